@@ -1,0 +1,40 @@
+# make demo: set up a fresh machine and run the main job; make test: set it up and pass the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/installed-cases
+DEV_STAMP := $(VENV)/installed-dev
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.PHONY: demo test lint setup dev clean
+
+demo: setup
+	$(BIN)/simstead search planets --trials 24
+
+test: dev
+	$(BIN)/python -m pytest
+
+lint: dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+setup: $(RUN_STAMP)
+dev: $(DEV_STAMP)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "simstead needs Python 3.11 to 3.13, this is %d.%d: make PYTHON=python3.11" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the pinned dependencies into $(VENV) (1.5 GB, a minute or two) ..."
+	$(PIP) -e '.[cases]'
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP)
+	@echo "installing the tools of development into $(VENV) ..."
+	$(PIP) -e '.[cases,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build ./*.egg-info

@@ -1,0 +1,347 @@
+"""The types that a case study is made of.
+
+Shapes are written in letters: b samples, t frames of time, p planets (or bodies), l window length,
+c channels, o outputs. A trailing ``...`` stands for a field's own shape.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Batch = Mapping[str, Array]
+"""Named arrays in physical units; the first axis of each is the sample."""
+
+Scalar = str | int | float | bool
+Settings = Mapping[str, Scalar]
+Run = Callable[[Batch, np.random.Generator], Batch]
+"""The signature that reference, surrogate and baseline share."""
+Predict = Callable[[Array], Array]
+"""A network as the encoding sees it: (b, ...) float32 -> (b, o) float32."""
+Option = TypeVar("Option", bound=Scalar)
+
+
+class Size(StrEnum):
+    """How much of a case study is run; one physics code serves all sizes."""
+
+    TINY = "tiny"
+    STANDARD = "standard"
+    FULL = "full"
+
+
+class Layout(StrEnum):
+    """How the numbers that a network reads lie beside each other."""
+
+    FLAT = "flat"
+    SEQUENCE = "sequence"
+    GRID1D = "grid1d"
+    GRID2D = "grid2d"
+    GRID3D = "grid3d"
+    GRAPH = "graph"
+    SET = "set"
+
+
+class Target(StrEnum):
+    """What a network is asked for."""
+
+    VALUE = "value"
+    LABEL = "label"
+    DISTRIBUTION = "distribution"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One named quantity of a simulation.
+
+    Args:
+        name: Key in a batch.
+        shape: Shape of one sample.
+        unit: Physical unit, "1" where there is none.
+        axes: A name for each axis of `shape`.
+        valid: Smallest and largest value that makes sense.
+        description: What it is, in one phrase.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    unit: str
+    axes: tuple[str, ...] = ()
+    valid: tuple[float, float] = (-np.inf, np.inf)
+    description: str = ""
+
+
+class Simulation(Protocol):
+    """The code that a surrogate stands in for.
+
+    A frozen dataclass: its fields are its parameters, and with its source code they name what it
+    produced in the cache.
+    """
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """Fields that `run` reads."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[Field, ...]:
+        """Fields that `run` returns."""
+        ...
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        """Draw n input conditions."""
+        ...
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        """Return the outputs; a sample that failed is NaN throughout."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the libraries that the numbers come from."""
+        ...
+
+
+class Choose(Protocol):
+    """How an encoding or an architecture asks the search for a setting."""
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:
+        """Choose one of the options."""
+        ...
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Choose an integer in [low, high]."""
+        ...
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Choose a real number in [low, high]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples of one simulation: what went in and what came out."""
+
+    inputs: Batch
+    outputs: Batch
+
+    def __len__(self) -> int:
+        return samples_in(self.inputs)
+
+    def take(self, index: Array) -> Self:
+        """Return the samples at `index`."""
+        return replace(self, inputs=rows(self.inputs, index), outputs=rows(self.outputs, index))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The four splits; `failed` counts the reference's failures in each."""
+
+    train: Split
+    validation: Split
+    test: Split
+    shifted: Split
+    failed: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a network learns from: inputs (n, ...) and targets (n, o), both float32."""
+
+    inputs: Array
+    targets: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding(ABC):
+    """One way to put a problem to a network: a frozen dataclass whose fields are its settings.
+
+    The life of an encoding is `configured` (settings from the search), `fit` (statistics from the
+    training split, the only one it is given), `pairs` (to train) and `apply` (to run).
+    """
+
+    name: ClassVar[str]
+    layout: ClassVar[Layout]
+    target: ClassVar[Target]
+
+    statistics: Batch = field(default_factory=dict[str, Array], kw_only=True)
+
+    @abstractmethod
+    def settings(self, choose: Choose) -> Settings:
+        """Ask the search for this encoding's own settings."""
+
+    @abstractmethod
+    def measure(self, train: Split) -> Batch:
+        """Return the statistics that encoding and decoding need."""
+
+    @abstractmethod
+    def pairs(self, split: Split) -> Pairs:
+        """Return what a network learns from."""
+
+    @abstractmethod
+    def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:
+        """Encode, call the network (once, or rolled forward), decode."""
+
+    def configured(self, settings: Settings) -> Self:
+        """Return this encoding with the given settings."""
+        return replace(self, **dict(settings))
+
+    def fit(self, train: Split) -> Self:
+        """Return this encoding with the statistics of the training split."""
+        return self.restored(self.measure(train))
+
+    def restored(self, statistics: Batch) -> Self:
+        """Return this encoding with statistics that were measured before."""
+        return replace(self, statistics=statistics)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that `Problem.score` returns; lower is better unless said otherwise."""
+
+    name: str
+    unit: str
+    description: str
+    higher_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How the host calls a surrogate: samples per call and threads."""
+
+    batch: int = 64
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A shorter run of the reference, timed in turn with every trial.
+
+    Args:
+        simulation: The reference with less to do.
+        share: Its cost as a fraction of the reference's.
+        samples: How many samples one block runs.
+    """
+
+    simulation: Simulation
+    share: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """How many samples each split holds."""
+
+    train: int
+    validation: int
+    test: int
+    shifted: int
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What would satisfy the user: largest error and smallest speed-up, both optional."""
+
+    error: float | None = None
+    speedup: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of a picture; `reference` draws it as the truth."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    reference: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing that a case study asks for, as plain facts."""
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    equal_axes: bool = False
+
+
+Score = Callable[[Batch, Batch, Batch], Mapping[str, float]]
+"""score(predicted, reference, inputs) -> the metrics over these samples."""
+Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A case study: what is replaced, the ways to replace it, and how the result is judged.
+
+    Args:
+        name: What the user types.
+        summary: One line for `simstead problems`.
+        simulation: The reference.
+        shifted: The reference, drawing outside the training range.
+        encodings: The alternatives, unfitted.
+        score: Metrics of a prediction against the reference.
+        metrics: What each metric means; the first is the objective (lower is better).
+        baselines: Classical models with the reference's signature.
+        samples: Size of each split.
+        epochs: Passes over the training pairs that a candidate is given.
+        calibration: What the stopwatch runs in turn with a trial.
+        deployment: How the host calls the surrogate.
+        pictures: The case's own drawings of a prediction.
+        goals: What would satisfy the user.
+        version: Raised with every change that moves the numbers.
+    """
+
+    name: str
+    summary: str
+    simulation: Simulation
+    shifted: Simulation
+    encodings: Mapping[str, Encoding]
+    score: Score
+    metrics: tuple[Metric, ...]
+    baselines: Mapping[str, Run]
+    samples: Samples
+    epochs: int
+    calibration: Calibration
+    version: int
+    deployment: Deployment = Deployment()
+    pictures: Pictures | None = None
+    goals: Goals = Goals()
+
+    @property
+    def objective(self) -> Metric:
+        """The metric that the search makes small."""
+        return self.metrics[0]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A fitted encoding around a network: it has `Simulation.run`'s signature."""
+
+    encoding: Encoding
+    network: Predict
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        """Return what the reference would have returned."""
+        return self.encoding.apply(self.network, inputs, rng)
+
+
+def samples_in(batch: Batch) -> int:
+    """Return how many samples a batch holds."""
+    return len(next(iter(batch.values())))
+
+
+def rows(batch: Batch, index: Array | slice) -> Batch:
+    """Return the samples of a batch at `index`."""
+    return {name: array[index] for name, array in batch.items()}
+
+
+def repeated(batch: Batch, n: int) -> Batch:
+    """Return exactly n samples, the batch's own in turn."""
+    return rows(batch, np.arange(n) % samples_in(batch))

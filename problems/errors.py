@@ -1,0 +1,32 @@
+"""What a user can put right: the command line prints these in one line and exits with 2."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake of the user's; the message names what is wrong and the remedy."""
+
+
+class UnknownNameError(UserError):
+    """A name that nothing is registered under; suggests the nearest one that is."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(str(each) for each in known)
+        near = get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
+        super().__init__(f"unknown {kind} {name!r}; {hint}")
+
+
+class MissingExtraError(UserError):
+    """A library that one of the project's extras brings is not installed."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed; "
+            f"install it with: pip install -c constraints.txt -e '.[{extra}]'"
+        )
+
+
+class InterruptedRunError(UserError):
+    """A search was interrupted; what it finished is kept, and the message says how to go on."""

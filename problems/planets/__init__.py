@@ -1,0 +1,59 @@
+"""Planetary systems: the long-term evolution of two or three planets around a star."""
+
+from dataclasses import dataclass, replace
+
+from problems.core import Calibration, Problem, Samples, Size
+from problems.planets.baselines import LaplaceLagrange, Persistence
+from problems.planets.encodings import Pattern, Series
+from problems.planets.simulation import Planets
+from problems.planets.validation import METRICS, PlanetScore
+from problems.registry import register_problem
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What a size means here."""
+
+    horizon_yr: float
+    frames: int
+    samples: Samples
+    epochs: int
+
+
+EXTENTS = {
+    Size.TINY: Extent(1e3, 20, Samples(24, 8, 8, 8), epochs=4),
+    Size.STANDARD: Extent(1e5, 100, Samples(128, 32, 32, 32), epochs=24),
+    Size.FULL: Extent(1e6, 200, Samples(4096, 256, 256, 256), epochs=60),
+}
+
+
+@register_problem("planets")
+def planets(size: Size) -> Problem:
+    """Return the problem at one size."""
+    extent = EXTENTS[size]
+    simulation = Planets(extent.horizon_yr, extent.frames)
+    times = tuple(float(time) for time in simulation.times_yr)
+    score = PlanetScore(times)
+    share = 2.0 / extent.frames
+    return Problem(
+        name="planets",
+        summary=f"orbits of 2-3 planets over {extent.horizon_yr:g} yr (REBOUND, WHFast)",
+        simulation=simulation,
+        shifted=replace(simulation, star_mass=(1.5, 2.0), eccentricity=0.06, inclination=0.02),
+        encodings={
+            encoding.name: encoding
+            for encoding in (Series(times_yr=times), Pattern(times_yr=times))
+        },
+        score=score,
+        metrics=METRICS,
+        baselines={
+            "persistence": Persistence(times),
+            "Laplace-Lagrange": LaplaceLagrange(times),
+            "WHFast, 10x the step": replace(simulation, steps_per_orbit=2).run,
+        },
+        samples=extent.samples,
+        epochs=extent.epochs,
+        calibration=Calibration(simulation.shortened(share), share, samples=8),
+        pictures=score.pictures,
+        version=1,
+    )

@@ -1,0 +1,192 @@
+"""Two ways to put the evolution of orbits to a network, both rolled forward from the epoch."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from problems.core import (
+    Array,
+    Batch,
+    Choose,
+    Encoding,
+    Layout,
+    Pairs,
+    Predict,
+    Settings,
+    Split,
+    Target,
+)
+from problems.planets.coordinates import COORDINATES, Coordinates, Expectation
+from problems.planets.simulation import with_states
+
+TYPICAL = 0.9
+"""Quantile of |change| that counts as one unit: a few unstable systems must not set the scale."""
+
+LIMIT = 30.0
+"""Coordinates are held within so many scales of their mean: a diverging roll-out stays a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout(Encoding):
+    """A window of past frames -> the changes over the next `step` frames, repeated to the horizon.
+
+    Before the epoch the first frame is repeated, in training and in use alike, so a surrogate needs
+    nothing of the reference but the initial condition.
+
+    Args:
+        times_yr: Times of the frames.
+        coordinates: Key of `COORDINATES`.
+        window: Frames that the network reads.
+        step: Frames that it answers with.
+    """
+
+    times_yr: tuple[float, ...]
+    coordinates: str = "secular"
+    window: int = 4
+    step: int = 1
+
+    windows: ClassVar[tuple[int, ...]]
+    steps: ClassVar[tuple[int, ...]]
+    target: ClassVar[Target] = Target.VALUE
+
+    def settings(self, choose: Choose) -> Settings:
+        """Choose coordinates, window and step."""
+        fitting = [step for step in self.steps if step <= len(self.times_yr)]
+        return {
+            "coordinates": choose.categorical("coordinates", list(COORDINATES)),
+            "window": choose.categorical("window", self.windows),
+            "step": choose.categorical("step", fitting),
+        }
+
+    def measure(self, train: Split) -> Batch:
+        """Return means and scales of coordinates, changes and constants over existing planets."""
+        frames, constants = self._frames(train), _constants(train.inputs)
+        exists = train.inputs["mass"] > 0.0
+        values = np.moveaxis(frames, 1, 2)[exists].reshape(-1, frames.shape[-1])
+        changes = np.moveaxis(self._changes(train, frames), 3, 2)  # starts, b, p, s, c
+        change = np.quantile(np.abs(changes[:, exists]), TYPICAL, axis=(0, 1))
+        return {
+            "mean": values.mean(axis=0),
+            "scale": _nonzero(values.std(axis=0)),
+            "change": _nonzero(change),
+            "constant_mean": constants.mean(axis=0),
+            "constant_scale": _nonzero(constants.std(axis=0)),
+        }
+
+    def pairs(self, split: Split) -> Pairs:
+        """Return every window of every system: inputs (n, l, c), targets (n, o)."""
+        frames, exists = self._frames(split), _exists(split.inputs)
+        targets = self._changes(split, frames) / self.statistics["change"][:, None]
+        targets = targets * exists[None, :, None]
+        history = np.concatenate([np.repeat(frames[:, :1], self.window - 1, axis=1), frames], 1)
+        constants = self._scaled_constants(split.inputs)
+        inputs = [
+            self._network_input(history[:, start : start + self.window], exists, constants)
+            for start in range(len(targets))
+        ]
+        return Pairs(
+            inputs=np.concatenate(inputs),
+            targets=targets.reshape(len(targets) * len(split), -1).astype(np.float32),
+        )
+
+    def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
+        """Roll forward from the epoch and return elements and states at every frame."""
+        times, exists = np.array(self.times_yr), _exists(inputs)
+        expectation = self._system.expectation(inputs)
+        constants = self._scaled_constants(inputs)
+        first = self._system.encode(inputs, inputs["elements"][:, None])
+        shape = (len(first), self.window + len(times) + self.step, *first.shape[2:])
+        path = np.empty(shape)
+        path[:, : self.window] = first
+        low, high = self._bounds
+        for frame in range(0, len(times), self.step):
+            seen = path[:, frame : frame + self.window]
+            answer = network(self._network_input(seen, exists, constants))
+            change = answer.reshape(len(first), self.step, *first.shape[2:])
+            change = change * self.statistics["change"][:, None] * exists[:, None]
+            expected = expectation(seen[:, -1], self._delays)
+            follows = slice(frame + self.window, frame + self.window + self.step)
+            path[:, follows] = np.clip(expected + change, low, high)
+        followed = path[:, self.window : self.window + len(times)]
+        return with_states(inputs, self._system.decode(inputs, followed, times))
+
+    @property
+    def _system(self) -> Coordinates:
+        return COORDINATES[self.coordinates]
+
+    @property
+    def _delays(self) -> Array:
+        return np.array(self.times_yr[: self.step])
+
+    @property
+    def _bounds(self) -> tuple[Array, Array]:
+        reach = LIMIT * self.statistics["scale"]
+        return self.statistics["mean"] - reach, self.statistics["mean"] + reach
+
+    def _frames(self, split: Split) -> Array:
+        """Return coordinates (b, t + 1, p, c), the epoch first."""
+        epoch = split.inputs["elements"][:, None]
+        elements = np.concatenate([epoch, split.outputs["elements"]], axis=1)
+        return self._system.encode(split.inputs, elements)
+
+    def _changes(self, split: Split, frames: Array) -> Array:
+        """Return frames less what is expected: (starts, b, s, p, c), for every start."""
+        expectation: Expectation = self._system.expectation(split.inputs)
+        starts = frames.shape[1] - self.step
+        return np.stack(
+            [
+                frames[:, start + 1 : start + 1 + self.step]
+                - expectation(frames[:, start], self._delays)
+                for start in range(starts)
+            ]
+        )
+
+    def _scaled_constants(self, inputs: Batch) -> Array:
+        constants = _constants(inputs) - self.statistics["constant_mean"]
+        return (constants / self.statistics["constant_scale"]).astype(np.float32)
+
+    def _network_input(self, seen: Array, exists: Array, constants: Array) -> Array:
+        """Return (b, l, c) float32 of frames (b, l, p, c) and constants (b, c)."""
+        scaled = (seen - self.statistics["mean"]) / self.statistics["scale"] * exists[:, None]
+        flat = scaled.reshape(*scaled.shape[:2], -1).astype(np.float32)
+        repeated = np.repeat(constants[:, None], flat.shape[1], axis=1)
+        return np.concatenate([flat, repeated], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Series(Rollout):
+    """Time series: a long window read in order, a short step, many calls."""
+
+    name: ClassVar[str] = "series"
+    layout: ClassVar[Layout] = Layout.SEQUENCE
+    windows: ClassVar[tuple[int, ...]] = (4, 8, 16)
+    steps: ClassVar[tuple[int, ...]] = (1, 2, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern(Rollout):
+    """Pattern regression: the array of a short window -> the changes over one long step."""
+
+    name: ClassVar[str] = "pattern"
+    layout: ClassVar[Layout] = Layout.GRID1D
+    windows: ClassVar[tuple[int, ...]] = (1, 4, 8)
+    steps: ClassVar[tuple[int, ...]] = (5, 10, 20, 50)
+
+
+def _exists(inputs: Batch) -> Array:
+    """Return 1 where a slot holds a planet, (b, p, 1)."""
+    return (inputs["mass"] > 0.0)[..., None].astype(float)
+
+
+def _constants(inputs: Batch) -> Array:
+    """Return what never changes (b, c): log mass ratios, filled slots, log star mass."""
+    exists = inputs["mass"] > 0.0
+    ratio = np.where(exists, inputs["mass"] / inputs["star_mass"][:, None], 1e-9)
+    star = np.log10(inputs["star_mass"])[:, None]
+    return np.concatenate([np.log10(ratio), exists.astype(float), star], axis=1)
+
+
+def _nonzero(scale: Array) -> Array:
+    """Return the scale with one where a channel never varies."""
+    return np.where(scale > 0.0, scale, 1.0)

@@ -1,0 +1,75 @@
+"""Where problems are found by name; a folder beside this file is a case study."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from problems.core import Problem, Size
+from problems.errors import UnknownNameError
+
+Item = TypeVar("Item")
+
+
+class Registry(Generic[Item]):
+    """Names to items of one kind; refuses a name twice, suggests the nearest to an unknown one."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._items: dict[str, Item] = {}
+
+    def register(self, name: str) -> Callable[[Item], Item]:
+        """Return a decorator that registers what it decorates under `name`.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+
+        def add(item: Item) -> Item:
+            if name in self._items:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._items[name] = item
+            return item
+
+        return add
+
+    def __getitem__(self, name: str) -> Item:
+        if name not in self._items:
+            raise UnknownNameError(self.kind, name, self._items)
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def import_all(package: ModuleType) -> None:
+    """Import every module of a package, so that what they register is known."""
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+PROBLEMS: Registry[Callable[[Size], Problem]] = Registry("problem")
+register_problem = PROBLEMS.register
+
+
+def known_problems() -> Registry[Callable[[Size], Problem]]:
+    """Return the registry with every case study that ships with simstead in it."""
+    import problems  # noqa: PLC0415 - this module is part of the package it walks
+
+    for module in pkgutil.iter_modules(problems.__path__):
+        if module.ispkg:
+            importlib.import_module(f"problems.{module.name}")
+    return PROBLEMS
+
+
+def load_problem(name: str, size: Size) -> Problem:
+    """Return a registered problem at one size.
+
+    Raises:
+        UnknownNameError: No problem has this name.
+    """
+    return known_problems()[name](size)

@@ -1,0 +1,1 @@
+"""How a run is read: facts first, drawing second; never needs Ray or PyTorch."""

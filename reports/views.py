@@ -1,0 +1,225 @@
+"""A run directory as plain facts, in the order in which the report tells them."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from search.environment import Environment
+from search.fronts import ranks
+from search.records import (
+    DataFacts,
+    Entrant,
+    Interval,
+    MetricFacts,
+    PictureFacts,
+    Record,
+    Run,
+    Spec,
+    State,
+    Timing,
+)
+
+
+class EntrantView(NamedTuple):
+    """A front member or baseline of the final heat; `on_front` is among all of these."""
+
+    name: str
+    trial: int | None
+    what: str
+    test: Interval | None
+    shifted: Interval | None
+    timing: Timing
+    failed: str
+    on_front: bool
+
+
+class TrialView(NamedTuple):
+    """A row of the trials' table; its error is that of the lowered artefact, on validation."""
+
+    number: int
+    state: str
+    encoding: str
+    network: str
+    deployment: str
+    error: float | None
+    speedup: float | None
+    time_us: float | None
+    ended_in: str
+    reason: str
+    key: str
+
+
+class EncodingView(NamedTuple):
+    """What became of one encoding."""
+
+    name: str
+    tried: int
+    complete: int
+    pruned: int
+    failed: int
+    best_error: float | None
+    best_speedup: float | None
+    heat_members: int
+
+
+class RuntimeView(NamedTuple):
+    """A measured deployment: what it cost in accuracy and what speed it gave."""
+
+    runtime: str
+    precision: str
+    measured: int
+    best_speedup: float
+    largest_disagreement: float
+
+
+class Choice(NamedTuple):
+    """The recommended surrogate."""
+
+    entrant: EntrantView
+    trial: TrialView
+    best_baseline: EntrantView | None
+
+
+class Facts(NamedTuple):
+    """Everything that a report says."""
+
+    spec: Spec
+    data: DataFacts
+    environment: Environment
+    objective: MetricFacts
+    heat_run: bool
+    choice: Choice | None
+    entrants: tuple[EntrantView, ...]
+    encodings: tuple[EncodingView, ...]
+    runtimes: tuple[RuntimeView, ...]
+    trials: tuple[TrialView, ...]
+    pictures: tuple[PictureFacts, ...]
+
+
+def read(run: Run) -> Facts:
+    """Return the facts of a run, finished or not."""
+    records, heat, data = run.records(), run.heat(), run.data()
+    objective = data.metrics[0]
+    trials = tuple(_trial(record, objective.name) for record in records)
+    by_number = {trial.number: trial for trial in trials}
+    entrants = _entrants(heat.entrants, by_number, objective.name) if heat else ()
+    return Facts(
+        spec=run.spec(),
+        data=data,
+        environment=run.environment(),
+        objective=objective,
+        heat_run=heat is not None,
+        choice=_choice(heat.knee if heat else None, entrants, by_number),
+        entrants=entrants,
+        encodings=_encodings(trials, entrants),
+        runtimes=_runtimes(records),
+        trials=trials,
+        pictures=heat.pictures if heat else (),
+    )
+
+
+def _trial(record: Record, objective: str) -> TrialView:
+    candidate, timing = record.candidate, record.timing
+    settings = {**candidate.encoding_settings, **candidate.architecture_settings}
+    pruned = f", {candidate.pruning_ratio:.0%} pruned" if candidate.pruning_ratio else ""
+    return TrialView(
+        number=record.number,
+        state=record.state,
+        encoding=candidate.encoding,
+        network=f"{candidate.architecture}: "
+        + ", ".join(f"{name} {value}" for name, value in settings.items()),
+        deployment=f"{candidate.runtime} {candidate.precision}{pruned}",
+        error=record.metrics.get(objective),
+        speedup=timing.speedup if timing else None,
+        time_us=timing.time_s * 1e6 if timing else None,
+        ended_in=record.stage,
+        reason=record.reason,
+        key=record.key,
+    )
+
+
+def _entrants(
+    entrants: tuple[Entrant, ...], trials: dict[int, TrialView], objective: str
+) -> tuple[EntrantView, ...]:
+    scored = [entrant for entrant in entrants if objective in entrant.test]
+    points = [(entrant.test[objective].value, entrant.timing.time_s) for entrant in scored]
+    front = {
+        entrant.name
+        for entrant, rank in zip(scored, ranks(points) if points else (), strict=True)
+        if rank == 0
+    }
+    return tuple(
+        EntrantView(
+            name=entrant.name,
+            trial=entrant.trial,
+            what="baseline" if entrant.trial is None else _described(trials[entrant.trial]),
+            test=entrant.test.get(objective),
+            shifted=entrant.shifted.get(objective),
+            timing=entrant.timing,
+            failed=", ".join(f"{n} on {split}" for split, n in entrant.failed.items() if n),
+            on_front=entrant.name in front,
+        )
+        for entrant in entrants
+    )
+
+
+def _described(trial: TrialView) -> str:
+    return f"{trial.encoding} / {trial.network} / {trial.deployment}"
+
+
+def _choice(
+    knee: int | None, entrants: tuple[EntrantView, ...], trials: dict[int, TrialView]
+) -> Choice | None:
+    if knee is None:
+        return None
+    chosen = next(entrant for entrant in entrants if entrant.trial == knee)
+    baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]
+    best = min(baselines, key=_test_error, default=None)
+    return Choice(chosen, trials[knee], best)
+
+
+def _test_error(entrant: EntrantView) -> float:
+    return entrant.test.value if entrant.test else float("inf")
+
+
+def _encodings(
+    trials: tuple[TrialView, ...], entrants: tuple[EntrantView, ...]
+) -> tuple[EncodingView, ...]:
+    members = {entrant.trial for entrant in entrants}
+    views: list[EncodingView] = []
+    for name in sorted({trial.encoding for trial in trials}):
+        own = [trial for trial in trials if trial.encoding == name]
+        states = Counter(trial.state for trial in own)
+        complete = [trial for trial in own if trial.state == State.COMPLETE]
+        views.append(
+            EncodingView(
+                name=name,
+                tried=len(own),
+                complete=states[State.COMPLETE],
+                pruned=states[State.PRUNED],
+                failed=states[State.INFEASIBLE],
+                best_error=min((t.error for t in complete if t.error is not None), default=None),
+                best_speedup=max(
+                    (t.speedup for t in complete if t.speedup is not None), default=None
+                ),
+                heat_members=sum(trial.number in members for trial in own),
+            )
+        )
+    return tuple(views)
+
+
+def _runtimes(records: list[Record]) -> tuple[RuntimeView, ...]:
+    measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for record in records:
+        if record.timing and record.disagreement is not None:
+            key = (record.candidate.runtime, str(record.candidate.precision))
+            measured.setdefault(key, []).append((record.timing.speedup, record.disagreement))
+    return tuple(
+        RuntimeView(
+            runtime=runtime,
+            precision=precision,
+            measured=len(values),
+            best_speedup=max(speedup for speedup, _ in values),
+            largest_disagreement=max(disagreement for _, disagreement in values),
+        )
+        for (runtime, precision), values in sorted(measured.items())
+    )

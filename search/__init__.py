@@ -1,0 +1,1 @@
+"""How the surrogate is looked for: study, distribution, a trial's life, the stopwatch."""

@@ -1,0 +1,239 @@
+"""Ray: the cluster on this machine, data made in parallel, trials executed by Tune.
+
+Optuna's study and the records stay in the driver: workers are told candidates, answer with events.
+"""
+
+import contextlib
+import faulthandler
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+# Ray reads these when it is imported: no telemetry, a token on every connection, no files.
+os.environ |= {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+import ray
+import torch
+from ray import tune
+from ray.exceptions import RayTaskError
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from problems.dataset import Shard, produce
+from search.halving import Halving
+from search.progress import Progress
+from search.records import Record, Run, Rung, State, now
+from search.stopwatch import keep_large_blocks
+from search.study import Study
+from search.trial import AtRung, Setting, live
+from spaces.candidate import Candidate
+
+TRIAL_LIMIT_S = 900.0
+"""What takes longer between two reports of a trial hangs: its worker is ended."""
+
+OBJECT_STORE_BYTES = 512 * 2**20
+
+
+@contextlib.contextmanager
+def cluster(workers: int, folder: Path) -> Generator[None]:
+    """Start Ray on this machine and stop it.
+
+    Ray puts the working directory on its workers' path, where a user's `search.py` or `problems.py`
+    would shadow ours: it is started from `folder`, the run directory, which holds no code.
+    """
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    with contextlib.chdir(folder):
+        ray.init(
+            num_cpus=workers,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=OBJECT_STORE_BYTES,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
+    """Make shards of data on every worker; yield each when it lies in the cache."""
+    make = ray.remote(produce)
+    pending: dict[Any, Shard] = {make.remote(shard, cache): shard for shard in shards}
+    while pending:
+        ready, _ = ray.wait(list(pending), num_returns=1)
+        try:
+            ray.get(ready[0])
+        except RayTaskError as error:
+            raise error.cause from error
+        yield pending.pop(ready[0])
+
+
+class TrialActor(tune.Trainable):
+    """A worker: lives one candidate after the other, a step from report to report."""
+
+    def setup(self, config: dict[str, Any], setting: Setting | None = None) -> None:
+        """Prepare the process, once, and begin the first candidate."""
+        if setting is None:
+            raise ValueError("a worker needs the search's setting")
+        torch.set_num_threads(setting.problem.deployment.threads)
+        keep_large_blocks()
+        self._setting = setting
+        self._begin(config)
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        candidate = Candidate.model_validate(config["candidate"])
+        self._life = live(self._setting, candidate, config["number"])
+
+    def step(self) -> dict[str, Any]:
+        """Go on to the next rung, or to the end."""
+        faulthandler.dump_traceback_later(TRIAL_LIMIT_S, exit=True)
+        try:
+            event = next(self._life)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        if isinstance(event, AtRung):
+            return {"rung": event.rung.model_dump_json(), "time_s": event.time_s}
+        return {"record": event.model_dump_json(), "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another candidate in the same process."""
+        self._life.close()
+        self._begin(new_config)
+        return True
+
+
+class StudySearcher(Searcher):
+    """Joins Tune to the study: suggests its candidates, records how they end, then tells it."""
+
+    def __init__(
+        self, study: Study, run: Run, progress: Progress, again: list[dict[str, object]]
+    ) -> None:
+        super().__init__()
+        self._study, self._run, self._progress, self._again = study, run, progress, again
+        self._asked: dict[str, tuple[int, Candidate]] = {}
+        self._rungs: dict[str, list[dict[str, Any]]] = {}
+        self._deaths: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """Return the next candidate, those that an interruption cut off first."""
+        number, candidate = self._study.ask(self._again.pop(0) if self._again else None)
+        self._asked[trial_id] = number, candidate
+        self._rungs[trial_id] = []
+        self._progress.trial_began()
+        return {"number": number, "candidate": candidate.model_dump(mode="json")}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep what a rung said."""
+        self._rungs[trial_id].append(result)
+
+    def note_death(self, trial_id: str, words: str) -> None:
+        """Keep why a trial's worker died."""
+        self._deaths[trial_id] = words
+
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,
+        error: bool = False,  # noqa: FBT001, FBT002 - Tune's signature
+    ) -> None:
+        """Record how a trial ended, then tell the study."""
+        number, candidate = self._asked.pop(trial_id)
+        rungs = self._rungs.pop(trial_id)
+        if result and "record" in result:
+            record = Record.model_validate_json(result["record"])
+        elif error or result is None:
+            reason = self._deaths.pop(trial_id, "its worker died")
+            record = _unfinished(number, candidate, rungs, State.INFEASIBLE, "worker", reason)
+        else:
+            reason = "in the worse half of its rung"
+            rungs.append(result)
+            record = _unfinished(number, candidate, rungs, State.PRUNED, "train", reason)
+        self._run.record(record)
+        self._study.tell(record)
+        self._progress.trial_ended(record)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything out: Tune pickles itself for a restore that is never made."""
+        return {}
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Save nothing: a run is resumed from its own records."""
+
+
+class RungScheduler(FIFOScheduler):
+    """Asks the halving at every rung whether a trial goes on; passes on why a worker died."""
+
+    def __init__(self, halving: Halving, searcher: StudySearcher) -> None:
+        super().__init__()
+        self._halving, self._searcher = halving, searcher
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002 - Tune's
+        """Keep the last line of the error: Tune tells its searcher only that there was one."""
+        words = str(trial.get_error() or "").strip() or "for no reason that Ray knows of"
+        self._searcher.note_death(trial.trial_id, f"its worker died: {words.splitlines()[-1]}")
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
+        """Stop a trial in the worse half of its rung."""
+        if "rung" not in result:
+            return TrialScheduler.CONTINUE
+        rung = Rung.model_validate_json(result["rung"])
+        goes_on = self._halving.goes_on(rung.epoch, rung.error, result["time_s"])
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+
+def execute(
+    setting: Setting, searcher: StudySearcher, halving: Halving, trials: int, workers: int
+) -> None:
+    """Run `trials` more trials, `workers` at a time; an interrupt ends it early and cleanly."""
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the records say what failed, and why
+    actor = tune.with_parameters(TrialActor, setting=setting)
+    with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(actor, {"cpu": 1}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=RungScheduler(halving, searcher),
+                num_samples=trials,
+                max_concurrent_trials=workers,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        tuner.fit()
+
+
+def _unfinished(  # noqa: PLR0913, PLR0917 - a record's own fields
+    number: int,
+    candidate: Candidate,
+    rungs: list[dict[str, Any]],
+    state: State,
+    stage: str,
+    reason: str,
+) -> Record:
+    return Record(
+        number=number,
+        key=candidate.key,
+        candidate=candidate,
+        state=state,
+        stage=stage,
+        reason=reason,
+        rungs=tuple(Rung.model_validate_json(rung["rung"]) for rung in rungs),
+        untrained_time_s=rungs[-1]["time_s"] if rungs else None,
+        ended=now(),
+    )

@@ -1,0 +1,110 @@
+"""Hand over a surrogate: the artefact that was measured, byte for byte."""
+
+import shutil
+from pathlib import Path
+
+from problems import UnknownNameError, UserError
+from search.records import Entrant, Heat, Record, Run
+from spaces.artefact import read_manifest
+
+PICKS = ("knee", "fastest", "accurate")
+
+USAGE = """\
+# {name}: {problem} {size}, {encoding} / {architecture}
+
+In place of the reference, {speedup:,.0f} times as fast on the machine that searched
+({batch} samples a call, {threads} thread); {metric} {error:.3g} on the test split.
+
+    import numpy as np
+    from pathlib import Path
+    from problems import Size, load_problem
+    from spaces.artefact import load_surrogate
+
+    problem = load_problem("{problem}", Size("{size}"))
+    surrogate = load_surrogate(Path("."), problem)
+    rng = np.random.default_rng(0)
+    outputs = surrogate.run(problem.simulation.draw(4, rng), rng)
+
+`manifest.json` states shapes, units, versions and the hash of every file; loading verifies them.
+"""
+
+
+def export(run: Run, pick: str, folder: Path) -> Record:
+    """Copy a trial's artefact into a new folder, with a page on its use; return its record.
+
+    Args:
+        run: A run that reached its final heat.
+        pick: One of `PICKS`, or a trial's number.
+        folder: Must not exist, or be empty.
+
+    Raises:
+        UserError: There is nothing to export, the folder is taken, or the artefact was altered.
+    """
+    record = picked(run, pick)
+    source = run.artefact(record.number)
+    manifest = read_manifest(source)
+    if manifest.hash != record.artefact_hash:
+        raise UserError(f"{source} isn't the artefact that trial {record.number} measured")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists and isn't empty; name a new folder")
+    try:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        (folder / "README.md").write_text(_usage(run, record, manifest.batch, manifest.threads))
+    except OSError as error:
+        raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
+    if read_manifest(folder).hash != record.artefact_hash:
+        raise UserError(f"{folder} differs from what was measured: the copy failed, try again")
+    return record
+
+
+def picked(run: Run, pick: str) -> Record:
+    """Return the record of the trial that `pick` means."""
+    records = {record.number: record for record in run.records() if record.artefact}
+    if not records:
+        raise UserError(f"{run.folder} has no finished surrogate to export")
+    if pick.isdecimal():
+        if int(pick) not in records:
+            raise UserError(
+                f"trial {pick} left no artefact; those that did: {', '.join(map(str, records))}"
+            )
+        return records[int(pick)]
+    if pick not in PICKS:
+        raise UnknownNameError("pick", pick, PICKS)
+    heat = run.heat()
+    if heat is None or heat.knee is None:
+        raise UserError(
+            f"{run.folder} has had no final heat; finish its search, or pick a trial by its number"
+        )
+    if pick == "knee":
+        return records[heat.knee]
+    members = [records[entrant.trial] for entrant in heat.entrants if entrant.trial is not None]
+    if pick == "fastest":
+        return max(members, key=lambda record: _timed(heat, record).timing.speedup)
+    objective = run.data().metrics[0].name
+    return min(members, key=lambda record: record.metrics[objective])
+
+
+def _timed(heat: Heat, record: Record) -> Entrant:
+    return next(entrant for entrant in heat.entrants if entrant.trial == record.number)
+
+
+def _usage(run: Run, record: Record, batch: int, threads: int) -> str:
+    metric = run.data().metrics[0].name
+    heat = run.heat()
+    member = None
+    if heat is not None:
+        member = next((each for each in heat.entrants if each.trial == record.number), None)
+    timing = member.timing if member else record.timing
+    error = member.test[metric].value if member else record.metrics[metric]
+    return USAGE.format(
+        name=f"trial {record.number}",
+        problem=record.candidate.problem,
+        size=record.candidate.size,
+        encoding=record.candidate.encoding,
+        architecture=record.candidate.architecture,
+        speedup=timing.speedup if timing else float("nan"),
+        batch=batch,
+        threads=threads,
+        metric=metric,
+        error=error,
+    )

@@ -1,0 +1,37 @@
+"""Non-dominated sorting of points to be made small in every coordinate."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from problems import Array
+
+
+def ranks(points: Sequence[Sequence[float]]) -> Array:
+    """Return the rank (n,) of every point: 0 on the front, 1 on the front of the rest, and so on.
+
+    Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
+    """
+    values = np.asarray(points, dtype=float).reshape(len(points), -1)
+    no_worse = (values[:, None] <= values[None]).all(axis=2)
+    dominates = no_worse & (values[:, None] < values[None]).any(axis=2)
+    rank = np.full(len(values), -1)
+    level = 0
+    while (rank < 0).any():
+        left = rank < 0
+        front = left & ~(dominates & left[:, None]).any(axis=0)
+        rank[front] = level
+        level += 1
+    return rank
+
+
+def knee(points: Sequence[Sequence[float]]) -> int:
+    """Return the index of the knee: nearest to the ideal corner once every axis spans [0, 1].
+
+    Args:
+        points: Of one front, (error, time) on axes on which distance means something (logarithms).
+    """
+    values = np.asarray(points, dtype=float)
+    span = np.ptp(values, axis=0)
+    scaled = (values - values.min(axis=0)) / np.where(span > 0.0, span, 1.0)
+    return int(np.argmin(np.sum(scaled**2, axis=1)))

@@ -1,0 +1,45 @@
+"""Who goes on at a rung: successive halving by non-dominated rank of error and time.
+
+Asynchronous: a candidate is compared with those that came to the same rung before it.
+Sources: Li et al., ASHA, MLSys 2020; Schmucker et al., multi-objective ASHA, 2021.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+
+from search.fronts import ranks
+from search.records import Record
+
+FEWEST = 4
+"""Below so many arrivals at a rung nobody is stopped: half of very few is chance."""
+
+
+class Halving:
+    """The arrivals at every rung: (error, time per sample) each.
+
+    Args:
+        earlier: Trials of the same run that ended before; their arrivals count.
+    """
+
+    def __init__(self, earlier: Iterable[Record] = ()) -> None:
+        self._arrivals: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        for record in earlier:
+            if record.untrained_time_s is not None:
+                for rung in record.rungs:
+                    self._arrivals[rung.epoch].append((rung.error, record.untrained_time_s))
+
+    def goes_on(self, epoch: int, error: float, time_s: float) -> bool:
+        """Note an arrival; return whether it belongs to the better half of its rung so far.
+
+        Candidates of one rank stand or fall together, so a front is never cut.
+        """
+        arrivals = self._arrivals[epoch]
+        arrivals.append((error, time_s))
+        if not math.isfinite(error):
+            return False
+        if len(arrivals) < FEWEST:
+            return True
+        rank = ranks(arrivals)
+        better = int((rank < rank[-1]).sum())
+        return better < len(arrivals) / 2

@@ -1,0 +1,92 @@
+"""The main job: data, trials, final heat. Every part of it can be gone on with."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from problems import Dataset, InterruptedRunError, Problem, UserError
+from problems.dataset import SPLITS, default_cache, generate
+from search.distribute import StudySearcher, cluster, execute, in_parallel
+from search.environment import read_environment
+from search.halving import Halving
+from search.heat import final_heat
+from search.progress import Progress
+from search.records import DataFacts, MetricFacts, Run, Spec
+from search.study import Study
+from search.trial import Setting
+from spaces.space import exclusions
+
+
+def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
+    """Run a search, or go on with it, to its final heat.
+
+    Raises:
+        UserError: The run directory or the cache can't be used.
+        InterruptedRunError: Not all trials were run.
+    """
+    problem.simulation.versions()  # a missing library is said now, not by a worker
+    run = Run.start(folder, spec)
+    with _writing(run), Progress(problem, spec.trials, console) as progress:
+        run.write("environment.json", read_environment())
+        with cluster(spec.workers, run.folder):
+            progress.phase("data")
+            data = generate(problem, default_cache(), in_parallel, progress.count)
+            run.write("data.json", _facts(problem, data))
+            progress.phase("trials")
+            _trials(problem, spec, run, data, progress)
+        progress.phase("final heat")
+        run.write("heat.json", final_heat(problem, data, run))
+    return run
+
+
+def _trials(problem: Problem, spec: Spec, run: Run, data: Dataset, progress: Progress) -> None:
+    earlier = {record.number: record for record in run.records()}
+    for record in earlier.values():
+        progress.trial_ended(record, earlier=True)
+    study = Study(run.journal, problem, spec)
+    again = study.abandoned(earlier)
+    left = spec.trials - len(earlier)
+    if left <= 0:
+        return
+    setting = Setting(problem, data, run.folder / "artefacts")
+    searcher = StudySearcher(study, run, progress, again)
+    execute(setting, searcher, Halving(earlier.values()), left, spec.workers)
+    done = len(run.records())
+    if done < spec.trials:
+        raise InterruptedRunError(
+            f"interrupted after {done} of {spec.trials} trials; go on with: simstead search "
+            f"{spec.problem} --size {spec.size} --seed {spec.seed} --trials {spec.trials} "
+            f"--run {run.folder}"
+        )
+
+
+@contextmanager
+def _writing(run: Run) -> Generator[None]:
+    """Say a failure to write in one line: everything recorded so far is kept."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
+            f"are kept: make room and go on with --run {run.folder}"
+        ) from error
+
+
+def _facts(problem: Problem, data: Dataset) -> DataFacts:
+    return DataFacts(
+        summary=problem.summary,
+        samples={name: len(getattr(data, name)) for name in SPLITS},
+        failed=dict(data.failed),
+        metrics=tuple(
+            MetricFacts(
+                name=metric.name,
+                unit=metric.unit,
+                description=metric.description,
+                higher_is_better=metric.higher_is_better,
+            )
+            for metric in problem.metrics
+        ),
+        exclusions=tuple(exclusions()),
+    )

@@ -1,0 +1,122 @@
+"""What a search shows while it runs: data, trials, best figures, time left."""
+
+import math
+import time
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from problems import Problem
+from search.records import Record, State
+
+LINE_EVERY_S = 10.0
+"""How often a line is written where there is no terminal to redraw."""
+
+
+class Progress:
+    """Counts and shows; redraws on a terminal, writes a line now and then elsewhere."""
+
+    def __init__(self, problem: Problem, trials: int, console: Console) -> None:
+        self._problem, self._trials, self._console = problem, trials, console
+        self._title, self._done, self._total = "data", 0, 0
+        self._running = 0
+        self._ended: Counter[State] = Counter()
+        self._before = 0
+        self._best_error, self._best_speedup = math.inf, 0.0
+        self._started = self._written = time.monotonic()
+        self._live = Live(get_renderable=self._drawn, console=console, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def phase(self, title: str) -> None:
+        """Begin a phase: its time is counted from now."""
+        self._title, self._done, self._total = title, 0, 0
+        self._started = time.monotonic()
+        self._show(always=True)
+
+    def count(self, done: int, total: int) -> None:
+        """Show how far the phase is."""
+        if self._total == 0:
+            self._before = done
+        self._done, self._total = done, total
+        self._show(always=done == total)
+
+    def trial_began(self) -> None:
+        """Count a running trial."""
+        self._running += 1
+        self._show()
+
+    def trial_ended(self, record: Record, *, earlier: bool = False) -> None:
+        """Count a trial that ended, in this session or an earlier one of the same run."""
+        self._running -= 0 if earlier else 1
+        self._ended[record.state] += 1
+        if record.state is State.COMPLETE and record.timing is not None:
+            self._best_error = min(self._best_error, record.metrics[self._problem.objective.name])
+            self._best_speedup = max(self._best_speedup, record.timing.speedup)
+        self.count(self._ended.total(), self._trials)
+
+    def note(self, text: str) -> None:
+        """Write a line that stays."""
+        self._console.print(text, highlight=False, markup=False)
+
+    def _show(self, *, always: bool = False) -> None:
+        now = time.monotonic()
+        if self._console.is_terminal or not (always or now - self._written >= LINE_EVERY_S):
+            return
+        self._written = now
+        self.note(self._line())
+
+    def _line(self) -> str:
+        parts = [f"{self._title:<12}"]
+        if self._total:
+            parts.append(f"{self._done}/{self._total}")
+        if self._title == "trials":
+            ended = self._ended
+            parts.append(
+                f"done {ended[State.COMPLETE]}  running {self._running}  "
+                f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}"
+            )
+            if self._best_speedup:
+                parts.append(
+                    f"best error {self._best_error:.3g}  best speed-up {self._best_speedup:,.0f}x"
+                )
+        left = self._time_left()
+        parts.append(f"{_duration(time.monotonic() - self._started)} gone")
+        if left is not None:
+            parts.append(f"about {_duration(left)} left")
+        return "  ".join(parts)
+
+    def _time_left(self) -> float | None:
+        new = self._done - self._before
+        if new <= 0 or self._done >= self._total:
+            return None
+        return (time.monotonic() - self._started) / new * (self._total - self._done)
+
+    def _drawn(self) -> Group:
+        bar = Table.grid(padding=(0, 1))
+        total = max(self._total, 1)
+        bar.add_row(ProgressBar(total=total, completed=min(self._done, total), width=40))
+        return Group(Text(self._line()), bar)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,56 @@
+"""Score what would ship: the outputs of a surrogate or a baseline, in physical units."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems import Batch, Problem, Run, Split
+from problems.core import rows
+from problems.dataset import finite_samples
+from search.records import Interval
+
+RESAMPLES = 200
+QUANTILES = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Outputs, which samples of them are finite, and the metrics over those."""
+
+    outputs: Batch
+    survivors: Split
+    failed: int
+    metrics: dict[str, float]
+
+
+def scored(problem: Problem, run: Run, split: Split) -> Scored:
+    """Run over a split and score the samples whose prediction is finite; the others are counted."""
+    with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
+        outputs = run(split.inputs, np.random.default_rng(0))
+        finite = np.flatnonzero(finite_samples(outputs))
+        survivors = split.take(finite)
+        metrics: dict[str, float] = {}
+        if len(finite):
+            kept = rows(outputs, finite)
+            metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
+    return Scored(outputs, survivors, len(split) - len(finite), metrics)
+
+
+def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
+    """Return every metric with its 90 % bootstrap interval over the surviving samples."""
+    if not result.metrics:
+        return {}
+    kept = rows(result.outputs, finite_samples(result.outputs))
+    rng = np.random.default_rng(0)
+    n = len(result.survivors)
+    drawn: dict[str, list[float]] = {name: [] for name in result.metrics}
+    for _ in range(RESAMPLES):
+        index = rng.integers(n, size=n)
+        sample = result.survivors.take(index)
+        for name, value in problem.score(rows(kept, index), sample.outputs, sample.inputs).items():
+            drawn[name].append(value)
+    ends = {name: np.quantile(values, QUANTILES) for name, values in drawn.items()}
+    return {
+        name: Interval(value=value, low=float(ends[name][0]), high=float(ends[name][1]))
+        for name, value in result.metrics.items()
+    }

@@ -1,0 +1,197 @@
+"""The one Optuna study of a run: asks for candidates, is told how they ended.
+
+The first candidates (the opening) are dealt so that every choice of the skeleton is tried; each
+depends on the seed and its number alone. Later ones come from TPE and depend on what was measured,
+measured times included.
+"""
+
+import json
+import math
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
+
+from problems import Problem
+from problems.core import Option
+from search.records import Record, Spec, State
+from spaces.candidate import Candidate
+from spaces.space import Cell, cells, choose_cell, compose
+
+OPENING = 24
+"""Candidates before the sampler has a say: about half as many as a skeleton has cells."""
+
+PENALTY = (3.0, 3.0)
+"""log10 of error and time that a failure is told with, so that the sampler learns to avoid it."""
+
+
+@dataclass(frozen=True)
+class TrialChoice:
+    """Answers an encoding's or family's questions by an Optuna trial."""
+
+    trial: Trial
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:
+        """Choose one of the options."""
+        return cast("Option", self.trial.suggest_categorical(name, list(options)))
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Choose an integer in [low, high]."""
+        return self.trial.suggest_int(name, low, high, step=step)
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Choose a real number in [low, high]."""
+        return self.trial.suggest_float(name, low, high, log=log)
+
+
+@dataclass(frozen=True)
+class CellChoice:
+    """Answers the skeleton's questions with a given cell, and notes the parameters' names."""
+
+    cell: Cell
+    parameters: dict[str, str] = field(default_factory=dict[str, str])
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
+        """Return the cell's own value: the last part of a skeleton's name is the cell's field."""
+        answer = getattr(self.cell, name.rpartition(".")[2])
+        self.parameters[name] = answer
+        return answer
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Refuse: the skeleton is categorical."""
+        raise NotImplementedError(name)
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Refuse: the skeleton is categorical."""
+        raise NotImplementedError(name)
+
+
+def opening(problem: Problem, seed: int) -> list[Cell]:
+    """Return the opening's cells: each next one has the choices that were dealt least so far."""
+    left = cells(problem)
+    np.random.default_rng(seed).shuffle(left)
+    dealt: Counter[object] = Counter()
+
+    def choices(cell: Cell) -> list[object]:
+        deployed = (cell.runtime, cell.precision)
+        return [*enumerate(cell), deployed, (cell.architecture, cell.pruning)]
+
+    dealing: list[Cell] = []
+    while left and len(dealing) < OPENING:
+        best = min(left, key=lambda cell: sum(dealt[choice] for choice in choices(cell)))
+        left.remove(best)
+        dealing.append(best)
+        dealt.update(choices(best))
+    return dealing
+
+
+class Study:
+    """Asks and tells; the driver's process is the journal's only writer."""
+
+    def __init__(self, journal: Path, problem: Problem, spec: Spec) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _repair(journal)
+        self._problem, self._spec = problem, spec
+        self._opening = opening(problem, spec.seed)
+        self._open: dict[int, Trial] = {}
+        self._study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(journal))),
+            study_name="simstead",
+            directions=["minimize", "minimize"],
+            load_if_exists=True,
+        )
+
+    @property
+    def position(self) -> int:
+        """How many candidates were dealt; an interrupted one is dealt again and counts once."""
+        trials = self._study.get_trials(deepcopy=False)
+        return sum(trial.state is not TrialState.FAIL for trial in trials)
+
+    def abandoned(self, records: Mapping[int, Record]) -> list[dict[str, object]]:
+        """Close what an earlier driver left open; return parameters that were not tried.
+
+        A trial whose record is on disk was finished: it is told now. Without a record it is told as
+        failed, and its parameters are asked for again.
+        """
+        again: list[dict[str, object]] = []
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            record = records.get(frozen.number)
+            # Optuna has no public way back from a stored trial to one that can be told.
+            self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            if record is not None:
+                self.tell(record)
+                continue
+            self._study.tell(frozen.number, state=TrialState.FAIL)
+            del self._open[frozen.number]
+            if frozen.params:
+                again.append(dict(frozen.params))
+        return again
+
+    def ask(self, fixed: Mapping[str, object] | None = None) -> tuple[int, Candidate]:
+        """Return the next candidate and its number; `fixed` parameters are taken as they are."""
+        self._study.sampler = self._sampler(self.position, fixed)
+        trial = self._study.ask()
+        self._open[trial.number] = trial
+        candidate = compose(self._problem, self._spec.size, TrialChoice(trial), self._spec.seed)
+        return trial.number, candidate
+
+    def tell(self, record: Record) -> None:
+        """Tell how a trial ended; a failure is infeasible at a penalty, so that it is learned."""
+        trial = self._open.pop(record.number)
+        trial.set_user_attr("key", record.key)
+        trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
+        failed = record.state is State.INFEASIBLE
+        if record.state is State.PRUNED:
+            self._study.tell(trial, state=TrialState.PRUNED)
+            return
+        trial.set_constraint("failure", 1.0 if failed else -1.0)
+        self._study.tell(trial, PENALTY if failed else objectives(self._problem, record))
+
+    def _sampler(self, position: int, fixed: Mapping[str, object] | None) -> BaseSampler:
+        seed = int(np.random.SeedSequence([self._spec.seed, position]).generate_state(1)[0])
+        if fixed is None and position < len(self._opening):
+            dealt = CellChoice(self._opening[position])
+            choose_cell(self._problem, dealt)
+            fixed = dealt.parameters
+        with warnings.catch_warnings():
+            # Both are called experimental; remove when Optuna's stable releases no longer say so.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            if fixed is not None:
+                return PartialFixedSampler(dict(fixed), RandomSampler(seed))
+            return TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
+
+
+def objectives(problem: Problem, record: Record) -> tuple[float, float]:
+    """Return what the study makes small: log10 of the error and of the time per sample."""
+    if record.timing is None:
+        raise ValueError(f"trial {record.number} was not measured")
+    error = max(record.metrics[problem.objective.name], 1e-12)
+    return math.log10(error), math.log10(record.timing.time_s)
+
+
+def _repair(journal: Path) -> None:
+    """Cut a torn last line, left by a driver killed while writing: Optuna can't go on with it."""
+    if not journal.exists():
+        return
+    data = journal.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    while whole:
+        last = whole[:-1].rfind(b"\n") + 1
+        try:
+            json.loads(whole[last:])
+            break
+        except ValueError:
+            whole = whole[:last]
+    if whole != data:
+        with journal.open("r+b") as file:
+            file.truncate(len(whole))

@@ -1,0 +1,291 @@
+"""One candidate's life, from the untrained network to the measured artefact.
+
+Timed first (latency hardly depends on weights), then trained with a pause at every rung, pruned,
+lowered, validated as lowered, measured. Whatever goes wrong ends in its record, with a reason.
+"""
+
+import math
+import shutil
+import time
+import traceback
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from problems import Array, Dataset, Encoding, Pairs, Problem, Split, Surrogate
+from problems.core import repeated
+from search.records import Record, Rung, State, Timing, now
+from search.scoring import scored
+from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.training import train
+from spaces.architectures import ARCHITECTURES, Shape
+from spaces.artefact import (
+    DisagreementError,
+    Manifest,
+    Trained,
+    calibration_inputs,
+    load_surrogate,
+    write_artefact,
+)
+from spaces.candidate import Candidate, Pruning
+from spaces.pruning import prune_structured
+
+RUNG_SHARES = (0.25, 0.5)
+"""Where in training a candidate may be stopped."""
+
+FINE_TUNING_SHARE = 0.25
+"""Epochs after pruning, as a share of those before."""
+
+UNTRAINED_ROUNDS = 2
+TRIAL_ROUNDS = 5
+
+
+class InfeasibleError(Exception):
+    """A candidate can't be used; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class AtRung:
+    """A pause: the error so far and the time that the untrained network took."""
+
+    rung: Rung
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every trial of a search shares."""
+
+    problem: Problem
+    data: Dataset
+    artefacts: Path
+
+    def folder(self, number: int) -> Path:
+        """Where a trial's artefact goes."""
+        return self.artefacts / f"{number:04d}"
+
+
+@dataclass
+class Draft:
+    """A record in the making: where the trial is and what it has found so far."""
+
+    number: int
+    candidate: Candidate
+    stage: str = "prepare"
+    durations_s: dict[str, float] = field(default_factory=dict[str, float])
+    rungs: list[Rung] = field(default_factory=list[Rung])
+    found: dict[str, object] = field(default_factory=dict[str, object])
+
+    @contextmanager
+    def during(self, stage: str) -> Generator[None]:
+        """Count the time of a stage."""
+        self.stage = stage
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.durations_s[stage] = time.perf_counter() - started
+
+    def record(self, state: State, reason: str) -> Record:
+        """Return what is known as a record."""
+        return Record.model_validate(
+            {
+                "number": self.number,
+                "key": self.candidate.key,
+                "candidate": self.candidate,
+                "state": state,
+                "stage": self.stage,
+                "reason": reason,
+                "rungs": tuple(self.rungs),
+                "durations_s": self.durations_s,
+                "ended": now(),
+                **self.found,
+            }
+        )
+
+
+def live(
+    setting: Setting, candidate: Candidate, number: int
+) -> Generator[AtRung | Record, None, None]:
+    """Yield the rungs of a trial, then its record; close the generator to stop it at a rung."""
+    draft = Draft(number, candidate)
+    state, reason = State.COMPLETE, ""
+    try:
+        yield from _stages(setting, draft)
+    except InfeasibleError as error:
+        state, reason = State.INFEASIBLE, str(error)
+    except Exception as error:  # noqa: BLE001 - the boundary: a trial always ends told, with a reason
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        state, reason = State.INFEASIBLE, f"{type(error).__name__} at {where}: {error}"
+    if state is State.INFEASIBLE:
+        shutil.rmtree(setting.folder(number), ignore_errors=True)
+        draft.found.pop("artefact", None)
+    yield draft.record(state, reason)
+
+
+def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
+    problem, data, candidate = setting.problem, setting.data, draft.candidate
+    folder = setting.folder(draft.number)
+    with draft.during("prepare"):
+        recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
+        encoding = recipe.fit(data.train)
+        pairs = encoding.pairs(data.train)
+        calibration = calibration_inputs(pairs, problem.deployment.batch)
+        network = untrained(candidate, pairs)
+    with draft.during("time first"):
+        sketch = Trained(_pruned(network, candidate, calibration), encoding, calibration)
+        _lower(setting, draft, sketch)
+        timing = measure(problem, data, folder, UNTRAINED_ROUNDS)
+        draft.found["untrained_time_s"] = timing.time_s
+        _within_budget(problem, timing)
+    with draft.during("train"):
+        pauses = {max(1, round(share * problem.epochs)) for share in RUNG_SHARES}
+        best = Best(problem, encoding, data.validation)
+        for epoch in train(network, pairs, candidate.training, problem.epochs, candidate.seed):
+            best.offer(network)
+            if epoch in pauses and epoch < problem.epochs:
+                draft.rungs.append(Rung(epoch=epoch, error=best.error))
+                yield AtRung(draft.rungs[-1], timing.time_s)
+        best.restore(network)
+    with draft.during("prune"):
+        if candidate.pruning is not Pruning.NONE:
+            network = _pruned(network, candidate, calibration)
+            _fine_tune(setting, candidate, network, encoding)
+    with draft.during("deploy"):
+        manifest = _lower(setting, draft, Trained(network, encoding, calibration))
+        draft.found["disagreement"] = manifest.disagreement
+        draft.found["parameters"] = manifest.parameters
+        draft.found["artefact"] = f"artefacts/{folder.name}"
+        draft.found["artefact_hash"] = manifest.hash
+    with draft.during("validate"):
+        result = scored(problem, load_surrogate(folder, problem).run, data.validation)
+        if result.failed:
+            raise InfeasibleError(f"{result.failed} of {len(data.validation)} predictions diverged")
+        draft.found["metrics"] = result.metrics
+    with draft.during("measure"):
+        timing = measure(problem, data, folder, TRIAL_ROUNDS)
+        draft.found["timing"] = timing
+        _within_budget(problem, timing)
+
+
+def untrained(candidate: Candidate, pairs: Pairs) -> nn.Module:
+    """Return the candidate's network with its seed's weights, on the CPU."""
+    torch.manual_seed(candidate.seed)
+    shape = Shape(tuple(pairs.inputs.shape[1:]), pairs.targets.shape[1])
+    family = ARCHITECTURES[candidate.architecture]
+    return family.build(shape, candidate.architecture_settings).eval()
+
+
+def measure(problem: Problem, data: Dataset, artefact: Path, rounds: int) -> Timing:
+    """Time a surrogate, end to end, in turn with the reference's calibration run."""
+    surrogate = load_surrogate(artefact, problem)
+    contenders = {
+        "surrogate": contender(surrogate, problem, data.test),
+        "reference": calibration_contender(problem, data.test),
+    }
+    with exclusive_slot():
+        seconds = time_in_turn(contenders, rounds)
+    reference = seconds["reference"] / problem.calibration.share
+    return timing_of(seconds["surrogate"], reference)
+
+
+def contender(surrogate: Surrogate, problem: Problem, split: Split) -> Contender:
+    """Return what the host would do: one call with the deployment's number of samples."""
+    inputs = repeated(split.inputs, problem.deployment.batch)
+    rng = np.random.default_rng(0)
+
+    def work() -> None:
+        with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
+            surrogate.run(inputs, rng)
+
+    return Contender(work, problem.deployment.batch)
+
+
+def calibration_contender(problem: Problem, split: Split) -> Contender:
+    """Return the reference's shorter run, on the same systems for every trial."""
+    calibration = problem.calibration
+    inputs = repeated(split.inputs, calibration.samples)
+    rng = np.random.default_rng(0)
+    return Contender(lambda: calibration.simulation.run(inputs, rng), calibration.samples)
+
+
+def timing_of(seconds: Array, reference: Array) -> Timing:
+    """Summarise rounds: seconds per sample (rounds,) of a surrogate and of the reference."""
+    ratio = Spread.of(reference / seconds)
+    return Timing(
+        time_s=Spread.of(seconds).median,
+        reference_s=Spread.of(reference).median,
+        speedup=ratio.median,
+        speedup_low=ratio.low,
+        speedup_high=ratio.high,
+        rounds=len(seconds),
+    )
+
+
+def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn.Module:
+    if candidate.pruning is Pruning.NONE:
+        return network
+    return prune_structured(network, candidate.pruning_ratio, calibration[:2])
+
+
+def _fine_tune(
+    setting: Setting, candidate: Candidate, network: nn.Module, encoding: Encoding
+) -> None:
+    """Train a pruned network a little more, in place."""
+    problem, data = setting.problem, setting.data
+    best = Best(problem, encoding, data.validation)
+    best.offer(network)
+    epochs = max(1, round(FINE_TUNING_SHARE * problem.epochs))
+    pairs = encoding.pairs(data.train)
+    for _ in train(network, pairs, candidate.training, epochs, candidate.seed):
+        best.offer(network)
+    best.restore(network)
+
+
+def _lower(setting: Setting, draft: Draft, trained: Trained) -> Manifest:
+    folder = setting.folder(draft.number)
+    try:
+        return write_artefact(trained, draft.candidate, setting.problem, folder)
+    except DisagreementError as error:
+        raise InfeasibleError(str(error)) from error
+
+
+class Best:
+    """Keeps the weights with the smallest objective on a split, rolled out and decoded.
+
+    The training loss may rank epochs the wrong way round: a roll-out feeds on its own errors.
+    """
+
+    def __init__(self, problem: Problem, encoding: Encoding, split: Split) -> None:
+        self._problem, self._encoding, self._split = problem, encoding, split
+        self._weights: dict[str, torch.Tensor] = {}
+        self.error = math.inf
+
+    def offer(self, network: nn.Module) -> None:
+        """Score a network, run eagerly on the CPU, and keep its weights where they are the best."""
+
+        def predict(inputs: Array) -> Array:
+            with torch.inference_mode():
+                return network(torch.from_numpy(inputs)).numpy()
+
+        result = scored(self._problem, Surrogate(self._encoding, predict).run, self._split)
+        error = math.inf if result.failed else result.metrics[self._problem.objective.name]
+        if error < self.error or not self._weights:
+            self.error = error
+            self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    def restore(self, network: nn.Module) -> None:
+        """Give a network the weights that were best."""
+        network.load_state_dict(self._weights)
+
+
+def _within_budget(problem: Problem, timing: Timing) -> None:
+    slowest = problem.goals.speedup
+    if slowest is not None and timing.speedup < slowest:
+        raise InfeasibleError(f"{timing.speedup:.3g}x as fast; the goal is {slowest:g}x")

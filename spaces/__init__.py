@@ -1,0 +1,1 @@
+"""What may replace a simulation: networks, number formats, pruning and runtimes."""

@@ -1,0 +1,215 @@
+"""A lowered network on disk: what was measured is what is exported.
+
+A folder of the runtime's own files, the encoding's statistics (safetensors) and a manifest with the
+hash of each. Nothing in it is pickled. Loading verifies the hashes.
+"""
+
+import hashlib
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from safetensors.numpy import load_file, save_file
+from torch import Tensor, nn
+
+from problems import Array, Encoding, Field, Pairs, Problem, Surrogate, UserError
+from spaces.architectures import Shape
+from spaces.candidate import Candidate, Frozen
+from spaces.precision import FORMATS
+from spaces.runtimes import RUNTIMES, InPortions, Lowering
+
+MANIFEST = "manifest.json"
+STATISTICS = "encoding.safetensors"
+FORMAT = 1
+LIBRARIES = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
+
+
+class FieldFacts(Frozen):
+    """A field of the problem as the manifest states it."""
+
+    name: str
+    shape: tuple[int, ...]
+    unit: str
+
+
+class Manifest(Frozen):
+    """What an artefact is.
+
+    Args:
+        format: Version of this layout.
+        candidate: What was built.
+        network_inputs: Shape of one sample as the network reads it.
+        network_outputs: Number of the network's outputs.
+        batch: Samples per call.
+        threads: Threads per call.
+        tolerance: Largest disagreement that its precision allows.
+        disagreement: Relative L2 distance from the float32 network on calibration inputs.
+        parameters: Weights of the network that was lowered.
+        inputs: Fields that the surrogate reads.
+        outputs: Fields that it returns.
+        files: SHA-256 of every other file.
+        versions: Libraries that wrote it.
+        machine: Processor architecture that it was compiled for.
+    """
+
+    format: int
+    candidate: Candidate
+    network_inputs: tuple[int, ...]
+    network_outputs: int
+    batch: int
+    threads: int
+    tolerance: float
+    disagreement: float
+    parameters: int
+    inputs: tuple[FieldFacts, ...]
+    outputs: tuple[FieldFacts, ...]
+    files: dict[str, str]
+    versions: dict[str, str]
+    machine: str
+
+    @property
+    def lowering(self) -> Lowering:
+        """What the runtime needs to load it."""
+        shape = Shape(self.network_inputs, self.network_outputs)
+        return Lowering(self.candidate, shape, self.batch, self.threads)
+
+    @property
+    def hash(self) -> str:
+        """One hash over all files."""
+        lines = "".join(f"{name} {value}\n" for name, value in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+CALIBRATION_BATCHES = 4
+"""How many calls' worth of training inputs quantisation takes its ranges from."""
+
+
+def calibration_inputs(pairs: Pairs, batch: int) -> Tensor:
+    """Return training inputs (n, ...), n a multiple of `batch`, spread evenly over the pairs."""
+    n = CALIBRATION_BATCHES * batch
+    spread = np.linspace(0, len(pairs.inputs) - 1, n).astype(int)
+    return torch.from_numpy(pairs.inputs[spread])
+
+
+class DisagreementError(Exception):
+    """A lowered network is farther from the float32 network than its precision allows."""
+
+
+class Trained(NamedTuple):
+    """A network with what is needed to deploy it: calibration inputs are (n, ...) float32."""
+
+    network: nn.Module
+    encoding: Encoding
+    calibration: Tensor
+
+
+def write_artefact(
+    trained: Trained, candidate: Candidate, problem: Problem, folder: Path
+) -> Manifest:
+    """Lower a trained network into `folder`, which then holds all of it or doesn't exist.
+
+    Raises:
+        DisagreementError: The lowered network left its precision's tolerance.
+    """
+    network, encoding, calibration = trained
+    network.eval()
+    batch, threads = problem.deployment.batch, problem.deployment.threads
+    with torch.inference_mode():
+        exact = network(calibration).numpy()
+    shape = Shape(tuple(calibration.shape[1:]), exact.shape[1])
+    lowering = Lowering(candidate, shape, batch, threads)
+    partial = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    runtime = RUNTIMES[candidate.runtime]
+    runtime.lower(network, calibration, lowering, partial)
+    save_file(
+        {k: np.ascontiguousarray(v) for k, v in encoding.statistics.items()}, partial / STATISTICS
+    )
+    lowered = InPortions(runtime.load(partial, lowering), batch)(calibration.numpy())
+    tolerance = FORMATS[candidate.precision].tolerance
+    disagreement = relative_distance(lowered, exact)
+    manifest = Manifest(
+        format=FORMAT,
+        candidate=candidate,
+        network_inputs=shape.inputs,
+        network_outputs=shape.outputs,
+        batch=batch,
+        threads=threads,
+        tolerance=tolerance,
+        disagreement=disagreement,
+        parameters=sum(weight.numel() for weight in network.parameters()),
+        inputs=_facts(problem.simulation.inputs),
+        outputs=_facts(problem.simulation.outputs),
+        files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
+        versions={name: version(name) for name in LIBRARIES},
+        machine=platform.machine(),
+    )
+    if not disagreement <= tolerance:
+        shutil.rmtree(partial)
+        raise DisagreementError(
+            f"lowered to {candidate.runtime} in {candidate.precision}, the network is "
+            f"{disagreement:.2g} from float32; {tolerance:g} is allowed"
+        )
+    (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return manifest
+
+
+def relative_distance(lowered: Array, exact: Array) -> float:
+    """Return |lowered - exact| / |exact| in the L2 norm; NaN where a value isn't finite."""
+    return float(np.linalg.norm(lowered - exact) / np.linalg.norm(exact))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return an artefact's manifest after verifying every file's hash.
+
+    Raises:
+        UserError: Something is missing, altered or from another format.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{folder} is no artefact: it has no {MANIFEST}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path} can't be read: {first['loc']}: {first['msg']}") from None
+    for name, expected in manifest.files.items():
+        file = folder / name
+        if Path(name).name != name or not file.is_file() or _sha256(file) != expected:
+            raise UserError(f"{file} is missing or was altered; export it again from its run")
+    return manifest
+
+
+def load_surrogate(folder: Path, problem: Problem) -> Surrogate:
+    """Return the surrogate that an artefact of this problem holds.
+
+    Raises:
+        UserError: The artefact is damaged or belongs to another problem.
+    """
+    manifest = read_manifest(folder)
+    candidate = manifest.candidate
+    if (candidate.problem, candidate.problem_version) != (problem.name, problem.version):
+        raise UserError(
+            f"{folder} was made for {candidate.problem} version {candidate.problem_version}, "
+            f"not {problem.name} version {problem.version}"
+        )
+    recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
+    encoding = recipe.restored(load_file(folder / STATISTICS))
+    predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)
+    return Surrogate(encoding, InPortions(predict, manifest.batch))
+
+
+def _facts(fields: tuple[Field, ...]) -> tuple[FieldFacts, ...]:
+    return tuple(FieldFacts(name=f.name, shape=f.shape, unit=f.unit) for f in fields)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

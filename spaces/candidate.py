@@ -1,0 +1,86 @@
+"""One thing to try: a frozen value that survives JSON; its key is the hash of that JSON."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from problems import Scalar, Size
+from problems.dataset import digest
+
+
+class Precision(StrEnum):
+    """Number format of a deployed network's arithmetic."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+class Pruning(StrEnum):
+    """What is taken out of a trained network."""
+
+    NONE = "none"
+    STRUCTURED = "structured"
+
+
+class Frozen(BaseModel):
+    """A value that never changes and refuses fields it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Training(Frozen):
+    """How a candidate is trained; epochs are the problem's, not searched."""
+
+    learning_rate: float
+    batch_size: int
+    weight_decay: float
+
+
+class Candidate(Frozen):
+    """Problem, encoding, architecture, training, pruning, precision, runtime and seed.
+
+    Args:
+        problem: Registered name.
+        problem_version: The problem's version when it was asked for.
+        size: Extent of the problem.
+        encoding: Name of the encoding.
+        encoding_settings: The encoding's own settings.
+        architecture: Name of the family.
+        architecture_settings: The family's own settings.
+        training: Settings of the training loop.
+        pruning: What is taken out.
+        pruning_ratio: Share of the channels taken out, 0 with no pruning.
+        precision: Number format of the deployed network.
+        runtime: What executes it.
+        seed: Of initialisation and batches.
+    """
+
+    problem: str
+    problem_version: int
+    size: Size
+    encoding: str
+    encoding_settings: dict[str, Scalar]
+    architecture: str
+    architecture_settings: dict[str, Scalar]
+    training: Training
+    pruning: Pruning
+    pruning_ratio: float
+    precision: Precision
+    runtime: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Hash of the canonical JSON."""
+        return digest(self.model_dump(mode="json"))
+
+    def to_json(self) -> str:
+        """Return the candidate as JSON."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the candidate that `to_json` wrote."""
+        return cls.model_validate_json(text)

@@ -1,0 +1,44 @@
+"""Number formats: what each costs in accuracy, and the network that computes in one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spaces.candidate import Precision
+
+
+@dataclass(frozen=True)
+class Format:
+    """A number format.
+
+    Args:
+        dtype: Type of the weights when PyTorch computes in it; None where a runtime quantises.
+        tolerance: Largest relative L2 distance from the float32 network that counts as agreement.
+    """
+
+    dtype: torch.dtype | None
+    tolerance: float
+
+
+FORMATS: dict[Precision, Format] = {
+    # Rounding in another order; TensorFloat and fast-math stay off.
+    Precision.FP32: Format(torch.float32, 1e-4),
+    # Eight bits of mantissa, 0.4 % a rounding, through a handful of layers.
+    Precision.BF16: Format(torch.bfloat16, 5e-2),
+    # 1/127 of the largest activation a layer: large where a few outliers set the scale.
+    Precision.INT8: Format(None, 3e-1),
+}
+
+
+class ComputedIn(nn.Module):
+    """A network that reads and answers float32 and computes in another type."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network = network.to(dtype)
+        self.dtype = dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (b, o) float32 of inputs (b, ...) float32."""
+        return self.network(x.to(self.dtype)).float()

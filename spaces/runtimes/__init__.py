@@ -1,0 +1,97 @@
+"""What executes a deployed network, one file each: every module of this package registers its own.
+
+A runtime lowers a trained network into files, and loads those files into a function of arrays. The
+batch size is fixed at lowering, as the problem's deployment says; `InPortions` serves any other
+number of samples by calling in portions of that size.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from problems import Array, Predict, Registry
+from spaces.architectures import Shape
+from spaces.candidate import Candidate, Precision
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """What a runtime needs to know to lower a network.
+
+    Args:
+        candidate: Whose network it is; settings rebuild it where a runtime keeps weights alone.
+        shape: What the network reads and answers.
+        batch: Samples per call.
+        threads: Threads per call.
+    """
+
+    candidate: Candidate
+    shape: Shape
+    batch: int
+    threads: int
+
+    @property
+    def precision(self) -> Precision:
+        """Number format to compute in."""
+        return self.candidate.precision
+
+
+class Runtime(ABC):
+    """One way to execute a network."""
+
+    unsuited: ClassVar[dict[Precision, str]]
+    """Precisions it doesn't serve, each with the reason."""
+
+    def excludes(self, precision: Precision) -> str | None:
+        """Return why a precision can't be had here, on this machine, or None where it can."""
+        return self.unsuited.get(precision)
+
+    @abstractmethod
+    def lower(
+        self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
+    ) -> None:
+        """Write the network's files into `folder`.
+
+        Args:
+            network: Trained, on the CPU, in evaluation mode.
+            calibration: Training inputs (n * batch, ...) from which quantisation takes its ranges.
+            lowering: Shapes, batch, threads, precision.
+            folder: Exists and is empty.
+        """
+
+    @abstractmethod
+    def load(self, folder: Path, lowering: Lowering) -> Predict:
+        """Return a function of exactly `batch` samples."""
+
+
+RUNTIMES: Registry[Runtime] = Registry("runtime")
+register_runtime = RUNTIMES.register
+
+
+@dataclass(frozen=True)
+class InPortions:
+    """Serves any number of samples with a network of fixed batch size.
+
+    The last portion is filled with zeros, which no sample sees: no runtime here lets the samples of
+    a batch affect each other.
+    """
+
+    predict: Predict
+    batch: int
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return (b, o) for any number of inputs (b, ...) float32."""
+        n = len(inputs)
+        if n == self.batch:
+            return self.predict(inputs)
+        answers: list[Array] = []
+        for first in range(0, n, self.batch):
+            portion = inputs[first : first + self.batch]
+            filled = np.zeros((self.batch, *inputs.shape[1:]), dtype=np.float32)
+            filled[: len(portion)] = portion
+            answers.append(self.predict(filled)[: len(portion)])
+        return np.concatenate(answers)

@@ -1,0 +1,120 @@
+"""ONNX Runtime, with input and output buffers bound once."""
+
+import logging
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from problems import Array, Predict
+from spaces.candidate import Precision
+from spaces.runtimes import Lowering, Runtime, register_runtime
+
+MODEL = "network.onnx"
+INPUT, OUTPUT = "inputs", "outputs"
+
+
+def export_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
+    """Write a network's graph and weights as one ONNX file."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)  # it says of every export that torchvision isn't there
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the exporter's own deprecations
+            program: Any = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+            )
+        program.save(str(path), external_data=False)
+    finally:
+        exporter.setLevel(level)
+
+
+class CalibrationReader:
+    """Feeds calibration inputs to the quantiser, a batch at a time."""
+
+    def __init__(self, calibration: Tensor, batch: int) -> None:
+        self._batches: Iterator[Tensor] = iter(calibration.split(batch))
+
+    def get_next(self) -> dict[str, Array] | None:
+        """Return the next batch, or None at the end."""
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch.numpy()}
+
+
+class OnnxRuntime(Runtime):
+    """One `.onnx` file; int8 is static, so that a sample never depends on its batch."""
+
+    unsuited: ClassVar[dict[Precision, str]] = {
+        Precision.BF16: "its CPU kernels have no bf16 matrix product"
+    }
+
+    def lower(
+        self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
+    ) -> None:
+        """Export the graph; quantise it where the precision says so."""
+        example = calibration[: lowering.batch]
+        if lowering.precision is not Precision.INT8:
+            export_onnx(network, example, folder / MODEL)
+            return
+        from onnxruntime.quantization import QuantFormat, quantize_static  # noqa: PLC0415 - slow
+
+        with TemporaryDirectory() as scratch, _quiet_root_logger():
+            plain = Path(scratch) / MODEL
+            export_onnx(network, example, plain)
+            quantize_static(
+                str(plain),
+                str(folder / MODEL),
+                CalibrationReader(calibration, lowering.batch),  # pyright: ignore[reportArgumentType] - duck-typed by ORT
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+            )
+
+    def load(self, folder: Path, lowering: Lowering) -> Predict:
+        """Return the session, bound to two buffers, as a function of arrays."""
+        import onnxruntime  # noqa: PLC0415 - half a second to import
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = lowering.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        session: Any = onnxruntime.InferenceSession(
+            str(folder / MODEL), options, providers=["CPUExecutionProvider"]
+        )
+        source = np.zeros((lowering.batch, *lowering.shape.inputs), dtype=np.float32)
+        answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
+        binding: Any = session.io_binding()
+        kind = np.float32
+        binding.bind_input(INPUT, "cpu", 0, kind, source.shape, source.ctypes.data)
+        binding.bind_output(OUTPUT, "cpu", 0, kind, answer.shape, answer.ctypes.data)
+
+        def predict(inputs: Array) -> Array:
+            np.copyto(source, inputs)
+            session.run_with_iobinding(binding)
+            return answer.copy()
+
+        return predict
+
+
+@contextmanager
+def _quiet_root_logger() -> Generator[None]:
+    """Hold back the quantiser's advice to pre-process, which it logs through the root logger."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+register_runtime("onnxruntime")(OnnxRuntime())

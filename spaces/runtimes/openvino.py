@@ -1,0 +1,90 @@
+"""OpenVINO, reached through ONNX (recurrent layers converted directly are ten times slower)."""
+
+import logging
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from problems import Array, Predict
+from spaces.candidate import Precision
+from spaces.runtimes import Lowering, Runtime, register_runtime
+from spaces.runtimes.onnxruntime import MODEL as ONNX_MODEL
+from spaces.runtimes.onnxruntime import export_onnx
+
+MODEL = "network.xml"
+
+# Set always: left alone, OpenVINO takes bf16 where the processor has it.
+HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.INT8: "f32"}
+
+
+@cache
+def _core() -> Any:
+    import openvino  # noqa: PLC0415 - half a second to import
+
+    return openvino.Core()
+
+
+class OpenVino(Runtime):
+    """An `.xml` graph with its `.bin` weights; int8 by nncf, static."""
+
+    unsuited: ClassVar[dict[Precision, str]] = {}
+
+    def excludes(self, precision: Precision) -> str | None:
+        """Return why not: bf16 needs a processor with such instructions."""
+        capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision is Precision.BF16 and "BF16" not in capabilities:
+            return "this processor has no bf16 instructions"
+        return super().excludes(precision)
+
+    def lower(
+        self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
+    ) -> None:
+        """Convert the ONNX graph; quantise it where the precision says so."""
+        import openvino  # noqa: PLC0415 - half a second to import
+
+        with TemporaryDirectory() as scratch:
+            plain = Path(scratch) / ONNX_MODEL
+            export_onnx(network, calibration[: lowering.batch], plain)
+            model: Any = _core().read_model(str(plain))
+        if lowering.precision is Precision.INT8:
+            import nncf  # noqa: PLC0415 - seconds to import
+
+            nncf.set_log_level(logging.ERROR)
+            batches = [batch.numpy() for batch in calibration.split(lowering.batch)]
+            model = nncf.quantize(model, nncf.Dataset(batches), subset_size=len(batches))
+        openvino.save_model(model, str(folder / MODEL), compress_to_fp16=False)
+
+    def load(self, folder: Path, lowering: Lowering) -> Predict:
+        """Return the compiled model, bound to two buffers, as a function of arrays."""
+        import openvino  # noqa: PLC0415 - half a second to import
+
+        compiled = _core().compile_model(
+            str(folder / MODEL),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": HINTS[lowering.precision],
+                "INFERENCE_NUM_THREADS": lowering.threads,
+                "NUM_STREAMS": 1,
+                "PERFORMANCE_HINT": "LATENCY",
+            },
+        )
+        request: Any = compiled.create_infer_request()
+        # Unbound, a call copies its inputs through Python: 55 us.
+        source = np.zeros((lowering.batch, *lowering.shape.inputs), dtype=np.float32)
+        answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
+        request.set_input_tensor(openvino.Tensor(source, shared_memory=True))
+        request.set_output_tensor(openvino.Tensor(answer, shared_memory=True))
+
+        def predict(inputs: Array) -> Array:
+            np.copyto(source, inputs)
+            request.infer()
+            return answer.copy()
+
+        return predict
+
+
+register_runtime("openvino")(OpenVino())
