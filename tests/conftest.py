@@ -1,0 +1,73 @@
+"""What the tests share: every registered problem at its tiny size, with its data."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from problems import Dataset, Problem, Size, known_problems, load_problem
+from problems.dataset import generate
+
+SIMSTEAD = Path(sys.executable).with_name("simstead")
+DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
+
+Simstead = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["SIMSTEAD_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=list(known_problems()))
+def problem(request: pytest.FixtureRequest) -> Problem:
+    return load_problem(request.param, Size.TINY)
+
+
+@pytest.fixture(scope="session")
+def data(problem: Problem, cache: Path) -> Dataset:
+    return generate(problem, cache)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder whose own modules have our packages' names, and fail when imported."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for name in DECOYS:
+        (folder / name).write_text("raise RuntimeError('a decoy was imported')\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simstead(elsewhere: Path, cache: Path) -> Simstead:
+    """Run the command line as a user would, from a folder of decoys."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(SIMSTEAD), *map(str, arguments)],
+            cwd=elsewhere,
+            env={**os.environ, "SIMSTEAD_CACHE": str(cache)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(simstead: Simstead, elsewhere: Path) -> Path:
+    """The run directory of a real search, small but whole."""
+    folder = elsewhere / "finished"
+    done = simstead(
+        "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run", folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert "report:" in done.stdout
+    return folder

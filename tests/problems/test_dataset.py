@@ -1,0 +1,76 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from problems import Dataset, Problem, UserError
+from problems.dataset import Shard, generate, plan, produce, serially
+
+
+def test_shards_cover_every_split(problem: Problem) -> None:
+    shards = plan(problem)
+    for split in ("train", "validation", "test", "shifted"):
+        own = [shard for shard in shards if shard.split == split]
+        assert sum(shard.samples for shard in own) == getattr(problem.samples, split)
+    assert len({shard.key for shard in shards}) == len(shards)
+
+
+def test_a_key_changes_with_what_produces_the_data(problem: Problem) -> None:
+    shard = plan(problem)[0]
+    assert replace(shard).key == shard.key
+    assert replace(shard, index=99).key != shard.key
+    assert replace(shard, split="test").key != shard.key
+    assert replace(shard, simulation=problem.shifted).key != shard.key
+
+
+def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: Path) -> None:
+    shards = plan(problem)
+    produce(shards[0], tmp_path)
+    (tmp_path / problem.name / "torn.npz.part").write_bytes(b"half a shard")
+    made: list[Shard] = []
+
+    def watched(missing: list[Shard], cache: Path):  # noqa: ANN202
+        for shard in serially(missing, cache):
+            made.append(shard)
+            yield shard
+
+    counts: list[tuple[int, int]] = []
+    again = generate(problem, tmp_path, watched, lambda done, total: counts.append((done, total)))
+    assert len(made) == len(shards) - 1
+    assert counts[0][0] == shards[0].samples
+    assert counts[-1][0] == counts[-1][1]
+    for name, array in data.train.inputs.items():
+        np.testing.assert_array_equal(again.train.inputs[name], array)
+
+
+def test_failed_samples_are_counted_and_left_out(problem: Problem, tmp_path: Path) -> None:
+    shard = plan(problem)[0]
+    generate(problem, tmp_path)
+    path = shard.path(tmp_path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for name, array in arrays.items():
+        if name.startswith("outputs/"):
+            array[2] = np.nan
+    np.savez(path, **arrays)
+    data = generate(problem, tmp_path)
+    assert data.failed["train"] == 1
+    assert len(data.train) == problem.samples.train - 1
+
+
+def test_a_reference_that_mostly_fails_is_refused(problem: Problem, tmp_path: Path) -> None:
+    generate(problem, tmp_path)
+    for shard in plan(problem):
+        path = shard.path(tmp_path)
+        with np.load(path) as stored:
+            arrays = {k: v * np.nan if k.startswith("outputs/") else v for k, v in stored.items()}
+        np.savez(path, **arrays)
+    with pytest.raises(UserError, match="the reference failed on 24 of 24 samples of the train"):
+        generate(problem, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_named(problem: Problem, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="SIMSTEAD_CACHE"):
+        generate(problem, tmp_path / "file")

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from search.fronts import knee, ranks
+
+
+def test_ranks_of_a_known_set() -> None:
+    points = [(1, 4), (2, 2), (4, 1), (3, 3), (5, 5), (2, 2)]
+    assert ranks(points).tolist() == [0, 0, 0, 1, 2, 0]
+
+
+def test_ranks_obey_dominance() -> None:
+    points = np.random.default_rng(0).random((60, 2))
+    rank = ranks(points.tolist())
+    for i, left in enumerate(points):
+        for j, right in enumerate(points):
+            if (left < right).all():
+                assert rank[i] < rank[j]
+
+
+@pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (1.0, 1.0)]])
+def test_a_front_of_one_has_a_knee(points: list) -> None:
+    assert knee(points) == 0
+
+
+def test_the_knee_is_in_the_corner() -> None:
+    assert knee([(0.0, 10.0), (1.0, 1.0), (10.0, 0.0)]) == 1

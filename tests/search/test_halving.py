@@ -1,0 +1,27 @@
+import math
+
+from search.halving import FEWEST, Halving
+
+
+def test_the_first_few_all_go_on() -> None:
+    halving = Halving()
+    assert all(halving.goes_on(1, 10.0 * i, 10.0 * i) for i in range(1, FEWEST))
+
+
+def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
+    halving = Halving()
+    for i in range(8):
+        assert halving.goes_on(1, 1.0 + i, 9.0 - i), "a front member was cut"
+    assert not halving.goes_on(1, 20.0, 20.0)
+    assert halving.goes_on(1, 0.5, 30.0)
+
+
+def test_rungs_are_apart() -> None:
+    halving = Halving()
+    for _ in range(8):
+        halving.goes_on(1, 1.0, 1.0)
+    assert halving.goes_on(2, 50.0, 50.0)
+
+
+def test_a_diverged_candidate_is_stopped() -> None:
+    assert not Halving().goes_on(1, math.inf, 1.0)

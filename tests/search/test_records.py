@@ -1,0 +1,67 @@
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from problems import Size, UserError
+from search.records import Run, Spec
+
+SPEC = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
+
+
+def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
+    Run.start(tmp_path / "run", SPEC)
+    more = SPEC.model_copy(update={"trials": 9, "workers": 1})
+    assert Run.start(tmp_path / "run", more).spec().trials == 9
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"problem": "other"}, {"size": Size.FULL}, {"problem_version": 2}]
+)
+def test_another_searchs_run_is_refused_and_kept(tmp_path: Path, change: dict) -> None:
+    Run.start(tmp_path, SPEC)
+    before = (tmp_path / "spec.json").read_bytes()
+    with pytest.raises(UserError, match="belongs to another search"):
+        Run.start(tmp_path, SPEC.model_copy(update=change))
+    assert (tmp_path / "spec.json").read_bytes() == before
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="holds other files and no run"):
+        Run.start(tmp_path, SPEC)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_full_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1))
+    with pytest.raises(UserError, match="full disk: a search needs 200 MiB"):
+        Run.start(tmp_path / "run", SPEC)
+
+
+def test_an_unwritable_folder_is_refused() -> None:
+    with pytest.raises(UserError, match="can't be written"):
+        Run.start(Path("/proc/simstead"), SPEC)
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    run = Run.start(tmp_path, SPEC)
+    (tmp_path / "trials" / "0000.json").write_text('{"number": 0}')
+    with pytest.raises(UserError, match=r"0000\.json can't be read: key: Field required"):
+        run.records()
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.start(tmp_path, SPEC)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.write("spec.json", SPEC.model_copy(update={"trials": 99}))
+    assert run.spec() == SPEC
+    assert not list(tmp_path.glob("*.part"))

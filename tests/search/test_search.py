@@ -1,0 +1,192 @@
+"""Whole searches, small and real, from a folder of decoys, interrupted and gone on with."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import optuna
+import psutil
+import pytest
+
+from problems import Size, load_problem
+from search.records import Run, State
+from spaces.artefact import load_surrogate, read_manifest
+
+Simstead = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = pytest.mark.slow
+ACTOR = "ResourceTrainable"
+
+
+def keys(folder: Path) -> list[str]:
+    return [record.key for record in Run.open(folder).records()]
+
+
+def stored_states(folder: Path) -> set[optuna.trial.TrialState]:
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
+    storage = optuna.storages.JournalStorage(backend)
+    study = optuna.load_study(study_name="simstead", storage=storage)
+    return {trial.state for trial in study.get_trials()}
+
+
+def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
+    run = Run.open(finished)
+    records = run.records()
+    assert [record.number for record in records] == list(range(8))
+    complete = [record for record in records if record.state is State.COMPLETE]
+    assert complete
+    assert all(record.reason for record in records if record.state is not State.COMPLETE)
+    for record in complete:
+        assert record.artefact is not None
+        assert read_manifest(finished / record.artefact).hash == record.artefact_hash
+    heat = run.heat()
+    assert heat is not None
+    assert {"persistence", "Laplace-Lagrange"} <= {entrant.name for entrant in heat.entrants}
+    assert any(entrant.trial == heat.knee for entrant in heat.entrants)
+    assert optuna.trial.TrialState.RUNNING not in stored_states(finished)
+    assert run.environment().versions["rebound"] != "not installed"
+
+
+def test_the_same_seed_gives_the_same_candidates_twice(
+    simstead: Simstead, finished: Path, tmp_path: Path
+) -> None:
+    again = simstead(
+        "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run",
+        tmp_path / "again", "--workers", 1,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert sorted(keys(tmp_path / "again")) == sorted(keys(finished))
+
+
+def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path) -> None:
+    before = {p.name: p.read_bytes() for p in (finished / "trials").iterdir()}
+    done = simstead(
+        "search", "planets", "--size", "tiny", "--trials", 9, "--seed", 3, "--run", finished
+    )
+    assert done.returncode == 0, done.stderr
+    after = {p.name: p.read_bytes() for p in (finished / "trials").iterdir()}
+    assert len(after) == 9
+    assert before.items() <= after.items()
+
+
+def test_another_searchs_run_is_kept(simstead: Simstead, finished: Path) -> None:
+    before = keys(finished)
+    done = simstead("search", "planets", "--size", "tiny", "--seed", 4, "--run", finished)
+    assert done.returncode == 2
+    assert "belongs to another search" in done.stderr
+    assert keys(finished) == before
+
+
+def test_what_is_exported_is_what_was_measured(
+    simstead: Simstead, finished: Path, tmp_path: Path
+) -> None:
+    done = simstead("export", finished, "--pick", "knee", tmp_path / "surrogate")
+    assert done.returncode == 0, done.stderr
+    heat = Run.open(finished).heat()
+    assert heat is not None
+    record = next(r for r in Run.open(finished).records() if r.number == heat.knee)
+    assert read_manifest(tmp_path / "surrogate").hash == record.artefact_hash
+    problem = load_problem("planets", Size.TINY)
+    surrogate = load_surrogate(tmp_path / "surrogate", problem)
+    inputs = problem.simulation.draw(3, np.random.default_rng(0))
+    outputs = surrogate.run(inputs, np.random.default_rng(0))
+    assert np.isfinite(outputs["elements"]).all()
+    assert "surrogate.run" in (tmp_path / "surrogate" / "README.md").read_text()
+    taken = simstead("export", finished, tmp_path / "surrogate")
+    assert taken.returncode == 2
+    assert "isn't empty" in taken.stderr
+    wrong = simstead("export", finished, "--pick", "kneee", tmp_path / "other")
+    assert wrong.returncode == 2
+    assert "did you mean 'knee'" in wrong.stderr
+
+
+@contextmanager
+def started(
+    elsewhere: Path, cache: Path, folder: Path, trials: int
+) -> Generator[subprocess.Popen[str]]:
+    """Start a search in a session of its own; whatever of it is left is killed."""
+    with subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("simstead")),
+            "search", "planets", "--size", "tiny", "--seed", "5",
+            "--trials", str(trials), "--run", str(folder),
+        ],
+        cwd=elsewhere,
+        env={**os.environ, "SIMSTEAD_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as driver:  # fmt: skip
+        try:
+            yield driver
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(driver.pid, signal.SIGKILL)
+
+
+def wait_for(happened: Callable[[], bool], limit_s: float = 120.0) -> None:
+    until = time.monotonic() + limit_s
+    while not happened():
+        assert time.monotonic() < until, "nothing happened"
+        time.sleep(0.2)
+
+
+def trials_done(folder: Path) -> int:
+    return len(list((folder / "trials").glob("*.json")))
+
+
+def workers(driver: int) -> list[psutil.Process]:
+    """The driver's processes that live trials: Ray names an actor's process after its class."""
+    family = psutil.Process(driver).children(recursive=True)
+    return [each for each in family if ACTOR in " ".join(each.cmdline())]
+
+
+def test_a_killed_driver_loses_nothing(
+    simstead: Simstead, elsewhere: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed"
+    with started(elsewhere, cache, folder, 4):
+        wait_for(lambda: trials_done(folder) >= 1)
+    before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
+    done = simstead(
+        "search", "planets", "--size", "tiny", "--seed", 5, "--trials", 4, "--run", folder
+    )
+    assert done.returncode == 0, done.stderr
+    after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
+    assert len(after) == 4
+    assert before.items() <= after.items()
+    assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
+
+
+def test_a_killed_worker_is_a_reason(elsewhere: Path, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "worker"
+    with started(elsewhere, cache, folder, 3) as driver:
+        wait_for(lambda: bool(workers(driver.pid)))
+        workers(driver.pid)[0].kill()
+        out, err = driver.communicate(timeout=300)
+        assert driver.returncode == 0, out + err
+    records = Run.open(folder).records()
+    assert len(records) == 3
+    dead = [record for record in records if record.stage == "worker"]
+    assert len(dead) == 1
+    assert dead[0].state is State.INFEASIBLE
+    assert "its worker died" in dead[0].reason
+
+
+def test_an_interrupted_search_says_how_to_go_on(
+    elsewhere: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "interrupted"
+    with started(elsewhere, cache, folder, 20) as driver:
+        wait_for(lambda: trials_done(folder) >= 1)
+        driver.send_signal(signal.SIGINT)
+        _, err = driver.communicate(timeout=120)
+    assert driver.returncode == 130
+    assert "go on with: simstead search planets" in err
+    assert "Traceback" not in err

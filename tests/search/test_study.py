@@ -1,0 +1,129 @@
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+
+from problems import Problem, Size
+from search.records import Record, Rung, Spec, State, Timing
+from search.study import OPENING, Study, opening
+from spaces.candidate import Candidate
+
+
+def spec(problem: Problem, seed: int = 0) -> Spec:
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=seed,
+        trials=10,
+        workers=1,
+    )
+
+
+def ended(
+    problem: Problem, number: int, candidate: Candidate, state: State = State.COMPLETE
+) -> Record:
+    done = state is State.COMPLETE
+    score = 1.0 / (1 + int(candidate.key[:4], 16))
+    timing = Timing(time_s=score, reference_s=1, speedup=1, speedup_low=1, speedup_high=1, rounds=1)
+    return Record(
+        number=number,
+        key=candidate.key,
+        candidate=candidate,
+        state=state,
+        stage="measure",
+        rungs=(Rung(epoch=1, error=1.0),),
+        metrics={problem.objective.name: score} if done else {},
+        timing=timing if done else None,
+        ended="now",
+    )
+
+
+def candidates(study: Study, problem: Problem, n: int, state: State = State.COMPLETE) -> list[str]:
+    keys: list[str] = []
+    for _ in range(n):
+        number, candidate = study.ask()
+        study.tell(ended(problem, number, candidate, state))
+        keys.append(candidate.key)
+    return keys
+
+
+def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Path) -> None:
+    n = OPENING + 4
+    first = candidates(Study(tmp_path / "a", problem, spec(problem)), problem, n)
+    second = candidates(Study(tmp_path / "b", problem, spec(problem)), problem, n)
+    other = candidates(Study(tmp_path / "c", problem, spec(problem, 1)), problem, n)
+    assert first == second
+    assert first != other
+    assert len(set(first)) == n
+
+
+def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_path: Path) -> None:
+    told = Study(tmp_path / "a", problem, spec(problem))
+    failing = Study(tmp_path / "b", problem, spec(problem))
+    at_once = Study(tmp_path / "c", problem, spec(problem))
+    keys = candidates(told, problem, OPENING)
+    assert candidates(failing, problem, OPENING, State.INFEASIBLE) == keys
+    assert [at_once.ask()[1].key for _ in range(OPENING)] == keys
+
+
+def test_the_opening_tries_every_choice(problem: Problem) -> None:
+    dealt = opening(problem, 0)
+    assert len(dealt) == OPENING
+    assert {cell.encoding for cell in dealt} == set(problem.encodings)
+    deployments = Counter((cell.runtime, cell.precision) for cell in dealt)
+    assert len(deployments) >= 9
+    assert min(deployments.values()) >= 2
+
+
+@pytest.mark.parametrize(
+    ("state", "stored"),
+    [
+        (State.COMPLETE, optuna.trial.TrialState.COMPLETE),
+        (State.PRUNED, optuna.trial.TrialState.PRUNED),
+        (State.INFEASIBLE, optuna.trial.TrialState.COMPLETE),
+    ],
+)
+def test_a_trial_always_ends_told(
+    problem: Problem, tmp_path: Path, state: State, stored: optuna.trial.TrialState
+) -> None:
+    study = Study(tmp_path / "journal", problem, spec(problem))
+    candidates(study, problem, 1, state)
+    (trial,) = study._study.get_trials()
+    assert trial.state is stored
+    assert trial.user_attrs["rungs"] == [{"epoch": 1, "error": 1.0}]
+    if state is State.INFEASIBLE:
+        assert trial.constraints == {"failure": 1.0}
+
+
+def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> None:
+    study = Study(tmp_path / "journal", problem, spec(problem))
+    whole = Study(tmp_path / "whole", problem, spec(problem))
+    keys = [whole.ask()[1].key for _ in range(6)]
+    recorded = ended(problem, *study.ask())
+    study.ask()
+    cut_off = study.ask()[1].key
+
+    later = Study(tmp_path / "journal", problem, spec(problem))
+    again = later.abandoned({recorded.number: recorded})
+    states = [trial.state for trial in later._study.get_trials()]
+    assert optuna.trial.TrialState.RUNNING not in states
+    assert len(again) == 2
+    resumed = [later.ask(fixed)[1].key for fixed in again]
+    assert cut_off in resumed
+    resumed += [later.ask()[1].key for _ in range(3)]
+    assert {recorded.key, *resumed} == set(keys)
+
+
+def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    study = Study(journal, problem, spec(problem))
+    candidates(study, problem, 2)
+    whole = journal.read_bytes()
+    start = whole[:-1].rfind(b"\n") + 1
+    for end in range(start, len(whole), 7):
+        journal.write_bytes(whole[:end])
+        mended = Study(journal, problem, spec(problem))
+        mended.abandoned({})
+        mended.ask()

@@ -1,0 +1,89 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from problems import Dataset, Goals, Problem, Size
+from problems.contract import DrawnChoice
+from search.records import Record, State
+from search.trial import AtRung, Setting, live
+from spaces.candidate import Candidate, Precision
+from spaces.space import compose
+
+
+@pytest.fixture
+def setting(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
+    return Setting(problem, data, tmp_path)
+
+
+@pytest.fixture
+def candidate(problem: Problem) -> Candidate:
+    """A candidate that is quick to lower."""
+    drawn = compose(problem, Size.TINY, DrawnChoice(np.random.default_rng(0)), 0)
+    return drawn.model_copy(update={"runtime": "eager", "precision": Precision.FP32})
+
+
+def test_a_whole_life(setting: Setting, candidate: Candidate) -> None:
+    *rungs, record = live(setting, candidate, 7)
+    assert isinstance(record, Record)
+    assert record.state is State.COMPLETE, record.reason
+    assert [rung.rung for rung in rungs if isinstance(rung, AtRung)] == list(record.rungs)
+    assert record.timing is not None
+    assert record.timing.speedup > 1.0
+    assert set(record.metrics) == {metric.name for metric in setting.problem.metrics}
+    assert (setting.folder(7) / "manifest.json").is_file()
+    assert Record.model_validate_json(record.model_dump_json()) == record
+
+
+def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candidate) -> None:
+    first, second = ([*live(setting, candidate, n)][-1] for n in (0, 1))
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert first.metrics == second.metrics
+    assert first.artefact_hash == second.artefact_hash
+
+
+def test_too_slow_is_infeasible_before_training(setting: Setting, candidate: Candidate) -> None:
+    wish = replace(setting, problem=replace(setting.problem, goals=Goals(speedup=1e9)))
+    (record,) = live(wish, candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "time first")
+    assert "the goal is 1e+09x" in record.reason
+    assert "train" not in record.durations_s
+    assert not setting.folder(0).exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "stage"),
+    [
+        ("search.trial.untrained", "prepare"),
+        ("search.trial.train", "train"),
+        ("search.trial.load_surrogate", "time first"),
+    ],
+)
+@pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])
+def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
+    setting: Setting,
+    candidate: Candidate,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    stage: str,
+    error: Exception,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, fail)
+    *_, record = live(setting, candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, stage)
+    assert type(error).__name__ in record.reason
+    assert str(error) in record.reason
+
+
+def test_a_stopped_trial_stops(setting: Setting, candidate: Candidate) -> None:
+    life = live(setting, candidate, 0)
+    assert isinstance(next(life), AtRung)
+    life.close()
+    assert list(life) == []
