@@ -5,7 +5,6 @@ from problems.core import (
     Batch,
     Calibration,
     Choose,
-    Curve,
     Dataset,
     Deployment,
     Encoding,
@@ -14,7 +13,6 @@ from problems.core import (
     Layout,
     Metric,
     Pairs,
-    Picture,
     Predict,
     Problem,
     Run,
@@ -28,6 +26,7 @@ from problems.core import (
     Target,
 )
 from problems.errors import InterruptedRunError, MissingExtraError, UnknownNameError, UserError
+from problems.pictures import Curve, Picture
 from problems.registry import Registry, known_problems, load_problem, register_problem
 
 __all__ = [

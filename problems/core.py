@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from problems.pictures import Picture
+
 Array = npt.NDArray[Any]
 Batch = Mapping[str, Array]
 """Named arrays in physical units; the first axis of each is the sample."""
@@ -250,30 +252,10 @@ class Goals:
     speedup: float | None = None
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A line of a picture; `reference` draws it as the truth."""
-
-    name: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    reference: bool = False
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawing that a case study asks for, as plain facts."""
-
-    title: str
-    x_label: str
-    y_label: str
-    curves: tuple[Curve, ...]
-    equal_axes: bool = False
-
-
 Score = Callable[[Batch, Batch, Batch], Mapping[str, float]]
 """score(predicted, reference, inputs) -> the metrics over these samples."""
 Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
+"""pictures(predicted, reference, inputs) -> what the case study wants drawn."""
 
 
 @dataclass(frozen=True)

@@ -125,10 +125,18 @@ class StudySearcher(Searcher):
         self._asked: dict[str, tuple[int, Candidate]] = {}
         self._rungs: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
+        self.broken: OSError | None = None
+        """Why nothing more can be recorded; the search ends and can be gone on with."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next candidate, those that an interruption cut off first."""
-        number, candidate = self._study.ask(self._again.pop(0) if self._again else None)
+        if self.broken:
+            return None
+        try:
+            number, candidate = self._study.ask(self._again.pop(0) if self._again else None)
+        except OSError as error:
+            self.broken = error
+            return None
         self._asked[trial_id] = number, candidate
         self._rungs[trial_id] = []
         self._progress.trial_began()
@@ -149,20 +157,29 @@ class StudySearcher(Searcher):
         error: bool = False,  # noqa: FBT001, FBT002 - Tune's signature
     ) -> None:
         """Record how a trial ended, then tell the study."""
+        if self.broken:
+            return
+        try:
+            record = self._as_record(trial_id, result, error=error)
+            if record.state is State.INFEASIBLE:
+                self._run.check_space()  # a full disk is no fault of the candidate's
+            self._run.record(record)
+            self._study.tell(record)
+        except OSError as storage_error:
+            self.broken = storage_error
+            return
+        self._progress.trial_ended(record)
+
+    def _as_record(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> Record:
         number, candidate = self._asked.pop(trial_id)
         rungs = self._rungs.pop(trial_id)
         if result and "record" in result:
-            record = Record.model_validate_json(result["record"])
-        elif error or result is None:
+            return Record.model_validate_json(result["record"])
+        if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
-            record = _unfinished(number, candidate, rungs, State.INFEASIBLE, "worker", reason)
-        else:
-            reason = "in the worse half of its rung"
-            rungs.append(result)
-            record = _unfinished(number, candidate, rungs, State.PRUNED, "train", reason)
-        self._run.record(record)
-        self._study.tell(record)
-        self._progress.trial_ended(record)
+            return _unfinished(number, candidate, rungs, State.INFEASIBLE, "worker", reason)
+        reason = "in the worse half of its rung"
+        return _unfinished(number, candidate, [*rungs, result], State.PRUNED, "train", reason)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave everything out: Tune pickles itself for a restore that is never made."""
@@ -170,6 +187,21 @@ class StudySearcher(Searcher):
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Save nothing: a run is resumed from its own records."""
+
+
+class EndWhenBroken(tune.Stopper):
+    """Ends every trial once nothing more can be recorded."""
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        self._searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
+        """Stop no trial by itself."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Stop all once the searcher is broken."""
+        return self._searcher.broken is not None
 
 
 class RungScheduler(FIFOScheduler):
@@ -196,7 +228,11 @@ class RungScheduler(FIFOScheduler):
 def execute(
     setting: Setting, searcher: StudySearcher, halving: Halving, trials: int, workers: int
 ) -> None:
-    """Run `trials` more trials, `workers` at a time; an interrupt ends it early and cleanly."""
+    """Run `trials` more trials, `workers` at a time; an interrupt ends it early and cleanly.
+
+    Raises:
+        OSError: The run directory can't be written any more.
+    """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the records say what failed, and why
     actor = tune.with_parameters(TrialActor, setting=setting)
     with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
@@ -212,10 +248,13 @@ def execute(
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
+                stop=EndWhenBroken(searcher),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         tuner.fit()
+    if searcher.broken:
+        raise searcher.broken
 
 
 def _unfinished(  # noqa: PLR0913, PLR0917 - a record's own fields

@@ -4,7 +4,7 @@ With nothing else running, the front's members, the baselines and the reference 
 and every one is scored on the test and shifted splits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -34,7 +34,9 @@ SLOWEST_CALL_S = 0.5
 """A baseline that takes longer for the deployment's batch is timed on fewer samples."""
 
 
-def final_heat(problem: Problem, data: Dataset, run: Run) -> Heat:
+def final_heat(
+    problem: Problem, data: Dataset, run: Run, progress: Callable[[int, int], None]
+) -> Heat:
     """Time the front and the baselines again, in turn, and score them on the held-out splits.
 
     Raises:
@@ -55,10 +57,12 @@ def final_heat(problem: Problem, data: Dataset, run: Run) -> Heat:
     contenders[REFERENCE] = Contender(
         lambda: problem.simulation.run(reference, rng), REFERENCE_SAMPLES
     )
+    steps = ROUNDS + len(runs)
+    progress(0, steps)
     with exclusive_slot():
-        seconds = time_in_turn(contenders, ROUNDS)
+        seconds = time_in_turn(contenders, ROUNDS, after_round=lambda done: progress(done, steps))
     entrants: list[Entrant] = []
-    for name, stand_in in runs.items():
+    for done, (name, stand_in) in enumerate(runs.items(), start=ROUNDS + 1):
         test, shifted = (scored(problem, stand_in, split) for split in (data.test, data.shifted))
         record = trials.get(name)
         entrants.append(
@@ -71,6 +75,7 @@ def final_heat(problem: Problem, data: Dataset, run: Run) -> Heat:
                 failed={"test": test.failed, "shifted": shifted.failed},
             )
         )
+        progress(done, steps)
     chosen = knee_trial(problem, entrants, list(trials.values()))
     pictures = () if chosen is None else _pictures(problem, runs[f"trial {chosen}"], data.test)
     return Heat(knee=chosen, entrants=tuple(entrants), pictures=pictures, ended=now())

@@ -29,6 +29,7 @@ def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
     problem.simulation.versions()  # a missing library is said now, not by a worker
     run = Run.start(folder, spec)
     with _writing(run), Progress(problem, spec.trials, console) as progress:
+        progress.note(f"run directory: {run.folder}")
         run.write("environment.json", read_environment())
         with cluster(spec.workers, run.folder):
             progress.phase("data")
@@ -37,7 +38,7 @@ def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
             progress.phase("trials")
             _trials(problem, spec, run, data, progress)
         progress.phase("final heat")
-        run.write("heat.json", final_heat(problem, data, run))
+        run.write("heat.json", final_heat(problem, data, run, progress.count))
     return run
 
 

@@ -75,7 +75,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Write a line that stays."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _show(self, *, always: bool = False) -> None:
         now = time.monotonic()

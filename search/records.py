@@ -4,6 +4,7 @@ spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json
 artefacts/NNNN/ (what was measured), heat.json (the final heat), report.html.
 """
 
+import errno
 import os
 import shutil
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ from spaces.candidate import Candidate, Frozen
 FORMAT = 1
 SPACE_NEEDED_BYTES = 200 * 2**20
 """A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""
+
+FULL_BYTES = 2**20
+"""With less than this an artefact could not be written."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -218,6 +222,11 @@ class Run:
     def write(self, name: str, value: BaseModel) -> None:
         """Put a value on disk, whole or not at all."""
         write_whole(self.folder / name, value.model_dump_json(indent=1))
+
+    def check_space(self) -> None:
+        """Raise an OSError where the disk is full."""
+        if shutil.disk_usage(self.folder).free < FULL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
 
     def spec(self) -> Spec:
         """What was asked for."""

@@ -53,6 +53,7 @@ def time_in_turn(
     rounds: int,
     block_s: float = 0.02,
     clock: Clock = time.perf_counter,
+    after_round: Callable[[int], None] | None = None,
 ) -> dict[str, Array]:
     """Return seconds per sample (rounds,) of every contender.
 
@@ -61,6 +62,7 @@ def time_in_turn(
         rounds: Blocks of each, after warm-up calls that are not counted.
         block_s: A block repeats the work until it should last this long.
         clock: Seconds, for tests.
+        after_round: Told how many rounds are done.
     """
     repeats: dict[str, int] = {}
     for name, contender in contenders.items():
@@ -76,6 +78,8 @@ def time_in_turn(
                 contender.work()
             elapsed = clock() - started
             seconds[name][turn] = elapsed / (repeats[name] * contender.samples)
+        if after_round:
+            after_round(turn + 1)
     return seconds
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch, Curve, Metric, Picture
+from problems.core import Array, Batch, Metric
+from problems.pictures import Curve, Picture
 from problems.planets.orbits import energy
 from problems.planets.simulation import with_states
 

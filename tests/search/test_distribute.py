@@ -1,0 +1,78 @@
+"""What the driver does with what its workers say, without a cluster."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from problems import Problem, Size
+from search.distribute import EndWhenBroken, StudySearcher
+from search.progress import Progress
+from search.records import Run, Rung, Spec, State
+from search.study import Study
+
+
+@pytest.fixture
+def spec(problem: Problem) -> Spec:
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=0,
+        trials=4,
+        workers=1,
+    )
+
+
+@pytest.fixture
+def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
+    run = Run.start(tmp_path / "run", spec)
+    progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
+    return StudySearcher(Study(run.journal, problem, spec), run, progress, [])
+
+
+def at_rung() -> dict:
+    return {"rung": Rung(epoch=1, error=0.5).model_dump_json(), "time_s": 1e-4}
+
+
+def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    searcher.on_trial_result("a", at_rung())
+    searcher.on_trial_complete("a", at_rung())
+    (record,) = searcher._run.records()
+    assert record.state is State.PRUNED
+    assert [rung.error for rung in record.rungs] == [0.5, 0.5]
+    assert record.untrained_time_s == 1e-4
+
+
+def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    searcher.note_death("a", "its worker died: out of memory")
+    searcher.on_trial_complete("a", error=True)
+    (record,) = searcher._run.records()
+    assert (record.state, record.stage) == (State.INFEASIBLE, "worker")
+    assert record.reason == "its worker died: out of memory"
+
+
+@pytest.mark.parametrize("where", ["record", "check_space"])
+def test_a_full_disk_ends_the_search_and_blames_no_candidate(
+    searcher: StudySearcher, problem: Problem, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    asked = searcher.suggest("a")
+    assert asked is not None
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, where, full)
+        searcher.on_trial_complete("a", error=True)
+    assert searcher.broken is not None
+    assert EndWhenBroken(searcher).stop_all()
+    assert searcher.suggest("b") is None
+    run = searcher._run
+    assert run.records() == []
+    later = Study(run.journal, problem, run.spec())
+    (fixed,) = later.abandoned({})
+    assert later.ask(fixed)[1].model_dump(mode="json") == asked["candidate"]
