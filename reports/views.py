@@ -72,11 +72,12 @@ class RuntimeView(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The recommended surrogate."""
+    """The recommended surrogate, the most accurate baseline, and one that beats it altogether."""
 
     entrant: EntrantView
     trial: TrialView
     best_baseline: EntrantView | None
+    beaten_by: EntrantView | None
 
 
 class Facts(NamedTuple):
@@ -174,7 +175,14 @@ def _choice(
     chosen = next(entrant for entrant in entrants if entrant.trial == knee)
     baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]
     best = min(baselines, key=_test_error, default=None)
-    return Choice(chosen, trials[knee], best)
+    better = (
+        baseline
+        for baseline in baselines
+        if not baseline.failed
+        and _test_error(baseline) <= _test_error(chosen)
+        and baseline.timing.time_s <= chosen.timing.time_s
+    )
+    return Choice(chosen, trials[knee], best, next(better, None))
 
 
 def _test_error(entrant: EntrantView) -> float:
