@@ -21,18 +21,19 @@ from problems.core import (
     Split,
     Surrogate,
     rows,
-    samples_in,
 )
+from problems.dataset import finite_samples
 
 ROUND_TRIP_TOLERANCE = 1e-3
 """Largest objective of a network that knows every answer: what float32 pairs may cost."""
 
-SETTINGS_TRIED = 3
+
+INTEGERS_TRIED = 5
 
 
 @dataclass(frozen=True)
 class DrawnChoice:
-    """Answers every question of an encoding or architecture at random."""
+    """Answers every question of an encoding or architecture at random, for tests of a space."""
 
     rng: np.random.Generator
 
@@ -49,6 +50,33 @@ class DrawnChoice:
         if log:
             return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
         return float(self.rng.uniform(low, high))
+
+
+class WalkedChoice:
+    """Answers every question with the option at one position: all positions try every option.
+
+    Args:
+        position: Counted round where there are fewer options.
+    """
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+        self.most = 1
+        """The largest number of options that was offered so far."""
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
+        """Return the option at the position."""
+        self.most = max(self.most, len(options))
+        return options[self._position % len(options)]
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Return the integer at the position, up to a handful of them."""
+        return self.categorical(name, range(low, high + 1, step)[:INTEGERS_TRIED])
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return one end or the other."""
+        del log
+        return self.categorical(name, (low, high))
 
 
 @dataclass(frozen=True)
@@ -84,7 +112,8 @@ def _mismatches(what: str, batch: Batch, fields: Sequence[Field], n: int) -> Ite
             yield f"{what}: field {field.name!r} has shape {array.shape}, declared {declared}"
             continue
         low, high = field.valid
-        bad = ~((array >= low) & (array <= high)).reshape(n, -1).all(axis=1)
+        good = np.isfinite(array) & (array >= low) & (array <= high)
+        bad = ~good.reshape(n, -1).all(axis=1)
         if bad.any():
             yield (
                 f"{what}: field {field.name!r} leaves [{low:g}, {high:g}] {field.unit} or is not "
@@ -134,12 +163,15 @@ def reference_scores_zero(problem: Problem, data: Dataset) -> Iterator[str]:
 
 
 def baselines_stand_in(problem: Problem, data: Dataset) -> Iterator[str]:
-    """Call every baseline as the reference is called."""
+    """Call every baseline as the reference is called; it may fail on some samples, as NaN."""
     inputs = data.test.inputs
     for name, baseline in problem.baselines.items():
         outputs = baseline(inputs, np.random.default_rng(0))
-        expected = problem.simulation.outputs
-        yield from _mismatches(f"baseline {name!r}: outputs", outputs, expected, samples_in(inputs))
+        what, expected = f"baseline {name!r}: outputs", problem.simulation.outputs
+        finite = np.flatnonzero(finite_samples(outputs)) if outputs else np.arange(0)
+        if outputs and not len(finite):
+            yield f"baseline {name!r} fails on every sample"
+        yield from _mismatches(what, rows(outputs, finite), expected, len(finite))
 
 
 def splits_apart(problem: Problem, data: Dataset) -> Iterator[str]:  # noqa: ARG001 - one signature
@@ -166,10 +198,12 @@ def shifted_lies_outside(problem: Problem, data: Dataset) -> Iterator[str]:  # n
 
 
 def _fitted(problem: Problem, data: Dataset) -> Iterator[tuple[str, Encoding]]:
+    """Yield every encoding, fitted, with settings that try each option of each choice."""
     for name, encoding in problem.encodings.items():
-        choice = DrawnChoice(np.random.default_rng(0))
-        for _ in range(SETTINGS_TRIED):
-            settings = encoding.settings(choice)
+        walk = WalkedChoice(0)
+        encoding.settings(walk)
+        for position in range(walk.most):
+            settings = encoding.settings(WalkedChoice(position))
             label = f"encoding {name!r} with {dict(settings)}"
             yield label, encoding.configured(settings).fit(data.train)
 

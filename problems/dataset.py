@@ -5,16 +5,20 @@ its source code, its libraries' versions, the split and the seed. A killed gener
 it was; a change of the simulation can't be served old data.
 """
 
+import ast
+import functools
 import hashlib
 import json
 import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
+from importlib.util import resolve_name
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -38,6 +42,7 @@ class Shard:
         split: One of `SPLITS`.
         index: Place within the split.
         samples: How many.
+        key: Hash of what makes them, taken once when the shard was planned.
     """
 
     simulation: Simulation
@@ -45,18 +50,7 @@ class Shard:
     split: str
     index: int
     samples: int
-
-    @property
-    def key(self) -> str:
-        """Hash of what produces this shard."""
-        facts = {
-            "simulation": fingerprint(self.simulation),
-            "split": self.split,
-            "index": self.index,
-            "samples": self.samples,
-            "seed": DATA_SEED,
-        }
-        return digest(facts)
+    key: str
 
     def path(self, cache: Path) -> Path:
         """Where this shard lies in the cache."""
@@ -90,22 +84,39 @@ def fingerprint(simulation: Simulation) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _source_hash(name: str) -> str:
-    """Hash a module's source with that of its package's modules that it takes names from."""
+    """Hash a module's source and that of all it imports, at any remove, from its own package."""
     package = name.rpartition(".")[0]
-    taken = {getattr(value, "__module__", None) for value in vars(sys.modules[name]).values()}
-    modules = {name} | {
-        m for m in taken if isinstance(m, str) and package and m.startswith(package)
-    }
-    sources = [Path(str(sys.modules[m].__file__)).read_bytes() for m in sorted(modules)]
-    return hashlib.sha256(b"\0".join(sources)).hexdigest()
+    sources: dict[str, bytes] = {}
+    left = [name]
+    while left:
+        module = left.pop()
+        if module in sources or module not in sys.modules:
+            continue
+        sources[module] = Path(str(sys.modules[module].__file__)).read_bytes()
+        imported = _imports(sources[module], module.rpartition(".")[0])
+        own = f"{package}."
+        left += [each for each in imported if package and each.startswith(own)]
+    return hashlib.sha256(b"\0".join(source for _, source in sorted(sources.items()))).hexdigest()
+
+
+def _imports(source: bytes, package: str) -> Iterator[str]:
+    """Yield the names that a module of `package` may import as modules."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = resolve_name("." * node.level + (node.module or ""), package)
+            yield parent
+            yield from (f"{parent}.{alias.name}" for alias in node.names)
 
 
 def default_cache() -> Path:
     """Return $SIMSTEAD_CACHE, or simstead's folder in the user's cache."""
     chosen = os.environ.get("SIMSTEAD_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "simstead"
 
 
@@ -115,26 +126,41 @@ def plan(problem: Problem) -> list[Shard]:
     for split in SPLITS:
         total = getattr(problem.samples, split)
         simulation = problem.shifted if split == "shifted" else problem.simulation
+        made_by = fingerprint(simulation)
         for index, first in enumerate(range(0, total, SHARD_SAMPLES)):
             size = min(SHARD_SAMPLES, total - first)
-            shards.append(Shard(simulation, problem.name, split, index, size))
+            key = digest([made_by, split, index, size, DATA_SEED])
+            shards.append(Shard(simulation, problem.name, split, index, size, key))
     return shards
 
 
 def produce(shard: Shard, cache: Path) -> None:
-    """Run the simulation for one shard and put it into the cache, whole or not at all."""
-    path = shard.path(cache)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Run the simulation for one shard and put it into the cache, whole or not at all.
+
+    Raises:
+        UserError: The cache can't be written.
+    """
     rng = np.random.default_rng([DATA_SEED, zlib.crc32(shard.split.encode()), shard.index])
     inputs = shard.simulation.draw(shard.samples, rng)
     outputs = shard.simulation.run(inputs, rng)
     arrays = {f"inputs/{name}": array for name, array in inputs.items()}
     arrays |= {f"outputs/{name}": array for name, array in outputs.items()}
-    with NamedTemporaryFile(dir=path.parent, suffix=".npz.part", delete=False) as partial:
-        np.savez(partial, allow_pickle=False, **arrays)
-        partial.flush()
-        os.fsync(partial.fileno())
-    Path(partial.name).replace(path)
+    path = shard.path(cache)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise UserError(
+            f"the data cache {cache} can't be written ({error.strerror or error}); "
+            "set SIMSTEAD_CACHE to a folder with space"
+        ) from error
 
 
 def serially(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
@@ -163,21 +189,14 @@ def generate(
     """
     shards = plan(problem)
     total = sum(shard.samples for shard in shards)
-    there = [shard for shard in shards if shard.path(cache).exists()]
     missing = [shard for shard in shards if not shard.path(cache).exists()]
-    done = sum(shard.samples for shard in there)
+    done = total - sum(shard.samples for shard in missing)
     if progress:
         progress(done, total)
-    try:
-        for shard in execute(missing, cache) if missing else ():
-            done += shard.samples
-            if progress:
-                progress(done, total)
-    except OSError as error:
-        raise UserError(
-            f"the data cache {cache} can't be written ({error.strerror or error}); "
-            "set SIMSTEAD_CACHE to a folder with space"
-        ) from error
+    for shard in execute(missing, cache) if missing else ():
+        done += shard.samples
+        if progress:
+            progress(done, total)
     return assemble(problem, shards, cache)
 
 
@@ -207,15 +226,16 @@ def finite_samples(outputs: Batch) -> Array:
 
 
 def _read(path: Path) -> Split:
-    with np.load(path, allow_pickle=False) as arrays:
-        return Split(
-            inputs={
-                k.removeprefix("inputs/"): arrays[k] for k in arrays if k.startswith("inputs/")
-            },
-            outputs={
-                k.removeprefix("outputs/"): arrays[k] for k in arrays if k.startswith("outputs/")
-            },
-        )
+    def part(arrays: Batch, prefix: str) -> Batch:
+        return {k.removeprefix(prefix): arrays[k] for k in arrays if k.startswith(prefix)}
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Split(inputs=part(arrays, "inputs/"), outputs=part(arrays, "outputs/"))
+    except (OSError, ValueError, BadZipFile) as error:
+        raise UserError(
+            f"{path} can't be read ({error}); delete it, and it is made anew"
+        ) from error
 
 
 def _joined(parts: Sequence[Split]) -> Split:

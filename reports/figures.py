@@ -13,7 +13,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
 GREY = "#8a8f98"
 
-LARGEST_SPAN = 20.0
+LARGEST_SPAN = 6.0
 """Errors that are so many times the smallest one start outside the view."""
 
 
@@ -146,7 +146,6 @@ def picture(facts: PictureFacts) -> go.Figure:
     figure.update_yaxes(title=facts.y_label)
     if facts.equal_axes:
         figure.update_yaxes(scaleanchor="x", scaleratio=1)
-    figure.update_layout(title=facts.title)
     return _plain(figure, 400)
 
 
@@ -154,7 +153,7 @@ def _plain(figure: go.Figure, height: int) -> go.Figure:
     figure.update_layout(
         template="none",
         height=height,
-        margin={"l": 70, "r": 20, "t": 40, "b": 60},
+        margin={"l": 70, "r": 20, "t": 30, "b": 60},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         legend={"orientation": "h", "y": -0.2},

@@ -85,7 +85,7 @@ class Facts(NamedTuple):
 
     spec: Spec
     data: DataFacts
-    environment: Environment
+    sessions: tuple[Environment, ...]
     objective: MetricFacts
     heat_run: bool
     choice: Choice | None
@@ -106,7 +106,7 @@ def read(run: Run) -> Facts:
     return Facts(
         spec=run.spec(),
         data=data,
-        environment=run.environment(),
+        sessions=run.sessions().each,
         objective=objective,
         heat_run=heat is not None,
         choice=_choice(heat.knee if heat else None, entrants, by_number),
@@ -142,7 +142,7 @@ def _entrants(
     entrants: tuple[Entrant, ...], trials: dict[int, TrialView], objective: str
 ) -> tuple[EntrantView, ...]:
     scored = [entrant for entrant in entrants if objective in entrant.test]
-    points = [(entrant.test[objective].value, entrant.timing.time_s) for entrant in scored]
+    points = [(entrant.test[objective].value, entrant.timing.relative_time) for entrant in scored]
     front = {
         entrant.name
         for entrant, rank in zip(scored, ranks(points) if points else (), strict=True)
@@ -180,7 +180,7 @@ def _choice(
         for baseline in baselines
         if not baseline.failed
         and _test_error(baseline) <= _test_error(chosen)
-        and baseline.timing.time_s <= chosen.timing.time_s
+        and baseline.timing.relative_time <= chosen.timing.relative_time
     )
     return Choice(chosen, trials[knee], best, next(better, None))
 

@@ -35,7 +35,7 @@ from search.halving import Halving
 from search.progress import Progress
 from search.records import Record, Run, Rung, State, now
 from search.stopwatch import keep_large_blocks
-from search.study import Study
+from search.study import Abandoned, Study
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
 
@@ -55,6 +55,7 @@ def cluster(workers: int, folder: Path) -> Generator[None]:
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with contextlib.chdir(folder):
         ray.init(
+            address="local",
             num_cpus=workers,
             include_dashboard=False,
             log_to_driver=False,
@@ -104,7 +105,7 @@ class TrialActor(tune.Trainable):
         finally:
             faulthandler.cancel_dump_traceback_later()
         if isinstance(event, AtRung):
-            return {"rung": event.rung.model_dump_json(), "time_s": event.time_s}
+            return {"rung": event.rung.model_dump_json(), "relative_time": event.relative_time}
         return {"record": event.model_dump_json(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -117,9 +118,7 @@ class TrialActor(tune.Trainable):
 class StudySearcher(Searcher):
     """Joins Tune to the study: suggests its candidates, records how they end, then tells it."""
 
-    def __init__(
-        self, study: Study, run: Run, progress: Progress, again: list[dict[str, object]]
-    ) -> None:
+    def __init__(self, study: Study, run: Run, progress: Progress, again: list[Abandoned]) -> None:
         super().__init__()
         self._study, self._run, self._progress, self._again = study, run, progress, again
         self._asked: dict[str, tuple[int, Candidate]] = {}
@@ -175,6 +174,7 @@ class StudySearcher(Searcher):
         rungs = self._rungs.pop(trial_id)
         if result and "record" in result:
             return Record.model_validate_json(result["record"])
+        self._run.discard(number)
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
             return _unfinished(number, candidate, rungs, State.INFEASIBLE, "worker", reason)
@@ -221,7 +221,7 @@ class RungScheduler(FIFOScheduler):
         if "rung" not in result:
             return TrialScheduler.CONTINUE
         rung = Rung.model_validate_json(result["rung"])
-        goes_on = self._halving.goes_on(rung.epoch, rung.error, result["time_s"])
+        goes_on = self._halving.goes_on(rung.epoch, rung.error, result["relative_time"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
@@ -273,6 +273,6 @@ def _unfinished(  # noqa: PLR0913, PLR0917 - a record's own fields
         stage=stage,
         reason=reason,
         rungs=tuple(Rung.model_validate_json(rung["rung"]) for rung in rungs),
-        untrained_time_s=rungs[-1]["time_s"] if rungs else None,
+        untrained_relative_time=rungs[-1]["relative_time"] if rungs else None,
         ended=now(),
     )

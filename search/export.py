@@ -5,15 +5,15 @@ from pathlib import Path
 
 from problems import UnknownNameError, UserError
 from search.records import Entrant, Heat, Record, Run
-from spaces.artefact import read_manifest
+from spaces.artefact import USAGE, read_manifest
 
 PICKS = ("knee", "fastest", "accurate")
 
-USAGE = """\
+PAGE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
 
 In place of the reference, {speedup:,.0f} times as fast on the machine that searched
-({batch} samples a call, {threads} thread); {metric} {error:.3g} on the test split.
+({batch} samples a call, {threads} thread); {metric} {error:.3g} on the {split} split ({source}).
 
     import numpy as np
     from pathlib import Path
@@ -49,7 +49,7 @@ def export(run: Run, pick: str, folder: Path) -> Record:
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
     try:
         shutil.copytree(source, folder, dirs_exist_ok=True)
-        (folder / "README.md").write_text(_usage(run, record, manifest.batch, manifest.threads))
+        (folder / USAGE).write_text(_usage(run, record, manifest.batch, manifest.threads))
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
     if read_manifest(folder).hash != record.artefact_hash:
@@ -91,12 +91,16 @@ def _timed(heat: Heat, record: Record) -> Entrant:
 def _usage(run: Run, record: Record, batch: int, threads: int) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
-    member = None
-    if heat is not None:
-        member = next((each for each in heat.entrants if each.trial == record.number), None)
-    timing = member.timing if member else record.timing
-    error = member.test[metric].value if member else record.metrics[metric]
-    return USAGE.format(
+    member = (
+        next((each for each in heat.entrants if each.trial == record.number), None)
+        if heat
+        else None
+    )
+    if member and metric in member.test:
+        timing, error, split = member.timing, member.test[metric].value, "test"
+    else:
+        timing, error, split = record.timing, record.metrics[metric], "validation"
+    return PAGE.format(
         name=f"trial {record.number}",
         problem=record.candidate.problem,
         size=record.candidate.size,
@@ -107,4 +111,6 @@ def _usage(run: Run, record: Record, batch: int, threads: int) -> str:
         threads=threads,
         metric=metric,
         error=error,
+        split=split,
+        source="final heat" if split == "test" else "as the trial found it",
     )

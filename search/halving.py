@@ -16,7 +16,7 @@ FEWEST = 4
 
 
 class Halving:
-    """The arrivals at every rung: (error, time per sample) each.
+    """The arrivals at every rung: (error, time over the reference's) each.
 
     Args:
         earlier: Trials of the same run that ended before; their arrivals count.
@@ -25,17 +25,18 @@ class Halving:
     def __init__(self, earlier: Iterable[Record] = ()) -> None:
         self._arrivals: dict[int, list[tuple[float, float]]] = defaultdict(list)
         for record in earlier:
-            if record.untrained_time_s is not None:
+            if record.untrained_relative_time is not None:
                 for rung in record.rungs:
-                    self._arrivals[rung.epoch].append((rung.error, record.untrained_time_s))
+                    arrival = (rung.error, record.untrained_relative_time)
+                    self._arrivals[rung.epoch].append(arrival)
 
-    def goes_on(self, epoch: int, error: float, time_s: float) -> bool:
+    def goes_on(self, epoch: int, error: float, relative_time: float) -> bool:
         """Note an arrival; return whether it belongs to the better half of its rung so far.
 
         Candidates of one rank stand or fall together, so a front is never cut.
         """
         arrivals = self._arrivals[epoch]
-        arrivals.append((error, time_s))
+        arrivals.append((error, relative_time))
         if not math.isfinite(error):
             return False
         if len(arrivals) < FEWEST:

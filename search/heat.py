@@ -4,26 +4,28 @@ With nothing else running, the front's members, the baselines and the reference 
 and every one is scored on the test and shifted splits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
 
-from problems import Dataset, Problem, Split, Surrogate, UserError
+from problems import Array, Dataset, Problem, Split, Surrogate, UserError
 from problems import Run as RunFunction
 from problems.core import repeated, rows
 from problems.dataset import finite_samples
 from search.fronts import knee, ranks
 from search.records import Entrant, Heat, PictureFacts, Record, Run, State, now
-from search.scoring import intervals, scored
+from search.scoring import Scored, intervals, scored
 from search.stopwatch import Contender, exclusive_slot, keep_large_blocks, time_in_turn
 from search.study import objectives
-from search.trial import contender, timing_of
+from search.trial import contender, run_contender, timing_of
 from spaces.artefact import load_surrogate, read_manifest
 
 ROUNDS = 5
 
 REFERENCE = "reference"
+CALIBRATION = "calibration"
+CALIBRATION_ON_ALL = "calibration on all"
 REFERENCE_SAMPLES = 4
 """Samples of the full reference in one round; the calibration run's share is not trusted here."""
 
@@ -52,24 +54,23 @@ def final_heat(
         surrogate = _as_measured(problem, run, record)
         trials[name], runs[name] = record, surrogate.run
         contenders[name] = contender(surrogate, problem, data.test)
-    reference = repeated(data.test.inputs, REFERENCE_SAMPLES)
-    rng = np.random.default_rng(0)
-    contenders[REFERENCE] = Contender(
-        lambda: problem.simulation.run(reference, rng), REFERENCE_SAMPLES
-    )
+    contenders |= _reference_contenders(problem, data.test)
     steps = ROUNDS + len(runs)
     progress(0, steps)
     with exclusive_slot():
         seconds = time_in_turn(contenders, ROUNDS, after_round=lambda done: progress(done, steps))
+    reference = _reference_time(seconds)
     entrants: list[Entrant] = []
+    drawn: dict[str, Scored] = {}
     for done, (name, stand_in) in enumerate(runs.items(), start=ROUNDS + 1):
         test, shifted = (scored(problem, stand_in, split) for split in (data.test, data.shifted))
+        drawn[name] = test
         record = trials.get(name)
         entrants.append(
             Entrant(
                 name=name,
                 trial=None if record is None else record.number,
-                timing=timing_of(seconds[name], seconds[REFERENCE]),
+                timing=timing_of(seconds[name], reference),
                 test=intervals(problem, test),
                 shifted=intervals(problem, shifted),
                 failed={"test": test.failed, "shifted": shifted.failed},
@@ -77,7 +78,7 @@ def final_heat(
         )
         progress(done, steps)
     chosen = knee_trial(problem, entrants, list(trials.values()))
-    pictures = () if chosen is None else _pictures(problem, runs[f"trial {chosen}"], data.test)
+    pictures = () if chosen is None else _pictures(problem, drawn[f"trial {chosen}"])
     return Heat(knee=chosen, entrants=tuple(entrants), pictures=pictures, ended=now())
 
 
@@ -97,13 +98,13 @@ def front_members(problem: Problem, records: Sequence[Record]) -> list[Record]:
 def knee_trial(
     problem: Problem, entrants: Sequence[Entrant], members: Sequence[Record]
 ) -> int | None:
-    """Return the number of the trial at the knee of (validation error, time measured again).
+    """Return the trial at the knee of (validation error, relative time measured again).
 
     The test split has no say: what it is quoted for must not have been chosen by it.
     """
     if not members:
         return None
-    again = {entrant.trial: entrant.timing.time_s for entrant in entrants}
+    again = {entrant.trial: entrant.timing.relative_time for entrant in entrants}
     points = [
         (objectives(problem, record)[0], np.log10(again[record.number])) for record in members
     ]
@@ -119,17 +120,35 @@ def _as_measured(problem: Problem, run: Run, record: Record) -> Surrogate:
 
 def _shortened(baseline: RunFunction, problem: Problem, split: Split) -> Contender:
     """Return a baseline as the host would call it, on fewer samples where it is slow."""
-    one, rng = repeated(split.inputs, 1), np.random.default_rng(0)
-    once = time_in_turn({"one": Contender(lambda: baseline(one, rng), 1)}, 1, 0.0)["one"][0]
-    samples = int(np.clip(SLOWEST_CALL_S / once, 1, problem.deployment.batch))
-    inputs = repeated(split.inputs, samples)
-    return Contender(lambda: baseline(inputs, rng), samples)
+    some = run_contender(baseline, split, REFERENCE_SAMPLES)
+    once = time_in_turn({"some": some}, 1, 0.0)["some"][0]
+    if once * problem.deployment.batch > SLOWEST_CALL_S:
+        return some
+    inputs, rng = repeated(split.inputs, problem.deployment.batch), np.random.default_rng(0)
+    return Contender(lambda: baseline(inputs, rng), problem.deployment.batch)
 
 
-def _pictures(problem: Problem, stand_in: RunFunction, split: Split) -> tuple[PictureFacts, ...]:
-    if problem.pictures is None:
+def _reference_contenders(problem: Problem, split: Split) -> dict[str, Contender]:
+    calibration = problem.calibration.simulation.run
+    return {
+        REFERENCE: run_contender(problem.simulation.run, split, REFERENCE_SAMPLES),
+        CALIBRATION: run_contender(calibration, split, REFERENCE_SAMPLES),
+        CALIBRATION_ON_ALL: run_contender(calibration, split, len(split)),
+    }
+
+
+def _reference_time(seconds: Mapping[str, Array]) -> Array:
+    """Return the reference's seconds per sample (rounds,), over all systems of the split.
+
+    The whole reference takes long, and a sample's cost depends on the system. So it is run on a few
+    systems, and what they cost beside the rest is known from the calibration run on both.
+    """
+    return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]
+
+
+def _pictures(problem: Problem, result: Scored) -> tuple[PictureFacts, ...]:
+    if problem.pictures is None or not result.metrics:
         return ()
-    result = scored(problem, stand_in, split)
     kept = rows(result.outputs, finite_samples(result.outputs))
     drawn = problem.pictures(kept, result.survivors.outputs, result.survivors.inputs)
     return tuple(PictureFacts.model_validate(asdict(picture)) for picture in drawn)

@@ -1,5 +1,6 @@
 """The main job: data, trials, final heat. Every part of it can be gone on with."""
 
+import errno
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from search.study import Study
 from search.trial import Setting
 from spaces.space import exclusions
 
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
 
 def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
     """Run a search, or go on with it, to its final heat.
@@ -28,9 +31,10 @@ def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
     """
     problem.simulation.versions()  # a missing library is said now, not by a worker
     run = Run.start(folder, spec)
-    with _writing(run), Progress(problem, spec.trials, console) as progress:
+    progress = Progress(problem, spec.trials, console)
+    with _writing(run), run.exclusively(), progress:
         progress.note(f"run directory: {run.folder}")
-        run.write("environment.json", read_environment())
+        run.add_session(read_environment())
         with cluster(spec.workers, run.folder):
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, progress.count)
@@ -44,16 +48,16 @@ def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
 
 def _trials(problem: Problem, spec: Spec, run: Run, data: Dataset, progress: Progress) -> None:
     earlier = {record.number: record for record in run.records()}
-    for record in earlier.values():
-        progress.trial_ended(record, earlier=True)
-    study = Study(run.journal, problem, spec)
-    again = study.abandoned(earlier)
+    progress.earlier_trials(earlier.values())
     left = spec.trials - len(earlier)
     if left <= 0:
         return
+    run.outdate()
+    study = Study(run.journal, problem, spec)
     setting = Setting(problem, data, run.folder / "artefacts")
-    searcher = StudySearcher(study, run, progress, again)
+    searcher = StudySearcher(study, run, progress, study.abandoned(earlier))
     execute(setting, searcher, Halving(earlier.values()), left, spec.workers)
+    study.close()
     done = len(run.records())
     if done < spec.trials:
         raise InterruptedRunError(
@@ -69,6 +73,8 @@ def _writing(run: Run) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
         raise UserError(
             f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
             f"are kept: make room and go on with --run {run.folder}"

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import Counter
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -64,14 +65,23 @@ class Progress:
         self._running += 1
         self._show()
 
-    def trial_ended(self, record: Record, *, earlier: bool = False) -> None:
-        """Count a trial that ended, in this session or an earlier one of the same run."""
-        self._running -= 0 if earlier else 1
+    def earlier_trials(self, records: Iterable[Record]) -> None:
+        """Count the trials of earlier sessions: they tell nothing of this one's pace."""
+        for record in records:
+            self._tally(record)
+        self.count(self._ended.total(), self._trials)
+
+    def trial_ended(self, record: Record) -> None:
+        """Count a trial that ended."""
+        self._running -= 1
+        self._tally(record)
+        self.count(self._ended.total(), self._trials)
+
+    def _tally(self, record: Record) -> None:
         self._ended[record.state] += 1
         if record.state is State.COMPLETE and record.timing is not None:
             self._best_error = min(self._best_error, record.metrics[self._problem.objective.name])
             self._best_speedup = max(self._best_speedup, record.timing.speedup)
-        self.count(self._ended.total(), self._trials)
 
     def note(self, text: str) -> None:
         """Write a line that stays."""

@@ -5,8 +5,11 @@ artefacts/NNNN/ (what was measured), heat.json (the final heat), report.html.
 """
 
 import errno
+import fcntl
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -37,7 +40,7 @@ class State(StrEnum):
 
 
 class Spec(Frozen):
-    """What was asked for; two runs with equal identities try the same candidates."""
+    """What was asked for; runs with equal identities open with the same candidates."""
 
     format: int = FORMAT
     problem: str
@@ -46,11 +49,13 @@ class Spec(Frozen):
     seed: int
     trials: int
     workers: int
+    opening: int = 24
+    """Candidates that are dealt before the sampler has a say: half as many as cells, about."""
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What must agree for a run to be gone on with; trials and workers may change."""
-        return (self.format, self.problem, self.problem_version, self.size, self.seed)
+        return (self.format, self.problem, self.problem_version, self.size, self.seed, self.opening)
 
 
 class Rung(Frozen):
@@ -79,6 +84,11 @@ class Timing(Frozen):
     speedup_high: float
     rounds: int
 
+    @property
+    def relative_time(self) -> float:
+        """Time over the reference's, timed in turn: what survives a drifting machine."""
+        return 1.0 / self.speedup
+
 
 class Record(Frozen):
     """One trial: what was tried, how it ended and why, and what was measured."""
@@ -92,7 +102,7 @@ class Record(Frozen):
     rungs: tuple[Rung, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
     timing: Timing | None = None
-    untrained_time_s: float | None = None
+    untrained_relative_time: float | None = None
     disagreement: float | None = None
     parameters: int | None = None
     artefact: str | None = None
@@ -157,6 +167,12 @@ class Heat(Frozen):
     ended: str
 
 
+class Sessions(Frozen):
+    """The environments of a run, in the order in which it was gone on with."""
+
+    each: tuple[Environment, ...]
+
+
 class DataFacts(Frozen):
     """The data of a run: samples and failures of each split, and the metrics' meaning."""
 
@@ -183,30 +199,34 @@ class Run:
             UserError: The folder can't be written, is full, holds something else or another run.
         """
         run = cls(folder.resolve())
-        if (run.folder / "spec.json").exists():
-            held = run.spec()
-            if held.identity != spec.identity:
-                raise UserError(
-                    f"run {folder} belongs to another search ({_described(held)}, not "
-                    f"{_described(spec)}); give --run another folder"
-                )
-        elif run.folder.is_dir() and any(run.folder.iterdir()):
-            raise UserError(f"{folder} holds other files and no run; give --run an empty folder")
         try:
-            (run.folder / "trials").mkdir(parents=True, exist_ok=True)
-            (run.folder / "artefacts").mkdir(exist_ok=True)
-            if shutil.disk_usage(run.folder).free < SPACE_NEEDED_BYTES:
-                raise UserError(
-                    f"run directory {folder} is on a full disk: a search needs "
-                    f"{SPACE_NEEDED_BYTES // 2**20} MiB; give --run a folder with space"
-                )
-            run.write("spec.json", spec)
+            run._claim(folder, spec)
         except OSError as error:
             raise UserError(
                 f"run directory {folder} can't be written ({error.strerror}); "
                 "give --run a folder of your own"
             ) from error
         return run
+
+    def _claim(self, folder: Path, spec: Spec) -> None:
+        if (self.folder / "spec.json").exists():
+            held = self.spec()
+            if held.identity != spec.identity:
+                raise UserError(
+                    f"run {folder} belongs to another search ({_described(held)}, not "
+                    f"{_described(spec)}); give --run another folder"
+                )
+            spec = spec.model_copy(update={"trials": max(held.trials, spec.trials)})
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            raise UserError(f"{folder} holds other files and no run; give --run an empty folder")
+        (self.folder / "trials").mkdir(parents=True, exist_ok=True)
+        (self.folder / "artefacts").mkdir(exist_ok=True)
+        if shutil.disk_usage(self.folder).free < SPACE_NEEDED_BYTES:
+            raise UserError(
+                f"run directory {folder} is on a full disk: a search needs "
+                f"{SPACE_NEEDED_BYTES // 2**20} MiB; give --run a folder with space"
+            )
+        self.write("spec.json", spec)
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
@@ -215,9 +235,27 @@ class Run:
         Raises:
             UserError: There is no run there.
         """
-        if not (folder / "spec.json").is_file():
+        try:
+            there = (folder / "spec.json").is_file()
+        except OSError as error:
+            raise UserError(f"{folder} can't be read ({error.strerror})") from error
+        if not there:
             raise UserError(f"{folder} holds no run: it has no spec.json")
         return cls(folder.resolve())
+
+    @contextmanager
+    def exclusively(self) -> Generator[None]:
+        """Hold the run as its only driver; a driver that dies lets go of it.
+
+        Raises:
+            UserError: Another search drives it.
+        """
+        with (self.folder / "driver.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"run {self.folder} is in use by another search") from None
+            yield
 
     def write(self, name: str, value: BaseModel) -> None:
         """Put a value on disk, whole or not at all."""
@@ -232,9 +270,19 @@ class Run:
         """What was asked for."""
         return self._read("spec.json", Spec)
 
-    def environment(self) -> Environment:
-        """Where it ran."""
-        return self._read("environment.json", Environment)
+    def sessions(self) -> Sessions:
+        """Where it ran, each time that it was gone on with."""
+        return self._read("environment.json", Sessions)
+
+    def add_session(self, environment: Environment) -> None:
+        """Note where a run is begun or gone on with."""
+        before = self.sessions().each if (self.folder / "environment.json").exists() else ()
+        self.write("environment.json", Sessions(each=(*before, environment)))
+
+    def outdate(self) -> None:
+        """Remove what spoke of fewer trials: the final heat and the report."""
+        (self.folder / "heat.json").unlink(missing_ok=True)
+        self.report.unlink(missing_ok=True)
 
     def data(self) -> DataFacts:
         """What it learned from."""
@@ -258,6 +306,11 @@ class Run:
     def artefact(self, number: int) -> Path:
         """Where a trial's artefact lies."""
         return self.folder / "artefacts" / f"{number:04d}"
+
+    def discard(self, number: int) -> None:
+        """Remove what a trial that didn't end left where its artefact would lie."""
+        for folder in (self.artefact(number), self.artefact(number).with_suffix(".part")):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _read(self, name: str, kind: type[Model]) -> Model:
         path = self.folder / name

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import optuna
@@ -28,11 +28,19 @@ from search.records import Record, Spec, State
 from spaces.candidate import Candidate
 from spaces.space import Cell, cells, choose_cell, compose
 
-OPENING = 24
-"""Candidates before the sampler has a say: about half as many as a skeleton has cells."""
-
 PENALTY = (3.0, 3.0)
-"""log10 of error and time that a failure is told with, so that the sampler learns to avoid it."""
+"""log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
+
+
+AGAIN = "again"
+"""User attribute of a trial that takes up an abandoned one: that one's number."""
+
+
+class Abandoned(NamedTuple):
+    """A trial that was cut off before it ended."""
+
+    number: int
+    parameters: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class CellChoice:
         raise NotImplementedError(name)
 
 
-def opening(problem: Problem, seed: int) -> list[Cell]:
+def opening(problem: Problem, seed: int, size: int) -> list[Cell]:
     """Return the opening's cells: each next one has the choices that were dealt least so far."""
     left = cells(problem)
     np.random.default_rng(seed).shuffle(left)
@@ -87,7 +95,7 @@ def opening(problem: Problem, seed: int) -> list[Cell]:
         return [*enumerate(cell), deployed, (cell.architecture, cell.pruning)]
 
     dealing: list[Cell] = []
-    while left and len(dealing) < OPENING:
+    while left and len(dealing) < size:
         best = min(left, key=lambda cell: sum(dealt[choice] for choice in choices(cell)))
         left.remove(best)
         dealing.append(best)
@@ -102,7 +110,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _repair(journal)
         self._problem, self._spec = problem, spec
-        self._opening = opening(problem, spec.seed)
+        self._opening = opening(problem, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(journal))),
@@ -115,32 +123,40 @@ class Study:
     def position(self) -> int:
         """How many candidates were dealt; an interrupted one is dealt again and counts once."""
         trials = self._study.get_trials(deepcopy=False)
-        return sum(trial.state is not TrialState.FAIL for trial in trials)
+        return len(trials) - sum(AGAIN in trial.user_attrs for trial in trials)
 
-    def abandoned(self, records: Mapping[int, Record]) -> list[dict[str, object]]:
-        """Close what an earlier driver left open; return parameters that were not tried.
+    def abandoned(self, records: Mapping[int, Record]) -> list[Abandoned]:
+        """Close what an earlier driver left open; return what was not tried and not asked again.
 
         A trial whose record is on disk was finished: it is told now. Without a record it is told as
-        failed, and its parameters are asked for again.
+        failed, and stands here until its parameters are asked for again.
         """
-        again: list[dict[str, object]] = []
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            record = records.get(frozen.number)
             # Optuna has no public way back from a stored trial to one that can be told.
             self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            if record is not None:
-                self.tell(record)
-                continue
-            self._study.tell(frozen.number, state=TrialState.FAIL)
-            del self._open[frozen.number]
-            if frozen.params:
-                again.append(dict(frozen.params))
-        return again
+            if frozen.number in records:
+                self.tell(records[frozen.number])
+        self.close()
+        trials = self._study.get_trials(deepcopy=False)
+        asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
+        return [
+            Abandoned(trial.number, dict(trial.params))
+            for trial in trials
+            if trial.state is TrialState.FAIL and trial.number not in asked_again
+        ]
 
-    def ask(self, fixed: Mapping[str, object] | None = None) -> tuple[int, Candidate]:
-        """Return the next candidate and its number; `fixed` parameters are taken as they are."""
-        self._study.sampler = self._sampler(self.position, fixed)
+    def close(self) -> None:
+        """Tell every trial that is still open as failed: none stays running."""
+        for number in list(self._open):
+            self._study.tell(number, state=TrialState.FAIL)
+            del self._open[number]
+
+    def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
+        """Return the next candidate and its number, or an abandoned one under a new number."""
+        self._study.sampler = self._sampler(self.position, again.parameters if again else None)
         trial = self._study.ask()
+        if again:
+            trial.set_user_attr(AGAIN, again.number)
         self._open[trial.number] = trial
         candidate = compose(self._problem, self._spec.size, TrialChoice(trial), self._spec.seed)
         return trial.number, candidate
@@ -172,11 +188,11 @@ class Study:
 
 
 def objectives(problem: Problem, record: Record) -> tuple[float, float]:
-    """Return what the study makes small: log10 of the error and of the time per sample."""
+    """Return what the study makes small: log10 of the error and of the relative time."""
     if record.timing is None:
         raise ValueError(f"trial {record.number} was not measured")
     error = max(record.metrics[problem.objective.name], 1e-12)
-    return math.log10(error), math.log10(record.timing.time_s)
+    return math.log10(error), math.log10(record.timing.relative_time)
 
 
 def _repair(journal: Path) -> None:

@@ -12,18 +12,19 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from problems import Array, Dataset, Encoding, Pairs, Problem, Split, Surrogate
-from problems.core import repeated
+from problems import Array, Dataset, Encoding, Pairs, Problem, Run, Split, Surrogate
+from problems.core import repeated, rows
 from search.records import Record, Rung, State, Timing, now
 from search.scoring import scored
 from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
 from search.training import train
-from spaces.architectures import ARCHITECTURES, Shape
+from spaces.architectures import Shape
 from spaces.artefact import (
     DisagreementError,
     Manifest,
@@ -34,6 +35,7 @@ from spaces.artefact import (
 )
 from spaces.candidate import Candidate, Pruning
 from spaces.pruning import prune_structured
+from spaces.registered import ARCHITECTURES
 
 RUNG_SHARES = (0.25, 0.5)
 """Where in training a candidate may be stopped."""
@@ -51,10 +53,18 @@ class InfeasibleError(Exception):
 
 @dataclass(frozen=True)
 class AtRung:
-    """A pause: the error so far and the time that the untrained network took."""
+    """A pause: the error so far, and the untrained network's time over the reference's."""
 
     rung: Rung
-    time_s: float
+    relative_time: float
+
+
+class Learner(NamedTuple):
+    """A network with what it learns from."""
+
+    network: nn.Module
+    encoding: Encoding
+    pairs: Pairs
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,8 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         sketch = Trained(_pruned(network, candidate, calibration), encoding, calibration)
         _lower(setting, draft, sketch)
         timing = measure(problem, data, folder, UNTRAINED_ROUNDS)
-        draft.found["untrained_time_s"] = timing.time_s
+        draft.found["untrained_relative_time"] = timing.relative_time
+        shutil.rmtree(folder)  # a sketch with random weights is no artefact
         _within_budget(problem, timing)
     with draft.during("train"):
         pauses = {max(1, round(share * problem.epochs)) for share in RUNG_SHARES}
@@ -151,12 +162,12 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
             best.offer(network)
             if epoch in pauses and epoch < problem.epochs:
                 draft.rungs.append(Rung(epoch=epoch, error=best.error))
-                yield AtRung(draft.rungs[-1], timing.time_s)
+                yield AtRung(draft.rungs[-1], timing.relative_time)
         best.restore(network)
     with draft.during("prune"):
         if candidate.pruning is not Pruning.NONE:
             network = _pruned(network, candidate, calibration)
-            _fine_tune(setting, candidate, network, encoding)
+            _fine_tune(setting, candidate, Learner(network, encoding, pairs))
     with draft.during("deploy"):
         manifest = _lower(setting, draft, Trained(network, encoding, calibration))
         draft.found["disagreement"] = manifest.disagreement
@@ -167,7 +178,11 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         result = scored(problem, load_surrogate(folder, problem).run, data.validation)
         if result.failed:
             raise InfeasibleError(f"{result.failed} of {len(data.validation)} predictions diverged")
+        odd = [name for name, value in result.metrics.items() if not math.isfinite(value)]
+        if odd:
+            raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")
         draft.found["metrics"] = result.metrics
+        _accurate_enough(problem, result.metrics[problem.objective.name])
     with draft.during("measure"):
         timing = measure(problem, data, folder, TRIAL_ROUNDS)
         draft.found["timing"] = timing
@@ -210,9 +225,14 @@ def contender(surrogate: Surrogate, problem: Problem, split: Split) -> Contender
 def calibration_contender(problem: Problem, split: Split) -> Contender:
     """Return the reference's shorter run, on the same systems for every trial."""
     calibration = problem.calibration
-    inputs = repeated(split.inputs, calibration.samples)
-    rng = np.random.default_rng(0)
-    return Contender(lambda: calibration.simulation.run(inputs, rng), calibration.samples)
+    return run_contender(calibration.simulation.run, split, calibration.samples)
+
+
+def run_contender(run: Run, split: Split, samples: int) -> Contender:
+    """Return one call of a reference or baseline on samples spread evenly over a split."""
+    spread = np.linspace(0, len(split) - 1, samples).round().astype(int)
+    inputs, rng = rows(split.inputs, spread), np.random.default_rng(0)
+    return Contender(lambda: run(inputs, rng), samples)
 
 
 def timing_of(seconds: Array, reference: Array) -> Timing:
@@ -234,15 +254,12 @@ def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn
     return prune_structured(network, candidate.pruning_ratio, calibration[:2])
 
 
-def _fine_tune(
-    setting: Setting, candidate: Candidate, network: nn.Module, encoding: Encoding
-) -> None:
+def _fine_tune(setting: Setting, candidate: Candidate, learner: Learner) -> None:
     """Train a pruned network a little more, in place."""
-    problem, data = setting.problem, setting.data
-    best = Best(problem, encoding, data.validation)
+    network, encoding, pairs = learner
+    best = Best(setting.problem, encoding, setting.data.validation)
     best.offer(network)
-    epochs = max(1, round(FINE_TUNING_SHARE * problem.epochs))
-    pairs = encoding.pairs(data.train)
+    epochs = max(1, round(FINE_TUNING_SHARE * setting.problem.epochs))
     for _ in train(network, pairs, candidate.training, epochs, candidate.seed):
         best.offer(network)
     best.restore(network)
@@ -276,6 +293,7 @@ class Best:
 
         result = scored(self._problem, Surrogate(self._encoding, predict).run, self._split)
         error = math.inf if result.failed else result.metrics[self._problem.objective.name]
+        error = error if math.isfinite(error) else math.inf
         if error < self.error or not self._weights:
             self.error = error
             self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
@@ -283,6 +301,12 @@ class Best:
     def restore(self, network: nn.Module) -> None:
         """Give a network the weights that were best."""
         network.load_state_dict(self._weights)
+
+
+def _accurate_enough(problem: Problem, error: float) -> None:
+    largest = problem.goals.error
+    if largest is not None and error > largest:
+        raise InfeasibleError(f"{problem.objective.name} is {error:.3g}; the goal is {largest:g}")
 
 
 def _within_budget(problem: Problem, timing: Timing) -> None:

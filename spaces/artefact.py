@@ -1,10 +1,12 @@
 """A lowered network on disk: what was measured is what is exported.
 
-A folder of the runtime's own files, the encoding's statistics (safetensors) and a manifest with the
-hash of each. Nothing in it is pickled. Loading verifies the hashes.
+A folder of the runtime's own files, the encoding's statistics (safetensors) and a manifest with
+the hash of each. Nothing in it is pickled. Loading verifies the hashes, which tell damage, not
+malice: an AOTInductor package is machine code, so load only artefacts that you trust.
 """
 
 import hashlib
+import os
 import platform
 import shutil
 from importlib.metadata import version
@@ -17,14 +19,19 @@ from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from problems import Array, Encoding, Field, Pairs, Problem, Surrogate, UserError
+from problems import Array, Encoding, Field, Pairs, Problem, Simulation, Surrogate, UserError
+from problems.dataset import digest, fingerprint
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Frozen
 from spaces.precision import FORMATS
-from spaces.runtimes import RUNTIMES, InPortions, Lowering
+from spaces.registered import RUNTIMES
+from spaces.runtimes import InPortions, Lowering
 
 MANIFEST = "manifest.json"
 STATISTICS = "encoding.safetensors"
+USAGE = "README.md"
+"""A page that an export adds; it isn't part of the artefact."""
+
 FORMAT = 1
 LIBRARIES = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
 
@@ -43,6 +50,7 @@ class Manifest(Frozen):
     Args:
         format: Version of this layout.
         candidate: What was built.
+        simulation: Hash of the parameters of the simulation that it stands in for.
         network_inputs: Shape of one sample as the network reads it.
         network_outputs: Number of the network's outputs.
         batch: Samples per call.
@@ -59,6 +67,7 @@ class Manifest(Frozen):
 
     format: int
     candidate: Candidate
+    simulation: str
     network_inputs: tuple[int, ...]
     network_outputs: int
     batch: int
@@ -80,9 +89,8 @@ class Manifest(Frozen):
 
     @property
     def hash(self) -> str:
-        """One hash over all files."""
-        lines = "".join(f"{name} {value}\n" for name, value in sorted(self.files.items()))
-        return hashlib.sha256(lines.encode()).hexdigest()
+        """One hash over all that decides the numbers: this manifest, files' hashes and all."""
+        return digest(self.model_dump(mode="json"))
 
 
 CALIBRATION_BATCHES = 4
@@ -126,40 +134,61 @@ def write_artefact(
     partial = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    runtime = RUNTIMES[candidate.runtime]
-    runtime.lower(network, calibration, lowering, partial)
-    save_file(
-        {k: np.ascontiguousarray(v) for k, v in encoding.statistics.items()}, partial / STATISTICS
-    )
-    lowered = InPortions(runtime.load(partial, lowering), batch)(calibration.numpy())
-    tolerance = FORMATS[candidate.precision].tolerance
-    disagreement = relative_distance(lowered, exact)
-    manifest = Manifest(
-        format=FORMAT,
-        candidate=candidate,
-        network_inputs=shape.inputs,
-        network_outputs=shape.outputs,
-        batch=batch,
-        threads=threads,
-        tolerance=tolerance,
-        disagreement=disagreement,
-        parameters=sum(weight.numel() for weight in network.parameters()),
-        inputs=_facts(problem.simulation.inputs),
-        outputs=_facts(problem.simulation.outputs),
-        files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
-        versions={name: version(name) for name in LIBRARIES},
-        machine=platform.machine(),
-    )
-    if not disagreement <= tolerance:
-        shutil.rmtree(partial)
-        raise DisagreementError(
-            f"lowered to {candidate.runtime} in {candidate.precision}, the network is "
-            f"{disagreement:.2g} from float32; {tolerance:g} is allowed"
+    try:
+        runtime = RUNTIMES[candidate.runtime]
+        runtime.lower(network, calibration, lowering, partial)
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in encoding.statistics.items()},
+            partial / STATISTICS,
         )
-    (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+        lowered = InPortions(runtime.load(partial, lowering), batch)(calibration.numpy())
+        manifest = Manifest(
+            format=FORMAT,
+            candidate=candidate,
+            simulation=parameters_hash(problem.simulation),
+            network_inputs=shape.inputs,
+            network_outputs=shape.outputs,
+            batch=batch,
+            threads=threads,
+            tolerance=FORMATS[candidate.precision].tolerance,
+            disagreement=relative_distance(lowered, exact),
+            parameters=sum(weight.numel() for weight in network.parameters()),
+            inputs=_facts(problem.simulation.inputs),
+            outputs=_facts(problem.simulation.outputs),
+            files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
+            versions={name: version(name) for name in LIBRARIES},
+            machine=platform.machine(),
+        )
+        _check_agreement(manifest)
+        (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        _to_disk(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     return manifest
+
+
+def _check_agreement(manifest: Manifest) -> None:
+    if not manifest.disagreement <= manifest.tolerance:
+        raise DisagreementError(
+            f"lowered to {manifest.candidate.runtime} in {manifest.candidate.precision}, "
+            f"the network is {manifest.disagreement:.2g} from float32; {manifest.tolerance:g} is allowed"
+        )
+
+
+def _to_disk(folder: Path) -> None:
+    """Have every file on the disk before the record that names them is."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def parameters_hash(simulation: Simulation) -> str:
+    """Return a hash of a simulation's class and parameters, whatever its code's version."""
+    facts = fingerprint(simulation)
+    return digest([facts["class"], facts["parameters"]])
 
 
 def relative_distance(lowered: Array, exact: Array) -> float:
@@ -181,9 +210,12 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{path} can't be read: {first['loc']}: {first['msg']}") from None
-    for name, expected in manifest.files.items():
+    if manifest.format != FORMAT:
+        raise UserError(f"{path} has format {manifest.format}; this simstead reads {FORMAT}")
+    there = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE}
+    for name in there | manifest.files.keys():
         file = folder / name
-        if Path(name).name != name or not file.is_file() or _sha256(file) != expected:
+        if name not in there or _sha256(file) != manifest.files.get(name):
             raise UserError(f"{file} is missing or was altered; export it again from its run")
     return manifest
 
@@ -191,8 +223,10 @@ def read_manifest(folder: Path) -> Manifest:
 def load_surrogate(folder: Path, problem: Problem) -> Surrogate:
     """Return the surrogate that an artefact of this problem holds.
 
+    PyTorch's runtimes set the process's number of threads to the artefact's.
+
     Raises:
-        UserError: The artefact is damaged or belongs to another problem.
+        UserError: The artefact is damaged, or belongs to another problem or kind of machine.
     """
     manifest = read_manifest(folder)
     candidate = manifest.candidate
@@ -201,6 +235,13 @@ def load_surrogate(folder: Path, problem: Problem) -> Surrogate:
             f"{folder} was made for {candidate.problem} version {candidate.problem_version}, "
             f"not {problem.name} version {problem.version}"
         )
+    if manifest.simulation != parameters_hash(problem.simulation):
+        raise UserError(
+            f"{folder} was made for {candidate.problem} at size {candidate.size}, "
+            "whose simulation has other parameters; load that problem"
+        )
+    if not RUNTIMES[candidate.runtime].portable and manifest.machine != platform.machine():
+        raise UserError(f"{folder} was compiled for {manifest.machine}; export on such a machine")
     recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     encoding = recipe.restored(load_file(folder / STATISTICS))
     predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)

@@ -25,9 +25,12 @@ class Pruning(StrEnum):
 
 
 class Frozen(BaseModel):
-    """A value that never changes and refuses fields it doesn't know."""
+    """A value that never changes and refuses fields it doesn't know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Infinity and NaN survive JSON as strings: a diverged roll-out has an error, and it is infinite.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Training(Frozen):

@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
-import spaces.architectures
-import spaces.runtimes
-from problems import Choose, Encoding, Problem, Scalar, Settings, Size
+from problems import Choose, Encoding, Problem, Size
 from problems.core import Option
-from problems.registry import import_all
-from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Candidate, Precision, Pruning, Training
-from spaces.runtimes import RUNTIMES
-
-import_all(spaces.architectures)
-import_all(spaces.runtimes)
+from spaces.registered import ARCHITECTURES, RUNTIMES
 
 PRUNING_RATIOS = (0.25, 0.5)
 
@@ -139,9 +132,9 @@ def compose(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidat
         problem_version=problem.version,
         size=size,
         encoding=cell.encoding,
-        encoding_settings=_settings(encoding.settings(Branch(choose, cell.encoding))),
+        encoding_settings=dict(encoding.settings(Branch(choose, cell.encoding))),
         architecture=cell.architecture,
-        architecture_settings=_settings(family.settings(Branch(choose, cell.architecture))),
+        architecture_settings=dict(family.settings(Branch(choose, cell.architecture))),
         training=Training(
             learning_rate=choose.real("training.learning_rate", 3e-4, 1e-2, log=True),
             batch_size=choose.categorical("training.batch_size", (128, 256, 512)),
@@ -153,7 +146,3 @@ def compose(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidat
         runtime=cell.runtime,
         seed=seed,
     )
-
-
-def _settings(chosen: Settings) -> dict[str, Scalar]:
-    return dict(chosen)

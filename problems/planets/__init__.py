@@ -18,12 +18,13 @@ class Extent:
     frames: int
     samples: Samples
     epochs: int
+    calibration_share: float
 
 
 EXTENTS = {
-    Size.TINY: Extent(1e3, 20, Samples(24, 8, 8, 8), epochs=4),
-    Size.STANDARD: Extent(1e5, 100, Samples(128, 32, 32, 32), epochs=24),
-    Size.FULL: Extent(1e6, 200, Samples(4096, 256, 256, 256), epochs=60),
+    Size.TINY: Extent(1e3, 20, Samples(24, 8, 8, 8), epochs=4, calibration_share=0.5),
+    Size.STANDARD: Extent(1e5, 100, Samples(128, 32, 32, 32), epochs=24, calibration_share=0.02),
+    Size.FULL: Extent(1e6, 200, Samples(4096, 256, 256, 256), epochs=60, calibration_share=0.005),
 }
 
 
@@ -34,7 +35,7 @@ def planets(size: Size) -> Problem:
     simulation = Planets(extent.horizon_yr, extent.frames)
     times = tuple(float(time) for time in simulation.times_yr)
     score = PlanetScore(times)
-    share = 2.0 / extent.frames
+    share = extent.calibration_share
     return Problem(
         name="planets",
         summary=f"orbits of 2-3 planets over {extent.horizon_yr:g} yr (REBOUND, WHFast)",

@@ -10,14 +10,14 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from problems.core import Array, Batch
-from problems.planets.baselines import drifted_longitude
 from problems.planets.orbits import (
     GRAVITATION,
+    drifted_longitude,
     elements_from_states,
     held_elliptic,
     states_from_elements,
 )
-from problems.planets.secular import secular_modes
+from problems.planets.secular import secular_motion
 
 Expectation = Callable[[Array, Array], Array]
 """(last (b, p, c), delays (s,) [yr]) -> what is expected (b, s, p, c)."""
@@ -75,13 +75,11 @@ class Secular(Elements):
     def expectation(self, inputs: Batch) -> Expectation:
         """Return the secular solution that starts at the last known orbit."""
         axis = inputs["elements"][..., 0]
-        eccentricity, inclination = secular_modes(inputs["star_mass"], inputs["mass"], axis)
+        motion = secular_motion(inputs["star_mass"], inputs["mass"], axis)
 
         def turned(last: Array, delays: Array) -> Array:
             expected = _unchanged(last, delays)
-            for modes, (real, imaginary) in ((eccentricity, (1, 2)), (inclination, (3, 4))):
-                vector = modes.advance(last[..., real] + 1j * last[..., imaginary], delays)
-                expected[..., real], expected[..., imaginary] = np.real(vector), np.imag(vector)
+            expected[..., 1:] = motion.advance(last[..., 1:], delays)
             return expected
 
         return turned

@@ -61,17 +61,20 @@ class Rollout(Encoding):
 
     def measure(self, train: Split) -> Batch:
         """Return means and scales of coordinates, changes and constants over existing planets."""
-        frames, constants = self._frames(train), _constants(train.inputs)
+        frames = self._frames(train)
         exists = train.inputs["mass"] > 0.0
         values = np.moveaxis(frames, 1, 2)[exists].reshape(-1, frames.shape[-1])
         changes = np.moveaxis(self._changes(train, frames), 3, 2)  # starts, b, p, s, c
+        ratio, star = _mass_ratios(train.inputs)[exists], np.log10(train.inputs["star_mass"])
         change = np.quantile(np.abs(changes[:, exists]), TYPICAL, axis=(0, 1))
         return {
             "mean": values.mean(axis=0),
             "scale": _nonzero(values.std(axis=0)),
             "change": _nonzero(change),
-            "constant_mean": constants.mean(axis=0),
-            "constant_scale": _nonzero(constants.std(axis=0)),
+            "ratio_mean": ratio.mean(keepdims=True),
+            "ratio_scale": _nonzero(ratio.std(keepdims=True)),
+            "star_mean": star.mean(keepdims=True),
+            "star_scale": _nonzero(star.std(keepdims=True)),
         }
 
     def pairs(self, split: Split) -> Pairs:
@@ -143,8 +146,11 @@ class Rollout(Encoding):
         )
 
     def _scaled_constants(self, inputs: Batch) -> Array:
-        constants = _constants(inputs) - self.statistics["constant_mean"]
-        return (constants / self.statistics["constant_scale"]).astype(np.float32)
+        """Return what never changes (b, c): log mass ratios, filled slots, log star mass."""
+        known, exists = self.statistics, _exists(inputs)[..., 0]
+        ratio = (_mass_ratios(inputs) - known["ratio_mean"]) / known["ratio_scale"] * exists
+        star = (np.log10(inputs["star_mass"]) - known["star_mean"]) / known["star_scale"]
+        return np.concatenate([ratio, exists, star[:, None]], axis=1).astype(np.float32)
 
     def _network_input(self, seen: Array, exists: Array, constants: Array) -> Array:
         """Return (b, l, c) float32 of frames (b, l, p, c) and constants (b, c)."""
@@ -179,12 +185,10 @@ def _exists(inputs: Batch) -> Array:
     return (inputs["mass"] > 0.0)[..., None].astype(float)
 
 
-def _constants(inputs: Batch) -> Array:
-    """Return what never changes (b, c): log mass ratios, filled slots, log star mass."""
-    exists = inputs["mass"] > 0.0
-    ratio = np.where(exists, inputs["mass"] / inputs["star_mass"][:, None], 1e-9)
-    star = np.log10(inputs["star_mass"])[:, None]
-    return np.concatenate([np.log10(ratio), exists.astype(float), star], axis=1)
+def _mass_ratios(inputs: Batch) -> Array:
+    """Return log10 of planet over star mass (b, p), zero where a slot is empty."""
+    filled = np.where(inputs["mass"] > 0.0, inputs["mass"], inputs["star_mass"][:, None])
+    return np.log10(filled / inputs["star_mass"][:, None])
 
 
 def _nonzero(scale: Array) -> Array:

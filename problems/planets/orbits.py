@@ -8,7 +8,7 @@ Source: Broucke & Cefola, Celestial Mechanics 5 (1972) 303-310.
 
 import numpy as np
 
-from problems.core import Array
+from problems.core import Array, Batch
 
 GRAVITATION = 39.476926421373
 """Gaussian gravitational constant squared, k = 0.01720209895 (IAU 1976) [au^3 Msun^-1 yr^-2]."""
@@ -101,6 +101,18 @@ def held_elliptic(k: Array, h: Array) -> tuple[Array, Array]:
     eccentricity = np.sqrt(k**2 + h**2)
     scale = ECCENTRICITY_LIMIT / np.maximum(eccentricity, ECCENTRICITY_LIMIT)
     return k * scale, h * scale
+
+
+def drifted_longitude(inputs: Batch, axis: Array, time: Array) -> Array:
+    """Return mean longitudes (b, t, p) [rad] of planets whose axes (b, t, p) are known.
+
+    Kepler's third law gives the mean motion at each frame; the trapezoidal rule integrates it.
+    """
+    axes = np.concatenate([inputs["elements"][:, None, :, 0], axis], axis=1)
+    rate = mean_motion(inputs["star_mass"][:, None, None], inputs["mass"][:, None], axes)
+    step = np.diff(time, prepend=0.0)[:, None]
+    turned = np.cumsum(0.5 * (rate[:, 1:] + rate[:, :-1]) * step, axis=1)
+    return np.mod(inputs["elements"][:, None, :, 5] + turned, 2.0 * np.pi)
 
 
 def energy(star_mass: Array, mass: Array, states: Array) -> Array:

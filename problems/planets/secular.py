@@ -47,8 +47,25 @@ class SecularModes:
         return np.einsum("bij,btj->bti", self.from_modes, turned)
 
 
-def secular_modes(star_mass: Array, mass: Array, axis: Array) -> tuple[SecularModes, SecularModes]:
-    """Return the modes of the eccentricity and of the inclination vectors.
+@dataclass(frozen=True)
+class SecularMotion:
+    """How the eccentricity and the inclination vectors of systems turn."""
+
+    eccentricity: SecularModes
+    inclination: SecularModes
+
+    def advance(self, vectors: Array, time: Array) -> Array:
+        """Return the vectors (k, h, q, p) (b, t, p, 4) that (b, p, 4) become after times (t,)."""
+        both = [
+            modes.advance(vectors[..., first] + 1j * vectors[..., first + 1], time)
+            for modes, first in ((self.eccentricity, 0), (self.inclination, 2))
+        ]
+        parts = [part for turned in both for part in (np.real(turned), np.imag(turned))]
+        return np.stack(parts, axis=-1)
+
+
+def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
+    """Return the secular motion of systems.
 
     Args:
         star_mass: (b,) [Msun].
@@ -67,7 +84,7 @@ def secular_modes(star_mass: Array, mass: Array, axis: Array) -> tuple[SecularMo
     diagonal = np.eye(mass.shape[1]) * np.sum(coupling * first, axis=2)[:, :, None]
     eccentricity = (diagonal - coupling * second) / (scale[:, :, None] * scale[:, None, :])
     inclination = (coupling * first - diagonal) / (scale[:, :, None] * scale[:, None, :])
-    return _modes(eccentricity, scale), _modes(inclination, scale)
+    return SecularMotion(_modes(eccentricity, scale), _modes(inclination, scale))
 
 
 def _modes(symmetric: Array, scale: Array) -> SecularModes:

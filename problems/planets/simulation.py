@@ -25,7 +25,6 @@ SLOTS = 3
 LARGEST_AXIS_RATIO = 4.0
 """Neighbours farther apart than this hardly notice each other: the spacing is cut there."""
 
-ELEMENTS = ("a", "k", "h", "q", "p", "longitude")
 STATE = ("x", "y", "z", "vx", "vy", "vz")
 
 
@@ -68,7 +67,13 @@ class Planets:
         axes = ("frame", "planet")
         return (
             Field("elements", (self.frames, SLOTS, 6), "au, 1, rad", (*axes, "element")),
-            Field("state", (self.frames, SLOTS, 6), "au, au/yr", (*axes, "component")),
+            Field(
+                "state",
+                (self.frames, SLOTS, 6),
+                "au, au/yr",
+                (*axes, "component"),
+                description="its phase is only as good as the mean longitude's",
+            ),
         )
 
     @property
@@ -124,7 +129,7 @@ class Planets:
         return (1.0 + spacing * half_hill) / (1.0 - spacing * half_hill)
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Integrate every system; one that suffers a close encounter is NaN throughout.
+        """Integrate every system; one with a close encounter or an escape is NaN throughout.
 
         WHFast is not valid inside a mutual Hill radius, so the integration stops there.
 
@@ -142,7 +147,11 @@ class Planets:
                 continue
             state[:, : len(mass)] = path
             state[:, len(mass) :] = placeholder_state(star)
-        return with_elements(inputs, states)
+        outputs = with_elements(inputs, states)
+        escaped = ~np.isfinite(outputs["elements"]).all(axis=(1, 2, 3))
+        for array in outputs.values():
+            array[escaped] = np.nan
+        return outputs
 
     def _integrate(self, rebound: Any, star: float, mass: Array, elements: Array) -> Array:
         """Return heliocentric states (t, p, 6) of one system."""

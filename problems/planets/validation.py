@@ -101,7 +101,7 @@ def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array
     """Return the error (b, t) of the slow elements in units of the system's own e and I.
 
     The distance is that of (ln a, e-vector, I-vector), rms over planets; the unit is the rms over
-    planets and time of the reference's sqrt(e^2 + I^2). Persistence has an error near 1.4 once the
+    planets and time of the reference's sqrt(e^2 + I^2). Persistence has an error near 1 once the
     apsides have turned; the mean longitude is left out and has a metric of its own.
 
     Args:

@@ -42,8 +42,8 @@ class Architecture(Protocol):
 ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")
 register_architecture = ARCHITECTURES.register
 
-WIDTHS = (32, 64, 128, 256)
-"""Searched widths; multiples of the vector width before and after pruning by a half."""
+WIDTHS = (64, 128, 256)
+"""Searched widths; multiples of the vector width before and after pruning by a quarter or half."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
 

@@ -30,7 +30,7 @@ class Conv1d:
     def settings(choose: Choose) -> Settings:
         """Choose width, depth, kernel and activation."""
         return {
-            "width": choose.categorical("width", WIDTHS[:3]),
+            "width": choose.categorical("width", WIDTHS[:2]),
             "depth": choose.integer("depth", 1, 3),
             "kernel": choose.categorical("kernel", (3, 5)),
             "activation": choose.categorical("activation", list(ACTIVATIONS)),

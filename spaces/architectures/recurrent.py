@@ -40,7 +40,7 @@ class Recurrent:
     def settings(choose: Choose) -> Settings:
         """Choose width and number of layers."""
         return {
-            "width": choose.categorical("width", WIDTHS[:3]),
+            "width": choose.categorical("width", WIDTHS[:2]),
             "layers": choose.integer("layers", 1, 2),
         }
 

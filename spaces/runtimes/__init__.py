@@ -45,6 +45,8 @@ class Runtime(ABC):
 
     unsuited: ClassVar[dict[Precision, str]]
     """Precisions it doesn't serve, each with the reason."""
+    portable: ClassVar[bool] = True
+    """Whether its files run on another kind of processor."""
 
     def excludes(self, precision: Precision) -> str | None:
         """Return why a precision can't be had here, on this machine, or None where it can."""
@@ -84,7 +86,7 @@ class InPortions:
     batch: int
 
     def __call__(self, inputs: Array) -> Array:
-        """Return (b, o) for any number of inputs (b, ...) float32."""
+        """Return (b, o) for inputs (b, ...) float32, b at least one."""
         n = len(inputs)
         if n == self.batch:
             return self.predict(inputs)

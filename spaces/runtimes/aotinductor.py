@@ -22,6 +22,8 @@ PACKAGE = "network.pt2"
 class AOTInductor(Runtime):
     """One `.pt2` file: compiled kernels with the weights frozen in."""
 
+    portable: ClassVar[bool] = False
+
     unsuited: ClassVar[dict[Precision, str]] = {
         Precision.INT8: "its quantiser has moved to torchao, which isn't used yet"
     }

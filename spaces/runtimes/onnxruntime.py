@@ -110,11 +110,12 @@ class OnnxRuntime(Runtime):
 @contextmanager
 def _quiet_root_logger() -> Generator[None]:
     """Hold back the quantiser's advice to pre-process, which it logs through the root logger."""
+    before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 register_runtime("onnxruntime")(OnnxRuntime())

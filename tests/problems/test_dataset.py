@@ -1,3 +1,4 @@
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem, UserError
-from problems.dataset import Shard, generate, plan, produce, serially
+from problems.dataset import Shard, _source_hash, generate, plan, produce, serially
 
 
 def test_shards_cover_every_split(problem: Problem) -> None:
@@ -17,11 +18,46 @@ def test_shards_cover_every_split(problem: Problem) -> None:
 
 
 def test_a_key_changes_with_what_produces_the_data(problem: Problem) -> None:
-    shard = plan(problem)[0]
-    assert replace(shard).key == shard.key
-    assert replace(shard, index=99).key != shard.key
-    assert replace(shard, split="test").key != shard.key
-    assert replace(shard, simulation=problem.shifted).key != shard.key
+    keys = {shard.key for shard in plan(problem)}
+    assert {shard.key for shard in plan(problem)} == keys
+    other = replace(problem, simulation=problem.shifted)
+    assert {s.key for s in plan(other) if s.split != "shifted"}.isdisjoint(keys)
+
+
+SOURCES = {
+    "simulation.py": """
+from dataclasses import dataclass
+from KIT.constants import G
+from KIT import forces
+
+@dataclass(frozen=True)
+class Toy:
+    def versions(self): return {}
+""",
+    "constants.py": "G = 1.0",
+    "forces.py": "import KIT.deep",
+    "deep.py": "LAW = 2",
+    "unused.py": "NOTHING = 0",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [("constants.py", True), ("forces.py", True), ("deep.py", True), ("unused.py", False)],
+)
+def test_a_key_follows_the_code_at_any_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, *, matters: bool
+) -> None:
+    name = f"kit_{changed.removesuffix('.py')}"
+    (tmp_path / name).mkdir()
+    for file, text in {"__init__.py": "", **SOURCES}.items():
+        (tmp_path / name / file).write_text(text.replace("KIT", name))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module(f"{name}.simulation")
+    before = _source_hash.__wrapped__(module.__name__)
+    with (tmp_path / name / changed).open("a") as file:
+        file.write("# changed")
+    assert (_source_hash.__wrapped__(module.__name__) != before) == matters
 
 
 def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def young(tmp_path: Path) -> Run:
     """A run that has its data and no trial yet."""
     spec = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
     run = Run.start(tmp_path / "run", spec)
-    run.write("environment.json", read_environment())
+    run.add_session(read_environment())
     metric = MetricFacts(name="error", unit="1", description=PAYLOAD, higher_is_better=False)
     run.write(
         "data.json",
@@ -93,6 +93,15 @@ def test_a_whole_report(finished: Path) -> None:
     for element, text in drawn:
         assert json.loads(text)["data"]
         assert f'id="{element}"' in page
+
+
+def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
+    facts = read(Run.open(finished))
+    assert facts.choice is not None
+    some = facts.choice._replace(entrant=facts.choice.entrant._replace(failed="3 on test"))
+    assert "it failed on samples: 3 on test" in render(facts._replace(choice=some))
+    gone = facts.choice._replace(entrant=facts.choice.entrant._replace(test=None, shifted=None))
+    assert "it failed on every sample" in render(facts._replace(choice=gone))
 
 
 def test_the_page_asks_nothing_of_a_network(young: Run) -> None:

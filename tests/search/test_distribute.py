@@ -1,6 +1,7 @@
 """What the driver does with what its workers say, without a cluster."""
 
 import io
+import math
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,8 @@ def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
     return StudySearcher(Study(run.journal, problem, spec), run, progress, [])
 
 
-def at_rung() -> dict:
-    return {"rung": Rung(epoch=1, error=0.5).model_dump_json(), "time_s": 1e-4}
+def at_rung(error: float = 0.5) -> dict:
+    return {"rung": Rung(epoch=1, error=error).model_dump_json(), "relative_time": 1e-4}
 
 
 def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
@@ -43,7 +44,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
     (record,) = searcher._run.records()
     assert record.state is State.PRUNED
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
-    assert record.untrained_time_s == 1e-4
+    assert record.untrained_relative_time == 1e-4
 
 
 def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
@@ -76,3 +77,10 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
     later = Study(run.journal, problem, run.spec())
     (fixed,) = later.abandoned({})
     assert later.ask(fixed)[1].model_dump(mode="json") == asked["candidate"]
+
+
+def test_infinity_travels(searcher: StudySearcher) -> None:
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", at_rung(math.inf))
+    (record,) = searcher._run.records()
+    assert record.rungs[0].error == math.inf

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from problems import Size, UserError
+from search.environment import read_environment
 from search.records import Run, Spec
 
 SPEC = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
@@ -14,6 +15,7 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     Run.start(tmp_path / "run", SPEC)
     more = SPEC.model_copy(update={"trials": 9, "workers": 1})
     assert Run.start(tmp_path / "run", more).spec().trials == 9
+    assert Run.start(tmp_path / "run", SPEC).spec().trials == 9
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,20 @@ def test_a_failed_write_leaves_the_old_file(
         run.write("spec.json", SPEC.model_copy(update={"trials": 99}))
     assert run.spec() == SPEC
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_run_has_one_driver(tmp_path: Path) -> None:
+    run = Run.start(tmp_path, SPEC)
+    with run.exclusively():
+        again = Run.start(tmp_path, SPEC)
+        with pytest.raises(UserError, match="in use by another search"), again.exclusively():
+            pass
+    with again.exclusively():
+        pass
+
+
+def test_sessions_add_up(tmp_path: Path) -> None:
+    run = Run.start(tmp_path, SPEC)
+    for _ in range(2):
+        run.add_session(read_environment())
+    assert len(run.sessions().each) == 2

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -49,7 +50,7 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert {"persistence", "Laplace-Lagrange"} <= {entrant.name for entrant in heat.entrants}
     assert any(entrant.trial == heat.knee for entrant in heat.entrants)
     assert optuna.trial.TrialState.RUNNING not in stored_states(finished)
-    assert run.environment().versions["rebound"] != "not installed"
+    assert run.sessions().each[0].versions["rebound"] != "not installed"
 
 
 def test_the_same_seed_gives_the_same_candidates_twice(
@@ -96,7 +97,16 @@ def test_what_is_exported_is_what_was_measured(
     inputs = problem.simulation.draw(3, np.random.default_rng(0))
     outputs = surrogate.run(inputs, np.random.default_rng(0))
     assert np.isfinite(outputs["elements"]).all()
-    assert "surrogate.run" in (tmp_path / "surrogate" / "README.md").read_text()
+    page = (tmp_path / "surrogate" / "README.md").read_text()
+    code = textwrap.dedent(page[page.index("    import numpy") : page.index("`manifest.json`")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "surrogate",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     taken = simstead("export", finished, tmp_path / "surrogate")
     assert taken.returncode == 2
     assert "isn't empty" in taken.stderr
@@ -190,3 +200,6 @@ def test_an_interrupted_search_says_how_to_go_on(
     assert driver.returncode == 130
     assert "go on with: simstead search planets" in err
     assert "Traceback" not in err
+    assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
+    kept = {int(path.name) for path in (folder / "artefacts").iterdir()}
+    assert kept <= {record.number for record in Run.open(folder).records()}

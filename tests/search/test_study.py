@@ -6,8 +6,10 @@ import pytest
 
 from problems import Problem, Size
 from search.records import Record, Rung, Spec, State, Timing
-from search.study import OPENING, Study, opening
+from search.study import Study, opening
 from spaces.candidate import Candidate
+
+OPENING = Spec.model_fields["opening"].default
 
 
 def spec(problem: Problem, seed: int = 0) -> Spec:
@@ -69,7 +71,7 @@ def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_
 
 
 def test_the_opening_tries_every_choice(problem: Problem) -> None:
-    dealt = opening(problem, 0)
+    dealt = opening(problem, 0, OPENING)
     assert len(dealt) == OPENING
     assert {cell.encoding for cell in dealt} == set(problem.encodings)
     deployments = Counter((cell.runtime, cell.precision) for cell in dealt)
@@ -114,6 +116,28 @@ def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> No
     assert cut_off in resumed
     resumed += [later.ask()[1].key for _ in range(3)]
     assert {recorded.key, *resumed} == set(keys)
+
+
+def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Path) -> None:
+    whole = Study(tmp_path / "whole", problem, spec(problem))
+    keys = {whole.ask()[1].key for _ in range(6)}
+    first = Study(tmp_path / "journal", problem, spec(problem))
+    for _ in range(4):
+        first.ask()
+    second = Study(tmp_path / "journal", problem, spec(problem))
+    assert len(second.abandoned({})) == 4  # and the driver dies before it asks for any
+    third = Study(tmp_path / "journal", problem, spec(problem))
+    for each in third.abandoned({})[:2]:
+        third.ask(each)
+    fourth = Study(tmp_path / "journal", problem, spec(problem))
+    again = fourth.abandoned({})
+    assert len(again) == 4
+    resumed = [fourth.ask(each)[1].key for each in again]
+    resumed += [fourth.ask()[1].key for _ in range(2)]
+    assert set(resumed) == keys
+    fourth.close()
+    states = {trial.state for trial in fourth._study.get_trials()}
+    assert optuna.trial.TrialState.RUNNING not in states
 
 
 def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,8 +83,30 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
     assert str(error) in record.reason
 
 
-def test_a_stopped_trial_stops(setting: Setting, candidate: Candidate) -> None:
+def test_a_stopped_trial_stops_and_leaves_no_artefact(
+    setting: Setting, candidate: Candidate
+) -> None:
     life = live(setting, candidate, 0)
     assert isinstance(next(life), AtRung)
     life.close()
     assert list(life) == []
+    assert list(setting.artefacts.iterdir()) == []
+
+
+def test_a_score_that_is_no_number_is_a_reason(setting: Setting, candidate: Candidate) -> None:
+    def score(*_: object) -> dict[str, float]:
+        return dict.fromkeys((metric.name for metric in setting.problem.metrics), math.nan)
+
+    odd = replace(setting, problem=replace(setting.problem, score=score))
+    *_, record = live(odd, candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "validate")
+    assert "not a finite number" in record.reason
+
+
+def test_too_inaccurate_is_infeasible(setting: Setting, candidate: Candidate) -> None:
+    wish = replace(setting, problem=replace(setting.problem, goals=Goals(error=1e-9)))
+    *_, record = live(wish, candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "validate")
+    assert "the goal is 1e-09" in record.reason
