@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from problems import UserError
 from reports.figures import pareto, picture
 from reports.views import Facts, read
-from search.records import Run, write_whole
+from search.directory import Run, write_whole
 
 MISSING = "-"
 TEMPLATES = Path(__file__).parent / "templates"

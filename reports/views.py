@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
+from search.directory import Run
 from search.environment import Environment
 from search.fronts import ranks
 from search.records import (
@@ -12,7 +13,6 @@ from search.records import (
     MetricFacts,
     PictureFacts,
     Record,
-    Run,
     Spec,
     State,
     Timing,

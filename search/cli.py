@@ -25,7 +25,7 @@ from problems import (
 )
 
 if TYPE_CHECKING:
-    from search.records import Run
+    from search.directory import Run
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -105,7 +105,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
 @app.command(epilog="Example:  simstead report runs/planets-20261123-101500")
 def report(run: RunFolder) -> None:
     """Write a run's report: one HTML file that opens without a network."""
-    from search.records import Run  # noqa: PLC0415
+    from search.directory import Run  # noqa: PLC0415
 
     _write_report(Run.open(run))
 
@@ -123,8 +123,8 @@ def export(
     ] = "knee",
 ) -> None:
     """Hand over a surrogate: the very artefact that was measured."""
+    from search.directory import Run  # noqa: PLC0415
     from search.export import export as copy_artefact  # noqa: PLC0415
-    from search.records import Run  # noqa: PLC0415
 
     record = copy_artefact(Run.open(run), pick, folder)
     out.print(

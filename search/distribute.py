@@ -31,9 +31,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from problems.dataset import Shard, produce
+from search.directory import Run
 from search.halving import Halving
 from search.progress import Progress
-from search.records import Record, Run, Rung, State, now
+from search.records import Record, Rung, State, now
 from search.stopwatch import keep_large_blocks
 from search.study import Abandoned, Study
 from search.trial import AtRung, Setting, live

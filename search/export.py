@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from problems import UnknownNameError, UserError
-from search.records import Entrant, Heat, Record, Run
+from search.directory import Run
+from search.records import Entrant, Heat, Record
 from spaces.artefact import USAGE, read_manifest
 
 PICKS = ("knee", "fastest", "accurate")

@@ -13,12 +13,13 @@ from problems import Array, Dataset, Problem, Split, Surrogate, UserError
 from problems import Run as RunFunction
 from problems.core import repeated, rows
 from problems.dataset import finite_samples
+from search.directory import Run
 from search.fronts import knee, ranks
-from search.records import Entrant, Heat, PictureFacts, Record, Run, State, now
+from search.measurement import contender, run_contender, timing_of
+from search.records import Entrant, Heat, PictureFacts, Record, State, now
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import Contender, exclusive_slot, keep_large_blocks, time_in_turn
 from search.study import objectives
-from search.trial import contender, run_contender, timing_of
 from spaces.artefact import load_surrogate, read_manifest
 
 ROUNDS = 5

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from problems import Dataset, InterruptedRunError, Problem, UserError
 from problems.dataset import SPLITS, default_cache, generate
+from search.directory import Run
 from search.distribute import StudySearcher, cluster, execute, in_parallel
 from search.environment import read_environment
 from search.halving import Halving
 from search.heat import final_heat
 from search.progress import Progress
-from search.records import DataFacts, MetricFacts, Run, Spec
+from search.records import DataFacts, MetricFacts, Spec
 from search.study import Study
 from search.trial import Setting
 from spaces.space import exclusions

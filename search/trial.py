@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from problems import Array, Dataset, Encoding, Pairs, Problem, Run, Split, Surrogate
-from problems.core import repeated, rows
+from problems import Array, Dataset, Encoding, Pairs, Problem, Split, Surrogate
+from search.measurement import measure
 from search.records import Record, Rung, State, Timing, now
 from search.scoring import scored
-from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
 from search.training import train
 from spaces.architectures import Shape
 from spaces.artefact import (
@@ -195,57 +193,6 @@ def untrained(candidate: Candidate, pairs: Pairs) -> nn.Module:
     shape = Shape(tuple(pairs.inputs.shape[1:]), pairs.targets.shape[1])
     family = ARCHITECTURES[candidate.architecture]
     return family.build(shape, candidate.architecture_settings).eval()
-
-
-def measure(problem: Problem, data: Dataset, artefact: Path, rounds: int) -> Timing:
-    """Time a surrogate, end to end, in turn with the reference's calibration run."""
-    surrogate = load_surrogate(artefact, problem)
-    contenders = {
-        "surrogate": contender(surrogate, problem, data.test),
-        "reference": calibration_contender(problem, data.test),
-    }
-    with exclusive_slot():
-        seconds = time_in_turn(contenders, rounds)
-    reference = seconds["reference"] / problem.calibration.share
-    return timing_of(seconds["surrogate"], reference)
-
-
-def contender(surrogate: Surrogate, problem: Problem, split: Split) -> Contender:
-    """Return what the host would do: one call with the deployment's number of samples."""
-    inputs = repeated(split.inputs, problem.deployment.batch)
-    rng = np.random.default_rng(0)
-
-    def work() -> None:
-        with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
-            surrogate.run(inputs, rng)
-
-    return Contender(work, problem.deployment.batch)
-
-
-def calibration_contender(problem: Problem, split: Split) -> Contender:
-    """Return the reference's shorter run, on the same systems for every trial."""
-    calibration = problem.calibration
-    return run_contender(calibration.simulation.run, split, calibration.samples)
-
-
-def run_contender(run: Run, split: Split, samples: int) -> Contender:
-    """Return one call of a reference or baseline on samples spread evenly over a split."""
-    spread = np.linspace(0, len(split) - 1, samples).round().astype(int)
-    inputs, rng = rows(split.inputs, spread), np.random.default_rng(0)
-    return Contender(lambda: run(inputs, rng), samples)
-
-
-def timing_of(seconds: Array, reference: Array) -> Timing:
-    """Summarise rounds: seconds per sample (rounds,) of a surrogate and of the reference."""
-    ratio = Spread.of(reference / seconds)
-    return Timing(
-        time_s=Spread.of(seconds).median,
-        reference_s=Spread.of(reference).median,
-        speedup=ratio.median,
-        speedup_low=ratio.low,
-        speedup_high=ratio.high,
-        rounds=len(seconds),
-    )
 
 
 def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn.Module:

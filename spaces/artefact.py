@@ -171,10 +171,11 @@ def write_artefact(
 
 
 def _check_agreement(manifest: Manifest) -> None:
-    if not manifest.disagreement <= manifest.tolerance:
+    distance, tolerance, candidate = manifest.disagreement, manifest.tolerance, manifest.candidate
+    if not distance <= tolerance:
         raise DisagreementError(
-            f"lowered to {manifest.candidate.runtime} in {manifest.candidate.precision}, "
-            f"the network is {manifest.disagreement:.2g} from float32; {manifest.tolerance:g} is allowed"
+            f"lowered to {candidate.runtime} in {candidate.precision}, the network is "
+            f"{distance:.2g} from float32; {tolerance:g} is allowed"
         )
 
 

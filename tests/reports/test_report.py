@@ -9,8 +9,9 @@ import pytest
 from problems import Size
 from reports.html import render, write_report
 from reports.views import read
+from search.directory import Run
 from search.environment import read_environment
-from search.records import DataFacts, MetricFacts, Record, Run, Spec, State
+from search.records import DataFacts, MetricFacts, Record, Spec, State
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"

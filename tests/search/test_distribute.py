@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from problems import Problem, Size
+from search.directory import Run
 from search.distribute import EndWhenBroken, StudySearcher
 from search.progress import Progress
-from search.records import Run, Rung, Spec, State
+from search.records import Rung, Spec, State
 from search.study import Study
 
 

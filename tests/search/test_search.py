@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from problems import Size, load_problem
-from search.records import Run, State
+from search.directory import Run
+from search.records import State
 from spaces.artefact import load_surrogate, read_manifest
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]

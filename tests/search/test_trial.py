@@ -60,7 +60,8 @@ def test_too_slow_is_infeasible_before_training(setting: Setting, candidate: Can
     [
         ("search.trial.untrained", "prepare"),
         ("search.trial.train", "train"),
-        ("search.trial.load_surrogate", "time first"),
+        ("search.trial.measure", "time first"),
+        ("search.trial.load_surrogate", "validate"),
     ],
 )
 @pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])
