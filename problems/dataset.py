@@ -67,8 +67,8 @@ def digest(facts: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:20]
 
 
-def fingerprint(simulation: Simulation) -> dict[str, Any]:
-    """Return what decides a simulation's numbers: class, parameters, source code, versions.
+def identity(simulation: Simulation) -> dict[str, Any]:
+    """Return which simulation this is: its class and parameters, whatever its code's version.
 
     Raises:
         UserError: The simulation isn't a dataclass, so its parameters can't be read.
@@ -76,10 +76,14 @@ def fingerprint(simulation: Simulation) -> dict[str, Any]:
     kind = type(simulation)
     if not is_dataclass(simulation):
         raise UserError(f"simulation {kind.__qualname__} must be a dataclass; decorate it with one")
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", "parameters": asdict(simulation)}
+
+
+def fingerprint(simulation: Simulation) -> dict[str, Any]:
+    """Return what decides a simulation's numbers: class, parameters, source code, versions."""
     return {
-        "class": f"{kind.__module__}.{kind.__qualname__}",
-        "parameters": asdict(simulation),
-        "source": _source_hash(kind.__module__),
+        **identity(simulation),
+        "source": _source_hash(type(simulation).__module__),
         "versions": {**simulation.versions(), "numpy": np.__version__},
     }
 

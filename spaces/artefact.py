@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from problems import Array, Encoding, Field, Pairs, Problem, Simulation, Surrogate, UserError
-from problems.dataset import digest, fingerprint
+from problems import Array, Encoding, Field, Pairs, Problem, Surrogate, UserError
+from problems.dataset import digest, identity
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Frozen
 from spaces.precision import FORMATS
@@ -145,7 +145,7 @@ def write_artefact(
         manifest = Manifest(
             format=FORMAT,
             candidate=candidate,
-            simulation=parameters_hash(problem.simulation),
+            simulation=digest(identity(problem.simulation)),
             network_inputs=shape.inputs,
             network_outputs=shape.outputs,
             batch=batch,
@@ -184,12 +184,6 @@ def _to_disk(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-
-def parameters_hash(simulation: Simulation) -> str:
-    """Return a hash of a simulation's class and parameters, whatever its code's version."""
-    facts = fingerprint(simulation)
-    return digest([facts["class"], facts["parameters"]])
 
 
 def relative_distance(lowered: Array, exact: Array) -> float:
@@ -236,7 +230,7 @@ def load_surrogate(folder: Path, problem: Problem) -> Surrogate:
             f"{folder} was made for {candidate.problem} version {candidate.problem_version}, "
             f"not {problem.name} version {problem.version}"
         )
-    if manifest.simulation != parameters_hash(problem.simulation):
+    if manifest.simulation != digest(identity(problem.simulation)):
         raise UserError(
             f"{folder} was made for {candidate.problem} at size {candidate.size}, "
             "whose simulation has other parameters; load that problem"

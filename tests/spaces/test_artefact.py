@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from problems import Dataset, Problem, Size, UserError, known_problems, load_problem
+from problems import (
+    Dataset,
+    MissingExtraError,
+    Problem,
+    Size,
+    UserError,
+    known_problems,
+    load_problem,
+)
 from problems.contract import DrawnChoice
 from problems.core import Option
 from spaces.architectures import Shape
@@ -172,6 +180,16 @@ def test_the_hash_covers_the_settings(plain: Path) -> None:
     manifest = read_manifest(plain)
     other = manifest.candidate.model_copy(update={"encoding_settings": {"coordinates": "other"}})
     assert manifest.model_copy(update={"candidate": other}).hash != manifest.hash
+
+
+def test_loading_needs_no_reference(
+    plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: object) -> dict[str, str]:
+        raise MissingExtraError("the reference", "cases", "this test")
+
+    monkeypatch.setattr(type(problem.simulation), "versions", missing)
+    load_surrogate(plain, problem)
 
 
 def test_a_failed_lowering_leaves_nothing_behind(
