@@ -13,7 +13,6 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from importlib.util import resolve_name
 from pathlib import Path
@@ -23,6 +22,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from problems.core import Array, Batch, Dataset, Problem, Simulation, Split
+from problems.durable import written_whole
 from problems.errors import UserError
 
 SHARD_SAMPLES = 8
@@ -150,17 +150,11 @@ def produce(shard: Shard, cache: Path) -> None:
     arrays = {f"inputs/{name}": array for name, array in inputs.items()}
     arrays |= {f"outputs/{name}": array for name, array in outputs.items()}
     path = shard.path(cache)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with written_whole(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise UserError(
             f"the data cache {cache} can't be written ({error.strerror or error}); "
             "set SIMSTEAD_CACHE to a folder with space"

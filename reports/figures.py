@@ -6,8 +6,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from problems.pictures import Picture
 from reports.views import EntrantView, Facts, TrialView
-from search.records import PictureFacts, State
+from search.records import State
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
@@ -121,7 +122,7 @@ def _with_intervals(
     )
 
 
-def picture(facts: PictureFacts) -> go.Figure:
+def picture(facts: Picture) -> go.Figure:
     """Return a case study's own drawing: reference solid, prediction dashed, one colour a pair."""
     figure = go.Figure()
     colours: dict[str, str] = {}

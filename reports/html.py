@@ -11,9 +11,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from problems import UserError
+from problems.durable import written_whole
 from reports.figures import pareto, picture
 from reports.views import Facts, read
-from search.directory import Run, write_whole
+from search.directory import Run
 
 MISSING = "-"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,7 +36,8 @@ def write_report(run: Run) -> Path:
     """
     page = render(read(run))
     try:
-        write_whole(run.report, page)
+        with written_whole(run.report) as file:
+            file.write(page.encode())
     except OSError as error:
         raise UserError(f"{run.report} can't be written ({error.strerror})") from error
     return run.report

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import NamedTuple
 
+from problems import Metric
+from problems.pictures import Picture
 from search.directory import Run
 from search.environment import Environment
 from search.fronts import ranks
@@ -10,8 +12,6 @@ from search.records import (
     DataFacts,
     Entrant,
     Interval,
-    MetricFacts,
-    PictureFacts,
     Record,
     Spec,
     State,
@@ -86,14 +86,14 @@ class Facts(NamedTuple):
     spec: Spec
     data: DataFacts
     sessions: tuple[Environment, ...]
-    objective: MetricFacts
+    objective: Metric
     heat_run: bool
     choice: Choice | None
     entrants: tuple[EntrantView, ...]
     encodings: tuple[EncodingView, ...]
     runtimes: tuple[RuntimeView, ...]
     trials: tuple[TrialView, ...]
-    pictures: tuple[PictureFacts, ...]
+    pictures: tuple[Picture, ...]
 
 
 def read(run: Run) -> Facts:

@@ -11,21 +11,18 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from problems import UserError
+from problems.durable import written_whole
 from search.environment import Environment
 from search.records import DataFacts, Heat, Record, Sessions, Spec
+from spaces.candidate import Frozen
 
 SPACE_NEEDED_BYTES = 200 * 2**20
 """A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""
 
 FULL_BYTES = 2**20
 """With less than this an artefact could not be written."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Run:
@@ -102,9 +99,10 @@ class Run:
                 raise UserError(f"run {self.folder} is in use by another search") from None
             yield
 
-    def write(self, name: str, value: BaseModel) -> None:
+    def write(self, name: str, value: Frozen) -> None:
         """Put a value on disk, whole or not at all."""
-        write_whole(self.folder / name, value.model_dump_json(indent=1))
+        with written_whole(self.folder / name) as file:
+            file.write(value.model_dump_json(indent=1).encode())
 
     def check_space(self) -> None:
         """Raise an OSError where the disk is full."""
@@ -113,11 +111,11 @@ class Run:
 
     def spec(self) -> Spec:
         """What was asked for."""
-        return self._read("spec.json", Spec)
+        return Spec.read(self.folder / "spec.json")
 
     def sessions(self) -> Sessions:
         """Where it ran, each time that it was gone on with."""
-        return self._read("environment.json", Sessions)
+        return Sessions.read(self.folder / "environment.json")
 
     def add_session(self, environment: Environment) -> None:
         """Note where a run is begun or gone on with."""
@@ -131,11 +129,13 @@ class Run:
 
     def data(self) -> DataFacts:
         """What it learned from."""
-        return self._read("data.json", DataFacts)
+        return DataFacts.read(self.folder / "data.json")
 
     def heat(self) -> Heat | None:
         """The final heat, where the run got so far."""
-        return self._read("heat.json", Heat) if (self.folder / "heat.json").exists() else None
+        return (
+            Heat.read(self.folder / "heat.json") if (self.folder / "heat.json").exists() else None
+        )
 
     def record(self, record: Record) -> None:
         """Put a trial's record on disk."""
@@ -144,7 +144,7 @@ class Run:
     def records(self) -> list[Record]:
         """Every trial's record, by number."""
         return [
-            self._read(f"trials/{path.name}", Record)
+            Record.read(self.folder / f"trials/{path.name}")
             for path in sorted((self.folder / "trials").glob("*.json"))
         ]
 
@@ -157,31 +157,6 @@ class Run:
         for folder in (self.artefact(number), self.artefact(number).with_suffix(".part")):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _read(self, name: str, kind: type[Model]) -> Model:
-        path = self.folder / name
-        try:
-            return kind.model_validate_json(path.read_text())
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: the run was interrupted before it") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{path} can't be read: {where}: {first['msg']}") from None
-
 
 def _described(spec: Spec) -> str:
     return f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, whole or not at all: another name, fsync, rename."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

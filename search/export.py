@@ -5,7 +5,8 @@ from pathlib import Path
 
 from problems import UnknownNameError, UserError
 from search.directory import Run
-from search.records import Entrant, Heat, Record
+from search.measurement import verified_manifest
+from search.records import Record
 from spaces.artefact import USAGE, read_manifest
 
 PICKS = ("knee", "fastest", "accurate")
@@ -42,14 +43,11 @@ def export(run: Run, pick: str, folder: Path) -> Record:
         UserError: There is nothing to export, the folder is taken, or the artefact was altered.
     """
     record = picked(run, pick)
-    source = run.artefact(record.number)
-    manifest = read_manifest(source)
-    if manifest.hash != record.artefact_hash:
-        raise UserError(f"{source} isn't the artefact that trial {record.number} measured")
+    manifest = verified_manifest(run, record)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
     try:
-        shutil.copytree(source, folder, dirs_exist_ok=True)
+        shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
         (folder / USAGE).write_text(_usage(run, record, manifest.batch, manifest.threads))
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
@@ -78,25 +76,17 @@ def picked(run: Run, pick: str) -> Record:
         )
     if pick == "knee":
         return records[heat.knee]
-    members = [records[entrant.trial] for entrant in heat.entrants if entrant.trial is not None]
+    members = {e.trial: e.timing.speedup for e in heat.entrants if e.trial is not None}
     if pick == "fastest":
-        return max(members, key=lambda record: _timed(heat, record).timing.speedup)
+        return records[max(members, key=lambda trial: members[trial])]
     objective = run.data().metrics[0].name
-    return min(members, key=lambda record: record.metrics[objective])
-
-
-def _timed(heat: Heat, record: Record) -> Entrant:
-    return next(entrant for entrant in heat.entrants if entrant.trial == record.number)
+    return min((records[trial] for trial in members), key=lambda r: r.metrics[objective])
 
 
 def _usage(run: Run, record: Record, batch: int, threads: int) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
-    member = (
-        next((each for each in heat.entrants if each.trial == record.number), None)
-        if heat
-        else None
-    )
+    member = heat.of_trial(record.number) if heat else None
     if member and metric in member.test:
         timing, error, split = member.timing, member.test[metric].value, "test"
     else:

@@ -5,22 +5,22 @@ and every one is scored on the test and shifted splits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
-from problems import Array, Dataset, Problem, Split, Surrogate, UserError
+from problems import Array, Dataset, Problem, Split
 from problems import Run as RunFunction
-from problems.core import repeated, rows
+from problems.core import rows
 from problems.dataset import finite_samples
+from problems.pictures import Picture
 from search.directory import Run
 from search.fronts import knee, ranks
-from search.measurement import contender, run_contender, timing_of
-from search.records import Entrant, Heat, PictureFacts, Record, State, now
+from search.measurement import contender, run_contender, timing_of, verified_manifest
+from search.records import Entrant, Heat, Record, State, now
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import Contender, exclusive_slot, keep_large_blocks, time_in_turn
 from search.study import objectives
-from spaces.artefact import load_surrogate, read_manifest
+from spaces.artefact import load_surrogate
 
 ROUNDS = 5
 
@@ -52,9 +52,10 @@ def final_heat(
     trials: dict[str, Record] = {}
     for record in members:
         name = f"trial {record.number}"
-        surrogate = _as_measured(problem, run, record)
-        trials[name], runs[name] = record, surrogate.run
-        contenders[name] = contender(surrogate, problem, data.test)
+        verified_manifest(run, record)
+        trials[name] = record
+        runs[name] = load_surrogate(run.artefact(record.number), problem).run
+        contenders[name] = contender(runs[name], problem, data.test)
     contenders |= _reference_contenders(problem, data.test)
     steps = ROUNDS + len(runs)
     progress(0, steps)
@@ -112,21 +113,13 @@ def knee_trial(
     return members[knee(points)].number
 
 
-def _as_measured(problem: Problem, run: Run, record: Record) -> Surrogate:
-    folder = run.artefact(record.number)
-    if read_manifest(folder).hash != record.artefact_hash:
-        raise UserError(f"{folder} isn't the artefact that trial {record.number} measured")
-    return load_surrogate(folder, problem)
-
-
 def _shortened(baseline: RunFunction, problem: Problem, split: Split) -> Contender:
     """Return a baseline as the host would call it, on fewer samples where it is slow."""
     some = run_contender(baseline, split, REFERENCE_SAMPLES)
     once = time_in_turn({"some": some}, 1, 0.0)["some"][0]
     if once * problem.deployment.batch > SLOWEST_CALL_S:
         return some
-    inputs, rng = repeated(split.inputs, problem.deployment.batch), np.random.default_rng(0)
-    return Contender(lambda: baseline(inputs, rng), problem.deployment.batch)
+    return contender(baseline, problem, split)
 
 
 def _reference_contenders(problem: Problem, split: Split) -> dict[str, Contender]:
@@ -147,9 +140,8 @@ def _reference_time(seconds: Mapping[str, Array]) -> Array:
     return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]
 
 
-def _pictures(problem: Problem, result: Scored) -> tuple[PictureFacts, ...]:
+def _pictures(problem: Problem, result: Scored) -> tuple[Picture, ...]:
     if problem.pictures is None or not result.metrics:
         return ()
     kept = rows(result.outputs, finite_samples(result.outputs))
-    drawn = problem.pictures(kept, result.survivors.outputs, result.survivors.inputs)
-    return tuple(PictureFacts.model_validate(asdict(picture)) for picture in drawn)
+    return tuple(problem.pictures(kept, result.survivors.outputs, result.survivors.inputs))

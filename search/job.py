@@ -15,7 +15,7 @@ from search.environment import read_environment
 from search.halving import Halving
 from search.heat import final_heat
 from search.progress import Progress
-from search.records import DataFacts, MetricFacts, Spec
+from search.records import DataFacts, Spec
 from search.study import Study
 from search.trial import Setting
 from spaces.space import exclusions
@@ -87,14 +87,6 @@ def _facts(problem: Problem, data: Dataset) -> DataFacts:
         summary=problem.summary,
         samples={name: len(getattr(data, name)) for name in SPLITS},
         failed=dict(data.failed),
-        metrics=tuple(
-            MetricFacts(
-                name=metric.name,
-                unit=metric.unit,
-                description=metric.description,
-                higher_is_better=metric.higher_is_better,
-            )
-            for metric in problem.metrics
-        ),
+        metrics=problem.metrics,
         exclusions=tuple(exclusions()),
     )

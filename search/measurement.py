@@ -4,18 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from problems import Array, Dataset, Problem, Run, Split, Surrogate
+from problems import Array, Dataset, Problem, Run, Split, UserError
 from problems.core import repeated, rows
-from search.records import Timing
+from search.directory import Run as RunDirectory
+from search.records import Record, Timing
 from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
-from spaces.artefact import load_surrogate
+from spaces.artefact import Manifest, load_surrogate, read_manifest
 
 
 def measure(problem: Problem, data: Dataset, artefact: Path, rounds: int) -> Timing:
     """Time a surrogate, end to end, in turn with the reference's calibration run."""
     surrogate = load_surrogate(artefact, problem)
     contenders = {
-        "surrogate": contender(surrogate, problem, data.test),
+        "surrogate": contender(surrogate.run, problem, data.test),
         "reference": calibration_contender(problem, data.test),
     }
     with exclusive_slot():
@@ -24,14 +25,14 @@ def measure(problem: Problem, data: Dataset, artefact: Path, rounds: int) -> Tim
     return timing_of(seconds["surrogate"], reference)
 
 
-def contender(surrogate: Surrogate, problem: Problem, split: Split) -> Contender:
+def contender(run: Run, problem: Problem, split: Split) -> Contender:
     """Return what the host would do: one call with the deployment's number of samples."""
     inputs = repeated(split.inputs, problem.deployment.batch)
     rng = np.random.default_rng(0)
 
     def work() -> None:
         with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
-            surrogate.run(inputs, rng)
+            run(inputs, rng)
 
     return Contender(work, problem.deployment.batch)
 
@@ -60,3 +61,16 @@ def timing_of(seconds: Array, reference: Array) -> Timing:
         speedup_high=ratio.high,
         rounds=len(seconds),
     )
+
+
+def verified_manifest(run: RunDirectory, record: Record) -> Manifest:
+    """Return the manifest of a trial's artefact.
+
+    Raises:
+        UserError: The artefact is damaged, or isn't the one that the trial measured.
+    """
+    folder = run.artefact(record.number)
+    manifest = read_manifest(folder)
+    if manifest.hash != record.artefact_hash:
+        raise UserError(f"{folder} isn't the artefact that trial {record.number} measured")
+    return manifest

@@ -5,7 +5,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from problems import Size
+from problems import Metric, Size
+from problems.pictures import Picture
 from search.environment import Environment
 from spaces.candidate import Candidate, Frozen
 
@@ -111,41 +112,17 @@ class Entrant(Frozen):
     failed: dict[str, int]
 
 
-class CurveFacts(Frozen):
-    """A line of a picture."""
-
-    name: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    reference: bool
-
-
-class PictureFacts(Frozen):
-    """A drawing of the case study's own, as plain facts."""
-
-    title: str
-    x_label: str
-    y_label: str
-    curves: tuple[CurveFacts, ...]
-    equal_axes: bool
-
-
-class MetricFacts(Frozen):
-    """What a metric means."""
-
-    name: str
-    unit: str
-    description: str
-    higher_is_better: bool
-
-
 class Heat(Frozen):
     """The final heat: front members and baselines timed again, alone, in turn."""
 
     knee: int | None
     entrants: tuple[Entrant, ...]
-    pictures: tuple[PictureFacts, ...]
+    pictures: tuple[Picture, ...]
     ended: str
+
+    def of_trial(self, number: int) -> Entrant | None:
+        """Return a trial as the heat found it, if it took part."""
+        return next((entrant for entrant in self.entrants if entrant.trial == number), None)
 
 
 class Sessions(Frozen):
@@ -160,7 +137,7 @@ class DataFacts(Frozen):
     summary: str
     samples: dict[str, int]
     failed: dict[str, int]
-    metrics: tuple[MetricFacts, ...]
+    metrics: tuple[Metric, ...]
     exclusions: tuple[tuple[str, str, str, str], ...]
 
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
@@ -198,13 +197,9 @@ def read_manifest(folder: Path) -> Manifest:
         UserError: Something is missing, altered or from another format.
     """
     path = folder / MANIFEST
-    try:
-        manifest = Manifest.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{folder} is no artefact: it has no {MANIFEST}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{path} can't be read: {first['loc']}: {first['msg']}") from None
+    if not path.is_file():
+        raise UserError(f"{folder} is no artefact: it has no {MANIFEST}")
+    manifest = Manifest.read(path)
     if manifest.format != FORMAT:
         raise UserError(f"{path} has format {manifest.format}; this simstead reads {FORMAT}")
     there = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE}

@@ -1,11 +1,12 @@
 """One thing to try: a frozen value that survives JSON; its key is the hash of that JSON."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from problems import Scalar, Size
+from problems import Scalar, Size, UserError
 from problems.dataset import digest
 
 
@@ -31,6 +32,22 @@ class Frozen(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the value in a JSON file.
+
+        Raises:
+            UserError: The file is missing or holds something else; says what and where.
+        """
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: the run was interrupted before it") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"{path} can't be read: {where}: {first['msg']}") from None
 
 
 class Training(Frozen):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from problems import Size
+from problems import Metric, Size
 from reports.html import render, write_report
 from reports.views import read
 from search.directory import Run
 from search.environment import read_environment
-from search.records import DataFacts, MetricFacts, Record, Spec, State
+from search.records import DataFacts, Record, Spec, State
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"
@@ -41,7 +41,7 @@ def young(tmp_path: Path) -> Run:
     spec = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
     run = Run.start(tmp_path / "run", spec)
     run.add_session(read_environment())
-    metric = MetricFacts(name="error", unit="1", description=PAYLOAD, higher_is_better=False)
+    metric = Metric(name="error", unit="1", description=PAYLOAD, higher_is_better=False)
     run.write(
         "data.json",
         DataFacts(
