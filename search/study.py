@@ -37,9 +37,10 @@ AGAIN = "again"
 
 
 class Abandoned(NamedTuple):
-    """A trial that was cut off before it ended."""
+    """A trial that was cut off before it ended, perhaps before all its parameters were asked."""
 
     number: int
+    position: int
     parameters: dict[str, object]
 
 
@@ -138,9 +139,17 @@ class Study:
                 self.tell(records[frozen.number])
         self.close()
         trials = self._study.get_trials(deepcopy=False)
+        positions: dict[int, int] = {}
+        dealt = 0
+        for trial in trials:
+            if AGAIN in trial.user_attrs:
+                positions[trial.number] = positions[trial.user_attrs[AGAIN]]
+            else:
+                positions[trial.number] = dealt
+                dealt += 1
         asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
         return [
-            Abandoned(trial.number, dict(trial.params))
+            Abandoned(trial.number, positions[trial.number], dict(trial.params))
             for trial in trials
             if trial.state is TrialState.FAIL and trial.number not in asked_again
         ]
@@ -153,7 +162,10 @@ class Study:
 
     def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
         """Return the next candidate and its number, or an abandoned one under a new number."""
-        self._study.sampler = self._sampler(self.position, again.parameters if again else None)
+        if again:
+            self._study.sampler = self._sampler(again.position, again.parameters)
+        else:
+            self._study.sampler = self._sampler(self.position, {})
         trial = self._study.ask()
         if again:
             trial.set_user_attr(AGAIN, again.number)
@@ -173,17 +185,17 @@ class Study:
         trial.set_constraint("failure", 1.0 if failed else -1.0)
         self._study.tell(trial, PENALTY if failed else objectives(self._problem, record))
 
-    def _sampler(self, position: int, fixed: Mapping[str, object] | None) -> BaseSampler:
+    def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._spec.seed, position]).generate_state(1)[0])
-        if fixed is None and position < len(self._opening):
+        if position < len(self._opening):
             dealt = CellChoice(self._opening[position])
             choose_cell(self._problem, dealt)
-            fixed = dealt.parameters
+            known = {**dealt.parameters, **known}
         with warnings.catch_warnings():
             # Both are called experimental; remove when Optuna's stable releases no longer say so.
             warnings.simplefilter("ignore", ExperimentalWarning)
-            if fixed is not None:
-                return PartialFixedSampler(dict(fixed), RandomSampler(seed))
+            if known:
+                return PartialFixedSampler(dict(known), RandomSampler(seed))
             return TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
 
 

@@ -140,6 +140,20 @@ def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Pat
     assert optuna.trial.TrialState.RUNNING not in states
 
 
+def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
+    problem: Problem, tmp_path: Path
+) -> None:
+    whole = Study(tmp_path / "whole", problem, spec(problem))
+    keys = [whole.ask()[1].key for _ in range(4)]
+    first = Study(tmp_path / "journal", problem, spec(problem))
+    first.ask()
+    first._study.ask()  # the driver dies before a single parameter is asked
+    second = Study(tmp_path / "journal", problem, spec(problem))
+    resumed = [second.ask(each)[1].key for each in second.abandoned({})]
+    resumed += [second.ask()[1].key for _ in range(2)]
+    assert resumed == keys
+
+
 def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     study = Study(journal, problem, spec(problem))
