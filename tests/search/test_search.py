@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import optuna
@@ -141,11 +142,16 @@ def started(
                 os.killpg(driver.pid, signal.SIGKILL)
 
 
-def wait_for(happened: Callable[[], bool], limit_s: float = 120.0) -> None:
+Found = TypeVar("Found")
+
+
+def wait_for(look: Callable[[], Found], limit_s: float = 120.0) -> Found:
+    """Return what is found, once it is there."""
     until = time.monotonic() + limit_s
-    while not happened():
+    while not (found := look()):
         assert time.monotonic() < until, "nothing happened"
         time.sleep(0.2)
+    return found
 
 
 def trials_done(folder: Path) -> int:
@@ -154,8 +160,12 @@ def trials_done(folder: Path) -> int:
 
 def workers(driver: int) -> list[psutil.Process]:
     """The driver's processes that live trials: Ray names an actor's process after its class."""
-    family = psutil.Process(driver).children(recursive=True)
-    return [each for each in family if ACTOR in " ".join(each.cmdline())]
+    found: list[psutil.Process] = []
+    for process in psutil.Process(driver).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # Ray starts and ends processes while we look
+            if ACTOR in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_a_killed_driver_loses_nothing(
@@ -178,8 +188,7 @@ def test_a_killed_driver_loses_nothing(
 def test_a_killed_worker_is_a_reason(elsewhere: Path, cache: Path, tmp_path: Path) -> None:
     folder = tmp_path / "worker"
     with started(elsewhere, cache, folder, 3) as driver:
-        wait_for(lambda: bool(workers(driver.pid)))
-        workers(driver.pid)[0].kill()
+        wait_for(lambda: workers(driver.pid))[0].kill()
         out, err = driver.communicate(timeout=300)
         assert driver.returncode == 0, out + err
     records = Run.open(folder).records()
