@@ -1,22 +1,17 @@
 """What is replaced: simulations, their encodings and how a prediction is judged."""
 
 from problems.core import (
+    SPLITS,
     Array,
     Batch,
-    Calibration,
     Choose,
     Dataset,
-    Deployment,
     Encoding,
     Field,
-    Goals,
     Layout,
-    Metric,
     Pairs,
     Predict,
-    Problem,
     Run,
-    Samples,
     Scalar,
     Settings,
     Simulation,
@@ -25,13 +20,40 @@ from problems.core import (
     Surrogate,
     Target,
 )
+from problems.elements import GraphEncoding, SetEncoding
+from problems.encodings import (
+    FlatEncoding,
+    Grid1DEncoding,
+    Grid2DEncoding,
+    Grid3DEncoding,
+    SequenceEncoding,
+)
 from problems.errors import InterruptedRunError, MissingExtraError, UnknownNameError, UserError
+from problems.loading import load_problem
 from problems.pictures import Curve, Picture
-from problems.registry import Registry, known_problems, load_problem, register_problem
+from problems.problem import (
+    BaselineMargin,
+    Calibration,
+    Deployment,
+    Goals,
+    Host,
+    Metric,
+    Problem,
+    Profile,
+    Samples,
+    Symmetry,
+)
+from problems.recorded import Beyond, Recorded
+from problems.registry import Registry, known_problems, register_problem
+from problems.rollout import RollOutEncoding
+from problems.scores import NormalisedError
 
 __all__ = [
+    "SPLITS",
     "Array",
+    "BaselineMargin",
     "Batch",
+    "Beyond",
     "Calibration",
     "Choose",
     "Curve",
@@ -39,24 +61,37 @@ __all__ = [
     "Deployment",
     "Encoding",
     "Field",
+    "FlatEncoding",
     "Goals",
+    "GraphEncoding",
+    "Grid1DEncoding",
+    "Grid2DEncoding",
+    "Grid3DEncoding",
+    "Host",
     "InterruptedRunError",
     "Layout",
     "Metric",
     "MissingExtraError",
+    "NormalisedError",
     "Pairs",
     "Picture",
     "Predict",
     "Problem",
+    "Profile",
+    "Recorded",
     "Registry",
+    "RollOutEncoding",
     "Run",
     "Samples",
     "Scalar",
+    "SequenceEncoding",
+    "SetEncoding",
     "Settings",
     "Simulation",
     "Size",
     "Split",
     "Surrogate",
+    "Symmetry",
     "Target",
     "UnknownNameError",
     "UserError",

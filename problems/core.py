@@ -1,23 +1,24 @@
-"""The types that a case study is made of.
+"""The types that simulations, data and encodings are made of.
 
 Shapes are written in letters: b samples, t frames of time, p planets (or bodies), l window length,
 c channels, o outputs. A trailing ``...`` stands for a field's own shape.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from problems.pictures import Picture
-
 Array = npt.NDArray[Any]
 Batch = Mapping[str, Array]
 """Named arrays in physical units; the first axis of each is the sample."""
+
+SPLITS = ("train", "validation", "test", "shifted")
 
 Scalar = str | int | float | bool
 Settings = Mapping[str, Scalar]
@@ -48,6 +49,18 @@ class Layout(StrEnum):
     SET = "set"
 
 
+LAYOUTS: Mapping[Layout, str] = {
+    Layout.FLAT: "(c,)",
+    Layout.SEQUENCE: "(l, c): elements in order",
+    Layout.GRID1D: "(x, c)",
+    Layout.GRID2D: "(x, y, c)",
+    Layout.GRID3D: "(x, y, z, c)",
+    Layout.GRAPH: "(p, 1 + p, c): a node's own features, then its edge to every node",
+    Layout.SET: "(p, c): elements in no order; the first channel is 1 where there is one",
+}
+"""What one sample looks like in each layout; channels are last."""
+
+
 class Target(StrEnum):
     """What a network is asked for."""
 
@@ -63,19 +76,25 @@ class Field:
 
     Args:
         name: Key in a batch.
-        shape: Shape of one sample.
+        shape: Shape of one sample, () for a single number.
         unit: Physical unit, "1" where there is none.
-        axes: A name for each axis of `shape`.
+        axes: A name for each axis of `shape`: fields that share an axis share its name. "component"
+            is the axis of a vector's Cartesian components.
         valid: Smallest and largest value that makes sense.
         description: What it is, in one phrase.
     """
 
     name: str
-    shape: tuple[int, ...]
-    unit: str
+    shape: tuple[int, ...] = ()
+    unit: str = ""
     axes: tuple[str, ...] = ()
     valid: tuple[float, float] = (-np.inf, np.inf)
     description: str = ""
+
+    @property
+    def size(self) -> int:
+        """Numbers in one sample."""
+        return math.prod(self.shape)
 
 
 class Simulation(Protocol):
@@ -102,6 +121,11 @@ class Simulation(Protocol):
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return the outputs; a sample that failed is NaN throughout."""
         ...
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A simulation whose numbers come from libraries: a new version of one makes new data."""
 
     def versions(self) -> Mapping[str, str]:
         """Versions of the libraries that the numbers come from."""
@@ -141,13 +165,29 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The four splits; `failed` counts the reference's failures in each."""
+    """The four splits; `shifted` is empty where a problem has none.
+
+    Args:
+        train: What encodings and networks learn from.
+        validation: What the search chooses by.
+        test: What is quoted.
+        shifted: Outside the training range.
+        failed: Samples of each split on which the reference failed; they are left out.
+        duplicates: Samples of each split that stand earlier too; they are left out.
+        reasons: How many samples failed for which reason.
+    """
 
     train: Split
     validation: Split
     test: Split
     shifted: Split
     failed: Mapping[str, int] = field(default_factory=dict[str, int])
+    duplicates: Mapping[str, int] = field(default_factory=dict[str, int])
+    reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def splits(self) -> Mapping[str, Split]:
+        """Return the splits by name."""
+        return {name: getattr(self, name) for name in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -166,7 +206,6 @@ class Encoding(ABC):
     training split, the only one it is given), `pairs` (to train) and `apply` (to run).
     """
 
-    name: ClassVar[str]
     layout: ClassVar[Layout]
     target: ClassVar[Target]
 
@@ -199,107 +238,6 @@ class Encoding(ABC):
     def restored(self, statistics: Batch) -> Self:
         """Return this encoding with statistics that were measured before."""
         return replace(self, statistics=statistics)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A figure that `Problem.score` returns; lower is better unless said otherwise."""
-
-    name: str
-    unit: str
-    description: str
-    higher_is_better: bool = False
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """How the host calls a surrogate: samples per call and threads."""
-
-    batch: int = 64
-    threads: int = 1
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A shorter run of the reference, timed in turn with every trial.
-
-    Args:
-        simulation: The reference with less to do.
-        share: Its cost as a fraction of the reference's.
-        samples: How many samples one block runs.
-    """
-
-    simulation: Simulation
-    share: float
-    samples: int
-
-
-@dataclass(frozen=True)
-class Samples:
-    """How many samples each split holds."""
-
-    train: int
-    validation: int
-    test: int
-    shifted: int
-
-
-@dataclass(frozen=True)
-class Goals:
-    """What would satisfy the user: largest error and smallest speed-up, both optional."""
-
-    error: float | None = None
-    speedup: float | None = None
-
-
-Score = Callable[[Batch, Batch, Batch], Mapping[str, float]]
-"""score(predicted, reference, inputs) -> the metrics over these samples."""
-Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
-"""pictures(predicted, reference, inputs) -> what the case study wants drawn."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A case study: what is replaced, the ways to replace it, and how the result is judged.
-
-    Args:
-        name: What the user types.
-        summary: One line for `simstead problems`.
-        simulation: The reference.
-        shifted: The reference, drawing outside the training range.
-        encodings: The alternatives, unfitted.
-        score: Metrics of a prediction against the reference.
-        metrics: What each metric means; the first is the objective (lower is better).
-        baselines: Classical models with the reference's signature.
-        samples: Size of each split.
-        epochs: Passes over the training pairs that a candidate is given.
-        calibration: What the stopwatch runs in turn with a trial.
-        deployment: How the host calls the surrogate.
-        pictures: The case's own drawings of a prediction.
-        goals: What would satisfy the user.
-        version: Raised with every change that moves the numbers.
-    """
-
-    name: str
-    summary: str
-    simulation: Simulation
-    shifted: Simulation
-    encodings: Mapping[str, Encoding]
-    score: Score
-    metrics: tuple[Metric, ...]
-    baselines: Mapping[str, Run]
-    samples: Samples
-    epochs: int
-    calibration: Calibration
-    version: int
-    deployment: Deployment = Deployment()
-    pictures: Pictures | None = None
-    goals: Goals = Goals()
-
-    @property
-    def objective(self) -> Metric:
-        """The metric that the search makes small."""
-        return self.metrics[0]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from problems.core import Problem, Size
+from problems.core import Size
 from problems.errors import UnknownNameError
+from problems.problem import Problem
 
 Item = TypeVar("Item")
 
@@ -64,12 +65,3 @@ def known_problems() -> Registry[Callable[[Size], Problem]]:
         if module.ispkg:
             importlib.import_module(f"problems.{module.name}")
     return PROBLEMS
-
-
-def load_problem(name: str, size: Size) -> Problem:
-    """Return a registered problem at one size.
-
-    Raises:
-        UnknownNameError: No problem has this name.
-    """
-    return known_problems()[name](size)

@@ -12,6 +12,7 @@ from search.records import (
     DataFacts,
     Entrant,
     Interval,
+    Limits,
     Record,
     Spec,
     State,
@@ -30,6 +31,17 @@ class EntrantView(NamedTuple):
     timing: Timing
     failed: str
     on_front: bool
+    meets_goals: bool | None
+    """None where there are no goals, or no error on the test split."""
+
+
+class GoalsView(NamedTuple):
+    """The goals as figures on the test split, and who meets them."""
+
+    error: float | None
+    worse_by: float | None
+    speedup: float | None
+    met_by: tuple[str, ...]
 
 
 class TrialView(NamedTuple):
@@ -89,6 +101,7 @@ class Facts(NamedTuple):
     objective: Metric
     heat_run: bool
     choice: Choice | None
+    goals: GoalsView | None
     entrants: tuple[EntrantView, ...]
     encodings: tuple[EncodingView, ...]
     runtimes: tuple[RuntimeView, ...]
@@ -102,7 +115,9 @@ def read(run: Run) -> Facts:
     objective = data.metrics[0]
     trials = tuple(_trial(record, objective.name) for record in records)
     by_number = {trial.number: trial for trial in trials}
-    entrants = _entrants(heat.entrants, by_number, objective.name) if heat else ()
+    found = heat.entrants if heat else ()
+    limits = _limits_on_test(data.limits, found, objective.name)
+    entrants = _entrants(found, by_number, objective.name, limits)
     return Facts(
         spec=run.spec(),
         data=data,
@@ -110,6 +125,7 @@ def read(run: Run) -> Facts:
         objective=objective,
         heat_run=heat is not None,
         choice=_choice(heat.knee if heat else None, entrants, by_number),
+        goals=_goals(limits, entrants),
         entrants=entrants,
         encodings=_encodings(trials, entrants),
         runtimes=_runtimes(records),
@@ -138,8 +154,28 @@ def _trial(record: Record, objective: str) -> TrialView:
     )
 
 
+def _limits_on_test(limits: Limits, entrants: tuple[Entrant, ...], objective: str) -> Limits:
+    """Return the goals as they stand on the test split: a relative one depends on the baselines."""
+    if limits.worse_by is None:
+        return limits
+    errors = [
+        entrant.test[objective].value
+        for entrant in entrants
+        if entrant.trial is None and objective in entrant.test and not any(entrant.failed.values())
+    ]
+    error = min(errors) * (1.0 + limits.worse_by) if errors else limits.error
+    return limits.model_copy(update={"error": error})
+
+
+def _goals(limits: Limits, entrants: tuple[EntrantView, ...]) -> GoalsView | None:
+    if not limits.any:
+        return None
+    met_by = tuple(entrant.name for entrant in entrants if entrant.meets_goals)
+    return GoalsView(limits.error, limits.worse_by, limits.speedup, met_by)
+
+
 def _entrants(
-    entrants: tuple[Entrant, ...], trials: dict[int, TrialView], objective: str
+    entrants: tuple[Entrant, ...], trials: dict[int, TrialView], objective: str, limits: Limits
 ) -> tuple[EntrantView, ...]:
     scored = [entrant for entrant in entrants if objective in entrant.test]
     points = [(entrant.test[objective].value, entrant.timing.relative_time) for entrant in scored]
@@ -158,6 +194,9 @@ def _entrants(
             timing=entrant.timing,
             failed=", ".join(f"{n} on {split}" for split, n in entrant.failed.items() if n),
             on_front=entrant.name in front,
+            meets_goals=limits.met(entrant.test[objective].value, entrant.timing.speedup)
+            if limits.any and objective in entrant.test
+            else None,
         )
         for entrant in entrants
     )

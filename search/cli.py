@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from typer.main import get_command
 
 from problems import (
     InterruptedRunError,
-    Problem,
     Size,
     UnknownNameError,
     UserError,
-    known_problems,
-    load_problem,
 )
+from problems.loading import locate, problem_factories
 
 if TYPE_CHECKING:
     from search.directory import Run
@@ -41,7 +40,11 @@ app = typer.Typer(
 out = Console(highlight=False)
 
 ProblemName = Annotated[
-    str, typer.Argument(help="Registered name; `simstead problems` lists them.")
+    str,
+    typer.Argument(
+        help="A registered name (`simstead problems` lists them), FILE.py, FILE.py:ATTRIBUTE or "
+        "MODULE:ATTRIBUTE."
+    ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 
@@ -53,20 +56,26 @@ def _size(name: str) -> Size:
 
 
 SizeOption = Annotated[
-    Size, typer.Option(parser=_size, metavar="tiny|standard|full", help="Extent of the case study.")
+    Size | None,
+    typer.Option(
+        parser=_size,
+        metavar="tiny|standard|full",
+        help="Extent of the case study, of a problem that has several.",
+    ),
 ]
 
 
 @app.command(
     epilog="""Examples:\n
     simstead search planets --trials 24\n
+    simstead search my_problem.py\n
     simstead search planets --size tiny --trials 6 --run first\n
     simstead search planets --size tiny --trials 12 --run first  (goes on with it)"""
 )
 def search(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
     trials: Annotated[int, typer.Option(help="Candidates to try in all.")] = 24,
-    size: SizeOption = Size.STANDARD,
+    size: SizeOption = None,
     seed: Annotated[int, typer.Option(help="Of candidates, initial weights and batches.")] = 0,
     run: Annotated[
         Path | None,
@@ -85,21 +94,18 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     ):
         if value < least:
             raise UserError(f"{option} must be {least} or more, not {value}")
-    chosen = load_problem(problem, size)
-    folder = run or Path("runs") / f"{problem}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    from search.job import search as run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.records import Spec  # noqa: PLC0415
+    source = locate(problem)
+    chosen = source.load(size)
+    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
 
-    spec = Spec(
-        problem=chosen.name,
-        problem_version=chosen.version,
-        size=size,
-        seed=seed,
-        trials=trials,
-        workers=workers,
-    )
-    finished = run_search(chosen, spec, folder, out)
-    _write_report(finished)
+    refuse_undeclared(chosen)
+    folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    from search.job import search as run_search  # noqa: PLC0415 - brings torch and Ray
+    from search.job import specified  # noqa: PLC0415
+
+    extent = size or Size.STANDARD
+    spec = specified(chosen, source, size=extent, seed=seed, trials=trials, workers=workers)
+    _write_report(run_search(chosen, source, spec, folder, out))
 
 
 @app.command(epilog="Example:  simstead report runs/planets-20261123-101500")
@@ -138,42 +144,59 @@ def problems() -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("problem", "what it is", "encodings", "baselines"):
         table.add_column(column)
-    for name in known_problems():
-        problem = load_problem(name, Size.STANDARD)
+    for name, load in problem_factories().items():
+        try:
+            problem = load(None)
+        except UserError as error:  # a broken plug-in must not hide the others
+            table.add_row(name, escape(f"can't be loaded: {error}"), "", "")
+            continue
         table.add_row(
             name, problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines)
         )
     out.print(table)
 
 
-@app.command(epilog="Example:  simstead check planets")
-def check(problem: ProblemName, size: SizeOption = Size.TINY) -> None:
-    """Run the contract on a problem: every promise it makes, tried on generated data."""
-    chosen = load_problem(problem, size)
-    broken = _broken_laws(chosen)
+@app.command(
+    epilog="""Examples:\n
+    simstead check planets\n
+    simstead check my_problem.py"""
+)
+def check(problem: ProblemName, size: SizeOption = None) -> None:
+    """Run the contract on a problem: every promise it makes, tried, with a remedy for each slip."""
+    from problems.contract import Evidence, examine  # noqa: PLC0415 - its laws import much
+    from problems.dataset import default_cache  # noqa: PLC0415
+
+    source = locate(problem)
+    chosen = source.load(size or (None if source.code else Size.TINY))
+    broken = 0
+    for law, tried, breaches in examine(Evidence(chosen, default_cache())):
+        mark = "[red]no [/]" if breaches else "[green]yes[/]" if tried else "[dim]-  [/]"
+        out.print(f"{mark}  {law.says}")
+        for breach in breaches:
+            out.print(f"       {breach}", markup=False, soft_wrap=True)
+        broken += bool(breaches)
     if broken:
-        out.print(f"{problem}: {broken} broken", style="red")
+        out.print(
+            f"{problem}: {broken} broken; what is marked - is tried once they hold", style="red"
+        )
         raise typer.Exit(1)
     out.print(f"{problem}: every promise holds", style="green")
 
 
-def _broken_laws(problem: Problem) -> int:
-    from problems.contract import LAWS  # noqa: PLC0415
-    from problems.dataset import default_cache, generate  # noqa: PLC0415
+@app.command(
+    epilog="""Examples:\n
+    simstead new my_problem        (writes my_problem.py)\n
+    simstead check my_problem.py"""
+)
+def new(
+    name: Annotated[str, typer.Argument(help="What the problem is to be called.")],
+    folder: Annotated[Path, typer.Option(help="Where its file is written.")] = Path(),
+) -> None:
+    """Write a problem of your own to start from: commented, and running as it stands."""
+    from problems.starting import write_template  # noqa: PLC0415 - for this command alone
 
-    def counted(done: int, total: int) -> None:
-        if out.is_terminal:
-            out.print(f"data {done}/{total}", end="\r")
-
-    data = generate(problem, default_cache(), progress=counted)
-    broken = 0
-    for law in LAWS.values():
-        breaches = list(law.broken(problem, data))
-        out.print(f"{'[red]no [/]' if breaches else '[green]yes[/]'}  {law.says}")
-        for breach in breaches:
-            out.print(f"       {breach}", markup=False)
-        broken += bool(breaches)
-    return broken
+    path = write_template(name, folder)
+    out.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)
 
 
 def _write_report(run: "Run") -> None:

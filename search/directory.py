@@ -159,4 +159,7 @@ class Run:
 
 
 def _described(spec: Spec) -> str:
-    return f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}"
+    return (
+        f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}, "
+        f"simulation and encodings {spec.origin[:8]}"
+    )

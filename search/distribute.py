@@ -31,6 +31,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from problems.dataset import Shard, produce
+from problems.loading import Source
 from search.directory import Run
 from search.halving import Halving
 from search.progress import Progress
@@ -44,15 +45,26 @@ TRIAL_LIMIT_S = 900.0
 """What takes longer between two reports of a trial hangs: its worker is ended."""
 
 OBJECT_STORE_BYTES = 512 * 2**20
+"""Room for what trials share besides their data."""
 
 
 @contextlib.contextmanager
-def cluster(workers: int, folder: Path) -> Generator[None]:
+def cluster(
+    workers: int, folder: Path, problem: Source | None = None, data_bytes: int = 0
+) -> Generator[None]:
     """Start Ray on this machine and stop it.
 
     Ray puts the working directory on its workers' path, where a user's `search.py` or `problems.py`
     would shadow ours: it is started from `folder`, the run directory, which holds no code.
+
+    Args:
+        workers: Cores to use.
+        folder: Where workers are started.
+        problem: A user's file or module: every worker loads it before anything of it arrives.
+        data_bytes: The arrays that all workers of a node share in one object store.
     """
+    hook = {} if problem is None else {"worker_process_setup_hook": problem.load}
+
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with contextlib.chdir(folder):
         ray.init(
@@ -61,7 +73,8 @@ def cluster(workers: int, folder: Path) -> Generator[None]:
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            object_store_memory=OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES + 2 * data_bytes,
+            runtime_env=hook,
         )
     try:
         yield

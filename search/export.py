@@ -7,7 +7,7 @@ from problems import UnknownNameError, UserError
 from search.directory import Run
 from search.measurement import verified_manifest
 from search.records import Record
-from spaces.artefact import USAGE, read_manifest
+from spaces.artefact import USAGE, Manifest, read_manifest
 
 PICKS = ("knee", "fastest", "accurate")
 
@@ -22,13 +22,21 @@ In place of the reference, {speedup:,.0f} times as fast on the machine that sear
     from problems import Size, load_problem
     from spaces.artefact import load_surrogate
 
-    problem = load_problem("{problem}", Size("{size}"))
+    problem = load_problem({reference!r}, Size("{size}"))
     surrogate = load_surrogate(Path("."), problem)
     rng = np.random.default_rng(0)
-    outputs = surrogate.run(problem.simulation.draw(4, rng), rng)
+    inputs = {inputs}
+    outputs = surrogate.run(inputs, rng)
+
+Inputs and outputs are dictionaries of arrays whose first axis is the sample:
+
+{fields}
 
 `manifest.json` states shapes, units, versions and the hash of every file; loading verifies them.
 """
+
+
+DRAWN = "problem.simulation.draw(4, rng)"
 
 
 def export(run: Run, pick: str, folder: Path) -> Record:
@@ -48,7 +56,7 @@ def export(run: Run, pick: str, folder: Path) -> Record:
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
     try:
         shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
-        (folder / USAGE).write_text(_usage(run, record, manifest.batch, manifest.threads))
+        (folder / USAGE).write_text(_usage(run, record, manifest))
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
     if read_manifest(folder).hash != record.artefact_hash:
@@ -83,7 +91,7 @@ def picked(run: Run, pick: str) -> Record:
     return min((records[trial] for trial in members), key=lambda r: r.metrics[objective])
 
 
-def _usage(run: Run, record: Record, batch: int, threads: int) -> str:
+def _usage(run: Run, record: Record, manifest: Manifest) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
     member = heat.of_trial(record.number) if heat else None
@@ -91,17 +99,31 @@ def _usage(run: Run, record: Record, batch: int, threads: int) -> str:
         timing, error, split = member.timing, member.test[metric].value, "test"
     else:
         timing, error, split = record.timing, record.metrics[metric], "validation"
+    named = (("in", manifest.inputs), ("out", manifest.outputs))
     return PAGE.format(
+        reference=run.spec().source or record.candidate.problem,
+        inputs=_some_inputs(manifest) if run.data().recorded else DRAWN,
+        fields="\n".join(
+            f"- {side}: `{field.name}` {('n', *field.shape)} [{field.unit}]"
+            for side, fields in named
+            for field in fields
+        ),
         name=f"trial {record.number}",
         problem=record.candidate.problem,
         size=record.candidate.size,
         encoding=record.candidate.encoding,
         architecture=record.candidate.architecture,
         speedup=timing.speedup if timing else float("nan"),
-        batch=batch,
-        threads=threads,
+        batch=manifest.batch,
+        threads=manifest.threads,
         metric=metric,
         error=error,
         split=split,
         source="final heat" if split == "test" else "as the trial found it",
     )
+
+
+def _some_inputs(manifest: Manifest) -> str:
+    """Return inputs to try, in Python: recorded data have no simulation to draw them."""
+    each = (f'"{field.name}": np.ones({(4, *field.shape)})' for field in manifest.inputs)
+    return f"{{{', '.join(each)}}}  # put yours here"

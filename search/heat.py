@@ -10,13 +10,19 @@ import numpy as np
 
 from problems import Array, Dataset, Problem, Split
 from problems import Run as RunFunction
-from problems.core import rows
-from problems.dataset import finite_samples
 from problems.pictures import Picture
 from search.directory import Run
 from search.fronts import knee, ranks
-from search.measurement import contender, run_contender, timing_of, verified_manifest
-from search.records import Entrant, Heat, Record, State, now
+from search.measurement import (
+    SLOWEST_CALL_S,
+    Yardstick,
+    contender,
+    run_contender,
+    timing_of,
+    verified_manifest,
+    yardstick,
+)
+from search.records import Entrant, Heat, Limits, Record, State, now
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import Contender, exclusive_slot, keep_large_blocks, time_in_turn
 from search.study import objectives
@@ -33,14 +39,18 @@ REFERENCE_SAMPLES = 4
 LARGEST_FRONT = 12
 """So many front members at most are timed again, spread evenly along the front."""
 
-SLOWEST_CALL_S = 0.5
-"""A baseline that takes longer for the deployment's batch is timed on fewer samples."""
-
 
 def final_heat(
-    problem: Problem, data: Dataset, run: Run, progress: Callable[[int, int], None]
+    problem: Problem, data: Dataset, run: Run, limits: Limits, progress: Callable[[int, int], None]
 ) -> Heat:
     """Time the front and the baselines again, in turn, and score them on the held-out splits.
+
+    Args:
+        problem: What is replaced.
+        data: Its splits.
+        run: Whose front; its artefacts are verified.
+        limits: The goals: the knee is sought among those that meet them, where any does.
+        progress: Told (steps done, steps in all).
 
     Raises:
         UserError: An artefact isn't the one that was measured.
@@ -56,12 +66,13 @@ def final_heat(
         trials[name] = record
         runs[name] = load_surrogate(run.artefact(record.number), problem).run
         contenders[name] = contender(runs[name], problem, data.test)
-    contenders |= _reference_contenders(problem, data.test)
+    held_against = yardstick(problem, data.test)
+    contenders |= _reference_contenders(problem, held_against, data.test)
     steps = ROUNDS + len(runs)
     progress(0, steps)
     with exclusive_slot():
         seconds = time_in_turn(contenders, ROUNDS, after_round=lambda done: progress(done, steps))
-    reference = _reference_time(seconds)
+    reference = _reference_time(problem, held_against, seconds)
     entrants: list[Entrant] = []
     drawn: dict[str, Scored] = {}
     for done, (name, stand_in) in enumerate(runs.items(), start=ROUNDS + 1):
@@ -79,7 +90,7 @@ def final_heat(
             )
         )
         progress(done, steps)
-    chosen = knee_trial(problem, entrants, list(trials.values()))
+    chosen = knee_trial(problem, entrants, list(trials.values()), limits)
     pictures = () if chosen is None else _pictures(problem, drawn[f"trial {chosen}"])
     return Heat(knee=chosen, entrants=tuple(entrants), pictures=pictures, ended=now())
 
@@ -98,15 +109,20 @@ def front_members(problem: Problem, records: Sequence[Record]) -> list[Record]:
 
 
 def knee_trial(
-    problem: Problem, entrants: Sequence[Entrant], members: Sequence[Record]
+    problem: Problem, entrants: Sequence[Entrant], members: Sequence[Record], limits: Limits
 ) -> int | None:
     """Return the trial at the knee of (validation error, relative time measured again).
 
-    The test split has no say: what it is quoted for must not have been chosen by it.
+    Those that meet the goals come first, if any does. The test split has no say: what it is quoted
+    for must not have been chosen by it.
     """
     if not members:
         return None
     again = {entrant.trial: entrant.timing.relative_time for entrant in entrants}
+    name = problem.objective.name
+    members = [
+        record for record in members if limits.met(record.metrics[name], 1.0 / again[record.number])
+    ] or members
     points = [
         (objectives(problem, record)[0], np.log10(again[record.number])) for record in members
     ]
@@ -122,7 +138,11 @@ def _shortened(baseline: RunFunction, problem: Problem, split: Split) -> Contend
     return contender(baseline, problem, split)
 
 
-def _reference_contenders(problem: Problem, split: Split) -> dict[str, Contender]:
+def _reference_contenders(
+    problem: Problem, held_against: Yardstick, split: Split
+) -> dict[str, Contender]:
+    if problem.calibration is None or problem.simulation is None:
+        return held_against.contenders(split)
     calibration = problem.calibration.simulation.run
     return {
         REFERENCE: run_contender(problem.simulation.run, split, REFERENCE_SAMPLES),
@@ -131,17 +151,22 @@ def _reference_contenders(problem: Problem, split: Split) -> dict[str, Contender
     }
 
 
-def _reference_time(seconds: Mapping[str, Array]) -> Array:
+def _reference_time(
+    problem: Problem, held_against: Yardstick, seconds: Mapping[str, Array]
+) -> Array:
     """Return the reference's seconds per sample (rounds,), over all systems of the split.
 
-    The whole reference takes long, and a sample's cost depends on the system. So it is run on a few
-    systems, and what they cost beside the rest is known from the calibration run on both.
+    Where there is a calibration the whole reference takes long, and a sample's cost may depend on
+    the system. So it is run on a few systems, and what they cost beside the rest is known from the
+    calibration run on both.
     """
+    if problem.calibration is None or problem.simulation is None:
+        return held_against.seconds(seconds, ROUNDS)
     return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]
 
 
 def _pictures(problem: Problem, result: Scored) -> tuple[Picture, ...]:
     if problem.pictures is None or not result.metrics:
         return ()
-    kept = rows(result.outputs, finite_samples(result.outputs))
-    return tuple(problem.pictures(kept, result.survivors.outputs, result.survivors.inputs))
+    survivors = result.survivors
+    return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))

@@ -1,61 +1,89 @@
 """The main job: data, trials, final heat. Every part of it can be gone on with."""
 
 import errno
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from problems import Dataset, InterruptedRunError, Problem, UserError
-from problems.dataset import SPLITS, default_cache, generate
+from problems import SPLITS, Dataset, InterruptedRunError, Problem, Size, UserError
+from problems.contract import refuse_undeclared
+from problems.dataset import default_cache, generate, nbytes, searched
+from problems.loading import Source
 from search.directory import Run
 from search.distribute import StudySearcher, cluster, execute, in_parallel
 from search.environment import read_environment
+from search.goals import limits_of
 from search.halving import Halving
 from search.heat import final_heat
+from search.measurement import yardstick
 from search.progress import Progress
 from search.records import DataFacts, Spec
 from search.study import Study
 from search.trial import Setting
-from spaces.space import exclusions
+from spaces.space import exclusions, served
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def search(problem: Problem, spec: Spec, folder: Path, console: Console) -> Run:
+def specified(problem: Problem, source: Source, **asked: int | Size) -> Spec:
+    """Return what is asked for as a value: `asked` holds size, seed, trials and workers."""
+    return Spec.model_validate(
+        {
+            "problem": problem.name,
+            "problem_version": problem.version,
+            "source": source.reference,
+            "origin": searched(problem),
+            **asked,
+        }
+    )
+
+
+def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: Console) -> Run:
     """Run a search, or go on with it, to its final heat.
 
+    Args:
+        problem: What is to be replaced.
+        source: Where it comes from: workers load it from there.
+        spec: What is asked for.
+        folder: Run directory, new or of this very spec.
+        console: Where progress is shown.
+
     Raises:
-        UserError: The run directory or the cache can't be used.
+        UserError: The problem is incomplete, the run directory or the cache can't be used.
         InterruptedRunError: Not all trials were run.
     """
-    problem.simulation.versions()  # a missing library is said now, not by a worker
+    refuse_undeclared(problem)
+    served(problem)
     run = Run.start(folder, spec)
     progress = Progress(problem, spec.trials, console)
     with _writing(run), run.exclusively(), progress:
         progress.note(f"run directory: {run.folder}")
         run.add_session(read_environment())
-        with cluster(spec.workers, run.folder):
+        with cluster(spec.workers, run.folder, source.code, nbytes(problem)):
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, progress.count)
-            run.write("data.json", _facts(problem, data))
+            limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
+            setting = Setting(problem, data, held_against, limits, run.folder / "artefacts")
+            run.write("data.json", _facts(setting))
+            progress.note(told(data))
             progress.phase("trials")
-            _trials(problem, spec, run, data, progress)
+            _trials(setting, spec, run, progress)
         progress.phase("final heat")
-        run.write("heat.json", final_heat(problem, data, run, progress.count))
+        run.write("heat.json", final_heat(problem, data, run, limits, progress.count))
     return run
 
 
-def _trials(problem: Problem, spec: Spec, run: Run, data: Dataset, progress: Progress) -> None:
+def _trials(setting: Setting, spec: Spec, run: Run, progress: Progress) -> None:
     earlier = {record.number: record for record in run.records()}
     progress.earlier_trials(earlier.values())
     left = spec.trials - len(earlier)
     if left <= 0:
         return
     run.outdate()
-    study = Study(run.journal, problem, spec)
-    setting = Setting(problem, data, run.folder / "artefacts")
+    study = Study(run.journal, setting.problem, spec, setting.limits)
     searcher = StudySearcher(study, run, progress, study.abandoned(earlier))
     execute(setting, searcher, Halving(earlier.values()), left, spec.workers)
     study.close()
@@ -63,9 +91,20 @@ def _trials(problem: Problem, spec: Spec, run: Run, data: Dataset, progress: Pro
     if done < spec.trials:
         raise InterruptedRunError(
             f"interrupted after {done} of {spec.trials} trials; go on with: simstead search "
-            f"{spec.problem} --size {spec.size} --seed {spec.seed} --trials {spec.trials} "
-            f"--run {run.folder}"
+            f"{shlex.quote(spec.source)} --size {spec.size} --seed {spec.seed} "
+            f"--trials {spec.trials} --run {shlex.quote(str(run.folder))}"
         )
+
+
+def told(data: Dataset) -> str:
+    """Return how many samples each split has, and what was left out of it and why."""
+    parts: list[str] = []
+    for name, split in data.splits().items():
+        failed, twice = data.failed.get(name, 0), data.duplicates.get(name, 0)
+        left_out = [f"{failed} failed"] * bool(failed) + [f"{twice} twice"] * bool(twice)
+        parts.append(f"{name} {len(split)}" + (f" ({', '.join(left_out)})" if left_out else ""))
+    why = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
+    return "data         " + ", ".join(parts) + (f"\n             {why}" if why else "")
 
 
 @contextmanager
@@ -82,11 +121,17 @@ def _writing(run: Run) -> Generator[None]:
         ) from error
 
 
-def _facts(problem: Problem, data: Dataset) -> DataFacts:
+def _facts(setting: Setting) -> DataFacts:
+    problem, data = setting.problem, setting.data
     return DataFacts(
         summary=problem.summary,
         samples={name: len(getattr(data, name)) for name in SPLITS},
         failed=dict(data.failed),
         metrics=problem.metrics,
-        exclusions=tuple(exclusions()),
+        duplicates=dict(data.duplicates),
+        reasons=dict(data.reasons),
+        exclusions=tuple(exclusions(problem)),
+        limits=setting.limits,
+        recorded=problem.data is not None,
+        reference_known=setting.yardstick.run is None,
     )

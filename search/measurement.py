@@ -1,5 +1,7 @@
 """What the stopwatch is given: surrogate, baseline and reference, as the host would call them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +13,77 @@ from search.records import Record, Timing
 from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
 from spaces.artefact import Manifest, load_surrogate, read_manifest
 
+SLOWEST_CALL_S = 0.5
+"""What takes longer for the deployment's batch is timed on fewer samples."""
 
-def measure(problem: Problem, data: Dataset, artefact: Path, rounds: int) -> Timing:
-    """Time a surrogate, end to end, in turn with the reference's calibration run."""
+SLOWEST_SAMPLE_S = 2.0
+"""A reference that takes longer for one sample, and has no calibration, is timed once a session."""
+
+FIRST_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What a surrogate's time is held against.
+
+    Args:
+        run: A run timed in turn with every trial; or
+        known_s: seconds per sample, measured before or given with recorded data.
+        share: The run's cost as a fraction of the reference's.
+        samples: How many samples a call of it is given.
+    """
+
+    run: Run | None
+    known_s: float = 0.0
+    share: float = 1.0
+    samples: int = 1
+
+    def contenders(self, split: Split) -> dict[str, Contender]:
+        """Return what has to be timed, under "reference"; nothing where its time is known."""
+        if self.run is None:
+            return {}
+        return {"reference": run_contender(self.run, split, self.samples)}
+
+    def seconds(self, timed: Mapping[str, Array], rounds: int) -> Array:
+        """Return the reference's seconds per sample (rounds,)."""
+        if self.run is None:
+            return np.full(rounds, self.known_s)
+        return timed["reference"] / self.share
+
+
+def yardstick(problem: Problem, split: Split) -> Yardstick:
+    """Return what to hold times against: the calibration, the reference itself, or a known time.
+
+    The reference itself is called as the host would call it, or on fewer samples where that is
+    slow. One that takes very long is timed here and now, and not again.
+    """
+    if problem.calibration is not None:
+        calibration = problem.calibration
+        return Yardstick(calibration.simulation.run, 0.0, calibration.share, calibration.samples)
+    if problem.simulation is None:
+        return Yardstick(None, problem.data.cost_s if problem.data else 0.0)
+    run = problem.simulation.run
+    with exclusive_slot():
+        once = time_in_turn({"one": run_contender(run, split, 1)}, 1, 0.0)["one"][0]
+        if once > SLOWEST_SAMPLE_S:
+            one = {"one": run_contender(run, split, 1)}
+            return Yardstick(None, float(np.median(time_in_turn(one, FIRST_ROUNDS, 0.0)["one"])))
+    fitting = max(1, min(problem.deployment.batch, int(SLOWEST_CALL_S / once)))
+    return Yardstick(run, samples=fitting)
+
+
+def measure(
+    problem: Problem, data: Dataset, held_against: Yardstick, artefact: Path, rounds: int
+) -> Timing:
+    """Time a surrogate, end to end, in turn with what it is held against."""
     surrogate = load_surrogate(artefact, problem)
     contenders = {
         "surrogate": contender(surrogate.run, problem, data.test),
-        "reference": calibration_contender(problem, data.test),
+        **held_against.contenders(data.test),
     }
     with exclusive_slot():
         seconds = time_in_turn(contenders, rounds)
-    reference = seconds["reference"] / problem.calibration.share
-    return timing_of(seconds["surrogate"], reference)
+    return timing_of(seconds["surrogate"], held_against.seconds(seconds, rounds))
 
 
 def contender(run: Run, problem: Problem, split: Split) -> Contender:
@@ -35,12 +96,6 @@ def contender(run: Run, problem: Problem, split: Split) -> Contender:
             run(inputs, rng)
 
     return Contender(work, problem.deployment.batch)
-
-
-def calibration_contender(problem: Problem, split: Split) -> Contender:
-    """Return the reference's shorter run, on the same systems for every trial."""
-    calibration = problem.calibration
-    return run_contender(calibration.simulation.run, split, calibration.samples)
 
 
 def run_contender(run: Run, split: Split, samples: int) -> Contender:

@@ -1,5 +1,6 @@
 """What a run says of itself, as values that survive JSON: the spec, a record a trial, the heat."""
 
+import math
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -10,7 +11,7 @@ from problems.pictures import Picture
 from search.environment import Environment
 from spaces.candidate import Candidate, Frozen
 
-FORMAT = 1
+FORMAT = 2
 
 
 class State(StrEnum):
@@ -27,6 +28,10 @@ class Spec(Frozen):
     format: int = FORMAT
     problem: str
     problem_version: int
+    source: str = ""
+    """What the user names the problem by: its name, or a file or module; for going on with it."""
+    origin: str = ""
+    """Hash of what the data come from and of what is searched: a changed file is another search."""
     size: Size
     seed: int
     trials: int
@@ -37,7 +42,15 @@ class Spec(Frozen):
     @property
     def identity(self) -> tuple[object, ...]:
         """What must agree for a run to be gone on with; trials and workers may change."""
-        return (self.format, self.problem, self.problem_version, self.size, self.seed, self.opening)
+        return (
+            self.format,
+            self.problem,
+            self.problem_version,
+            self.origin,
+            self.size,
+            self.seed,
+            self.opening,
+        )
 
 
 class Rung(Frozen):
@@ -131,6 +144,44 @@ class Sessions(Frozen):
     each: tuple[Environment, ...]
 
 
+class Limits(Frozen):
+    """A problem's goals as figures: the largest error, the smallest speed-up.
+
+    Args:
+        error: Largest objective on the validation split, where there is a goal.
+        speedup: Smallest speed-up over the reference, where there is a goal.
+        worse_by: The goal's margin where it stands in terms of a baseline: on other splits the
+            largest error is that of the most accurate baseline there, and this share more.
+        baseline: The most accurate baseline on the validation split, where that matters.
+    """
+
+    error: float | None = None
+    speedup: float | None = None
+    worse_by: float | None = None
+    baseline: str = ""
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a goal."""
+        return self.error is not None or self.speedup is not None
+
+    def shortfalls(self, error: float, speedup: float) -> dict[str, float]:
+        """Return by how many powers of ten each goal is missed; not above zero where it is met."""
+        missed: dict[str, float] = {}
+        if self.error is not None:
+            missed["error"] = math.log10(max(error, 1e-12) / self.error)
+        if self.speedup is not None:
+            missed["speedup"] = math.log10(self.speedup / speedup)
+        return missed
+
+    def met(self, error: float, speedup: float) -> bool:
+        """Return whether every goal is met."""
+        return all(missed <= 0.0 for missed in self.shortfalls(error, speedup).values())
+
+
+NO_LIMITS = Limits()
+
+
 class DataFacts(Frozen):
     """The data of a run: samples and failures of each split, and the metrics' meaning."""
 
@@ -138,7 +189,14 @@ class DataFacts(Frozen):
     samples: dict[str, int]
     failed: dict[str, int]
     metrics: tuple[Metric, ...]
-    exclusions: tuple[tuple[str, str, str, str], ...]
+    exclusions: tuple[tuple[str, str, str, str, str], ...]
+    duplicates: dict[str, int] = Field(default_factory=dict[str, int])
+    reasons: dict[str, int] = Field(default_factory=dict[str, int])
+    limits: Limits = NO_LIMITS
+    recorded: bool = False
+    """Whether the data come from files, not from a simulation that can be run."""
+    reference_known: bool = False
+    """Whether the reference's time was given or measured once, not timed in turn with trials."""
 
 
 def now() -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems import Batch, Problem, Run, Split
+from problems import Array, Batch, Problem, Run, Split
 from problems.core import rows
 from problems.dataset import finite_samples
 from search.records import Interval
@@ -18,29 +18,35 @@ class Scored:
     """Outputs, which samples of them are finite, and the metrics over those."""
 
     outputs: Batch
+    finite: Array
     survivors: Split
     failed: int
     metrics: dict[str, float]
+
+    @property
+    def predicted(self) -> Batch:
+        """The outputs of the survivors."""
+        return rows(self.outputs, self.finite)
 
 
 def scored(problem: Problem, run: Run, split: Split) -> Scored:
     """Run over a split and score the samples whose prediction is finite; the others are counted."""
     with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
-        outputs = run(split.inputs, np.random.default_rng(0))
-        finite = np.flatnonzero(finite_samples(outputs))
+        outputs = run(split.inputs, np.random.default_rng(0)) if len(split) else split.outputs
+        finite = np.flatnonzero(finite_samples(outputs, len(split)))
         survivors = split.take(finite)
         metrics: dict[str, float] = {}
         if len(finite):
             kept = rows(outputs, finite)
             metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
-    return Scored(outputs, survivors, len(split) - len(finite), metrics)
+    return Scored(outputs, finite, survivors, len(split) - len(finite), metrics)
 
 
 def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
     """Return every metric with its 90 % bootstrap interval over the surviving samples."""
     if not result.metrics:
         return {}
-    kept = rows(result.outputs, finite_samples(result.outputs))
+    kept = result.predicted
     rng = np.random.default_rng(0)
     n = len(result.survivors)
     drawn: dict[str, list[float]] = {name: [] for name in result.metrics}

@@ -24,7 +24,7 @@ from optuna.trial import Trial, TrialState
 
 from problems import Problem
 from problems.core import Option
-from search.records import Record, Spec, State
+from search.records import NO_LIMITS, Limits, Record, Spec, State
 from spaces.candidate import Candidate
 from spaces.space import Cell, cells, choose_cell, compose
 
@@ -107,10 +107,12 @@ def opening(problem: Problem, seed: int, size: int) -> list[Cell]:
 class Study:
     """Asks and tells; the driver's process is the journal's only writer."""
 
-    def __init__(self, journal: Path, problem: Problem, spec: Spec) -> None:
+    def __init__(
+        self, journal: Path, problem: Problem, spec: Spec, limits: Limits = NO_LIMITS
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _repair(journal)
-        self._problem, self._spec = problem, spec
+        self._problem, self._spec, self._limits = problem, spec, limits
         self._opening = opening(problem, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._study = optuna.create_study(
@@ -174,7 +176,10 @@ class Study:
         return trial.number, candidate
 
     def tell(self, record: Record) -> None:
-        """Tell how a trial ended; a failure is infeasible at a penalty, so that it is learned."""
+        """Tell how a trial ended, with each goal as a constraint: above zero it is missed.
+
+        A failure is infeasible at a penalty, so that it is learned.
+        """
         trial = self._open.pop(record.number)
         trial.set_user_attr("key", record.key)
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
@@ -183,7 +188,15 @@ class Study:
             self._study.tell(trial, state=TrialState.PRUNED)
             return
         trial.set_constraint("failure", 1.0 if failed else -1.0)
-        self._study.tell(trial, PENALTY if failed else objectives(self._problem, record))
+        if failed:
+            for goal in self._limits.shortfalls(1.0, 1.0):
+                trial.set_constraint(goal, 1.0)
+            self._study.tell(trial, PENALTY)
+            return
+        values = objectives(self._problem, record)
+        for goal, missed in self._limits.shortfalls(10 ** values[0], 10 ** -values[1]).items():
+            trial.set_constraint(goal, missed)
+        self._study.tell(trial, values)
 
     def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._spec.seed, position]).generate_state(1)[0])

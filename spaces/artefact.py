@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from problems import Array, Encoding, Field, Pairs, Problem, Surrogate, UserError
-from problems.dataset import digest, identity
+from problems.dataset import origin
+from problems.provenance import digest
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Frozen
 from spaces.precision import FORMATS
@@ -49,7 +50,7 @@ class Manifest(Frozen):
     Args:
         format: Version of this layout.
         candidate: What was built.
-        simulation: Hash of the parameters of the simulation that it stands in for.
+        simulation: Hash of what it stands in for: a simulation's parameters, or files.
         network_inputs: Shape of one sample as the network reads it.
         network_outputs: Number of the network's outputs.
         batch: Samples per call.
@@ -144,7 +145,7 @@ def write_artefact(
         manifest = Manifest(
             format=FORMAT,
             candidate=candidate,
-            simulation=digest(identity(problem.simulation)),
+            simulation=origin(problem),
             network_inputs=shape.inputs,
             network_outputs=shape.outputs,
             batch=batch,
@@ -152,8 +153,8 @@ def write_artefact(
             tolerance=FORMATS[candidate.precision].tolerance,
             disagreement=relative_distance(lowered, exact),
             parameters=sum(weight.numel() for weight in network.parameters()),
-            inputs=_facts(problem.simulation.inputs),
-            outputs=_facts(problem.simulation.outputs),
+            inputs=_facts(problem.inputs),
+            outputs=_facts(problem.outputs),
             files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
             versions={name: version(name) for name in LIBRARIES},
             machine=platform.machine(),
@@ -225,7 +226,7 @@ def load_surrogate(folder: Path, problem: Problem) -> Surrogate:
             f"{folder} was made for {candidate.problem} version {candidate.problem_version}, "
             f"not {problem.name} version {problem.version}"
         )
-    if manifest.simulation != digest(identity(problem.simulation)):
+    if manifest.simulation != origin(problem):
         raise UserError(
             f"{folder} was made for {candidate.problem} at size {candidate.size}, "
             "whose simulation has other parameters; load that problem"

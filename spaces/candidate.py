@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from problems import Scalar, Size, UserError
-from problems.dataset import digest
+from problems.provenance import digest
 
 
 class Precision(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
-from problems import Choose, Encoding, Problem, Size
+from problems import Choose, Encoding, Problem, Size, UserError
 from problems.core import Option
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.registered import ARCHITECTURES, RUNTIMES
@@ -28,8 +28,9 @@ class Cell(NamedTuple):
 
 
 class Exclusion(NamedTuple):
-    """A combination that can't be deployed, and why; an empty name stands for any."""
+    """What is left out of a space, and why; an empty name stands for any."""
 
+    encoding: str
     architecture: str
     runtime: str
     what: str
@@ -62,6 +63,25 @@ def families(encoding: Encoding) -> list[str]:
     return [name for name in ARCHITECTURES if wanted in ARCHITECTURES[name].serves]
 
 
+def served(problem: Problem) -> list[str]:
+    """Return the encodings that some family serves.
+
+    Raises:
+        UserError: There is none.
+    """
+    names = [name for name, encoding in problem.encodings.items() if families(encoding)]
+    if not names:
+        wanted = ", ".join(
+            f"{name} ({encoding.layout}, {encoding.target})"
+            for name, encoding in problem.encodings.items()
+        )
+        raise UserError(
+            f"problem {problem.name!r}: no family of networks serves its encodings ({wanted}); "
+            "add one of layout flat with target value"
+        )
+    return names
+
+
 def prunings(architecture: str) -> list[Pruning]:
     """Return how a family's networks can be pruned."""
     unsuited = ARCHITECTURES[architecture].unsuited
@@ -78,17 +98,24 @@ def precisions(architecture: str, runtime: str) -> list[Precision]:
     ]
 
 
-def exclusions() -> list[Exclusion]:
-    """Return what is left out of the space on this machine, with reasons."""
+def exclusions(problem: Problem) -> list[Exclusion]:
+    """Return what is left out of a problem's space on this machine, with reasons."""
     left_out = [
-        Exclusion(family, "", what, reason)
+        Exclusion(
+            name, "", "", "", f"no family serves {encoding.layout} with {encoding.target} yet"
+        )
+        for name, encoding in problem.encodings.items()
+        if not families(encoding)
+    ]
+    left_out += [
+        Exclusion("", family, "", what, reason)
         for family in ARCHITECTURES
         for what, reason in ARCHITECTURES[family].unsuited.items()
     ]
     for runtime, precision in product(RUNTIMES, Precision):
         reason = RUNTIMES[runtime].excludes(precision)
         if reason is not None:
-            left_out.append(Exclusion("", runtime, precision, reason))
+            left_out.append(Exclusion("", "", runtime, precision, reason))
     return left_out
 
 
@@ -106,9 +133,9 @@ def cells(problem: Problem) -> list[Cell]:
 
 def choose_cell(problem: Problem, choose: Choose) -> Cell:
     """Ask for the skeleton, branch by branch."""
-    encoding = choose.categorical("encoding", list(problem.encodings))
-    served = families(problem.encodings[encoding])
-    family = choose.categorical(f"{encoding}.architecture", served)
+    encoding = choose.categorical("encoding", served(problem))
+    fitting = families(problem.encodings[encoding])
+    family = choose.categorical(f"{encoding}.architecture", fitting)
     pruning = choose.categorical(f"{family}.pruning", prunings(family))
     runtime = choose.categorical("runtime", list(RUNTIMES))
     options = precisions(family, runtime)

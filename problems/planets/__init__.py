@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from problems.core import Calibration, Problem, Samples, Size
+from problems.core import Size
 from problems.planets.baselines import LaplaceLagrange, Persistence
 from problems.planets.encodings import Pattern, Series
 from problems.planets.simulation import Planets
 from problems.planets.validation import METRICS, PlanetScore
+from problems.problem import Calibration, Problem, Samples
 from problems.registry import register_problem
 
 
@@ -41,10 +42,7 @@ def planets(size: Size) -> Problem:
         summary=f"orbits of 2-3 planets over {extent.horizon_yr:g} yr (REBOUND, WHFast)",
         simulation=simulation,
         shifted=replace(simulation, star_mass=(1.5, 2.0), eccentricity=0.06, inclination=0.02),
-        encodings={
-            encoding.name: encoding
-            for encoding in (Series(times_yr=times), Pattern(times_yr=times))
-        },
+        encodings={"series": Series(times_yr=times), "pattern": Pattern(times_yr=times)},
         score=score,
         metrics=METRICS,
         baselines={

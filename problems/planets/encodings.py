@@ -164,7 +164,6 @@ class Rollout(Encoding):
 class Series(Rollout):
     """Time series: a long window read in order, a short step, many calls."""
 
-    name: ClassVar[str] = "series"
     layout: ClassVar[Layout] = Layout.SEQUENCE
     windows: ClassVar[tuple[int, ...]] = (4, 8, 16)
     steps: ClassVar[tuple[int, ...]] = (1, 2, 5)
@@ -174,7 +173,6 @@ class Series(Rollout):
 class Pattern(Rollout):
     """Pattern regression: the array of a short window -> the changes over one long step."""
 
-    name: ClassVar[str] = "pattern"
     layout: ClassVar[Layout] = Layout.GRID1D
     windows: ClassVar[tuple[int, ...]] = (1, 4, 8)
     steps: ClassVar[tuple[int, ...]] = (5, 10, 20, 50)

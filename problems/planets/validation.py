@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch, Metric
+from problems.core import Array, Batch
 from problems.pictures import Curve, Picture
 from problems.planets.orbits import energy
 from problems.planets.simulation import with_states
+from problems.problem import Metric
 
 FORECAST_THRESHOLD = 0.1
 """A forecast ends where the normalised error first passes this."""

@@ -17,7 +17,7 @@ class MLP:
     """`depth` hidden layers of equal width."""
 
     serves: ClassVar = frozenset(
-        {(Layout.FLAT, Target.VALUE), (Layout.GRID1D, Target.VALUE)},
+        {(layout, Target.VALUE) for layout in Layout if layout is not Layout.SEQUENCE}
     )
     unsuited: ClassVar[dict[str, str]] = {}
 

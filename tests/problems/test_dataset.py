@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem, UserError
-from problems.dataset import Shard, _source_hash, generate, plan, produce, serially
+from problems.dataset import Shard, generate, plan, produce, serially
+from problems.provenance import _definitions, _source_hash, source_hash
 
 
 def test_shards_cover_every_split(problem: Problem) -> None:
@@ -32,32 +33,44 @@ from KIT import forces
 
 @dataclass(frozen=True)
 class Toy:
-    def versions(self): return {}
+    def versions(self): return {"G": G, "forces": forces}
 """,
-    "constants.py": "G = 1.0",
-    "forces.py": "import KIT.deep",
-    "deep.py": "LAW = 2",
-    "unused.py": "NOTHING = 0",
+    "constants.py": "G = 1.0\n",
+    "forces.py": "import KIT.deep\nSTRENGTH = 1.0\n",
+    "deep.py": "LAW = 2\n",
+    "unused.py": "NOTHING = 0\n",
 }
 
 
 @pytest.mark.parametrize(
-    ("changed", "matters"),
-    [("constants.py", True), ("forces.py", True), ("deep.py", True), ("unused.py", False)],
+    ("changed", "change", "matters"),
+    [
+        ("constants.py", "G = 2.0", True),
+        ("forces.py", "STRENGTH = 2.0", True),
+        ("deep.py", "LAW = 3", True),
+        ("deep.py", "print(LAW)", True),
+        ("unused.py", "NOTHING = 1", False),
+        ("constants.py", "UNUSED = 1.0", False),
+        ("constants.py", "# a comment", False),
+        ("simulation.py", "def another(): return 1", False),
+        ("simulation.py", "Toy.versions = lambda self: {'a': 'b'}", True),
+    ],
 )
 def test_a_key_follows_the_code_at_any_remove(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, *, matters: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, change: str, *, matters: bool
 ) -> None:
-    name = f"kit_{changed.removesuffix('.py')}"
+    name = f"kit_{tmp_path.name.replace('-', '_')}"
     (tmp_path / name).mkdir()
     for file, text in {"__init__.py": "", **SOURCES}.items():
         (tmp_path / name / file).write_text(text.replace("KIT", name))
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module(f"{name}.simulation")
-    before = _source_hash.__wrapped__(module.__name__)
-    with (tmp_path / name / changed).open("a") as file:
-        file.write("# changed")
-    assert (_source_hash.__wrapped__(module.__name__) != before) == matters
+    before = source_hash(module.Toy)
+    path = tmp_path / name / changed
+    path.write_text(path.read_text() + change)
+    _source_hash.cache_clear()
+    _definitions.cache_clear()
+    assert (source_hash(module.Toy) != before) == matters
 
 
 def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: Path) -> None:

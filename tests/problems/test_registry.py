@@ -25,4 +25,5 @@ def test_a_name_is_registered_once() -> None:
 @pytest.mark.parametrize("size", list(Size))
 def test_every_size_is_there(size: Size) -> None:
     problem = load_problem("planets", size)
+    assert problem.samples is not None
     assert problem.samples.train > problem.samples.test

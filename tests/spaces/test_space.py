@@ -73,8 +73,8 @@ def test_every_dimension_is_in_the_space(problem: Problem) -> None:
         assert len(families(encoding)) >= 2
 
 
-def test_what_is_left_out_has_a_reason() -> None:
-    for exclusion in exclusions():
+def test_what_is_left_out_has_a_reason(problem: Problem) -> None:
+    for exclusion in exclusions(problem):
         assert len(exclusion.reason) > 10
         assert exclusion.architecture or exclusion.runtime
 

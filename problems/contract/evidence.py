@@ -1,0 +1,158 @@
+"""What the laws are tried on: a problem, its data, its fitted encodings."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from problems.core import Array, Batch, Dataset, Encoding, Option, Pairs, Settings, Simulation
+from problems.dataset import generate
+from problems.problem import Problem, Samples
+
+ENOUGH = Samples(train=32, validation=8, test=8, shifted=8)
+"""So many samples are enough to break a promise; a check makes no more."""
+
+INTEGERS_TRIED = 5
+
+
+@dataclass(frozen=True)
+class DrawnChoice:
+    """Answers every question of an encoding or architecture at random, for tests of a space."""
+
+    rng: np.random.Generator
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
+        """Draw one of the options."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:  # noqa: ARG002
+        """Draw an integer in [low, high]."""
+        return int(low + step * self.rng.integers((high - low) // step + 1))
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:  # noqa: ARG002
+        """Draw a real number in [low, high]."""
+        if log:
+            return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
+        return float(self.rng.uniform(low, high))
+
+
+class WalkedChoice:
+    """Answers every question with the option at one position: all positions try every option.
+
+    Args:
+        position: Counted round where there are fewer options.
+    """
+
+    def __init__(self, position: int) -> None:
+        self._position = position
+        self.most = 1
+        """The largest number of options that was offered so far."""
+
+    def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
+        """Return the option at the position."""
+        self.most = max(self.most, len(options))
+        return options[self._position % len(options)]
+
+    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """Return the integer at the position, up to a handful of them."""
+        return self.categorical(name, range(low, high + 1, step)[:INTEGERS_TRIED])
+
+    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return one end or the other."""
+        del log
+        return self.categorical(name, (low, high))
+
+
+@dataclass(frozen=True)
+class MemorisedNetwork:
+    """Answers with the target of the nearest known input: a perfect network on known data."""
+
+    pairs: Pairs
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return targets (b, o) for inputs (b, ...)."""
+        return self.pairs.targets[nearest(inputs, self.pairs.inputs)[0]]
+
+
+def nearest(asked: Array, known: Array) -> tuple[Array, Array]:
+    """Return which known row is nearest to each asked one (b,), and how far in the rms (b,)."""
+    rows = known.reshape(len(known), -1).astype(np.float64)
+    points = asked.reshape(len(asked), -1).astype(np.float64)
+    gap = np.sum(rows**2, axis=1) - 2.0 * points @ rows.T
+    index = np.argmin(gap, axis=1)
+    return index, np.sqrt(np.mean((points - rows[index]) ** 2, axis=1))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An encoding with one choice of its settings, fitted to the training split."""
+
+    label: str
+    encoding: Encoding
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A problem and where its data are kept; data are made when a law first asks for them."""
+
+    problem: Problem
+    cache: Path
+
+    @property
+    def simulations(self) -> list[tuple[str, Simulation]]:
+        """The simulation and its shifted one, where there are such."""
+        pairs = (("simulation", self.problem.simulation), ("shifted", self.problem.shifted))
+        return [(name, simulation) for name, simulation in pairs if simulation is not None]
+
+    @cached_property
+    def data(self) -> Dataset:
+        """As many samples as are enough."""
+        return generate(smaller(self.problem), self.cache)
+
+    def choices(self) -> Iterator[tuple[str, Encoding, Settings]]:
+        """Yield every encoding with settings that try each option of each choice."""
+        for name, encoding in self.problem.encodings.items():
+            walk = WalkedChoice(0)
+            encoding.settings(walk)
+            for position in range(walk.most):
+                yield name, encoding, encoding.settings(WalkedChoice(position))
+
+    @cached_property
+    def fitted(self) -> list[Candidate]:
+        """Every encoding, with settings that try each option of each choice, fitted."""
+        return [
+            Candidate(
+                f"encoding {name!r} with {dict(settings)}",
+                encoding.configured(settings).fit(self.data.train),
+            )
+            for name, encoding, settings in self.choices()
+        ]
+
+
+def smaller(problem: Problem) -> Problem:
+    """Return the problem with no more samples than a check needs."""
+    samples = problem.samples or (Samples() if problem.data is None else ENOUGH)
+    each = {
+        split: min(getattr(samples, split), getattr(ENOUGH, split))
+        for split in ("train", "validation", "test", "shifted")
+    }
+    return replace(problem, samples=Samples(**each))
+
+
+def raised(error: Exception) -> str:
+    """Return what an exception says and where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    return " ".join(f"{type(error).__name__}: {error} ({where})".split())
+
+
+def differing(left: Batch, right: Batch) -> list[str]:
+    """Return the fields in which two batches differ."""
+    return [
+        name
+        for name in left
+        if name not in right or not np.array_equal(left[name], right[name], equal_nan=True)
+    ]

@@ -1,0 +1,133 @@
+"""How inputs and outputs move together: Spearman's rank correlation sees any monotone link."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.core import Array, Batch, Field, Split
+from problems.diagnosis.columns import finite_rows, fit_columns, joined, sample_of
+
+MOST_SAMPLES = 2000
+MOST_COLUMNS = 24
+COMPONENTS = 3
+STRONGEST = 10
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two columns and their rank correlation."""
+
+    first: str
+    second: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Rank correlations of inputs and outputs.
+
+    A column is an element of a field with at most 6 elements, else one of the field's 3 leading
+    principal components, named "field pc1" (their sign is arbitrary).
+
+    Args:
+        samples: Training samples looked at, at most `MOST_SAMPLES`.
+        inputs: Names of the input columns (i), at most `MOST_COLUMNS`.
+        outputs: Names of the output columns (o), at most `MOST_COLUMNS`.
+        matrix: Of inputs and outputs (i, o).
+        among_inputs: Of the inputs with each other (i, i).
+        strongest: Pairs of an input and an output, strongest first.
+        strongest_inputs: Pairs of inputs, strongest first.
+        constant_inputs: Input columns that never change; they are in no matrix.
+        constant_outputs: Output columns that never change.
+        left_out: Columns beyond `MOST_COLUMNS`, of both sides.
+    """
+
+    samples: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    matrix: Matrix
+    among_inputs: Matrix
+    strongest: tuple[Pair, ...]
+    strongest_inputs: tuple[Pair, ...]
+    constant_inputs: tuple[str, ...]
+    constant_outputs: tuple[str, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """The columns (b, c) of inputs or of outputs, with their names."""
+
+    values: Array
+    names: tuple[str, ...]
+    constant: tuple[str, ...]
+    left_out: int
+
+
+def correlations(
+    inputs: tuple[Field, ...], outputs: tuple[Field, ...], train: Split
+) -> Correlations:
+    """Return the rank correlations of a split's inputs and outputs."""
+    index = finite_rows(inputs, train.inputs, sample_of(train.inputs, MOST_SAMPLES))
+    index = finite_rows(outputs, train.outputs, index)
+    read, told = _side(inputs, train.inputs, index), _side(outputs, train.outputs, index)
+    across, among = spearman(read.values, told.values), spearman(read.values, read.values)
+    pairs = [
+        Pair(one, other, float(across[i, j]))
+        for i, one in enumerate(read.names)
+        for j, other in enumerate(told.names)
+    ]
+    twins = [
+        Pair(read.names[i], read.names[j], float(among[i, j]))
+        for i, j in zip(*np.triu_indices(len(read.names), 1), strict=True)
+    ]
+    return Correlations(
+        samples=len(index),
+        inputs=read.names,
+        outputs=told.names,
+        matrix=_plain(across),
+        among_inputs=_plain(among),
+        strongest=_strongest(pairs),
+        strongest_inputs=_strongest(twins),
+        constant_inputs=read.constant,
+        constant_outputs=told.constant,
+        left_out=read.left_out + told.left_out,
+    )
+
+
+def spearman(first: Array, second: Array) -> Array:
+    """Return the rank correlations (c, o) of columns (b, c) and (b, o); ties share a mean rank."""
+    one, other = (_normalised_ranks(each) for each in (first, second))
+    return (one.T @ other).clip(-1.0, 1.0)
+
+
+def _normalised_ranks(values: Array) -> Array:
+    """Return ranks of each column with mean 0 and length 1; 0 for a column without any order."""
+    ranks = np.empty(values.shape)
+    for j, column in enumerate(values.T):
+        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
+        ranks[:, j] = (np.cumsum(count) - 0.5 * (count - 1))[place]
+    ranks -= ranks.mean(axis=0) if len(ranks) else 0.0
+    return ranks / np.linalg.norm(ranks, axis=0).clip(min=np.finfo(float).tiny)
+
+
+def _side(fields: Sequence[Field], batch: Batch, index: Array) -> _Side:
+    if len(index) < 2:
+        return _Side(np.empty((len(index), 0)), (), (), 0)
+    learnt = [fit_columns(field, batch, index, share=1.0, most=COMPONENTS) for field in fields]
+    values = joined(learnt, batch, index)
+    names = tuple(name for each in learnt for name in each.names)
+    constant = tuple(name for each in learnt for name in each.constant)
+    left_out = max(0, len(names) - MOST_COLUMNS)
+    return _Side(values[:, :MOST_COLUMNS], names[:MOST_COLUMNS], constant, left_out)
+
+
+def _strongest(pairs: list[Pair]) -> tuple[Pair, ...]:
+    return tuple(sorted(pairs, key=lambda pair: -abs(pair.value))[:STRONGEST])
+
+
+def _plain(matrix: Array) -> Matrix:
+    return tuple(tuple(float(value) for value in row) for row in matrix)

@@ -1,0 +1,252 @@
+"""Which transformations the reference commutes with: run(g x) against g run(x), on samples."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from problems.core import Array, Batch, rows
+from problems.diagnosis.reference import Reference, mean_squares, quiet_run
+from problems.diagnosis.transformations import Kind, Transformation, transformations
+from problems.problem import Problem
+
+BUDGET_S = 15.0
+"""About as long as all transformations together may take; each gets one sample at least."""
+
+LIMIT_S = 90.0
+"""No transformation is tried once so long has been spent, or one sample of each takes longer."""
+
+MOST_SAMPLES = 256
+DOUBLE, SINGLE = 1e-6, 1e-4
+"""Largest discrepancy of a symmetry that holds, as a share of the outputs' deviation.
+
+A transformed run adds in another order, so it differs by rounding: 1e-16 of the outputs' size in
+double precision and 1e-7 in single, times some hundreds of operations and the ratio of the outputs'
+size to their deviation. A broken symmetry stands far above: it moves the outputs themselves.
+"""
+
+STOCHASTIC = 1.1
+"""A stochastic reference may differ so many times as much as from its own second run."""
+
+UNTOLD = 0.25
+"""A stochastic discrepancy whose standard error is above this share of it tells nothing."""
+
+NEARLY = 0.03
+"""A broken symmetry below this share is said to hold nearly."""
+
+WAYS = {
+    Kind.PERMUTATION: "an equivariant network fits best (set or graph: the order never enters); "
+    "else invariant inputs (sums, sorted values), or augmentation by random orders",
+    Kind.TRANSLATION: "an equivariant network fits best (convolutions with periodic padding); "
+    "else augmentation by random rolls, or invariant inputs (Fourier amplitudes)",
+    Kind.REFLECTION: "augmentation fits best (it only doubles the samples); else an equivariant "
+    "network (mirrored weights), or invariant inputs",
+    Kind.TURN: "augmentation fits best (four turns); else an equivariant network (turned kernels), "
+    "or invariant inputs",
+    Kind.ROTATION: "invariant inputs fit best (lengths, angles, or components in axes of the "
+    "sample's own); else augmentation by random rotations, or an equivariant network",
+    Kind.SHIFT: "invariant inputs fit best (differences from the mean or from one of the vectors, "
+    "added back to the outputs); else augmentation, or an equivariant network on differences",
+    Kind.DECLARED: "augmentation fits at once (the declared functions make the samples); else "
+    "invariant inputs, or an equivariant network",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one transformation.
+
+    Args:
+        name: Of the transformation.
+        kind: What it does.
+        axis: Axis or unit that it acts on; may be empty.
+        holds: Whether the reference commutes with it; None where it could not be tried.
+        discrepancy: Root mean square of run(g x) - g run(x) as a share of the output's deviation,
+            of the output field where it is largest; None where it could not be tried.
+        field: That output field.
+        samples: Samples on which both sides ran.
+        failed: Samples on which one side failed; they are left out.
+        invalid: Input fields that left their valid range by the transformation.
+        reason: Why it could not be tried; empty where it was.
+        advice: What to do about it.
+    """
+
+    name: str
+    kind: Kind
+    axis: str
+    holds: bool | None
+    discrepancy: float | None
+    field: str
+    samples: int
+    failed: int
+    invalid: tuple[str, ...]
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Symmetries:
+    """Which symmetries the reference has.
+
+    Args:
+        findings: One for each transformation.
+        tolerance: Largest discrepancy that counts as rounding; of a stochastic reference, the
+            largest ratio to the difference of two runs of its own.
+        reason: Why none was tried; empty where some were.
+    """
+
+    findings: tuple[Finding, ...]
+    tolerance: float
+    reason: str
+
+
+def symmetries(problem: Problem, reference: Reference | None, seed: int = 0) -> Symmetries:
+    """Try every transformation that the fields' axes suggest or the problem declares.
+
+    Args:
+        problem: Whose.
+        reference: What the simulation said twice; None for recorded data, which can't be asked
+            about transformed inputs.
+        seed: Draws the transformations.
+    """
+    if reference is None:
+        return Symmetries((), DOUBLE, "recorded data can't be run on transformed inputs")
+    if reference.deterministic is None:
+        return Symmetries((), DOUBLE, "the reference returned no sample, or its outputs don't vary")
+    found = transformations(problem, reference.inputs, np.random.default_rng(seed))
+    cost_s = reference.sample_s * max(len(found), 1)
+    if cost_s > LIMIT_S:
+        words = f"one sample of each would take {cost_s:.0f} s, more than {LIMIT_S:.0f} s"
+        return Symmetries((), DOUBLE, words)
+    count = min(len(reference), MOST_SAMPLES, max(1, int(BUDGET_S / cost_s)))
+    tolerance = _tolerance(reference)
+    findings = tuple(_tried(each, reference, count, tolerance) for each in found)
+    reason = "" if findings else "the fields' axes suggest none, and the problem declares none"
+    return Symmetries(findings, tolerance, reason)
+
+
+def _tolerance(reference: Reference) -> float:
+    if not reference.deterministic:
+        return STOCHASTIC
+    single = any(np.asarray(each).dtype == np.float32 for each in reference.first.values())
+    return SINGLE if single else DOUBLE
+
+
+def _tried(
+    transformation: Transformation, reference: Reference, count: int, tolerance: float
+) -> Finding:
+    """Run the reference on transformed inputs and compare."""
+    if transformation.obstacle:
+        return _untried(transformation, transformation.obstacle)
+    try:
+        # All samples are transformed, since each has an element of the group of its own.
+        moved = rows(transformation.inputs(reference.inputs), slice(count))
+        expected = rows(transformation.outputs(reference.first), slice(count))
+        if all(np.array_equal(moved[k], reference.inputs[k][:count]) for k in moved):
+            return _untried(transformation, "it leaves every input as it was")
+        # The generator is that of the first run for a deterministic reference, and another for a
+        # stochastic one: equal seeds could make equal noise where the order of draws is the same.
+        outputs = quiet_run(reference.simulation, moved, seed=1 if reference.deterministic else 3)
+        squares = {
+            name: mean_squares(outputs[name], expected[name], scale)
+            for name, scale in reference.scale.items()
+            if np.any(scale > 0.0)
+        }
+        invalid = _left_range(reference, moved, count)
+    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the finding
+        return _untried(transformation, f"{type(error).__name__}: {error}")
+    return replace(_judged(transformation, reference, squares, tolerance), invalid=invalid)
+
+
+def _judged(
+    transformation: Transformation,
+    reference: Reference,
+    squares: dict[str, Array],
+    tolerance: float,
+) -> Finding:
+    """Return the finding from each field's squared discrepancies; NaN where a sample failed."""
+    good = np.logical_and.reduce([np.isfinite(each) for each in squares.values()])
+    if not good.any():
+        return _untried(transformation, "the reference failed on every sample")
+    squares = {name: each[good] for name, each in squares.items()}
+    roots = {name: float(np.sqrt(each.mean())) for name, each in squares.items()}
+    worst = max(roots, key=lambda name: roots[name])
+    holds: bool | None = roots[worst] <= tolerance
+    reason = ""
+    if not reference.deterministic:
+        verdicts = [_alike(reference, name, each, good) for name, each in squares.items()]
+        holds = False if False in verdicts else None if None in verdicts else True
+        reason = "too few samples to tell it from noise" if holds is None else ""
+    nearly = roots[worst] if reference.deterministic and roots[worst] < NEARLY else None
+    return Finding(
+        name=transformation.name,
+        kind=transformation.kind,
+        axis=transformation.axis,
+        holds=holds,
+        discrepancy=roots[worst],
+        field=worst,
+        samples=int(good.sum()),
+        failed=int((~good).sum()),
+        invalid=(),
+        reason=reason,
+        advice=_advice(transformation.kind, holds, nearly),
+    )
+
+
+def _alike(reference: Reference, name: str, squares: Array, good: Array) -> bool | None:
+    """Whether a field differs no more than from the reference's own second run.
+
+    The allowed ratio is widened by two standard errors of the difference over the samples; None
+    where that error is too large for an answer.
+    """
+    own = mean_squares(reference.first[name], reference.second[name], reference.scale[name])
+    own = own[: len(good)][good]
+    both = np.isfinite(own)
+    own, squares = own[both], squares[both]
+    if len(own) < 2:
+        return None
+    error = float(np.std(squares - own, ddof=1) / np.sqrt(len(own)))
+    allowed = STOCHASTIC**2 * float(own.mean()) + DOUBLE**2
+    if squares.mean() > allowed + 2.0 * error:
+        return False
+    return None if error > UNTOLD * allowed else True
+
+
+def _left_range(reference: Reference, moved: Batch, count: int) -> tuple[str, ...]:
+    """Return the input fields that only the transformation takes out of their valid range."""
+
+    def outside(low: float, high: float, array: Array) -> bool:
+        return bool(np.any(array < low) or np.any(array > high))
+
+    return tuple(
+        each.name
+        for each in reference.simulation.inputs
+        if outside(*each.valid, moved[each.name])
+        and not outside(*each.valid, reference.inputs[each.name][:count])
+    )
+
+
+def _untried(transformation: Transformation, reason: str) -> Finding:
+    return Finding(
+        name=transformation.name,
+        kind=transformation.kind,
+        axis=transformation.axis,
+        holds=None,
+        discrepancy=None,
+        field="",
+        samples=0,
+        failed=0,
+        invalid=(),
+        reason=reason,
+        advice="unknown: don't build it in",
+    )
+
+
+def _advice(kind: Kind, holds: bool | None, nearly: float | None) -> str:  # noqa: FBT001 - a fact
+    if holds:
+        return WAYS[kind]
+    if holds is None:
+        return "unknown: don't build it in"
+    if nearly is not None:
+        least = f"{nearly / 2.0:.1g} of the outputs' deviation"
+        return f"it holds nearly: built in, the error can't fall below about {least}"
+    return "broken: don't build it in"

@@ -1,0 +1,205 @@
+"""A problem: what is replaced, the ways to replace it, and how the result is judged."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from problems.core import Batch, Encoding, Field, Run, Simulation
+from problems.errors import UserError
+from problems.pictures import Picture
+from problems.recorded import Recorded
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that `Problem.score` returns; lower is better unless said otherwise."""
+
+    name: str
+    unit: str = "1"
+    description: str = ""
+    higher_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How the host calls a surrogate: samples per call and threads."""
+
+    batch: int = 64
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A shorter run of the reference, timed in turn with every trial.
+
+    Args:
+        simulation: The reference with less to do.
+        share: Its cost as a fraction of the reference's.
+        samples: How many samples one block runs.
+    """
+
+    simulation: Simulation
+    share: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """How many samples each split holds."""
+
+    train: int = 512
+    validation: int = 128
+    test: int = 128
+    shifted: int = 128
+
+
+@dataclass(frozen=True)
+class BaselineMargin:
+    """An error in terms of the most accurate baseline's: 0.01 is one per cent worse than it.
+
+    Args:
+        worse_by: Share by which the error may exceed the baseline's; negative asks for better.
+    """
+
+    worse_by: float
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What would satisfy the user: largest error and smallest speed-up, both optional.
+
+    The error is a figure in the objective's unit, or stands in terms of the best baseline's.
+    """
+
+    error: float | BaselineMargin | None = None
+    speedup: float | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a host spends its time, measured elsewhere: seconds or shares of each part.
+
+    Args:
+        parts: Time of each part, in any one unit.
+        kernel: The part that the surrogate replaces.
+    """
+
+    parts: Mapping[str, float]
+    kernel: str
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A transformation that the reference may or may not commute with.
+
+    Args:
+        name: As the field calls it, with its axis or group.
+        inputs: What it does to a batch of inputs.
+        outputs: What it does to a batch of outputs.
+    """
+
+    name: str
+    inputs: Callable[[Batch], Batch]
+    outputs: Callable[[Batch], Batch]
+
+
+class Score(Protocol):
+    """How a prediction is judged; a score may bring `metrics` of its own."""
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch, /) -> Mapping[str, float]:
+        """Return the metrics over these samples."""
+        ...
+
+
+Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
+"""pictures(predicted, reference, inputs) -> what the case study wants drawn."""
+Host = Callable[[Run, np.random.Generator], Batch]
+"""host(kernel, rng): run the host code with `kernel` where it would call the simulation."""
+
+ONE_METRIC = Metric("error", "1", "as the score of this problem returns it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A case study: a simulation or data, encodings and a score; all else has a default.
+
+    Args:
+        encodings: The alternatives by name, unfitted.
+        score: Metrics of a prediction against the reference.
+        simulation: The reference; or
+        data: what a reference left in files.
+        name: What the user types; the class of the simulation in lower case if not given.
+        summary: One line for `simstead problems`.
+        shifted: The reference, drawing outside the training range.
+        metrics: What each metric means; the first is the objective (lower is better). If not given,
+            those that the score brings, else one called "error".
+        baselines: Classical models with the reference's signature.
+        samples: Size of each split; of recorded data, the largest size.
+        epochs: Passes over the training pairs that a candidate is given.
+        calibration: What the stopwatch runs in turn with a trial; the reference if not given.
+        deployment: How the host calls the surrogate.
+        pictures: The case's own drawings of a prediction.
+        goals: What would satisfy the user.
+        host: Runs the host code with any kernel in the simulation's place.
+        profile: Where the host spends its time, if it was measured elsewhere.
+        symmetries: Transformations to try besides those that the fields' axes suggest.
+        version: Raised with every change that moves the numbers.
+
+    Raises:
+        UserError: Neither or both of `simulation` and `data` are given.
+    """
+
+    encodings: Mapping[str, Encoding]
+    score: Score
+    simulation: Simulation | None = None
+    data: Recorded | None = None
+    name: str = ""
+    summary: str = ""
+    shifted: Simulation | None = None
+    metrics: tuple[Metric, ...] = ()
+    baselines: Mapping[str, Run] = field(default_factory=dict[str, Run])
+    samples: Samples | None = None
+    epochs: int = 32
+    calibration: Calibration | None = None
+    deployment: Deployment = Deployment()
+    pictures: Pictures | None = None
+    goals: Goals = Goals()
+    host: Host | None = None
+    profile: Profile | None = None
+    symmetries: tuple[Symmetry, ...] = ()
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if (self.simulation is None) == (self.data is None):
+            raise UserError("a problem needs simulation= or data=, one of the two")
+        if not self.name:
+            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(self.source).__name__)
+            object.__setattr__(self, "name", words.lower())
+        if not self.metrics:
+            object.__setattr__(self, "metrics", getattr(self.score, "metrics", (ONE_METRIC,)))
+
+    @property
+    def source(self) -> Simulation | Recorded:
+        """What the data come from."""
+        source = self.simulation if self.data is None else self.data
+        if source is None:
+            raise UserError("a problem needs simulation= or data=, one of the two")
+        return source
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """Fields that the reference reads."""
+        return self.source.inputs
+
+    @property
+    def outputs(self) -> tuple[Field, ...]:
+        """Fields that the reference returns."""
+        return self.source.outputs
+
+    @property
+    def objective(self) -> Metric:
+        """The metric that the search makes small."""
+        return self.metrics[0]

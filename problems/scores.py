@@ -1,0 +1,50 @@
+"""Ready-made scores: what most problems need, with their metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.core import Array, Batch, Field
+from problems.problem import Metric
+
+
+@dataclass(frozen=True)
+class NormalisedError:
+    """Root mean square error of every output field over the field's own spread, and their mean.
+
+    A prediction that is the mean of the reference everywhere scores 1, the reference scores 0.
+
+    Args:
+        outputs: The simulation's outputs.
+    """
+
+    outputs: tuple[Field, ...]
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The mean over fields, which is the objective, and each field's error in its unit."""
+        return (
+            Metric(
+                "error", "1", "rms error over the reference's standard deviation, mean of fields"
+            ),
+            *(Metric(f"{f.name}_rmse", f.unit, f"rms error of {f.name}") for f in self.outputs),
+        )
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG002 - a score's signature
+        """Return the metrics."""
+        rmse = {f.name: _rms(predicted[f.name] - reference[f.name]) for f in self.outputs}
+        relative = [rmse[f.name] / _spread(reference[f.name]) for f in self.outputs]
+        return {
+            "error": float(np.mean(relative)),
+            **{f"{name}_rmse": value for name, value in rmse.items()},
+        }
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _spread(values: Array) -> float:
+    """Return the standard deviation over samples and elements; 1 where a field never varies."""
+    return float(np.std(values)) or 1.0

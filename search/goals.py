@@ -1,0 +1,33 @@
+"""What would satisfy the user, as figures that a search can be held to."""
+
+from problems import BaselineMargin, Dataset, Problem, UserError
+from search.records import Limits
+from search.scoring import scored
+
+
+def limits_of(problem: Problem, data: Dataset) -> Limits:
+    """Return a problem's goals as figures; a relative one costs a run of every baseline.
+
+    Raises:
+        UserError: The error's goal is relative and every baseline fails on some sample.
+    """
+    goals = problem.goals
+    if not isinstance(goals.error, BaselineMargin):
+        return Limits(error=goals.error, speedup=goals.speedup)
+    errors: dict[str, float] = {}
+    for name, baseline in problem.baselines.items():
+        result = scored(problem, baseline, data.validation)
+        if not result.failed:
+            errors[name] = result.metrics[problem.objective.name]
+    if not errors:
+        raise UserError(
+            f"problem {problem.name!r}: its goal is relative to the best baseline, and every "
+            "baseline fails on some sample of the validation split; give the error as a figure"
+        )
+    best = min(errors, key=lambda name: errors[name])
+    return Limits(
+        error=errors[best] * (1.0 + goals.error.worse_by),
+        speedup=goals.speedup,
+        worse_by=goals.error.worse_by,
+        baseline=best,
+    )

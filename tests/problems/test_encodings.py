@@ -1,0 +1,266 @@
+"""The ready-made encodings keep every law of an encoding, whatever layout and settings."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from problems import (
+    Batch,
+    Encoding,
+    Field,
+    FlatEncoding,
+    GraphEncoding,
+    Grid1DEncoding,
+    Grid2DEncoding,
+    Grid3DEncoding,
+    Layout,
+    NormalisedError,
+    Problem,
+    RollOutEncoding,
+    Samples,
+    SequenceEncoding,
+    SetEncoding,
+    Split,
+    UserError,
+)
+from problems.contract import LAWS, Evidence, Stage
+from problems.core import LAYOUTS, rows
+from problems.scaling import TRANSFORMS, admitted
+
+BODIES, POINTS, FRAMES = 4, 3, 6
+
+INPUTS = (
+    Field("strength", unit="1", valid=(0.01, 100.0)),
+    Field("density", (POINTS, POINTS, 2), "kg/m^3", ("x", "y", "z"), (0.0, np.inf)),
+    Field("mass", (BODIES,), "kg", ("body",), (0.0, np.inf)),
+    Field("place", (BODIES, 2), "m", ("body", "component")),
+    Field("bond", (BODIES, BODIES), "1", ("body", "body")),
+    Field("start", (2,), "m", ("component",)),
+    Field("wind", (FRAMES,), "m/s", ("time",)),
+)
+OUTPUTS = (
+    Field("path", (2, FRAMES), "m", ("component", "time")),
+    Field("heat", (), "J", valid=(1e-3, np.inf)),
+)
+MOVING = OUTPUTS[:1]
+
+
+@dataclass(frozen=True)
+class Everything:
+    """A simulation with fields on every kind of axis."""
+
+    inputs = INPUTS
+    outputs = OUTPUTS
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        mass = np.where(rng.uniform(size=(n, BODIES)) < 0.8, rng.uniform(1, 2, (n, BODIES)), 0.0)
+        return {
+            "strength": 10.0 ** rng.uniform(-1.9, 1.9, n),
+            "density": rng.uniform(0.0, 1.0, (n, POINTS, POINTS, 2)) ** 3,
+            "mass": mass,
+            "place": rng.normal(size=(n, BODIES, 2)),
+            "bond": rng.normal(size=(n, BODIES, BODIES)),
+            "start": rng.normal(size=(n, 2)),
+            "wind": rng.normal(size=(n, FRAMES)),
+        }
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - not random
+        return {
+            "path": inputs["start"][:, :, None] + np.cumsum(inputs["wind"], axis=1)[:, None],
+            "heat": inputs["strength"] * (1.0 + inputs["mass"].sum(axis=1)),
+        }
+
+
+READY: dict[str, Encoding] = {
+    "flat": FlatEncoding(INPUTS, OUTPUTS),
+    "flat, fixed": FlatEncoding(INPUTS, OUTPUTS, transforms={"heat": "log", "mass": "power 1/4"}),
+    "sequence": SequenceEncoding(INPUTS, OUTPUTS, axes=("time",)),
+    "line": Grid1DEncoding(INPUTS, OUTPUTS, axes=("x",)),
+    "plane": Grid2DEncoding(INPUTS, OUTPUTS, axes=("y", "x")),
+    "volume": Grid3DEncoding(INPUTS, OUTPUTS, axes=("x", "y", "z")),
+    "set": SetEncoding(INPUTS[:4], OUTPUTS, axes=("body",), present="mass"),
+    "graph": GraphEncoding(INPUTS, OUTPUTS, axes=("body",), present="mass", edge="bond"),
+    "complete graph": GraphEncoding(INPUTS[2:4], OUTPUTS, axes=("body",)),
+    "roll-out": RollOutEncoding(INPUTS[:6], MOVING, start={"path": "start"}),
+}
+EVERY_LAW = [name for name, law in LAWS.items() if law.stage in {Stage.DECLARED, Stage.USED}]
+
+
+@pytest.fixture(scope="module", params=list(READY))
+def evidence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    encoding = READY[request.param]
+    return Evidence(built(encoding), tmp_path_factory.mktemp("ready"))
+
+
+def built(encoding: Encoding) -> Problem:
+    outputs = MOVING if isinstance(encoding, RollOutEncoding) else OUTPUTS
+    simulation = Everything() if outputs is OUTPUTS else MovingAlone()
+    return Problem(
+        simulation=simulation,
+        encodings={"one": encoding},
+        score=NormalisedError(outputs),
+        samples=Samples(32, 8, 8, 8),
+    )
+
+
+@dataclass(frozen=True)
+class MovingAlone(Everything):
+    outputs = MOVING
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        return {"path": super().run(inputs, rng)["path"]}
+
+
+@pytest.mark.parametrize("law", EVERY_LAW)
+def test_law(law: str, evidence: Evidence) -> None:
+    assert LAWS[law].breaches(evidence) == []
+
+
+def test_every_layout_is_ready_and_described() -> None:
+    assert {encoding.layout for encoding in READY.values()} == set(Layout) == set(LAYOUTS)
+
+
+def network_inputs(encoding: Encoding, inputs: Batch) -> np.ndarray:
+    split = Split(inputs, Everything().run(inputs, np.random.default_rng(0)))
+    return encoding.fit(split).pairs(split).inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("sequence", (FRAMES, 1 + 18 + 4 + 8 + 16 + 2 + 1)),
+        ("plane", (POINTS, POINTS, 1 + 2 + 4 + 8 + 16 + 2 + FRAMES)),
+        ("volume", (POINTS, POINTS, 2, 1 + 1 + 4 + 8 + 16 + 2 + FRAMES)),
+        ("set", (BODIES, 1 + 1 + 18 + 1 + 2)),
+        ("complete graph", (BODIES, 1 + BODIES, 4)),
+    ],
+)
+def test_fields_lie_along_their_axes(name: str, shape: tuple[int, ...]) -> None:
+    inputs = Everything().draw(16, np.random.default_rng(0))
+    assert network_inputs(READY[name], inputs).shape == (16, *shape)
+
+
+def permuted(inputs: Batch, order: np.ndarray) -> Batch:
+    return {
+        **inputs,
+        "mass": inputs["mass"][:, order],
+        "place": inputs["place"][:, order],
+        "bond": inputs["bond"][:, order][:, :, order],
+    }
+
+
+def test_permuting_elements_permutes_what_a_set_or_graph_reads() -> None:
+    inputs = Everything().draw(16, np.random.default_rng(0))
+    order = np.array([2, 0, 3, 1])
+    # Scaled by channel, not by place: so an encoding fitted to either order reads the same.
+    for name in ("set", "graph", "complete graph"):
+        before = network_inputs(READY[name], inputs)
+        after = network_inputs(READY[name], permuted(inputs, order))
+        if name == "set":
+            expected = before[:, order]
+        else:
+            places = np.concatenate([[0], 1 + order])
+            expected = before[:, order][:, :, places]
+        np.testing.assert_allclose(after, expected, atol=1e-5)
+
+
+def test_what_is_absent_is_zero_and_joined_to_nothing() -> None:
+    inputs = Everything().draw(16, np.random.default_rng(0))
+    absent = inputs["mass"] == 0.0
+    assert absent.any()
+    read = network_inputs(READY["set"], inputs)
+    assert not read[absent].any()
+    graph = network_inputs(READY["graph"], inputs)
+    assert not graph[absent].any()
+    joined = graph[:, :, 1:, 0]
+    expected = (inputs["bond"] > 0.0) & ~absent[:, :, None] & ~absent[:, None, :]
+    expected &= ~np.eye(BODIES, dtype=bool)
+    np.testing.assert_array_equal(joined > 0.0, expected)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_transform_has_an_inverse(name: str) -> None:
+    x = np.geomspace(1e-6, 1e6, 50)
+    np.testing.assert_allclose(TRANSFORMS[name].back(TRANSFORMS[name].forward(x)), x, rtol=1e-9)
+
+
+def test_transforms_follow_the_declared_range() -> None:
+    assert admitted((Field("x"),)) == ["none"]
+    assert "log" in admitted((Field("x", valid=(1e-3, 1.0)),))
+    from_zero = admitted((Field("x", valid=(0.0, 1.0)), Field("y", valid=(0.1, 1.0))))
+    assert "log" not in from_zero
+    assert "power 1/4" in from_zero
+
+
+def test_answers_stay_within_the_declared_range(tmp_path: Path) -> None:
+    evidence = Evidence(built(READY["flat"]), tmp_path)
+    encoding = evidence.fitted[0].encoding
+    inputs = rows(evidence.data.test.inputs, slice(4))
+    outputs = encoding.apply(
+        lambda x: np.full((len(x), 13), -1e9, np.float32), inputs, np.random.default_rng(0)
+    )
+    assert np.all(outputs["heat"] == 1e-3)
+    assert np.isfinite(outputs["path"]).all()
+
+
+WRONG = {
+    "axes of a flat encoding": (
+        lambda: FlatEncoding(INPUTS, OUTPUTS, axes=("time",)),
+        "FlatEncoding keeps 0 axes",
+    ),
+    "no axes": (lambda: SequenceEncoding(INPUTS, OUTPUTS), "SequenceEncoding keeps 1 axes"),
+    "another axis": (
+        lambda: SequenceEncoding(INPUTS, OUTPUTS, axes=("tim",)),
+        "did you mean 'time'",
+    ),
+    "lengths that differ": (
+        lambda: Grid1DEncoding(
+            (*INPUTS, replace(INPUTS[6], name="rain", shape=(5,))), OUTPUTS, axes=("time",)
+        ),
+        "axis 'time' has lengths [5, 6]",
+    ),
+    "another transform": (
+        lambda: FlatEncoding(INPUTS, OUTPUTS, transforms={"heat": "logg"}),
+        "did you mean 'log'",
+    ),
+    "another field's transform": (
+        lambda: FlatEncoding(INPUTS, OUTPUTS, transforms={"heet": "log"}),
+        "did you mean 'heat'",
+    ),
+    "a transform out of its domain": (
+        lambda: FlatEncoding(INPUTS, OUTPUTS, transforms={"density": "log"}),
+        "log of field 'density' needs a range above zero, declared from 0",
+    ),
+    "nothing to map": (lambda: FlatEncoding((), OUTPUTS), "needs inputs and outputs"),
+    "presence elsewhere": (
+        lambda: SetEncoding(INPUTS, OUTPUTS, axes=("body",), present="wind"),
+        "known: mass",
+    ),
+    "an edge that is none": (
+        lambda: GraphEncoding(INPUTS, OUTPUTS, axes=("body",), edge="mass"),
+        "known: bond",
+    ),
+    "a path without a start": (lambda: RollOutEncoding(INPUTS, MOVING, {}), "has no start"),
+    "a path without time": (
+        lambda: RollOutEncoding(INPUTS, OUTPUTS, {"path": "start"}),
+        "output 'heat' has no axis 'time'",
+    ),
+    "a start of another shape": (
+        lambda: RollOutEncoding(INPUTS, MOVING, {"path": "mass"}),
+        "'mass' starts 'path' but has shape (4,), not (2,)",
+    ),
+    "a start that isn't there": (
+        lambda: RollOutEncoding(INPUTS, MOVING, {"path": "stard"}),
+        "did you mean 'start'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_does_not_fit_is_told_at_once(name: str) -> None:
+    make, words = WRONG[name]
+    with pytest.raises(UserError) as told:
+        make()
+    assert words in str(told.value)

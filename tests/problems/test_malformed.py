@@ -1,0 +1,495 @@
+"""Problems as users get them wrong, each with the law that it breaks and what it is told."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from problems import (
+    BaselineMargin,
+    Batch,
+    Calibration,
+    Deployment,
+    Field,
+    FlatEncoding,
+    Goals,
+    Metric,
+    Pairs,
+    Problem,
+    Profile,
+    Recorded,
+    Samples,
+    Split,
+)
+from problems.contract import LAWS, Evidence
+from problems.template import INPUTS, OUTPUTS, DampedOscillator
+from problems.template import problem as template
+
+GOOD = replace(template, samples=Samples(32, 8, 8, 8))
+POSITION = OUTPUTS[0]
+
+
+@dataclass(frozen=True)
+class Oscillator(DampedOscillator):
+    """The good simulation; what a test replaces stands in a subclass."""
+
+
+def simulating(**parts: Any) -> Problem:
+    """The problem with a simulation of which some attributes are others."""
+    kind = dataclass(frozen=True)(type("Oscillator", (Oscillator,), parts))
+    kind.__module__ = __name__
+    return replace(GOOD, simulation=kind(), shifted=None, host=None)
+
+
+def drawing(change: Callable[[dict[str, Any], np.random.Generator], Any]) -> Problem:
+    def draw(self: DampedOscillator, n: int, rng: np.random.Generator) -> Any:
+        return change(dict(DampedOscillator.draw(self, n, rng)), rng)
+
+    return simulating(draw=draw)
+
+
+def running(change: Callable[[dict[str, Any], Batch], Any]) -> Problem:
+    def run(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> Any:
+        return change(dict(DampedOscillator.run(self, inputs, rng)), inputs)
+
+    return simulating(run=run)
+
+
+def declaring(side: str, *fields: Any) -> Problem:
+    return simulating(**{side: fields})
+
+
+def encoding(**methods: Any) -> Problem:
+    """The problem with one encoding of which some methods are others."""
+    parts = {"__doc__": "One encoding.", **methods}
+    kind = dataclass(frozen=True, eq=False)(type("Own", (FlatEncoding,), parts))
+    kind.__module__ = __name__
+    return replace(GOOD, encodings={"own": kind(INPUTS, OUTPUTS)})
+
+
+def put(batch: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**batch, **fields}
+
+
+def writing(inputs: Batch, out: dict[str, Any]) -> dict[str, Any]:
+    inputs["damping"][:] = 0.0
+    return out
+
+
+def raising(out: dict[str, Any], inputs: Batch) -> Any:  # noqa: ARG001 - a change's signature
+    raise ZeroDivisionError("the step is zero")
+
+
+def centred_on_itself(self: FlatEncoding, split: Split) -> Pairs:
+    pairs = FlatEncoding.pairs(self, split)
+    return replace(pairs, inputs=pairs.inputs - pairs.inputs.mean(axis=0))
+
+
+def batch_mean(self: FlatEncoding, network: Any, inputs: Batch, rng: Any) -> Batch:
+    outputs = FlatEncoding.apply(self, network, inputs, rng)
+    return {name: array + 1e-4 * len(array) for name, array in outputs.items()}
+
+
+def doubled(self: FlatEncoding, network: Any, inputs: Batch, rng: Any) -> Batch:
+    outputs = FlatEncoding.apply(self, network, inputs, rng)
+    return {name: 2.0 * array for name, array in outputs.items()}
+
+
+def in_place(self: FlatEncoding, network: Any, inputs: Any, rng: Any) -> Batch:
+    inputs["damping"][:] += 1.0
+    return FlatEncoding.apply(self, network, {**inputs, "damping": inputs["damping"] - 1.0}, rng)
+
+
+def deaf(self: FlatEncoding, network: Any, inputs: Batch, rng: Any) -> Batch:  # noqa: ARG001 - apply's signature
+    return DampedOscillator().run(inputs, rng)
+
+
+def in_double(self: FlatEncoding, network: Any, inputs: Batch, rng: Any) -> Batch:
+    return FlatEncoding.apply(self, lambda x: network(x.astype(float)), inputs, rng)
+
+
+def not_finite(self: FlatEncoding, train: Split) -> Batch:
+    return {**FlatEncoding.measure(self, train), "output_scale": np.full(80, np.nan)}
+
+
+def halved(batch: dict[str, Any]) -> dict[str, Any]:
+    return {name: np.repeat(array[: (len(array) + 1) // 2], 2, axis=0)[: len(array)]
+            for name, array in batch.items()}  # fmt: skip
+
+
+def first_of_three_fails(out: dict[str, Any], inputs: Batch) -> dict[str, Any]:
+    failed = inputs["damping"] > 0.2
+    return {name: np.where(failed[:, None], np.nan, array) for name, array in out.items()}
+
+
+def host_of_nothing(kernel: Any, rng: Any) -> Batch:  # noqa: ARG001 - a host's signature
+    return {"height": np.zeros(3)}
+
+
+def host_of_half(kernel: Any, rng: np.random.Generator) -> Batch:
+    return kernel({"frequency": rng.uniform(1.0, 2.0, 3)}, rng)
+
+
+def host_returning_nothing(kernel: Any, rng: np.random.Generator) -> None:
+    kernel(DampedOscillator().draw(2, rng), rng)
+
+
+def host_blowing_up(kernel: Any, rng: np.random.Generator) -> Batch:
+    kernel(DampedOscillator().draw(2, rng), rng)
+    return {"height": np.array([1.0, np.inf])}
+
+
+def nothing_scored(*_: Batch) -> dict[str, float]:
+    return {"other": 0.0}
+
+
+def one_scored(*_: Batch) -> dict[str, float]:
+    return {"error": 1.0}
+
+
+def zero_scored(*_: Batch) -> dict[str, float]:
+    return {"error": 0.0}
+
+
+def number_scored(*_: Batch) -> Any:
+    return 0.0
+
+
+def reading_drag(predicted: Batch, *_: Batch) -> dict[str, float]:
+    return {"error": float(predicted["drag"].mean())}
+
+
+def short(inputs: Batch, rng: Any) -> Batch:  # noqa: ARG001 - a run's signature
+    return {"position": np.zeros((len(inputs["damping"]), 3)), "velocity": np.zeros((1, 40))}
+
+
+def failing(inputs: Batch, rng: Any) -> Batch:  # noqa: ARG001 - a run's signature
+    return {f.name: np.full((len(inputs["damping"]), 40), np.nan) for f in OUTPUTS}
+
+
+def text_pictures(*_: Batch) -> list[Any]:
+    return ["a drawing"]
+
+
+@dataclass(frozen=True)
+class WithArray(DampedOscillator):
+    table: Any = field(default_factory=lambda: np.zeros(3))
+
+
+class Plain:
+    """A simulation that isn't a dataclass."""
+
+    inputs, outputs = INPUTS, OUTPUTS
+    draw, run = DampedOscillator.draw, DampedOscillator.run
+
+
+def scoring(score: Any) -> Problem:
+    return replace(GOOD, score=score, metrics=(Metric("error"),))
+
+
+F = INPUTS[0]
+MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
+    # Declared: nothing is computed.
+    "a name with a slash": (
+        lambda: replace(GOOD, name="my/case"),
+        "names_are_plain", "name 'my/case' should be letters"),
+    "an encoding's name with a space": (
+        lambda: replace(GOOD, encodings={"my path": FlatEncoding(INPUTS, OUTPUTS)}),
+        "names_are_plain", "'my path' should be letters"),
+    "a baseline without a name": (
+        lambda: replace(GOOD, baselines={"": template.baselines["undamped"]}),
+        "names_are_plain", "is no name for a baseline"),
+    "no inputs": (
+        lambda: declaring("inputs"),
+        "fields_are_complete", "simulation.inputs is (); give a tuple of at least one Field"),
+    "a field without a unit": (
+        lambda: declaring("inputs", replace(F, unit=""), *INPUTS[1:]),
+        "fields_are_complete", "field 'frequency' has no unit; state it, '1' where there is none"),
+    "a string for a field": (
+        lambda: declaring("inputs", "frequency", *INPUTS[1:]),
+        "fields_are_complete", "'frequency' is a str; declare it as Field(name, shape, unit)"),
+    "a field's name with a space": (
+        lambda: declaring("inputs", replace(F, name="the frequency"), *INPUTS[1:]),
+        "fields_are_complete", "needs a name of letters, digits and '_'"),
+    "a field twice": (
+        lambda: declaring("inputs", F, *INPUTS),
+        "fields_are_complete", "field 'frequency' is declared 2 times; rename one"),
+    "axes that don't fit": (
+        lambda: declaring("outputs", replace(POSITION, axes=("time", "place")), OUTPUTS[1]),
+        "fields_are_complete", "field 'position' has 1 axes, 2 named (time, place)"),
+    "a shape that is no shape": (
+        lambda: declaring("outputs", replace(POSITION, shape=(0,)), OUTPUTS[1]),
+        "fields_are_complete", "field 'position' has shape (0,); give whole numbers above 0"),
+    "an empty range": (
+        lambda: declaring("inputs", replace(F, valid=(10.0, 0.1)), *INPUTS[1:]),
+        "fields_are_complete", "the empty range [10, 0.1]; put the smaller first"),
+    "no draw": (
+        lambda: simulating(draw=None),
+        "simulation_can_be_named", "Oscillator has no method 'draw'; write one"),
+    "no dataclass": (
+        lambda: replace(GOOD, simulation=Plain()),
+        "simulation_can_be_named", "Plain must be a dataclass"),
+    "an array as parameter": (
+        lambda: replace(GOOD, simulation=WithArray()),
+        "simulation_can_be_named", "parameter 'table' of simulation WithArray is a ndarray"),
+    "a shifted simulation of something else": (
+        lambda: replace(declaring("inputs", *INPUTS[1:]), shifted=DampedOscillator()),
+        "simulation_can_be_named", "shifted: its inputs differ from the simulation's"),
+    "no encodings": (
+        lambda: replace(GOOD, encodings={}),
+        "encodings_are_encodings", "encodings is empty; give at least one"),
+    "a list of encodings": (
+        lambda: replace(GOOD, encodings=[FlatEncoding(INPUTS, OUTPUTS)]),
+        "encodings_are_encodings", "encodings is a list; give a dictionary from name to encoding"),
+    "a class for an encoding": (
+        lambda: replace(GOOD, encodings={"flat": FlatEncoding}),
+        "encodings_are_encodings", "encoding 'flat' is a class; call it"),
+    "a layout that there isn't": (
+        lambda: encoding(layout="flatt"),
+        "encodings_are_encodings", "encoding 'own' has layout 'flatt'; set it to one of Layout"),
+    "a setting that is no field": (
+        lambda: encoding(settings=lambda *_: {"width": 3}),
+        "settings_are_fields", "encoding 'own': setting 'width' is no field of Own"),
+    "a setting that is a list": (
+        lambda: encoding(settings=lambda *_: {"axes": ["time"]}),
+        "settings_are_fields", "setting 'axes' is a list; choose among numbers"),
+    "settings that fail": (
+        lambda: encoding(settings=lambda _, choose: choose.choice("a", [1])),
+        "settings_are_fields", "could not be tried: AttributeError"),
+    "a score that is no function": (
+        lambda: scoring("rmse"),
+        "score_names_its_metrics", "score is a str; give a function"),
+    "a baseline that is no function": (
+        lambda: replace(GOOD, baselines={"old": 3.0}),
+        "score_names_its_metrics", "baseline 'old' is a float; give a function"),
+    "metrics as strings": (
+        lambda: replace(GOOD, metrics=("error", "rmse")),
+        "score_names_its_metrics", "'error' is no Metric"),
+    "a metric twice": (
+        lambda: replace(GOOD, metrics=(Metric("error"), Metric("error"))),
+        "score_names_its_metrics", "'error' stands twice; rename one"),
+    "an objective to be made large": (
+        lambda: replace(GOOD, metrics=(Metric("skill", higher_is_better=True),)),
+        "score_names_its_metrics", "'skill', is the objective and must be lower when better"),
+    "too few samples": (
+        lambda: replace(GOOD, samples=Samples(train=4)),
+        "sizes_make_sense", "samples: train is 4; give 16 or more"),
+    "half an epoch": (
+        lambda: replace(GOOD, epochs=0.5),
+        "sizes_make_sense", "epochs is 0.5; give a whole number, 1 or more"),
+    "no thread": (
+        lambda: replace(GOOD, deployment=Deployment(threads=0)),
+        "sizes_make_sense", "deployment: threads is 0; give a whole number, 1 or more"),
+    "a calibration longer than the reference": (
+        lambda: replace(GOOD, calibration=Calibration(DampedOscillator(), 2.0, 4)),
+        "sizes_make_sense", "calibration: share is 2; give it in (0, 1]"),
+    "a goal relative to nothing": (
+        lambda: replace(GOOD, baselines={}, goals=Goals(error=BaselineMargin(0.01))),
+        "goals_can_be_met", "in terms of a baseline, and there is none; add baselines="),
+    "a margin that leaves nothing": (
+        lambda: replace(GOOD, goals=Goals(error=BaselineMargin(-1.0))),
+        "goals_can_be_met", "worse_by is -1; 0.01 is 1 %"),
+    "a goal of no error": (
+        lambda: replace(GOOD, goals=Goals(error=0.0)),
+        "goals_can_be_met", "goals: error is 0; give a positive figure in error [1]"),
+    "a negative speed-up": (
+        lambda: replace(GOOD, goals=Goals(speedup=-10.0)),
+        "goals_can_be_met", "goals: speedup is -10; give how many times as fast"),
+    "a profile without its kernel": (
+        lambda: replace(GOOD, profile=Profile({"dynamics": 3.0}, "radiation")),
+        "goals_can_be_met", "kernel 'radiation' is no part of it; name one of dynamics"),
+    "data that aren't there": (
+        lambda: Problem(
+            data=Recorded("/nowhere/runs.csv", (F,), (POSITION,), cost_s=1.0),
+            encodings={"flat": FlatEncoding((F,), (POSITION,))},
+            score=GOOD.score,
+        ),
+        "recorded_data_are_there", "/nowhere/runs.csv"),
+    # Simulated: a few samples.
+    "a draw that returns a tuple": (
+        lambda: drawing(lambda batch, _: tuple(batch.values())),
+        "runs_as_declared", "simulation.draw: returned a tuple, not a batch"),
+    "a field that isn't drawn": (
+        lambda: drawing(lambda batch, _: {k: v for k, v in batch.items() if k != "damping"}),
+        "runs_as_declared", "field 'damping' is missing; return it, or take its Field out"),
+    "a field that isn't declared": (
+        lambda: drawing(lambda batch, _: put(batch, colour=batch["damping"])),
+        "runs_as_declared", "field 'colour' isn't declared; add a Field for it or leave it out"),
+    "a list for an array": (
+        lambda: drawing(lambda batch, _: put(batch, damping=list(batch["damping"]))),
+        "runs_as_declared", "field 'damping' is a list; return a NumPy array"),
+    "text for numbers": (
+        lambda: drawing(lambda batch, _: put(batch, damping=batch["damping"].astype(str))),
+        "runs_as_declared", "return real numbers"),
+    "axes the other way round": (
+        lambda: running(lambda out, _: put(out, position=out["position"].T)),
+        "runs_as_declared", "field 'position' has shape (40, 3), declared (3, 40)"),
+    "inputs out of range": (
+        lambda: drawing(lambda batch, _: put(batch, damping=batch["damping"] + 1.0)),
+        "runs_as_declared", "field 'damping' leaves its range [0, 1] 1 in 3 of 3 samples"),
+    "a run that writes into its inputs": (
+        lambda: running(lambda out, inputs: writing(inputs, out)),
+        "runs_as_declared", "run changes its input 'damping'; copy it before you write to it"),
+    "a run that always raises": (
+        lambda: running(raising),
+        "runs_as_declared", "fails on each of 3 samples: ZeroDivisionError: the step is zero"),
+    "randomness of its own": (
+        lambda: drawing(
+            lambda batch, _: put(batch, damping=np.random.default_rng().uniform(0.1, 0.4, 3))
+        ),
+        "same_seed_same_data", "field 'damping' differs under one seed"),
+    "no randomness": (
+        lambda: drawing(
+            lambda batch, _: DampedOscillator().draw(
+                len(batch["damping"]), np.random.default_rng(0)
+            )
+        ),
+        "same_seed_same_data", "two seeds give the same inputs; draw them from the generator"),
+    "a sample that sees its neighbours": (
+        lambda: running(lambda out, _: put(out, position=out["position"] - out["position"].mean())),
+        "sample_alone_as_in_batch", "output 'position' of a sample depends on the samples beside"),
+    # Sampled: data.
+    "now and then out of range": (
+        lambda: declaring("outputs", replace(POSITION, valid=(-0.9, 9.0)), OUTPUTS[1]),
+        "values_in_range", "field 'position' leaves its range [-0.9, 9] m in"),
+    "a reference that often fails": (
+        lambda: running(first_of_three_fails),
+        "most_samples_succeed", "the reference failed on"),
+    "samples that stand twice": (
+        lambda: drawing(lambda batch, _: halved(batch)),
+        "most_samples_succeed", "samples stand earlier too and were left out"),
+    "a constant input": (
+        lambda: drawing(lambda batch, _: put(batch, damping=np.full_like(batch["damping"], 0.2))),
+        "columns_differ", "input 'damping' never varies (it is 0.2 in every sample)"),
+    "two inputs that say the same": (
+        lambda: drawing(lambda batch, _: put(batch, start_velocity=3.0 * batch["start_position"])),
+        "columns_differ", "inputs 'start_position' and 'start_velocity' are the same up to"),
+    "a sample in two splits": (
+        lambda: drawing(
+            lambda batch, rng: put(
+                DampedOscillator().draw(len(batch["damping"]), np.random.default_rng(0)),
+                damping=0.1 + 1e-9 * rng.uniform(size=len(batch["damping"]))
+                + 0.01 * np.arange(len(batch["damping"])),
+            )
+        ),
+        "splits_apart", "keep what belongs together in one split"),
+    "a shifted split that isn't": (
+        lambda: replace(GOOD, shifted=DampedOscillator(frequency=(1.2, 1.3))),
+        "shifted_lies_outside", "of shifted lies within the training range in every input field"),
+    # Used: what is built on the data.
+    "a score without its metric": (
+        lambda: scoring(nothing_scored),
+        "reference_scores_zero", "score lacks the metric 'error' (it has: other)"),
+    "a score that returns a number": (
+        lambda: scoring(number_scored),
+        "reference_scores_zero", "score returns a float; return a dictionary"),
+    "a score that is never zero": (
+        lambda: scoring(one_scored),
+        "reference_scores_zero", "the reference scores 1 in 'error' against itself, not 0"),
+    "a score that is always zero": (
+        lambda: scoring(zero_scored),
+        "reference_scores_zero", "'error' is 0 for predictions that belong to other samples"),
+    "a score that reads a field that isn't there": (
+        lambda: scoring(reading_drag),
+        "reference_scores_zero", "could not be tried: KeyError: 'drag'"),
+    "a baseline of another shape": (
+        lambda: replace(GOOD, baselines={"short": short}),
+        "baselines_stand_in", "baseline 'short': field 'position' has shape (8, 3)"),
+    "a baseline that fails": (
+        lambda: replace(GOOD, baselines={"failing": failing}),
+        "baselines_stand_in", "baseline 'failing' fails on every sample of the test split"),
+    "statistics that are not finite": (
+        lambda: encoding(measure=not_finite),
+        "pairs_well_formed", "statistic 'output_scale' is not finite"),
+    "pairs in double precision": (
+        lambda: encoding(
+            pairs=lambda self, split: Pairs(
+                FlatEncoding.pairs(self, split).inputs.astype(float),
+                FlatEncoding.pairs(self, split).targets,
+            )
+        ),
+        "pairs_well_formed", "inputs are float64; return float32"),
+    "pairs that don't pair": (
+        lambda: encoding(
+            pairs=lambda self, split: Pairs(
+                FlatEncoding.pairs(self, split).inputs[1:], FlatEncoding.pairs(self, split).targets
+            )
+        ),
+        "pairs_well_formed", "31 inputs but 32 targets; pair them"),
+    "statistics of the split itself": (
+        lambda: encoding(pairs=centred_on_itself),
+        "statistics_from_training_alone", "take centres and scales in measure(train)"),
+    "a decoding that doesn't undo": (
+        lambda: encoding(apply=doubled),
+        "decoding_undoes_encoding", "knowing every target, error is still"),
+    "an apply that writes into its inputs": (
+        lambda: encoding(apply=in_place),
+        "decoding_undoes_encoding", "apply changes the input 'damping'; copy it first"),
+    "an apply that never asks": (
+        lambda: encoding(apply=deaf),
+        "decoding_undoes_encoding", "apply never calls the network"),
+    "an apply that asks in double precision": (
+        lambda: encoding(apply=in_double),
+        "decoding_undoes_encoding", "asks the network with float64 (4,)"),
+    "a decoding that sees the batch": (
+        lambda: encoding(apply=batch_mean),
+        "surrogate_alone_as_in_batch", "of a sample depends on the samples beside it"),
+    "a lambda": (
+        lambda: replace(GOOD, score=lambda *_: zero_scored()),
+        "travels_to_workers", "score= can't travel to workers"),
+    "a calibration that fails": (
+        lambda: replace(GOOD, calibration=Calibration(running(raising).simulation, 0.5, 4)),
+        "calibration_runs", "its simulation fails on every sample: ZeroDivisionError"),
+    "a host that doesn't ask": (
+        lambda: replace(GOOD, host=host_of_nothing),
+        "host_runs_with_the_reference", "host never calls its kernel"),
+    "a host that asks for half": (
+        lambda: replace(GOOD, host=host_of_half),
+        "host_runs_with_the_reference", "KeyError: 'damping'"),
+    "a host that returns nothing": (
+        lambda: replace(GOOD, host=host_returning_nothing),
+        "host_runs_with_the_reference", "host returns NoneType; return a dictionary of arrays"),
+    "a host that blows up": (
+        lambda: replace(GOOD, host=host_blowing_up),
+        "host_runs_with_the_reference", "'height' is not finite with the reference"),
+    "pictures of another kind": (
+        lambda: replace(GOOD, pictures=text_pictures),
+        "pictures_are_facts", "pictures returns a str; return Picture values"),
+}  # fmt: skip
+
+
+def test_there_are_forty_and_every_law_has_one() -> None:
+    assert len(MALFORMED) >= 40
+    assert {law for _, law, _ in MALFORMED.values()} == set(LAWS)
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_slip_is_told(name: str, tmp_path: Path) -> None:
+    make, law, words = MALFORMED[name]
+    breaches = LAWS[law].breaches(Evidence(make(), tmp_path))
+    assert any(words in breach for breach in breaches), breaches
+    assert all("\n" not in breach for breach in breaches)
+
+
+def test_a_problem_needs_one_source() -> None:
+    with pytest.raises(Exception, match="simulation= or data=, one of the two"):
+        Problem(encodings=GOOD.encodings, score=GOOD.score)
+
+
+def test_all_else_has_a_default() -> None:
+    bare = Problem(
+        simulation=SimpleNamespace(inputs=INPUTS, outputs=OUTPUTS),
+        encodings={"flat": FlatEncoding(INPUTS, OUTPUTS)},
+        score=zero_scored,
+    )
+    assert bare.name == "simple-namespace"
+    assert bare.objective.name == "error"
+    named = replace(bare, score=GOOD.score, metrics=())
+    assert named.objective.unit == "1"
+    assert [metric.name for metric in named.metrics] == ["error", "position_rmse", "velocity_rmse"]
+    assert Field("x").size == 1
