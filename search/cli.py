@@ -168,12 +168,19 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
 
     source = locate(problem)
     chosen = source.load(size or (None if source.code else Size.TINY))
-    broken = 0
-    for law, tried, breaches in examine(Evidence(chosen, default_cache())):
+
+    def counted(done: int, total: int) -> None:
+        if out.is_terminal:
+            out.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
+
+    broken, said = 0, set[str]()
+    for law, tried, breaches in examine(Evidence(chosen, default_cache(), counted)):
         mark = "[red]no [/]" if breaches else "[green]yes[/]" if tried else "[dim]-  [/]"
         out.print(f"{mark}  {law.says}")
         for breach in breaches:
-            out.print(f"       {breach}", markup=False, soft_wrap=True)
+            words = "for the same reason" if breach in said else breach
+            out.print(f"       {words}", markup=False, soft_wrap=True)
+        said.update(breaches)
         broken += bool(breaches)
     if broken:
         out.print(
@@ -181,6 +188,43 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
         )
         raise typer.Exit(1)
     out.print(f"{problem}: every promise holds", style="green")
+
+
+@app.command(
+    epilog="""Examples:\n
+    simstead diagnose my_problem.py\n
+    simstead diagnose planets --size tiny --output planets.html"""
+)
+def diagnose(
+    problem: ProblemName,
+    size: SizeOption = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The page to write; PROBLEM-diagnosis.html if not given.")
+    ] = None,
+) -> None:
+    """Say before a search whether one is worth it: host, relation, data, symmetries, encodings."""
+    source = locate(problem)
+    chosen = source.load(size)
+    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
+
+    refuse_undeclared(chosen)
+    from search.diagnosis import diagnosed, families_by_kind  # noqa: PLC0415 - torch and Ray
+
+    facts = diagnosed(chosen, source, out)
+    # The one exception to the layers' direction: a command of ours asks for a page.
+    from reports.diagnosis import write_diagnosis  # noqa: PLC0415
+
+    families = families_by_kind()
+    for remark in facts.remarks:
+        out.print(f"- {remark}", markup=False)
+    for suggestion in facts.suggestions:
+        known = ", ".join(families.get((suggestion.layout, suggestion.target), ())) or "none yet"
+        out.print(
+            f"-> {suggestion.layout} / {suggestion.target} ({known}): {suggestion.why}",
+            markup=False,
+        )
+    path = write_diagnosis(facts, families, output or Path(f"{chosen.name}-diagnosis.html"))
+    out.print(f"page: {path}", soft_wrap=True)
 
 
 @app.command(

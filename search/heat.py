@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from problems import Array, Dataset, Problem, Split
-from problems import Run as RunFunction
 from problems.pictures import Picture
 from search.directory import Run
 from search.fronts import knee, ranks
 from search.measurement import (
-    SLOWEST_CALL_S,
     Yardstick,
     contender,
     run_contender,
+    samples_a_call,
     timing_of,
     verified_manifest,
     yardstick,
@@ -58,7 +57,10 @@ def final_heat(
     keep_large_blocks()
     members = front_members(problem, run.records())
     runs = dict(problem.baselines)
-    contenders = {name: _shortened(baseline, problem, data.test) for name, baseline in runs.items()}
+    contenders = {
+        name: run_contender(baseline, data.test, samples_a_call(baseline, problem, data.test))
+        for name, baseline in runs.items()
+    }
     trials: dict[str, Record] = {}
     for record in members:
         name = f"trial {record.number}"
@@ -127,15 +129,6 @@ def knee_trial(
         (objectives(problem, record)[0], np.log10(again[record.number])) for record in members
     ]
     return members[knee(points)].number
-
-
-def _shortened(baseline: RunFunction, problem: Problem, split: Split) -> Contender:
-    """Return a baseline as the host would call it, on fewer samples where it is slow."""
-    some = run_contender(baseline, split, REFERENCE_SAMPLES)
-    once = time_in_turn({"some": some}, 1, 0.0)["some"][0]
-    if once * problem.deployment.batch > SLOWEST_CALL_S:
-        return some
-    return contender(baseline, problem, split)
 
 
 def _reference_contenders(

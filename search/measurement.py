@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from problems import Array, Dataset, Problem, Run, Split, UserError
-from problems.core import repeated, rows
+from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
+from problems.core import repeated, rows, samples_in
 from search.directory import Run as RunDirectory
 from search.records import Record, Timing
 from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
 from spaces.artefact import Manifest, load_surrogate, read_manifest
 
 SLOWEST_CALL_S = 0.5
-"""What takes longer for the deployment's batch is timed on fewer samples."""
+"""A reference or baseline whose call takes longer is timed on fewer samples."""
 
 SLOWEST_SAMPLE_S = 2.0
 """A reference that takes longer for one sample, and has no calibration, is timed once a session."""
@@ -68,8 +68,23 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
         if once > SLOWEST_SAMPLE_S:
             one = {"one": run_contender(run, split, 1)}
             return Yardstick(None, float(np.median(time_in_turn(one, FIRST_ROUNDS, 0.0)["one"])))
-    fitting = max(1, min(problem.deployment.batch, int(SLOWEST_CALL_S / once)))
-    return Yardstick(run, samples=fitting)
+        return Yardstick(run, samples=samples_a_call(run, problem, split))
+
+
+def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
+    """Return how many samples to time a reference or baseline with: as many as the host would give.
+
+    Fewer only where a call would take too long. A call is doubled until then, because a vectorised
+    run takes hardly longer for many samples than for one.
+    """
+    samples, batch = 1, problem.deployment.batch
+    while samples < batch:
+        one = {"one": run_contender(run, split, samples)}
+        each = time_in_turn(one, 1, 0.0)["one"][0]
+        if 2 * samples * each > SLOWEST_CALL_S:
+            break
+        samples = min(2 * samples, batch)
+    return samples
 
 
 def measure(
@@ -88,21 +103,23 @@ def measure(
 
 def contender(run: Run, problem: Problem, split: Split) -> Contender:
     """Return what the host would do: one call with the deployment's number of samples."""
-    inputs = repeated(split.inputs, problem.deployment.batch)
+    return _call(run, repeated(split.inputs, problem.deployment.batch))
+
+
+def run_contender(run: Run, split: Split, samples: int) -> Contender:
+    """Return one call of a reference or baseline on samples spread evenly over a split."""
+    spread = np.linspace(0, len(split) - 1, samples).round().astype(int)
+    return _call(run, rows(split.inputs, spread))
+
+
+def _call(run: Run, inputs: Batch) -> Contender:
     rng = np.random.default_rng(0)
 
     def work() -> None:
         with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
             run(inputs, rng)
 
-    return Contender(work, problem.deployment.batch)
-
-
-def run_contender(run: Run, split: Split, samples: int) -> Contender:
-    """Return one call of a reference or baseline on samples spread evenly over a split."""
-    spread = np.linspace(0, len(split) - 1, samples).round().astype(int)
-    inputs, rng = rows(split.inputs, spread), np.random.default_rng(0)
-    return Contender(lambda: run(inputs, rng), samples)
+    return Contender(work, samples_in(inputs))
 
 
 def timing_of(seconds: Array, reference: Array) -> Timing:

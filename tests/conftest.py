@@ -40,6 +40,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("elsewhere")
     for name in DECOYS:
         (folder / name).write_text("raise RuntimeError('a decoy was imported')\n")
+    (folder / "problems").mkdir()
+    (folder / "problems" / "__init__.py").write_text("raise RuntimeError('a decoy')\n")
     return folder
 
 
@@ -47,10 +49,10 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def simstead(elsewhere: Path, cache: Path) -> Simstead:
     """Run the command line as a user would, from a folder of decoys."""
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, folder: Path = elsewhere) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(SIMSTEAD), *map(str, arguments)],
-            cwd=elsewhere,
+            cwd=folder,
             env={**os.environ, "SIMSTEAD_CACHE": str(cache)},
             capture_output=True,
             text=True,

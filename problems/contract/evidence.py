@@ -1,7 +1,7 @@
 """What the laws are tried on: a problem, its data, its fitted encodings."""
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from problems.core import Array, Batch, Dataset, Encoding, Option, Pairs, Settings, Simulation
-from problems.dataset import generate
+from problems.dataset import draw, generate, run_each
 from problems.problem import Problem, Samples
 
 ENOUGH = Samples(train=32, validation=8, test=8, shifted=8)
 """So many samples are enough to break a promise; a check makes no more."""
+
+FEW, FEW_SEED = 3, 1
 
 INTEGERS_TRIED = 5
 
@@ -95,11 +97,27 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Few:
+    """A few samples of a simulation, and why each failed that did."""
+
+    inputs: Batch
+    outputs: Batch
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """A problem and where its data are kept; data are made when a law first asks for them."""
+    """A problem and where its data are kept; data are made when a law first asks for them.
+
+    Args:
+        problem: Whose promises are tried.
+        cache: Where data are kept; a search of the problem finds them there.
+        progress: Told (samples there, samples in all) while they are made.
+    """
 
     problem: Problem
     cache: Path
+    progress: Callable[[int, int], None] | None = None
 
     @property
     def simulations(self) -> list[tuple[str, Simulation]]:
@@ -110,7 +128,21 @@ class Evidence:
     @cached_property
     def data(self) -> Dataset:
         """As many samples as are enough."""
-        return generate(smaller(self.problem), self.cache)
+        return generate(smaller(self.problem), self.cache, progress=self.progress)
+
+    def few(self, what: str) -> Few:
+        """Return a few samples of the "simulation" or the "shifted" one, run once."""
+        if what not in self._few:
+            simulation = dict(self.simulations)[what]
+            rng = np.random.default_rng(FEW_SEED)
+            inputs = draw(simulation, FEW, rng)
+            outputs, reasons = run_each(simulation, inputs, rng)
+            self._few[what] = Few(inputs, outputs, reasons)
+        return self._few[what]
+
+    @cached_property
+    def _few(self) -> dict[str, Few]:
+        return {}
 
     def choices(self) -> Iterator[tuple[str, Encoding, Settings]]:
         """Yield every encoding with settings that try each option of each choice."""

@@ -1,13 +1,16 @@
 import importlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from problems import Dataset, Problem, UserError
-from problems.dataset import Shard, generate, plan, produce, serially
+from problems import Batch, Dataset, Problem, Samples, UserError
+from problems.core import rows
+from problems.dataset import NOT_FINITE, Shard, generate, plan, produce, serially
 from problems.provenance import _definitions, _source_hash, source_hash
+from problems.template import DampedOscillator
+from problems.template import problem as template
 
 
 def test_shards_cover_every_split(problem: Problem) -> None:
@@ -123,3 +126,75 @@ def test_a_cache_that_cannot_be_written_is_named(problem: Problem, tmp_path: Pat
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="SIMSTEAD_CACHE"):
         generate(problem, tmp_path / "file")
+
+
+@dataclass(frozen=True)
+class Faulty(DampedOscillator):
+    """The template's simulation, which raises or answers wrongly on some samples."""
+
+    raises_above: float = np.inf
+    nan_above: float = np.inf
+    transposed: bool = False
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        if np.any(inputs["damping"] > self.raises_above):
+            raise ZeroDivisionError("the step is zero")
+        outputs = dict(super().run(inputs, rng))
+        outputs["position"][inputs["damping"] > self.nan_above] = np.nan
+        if self.transposed:
+            outputs["velocity"] = outputs["velocity"].T
+        return outputs
+
+
+def faulty(**faults: object) -> Problem:
+    samples = Samples(64, 16, 16, 0)
+    return replace(template, simulation=Faulty(**faults), shifted=None, samples=samples)
+
+
+def test_a_sample_that_raises_fails_alone_and_is_counted_with_its_reason(tmp_path: Path) -> None:
+    problem = faulty(raises_above=0.35, nan_above=0.3)
+    data = generate(problem, tmp_path)
+    drawn = generate(faulty(), tmp_path).train.inputs["damping"]
+    assert data.failed["train"] == np.sum(drawn > 0.3)
+    assert len(data.train) == np.sum(drawn <= 0.3)
+    assert set(data.reasons) == {"ZeroDivisionError: the step is zero", NOT_FINITE}
+    assert sum(data.reasons.values()) == sum(data.failed.values())
+    assert len(data.shifted) == 0
+    assert data.shifted.outputs["position"].shape == (0, 40)
+
+
+def test_a_reference_that_always_raises_ends_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="on each of the first 8 samples of the train split: Zero"):
+        generate(faulty(raises_above=0.0), tmp_path)
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_what_is_not_as_declared_ends_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Faulty.run: field 'velocity' has shape \(40, 8\)"):
+        generate(faulty(transposed=True), tmp_path)
+
+
+@dataclass(frozen=True)
+class Repeating(DampedOscillator):
+    """Draws from three values alone."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        few = super().draw(3, np.random.default_rng(0))
+        return rows(few, rng.integers(3, size=n))
+
+
+def test_a_sample_that_stood_before_is_left_out_and_counted(tmp_path: Path) -> None:
+    problem = replace(faulty(), simulation=Repeating())
+    data = generate(problem, tmp_path)
+    assert len(data.train) == 3
+    assert data.duplicates == {"train": 61, "validation": 16, "test": 16, "shifted": 0}
+
+
+def test_large_splits_are_made_in_larger_shards() -> None:
+    few, many = (
+        [s for s in plan(replace(template, samples=Samples(train=n))) if s.split == "train"]
+        for n in (512, 100_000)
+    )
+    assert {shard.samples for shard in few} == {8}
+    assert max(shard.samples for shard in many) == 64
+    assert sum(shard.samples for shard in many) == 100_000

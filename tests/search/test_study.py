@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import optuna
 import pytest
 
 from problems import Problem, Size
-from search.records import Record, Rung, Spec, State, Timing
+from search.records import Limits, Record, Rung, Spec, State, Timing
 from search.study import Study, opening
 from spaces.candidate import Candidate
 
@@ -165,3 +166,16 @@ def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_pat
         mended = Study(journal, problem, spec(problem))
         mended.abandoned({})
         mended.ask()
+
+
+def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path: Path) -> None:
+    limits = Limits(error=0.5, speedup=10.0)
+    study = Study(tmp_path / "journal", problem, spec(problem), limits)
+    for state in (State.COMPLETE, State.INFEASIBLE):
+        candidates(study, problem, 1, state)
+    complete, failed = study._study.get_trials()
+    error = complete.values[0]
+    assert complete.constraints["failure"] < 0.0
+    assert complete.constraints["error"] == pytest.approx(error - math.log10(0.5))
+    assert complete.constraints["speedup"] == pytest.approx(1.0)
+    assert failed.constraints == {"failure": 1.0, "error": 1.0, "speedup": 1.0}

@@ -1,0 +1,56 @@
+"""Diagnose a problem: its data, made in parallel where they are missing, then the facts."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from problems import Dataset, Layout, Problem, Target
+from problems.contract import refuse_undeclared
+from problems.dataset import default_cache, generate, nbytes, plan
+from problems.diagnosis import Diagnosis, diagnose
+from problems.loading import Source
+from search.distribute import cluster, in_parallel
+from search.progress import Progress
+from spaces.registered import ARCHITECTURES
+
+FEW_SHARDS = 8
+"""So many are made sooner than workers start."""
+
+
+def diagnosed(problem: Problem, source: Source, console: Console) -> Diagnosis:
+    """Return the facts about a problem, on the data that a search would use.
+
+    Raises:
+        UserError: The problem is incomplete, or its data can't be made or read.
+    """
+    refuse_undeclared(problem)
+    with Progress(problem, 0, console) as progress:
+        progress.phase("data")
+        data = _data(problem, source, progress)
+        progress.phase("diagnosis")
+        return diagnose(problem, data, lambda words: progress.note(f"  {words}"))
+
+
+def _data(problem: Problem, source: Source, progress: Progress) -> Dataset:
+    cache = default_cache()
+    missing = [shard for shard in plan(problem) if not shard.path(cache).exists()]
+    if len(missing) <= FEW_SHARDS:
+        return generate(problem, cache, progress=progress.count)
+    workers = len(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="simstead-") as folder,
+        cluster(workers, Path(folder), source.code, nbytes(problem)),
+    ):
+        return generate(problem, cache, in_parallel, progress.count)
+
+
+def families_by_kind() -> Mapping[tuple[Layout, Target], Sequence[str]]:
+    """Return which families of networks serve each layout and target."""
+    served: dict[tuple[Layout, Target], list[str]] = {}
+    for name in ARCHITECTURES:
+        for kind in ARCHITECTURES[name].serves:
+            served.setdefault(kind, []).append(name)
+    return served

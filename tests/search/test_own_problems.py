@@ -1,0 +1,206 @@
+"""Problems from a user's own folder, searched whole from another one that holds decoys."""
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import ray
+import xarray as xr
+
+from problems import Dataset, Problem, load_problem
+from problems.dataset import default_cache, generate, nbytes
+from problems.loading import locate
+from problems.starting import write_template
+from search.directory import Run
+from search.distribute import cluster
+from search.records import State
+
+Simstead = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = pytest.mark.slow
+
+ROWS, PIPES = 240, 12
+HEAD = """
+from pathlib import Path
+
+from problems import (
+    BaselineMargin, Beyond, Field, FlatEncoding, Goals, Grid1DEncoding, NormalisedError, Problem,
+    Recorded,
+)
+
+HERE = Path(__file__).parent
+"""
+TABLE = """
+INPUTS = (
+    Field("speed", unit="m/s", valid=(0.1, 100.0)),
+    Field("width", unit="m", valid=(0.01, 10.0)),
+)
+OUTPUTS = (Field("pressure", unit="Pa", valid=(0.0, 1e6)),)
+
+
+def quadratic(inputs, rng):
+    return {"pressure": 0.5 * inputs["speed"] ** 2}
+
+
+problem = Problem(
+    name="pipes",
+    data=Recorded(
+        HERE / "pipes.csv", INPUTS, OUTPUTS, cost_s=2.0, group="pipe", shifted=Beyond("width"),
+        columns={"pressure": "p"},
+    ),
+    encodings={"flat": FlatEncoding(INPUTS, OUTPUTS)},
+    score=NormalisedError(OUTPUTS),
+    baselines={"quadratic": quadratic},
+    goals=Goals(error=BaselineMargin(0.01), speedup=100.0),
+    epochs=4,
+)
+"""
+GRID = """
+INPUTS = (Field("wind", (6,), "m/s", ("x",)), Field("height", unit="m", valid=(1.0, 100.0)))
+OUTPUTS = (Field("heat", (6,), "W/m^2", ("x",)),)
+problem = Problem(
+    name="fields",
+    data=Recorded(HERE / "fields.nc", INPUTS, OUTPUTS, cost_s=0.5, blocks=12),
+    encodings={
+        "line": Grid1DEncoding(INPUTS, OUTPUTS, axes=("x",)),
+        "flat": FlatEncoding(INPUTS, OUTPUTS),
+    },
+    score=NormalisedError(OUTPUTS),
+    epochs=4,
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: a simulation, a table and a netCDF file, with a problem for each."""
+    folder = tmp_path_factory.mktemp("theirs")
+    mine = write_template("mine", folder)
+    small = mine.read_text().replace(
+        "samples=Samples(train=512, validation=128, test=128, shifted=64)",
+        "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
+    )
+    assert "epochs=4" in small
+    mine.write_text(small)
+    rng = np.random.default_rng(0)
+    width = np.repeat(rng.uniform(0.1, 1.0, PIPES), ROWS // PIPES)
+    speed = rng.uniform(1.0, 5.0, ROWS)
+    pipes = [f"pipe {i}" for i in np.repeat(np.arange(PIPES), ROWS // PIPES)]
+    table = pd.DataFrame({"pipe": pipes, "speed": speed, "width": width})
+    table["p"] = 0.5 * speed**2 / width
+    table.to_csv(folder / "pipes.csv", index=False)
+    (folder / "pipes.py").write_text(HEAD + TABLE)
+    wind, height = rng.normal(size=(ROWS, 6)), rng.uniform(1.0, 10.0, ROWS)
+    heat = np.roll(wind, 1, axis=1) * height[:, None]
+    xr.Dataset(
+        {
+            "wind": (("sample", "x"), wind, {"units": "m/s"}),
+            "height": ("sample", height, {"units": "m"}),
+            "heat": (("sample", "x"), heat, {"units": "W/m^2"}),
+        }
+    ).to_netcdf(folder / "fields.nc", engine="h5netcdf")
+    (folder / "fields.py").write_text(HEAD + GRID)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["mine", "pipes", "fields"])
+def test_a_problem_is_searched_whole_from_elsewhere(
+    name: str, simstead: Simstead, theirs: Path, elsewhere: Path, tmp_path: Path
+) -> None:
+    file = theirs / f"{name}.py"
+    checked = simstead("check", file)
+    assert checked.returncode == 0, checked.stdout
+    diagnosed = simstead("diagnose", file, "--output", tmp_path / "page.html")
+    assert diagnosed.returncode == 0, diagnosed.stderr
+    assert (tmp_path / "page.html").stat().st_size > 1000
+    run = tmp_path / "run"
+    done = simstead("search", file, "--trials", 6, "--run", run)
+    assert done.returncode == 0, done.stderr
+    records = Run.open(run).records()
+    complete = [record for record in records if record.state is State.COMPLETE]
+    assert complete, [record.reason for record in records]
+    assert not [r.reason for r in records if r.state is State.INFEASIBLE and "Error" in r.reason]
+    exported = simstead("export", run, "--pick", str(complete[0].number), tmp_path / "out")
+    assert exported.returncode == 0, exported.stderr
+    page = (tmp_path / "out" / "README.md").read_text()
+    code = textwrap.dedent(page[page.index("    import numpy") : page.index("Inputs and outputs")])
+    tried = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "out",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 0, tried.stderr
+    assert (elsewhere / "problems" / "__init__.py").is_file()
+
+
+def test_goals_and_what_was_left_out_are_in_the_report(
+    simstead: Simstead, theirs: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(theirs / "pipes.csv")
+    broken = table.copy()
+    broken.loc[[3, 50], "p"] = np.nan
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    pd.concat([broken, broken.tail(1)]).to_csv(folder / "pipes.csv", index=False)
+    (folder / "pipes.py").write_text((theirs / "pipes.py").read_text())
+    done = simstead("search", folder / "pipes.py", "--trials", 4, "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    facts = Run.open(tmp_path / "run").data()
+    assert sum(facts.failed.values()) == 2
+    assert sum(facts.duplicates.values()) == 1
+    assert "2 samples: pressure is not finite" in done.stdout
+    assert facts.limits.baseline == "quadratic"
+    assert facts.limits.worse_by == 0.01
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "1 % worse than the most accurate baseline" in page
+    assert "meets the goals" in page
+    assert "known beforehand" in page
+
+
+def test_a_changed_file_is_another_search(simstead: Simstead, theirs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text((theirs / "mine.py").read_text())
+    run = tmp_path / "run"
+    first = simstead("search", file, "--trials", 1, "--run", run)
+    assert first.returncode == 0, first.stderr
+    file.write_text(file.read_text().replace("0.02, 0.4", "0.02, 0.3"))
+    other = simstead("search", file, "--trials", 2, "--run", run)
+    assert other.returncode == 2
+    assert "belongs to another search" in other.stderr
+    assert other.stderr.count("\n") == 1
+
+
+def flags(data: Dataset) -> list[tuple[str, bool, bool]]:
+    """Return the kind of every array, whether it owns its memory and whether it can be written."""
+    arrays = [
+        array
+        for split in data.splits().values()
+        for batch in (split.inputs, split.outputs)
+        for array in batch.values()
+    ]
+    return [(type(a).__name__, a.flags.owndata, a.flags.writeable) for a in arrays]
+
+
+def shared_with_a_worker(
+    problem: Problem, file: Path, folder: Path
+) -> list[tuple[str, bool, bool]]:
+    data = generate(problem, default_cache())
+    with cluster(1, folder, locate(str(file)).code, nbytes(problem)):
+        return ray.get(ray.remote(flags).remote(ray.put(data)))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mine", "ndarray"), ("pipes", "memmap")])
+def test_arrays_reach_workers_without_copies(
+    name: str, kind: str, theirs: Path, cache: Path, tmp_path: Path
+) -> None:
+    assert cache.is_dir()
+    file = theirs / f"{name}.py"
+    seen = shared_with_a_worker(load_problem(str(file)), file, tmp_path)
+    assert seen
+    assert set(seen) == {(kind, False, False)}
