@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,26 @@ def write_report(run: Run) -> Path:
 
 def render(facts: Facts) -> str:
     """Return the page."""
+    return page(
+        "report.html",
+        {"figure": _significant, "times": _times},
+        facts=facts,
+        front=drawing("pareto", "Pareto front", pareto(facts)),
+        pictures=[
+            drawing(f"picture-{i}", drawn.title, picture(drawn))
+            for i, drawn in enumerate(facts.pictures)
+        ],
+    )
+
+
+def page(template: str, filters: Mapping[str, Callable[..., str]], **facts: object) -> str:
+    """Return a template's page, with our style and the scripts that its own policy admits.
+
+    Args:
+        template: Its file among `TEMPLATES`.
+        filters: What it writes numbers with.
+        facts: What it tells; every string of them is escaped.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -52,15 +73,10 @@ def render(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": _significant, "times": _times}
+    environment.filters |= filters
     engine, start = get_plotlyjs(), (TEMPLATES / "start.js").read_text()
-    return environment.get_template("report.html").render(
-        facts=facts,
-        front=_drawing("pareto", "Pareto front", pareto(facts)),
-        pictures=[
-            _drawing(f"picture-{i}", drawn.title, picture(drawn))
-            for i, drawn in enumerate(facts.pictures)
-        ],
+    return environment.get_template(template).render(
+        facts,
         style=Markup((TEMPLATES / "style.css").read_text()),  # noqa: S704 - our own file
         engine=Markup(engine),  # noqa: S704 - plotly's own file
         start=Markup(start),  # noqa: S704 - our own file
@@ -68,7 +84,8 @@ def render(facts: Facts) -> str:
     )
 
 
-def _drawing(element: str, title: str, figure: go.Figure) -> Drawing:
+def drawing(element: str, title: str, figure: go.Figure) -> Drawing:
+    """Return a figure for a page: JSON that can't end the script element it lies in."""
     # In a script element only "<" could end the element or begin a comment.
     text = str(figure.to_json()).replace("<", "\\u003c")
     return Drawing(element, title, Markup(text))  # noqa: S704 - JSON, its "<" escaped above

@@ -10,7 +10,7 @@ LAYERS = ("problems", "spaces", "search", "reports")
 ENGINES = {
     "optuna": {"search/study.py"},
     "ray": {"search/distribute.py"},
-    "plotly": {"reports/figures.py", "reports/html.py"},
+    "plotly": {"reports/diagnosis_figures.py", "reports/figures.py", "reports/html.py"},
 }
 MODULES = sorted(
     str(path.relative_to(ROOT)) for layer in LAYERS for path in (ROOT / layer).rglob("*.py")

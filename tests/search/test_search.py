@@ -100,7 +100,7 @@ def test_what_is_exported_is_what_was_measured(
     outputs = surrogate.run(inputs, np.random.default_rng(0))
     assert np.isfinite(outputs["elements"]).all()
     page = (tmp_path / "surrogate" / "README.md").read_text()
-    code = textwrap.dedent(page[page.index("    import numpy") : page.index("`manifest.json`")])
+    code = textwrap.dedent(page[page.index("    import numpy") : page.index("Inputs and outputs")])
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path / "surrogate",
