@@ -17,7 +17,6 @@ from reports.diagnosis_figures import (
     correlation_map,
     host_bound,
     host_parts,
-    kernel_among,
     learning_curve,
     noise_floors,
 )
@@ -76,7 +75,7 @@ def write_diagnosis(diagnosis: Diagnosis, families: Families, path: Path) -> Pat
 
 def render(diagnosis: Diagnosis, families: Families) -> str:
     """Return the page."""
-    host, curve = diagnosis.host, diagnosis.enough.curve
+    curve = diagnosis.enough.curve
     overall = (diagnosis.relation.overall,) if len(diagnosis.relation.fields) > 1 else ()
     return page(
         "diagnosis.html",
@@ -93,7 +92,6 @@ def render(diagnosis: Diagnosis, families: Families) -> str:
             Advised(each, LAYOUTS[each.layout], families.get((each.layout, each.target), ()))
             for each in diagnosis.suggestions
         ],
-        kernel=None if host is None else kernel_among(host.parts, host.fraction),
         floors=[*diagnosis.relation.fields, *filter(None, overall)],
         strong=STRONG,
         twins=[each for each in diagnosis.correlations.strongest_inputs if _strong(each.value)],

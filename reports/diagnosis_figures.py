@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from problems.diagnosis import Correlations, HostShare, LearningCurve, NoiseFloor
 from problems.diagnosis.host import amdahl
-from reports.figures import COLOURS, GREY
+from reports.figures import COLOURS, GREY, plain
 
 BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
 DIVERGING = [[0.0, BLUE], [0.5, "#f3f3f3"], [1.0, VERMILION]]
@@ -25,30 +25,23 @@ MOST_PARTS = 16
 """Parts of a profile that are drawn; the table holds all."""
 
 
-def kernel_among(parts: Sequence[tuple[str, float]], fraction: float) -> int | None:
-    """Return the place of the part that takes the kernel's share; None where several do."""
-    places = [i for i, (_, share) in enumerate(parts) if share == fraction]
-    return places[0] if len(places) == 1 else None
-
-
 def host_parts(host: HostShare) -> go.Figure:
     """Return the share of the host's time that each part takes, the kernel's in colour."""
     parts = host.parts[:MOST_PARTS]
-    kernel = kernel_among(host.parts, host.fraction)
     names = [name for name, _ in parts]
     figure = go.Figure(
         go.Bar(
             x=[100.0 * share for _, share in parts],
             y=list(range(len(parts))),
             orientation="h",
-            marker={"color": [BLUE if i == kernel else GREY for i in range(len(parts))]},
+            marker={"color": [BLUE if name == host.kernel else GREY for name in names]},
             customdata=_harmless(names),
             hovertemplate="%{customdata}: %{x:.3g} %<extra></extra>",
         )
     )
     figure.update_xaxes(title="share of the host's time [%]", rangemode="tozero")
     _name_places(figure, "y", names)
-    return _plain(figure, 110 + 30 * len(parts), legend=False)
+    return plain(figure, 110 + 30 * len(parts), legend=False)
 
 
 def host_bound(host: HostShare) -> go.Figure:
@@ -78,7 +71,7 @@ def host_bound(host: HostShare) -> go.Figure:
         figure.update_yaxes(type="log", dtick=1)
     else:
         figure.update_yaxes(range=[1.0, 1.0 + 1.1 * max(limit - 1.0, 0.1)])
-    return _plain(figure, 380)
+    return plain(figure, 380)
 
 
 def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
@@ -114,7 +107,7 @@ def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
         )
     figure.update_xaxes(title="left open [% of the output's deviation]", rangemode="tozero")
     _name_places(figure, "y", [each.field for each in floors])
-    return _plain(figure, 190 + 30 * len(floors))
+    return plain(figure, 190 + 30 * len(floors))
 
 
 def correlation_map(found: Correlations) -> go.Figure:
@@ -140,7 +133,7 @@ def correlation_map(found: Correlations) -> go.Figure:
     )
     _name_places(figure, "x", found.outputs)
     _name_places(figure, "y", found.inputs)
-    return _plain(figure, 170 + 30 * len(rows), legend=False)
+    return plain(figure, 170 + 30 * len(rows), legend=False)
 
 
 def learning_curve(curve: LearningCurve) -> go.Figure:
@@ -171,7 +164,7 @@ def learning_curve(curve: LearningCurve) -> go.Figure:
     figure.update_yaxes(
         title="error [% of the outputs' deviation]", type="log", exponentformat="none"
     )
-    return _plain(figure, 400)
+    return plain(figure, 400)
 
 
 def _line(name: str, x: Sequence[float], y: Sequence[float], colour: str, dash: str) -> go.Scatter:
@@ -212,23 +205,3 @@ def _name_places(figure: go.Figure, axis: str, names: Sequence[str]) -> None:
         figure.update_yaxes(shown, range=[len(names) - 0.5, -0.5], showgrid=False)
     else:
         figure.update_xaxes(shown, showgrid=False)
-
-
-def _plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
-    figure.update_layout(
-        template="none",
-        height=height,
-        # Plotly's buttons lie above the legend.
-        margin={"l": 70, "r": 20, "t": 70 if legend else 40, "b": 60},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=legend,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-        hovermode="closest",
-    )
-    # Unseen ticks keep labels clear of each other and of marks on the edge.
-    axis = {"ticks": "outside", "ticklen": 8, "tickcolor": "rgba(0,0,0,0)", "zeroline": False}
-    axis["gridcolor"] = "rgba(128,128,128,0.25)"
-    figure.update_xaxes(axis)
-    figure.update_yaxes(axis)
-    return figure

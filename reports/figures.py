@@ -65,7 +65,7 @@ def pareto(facts: Facts) -> go.Figure:
         lowest = min(errors)
         highest = min(max(errors), lowest * LARGEST_SPAN)
         figure.update_yaxes(range=[math.log10(lowest / 2.0), math.log10(highest * 2.0)])
-    return _plain(figure, 520)
+    return plain(figure, 520)
 
 
 def _trials(encoding: str, trials: Sequence[TrialView], i: int) -> go.Scatter:
@@ -147,19 +147,25 @@ def picture(facts: Picture) -> go.Figure:
     figure.update_yaxes(title=facts.y_label)
     if facts.equal_axes:
         figure.update_yaxes(scaleanchor="x", scaleratio=1)
-    return _plain(figure, 400)
+    return plain(figure, 400)
 
 
-def _plain(figure: go.Figure, height: int) -> go.Figure:
+def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
+    """Give a figure the page's quiet looks: no box, no background, a legend above."""
     figure.update_layout(
         template="none",
         height=height,
-        margin={"l": 70, "r": 20, "t": 30, "b": 60},
+        # Plotly's buttons lie above the legend.
+        margin={"l": 70, "r": 20, "t": 70 if legend else 40, "b": 60},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": -0.2},
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         hovermode="closest",
     )
-    figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
+    # Unseen ticks keep labels clear of each other and of marks on the edge.
+    axis = {"ticks": "outside", "ticklen": 8, "tickcolor": "rgba(0,0,0,0)", "zeroline": False}
+    axis["gridcolor"] = "rgba(128,128,128,0.25)"
+    figure.update_xaxes(axis)
+    figure.update_yaxes(axis)
     return figure

@@ -241,7 +241,9 @@ def _on_symmetries(symmetric: Symmetries) -> list[str]:
     broken = [each for each in symmetric.findings if each.holds is False]
     untried = [each.name for each in symmetric.findings if each.holds is None]
     if holding:
-        words.append(f"On the samples tried these symmetries hold: {', '.join(holding)}.")
+        # Of a stochastic reference a break well below its own spread can't be seen.
+        seen = ", as far as the reference's own spread lets see" * (symmetric.tolerance > 1.0)
+        words.append(f"On the samples tried these symmetries hold{seen}: {', '.join(holding)}.")
     if broken:
         each = ", ".join(f"{one.name} (by {_percent(one.discrepancy or 0.0)})" for one in broken)
         words.append(f"These are broken: {each}.")

@@ -26,6 +26,10 @@ PATIENCE_S = 30.0
 Clock = Callable[[], float]
 
 
+KERNEL = "kernel"
+"""What the kernel is called where it was clocked here."""
+
+
 @dataclass(frozen=True)
 class HostShare:
     """The kernel's share of its host's time.
@@ -36,6 +40,7 @@ class HostShare:
         total_s: Time of one run of the host, in the same unit.
         calls: Calls of the kernel in one run; 0 where a profile doesn't say.
         measured: Whether the host was run here; else the numbers are the profile's.
+        kernel: The part that is the kernel.
         parts: (name, share of the time), largest first.
         bounds: (speed-up of the kernel, speed-up of the host).
     """
@@ -45,6 +50,7 @@ class HostShare:
     total_s: float
     calls: int
     measured: bool
+    kernel: str
     parts: tuple[tuple[str, float], ...]
     bounds: tuple[tuple[float, float], ...]
 
@@ -105,7 +111,8 @@ def measure_host(
         total_s=total,
         calls=calls,
         measured=True,
-        parts=_largest_first({"kernel": fraction, "rest of the host": 1.0 - fraction}),
+        kernel=KERNEL,
+        parts=_largest_first({KERNEL: fraction, "rest of the host": 1.0 - fraction}),
         bounds=_bounds(fraction),
     )
 
@@ -143,6 +150,7 @@ def profiled_host(profile: Profile) -> HostShare:
         total_s=total,
         calls=0,
         measured=False,
+        kernel=profile.kernel,
         parts=_largest_first({name: part / total for name, part in profile.parts.items()}),
         bounds=_bounds(kernel / total),
     )
