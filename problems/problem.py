@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from problems.core import Batch, Encoding, Field, Run, Simulation
+from problems.drawings import OutputPictures
 from problems.errors import UserError
 from problems.pictures import Picture
 from problems.recorded import Recorded
@@ -138,10 +139,11 @@ class Problem:
             those that the score brings, else one called "error".
         baselines: Classical models with the reference's signature.
         samples: Size of each split; of recorded data, the largest size.
-        epochs: Passes over the training pairs that a candidate is given.
+        epochs: Passes over the training pairs that a candidate is given; if not given, as many as
+            make a few thousand steps.
         calibration: What the stopwatch runs in turn with a trial; the reference if not given.
         deployment: How the host calls the surrogate.
-        pictures: The case's own drawings of a prediction.
+        pictures: The case's own drawings of a prediction; a few samples' outputs if not given.
         goals: What would satisfy the user.
         host: Runs the host code with any kernel in the simulation's place.
         profile: Where the host spends its time, if it was measured elsewhere.
@@ -162,7 +164,7 @@ class Problem:
     metrics: tuple[Metric, ...] = ()
     baselines: Mapping[str, Run] = field(default_factory=dict[str, Run])
     samples: Samples | None = None
-    epochs: int = 32
+    epochs: int | None = None
     calibration: Calibration | None = None
     deployment: Deployment = Deployment()
     pictures: Pictures | None = None
@@ -180,6 +182,10 @@ class Problem:
             object.__setattr__(self, "name", words.lower())
         if not self.metrics:
             object.__setattr__(self, "metrics", getattr(self.score, "metrics", (ONE_METRIC,)))
+        if self.pictures is None:
+            object.__setattr__(
+                self, "pictures", OutputPictures(getattr(self.source, "outputs", ()))
+            )
 
     @property
     def source(self) -> Simulation | Recorded:

@@ -235,7 +235,7 @@ class RungScheduler(FIFOScheduler):
         if "rung" not in result:
             return TrialScheduler.CONTINUE
         rung = Rung.model_validate_json(result["rung"])
-        goes_on = self._halving.goes_on(rung.epoch, rung.error, result["relative_time"])
+        goes_on = self._halving.goes_on(rung.share, rung.error, result["relative_time"])
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 

@@ -23,19 +23,24 @@ class Halving:
     """
 
     def __init__(self, earlier: Iterable[Record] = ()) -> None:
-        self._arrivals: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        self._arrivals: dict[float, list[tuple[float, float]]] = defaultdict(list)
         for record in earlier:
             if record.untrained_relative_time is not None:
                 for rung in record.rungs:
                     arrival = (rung.error, record.untrained_relative_time)
-                    self._arrivals[rung.epoch].append(arrival)
+                    self._arrivals[rung.share].append(arrival)
 
-    def goes_on(self, epoch: int, error: float, relative_time: float) -> bool:
+    def goes_on(self, share: float, error: float, relative_time: float) -> bool:
         """Note an arrival; return whether it belongs to the better half of its rung so far.
 
         Candidates of one rank stand or fall together, so a front is never cut.
+
+        Args:
+            share: The rung: how much of the training is done.
+            error: The objective there.
+            relative_time: The untrained network's time over the reference's.
         """
-        arrivals = self._arrivals[epoch]
+        arrivals = self._arrivals[share]
         arrivals.append((error, relative_time))
         if not math.isfinite(error):
             return False

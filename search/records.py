@@ -54,9 +54,16 @@ class Spec(Frozen):
 
 
 class Rung(Frozen):
-    """The error on the validation split part of the way through training."""
+    """The error on the validation split part of the way through training.
+
+    Args:
+        epoch: Epochs done.
+        share: Share of the training that this is: what rungs of different encodings compare by.
+        error: The objective.
+    """
 
     epoch: int
+    share: float
     error: float
 
 

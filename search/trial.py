@@ -41,6 +41,10 @@ RUNG_SHARES = (0.25, 0.5)
 FINE_TUNING_SHARE = 0.25
 """Epochs after pruning, as a share of those before."""
 
+PAIRS_SEEN = 500_000
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 400
+"""Where a problem doesn't say: so many pairs are seen in training, 2,000 batches of 256 or so."""
+
 UNTRAINED_ROUNDS = 2
 TRIAL_ROUNDS = 5
 
@@ -156,12 +160,13 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         shutil.rmtree(folder)  # a sketch with random weights is no artefact
         _within_budget(setting.limits, timing)
     with draft.during("train"):
-        pauses = {max(1, round(share * problem.epochs)) for share in RUNG_SHARES}
+        epochs = _epochs(problem, pairs)
+        pauses = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
         best = Best(problem, encoding, data.validation)
-        for epoch in train(network, pairs, candidate.training, problem.epochs, candidate.seed):
+        for epoch in train(network, pairs, candidate.training, epochs, candidate.seed):
             best.offer(network)
-            if epoch in pauses and epoch < problem.epochs:
-                draft.rungs.append(Rung(epoch=epoch, error=best.error))
+            if epoch in pauses and epoch < epochs:
+                draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
                 yield AtRung(draft.rungs[-1], timing.relative_time)
         best.restore(network)
     with draft.during("prune"):
@@ -186,6 +191,14 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         draft.found["timing"] = measure(problem, data, setting.yardstick, folder, TRIAL_ROUNDS)
 
 
+def _epochs(problem: Problem, pairs: Pairs) -> int:
+    """Return the problem's epochs, or as many as give a network of any encoding enough steps."""
+    if problem.epochs is not None:
+        return problem.epochs
+    wanted = round(PAIRS_SEEN / len(pairs.inputs))
+    return min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
+
+
 def untrained(candidate: Candidate, pairs: Pairs) -> nn.Module:
     """Return the candidate's network with its seed's weights, on the CPU."""
     torch.manual_seed(candidate.seed)
@@ -205,7 +218,7 @@ def _fine_tune(setting: Setting, candidate: Candidate, learner: Learner) -> None
     network, encoding, pairs = learner
     best = Best(setting.problem, encoding, setting.data.validation)
     best.offer(network)
-    epochs = max(1, round(FINE_TUNING_SHARE * setting.problem.epochs))
+    epochs = max(1, round(FINE_TUNING_SHARE * _epochs(setting.problem, pairs)))
     for _ in train(network, pairs, candidate.training, epochs, candidate.seed):
         best.offer(network)
     best.restore(network)

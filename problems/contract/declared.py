@@ -166,7 +166,7 @@ def sizes_make_sense(evidence: Evidence) -> Iterator[str]:
             if not isinstance(n, int) or n < fewest:
                 yield f"samples: {split} is {n!r}; give {fewest} or more"
     for what, value in (
-        ("epochs", problem.epochs),
+        ("epochs", 1 if problem.epochs is None else problem.epochs),
         ("version", problem.version),
         ("deployment: batch", problem.deployment.batch),
         ("deployment: threads", problem.deployment.threads),

@@ -35,7 +35,7 @@ def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
 
 
 def at_rung(error: float = 0.5) -> dict:
-    return {"rung": Rung(epoch=1, error=error).model_dump_json(), "relative_time": 1e-4}
+    return {"rung": Rung(epoch=1, share=0.25, error=error).model_dump_json(), "relative_time": 1e-4}
 
 
 def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:

@@ -36,7 +36,7 @@ def ended(
         candidate=candidate,
         state=state,
         stage="measure",
-        rungs=(Rung(epoch=1, error=1.0),),
+        rungs=(Rung(epoch=1, share=0.25, error=1.0),),
         metrics={problem.objective.name: score} if done else {},
         timing=timing if done else None,
         ended="now",
@@ -95,7 +95,7 @@ def test_a_trial_always_ends_told(
     candidates(study, problem, 1, state)
     (trial,) = study._study.get_trials()
     assert trial.state is stored
-    assert trial.user_attrs["rungs"] == [{"epoch": 1, "error": 1.0}]
+    assert trial.user_attrs["rungs"] == [{"epoch": 1, "share": 0.25, "error": 1.0}]
     if state is State.INFEASIBLE:
         assert trial.constraints == {"failure": 1.0}
 
