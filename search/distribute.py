@@ -91,6 +91,8 @@ def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
         try:
             ray.get(ready[0])
         except RayTaskError as error:
+            for other in pending:
+                ray.cancel(other, force=True)
             raise error.cause from error
         yield pending.pop(ready[0])
 
