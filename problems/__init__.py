@@ -43,10 +43,11 @@ from problems.problem import (
     Samples,
     Symmetry,
 )
-from problems.recorded import Beyond, Recorded
+from problems.recorded import Recorded
 from problems.registry import Registry, known_problems, register_problem
 from problems.rollout import RollOutEncoding
 from problems.scores import NormalisedError
+from problems.splitting import Beyond
 
 __all__ = [
     "SPLITS",

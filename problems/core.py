@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from problems.errors import UserError
+
 Array = npt.NDArray[Any]
 Batch = Mapping[str, Array]
 """Named arrays in physical units; the first axis of each is the sample."""
@@ -90,6 +92,15 @@ class Field:
     axes: tuple[str, ...] = ()
     valid: tuple[float, float] = (-np.inf, np.inf)
     description: str = ""
+
+    def __post_init__(self) -> None:
+        for what, value, kind in (("shape", self.shape, int), ("axes", self.axes, str)):
+            given: Any = value
+            if isinstance(given, kind):
+                raise UserError(f"Field {self.name!r}: {what} is {given!r}; write ({given!r},)")
+        valid: Any = self.valid
+        if not isinstance(valid, tuple | list) or len(valid) != 2:
+            raise UserError(f"Field {self.name!r}: valid is {valid!r}; write (smallest, largest)")
 
     @property
     def size(self) -> int:
@@ -175,6 +186,9 @@ class Dataset:
         failed: Samples of each split on which the reference failed; they are left out.
         duplicates: Samples of each split that stand earlier too; they are left out.
         reasons: How many samples failed for which reason.
+        unplaced: Samples that no split may hold, as those within the training range of a group that
+            lies beyond it.
+        made: Samples that the reference was run for in all.
     """
 
     train: Split
@@ -184,6 +198,8 @@ class Dataset:
     failed: Mapping[str, int] = field(default_factory=dict[str, int])
     duplicates: Mapping[str, int] = field(default_factory=dict[str, int])
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
+    unplaced: int = 0
+    made: int = 0
 
     def splits(self) -> Mapping[str, Split]:
         """Return the splits by name."""
@@ -192,10 +208,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a network learns from: inputs (n, ...) and targets (n, o), both float32."""
+    """What a network learns from: inputs (n, ...) and targets (n, o), both float32.
+
+    They are laid out in C's order, since compiled networks read memory as it lies.
+    """
 
     inputs: Array
     targets: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", np.ascontiguousarray(self.inputs))
+        object.__setattr__(self, "targets", np.ascontiguousarray(self.targets))
 
 
 @dataclass(frozen=True, eq=False)

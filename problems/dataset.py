@@ -15,12 +15,23 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from problems.core import SPLITS, Array, Batch, Dataset, Field, Simulation, Split, rows, samples_in
+from problems.core import (
+    SPLITS,
+    Array,
+    Batch,
+    Dataset,
+    Field,
+    Run,
+    Simulation,
+    Split,
+    rows,
+    samples_in,
+)
 from problems.durable import written_whole
 from problems.errors import UserError
 from problems.fields import mismatches
-from problems.problem import Problem, Samples
-from problems.provenance import digest, fingerprint, identity, source_hash
+from problems.problem import BaselineMargin, Problem, Samples
+from problems.provenance import described, digest, fingerprint, identity
 from problems.recorded import open_recorded, recorded_facts
 
 SMALLEST_SHARD, LARGEST_SHARD = 8, 64
@@ -29,6 +40,9 @@ SHARDS_IN_A_SPLIT = 64
 
 DATA_SEED = 0
 """Data belong to a problem, not to a search: every search of a problem shares them."""
+
+FEWEST = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
+"""Samples without which a split can't be learned from or judged by."""
 
 NOT_FINITE = "an output is not finite"
 
@@ -78,13 +92,27 @@ def origin(problem: Problem) -> str:
 
 
 def searched(problem: Problem) -> str:
-    """Return a hash of what decides a search's numbers: reference, encodings, score, their code."""
+    """Return a hash of what decides a search's numbers, values and code: its trials must share it.
+
+    Baselines have a part in it only where a goal stands in terms of them.
+    """
     references = [s for s in (problem.simulation, problem.shifted) if s is not None]
+    goals = problem.goals
     return digest(
         [
             [fingerprint(simulation) for simulation in references] or origin(problem),
-            {name: source_hash(type(e)) for name, e in problem.encodings.items()},
-            source_hash(problem.score),
+            *map(
+                described,
+                (
+                    problem.encodings,
+                    problem.score,
+                    problem.samples,
+                    problem.epochs,
+                    problem.deployment,
+                    goals,
+                    problem.baselines if isinstance(goals.error, BaselineMargin) else None,
+                ),
+            ),
         ]
     )
 
@@ -126,14 +154,28 @@ def produce(shard: Shard, cache: Path) -> None:
     Raises:
         UserError: What came out isn't what the fields declare, or the cache can't be written.
     """
+    inputs, rng = drawn(shard)
+    outputs, reasons = run_simulation(shard.simulation, inputs, rng)
+    store(shard, cache, inputs, outputs, reasons)
+
+
+def drawn(shard: Shard) -> tuple[Batch, np.random.Generator]:
+    """Return a shard's inputs, and the generator that its outputs are made with."""
     rng = np.random.default_rng([DATA_SEED, zlib.crc32(shard.split.encode()), shard.index])
-    simulation = shard.simulation
-    inputs = draw(simulation, shard.samples, rng)
-    outputs, reasons = run_each(simulation, inputs, rng)
+    return draw(shard.simulation, shard.samples, rng), rng
+
+
+def store(shard: Shard, cache: Path, inputs: Batch, outputs: Batch, reasons: Sequence[str]) -> None:
+    """Put a shard into the cache, whole or not at all.
+
+    Raises:
+        UserError: Every sample of a split's first shard failed, or the cache can't be written.
+    """
     if shard.index == 0 and all(reasons):
+        name = type(shard.simulation).__name__
         raise UserError(
-            f"{type(simulation).__name__}.run failed on each of the first {shard.samples} samples "
-            f"of the {shard.split} split: {reasons[0]}; run `simstead check` on this problem"
+            f"{name}.run failed on each of the first {shard.samples} samples of the {shard.split} "
+            f"split: {reasons[0]}; run `simstead check` on this problem"
         )
     arrays = {f"inputs/{name}": array for name, array in inputs.items()}
     arrays |= {f"outputs/{name}": array for name, array in outputs.items()}
@@ -167,10 +209,25 @@ def draw(simulation: Simulation, n: int, rng: np.random.Generator) -> Batch:
     return inputs
 
 
-def run_each(
+def run_simulation(
     simulation: Simulation, inputs: Batch, rng: np.random.Generator
 ) -> tuple[Batch, list[str]]:
+    """Run a simulation as `run_each` does."""
+    name = f"{type(simulation).__name__}.run"
+    return run_each(simulation.run, simulation.outputs, inputs, rng, name)
+
+
+def run_each(
+    run: Run, declared: Sequence[Field], inputs: Batch, rng: np.random.Generator, name: str
+) -> tuple[Batch, list[str]]:
     """Run a batch; where it raises, run every sample alone, so that only the faulty ones fail.
+
+    Args:
+        run: A simulation's, a baseline's or a surrogate's.
+        declared: The fields that it returns.
+        inputs: A batch of b samples.
+        rng: Handed to it.
+        name: What it is called when something is wrong with it.
 
     Returns:
         The outputs, NaN where a sample failed, and for each sample why it failed, "" if it didn't.
@@ -180,25 +237,31 @@ def run_each(
     """
     n = samples_in(inputs)
     try:
-        outputs = simulation.run(inputs, rng)
+        outputs = run(inputs, rng)
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001 - a user's code: what it raises is counted and shown
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code: counted and shown
         if n == 1:
-            return _failed(simulation.outputs), [_words(error)]
-        alone = [run_each(simulation, rows(inputs, slice(i, i + 1)), rng) for i in range(n)]
-        return _joined_batches([each for each, _ in alone]), [reason for _, (reason,) in alone]
-    _refuse_mismatches(f"{type(simulation).__name__}.run", outputs, simulation.outputs, n)
+            return failed(declared, _words(error))
+        each = (rows(inputs, slice(i, i + 1)) for i in range(n))
+        alone = [run_each(run, declared, one, rng, name) for one in each]
+        return joined([each for each, _ in alone]), [reason for _, (reason,) in alone]
+    _refuse_mismatches(name, outputs, declared, n)
     finite = finite_samples(outputs, n)
     return outputs, ["" if good else NOT_FINITE for good in finite]
 
 
-def _failed(fields: Sequence[Field]) -> Batch:
-    return {field.name: np.full((1, *field.shape), np.nan) for field in fields}
+def failed(fields: Sequence[Field], reason: str) -> tuple[Batch, list[str]]:
+    """Return what stands for one sample that failed, and why."""
+    return {field.name: np.full((1, *field.shape), np.nan) for field in fields}, [reason]
 
 
-def _words(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+def _words(error: BaseException) -> str:
+    """Return what an exception says, of a program that failed also its last line."""
+    said = getattr(error, "stderr", None) or ""
+    said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    last = f": {said.strip().splitlines()[-1]}" if said.strip() else ""
+    return " ".join(f"{type(error).__name__}: {error}{last}".split())[:300]
 
 
 def _refuse_mismatches(method: str, batch: Batch, declared: Sequence[Field], n: int) -> None:
@@ -232,7 +295,9 @@ def generate(
     """
     if problem.data is not None:
         largest = None if problem.samples is None else asdict(problem.samples)
-        return open_recorded(problem.data, largest, cache / problem.name, progress)
+        data = open_recorded(problem.data, largest, cache / problem.name, progress)
+        refuse_too_few(problem, data)
+        return data
     shards = plan(problem)
     total = sum(shard.samples for shard in shards)
     missing = [shard for shard in shards if not shard.path(cache).exists()]
@@ -257,7 +322,7 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
     failed: dict[str, int] = {}
     duplicates: dict[str, int] = {}
     splits: dict[str, Split] = {}
-    seen: set[bytes] = set()
+    seen = Seen()
     for name, part in parts.items():
         split = _joined(part) if part else empty_split(problem)
         good = finite_samples(split.outputs, len(split))
@@ -267,20 +332,66 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
                 f"problem {problem.name!r}: the reference failed on {failed[name]} of {len(split)} "
                 f"samples of the {name} split ({_most(reasons)}); draw inputs that it can run"
             )
-        first = first_of_each(split.inputs, good, seen)
+        first = seen.new(split, good)
         duplicates[name] = int(good.sum() - first.sum())
         splits[name] = split.take(np.flatnonzero(first))
-    return Dataset(**splits, failed=failed, duplicates=duplicates, reasons=dict(reasons))
+    data = Dataset(
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        shifted=splits["shifted"],
+        failed=failed,
+        duplicates=duplicates,
+        reasons=dict(reasons),
+        made=sum(len(each) for part in parts.values() for each in part),
+    )
+    refuse_too_few(problem, data)
+    return data
 
 
-def first_of_each(inputs: Batch, wanted: Array, seen: set[bytes]) -> Array:
-    """Return which of the wanted samples (b,) have inputs not seen before; add theirs to `seen`."""
-    first = wanted.copy()
-    for i in np.flatnonzero(wanted):
-        key = b"".join(np.ascontiguousarray(array[i]).tobytes() for array in inputs.values())
-        first[i] = key not in seen
-        seen.add(key)
-    return first
+class Seen:
+    """What stood in earlier splits, by its inputs, and in any, by inputs and outputs.
+
+    Repeats of a stochastic reference, with equal inputs and other outputs, may stand in one split;
+    in two they would leak.
+    """
+
+    def __init__(self) -> None:
+        self._inputs: set[bytes] = set()
+        self._samples: set[bytes] = set()
+
+    def new(self, split: Split, wanted: Array) -> Array:
+        """Return which of the wanted samples (b,) didn't stand before."""
+        new = wanted.copy()
+        here: set[bytes] = set()
+        for i in np.flatnonzero(wanted):
+            key = _bytes(split.inputs, i)
+            whole = key + _bytes(split.outputs, i)
+            new[i] = key not in self._inputs and whole not in self._samples
+            here.add(key)
+            self._samples.add(whole)
+        self._inputs |= here
+        return new
+
+
+def _bytes(batch: Batch, i: np.intp) -> bytes:
+    return b"".join(np.ascontiguousarray(array[i]).tobytes() for array in batch.values())
+
+
+def refuse_too_few(problem: Problem, data: Dataset) -> None:
+    """Refuse splits that are too small to learn from or to judge by.
+
+    Raises:
+        UserError: One is; says what was left out.
+    """
+    for name, fewest in FEWEST.items():
+        n = len(data.splits()[name])
+        if n < fewest:
+            failed, twice = data.failed.get(name, 0), data.duplicates.get(name, 0)
+            raise UserError(
+                f"problem {problem.name!r}: its {name} split has {n} samples, fewer than {fewest} "
+                f"({failed} failed, {twice} stand earlier too); draw more, or from a wider range"
+            )
 
 
 def empty_split(problem: Problem) -> Split:
@@ -322,10 +433,11 @@ def _read(path: Path) -> tuple[Split, list[str]]:
 
 def _joined(parts: Sequence[Split]) -> Split:
     return Split(
-        _joined_batches([part.inputs for part in parts]),
-        _joined_batches([part.outputs for part in parts]),
+        joined([part.inputs for part in parts]),
+        joined([part.outputs for part in parts]),
     )
 
 
-def _joined_batches(batches: Sequence[Batch]) -> Batch:
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return batches one after the other as one."""
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}

@@ -5,7 +5,7 @@ Every one answers with all output fields at once. Transforms and normalisation a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -70,6 +70,10 @@ class AlignedEncoding(Encoding):
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
+        for what, given in (("inputs", self.inputs), ("outputs", self.outputs)):
+            one: Any = given
+            if isinstance(one, Field):
+                raise UserError(f"{kind}: {what} is one Field; write ({one.name.upper()},)")
         if not self.inputs or not self.outputs:
             raise UserError(f"{kind} needs inputs and outputs: give the fields that it maps")
         if len(self.axes) != self.axes_kept:

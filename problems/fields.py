@@ -31,8 +31,8 @@ def mismatches(batch: Any, fields: Sequence[Field], n: int) -> Iterator[str]:
 def _mismatch(field: Field, array: Any, n: int) -> str:
     if not isinstance(array, np.ndarray):
         return f"is a {type(array).__name__}; return a NumPy array"
-    if array.dtype.kind not in "fiub":
-        return f"has type {array.dtype}; return real numbers"
+    if array.dtype.kind not in "fiu":
+        return f"has type {array.dtype}; return real numbers, truth as 0.0 and 1.0"
     if array.shape != (n, *field.shape):
         return (
             f"has shape {array.shape}, declared {(n, *field.shape)}: the first axis is the sample, "

@@ -17,7 +17,7 @@ from typing import Any
 from problems.core import Size
 from problems.errors import UnknownNameError, UserError
 from problems.problem import Problem
-from problems.provenance import USER_MODULE
+from problems.provenance import SITE, USER_MODULE
 from problems.registry import PROBLEMS, known_problems
 
 GROUP = "simstead.problems"
@@ -108,7 +108,7 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(_told(error, path)) from error
     return module
@@ -200,13 +200,26 @@ def _registered(name: str) -> Factory | Problem:
                 f"{_told(error, Path(points[name][0].module))}"
             ) from error
     if name not in shipped:
+        if Path(f"{name}.py").is_file():
+            raise UserError(f"unknown problem {name!r}; for the file beside you type {name}.py")
+        if "." in name:
+            raise UserError(f"unknown problem {name!r}; for a module type {name}:{ATTRIBUTE}")
         raise UnknownNameError("problem", name, [*shipped, *points])
     return PROBLEMS[name]
 
 
 def _at_size(found: Any, size: Size | None, reference: str) -> Problem:
     if callable(found) and not isinstance(found, Problem):
-        found = found(size or Size.STANDARD)
+        try:
+            found = found(size or Size.STANDARD)
+        except UserError:
+            raise
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise UserError(
+                f"{reference} is called with the size and raised {type(error).__name__}: {error} "
+                f"({Path(last.filename).name}, line {last.lineno})"
+            ) from error
     elif size not in {None, Size.STANDARD}:
         raise UserError(
             f"{reference} has one size; leave --size out, or make it a function of the size"
@@ -218,15 +231,16 @@ def _at_size(found: Any, size: Size | None, reference: str) -> Problem:
     return found
 
 
-def _told(error: Exception, path: Path) -> str:
+def _told(error: BaseException, path: Path) -> str:
     """Return what went wrong in a user's file, with the last line of it that was run."""
     words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    lines = [
-        frame.lineno
+    own = [
+        frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename) == path
+        if Path(frame.filename).is_relative_to(path.parent) and SITE not in frame.filename
     ]
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        lines.append(error.lineno)
-        words = f"SyntaxError: {error.msg}"
-    return f"{path}, line {lines[-1]}: {words}" if lines else f"{path}: {words}"
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: SyntaxError: {error.msg}"
+    if isinstance(error, ImportError) and "relative import" in words:
+        words += "; name a module of a package as package.module:attribute"
+    return f"{own[-1].filename}, line {own[-1].lineno}: {words}" if own else f"{path}: {words}"

@@ -181,7 +181,9 @@ class Problem:
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(self.source).__name__)
             object.__setattr__(self, "name", words.lower())
         if not self.metrics:
-            object.__setattr__(self, "metrics", getattr(self.score, "metrics", (ONE_METRIC,)))
+            brought = getattr(self.score, "metrics", None)
+            metrics = brought if isinstance(brought, tuple) else (ONE_METRIC,)
+            object.__setattr__(self, "metrics", metrics)
         if self.pictures is None:
             object.__setattr__(
                 self, "pictures", OutputPictures(getattr(self.source, "outputs", ()))

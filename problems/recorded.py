@@ -16,28 +16,13 @@ import numpy as np
 from problems.core import SPLITS, Array, Dataset, Field
 from problems.errors import MissingExtraError, UnknownNameError, UserError
 from problems.readers import EXTRA, Chunk, Reader, Wanted, format_of
+from problems.splitting import Beyond, divided, in_two_splits
 from problems.stored import Store, Survey, survey
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same files would be split or stored otherwise: older folders are left alone."""
-TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.15
-"""The test split has the rest."""
-SPLIT_SEED = 0
 FEWEST_BLOCKS = 3
 LARGEST_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Beyond:
-    """The shifted split: the samples (or whole groups) with the largest values of one input.
-
-    Args:
-        field: A scalar input field.
-        share: Share of the samples that lie beyond, at most a half.
-    """
-
-    field: str
-    share: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -140,18 +125,25 @@ def _make(
     beyond = recorded.shifted.field if recorded.shifted else ""
     seen = survey(chunks(), [each.name for each in recorded.inputs], beyond)
     reasons = _reasons(recorded, seen)
-    split = _divided(recorded, seen)
+    split = divided(seen, recorded.group, recorded.blocks, recorded.shifted)
+    repeated = in_two_splits(seen, split)
     chosen: dict[str, Array] = {}
     failed: dict[str, int] = {}
     duplicates: dict[str, int] = {}
     for place, name in enumerate(SPLITS):
         here = split == place
         failed[name] = int((here & ~seen.finite).sum())
-        duplicates[name] = int((here & seen.earlier).sum())
-        index = np.flatnonzero(here & seen.good)
+        duplicates[name] = int((here & (seen.earlier | repeated)).sum())
+        index = np.flatnonzero(here & seen.good & ~repeated)
         most = min(len(index), largest.get(name, len(index)))
         chosen[name] = index[np.arange(most) * len(index) // max(most, 1)]
-    facts = {"failed": failed, "duplicates": duplicates, "reasons": reasons}
+    facts = {
+        "failed": failed,
+        "duplicates": duplicates,
+        "reasons": reasons,
+        "unplaced": int((seen.good & (split < 0)).sum()),
+        "made": len(seen),
+    }
     store.write(chunks(), chosen, facts, progress)
 
 
@@ -173,90 +165,6 @@ def _reasons(recorded: Recorded, seen: Survey) -> dict[str, int]:
             f"{names[int(counts.argmax())]!r}; correct the files or leave that field out"
         )
     return {f"{name} is not finite": int(n) for name, n in zip(names, counts, strict=True) if n}
-
-
-def _divided(recorded: Recorded, seen: Survey) -> Array:
-    """Return the place in `SPLITS` of each sample (n,), -1 for one that none may hold.
-
-    Samples that are left out have a place too, that of their group, and none of the weight.
-
-    Raises:
-        UserError: There are too few groups, blocks or samples, or none lies beyond the others.
-    """
-    n = len(seen)
-    if recorded.group:
-        unit = seen.group
-    elif recorded.blocks:
-        unit = np.arange(n) * recorded.blocks // n
-    else:
-        unit = np.arange(n)
-    weights = np.bincount(unit, weights=seen.good)
-    shifted = np.zeros(len(weights), dtype=bool)
-    if recorded.shifted:
-        sums = np.bincount(unit, weights=np.where(seen.good, seen.beyond, 0.0))
-        shifted = _largest(weights, sums, recorded.shifted.share)
-    _require_enough(recorded, int((weights > 0).sum()), int(shifted.sum()))
-    places = _dealt(np.where(shifted, 0.0, weights))
-    places[shifted] = SPLITS.index("shifted")
-    split = places[unit]
-    if recorded.shifted:
-        away = shifted[unit] & seen.good
-        rest = seen.beyond[seen.good & ~away]
-        split[away & (seen.beyond >= rest.min()) & (seen.beyond <= rest.max())] = -1
-        if not (away & (split >= 0)).any():
-            raise UserError(
-                f"shifted=: no sample with a large {recorded.shifted.field!r} lies beyond all "
-                "others; raise share=, or name a field that tells groups or blocks apart"
-            )
-    return split
-
-
-def _largest(weights: Array, sums: Array, share: float) -> Array:
-    """Return which units (u,) have the largest means and together the share of the weight."""
-    means = np.full(len(weights), -np.inf)
-    np.divide(sums, weights, out=means, where=weights > 0)
-    order = np.argsort(-means, kind="stable")
-    before = np.cumsum(weights[order]) - weights[order]
-    largest = np.zeros(len(weights), dtype=bool)
-    largest[order[before < max(1, round(share * weights.sum()))]] = True
-    return largest & (weights > 0)
-
-
-def _dealt(weights: Array) -> Array:
-    """Return the split of each unit (u,), drawn at random but the same in every process.
-
-    Units lie in drawn order along a line, as long as they weigh; their middles decide. A split that
-    has none that weighs takes the lightest of the split that has most.
-    """
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(weights))
-    ends = np.cumsum(weights[order])
-    middles = (ends - weights[order] / 2) / ends[-1]
-    bounds = (TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE)
-    split = np.empty(len(weights), dtype=np.int8)
-    split[order] = np.searchsorted(bounds, middles, side="right")
-    weighty = weights > 0
-    for place in range(len(bounds) + 1):
-        counts = np.bincount(split[weighty], minlength=len(bounds) + 1)
-        if not counts[place]:
-            donors = np.flatnonzero(weighty & (split == counts.argmax()))
-            split[donors[weights[donors].argmin()]] = place
-    return split
-
-
-def _require_enough(recorded: Recorded, units: int, shifted: int) -> None:
-    needed = len(SPLITS) - 1 + shifted
-    if units >= needed:
-        return
-    splits = "train, validation and test need at least 3"
-    if shifted:
-        splits = f"{shifted} of them are the shifted split's and {splits} more"
-    if recorded.group:
-        what, remedy = f"group {recorded.group!r} has only {units} values", "group by a finer one"
-    elif recorded.blocks:
-        what, remedy = f"blocks={recorded.blocks} leaves only {units} blocks", "raise blocks="
-    else:
-        what, remedy = f"the files have only {units} samples to use", "record more"
-    raise UserError(f"{what}, and {splits}; {remedy}")
 
 
 def _parameter_mistakes(recorded: Recorded) -> Iterator[str]:
@@ -358,7 +266,8 @@ def _key(recorded: Recorded, paths: Sequence[Path], largest: Mapping[str, int] |
 def _stamp(path: Path) -> list[Any]:
     """Return name, bytes and time of a file, or of all files in a folder together."""
     stats = [each.stat() for each in ([path, *path.rglob("*")] if path.is_dir() else [path])]
-    return [path.name, sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats), len(stats)]
+    where = str(path.resolve())
+    return [where, sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats), len(stats)]
 
 
 def _plain(value: Any) -> Any:

@@ -33,7 +33,10 @@ class NormalisedError:
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG002 - a score's signature
         """Return the metrics."""
-        rmse = {f.name: _rms(predicted[f.name] - reference[f.name]) for f in self.outputs}
+        rmse = {
+            f.name: _rms(np.subtract(predicted[f.name], reference[f.name], dtype=float))
+            for f in self.outputs
+        }
         relative = [rmse[f.name] / _spread(reference[f.name]) for f in self.outputs]
         return {
             "error": float(np.mean(relative)),
@@ -41,10 +44,10 @@ class NormalisedError:
         }
 
 
-def _rms(values: Array) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+def _rms(difference: Array) -> float:
+    return float(np.sqrt(np.mean(difference**2)))
 
 
 def _spread(values: Array) -> float:
     """Return the standard deviation over samples and elements; 1 where a field never varies."""
-    return float(np.std(values)) or 1.0
+    return float(np.std(values, dtype=float)) or 1.0

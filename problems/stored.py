@@ -19,9 +19,12 @@ from problems.errors import UserError
 from problems.readers import Chunk
 
 FACTS = "facts.json"
+COUNTS = ("failed", "duplicates", "reasons", "unplaced", "made")
 DOUBLE = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
 _HASH_BYTES = 16
+_ROWS_HASHED = 1024
+"""So many at a time, for a chunk in one piece would be held twice."""
 _EXACT = 2**53
 """From here on, a double doesn't tell neighbouring integers apart."""
 
@@ -71,13 +74,15 @@ class Survey:
 
     Args:
         unfinite: Place of the first field that is not finite (n,), -1 if all are.
-        earlier: Whether another sample with the same inputs stood earlier (n,).
+        earlier: Whether the very same sample stood earlier (n,).
+        same: Number of the sample's inputs (n,): equal inputs have one number.
         group: Number of the sample's group (n,), 0 where there are none.
         beyond: Value of the field that tells shifted samples (n,), 0 where there is none.
     """
 
     unfinite: Array
     earlier: Array
+    same: Array
     group: Array
     beyond: Array
 
@@ -107,7 +112,8 @@ def survey(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> Surve
         UserError: A file can't be read, or a sample has no group.
     """
     unfinite: list[Array] = [np.empty(0, dtype=np.int64)]
-    hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
+    asked: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
+    whole: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
     group: list[Array] = [np.empty(0, dtype=np.int64)]
     values: list[Array] = [np.empty(0)]
     groups = _Groups()
@@ -116,16 +122,18 @@ def survey(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> Surve
         if not n:
             continue
         unfinite.append(_first_unfinite(chunk.fields))
-        hashes.append(_hashes([chunk.fields[name].reshape(n, -1) for name in inputs]))
+        asked.append(_hashes([chunk.fields[name].reshape(n, -1) for name in inputs]))
+        whole.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
         group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.of(chunk))
         values.append(np.array(chunk.fields[beyond]) if beyond else np.zeros(n))
     failing = np.concatenate(unfinite)
     earlier = np.zeros(len(failing), dtype=bool)
     # A sample that failed does not make a later one superfluous.
     finite = np.flatnonzero(failing < 0)
-    _, first = np.unique(np.concatenate(hashes)[finite], return_index=True)
+    _, first = np.unique(np.concatenate(whole)[finite], return_index=True)
     earlier[np.delete(finite, first)] = True
-    return Survey(failing, earlier, np.concatenate(group), np.concatenate(values))
+    _, same = np.unique(np.concatenate(asked), return_inverse=True)
+    return Survey(failing, earlier, same, np.concatenate(group), np.concatenate(values))
 
 
 class _Groups:
@@ -173,9 +181,12 @@ def _first_unfinite(fields: Batch) -> Array:
 
 def _hashes(columns: Sequence[Array]) -> Array:
     """Return a hash of each row (b,); -0.0 counts as 0.0."""
-    table = np.concatenate(columns, axis=1)
-    table += 0.0
-    found = [blake2b(row, digest_size=_HASH_BYTES).digest() for row in table]
+    found: list[bytes] = []
+    for first in range(0, len(columns[0]), _ROWS_HASHED):
+        some = slice(first, first + _ROWS_HASHED)
+        table = np.concatenate([column[some] for column in columns], axis=1)
+        table += 0.0
+        found += [blake2b(row, digest_size=_HASH_BYTES).digest() for row in table]
     return np.array(found, dtype=f"S{_HASH_BYTES}")
 
 
@@ -205,7 +216,7 @@ class Store:
         """
         try:
             facts = json.loads((self.place / FACTS).read_text())
-            counts = {name: facts[name] for name in ("failed", "duplicates", "reasons")}
+            counts = {name: facts[name] for name in COUNTS}
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(self.place, error) from error
         splits = {

@@ -32,7 +32,7 @@ class EntrantView(NamedTuple):
     failed: str
     on_front: bool
     meets_goals: bool | None
-    """None where there are no goals, or no error on the test split."""
+    """None where there are no goals."""
 
 
 class GoalsView(NamedTuple):
@@ -42,6 +42,8 @@ class GoalsView(NamedTuple):
     worse_by: float | None
     speedup: float | None
     met_by: tuple[str, ...]
+    split: str
+    """On which split the error is meant: a baseline's must be known there."""
 
 
 class TrialView(NamedTuple):
@@ -107,6 +109,7 @@ class Facts(NamedTuple):
     runtimes: tuple[RuntimeView, ...]
     trials: tuple[TrialView, ...]
     pictures: tuple[Picture, ...]
+    left_out: dict[str, str]
 
 
 def read(run: Run) -> Facts:
@@ -116,7 +119,7 @@ def read(run: Run) -> Facts:
     trials = tuple(_trial(record, objective.name) for record in records)
     by_number = {trial.number: trial for trial in trials}
     found = heat.entrants if heat else ()
-    limits = _limits_on_test(data.limits, found, objective.name)
+    limits, split = _limits_on_test(data.limits, found, objective.name)
     entrants = _entrants(found, by_number, objective.name, limits)
     return Facts(
         spec=run.spec(),
@@ -125,12 +128,13 @@ def read(run: Run) -> Facts:
         objective=objective,
         heat_run=heat is not None,
         choice=_choice(heat.knee if heat else None, entrants, by_number),
-        goals=_goals(limits, entrants),
+        goals=_goals(limits, entrants, split),
         entrants=entrants,
         encodings=_encodings(trials, entrants),
         runtimes=_runtimes(records),
         trials=trials,
         pictures=heat.pictures if heat else (),
+        left_out=heat.left_out if heat else {},
     )
 
 
@@ -154,24 +158,30 @@ def _trial(record: Record, objective: str) -> TrialView:
     )
 
 
-def _limits_on_test(limits: Limits, entrants: tuple[Entrant, ...], objective: str) -> Limits:
-    """Return the goals as they stand on the test split: a relative one depends on the baselines."""
+def _limits_on_test(
+    limits: Limits, entrants: tuple[Entrant, ...], objective: str
+) -> tuple[Limits, str]:
+    """Return the goals as they stand on the test split, and on which they do.
+
+    A relative one depends on the baselines; where none is known there it stays that of validation.
+    """
     if limits.worse_by is None:
-        return limits
+        return limits, "test"
     errors = [
         entrant.test[objective].value
         for entrant in entrants
-        if entrant.trial is None and objective in entrant.test and not any(entrant.failed.values())
+        if entrant.trial is None and objective in entrant.test and not entrant.failed.get("test")
     ]
-    error = min(errors) * (1.0 + limits.worse_by) if errors else limits.error
-    return limits.model_copy(update={"error": error})
+    if not errors:
+        return limits, "validation"
+    return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"
 
 
-def _goals(limits: Limits, entrants: tuple[EntrantView, ...]) -> GoalsView | None:
+def _goals(limits: Limits, entrants: tuple[EntrantView, ...], split: str) -> GoalsView | None:
     if not limits.any:
         return None
     met_by = tuple(entrant.name for entrant in entrants if entrant.meets_goals)
-    return GoalsView(limits.error, limits.worse_by, limits.speedup, met_by)
+    return GoalsView(limits.error, limits.worse_by, limits.speedup, met_by, split)
 
 
 def _entrants(
@@ -194,12 +204,19 @@ def _entrants(
             timing=entrant.timing,
             failed=", ".join(f"{n} on {split}" for split, n in entrant.failed.items() if n),
             on_front=entrant.name in front,
-            meets_goals=limits.met(entrant.test[objective].value, entrant.timing.speedup)
-            if limits.any and objective in entrant.test
-            else None,
+            meets_goals=_meets(limits, entrant, objective),
         )
         for entrant in entrants
     )
+
+
+def _meets(limits: Limits, entrant: Entrant, objective: str) -> bool | None:
+    """Return whether an entrant meets the goals: with a failure on the test split it doesn't."""
+    if not limits.any:
+        return None
+    if objective not in entrant.test or entrant.failed.get("test"):
+        return False
+    return limits.met(entrant.test[objective].value, entrant.timing.speedup)
 
 
 def _described(trial: TrialView) -> str:
@@ -209,7 +226,7 @@ def _described(trial: TrialView) -> str:
 def _choice(
     knee: int | None, entrants: tuple[EntrantView, ...], trials: dict[int, TrialView]
 ) -> Choice | None:
-    if knee is None:
+    if knee is None or knee not in trials:
         return None
     chosen = next(entrant for entrant in entrants if entrant.trial == knee)
     baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from typer.main import get_command
 
 from problems import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MISTAKE = 2
 INTERRUPTED = 130
+KEPT = "interrupted; what is finished is kept, and the same command goes on with it"
 
 app = typer.Typer(
     name="simstead",
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(highlight=False)
+out = Console(highlight=False, emoji=False)
 
 ProblemName = Annotated[
     str,
@@ -148,11 +149,10 @@ def problems() -> None:
         try:
             problem = load(None)
         except UserError as error:  # a broken plug-in must not hide the others
-            table.add_row(name, escape(f"can't be loaded: {error}"), "", "")
+            table.add_row(Text(name), Text(f"can't be loaded: {error}"), "", "")
             continue
-        table.add_row(
-            name, problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines)
-        )
+        words = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
+        table.add_row(Text(name), *map(Text, words))
     out.print(table)
 
 
@@ -175,11 +175,11 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
 
     broken, said = 0, set[str]()
     for law, tried, breaches in examine(Evidence(chosen, default_cache(), counted)):
-        mark = "[red]no [/]" if breaches else "[green]yes[/]" if tried else "[dim]-  [/]"
-        out.print(f"{mark}  {law.says}")
+        mark, style = ("no ", "red") if breaches else ("yes", "green") if tried else ("-  ", "dim")
+        out.print(Text.assemble((mark, style), f"  {law.says}"))
         for breach in breaches:
             words = "for the same reason" if breach in said else breach
-            out.print(f"       {words}", markup=False, soft_wrap=True)
+            out.print(f"       {words}", soft_wrap=True)
         said.update(breaches)
         broken += bool(breaches)
     if broken:
@@ -216,7 +216,7 @@ def diagnose(
 
     families = families_by_kind()
     for remark in facts.remarks:
-        out.print(f"- {remark}", markup=False)
+        out.print(f"- {remark}")
     for suggestion in facts.suggestions:
         known = ", ".join(families.get((suggestion.layout, suggestion.target), ())) or "none yet"
         out.print(
@@ -255,7 +255,10 @@ def main() -> None:
     """Run the command line; a user's mistake is one line and exit code 2."""
     arguments = sys.argv[1:] or ["--help"]
     try:
-        sys.exit(get_command(app)(arguments, prog_name="simstead", standalone_mode=False))
+        ended = get_command(app)(arguments, prog_name="simstead", standalone_mode=False)
+        if ended == INTERRUPTED:  # Typer's answer to Ctrl-C
+            _mistake(KEPT)
+        sys.exit(ended)
     except typer.TyperException as error:
         format_message = getattr(error, "format_message", error.__str__)
         sys.exit(_mistake(format_message()))
@@ -265,7 +268,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(_mistake(str(error)))
     except KeyboardInterrupt:
-        _mistake("interrupted; finished trials are kept")
+        _mistake(KEPT)
         sys.exit(INTERRUPTED)
 
 

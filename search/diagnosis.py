@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from problems import Dataset, Layout, Problem, Target
-from problems.contract import refuse_undeclared
+from problems import Dataset, Layout, Problem, Target, UserError
+from problems.contract import raised, refuse_undeclared
 from problems.dataset import default_cache, generate, nbytes, plan
 from problems.diagnosis import Diagnosis, diagnose
 from problems.loading import Source
@@ -31,7 +31,13 @@ def diagnosed(problem: Problem, source: Source, console: Console) -> Diagnosis:
         progress.phase("data")
         data = _data(problem, source, progress)
         progress.phase("diagnosis")
-        return diagnose(problem, data, lambda words: progress.note(f"  {words}"))
+        try:
+            return diagnose(problem, data, lambda words: progress.note(f"  {words}"))
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"the diagnosis of {problem.name!r} ended in {raised(error)}; `simstead check` "
+                "tries its parts one by one"
+            ) from error
 
 
 def _data(problem: Problem, source: Source, progress: Progress) -> Dataset:

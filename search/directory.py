@@ -15,7 +15,7 @@ from pathlib import Path
 from problems import UserError
 from problems.durable import written_whole
 from search.environment import Environment
-from search.records import DataFacts, Heat, Record, Sessions, Spec
+from search.records import FORMAT, DataFacts, Heat, Record, Sessions, Spec
 from spaces.candidate import Frozen
 
 SPACE_NEEDED_BYTES = 200 * 2**20
@@ -83,7 +83,12 @@ class Run:
             raise UserError(f"{folder} can't be read ({error.strerror})") from error
         if not there:
             raise UserError(f"{folder} holds no run: it has no spec.json")
-        return cls(folder.resolve())
+        run = cls(folder.resolve())
+        if run.spec().format != FORMAT:
+            raise UserError(
+                f"{folder} has format {run.spec().format}, {FORMAT} is read; search again"
+            )
+        return run
 
     @contextmanager
     def exclusively(self) -> Generator[None]:

@@ -26,11 +26,12 @@ os.environ |= {
 import ray
 import torch
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayTaskError, WorkerCrashedError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from problems.dataset import Shard, produce
+from problems.core import Batch, rows
+from problems.dataset import Shard, drawn, failed, joined, produce, run_simulation, store
 from problems.loading import Source
 from search.directory import Run
 from search.halving import Halving
@@ -83,8 +84,12 @@ def cluster(
 
 
 def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
-    """Make shards of data on every worker; yield each when it lies in the cache."""
-    make = ray.remote(produce)
+    """Make shards of data on every worker; yield each when it lies in the cache.
+
+    A sample that ends its process, as a crash in compiled code does, fails alone: its shard is made
+    again, every sample in a process of its own.
+    """
+    make = ray.remote(max_retries=0)(produce)
     pending: dict[Any, Shard] = {make.remote(shard, cache): shard for shard in shards}
     while pending:
         ready, _ = ray.wait(list(pending), num_returns=1)
@@ -94,7 +99,24 @@ def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
             for other in pending:
                 ray.cancel(other, force=True)
             raise error.cause from error
+        except WorkerCrashedError:
+            _made_apart(pending[ready[0]], cache)
         yield pending.pop(ready[0])
+
+
+def _made_apart(shard: Shard, cache: Path) -> None:
+    """Make a shard whose worker died, a process for each sample; those that die count as failed."""
+    run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
+    inputs, rng = drawn(shard)
+    parts: list[tuple[Batch, list[str]]] = []
+    for i in range(shard.samples):
+        one = rows(inputs, slice(i, i + 1))
+        try:
+            parts.append(ray.get(run.remote(shard.simulation, one, rng)))
+        except WorkerCrashedError:
+            parts.append(failed(shard.simulation.outputs, "its process died"))
+    outputs = joined([each for each, _ in parts])
+    store(shard, cache, inputs, outputs, [reason for _, (reason,) in parts])
 
 
 class TrialActor(tune.Trainable):

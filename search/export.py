@@ -83,6 +83,8 @@ def picked(run: Run, pick: str) -> Record:
             f"{run.folder} has had no final heat; finish its search, or pick a trial by its number"
         )
     if pick == "knee":
+        if heat.knee not in records:
+            raise UserError(f"{run.folder} lacks the trial that its final heat chose: {heat.knee}")
         return records[heat.knee]
     members = {e.trial: e.timing.speedup for e in heat.entrants if e.trial is not None}
     if pick == "fastest":

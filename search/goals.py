@@ -1,5 +1,9 @@
 """What would satisfy the user, as figures that a search can be held to."""
 
+import math
+
+import numpy as np
+
 from problems import BaselineMargin, Dataset, Problem, UserError
 from search.records import Limits
 from search.scoring import scored
@@ -16,9 +20,10 @@ def limits_of(problem: Problem, data: Dataset) -> Limits:
         return Limits(error=goals.error, speedup=goals.speedup)
     errors: dict[str, float] = {}
     for name, baseline in problem.baselines.items():
-        result = scored(problem, baseline, data.validation)
-        if not result.failed:
-            errors[name] = result.metrics[problem.objective.name]
+        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
+        error = result.metrics.get(problem.objective.name, math.nan)
+        if not result.failed and math.isfinite(error):
+            errors[name] = error
     if not errors:
         raise UserError(
             f"problem {problem.name!r}: its goal is relative to the best baseline, and every "
@@ -31,3 +36,14 @@ def limits_of(problem: Problem, data: Dataset) -> Limits:
         worse_by=goals.error.worse_by,
         baseline=best,
     )
+
+
+def refuse_misshapen_baselines(problem: Problem, data: Dataset) -> None:
+    """Run every baseline on two samples: a slip is told before any trial.
+
+    Raises:
+        UserError: One doesn't return the reference's fields and shapes.
+    """
+    few = data.validation.take(np.arange(2))
+    for name, baseline in problem.baselines.items():
+        scored(problem, baseline, few, f"baseline {name!r}")

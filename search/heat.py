@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from problems import Array, Dataset, Problem, Split
+from problems import Array, Problem, Split
 from problems.pictures import Picture
 from search.directory import Run
 from search.fronts import knee, ranks
@@ -17,14 +17,15 @@ from search.measurement import (
     contender,
     run_contender,
     samples_a_call,
+    stopwatch,
     timing_of,
     verified_manifest,
-    yardstick,
 )
 from search.records import Entrant, Heat, Limits, Record, State, now
 from search.scoring import Scored, intervals, scored
-from search.stopwatch import Contender, exclusive_slot, keep_large_blocks, time_in_turn
+from search.stopwatch import Contender, keep_large_blocks, time_in_turn
 from search.study import objectives
+from search.trial import Setting
 from spaces.artefact import load_surrogate
 
 ROUNDS = 5
@@ -39,28 +40,32 @@ LARGEST_FRONT = 12
 """So many front members at most are timed again, spread evenly along the front."""
 
 
-def final_heat(
-    problem: Problem, data: Dataset, run: Run, limits: Limits, progress: Callable[[int, int], None]
-) -> Heat:
+def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None]) -> Heat:
     """Time the front and the baselines again, in turn, and score them on the held-out splits.
 
     Args:
-        problem: What is replaced.
-        data: Its splits.
+        setting: Problem, data, yardstick and goals, as the trials had them.
         run: Whose front; its artefacts are verified.
-        limits: The goals: the knee is sought among those that meet them, where any does.
         progress: Told (steps done, steps in all).
 
     Raises:
         UserError: An artefact isn't the one that was measured.
     """
     keep_large_blocks()
-    members = front_members(problem, run.records())
-    runs = dict(problem.baselines)
-    contenders = {
-        name: run_contender(baseline, data.test, samples_a_call(baseline, problem, data.test))
-        for name, baseline in runs.items()
+    problem, data, held_against = setting.problem, setting.data, setting.yardstick
+    members = front_members(problem, run.records(), setting.limits)
+    tests = {
+        name: scored(problem, baseline, data.test, f"baseline {name!r}")
+        for name, baseline in problem.baselines.items()
     }
+    # A baseline is timed on what it can do; one that fails on every sample can't be.
+    runs = {name: problem.baselines[name] for name, test in tests.items() if len(test.survivors)}
+    left_out = {name: test.reason for name, test in tests.items() if name not in runs}
+    contenders = {}
+    with stopwatch(problem):
+        for name, baseline in runs.items():
+            can = tests[name].survivors
+            contenders[name] = run_contender(baseline, can, samples_a_call(baseline, problem, can))
     trials: dict[str, Record] = {}
     for record in members:
         name = f"trial {record.number}"
@@ -68,17 +73,17 @@ def final_heat(
         trials[name] = record
         runs[name] = load_surrogate(run.artefact(record.number), problem).run
         contenders[name] = contender(runs[name], problem, data.test)
-    held_against = yardstick(problem, data.test)
     contenders |= _reference_contenders(problem, held_against, data.test)
     steps = ROUNDS + len(runs)
     progress(0, steps)
-    with exclusive_slot():
+    with stopwatch(problem):
         seconds = time_in_turn(contenders, ROUNDS, after_round=lambda done: progress(done, steps))
     reference = _reference_time(problem, held_against, seconds)
     entrants: list[Entrant] = []
     drawn: dict[str, Scored] = {}
     for done, (name, stand_in) in enumerate(runs.items(), start=ROUNDS + 1):
-        test, shifted = (scored(problem, stand_in, split) for split in (data.test, data.shifted))
+        test = tests.get(name) or scored(problem, stand_in, data.test)
+        shifted = scored(problem, stand_in, data.shifted)
         drawn[name] = test
         record = trials.get(name)
         entrants.append(
@@ -92,13 +97,22 @@ def final_heat(
             )
         )
         progress(done, steps)
-    chosen = knee_trial(problem, entrants, list(trials.values()), limits)
+    chosen = knee_trial(problem, entrants, list(trials.values()), setting.limits)
     pictures = () if chosen is None else _pictures(problem, drawn[f"trial {chosen}"])
-    return Heat(knee=chosen, entrants=tuple(entrants), pictures=pictures, ended=now())
+    return Heat(
+        knee=chosen,
+        entrants=tuple(entrants),
+        pictures=pictures,
+        left_out=left_out,
+        ended=now(),
+    )
 
 
-def front_members(problem: Problem, records: Sequence[Record]) -> list[Record]:
-    """Return the trials that no other one beats in both error and time, at most `LARGEST_FRONT`."""
+def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
+    """Return the trials that no other one beats in both error and time, at most `LARGEST_FRONT`.
+
+    Where there are more, those that meet the goals come first, then the rest along the front.
+    """
     complete = [record for record in records if record.state is State.COMPLETE]
     if not complete:
         return []
@@ -106,8 +120,22 @@ def front_members(problem: Problem, records: Sequence[Record]) -> list[Record]:
     rank = ranks(points)
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
     front.sort(key=lambda record: objectives(problem, record))
-    spread = np.linspace(0, len(front) - 1, min(len(front), LARGEST_FRONT)).round().astype(int)
-    return [front[i] for i in spread]
+    meeting = [record for record in front if limits.any and _meets(problem, record, limits)]
+    chosen = _spread(meeting, LARGEST_FRONT)
+    rest = [record for record in front if record not in chosen]
+    chosen += _spread(rest, LARGEST_FRONT - len(chosen))
+    return sorted(chosen, key=lambda record: objectives(problem, record))
+
+
+def _spread(records: list[Record], most: int) -> list[Record]:
+    index = np.linspace(0, len(records) - 1, min(len(records), most)).round().astype(int)
+    return [records[i] for i in index]
+
+
+def _meets(problem: Problem, record: Record, limits: Limits) -> bool:
+    """Return whether a trial met the goals as the search saw it."""
+    error, relative_time = objectives(problem, record)
+    return limits.met(10**error, 10**-relative_time)
 
 
 def knee_trial(

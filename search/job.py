@@ -15,7 +15,7 @@ from problems.loading import Source
 from search.directory import Run
 from search.distribute import StudySearcher, cluster, execute, in_parallel
 from search.environment import read_environment
-from search.goals import limits_of
+from search.goals import limits_of, refuse_misshapen_baselines
 from search.halving import Halving
 from search.heat import final_heat
 from search.measurement import yardstick
@@ -65,6 +65,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         with cluster(spec.workers, run.folder, source.code, nbytes(problem)):
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, progress.count)
+            refuse_misshapen_baselines(problem, data)
             limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
             setting = Setting(problem, data, held_against, limits, run.folder / "artefacts")
             run.write("data.json", _facts(setting))
@@ -72,7 +73,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             progress.phase("trials")
             _trials(setting, spec, run, progress)
         progress.phase("final heat")
-        run.write("heat.json", final_heat(problem, data, run, limits, progress.count))
+        run.write("heat.json", final_heat(setting, run, progress.count))
     return run
 
 
@@ -104,7 +105,9 @@ def told(data: Dataset) -> str:
         left_out = [f"{failed} failed"] * bool(failed) + [f"{twice} twice"] * bool(twice)
         parts.append(f"{name} {len(split)}" + (f" ({', '.join(left_out)})" if left_out else ""))
     why = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
-    return "data         " + ", ".join(parts) + (f"\n             {why}" if why else "")
+    unplaced = f"{data.unplaced} samples in no split, within the training range of a shifted group"
+    more = [why] * bool(why) + [unplaced] * bool(data.unplaced)
+    return "\n             ".join(["data         " + ", ".join(parts), *more])
 
 
 @contextmanager
@@ -130,6 +133,7 @@ def _facts(setting: Setting) -> DataFacts:
         metrics=problem.metrics,
         duplicates=dict(data.duplicates),
         reasons=dict(data.reasons),
+        unplaced=data.unplaced,
         exclusions=tuple(exclusions(problem)),
         limits=setting.limits,
         recorded=problem.data is not None,

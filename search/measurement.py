@@ -1,10 +1,13 @@
 """What the stopwatch is given: surrogate, baseline and reference, as the host would call them."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
 from problems.core import repeated, rows, samples_in
@@ -16,10 +19,11 @@ from spaces.artefact import Manifest, load_surrogate, read_manifest
 SLOWEST_CALL_S = 0.5
 """A reference or baseline whose call takes longer is timed on fewer samples."""
 
-SLOWEST_SAMPLE_S = 2.0
+SLOWEST_SAMPLE_S = 0.25
 """A reference that takes longer for one sample, and has no calibration, is timed once a session."""
 
-FIRST_ROUNDS = 3
+FEW = 4
+"""So many samples at least stand for a split, spread evenly: a sample's cost may depend on it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
     """Return what to hold times against: the calibration, the reference itself, or a known time.
 
     The reference itself is called as the host would call it, or on fewer samples where that is
-    slow. One that takes very long is timed here and now, and not again.
+    slow. One that takes very long is timed here and now, on a few samples, and not again.
     """
     if problem.calibration is not None:
         calibration = problem.calibration
@@ -63,11 +67,12 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
     if problem.simulation is None:
         return Yardstick(None, problem.data.cost_s if problem.data else 0.0)
     run = problem.simulation.run
-    with exclusive_slot():
-        once = time_in_turn({"one": run_contender(run, split, 1)}, 1, 0.0)["one"][0]
-        if once > SLOWEST_SAMPLE_S:
-            one = {"one": run_contender(run, split, 1)}
-            return Yardstick(None, float(np.median(time_in_turn(one, FIRST_ROUNDS, 0.0)["one"])))
+    with stopwatch(problem):
+        few = spread_evenly(split, min(FEW, len(split)))
+        once = [seconds_of(run, rows(few, slice(0, 1)))]
+        if once[0] > SLOWEST_SAMPLE_S:
+            once += [seconds_of(run, rows(few, slice(i, i + 1))) for i in range(1, samples_in(few))]
+            return Yardstick(None, float(np.mean(once)))
         return Yardstick(run, samples=samples_a_call(run, problem, split))
 
 
@@ -77,14 +82,32 @@ def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
     Fewer only where a call would take too long. A call is doubled until then, because a vectorised
     run takes hardly longer for many samples than for one.
     """
-    samples, batch = 1, problem.deployment.batch
+    batch = problem.deployment.batch
+    samples = min(FEW, batch)
     while samples < batch:
-        one = {"one": run_contender(run, split, samples)}
-        each = time_in_turn(one, 1, 0.0)["one"][0]
-        if 2 * samples * each > SLOWEST_CALL_S:
+        if 2.0 * seconds_of(run, spread_evenly(split, samples)) > SLOWEST_CALL_S:
             break
         samples = min(2 * samples, batch)
     return samples
+
+
+@contextmanager
+def stopwatch(problem: Problem) -> Generator[None]:
+    """Hold the node's timing slot, with as many threads for everybody as the deployment says."""
+    with exclusive_slot(), threadpool_limits(problem.deployment.threads):
+        yield
+
+
+def seconds_of(run: Run, inputs: Batch) -> float:
+    """Return how long one call takes."""
+    started = time.perf_counter()
+    _call(run, inputs).work()
+    return time.perf_counter() - started
+
+
+def spread_evenly(split: Split, samples: int) -> Batch:
+    """Return inputs spread evenly over a split, repeated where it has fewer."""
+    return rows(split.inputs, np.linspace(0, len(split) - 1, samples).round().astype(int))
 
 
 def measure(
@@ -96,7 +119,7 @@ def measure(
         "surrogate": contender(surrogate.run, problem, data.test),
         **held_against.contenders(data.test),
     }
-    with exclusive_slot():
+    with stopwatch(problem):
         seconds = time_in_turn(contenders, rounds)
     return timing_of(seconds["surrogate"], held_against.seconds(seconds, rounds))
 
@@ -108,8 +131,7 @@ def contender(run: Run, problem: Problem, split: Split) -> Contender:
 
 def run_contender(run: Run, split: Split, samples: int) -> Contender:
     """Return one call of a reference or baseline on samples spread evenly over a split."""
-    spread = np.linspace(0, len(split) - 1, samples).round().astype(int)
-    return _call(run, rows(split.inputs, spread))
+    return _call(run, spread_evenly(split, samples))
 
 
 def _call(run: Run, inputs: Batch) -> Contender:

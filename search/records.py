@@ -138,6 +138,8 @@ class Heat(Frozen):
     knee: int | None
     entrants: tuple[Entrant, ...]
     pictures: tuple[Picture, ...]
+    left_out: dict[str, str] = Field(default_factory=dict[str, str])
+    """Baselines that failed on every sample of the test split, each with the reason."""
     ended: str
 
     def of_trial(self, number: int) -> Entrant | None:
@@ -149,6 +151,10 @@ class Sessions(Frozen):
     """The environments of a run, in the order in which it was gone on with."""
 
     each: tuple[Environment, ...]
+
+
+NO_ERROR = 1e-12
+"""Errors below this are all alike on a logarithmic scale."""
 
 
 class Limits(Frozen):
@@ -176,7 +182,7 @@ class Limits(Frozen):
         """Return by how many powers of ten each goal is missed; not above zero where it is met."""
         missed: dict[str, float] = {}
         if self.error is not None:
-            missed["error"] = math.log10(max(error, 1e-12) / self.error)
+            missed["error"] = math.log10(max(error, NO_ERROR) / max(self.error, NO_ERROR))
         if self.speedup is not None:
             missed["speedup"] = math.log10(self.speedup / speedup)
         return missed
@@ -199,6 +205,7 @@ class DataFacts(Frozen):
     exclusions: tuple[tuple[str, str, str, str, str], ...]
     duplicates: dict[str, int] = Field(default_factory=dict[str, int])
     reasons: dict[str, int] = Field(default_factory=dict[str, int])
+    unplaced: int = 0
     limits: Limits = NO_LIMITS
     recorded: bool = False
     """Whether the data come from files, not from a simulation that can be run."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from problems import Array, Batch, Problem, Run, Split
 from problems.core import rows
-from problems.dataset import finite_samples
+from problems.dataset import finite_samples, run_each
 from search.records import Interval
 
 RESAMPLES = 200
@@ -22,6 +22,8 @@ class Scored:
     survivors: Split
     failed: int
     metrics: dict[str, float]
+    reason: str
+    """Why the first sample failed that did."""
 
     @property
     def predicted(self) -> Batch:
@@ -29,17 +31,25 @@ class Scored:
         return rows(self.outputs, self.finite)
 
 
-def scored(problem: Problem, run: Run, split: Split) -> Scored:
-    """Run over a split and score the samples whose prediction is finite; the others are counted."""
+def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -> Scored:
+    """Run over a split and score the samples whose prediction is finite; the others are counted.
+
+    Raises:
+        UserError: The predictions don't have the fields and shapes of the reference's outputs.
+    """
+    rng = np.random.default_rng(0)
+    outputs, reasons = split.outputs, [""]
     with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
-        outputs = run(split.inputs, np.random.default_rng(0)) if len(split) else split.outputs
+        if len(split):
+            outputs, reasons = run_each(run, problem.outputs, split.inputs, rng, name)
         finite = np.flatnonzero(finite_samples(outputs, len(split)))
         survivors = split.take(finite)
         metrics: dict[str, float] = {}
         if len(finite):
             kept = rows(outputs, finite)
             metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
-    return Scored(outputs, finite, survivors, len(split) - len(finite), metrics)
+    reason = next((reason for reason in reasons if reason), "")
+    return Scored(outputs, finite, survivors, len(split) - len(finite), metrics, reason)
 
 
 def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:

@@ -24,7 +24,7 @@ from optuna.trial import Trial, TrialState
 
 from problems import Problem
 from problems.core import Option
-from search.records import NO_LIMITS, Limits, Record, Spec, State
+from search.records import NO_ERROR, NO_LIMITS, Limits, Record, Spec, State
 from spaces.candidate import Candidate
 from spaces.space import Cell, cells, choose_cell, compose
 
@@ -216,7 +216,7 @@ def objectives(problem: Problem, record: Record) -> tuple[float, float]:
     """Return what the study makes small: log10 of the error and of the relative time."""
     if record.timing is None:
         raise ValueError(f"trial {record.number} was not measured")
-    error = max(record.metrics[problem.objective.name], 1e-12)
+    error = max(record.metrics[problem.objective.name], NO_ERROR)
     return math.log10(error), math.log10(record.timing.relative_time)
 
 

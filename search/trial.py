@@ -182,7 +182,9 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
     with draft.during("validate"):
         result = scored(problem, load_surrogate(folder, problem).run, data.validation)
         if result.failed:
-            raise InfeasibleError(f"{result.failed} of {len(data.validation)} predictions diverged")
+            raise InfeasibleError(
+                f"{result.failed} of {len(data.validation)} predictions failed: {result.reason}"
+            )
         odd = [name for name, value in result.metrics.items() if not math.isfinite(value)]
         if odd:
             raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")

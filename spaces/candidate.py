@@ -44,6 +44,8 @@ class Frozen(BaseModel):
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{path} is missing: the run was interrupted before it") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} can't be read: {error}") from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import numpy as np
+
 from problems.contract import declared, sampled, simulated, used
 from problems.contract.evidence import (
     DrawnChoice,
@@ -31,6 +33,7 @@ __all__ = [
     "Verdict",
     "WalkedChoice",
     "examine",
+    "raised",
     "refuse_undeclared",
 ]
 
@@ -56,7 +59,8 @@ class Law:
         """Return what breaks it; an exception of the problem's own code is a breach too."""
         found: list[str] = []
         try:
-            found.extend(self.broken(evidence))
+            with np.errstate(all="ignore"):  # what isn't finite is told in words
+                found.extend(self.broken(evidence))
         except UserError as error:
             found.append(str(error))
         except Exception as error:  # noqa: BLE001 - a user's code: whatever it raises is told

@@ -11,6 +11,7 @@ from typing import Any
 
 from problems.contract.evidence import Evidence
 from problems.core import Encoding, Field, Layout, Target
+from problems.dataset import FEWEST
 from problems.errors import UserError
 from problems.problem import BaselineMargin, Metric, Problem
 from problems.provenance import identity
@@ -18,8 +19,6 @@ from problems.recorded import check_recorded
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """What names a folder in the cache and a branch of the search."""
-
-FEWEST = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
 
 
 def names_are_plain(evidence: Evidence) -> Iterator[str]:
@@ -107,6 +106,11 @@ def encodings_are_encodings(evidence: Evidence) -> Iterator[str]:
             words = "a class; call it" if isinstance(encoding, type) else f"{encoding!r}"
             yield f"encoding {name!r} is {words}; give an instance of a subclass of Encoding"
             continue
+        if "__dataclass_fields__" not in vars(type(encoding)):
+            yield (
+                f"encoding {name!r}: {type(encoding).__name__} is no dataclass; decorate it with "
+                "@dataclass(frozen=True, eq=False)"
+            )
         for attribute, kind in (("layout", Layout), ("target", Target)):
             value = getattr(encoding, attribute, None)
             if value not in list(kind):
@@ -144,6 +148,8 @@ def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
     ):
         if not callable(function):
             yield f"{what} is a {type(function).__name__}; give a function"
+        elif isinstance(function, type):
+            yield f"{what} is the class {function.__name__}; call it"
     for metric in problem.metrics:
         if not isinstance(metric, Metric):
             yield f"metrics: {metric!r} is no Metric; write Metric(name, unit, description)"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from problems.core import Array, Batch, Dataset, Encoding, Option, Pairs, Settings, Simulation
-from problems.dataset import draw, generate, run_each
+from problems.dataset import draw, generate, run_simulation
 from problems.problem import Problem, Samples
 
 ENOUGH = Samples(train=32, validation=8, test=8, shifted=8)
@@ -136,7 +136,7 @@ class Evidence:
             simulation = dict(self.simulations)[what]
             rng = np.random.default_rng(FEW_SEED)
             inputs = draw(simulation, FEW, rng)
-            outputs, reasons = run_each(simulation, inputs, rng)
+            outputs, reasons = run_simulation(simulation, inputs, rng)
             self._few[what] = Few(inputs, outputs, reasons)
         return self._few[what]
 
@@ -174,7 +174,7 @@ def smaller(problem: Problem) -> Problem:
     return replace(problem, samples=Samples(**each))
 
 
-def raised(error: Exception) -> str:
+def raised(error: BaseException) -> str:
     """Return what an exception says and where it was raised."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}, line {last.lineno}"

@@ -30,21 +30,20 @@ def values_in_range(evidence: Evidence) -> Iterator[str]:
 
 def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
     """Look at the samples that failed or stand twice."""
-    for name, split in evidence.data.splits().items():
-        failed = evidence.data.failed.get(name, 0)
-        twice = evidence.data.duplicates.get(name, 0)
-        total = len(split) + failed + twice
-        if failed > total // 4:
-            why = ", ".join(evidence.data.reasons) or "not finite"
-            yield (
-                f"{name}: the reference failed on {failed} of {total} samples ({why}); "
-                "draw inputs that it can run, or mend it"
-            )
-        if twice:
-            yield (
-                f"{name}: {twice} of {total} samples stand earlier too and were left out; draw "
-                "from a continuous range, or take duplicate rows out of the file"
-            )
+    data = evidence.data
+    total = data.made or sum(len(split) for split in data.splits().values())
+    failed, twice = sum(data.failed.values()), sum(data.duplicates.values())
+    if failed > total // 4:
+        why = ", ".join(data.reasons) or "not finite"
+        yield (
+            f"the reference failed on {failed} of {total} samples ({why}); draw inputs that it can "
+            "run, or mend it"
+        )
+    if twice > total // 4:
+        yield (
+            f"{twice} of {total} samples stand earlier too and were left out; draw from a "
+            "continuous range, or take duplicate rows out of the file"
+        )
 
 
 def columns_differ(evidence: Evidence) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from problems.contract.evidence import Candidate, Evidence, MemorisedNetwork, nearest
 from problems.core import Array, Batch, Pairs, Predict, Surrogate, rows, samples_in
-from problems.dataset import finite_samples, run_each
+from problems.dataset import finite_samples, run_simulation
 from problems.fields import mismatches, out_of_range
 from problems.pictures import Picture
 
@@ -163,7 +163,7 @@ def surrogate_alone_as_in_batch(evidence: Evidence) -> Iterator[str]:
         batch, _ = _applied(candidate, pairs, test.inputs)
         alone, _ = _applied(candidate, pairs, rows(test.inputs, slice(1)))
         for name, array in alone.items():
-            if not np.allclose(array[0], batch[name][0], rtol=1e-6, atol=1e-9):
+            if not np.allclose(array[0], batch[name][0], rtol=1e-6, atol=1e-9, equal_nan=True):
                 yield (
                     f"{candidate.label}: output {name!r} of a sample depends on the samples beside "
                     "it; decode each by itself"
@@ -184,7 +184,7 @@ def calibration_runs(evidence: Evidence) -> Iterator[str]:
     calibration = evidence.problem.calibration
     if calibration is not None:
         some = rows(evidence.data.test.inputs, slice(2))
-        _, reasons = run_each(calibration.simulation, some, np.random.default_rng(0))
+        _, reasons = run_simulation(calibration.simulation, some, np.random.default_rng(0))
         if all(reasons):
             yield f"calibration: its simulation fails on every sample: {reasons[0]}"
 

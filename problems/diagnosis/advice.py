@@ -49,8 +49,13 @@ def suggest(
     target, aim = _target(outputs, related)
     layouts = _layouts(problem, symmetric)
     suggestions = [Suggestion(layout, target, f"{why}; {aim}") for layout, why in layouts]
-    if target is Target.DISTRIBUTION:
-        words = f"{layouts[0][1]}; if the mean is all that the host needs"
+    if target is not Target.VALUE:
+        needs = (
+            "the mean is all that the host needs"
+            if target is Target.DISTRIBUTION
+            else ("the whole numbers have an order")
+        )
+        words = f"{layouts[0][1]}; if {needs}"
         suggestions.insert(1, Suggestion(layouts[0][0], Target.VALUE, words))
     return tuple(suggestions)
 
@@ -78,11 +83,9 @@ def _target(outputs: Batch, related: Relation) -> tuple[Target, str]:
         return Target.LABEL, "the outputs are whole numbers"
     floor = related.overall
     if related.deterministic is False:
-        share = "" if floor is None or floor.spread is None else f" by {_percent(floor.spread)}"
-        return (
-            Target.DISTRIBUTION,
-            f"the same inputs give outputs that differ{share} of their deviation",
-        )
+        spread = None if floor is None else floor.spread
+        share = "" if spread is None else f" by {_percent(spread)} of their deviation"
+        return Target.DISTRIBUTION, f"the same inputs give outputs that differ{share}"
     if related.deterministic is None and floor and floor.trustworthy and floor.share > NOISY:
         return (
             Target.DISTRIBUTION,
@@ -160,7 +163,9 @@ def _on_relation(related: Relation) -> list[str]:
     words: list[str] = []
     floor = related.overall
     if related.deterministic:
-        words.append(f"The reference repeated itself exactly on {related.repeats} inputs.")
+        words.append(
+            f"The reference repeated itself, but for rounding, on {related.repeats} inputs."
+        )
     elif related.deterministic is False and floor and floor.spread is not None:
         words.append(
             f"The reference is stochastic: at fixed inputs its outputs deviate by "

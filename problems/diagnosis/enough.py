@@ -130,6 +130,8 @@ def break_even(samples: int, sample_s: float) -> BreakEven:
 
 def generated(data: Dataset) -> int:
     """Return how many samples the reference was run for, those left out among them."""
+    if data.made:
+        return data.made
     kept = sum(len(split) for split in data.splits().values() if split.inputs)
     return kept + sum(data.failed.values()) + sum(data.duplicates.values())
 

@@ -18,7 +18,7 @@ from problems.diagnosis.reference import Reference
 
 MOST_SAMPLES = 2000
 FEWEST = 8
-FEWEST_SAMPLES = 100
+FEWEST_SAMPLES = 400
 """Below, the estimate's own scatter is above about 10 %."""
 
 FARTHEST_REACH = 0.5

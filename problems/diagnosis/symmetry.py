@@ -139,8 +139,9 @@ def _tried(
         return _untried(transformation, transformation.obstacle)
     try:
         # All samples are transformed, since each has an element of the group of its own.
-        moved = rows(transformation.inputs(reference.inputs), slice(count))
-        expected = rows(transformation.outputs(reference.first), slice(count))
+        # Copies, because a declared one may write into what it is given.
+        moved = rows(transformation.inputs(_copied(reference.inputs)), slice(count))
+        expected = rows(transformation.outputs(_copied(reference.first)), slice(count))
         if all(np.array_equal(moved[k], reference.inputs[k][:count]) for k in moved):
             return _untried(transformation, "it leaves every input as it was")
         # The generator is that of the first run for a deterministic reference, and another for a
@@ -155,6 +156,10 @@ def _tried(
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the finding
         return _untried(transformation, f"{type(error).__name__}: {error}")
     return replace(_judged(transformation, reference, squares, tolerance), invalid=invalid)
+
+
+def _copied(batch: Batch) -> Batch:
+    return {name: np.array(array) for name, array in batch.items()}
 
 
 def _judged(

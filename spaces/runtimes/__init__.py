@@ -87,6 +87,7 @@ class InPortions:
 
     def __call__(self, inputs: Array) -> Array:
         """Return (b, o) for inputs (b, ...) float32, b at least one."""
+        inputs = np.ascontiguousarray(inputs)  # compiled networks read memory as it lies
         n = len(inputs)
         if n == self.batch:
             return self.predict(inputs)

@@ -8,7 +8,7 @@ import pytest
 from problems import Batch, Dataset, Problem, Samples, UserError
 from problems.core import rows
 from problems.dataset import NOT_FINITE, Shard, generate, plan, produce, serially
-from problems.provenance import _definitions, _source_hash, source_hash
+from problems.provenance import _definitions, _source, _source_hash, source_hash
 from problems.template import DampedOscillator
 from problems.template import problem as template
 
@@ -36,12 +36,23 @@ from KIT import forces
 
 @dataclass(frozen=True)
 class Toy:
-    def versions(self): return {"G": G, "forces": forces}
+    def versions(self):
+        from KIT.inside import VALUE
+        import KIT.below
+        return {"G": G, "forces": forces, "value": (VALUE, guarded)}
+
+try:
+    from KIT import guarded
+except ImportError:
+    guarded = None
 """,
     "constants.py": "G = 1.0\n",
     "forces.py": "import KIT.deep\nSTRENGTH = 1.0\n",
     "deep.py": "LAW = 2\n",
     "unused.py": "NOTHING = 0\n",
+    "inside.py": "VALUE = 1\n",
+    "guarded.py": "VALUE = 1\n",
+    "below/__init__.py": "VALUE = 1\n",
 }
 
 
@@ -57,6 +68,9 @@ class Toy:
         ("constants.py", "# a comment", False),
         ("simulation.py", "def another(): return 1", False),
         ("simulation.py", "Toy.versions = lambda self: {'a': 'b'}", True),
+        ("inside.py", "VALUE = 2", True),
+        ("guarded.py", "VALUE = 2", True),
+        ("below/__init__.py", "VALUE = 2", True),
     ],
 )
 def test_a_key_follows_the_code_at_any_remove(
@@ -65,9 +79,11 @@ def test_a_key_follows_the_code_at_any_remove(
     name = f"kit_{tmp_path.name.replace('-', '_')}"
     (tmp_path / name).mkdir()
     for file, text in {"__init__.py": "", **SOURCES}.items():
+        (tmp_path / name / file).parent.mkdir(exist_ok=True)
         (tmp_path / name / file).write_text(text.replace("KIT", name))
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module(f"{name}.simulation")
+    _source.cache_clear()
     before = source_hash(module.Toy)
     path = tmp_path / name / changed
     path.write_text(path.read_text() + change)
@@ -176,18 +192,41 @@ def test_what_is_not_as_declared_ends_at_once(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class Repeating(DampedOscillator):
-    """Draws from three values alone."""
+    """Draws from a few values alone; stochastic where there is noise."""
+
+    values: int = 3
+    noise: float = 0.0
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        few = super().draw(3, np.random.default_rng(0))
-        return rows(few, rng.integers(3, size=n))
+        few = super().draw(self.values, np.random.default_rng(0))
+        return rows(few, rng.integers(self.values, size=n))
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        outputs = super().run(inputs, rng)
+        return {k: v + self.noise * rng.normal(size=v.shape) for k, v in outputs.items()}
 
 
 def test_a_sample_that_stood_before_is_left_out_and_counted(tmp_path: Path) -> None:
-    problem = replace(faulty(), simulation=Repeating())
-    data = generate(problem, tmp_path)
-    assert len(data.train) == 3
-    assert data.duplicates == {"train": 61, "validation": 16, "test": 16, "shifted": 0}
+    data = generate(replace(faulty(), simulation=Repeating(values=80)), tmp_path)
+    repeats = {name: int(n) for name, n in data.duplicates.items()}
+    assert len(data.train) == 64 - repeats["train"]
+    assert len(data.test) == 16 - repeats["test"]
+    assert min(repeats["train"], repeats["validation"], repeats["test"]) > 0
+    kept = np.concatenate([split.inputs["damping"] for split in data.splits().values()])
+    assert len(np.unique(kept)) == len(kept)
+
+
+def test_repeats_of_a_stochastic_reference_stay_but_never_in_two_splits(tmp_path: Path) -> None:
+    data = generate(replace(faulty(), simulation=Repeating(values=80, noise=0.1)), tmp_path)
+    assert data.duplicates["train"] == 0
+    assert len(data.train) == 64 > len(np.unique(data.train.inputs["damping"]))
+    known = set(data.train.inputs["damping"])
+    assert not known & set(data.test.inputs["damping"])
+
+
+def test_too_few_samples_left_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"its train split has 3 samples, fewer than 16 \(0 failed"):
+        generate(replace(faulty(), simulation=Repeating()), tmp_path)
 
 
 def test_large_splits_are_made_in_larger_shards() -> None:

@@ -278,6 +278,8 @@ def test_what_failed_and_what_stood_earlier_is_counted_and_left_out(tmp_path: Pa
     arrays = samples()
     for name in INPUTS:
         arrays[name.name][50:53] = arrays[name.name][10]
+    for name in OUTPUTS:
+        arrays[name.name][50:53] = arrays[name.name][50]
     arrays["lift"][[3, 4]] = np.nan, np.inf
     arrays["angles"][5, 1] = np.nan
     arrays["field"][10, 0, 0] = np.nan
@@ -300,8 +302,44 @@ def test_zeros_of_either_sign_are_one_input(tmp_path: Path) -> None:
     for name in ("speed", "angles"):
         arrays[name][:2] = 0.0
         arrays[name][1] *= -1
+    for name in OUTPUTS:
+        arrays[name.name][1] = arrays[name.name][0]
     data = opened(write(tmp_path / "a.parquet", arrays), tmp_path)
     assert sum(data.duplicates.values()) == 1
+
+
+def repeated() -> dict[str, np.ndarray]:
+    """Pairs of samples with equal inputs and other outputs."""
+    arrays = samples()
+    for name in INPUTS:
+        arrays[name.name] = np.repeat(arrays[name.name][: N // 2], 2, axis=0)
+    return arrays
+
+
+def test_repeats_of_a_stochastic_reference_stay_together(tmp_path: Path) -> None:
+    data = opened(write(tmp_path / "a.csv", repeated()), tmp_path)
+    assert sum(data.duplicates.values()) == 0
+    assert sum(len(split) for split in data.splits().values()) == data.made == N
+    speeds = [set(split.inputs["speed"].tolist()) for split in data.splits().values()]
+    assert sum(map(len, speeds)) == len(set.union(*speeds))
+
+
+def test_repeats_in_two_groups_stay_in_one_split_and_are_counted(tmp_path: Path) -> None:
+    arrays = repeated() | {"half": np.arange(N) % 20}
+    data = opened(write(tmp_path / "a.csv", arrays), tmp_path, group="half")
+    assert sum(data.duplicates.values()) > 0
+    speeds = [set(split.inputs["speed"].tolist()) for split in data.splits().values()]
+    assert sum(map(len, speeds)) == len(set.union(*speeds))
+
+
+def test_what_no_split_may_hold_is_counted(tmp_path: Path) -> None:
+    far = (np.arange(N) % 10 >= 8) & (np.arange(N) > N // 2)
+    speed = np.linspace(0.0, 1.0, N) + 3.0 * far
+    arrays = samples() | {"speed": speed, "half": np.arange(N) % 10}
+    file = write(tmp_path / "a.csv", arrays)
+    data = opened(file, tmp_path, group="half", shifted=Beyond("speed", 0.2))
+    placed = sum(len(split) for split in data.splits().values())
+    assert data.unplaced == N - placed
 
 
 def test_shifted_lies_outside_the_others(tmp_path: Path) -> None:

@@ -1,19 +1,32 @@
 """Goals become figures, and what a surrogate's time is held against is known or timed."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from problems import BaselineMargin, Batch, Calibration, Dataset, Goals, Problem, Samples, UserError
+from problems import (
+    BaselineMargin,
+    Batch,
+    Calibration,
+    Dataset,
+    Goals,
+    Problem,
+    Samples,
+    Size,
+    UserError,
+)
+from problems.contract import DrawnChoice
 from problems.dataset import generate
 from problems.template import OUTPUTS, DampedOscillator, undamped
 from problems.template import problem as template
 from search import measurement
-from search.goals import limits_of
+from search.goals import limits_of, refuse_misshapen_baselines
+from search.heat import LARGEST_FRONT, front_members, knee_trial
 from search.measurement import Yardstick, yardstick
-from search.records import NO_LIMITS, Limits
+from search.records import NO_LIMITS, Entrant, Limits, Record, State, Timing
 from search.scoring import scored
+from spaces.space import compose
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +94,103 @@ def test_a_calibration_comes_first(small: tuple[Problem, Dataset]) -> None:
     np.testing.assert_allclose(stick.seconds({"reference": np.ones(2)}, 2), 5.0)
 
 
-def test_a_long_reference_is_timed_once(
+@dataclass(frozen=True)
+class Counting(DampedOscillator):
+    """Keeps the damping of every sample that it was run for."""
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        CALLS.append(inputs["damping"].tolist())
+        return super().run(inputs, rng)
+
+
+CALLS: list[list[float]] = []
+
+
+def test_a_long_reference_is_timed_once_on_samples_of_the_whole_split(
     small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, data = small
     monkeypatch.setattr(measurement, "SLOWEST_SAMPLE_S", 0.0)
-    stick = yardstick(problem, data.test)
+    CALLS.clear()
+    stick = yardstick(replace(problem, simulation=Counting()), data.test)
+    asked = data.test.inputs["damping"][[0, 5, 10, 15]]
+    assert [[damping] for damping in asked] == CALLS
     assert stick.run is None
     assert stick.known_s > 0.0
     assert stick.contenders(data.test) == {}
     np.testing.assert_array_equal(stick.seconds({}, 3), stick.known_s)
+
+
+def raising_when_fast(inputs: Batch, rng: np.random.Generator) -> Batch:
+    if np.any(inputs["frequency"] > 1.5):
+        raise ArithmeticError("too fast")
+    return undamped(inputs, rng)
+
+
+def test_a_baseline_that_raises_fails_on_those_samples_alone(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    result = scored(problem, raising_when_fast, data.test)
+    fast = data.test.inputs["frequency"] > 1.5
+    assert result.failed == fast.sum()
+    assert result.reason == "ArithmeticError: too fast"
+    assert len(result.survivors) == (~fast).sum()
+
+
+def shapeless(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
+    return {"position": np.zeros(3)}
+
+
+def test_a_baseline_of_another_shape_is_told_before_any_trial(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    with pytest.raises(UserError, match="baseline 'shapeless': field 'position' has shape"):
+        refuse_misshapen_baselines(replace(problem, baselines={"shapeless": shapeless}), data)
+
+
+def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
+    return DampedOscillator().run(inputs, rng)
+
+
+def test_a_baseline_without_error_leaves_a_goal_that_can_be_computed(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    goals = Goals(error=BaselineMargin(0.01))
+    limits = limits_of(replace(problem, baselines={"perfect": perfect}, goals=goals), data)
+    assert limits.error == 0.0
+    assert not limits.met(1e-3, 1.0)
+    assert limits.met(0.0, 1.0)
+
+
+def member(number: int, error: float, speedup: float) -> Record:
+    candidate = compose(template, Size.STANDARD, DrawnChoice(np.random.default_rng(number)), 0)
+    timing = Timing(
+        time_s=1.0 / speedup, reference_s=1.0, speedup=speedup, speedup_low=speedup,
+        speedup_high=speedup, rounds=1,
+    )  # fmt: skip
+    return Record(
+        number=number, key=candidate.key, candidate=candidate, state=State.COMPLETE,
+        stage="measure", metrics={"error": error}, timing=timing, ended="now",
+    )  # fmt: skip
+
+
+def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
+    front = [member(i, 0.01 * 1.2**i, 10.0 * 1.2**i) for i in range(30)]
+    goals = Limits(error=0.0101, speedup=5.0)
+    assert len(front_members(template, front, NO_LIMITS)) == LARGEST_FRONT
+    chosen = front_members(template, front, goals)
+    assert len(chosen) == LARGEST_FRONT
+    assert chosen[0].number == 0
+    entrants = [
+        Entrant(name=str(r.number), trial=r.number, timing=r.timing, test={}, shifted={}, failed={})
+        for r in chosen
+        if r.timing
+    ]
+    assert knee_trial(template, entrants, chosen, goals) == 0
+    assert knee_trial(template, entrants, chosen, NO_LIMITS) not in {0, None}
 
 
 def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:
