@@ -142,6 +142,17 @@ def test_fields_lie_along_their_axes(name: str, shape: tuple[int, ...]) -> None:
     assert network_inputs(READY[name], inputs).shape == (16, *shape)
 
 
+@pytest.mark.parametrize("name", READY)
+def test_pairs_lie_in_memory_as_compiled_networks_read_them(name: str) -> None:
+    split = Evidence(built(READY[name]), Path()).problem.simulation
+    assert split is not None
+    inputs = split.draw(16, np.random.default_rng(0))
+    data = Split(inputs, split.run(inputs, np.random.default_rng(0)))
+    pairs = READY[name].fit(data).pairs(data)
+    assert pairs.inputs.flags.c_contiguous
+    assert pairs.targets.flags.c_contiguous
+
+
 def permuted(inputs: Batch, order: np.ndarray) -> Batch:
     return {
         **inputs,

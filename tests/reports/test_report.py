@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from problems import Metric, Size
+from problems import Metric, Size, UserError
 from reports.html import render, write_report
-from reports.views import read
+from reports.views import GoalsView, read
 from search.directory import Run
 from search.environment import read_environment
-from search.records import DataFacts, Record, Spec, State
+from search.records import (
+    DataFacts,
+    Entrant,
+    Heat,
+    Interval,
+    Limits,
+    Record,
+    Spec,
+    State,
+    Timing,
+)
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"
@@ -75,6 +85,72 @@ def test_failures_keep_their_reasons_and_no_string_is_markup(young: Run) -> None
     page = render(read(young))
     assert PAYLOAD not in page
     assert page.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") >= 4
+
+
+def entrant(name: str, error: float, speedup: float, failed: int = 0, **more: int) -> Entrant:
+    timing = Timing(
+        time_s=1.0, reference_s=speedup, speedup=speedup, speedup_low=speedup,
+        speedup_high=speedup, rounds=5,
+    )  # fmt: skip
+    value = Interval(value=error, low=error, high=error)
+    return Entrant(
+        name=name,
+        trial=None,
+        timing=timing,
+        test={"error": value},
+        shifted={},
+        failed={"test": failed, **more},
+    )
+
+
+def with_goals(run: Run, limits: Limits, *entrants: Entrant) -> GoalsView:
+    run.write("data.json", run.data().model_copy(update={"limits": limits}))
+    run.write("heat.json", Heat(knee=None, entrants=entrants, pictures=(), ended="now"))
+    goals = read(run).goals
+    assert goals is not None
+    return goals
+
+
+def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> None:
+    goals = with_goals(
+        young,
+        Limits(error=0.1, speedup=10.0),
+        entrant("good", 0.1, 10.0),
+        entrant("wrong", 0.2, 10.0),
+        entrant("slow", 0.1, 9.0),
+        entrant("failing", 0.01, 100.0, failed=1),
+    )
+    assert goals.met_by == ("good",)
+    page = render(read(young))
+    assert "Met by good." in page
+    assert page.count("<td>yes</td></tr>") == 1
+
+
+def test_goals_are_told_where_nothing_meets_them(young: Run) -> None:
+    with_goals(young, Limits(error=0.01), entrant("wrong", 0.2, 10.0))
+    page = render(read(young))
+    assert "error at most 0.01 on the test split" in page
+    assert "Nothing in the final heat meets them." in page
+
+
+def test_a_relative_goal_looks_at_baselines_that_passed_the_test_split(young: Run) -> None:
+    relative = Limits(error=9.0, worse_by=0.5, baseline="fair")
+    goals = with_goals(
+        young,
+        relative,
+        entrant("fair", 0.2, 1.0, shifted=3),
+        entrant("partial", 0.1, 1.0, failed=2),
+    )
+    assert goals.error == pytest.approx(0.3)
+    assert goals.split == "test"
+    unknown = with_goals(young, relative, entrant("partial", 0.1, 1.0, failed=2))
+    assert (unknown.error, unknown.split) == (9.0, "validation")
+
+
+def test_another_formats_run_is_refused(young: Run) -> None:
+    young.write("spec.json", young.spec().model_copy(update={"format": 1}))
+    with pytest.raises(UserError, match="has format 1"):
+        Run.open(young.folder)
 
 
 def test_a_whole_report(finished: Path) -> None:

@@ -172,6 +172,43 @@ def test_a_changed_file_is_another_search(simstead: Simstead, theirs: Path, tmp_
     assert other.stderr.count("\n") == 1
 
 
+CRASHING = """
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from problems import Samples
+from problems.template import DampedOscillator
+from problems.template import problem as template
+
+
+@dataclass(frozen=True)
+class Crashing(DampedOscillator):
+    def run(self, inputs, rng):
+        if np.any(inputs["damping"] > 0.37):
+            os._exit(9)
+        return super().run(inputs, rng)
+
+
+samples = Samples(train=32, validation=8, test=8, shifted=0)
+problem = replace(
+    template, name="crashing", simulation=Crashing(), shifted=None, samples=samples, epochs=2
+)
+"""
+
+
+def test_a_sample_that_ends_its_process_fails_alone(simstead: Simstead, tmp_path: Path) -> None:
+    (tmp_path / "crashing.py").write_text(CRASHING)
+    done = simstead("search", tmp_path / "crashing.py", "--trials", 1, "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    facts = Run.open(tmp_path / "run").data()
+    failed = sum(facts.failed.values())
+    assert facts.reasons == {"its process died": failed}
+    assert 0 < failed < 12
+    assert f"{failed} samples: its process died" in done.stdout
+
+
 SHARED = """
 import sys
 from pathlib import Path
