@@ -1,6 +1,5 @@
 """The facts of a diagnosis drawn with plotly; colours are safe for the colour-blind."""
 
-import html
 import math
 from collections.abc import Sequence
 
@@ -9,7 +8,7 @@ import plotly.graph_objects as go
 
 from problems.diagnosis import Correlations, HostShare, LearningCurve, NoiseFloor
 from problems.diagnosis.host import amdahl
-from reports.figures import COLOURS, GREY, plain
+from reports.figures import COLOURS, GREY, harmless, plain
 
 BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
 DIVERGING = [[0.0, BLUE], [0.5, "#f3f3f3"], [1.0, VERMILION]]
@@ -35,7 +34,7 @@ def host_parts(host: HostShare) -> go.Figure:
             y=list(range(len(parts))),
             orientation="h",
             marker={"color": [BLUE if name == host.kernel else GREY for name in names]},
-            customdata=_harmless(names),
+            customdata=harmless(names),
             hovertemplate="%{customdata}: %{x:.3g} %<extra></extra>",
         )
     )
@@ -84,7 +83,7 @@ def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
         ("Delta test", [each.delta for each in floors], "square-open", GREEN),
         ("same inputs twice", [each.spread for each in floors], "x-thin-open", PURPLE),
     )
-    names = _harmless([each.field for each in floors])
+    names = harmless([each.field for each in floors])
     for name, shares, symbol, colour in estimates:
         if all(share is None for share in shares):
             continue
@@ -112,7 +111,7 @@ def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
 
 def correlation_map(found: Correlations) -> go.Figure:
     """Return Spearman's rank correlation of every input column with every output column."""
-    rows, columns = _harmless(found.inputs), _harmless(found.outputs)
+    rows, columns = harmless(found.inputs), harmless(found.outputs)
     figure = go.Figure(
         go.Heatmap(
             z=[list(row) for row in found.matrix],
@@ -190,17 +189,12 @@ def _errors(
     )
 
 
-def _harmless(names: Sequence[str]) -> list[str]:
-    """Return names that plotly, which reads some markup in any text, shows as they are."""
-    return [html.escape(name, quote=False) for name in names]
-
-
 def _name_places(figure: go.Figure, axis: str, names: Sequence[str]) -> None:
     """Write names at 0, 1, ... of an axis: as categories, two that are equal would be one."""
     short = [
         name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…" for name in names
     ]
-    shown = {"tickvals": list(range(len(names))), "ticktext": _harmless(short), "automargin": True}
+    shown = {"tickvals": list(range(len(names))), "ticktext": harmless(short), "automargin": True}
     if axis == "y":
         figure.update_yaxes(shown, range=[len(names) - 0.5, -0.5], showgrid=False)
     else:

@@ -1,5 +1,6 @@
 """Facts drawn with plotly; colours are safe for the colour-blind (Okabe & Ito 2008)."""
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -69,6 +70,7 @@ def pareto(facts: Facts) -> go.Figure:
 
 
 def _trials(encoding: str, trials: Sequence[TrialView], i: int) -> go.Scatter:
+    networks = harmless([trial.network for trial in trials])
     return go.Scatter(
         name=f"{encoding}, trials (validation)",
         x=[trial.speedup for trial in trials],
@@ -80,7 +82,10 @@ def _trials(encoding: str, trials: Sequence[TrialView], i: int) -> go.Scatter:
             "size": 8,
             "opacity": 0.6,
         },
-        text=[f"trial {trial.number}<br>{trial.network}<br>{trial.deployment}" for trial in trials],
+        text=[
+            f"trial {trial.number}<br>{network}<br>{trial.deployment}"
+            for trial, network in zip(trials, networks, strict=True)
+        ],
         hovertemplate="%{text}<br>error %{y:.3g}, %{x:,.0f}x<extra></extra>",
     )
 
@@ -116,7 +121,7 @@ def _with_intervals(
         },
         mode=mode,
         marker=marker,
-        text=[entrant.name for entrant in entrants],
+        text=harmless([entrant.name for entrant in entrants]),
         textposition="top center",
         hovertemplate="%{text}<br>test error %{y:.3g}, %{x:,.0f}x<extra></extra>",
     )
@@ -131,7 +136,7 @@ def picture(facts: Picture) -> go.Figure:
         colour = colours.setdefault(subject, COLOURS[len(colours) % len(COLOURS)])
         figure.add_trace(
             go.Scatter(
-                name=curve.name,
+                name=harmless([curve.name])[0],
                 x=list(curve.x),
                 y=list(curve.y),
                 mode="lines",
@@ -143,8 +148,9 @@ def picture(facts: Picture) -> go.Figure:
                 },
             )
         )
-    figure.update_xaxes(title=facts.x_label)
-    figure.update_yaxes(title=facts.y_label)
+    across, up = harmless([facts.x_label, facts.y_label])
+    figure.update_xaxes(title=across)
+    figure.update_yaxes(title=up)
     if facts.equal_axes:
         figure.update_yaxes(scaleanchor="x", scaleratio=1)
     return plain(figure, 400)
@@ -169,3 +175,8 @@ def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
     return figure
+
+
+def harmless(names: Sequence[str]) -> list[str]:
+    """Return names that plotly, which reads some markup in any text, shows as they are."""
+    return [html.escape(name, quote=False) for name in names]

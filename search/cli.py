@@ -164,7 +164,7 @@ def problems() -> None:
 def check(problem: ProblemName, size: SizeOption = None) -> None:
     """Run the contract on a problem: every promise it makes, tried, with a remedy for each slip."""
     from problems.contract import Evidence, examine  # noqa: PLC0415 - its laws import much
-    from problems.dataset import default_cache  # noqa: PLC0415
+    from problems.shards import default_cache  # noqa: PLC0415
 
     source = locate(problem)
     chosen = source.load(size or (None if source.code else Size.TINY))

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target, UserError
 from problems.contract import raised, refuse_undeclared
-from problems.dataset import default_cache, generate, nbytes, plan
+from problems.dataset import generate, nbytes
 from problems.diagnosis import Diagnosis, diagnose
 from problems.loading import Source
+from problems.shards import default_cache, plan
 from search.distribute import cluster, in_parallel
 from search.progress import Progress
 from spaces.registered import ARCHITECTURES

@@ -31,8 +31,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from problems.core import Batch, rows
-from problems.dataset import Shard, drawn, failed, joined, produce, run_simulation, store
 from problems.loading import Source
+from problems.running import failed, joined, run_simulation
+from problems.shards import Shard, drawn, produce, store
 from search.directory import Run
 from search.halving import Halving
 from search.progress import Progress

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, Size, UserError
 from problems.contract import refuse_undeclared
-from problems.dataset import default_cache, generate, nbytes, searched
+from problems.dataset import generate, nbytes, searched
 from problems.loading import Source
+from problems.shards import default_cache
 from search.directory import Run
 from search.distribute import StudySearcher, cluster, execute, in_parallel
 from search.environment import read_environment

@@ -6,7 +6,7 @@ import numpy as np
 
 from problems import Array, Batch, Problem, Run, Split
 from problems.core import rows
-from problems.dataset import finite_samples, run_each
+from problems.running import finite_samples, run_each
 from search.records import Interval
 
 RESAMPLES = 200

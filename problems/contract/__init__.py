@@ -19,9 +19,9 @@ from problems.contract.evidence import (
     WalkedChoice,
     raised,
 )
-from problems.dataset import default_cache
 from problems.errors import UserError
 from problems.problem import Problem
+from problems.shards import default_cache
 
 __all__ = [
     "LAWS",

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from problems.core import Array, Batch, Dataset, Encoding, Option, Pairs, Settings, Simulation
-from problems.dataset import draw, generate, run_simulation
+from problems.dataset import generate
 from problems.problem import Problem, Samples
+from problems.running import draw, run_simulation
 
 ENOUGH = Samples(train=32, validation=8, test=8, shifted=8)
 """So many samples are enough to break a promise; a check makes no more."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from problems.contract.evidence import FEW, FEW_SEED, Evidence, differing
 from problems.core import Array, rows
-from problems.dataset import draw, finite_samples, run_simulation
 from problems.fields import mismatches, out_of_range
+from problems.running import draw, finite_samples, run_simulation
 
 OTHER_SEED = 2
 ROUNDING, SINGLE_ROUNDING = 1e-8, 1e-4

@@ -11,9 +11,9 @@ import numpy as np
 
 from problems.contract.evidence import Candidate, Evidence, MemorisedNetwork, nearest
 from problems.core import Array, Batch, Pairs, Predict, Surrogate, rows, samples_in
-from problems.dataset import finite_samples, run_simulation
 from problems.fields import mismatches, out_of_range
 from problems.pictures import Picture
+from problems.running import finite_samples, run_simulation
 
 ROUND_TRIP_TOLERANCE = 1e-3
 """Largest objective of a network that knows every answer: what float32 pairs may cost."""

@@ -7,8 +7,10 @@ import pytest
 
 from problems import Batch, Dataset, Problem, Samples, UserError
 from problems.core import rows
-from problems.dataset import NOT_FINITE, Shard, generate, plan, produce, serially
+from problems.dataset import generate
 from problems.provenance import _definitions, _source, _source_hash, source_hash
+from problems.running import NOT_FINITE
+from problems.shards import Shard, plan, produce, serially
 from problems.template import DampedOscillator
 from problems.template import problem as template
 

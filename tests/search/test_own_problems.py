@@ -213,7 +213,8 @@ SHARED = """
 import sys
 from pathlib import Path
 
-from problems.dataset import default_cache, generate, nbytes
+from problems.dataset import generate, nbytes
+from problems.shards import default_cache
 from problems.loading import locate
 from search.distribute import cluster, ray  # which sets Ray up before it imports it
 

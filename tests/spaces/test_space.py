@@ -7,7 +7,7 @@ import pytest
 from problems import Problem, Size
 from problems.contract import DrawnChoice
 from problems.core import Option
-from problems.dataset import digest
+from problems.provenance import digest
 from spaces.candidate import Candidate, Precision, Pruning
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.space import cells, compose, exclusions, families, precisions
