@@ -19,8 +19,11 @@ from spaces.artefact import Manifest, load_surrogate, read_manifest
 SLOWEST_CALL_S = 0.5
 """A reference or baseline whose call takes longer is timed on fewer samples."""
 
-SLOWEST_SAMPLE_S = 0.25
-"""A reference that takes longer for one sample, and has no calibration, is timed once a session."""
+HARDLY_LONGER = 1.5
+"""A call of twice the samples that takes less than so many times the time for one is vectorised."""
+
+SLOWEST_TURN_S = 1.0
+"""A reference whose call takes longer, and has no calibration, is timed once a session."""
 
 FEW = 4
 """So many samples at least stand for a split, spread evenly: a sample's cost may depend on it."""
@@ -59,7 +62,7 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
     """Return what to hold times against: the calibration, the reference itself, or a known time.
 
     The reference itself is called as the host would call it, or on fewer samples where that is
-    slow. One that takes very long is timed here and now, on a few samples, and not again.
+    slow. One that takes very long is timed here and now, in one call, and not again.
     """
     if problem.calibration is not None:
         calibration = problem.calibration
@@ -68,27 +71,28 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
         return Yardstick(None, problem.data.cost_s if problem.data else 0.0)
     run = problem.simulation.run
     with stopwatch(problem):
-        few = spread_evenly(split, min(FEW, len(split)))
-        once = [seconds_of(run, rows(few, slice(0, 1)))]
-        if once[0] > SLOWEST_SAMPLE_S:
-            once += [seconds_of(run, rows(few, slice(i, i + 1))) for i in range(1, samples_in(few))]
-            return Yardstick(None, float(np.mean(once)))
-        return Yardstick(run, samples=samples_a_call(run, problem, split))
+        samples = samples_a_call(run, problem, split)
+        call_s = seconds_of(run, spread_evenly(split, samples))
+    if call_s > SLOWEST_TURN_S:
+        return Yardstick(None, call_s / samples)
+    return Yardstick(run, samples=samples)
 
 
 def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
     """Return how many samples to time a reference or baseline with: as many as the host would give.
 
-    Fewer only where a call would take too long. A call is doubled until then, because a vectorised
-    run takes hardly longer for many samples than for one.
+    Fewer only where a call would take too long and would take longer for more samples: a vectorised
+    run hardly does. It is tried by doubling.
     """
     batch = problem.deployment.batch
-    samples = min(FEW, batch)
+    samples = 1
+    longest = max(SLOWEST_CALL_S, HARDLY_LONGER * seconds_of(run, spread_evenly(split, 1)))
     while samples < batch:
-        if 2.0 * seconds_of(run, spread_evenly(split, samples)) > SLOWEST_CALL_S:
+        wider = min(2 * samples, batch)
+        if seconds_of(run, spread_evenly(split, wider)) > longest:
             break
-        samples = min(2 * samples, batch)
-    return samples
+        samples = wider
+    return max(samples, min(FEW, batch))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Goals become figures, and what a surrogate's time is held against is known or timed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -94,31 +94,56 @@ def test_a_calibration_comes_first(small: tuple[Problem, Dataset]) -> None:
     np.testing.assert_allclose(stick.seconds({"reference": np.ones(2)}, 2), 5.0)
 
 
-@dataclass(frozen=True)
-class Counting(DampedOscillator):
-    """Keeps the damping of every sample that it was run for."""
+@dataclass
+class Slow:
+    """Stands in for the clock: what calls of so many samples take, and which were asked for."""
 
-    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        CALLS.append(inputs["damping"].tolist())
-        return super().run(inputs, rng)
+    per_call_s: float
+    per_sample_s: float
+    asked: list[int] = field(default_factory=list)
+
+    def __call__(self, run: object, inputs: Batch) -> float:  # noqa: ARG002 - the clock's signature
+        n = len(inputs["damping"])
+        self.asked.append(n)
+        return self.per_call_s + n * self.per_sample_s
 
 
-CALLS: list[list[float]] = []
-
-
-def test_a_long_reference_is_timed_once_on_samples_of_the_whole_split(
+def test_a_long_reference_is_timed_once(
     small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, data = small
-    monkeypatch.setattr(measurement, "SLOWEST_SAMPLE_S", 0.0)
-    CALLS.clear()
-    stick = yardstick(replace(problem, simulation=Counting()), data.test)
-    asked = data.test.inputs["damping"][[0, 5, 10, 15]]
-    assert [[damping] for damping in asked] == CALLS
-    assert stick.run is None
-    assert stick.known_s > 0.0
+    clock = Slow(per_call_s=0.0, per_sample_s=10.0)
+    monkeypatch.setattr(measurement, "seconds_of", clock)
+    stick = yardstick(problem, data.test)
+    assert clock.asked == [1, 2, 4]
+    assert stick.known_s == 10.0
     assert stick.contenders(data.test) == {}
     np.testing.assert_array_equal(stick.seconds({}, 3), stick.known_s)
+
+
+@pytest.mark.parametrize(
+    ("per_call_s", "per_sample_s", "samples", "known_s"),
+    [
+        (1e-3, 0.0, 64, 0.0),  # vectorised
+        (0.3, 1e-3, 64, 0.0),  # vectorised and slow
+        (60.0, 0.0, 1, 60.0 / 64),  # vectorised and very slow: a call serves the whole batch
+        (0.0, 1e-3, 64, 0.0),
+        (0.0, 0.1, 4, 0.0),
+        (0.0, 0.3, 1, 0.3),
+    ],
+)
+def test_a_reference_is_given_as_many_samples_as_it_can_take(  # noqa: PLR0917 - a table's columns
+    small: tuple[Problem, Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    per_call_s: float,
+    per_sample_s: float,
+    samples: int,
+    known_s: float,
+) -> None:
+    problem, data = small
+    monkeypatch.setattr(measurement, "seconds_of", Slow(per_call_s, per_sample_s))
+    stick = yardstick(problem, data.test)
+    assert (stick.samples, stick.known_s) == (samples, pytest.approx(known_s))
 
 
 def raising_when_fast(inputs: Batch, rng: np.random.Generator) -> Batch:
