@@ -18,14 +18,16 @@ from problems import (
     FlatEncoding,
     Goals,
     Metric,
+    NormalisedError,
     Pairs,
     Problem,
     Profile,
     Recorded,
     Samples,
     Split,
+    UserError,
 )
-from problems.contract import LAWS, Evidence
+from problems.contract import LAWS, Evidence, Stage
 from problems.template import INPUTS, OUTPUTS, DampedOscillator
 from problems.template import problem as template
 
@@ -187,6 +189,10 @@ class Plain:
     draw, run = DampedOscillator.draw, DampedOscillator.run
 
 
+class Undecorated(FlatEncoding):
+    """An encoding that is no dataclass of its own."""
+
+
 def scoring(score: Any) -> Problem:
     return replace(GOOD, score=score, metrics=(Metric("error"),))
 
@@ -248,6 +254,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a class for an encoding": (
         lambda: replace(GOOD, encodings={"flat": FlatEncoding}),
         "encodings_are_encodings", "encoding 'flat' is a class; call it"),
+    "an encoding that is no dataclass": (
+        lambda: replace(GOOD, encodings={"own": Undecorated(INPUTS, OUTPUTS)}),
+        "encodings_are_encodings", "Undecorated is no dataclass; decorate it with"),
     "a layout that there isn't": (
         lambda: encoding(layout="flatt"),
         "encodings_are_encodings", "encoding 'own' has layout 'flatt'; set it to one of Layout"),
@@ -263,6 +272,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a score that is no function": (
         lambda: scoring("rmse"),
         "score_names_its_metrics", "score is a str; give a function"),
+    "a class for a score": (
+        lambda: replace(GOOD, score=NormalisedError, metrics=()),
+        "score_names_its_metrics", "score is the class NormalisedError; call it"),
     "a baseline that is no function": (
         lambda: replace(GOOD, baselines={"old": 3.0}),
         "score_names_its_metrics", "baseline 'old' is a float; give a function"),
@@ -325,6 +337,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "text for numbers": (
         lambda: drawing(lambda batch, _: put(batch, damping=batch["damping"].astype(str))),
         "runs_as_declared", "return real numbers"),
+    "truth for numbers": (
+        lambda: running(lambda out, _: put(out, position=out["position"] > 0.0)),
+        "runs_as_declared", "return real numbers, truth as 0.0 and 1.0"),
     "axes the other way round": (
         lambda: running(lambda out, _: put(out, position=out["position"].T)),
         "runs_as_declared", "field 'position' has shape (40, 3), declared (3, 40)"),
@@ -474,6 +489,45 @@ def test_a_slip_is_told(name: str, tmp_path: Path) -> None:
     breaches = LAWS[law].breaches(Evidence(make(), tmp_path))
     assert any(words in breach for breach in breaches), breaches
     assert all("\n" not in breach for breach in breaches)
+
+
+def spawning(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> Batch:
+    out = dict(DampedOscillator.run(self, inputs, rng))
+    noise = np.stack([each.normal(size=40) for each in rng.spawn(len(inputs["damping"]))])
+    return {name: array + 0.01 * noise for name, array in out.items()}
+
+
+def single(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> Batch:
+    """Return sums that a batch may take in another order, in single precision."""
+    out = DampedOscillator.run(self, inputs, rng)
+    turn = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
+    return {name: array.astype(np.float32) @ turn for name, array in out.items()}
+
+
+@pytest.mark.parametrize("run", [spawning, single])
+def test_good_practice_is_no_slip(run: Callable[..., Batch], tmp_path: Path) -> None:
+    evidence = Evidence(simulating(run=run), tmp_path)
+    laws = [law for law in LAWS.values() if law.stage is Stage.SIMULATED]
+    assert [words for law in laws for words in law.breaches(evidence)] == []
+
+
+SLIPS: dict[str, tuple[Callable[[], object], str]] = {
+    "shape": (lambda: Field("a", 3, "m"), "shape is 3; write (3,)"),
+    "axes": (lambda: Field("a", (3,), "m", "time"), "axes is 'time'; write ('time',)"),
+    "valid": (lambda: Field("a", valid=5.0), "valid is 5.0; write (smallest, largest)"),
+    "one field": (
+        lambda: FlatEncoding(INPUTS[0], OUTPUTS),
+        "inputs is one Field; write (FREQUENCY",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_slip_of_the_pen_is_told_where_it_stands(name: str) -> None:
+    make, words = SLIPS[name]
+    with pytest.raises(UserError) as told:
+        make()
+    assert words in str(told.value)
 
 
 def test_a_problem_needs_one_source() -> None:
