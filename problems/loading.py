@@ -46,23 +46,27 @@ class Source:
         """This source if it is a user's file or module, None for a name that is registered."""
         return self if ":" in self.reference or self.reference.endswith(".py") else None
 
-    def load(self, size: Size | None = None) -> Problem:
+    def load(self, size: Size | None = None, default: Size = Size.STANDARD) -> Problem:
         """Return the problem; a worker calls this to have its modules before anything arrives.
 
         Args:
-            size: Which extent, for a problem that has several; the standard one if not given.
+            size: Which extent, for a problem that has several.
+            default: Which of several if no size is given.
 
         Raises:
             UserError: It can't be found or run, or has no such size; says where in the file.
         """
         place, _, attribute = self.reference.partition(":")
+        found: Any
         if place.endswith(".py"):
             found = _in_module(import_file(Path(place)), attribute, self.reference)
         elif attribute:
             found = _in_module(_import_module(place, self.folder), attribute, self.reference)
         else:
             found = _registered(place)
-        return _at_size(found, size, self.reference)
+        if callable(found) and not isinstance(found, Problem):
+            size, found = None, _called(found, size or default, self.reference)
+        return _checked(found, size, self.reference)
 
 
 def locate(reference: str) -> Source:
@@ -208,19 +212,21 @@ def _registered(name: str) -> Factory | Problem:
     return PROBLEMS[name]
 
 
-def _at_size(found: Any, size: Size | None, reference: str) -> Problem:
-    if callable(found) and not isinstance(found, Problem):
-        try:
-            found = found(size or Size.STANDARD)
-        except UserError:
-            raise
-        except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise UserError(
-                f"{reference} is called with the size and raised {type(error).__name__}: {error} "
-                f"({Path(last.filename).name}, line {last.lineno})"
-            ) from error
-    elif size not in {None, Size.STANDARD}:
+def _called(make: Factory, size: Size, reference: str) -> Any:
+    try:
+        return make(size)
+    except UserError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"{reference} is called with the size and raised {type(error).__name__}: {error} "
+            f"({Path(last.filename).name}, line {last.lineno})"
+        ) from error
+
+
+def _checked(found: Any, size: Size | None, reference: str) -> Problem:
+    if size not in {None, Size.STANDARD}:
         raise UserError(
             f"{reference} has one size; leave --size out, or make it a function of the size"
         )

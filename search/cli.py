@@ -149,7 +149,7 @@ def problems() -> None:
         try:
             problem = load(None)
         except UserError as error:  # a broken plug-in must not hide the others
-            table.add_row(Text(name), Text(f"can't be loaded: {error}"), "", "")
+            table.add_row(Text(name), Text(str(error)), "", "")
             continue
         words = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
         table.add_row(Text(name), *map(Text, words))
@@ -167,7 +167,7 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
     from problems.shards import default_cache  # noqa: PLC0415
 
     source = locate(problem)
-    chosen = source.load(size or (None if source.code else Size.TINY))
+    chosen = source.load(size, default=Size.TINY)
 
     def counted(done: int, total: int) -> None:
         if out.is_terminal:

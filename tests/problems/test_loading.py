@@ -82,6 +82,7 @@ def test_an_entry_point_is_a_name(file: Path, monkeypatch: pytest.MonkeyPatch) -
         loading, "entry_points", lambda group: [p for p in points if p.group == group]
     )
     assert load_problem("plugged").name == "mine"
+    assert locate("plugged").load(default=Size.TINY).name == "mine"
     assert {"plugged", "broken", "planets"} <= set(problem_factories())
     with pytest.raises(UserError, match=r"'broken' \(plugged_in:nothing\) can't be loaded"):
         load_problem("broken")
