@@ -212,7 +212,7 @@ def _registered(name: str) -> Factory | Problem:
     return PROBLEMS[name]
 
 
-def _called(make: Factory, size: Size, reference: str) -> Any:
+def _called(make: Callable[[Size], object], size: Size, reference: str) -> object:
     try:
         return make(size)
     except UserError:
