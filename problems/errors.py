@@ -1,7 +1,9 @@
 """What a user can put right: the command line prints these in one line and exits with 2."""
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -30,3 +32,10 @@ class MissingExtraError(UserError):
 
 class InterruptedRunError(UserError):
     """A search was interrupted; what it finished is kept, and the message says how to go on."""
+
+
+def raised(error: BaseException) -> str:
+    """Return what an exception says and where it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    return " ".join(f"{type(error).__name__}: {error} ({where})".split())

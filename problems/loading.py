@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from problems.core import Size
-from problems.errors import UnknownNameError, UserError
+from problems.errors import UnknownNameError, UserError, raised
 from problems.problem import Problem
 from problems.provenance import SITE, USER_MODULE
 from problems.registry import PROBLEMS, known_problems
@@ -218,10 +218,8 @@ def _called(make: Callable[[Size], object], size: Size, reference: str) -> objec
     except UserError:
         raise
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
         raise UserError(
-            f"{reference} is called with the size and raised {type(error).__name__}: {error} "
-            f"({Path(last.filename).name}, line {last.lineno})"
+            f"{reference} is called with the size and raised {raised(error)}"
         ) from error
 
 

@@ -1,8 +1,6 @@
 """Data that a reference left in files: read lazily, split by group or time block, deduplicated."""
 
-import hashlib
 import importlib.metadata
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +13,7 @@ import numpy as np
 
 from problems.core import SPLITS, Array, Dataset, Field
 from problems.errors import MissingExtraError, UnknownNameError, UserError
+from problems.provenance import digest
 from problems.readers import EXTRA, Chunk, Reader, Wanted, format_of
 from problems.splitting import Beyond, divided, in_two_splits
 from problems.stored import Store, Survey, survey
@@ -260,7 +259,7 @@ def _key(recorded: Recorded, paths: Sequence[Path], largest: Mapping[str, int] |
     # What a sample cost doesn't change it: a figure put right reads no file again.
     del facts["parameters"]["cost_s"]
     found = [FORMAT, facts, [_stamp(path) for path in paths], dict(largest or {})]
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:20]
+    return digest(found)
 
 
 def _stamp(path: Path) -> list[Any]:

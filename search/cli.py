@@ -17,11 +17,12 @@ from typer.main import get_command
 
 from problems import (
     InterruptedRunError,
+    Problem,
     Size,
     UnknownNameError,
     UserError,
 )
-from problems.loading import locate, problem_factories
+from problems.loading import Source, locate, problem_factories
 
 if TYPE_CHECKING:
     from search.directory import Run
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(highlight=False, emoji=False)
+out = Console(highlight=False, markup=False, emoji=False)
 
 ProblemName = Annotated[
     str,
@@ -64,6 +65,16 @@ SizeOption = Annotated[
         help="Extent of the case study, of a problem that has several.",
     ),
 ]
+
+
+def _complete(reference: str, size: Size | None) -> tuple[Source, Problem]:
+    """Return a problem and where it comes from, once what it says of itself is complete."""
+    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
+
+    source = locate(reference)
+    problem = source.load(size)
+    refuse_undeclared(problem)
+    return source, problem
 
 
 @app.command(
@@ -95,11 +106,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     ):
         if value < least:
             raise UserError(f"{option} must be {least} or more, not {value}")
-    source = locate(problem)
-    chosen = source.load(size)
-    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
-
-    refuse_undeclared(chosen)
+    source, chosen = _complete(problem, size)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     from search.job import search as run_search  # noqa: PLC0415 - brings torch and Ray
     from search.job import specified  # noqa: PLC0415
@@ -203,11 +210,7 @@ def diagnose(
     ] = None,
 ) -> None:
     """Say before a search whether one is worth it: host, relation, data, symmetries, encodings."""
-    source = locate(problem)
-    chosen = source.load(size)
-    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
-
-    refuse_undeclared(chosen)
+    source, chosen = _complete(problem, size)
     from search.diagnosis import diagnosed, families_by_kind  # noqa: PLC0415 - torch and Ray
 
     facts = diagnosed(chosen, source, out)
@@ -219,10 +222,7 @@ def diagnose(
         out.print(f"- {remark}")
     for suggestion in facts.suggestions:
         known = ", ".join(families.get((suggestion.layout, suggestion.target), ())) or "none yet"
-        out.print(
-            f"-> {suggestion.layout} / {suggestion.target} ({known}): {suggestion.why}",
-            markup=False,
-        )
+        out.print(f"-> {suggestion.layout} / {suggestion.target} ({known}): {suggestion.why}")
     path = write_diagnosis(facts, families, output or Path(f"{chosen.name}-diagnosis.html"))
     out.print(f"page: {path}", soft_wrap=True)
 

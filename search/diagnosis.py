@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target, UserError
-from problems.contract import raised, refuse_undeclared
 from problems.dataset import generate, nbytes
 from problems.diagnosis import Diagnosis, diagnose
+from problems.errors import raised
 from problems.loading import Source
 from problems.shards import default_cache, plan
 from search.distribute import cluster, in_parallel
@@ -22,12 +22,11 @@ FEW_SHARDS = 8
 
 
 def diagnosed(problem: Problem, source: Source, console: Console) -> Diagnosis:
-    """Return the facts about a problem, on the data that a search would use.
+    """Return the facts about a complete problem, on the data that a search would use.
 
     Raises:
-        UserError: The problem is incomplete, or its data can't be made or read.
+        UserError: Its data can't be made or read, or its own code raises.
     """
-    refuse_undeclared(problem)
     with Progress(problem, 0, console) as progress:
         progress.phase("data")
         data = _data(problem, source, progress)

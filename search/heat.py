@@ -24,7 +24,7 @@ from search.measurement import (
 from search.records import Entrant, Heat, Limits, Record, State, now
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import Contender, keep_large_blocks, time_in_turn
-from search.study import objectives
+from search.study import measured, objectives
 from search.trial import Setting
 from spaces.artefact import load_surrogate
 
@@ -120,7 +120,7 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
     rank = ranks(points)
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
     front.sort(key=lambda record: objectives(problem, record))
-    meeting = [record for record in front if limits.any and _meets(problem, record, limits)]
+    meeting = [r for r in front if limits.any and limits.met(*measured(problem, r))]
     chosen = _spread(meeting, LARGEST_FRONT)
     rest = [record for record in front if record not in chosen]
     chosen += _spread(rest, LARGEST_FRONT - len(chosen))
@@ -130,12 +130,6 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
 def _spread(records: list[Record], most: int) -> list[Record]:
     index = np.linspace(0, len(records) - 1, min(len(records), most)).round().astype(int)
     return [records[i] for i in index]
-
-
-def _meets(problem: Problem, record: Record, limits: Limits) -> bool:
-    """Return whether a trial met the goals as the search saw it."""
-    error, relative_time = objectives(problem, record)
-    return limits.met(10**error, 10**-relative_time)
 
 
 def knee_trial(

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, Size, UserError
-from problems.contract import refuse_undeclared
 from problems.dataset import generate, nbytes, searched
 from problems.loading import Source
 from problems.shards import default_cache
@@ -46,17 +45,16 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
     """Run a search, or go on with it, to its final heat.
 
     Args:
-        problem: What is to be replaced.
+        problem: What is to be replaced; its declarations are complete.
         source: Where it comes from: workers load it from there.
         spec: What is asked for.
         folder: Run directory, new or of this very spec.
         console: Where progress is shown.
 
     Raises:
-        UserError: The problem is incomplete, the run directory or the cache can't be used.
+        UserError: No family serves the problem, the run directory or the cache can't be used.
         InterruptedRunError: Not all trials were run.
     """
-    refuse_undeclared(problem)
     served(problem)
     run = Run.start(folder, spec)
     progress = Progress(problem, spec.trials, console)

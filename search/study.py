@@ -193,10 +193,9 @@ class Study:
                 trial.set_constraint(goal, 1.0)
             self._study.tell(trial, PENALTY)
             return
-        values = objectives(self._problem, record)
-        for goal, missed in self._limits.shortfalls(10 ** values[0], 10 ** -values[1]).items():
+        for goal, missed in self._limits.shortfalls(*measured(self._problem, record)).items():
             trial.set_constraint(goal, missed)
-        self._study.tell(trial, values)
+        self._study.tell(trial, objectives(self._problem, record))
 
     def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
         seed = int(np.random.SeedSequence([self._spec.seed, position]).generate_state(1)[0])
@@ -212,12 +211,17 @@ class Study:
             return TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
 
 
-def objectives(problem: Problem, record: Record) -> tuple[float, float]:
-    """Return what the study makes small: log10 of the error and of the relative time."""
+def measured(problem: Problem, record: Record) -> tuple[float, float]:
+    """Return a complete trial's error and speed-up."""
     if record.timing is None:
         raise ValueError(f"trial {record.number} was not measured")
-    error = max(record.metrics[problem.objective.name], NO_ERROR)
-    return math.log10(error), math.log10(record.timing.relative_time)
+    return record.metrics[problem.objective.name], record.timing.speedup
+
+
+def objectives(problem: Problem, record: Record) -> tuple[float, float]:
+    """Return what the study makes small: log10 of the error and of the relative time."""
+    error, speedup = measured(problem, record)
+    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup)
 
 
 def _repair(journal: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,3 +74,21 @@ def finished(simstead: Simstead, elsewhere: Path) -> Path:
     assert done.returncode == 0, done.stderr
     assert "report:" in done.stdout
     return folder
+
+
+@pytest.fixture(scope="session")
+def page_tried() -> Callable[[Path], subprocess.CompletedProcess[str]]:
+    """Run the code that the page of an exported surrogate shows, in its folder."""
+
+    def run(folder: Path) -> subprocess.CompletedProcess[str]:
+        page = (folder / "README.md").read_text()
+        shown = page[page.index("    import numpy") : page.index("Inputs and outputs")]
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(shown)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run

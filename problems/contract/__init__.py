@@ -17,9 +17,8 @@ from problems.contract.evidence import (
     Evidence,
     MemorisedNetwork,
     WalkedChoice,
-    raised,
 )
-from problems.errors import UserError
+from problems.errors import UserError, raised
 from problems.problem import Problem
 from problems.shards import default_cache
 
@@ -33,7 +32,6 @@ __all__ = [
     "Verdict",
     "WalkedChoice",
     "examine",
-    "raised",
     "refuse_undeclared",
 ]
 

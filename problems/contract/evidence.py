@@ -1,6 +1,5 @@
 """What the laws are tried on: a problem, its data, its fitted encodings."""
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,7 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from problems.core import Array, Batch, Dataset, Encoding, Option, Pairs, Settings, Simulation
+from problems.core import (
+    SPLITS,
+    Array,
+    Batch,
+    Dataset,
+    Encoding,
+    Option,
+    Pairs,
+    Settings,
+    Simulation,
+)
 from problems.dataset import generate
 from problems.problem import Problem, Samples
 from problems.running import draw, run_simulation
@@ -167,19 +176,9 @@ class Evidence:
 
 def smaller(problem: Problem) -> Problem:
     """Return the problem with no more samples than a check needs."""
-    samples = problem.samples or (Samples() if problem.data is None else ENOUGH)
-    each = {
-        split: min(getattr(samples, split), getattr(ENOUGH, split))
-        for split in ("train", "validation", "test", "shifted")
-    }
+    samples = problem.samples or ENOUGH
+    each = {split: min(getattr(samples, split), getattr(ENOUGH, split)) for split in SPLITS}
     return replace(problem, samples=Samples(**each))
-
-
-def raised(error: BaseException) -> str:
-    """Return what an exception says and where it was raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{Path(last.filename).name}, line {last.lineno}"
-    return " ".join(f"{type(error).__name__}: {error} ({where})".split())
 
 
 def differing(left: Batch, right: Batch) -> list[str]:

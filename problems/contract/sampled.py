@@ -31,7 +31,7 @@ def values_in_range(evidence: Evidence) -> Iterator[str]:
 def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
     """Look at the samples that failed or stand twice."""
     data = evidence.data
-    total = data.made or sum(len(split) for split in data.splits().values())
+    total = data.made
     failed, twice = sum(data.failed.values()), sum(data.duplicates.values())
     if failed > total // 4:
         why = ", ".join(data.reasons) or "not finite"

@@ -45,6 +45,14 @@ def test_a_mistake_is_one_line(simstead: Simstead, arguments: list[object], word
     assert done.stdout == ""
 
 
+def test_a_path_is_printed_as_it_is(simstead: Simstead, tmp_path: Path) -> None:
+    folder = tmp_path / "d[old] :one: [/x]"
+    folder.mkdir(parents=True)
+    done = simstead("new", "mine", "--folder", folder)
+    assert done.returncode == 0, done.stderr
+    assert str(folder / "mine.py") in done.stdout
+
+
 def test_problems_are_listed(simstead: Simstead) -> None:
     done = simstead("problems")
     assert done.returncode == 0

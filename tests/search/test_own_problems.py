@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,7 +104,13 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["mine", "pipes", "fields"])
 def test_a_problem_is_searched_whole_from_elsewhere(
-    name: str, simstead: Simstead, theirs: Path, elsewhere: Path, tmp_path: Path
+    name: str,
+    *,
+    simstead: Simstead,
+    page_tried: Simstead,
+    theirs: Path,
+    elsewhere: Path,
+    tmp_path: Path,
 ) -> None:
     file = theirs / f"{name}.py"
     checked = simstead("check", file)
@@ -122,15 +127,7 @@ def test_a_problem_is_searched_whole_from_elsewhere(
     assert not [r.reason for r in records if r.state is State.INFEASIBLE and "Error" in r.reason]
     exported = simstead("export", run, "--pick", str(complete[0].number), tmp_path / "out")
     assert exported.returncode == 0, exported.stderr
-    page = (tmp_path / "out" / "README.md").read_text()
-    code = textwrap.dedent(page[page.index("    import numpy") : page.index("Inputs and outputs")])
-    tried = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "out",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    tried = page_tried(tmp_path / "out")
     assert tried.returncode == 0, tried.stderr
     assert (elsewhere / "problems" / "__init__.py").is_file()
 
