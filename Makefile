@@ -28,12 +28,12 @@ $(BIN)/python:
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) (1.5 GB, a minute or two) ..."
-	$(PIP) -e '.[cases,files]'
+	$(PIP) -e '.[cases,files,policies]'
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
 	@echo "installing the tools of development into $(VENV) ..."
-	$(PIP) -e '.[cases,files,dev]'
+	$(PIP) -e '.[cases,files,policies,dev]'
 	@touch $@
 
 clean:

@@ -31,6 +31,7 @@ from problems.encodings import (
 from problems.errors import InterruptedRunError, MissingExtraError, UnknownNameError, UserError
 from problems.loading import load_problem
 from problems.pictures import Curve, Picture
+from problems.policies import PolicyEncoding
 from problems.problem import (
     BaselineMargin,
     Calibration,
@@ -48,6 +49,7 @@ from problems.registry import Registry, known_problems, register_problem
 from problems.rollout import RollOutEncoding
 from problems.scores import NormalisedError
 from problems.splitting import Beyond
+from problems.vectors import TensorEncoding, VectorsEncoding
 
 __all__ = [
     "SPLITS",
@@ -76,6 +78,7 @@ __all__ = [
     "NormalisedError",
     "Pairs",
     "Picture",
+    "PolicyEncoding",
     "Predict",
     "Problem",
     "Profile",
@@ -94,8 +97,10 @@ __all__ = [
     "Surrogate",
     "Symmetry",
     "Target",
+    "TensorEncoding",
     "UnknownNameError",
     "UserError",
+    "VectorsEncoding",
     "known_problems",
     "load_problem",
     "register_problem",

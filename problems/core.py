@@ -49,6 +49,8 @@ class Layout(StrEnum):
     GRID3D = "grid3d"
     GRAPH = "graph"
     SET = "set"
+    VECTORS = "vectors"
+    TENSOR = "tensor"
 
 
 LAYOUTS: Mapping[Layout, str] = {
@@ -59,6 +61,8 @@ LAYOUTS: Mapping[Layout, str] = {
     Layout.GRID3D: "(x, y, z, c)",
     Layout.GRAPH: "(p, 1 + p, c): a node's own features, then its edge to every node",
     Layout.SET: "(p, c): elements in no order; the first channel is 1 where there is one",
+    Layout.VECTORS: "(p, 3 + c): each element's Cartesian vector, then its scalars",
+    Layout.TENSOR: "(3, 3): a tensor of second order; answers (6,): xx, yy, zz, xy, xz, yz",
 }
 """What one sample looks like in each layout; channels are last."""
 
@@ -234,6 +238,11 @@ class Encoding(ABC):
 
     statistics: Batch = field(default_factory=dict[str, Array], kw_only=True)
 
+    @property
+    def aligned(self) -> bool:
+        """Whether a network answers place by place: targets are (n, places * channels)."""
+        return False
+
     @abstractmethod
     def settings(self, choose: Choose) -> Settings:
         """Ask the search for this encoding's own settings."""
@@ -265,14 +274,29 @@ class Encoding(ABC):
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A fitted encoding around a network: it has `Simulation.run`'s signature."""
+    """A fitted encoding around a network, called as `Simulation.run` is.
+
+    Args:
+        encoding: With its statistics.
+        network: Of encoded inputs, each followed by `noise` normal numbers.
+        noise: How many numbers make a sample of a distribution; none elsewhere.
+    """
 
     encoding: Encoding
     network: Predict
+    noise: int = 0
 
-    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Return what the reference would have returned."""
-        return self.encoding.apply(self.network, inputs, rng)
+    def run(self, inputs: Batch, rng: np.random.Generator | None = None) -> Batch:
+        """Return what the reference would have returned; samples differ unless `rng` is given."""
+        rng = np.random.default_rng() if rng is None else rng
+        if not self.noise:
+            return self.encoding.apply(self.network, inputs, rng)
+
+        def drawing(conditions: Array) -> Array:
+            noise = rng.standard_normal((len(conditions), self.noise), dtype=np.float32)
+            return self.network(np.concatenate([conditions, noise], axis=1))
+
+        return self.encoding.apply(drawing, inputs, rng)
 
 
 def samples_in(batch: Batch) -> int:

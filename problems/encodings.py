@@ -40,7 +40,9 @@ BY_ELEMENT, BY_FIELD = "element", "field"
 class AlignedEncoding(Encoding):
     """Fields laid beside each other along named axes; every other axis becomes channels.
 
-    A field that lacks an axis is repeated along it.
+    A field that lacks an axis is repeated along it. Answers lie as the inputs do where every output
+    has the axes, field after field otherwise. A subclass may have another target: for a label, the
+    outputs are probabilities between 0 and 1, or classes' own, and are answered as they are.
 
     Args:
         inputs: Fields that the network reads.
@@ -89,15 +91,25 @@ class AlignedEncoding(Encoding):
                 raise UserError(f"{kind}: axis {axis!r} has lengths {sorted(sizes)} in its inputs")
         _refuse_transforms(kind, (*self.inputs, *self.outputs), self.transforms)
 
+    @property
+    def aligned(self) -> bool:
+        """Whether every output has the axes that keep their place."""
+        return bool(self.axes) and all(set(self.axes) <= set(f.axes) for f in self.outputs)
+
+    @property
+    def _labels(self) -> bool:
+        return self.target is Target.LABEL
+
     def settings(self, choose: Choose) -> Settings:
         """Choose transforms and normalisation; what leaves no choice is not asked."""
         chosen: dict[str, str] = {}
-        for name, fields in (("input_transform", self.inputs), ("output_transform", self.outputs)):
+        outputs = () if self._labels else self.outputs
+        for name, fields in (("input_transform", self.inputs), ("output_transform", outputs)):
             options = admitted(tuple(f for f in fields if f.name not in self.transforms))
             if len(options) > 1:
                 chosen[name] = choose.categorical(name, options)
         chosen["normalisation"] = choose.categorical("normalisation", list(NORMALISATIONS))
-        if any(f.size > 1 for f in self.outputs):
+        if any(f.size > 1 for f in outputs):
             chosen["output_scale"] = choose.categorical("output_scale", (BY_ELEMENT, BY_FIELD))
         return chosen
 
@@ -105,18 +117,20 @@ class AlignedEncoding(Encoding):
         """Return centres and scales: of inputs by channel, of outputs by element or field."""
         normalisation = NORMALISATIONS[self.normalisation]
         seen, answers = self._seen(train.inputs), self._answers(train.outputs)
-        scale = normalisation.scale(answers)
-        if self.output_scale == BY_FIELD:
+        centre, scale = normalisation.centre(answers), normalisation.scale(answers)
+        if self._labels:
+            centre, scale = np.zeros_like(centre), np.ones_like(scale)
+        elif self.output_scale == BY_FIELD:
             scale = np.concatenate(
                 [
                     np.full(f.size, np.sqrt(np.mean(own**2)))
                     for f, own in zip(self.outputs, self._by_field(scale), strict=True)
                 ]
-            )
+            )[self._places]
         return {
             "input_centre": normalisation.centre(seen),
             "input_scale": nonzero(normalisation.scale(seen)),
-            "output_centre": normalisation.centre(answers),
+            "output_centre": centre,
             "output_scale": nonzero(scale),
         }
 
@@ -159,15 +173,34 @@ class AlignedEncoding(Encoding):
         return np.concatenate(parts, axis=-1)
 
     def _answers(self, outputs: Batch) -> Array:
-        """Return the outputs (b, o), transformed."""
+        """Return the outputs (b, o), transformed, as a network answers them."""
         parts = [self._transformed(f, outputs, self.output_transform) for f in self.outputs]
-        return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        flat = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        return flat[:, self._places]
+
+    @property
+    def _places(self) -> Array:
+        """Where each answer (o,) stands among the outputs laid field after field."""
+        first = np.cumsum([0, *(f.size for f in self.outputs)])
+        parts = [
+            start + np.arange(f.size).reshape(1, *f.shape)
+            for start, f in zip(first, self.outputs, strict=False)
+        ]
+        if self.aligned:
+            sizes = tuple(length(self.outputs[0], axis) for axis in self.axes)
+            parts = [
+                aligned(f, part, self.axes, sizes)
+                for f, part in zip(self.outputs, parts, strict=True)
+            ]
+            return np.concatenate(parts, axis=-1).reshape(-1)
+        return np.concatenate([part.reshape(-1) for part in parts])
 
     def _transformed(self, f: Field, batch: Batch, chosen: str) -> Array:
         return transform_of(f, chosen, self.transforms).forward(np.asarray(batch[f.name], float))
 
     def _by_field(self, values: Array) -> list[Array]:
-        """Return values (..., o) cut into those of each output field."""
+        """Return a network's answers (..., o) cut into the values of each output field."""
+        values = values[..., np.argsort(self._places)]
         return np.split(values, np.cumsum([f.size for f in self.outputs])[:-1], axis=-1)
 
 

@@ -141,7 +141,8 @@ def read(run: Run) -> Facts:
 def _trial(record: Record, objective: str) -> TrialView:
     candidate, timing = record.candidate, record.timing
     settings = {**candidate.encoding_settings, **candidate.architecture_settings}
-    pruned = f", {candidate.pruning_ratio:.0%} pruned" if candidate.pruning_ratio else ""
+    ratio = candidate.pruning_settings.get("ratio")
+    pruned = f", {float(ratio):.0%} pruned" if ratio is not None else ""
     return TrialView(
         number=record.number,
         state=record.state,

@@ -19,10 +19,10 @@ from problems import (
     InterruptedRunError,
     Problem,
     Size,
-    UnknownNameError,
     UserError,
 )
 from problems.loading import Source, locate, problem_factories
+from search.options import Only, ProblemName, RunFolder, SizeOption, SpaceFile, Weights
 
 if TYPE_CHECKING:
     from search.directory import Run
@@ -41,31 +41,6 @@ app = typer.Typer(
 )
 out = Console(highlight=False, markup=False, emoji=False)
 
-ProblemName = Annotated[
-    str,
-    typer.Argument(
-        help="A registered name (`simstead problems` lists them), FILE.py, FILE.py:ATTRIBUTE or "
-        "MODULE:ATTRIBUTE."
-    ),
-]
-RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
-
-
-def _size(name: str) -> Size:
-    if name not in list(Size):
-        raise UnknownNameError("size", name, list(Size))
-    return Size(name)
-
-
-SizeOption = Annotated[
-    Size | None,
-    typer.Option(
-        parser=_size,
-        metavar="tiny|standard|full",
-        help="Extent of the case study, of a problem that has several.",
-    ),
-]
-
 
 def _complete(reference: str, size: Size | None) -> tuple[Source, Problem]:
     """Return a problem and where it comes from, once what it says of itself is complete."""
@@ -82,7 +57,9 @@ def _complete(reference: str, size: Size | None) -> tuple[Source, Problem]:
     simstead search planets --trials 24\n
     simstead search my_problem.py\n
     simstead search planets --size tiny --trials 6 --run first\n
-    simstead search planets --size tiny --trials 12 --run first  (goes on with it)"""
+    simstead search planets --size tiny --trials 12 --run first  (goes on with it)\n
+    simstead search planets --only architecture=mlp,lstm --only training.learning_rate=1e-3..1e-2\n
+    simstead search planets --space small.yaml --weight runtime.onnxruntime=3"""
 )
 def search(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -96,6 +73,9 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     workers: Annotated[
         int | None, typer.Option(help="Trials at a time, one core each; all cores if not given.")
     ] = None,
+    space: SpaceFile = None,
+    only: Only = None,
+    weight: Weights = None,
 ) -> None:
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
     workers = workers or (len(os.sched_getaffinity(0)) if workers is None else workers)
@@ -108,12 +88,45 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
             raise UserError(f"{option} must be {least} or more, not {value}")
     source, chosen = _complete(problem, size)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    from search.job import search as run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.job import specified  # noqa: PLC0415
+    from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
+    from search.job import search as run_search  # noqa: PLC0415
+    from spaces.wanted import written  # noqa: PLC0415
 
-    extent = size or Size.STANDARD
-    spec = specified(chosen, source, size=extent, seed=seed, trials=trials, workers=workers)
+    narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
+    asked = {"size": size or Size.STANDARD, "seed": seed, "trials": trials, "workers": workers}
+    spec = specified(chosen, source, narrowing=narrowing, **asked)
     _write_report(run_search(chosen, source, spec, folder, out))
+
+
+@app.command(
+    name="space",
+    epilog="""Examples:\n
+    simstead space planets\n
+    simstead space my_problem.py --only architecture=mlp --only mlp.width=64,128\n
+    simstead space planets --space small.yaml\n
+where small.yaml holds, for instance:\n
+    keep:\n
+      architecture: \\[mlp, lstm]\n
+      training.learning_rate: {low: 1.0e-3, high: 1.0e-2}\n
+    weights:\n
+      runtime: {onnxruntime: 3, eager: 0.5}""",
+)
+def show_space(
+    problem: ProblemName,
+    size: SizeOption = None,
+    space: SpaceFile = None,
+    only: Only = None,
+    weight: Weights = None,
+) -> None:
+    """Show what a search may choose among: the tree, its size, what is left out and why."""
+    _, chosen = _complete(problem, size)
+    from spaces.space import Space  # noqa: PLC0415 - brings torch
+    from spaces.tree import lines, tree_of  # noqa: PLC0415
+    from spaces.wanted import narrowed, written  # noqa: PLC0415
+
+    narrowing = narrowed(chosen, written(space, only or (), weight or ()))
+    for line in lines(tree_of(Space(chosen, narrowing))):
+        out.print(line, soft_wrap=True)
 
 
 @app.command(epilog="Example:  simstead report runs/planets-20261123-101500")
@@ -241,6 +254,48 @@ def new(
 
     path = write_template(name, folder)
     out.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)
+
+
+@app.command(
+    epilog="""Examples:\n
+    simstead deployments mlp lstm\n
+    simstead deployments --output deployments.md  (every family; half an hour on two cores)\n
+    simstead deployments --problem my_problem.py my_family"""
+)
+def deployments(
+    families: Annotated[
+        list[str] | None, typer.Argument(help="Families of networks; all if none is given.")
+    ] = None,
+    problem: Annotated[
+        str, typer.Option(help="FILE.py or MODULE:ATTRIBUTE that registers families of its own.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="A Markdown file to write the table to as well.")
+    ] = None,
+) -> None:
+    """Try where networks run here, in which precision: lowered, loaded anew, held against float32.
+
+    A figure is the relative distance from the float32 network; a number in brackets is the reason
+    why a deployment isn't in the space.
+    """
+    from search.deployments import deployments as all_deployments  # noqa: PLC0415 - brings torch
+    from search.deployments import markdown, verdicts_in_parallel  # noqa: PLC0415
+    from spaces.registered import ARCHITECTURES, RUNTIMES  # noqa: PLC0415
+
+    source = locate(problem) if problem else None
+    if source:
+        source.load()
+    chosen = families or list(ARCHITECTURES)
+    for name in chosen:
+        ARCHITECTURES[name]  # an unknown one is refused before anything is compiled
+    found = verdicts_in_parallel(all_deployments(chosen, list(RUNTIMES)), source, out.print)
+    out.print(markdown(found), soft_wrap=True)
+    if output:
+        output.write_text(markdown(found), encoding="utf-8")
+    failing = sum(not each.holds and each.excluded is None for each in found)
+    if failing:
+        out.print(f"{failing} deployments fail", style="red")
+        raise typer.Exit(1)
 
 
 def _write_report(run: "Run") -> None:

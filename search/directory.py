@@ -17,6 +17,7 @@ from problems.durable import written_whole
 from search.environment import Environment
 from search.records import FORMAT, DataFacts, Heat, Record, Sessions, Spec
 from spaces.candidate import Frozen
+from spaces.narrowing import Narrowing
 
 SPACE_NEEDED_BYTES = 200 * 2**20
 """A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""
@@ -164,7 +165,8 @@ class Run:
 
 
 def _described(spec: Spec) -> str:
+    narrowed = "" if spec.narrowing == Narrowing() else f", narrowed to {spec.narrowing}"
     return (
         f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}, "
-        f"simulation and encodings {spec.origin[:8]}"
+        f"simulation and encodings {spec.origin[:8]}, format {spec.format}{narrowed}"
     )

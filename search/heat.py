@@ -26,7 +26,7 @@ from search.scoring import Scored, intervals, scored
 from search.stopwatch import Contender, keep_large_blocks, time_in_turn
 from search.study import measured, objectives
 from search.trial import Setting
-from spaces.artefact import load_surrogate
+from spaces.surrogate import Surrogate
 
 ROUNDS = 5
 
@@ -71,7 +71,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         name = f"trial {record.number}"
         verified_manifest(run, record)
         trials[name] = record
-        runs[name] = load_surrogate(run.artefact(record.number), problem).run
+        runs[name] = Surrogate.load(run.artefact(record.number), problem).run
         contenders[name] = contender(runs[name], problem, data.test)
     contenders |= _reference_contenders(problem, held_against, data.test)
     steps = ROUNDS + len(runs)

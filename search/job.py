@@ -2,8 +2,8 @@
 
 import errno
 import shlex
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.console import Console
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, Size, UserError
 from problems.dataset import generate, nbytes, searched
 from problems.loading import Source
+from problems.provenance import digest, source_hash
 from problems.shards import default_cache
 from search.directory import Run
 from search.distribute import StudySearcher, cluster, execute, in_parallel
@@ -23,22 +24,48 @@ from search.progress import Progress
 from search.records import DataFacts, Spec
 from search.study import Study
 from search.trial import Setting
-from spaces.space import exclusions, served
+from spaces.exclusions import exclusions
+from spaces.narrowing import Narrowing
+from spaces.registered import ARCHITECTURES
+from spaces.space import served
+from spaces.wanted import Wish, narrowed
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def specified(problem: Problem, source: Source, **asked: int | Size) -> Spec:
-    """Return what is asked for as a value: `asked` holds size, seed, trials and workers."""
+def specified(problem: Problem, source: Source, **asked: int | Size | Narrowing) -> Spec:
+    """Return what is asked for as a value: `asked` holds size, seed, trials, workers, narrowing."""
     return Spec.model_validate(
         {
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
-            "origin": searched(problem),
+            "origin": digest([searched(problem), families_of_users()]),
             **asked,
         }
     )
+
+
+def families_of_users() -> dict[str, str]:
+    """Return the families that users registered, each with a hash of its code."""
+    return {
+        name: source_hash(ARCHITECTURES[name])
+        for name in ARCHITECTURES
+        if not ARCHITECTURES[name].__module__.startswith("spaces.")
+    }
+
+
+def narrowed_for(problem: Problem, wishes: Sequence[Wish], folder: Path) -> Narrowing:
+    """Return what is left of a problem's space; without a wish, what the run in the folder left.
+
+    Raises:
+        UserError: Something is unknown or not to be had here, or nothing is left to deploy.
+    """
+    with suppress(OSError):  # a folder that can't be looked into is refused as a run
+        if not wishes and (folder / "spec.json").is_file():
+            held = Spec.read(folder / "spec.json")
+            wishes = [Wish(f"run {folder}", held.narrowing)] * (held.problem == problem.name)
+    return narrowed(problem, wishes)
 
 
 def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: Console) -> Run:
@@ -60,13 +87,17 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
     progress = Progress(problem, spec.trials, console)
     with _writing(run), run.exclusively(), progress:
         progress.note(f"run directory: {run.folder}")
+        if spec.narrowing != Narrowing():
+            progress.note(f"narrowed     {spec.narrowing}")
         run.add_session(read_environment())
         with cluster(spec.workers, run.folder, source.code, nbytes(problem)):
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, progress.count)
             refuse_misshapen_baselines(problem, data)
             limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
-            setting = Setting(problem, data, held_against, limits, run.folder / "artefacts")
+            setting = Setting(
+                problem, data, held_against, limits, run.folder / "artefacts", spec.source
+            )
             run.write("data.json", _facts(setting))
             progress.note(told(data))
             progress.phase("trials")

@@ -4,17 +4,16 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
+from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, UserError
 from problems.core import repeated, rows, samples_in
 from search.directory import Run as RunDirectory
 from search.records import Record, Timing
 from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
-from spaces.artefact import Manifest, load_surrogate, read_manifest
+from spaces.manifest import Manifest, read_manifest
 
 SLOWEST_CALL_S = 0.5
 """A reference or baseline whose call takes longer is timed on fewer samples."""
@@ -115,10 +114,9 @@ def spread_evenly(split: Split, samples: int) -> Batch:
 
 
 def measure(
-    problem: Problem, data: Dataset, held_against: Yardstick, artefact: Path, rounds: int
+    problem: Problem, data: Dataset, held_against: Yardstick, surrogate: Surrogate, rounds: int
 ) -> Timing:
     """Time a surrogate, end to end, in turn with what it is held against."""
-    surrogate = load_surrogate(artefact, problem)
     contenders = {
         "surrogate": contender(surrogate.run, problem, data.test),
         **held_against.contenders(data.test),

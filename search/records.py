@@ -10,8 +10,9 @@ from problems import Metric, Size
 from problems.pictures import Picture
 from search.environment import Environment
 from spaces.candidate import Candidate, Frozen
+from spaces.narrowing import Narrowing
 
-FORMAT = 2
+FORMAT = 3
 
 
 class State(StrEnum):
@@ -36,8 +37,10 @@ class Spec(Frozen):
     seed: int
     trials: int
     workers: int
+    narrowing: Narrowing = Narrowing()
+    """What is left of the problem's space, and how much its options weigh."""
     opening: int = 24
-    """Candidates that are dealt before the sampler has a say: half as many as cells, about."""
+    """Candidates that are dealt before the sampler has a say: every choice is among them."""
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -49,6 +52,7 @@ class Spec(Frozen):
             self.origin,
             self.size,
             self.seed,
+            self.narrowing,
             self.opening,
         )
 
@@ -105,8 +109,13 @@ class Record(Frozen):
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
     timing: Timing | None = None
     untrained_relative_time: float | None = None
+    unpruned_error: float | None = None
+    """Objective on the validation split before pruning, computed eagerly in float32."""
+    exact_error: float | None = None
+    """The same of the network that was lowered: what precision and runtime cost is beyond it."""
     disagreement: float | None = None
     parameters: int | None = None
+    zeros: int | None = None
     artefact: str | None = None
     artefact_hash: str | None = None
     durations_s: dict[str, float] = Field(default_factory=dict[str, float])

@@ -8,9 +8,9 @@ measured times included.
 import json
 import math
 import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -26,7 +26,8 @@ from problems import Problem
 from problems.core import Option
 from search.records import NO_ERROR, NO_LIMITS, Limits, Record, Spec, State
 from spaces.candidate import Candidate
-from spaces.space import Cell, cells, choose_cell, compose
+from spaces.skeleton import DIMENSIONS, Cell
+from spaces.space import Space
 
 PENALTY = (3.0, 3.0)
 """log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
@@ -85,23 +86,39 @@ class CellChoice:
         raise NotImplementedError(name)
 
 
-def opening(problem: Problem, seed: int, size: int) -> list[Cell]:
-    """Return the opening's cells: each next one has the choices that were dealt least so far."""
-    left = cells(problem)
-    np.random.default_rng(seed).shuffle(left)
-    dealt: Counter[object] = Counter()
+def opening(space: Space, seed: int, size: int) -> list[Cell]:
+    """Return the opening's cells: each next one has the choices that were dealt least so far.
 
-    def choices(cell: Cell) -> list[object]:
-        deployed = (cell.runtime, cell.precision)
-        return [*enumerate(cell), deployed, (cell.architecture, cell.pruning)]
-
+    A choice is an option of a dimension, or a few that belong together. It is dealt in proportion
+    to its weight; a cell is dealt again once others would be further from theirs.
+    """
+    cells = list(space.skeleton.cells)
+    np.random.default_rng(seed).shuffle(cells)
+    places: dict[_Choice, int] = {}
+    choices = np.array(
+        [[places.setdefault(choice, len(places)) for choice in _choices(cell)] for cell in cells]
+    )
+    weigh = space.narrowing.weight
+    weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])
+    dealt = np.zeros(len(places))
     dealing: list[Cell] = []
-    while left and len(dealing) < size:
-        best = min(left, key=lambda cell: sum(dealt[choice] for choice in choices(cell)))
-        left.remove(best)
-        dealing.append(best)
-        dealt.update(choices(best))
+    for _ in range(size):
+        best = int(np.argmin(((dealt + 1.0) / weights)[choices].sum(axis=1)))
+        dealing.append(cells[best])
+        dealt[choices[best]] += 1.0
     return dealing
+
+
+_Choice = tuple[tuple[str, str], ...]
+"""Options that are dealt together, each with its dimension."""
+
+
+def _choices(cell: Cell) -> list[_Choice]:
+    """Return what a cell deals: every option, two pairs that fail together, and itself."""
+    options = dict(zip(DIMENSIONS, map(str, cell), strict=True))
+    together = ("runtime", "precision"), ("architecture", "pruning"), DIMENSIONS
+    each = ((dimension,) for dimension in DIMENSIONS)
+    return [tuple((name, options[name]) for name in names) for names in (*each, *together)]
 
 
 class Study:
@@ -113,7 +130,8 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _repair(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
-        self._opening = opening(problem, spec.seed, spec.opening)
+        self._space = Space(problem, spec.narrowing)
+        self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(journal))),
@@ -172,7 +190,7 @@ class Study:
         if again:
             trial.set_user_attr(AGAIN, again.number)
         self._open[trial.number] = trial
-        candidate = compose(self._problem, self._spec.size, TrialChoice(trial), self._spec.seed)
+        candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
         return trial.number, candidate
 
     def tell(self, record: Record) -> None:
@@ -201,7 +219,7 @@ class Study:
         seed = int(np.random.SeedSequence([self._spec.seed, position]).generate_state(1)[0])
         if position < len(self._opening):
             dealt = CellChoice(self._opening[position])
-            choose_cell(self._problem, dealt)
+            self._space.skeleton.choose(dealt)
             known = {**dealt.parameters, **known}
         with warnings.catch_warnings():
             # Both are called experimental; remove when Optuna's stable releases no longer say so.

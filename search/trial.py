@@ -12,28 +12,30 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from problems import Array, Dataset, Encoding, Pairs, Problem, Split, Surrogate
+from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Surrogate
+from problems.policies import PolicyEncoding
 from search.measurement import Yardstick, measure
 from search.records import Limits, Record, Rung, State, Timing, now
 from search.scoring import scored
-from search.training import train
+from search.training import practise, train
 from spaces.architectures import Shape
 from spaces.artefact import (
     DisagreementError,
-    Manifest,
     Trained,
     calibration_inputs,
-    load_surrogate,
     write_artefact,
 )
-from spaces.candidate import Candidate, Pruning
-from spaces.pruning import prune_structured
+from spaces.candidate import Candidate, Pruning, Training
+from spaces.learners import Learner, Practising
+from spaces.manifest import Manifest
+from spaces.pruning import NothingToPruneError, pruned
 from spaces.registered import ARCHITECTURES
+from spaces.surrogate import Surrogate as DeployedSurrogate
 
 RUNG_SHARES = (0.25, 0.5)
 """Where in training a candidate may be stopped."""
@@ -61,12 +63,27 @@ class AtRung:
     relative_time: float
 
 
-class Learner(NamedTuple):
-    """A network with what it learns from."""
+class Lesson(NamedTuple):
+    """What a network is taught with: a fitted encoding, its training pairs, how much noise.
 
-    network: nn.Module
+    A policy has an environment too, and learns by acting in it.
+    """
+
     encoding: Encoding
     pairs: Pairs
+    shape: Shape
+    noise: int
+    environment: Any
+
+    def taught(self, learner: Learner, training: Training, epochs: int, seed: int) -> Iterator[int]:
+        """Teach in place; yield the number of epochs done after each."""
+        if isinstance(learner, Practising):
+            return practise(learner, self.environment, training, epochs, seed)
+        return train(learner, self.pairs, training, epochs, seed)
+
+    def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> Trained:
+        """Return a network of this lesson with what is needed to deploy it."""
+        return Trained(network, self.encoding, self.shape, self.noise, calibration, samples)
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,8 @@ class Setting:
     yardstick: Yardstick
     limits: Limits
     artefacts: Path
+    source: str = ""
+    """What the user names the problem by."""
 
     def folder(self, number: int) -> Path:
         """Where a trial's artefact goes."""
@@ -147,40 +166,44 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
     problem, data, candidate = setting.problem, setting.data, draft.candidate
     folder = setting.folder(draft.number)
     with draft.during("prepare"):
-        recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
-        encoding = recipe.fit(data.train)
-        pairs = encoding.pairs(data.train)
-        calibration = calibration_inputs(pairs, problem.deployment.batch)
-        network = untrained(candidate, pairs)
+        lesson = prepared(problem, candidate, data)
+        calibration = calibration_inputs(lesson.pairs, problem.deployment.batch, lesson.noise)
+        learner = untrained(candidate, lesson.shape)
     with draft.during("time first"):
-        sketch = Trained(_pruned(network, candidate, calibration), encoding, calibration)
-        _lower(setting, draft, sketch)
-        timing = measure(problem, data, setting.yardstick, folder, UNTRAINED_ROUNDS)
+        sketch = _pruned(learner.network, candidate, calibration)
+        _lower(setting, draft, lesson.trained(sketch, calibration, data.validation.inputs))
+        surrogate = DeployedSurrogate.load(folder, problem)
+        timing = measure(problem, data, setting.yardstick, surrogate, UNTRAINED_ROUNDS)
         draft.found["untrained_relative_time"] = timing.relative_time
         shutil.rmtree(folder)  # a sketch with random weights is no artefact
         _within_budget(setting.limits, timing)
     with draft.during("train"):
-        epochs = _epochs(problem, pairs)
+        epochs = _epochs(problem, lesson.pairs)
         pauses = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
-        best = Best(problem, encoding, data.validation)
-        for epoch in train(network, pairs, candidate.training, epochs, candidate.seed):
-            best.offer(network)
+        best = Best(problem, lesson, data.validation)
+        for epoch in lesson.taught(learner, candidate.training, epochs, candidate.seed):
+            best.offer(learner.network)
             if epoch in pauses and epoch < epochs:
                 draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
                 yield AtRung(draft.rungs[-1], timing.relative_time)
-        best.restore(network)
+        best.restore(learner.network)
     with draft.during("prune"):
         if candidate.pruning is not Pruning.NONE:
-            network = _pruned(network, candidate, calibration)
-            _fine_tune(setting, candidate, Learner(network, encoding, pairs))
+            draft.found["unpruned_error"] = best.error
+            learner.network = _pruned(learner.network, candidate, calibration)
+            best = _fine_tuned(setting, candidate, learner, lesson)
+        draft.found["exact_error"] = best.error
     with draft.during("deploy"):
-        manifest = _lower(setting, draft, Trained(network, encoding, calibration))
+        trained = lesson.trained(learner.network, calibration, data.validation.inputs)
+        manifest = _lower(setting, draft, trained)
         draft.found["disagreement"] = manifest.disagreement
         draft.found["parameters"] = manifest.parameters
+        draft.found["zeros"] = manifest.zeros
         draft.found["artefact"] = f"artefacts/{folder.name}"
         draft.found["artefact_hash"] = manifest.hash
     with draft.during("validate"):
-        result = scored(problem, load_surrogate(folder, problem).run, data.validation)
+        surrogate = DeployedSurrogate.load(folder, problem)
+        result = scored(problem, surrogate.run, data.validation)
         if result.failed:
             raise InfeasibleError(
                 f"{result.failed} of {len(data.validation)} predictions failed: {result.reason}"
@@ -190,7 +213,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
             raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")
         draft.found["metrics"] = result.metrics
     with draft.during("measure"):
-        draft.found["timing"] = measure(problem, data, setting.yardstick, folder, TRIAL_ROUNDS)
+        draft.found["timing"] = measure(problem, data, setting.yardstick, surrogate, TRIAL_ROUNDS)
 
 
 def _epochs(problem: Problem, pairs: Pairs) -> int:
@@ -201,35 +224,50 @@ def _epochs(problem: Problem, pairs: Pairs) -> int:
     return min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
 
 
-def untrained(candidate: Candidate, pairs: Pairs) -> nn.Module:
-    """Return the candidate's network with its seed's weights, on the CPU."""
-    torch.manual_seed(candidate.seed)
-    shape = Shape(tuple(pairs.inputs.shape[1:]), pairs.targets.shape[1])
+def prepared(problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
+    """Return what a candidate's network is taught with."""
+    recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
+    encoding = recipe.fit(data.train)
+    pairs = encoding.pairs(data.train)
+    shape = Shape.of(encoding, pairs)
     family = ARCHITECTURES[candidate.architecture]
-    return family.build(shape, candidate.architecture_settings).eval()
+    noise = family.noise(shape, candidate.architecture_settings)
+    acting = isinstance(encoding, PolicyEncoding)
+    environment = encoding.environment(data.train) if acting else None
+    return Lesson(encoding, pairs, shape, noise, environment)
+
+
+def untrained(candidate: Candidate, shape: Shape) -> Learner:
+    """Return the candidate's learner with its seed's weights, on the CPU."""
+    torch.manual_seed(candidate.seed)
+    family, settings = ARCHITECTURES[candidate.architecture], candidate.architecture_settings
+    return family.learner(family.untrained(shape, settings), shape, settings).eval()
 
 
 def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn.Module:
     if candidate.pruning is Pruning.NONE:
         return network
-    return prune_structured(network, candidate.pruning_ratio, calibration[:2])
+    try:
+        return pruned(network, candidate.pruning, candidate.pruning_settings, calibration[:2])
+    except NothingToPruneError as error:
+        raise InfeasibleError(str(error)) from error
 
 
-def _fine_tune(setting: Setting, candidate: Candidate, learner: Learner) -> None:
-    """Train a pruned network a little more, in place."""
-    network, encoding, pairs = learner
-    best = Best(setting.problem, encoding, setting.data.validation)
-    best.offer(network)
-    epochs = max(1, round(FINE_TUNING_SHARE * _epochs(setting.problem, pairs)))
-    for _ in train(network, pairs, candidate.training, epochs, candidate.seed):
-        best.offer(network)
-    best.restore(network)
+def _fine_tuned(setting: Setting, candidate: Candidate, learner: Learner, lesson: Lesson) -> "Best":
+    """Train a pruned network a little more, in place; return how good it became."""
+    best = Best(setting.problem, lesson, setting.data.validation)
+    best.offer(learner.network)
+    epochs = max(1, round(FINE_TUNING_SHARE * _epochs(setting.problem, lesson.pairs)))
+    for _ in lesson.taught(learner, candidate.training, epochs, candidate.seed):
+        best.offer(learner.network)
+    best.restore(learner.network)
+    return best
 
 
 def _lower(setting: Setting, draft: Draft, trained: Trained) -> Manifest:
     folder = setting.folder(draft.number)
     try:
-        return write_artefact(trained, draft.candidate, setting.problem, folder)
+        return write_artefact(trained, draft.candidate, setting.problem, folder, setting.source)
     except DisagreementError as error:
         raise InfeasibleError(str(error)) from error
 
@@ -240,8 +278,8 @@ class Best:
     The training loss may rank epochs the wrong way round: a roll-out feeds on its own errors.
     """
 
-    def __init__(self, problem: Problem, encoding: Encoding, split: Split) -> None:
-        self._problem, self._encoding, self._split = problem, encoding, split
+    def __init__(self, problem: Problem, lesson: Lesson, split: Split) -> None:
+        self._problem, self._lesson, self._split = problem, lesson, split
         self._weights: dict[str, torch.Tensor] = {}
         self.error = math.inf
 
@@ -252,7 +290,8 @@ class Best:
             with torch.inference_mode():
                 return network(torch.from_numpy(inputs)).numpy()
 
-        result = scored(self._problem, Surrogate(self._encoding, predict).run, self._split)
+        surrogate = Surrogate(self._lesson.encoding, predict, self._lesson.noise)
+        result = scored(self._problem, surrogate.run, self._split)
         error = math.inf if result.failed else result.metrics[self._problem.objective.name]
         error = error if math.isfinite(error) else math.inf
         if error < self.error or not self._weights:

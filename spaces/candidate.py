@@ -15,7 +15,16 @@ class Precision(StrEnum):
 
     FP32 = "fp32"
     BF16 = "bf16"
+    FP16 = "fp16"
     INT8 = "int8"
+
+
+class Arithmetic(StrEnum):
+    """Number format of products in training; weights and sums stay in float32 (autocast)."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
 
 
 class Pruning(StrEnum):
@@ -23,6 +32,8 @@ class Pruning(StrEnum):
 
     NONE = "none"
     STRUCTURED = "structured"
+    MAGNITUDE = "magnitude"
+    TWO_OF_FOUR = "2:4"
 
 
 class Frozen(BaseModel):
@@ -58,6 +69,7 @@ class Training(Frozen):
     learning_rate: float
     batch_size: int
     weight_decay: float
+    arithmetic: Arithmetic = Arithmetic.FP32
 
 
 class Candidate(Frozen):
@@ -73,7 +85,7 @@ class Candidate(Frozen):
         architecture_settings: The family's own settings.
         training: Settings of the training loop.
         pruning: What is taken out.
-        pruning_ratio: Share of the channels taken out, 0 with no pruning.
+        pruning_settings: Share that is taken out and by which criterion, where there is a choice.
         precision: Number format of the deployed network.
         runtime: What executes it.
         seed: Of initialisation and batches.
@@ -88,7 +100,7 @@ class Candidate(Frozen):
     architecture_settings: dict[str, Scalar]
     training: Training
     pruning: Pruning
-    pruning_ratio: float
+    pruning_settings: dict[str, Scalar]
     precision: Precision
     runtime: str
     seed: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from spaces.candidate import Precision
+from spaces.candidate import Arithmetic, Precision
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,18 @@ FORMATS: dict[Precision, Format] = {
     Precision.FP32: Format(torch.float32, 1e-4),
     # Eight bits of mantissa, 0.4 % a rounding, through a handful of layers.
     Precision.BF16: Format(torch.bfloat16, 5e-2),
+    # Eleven bits of mantissa and a narrow range: what overflows isn't a number.
+    Precision.FP16: Format(torch.float16, 1e-2),
     # 1/127 of the largest activation a layer: large where a few outliers set the scale.
     Precision.INT8: Format(None, 3e-1),
 }
+
+
+def arithmetics() -> tuple[Arithmetic, ...]:
+    """Return the arithmetics that a network can be trained in here: fp16 wants a CUDA device."""
+    if torch.cuda.is_available():
+        return tuple(Arithmetic)
+    return (Arithmetic.FP32, Arithmetic.BF16)
 
 
 class ComputedIn(nn.Module):
@@ -42,3 +51,15 @@ class ComputedIn(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) float32 of inputs (b, ...) float32."""
         return self.network(x.to(self.dtype)).float()
+
+
+def computing_in(network: nn.Module, precision: Precision) -> nn.Module:
+    """Return the network computing in a precision that PyTorch has a type for.
+
+    Raises:
+        ValueError: A runtime quantises to it in its own way.
+    """
+    dtype = FORMATS[precision].dtype
+    if dtype is None:
+        raise ValueError(f"{precision} is a runtime's own")
+    return network if dtype is torch.float32 else ComputedIn(network, dtype)

@@ -1,39 +1,195 @@
-"""Structured pruning: whole channels go, so the network really gets smaller.
+"""What is taken out of a network: channels, hidden units of recurrent layers, single weights.
 
-Source: Fang et al., DepGraph, CVPR 2023 (torch-pruning).
+Structured pruning makes a network smaller; single weights that are zero leave its shape, and buy
+speed only where a runtime skips them: the stopwatch says which.
+
+Sources: Fang et al., DepGraph, CVPR 2023 (torch-pruning); Li et al., ICLR 2017 (magnitude); He et
+al., CVPR 2019 (geometric median); Han et al., NeurIPS 2015 (single weights); Mishra et al., 2021
+(two of four).
 """
 
 import copy
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch_pruning
 from torch import Tensor, nn
 
+from problems import Choose, Scalar, Settings
+from spaces.candidate import Precision, Pruning
+
 VECTOR_WIDTH = 16
 """Channels are kept in multiples of this: odd counts can triple the latency (AVX-512, fp32)."""
 
+RATIOS = {Pruning.STRUCTURED: (0.25, 0.5, 0.75), Pruning.MAGNITUDE: (0.5, 0.75, 0.9)}
+"""Shares of channels, or of a layer's weights, that are taken out."""
 
-def prune_structured(network: nn.Module, ratio: float, example: Tensor) -> nn.Module:
-    """Return a copy of the network without the channels of smallest magnitude.
+CRITERIA = ("magnitude", "geometric median")
+"""A channel goes whose weights are small, or are nearest to those of all others."""
+
+GATES: dict[type[nn.Module], int] = {nn.LSTM: 4, nn.GRU: 3}
+
+SPARSE_CORES = 8
+"""CUDA's compute capability from which on tensor cores skip two of four weights (Ampere)."""
+
+SPARSE_PRECISIONS = (Precision.FP16, Precision.BF16)
+SPARSE_RUNTIME = "eager-cuda"
+
+
+class NothingToPruneError(Exception):
+    """A network is already as narrow as its vectors are wide."""
+
+
+def excludes(pruning: Pruning, runtime: str, precision: Precision) -> str | None:
+    """Return why a pruned network can't be deployed so here, or None where it can."""
+    if pruning is not Pruning.TWO_OF_FOUR:
+        return None
+    if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] < SPARSE_CORES:
+        return "two of four weights are skipped by CUDA's sparse tensor cores alone"
+    if runtime != SPARSE_RUNTIME or precision not in SPARSE_PRECISIONS:
+        return f"weights two of four are packed for {SPARSE_RUNTIME} in fp16 or bf16 alone"
+    return None
+
+
+def settings(pruning: Pruning, choose: Choose) -> dict[str, Scalar]:
+    """Ask the search how much is taken out, and by which criterion."""
+    chosen: dict[str, Scalar] = {}
+    if pruning in RATIOS:
+        chosen["ratio"] = choose.categorical("ratio", RATIOS[pruning])
+    if pruning is Pruning.STRUCTURED:
+        chosen["criterion"] = choose.categorical("criterion", CRITERIA)
+    return chosen
+
+
+def pruned(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tensor) -> nn.Module:
+    """Return a copy of the network with less in it; single weights taken out stay out in training.
 
     Args:
-        network: Made of linear and convolutional layers.
-        ratio: Share of each layer's channels to take out.
+        network: On the CPU.
+        pruning: What is taken out.
+        chosen: What `settings` asked for.
         example: Inputs (b, ...) to trace with.
+
+    Raises:
+        NothingToPruneError: Whole vectors' worth of channels can't be taken out.
     """
-    pruned = copy.deepcopy(network)
-    last = [layer for layer in pruned.modules() if isinstance(layer, nn.Linear | nn.Conv1d)][-1]
-    pruner: Any = torch_pruning.pruner.MagnitudePruner(
-        pruned,
-        example,
-        importance=torch_pruning.importance.MagnitudeImportance(p=2),
-        pruning_ratio=ratio,
-        ignored_layers=[last],
-        round_to=VECTOR_WIDTH,
-    )
+    smaller = copy.deepcopy(network)
+    if pruning is Pruning.STRUCTURED:
+        ratio, criterion = float(chosen["ratio"]), str(chosen["criterion"])
+        if any(True for _ in _recurrent(smaller)):
+            _prune_hidden_units(smaller, ratio, criterion)
+        else:
+            _prune_channels(smaller, ratio, criterion, example)
+        if _size(smaller) == _size(network):
+            raise NothingToPruneError(
+                f"no layer loses {ratio:.0%} of its channels in steps of {VECTOR_WIDTH}"
+            )
+    elif pruning is Pruning.MAGNITUDE:
+        for weight in _matrices(smaller):
+            _hold_at_zero(weight, _smallest(weight, float(chosen["ratio"])))
+    elif pruning is Pruning.TWO_OF_FOUR:
+        for weight in _matrices(smaller):
+            if weight.shape[1] % 4 == 0:
+                _hold_at_zero(weight, _smaller_two_of_four(weight))
+    return smaller
+
+
+def _prune_channels(network: nn.Module, ratio: float, criterion: str, example: Tensor) -> None:
+    """Take out whole channels, and what they feed, wherever a layer's width is free."""
+    layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]  # noqa: SLF001 - the base of all convolutions # pyright: ignore[reportPrivateUsage]
+    kept = [layer for module in network.modules() for layer in getattr(module, "kept", ())]
+    importance = torch_pruning.importance
+    with warnings.catch_warnings():
+        # Parameters outside of layers, as positions, go with what they are added to: it says so.
+        warnings.simplefilter("ignore", UserWarning)
+        pruner: Any = torch_pruning.pruner.BasePruner(
+            network,
+            example,
+            importance=importance.GroupMagnitudeImportance(p=2)
+            if criterion == "magnitude"
+            else importance.FPGMImportance(p=1),
+            pruning_ratio=ratio,
+            ignored_layers=[layers[-1], *kept],
+            round_to=VECTOR_WIDTH,
+        )
     pruner.step()
-    return pruned
+
+
+def _size(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def _recurrent(network: nn.Module) -> Iterator[nn.LSTM | nn.GRU]:
+    return (m for m in network.modules() if isinstance(m, nn.LSTM | nn.GRU))
+
+
+@torch.no_grad()
+def _prune_hidden_units(network: nn.Module, ratio: float, criterion: str) -> None:
+    """Take hidden units out of every layer of a recurrent network, equally many of each.
+
+    A unit is all that makes and reads it: its row in every gate, and its column in the recurrent
+    weights and in those of the layer that follows.
+    """
+    (layer,) = _recurrent(network)
+    heads = [m for m in network.modules() if isinstance(m, nn.Linear)]
+    hidden = layer.hidden_size
+    gates = GATES[type(layer)]
+    left = max(VECTOR_WIDTH, round(hidden * (1.0 - ratio) / VECTOR_WIDTH) * VECTOR_WIDTH)
+    chosen = [_units(layer, i, criterion)[:left].sort().values for i in range(layer.num_layers)]
+    for i, units in enumerate(chosen):
+        rows = torch.cat([gate * hidden + units for gate in range(gates)])
+        for name in (f"weight_ih_l{i}", f"weight_hh_l{i}", f"bias_ih_l{i}", f"bias_hh_l{i}"):
+            whole: Tensor = getattr(layer, name)
+            weight = whole[rows]
+            if name.startswith("weight_hh"):
+                weight = weight[:, units]
+            elif name.startswith("weight_ih") and i:
+                weight = weight[:, chosen[i - 1]]
+            setattr(layer, name, nn.Parameter(weight.clone()))
+    heads[0].weight = nn.Parameter(heads[0].weight[:, chosen[-1]].clone())
+    heads[0].in_features = layer.hidden_size = left
+    layer.flatten_parameters()
+
+
+def _units(layer: nn.LSTM | nn.GRU, i: int, criterion: str) -> Tensor:
+    """Return the hidden units of the i-th layer, those to be kept first."""
+    hidden = layer.hidden_size
+    into, within = (getattr(layer, f"weight_{kind}_l{i}") for kind in ("ih", "hh"))
+    rows = [w.view(-1, hidden, w.shape[1]).transpose(0, 1).flatten(1) for w in (into, within)]
+    vectors = torch.cat([*rows, within.t()], dim=1)
+    if criterion == "magnitude":
+        return vectors.norm(dim=1).argsort(descending=True)
+    return torch.cdist(vectors, vectors).sum(dim=1).argsort(descending=True)
+
+
+def _matrices(network: nn.Module) -> list[nn.Parameter]:
+    return [weight for weight in network.parameters() if weight.ndim > 1]
+
+
+def _smallest(weight: Tensor, ratio: float) -> Tensor:
+    """Return where a tensor's weights are among the smallest."""
+    count = max(1, round(ratio * weight.numel()))
+    return weight.abs() <= weight.abs().flatten().kthvalue(count).values
+
+
+def _smaller_two_of_four(weight: Tensor) -> Tensor:
+    """Return where weights are among the smaller two of each four in a row."""
+    fours = weight.abs().flatten(1).unflatten(1, (-1, 4))
+    return torch.zeros_like(fours, dtype=torch.bool).scatter_(
+        2, fours.argsort(dim=2)[..., :2], value=True
+    ).reshape(weight.shape)  # fmt: skip
+
+
+def _hold_at_zero(weight: nn.Parameter, out: Tensor) -> None:
+    """Set weights to zero and keep them there: without gradient, moments and decay leave zero."""
+    weight.data[out] = 0.0
+
+    def without(gradient: Tensor) -> Tensor:
+        return gradient.masked_fill(out.to(gradient.device), 0.0)
+
+    weight.register_hook(without)
 
 
 def shaped_like(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
@@ -42,14 +198,25 @@ def shaped_like(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     Settings rebuild a family's full width; a pruned artefact carries smaller tensors.
     """
     for name, layer in network.named_modules():
-        weight = weights.get(f"{name}.weight")
-        if weight is None:
-            continue
-        if isinstance(layer, nn.Linear):
-            layer.out_features, layer.in_features = weight.shape
-        elif isinstance(layer, nn.Conv1d):
-            layer.out_channels, layer.in_channels = weight.shape[:2]
-        for key, _ in list(layer.named_parameters(recurse=False)):
-            setattr(layer, key, nn.Parameter(torch.empty_like(weights[f"{name}.{key}"])))
+        own = dict(layer.named_parameters(recurse=False))
+        for key, full in own.items():
+            smaller = weights[f"{name}.{key}" if name else key]
+            if full.shape != smaller.shape:
+                setattr(layer, key, nn.Parameter(torch.empty_like(smaller)))
+        _restate_width(layer)
     network.load_state_dict(weights)
     return network
+
+
+def _restate_width(layer: nn.Module) -> None:
+    """Have a layer's own figures say what its weights' shapes are."""
+    if isinstance(layer, nn.Linear):
+        layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        layer.out_channels, layer.in_channels = layer.weight.shape[:2]
+    elif isinstance(layer, nn.LayerNorm):
+        layer.normalized_shape = tuple(layer.weight.shape)
+    elif isinstance(layer, nn.LSTM | nn.GRU):
+        within: Tensor = getattr(layer, "weight_hh_l0")  # noqa: B009 - typed as a module otherwise
+        layer.hidden_size = within.shape[1]
+        layer.flatten_parameters()

@@ -4,37 +4,23 @@ The skeleton (`cells`) is finite and listed; what can't be deployed is left out 
 The settings hang on the skeleton's branches, and a parameter carries its branch in its name.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
 from itertools import product
-from typing import NamedTuple
 
-from problems import Choose, Encoding, Problem, Size, UserError
+from problems import Choose, Encoding, Problem, Settings, Size, UserError
 from problems.core import Option
-from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces import pruning as prunings
+from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
+from spaces.narrowing import Narrowed, Narrowing
+from spaces.precision import arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
+from spaces.skeleton import Cell, Skeleton
 
-PRUNING_RATIOS = (0.25, 0.5)
-
-
-class Cell(NamedTuple):
-    """One combination of the skeleton."""
-
-    encoding: str
-    architecture: str
-    pruning: Pruning
-    runtime: str
-    precision: Precision
-
-
-class Exclusion(NamedTuple):
-    """What is left out of a space, and why; an empty name stands for any."""
-
-    encoding: str
-    architecture: str
-    runtime: str
-    what: str
-    reason: str
+EVERYTHING = Narrowing()
 
 
 @dataclass(frozen=True)
@@ -58,9 +44,20 @@ class Branch:
 
 
 def families(encoding: Encoding) -> list[str]:
-    """Return the families that serve an encoding's layout and target."""
+    """Return the families that serve an encoding's layout and target here."""
+    return [name for name in willing(encoding) if not lacks(name)]
+
+
+def willing(encoding: Encoding) -> list[str]:
+    """Return the families that serve an encoding, where what they need is installed."""
     wanted = (encoding.layout, encoding.target)
     return [name for name in ARCHITECTURES if wanted in ARCHITECTURES[name].serves]
+
+
+def lacks(architecture: str) -> str:
+    """Return which module a family needs that isn't installed, or nothing."""
+    module = ARCHITECTURES[architecture].needs
+    return module if module and find_spec(module) is None else ""
 
 
 def served(problem: Problem) -> list[str]:
@@ -82,94 +79,119 @@ def served(problem: Problem) -> list[str]:
     return names
 
 
-def prunings(architecture: str) -> list[Pruning]:
-    """Return how a family's networks can be pruned."""
+def against(architecture: str, pruning: Pruning, runtime: str, precision: Precision) -> str | None:
+    """Return why a network can't be deployed so on this machine, or None where it can."""
     unsuited = ARCHITECTURES[architecture].unsuited
-    return [pruning for pruning in Pruning if pruning not in unsuited]
-
-
-def precisions(architecture: str, runtime: str) -> list[Precision]:
-    """Return the precisions in which a runtime can execute a family here."""
-    unsuited = ARCHITECTURES[architecture].unsuited
-    return [
-        precision
-        for precision in Precision
-        if precision not in unsuited and RUNTIMES[runtime].excludes(precision) is None
-    ]
-
-
-def exclusions(problem: Problem) -> list[Exclusion]:
-    """Return what is left out of a problem's space on this machine, with reasons."""
-    left_out = [
-        Exclusion(
-            name, "", "", "", f"no family serves {encoding.layout} with {encoding.target} yet"
-        )
-        for name, encoding in problem.encodings.items()
-        if not families(encoding)
-    ]
-    left_out += [
-        Exclusion("", family, "", what, reason)
-        for family in ARCHITECTURES
-        for what, reason in ARCHITECTURES[family].unsuited.items()
-    ]
-    for runtime, precision in product(RUNTIMES, Precision):
-        reason = RUNTIMES[runtime].excludes(precision)
-        if reason is not None:
-            left_out.append(Exclusion("", "", runtime, precision, reason))
-    return left_out
+    for what in (pruning, runtime, precision, f"{runtime} {precision}"):
+        if what in unsuited:
+            return unsuited[what]
+    return prunings.excludes(pruning, runtime, precision) or RUNTIMES[runtime].excludes(precision)
 
 
 def cells(problem: Problem) -> list[Cell]:
     """Return every combination that can be deployed here."""
     return [
-        Cell(name, family, pruning, runtime, precision)
+        Cell(name, family, *deployment)
         for name, encoding in problem.encodings.items()
         for family in families(encoding)
-        for pruning in prunings(family)
-        for runtime in RUNTIMES
-        for precision in precisions(family, runtime)
+        for deployment in deployments(family)
     ]
 
 
-def choose_cell(problem: Problem, choose: Choose) -> Cell:
-    """Ask for the skeleton, branch by branch."""
-    encoding = choose.categorical("encoding", served(problem))
-    fitting = families(problem.encodings[encoding])
-    family = choose.categorical(f"{encoding}.architecture", fitting)
-    pruning = choose.categorical(f"{family}.pruning", prunings(family))
-    runtime = choose.categorical("runtime", list(RUNTIMES))
-    options = precisions(family, runtime)
-    everywhere = {p for name in ARCHITECTURES for p in precisions(name, runtime)}
-    # A family that lacks a precision asks under its own name: a parameter's options never change.
-    branch = runtime if set(options) == everywhere else f"{family}.{runtime}"
-    precision = choose.categorical(f"{branch}.precision", options)
-    return Cell(encoding, family, Pruning(pruning), runtime, Precision(precision))
+def deployments(family: str) -> list[tuple[Pruning, str, Precision]]:
+    """Return how a family's networks can be deployed here."""
+    return [
+        (pruning, runtime, precision)
+        for pruning, runtime, precision in product(Pruning, RUNTIMES, Precision)
+        if against(family, pruning, runtime, precision) is None
+    ]
+
+
+def reason_against(problem: Problem, wanted: Narrowing) -> str:
+    """Return why most of what is wanted can't be deployed, none of which can.
+
+    Runtimes that execute nothing here are no reason against what may run in another one.
+    """
+    present = {cell.runtime for cell in cells(problem)}
+    runtimes = [name for name in RUNTIMES if name in present or "runtime" in wanted.keep]
+    served = [
+        (name, family)
+        for name, encoding in problem.encodings.items()
+        for family in families(encoding)
+    ]
+    reasons = Counter(
+        against(family, *deployment)
+        for (name, family), deployment in product(served, product(Pruning, runtimes, Precision))
+        if wanted.admits(Cell(name, family, *deployment))
+    )
+    if reasons:
+        return str(reasons.most_common(1)[0][0])
+    kinds = (f"{name} is {e.layout}, {e.target}" for name, e in problem.encodings.items())
+    return f"no family of it serves its encodings' layout and target ({'; '.join(kinds)})"
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may be chosen for a problem on this machine.
+
+    Args:
+        problem: What is to be replaced.
+        narrowing: What is left of the whole space, settled.
+    """
+
+    problem: Problem
+    narrowing: Narrowing = EVERYTHING
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """Every combination that can be deployed and is kept."""
+        return Skeleton([cell for cell in cells(self.problem) if self.narrowing.admits(cell)])
+
+    def encoding_settings(self, encoding: str, choose: Choose) -> Settings:
+        """Ask for an encoding's settings."""
+        return self.problem.encodings[encoding].settings(self._branch(encoding, choose))
+
+    def family_settings(self, family: str, choose: Choose) -> Settings:
+        """Ask for a family's settings."""
+        return ARCHITECTURES[family].settings(self._branch(family, choose))
+
+    def pruning_settings(self, family: str, pruning: Pruning, choose: Choose) -> Settings:
+        """Ask how a family's networks are pruned."""
+        return prunings.settings(pruning, self._branch(f"{family}.{pruning}", choose))
+
+    def training_settings(self, choose: Choose) -> Training:
+        """Ask how a network is trained."""
+        asked = self._branch("training", choose)
+        return Training(
+            learning_rate=asked.real("learning_rate", 3e-4, 1e-2, log=True),
+            batch_size=asked.categorical("batch_size", (128, 256, 512)),
+            weight_decay=asked.real("weight_decay", 1e-6, 1e-2, log=True),
+            arithmetic=Arithmetic(asked.categorical("arithmetic", list(map(str, arithmetics())))),
+        )
+
+    def compose(self, size: Size, choose: Choose, seed: int) -> Candidate:
+        """Ask for a whole candidate: the skeleton first, then the settings of its branches."""
+        cell = self.skeleton.choose(choose)
+        return Candidate(
+            problem=self.problem.name,
+            problem_version=self.problem.version,
+            size=size,
+            encoding=cell.encoding,
+            encoding_settings=dict(self.encoding_settings(cell.encoding, choose)),
+            architecture=cell.architecture,
+            architecture_settings=dict(self.family_settings(cell.architecture, choose)),
+            training=self.training_settings(choose),
+            pruning=cell.pruning,
+            pruning_settings=dict(self.pruning_settings(cell.architecture, cell.pruning, choose)),
+            precision=cell.precision,
+            runtime=cell.runtime,
+            seed=seed,
+        )
+
+    def _branch(self, name: str, choose: Choose) -> Branch:
+        return Branch(Narrowed(choose, self.narrowing), name)
 
 
 def compose(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidate:
-    """Ask for a whole candidate: the skeleton first, then the settings of its branches."""
-    cell = choose_cell(problem, choose)
-    encoding = problem.encodings[cell.encoding]
-    family = ARCHITECTURES[cell.architecture]
-    ratio = 0.0
-    if cell.pruning is Pruning.STRUCTURED:
-        ratio = choose.categorical(f"{cell.architecture}.structured.ratio", PRUNING_RATIOS)
-    return Candidate(
-        problem=problem.name,
-        problem_version=problem.version,
-        size=size,
-        encoding=cell.encoding,
-        encoding_settings=dict(encoding.settings(Branch(choose, cell.encoding))),
-        architecture=cell.architecture,
-        architecture_settings=dict(family.settings(Branch(choose, cell.architecture))),
-        training=Training(
-            learning_rate=choose.real("training.learning_rate", 3e-4, 1e-2, log=True),
-            batch_size=choose.categorical("training.batch_size", (128, 256, 512)),
-            weight_decay=choose.real("training.weight_decay", 1e-6, 1e-2, log=True),
-        ),
-        pruning=cell.pruning,
-        pruning_ratio=ratio,
-        precision=cell.precision,
-        runtime=cell.runtime,
-        seed=seed,
-    )
+    """Ask for a candidate of a problem's whole space."""
+    return Space(problem).compose(size, choose, seed)

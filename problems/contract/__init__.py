@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.contract import declared, sampled, simulated, used
+from problems.contract import declared, environments, sampled, simulated, used
 from problems.contract.evidence import (
     DrawnChoice,
     Evidence,
@@ -120,6 +120,8 @@ LAWS: Mapping[str, Law] = {
             used.statistics_from_training_alone: "Statistics come from the training split alone.",
             used.decoding_undoes_encoding: "Decoding undoes encoding.",
             used.surrogate_alone_as_in_batch: "A surrogate's sample alone equals it in a batch.",
+            environments.environments_serve_policies: "Policies can practise in environments.",
+            environments.reward_prefers_the_reference: "Knowing the reference earns the most.",
             used.travels_to_workers: "The problem travels to workers.",
             used.calibration_runs: "The calibration run runs.",
             used.host_runs_with_the_reference: "The host runs with the reference as its kernel.",

@@ -13,6 +13,7 @@ from problems.contract.evidence import Evidence
 from problems.core import Encoding, Field, Layout, Target
 from problems.dataset import FEWEST
 from problems.errors import UserError
+from problems.policies import PolicyEncoding
 from problems.problem import BaselineMargin, Metric, Problem
 from problems.provenance import identity
 from problems.recorded import check_recorded
@@ -116,6 +117,9 @@ def encodings_are_encodings(evidence: Evidence) -> Iterator[str]:
             if value not in list(kind):
                 known = ", ".join(f"{kind.__name__}.{each.name}" for each in kind)
                 yield f"encoding {name!r} has {attribute} {value!r}; set it to one of {known}"
+        acts = getattr(encoding, "target", None) == Target.POLICY
+        if acts and not isinstance(encoding, PolicyEncoding):
+            yield f"encoding {name!r} is a policy without environment; make it a PolicyEncoding"
 
 
 def settings_are_fields(evidence: Evidence) -> Iterator[str]:

@@ -89,6 +89,32 @@ class MemorisedNetwork:
         return self.pairs.targets[nearest(inputs, self.pairs.inputs)[0]]
 
 
+class MemorisedSampler:
+    """Answers as `MemorisedNetwork`, but equal inputs with the targets of their equals in turn.
+
+    A perfect sampler of known data: the i-th of equal inputs asked gets the i-th known.
+
+    Args:
+        pairs: Inputs, of which any may be equal, and targets.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        flat = pairs.inputs.reshape(len(pairs.inputs), -1)
+        self._known, group = np.unique(flat, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        self._targets = [pairs.targets[group == number] for number in range(len(self._known))]
+        self._turns = np.zeros(len(self._known), dtype=int)
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return targets (b, o) for inputs (b, ...)."""
+        answers: list[Array] = []
+        for number in nearest(inputs, self._known)[0]:
+            targets = self._targets[number]
+            answers.append(targets[self._turns[number] % len(targets)])
+            self._turns[number] += 1
+        return np.stack(answers)
+
+
 def nearest(asked: Array, known: Array) -> tuple[Array, Array]:
     """Return which known row is nearest to each asked one (b,), and how far in the rms (b,)."""
     rows = known.reshape(len(known), -1).astype(np.float64)

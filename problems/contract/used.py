@@ -9,8 +9,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.contract.evidence import Candidate, Evidence, MemorisedNetwork, nearest
-from problems.core import Array, Batch, Pairs, Predict, Surrogate, rows, samples_in
+from problems.contract.evidence import (
+    Candidate,
+    Evidence,
+    MemorisedNetwork,
+    MemorisedSampler,
+    differing,
+    nearest,
+)
+from problems.core import (
+    Array,
+    Batch,
+    Pairs,
+    Predict,
+    Split,
+    Surrogate,
+    Target,
+    rows,
+    samples_in,
+)
 from problems.fields import mismatches, out_of_range
 from problems.pictures import Picture
 from problems.running import finite_samples, run_simulation
@@ -39,12 +56,16 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
     name = problem.objective.name
     if metrics.get(name, 0.0) != 0.0:
         yield f"the reference scores {metrics[name]:g} in {name!r} against itself, not 0"
-    shuffled = rows(test.outputs, np.roll(np.arange(len(test)), 1))
-    wrong = problem.score(shuffled, test.outputs, test.inputs).get(name, 1.0)
+    if any(encoding.target is Target.DISTRIBUTION for encoding in problem.encodings.values()):
+        # Samples of a distribution may stand in any order: exchanged, they are as good.
+        what, others = "are all alike", np.zeros(len(test), dtype=int)
+    else:
+        what, others = "belong to other samples", np.roll(np.arange(len(test)), 1)
+    wrong = problem.score(rows(test.outputs, others), test.outputs, test.inputs).get(name, 1.0)
     if not wrong > 0.0:
         yield (
-            f"score: {name!r} is {wrong:g} for predictions that belong to other samples; it must "
-            "be above 0 where a prediction is wrong"
+            f"score: {name!r} is {wrong:g} for predictions that {what}; it must be above 0 where "
+            "a prediction is wrong"
         )
 
 
@@ -117,10 +138,20 @@ class Listener:
         return self.network(inputs)
 
 
-def _applied(candidate: Candidate, pairs: Pairs, inputs: Batch) -> tuple[Batch, list[Array]]:
-    listener = Listener(MemorisedNetwork(pairs), [])
+def _applied(
+    candidate: Candidate, pairs: Pairs, inputs: Batch, seed: int = 0
+) -> tuple[Batch, list[Array]]:
+    samples = candidate.encoding.target is Target.DISTRIBUTION
+    listener = Listener(MemorisedSampler(pairs) if samples else MemorisedNetwork(pairs), [])
     surrogate = Surrogate(candidate.encoding, listener)
-    return surrogate.run(inputs, np.random.default_rng(0)), listener.asked
+    return surrogate.run(inputs, np.random.default_rng(seed)), listener.asked
+
+
+def _draws(candidate: Candidate, pairs: Pairs, inputs: Batch, outputs: Batch) -> bool:
+    """Return whether decoding a sample of a distribution draws what encoding took out of it."""
+    if candidate.encoding.target is not Target.DISTRIBUTION:
+        return False
+    return bool(differing(outputs, _applied(candidate, pairs, inputs, seed=1)[0]))
 
 
 def decoding_undoes_encoding(evidence: Evidence) -> Iterator[str]:
@@ -147,6 +178,14 @@ def decoding_undoes_encoding(evidence: Evidence) -> Iterator[str]:
         yield from (f"{label}: apply: {words}" for words in wrong)
         if wrong:
             continue
+        if _draws(candidate, pairs, kept, outputs):
+            again = candidate.encoding.pairs(Split(test.inputs, outputs)).targets
+            if not np.allclose(again, pairs.targets, rtol=0.0, atol=ROUND_TRIP_TOLERANCE):
+                yield (
+                    f"{label}: what apply makes of targets doesn't encode to them again; let it "
+                    "draw no more than pairs takes out"
+                )
+            continue
         error = problem.score(outputs, test.outputs, test.inputs)[metric]
         if not error <= ROUND_TRIP_TOLERANCE:
             yield (
@@ -162,6 +201,10 @@ def surrogate_alone_as_in_batch(evidence: Evidence) -> Iterator[str]:
         pairs = candidate.encoding.pairs(test)
         batch, _ = _applied(candidate, pairs, test.inputs)
         alone, _ = _applied(candidate, pairs, rows(test.inputs, slice(1)))
+        if _draws(candidate, pairs, test.inputs, batch):
+            for words in mismatches(alone, evidence.problem.outputs, 1):
+                yield f"{candidate.label}: apply to one sample: {words}"
+            continue
         for name, array in alone.items():
             if not np.allclose(array[0], batch[name][0], rtol=1e-6, atol=1e-9, equal_nan=True):
                 yield (

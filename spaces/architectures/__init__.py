@@ -1,11 +1,16 @@
 """Families of networks, one file each: every module of this package registers its own."""
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from itertools import product
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from problems import Choose, Layout, Registry, Settings, Target
+from problems import Choose, Encoding, Layout, Pairs, Registry, Settings, Target
+from spaces.learners import Classifying, Learner, Probabilities, Supervised
 
 
 @dataclass(frozen=True)
@@ -13,30 +18,86 @@ class Shape:
     """What a network reads and answers, for one sample.
 
     Args:
-        inputs: (c,) for flat data, (l, c) for a sequence or a one-dimensional grid.
+        layout: How the inputs lie.
+        target: What it is asked for.
+        inputs: As `LAYOUTS` says, channels last: (c,) for flat data, (l, c) for a sequence.
         outputs: Number of outputs o.
+        aligned: Whether there are so many outputs for each place of the layout, place by place.
     """
 
+    layout: Layout
+    target: Target
     inputs: tuple[int, ...]
     outputs: int
+    aligned: bool = False
+
+    @classmethod
+    def of(cls, encoding: Encoding, pairs: Pairs) -> "Shape":
+        """Return the shape of an encoding's pairs."""
+        inputs, outputs = tuple(pairs.inputs.shape[1:]), pairs.targets.shape[1]
+        return cls(encoding.layout, encoding.target, inputs, outputs, encoding.aligned)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Extent of the places: elements of a sequence or set, points of a grid, nodes; () flat."""
+        return self.inputs[:1] if self.layout is Layout.GRAPH else self.inputs[:-1]
+
+    @property
+    def channels(self) -> int:
+        """Numbers that stand at one place."""
+        return self.inputs[-1]
+
+    @property
+    def answers(self) -> int:
+        """Numbers to answer at one place where outputs are aligned, else all of them."""
+        return self.outputs // math.prod(self.places) if self.aligned else self.outputs
 
 
-class Architecture(Protocol):
-    """A family: a class whose instances are networks."""
+class Architecture(ABC):
+    """A family of networks: its settings, what it serves, how a network of it is built."""
 
     serves: ClassVar[frozenset[tuple[Layout, Target]]]
-    unsuited: ClassVar[dict[str, str]]
-    """What this family can't be combined with ("structured", "int8"), each with the reason."""
+    unsuited: ClassVar[Mapping[str, str]] = {}
+    """What it can't be combined with, each with the reason: a pruning, a runtime or a precision
+    ("structured", "onnxruntime", "int8"), or a precision in a runtime ("openvino int8")."""
 
-    @staticmethod
-    def settings(choose: Choose) -> Settings:
+    needs: ClassVar[str] = ""
+    """A module that its training needs, where an extra brings it."""
+
+    @classmethod
+    @abstractmethod
+    def settings(cls, choose: Choose) -> Settings:
         """Ask the search for the family's settings."""
-        ...
 
-    @staticmethod
-    def build(shape: Shape, settings: Settings) -> nn.Module:
-        """Return an untrained network (b, *shape.inputs) -> (b, shape.outputs)."""
-        ...
+    @classmethod
+    @abstractmethod
+    def build(cls, shape: Shape, settings: Settings) -> nn.Module:
+        """Return an untrained network (b, *shape.inputs) -> (b, shape.outputs).
+
+        For labels it answers with logits. For distributions it reads (b, c + noise): the last
+        `noise` numbers are independent and normal, and make one sample.
+        """
+
+    @classmethod
+    def noise(cls, shape: Shape, settings: Settings) -> int:  # noqa: ARG003 - for those that have some
+        """Return how many normal numbers a network of a distribution reads to make one sample."""
+        return 0
+
+    @classmethod
+    def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003
+        """Return the network with what teaches it: Huber loss, or cross-entropy for labels.
+
+        Huber because a few unstable samples must not own the gradient.
+        """
+        if isinstance(network, Probabilities):
+            return Classifying(network)
+        return Supervised(network, nn.SmoothL1Loss())
+
+    @classmethod
+    def untrained(cls, shape: Shape, settings: Settings) -> nn.Module:
+        """Return the network as it is deployed, with fresh weights; labels are probabilities."""
+        network = cls.build(shape, settings)
+        return Probabilities(network) if shape.target is Target.LABEL else network
 
 
 ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")
@@ -48,9 +109,41 @@ WIDTHS = (64, 128, 256)
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
 
+def serving(
+    layouts: Iterable[Layout], targets: Iterable[Target] = (Target.VALUE, Target.LABEL)
+) -> frozenset[tuple[Layout, Target]]:
+    """Return every pair of a layout and a target."""
+    return frozenset(product(layouts, targets))
+
+
 class LastStep(nn.Module):
     """The last element of a sequence: (b, l, c) -> (b, c)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x[:, -1]."""
         return x[:, -1]
+
+
+class Head(nn.Module):
+    """Features at every place -> a network's answer.
+
+    Aligned outputs are one linear image of each place's features; others one of all of them
+    together, or of their mean where the places have no order.
+
+    Args:
+        features: Of one place.
+        shape: What is asked for.
+        pooled: Whether the places' mean stands for them.
+    """
+
+    def __init__(self, features: int, shape: Shape, *, pooled: bool = False) -> None:
+        super().__init__()
+        self.aligned, self.pooled = shape.aligned, pooled
+        together = 1 if shape.aligned or pooled else math.prod(shape.places)
+        self.linear = nn.Linear(features * together, shape.answers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (b, o) of features (b, *places, f)."""
+        if self.aligned:
+            return self.linear(x).flatten(1)
+        return self.linear(x.flatten(1, -2).mean(1) if self.pooled else x.flatten(1))

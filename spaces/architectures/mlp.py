@@ -1,42 +1,60 @@
-"""Multilayer perceptron on the flattened input.
+"""Multilayer perceptron on the flattened input, plain or residual.
 
-Source: Rumelhart, Hinton & Williams, Nature 323 (1986) 533.
+Sources: Rumelhart, Hinton & Williams, Nature 323 (1986) 533; residual layers: He et al., CVPR 2016,
+770.
 """
 
 import math
-from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
-from problems import Choose, Layout, Settings, Target
-from spaces.architectures import ACTIVATIONS, WIDTHS, Shape, register_architecture
+from problems import Choose, Layout, Settings
+from spaces.architectures import (
+    ACTIVATIONS,
+    WIDTHS,
+    Architecture,
+    Shape,
+    register_architecture,
+    serving,
+)
+
+
+class Residual(nn.Module):
+    """What a layer adds to its input: h -> h + layer(h)."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return h + layer(h)."""
+        return h + self.layer(h)
 
 
 @register_architecture("mlp")
-class MLP:
-    """`depth` hidden layers of equal width."""
+class MLP(Architecture):
+    """`depth` hidden layers of equal width; residual, all but the first add to their input."""
 
-    serves: ClassVar = frozenset(
-        {(layout, Target.VALUE) for layout in Layout if layout is not Layout.SEQUENCE}
-    )
-    unsuited: ClassVar[dict[str, str]] = {}
+    serves = serving(layout for layout in Layout if layout is not Layout.SEQUENCE)
 
-    @staticmethod
-    def settings(choose: Choose) -> Settings:
-        """Choose width, depth and activation."""
+    @classmethod
+    def settings(cls, choose: Choose) -> Settings:
+        """Choose width, depth, residual or plain, and activation."""
         return {
             "width": choose.categorical("width", WIDTHS),
-            "depth": choose.integer("depth", 1, 3),
+            "depth": choose.integer("depth", 1, 4),
+            "residual": choose.categorical("residual", (False, True)),
             "activation": choose.categorical("activation", list(ACTIVATIONS)),
         }
 
-    @staticmethod
-    def build(shape: Shape, settings: Settings) -> nn.Module:
+    @classmethod
+    def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return linear layers with the activation between them."""
         width, activation = int(settings["width"]), ACTIVATIONS[str(settings["activation"])]
         layers: list[nn.Module] = [nn.Flatten()]
         last = math.prod(shape.inputs)
-        for _ in range(int(settings["depth"])):
-            layers += [nn.Linear(last, width), activation()]
+        for number in range(int(settings["depth"])):
+            layer = nn.Sequential(nn.Linear(last, width), activation())
+            layers.append(Residual(layer) if settings["residual"] and number else layer)
             last = width
         return nn.Sequential(*layers, nn.Linear(last, shape.outputs))

@@ -7,63 +7,66 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from problems import Choose, Layout, Settings, Target
-from spaces.architectures import WIDTHS, LastStep, Shape, register_architecture
+from problems import Choose, Layout, Settings
+from spaces.architectures import (
+    WIDTHS,
+    Architecture,
+    Shape,
+    register_architecture,
+    serving,
+)
 
 
 class ReadInOrder(nn.Module):
-    """A recurrent layer whose answer is the linear image of its last output."""
+    """A recurrent layer whose answer is the linear image of its last output, or of each."""
 
-    def __init__(self, layer: nn.LSTM | nn.GRU, outputs: int) -> None:
+    def __init__(self, layer: nn.LSTM | nn.GRU, shape: Shape) -> None:
         super().__init__()
         self.layer = layer
-        self.last = LastStep()
-        self.head = nn.Linear(layer.hidden_size, outputs)
+        self.aligned = shape.aligned
+        self.head = nn.Linear(layer.hidden_size, shape.answers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of sequences (b, l, c)."""
         read, _ = self.layer(x)
-        return self.head(self.last(read))
+        return self.head(read).flatten(1) if self.aligned else self.head(read[:, -1])
 
 
-class Recurrent:
+class Recurrent(Architecture):
     """Settings and limits that the recurrent families share."""
 
-    serves: ClassVar = frozenset({(Layout.SEQUENCE, Target.VALUE)})
-    unsuited: ClassVar[dict[str, str]] = {
-        "structured": "torch-pruning fails on recurrent layers",
-        "int8": "static quantisation leaves recurrent layers in float32, and dynamic scales "
-        "would make a sample depend on its batch",
-    }
+    serves = serving((Layout.SEQUENCE,))
+    layer: ClassVar[type[nn.LSTM | nn.GRU]]
 
-    @staticmethod
-    def settings(choose: Choose) -> Settings:
+    @classmethod
+    def settings(cls, choose: Choose) -> Settings:
         """Choose width and number of layers."""
         return {
             "width": choose.categorical("width", WIDTHS[:2]),
             "layers": choose.integer("layers", 1, 2),
         }
 
+    @classmethod
+    def build(cls, shape: Shape, settings: Settings) -> nn.Module:
+        """Return stacked recurrent layers with a linear head."""
+        width, layers = int(settings["width"]), int(settings["layers"])
+        return ReadInOrder(cls.layer(shape.channels, width, layers, batch_first=True), shape)
+
 
 @register_architecture("lstm")
 class LSTM(Recurrent):
     """Long short-term memory."""
 
-    @staticmethod
-    def build(shape: Shape, settings: Settings) -> nn.Module:
-        """Return a stacked LSTM with a linear head."""
-        width, layers = int(settings["width"]), int(settings["layers"])
-        layer = nn.LSTM(shape.inputs[1], width, layers, batch_first=True)
-        return ReadInOrder(layer, shape.outputs)
+    layer = nn.LSTM
+    unsuited: ClassVar = {"openvino int8": "nncf leaves recurrent layers in float32"}
 
 
 @register_architecture("gru")
 class GRU(Recurrent):
     """Gated recurrent unit."""
 
-    @staticmethod
-    def build(shape: Shape, settings: Settings) -> nn.Module:
-        """Return a stacked GRU with a linear head."""
-        width, layers = int(settings["width"]), int(settings["layers"])
-        layer = nn.GRU(shape.inputs[1], width, layers, batch_first=True)
-        return ReadInOrder(layer, shape.outputs)
+    layer = nn.GRU
+    unsuited: ClassVar = {
+        "onnxruntime int8": "ONNX Runtime has no quantised GRU",
+        "openvino int8": "nncf leaves recurrent layers in float32",
+    }

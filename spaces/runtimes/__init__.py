@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from problems import Array, Predict, Registry
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Precision
+
+CPU, CUDA = "cpu", "cuda"
+
+NO_CUDA = "this machine has no CUDA device"
 
 
 @dataclass(frozen=True)
@@ -24,15 +29,22 @@ class Lowering:
 
     Args:
         candidate: Whose network it is; settings rebuild it where a runtime keeps weights alone.
-        shape: What the network reads and answers.
+        shape: What the network reads, noise apart, and answers.
+        noise: Normal numbers that it reads behind each sample's inputs.
         batch: Samples per call.
         threads: Threads per call.
     """
 
     candidate: Candidate
     shape: Shape
+    noise: int
     batch: int
     threads: int
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """Shape of one sample as the network reads it, noise and all."""
+        return (*self.shape.inputs[:-1], self.shape.inputs[-1] + self.noise)
 
     @property
     def precision(self) -> Precision:
@@ -48,8 +60,13 @@ class Runtime(ABC):
     portable: ClassVar[bool] = True
     """Whether its files run on another kind of processor."""
 
+    def __init__(self, device: str = CPU) -> None:
+        self.device = device
+
     def excludes(self, precision: Precision) -> str | None:
         """Return why a precision can't be had here, on this machine, or None where it can."""
+        if self.device == CUDA and not torch.cuda.is_available():
+            return NO_CUDA
         return self.unsuited.get(precision)
 
     @abstractmethod

@@ -1,5 +1,6 @@
-"""PyTorch as it trains: the slowest to call and the one that every network runs in."""
+"""PyTorch as it trains: every network runs in it, and each layer costs a call from Python."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,20 +10,35 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.architectures import ARCHITECTURES
-from spaces.candidate import Precision
-from spaces.precision import FORMATS, ComputedIn
+from spaces.candidate import Precision, Pruning
+from spaces.precision import computing_in
 from spaces.pruning import shaped_like
-from spaces.runtimes import Lowering, Runtime, register_runtime
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime
 
 WEIGHTS = "network.safetensors"
 
+SPARSE_ROWS, SPARSE_COLUMNS = 32, 64
+"""A matrix's extents must be multiples of these to be packed two of four."""
 
-def computing_in(network: nn.Module, precision: Precision) -> nn.Module:
-    """Return the network computing in a precision that PyTorch has a type for."""
-    dtype = FORMATS[precision].dtype
-    if dtype is None:
-        raise ValueError(f"{precision} is a runtime's own")
-    return network if dtype is torch.float32 else ComputedIn(network, dtype)
+
+def rebuilt(folder: Path, lowering: Lowering, device: str) -> nn.Module:
+    """Return the network of the candidate's settings and the folder's weights, on its device."""
+    candidate = lowering.candidate
+    family = ARCHITECTURES[candidate.architecture]
+    network = family.untrained(lowering.shape, candidate.architecture_settings)
+    network = shaped_like(network, load_file(folder / WEIGHTS)).eval()
+    network = computing_in(network, candidate.precision).eval().to(device)
+    if candidate.pruning is Pruning.TWO_OF_FOUR:
+        _pack_two_of_four(network)
+    return network.requires_grad_(requires_grad=False)
+
+
+def _pack_two_of_four(network: nn.Module) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            rows, columns = layer.weight.shape
+            if rows % SPARSE_ROWS == 0 and columns % SPARSE_COLUMNS == 0:
+                layer.weight = nn.Parameter(torch.sparse.to_sparse_semi_structured(layer.weight))
 
 
 class Eager(Runtime):
@@ -44,18 +60,27 @@ class Eager(Runtime):
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the rebuilt network as a function of arrays."""
-        candidate = lowering.candidate
-        family = ARCHITECTURES[candidate.architecture]
-        network = family.build(lowering.shape, candidate.architecture_settings)
-        network = shaped_like(network, load_file(folder / WEIGHTS)).eval()
-        network = computing_in(network, candidate.precision).eval()
+        network = rebuilt(folder, lowering, self.device)
         torch.set_num_threads(lowering.threads)
+        if self.device == CPU:
+            return on_cpu(network)
 
         def predict(inputs: Array) -> Array:
             with torch.inference_mode():
-                return network(torch.from_numpy(inputs)).numpy()
+                return network(torch.from_numpy(inputs).to(CUDA)).cpu().numpy()
 
         return predict
 
 
-register_runtime("eager")(Eager())
+def on_cpu(network: Callable[[Tensor], Tensor]) -> Predict:
+    """Return a network on the CPU as a function of arrays."""
+
+    def predict(inputs: Array) -> Array:
+        with torch.inference_mode():
+            return network(torch.from_numpy(inputs)).numpy()
+
+    return predict
+
+
+register_runtime("eager")(Eager(CPU))
+register_runtime("eager-cuda")(Eager(CUDA))

@@ -22,8 +22,11 @@ from problems import (
     Samples,
     SequenceEncoding,
     SetEncoding,
+    Simulation,
     Split,
+    TensorEncoding,
     UserError,
+    VectorsEncoding,
 )
 from problems.contract import LAWS, Evidence, Stage
 from problems.core import LAYOUTS, rows
@@ -73,6 +76,89 @@ class Everything:
         }
 
 
+@dataclass(frozen=True)
+class MovingAlone(Everything):
+    outputs = MOVING
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        return {"path": super().run(inputs, rng)["path"]}
+
+
+CLOUD = (
+    Field("charge", (BODIES,), "C", ("body",), (0.0, np.inf)),
+    Field("place", (3, BODIES), "m", ("component", "body"), (-1e3, 1e3)),
+    Field("screening", unit="1/m", valid=(0.0, np.inf)),
+)
+PULL = (
+    Field("pull", (3, BODIES, 2), "N", ("component", "body", "power")),
+    Field("force", (BODIES, 3), "N", ("body", "component")),
+)
+DIPOLE = (Field("moments", (2, 3), "C m", ("power", "component")),)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Charges in space, and what they do to each other: it turns as they do."""
+
+    outputs: tuple[Field, ...] = PULL
+
+    inputs = CLOUD
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        return {
+            "charge": rng.uniform(0.0, 2.0, (n, BODIES)),
+            "place": rng.uniform(-1.0, 1.0, (n, 3, BODIES)) * [[5.0], [1.0], [0.1]],
+            "screening": rng.uniform(0.0, 1.0, n),
+        }
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - not random
+        place, charge = inputs["place"].swapaxes(1, 2), inputs["charge"]
+        apart = place[:, :, None] - place[:, None]
+        far = np.sum(apart**2, axis=-1, keepdims=True)
+        force = charge[..., None] * np.sum(
+            charge[:, None, :, None]
+            * apart
+            * np.exp(-inputs["screening"][:, None, None, None] * far),
+            axis=2,
+        )
+        pull = np.stack([np.sum(apart, axis=2), np.sum(apart * far, axis=2)], axis=-1)
+        moments = [np.sum(charge[..., None] ** power * place, axis=1) for power in (1, 2)]
+        all_of_them = {
+            "force": force,
+            "pull": pull.swapaxes(1, 2),
+            "moments": np.stack(moments, axis=1),
+        }
+        return {f.name: all_of_them[f.name] for f in self.outputs}
+
+
+GRADIENT = (Field("gradient", (3, 3), "1/s", ("component", "component")),)
+STRESS = (Field("stress", (3, 3), "Pa", ("component", "component")),)
+SIX = (Field("stress", (6,), "Pa"),)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A stress that turns with the velocity gradient, whole or as six components."""
+
+    outputs: tuple[Field, ...] = STRESS
+
+    inputs = GRADIENT
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        return {"gradient": rng.normal(size=(n, 3, 3)) * [1.0, 2.0, 3.0]}
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - not random
+        gradient = inputs["gradient"]
+        turned = gradient.swapaxes(1, 2)
+        stress = gradient @ turned + 0.5 * (gradient + turned)
+        whole = self.outputs == STRESS
+        return {"stress": stress if whole else stress.reshape(-1, 9)[:, [0, 4, 8, 1, 2, 5]]}
+
+
+SIMULATIONS: tuple[Simulation, ...] = (
+    Everything(), MovingAlone(), Cloud(), Cloud(DIPOLE), Flow(), Flow(SIX),
+)  # fmt: skip
+
 READY: dict[str, Encoding] = {
     "flat": FlatEncoding(INPUTS, OUTPUTS),
     "flat, fixed": FlatEncoding(INPUTS, OUTPUTS, transforms={"heat": "log", "mass": "power 1/4"}),
@@ -83,6 +169,11 @@ READY: dict[str, Encoding] = {
     "set": SetEncoding(INPUTS[:4], OUTPUTS, axes=("body",), present="mass"),
     "graph": GraphEncoding(INPUTS, OUTPUTS, axes=("body",), present="mass", edge="bond"),
     "complete graph": GraphEncoding(INPUTS[2:4], OUTPUTS, axes=("body",)),
+    "vectors": VectorsEncoding(CLOUD, PULL, axes=("body",)),
+    "vectors alone": VectorsEncoding(CLOUD[1:2], PULL, axes=("body",)),
+    "vectors of all": VectorsEncoding(CLOUD, DIPOLE, axes=("body",)),
+    "tensor": TensorEncoding(GRADIENT, STRESS),
+    "six of a tensor": TensorEncoding(GRADIENT, SIX),
     "roll-out": RollOutEncoding(INPUTS[:6], MOVING, start={"path": "start"}),
 }
 EVERY_LAW = [name for name, law in LAWS.items() if law.stage in {Stage.DECLARED, Stage.USED}]
@@ -95,22 +186,13 @@ def evidence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def built(encoding: Encoding) -> Problem:
-    outputs = MOVING if isinstance(encoding, RollOutEncoding) else OUTPUTS
-    simulation = Everything() if outputs is OUTPUTS else MovingAlone()
+    simulation = next(each for each in SIMULATIONS if each.outputs == encoding.outputs)
     return Problem(
         simulation=simulation,
         encodings={"one": encoding},
-        score=NormalisedError(outputs),
+        score=NormalisedError(encoding.outputs),
         samples=Samples(32, 8, 8, 8),
     )
-
-
-@dataclass(frozen=True)
-class MovingAlone(Everything):
-    outputs = MOVING
-
-    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        return {"path": super().run(inputs, rng)["path"]}
 
 
 @pytest.mark.parametrize("law", EVERY_LAW)
@@ -191,6 +273,48 @@ def test_what_is_absent_is_zero_and_joined_to_nothing() -> None:
     np.testing.assert_array_equal(joined > 0.0, expected)
 
 
+def turn() -> np.ndarray:
+    """Return a rotation of space with a reflection."""
+    orthogonal, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    return orthogonal if np.linalg.det(orthogonal) < 0.0 else -orthogonal
+
+
+@pytest.mark.parametrize("name", [name for name in READY if name.startswith("vectors")])
+def test_vectors_turn_with_what_is_encoded(name: str) -> None:
+    simulation, q = built(READY[name]).simulation, turn()
+    rng = np.random.default_rng(0)
+    inputs = simulation.draw(16, rng)
+    turned = {**inputs, "place": np.einsum("ij,bjp->bip", q, inputs["place"])}
+    # Fitted to either: a scale that depended on the direction would show.
+    before, after = (
+        READY[name].fit(split).pairs(split)
+        for split in (Split(each, simulation.run(each, rng)) for each in (inputs, turned))
+    )
+    np.testing.assert_allclose(after.inputs[..., :3], before.inputs[..., :3] @ q.T, atol=1e-5)
+    np.testing.assert_array_equal(after.inputs[..., 3:], before.inputs[..., 3:])
+    vectors, expected = (each.targets.reshape(16, -1, 3) for each in (after, before))
+    np.testing.assert_allclose(vectors, expected @ q.T, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tensor", "six of a tensor"])
+def test_tensors_turn_with_what_is_encoded(name: str) -> None:
+    simulation, q = built(READY[name]).simulation, turn()
+    rng = np.random.default_rng(0)
+    inputs = simulation.draw(16, rng)
+    turned = {"gradient": q @ inputs["gradient"] @ q.T}
+    before, after = (
+        READY[name].fit(split).pairs(split)
+        for split in (Split(each, simulation.run(each, rng)) for each in (inputs, turned))
+    )
+    np.testing.assert_allclose(after.inputs, q @ before.inputs @ q.T, atol=1e-5)
+    np.testing.assert_allclose(whole(after.targets), q @ whole(before.targets) @ q.T, atol=1e-5)
+
+
+def whole(six: np.ndarray) -> np.ndarray:
+    """Return symmetric tensors (b, 3, 3) of xx, yy, zz, xy, xz and yz."""
+    return six[:, [0, 3, 4, 3, 1, 5, 4, 5, 2]].reshape(-1, 3, 3)
+
+
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_transform_has_an_inverse(name: str) -> None:
     x = np.geomspace(1e-6, 1e6, 50)
@@ -252,6 +376,49 @@ WRONG = {
     "an edge that is none": (
         lambda: GraphEncoding(INPUTS, OUTPUTS, axes=("body",), edge="mass"),
         "known: bond",
+    ),
+    "two vectors": (
+        lambda: VectorsEncoding((*CLOUD, PULL[1]), PULL, axes=("body",)),
+        "reads one input with an axis 'component', not 'place', 'force'",
+    ),
+    "no vector": (
+        lambda: VectorsEncoding(CLOUD[:1], PULL, axes=("body",)),
+        "reads one input with an axis 'component', not none",
+    ),
+    "one vector of all": (
+        lambda: VectorsEncoding((CLOUD[0], INPUTS[5]), PULL, axes=("body",)),
+        "input 'start' has axes ('component',)",
+    ),
+    "vectors of the plane": (
+        lambda: VectorsEncoding((INPUTS[2], INPUTS[3]), PULL, axes=("body",)),
+        "field 'place' has 2 components, not 3",
+    ),
+    "an answer that is no vector": (
+        lambda: VectorsEncoding(CLOUD, OUTPUTS[1:], axes=("body",)),
+        "output 'heat' is no vector",
+    ),
+    "vectors of each and of all": (
+        lambda: VectorsEncoding(CLOUD, (*PULL, *DIPOLE), axes=("body",)),
+        "every output or none should have the axis 'body'",
+    ),
+    "a bent vector": (
+        lambda: VectorsEncoding(
+            (CLOUD[0], replace(CLOUD[1], valid=(1.0, 2.0))),
+            PULL,
+            axes=("body",),
+            transforms={"place": "log"},
+        ),
+        "log of field 'place' would bend its vectors",
+    ),
+    "no tensor": (
+        lambda: TensorEncoding(GRADIENT, OUTPUTS[1:]),
+        "maps one field (3, 3) to one field (3, 3) or (6,), not ((3, 3),) to ((),)",
+    ),
+    "a bent tensor": (
+        lambda: TensorEncoding(
+            (replace(GRADIENT[0], valid=(1.0, 2.0)),), STRESS, transforms={"gradient": "log"}
+        ),
+        "would bend a tensor",
     ),
     "a path without a start": (lambda: RollOutEncoding(INPUTS, MOVING, {}), "has no start"),
     "a path without time": (

@@ -479,7 +479,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
 
 def test_there_are_forty_and_every_law_has_one() -> None:
     assert len(MALFORMED) >= 40
-    assert {law for _, law, _ in MALFORMED.values()} == set(LAWS)
+    # An environment's are in test_policies.py: they need an extra.
+    environments = {n for n, law in LAWS.items() if law.broken.__module__.endswith("environments")}
+    assert {law for _, law, _ in MALFORMED.values()} == set(LAWS) - environments
 
 
 @pytest.mark.parametrize("name", MALFORMED)

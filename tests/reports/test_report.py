@@ -38,7 +38,7 @@ def candidate() -> Candidate:
         architecture_settings={"width": 32},
         training=Training(learning_rate=1e-3, batch_size=32, weight_decay=0.0),
         pruning=Pruning.NONE,
-        pruning_ratio=0.0,
+        pruning_settings={},
         precision=Precision.FP32,
         runtime="eager",
         seed=0,

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ("search", "report", "export", "problems", "check")
+COMMANDS = ("search", "space", "report", "export", "problems", "check")
+OWN_FAMILY = """
+from problems.template import problem
+from spaces.architectures import register_architecture
+from spaces.architectures.mlp import MLP
+
+
+@register_architecture("[bold]mine")
+class Mine(MLP):
+    @classmethod
+    def settings(cls, choose):
+        return {"width": choose.categorical("width", (16, 32)), "depth": 1, "activation": "relu"}
+"""
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -32,6 +44,18 @@ def test_help_shows_an_example(simstead: Simstead, command: str) -> None:
         (["search", "planets", "--seed", -1], "--seed must be 0 or more"),
         (["search", "planets", "--run", "/proc/nowhere"], "can't be written"),
         (["search"], "problem"),
+        (["search", "planets", "--only", "architectur=mlp"], "did you mean 'architecture'"),
+        (
+            ["search", "planets", "--only", "precision=fp31"],
+            "--only precision=fp31: unknown option",
+        ),
+        (["search", "planets", "--weight", "runtime.eager=0"], "greater than 0"),
+        (["search", "planets", "--space", "nowhere.yaml"], "nowhere.yaml: it can't be read"),
+        (["space", "planet"], "did you mean 'planets'"),
+        (
+            ["space", "planets", "--only", "runtime=onnxruntime", "--only", "precision=bf16"],
+            "runtime=onnxruntime and precision=bf16 leave nothing to deploy",
+        ),
         (["check", "planet"], "did you mean 'planets'"),
         (["report", "nowhere"], "holds no run"),
         (["export", "nowhere", "folder"], "holds no run"),
@@ -58,6 +82,31 @@ def test_problems_are_listed(simstead: Simstead) -> None:
     assert done.returncode == 0
     assert "planets" in done.stdout
     assert "pattern" in done.stdout
+
+
+def test_a_space_is_shown_as_it_is_narrowed(simstead: Simstead, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(
+        "keep: {architecture: [mlp]}\nweights: {runtime: {eager: 2}}"
+    )
+    whole = simstead("space", "planets", "--size", "tiny")
+    narrow = simstead(
+        "space", "planets", "--size", "tiny", "--space", tmp_path / "small.yaml", "--only",
+        "mlp.width=64",
+    )  # fmt: skip
+    assert whole.returncode == narrow.returncode == 0, whole.stderr + narrow.stderr
+    assert "series: sequence, value" in whole.stdout
+    assert "mlp.width: 64, 128" in whole.stdout
+    assert "left out on this machine" in whole.stdout
+    assert "mlp.width: 64\n" in narrow.stdout
+    assert "eager (weight 2)" in narrow.stdout
+    assert "series" not in narrow.stdout
+
+
+def test_a_family_of_a_users_own_is_shown(simstead: Simstead, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN_FAMILY)
+    shown = simstead("space", tmp_path / "mine.py")
+    assert shown.returncode == 0, shown.stderr
+    assert "[bold]mine.width: 16, 32" in shown.stdout
 
 
 def test_check_passes(simstead: Simstead) -> None:

@@ -18,7 +18,8 @@ import pytest
 from problems import Size, load_problem
 from search.directory import Run
 from search.records import State
-from spaces.artefact import load_surrogate, read_manifest
+from spaces.manifest import read_manifest
+from spaces.surrogate import Surrogate
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
@@ -94,7 +95,7 @@ def test_what_is_exported_is_what_was_measured(
     record = next(r for r in Run.open(finished).records() if r.number == heat.knee)
     assert read_manifest(tmp_path / "surrogate").hash == record.artefact_hash
     problem = load_problem("planets", Size.TINY)
-    surrogate = load_surrogate(tmp_path / "surrogate", problem)
+    surrogate = Surrogate.load(tmp_path / "surrogate", problem)
     inputs = problem.simulation.draw(3, np.random.default_rng(0))
     outputs = surrogate.run(inputs, np.random.default_rng(0))
     assert np.isfinite(outputs["elements"]).all()

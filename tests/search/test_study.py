@@ -9,11 +9,14 @@ from problems import Problem, Size
 from search.records import Limits, Record, Rung, Spec, State, Timing
 from search.study import Study, opening
 from spaces.candidate import Candidate
+from spaces.narrowing import Narrowing
+from spaces.skeleton import DIMENSIONS
+from spaces.space import Space
 
 OPENING = Spec.model_fields["opening"].default
 
 
-def spec(problem: Problem, seed: int = 0) -> Spec:
+def spec(problem: Problem, seed: int = 0, narrowing: Narrowing | None = None) -> Spec:
     return Spec(
         problem=problem.name,
         problem_version=problem.version,
@@ -21,6 +24,7 @@ def spec(problem: Problem, seed: int = 0) -> Spec:
         seed=seed,
         trials=10,
         workers=1,
+        narrowing=narrowing or Narrowing(),
     )
 
 
@@ -71,13 +75,52 @@ def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_
     assert [at_once.ask()[1].key for _ in range(OPENING)] == keys
 
 
-def test_the_opening_tries_every_choice(problem: Problem) -> None:
-    dealt = opening(problem, 0, OPENING)
-    assert len(dealt) == OPENING
-    assert {cell.encoding for cell in dealt} == set(problem.encodings)
-    deployments = Counter((cell.runtime, cell.precision) for cell in dealt)
-    assert len(deployments) >= 9
-    assert min(deployments.values()) >= 2
+@pytest.mark.parametrize("seed", range(3))
+def test_the_opening_tries_every_choice(problem: Problem, seed: int) -> None:
+    space = Space(problem)
+    dealt = opening(space, seed, OPENING)
+    assert len(set(dealt)) == OPENING
+    for dimension in DIMENSIONS:
+        times = Counter(str(getattr(cell, dimension)) for cell in dealt)
+        assert set(times) == set(space.skeleton.options(dimension))
+        assert max(times.values()) - min(times.values()) <= OPENING // 4, dimension
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
+    options = Space(problem).skeleton.options(dimension)
+    if len(options) < 2:
+        pytest.skip("there is no choice")
+
+    def times(weight: float) -> int:
+        space = Space(problem, Narrowing(weights={dimension: {options[0]: weight}}))
+        dealt = opening(space, 0, 4 * OPENING)
+        return sum(str(getattr(cell, dimension)) == options[0] for cell in dealt)
+
+    assert 1.2 * times(0.3) < times(1.0)
+    assert 1.2 * times(1.0) < times(3.0)
+
+
+def test_a_small_space_is_dealt_again(problem: Problem) -> None:
+    keep = {"pruning": ("none",), "runtime": ("eager", "onnxruntime"), "precision": ("fp32",)}
+    architecture = Space(problem).skeleton.options("architecture")[:1]
+    narrowing = Narrowing(keep={**keep, "architecture": tuple(architecture)})
+    narrowing = narrowing.updated(Narrowing(weights={"runtime": {"eager": 2.0}}))
+    dealt = Counter(cell.runtime for cell in opening(Space(problem, narrowing), 0, OPENING))
+    assert dealt == {"eager": 16, "onnxruntime": 8}
+
+
+def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path) -> None:
+    narrowing = Narrowing(
+        keep={"runtime": ("eager",), "training.batch_size": (128,), "precision": ("fp32", "bf16")}
+    )
+    study = Study(tmp_path / "journal", problem, spec(problem, narrowing=narrowing))
+    for _ in range(OPENING + 4):
+        number, candidate = study.ask()
+        assert candidate.runtime == "eager"
+        assert candidate.training.batch_size == 128
+        assert candidate.precision in {"fp32", "bf16"}
+        study.tell(ended(problem, number, candidate))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from torch import nn
 from problems import Pairs
 from search.training import DivergedError, train
 from spaces.candidate import Training
+from spaces.learners import Learner, Supervised
 
 TRAINING = Training(learning_rate=1e-2, batch_size=32, weight_decay=1e-4)
 
@@ -15,14 +16,15 @@ def pairs() -> Pairs:
     return Pairs(inputs, np.sin(inputs[:, :2]) + inputs[:, 2:])
 
 
-def network() -> nn.Module:
+def network() -> Learner:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2))
+    plain = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2))
+    return Supervised(plain, nn.SmoothL1Loss())
 
 
-def error(trained: nn.Module) -> float:
+def error(trained: Learner) -> float:
     with torch.inference_mode():
-        gap = trained(torch.from_numpy(pairs().inputs)).numpy() - pairs().targets
+        gap = trained.network(torch.from_numpy(pairs().inputs)).numpy() - pairs().targets
     return float(np.sqrt(np.mean(gap**2)))
 
 

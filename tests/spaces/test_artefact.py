@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,27 +28,32 @@ from spaces.artefact import (
     DisagreementError,
     Trained,
     calibration_inputs,
-    load_surrogate,
-    read_manifest,
     relative_distance,
     write_artefact,
 )
-from spaces.candidate import Candidate, Pruning
+from spaces.candidate import Candidate
+from spaces.manifest import read_manifest
 from spaces.precision import FORMATS, Format
-from spaces.pruning import VECTOR_WIDTH, prune_structured
+from spaces.pruning import pruned
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import InPortions
 from spaces.space import Cell, cells, compose
+from spaces.surrogate import Surrogate
 
 
-def law_cells() -> list:
-    """One encoding per family is enough: what is lowered is the family's network."""
-    seen: dict[tuple, object] = {}
+def deployed_cells() -> list:
+    """One network of every problem for each way to execute it, families in turn.
+
+    The law over all families is in `test_agreement.py`; this one is of the whole artefact.
+    """
+    chosen = []
     for name in known_problems():
-        for cell in cells(load_problem(name, Size.TINY)):
-            label = "-".join(map(str, (name, *cell[1:])))
-            seen.setdefault((name, *cell[1:]), pytest.param(name, cell, id=label))
-    return list(seen.values())
+        own = [cell for cell in cells(load_problem(name, Size.TINY)) if cell.pruning == "none"]
+        for i, key in enumerate(dict.fromkeys((cell.runtime, cell.precision) for cell in own)):
+            fitting = [cell for cell in own if (cell.runtime, cell.precision) == key]
+            cell = fitting[7 * i % len(fitting)]
+            chosen.append(pytest.param(name, cell, id="-".join(map(str, (name, *cell)))))
+    return chosen
 
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth")
@@ -72,12 +79,14 @@ def built(problem: Problem, data: Dataset, cell: Cell, seed: int = 0) -> tuple[C
     encoding = encoding.fit(data.train)
     pairs = encoding.pairs(data.train)
     torch.manual_seed(0)
-    shape = Shape(tuple(pairs.inputs.shape[1:]), pairs.targets.shape[1])
-    network = ARCHITECTURES[cell.architecture].build(shape, candidate.architecture_settings).eval()
-    calibration = calibration_inputs(pairs, problem.deployment.batch)
-    if candidate.pruning is Pruning.STRUCTURED:
-        network = prune_structured(network, candidate.pruning_ratio, calibration[:2])
-    return candidate, Trained(network, encoding, calibration)
+    shape = Shape.of(encoding, pairs)
+    family, settings = ARCHITECTURES[cell.architecture], candidate.architecture_settings
+    network = family.untrained(shape, settings).eval()
+    noise = family.noise(shape, settings)
+    calibration = calibration_inputs(pairs, problem.deployment.batch, noise)
+    network = pruned(network, cell.pruning, candidate.pruning_settings, calibration[:2])
+    samples = data.validation.inputs
+    return candidate, Trained(network, encoding, shape, noise, calibration, samples)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +99,8 @@ def plain(problem: Problem, data: Dataset, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-@pytest.mark.parametrize(("name", "cell"), law_cells())
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cell"), deployed_cells())
 def test_lowered_agrees_with_eager_after_load(
     name: str, cell: Cell, problem: Problem, data: Dataset, tmp_path: Path
 ) -> None:
@@ -99,7 +109,7 @@ def test_lowered_agrees_with_eager_after_load(
     candidate, trained = built(problem, data, cell)
     write_artefact(trained, candidate, problem, tmp_path / "artefact")
     assert not [path for path in (tmp_path / "artefact").iterdir() if path.suffix in PICKLED]
-    surrogate = load_surrogate(tmp_path / "artefact", problem)
+    surrogate = Surrogate.load(tmp_path / "artefact", problem)
     inputs = trained.calibration.numpy()[: problem.deployment.batch]
     with torch.inference_mode():
         exact = trained.network(torch.from_numpy(inputs)).numpy()
@@ -113,22 +123,33 @@ def test_lowered_agrees_with_eager_after_load(
         assert outputs[field.name].shape == (len(data.test), *field.shape)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_what_is_pruned_is_the_ratio(problem: Problem, data: Dataset, seed: int) -> None:
-    pruned = [cell for cell in cells(problem) if cell.pruning is Pruning.STRUCTURED]
-    for cell in {cell.architecture: cell for cell in pruned}.values():
-        candidate, trained = built(problem, data, cell, seed)
-        shape = Shape(
-            tuple(trained.calibration.shape[1:]), trained.network(trained.calibration).shape[1]
-        )
-        whole = ARCHITECTURES[cell.architecture].build(shape, candidate.architecture_settings)
-        before, after = (
-            [w.shape[0] for w in each.parameters() if w.ndim > 1]
-            for each in (whole, trained.network)
-        )
-        assert all(width % VECTOR_WIDTH == 0 for width in after[:-1])
-        kept = 1.0 - candidate.pruning_ratio
-        assert after[:-1] == [round(width * kept) for width in before[:-1]]
+AGAIN = """
+import sys
+import numpy as np
+from safetensors.numpy import load_file
+from spaces.surrogate import Surrogate
+
+recorded = load_file(sys.argv[1] + "/predictions.safetensors")
+inputs = {k[7:]: v for k, v in recorded.items() if k.startswith("inputs.")}
+outputs = Surrogate.load(sys.argv[1]).run(inputs, np.random.default_rng(0))
+for name, array in outputs.items():
+    np.testing.assert_array_equal(array, recorded["outputs." + name])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["eager", "aotinductor", "onnxruntime", "openvino"])
+def test_recorded_predictions_are_reproduced_bit_for_bit_elsewhere(
+    problem: Problem, data: Dataset, tmp_path: Path, runtime: str
+) -> None:
+    cell = next(cell for cell in cells(problem) if cell.runtime == runtime)
+    candidate, trained = built(problem, data, cell)
+    write_artefact(trained, candidate, problem, tmp_path / "artefact")
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, str(tmp_path / "artefact")],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_altered_file_is_refused(plain: Path, problem: Problem) -> None:
@@ -137,10 +158,10 @@ def test_an_altered_file_is_refused(plain: Path, problem: Problem) -> None:
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
         with pytest.raises(UserError, match=r"network\.safetensors is missing or was altered"):
-            load_surrogate(plain, problem)
+            Surrogate.load(plain, problem)
     finally:
         weights.write_bytes(whole)
-    load_surrogate(plain, problem)
+    Surrogate.load(plain, problem)
 
 
 def test_a_manifest_cannot_name_files_outside(plain: Path, tmp_path: Path) -> None:
@@ -156,12 +177,12 @@ def test_a_manifest_cannot_name_files_outside(plain: Path, tmp_path: Path) -> No
 
 def test_an_artefact_of_another_version_is_refused(plain: Path, problem: Problem) -> None:
     with pytest.raises(UserError, match="was made for planets version 1, not planets version 99"):
-        load_surrogate(plain, replace(problem, version=99))
+        Surrogate.load(plain, replace(problem, version=99))
 
 
 def test_another_size_is_refused(plain: Path) -> None:
     with pytest.raises(UserError, match="at size tiny, whose simulation has other parameters"):
-        load_surrogate(plain, load_problem("planets", Size.STANDARD))
+        Surrogate.load(plain, load_problem("planets", Size.STANDARD))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +210,7 @@ def test_loading_needs_no_reference(
         raise MissingExtraError("the reference", "cases", "this test")
 
     monkeypatch.setattr(type(problem.simulation), "versions", missing)
-    load_surrogate(plain, problem)
+    Surrogate.load(plain, problem)
 
 
 def test_a_failed_lowering_leaves_nothing_behind(

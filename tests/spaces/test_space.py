@@ -1,5 +1,6 @@
 import json
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,8 +10,15 @@ from problems.contract import DrawnChoice
 from problems.core import Option
 from problems.provenance import digest
 from spaces.candidate import Candidate, Precision, Pruning
+from spaces.exclusions import Exclusion, exclusions
+from spaces.exploration import explored
+from spaces.pruning import VECTOR_WIDTH
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.space import cells, compose, exclusions, families, precisions
+from spaces.skeleton import Cell
+from spaces.space import Space, against, cells, compose, families
+from spaces.tree import tree_of
+
+FAMILIES = pytest.mark.parametrize("family", list(ARCHITECTURES))
 
 
 class Recorder(DrawnChoice):
@@ -51,35 +59,87 @@ def test_a_key_depends_on_every_value(candidate: Candidate) -> None:
 def test_only_what_fits_is_composed(problem: Problem, candidate: Candidate) -> None:
     encoding = problem.encodings[candidate.encoding]
     assert (encoding.layout, encoding.target) in ARCHITECTURES[candidate.architecture].serves
-    assert candidate.precision in precisions(candidate.architecture, candidate.runtime)
+    deployed = (candidate.pruning, candidate.runtime, candidate.precision)
+    assert against(candidate.architecture, *deployed) is None
 
 
 def test_a_parameter_always_has_the_same_options(problem: Problem) -> None:
+    space = Space(problem)
     seen: dict[str, tuple] = {}
     for seed in range(200):
         choose = Recorder(seed)
-        compose(problem, Size.TINY, choose, 0)
+        space.compose(Size.TINY, choose, 0)
         for name, options in choose.asked.items():
             assert seen.setdefault(name, options) == options, name
+
+
+def test_every_choice_can_be_made(problem: Problem) -> None:
+    space = Space(problem)
+
+    class Wanting(Recorder):
+        """Answers with a cell's own choices."""
+
+        def categorical(self, name: str, options: Sequence[Option]) -> Option:
+            answer = getattr(cell, name.rpartition(".")[2])
+            assert answer in options
+            return answer
+
+    for cell in space.skeleton.cells:
+        assert space.skeleton.choose(Wanting(0)) == cell
 
 
 def test_every_dimension_is_in_the_space(problem: Problem) -> None:
     space = cells(problem)
     assert {cell.encoding for cell in space} == set(problem.encodings)
-    assert {cell.runtime for cell in space} == set(RUNTIMES)
-    assert {cell.pruning for cell in space} == set(Pruning)
+    assert {Pruning.NONE, Pruning.STRUCTURED} <= {cell.pruning for cell in space}
     assert {Precision.FP32, Precision.INT8} <= {cell.precision for cell in space}
     for encoding in problem.encodings.values():
         assert len(families(encoding)) >= 2
 
 
-def test_what_is_left_out_has_a_reason(problem: Problem) -> None:
-    for exclusion in exclusions(problem):
+def explains(exclusion: Exclusion, cell: Cell) -> bool:
+    parts = {cell.pruning, cell.runtime, cell.precision}
+    return (
+        exclusion.encoding in {"", cell.encoding}
+        and (not exclusion.architecture or cell.architecture in exclusion.architecture.split(", "))
+        and (not exclusion.runtime or cell.runtime in exclusion.runtime.split(", "))
+        and any(set(what.split()) <= parts for what in exclusion.what.split(", "))
+    )
+
+
+def test_what_is_left_out_is_listed_with_its_reason(problem: Problem) -> None:
+    space, left_out = set(cells(problem)), exclusions(problem)
+    for exclusion in left_out:
         assert len(exclusion.reason) > 10
-        assert exclusion.architecture or exclusion.runtime
+        assert any(exclusion[:4])
+    for name, encoding in problem.encodings.items():
+        for combination in product(families(encoding), Pruning, RUNTIMES, Precision):
+            cell = Cell(name, *combination)
+            if cell not in space:
+                assert any(explains(exclusion, cell) for exclusion in left_out), cell
 
 
-@pytest.mark.parametrize("family", list(ARCHITECTURES))
+def test_what_is_left_out_concerns_the_problem(problem: Problem) -> None:
+    serving = {family for encoding in problem.encodings.values() for family in families(encoding)}
+    for exclusion in exclusions(problem):
+        assert set(filter(None, exclusion.architecture.split(", "))) <= serving
+
+
+@FAMILIES
 def test_a_family_says_where_it_comes_from(family: str) -> None:
     module = __import__(ARCHITECTURES[family].__module__, fromlist=["_"])
     assert "Source" in str(module.__doc__)
+
+
+@FAMILIES
+def test_widths_fill_the_vectors_of_a_processor(family: str) -> None:
+    for parameter in explored(ARCHITECTURES[family].settings).parameters:
+        if "width" in parameter.name:
+            assert isinstance(parameter.domain, tuple), "widths are options, so that they can fit"
+            assert all(int(width) % VECTOR_WIDTH == 0 for width in parameter.domain)
+
+
+def test_every_family_is_explored_whole(problem: Problem) -> None:
+    tree = tree_of(Space(problem))
+    assert tree.extent.whole
+    assert set(tree.families) == {cell.architecture for cell in cells(problem)}

@@ -1,0 +1,65 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from problems import Size, UnknownNameError
+
+ProblemName = Annotated[
+    str,
+    typer.Argument(
+        help="A registered name (`simstead problems` lists them), FILE.py, FILE.py:ATTRIBUTE or "
+        "MODULE:ATTRIBUTE."
+    ),
+]
+RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
+
+
+def known_size(name: str) -> Size:
+    """Return a size by its name.
+
+    Raises:
+        UnknownNameError: There is none of this name.
+    """
+    if name not in list(Size):
+        raise UnknownNameError("size", name, list(Size))
+    return Size(name)
+
+
+SizeOption = Annotated[
+    Size | None,
+    typer.Option(
+        parser=known_size,
+        metavar="tiny|standard|full",
+        help="Extent of the case study, of a problem that has several.",
+    ),
+]
+
+
+SpaceFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--space",
+        metavar="FILE.yaml",
+        help="What is kept of the space (keep:) and how much options weigh (weights:).",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PARAMETER=OPTIONS",
+        help="Keep these options (A,B) or this range (LOW..HIGH) of a parameter that "
+        "`simstead space` lists; may be given again for another, and wins over the file.",
+    ),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weight",
+        metavar="DIMENSION.OPTION=WEIGHT",
+        help="Deal an option so many times as often as others (1) among the first candidates; may "
+        "be given again, and wins over the file.",
+    ),
+]

@@ -1,0 +1,223 @@
+"""Multilayer perceptron that acts, and learns by what its actions earn; its critic stays behind.
+
+Sources: Schulman et al., arXiv:1707.06347 (proximal policy optimisation, "ppo"); Haarnoja et al.,
+ICML 2018 (soft actor-critic, "sac"); in stable-baselines3 (Raffin et al., JMLR 22 (2021) 268).
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from problems import Choose, Layout, MissingExtraError, Scalar, Settings, Target
+from problems.policies import EXTRA
+from spaces.architectures import (
+    ACTIVATIONS,
+    WIDTHS,
+    Architecture,
+    Shape,
+    register_architecture,
+    serving,
+)
+from spaces.candidate import Training
+from spaces.learners import Learner, Practising
+
+DISCOUNTS = (0.9, 0.97, 0.99)
+"""What a reward is worth a step later: an actor looks some 10, 30 or 100 steps ahead."""
+
+EXPLORATIONS = (0.3, 1.0)
+"""Standard deviation of the actions that "ppo" tries at first; "sac" finds its own. A small one
+suits small corrections, a large one the whole range."""
+
+FIRST_ACTIONS = 0.01
+"""Share of the last layer's usual first weights: an actor that begins with hardly any action learns
+sooner (Andrychowicz et al., ICLR 2021)."""
+
+STEPS = 2048
+"""Steps in the environment that make an epoch: a roll-out of "ppo", as its source has it."""
+
+STEPS_PER_UPDATE = 8
+"""Steps between two updates of "sac". Its source takes one, for eight times the cost; so its epoch
+lasts twice as long as one of "ppo" at width 64, and four times as long at width 256."""
+
+REMEMBERED = 100_000
+"""Latest steps that "sac" learns from: the observations of so many take some tens of megabytes."""
+
+
+class Actor(nn.Module):
+    """Observations (b, c) -> actions (b, o) within [-1, 1], without exploring.
+
+    Args:
+        hidden: Linear layers, each with its activation.
+        action: The linear layer that follows.
+        bound: Keeps actions within their range, as the algorithm has it.
+    """
+
+    def __init__(self, hidden: nn.Sequential, action: nn.Linear, bound: nn.Module) -> None:
+        super().__init__()
+        self.hidden, self.action, self.bound = hidden, action, bound
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the actions that are taken as the best known."""
+        return self.bound(self.action(self.hidden(x)))
+
+
+class Acting(Practising):
+    """An actor, with the model of stable-baselines3 that it learns in.
+
+    The model is lent the network's own layers and no copy of them, so that weights which pruning
+    holds at zero stay there; critic and memory outlast an exchange of the network. It computes in
+    float32, on the CPU: so does the environment, one observation at a time.
+    """
+
+    network: Actor
+    algorithm: ClassVar[str]
+    rhythm: ClassVar[Mapping[str, int]]
+    """How many steps it takes before it learns, and from how many."""
+    bound: ClassVar[type[nn.Module]]
+    """What keeps the algorithm's actions within their range."""
+
+    def __init__(self, network: nn.Module, settings: Settings) -> None:
+        super().__init__(network)
+        self._settings = settings
+        self._model: Any = None
+
+    def practise(
+        self, environment: Any, training: Training, epochs: int, seed: int
+    ) -> Iterator[int]:
+        """Act and learn in turn, `STEPS` steps an epoch.
+
+        Raises:
+            MissingExtraError: stable-baselines3 is not installed.
+        """
+        if self._model is None:
+            self._model = self._begun(environment, training, seed)
+        else:
+            self._model.set_env(environment)
+            self._model.set_random_seed(seed)
+        self._lend(self._model.policy)
+        for epoch in range(1, epochs + 1):
+            self._model.learn(STEPS, reset_num_timesteps=False)
+            yield epoch
+
+    def _begun(self, environment: Any, training: Training, seed: int) -> Any:
+        """Return a new model, with a critic as large as the actor before it is pruned."""
+        try:
+            import stable_baselines3  # noqa: PLC0415 - an extra, and slow to import
+            from stable_baselines3.common.logger import Logger  # noqa: PLC0415
+        except ImportError:
+            raise MissingExtraError("stable-baselines3", EXTRA, "teaching an actor") from None
+        model = getattr(stable_baselines3, self.algorithm)(
+            "MlpPolicy",
+            environment,
+            learning_rate=training.learning_rate,
+            batch_size=training.batch_size,
+            gamma=float(self._settings["discount"]),
+            policy_kwargs=self._policy(training),
+            seed=seed,
+            device="cpu",
+            **self.rhythm,
+        )
+        model.set_logger(Logger(None, []))  # its own would make a folder at every call of `learn`
+        return model
+
+    def _policy(self, training: Training) -> dict[str, Any]:
+        return {
+            "net_arch": [int(self._settings["width"])] * int(self._settings["depth"]),
+            "activation_fn": ACTIVATIONS[str(self._settings["activation"])],
+            "optimizer_class": torch.optim.AdamW,
+            "optimizer_kwargs": {"weight_decay": training.weight_decay},
+        }
+
+    @abstractmethod
+    def _lend(self, policy: Any) -> None:
+        """Put the network's layers into the place of a model's own, with an optimiser of them."""
+
+
+class Proximal(Acting):
+    """Learns from a whole roll-out at a time, then forgets it."""
+
+    algorithm = "PPO"
+    rhythm: ClassVar[Mapping[str, int]] = {"n_steps": STEPS}
+    bound = nn.Hardtanh
+
+    def _policy(self, training: Training) -> dict[str, Any]:
+        deviation = math.log(float(self._settings["exploration"]))
+        return {**super()._policy(training), "log_std_init": deviation}
+
+    def _lend(self, policy: Any) -> None:
+        policy.mlp_extractor.policy_net = self.network.hidden
+        policy.action_net = self.network.action
+        policy.optimizer = _optimiser(policy, policy)
+
+
+class Soft(Acting):
+    """Learns from single steps that it remembers, and is paid for acting at random besides."""
+
+    algorithm = "SAC"
+    rhythm: ClassVar[Mapping[str, int]] = {
+        "buffer_size": REMEMBERED,
+        "train_freq": STEPS_PER_UPDATE,
+    }
+    bound = nn.Tanh
+
+    def _lend(self, policy: Any) -> None:
+        actor, action = policy.actor, self.network.action
+        if actor.log_std.in_features != action.in_features:
+            actor.log_std = nn.Linear(action.in_features, action.out_features)
+        actor.latent_pi, actor.mu = self.network.hidden, action
+        actor.optimizer = _optimiser(actor, policy)
+
+
+def _optimiser(owner: Any, policy: Any) -> torch.optim.Optimizer:
+    """Return an optimiser of all that a part of a policy has; the model sets its learning rate."""
+    return policy.optimizer_class(owner.parameters(), **policy.optimizer_kwargs)
+
+
+ALGORITHMS: dict[str, type[Acting]] = {"ppo": Proximal, "sac": Soft}
+
+
+@register_architecture("actor_critic")
+class ActorCritic(Architecture):
+    """`depth` hidden layers of equal width, in the actor as in its critic."""
+
+    serves = serving((Layout.FLAT,), (Target.POLICY,))
+    needs = "stable_baselines3"
+
+    @classmethod
+    def settings(cls, choose: Choose) -> Settings:
+        """Choose the algorithm and what it is told, then width, depth and activation."""
+        chosen: dict[str, Scalar] = {"algorithm": choose.categorical("algorithm", list(ALGORITHMS))}
+        if chosen["algorithm"] == "ppo":
+            chosen["exploration"] = choose.categorical("exploration", EXPLORATIONS)
+        return {
+            **chosen,
+            "discount": choose.categorical("discount", DISCOUNTS),
+            "width": choose.categorical("width", WIDTHS),
+            "depth": choose.integer("depth", 1, 3),
+            "activation": choose.categorical("activation", list(ACTIVATIONS)),
+        }
+
+    @classmethod
+    def build(cls, shape: Shape, settings: Settings) -> nn.Module:
+        """Return the actor, which begins near no action."""
+        width, activation = int(settings["width"]), ACTIVATIONS[str(settings["activation"])]
+        hidden: list[nn.Module] = []
+        last = shape.channels
+        for _ in range(int(settings["depth"])):
+            hidden += [nn.Linear(last, width), activation()]
+            last = width
+        action = nn.Linear(last, shape.outputs)
+        with torch.no_grad():
+            for weight in action.parameters():
+                weight.mul_(FIRST_ACTIONS)
+        bound = ALGORITHMS[str(settings["algorithm"])].bound
+        return Actor(nn.Sequential(*hidden), action, bound())
+
+    @classmethod
+    def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003 - the network has it
+        """Return the actor as it learns by the chosen algorithm."""
+        return ALGORITHMS[str(settings["algorithm"])](network, settings)

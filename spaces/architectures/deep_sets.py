@@ -1,0 +1,106 @@
+"""Deep sets: each element by itself, a sum or mean that knows no order, then the answer.
+
+Source: Zaheer et al., Deep sets, NeurIPS 2017.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from problems import Choose, Layout, Settings
+from spaces.architectures import (
+    ACTIVATIONS,
+    WIDTHS,
+    Architecture,
+    Shape,
+    register_architecture,
+    serving,
+)
+
+MEAN, SUM = "mean", "sum"
+POOLINGS = (MEAN, SUM)
+
+
+def pooled(features: Tensor, mask: Tensor, how: str) -> Tensor:
+    """Return the mean or sum (..., f) of features (..., p, f) where the mask (..., p, 1) is 1."""
+    total = (features * mask).sum(-2)
+    return total / mask.sum(-2).clamp(min=1.0) if how == MEAN else total
+
+
+class Equivariant(nn.Module):
+    """A layer that treats elements alike: each one's own image plus that of all together."""
+
+    def __init__(self, features: int, width: int, pooling: str) -> None:
+        super().__init__()
+        self.own = nn.Linear(features, width)
+        self.whole = nn.Linear(features, width, bias=False)
+        self.pooling = pooling
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return (b, p, w) of features (b, p, f)."""
+        return self.own(x) + self.whole(pooled(x, mask, self.pooling)).unsqueeze(-2)
+
+
+class OfEach(nn.Module):
+    """Equivariant layers and a linear answer for each element: (b, p, c) -> (b, p * o)."""
+
+    def __init__(
+        self, widths: list[int], answers: int, activation: type[nn.Module], pooling: str
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Equivariant(a, b, pooling) for a, b in pairwise(widths))
+        self.activation = activation()
+        self.answer = nn.Linear(widths[-1], answers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return answers (b, p * o)."""
+        mask = x[..., :1]
+        x = x * mask
+        for layer in self.layers:
+            x = self.activation(layer(x, mask))
+        return self.answer(x).flatten(1)
+
+
+class OfAll(nn.Module):
+    """A perceptron on each element, their sum or mean, another perceptron: (b, p, c) -> (b, o)."""
+
+    def __init__(
+        self, widths: list[int], answers: int, activation: type[nn.Module], pooling: str
+    ) -> None:
+        super().__init__()
+        self.each = nn.Sequential(
+            *(layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), activation()))
+        )
+        self.pooling = pooling
+        self.together = nn.Sequential(
+            nn.Linear(widths[-1], widths[-1]), activation(), nn.Linear(widths[-1], answers)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return answers (b, o)."""
+        return self.together(pooled(self.each(x), x[..., :1], self.pooling))
+
+
+@register_architecture("deep_sets")
+class DeepSets(Architecture):
+    """`depth` layers on every element; aligned answers come from equivariant ones."""
+
+    serves = serving((Layout.SET,))
+
+    @classmethod
+    def settings(cls, choose: Choose) -> Settings:
+        """Choose width, depth, pooling and activation."""
+        return {
+            "width": choose.categorical("width", WIDTHS[:2]),
+            "depth": choose.integer("depth", 1, 3),
+            "pooling": choose.categorical("pooling", POOLINGS),
+            "activation": choose.categorical("activation", list(ACTIVATIONS)),
+        }
+
+    @classmethod
+    def build(cls, shape: Shape, settings: Settings) -> nn.Module:
+        """Return layers on elements with their answer, of each or of all."""
+        widths = [shape.channels] + [int(settings["width"])] * int(settings["depth"])
+        activation = ACTIVATIONS[str(settings["activation"])]
+        kind = OfEach if shape.aligned else OfAll
+        return kind(widths, shape.answers, activation, str(settings["pooling"]))

@@ -1,0 +1,115 @@
+"""How networks are taught: who learns in a step, and what each of them makes small.
+
+A network is what is deployed; its learner holds what training needs besides, as an encoder or a
+critic. One loop (`search/training.py`) teaches every learner that has players.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spaces.candidate import Training
+
+
+@dataclass(frozen=True)
+class Player:
+    """Parameters that one optimiser moves, and the loss that it makes small.
+
+    Args:
+        parameters: What moves.
+        loss: Of inputs (b, ...) and targets (b, o), both on the parameters' device.
+        every: It takes part in every so-many-th step; a critic plays oftener than its generator.
+    """
+
+    parameters: Sequence[nn.Parameter]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    every: int = 1
+
+
+class Learner(nn.Module, ABC):
+    """A network with what it learns by.
+
+    `network` may be exchanged for a pruned copy of itself: keep no other reference to its parts.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    @abstractmethod
+    def players(self) -> Sequence[Player]:
+        """Return who learns, in the order in which they play a step."""
+
+    def settle(self, inputs: Tensor, targets: Tensor) -> None:
+        """Put into the network what it needs of the training pairs, at the end of every epoch."""
+
+
+class Supervised(Learner):
+    """Learns to answer with the targets."""
+
+    def __init__(self, network: nn.Module, loss: nn.Module) -> None:
+        super().__init__(network)
+        self._loss = loss
+
+    def players(self) -> Sequence[Player]:
+        """Return the network alone."""
+        return [Player(list(self.network.parameters()), self.loss)]
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of the network's answers."""
+        return self._loss(self.network(inputs), targets)
+
+
+class Practising(Learner):
+    """Learns by acting in an environment rather than from pairs."""
+
+    def players(self) -> Sequence[Player]:
+        """Return nobody: the loop over pairs has no part in it."""
+        return []
+
+    @abstractmethod
+    def practise(
+        self, environment: Any, training: Training, epochs: int, seed: int
+    ) -> Iterator[int]:
+        """Train in place; yield the number of epochs done after each.
+
+        Args:
+            environment: A `gymnasium.Env`.
+            training: Learning rate, batch size.
+            epochs: How often it pauses; what an epoch is, is the learner's.
+            seed: Of the environment and of the actions tried.
+        """
+
+
+class Probabilities(nn.Module):
+    """A network's answers (b, o) as probabilities: of one event, or of o classes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (b, o) within [0, 1]; of several classes they add up to one."""
+        logits = self.network(x)
+        return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+
+
+class Classifying(Learner):
+    """Learns probabilities by the cross-entropy of the logits beneath them."""
+
+    network: Probabilities
+
+    def players(self) -> Sequence[Player]:
+        """Return the network alone."""
+        return [Player(list(self.network.parameters()), self.loss)]
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross-entropy; targets are 0 or 1, or probabilities."""
+        logits = self.network.network(inputs)
+        if logits.shape[1] == 1:
+            return nn.functional.binary_cross_entropy_with_logits(logits, targets)
+        return nn.functional.cross_entropy(logits, targets)

@@ -1,0 +1,52 @@
+"""torch.compile: PyTorch's compiler, just in time, whenever the artefact is loaded.
+
+Source: Ansel et al., PyTorch 2, ASPLOS 2024.
+"""
+
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from problems import Array, Predict
+from spaces.runtimes import CPU, CUDA, Lowering, register_runtime
+from spaces.runtimes.aotinductor import OPTIONS
+from spaces.runtimes.eager import Eager, on_cpu, rebuilt
+
+
+class Compiled(Eager):
+    """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
+
+    def load(self, folder: Path, lowering: Lowering) -> Predict:
+        """Return the compiled network as a function of arrays."""
+        torch.set_num_threads(lowering.threads)
+        compiled = self.compiled(rebuilt(folder, lowering, self.device), lowering)
+        if self.device == CPU:
+            return on_cpu(compiled)
+
+        def predict(inputs: Array) -> Array:
+            with torch.inference_mode():
+                return compiled(torch.from_numpy(inputs).to(CUDA)).cpu().numpy()
+
+        return predict
+
+    def compiled(self, network: nn.Module, lowering: Lowering) -> Callable[[Tensor], Tensor]:
+        """Return a network compiled, and tried once."""
+        example = torch.zeros(lowering.batch, *lowering.reads, device=self.device)
+        with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
+            warnings.simplefilter("ignore")  # the compiler's, of its own internals
+            # Code of its own: networks of one family would count as each other's recompilations.
+            program = torch.export.export(network, (example,)).module()
+            compiled: Any = torch.compile(program, fullgraph=True, dynamic=False, options=OPTIONS)
+            with torch.inference_mode():
+                compiled(example)
+        return compiled
+
+
+register_runtime("compiled")(Compiled(CPU))
+register_runtime("compiled-cuda")(Compiled(CUDA))

@@ -1,0 +1,89 @@
+"""TensorRT, reached through ONNX: NVIDIA's compiler, from an extra of its own.
+
+Source: NVIDIA, TensorRT Developer Guide (strongly typed networks, `execute_async_v3`).
+"""
+
+import copy
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from problems import Array, Predict
+from spaces.candidate import Precision
+from spaces.precision import computing_in
+from spaces.runtimes import CUDA, Lowering, Runtime, register_runtime
+from spaces.runtimes.onnxruntime import INPUT, MODEL, OUTPUT, export_onnx
+
+PLAN = "network.plan"
+
+
+class TensorRT(Runtime):
+    """One serialised engine, for the kind of GPU that built it."""
+
+    portable: ClassVar[bool] = False
+
+    unsuited: ClassVar[dict[Precision, str]] = {
+        Precision.INT8: "its quantiser is a package of its own, which isn't used yet"
+    }
+
+    def excludes(self, precision: Precision) -> str | None:
+        """Return why not: it needs a CUDA device and the extra."""
+        reason = super().excludes(precision)
+        if reason is None and find_spec("tensorrt") is None:
+            return "TensorRT isn't installed: pip install 'simstead[tensorrt]'"
+        return reason
+
+    def lower(
+        self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
+    ) -> None:
+        """Export the graph in its precision's own types, and build an engine that keeps them."""
+        import tensorrt  # noqa: PLC0415 - an extra # pyright: ignore[reportMissingImports]
+
+        trt: Any = tensorrt
+        logger = trt.Logger(trt.Logger.ERROR)
+        builder = trt.Builder(logger)
+        typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        graph = builder.create_network(typed)
+        parser = trt.OnnxParser(graph, logger)
+        with TemporaryDirectory() as scratch:
+            plain = Path(scratch) / MODEL
+            export_onnx(
+                computing_in(copy.deepcopy(network), lowering.precision),
+                calibration[: lowering.batch],
+                plain,
+            )
+            if not parser.parse(plain.read_bytes()):
+                raise RuntimeError(f"TensorRT can't read the graph: {parser.get_error(0)}")
+        plan = builder.build_serialized_network(graph, builder.create_builder_config())
+        if plan is None:
+            raise RuntimeError("TensorRT can't build an engine from the graph")
+        (folder / PLAN).write_bytes(bytes(plan))
+
+    def load(self, folder: Path, lowering: Lowering) -> Predict:
+        """Return the engine, bound to two buffers, as a function of arrays."""
+        import tensorrt  # noqa: PLC0415 - an extra # pyright: ignore[reportMissingImports]
+
+        trt: Any = tensorrt
+        runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+        engine = runtime.deserialize_cuda_engine((folder / PLAN).read_bytes())
+        context = engine.create_execution_context()
+        source = torch.zeros(lowering.batch, *lowering.reads, device=CUDA)
+        answer = torch.zeros(lowering.batch, lowering.shape.outputs, device=CUDA)
+        context.set_tensor_address(INPUT, source.data_ptr())
+        context.set_tensor_address(OUTPUT, answer.data_ptr())
+        stream = torch.cuda.Stream()
+
+        def predict(inputs: Array) -> Array:
+            with torch.cuda.stream(stream):
+                source.copy_(torch.from_numpy(inputs))
+                context.execute_async_v3(stream.cuda_stream)
+                return answer.cpu().numpy()
+
+        return predict
+
+
+register_runtime("tensorrt")(TensorRT(CUDA))

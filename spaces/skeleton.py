@@ -1,0 +1,85 @@
+"""The skeleton of a space: its cells, and the names under which each of their choices is asked."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from problems import Choose
+from spaces.candidate import Precision, Pruning
+
+
+class Cell(NamedTuple):
+    """One combination of the skeleton."""
+
+    encoding: str
+    architecture: str
+    pruning: Pruning
+    runtime: str
+    precision: Precision
+
+
+DIMENSIONS = Cell._fields
+
+BRANCHES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "encoding": ((),),
+    "architecture": (("encoding",),),
+    "pruning": (("architecture",),),
+    "runtime": ((), ("architecture",), ("architecture", "pruning")),
+    "precision": (
+        ("runtime",),
+        ("architecture", "runtime"),
+        ("architecture", "pruning", "runtime"),
+    ),
+}
+"""What a choice of the skeleton may hang on, the widest branch first."""
+
+_Place = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""A dimension, the dimensions that it hangs on, and what was chosen in them."""
+
+
+class Skeleton:
+    """What can be chosen together, asked branch by branch.
+
+    A choice is asked under the widest branch in which it has the same options everywhere: what is
+    learned of a runtime serves all families, and a parameter's options never change.
+
+    Args:
+        cells: Every combination that there is; what a dimension may be depends on no other than
+            those in `BRANCHES`.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = tuple(cells)
+        offered: dict[_Place, set[str]] = {}
+        for dimension, branches in BRANCHES.items():
+            for branch in branches:
+                for cell in cells:
+                    chosen = tuple(str(getattr(cell, name)) for name in branch)
+                    offered.setdefault((dimension, branch, chosen), set()).add(
+                        str(getattr(cell, dimension))
+                    )
+        self._offered = {branch: sorted(options) for branch, options in offered.items()}
+
+    def options(self, dimension: str) -> list[str]:
+        """Return every option of a dimension."""
+        return sorted({str(getattr(cell, dimension)) for cell in self.cells})
+
+    def choose(self, choose: Choose) -> Cell:
+        """Ask for a cell."""
+        chosen: dict[str, str] = {}
+        for dimension, branches in BRANCHES.items():
+            options = self._options(dimension, branches[-1], chosen)
+            widest = next(b for b in branches if self._options(dimension, b, chosen) == options)
+            name = ".".join((*(chosen[each] for each in widest), dimension))
+            chosen[dimension] = choose.categorical(name, options)
+        return Cell(
+            chosen["encoding"],
+            chosen["architecture"],
+            Pruning(chosen["pruning"]),
+            chosen["runtime"],
+            Precision(chosen["precision"]),
+        )
+
+    def _options(
+        self, dimension: str, branch: tuple[str, ...], chosen: Mapping[str, str]
+    ) -> list[str]:
+        return self._offered[dimension, branch, tuple(chosen[name] for name in branch)]

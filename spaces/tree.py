@@ -1,0 +1,233 @@
+"""A space as plain facts, and the facts as lines: what is searched, and how much of it there is."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import NamedTuple
+
+from problems import Layout, Target
+from spaces.candidate import Pruning
+from spaces.exclusions import Exclusion, exclusions
+from spaces.exploration import Domain, Explored, Parameter, agreed, explored, told
+from spaces.skeleton import DIMENSIONS, Cell
+from spaces.space import Space
+
+INDENT = "  "
+ANY_FAMILY = "FAMILY"
+
+
+class EncodingFacts(NamedTuple):
+    """An encoding's kind and settings, and the families that are searched under it."""
+
+    layout: Layout
+    target: Target
+    settings: Explored
+    families: tuple[str, ...]
+
+
+class Extent(NamedTuple):
+    """How much there is to search.
+
+    Args:
+        cells: Combinations of the skeleton.
+        discrete: Candidates, whatever their real numbers.
+        reals: Fewest and most real numbers that a candidate has besides.
+        whole: Whether every candidate was counted; else there are more.
+    """
+
+    cells: int
+    discrete: int
+    reals: tuple[int, int]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a space holds.
+
+    Args:
+        space: Whose tree it is.
+        encodings: Those that some family serves.
+        families: Settings of each that serves some encoding.
+        prunings: Settings by pruning and family.
+        runtimes: Precisions by runtime.
+        training: Settings of the training loop.
+        exclusions: What can't be deployed here.
+    """
+
+    space: Space
+    encodings: Mapping[str, EncodingFacts]
+    families: Mapping[str, Explored]
+    prunings: Mapping[Pruning, Mapping[str, Explored]]
+    runtimes: Mapping[str, tuple[str, ...]]
+    training: Explored
+    exclusions: Sequence[Exclusion]
+
+    @property
+    def extent(self) -> Extent:
+        """How much there is to search: sums over branches of products of their settings."""
+        fewest: list[int] = []
+        most: list[int] = []
+        discrete, whole = 0, True
+        for cell in self.space.skeleton.cells:
+            parts = self._parts(cell)
+            fewest.append(sum(part.reals[0] for part in parts))
+            most.append(sum(part.reals[1] for part in parts))
+            discrete += prod(part.discrete for part in parts)
+            whole = whole and all(part.whole for part in parts)
+        return Extent(len(most), discrete, (min(fewest), max(most)), whole)
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return what can be narrowed, by name: the dimensions, then every setting.
+
+        Raises:
+            UserError: Two branches of one name ask for a setting with different options.
+        """
+        found = {
+            dimension: Parameter(dimension, tuple(self.space.skeleton.options(dimension)))
+            for dimension in DIMENSIONS
+        }
+        for part in self._every_part():
+            for parameter in part.parameters:
+                first = found.setdefault(parameter.name, parameter)
+                agreed(parameter.name, first.domain, parameter.domain)
+        return found
+
+    def _parts(self, cell: Cell) -> tuple[Explored, ...]:
+        return (
+            self.encodings[cell.encoding].settings,
+            self.families[cell.architecture],
+            self.prunings[cell.pruning][cell.architecture],
+            self.training,
+        )
+
+    def _every_part(self) -> Iterator[Explored]:
+        yield from (facts.settings for facts in self.encodings.values())
+        yield from self.families.values()
+        for by_family in self.prunings.values():
+            yield from by_family.values()
+        yield self.training
+
+
+def tree_of(space: Space) -> Tree:
+    """Return what a space holds, explored setting by setting.
+
+    Raises:
+        UserError: A parameter's options depend on other answers.
+    """
+    cells = space.skeleton.cells
+    encodings = {
+        name: EncodingFacts(
+            space.problem.encodings[name].layout,
+            space.problem.encodings[name].target,
+            explored(partial(space.encoding_settings, name)),
+            _each(cell.architecture for cell in cells if cell.encoding == name),
+        )
+        for name in _each(cell.encoding for cell in cells)
+    }
+    pruned = {
+        pruning: _each(cell.architecture for cell in cells if cell.pruning is pruning)
+        for pruning in Pruning
+    }
+    return Tree(
+        space=space,
+        encodings=encodings,
+        families={
+            name: explored(partial(space.family_settings, name))
+            for name in _each(cell.architecture for cell in cells)
+        },
+        prunings={
+            pruning: {
+                family: explored(partial(space.pruning_settings, family, pruning))
+                for family in families
+            }
+            for pruning, families in pruned.items()
+            if families
+        },
+        runtimes={
+            name: _each(str(cell.precision) for cell in cells if cell.runtime == name)
+            for name in _each(cell.runtime for cell in cells)
+        },
+        training=explored(space.training_settings),
+        exclusions=exclusions(space.problem),
+    )
+
+
+def lines(tree: Tree) -> Iterator[str]:
+    """Return the tree as indented lines, its size, and what was left out of it and why."""
+    yield from _branches(tree)
+    yield from _prunings(tree)
+    yield "runtime and precision"
+    for runtime, precisions in tree.runtimes.items():
+        weighed = ", ".join(_weighed(tree, "precision", each) for each in precisions)
+        yield f"{INDENT}{_weighed(tree, 'runtime', runtime)}: {weighed}"
+    yield "training"
+    yield from _settings(tree.training, INDENT)
+    extent = tree.extent
+    fewest, most = extent.reals
+    reals = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    yield "size"
+    yield f"{INDENT}{extent.cells:,} combinations of {', '.join(DIMENSIONS)}"
+    yield (
+        f"{INDENT}{'' if extent.whole else 'more than '}{extent.discrete:,} candidates "
+        f"x {reals} real dimensions"
+    )
+    if tree.exclusions:
+        yield "left out on this machine"
+    for *what, reason in tree.exclusions:
+        yield f"{INDENT}{', '.join(filter(None, what))}: {reason}"
+
+
+def _branches(tree: Tree) -> Iterator[str]:
+    """Return the encodings with their families; a family's settings stand where it first does."""
+    shown: set[str] = set()
+    yield "encoding and architecture"
+    for name, facts in tree.encodings.items():
+        kind = f"{facts.layout}, {facts.target}"
+        yield f"{INDENT}{_weighed(tree, 'encoding', name)}: {kind}"
+        yield from _settings(facts.settings, 2 * INDENT)
+        for family in facts.families:
+            again = " (settings as above)" if family in shown else ""
+            yield f"{2 * INDENT}{_weighed(tree, 'architecture', family)}{again}"
+            if family not in shown:
+                yield from _settings(tree.families[family], 3 * INDENT)
+            shown.add(family)
+
+
+def _prunings(tree: Tree) -> Iterator[str]:
+    """Return the prunings; settings that all families share are told once."""
+    yield "pruning"
+    for pruning, by_family in tree.prunings.items():
+        but = [family for family in tree.families if family not in by_family]
+        all_but = f": all families but {', '.join(but)}" if but else ""
+        yield f"{INDENT}{_weighed(tree, 'pruning', pruning)}{all_but}"
+        domains: dict[tuple[str, Domain], list[str]] = {}
+        for family, part in by_family.items():
+            for parameter in part.parameters:
+                own = parameter.name.removeprefix(family)
+                domains.setdefault((own, parameter.domain), []).append(family)
+        for (own, domain), families in domains.items():
+            shared = len(families) == len(by_family)
+            for family in [ANY_FAMILY] if shared and len(families) > 1 else families:
+                yield f"{2 * INDENT}{family}{own}: {told(domain)}"
+
+
+def _settings(part: Explored, indent: str) -> Iterator[str]:
+    for parameter in part.parameters:
+        under = " and ".join(
+            f"{name} is {' or '.join(map(str, answers))}"
+            for name, answers in parameter.under.items()
+        )
+        where = f", where {under}" if under else ""
+        yield f"{indent}{parameter.name}: {told(parameter.domain)}{where}"
+
+
+def _weighed(tree: Tree, dimension: str, option: str) -> str:
+    weight = tree.space.narrowing.weight(dimension, option)
+    return option if weight == 1.0 else f"{option} (weight {weight:g})"
+
+
+def _each(names: Iterable[str]) -> tuple[str, ...]:
+    """Return every name once, in the order in which they come."""
+    return tuple(dict.fromkeys(names))

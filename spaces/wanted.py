@@ -1,0 +1,173 @@
+"""Narrowings as users write them: a YAML file, options of the command line; a slip is one line."""
+
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import yaml
+from pydantic import ValidationError
+
+from problems import Problem, UnknownNameError, UserError
+from spaces.candidate import Precision, Pruning
+from spaces.exploration import Parameter
+from spaces.narrowing import OPTIONS, RANGE, Narrowing, Range
+from spaces.registered import ARCHITECTURES, RUNTIMES
+from spaces.skeleton import DIMENSIONS
+from spaces.space import Space, reason_against, served
+from spaces.tree import tree_of
+
+ONLY, WEIGHT = "--only", "--weight"
+
+
+class Wish(NamedTuple):
+    """A narrowing as it was written, and where it was, for what is said of it."""
+
+    place: str
+    narrowing: Narrowing
+
+
+class _Words(yaml.SafeLoader):
+    """Reads every value as the word that stands there; the space knows which are numbers.
+
+    YAML itself takes 2:4 for 124 seconds, and 1e-3 for no number.
+    """
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
+        """Return a mapping; of a name that stands twice, YAML itself drops the first."""
+        for name, times in Counter(str(key.value) for key, _ in node.value).items():
+            if times > 1:
+                raise UserError(f"{name} stands {times} times in one list of names")
+        return super().construct_mapping(node, deep)
+
+
+def written(file: Path | None, only: Sequence[str], weights: Sequence[str]) -> list[Wish]:
+    """Return what a user asks for; a later wish wins over an earlier one.
+
+    Args:
+        file: YAML with `keep:` and `weights:`, as `Narrowing` has them.
+        only: "PARAMETER=OPTION,OPTION" or "PARAMETER=LOW..HIGH".
+        weights: "DIMENSION.OPTION=WEIGHT".
+
+    Raises:
+        UserError: The file or an option can't be read.
+    """
+    wishes: list[Wish] = []
+    if file is not None:
+        with _placed(str(file)):
+            wishes.append(Wish(str(file), _from_yaml(file)))
+    for option, texts, read in ((ONLY, only, _only), (WEIGHT, weights, _weight)):
+        for text in texts:
+            with _placed(f"{option} {text}"):
+                wishes.append(Wish(f"{option} {text}", read(text)))
+        names = Counter(text.partition("=")[0] for text in texts)
+        for name, times in names.items():
+            if times > 1:
+                raise UserError(f"{option} names {name} {times} times; name it once")
+    return wishes
+
+
+def narrowed(problem: Problem, wishes: Sequence[Wish]) -> Narrowing:
+    """Return what is wished of a problem's space, in the space's own values.
+
+    Raises:
+        UserError: Something is unknown or not to be had here, or nothing is left to deploy.
+    """
+    served(problem)
+    whole = Space(problem)
+    known = tree_of(whole).parameters()
+    narrowing = Narrowing()
+    for place, wish in wishes:
+        with _placed(place):
+            _refuse_absent(problem, wish, known)
+            narrowing = narrowing.updated(wish.settled(known))
+    _refuse_nothing_left(whole, narrowing)
+    return narrowing.essential(known)
+
+
+def _from_yaml(file: Path) -> Narrowing:
+    try:
+        found = yaml.load(file.read_text(encoding="utf-8"), _Words)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise UserError(f"it can't be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"it is no text: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise UserError(f"{line}{error.problem}") from None
+    except yaml.YAMLError as error:
+        raise UserError(str(error)) from None
+    if not isinstance(found, Mapping):
+        raise UserError("it holds no names; write keep: and weights:, and under them what each is")
+    for name in cast("Mapping[str, object]", found):
+        if name not in Narrowing.model_fields:
+            raise UnknownNameError("entry", name, Narrowing.model_fields)
+    return _validated(found)
+
+
+def _only(text: str) -> Narrowing:
+    name, equals, kept = text.partition("=")
+    if not equals:
+        raise UserError("write PARAMETER=OPTION,OPTION or PARAMETER=LOW..HIGH")
+    return _validated({"keep": {name.strip(): kept}})
+
+
+def _weight(text: str) -> Narrowing:
+    name, equals, weight = text.rpartition("=")
+    dimension, dot, option = name.partition(".")
+    if not equals or not dot:
+        raise UserError("write DIMENSION.OPTION=WEIGHT")
+    return _validated({"weights": {dimension.strip(): {option.strip(): weight}}})
+
+
+def _validated(found: object) -> Narrowing:
+    try:
+        return Narrowing.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in {OPTIONS, RANGE})
+        raise UserError(f"{where}{': ' if where else ''}{first['msg']}") from None
+
+
+@contextmanager
+def _placed(place: str) -> Generator[None]:
+    """Say of a user's mistake where it stands."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from None
+
+
+def _refuse_absent(problem: Problem, wish: Narrowing, known: Mapping[str, Parameter]) -> None:
+    """Say of what exists, but is not in the space, why not."""
+    there = {
+        "encoding": problem.encodings,
+        "architecture": ARCHITECTURES,
+        "pruning": Pruning,
+        "runtime": RUNTIMES,
+        "precision": Precision,
+    }
+    for dimension in DIMENSIONS:
+        kept = wish.keep.get(dimension, ())
+        domain = cast("tuple[str, ...]", known[dimension].domain)
+        for word in (*(() if isinstance(kept, Range) else kept), *wish.weights.get(dimension, ())):
+            if word in set(there[dimension]) - set(domain):
+                reason = reason_against(problem, Narrowing(keep={dimension: (word,)}))
+                raise UserError(f"{dimension} {word} is not to be had here: {reason}")
+
+
+def _refuse_nothing_left(whole: Space, narrowing: Narrowing) -> None:
+    """Name the fewest dimensions whose options can't be had together."""
+    kept = [dimension for dimension in DIMENSIONS if dimension in narrowing.keep]
+    for number in range(2, len(kept) + 1):
+        for dimensions in combinations(kept, number):
+            part = Narrowing(keep={name: narrowing.keep[name] for name in dimensions})
+            if not any(part.admits(cell) for cell in whole.skeleton.cells):
+                raise UserError(
+                    f"{' and '.join(part.kept)} leave nothing to deploy: "
+                    f"{reason_against(whole.problem, part)}"
+                )

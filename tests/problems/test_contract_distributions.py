@@ -1,0 +1,135 @@
+"""The laws on a problem whose reference is stochastic: samples, not values, are asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from problems import Batch, Field, FlatEncoding, Pairs, Problem, Samples, Target
+from problems.contract import LAWS, Evidence
+from problems.contract.evidence import MemorisedSampler
+
+INPUTS = (Field("stretch", unit="1", valid=(0.0, 10.0)),)
+OUTPUTS = (Field("east", unit="m"), Field("north", unit="m"))
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points about the origin, twice as far out to the east at twice the stretch."""
+
+    inputs = INPUTS
+    outputs = OUTPUTS
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        return {"stretch": rng.uniform(1.0, 2.0, n)}
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        east, north = rng.standard_normal((2, len(inputs["stretch"])))
+        return {"east": inputs["stretch"] * east, "north": north}
+
+
+def wasserstein(predicted: Batch, reference: Batch, _: Batch) -> Mapping[str, float]:
+    """Mean over fields of the distance between equally many sorted samples."""
+    gaps = [np.sort(predicted[f.name]) - np.sort(reference[f.name]) for f in OUTPUTS]
+    return {"error": float(np.mean(np.abs(gaps)))}
+
+
+@dataclass(frozen=True, eq=False)
+class Conditional(FlatEncoding):
+    target = Target.DISTRIBUTION
+
+
+@dataclass(frozen=True, eq=False)
+class Unconditional(Conditional):
+    """One condition for all samples."""
+
+    def _aligned(self, inputs: Batch) -> np.ndarray:
+        return np.ones((len(inputs["stretch"]), 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Radial(Conditional):
+    """The distance from the origin; a direction is drawn in decoding.
+
+    Args:
+        factor: What decoding gets wrong, unless it is 1.
+    """
+
+    factor: float = 1.0
+
+    def measure(self, train: Any) -> Batch:  # noqa: ARG002 - nothing to measure
+        return {}
+
+    def pairs(self, split: Any) -> Pairs:
+        distance = np.hypot(split.outputs["east"], split.outputs["north"])
+        ones = np.ones((len(distance), 1), dtype=np.float32)
+        return Pairs(ones, distance[:, None].astype(np.float32))
+
+    def apply(self, network: Any, inputs: Batch, rng: np.random.Generator) -> Batch:
+        ones = np.ones((len(inputs["stretch"]), 1), dtype=np.float32)
+        distance = self.factor * network(ones)[:, 0]
+        angle = rng.uniform(0.0, 2.0 * np.pi, len(distance))
+        return {"east": distance * np.cos(angle), "north": distance * np.sin(angle)}
+
+
+@dataclass(frozen=True, eq=False)
+class Crowded(Unconditional):
+    """Decodes a sample by those beside it."""
+
+    def apply(self, network: Any, inputs: Batch, rng: np.random.Generator) -> Batch:
+        outputs = FlatEncoding.apply(self, network, inputs, rng)
+        return {name: array + 1e-4 * len(array) for name, array in outputs.items()}
+
+
+GOOD = Problem(
+    simulation=Scatter(),
+    encodings={
+        "conditional": Conditional(INPUTS, OUTPUTS),
+        "unconditional": Unconditional(INPUTS, OUTPUTS),
+        "radial": Radial(INPUTS, OUTPUTS),
+    },
+    score=wasserstein,
+    samples=Samples(32, 8, 8, 0),
+)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_distribution_keeps_every_law(law: str, tmp_path: Path) -> None:
+    assert LAWS[law].breaches(Evidence(GOOD, tmp_path)) == []
+
+
+def blind(*_: Batch) -> Mapping[str, float]:
+    return {"error": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "law", "told"),
+    [
+        ({"score": blind}, "reference_scores_zero", "predictions that are all alike"),
+        (
+            {"encodings": {"radial": Radial(INPUTS, OUTPUTS, factor=2.0)}},
+            "decoding_undoes_encoding",
+            "doesn't encode to them again",
+        ),
+        (
+            {"encodings": {"crowded": Crowded(INPUTS, OUTPUTS)}},
+            "surrogate_alone_as_in_batch",
+            "depends on the samples beside it",
+        ),
+    ],
+)
+def test_a_slip_is_told(change: dict[str, Any], law: str, told: str, tmp_path: Path) -> None:
+    breaches = LAWS[law].breaches(Evidence(replace(GOOD, **change), tmp_path))
+    assert any(told in words for words in breaches)
+
+
+def test_equal_inputs_get_their_targets_in_turn() -> None:
+    known = np.array([[0.0], [1.0], [0.0], [1.0], [0.0]], dtype=np.float32)
+    targets = np.arange(5, dtype=np.float32)[:, None]
+    sampler = MemorisedSampler(Pairs(known, targets))
+    np.testing.assert_array_equal(sampler(known), targets)
+    np.testing.assert_array_equal(sampler(known[:3, ::-1])[:, 0], [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(sampler(np.float32([[0.1], [0.9]]))[:, 0], [4.0, 3.0])

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from problems import Problem, UserError
+from problems.loading import Source
+from search.directory import Run
+from search.job import narrowed_for, specified
+from search.records import Spec
+from spaces.narrowing import Narrowing
+from spaces.wanted import written
+
+FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
+
+
+def spec(problem: Problem, folder: Path, only: list[str]) -> Spec:
+    narrowing = narrowed_for(problem, written(None, only, []), folder)
+    asked = {"size": "tiny", "seed": 0, "trials": 4, "workers": 1}
+    return specified(problem, Source(problem.name, ""), narrowing=narrowing, **asked)
+
+
+def test_a_run_is_gone_on_with_in_its_own_space(problem: Problem, tmp_path: Path) -> None:
+    begun = spec(problem, tmp_path / "run", FIRST)
+    Run.start(tmp_path / "run", begun)
+    assert spec(problem, tmp_path / "run", []) == begun
+    assert spec(problem, tmp_path / "run", ["runtime=onnxruntime,eager"]) == begun
+    assert Run.start(tmp_path / "run", begun).spec().narrowing == begun.narrowing
+    assert spec(problem, tmp_path / "other", []).narrowing == Narrowing()
+
+
+@pytest.mark.parametrize(("begun", "other"), [(FIRST, SECOND), ([], SECOND)])
+def test_another_space_is_another_search(
+    problem: Problem, tmp_path: Path, begun: list[str], other: list[str]
+) -> None:
+    Run.start(tmp_path / "run", spec(problem, tmp_path / "run", begun))
+    with pytest.raises(UserError, match="belongs to another search"):
+        Run.start(tmp_path / "run", spec(problem, tmp_path / "run", other))
+
+
+def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: Path) -> None:
+    lost = spec(problem, tmp_path / "run", []).model_copy(
+        update={"narrowing": Narrowing(keep={"architecture": ("of another version",)})}
+    )
+    Run.start(tmp_path / "run", lost)
+    with pytest.raises(UserError, match=r"run .*: unknown option of architecture"):
+        spec(problem, tmp_path / "run", [])

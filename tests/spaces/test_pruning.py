@@ -1,0 +1,126 @@
+"""The laws of pruning, over every family that can be pruned."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from problems import Pairs
+from search.training import train
+from spaces.agreement import example, example_inputs, example_shapes, lowered_shape
+from spaces.candidate import Candidate, Pruning, Training
+from spaces.learners import Practising
+from spaces.pruning import (
+    CRITERIA,
+    RATIOS,
+    VECTOR_WIDTH,
+    NothingToPruneError,
+    pruned,
+    shaped_like,
+)
+from spaces.registered import ARCHITECTURES
+
+STRUCTURED = [name for name in ARCHITECTURES if "structured" not in ARCHITECTURES[name].unsuited]
+
+
+def matrices(network: nn.Module) -> list[torch.Tensor]:
+    return [weight for weight in network.parameters() if weight.ndim > 1]
+
+
+def rebuilt(candidate: Candidate, shape: object, weights: dict) -> nn.Module:
+    family = ARCHITECTURES[candidate.architecture]
+    return shaped_like(family.untrained(shape, candidate.architecture_settings), weights).eval()
+
+
+@pytest.mark.parametrize("family", STRUCTURED)
+@pytest.mark.parametrize("seed", range(3))
+def test_channels_go_and_what_is_left_is_aligned(family: str, seed: int) -> None:
+    for shape in [s for s in example_shapes(ARCHITECTURES[family]) if s.target != "label"]:
+        whole = example(family, shape, seed=seed)
+        try:
+            less = example(family, shape, Pruning.STRUCTURED, seed=seed)
+        except NothingToPruneError:
+            continue
+        count, fewer = (
+            sum(weight.numel() for weight in each.network.parameters()) for each in (whole, less)
+        )
+        assert fewer < count
+        with torch.inference_mode():
+            answers = less.network(less.calibration)
+        assert answers.shape == (len(less.calibration), shape.outputs)
+        assert torch.isfinite(answers).all()
+        for before, after in zip(matrices(whole.network), matrices(less.network), strict=True):
+            if before.shape[0] != after.shape[0]:
+                assert after.shape[0] % VECTOR_WIDTH == 0
+        again = rebuilt(less.candidate, shape, less.network.state_dict())
+        with torch.inference_mode():
+            torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", ["mlp", "lstm", "gru"])
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("ratio", RATIOS[Pruning.STRUCTURED])
+def test_what_goes_is_the_ratio(family: str, criterion: str, ratio: float) -> None:
+    shape = example_shapes(ARCHITECTURES[family])[0]
+    torch.manual_seed(0)
+    settings = {"width": 64, "depth": 2, "layers": 2, "activation": "relu", "residual": False}
+    network = ARCHITECTURES[family].untrained(shape, settings).eval()
+    inputs = example_inputs(shape, 2)
+    chosen = {"ratio": ratio, "criterion": criterion}
+    less = pruned(network, Pruning.STRUCTURED, chosen, inputs)
+    kept = round(64 * (1 - ratio))
+    for before, after in zip(matrices(network)[:-1], matrices(less)[:-1], strict=True):
+        assert after.shape[0] == before.shape[0] // 64 * kept
+
+
+def test_hidden_units_that_do_nothing_go_first() -> None:
+    shape = lowered_shape(ARCHITECTURES["lstm"])
+    torch.manual_seed(0)
+    network = ARCHITECTURES["lstm"].untrained(shape, {"width": 64, "layers": 2}).eval()
+    silent = torch.randperm(64)[:32]
+    layer = next(m for m in network.modules() if isinstance(m, nn.LSTM))
+    with torch.no_grad():
+        for i in range(2):
+            rows = torch.cat([gate * 64 + silent for gate in range(4)])
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(layer, f"{kind}_l{i}")[rows] = 0.0
+            getattr(layer, f"weight_hh_l{i}")[:, silent] = 0.0
+        inputs = example_inputs(shape, 8)
+        chosen = {"ratio": 0.5, "criterion": "magnitude"}
+        less = pruned(network, Pruning.STRUCTURED, chosen, inputs)
+        torch.testing.assert_close(less(inputs), network(inputs))
+
+
+@pytest.mark.parametrize("family", list(ARCHITECTURES))
+def test_weights_taken_out_stay_out_in_fine_tuning(family: str) -> None:
+    architecture = ARCHITECTURES[family]
+    if "magnitude" in architecture.unsuited:
+        pytest.skip(architecture.unsuited["magnitude"])
+    shape = lowered_shape(architecture)
+    tried = example(family, shape, Pruning.MAGNITUDE)
+    learner = architecture.learner(tried.network, shape, tried.candidate.architecture_settings)
+    ratio = float(tried.candidate.pruning_settings["ratio"])
+    before = [weight.detach() == 0 for weight in matrices(tried.network)]
+    for zero in before:
+        assert float(zero.float().mean()) >= min(ratio, 1 - 1 / zero.numel()) - 0.01
+    if isinstance(learner, Practising):
+        pytest.skip("learns by acting, not from pairs")
+    pairs = Pairs(
+        example_inputs(shape, 64).numpy(),
+        np.random.default_rng(0).random((64, shape.outputs), dtype=np.float32),
+    )
+    training = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-2)
+    list(train(learner, pairs, training, 3, 0))
+    for weight, zero in zip(matrices(learner.network), before, strict=True):
+        assert (weight[zero] == 0).all()
+        assert not torch.equal(weight == 0, torch.ones_like(zero))
+
+
+def test_two_of_four_weights_go() -> None:
+    layer = nn.Linear(64, 32)
+    less = pruned(layer, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
+    assert isinstance(less, nn.Linear)
+    fours = less.weight.detach().unflatten(1, (-1, 4))
+    assert ((fours != 0).sum(2) == 2).all()
+    gone = layer.weight.detach().unflatten(1, (-1, 4))[fours == 0].abs()
+    assert gone.mean() < fours[fours != 0].abs().mean()

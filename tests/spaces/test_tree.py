@@ -1,0 +1,122 @@
+"""Settings explored, and the tree that is told of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from problems import Choose, Problem, Size, UserError
+from problems.contract import DrawnChoice
+from problems.core import Settings
+from problems.encodings import FlatEncoding
+from problems.template import INPUTS, OUTPUTS
+from problems.template import problem as template
+from spaces.candidate import Candidate
+from spaces.exploration import FEW_INTEGERS, Interval, explored
+from spaces.narrowing import Narrowing, Range
+from spaces.space import Space
+from spaces.tree import lines, tree_of
+
+
+def branching(choose: Choose) -> Settings:
+    chosen: dict = {"kind": choose.categorical("kind", ("plain", "deep", "wide"))}
+    if chosen["kind"] == "deep":
+        chosen["layers"] = choose.integer("layers", 2, 6, step=2)
+        chosen["gates"] = [choose.categorical(f"gate_{i}", (0, 1)) for i in range(chosen["layers"])]
+    if chosen["kind"] == "wide":
+        chosen["dropout"] = choose.real("dropout", 0.0, 0.5)
+        chosen["many"] = choose.integer("many", 1, 100)
+    return chosen
+
+
+def test_conditions_are_found() -> None:
+    found = explored(branching)
+    under = {parameter.name: dict(parameter.under) for parameter in found.parameters}
+    assert under["kind"] == {}
+    assert under["layers"] == {"kind": ("deep",)}
+    assert under["gate_0"] == {"kind": ("deep",)}
+    assert under["gate_3"] == {"kind": ("deep",), "layers": (4, 6)}
+    assert under["dropout"] == {"kind": ("wide",)}
+    domains = {parameter.name: parameter.domain for parameter in found.parameters}
+    assert domains["layers"] == Interval(2, 6, 2)
+    assert domains["kind"] == ("plain", "deep", "wide")
+
+
+def test_candidates_are_counted_branch_by_branch() -> None:
+    found = explored(branching)
+    assert FEW_INTEGERS < 100
+    assert found.discrete == 1 + (2**2 + 2**4 + 2**6) + 100
+    assert found.reals == (0, 1)
+    assert found.whole
+
+
+def test_too_many_combinations_are_told_as_more() -> None:
+    found = explored(branching, most=5)
+    assert not found.whole
+    assert found.discrete < explored(branching).discrete
+
+
+def changing(choose: Choose) -> Settings:
+    kind = choose.categorical("kind", ("short", "long"))
+    return {"kind": kind, "step": choose.categorical("step", (1, 2) if kind == "short" else (5,))}
+
+
+def wandering(choose: Choose) -> Settings:
+    low = choose.categorical("low", (1, 2))
+    return {"depth": choose.integer("depth", low, 4)}
+
+
+@pytest.mark.parametrize("settings", [changing, wandering])
+def test_options_that_change_are_refused(settings: Callable[[Choose], Settings]) -> None:
+    with pytest.raises(UserError, match="options must not depend on other answers"):
+        explored(settings)
+
+
+class NamedLikeAFamily(FlatEncoding):
+    def settings(self, choose: Choose) -> Settings:
+        return {"width": choose.categorical("width", (1, 2, 3))}
+
+
+def test_two_branches_of_one_name_are_refused() -> None:
+    problem = replace(template, encodings={"mlp": NamedLikeAFamily(INPUTS, OUTPUTS)})
+    with pytest.raises(UserError, match=r"'mlp.width' is asked with 1, 2, 3 and with 64"):
+        tree_of(Space(problem)).parameters()
+
+
+def test_the_extent_is_that_of_what_is_composed(problem: Problem) -> None:
+    whole = Space(problem)
+    keep: dict = {
+        name: (parameter.domain[0],)
+        if isinstance(parameter.domain, tuple)
+        else Range(low=parameter.domain.low, high=parameter.domain.low)
+        for name, parameter in tree_of(whole).parameters().items()
+        if "." in name and not name.endswith(".width")
+    }
+    keep |= {"runtime": ("eager",), "pruning": ("none",)}
+    space = Space(problem, Narrowing(keep=keep))
+    extent = tree_of(space).extent
+    drawn = {composed(space, seed).key for seed in range(40 * extent.discrete)}
+    assert extent.discrete == len(drawn)
+    assert extent.reals == (0, 0)
+    assert extent.cells == len(space.skeleton.cells)
+
+
+def composed(space: Space, seed: int) -> Candidate:
+    return space.compose(Size.TINY, DrawnChoice(np.random.default_rng(seed)), 0)
+
+
+def test_what_is_searched_and_left_out_is_told(problem: Problem) -> None:
+    tree = tree_of(Space(problem))
+    told = list(lines(tree))
+    for name, parameter in tree.parameters().items():
+        if ".structured." not in name and ".magnitude." not in name:
+            assert any(name in line for line in told), parameter
+    for exclusion in tree.exclusions:
+        assert any(exclusion.reason in line for line in told)
+    assert f"  {tree.extent.discrete:,} candidates" in "\n".join(told)
+
+
+def test_a_weight_is_told(problem: Problem) -> None:
+    space = Space(problem, Narrowing(weights={"runtime": {"eager": 3.0}}))
+    assert any(line.startswith("  eager (weight 3): fp32") for line in lines(tree_of(space)))
