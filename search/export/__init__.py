@@ -1,13 +1,15 @@
-"""Hand over a surrogate: the artefact that was measured, byte for byte."""
+"""Hand over a surrogate: the artefact that was measured, byte for byte, and ways to call it."""
 
 import shutil
 from pathlib import Path
 
-from problems import UnknownNameError, UserError
+from problems import UnknownNameError, UserError, load_problem
 from search.directory import Run
+from search.export.hosts import kernel_for, script_for, write_hosts
 from search.measurement import verified_manifest
 from search.records import Record
-from spaces.artefact import USAGE, Manifest, read_manifest
+from spaces.manifest import USAGE, Manifest, read_manifest
+from spaces.registered import ARCHITECTURES
 
 PICKS = ("knee", "fastest", "accurate")
 
@@ -18,12 +20,11 @@ In place of the reference, {speedup:,.0f} times as fast on the machine that sear
 ({batch} samples a call, {threads} thread); {metric} {error:.3g} on the {split} split ({source}).
 
     import numpy as np
-    from pathlib import Path
     from problems import Size, load_problem
-    from spaces.artefact import load_surrogate
+    from spaces.surrogate import Surrogate
 
     problem = load_problem({reference!r}, Size("{size}"))
-    surrogate = load_surrogate(Path("."), problem)
+    surrogate = Surrogate.load(".", problem)
     rng = np.random.default_rng(0)
     inputs = {inputs}
     outputs = surrogate.run(inputs, rng)
@@ -33,19 +34,34 @@ Inputs and outputs are dictionaries of arrays whose first axis is the sample:
 {fields}
 
 `manifest.json` states shapes, units, versions and the hash of every file; loading verifies them.
+{hosts}"""
+
+SCRIPT_PAGE = """
+Where there is no simstead, the network alone can be called, in numbers scaled as in training;
+encoding them and decoding the answers is the problem's own code: simstead's
+`docs/use-a-surrogate.md` says more.
+
+- `use/run.py`: for Python, with NumPy and {library} {version} alone. `python use/run.py` checks it.
 """
 
+KERNEL_PAGE = """\
+- `use/native/`: for C, C++ and Fortran. `make -C use/native check` builds the kernel with a host
+  loop in C++ and one in Fortran, and runs both.
+"""
 
 DRAWN = "problem.simulation.draw(4, rng)"
 
 
 def export(run: Run, pick: str, folder: Path) -> Record:
-    """Copy a trial's artefact into a new folder, with a page on its use; return its record.
+    """Copy a trial's artefact into a new folder, with a page and programs on its use.
 
     Args:
         run: A run that reached its final heat.
         pick: One of `PICKS`, or a trial's number.
         folder: Must not exist, or be empty.
+
+    Returns:
+        The trial's record.
 
     Raises:
         UserError: There is nothing to export, the folder is taken, or the artefact was altered.
@@ -54,11 +70,17 @@ def export(run: Run, pick: str, folder: Path) -> Record:
     manifest = verified_manifest(run, record)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
+    if manifest.candidate.architecture not in list(ARCHITECTURES):
+        load_problem(manifest.source, manifest.candidate.size)  # whose file registers the family
     try:
         shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
+        write_hosts(folder, manifest)
         (folder / USAGE).write_text(_usage(run, record, manifest))
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
+    except UserError:
+        shutil.rmtree(folder)
+        raise
     if read_manifest(folder).hash != record.artefact_hash:
         raise UserError(f"{folder} differs from what was measured: the copy failed, try again")
     return record
@@ -122,7 +144,18 @@ def _usage(run: Run, record: Record, manifest: Manifest) -> str:
         error=error,
         split=split,
         source="final heat" if split == "test" else "as the trial found it",
+        hosts=_hosts(manifest),
     )
+
+
+def _hosts(manifest: Manifest) -> str:
+    """Return what the page says of calling the network without simstead."""
+    runtime = manifest.candidate.runtime
+    if not script_for(runtime).is_file():
+        return ""
+    library = runtime if runtime in manifest.versions else "torch"
+    script = SCRIPT_PAGE.format(library=library, version=manifest.versions[library])
+    return script + (KERNEL_PAGE if kernel_for(runtime).is_dir() else "")
 
 
 def _some_inputs(manifest: Manifest) -> str:

@@ -1,0 +1,91 @@
+"""What a host code calls without simstead: a script in Python, a kernel for C, C++ and Fortran."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from search.export.program import write_program
+from spaces.artefact import EXAMPLES
+from spaces.manifest import USAGE_FOLDER, Manifest
+from spaces.registered import RUNTIMES
+from spaces.runtimes.eager import WEIGHTS
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPT = "run.py"
+RUNTIME = "runtime.py"
+NATIVE = "native"
+
+SIZES = """\
+/* What one call of this network reads and answers: written by simstead's export. */
+#define SIMSTEAD_BATCH {batch}
+#define SIMSTEAD_INPUTS {inputs}
+#define SIMSTEAD_OUTPUTS {outputs}
+#define SIMSTEAD_SHAPE {shape}
+#define SIMSTEAD_THREADS {threads}
+#define SIMSTEAD_DEVICE "{device}"
+#define SIMSTEAD_PRECISION "{precision}"
+#define SIMSTEAD_TOLERANCE {tolerance:g}
+"""
+
+
+def script_for(runtime: str) -> Path:
+    """Return what calls a runtime from Python; it exists for every one of simstead's own."""
+    return TEMPLATES / "runtimes" / f"{_kind(runtime)}.py"
+
+
+def kernel_for(runtime: str) -> Path:
+    """Return the folder of what calls a runtime from C++; it exists where that can be done."""
+    return TEMPLATES / NATIVE / _kind(runtime)
+
+
+def _kind(runtime: str) -> str:
+    return runtime.removesuffix("-cuda")
+
+
+def write_hosts(folder: Path, manifest: Manifest) -> None:
+    """Add to an artefact what calls its network from a host code, and examples to check it by.
+
+    Raises:
+        UserError: A network that PyTorch runs can't be written as a program of its own.
+    """
+    runtime = manifest.candidate.runtime
+    use = folder / USAGE_FOLDER
+    use.mkdir()
+    examples = load_file(folder / EXAMPLES)
+    for name, values in examples.items():
+        values.astype("<f4").tofile(use / f"{name}.bin")
+    if script_for(runtime).is_file():
+        shutil.copyfile(TEMPLATES / SCRIPT, use / SCRIPT)
+        shutil.copyfile(script_for(runtime), use / RUNTIME)
+        if WEIGHTS in manifest.files:
+            write_program(folder, manifest.lowering, torch.from_numpy(examples["inputs"]), use)
+    if kernel_for(runtime).is_dir():
+        native = use / NATIVE
+        native.mkdir()
+        _copy_files((TEMPLATES / NATIVE).iterdir(), native)
+        _copy_files(kernel_for(runtime).iterdir(), native)
+        (native / "sizes.h").write_text(_sizes(manifest))
+
+
+def _copy_files(files: Iterable[Path], folder: Path) -> None:
+    for file in files:
+        if file.is_file():
+            shutil.copyfile(file, folder / file.name)
+
+
+def _sizes(manifest: Manifest) -> str:
+    reads = manifest.lowering.reads
+    return SIZES.format(
+        batch=manifest.batch,
+        inputs=int(np.prod(reads)),
+        outputs=manifest.network_outputs,
+        shape=", ".join(map(str, (manifest.batch, *reads))),
+        threads=manifest.threads,
+        device=RUNTIMES[manifest.candidate.runtime].device,
+        precision=manifest.candidate.precision,
+        tolerance=manifest.tolerance,
+    )

@@ -1,0 +1,22 @@
+"""AOTInductor: the package of machine code that PyTorch compiled."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch._inductor import aoti_load_package
+
+Array = np.ndarray[Any, Any]
+
+
+def load(artefact: Path, facts: Any) -> Callable[[Array], Array]:
+    """Return a function of exactly a batch; sets the process's threads."""
+    torch.set_num_threads(facts.threads)
+    package: Any = aoti_load_package(str(artefact / "network.pt2"), run_single_threaded=True)
+
+    def call(inputs: Array) -> Array:
+        return package.loader.run([torch.from_numpy(inputs).to(facts.device)])[0].cpu().numpy()
+
+    return call

@@ -1,0 +1,308 @@
+"""What an export adds: a script and kernels that answer, without simstead, what was recorded."""
+
+import ast
+import os
+import platform
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_weights
+
+from search.directory import Run
+from search.export.hosts import kernel_for, script_for, write_hosts
+from search.export.program import write_program
+from spaces.agreement import BATCH, example, lowered_shape
+from spaces.artefact import EXAMPLES, PREDICTIONS
+from spaces.candidate import Precision, Pruning
+from spaces.manifest import FORMAT, MANIFEST, USAGE, USAGE_FOLDER, Manifest, read_manifest, sha256
+from spaces.precision import FORMATS
+from spaces.registered import ARCHITECTURES, RUNTIMES
+from spaces.runtimes import InPortions
+from spaces.runtimes.aotinductor import OPTIONS
+from spaces.runtimes.eager import WEIGHTS
+from spaces.runtimes.openvino import HINTS
+from spaces.space import against
+
+DOCUMENTATION = Path(__file__).parent.parent.parent / "docs" / "use-a-surrogate.md"
+BLOCK = re.compile(r"^```python (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+Simstead = Callable[..., subprocess.CompletedProcess[str]]
+
+FAMILY = "mlp"
+COMPILERS = ("aotinductor", "compiled")
+"""They take ten seconds for a network, so that one precision of theirs is tried."""
+
+DEPLOYED = [
+    (runtime, precision)
+    for runtime in RUNTIMES
+    for precision in Precision
+    if precision is Precision.FP32 or runtime not in COMPILERS
+    if not RUNTIMES[runtime].excludes(precision)
+]
+KERNELS = [runtime for runtime in RUNTIMES if kernel_for(runtime).is_dir()]
+
+
+Exported = Callable[[str, Precision], Path]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The artefact of a small network with what an export adds: compilers make theirs once."""
+    # A folder's name is nothing that a shell or make may read.
+    root = tmp_path_factory.mktemp("it's an export; $(HOME)")
+
+    @cache
+    def find(runtime: str, precision: Precision) -> Path:
+        folder = root / f"{runtime} {precision}"
+        write_exported(runtime, precision, folder)
+        return folder
+
+    return find
+
+
+def write_exported(runtime: str, precision: Precision, folder: Path) -> None:
+    folder.mkdir()
+    tried = example(FAMILY, lowered_shape(ARCHITECTURES[FAMILY]))
+    lowering = tried.deployed(runtime, precision, BATCH)
+    RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
+    inputs = tried.calibration[:BATCH].numpy()
+    answers = RUNTIMES[runtime].load(folder, lowering)(inputs)
+    save_file({"inputs": inputs, "answers": answers}, folder / EXAMPLES)
+    shape = tried.shape
+    manifest = Manifest(
+        format=FORMAT,
+        candidate=lowering.candidate,
+        source="example",
+        simulation="",
+        network_inputs=shape.inputs,
+        network_outputs=shape.outputs,
+        noise=tried.noise,
+        layout=shape.layout,
+        target=shape.target,
+        aligned=shape.aligned,
+        batch=BATCH,
+        threads=lowering.threads,
+        tolerance=FORMATS[precision].tolerance,
+        disagreement=0.0,
+        parameters=0,
+        zeros=0,
+        inputs=(),
+        outputs=(),
+        files={path.name: sha256(path) for path in folder.iterdir()},
+        versions={},
+        machine=platform.machine(),
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    write_hosts(folder, manifest)
+
+
+def copied(folder: Path, aside: Path) -> Path:
+    return shutil.copytree(folder, aside / folder.parent.name / folder.name)
+
+
+def ran(folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, command)], cwd=folder, capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+def alone(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python from elsewhere, where it finds installed packages and nothing else."""
+    return ran(folder, sys.executable, "-I", *arguments)
+
+
+PROBE = """
+import runpy, sys
+import numpy as np
+run = runpy.run_path(sys.argv[1])
+network = run["load_network"]()
+inputs, _ = run["examples"]()
+np.save(sys.argv[2], network(np.concatenate([inputs, 2 * inputs[:1]])))
+print(*sorted(name for name in sys.modules if "." not in name))
+"""
+OURS = {"problems", "spaces", "search", "reports", "safetensors", "pydantic"}
+
+
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+def test_every_runtime_has_a_script(runtime: str) -> None:
+    assert script_for(runtime).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("runtime", "precision"), DEPLOYED)
+def test_the_script_answers_as_recorded(
+    runtime: str, precision: Precision, exported: Exported, tmp_path: Path
+) -> None:
+    folder = exported(runtime, precision)
+    manifest = read_manifest(folder)
+    script = folder / USAGE_FOLDER / "run.py"
+    done = alone(tmp_path, script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("bit for bit, ")
+    probed = alone(tmp_path, "-c", PROBE, script, tmp_path / "answers.npy")
+    assert probed.returncode == 0, probed.stderr
+    loaded = set(probed.stdout.split())
+    assert not loaded & (OURS if WEIGHTS in manifest.files else {*OURS, "onnx"})
+    assert "torch" not in loaded or kernel_for(runtime).name not in {"onnxruntime", "openvino"}
+    inputs = load_file(folder / EXAMPLES)["inputs"]
+    network = InPortions(RUNTIMES[runtime].load(folder, manifest.lowering), BATCH)
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "answers.npy"), network(np.concatenate([inputs, 2 * inputs[:1]]))
+    )
+
+
+def test_what_differs_is_told(exported: Exported, tmp_path: Path) -> None:
+    folder = copied(exported("eager", Precision.FP32), tmp_path)
+    answers = folder / USAGE_FOLDER / "answers.bin"
+    np.negative(np.fromfile(answers, "<f4")).tofile(answers)
+    done = alone(tmp_path, folder / USAGE_FOLDER / "run.py")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("2 away, ")
+
+
+def test_inputs_of_another_shape_are_refused(exported: Exported) -> None:
+    run = runpy.run_path(str(exported("eager", Precision.FP32) / USAGE_FOLDER / "run.py"))
+    with pytest.raises(ValueError, match=r"inputs are \(4, 3\), not \('n', 12\)"):
+        run["load_network"]()(np.zeros((4, 3), dtype=np.float32))
+
+
+def test_scripts_load_as_simstead_does() -> None:
+    scripts = {name: runpy.run_path(str(script_for(name))) for name in ("openvino", "compiled")}
+    assert scripts["openvino"]["HINTS"] == {str(k): v for k, v in HINTS.items()}
+    assert scripts["compiled"]["OPTIONS"].items() <= OPTIONS.items()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", list(ARCHITECTURES))
+def test_every_family_becomes_a_program(family: str, tmp_path: Path) -> None:
+    tried = example(family, lowered_shape(ARCHITECTURES[family]))
+    save_weights(tried.network.state_dict(), tmp_path / WEIGHTS)
+    inputs = tried.calibration[:BATCH]
+    for precision in Precision:
+        if against(family, Pruning.NONE, "eager", precision) is None:
+            # It compares its answers, bit for bit, with the network's.
+            lowering = tried.deployed("eager", precision, BATCH)
+            write_program(tmp_path, lowering, inputs, tmp_path)
+    tree = ast.parse((tmp_path / "network.py").read_text())
+    imported = {
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert imported == {"pathlib", "numpy", "torch"}
+
+
+def needed_for(runtime: str) -> str | None:
+    """Return what is missing to build a runtime's kernel, or None."""
+    for program in ("make", "g++", "gfortran"):
+        if shutil.which(program) is None:
+            return f"no {program} here"
+    headers = Path(os.environ.get("ORT_HOME", "/usr")) / "include"
+    found = [*headers.glob("onnxruntime_cxx_api.h"), *headers.glob("onnxruntime/onnxruntime_cxx*")]
+    if kernel_for(runtime).name == "onnxruntime" and not found:
+        return "no headers of ONNX Runtime here: install libonnxruntime-dev, or set ORT_HOME"
+    return RUNTIMES[runtime].excludes(Precision.FP32)
+
+
+AWAY = re.compile(r"^(C\+\+|Fortran): +(\S+) away, +\S+ us a call of 4$", re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", KERNELS)
+def test_kernels_answer_as_recorded(runtime: str, exported: Exported, tmp_path: Path) -> None:
+    if (missing := needed_for(runtime)) is not None:
+        pytest.skip(missing)
+    folder = copied(exported(runtime, Precision.FP32), tmp_path)
+    native = folder / USAGE_FOLDER / "native"
+    strict = "-O2 -Wall -Wextra -Werror"
+    made = ran(
+        native,
+        *(str(shutil.which("make")), "check", f"PYTHON={sys.executable}"),
+        *(f"CXXFLAGS={strict}", f"FFLAGS={strict} -std=f2018"),
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    # The very library that answered Python, where its headers aren't another release's.
+    assert {name: float(away) <= 1e-6 for name, away in AWAY.findall(made.stdout)} == {
+        "C++": True,
+        "Fortran": True,
+    }
+    answers = folder / USAGE_FOLDER / "answers.bin"
+    np.negative(np.fromfile(answers, "<f4")).tofile(answers)
+    for program in (native / "example", native / "example_fortran"):
+        assert ran(native, program).returncode == 1
+        nothing = ran(native, program, "nowhere")
+        assert nothing.returncode == 2
+        assert "nowhere/use/inputs.bin can't be read" in nothing.stderr
+        (tmp_path / "use").mkdir(exist_ok=True)
+        for name in ("inputs.bin", "answers.bin"):
+            shutil.copy(folder / "use" / name, tmp_path / "use")
+        unopened = ran(native, program, tmp_path)
+        assert unopened.returncode == 2
+        assert unopened.stderr.startswith(f"{tmp_path}: ")
+        assert "frame #" not in unopened.stderr
+    read_manifest(folder)
+
+
+RECORDED = {
+    "surrogate": (
+        f"""
+from safetensors.numpy import load_file
+recorded = load_file("surrogate/{PREDICTIONS}")
+inputs = {{key[7:]: array for key, array in recorded.items() if key.startswith("inputs.")}}
+""",
+        """
+for name, array in outputs.items():
+    np.testing.assert_array_equal(array, recorded["outputs." + name])
+""",
+    ),
+    "network": (
+        f"""
+from safetensors.numpy import load_file
+recorded = load_file("surrogate/{EXAMPLES}")
+inputs = recorded["inputs"]
+""",
+        """
+assert (answers == recorded["answers"]).all()
+""",
+    ),
+}
+"""What goes before and after each piece of Python that the documentation shows."""
+
+
+@pytest.mark.slow
+def test_an_export_keeps_the_artefact_and_adds_its_use(
+    simstead: Simstead, finished: Path, tmp_path: Path
+) -> None:
+    run, folder = Run.open(finished), tmp_path / "surrogate"
+    heat = run.heat()
+    assert heat is not None
+    assert heat.knee is not None
+    done = simstead("export", finished, "--pick", "knee", folder)
+    assert done.returncode == 0, done.stderr
+    artefact = run.artefact(heat.knee)
+    own = {path.name for path in artefact.iterdir()}
+    assert {path.name for path in folder.iterdir()} == own | {USAGE, USAGE_FOLDER}
+    for name in own:
+        assert (folder / name).read_bytes() == (artefact / name).read_bytes()
+    checked = alone(tmp_path, folder / USAGE_FOLDER / "run.py")
+    assert checked.returncode == 0, checked.stderr
+    page = (folder / USAGE).read_text()
+    assert "python use/run.py" in page
+    has_kernel = kernel_for(read_manifest(folder).candidate.runtime).is_dir()
+    assert ("make -C use/native check" in page) == has_kernel
+    # What the documentation shows, on what was recorded.
+    shown = dict(BLOCK.findall(DOCUMENTATION.read_text()))
+    assert shown.keys() == RECORDED.keys()
+    for name, (before, after) in RECORDED.items():
+        tried = ran(tmp_path, sys.executable, "-c", before + shown[name] + after)
+        assert tried.returncode == 0, tried.stderr
+    read_manifest(folder)
