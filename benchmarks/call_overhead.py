@@ -1,0 +1,119 @@
+"""What an artefact's call costs over its runtime's, called directly with bound buffers, at batch 1.
+
+    .venv/bin/python benchmarks/call_overhead.py [FAMILY ...]
+
+For every family and runtime here, in float32 on one thread: the call that a surrogate makes, with
+its copies in and out, and the runtime called by hand on buffers that never move, timed in turn.
+Printed and kept as JSON: microseconds, and their ratio; then the fastest deployment's call over the
+fastest hand-bound one.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from problems import Array
+from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from spaces.agreement import example, lowered_shape
+from spaces.architectures import ARCHITECTURES
+from spaces.candidate import Precision, Pruning
+from spaces.registered import RUNTIMES
+from spaces.runtimes import InPortions, Lowering
+from spaces.runtimes.aotinductor import PACKAGE
+from spaces.runtimes.eager import rebuilt
+from spaces.runtimes.onnxruntime import bound_session
+from spaces.runtimes.openvino import bound_request
+from spaces.space import against
+
+ROUNDS = 9
+ALLOWED = 1.5
+Call = Callable[[], object]
+
+
+def by_hand(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Call:
+    """Return the runtime's own call, on buffers that are bound already."""
+    if runtime == "onnxruntime":
+        session, binding, source, _ = bound_session(folder, lowering)
+        np.copyto(source, inputs)
+        return lambda: session.run_with_iobinding(binding)
+    if runtime == "openvino":
+        request, source, _ = bound_request(folder, lowering)
+        np.copyto(source, inputs)
+        return request.infer
+    tensor = torch.from_numpy(inputs)
+    if runtime == "aotinductor":
+        from torch._inductor import aoti_load_package  # noqa: PLC0415 - seconds to import
+
+        package: Any = aoti_load_package(str(folder / PACKAGE), run_single_threaded=True)
+        return lambda: package.loader.run([tensor])
+    network = rebuilt(folder, lowering, "cpu")
+    if runtime == "compiled":
+        return _in_inference(RUNTIMES[runtime].compiled(network, lowering), tensor)
+    return _in_inference(network, tensor)
+
+
+def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:
+    def call() -> object:
+        with torch.inference_mode():
+            return network(tensor)
+
+    return call
+
+
+def timed(family: str, runtime: str) -> dict[str, float]:
+    """Return microseconds of a call through the artefact and by hand, and their ratio."""
+    shape = lowered_shape(ARCHITECTURES[family])
+    tried = example(family, shape)
+    lowering = tried.deployed(runtime, Precision.FP32, batch=1)
+    inputs = np.ascontiguousarray(tried.calibration[:1].numpy())
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        RUNTIMES[runtime].lower(tried.network, tried.calibration[:1], lowering, folder)
+        artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), 1)
+        contenders = {
+            "artefact": Contender(lambda: artefact(inputs), 1),
+            "by_hand": Contender(by_hand(runtime, folder, lowering, inputs), 1),
+        }
+        with exclusive_slot():
+            seconds = time_in_turn(contenders, ROUNDS)
+    facts = {f"{name}_us": 1e6 * Spread.of(each).median for name, each in seconds.items()}
+    return facts | {"ratio": Spread.of(seconds["artefact"] / seconds["by_hand"]).median}
+
+
+def main(families: list[str]) -> None:
+    """Measure, print, and keep beside this file."""
+    torch.set_num_threads(1)
+    runtimes = [name for name in RUNTIMES if not name.endswith("-cuda")]
+    facts: dict[str, dict[str, dict[str, float]]] = {}
+    for family in families or list(ARCHITECTURES):
+        facts[family] = {
+            runtime: timed(family, runtime)
+            for runtime in runtimes
+            if against(family, Pruning.NONE, runtime, Precision.FP32) is None
+        }
+        best = min(each["artefact_us"] for each in facts[family].values())
+        least = min(each["by_hand_us"] for each in facts[family].values())
+        told = ", ".join(
+            f"{name} {each['artefact_us']:.1f} us ({each['ratio']:.2f}x)"
+            for name, each in facts[family].items()
+        )
+        print(f"{family}: {told}; best over hand-bound best {best / least:.2f}", flush=True)
+    over = [
+        f"{family} in {runtime}"
+        for family, each in facts.items()
+        for runtime, timing in each.items()
+        if timing["ratio"] > ALLOWED
+    ]
+    print(f"over {ALLOWED}x: {', '.join(over) or 'none'}")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

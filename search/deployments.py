@@ -1,0 +1,174 @@
+"""The law of deployments as a table: which families run where, in which precision, and how near."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product, repeat
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from problems.loading import Source
+from spaces.agreement import (
+    Agreement,
+    agreement,
+    in_new_process,
+    lower,
+    lowered_shape,
+    prunable_example,
+)
+from spaces.architectures import Shape
+from spaces.candidate import Precision, Pruning
+from spaces.registered import ARCHITECTURES
+from spaces.space import against
+
+PRUNED_IN = (Precision.FP32,)
+"""A pruned network is tried in this precision alone: others change its numbers, not its graph."""
+
+
+class Deployment(NamedTuple):
+    """One way to deploy a family's networks."""
+
+    family: str
+    shape: Shape
+    pruning: Pruning
+    runtime: str
+    precision: Precision
+
+    @property
+    def network(self) -> str:
+        """What is deployed, in words."""
+        return f"{self.family} ({self.shape.layout} -> {self.shape.target})"
+
+
+class Verdict(NamedTuple):
+    """What became of a deployment: why it is excluded, how it failed, or how near it came."""
+
+    deployment: Deployment
+    excluded: str | None = None
+    failed: str | None = None
+    agreement: Agreement | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is admitted and the law holds."""
+        return self.agreement is not None and self.agreement.holds
+
+
+def deployments(families: Sequence[str], runtimes: Sequence[str]) -> list[Deployment]:
+    """Return what there is to try: every family, shape, runtime and precision; prunings in fp32."""
+    return [
+        Deployment(family, lowered_shape(ARCHITECTURES[family]), pruning, runtime, precision)
+        for family in families
+        for pruning, runtime, precision in product(Pruning, runtimes, Precision)
+        if pruning is Pruning.NONE or precision in PRUNED_IN
+    ]
+
+
+def verdicts_in_parallel(
+    tried: Sequence[Deployment], source: Source | None, progress: Callable[[str], None]
+) -> list[Verdict]:
+    """Try deployments, as many families at a time as there are cores.
+
+    Args:
+        tried: What to try.
+        source: A user's file or module whose families are among them.
+        progress: Told of each family that is done.
+    """
+    found: list[Verdict] = []
+    families = list(dict.fromkeys(each.family for each in tried))
+    by_family = [[each for each in tried if each.family == family] for family in families]
+    with ProcessPoolExecutor(
+        len(os.sched_getaffinity(0)), get_context("spawn"), _prepare, (source,)
+    ) as pool:
+        reference = source.reference if source else ""
+        for own in pool.map(verdicts, by_family, repeat(reference)):
+            found += own
+            held = sum(each.holds for each in own)
+            admitted = sum(each.excluded is None for each in own)
+            progress(f"{own[0].deployment.family}: {held} of {admitted} admitted deployments hold")
+    return found
+
+
+def _prepare(source: Source | None) -> None:
+    torch.set_num_threads(1)
+    if source:
+        source.load()
+
+
+def verdicts(tried: Sequence[Deployment], source: str = "") -> list[Verdict]:
+    """Try deployments one after the other; have all answered again by one new process.
+
+    Args:
+        tried: What to try.
+        source: A user's file or module whose families are among them.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        return _verdicts(tried, Path(scratch), source)
+
+
+def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[Verdict]:
+    ended: dict[Deployment, Verdict] = {}
+    written: dict[Deployment, Path] = {}
+    for number, each in enumerate(tried):
+        family, shape, pruning, runtime, precision = each
+        excluded = against(family, pruning, runtime, precision)
+        if excluded is not None:
+            ended[each] = Verdict(each, excluded=excluded)
+            continue
+        folder = scratch / str(number)
+        try:
+            lower(prunable_example(family, shape, pruning), runtime, precision, folder)
+        except Exception as error:  # noqa: BLE001 - whatever a compiler raises is its verdict
+            ended[each] = Verdict(each, failed=f"{type(error).__name__}: {error}")
+        else:
+            written[each] = folder
+    in_new_process(list(written.values()), source)
+    return [ended.get(each) or Verdict(each, agreement=agreement(written[each])) for each in tried]
+
+
+def markdown(found: Sequence[Verdict]) -> str:
+    """Return verdicts as Markdown: a table of networks in runtimes and precisions, and reasons.
+
+    Runtimes that this machine lacks altogether are told in the reasons alone.
+    """
+    whole = [each for each in found if each.deployment.pruning is Pruning.NONE]
+    less = [each for each in found if each.deployment.pruning is not Pruning.NONE]
+    reasons: dict[str, int] = {}
+    parts = [
+        _table(whole, lambda d: f"{d.runtime} {d.precision}", reasons),
+        "Pruned networks, in float32:",
+        _table(less, lambda d: f"{d.pruning} {d.runtime}", reasons),
+        "\n".join(f"{number}. {reason}" for reason, number in reasons.items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(
+    found: Sequence[Verdict], column: Callable[[Deployment], str], reasons: dict[str, int]
+) -> str:
+    columns = list(dict.fromkeys(column(each.deployment) for each in found))
+    rows: dict[str, dict[str, str]] = {}
+    for each in found:
+        mark = _mark(each, reasons)
+        rows.setdefault(each.deployment.network, {})[column(each.deployment)] = mark
+    lines = [["network", *columns], ["---"] * (1 + len(columns))]
+    lines += [[name, *(row[each] for each in columns)] for name, row in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _mark(verdict: Verdict, reasons: dict[str, int]) -> str:
+    """Return the distance where it is admitted, else a bracketed number of the reason."""
+    if verdict.agreement is not None and verdict.holds:
+        return f"{verdict.agreement.distance:.0e}"
+    if verdict.agreement is not None:
+        words = f"fails: {verdict.agreement}"
+    elif verdict.excluded is not None:
+        words = verdict.excluded
+    else:
+        words = f"fails: {verdict.failed}"
+    number = reasons.setdefault(words, len(reasons) + 1)
+    return f"[{number}]" if verdict.excluded else f"**fails** [{number}]"
