@@ -41,8 +41,8 @@ class AlignedEncoding(Encoding):
     """Fields laid beside each other along named axes; every other axis becomes channels.
 
     A field that lacks an axis is repeated along it. Answers lie as the inputs do where every output
-    has the axes, field after field otherwise. A subclass may have another target: for a label, the
-    outputs are probabilities between 0 and 1, or classes' own, and are answered as they are.
+    has the axes, field after field otherwise. A subclass may have another target: a label is one
+    output, the probability of an event or of each class, at every place where answers lie so.
 
     Args:
         inputs: Fields that the network reads.
@@ -78,6 +78,11 @@ class AlignedEncoding(Encoding):
                 raise UserError(f"{kind}: {what} is one Field; write ({one.name.upper()},)")
         if not self.inputs or not self.outputs:
             raise UserError(f"{kind} needs inputs and outputs: give the fields that it maps")
+        if self._labels and len(self.outputs) > 1:
+            raise UserError(
+                f"{kind}: a label is one output, not {len(self.outputs)}; give one field whose "
+                "elements are an event's probability at each place, or each class's"
+            )
         if len(self.axes) != self.axes_kept:
             raise UserError(
                 f"{kind} keeps {self.axes_kept} axes, not {self.axes}: name them in axes="

@@ -83,6 +83,8 @@ class RuntimeView(NamedTuple):
     measured: int
     best_speedup: float
     largest_disagreement: float
+    largest_loss: float | None
+    """Largest error of a lowered network over the same network's in float32, run eagerly."""
 
 
 class Choice(NamedTuple):
@@ -131,7 +133,7 @@ def read(run: Run) -> Facts:
         goals=_goals(limits, entrants, split),
         entrants=entrants,
         encodings=_encodings(trials, entrants),
-        runtimes=_runtimes(records),
+        runtimes=_runtimes(records, objective.name),
         trials=trials,
         pictures=heat.pictures if heat else (),
         left_out=heat.left_out if heat else {},
@@ -272,19 +274,27 @@ def _encodings(
     return tuple(views)
 
 
-def _runtimes(records: list[Record]) -> tuple[RuntimeView, ...]:
-    measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
+def _runtimes(records: list[Record], objective: str) -> tuple[RuntimeView, ...]:
+    measured: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record.timing and record.disagreement is not None:
             key = (record.candidate.runtime, str(record.candidate.precision))
-            measured.setdefault(key, []).append((record.timing.speedup, record.disagreement))
+            measured.setdefault(key, []).append(record)
     return tuple(
         RuntimeView(
             runtime=runtime,
             precision=precision,
-            measured=len(values),
-            best_speedup=max(speedup for speedup, _ in values),
-            largest_disagreement=max(disagreement for _, disagreement in values),
+            measured=len(own),
+            best_speedup=max(record.timing.speedup for record in own if record.timing),
+            largest_disagreement=max(record.disagreement or 0.0 for record in own),
+            largest_loss=max(
+                (
+                    record.metrics[objective] / record.exact_error
+                    for record in own
+                    if record.exact_error and objective in record.metrics
+                ),
+                default=None,
+            ),
         )
-        for (runtime, precision), values in sorted(measured.items())
+        for (runtime, precision), own in sorted(measured.items())
     )

@@ -22,11 +22,13 @@ from spaces.agreement import (
 )
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
+from spaces.pruning import SPARSE_PRECISIONS, SPARSE_RUNTIME
 from spaces.registered import ARCHITECTURES
 from spaces.space import against
 
-PRUNED_IN = (Precision.FP32,)
-"""A pruned network is tried in this precision alone: others change its numbers, not its graph."""
+PRUNED_IN = ("eager", "onnxruntime", "openvino")
+"""Pruned networks are tried here, in float32: other precisions change their numbers alone, and the
+compilers take the same graph."""
 
 
 class Deployment(NamedTuple):
@@ -64,8 +66,16 @@ def deployments(families: Sequence[str], runtimes: Sequence[str]) -> list[Deploy
         Deployment(family, lowered_shape(ARCHITECTURES[family]), pruning, runtime, precision)
         for family in families
         for pruning, runtime, precision in product(Pruning, runtimes, Precision)
-        if pruning is Pruning.NONE or precision in PRUNED_IN
+        if _worth_trying(pruning, runtime, precision)
     ]
+
+
+def _worth_trying(pruning: Pruning, runtime: str, precision: Precision) -> bool:
+    if pruning is Pruning.NONE:
+        return True
+    if pruning is Pruning.TWO_OF_FOUR:
+        return runtime == SPARSE_RUNTIME and precision in SPARSE_PRECISIONS
+    return runtime in PRUNED_IN and precision is Precision.FP32
 
 
 def verdicts_in_parallel(
@@ -133,15 +143,15 @@ def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[V
 def markdown(found: Sequence[Verdict]) -> str:
     """Return verdicts as Markdown: a table of networks in runtimes and precisions, and reasons.
 
-    Runtimes that this machine lacks altogether are told in the reasons alone.
+    A column in which no network can be had, as of a device that isn't there, stands below.
     """
     whole = [each for each in found if each.deployment.pruning is Pruning.NONE]
     less = [each for each in found if each.deployment.pruning is not Pruning.NONE]
     reasons: dict[str, int] = {}
     parts = [
         _table(whole, lambda d: f"{d.runtime} {d.precision}", reasons),
-        "Pruned networks, in float32:",
-        _table(less, lambda d: f"{d.pruning} {d.runtime}", reasons),
+        "Pruned networks:",
+        _table(less, lambda d: f"{d.pruning}, {d.runtime} {d.precision}", reasons),
         "\n".join(f"{number}. {reason}" for reason, number in reasons.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -150,14 +160,25 @@ def markdown(found: Sequence[Verdict]) -> str:
 def _table(
     found: Sequence[Verdict], column: Callable[[Deployment], str], reasons: dict[str, int]
 ) -> str:
-    columns = list(dict.fromkeys(column(each.deployment) for each in found))
-    rows: dict[str, dict[str, str]] = {}
+    by_column: dict[str, list[Verdict]] = {}
     for each in found:
-        mark = _mark(each, reasons)
-        rows.setdefault(each.deployment.network, {})[column(each.deployment)] = mark
-    lines = [["network", *columns], ["---"] * (1 + len(columns))]
-    lines += [[name, *(row[each] for each in columns)] for name, row in rows.items()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        by_column.setdefault(column(each.deployment), []).append(each)
+    absent: dict[str, list[str]] = {}
+    for name, own in list(by_column.items()):
+        why = {each.excluded for each in own}
+        (reason, *others) = why
+        if reason is not None and not others:
+            absent.setdefault(reason, []).append(name)
+            del by_column[name]
+    rows: dict[str, dict[str, str]] = {}
+    for name, own in by_column.items():
+        for each in own:
+            rows.setdefault(each.deployment.network, {})[name] = _mark(each, reasons)
+    lines = [["network", *by_column], ["---"] * (1 + len(by_column))]
+    lines += [[name, *(row[each] for each in by_column)] for name, row in rows.items()]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    left = [f"- {', '.join(names)}: {reason}" for reason, names in absent.items()]
+    return "\n\n".join([table, "\n".join(left)] if left else [table])
 
 
 def _mark(verdict: Verdict, reasons: dict[str, int]) -> str:

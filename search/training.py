@@ -15,6 +15,9 @@ WARM_UP = 0.2
 """Share of the steps in which the learning rate rises."""
 
 
+BETAS = (0.9, 0.999)
+"""PyTorch's own for AdamW."""
+
 SHORTEST_CYCLE = 10
 """Steps; a cycle of fewer has no room to rise and fall."""
 
@@ -118,13 +121,17 @@ class Turn:
         self._parameters = list(player.parameters)
         self._loss = player.loss
         self._optimiser = torch.optim.AdamW(
-            self._parameters, lr=training.learning_rate, weight_decay=training.weight_decay
+            self._parameters,
+            lr=training.learning_rate,
+            betas=player.betas or BETAS,
+            weight_decay=training.weight_decay,
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser,
             training.learning_rate,
             total_steps=max(steps // self.every, SHORTEST_CYCLE),
             pct_start=WARM_UP,
+            cycle_momentum=player.betas is None,
         )
         self._autocast = torch.autocast(
             device.type,

@@ -53,7 +53,9 @@ def example_shapes(family: type[Architecture]) -> list[Shape]:
         outputs = OUTPUTS.get(layout, 1 if target is Target.LABEL else 7)
         whole = Shape(layout, target, INPUTS[layout], outputs)
         shapes.append(whole)
-        if whole.places and target is Target.VALUE and layout is not Layout.TENSOR:
+        if target is Target.LABEL:
+            shapes.append(Shape(layout, target, INPUTS[layout], CHANNELS))
+        if whole.places and layout is not Layout.TENSOR:
             asked = CHANNELS * int(np.prod(whole.places))
             shapes.append(Shape(layout, target, INPUTS[layout], asked, aligned=True))
     return shapes

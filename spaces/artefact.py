@@ -185,4 +185,5 @@ def _to_disk(folder: Path) -> None:
 
 def relative_distance(lowered: Array, exact: Array) -> float:
     """Return |lowered - exact| / |exact| in the L2 norm; NaN where a value isn't finite."""
-    return float(np.linalg.norm(lowered - exact) / np.linalg.norm(exact))
+    gap, size = np.linalg.norm(lowered - exact), np.linalg.norm(exact)
+    return 0.0 if gap == size == 0.0 else float(gap / size)

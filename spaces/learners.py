@@ -23,17 +23,20 @@ class Player:
         parameters: What moves.
         loss: Of inputs (b, ...) and targets (b, o), both on the parameters' device.
         every: It takes part in every so-many-th step; a critic plays oftener than its generator.
+        betas: AdamW's, kept as they are; without them the first follows the learning rate's cycle.
     """
 
     parameters: Sequence[nn.Parameter]
     loss: Callable[[Tensor, Tensor], Tensor]
     every: int = 1
+    betas: tuple[float, float] | None = None
 
 
 class Learner(nn.Module, ABC):
     """A network with what it learns by.
 
-    `network` may be exchanged for a pruned copy of itself: keep no other reference to its parts.
+    `network` may be exchanged for a pruned copy of itself: keep no other reference to its parts,
+    and copy it by `spaces.pruning.copy_held`.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -86,16 +89,23 @@ class Practising(Learner):
 
 
 class Probabilities(nn.Module):
-    """A network's answers (b, o) as probabilities: of one event, or of o classes."""
+    """A network's answers (b, o) as probabilities: of one event, or of classes, at every place.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        network: Answers with logits.
+        answers: Numbers at one place: 1 for an event, or so many classes.
+    """
+
+    def __init__(self, network: nn.Module, answers: int) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.answers = network, answers
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) within [0, 1]; of several classes they add up to one."""
+        """Return (b, o) within [0, 1]; a place's classes add up to one."""
         logits = self.network(x)
-        return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+        if self.answers == 1:
+            return torch.sigmoid(logits)
+        return torch.softmax(logits.unflatten(1, (-1, self.answers)), dim=2).flatten(1)
 
 
 class Classifying(Learner):
@@ -109,7 +119,9 @@ class Classifying(Learner):
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy; targets are 0 or 1, or probabilities."""
-        logits = self.network.network(inputs)
-        if logits.shape[1] == 1:
+        logits, classes = self.network.network(inputs), self.network.answers
+        if classes == 1:
             return nn.functional.binary_cross_entropy_with_logits(logits, targets)
-        return nn.functional.cross_entropy(logits, targets)
+        return nn.functional.cross_entropy(
+            logits.reshape(-1, classes), targets.reshape(-1, classes)
+        )

@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
     there = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE, USAGE_FOLDER}
     for name in there | manifest.files.keys():
         file = folder / name
-        if name not in there or sha256(file) != manifest.files.get(name):
+        if name not in there or not file.is_file() or sha256(file) != manifest.files.get(name):
             raise UserError(f"{file} is missing or was altered; export it again from its run")
     return manifest
 

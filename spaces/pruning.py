@@ -29,6 +29,9 @@ RATIOS = {Pruning.STRUCTURED: (0.25, 0.5, 0.75), Pruning.MAGNITUDE: (0.5, 0.75, 
 CRITERIA = ("magnitude", "geometric median")
 """A channel goes whose weights are small, or are nearest to those of all others."""
 
+AT_ZERO = "at_zero"
+"""Attribute of a weight that says where it is held at zero."""
+
 GATES: dict[type[nn.Module], int] = {nn.LSTM: 4, nn.GRU: 3}
 
 SPARSE_CORES = 8
@@ -73,7 +76,8 @@ def pruned(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tens
         example: Inputs (b, ...) to trace with.
 
     Raises:
-        NothingToPruneError: Whole vectors' worth of channels can't be taken out.
+        NothingToPruneError: Whole vectors' worth of channels can't be taken out, or not by the
+            rule for recurrent layers.
     """
     smaller = copy.deepcopy(network)
     if pruning is Pruning.STRUCTURED:
@@ -132,9 +136,14 @@ def _prune_hidden_units(network: nn.Module, ratio: float, criterion: str) -> Non
     A unit is all that makes and reads it: its row in every gate, and its column in the recurrent
     weights and in those of the layer that follows.
     """
-    (layer,) = _recurrent(network)
+    layers = list(_recurrent(network))
     heads = [m for m in network.modules() if isinstance(m, nn.Linear)]
-    hidden = layer.hidden_size
+    layer, hidden = layers[0], layers[0].hidden_size
+    if len(layers) > 1 or layer.bidirectional or [head.in_features for head in heads] != [hidden]:
+        raise NothingToPruneError(
+            "hidden units are taken out of one recurrent layer that reads forwards, with one "
+            'linear layer behind it; say unsuited = {"structured": ...} of this family'
+        )
     gates = GATES[type(layer)]
     left = max(VECTOR_WIDTH, round(hidden * (1.0 - ratio) / VECTOR_WIDTH) * VECTOR_WIDTH)
     chosen = [_units(layer, i, criterion)[:left].sort().values for i in range(layer.num_layers)]
@@ -182,9 +191,20 @@ def _smaller_two_of_four(weight: Tensor) -> Tensor:
     ).reshape(weight.shape)  # fmt: skip
 
 
+def copy_held(network: nn.Module) -> nn.Module:
+    """Return a deep copy whose weights that were taken out stay out, too: hooks aren't copied."""
+    twin = copy.deepcopy(network)
+    for weight, own in zip(network.parameters(), twin.parameters(), strict=True):
+        out: Tensor | None = getattr(weight, AT_ZERO, None)
+        if out is not None:
+            _hold_at_zero(own, out)
+    return twin
+
+
 def _hold_at_zero(weight: nn.Parameter, out: Tensor) -> None:
     """Set weights to zero and keep them there: without gradient, moments and decay leave zero."""
     weight.data[out] = 0.0
+    setattr(weight, AT_ZERO, out)
 
     def without(gradient: Tensor) -> Tensor:
         return gradient.masked_fill(out.to(gradient.device), 0.0)

@@ -159,14 +159,17 @@ class Space:
         """Ask how a family's networks are pruned."""
         return prunings.settings(pruning, self._branch(f"{family}.{pruning}", choose))
 
-    def training_settings(self, choose: Choose) -> Training:
-        """Ask how a network is trained."""
+    def training_settings(self, choose: Choose, family: str = "") -> Training:
+        """Ask how a network is trained; one that practises computes as its environment does."""
         asked = self._branch("training", choose)
+        practises = bool(family) and ARCHITECTURES[family].practises
         return Training(
             learning_rate=asked.real("learning_rate", 3e-4, 1e-2, log=True),
             batch_size=asked.categorical("batch_size", (128, 256, 512)),
             weight_decay=asked.real("weight_decay", 1e-6, 1e-2, log=True),
-            arithmetic=Arithmetic(asked.categorical("arithmetic", list(map(str, arithmetics())))),
+            arithmetic=Arithmetic.FP32
+            if practises
+            else Arithmetic(asked.categorical("arithmetic", list(map(str, arithmetics())))),
         )
 
     def compose(self, size: Size, choose: Choose, seed: int) -> Candidate:
@@ -180,7 +183,7 @@ class Space:
             encoding_settings=dict(self.encoding_settings(cell.encoding, choose)),
             architecture=cell.architecture,
             architecture_settings=dict(self.family_settings(cell.architecture, choose)),
-            training=self.training_settings(choose),
+            training=self.training_settings(choose, cell.architecture),
             pruning=cell.pruning,
             pruning_settings=dict(self.pruning_settings(cell.architecture, cell.pruning, choose)),
             precision=cell.precision,

@@ -8,7 +8,7 @@ from search.directory import Run
 from search.export.hosts import kernel_for, script_for, write_hosts
 from search.measurement import verified_manifest
 from search.records import Record
-from spaces.manifest import USAGE, Manifest, read_manifest
+from spaces.manifest import USAGE, USAGE_FOLDER, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
 
 PICKS = ("knee", "fastest", "accurate")
@@ -33,7 +33,8 @@ Inputs and outputs are dictionaries of arrays whose first axis is the sample:
 
 {fields}
 
-`manifest.json` states shapes, units, versions and the hash of every file; loading verifies them.
+`manifest.json` states shapes, units, versions and the hash of every file of the artefact; loading
+verifies them.
 {hosts}"""
 
 SCRIPT_PAGE = """
@@ -75,12 +76,11 @@ def export(run: Run, pick: str, folder: Path) -> Record:
     try:
         shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
         write_hosts(folder, manifest)
-        (folder / USAGE).write_text(_usage(run, record, manifest))
+        (folder / USAGE).write_text(
+            _usage(run, record, manifest, hosted=(folder / USAGE_FOLDER).is_dir())
+        )
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
-    except UserError:
-        shutil.rmtree(folder)
-        raise
     if read_manifest(folder).hash != record.artefact_hash:
         raise UserError(f"{folder} differs from what was measured: the copy failed, try again")
     return record
@@ -115,7 +115,7 @@ def picked(run: Run, pick: str) -> Record:
     return min((records[trial] for trial in members), key=lambda r: r.metrics[objective])
 
 
-def _usage(run: Run, record: Record, manifest: Manifest) -> str:
+def _usage(run: Run, record: Record, manifest: Manifest, *, hosted: bool) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
     member = heat.of_trial(record.number) if heat else None
@@ -144,7 +144,7 @@ def _usage(run: Run, record: Record, manifest: Manifest) -> str:
         error=error,
         split=split,
         source="final heat" if split == "test" else "as the trial found it",
-        hosts=_hosts(manifest),
+        hosts=_hosts(manifest) if hosted else "",
     )
 
 

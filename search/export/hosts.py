@@ -49,8 +49,8 @@ def _kind(runtime: str) -> str:
 def write_hosts(folder: Path, manifest: Manifest) -> None:
     """Add to an artefact what calls its network from a host code, and examples to check it by.
 
-    Raises:
-        UserError: A network that PyTorch runs can't be written as a program of its own.
+    A network that PyTorch runs and can't be written as a program, as one that branches on its
+    values, is left without: simstead runs it all the same.
     """
     runtime = manifest.candidate.runtime
     use = folder / USAGE_FOLDER
@@ -59,10 +59,14 @@ def write_hosts(folder: Path, manifest: Manifest) -> None:
     for name, values in examples.items():
         values.astype("<f4").tofile(use / f"{name}.bin")
     if script_for(runtime).is_file():
+        if WEIGHTS in manifest.files:
+            try:
+                write_program(folder, manifest.lowering, torch.from_numpy(examples["inputs"]), use)
+            except Exception:  # noqa: BLE001 - PyTorch's exporter raises what it likes: a user's network may branch
+                shutil.rmtree(use)
+                return
         shutil.copyfile(TEMPLATES / SCRIPT, use / SCRIPT)
         shutil.copyfile(script_for(runtime), use / RUNTIME)
-        if WEIGHTS in manifest.files:
-            write_program(folder, manifest.lowering, torch.from_numpy(examples["inputs"]), use)
     if kernel_for(runtime).is_dir():
         native = use / NATIVE
         native.mkdir()

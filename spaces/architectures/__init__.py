@@ -63,6 +63,8 @@ class Architecture(ABC):
 
     needs: ClassVar[str] = ""
     """A module that its training needs, where an extra brings it."""
+    practises: ClassVar[bool] = False
+    """Whether it learns by acting, with arithmetic of its own, rather than from pairs."""
 
     @classmethod
     @abstractmethod
@@ -97,7 +99,7 @@ class Architecture(ABC):
     def untrained(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return the network as it is deployed, with fresh weights; labels are probabilities."""
         network = cls.build(shape, settings)
-        return Probabilities(network) if shape.target is Target.LABEL else network
+        return Probabilities(network, shape.answers) if shape.target is Target.LABEL else network
 
 
 ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")

@@ -186,6 +186,7 @@ class ActorCritic(Architecture):
 
     serves = serving((Layout.FLAT,), (Target.POLICY,))
     needs = "stable_baselines3"
+    practises = True
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:

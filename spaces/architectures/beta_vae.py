@@ -47,10 +47,10 @@ class Buffered(nn.Module):
         super().__init__()
         bits, latent = int(settings["bits"]), int(settings["latent"])
         self.read = [shape.channels, bits, latent]
-        standing = replace(shape, outputs=2 * shape.outputs)
-        self.standing = MLP.build(standing, {**settings, "depth": 1})
+        framing = replace(shape, outputs=2 * shape.outputs)
+        self.framing = MLP.build(framing, {**settings, "depth": 1})
         self.decoder = MLP.build(replace(shape, inputs=(shape.channels + latent,)), settings)
-        self.kept = [list(part.modules())[-1] for part in (self.standing, self.decoder)]
+        self.kept = [list(part.modules())[-1] for part in (self.framing, self.decoder)]
         self.register_buffer("means", torch.zeros(2**bits, latent))
         self.register_buffer("spreads", torch.ones(2**bits, latent))
         self.register_buffer("places", 2 ** torch.arange(bits))
@@ -67,7 +67,7 @@ class Buffered(nn.Module):
 
     def frame(self, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and the spread (b, o) of samples at conditions (b, c)."""
-        centre, scale = self.standing(conditions).chunk(2, dim=1)
+        centre, scale = self.framing(conditions).chunk(2, dim=1)
         return centre, positive(scale)
 
     def decoded(self, conditions: Tensor, code: Tensor) -> Tensor:

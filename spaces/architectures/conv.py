@@ -29,11 +29,15 @@ PADDINGS = ("zeros", "circular")
 
 
 class ChannelsFirst(nn.Module):
-    """(b, *places, c) -> (b, c, *places): our arrays end in channels, PyTorch's in places."""
+    """(b, *places, c) -> (b, c, *places): our arrays end in channels, PyTorch's in places.
+
+    A copy, not a view: AOTInductor lets convolutions answer in the order that they read in memory,
+    and can't flatten the answer of one in three dimensions that read a view.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x with its last axis behind the samples'."""
-        return x.movedim(-1, 1)
+        """Return x with its channels behind the samples."""
+        return x.movedim(-1, 1).clone(memory_format=torch.contiguous_format)
 
 
 class ChannelsLast(nn.Module):

@@ -1,8 +1,8 @@
 """Fourier neural operator: convolutions over the whole grid, by weights for its lowest frequencies.
 
 The truncated transform is a product with a fixed matrix of cosines and sines on each axis, not an
-FFT: with as few modes as are kept it costs n * modes an axis and is about as fast (on one CPU thread
-0.9 of the FFT's time at 64 x 64, a quarter at 256 x 256), it is as exact, and it needs no complex
+FFT: with as few modes as are kept it costs n * modes an axis and is about as fast (on one CPU
+thread 0.9 of the FFT's time at 64 x 64, a quarter at 256 x 256), as exact, and needs no complex
 numbers, so that every runtime and every precision has it.
 
 Source: Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021.
@@ -25,7 +25,7 @@ from spaces.architectures import (
     register_architecture,
     serving,
 )
-from spaces.architectures.conv import Convolution, answering
+from spaces.architectures.conv import ChannelsFirst, Convolution, answering
 
 
 def frequencies(extent: int, modes: int, *, halved: bool) -> Array:
@@ -158,11 +158,13 @@ class FourierOperator(nn.Module):
         super().__init__()
         places = shape.places
         axes = [torch.linspace(0, 1, extent) for extent in places]
-        coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+        coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
         self.register_buffer("coordinates", coordinates, persistent=False)
         pointwise = partial(Convolution(len(places), "zeros"), kernel=1)
         self.spectrum = Spectrum(places, modes)
-        self.lifting = pointwise(shape.channels + len(places), width)
+        self.lifting = nn.Sequential(
+            ChannelsFirst(), pointwise(shape.channels + len(places), width)
+        )
         self.layers = nn.ModuleList(
             FourierLayer(width, self.spectrum.modes, pointwise(width, width)) for _ in range(layers)
         )
@@ -173,7 +175,7 @@ class FourierOperator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of fields (b, *places, c)."""
         where = self.coordinates.expand(len(x), *self.coordinates.shape)
-        h = self.lifting(torch.cat([x.movedim(-1, 1), where], dim=1))
+        h = self.lifting(torch.cat([x, where], dim=-1))
         for number, layer in enumerate(self.layers):
             h = layer(self.activation(h) if number else h, self.spectrum)
         return self.answer(self.projection(h))

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.runtimes import CPU, CUDA, Lowering, register_runtime
-from spaces.runtimes.aotinductor import OPTIONS
 from spaces.runtimes.eager import Eager, on_cpu, rebuilt
+
+OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
+"""Weights become constants. Kernels aren't timed, as AOTInductor's are: every loading would."""
 
 
 class Compiled(Eager):

@@ -11,8 +11,9 @@ from problems.contract import DrawnChoice
 from search.training import train
 from spaces.agreement import example_inputs, example_shapes
 from spaces.architectures import Architecture, Shape
-from spaces.candidate import Training
+from spaces.candidate import Arithmetic, Training
 from spaces.learners import Practising
+from spaces.precision import arithmetics
 from spaces.registered import ARCHITECTURES
 
 TRIED = [
@@ -87,12 +88,28 @@ def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> Non
 def test_labels_are_probabilities(family: type[Architecture], shape: Shape) -> None:
     if shape.target is not Target.LABEL:
         pytest.skip("answers with something else")
-    several = Shape(shape.layout, shape.target, shape.inputs, 3)
-    network, _ = drawn(family, several)
+    network, _ = drawn(family, shape)
     with torch.inference_mode():
-        answers = network(example_inputs(several, 4))
+        answers = network(example_inputs(shape, 4))
     assert ((answers >= 0) & (answers <= 1)).all()
-    torch.testing.assert_close(answers.sum(1), torch.ones(4))
+    if shape.answers > 1:
+        each = answers.unflatten(1, (-1, shape.answers)).sum(2)
+        torch.testing.assert_close(each, torch.ones_like(each))
+
+
+@LAW
+@pytest.mark.parametrize("arithmetic", arithmetics())
+def test_it_learns_in_every_arithmetic(
+    family: type[Architecture], shape: Shape, arithmetic: Arithmetic
+) -> None:
+    network, settings = drawn(family, shape)
+    learner = family.learner(network, shape, settings)
+    if isinstance(learner, Practising):
+        pytest.skip("learns by acting, not from pairs")
+    targets = torch.rand(16, shape.outputs, generator=torch.Generator().manual_seed(1))
+    pairs = Pairs(example_inputs(shape, 16).numpy(), targets.numpy())
+    training = Training(learning_rate=1e-3, batch_size=2, weight_decay=0.0, arithmetic=arithmetic)
+    assert list(train(learner, pairs, training, 1, 0)) == [1]
 
 
 @LAW
