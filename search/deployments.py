@@ -13,6 +13,7 @@ import torch
 
 from problems.loading import Source
 from spaces.agreement import (
+    FAILED,
     Agreement,
     agreement,
     in_new_process,
@@ -137,7 +138,12 @@ def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[V
         else:
             written[each] = folder
     in_new_process(list(written.values()), source)
-    return [ended.get(each) or Verdict(each, agreement=agreement(written[each])) for each in tried]
+    for each, folder in written.items():
+        if (folder / FAILED).exists():
+            ended[each] = Verdict(each, failed=(folder / FAILED).read_text())
+        else:
+            ended[each] = Verdict(each, agreement=agreement(folder))
+    return [ended[each] for each in tried]
 
 
 def markdown(found: Sequence[Verdict]) -> str:

@@ -165,6 +165,11 @@ def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: in
 
 
 LOWERING, ANSWERS, AGAIN = "lowering.json", "answers.safetensors", "again.safetensors"
+FAILED = "failed.txt"
+
+
+LAST_WORDS = 400
+"""So many characters of a dying process are kept."""
 
 
 class Written(Frozen):
@@ -256,25 +261,24 @@ def in_new_process(folders: Sequence[Path], source: str = "") -> None:
     """Have lowered examples answered again by a process that has seen none of them before.
 
     Args:
-        folders: Of one family or several.
+        folders: Of one family or several; one that can't be answered says why in a file.
         source: A user's file or module whose families are among them.
-
-    Raises:
-        RuntimeError: The process failed; what it said.
     """
-    if not folders:
-        return
     command = [sys.executable, "-m", "spaces.agreement", source, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
-    if done.returncode:
-        raise RuntimeError(done.stderr)
+    for folder in folders:
+        if not (folder / AGAIN).exists() and not (folder / FAILED).exists():
+            (folder / FAILED).write_text(f"the new process died: {done.stderr[-LAST_WORDS:]}")
 
 
 def _main(source: str, *folders: str) -> None:
     if source:
         load_problem(source)
-    for folder in folders:
-        answer_again(Path(folder))
+    for folder in map(Path, folders):
+        try:
+            answer_again(folder)
+        except Exception as error:  # noqa: BLE001 - whatever a runtime raises is its verdict
+            (folder / FAILED).write_text(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":
