@@ -1,8 +1,7 @@
 """The law of deployments, over every family, runtime and precision that the space admits.
 
 A compiler takes ten seconds for a network, so that PyTorch's are tried on the families that stand
-for their kind of layer; `simstead deployments` tries them on all, and docs/deployments.md keeps
-what it found.
+for their kind of layer; `simstead deployments` tries them on all.
 """
 
 from collections.abc import Sequence
