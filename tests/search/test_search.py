@@ -1,6 +1,7 @@
 """Whole searches, small and real, from a folder of decoys, interrupted and gone on with."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -55,12 +56,17 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert run.sessions().each[0].versions["rebound"] != "not installed"
 
 
+def asked_for(run: Path) -> list[str]:
+    """Return the options that narrow a search to a run's space."""
+    return shlex.split(str(Run.open(run).spec().narrowing))
+
+
 def test_the_same_seed_gives_the_same_candidates_twice(
     simstead: Simstead, finished: Path, tmp_path: Path
 ) -> None:
     again = simstead(
         "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run",
-        tmp_path / "again", "--workers", 1,
+        tmp_path / "again", "--workers", 1, *asked_for(finished),
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert sorted(keys(tmp_path / "again")) == sorted(keys(finished))
