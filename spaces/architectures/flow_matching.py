@@ -6,6 +6,7 @@ noise and sample as in Liu, Gong & Liu, Flow straight and fast, ICLR 2023.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +72,10 @@ class FlowMatching(Architecture):
     """A multilayer perceptron for the velocity, and the number of steps along it."""
 
     serves = serving((Layout.FLAT,), (Target.DISTRIBUTION,))
+    unsuited: ClassVar = {
+        "openvino int8": "OpenVINO 2026 fuses quantised layers that several steps share wrongly: "
+        "answers are 1e4 times too large where the same graph, layer by layer, is right"
+    }
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
