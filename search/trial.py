@@ -25,6 +25,7 @@ from search.scoring import scored
 from search.training import practise, train
 from spaces.architectures import Shape
 from spaces.artefact import (
+    Artefact,
     DisagreementError,
     Trained,
     calibration_inputs,
@@ -32,10 +33,8 @@ from spaces.artefact import (
 )
 from spaces.candidate import Candidate, Pruning, Training
 from spaces.learners import Learner, Practising
-from spaces.manifest import Manifest
 from spaces.pruning import NothingToPruneError, pruned
 from spaces.registered import ARCHITECTURES
-from spaces.surrogate import Surrogate as DeployedSurrogate
 
 RUNG_SHARES = (0.25, 0.5)
 """Where in training a candidate may be stopped."""
@@ -171,8 +170,8 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         learner = untrained(candidate, lesson.shape)
     with draft.during("time first"):
         sketch = _pruned(learner.network, candidate, calibration)
-        _lower(setting, draft, lesson.trained(sketch, calibration, data.validation.inputs))
-        surrogate = DeployedSurrogate.load(folder, problem)
+        trained = lesson.trained(sketch, calibration, data.validation.inputs)
+        _, surrogate = _lower(setting, draft, trained)
         timing = measure(problem, data, setting.yardstick, surrogate, UNTRAINED_ROUNDS)
         draft.found["untrained_relative_time"] = timing.relative_time
         shutil.rmtree(folder)  # a sketch with random weights is no artefact
@@ -195,14 +194,13 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         draft.found["exact_error"] = best.error
     with draft.during("deploy"):
         trained = lesson.trained(learner.network, calibration, data.validation.inputs)
-        manifest = _lower(setting, draft, trained)
+        manifest, surrogate = _lower(setting, draft, trained)
         draft.found["disagreement"] = manifest.disagreement
         draft.found["parameters"] = manifest.parameters
         draft.found["zeros"] = manifest.zeros
         draft.found["artefact"] = f"artefacts/{folder.name}"
         draft.found["artefact_hash"] = manifest.hash
     with draft.during("validate"):
-        surrogate = DeployedSurrogate.load(folder, problem)
         result = scored(problem, surrogate.run, data.validation)
         if result.failed:
             raise InfeasibleError(
@@ -264,7 +262,7 @@ def _fine_tuned(setting: Setting, candidate: Candidate, learner: Learner, lesson
     return best
 
 
-def _lower(setting: Setting, draft: Draft, trained: Trained) -> Manifest:
+def _lower(setting: Setting, draft: Draft, trained: Trained) -> Artefact:
     folder = setting.folder(draft.number)
     try:
         return write_artefact(trained, draft.candidate, setting.problem, folder, setting.source)

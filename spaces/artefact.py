@@ -9,7 +9,8 @@ artefacts that you trust.
 import os
 import platform
 import shutil
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,8 @@ PREDICTIONS = "predictions.safetensors"
 RECORDED = 4
 """Samples whose predictions an artefact carries."""
 
-LIBRARIES = ("torch", "onnxruntime", "openvino", "nncf", "numpy")
+LIBRARIES = ("torch", "onnxruntime", "openvino", "nncf", "tensorrt", "zuko", "numpy")
+"""Whose versions an artefact tells, where they are installed."""
 
 CALIBRATION_BATCHES = 4
 """How many calls' worth of training inputs quantisation takes its ranges from."""
@@ -83,10 +85,20 @@ class Trained(NamedTuple):
     samples: Batch
 
 
+class Artefact(NamedTuple):
+    """An artefact that was just written, and the surrogate that its files were loaded into."""
+
+    manifest: Manifest
+    surrogate: Surrogate
+
+
 def write_artefact(
     trained: Trained, candidate: Candidate, problem: Problem, folder: Path, source: str = ""
-) -> Manifest:
+) -> Artefact:
     """Lower a trained network into `folder`, which then holds all of it or doesn't exist.
+
+    What is returned beside the manifest is loaded from the files: loading again may take a compiler
+    seconds.
 
     Args:
         trained: The network and what deploys it.
@@ -111,7 +123,8 @@ def write_artefact(
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
         lowered = InPortions(runtime.load(partial, lowering), batch)
         disagreement = _disagreement(trained, lowered, candidate)
-        _record(trained, lowered, batch, partial)
+        surrogate = Surrogate(encoding, lowered, noise)
+        _record(trained, surrogate, batch, partial)
         manifest = Manifest(
             format=FORMAT,
             candidate=candidate,
@@ -132,7 +145,7 @@ def write_artefact(
             inputs=FieldFacts.of(problem.inputs),
             outputs=FieldFacts.of(problem.outputs),
             files={path.name: sha256(path) for path in sorted(partial.iterdir())},
-            versions={name: version(name) for name in LIBRARIES},
+            versions=_installed(),
             machine=platform.machine(),
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
@@ -142,7 +155,15 @@ def write_artefact(
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return manifest
+    return Artefact(manifest, surrogate)
+
+
+def _installed() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):  # TensorRT is an extra
+            found[name] = version(name)
+    return found
 
 
 def _disagreement(trained: Trained, lowered: InPortions, candidate: Candidate) -> float:
@@ -159,12 +180,12 @@ def _disagreement(trained: Trained, lowered: InPortions, candidate: Candidate) -
     return distance
 
 
-def _record(trained: Trained, lowered: InPortions, batch: int, folder: Path) -> None:
+def _record(trained: Trained, surrogate: Surrogate, batch: int, folder: Path) -> None:
     """Write what the lowered network, and the surrogate around it, answer here."""
     inputs = trained.calibration[:batch].numpy()
-    save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
+    answers = surrogate.network(inputs)
+    save_file(_contiguous({"inputs": inputs, "answers": answers}), folder / EXAMPLES)
     samples = rows(trained.samples, slice(RECORDED))
-    surrogate = Surrogate(trained.encoding, lowered, trained.noise)
     with np.errstate(all="ignore"):  # an untrained network may overflow; that is recorded, too
         outputs = surrogate.run(samples, np.random.default_rng(0))
     named = {f"inputs.{name}": array for name, array in samples.items()}

@@ -62,7 +62,7 @@ def test_too_slow_is_infeasible_before_training(setting: Setting, candidate: Can
         ("search.trial.untrained", "prepare"),
         ("search.trial.train", "train"),
         ("search.trial.measure", "time first"),
-        ("search.trial.DeployedSurrogate.load", "time first"),
+        ("search.trial.write_artefact", "time first"),
     ],
 )
 @pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])
