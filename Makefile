@@ -1,5 +1,7 @@
-# make demo: set up a fresh machine and run the main job; make test: set it up and pass the tests.
+# make demo: set up a fresh machine and run the main job; make test: set it up and pass the tests,
+# PROCESSES at a time.
 PYTHON ?= python3
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/installed-cases
@@ -12,7 +14,7 @@ demo: setup
 	$(BIN)/simstead search planets --trials 24
 
 test: dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
 lint: dev
 	$(BIN)/ruff format --check .

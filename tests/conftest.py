@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from problems import Dataset, Problem, Size, known_problems, load_problem
 from problems.dataset import generate
@@ -19,8 +20,15 @@ Simstead = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that the processes of the session share."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def cache(shared: Path) -> Path:
+    folder = shared / "cache"
     os.environ["SIMSTEAD_CACHE"] = str(folder)
     return folder
 
@@ -65,23 +73,16 @@ def simstead(elsewhere: Path, cache: Path) -> Simstead:
 
 
 @pytest.fixture(scope="session")
-def finished(simstead: Simstead, elsewhere: Path) -> Path:
-    """The run directory of a real search, small but whole."""
-    folder = elsewhere / "finished"
-    done = simstead(
-        "search",
-        "planets",
-        "--size",
-        "tiny",
-        "--trials",
-        8,
-        "--seed",
-        3,
-        "--run",
-        folder,
-        "--only",
-        "runtime=eager,aotinductor,onnxruntime,openvino",
-    )
+def finished(simstead: Simstead, shared: Path) -> Path:
+    """The run directory of a real search, small but whole; nobody changes it."""
+    folder = shared / "finished"
+    with FileLock(shared / "finished.lock"):
+        if folder.exists():
+            return folder
+        done = simstead(
+            "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run", folder,
+            "--only", "runtime=eager,aotinductor,onnxruntime,openvino",
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "report:" in done.stdout
     return folder

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,13 +73,14 @@ def test_the_same_seed_gives_the_same_candidates_twice(
     assert sorted(keys(tmp_path / "again")) == sorted(keys(finished))
 
 
-def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path) -> None:
-    before = {p.name: p.read_bytes() for p in (finished / "trials").iterdir()}
+def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    before = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
     done = simstead(
-        "search", "planets", "--size", "tiny", "--trials", 9, "--seed", 3, "--run", finished
+        "search", "planets", "--size", "tiny", "--trials", 9, "--seed", 3, "--run", folder
     )
     assert done.returncode == 0, done.stderr
-    after = {p.name: p.read_bytes() for p in (finished / "trials").iterdir()}
+    after = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
     assert len(after) == 9
     assert before.items() <= after.items()
 
