@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from typer.main import get_command
 
-from problems import (
-    InterruptedRunError,
-    Problem,
-    Size,
-    UserError,
+from problems import InterruptedRunError, Size, UserError
+from problems.loading import Source, locate
+from search import cli_problems
+from search.options import (
+    Only,
+    ProblemName,
+    RunFolder,
+    SizeOption,
+    SpaceFile,
+    Trials,
+    Weights,
+    Workers,
+    declared,
+    out,
 )
-from problems.loading import Source, locate, problem_factories
-from search.options import Only, ProblemName, RunFolder, SizeOption, SpaceFile, Weights
 
 if TYPE_CHECKING:
     from search.directory import Run
@@ -39,17 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(highlight=False, markup=False, emoji=False)
-
-
-def _complete(reference: str, size: Size | None) -> tuple[Source, Problem]:
-    """Return a problem and where it comes from, once what it says of itself is complete."""
-    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
-
-    source = locate(reference)
-    problem = source.load(size)
-    refuse_undeclared(problem)
-    return source, problem
 
 
 @app.command(
@@ -57,36 +50,29 @@ def _complete(reference: str, size: Size | None) -> tuple[Source, Problem]:
     simstead search planets --trials 24\n
     simstead search my_problem.py\n
     simstead search planets --size tiny --trials 6 --run first\n
-    simstead search planets --size tiny --trials 12 --run first  (goes on with it)\n
+    simstead resume first --trials 12  (goes on with it)\n
     simstead search planets --only architecture=mlp,lstm --only training.learning_rate=1e-3..1e-2\n
     simstead search planets --space small.yaml --weight runtime.onnxruntime=3"""
 )
 def search(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
-    trials: Annotated[int, typer.Option(help="Candidates to try in all.")] = 24,
+    trials: Trials = 24,
     size: SizeOption = None,
     seed: Annotated[int, typer.Option(help="Of candidates, initial weights and batches.")] = 0,
     run: Annotated[
         Path | None,
         typer.Option(help="Run directory, new or to go on with; runs/PROBLEM-TIME if not given."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Trials at a time, one core each; all cores if not given.")
-    ] = None,
+    workers: Workers = None,
     space: SpaceFile = None,
     only: Only = None,
     weight: Weights = None,
 ) -> None:
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
-    workers = workers or (len(os.sched_getaffinity(0)) if workers is None else workers)
-    for option, value, least in (
-        ("--trials", trials, 1),
-        ("--workers", workers, 1),
-        ("--seed", seed, 0),
-    ):
-        if value < least:
-            raise UserError(f"{option} must be {least} or more, not {value}")
-    source, chosen = _complete(problem, size)
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    _refuse_below({"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)})
+    source = locate(problem)
+    chosen = declared(source, size)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.job import search as run_search  # noqa: PLC0415
@@ -99,34 +85,59 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 @app.command(
-    name="space",
     epilog="""Examples:\n
-    simstead space planets\n
-    simstead space my_problem.py --only architecture=mlp --only mlp.width=64,128\n
-    simstead space planets --space small.yaml\n
-where small.yaml holds, for instance:\n
-    keep:\n
-      architecture: \\[mlp, lstm]\n
-      training.learning_rate: {low: 1.0e-3, high: 1.0e-2}\n
-    weights:\n
-      runtime: {onnxruntime: 3, eager: 0.5}""",
+    simstead resume runs/planets-20261123-101500\n
+    simstead resume first --trials 48"""
 )
-def show_space(
-    problem: ProblemName,
-    size: SizeOption = None,
-    space: SpaceFile = None,
-    only: Only = None,
-    weight: Weights = None,
+def resume(
+    run: RunFolder,
+    trials: Annotated[
+        int | None, typer.Option(help="Candidates to try in all; as many as before if not given.")
+    ] = None,
+    workers: Workers = None,
 ) -> None:
-    """Show what a search may choose among: the tree, its size, what is left out and why."""
-    _, chosen = _complete(problem, size)
-    from spaces.space import Space  # noqa: PLC0415 - brings torch
-    from spaces.tree import lines, tree_of  # noqa: PLC0415
-    from spaces.wanted import narrowed, written  # noqa: PLC0415
+    """Go on with a search: what it finished is kept, what was cut off is tried again."""
+    from search.directory import Run  # noqa: PLC0415 - as below
 
-    narrowing = narrowed(chosen, written(space, only or (), weight or ()))
-    for line in lines(tree_of(Space(chosen, narrowing))):
+    held = Run.open(run).spec()
+    trials = held.trials if trials is None else trials
+    workers = held.workers if workers is None else workers
+    _refuse_below({"--trials": (trials, held.trials), "--workers": (workers, 1)})
+    source = Source(held.source, held.folder)
+    chosen = declared(source, None, held.size)
+    from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
+    from search.job import search as run_search  # noqa: PLC0415
+
+    asked = {"size": held.size, "seed": held.seed, "trials": trials, "workers": workers}
+    spec = specified(chosen, source, narrowing=narrowed_for(chosen, (), run), **asked)
+    _write_report(run_search(chosen, source, spec, run, out))
+
+
+@app.command(epilog="Example:  simstead status runs/planets-20261123-101500")
+def status(run: RunFolder) -> None:
+    """Show how far a search is, from any shell: who drives it, what it has found, what failed."""
+    from search.directory import Run  # noqa: PLC0415
+    from search.status import lines, status_of  # noqa: PLC0415
+
+    for line in lines(status_of(Run.open(run))):
         out.print(line, soft_wrap=True)
+
+
+@app.command(
+    epilog="""Examples:\n
+    simstead stop runs/planets-20261123-101500\n
+    simstead resume runs/planets-20261123-101500"""
+)
+def stop(run: RunFolder) -> None:
+    """End a search from any shell that sees its folder; what it finished is kept."""
+    from search.directory import Run  # noqa: PLC0415
+
+    opened = Run.open(run)
+    driver = opened.driver()
+    if driver is None:
+        raise UserError(f"nothing drives {run}; simstead status {run} says how far it is")
+    opened.ask_to_stop()
+    out.print(f"{driver} is asked to stop: it ends within seconds, without a final heat")
 
 
 @app.command(epilog="Example:  simstead report runs/planets-20261123-101500")
@@ -153,61 +164,12 @@ def export(
     from search.directory import Run  # noqa: PLC0415
     from search.export import export as copy_artefact  # noqa: PLC0415
 
-    record = copy_artefact(Run.open(run), pick, folder)
+    record, without = copy_artefact(Run.open(run), pick, folder)
     out.print(
         f"trial {record.number} exported to {folder}; {folder / 'README.md'} says how to use it"
     )
-
-
-@app.command(epilog="Example:  simstead problems")
-def problems() -> None:
-    """List the registered problems with their encodings and baselines."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("problem", "what it is", "encodings", "baselines"):
-        table.add_column(column)
-    for name, load in problem_factories().items():
-        try:
-            problem = load(None)
-        except UserError as error:  # a broken plug-in must not hide the others
-            table.add_row(Text(name), Text(str(error)), "", "")
-            continue
-        words = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
-        table.add_row(Text(name), *map(Text, words))
-    out.print(table)
-
-
-@app.command(
-    epilog="""Examples:\n
-    simstead check planets\n
-    simstead check my_problem.py"""
-)
-def check(problem: ProblemName, size: SizeOption = None) -> None:
-    """Run the contract on a problem: every promise it makes, tried, with a remedy for each slip."""
-    from problems.contract import Evidence, examine  # noqa: PLC0415 - its laws import much
-    from problems.shards import default_cache  # noqa: PLC0415
-
-    source = locate(problem)
-    chosen = source.load(size, default=Size.TINY)
-
-    def counted(done: int, total: int) -> None:
-        if out.is_terminal:
-            out.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
-
-    broken, said = 0, set[str]()
-    for law, tried, breaches in examine(Evidence(chosen, default_cache(), counted)):
-        mark, style = ("no ", "red") if breaches else ("yes", "green") if tried else ("-  ", "dim")
-        out.print(Text.assemble((mark, style), f"  {law.says}"))
-        for breach in breaches:
-            words = "for the same reason" if breach in said else breach
-            out.print(f"       {words}", soft_wrap=True)
-        said.update(breaches)
-        broken += bool(breaches)
-    if broken:
-        out.print(
-            f"{problem}: {broken} broken; what is marked - is tried once they hold", style="red"
-        )
-        raise typer.Exit(1)
-    out.print(f"{problem}: every promise holds", style="green")
+    if without:
+        out.print(f"its network can't be called without simstead: {without}", soft_wrap=True)
 
 
 @app.command(
@@ -223,7 +185,8 @@ def diagnose(
     ] = None,
 ) -> None:
     """Say before a search whether one is worth it: host, relation, data, symmetries, encodings."""
-    source, chosen = _complete(problem, size)
+    source = locate(problem)
+    chosen = declared(source, size)
     from search.diagnosis import diagnosed, families_by_kind  # noqa: PLC0415 - torch and Ray
 
     facts = diagnosed(chosen, source, out)
@@ -240,62 +203,14 @@ def diagnose(
     out.print(f"page: {path}", soft_wrap=True)
 
 
-@app.command(
-    epilog="""Examples:\n
-    simstead new my_problem        (writes my_problem.py)\n
-    simstead check my_problem.py"""
-)
-def new(
-    name: Annotated[str, typer.Argument(help="What the problem is to be called.")],
-    folder: Annotated[Path, typer.Option(help="Where its file is written.")] = Path(),
-) -> None:
-    """Write a problem of your own to start from: commented, and running as it stands."""
-    from problems.starting import write_template  # noqa: PLC0415 - for this command alone
-
-    path = write_template(name, folder)
-    out.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)
+app.add_typer(cli_problems.app)
 
 
-@app.command(
-    epilog="""Examples:\n
-    simstead deployments mlp lstm\n
-    simstead deployments --output deployments.md  (every family; half an hour on two cores)\n
-    simstead deployments --problem my_problem.py my_family"""
-)
-def deployments(
-    families: Annotated[
-        list[str] | None, typer.Argument(help="Families of networks; all if none is given.")
-    ] = None,
-    problem: Annotated[
-        str, typer.Option(help="FILE.py or MODULE:ATTRIBUTE that registers families of its own.")
-    ] = "",
-    output: Annotated[
-        Path | None, typer.Option(help="A Markdown file to write the table to as well.")
-    ] = None,
-) -> None:
-    """Try where networks run here, in which precision: lowered, loaded anew, held against float32.
-
-    A figure is the relative distance from the float32 network; a number in brackets is the reason
-    why a deployment isn't in the space.
-    """
-    from search.deployments import deployments as all_deployments  # noqa: PLC0415 - brings torch
-    from search.deployments import markdown, verdicts_in_parallel  # noqa: PLC0415
-    from spaces.registered import ARCHITECTURES, RUNTIMES  # noqa: PLC0415
-
-    source = locate(problem) if problem else None
-    if source:
-        source.load()
-    chosen = families or list(ARCHITECTURES)
-    for name in chosen:
-        ARCHITECTURES[name]  # an unknown one is refused before anything is compiled
-    found = verdicts_in_parallel(all_deployments(chosen, list(RUNTIMES)), source, out.print)
-    out.print(markdown(found), soft_wrap=True)
-    if output:
-        output.write_text(markdown(found), encoding="utf-8")
-    failing = sum(not each.holds and each.excluded is None for each in found)
-    if failing:
-        out.print(f"{failing} deployments fail", style="red")
-        raise typer.Exit(1)
+def _refuse_below(given: dict[str, tuple[int, int]]) -> None:
+    """Refuse an option that is smaller than it may be."""
+    for option, (value, least) in given.items():
+        if value < least:
+            raise UserError(f"{option} must be {least} or more, not {value}")
 
 
 def _write_report(run: "Run") -> None:

@@ -1,12 +1,14 @@
 """A run directory: the whole truth of a run; report, resume and export need nothing else.
 
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (a record each),
-artefacts/NNNN/ (what was measured), heat.json (the final heat), report.html.
+artefacts/NNNN/ (what was measured), heat.json (the final heat), report.html; while it is driven,
+driver.lock, and stop where somebody asked for that.
 """
 
 import errno
 import fcntl
 import os
+import platform
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -33,6 +35,8 @@ class Run:
         self.folder = folder
         self.journal = folder / "journal.log"
         self.report = folder / "report.html"
+        self._lock = folder / "driver.lock"
+        self._stop = folder / "stop"
 
     @classmethod
     def start(cls, folder: Path, spec: Spec) -> "Run":
@@ -55,9 +59,15 @@ class Run:
         if (self.folder / "spec.json").exists():
             held = self.spec()
             if held.identity != spec.identity:
+                changed = held.model_copy(update={"origin": spec.origin})
+                why = (
+                    f"the code of {spec.problem}'s simulation or encodings has changed since: undo "
+                    "that, or"
+                    if changed.identity == spec.identity
+                    else f"it is {_described(held)}, not {_described(spec)}:"
+                )
                 raise UserError(
-                    f"run {folder} belongs to another search ({_described(held)}, not "
-                    f"{_described(spec)}); give --run another folder"
+                    f"run {folder} belongs to another search; {why} give --run another folder"
                 )
             spec = spec.model_copy(update={"trials": max(held.trials, spec.trials)})
         elif self.folder.is_dir() and any(self.folder.iterdir()):
@@ -98,12 +108,42 @@ class Run:
         Raises:
             UserError: Another search drives it.
         """
-        with (self.folder / "driver.lock").open("w") as lock:
+        with self._lock.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(f"run {self.folder} is in use by another search") from None
-            yield
+                raise UserError(
+                    f"run {self.folder} is in use by another search ({self.driver()}); see "
+                    "simstead status, end it with simstead stop"
+                ) from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {platform.node()}")
+            lock.flush()
+            self._stop.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self._stop.unlink(missing_ok=True)
+
+    def driver(self) -> str | None:
+        """Return which process drives the run, or None where none does."""
+        try:
+            with self._lock.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return None
+        except BlockingIOError:
+            return self._lock.read_text() or "a process that has just begun"
+        return None
+
+    def ask_to_stop(self) -> None:
+        """Ask the driver to end, from wherever the folder is seen; what it has begun is lost."""
+        self._stop.touch()
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether somebody asked the driver to end."""
+        return self._stop.exists()
 
     def write(self, name: str, value: Frozen) -> None:
         """Put a value on disk, whole or not at all."""
@@ -157,6 +197,13 @@ class Run:
     def artefact(self, number: int) -> Path:
         """Where a trial's artefact lies."""
         return self.folder / "artefacts" / f"{number:04d}"
+
+    def discard_unrecorded(self) -> None:
+        """Remove artefacts without a record, left by trials that were cut off."""
+        recorded = {path.stem for path in (self.folder / "trials").glob("*.json")}
+        for folder in (self.folder / "artefacts").iterdir():
+            if folder.name not in recorded:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def discard(self, number: int) -> None:
         """Remove what a trial that didn't end left where its artefact would lie."""

@@ -166,9 +166,14 @@ class StudySearcher(Searcher):
         self.broken: OSError | None = None
         """Why nothing more can be recorded; the search ends and can be gone on with."""
 
+    @property
+    def ending(self) -> bool:
+        """Whether nothing more can be recorded, or somebody asked the search to stop."""
+        return self.broken is not None or self._run.stop_asked
+
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next candidate, those that an interruption cut off first."""
-        if self.broken:
+        if self.ending:
             return None
         try:
             number, candidate = self._study.ask(self._again.pop(0) if self._again else None)
@@ -228,8 +233,8 @@ class StudySearcher(Searcher):
         """Save nothing: a run is resumed from its own records."""
 
 
-class EndWhenBroken(tune.Stopper):
-    """Ends every trial once nothing more can be recorded."""
+class EndEarly(tune.Stopper):
+    """Ends every trial once nothing more can be recorded, or somebody asks for it."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         self._searcher = searcher
@@ -239,8 +244,8 @@ class EndWhenBroken(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Stop all once the searcher is broken."""
-        return self._searcher.broken is not None
+        """Stop all: what was begun isn't told how it ended, and is tried again later."""
+        return self._searcher.ending
 
 
 class RungScheduler(FIFOScheduler):
@@ -287,7 +292,7 @@ def execute(
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
-                stop=EndWhenBroken(searcher),
+                stop=EndEarly(searcher),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )

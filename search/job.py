@@ -2,9 +2,11 @@
 
 import errno
 import shlex
+import signal
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -40,6 +42,7 @@ def specified(problem: Problem, source: Source, **asked: int | Size | Narrowing)
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
+            "folder": source.folder,
             "origin": digest([searched(problem), families_of_users()]),
             **asked,
         }
@@ -90,9 +93,15 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         if spec.narrowing != Narrowing():
             progress.note(f"narrowed     {spec.narrowing}")
         run.add_session(read_environment())
-        with cluster(spec.workers, run.folder, source.code, nbytes(problem)):
+
+        def counted(done: int, total: int) -> None:
+            progress.count(done, total)
+            if run.stop_asked:
+                raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
+
+        with cluster(spec.workers, run.folder, source.code, nbytes(problem)), _ended_by_signals():
             progress.phase("data")
-            data = generate(problem, default_cache(), in_parallel, progress.count)
+            data = generate(problem, default_cache(), in_parallel, counted)
             refuse_misshapen_baselines(problem, data)
             limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
             setting = Setting(
@@ -103,8 +112,31 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             progress.phase("trials")
             _trials(setting, spec, run, progress)
         progress.phase("final heat")
-        run.write("heat.json", final_heat(setting, run, progress.count))
+        with _ended_by_signals():
+            run.write("heat.json", final_heat(setting, run, counted))
     return run
+
+
+@contextmanager
+def _ended_by_signals() -> Generator[None]:
+    """Let a batch system's SIGTERM and SIGUSR1 end the search as Ctrl-C does.
+
+    Ray has a handler of its own, which tells where it was and exits: ours comes after it.
+    """
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
+def _how_to_go_on(run: Run) -> str:
+    return f"go on with: simstead resume {shlex.quote(str(run.folder))}"
 
 
 def _trials(setting: Setting, spec: Spec, run: Run, progress: Progress) -> None:
@@ -118,12 +150,11 @@ def _trials(setting: Setting, spec: Spec, run: Run, progress: Progress) -> None:
     searcher = StudySearcher(study, run, progress, study.abandoned(earlier))
     execute(setting, searcher, Halving(earlier.values()), left, spec.workers)
     study.close()
+    run.discard_unrecorded()
     done = len(run.records())
     if done < spec.trials:
         raise InterruptedRunError(
-            f"interrupted after {done} of {spec.trials} trials; go on with: simstead search "
-            f"{shlex.quote(spec.source)} --size {spec.size} --seed {spec.seed} "
-            f"--trials {spec.trials} --run {shlex.quote(str(run.folder))}"
+            f"interrupted after {done} of {spec.trials} trials; {_how_to_go_on(run)}"
         )
 
 
@@ -150,7 +181,7 @@ def _writing(run: Run) -> Generator[None]:
             raise
         raise UserError(
             f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
-            f"are kept: make room and go on with --run {run.folder}"
+            f"are kept: make room and {_how_to_go_on(run)}"
         ) from error
 
 

@@ -1,11 +1,15 @@
-"""Arguments and options that several commands share."""
+"""Arguments, options and words that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from problems import Size, UnknownNameError
+from problems import Problem, Size, UnknownNameError
+from problems.loading import Source
+
+out = Console(highlight=False, markup=False, emoji=False)
 
 ProblemName = Annotated[
     str,
@@ -13,6 +17,10 @@ ProblemName = Annotated[
         help="A registered name (`simstead problems` lists them), FILE.py, FILE.py:ATTRIBUTE or "
         "MODULE:ATTRIBUTE."
     ),
+]
+Trials = Annotated[int, typer.Option(help="Candidates to try in all.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Trials at a time, one core each; all cores if not given.")
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 
@@ -63,3 +71,12 @@ Weights = Annotated[
         "be given again, and wins over the file.",
     ),
 ]
+
+
+def declared(source: Source, size: Size | None, default: Size = Size.STANDARD) -> Problem:
+    """Return a problem, once what it says of itself is complete; see `Source.load`."""
+    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
+
+    problem = source.load(size, default)
+    refuse_undeclared(problem)
+    return problem

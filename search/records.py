@@ -31,6 +31,8 @@ class Spec(Frozen):
     problem_version: int
     source: str = ""
     """What the user names the problem by: its name, or a file or module; for going on with it."""
+    folder: str = ""
+    """Where a module's name is looked for."""
     origin: str = ""
     """Hash of what the data come from and of what is searched: a changed file is another search."""
     size: Size

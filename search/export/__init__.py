@@ -2,13 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from problems import UnknownNameError, UserError, load_problem
 from search.directory import Run
 from search.export.hosts import kernel_for, script_for, write_hosts
 from search.measurement import verified_manifest
 from search.records import Record
-from spaces.manifest import USAGE, USAGE_FOLDER, Manifest, read_manifest
+from spaces.manifest import USAGE, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
 
 PICKS = ("knee", "fastest", "accurate")
@@ -53,16 +54,25 @@ KERNEL_PAGE = """\
 DRAWN = "problem.simulation.draw(4, rng)"
 
 
-def export(run: Run, pick: str, folder: Path) -> Record:
+WITHOUT_PAGE = """
+Its network can't be called without simstead: {why}.
+"""
+
+
+class Exported(NamedTuple):
+    """A trial that was handed over, and why its network can't be called without simstead."""
+
+    record: Record
+    without: str
+
+
+def export(run: Run, pick: str, folder: Path) -> Exported:
     """Copy a trial's artefact into a new folder, with a page and programs on its use.
 
     Args:
         run: A run that reached its final heat.
         pick: One of `PICKS`, or a trial's number.
         folder: Must not exist, or be empty.
-
-    Returns:
-        The trial's record.
 
     Raises:
         UserError: There is nothing to export, the folder is taken, or the artefact was altered.
@@ -75,15 +85,13 @@ def export(run: Run, pick: str, folder: Path) -> Record:
         load_problem(manifest.source, manifest.candidate.size)  # whose file registers the family
     try:
         shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
-        write_hosts(folder, manifest)
-        (folder / USAGE).write_text(
-            _usage(run, record, manifest, hosted=(folder / USAGE_FOLDER).is_dir())
-        )
+        without = write_hosts(folder, manifest)
+        (folder / USAGE).write_text(_usage(run, record, manifest, without))
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
     if read_manifest(folder).hash != record.artefact_hash:
         raise UserError(f"{folder} differs from what was measured: the copy failed, try again")
-    return record
+    return Exported(record, without)
 
 
 def picked(run: Run, pick: str) -> Record:
@@ -115,7 +123,7 @@ def picked(run: Run, pick: str) -> Record:
     return min((records[trial] for trial in members), key=lambda r: r.metrics[objective])
 
 
-def _usage(run: Run, record: Record, manifest: Manifest, *, hosted: bool) -> str:
+def _usage(run: Run, record: Record, manifest: Manifest, without: str) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
     member = heat.of_trial(record.number) if heat else None
@@ -144,7 +152,7 @@ def _usage(run: Run, record: Record, manifest: Manifest, *, hosted: bool) -> str
         error=error,
         split=split,
         source="final heat" if split == "test" else "as the trial found it",
-        hosts=_hosts(manifest) if hosted else "",
+        hosts=WITHOUT_PAGE.format(why=without) if without else _hosts(manifest),
     )
 
 

@@ -46,11 +46,14 @@ def _kind(runtime: str) -> str:
     return runtime.removesuffix("-cuda")
 
 
-def write_hosts(folder: Path, manifest: Manifest) -> None:
+def write_hosts(folder: Path, manifest: Manifest) -> str:
     """Add to an artefact what calls its network from a host code, and examples to check it by.
 
     A network that PyTorch runs and can't be written as a program, as one that branches on its
     values, is left without: simstead runs it all the same.
+
+    Returns:
+        Why there is nothing, or no words.
     """
     runtime = manifest.candidate.runtime
     use = folder / USAGE_FOLDER
@@ -62,9 +65,11 @@ def write_hosts(folder: Path, manifest: Manifest) -> None:
         if WEIGHTS in manifest.files:
             try:
                 write_program(folder, manifest.lowering, torch.from_numpy(examples["inputs"]), use)
-            except Exception:  # noqa: BLE001 - PyTorch's exporter raises what it likes: a user's network may branch
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001 - PyTorch's exporter raises what it likes: a user's network may branch
                 shutil.rmtree(use)
-                return
+                return f"{type(error).__name__}: {error}".splitlines()[0]
         shutil.copyfile(TEMPLATES / SCRIPT, use / SCRIPT)
         shutil.copyfile(script_for(runtime), use / RUNTIME)
     if kernel_for(runtime).is_dir():
@@ -73,6 +78,7 @@ def write_hosts(folder: Path, manifest: Manifest) -> None:
         _copy_files((TEMPLATES / NATIVE).iterdir(), native)
         _copy_files(kernel_for(runtime).iterdir(), native)
         (native / "sizes.h").write_text(_sizes(manifest))
+    return ""
 
 
 def _copy_files(files: Iterable[Path], folder: Path) -> None:

@@ -26,6 +26,7 @@ from spaces.surrogate import Surrogate
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 ACTOR = "ResourceTrainable"
+QUICK = ("--only", "runtime=eager,onnxruntime")
 
 
 def keys(folder: Path) -> list[str]:
@@ -121,12 +122,12 @@ def test_what_is_exported_is_what_was_measured(
 def started(
     elsewhere: Path, cache: Path, folder: Path, trials: int
 ) -> Generator[subprocess.Popen[str]]:
-    """Start a search in a session of its own; whatever of it is left is killed."""
+    """Start a search without compilers in a session of its own; what is left of it is killed."""
     with subprocess.Popen(
         [
             str(Path(sys.executable).with_name("simstead")),
             "search", "planets", "--size", "tiny", "--seed", "5",
-            "--trials", str(trials), "--run", str(folder),
+            "--trials", str(trials), "--run", str(folder), *QUICK,
         ],
         cwd=elsewhere,
         env={**os.environ, "SIMSTEAD_CACHE": str(cache)},
@@ -199,17 +200,53 @@ def test_a_killed_worker_is_a_reason(elsewhere: Path, cache: Path, tmp_path: Pat
     assert "its worker died" in dead[0].reason
 
 
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interrupted_search_says_how_to_go_on(
-    elsewhere: Path, cache: Path, tmp_path: Path
+    elsewhere: Path, cache: Path, tmp_path: Path, sign: signal.Signals
 ) -> None:
     folder = tmp_path / "interrupted"
     with started(elsewhere, cache, folder, 20) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
-        driver.send_signal(signal.SIGINT)
+        driver.send_signal(sign)
         _, err = driver.communicate(timeout=120)
     assert driver.returncode == 130
-    assert "go on with: simstead search planets" in err
+    assert f"go on with: simstead resume {folder}" in err
     assert "Traceback" not in err
     assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
     kept = {int(path.name) for path in (folder / "artefacts").iterdir()}
     assert kept <= {record.number for record in Run.open(folder).records()}
+
+
+def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
+    simstead: Simstead, elsewhere: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stopped"
+    with started(elsewhere, cache, folder, 4) as driver:
+        wait_for(lambda: trials_done(folder) >= 1)
+        seen = simstead("status", folder)
+        assert f"running (process {driver.pid} on " in seen.stdout, seen.stderr
+        second = simstead("resume", folder)
+        assert second.returncode == 2
+        assert "is in use by another search (process" in second.stderr
+        assert simstead("stop", folder).returncode == 0
+        _, err = driver.communicate(timeout=120)
+        assert driver.returncode == 130, err
+    assert "Traceback" not in err
+    assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
+    before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
+    assert 1 <= len(before) < 4
+    assert f"go on with: simstead resume {folder}" in simstead("status", folder).stdout
+    resumed = simstead("resume", folder)
+    assert resumed.returncode == 0, resumed.stderr
+    after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
+    assert len(after) == 4
+    assert before.items() <= after.items()
+    seen = simstead("status", folder)
+    assert "state        finished" in seen.stdout
+    assert "best error" in seen.stdout
+    gone = simstead("stop", folder)
+    assert gone.returncode == 2
+    assert "nothing drives" in gone.stderr
+    fewer = simstead("resume", folder, "--trials", 3)
+    assert fewer.returncode == 2
+    assert "--trials must be 4 or more" in fewer.stderr
