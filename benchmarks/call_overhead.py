@@ -47,7 +47,8 @@ def by_hand(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Ca
         request, source, _ = bound_request(folder, lowering)
         np.copyto(source, inputs)
         return request.infer
-    tensor = torch.from_numpy(inputs)
+    with torch.inference_mode():  # what was made outside is another input to torch.compile
+        tensor = torch.from_numpy(inputs)
     if runtime == "aotinductor":
         from torch._inductor import aoti_load_package  # noqa: PLC0415 - seconds to import
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product, repeat
@@ -16,10 +17,10 @@ from spaces.agreement import (
     FAILED,
     Agreement,
     agreement,
+    example,
     in_new_process,
     lower,
     lowered_shape,
-    prunable_example,
 )
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
@@ -62,7 +63,7 @@ class Verdict(NamedTuple):
 
 
 def deployments(families: Sequence[str], runtimes: Sequence[str]) -> list[Deployment]:
-    """Return what there is to try: every family, shape, runtime and precision; prunings in fp32."""
+    """Return what there is to try: every family, runtime and precision; prunings in fp32."""
     return [
         Deployment(family, lowered_shape(ARCHITECTURES[family]), pruning, runtime, precision)
         for family in families
@@ -132,7 +133,7 @@ def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[V
             continue
         folder = scratch / str(number)
         try:
-            lower(prunable_example(family, shape, pruning), runtime, precision, folder)
+            lower(example(family, shape, pruning), runtime, precision, folder)
         except Exception as error:  # noqa: BLE001 - whatever a compiler raises is its verdict
             ended[each] = Verdict(each, failed=f"{type(error).__name__}: {error}")
         else:
@@ -149,7 +150,8 @@ def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[V
 def markdown(found: Sequence[Verdict]) -> str:
     """Return verdicts as Markdown: a table of networks in runtimes and precisions, and reasons.
 
-    A column in which no network can be had, as of a device that isn't there, stands below.
+    A column in which no network can be had, as of a device that isn't there, stands below, with the
+    reason that holds for most.
     """
     whole = [each for each in found if each.deployment.pruning is Pruning.NONE]
     less = [each for each in found if each.deployment.pruning is not Pruning.NONE]
@@ -171,9 +173,8 @@ def _table(
         by_column.setdefault(column(each.deployment), []).append(each)
     absent: dict[str, list[str]] = {}
     for name, own in list(by_column.items()):
-        why = {each.excluded for each in own}
-        (reason, *others) = why
-        if reason is not None and not others:
+        ((reason, _), *_) = Counter(each.excluded for each in own).most_common()
+        if reason is not None and all(each.excluded for each in own):
             absent.setdefault(reason, []).append(name)
             del by_column[name]
     rows: dict[str, dict[str, str]] = {}

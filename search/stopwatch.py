@@ -23,6 +23,7 @@ Clock = Callable[[], float]
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 LARGE_BLOCK_BYTES = 1 << 30
+LARGEST_DOCUMENTED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -108,5 +109,7 @@ def keep_large_blocks() -> None:
     """Have glibc keep large buffers: returned at every call, their page faults double the time."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        libc.mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        # Where so large a threshold is refused (zero is returned), the documented largest is taken.
+        if not libc.mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES):
+            libc.mallopt(MMAP_THRESHOLD, LARGEST_DOCUMENTED_BYTES)
         libc.mallopt(TRIM_THRESHOLD, LARGE_BLOCK_BYTES)

@@ -171,7 +171,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
     with draft.during("time first"):
         sketch = _pruned(learner.network, candidate, calibration)
         trained = lesson.trained(sketch, calibration, data.validation.inputs)
-        _, surrogate = _lower(setting, draft, trained)
+        _, surrogate = _lower(setting, draft, trained, sketch=True)
         timing = measure(problem, data, setting.yardstick, surrogate, UNTRAINED_ROUNDS)
         draft.found["untrained_relative_time"] = timing.relative_time
         shutil.rmtree(folder)  # a sketch with random weights is no artefact
@@ -262,10 +262,12 @@ def _fine_tuned(setting: Setting, candidate: Candidate, learner: Learner, lesson
     return best
 
 
-def _lower(setting: Setting, draft: Draft, trained: Trained) -> Artefact:
-    folder = setting.folder(draft.number)
+def _lower(setting: Setting, draft: Draft, trained: Trained, *, sketch: bool = False) -> Artefact:
+    problem, folder = setting.problem, setting.folder(draft.number)
     try:
-        return write_artefact(trained, draft.candidate, setting.problem, folder, setting.source)
+        return write_artefact(
+            trained, draft.candidate, problem, folder, setting.source, sketch=sketch
+        )
     except DisagreementError as error:
         raise InfeasibleError(str(error)) from error
 

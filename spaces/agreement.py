@@ -21,7 +21,7 @@ from spaces.architectures import Architecture, Shape
 from spaces.artefact import relative_distance
 from spaces.candidate import Candidate, Frozen, Precision, Pruning, Training
 from spaces.precision import FORMATS
-from spaces.pruning import NothingToPruneError, pruned
+from spaces.pruning import pruned
 from spaces.pruning import settings as pruning_settings
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import InPortions, Lowering
@@ -108,24 +108,6 @@ BATCH = 4
 
 CALLS = 8
 """Calls' worth of inputs that a network is calibrated and tried with."""
-
-
-SEEDS = 20
-"""So many draws of settings are looked through for one that can be pruned."""
-
-
-def prunable_example(family: str, shape: Shape, pruning: Pruning) -> Example:
-    """Return the first network that can be pruned; very narrow ones can't.
-
-    Raises:
-        NothingToPruneError: Of many draws none can.
-    """
-    for seed in range(SEEDS):
-        try:
-            return example(family, shape, pruning, seed)
-        except NothingToPruneError:
-            continue
-    raise NothingToPruneError(f"none of {SEEDS} networks of {family} can be pruned")
 
 
 def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: int = 0) -> Example:
@@ -264,7 +246,8 @@ def in_new_process(folders: Sequence[Path], source: str = "") -> None:
         folders: Of one family or several; one that can't be answered says why in a file.
         source: A user's file or module whose families are among them.
     """
-    command = [sys.executable, "-m", "spaces.agreement", source, *map(str, folders)]
+    # Without -P a user's own spaces.py, where the command is given, would come before ours.
+    command = [sys.executable, "-P", "-m", "spaces.agreement", source, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
     for folder in folders:
         if not (folder / AGAIN).exists() and not (folder / FAILED).exists():

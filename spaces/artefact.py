@@ -32,15 +32,17 @@ from spaces.runtimes import InPortions, Lowering
 STATISTICS = "encoding.safetensors"
 
 EXAMPLES = "examples.safetensors"
-"""One call of the network as recorded: inputs (b, ...) and answers (b, o), float32."""
+"""One call of the network as recorded: inputs (b, ...) and answers (b, o), float32; what is loaded
+is held against it."""
 
 PREDICTIONS = "predictions.safetensors"
-"""A run of the surrogate as recorded: "inputs." and "outputs." and each field's name."""
+"""A run of the surrogate as recorded: "inputs." and "outputs." and each field's name. What is drawn
+at random is that of `numpy.random.default_rng(0)`."""
 
 RECORDED = 4
 """Samples whose predictions an artefact carries."""
 
-LIBRARIES = ("torch", "onnxruntime", "openvino", "nncf", "tensorrt", "zuko", "numpy")
+LIBRARIES = ("simstead", "torch", "onnxruntime", "openvino", "nncf", "tensorrt", "zuko", "numpy")
 """Whose versions an artefact tells, where they are installed."""
 
 CALIBRATION_BATCHES = 4
@@ -92,8 +94,14 @@ class Artefact(NamedTuple):
     surrogate: Surrogate
 
 
-def write_artefact(
-    trained: Trained, candidate: Candidate, problem: Problem, folder: Path, source: str = ""
+def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
+    trained: Trained,
+    candidate: Candidate,
+    problem: Problem,
+    folder: Path,
+    source: str = "",
+    *,
+    sketch: bool = False,
 ) -> Artefact:
     """Lower a trained network into `folder`, which then holds all of it or doesn't exist.
 
@@ -106,6 +114,7 @@ def write_artefact(
         problem: What it stands in for.
         folder: Replaced if it exists.
         source: What the user names the problem by, if not by its registered name.
+        sketch: Whether its weights are random: how far they are from float32 says nothing.
 
     Raises:
         DisagreementError: The lowered network left its precision's tolerance.
@@ -122,7 +131,9 @@ def write_artefact(
         runtime.lower(network, calibration, lowering, partial)
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
         lowered = InPortions(runtime.load(partial, lowering), batch)
-        disagreement = _disagreement(trained, lowered, candidate)
+        disagreement = _disagreement(trained, lowered)
+        if not sketch:
+            _refuse_disagreement(disagreement, candidate)
         surrogate = Surrogate(encoding, lowered, noise)
         _record(trained, surrogate, batch, partial)
         manifest = Manifest(
@@ -147,6 +158,7 @@ def write_artefact(
             files={path.name: sha256(path) for path in sorted(partial.iterdir())},
             versions=_installed(),
             machine=platform.machine(),
+            bound_to=runtime.bound_to(),
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
         _to_disk(partial)
@@ -166,18 +178,20 @@ def _installed() -> dict[str, str]:
     return found
 
 
-def _disagreement(trained: Trained, lowered: InPortions, candidate: Candidate) -> float:
+def _disagreement(trained: Trained, lowered: InPortions) -> float:
     """Return how far the lowered network is from the float32 network on calibration inputs."""
     with torch.inference_mode():
         exact = trained.network(trained.calibration).numpy()
-    distance = relative_distance(lowered(trained.calibration.numpy()), exact)
+    return relative_distance(lowered(trained.calibration.numpy()), exact)
+
+
+def _refuse_disagreement(distance: float, candidate: Candidate) -> None:
     tolerance = FORMATS[candidate.precision].tolerance
     if not distance <= tolerance:
         raise DisagreementError(
             f"lowered to {candidate.runtime} in {candidate.precision}, the network is "
             f"{distance:.2g} from float32; {tolerance:g} is allowed"
         )
-    return distance
 
 
 def _record(trained: Trained, surrogate: Surrogate, batch: int, folder: Path) -> None:

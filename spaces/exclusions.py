@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 from problems import Problem
 from spaces import pruning as prunings
 from spaces.candidate import Precision, Pruning
+from spaces.precision import without
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.space import families, lacks, willing
 
@@ -31,6 +32,7 @@ def exclusions(problem: Problem) -> list[Exclusion]:
         *_unsuited(problem),
         *_runtimes(),
         *_prunings(),
+        *(Exclusion("", "", "", f"training in {name}", why) for name, why in without().items()),
     ]
 
 

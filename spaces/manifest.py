@@ -54,7 +54,8 @@ class Manifest(Frozen):
         outputs: Fields that it returns.
         files: SHA-256 of every other file.
         versions: Libraries that wrote it.
-        machine: Processor architecture that it was compiled for.
+        machine: Processor architecture that it was lowered on.
+        bound_to: Instruction sets, or the kind of GPU, that it was compiled for.
     """
 
     format: int
@@ -78,6 +79,7 @@ class Manifest(Frozen):
     files: dict[str, str]
     versions: dict[str, str]
     machine: str
+    bound_to: tuple[str, ...]
 
     @property
     def lowering(self) -> Lowering:

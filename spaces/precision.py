@@ -22,7 +22,7 @@ class Format:
 
 
 FORMATS: dict[Precision, Format] = {
-    # Rounding in another order; TensorFloat and fast-math stay off.
+    # Rounding in another order; TensorFloat is switched off.
     Precision.FP32: Format(torch.float32, 1e-4),
     # Eight bits of mantissa, 0.4 % a rounding, through a handful of layers.
     Precision.BF16: Format(torch.bfloat16, 5e-2),
@@ -34,10 +34,15 @@ FORMATS: dict[Precision, Format] = {
 
 
 def arithmetics() -> tuple[Arithmetic, ...]:
-    """Return the arithmetics that a network can be trained in here: fp16 wants a CUDA device."""
+    """Return the arithmetics that a network can be trained in here."""
+    return tuple(each for each in Arithmetic if each not in without())
+
+
+def without() -> dict[Arithmetic, str]:
+    """Return the arithmetics that a network can't be trained in here, each with the reason."""
     if torch.cuda.is_available():
-        return tuple(Arithmetic)
-    return (Arithmetic.FP32, Arithmetic.BF16)
+        return {}
+    return {Arithmetic.FP16: "scaled gradients in fp16 want a CUDA device"}
 
 
 class ComputedIn(nn.Module):

@@ -9,6 +9,7 @@ al., CVPR 2019 (geometric median); Han et al., NeurIPS 2015 (single weights); Mi
 """
 
 import copy
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -20,8 +21,11 @@ from torch import Tensor, nn
 from problems import Choose, Scalar, Settings
 from spaces.candidate import Precision, Pruning
 
-VECTOR_WIDTH = 16
-"""Channels are kept in multiples of this: odd counts can triple the latency (AVX-512, fp32)."""
+VECTOR_WIDTH, HALF_A_VECTOR = 16, 8
+"""Channels are kept in multiples of a vector (AVX-512, fp32): odd counts can triple the latency.
+Layers of fewer than `NARROW` channels, of which a ratio would leave none or all, go by halves."""
+
+NARROW = 64
 
 RATIOS = {Pruning.STRUCTURED: (0.25, 0.5, 0.75), Pruning.MAGNITUDE: (0.5, 0.75, 0.9)}
 """Shares of channels, or of a layer's weights, that are taken out."""
@@ -37,12 +41,15 @@ GATES: dict[type[nn.Module], int] = {nn.LSTM: 4, nn.GRU: 3}
 SPARSE_CORES = 8
 """CUDA's compute capability from which on tensor cores skip two of four weights (Ampere)."""
 
+SPARSE_ROWS, SPARSE_COLUMNS = 32, 64
+"""A matrix's extents must be multiples of these to be packed two of four."""
+
 SPARSE_PRECISIONS = (Precision.FP16, Precision.BF16)
 SPARSE_RUNTIME = "eager-cuda"
 
 
 class NothingToPruneError(Exception):
-    """A network is already as narrow as its vectors are wide."""
+    """A network has nothing of the kind that is taken out."""
 
 
 def excludes(pruning: Pruning, runtime: str, precision: Precision) -> str | None:
@@ -76,8 +83,8 @@ def pruned(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tens
         example: Inputs (b, ...) to trace with.
 
     Raises:
-        NothingToPruneError: Whole vectors' worth of channels can't be taken out, or not by the
-            rule for recurrent layers.
+        NothingToPruneError: No layer's width is free, the rule for recurrent layers doesn't fit, or
+            no matrix can be packed two of four.
     """
     smaller = copy.deepcopy(network)
     if pruning is Pruning.STRUCTURED:
@@ -87,23 +94,44 @@ def pruned(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tens
         else:
             _prune_channels(smaller, ratio, criterion, example)
         if _size(smaller) == _size(network):
-            raise NothingToPruneError(
-                f"no layer loses {ratio:.0%} of its channels in steps of {VECTOR_WIDTH}"
-            )
+            raise NothingToPruneError(f"no layer is free to lose {ratio:.0%} of its channels")
     elif pruning is Pruning.MAGNITUDE:
         for weight in _matrices(smaller):
             _hold_at_zero(weight, _smallest(weight, float(chosen["ratio"])))
     elif pruning is Pruning.TWO_OF_FOUR:
-        for weight in _matrices(smaller):
-            if weight.shape[1] % 4 == 0:
-                _hold_at_zero(weight, _smaller_two_of_four(weight))
+        layers = packable(smaller)
+        if not layers:
+            raise NothingToPruneError(
+                f"no linear layer is a multiple of {SPARSE_ROWS} x {SPARSE_COLUMNS}, as sparse "
+                "tensor cores take them"
+            )
+        for layer in layers:
+            weight = layer.get_parameter("weight")
+            _hold_at_zero(weight, _smaller_two_of_four(weight))
     return smaller
+
+
+def packable(network: nn.Module) -> list[nn.Linear]:
+    """Return the layers whose weights sparse tensor cores can skip."""
+    linear = (layer for layer in network.modules() if isinstance(layer, nn.Linear))
+    return [
+        layer
+        for layer in linear
+        if layer.out_features % SPARSE_ROWS == 0 and layer.in_features % SPARSE_COLUMNS == 0
+    ]
+
+
+def channels_left(width: int, ratio: float) -> int:
+    """Return how many of a layer's channels stay: the nearest multiple, down from between two."""
+    step = VECTOR_WIDTH if width >= NARROW else HALF_A_VECTOR
+    return min(width, max(step, math.ceil(width * (1.0 - ratio) / step - 0.5) * step))
 
 
 def _prune_channels(network: nn.Module, ratio: float, criterion: str, example: Tensor) -> None:
     """Take out whole channels, and what they feed, wherever a layer's width is free."""
     layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.modules.conv._ConvNd)]  # noqa: SLF001 - the base of all convolutions # pyright: ignore[reportPrivateUsage]
     kept = [layer for module in network.modules() for layer in getattr(module, "kept", ())]
+    widths = [(layer, layer.weight.shape[0]) for layer in layers]
     importance = torch_pruning.importance
     with warnings.catch_warnings():
         # Parameters outside of layers, as positions, go with what they are added to: it says so.
@@ -114,9 +142,10 @@ def _prune_channels(network: nn.Module, ratio: float, criterion: str, example: T
             importance=importance.GroupMagnitudeImportance(p=2)
             if criterion == "magnitude"
             else importance.FPGMImportance(p=1),
-            pruning_ratio=ratio,
+            pruning_ratio=0.0,
+            pruning_ratio_dict={layer: 1.0 - channels_left(w, ratio) / w for layer, w in widths},
             ignored_layers=[layers[-1], *kept],
-            round_to=VECTOR_WIDTH,
+            round_to=HALF_A_VECTOR,
         )
     pruner.step()
 
@@ -145,11 +174,12 @@ def _prune_hidden_units(network: nn.Module, ratio: float, criterion: str) -> Non
             'linear layer behind it; say unsuited = {"structured": ...} of this family'
         )
     gates = GATES[type(layer)]
-    left = max(VECTOR_WIDTH, round(hidden * (1.0 - ratio) / VECTOR_WIDTH) * VECTOR_WIDTH)
+    left = channels_left(hidden, ratio)
     chosen = [_units(layer, i, criterion)[:left].sort().values for i in range(layer.num_layers)]
     for i, units in enumerate(chosen):
         rows = torch.cat([gate * hidden + units for gate in range(gates)])
-        for name in (f"weight_ih_l{i}", f"weight_hh_l{i}", f"bias_ih_l{i}", f"bias_hh_l{i}"):
+        biases = (f"bias_ih_l{i}", f"bias_hh_l{i}") if layer.bias else ()
+        for name in (f"weight_ih_l{i}", f"weight_hh_l{i}", *biases):
             whole: Tensor = getattr(layer, name)
             weight = whole[rows]
             if name.startswith("weight_hh"):
@@ -218,11 +248,13 @@ def shaped_like(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     Settings rebuild a family's full width; a pruned artefact carries smaller tensors.
     """
     for name, layer in network.named_modules():
-        own = dict(layer.named_parameters(recurse=False))
-        for key, full in own.items():
-            smaller = weights[f"{name}.{key}" if name else key]
+        own = (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False))
+        for key, full in own:
+            smaller = weights.get(f"{name}.{key}" if name else key, full)
             if full.shape != smaller.shape:
-                setattr(layer, key, nn.Parameter(torch.empty_like(smaller)))
+                empty = torch.empty_like(smaller)
+                kind = nn.Parameter if isinstance(full, nn.Parameter) else nn.Buffer
+                setattr(layer, key, kind(empty))
         _restate_width(layer)
     network.load_state_dict(weights)
     return network
@@ -234,6 +266,8 @@ def _restate_width(layer: nn.Module) -> None:
         layer.out_features, layer.in_features = layer.weight.shape
     elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         layer.out_channels, layer.in_channels = layer.weight.shape[:2]
+    elif isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine:  # noqa: SLF001 - the base of all of them # pyright: ignore[reportPrivateUsage]
+        (layer.num_features,) = layer.weight.shape
     elif isinstance(layer, nn.LayerNorm):
         layer.normalized_shape = tuple(layer.weight.shape)
     elif isinstance(layer, nn.LSTM | nn.GRU):

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 import problems
 from problems import Problem, UserError, load_problem
 from problems.dataset import origin
-from spaces.artefact import STATISTICS
+from spaces.artefact import EXAMPLES, STATISTICS, relative_distance
 from spaces.manifest import Manifest, read_manifest
 from spaces.registered import RUNTIMES
 from spaces.runtimes import InPortions
@@ -31,8 +31,8 @@ class Surrogate(problems.Surrogate):
             problem: What it stands in for; loaded from where the search had it if not given.
 
         Raises:
-            UserError: The artefact is damaged, or belongs to another problem or kind of machine, or
-                its problem isn't where it was.
+            UserError: The artefact is damaged, or belongs to another problem or kind of machine;
+                its problem or runtime can't be had here; it answers otherwise than it did.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
@@ -43,7 +43,9 @@ class Surrogate(problems.Surrogate):
         recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
         encoding = recipe.restored(load_file(folder / STATISTICS))
         predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)
-        return cls(encoding, InPortions(predict, manifest.batch), manifest.noise)
+        network = InPortions(predict, manifest.batch)
+        _refuse_other_answers(network, manifest, folder)
+        return cls(encoding, network, manifest.noise)
 
 
 def _its_problem(manifest: Manifest, folder: Path) -> Problem:
@@ -68,5 +70,26 @@ def _refuse_foreign(manifest: Manifest, problem: Problem, folder: Path) -> None:
             f"{folder} was made for {candidate.problem} at size {candidate.size}, "
             "whose simulation has other parameters; load that problem"
         )
-    if not RUNTIMES[candidate.runtime].portable and manifest.machine != platform.machine():
-        raise UserError(f"{folder} was compiled for {manifest.machine}; export on such a machine")
+    runtime = RUNTIMES[candidate.runtime]
+    reason = runtime.excludes(candidate.precision)
+    if reason is not None:
+        raise UserError(f"{folder} runs in {candidate.runtime} {candidate.precision}: {reason}")
+    lacking = set(manifest.bound_to) - set(runtime.bound_to())
+    if not runtime.portable and (manifest.machine != platform.machine() or lacking):
+        without = f", without {', '.join(sorted(lacking))}" if lacking else ""
+        raise UserError(
+            f"{folder} was compiled for {manifest.machine}; this is {platform.machine()}{without}: "
+            "search on such a machine, or export a trial of another runtime"
+        )
+
+
+def _refuse_other_answers(network: InPortions, manifest: Manifest, folder: Path) -> None:
+    """Hold a network against its recorded call: PyTorch's are rebuilt by code that may change."""
+    recorded = load_file(folder / EXAMPLES)
+    away = relative_distance(network(recorded["inputs"]), recorded["answers"])
+    if not away <= manifest.tolerance:
+        wrote = manifest.versions.get("simstead", "another version")
+        raise UserError(
+            f"{folder} answers {away:.2g} away from what it did where simstead {wrote} wrote it; "
+            f"{manifest.tolerance:g} is allowed: use that version, or search again"
+        )

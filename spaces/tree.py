@@ -52,7 +52,7 @@ class Tree:
         families: Settings of each that serves some encoding.
         prunings: Settings by pruning and family.
         runtimes: Precisions by runtime.
-        training: Settings of the training loop.
+        training: Settings of the training loop by family.
         exclusions: What can't be deployed here.
     """
 
@@ -61,7 +61,7 @@ class Tree:
     families: Mapping[str, Explored]
     prunings: Mapping[Pruning, Mapping[str, Explored]]
     runtimes: Mapping[str, tuple[str, ...]]
-    training: Explored
+    training: Mapping[str, Explored]
     exclusions: Sequence[Exclusion]
 
     @property
@@ -99,7 +99,7 @@ class Tree:
             self.encodings[cell.encoding].settings,
             self.families[cell.architecture],
             self.prunings[cell.pruning][cell.architecture],
-            self.training,
+            self.training[cell.architecture],
         )
 
     def _every_part(self) -> Iterator[Explored]:
@@ -107,7 +107,7 @@ class Tree:
         yield from self.families.values()
         for by_family in self.prunings.values():
             yield from by_family.values()
-        yield self.training
+        yield from self.training.values()
 
 
 def tree_of(space: Space) -> Tree:
@@ -149,7 +149,10 @@ def tree_of(space: Space) -> Tree:
             name: _each(str(cell.precision) for cell in cells if cell.runtime == name)
             for name in _each(cell.runtime for cell in cells)
         },
-        training=explored(space.training_settings),
+        training={
+            name: explored(partial(space.training_settings, family=name))
+            for name in _each(cell.architecture for cell in cells)
+        },
         exclusions=exclusions(space.problem),
     )
 
@@ -163,7 +166,7 @@ def lines(tree: Tree) -> Iterator[str]:
         weighed = ", ".join(_weighed(tree, "precision", each) for each in precisions)
         yield f"{INDENT}{_weighed(tree, 'runtime', runtime)}: {weighed}"
     yield "training"
-    yield from _settings(tree.training, INDENT)
+    yield from _settings(max(tree.training.values(), key=lambda part: part.discrete), INDENT)
     extent = tree.extent
     fewest, most = extent.reals
     reals = f"{fewest}" if fewest == most else f"{fewest} to {most}"

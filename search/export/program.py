@@ -13,7 +13,7 @@ from torch import Tensor
 from problems import Array, UserError
 from spaces.candidate import Pruning
 from spaces.runtimes import CPU, Lowering
-from spaces.runtimes.eager import rebuilt
+from spaces.runtimes.eager import quickly, rebuilt
 
 PROGRAM = "network.py"
 HELD = "weights.npz"
@@ -69,6 +69,8 @@ def write_program(folder: Path, lowering: Lowering, inputs: Tensor, use: Path) -
     """
     unpacked = lowering.candidate.model_copy(update={"pruning": Pruning.NONE})
     network = rebuilt(folder, replace(lowering, candidate=unpacked), CPU)
+    if lowering.candidate.runtime == "eager":
+        network = quickly(network, lowering, CPU)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         exported = torch.export.export(network, (inputs,))

@@ -106,7 +106,7 @@ ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")
 register_architecture = ARCHITECTURES.register
 
 WIDTHS = (64, 128, 256)
-"""Searched widths; multiples of the vector width before and after pruning by a quarter or half."""
+"""Searched widths; multiples of the vector width before and after pruning by quarters."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
 

@@ -1,5 +1,8 @@
 """Graph network: nodes tell their neighbours along edges, round after round.
 
+Edges lie in a dense array, so that a message is a product that every runtime has and no scatter is
+needed; memory grows with the square of the nodes.
+
 Sources: Gilmer et al., Neural message passing, ICML 2017; Battaglia et al., arXiv:1806.01261
 (2018).
 """

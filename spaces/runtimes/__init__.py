@@ -52,6 +52,21 @@ class Lowering:
         return self.candidate.precision
 
 
+CPU_FACTS = Path("/proc/cpuinfo")
+
+INSTRUCTIONS = ("sse", "ssse", "avx", "amx", "fma", "f16c", "bmi", "asimd", "sve")
+"""What the names of instruction sets begin with that compilers use for arithmetic."""
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Return the processor's instruction sets for arithmetic; none where Linux doesn't tell."""
+    if not CPU_FACTS.exists():
+        return ()
+    lines = CPU_FACTS.read_text(encoding="utf-8").splitlines()
+    told = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return tuple(sorted({each for each in told.split() if each.startswith(INSTRUCTIONS)}))
+
+
 class Runtime(ABC):
     """One way to execute a network."""
 
@@ -68,6 +83,14 @@ class Runtime(ABC):
         if self.device == CUDA and not torch.cuda.is_available():
             return NO_CUDA
         return self.unsuited.get(precision)
+
+    def bound_to(self) -> tuple[str, ...]:
+        """Return what of this machine the files need: instruction sets, or the kind of GPU."""
+        if self.portable:
+            return ()
+        if self.device == CUDA:
+            return (torch.cuda.get_device_name(),)
+        return instruction_sets()
 
     @abstractmethod
     def lower(
@@ -104,7 +127,8 @@ class InPortions:
 
     def __call__(self, inputs: Array) -> Array:
         """Return (b, o) for inputs (b, ...) float32, b at least one."""
-        inputs = np.ascontiguousarray(inputs)  # compiled networks read memory as it lies
+        # Compiled networks read memory as it lies.
+        inputs = np.ascontiguousarray(inputs, dtype=np.float32)
         n = len(inputs)
         if n == self.batch:
             return self.predict(inputs)

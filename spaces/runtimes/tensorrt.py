@@ -58,7 +58,9 @@ class TensorRT(Runtime):
             )
             if not parser.parse(plain.read_bytes()):
                 raise RuntimeError(f"TensorRT can't read the graph: {parser.get_error(0)}")
-        plan = builder.build_serialized_network(graph, builder.create_builder_config())
+        config = builder.create_builder_config()
+        config.clear_flag(trt.BuilderFlag.TF32)  # fp32 means fp32
+        plan = builder.build_serialized_network(graph, config)
         if plan is None:
             raise RuntimeError("TensorRT can't build an engine from the graph")
         (folder / PLAN).write_bytes(bytes(plan))

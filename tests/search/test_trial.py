@@ -74,7 +74,7 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
     stage: str,
     error: Exception,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(where, fail)

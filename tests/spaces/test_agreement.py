@@ -1,17 +1,31 @@
 """The law of deployments, over every family, runtime and precision that the space admits.
 
 A compiler takes ten seconds for a network, so that PyTorch's are tried on the families that stand
-for their kind of layer; `simstead deployments` tries them on all.
+for their kind of layer; `simstead deployments` tries them on all: docs/deployments.md.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from search.deployments import Deployment, deployments, markdown, verdicts
+from spaces.agreement import (
+    Agreement,
+    agreement,
+    answer_again,
+    example,
+    example_shapes,
+    in_new_process,
+    lower,
+    lowered_shape,
+)
 from spaces.candidate import Precision, Pruning
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import CUDA
+from spaces.runtimes.eager import Twice, quickly, rebuilt
 
 QUICK = ("eager", "onnxruntime", "openvino")
 COMPILERS = ("compiled", "aotinductor")
@@ -40,6 +54,43 @@ def unpruned(families: Sequence[str], runtimes: Sequence[str]) -> list[Deploymen
 @pytest.mark.parametrize("family", list(ARCHITECTURES))
 def test_a_lowered_network_answers_as_it_did_in_float32(family: str) -> None:
     assert failures(unpruned([family], QUICK)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", list(ARCHITECTURES))
+def test_other_shapes_and_settings_do_too(family: str, tmp_path: Path) -> None:
+    shapes = example_shapes(ARCHITECTURES[family])
+    found: dict[str, Agreement] = {}
+    for seed, shape in enumerate(shapes, start=1):
+        folder = tmp_path / str(seed)
+        lower(example(family, shape, seed=seed), "onnxruntime", Precision.FP32, folder)
+        answer_again(folder)
+        found[str(shape)] = agreement(folder)
+    assert [f"{shape}: {each}" for shape, each in found.items() if not each.holds] == []
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_one_sample_of_a_volume_takes_no_slow_path(batch: int, tmp_path: Path) -> None:
+    tried = example("conv3d", lowered_shape(ARCHITECTURES["conv3d"]))
+    lowering = tried.deployed("eager", Precision.FP32, batch)
+    RUNTIMES["eager"].lower(tried.network, tried.calibration, lowering, tmp_path)
+    network = rebuilt(tmp_path, lowering, "cpu")
+    assert isinstance(quickly(network, lowering, "cpu"), Twice) == (batch == 1)
+    inputs = tried.calibration[:batch]
+    with torch.inference_mode():
+        exact = network(inputs).numpy()
+    answers = RUNTIMES["eager"].load(tmp_path, lowering)(inputs.numpy())
+    np.testing.assert_allclose(answers, exact, rtol=1e-4, atol=1e-5)
+
+
+def test_no_file_of_the_users_comes_before_ours(
+    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = example("mlp", lowered_shape(ARCHITECTURES["mlp"]))
+    lower(tried, "eager", Precision.FP32, tmp_path / "lowered")
+    monkeypatch.chdir(elsewhere)
+    in_new_process([tmp_path / "lowered"])
+    assert agreement(tmp_path / "lowered").holds
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ from spaces.manifest import read_manifest
 from spaces.precision import FORMATS, Format
 from spaces.pruning import pruned
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import InPortions
+from spaces.runtimes import InPortions, eager
 from spaces.space import Cell, cells, compose
 from spaces.surrogate import Surrogate
 
@@ -138,7 +139,7 @@ for name, array in outputs.items():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["eager", "aotinductor", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", ["eager", "compiled", "aotinductor", "onnxruntime", "openvino"])
 def test_recorded_predictions_are_reproduced_bit_for_bit_elsewhere(
     problem: Problem, data: Dataset, tmp_path: Path, runtime: str
 ) -> None:
@@ -173,6 +174,42 @@ def test_a_manifest_cannot_name_files_outside(plain: Path, tmp_path: Path) -> No
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError):
         read_manifest(folder)
+
+
+def test_another_processor_is_refused(
+    plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = RUNTIMES["eager"]
+    monkeypatch.setattr(type(runtime), "portable", False)
+    Surrogate.load(plain, problem)
+    manifest = read_manifest(plain).model_copy(update={"bound_to": ("avx1024",)})
+    monkeypatch.setattr("spaces.surrogate.read_manifest", lambda _: manifest)
+    with pytest.raises(UserError, match=r"was compiled for .*, without avx1024: search on such"):
+        Surrogate.load(plain, problem)
+
+
+def test_a_runtime_that_is_not_there_is_told(
+    plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(RUNTIMES["eager"]), "excludes", lambda *_: "this machine has no hands")
+    with pytest.raises(UserError, match=r"runs in eager .*: this machine has no hands"):
+        Surrogate.load(plain, problem)
+
+
+def test_a_network_that_answers_otherwise_is_refused(
+    plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuilt = eager.rebuilt
+
+    def changed(*arguments: Any) -> torch.nn.Module:
+        network = rebuilt(*arguments)
+        with torch.no_grad():
+            next(network.parameters()).mul_(2.0)
+        return network
+
+    monkeypatch.setattr("spaces.runtimes.eager.rebuilt", changed)
+    with pytest.raises(UserError, match=r"answers .* away from what it did where simstead"):
+        Surrogate.load(plain, problem)
 
 
 def test_an_artefact_of_another_version_is_refused(plain: Path, problem: Problem) -> None:
@@ -237,6 +274,7 @@ def test_disagreement_leaves_nothing_behind(
     with pytest.raises(DisagreementError, match="eager in bf16"):
         write_artefact(trained, candidate, problem, tmp_path / "artefact")
     assert list(tmp_path.iterdir()) == []
+    write_artefact(trained, candidate, problem, tmp_path / "sketch", sketch=True)
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 200])

@@ -12,9 +12,12 @@ from spaces.candidate import Candidate, Pruning, Training
 from spaces.learners import Practising
 from spaces.pruning import (
     CRITERIA,
+    HALF_A_VECTOR,
+    NARROW,
     RATIOS,
     VECTOR_WIDTH,
     NothingToPruneError,
+    channels_left,
     pruned,
     shaped_like,
 )
@@ -37,10 +40,7 @@ def rebuilt(candidate: Candidate, shape: object, weights: dict) -> nn.Module:
 def test_channels_go_and_what_is_left_is_aligned(family: str, seed: int) -> None:
     for shape in [s for s in example_shapes(ARCHITECTURES[family]) if s.target != "label"]:
         whole = example(family, shape, seed=seed)
-        try:
-            less = example(family, shape, Pruning.STRUCTURED, seed=seed)
-        except NothingToPruneError:
-            continue
+        less = example(family, shape, Pruning.STRUCTURED, seed=seed)
         count, fewer = (
             sum(weight.numel() for weight in each.network.parameters()) for each in (whole, less)
         )
@@ -51,7 +51,8 @@ def test_channels_go_and_what_is_left_is_aligned(family: str, seed: int) -> None
         assert torch.isfinite(answers).all()
         for before, after in zip(matrices(whole.network), matrices(less.network), strict=True):
             if before.shape[0] != after.shape[0]:
-                assert after.shape[0] % VECTOR_WIDTH == 0
+                narrow = before.shape[0] < NARROW
+                assert after.shape[0] % (HALF_A_VECTOR if narrow else VECTOR_WIDTH) == 0
         again = rebuilt(less.candidate, shape, less.network.state_dict())
         with torch.inference_mode():
             torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
@@ -71,6 +72,50 @@ def test_what_goes_is_the_ratio(family: str, criterion: str, ratio: float) -> No
     kept = round(64 * (1 - ratio))
     for before, after in zip(matrices(network)[:-1], matrices(less)[:-1], strict=True):
         assert after.shape[0] == before.shape[0] // 64 * kept
+
+
+@pytest.mark.parametrize(
+    ("width", "left"),
+    [(256, (192, 128, 64)), (64, (48, 32, 16)), (32, (24, 16, 8)), (16, (8, 8, 8)), (3, (3, 3, 3))],
+)
+def test_what_is_left_is_whole_vectors(width: int, left: tuple[int, ...]) -> None:
+    ratios = RATIOS[Pruning.STRUCTURED]
+    assert tuple(channels_left(width, ratio) for ratio in ratios) == left
+
+
+class Normalised(nn.Sequential):
+    """As a user might write it: running means are no parameters, and get narrower too."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Linear(12, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 32), nn.Linear(32, 7)
+        )
+
+
+class Unbiased(nn.Module):
+    """A recurrent layer without biases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(5, 64, bias=False, batch_first=True)
+        self.head = nn.Linear(64, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layer(x)[0][:, -1])
+
+
+@pytest.mark.parametrize(("kind", "inputs"), [(Normalised, (4, 12)), (Unbiased, (4, 6, 5))])
+def test_networks_of_users_are_pruned_and_rebuilt(
+    kind: type[nn.Module], inputs: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    network, example_input = kind().eval(), torch.randn(inputs)
+    chosen = {"ratio": 0.5, "criterion": "magnitude"}
+    less = pruned(network, Pruning.STRUCTURED, chosen, example_input).eval()
+    assert len(less.state_dict()) == len(network.state_dict())
+    again = shaped_like(kind(), less.state_dict()).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(again(example_input), less(example_input), rtol=0, atol=0)
 
 
 def test_hidden_units_that_do_nothing_go_first() -> None:
@@ -124,3 +169,12 @@ def test_two_of_four_weights_go() -> None:
     assert ((fours != 0).sum(2) == 2).all()
     gone = layer.weight.detach().unflatten(1, (-1, 4))[fours == 0].abs()
     assert gone.mean() < fours[fours != 0].abs().mean()
+
+
+def test_weights_that_nothing_would_skip_stay() -> None:
+    network = nn.Sequential(nn.Linear(64, 32), nn.Linear(32, 7))
+    less = pruned(network, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
+    zeros = [int((weight == 0).sum()) for weight in matrices(less)]
+    assert zeros == [64 * 32 // 2, 0]
+    with pytest.raises(NothingToPruneError, match="multiple of 32 x 64"):
+        pruned(nn.Conv1d(64, 32, 3), Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64, 8))

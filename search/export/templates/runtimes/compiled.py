@@ -10,7 +10,7 @@ import torch
 
 Array = np.ndarray[Any, Any]
 
-OPTIONS: dict[str, Any] = {"freezing": True, "max_autotune": True, "compile_threads": 1}
+OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
 
 
 def load(artefact: Path, facts: Any) -> Callable[[Array], Array]:
