@@ -170,6 +170,15 @@ def test_what_differs_is_told(exported: Exported, tmp_path: Path) -> None:
     assert done.stdout.startswith("2 away, ")
 
 
+def test_an_altered_file_is_refused(exported: Exported, tmp_path: Path) -> None:
+    folder = copied(exported("eager", Precision.FP32), tmp_path)
+    weights = folder / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    done = alone(tmp_path, folder / USAGE_FOLDER / "run.py")
+    assert done.returncode == 1
+    assert "is missing or was altered" in done.stderr
+
+
 def test_inputs_of_another_shape_are_refused(exported: Exported) -> None:
     run = runpy.run_path(str(exported("eager", Precision.FP32) / USAGE_FOLDER / "run.py"))
     with pytest.raises(ValueError, match=r"inputs are \(4, 3\), not \('n', 12\)"):

@@ -12,6 +12,7 @@ Numbers go in and come out scaled as in training, and noise, where the network r
 last of every sample's inputs. Encoding and decoding are the problem's.
 """
 
+import hashlib
 import json
 import runpy
 import sys
@@ -62,12 +63,25 @@ def read_facts(artefact: Path) -> Facts:
     )
 
 
+def refuse_altered(artefact: Path) -> None:
+    """Hold the artefact's files against the hashes in its manifest."""
+    manifest = json.loads((artefact / "manifest.json").read_text(encoding="utf-8"))
+    for name, expected in manifest["files"].items():
+        file = artefact / Path(name).name
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+            raise ValueError(f"{file} is missing or was altered; export it again")
+
+
 def load_network(artefact: Path = ARTEFACT) -> Call:
     """Return the network as a function of inputs (n, ...), answers (n, o), float32, n at least one.
 
     It is called in portions of the batch that it was lowered for, the last one filled with zeros.
     It isn't to be called by two threads at once; PyTorch's runtimes set the process's threads.
+
+    Raises:
+        ValueError: A file of the artefact isn't what its manifest says.
     """
+    refuse_altered(artefact)
     facts = read_facts(artefact)
     call: Call = runpy.run_path(str(artefact / HERE.name / "runtime.py"))["load"](artefact, facts)
 
