@@ -9,7 +9,7 @@ from rich.console import Console
 
 from problems import Problem, Size
 from search.directory import Run
-from search.distribute import EndWhenBroken, StudySearcher
+from search.distribute import EndEarly, StudySearcher
 from search.progress import Progress
 from search.records import Rung, Spec, State
 from search.study import Study
@@ -71,7 +71,7 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
         patch.setattr(Run, where, full)
         searcher.on_trial_complete("a", error=True)
     assert searcher.broken is not None
-    assert EndWhenBroken(searcher).stop_all()
+    assert EndEarly(searcher).stop_all()
     assert searcher.suggest("b") is None
     run = searcher._run
     assert run.records() == []
@@ -85,3 +85,10 @@ def test_infinity_travels(searcher: StudySearcher) -> None:
     searcher.on_trial_complete("a", at_rung(math.inf))
     (record,) = searcher._run.records()
     assert record.rungs[0].error == math.inf
+
+
+def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> None:
+    assert not EndEarly(searcher).stop_all()
+    searcher._run.ask_to_stop()
+    assert EndEarly(searcher).stop_all()
+    assert searcher.suggest("a") is None
