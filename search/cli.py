@@ -19,6 +19,7 @@ from search.options import (
     Only,
     ProblemName,
     RunFolder,
+    SamplerOption,
     SizeOption,
     SpaceFile,
     Trials,
@@ -52,7 +53,8 @@ app = typer.Typer(
     simstead search planets --size tiny --trials 6 --run first\n
     simstead resume first --trials 12  (goes on with it)\n
     simstead search planets --only architecture=mlp,lstm --only training.learning_rate=1e-3..1e-2\n
-    simstead search planets --space small.yaml --weight runtime.onnxruntime=3"""
+    simstead search planets --space small.yaml --weight runtime.onnxruntime=3\n
+    simstead search planets --trials 400 --sampler nsga2"""
 )
 def search(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -64,6 +66,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         typer.Option(help="Run directory, new or to go on with; runs/PROBLEM-TIME if not given."),
     ] = None,
     workers: Workers = None,
+    sampler: SamplerOption = None,
     space: SpaceFile = None,
     only: Only = None,
     weight: Weights = None,
@@ -79,8 +82,16 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     from spaces.wanted import written  # noqa: PLC0415
 
     narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
-    asked = {"size": size or Size.STANDARD, "seed": seed, "trials": trials, "workers": workers}
-    spec = specified(chosen, source, narrowing=narrowing, **asked)
+    spec = specified(
+        chosen,
+        source,
+        size=size or Size.STANDARD,
+        seed=seed,
+        trials=trials,
+        workers=workers,
+        sampler=sampler or "auto",
+        narrowing=narrowing,
+    )
     _write_report(run_search(chosen, source, spec, folder, out))
 
 
@@ -95,6 +106,7 @@ def resume(
         int | None, typer.Option(help="Candidates to try in all; as many as before if not given.")
     ] = None,
     workers: Workers = None,
+    sampler: SamplerOption = None,
 ) -> None:
     """Go on with a search: what it finished is kept, what was cut off is tried again."""
     from search.directory import Run  # noqa: PLC0415 - as below
@@ -108,8 +120,16 @@ def resume(
     from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.job import search as run_search  # noqa: PLC0415
 
-    asked = {"size": held.size, "seed": held.seed, "trials": trials, "workers": workers}
-    spec = specified(chosen, source, narrowing=narrowed_for(chosen, (), run), **asked)
+    spec = specified(
+        chosen,
+        source,
+        size=held.size,
+        seed=held.seed,
+        trials=trials,
+        workers=workers,
+        sampler=sampler or held.sampler,
+        narrowing=narrowed_for(chosen, (), run),
+    )
     _write_report(run_search(chosen, source, spec, run, out))
 
 

@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from problems import SPLITS, Dataset, InterruptedRunError, Problem, Size, UserError
+from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
 from problems.dataset import generate, nbytes, searched
 from problems.loading import Source
 from problems.provenance import digest, source_hash
@@ -35,8 +35,11 @@ from spaces.wanted import Wish, narrowed
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def specified(problem: Problem, source: Source, **asked: int | Size | Narrowing) -> Spec:
-    """Return what is asked for as a value: `asked` holds size, seed, trials, workers, narrowing."""
+def specified(problem: Problem, source: Source, **asked: int | str | Narrowing) -> Spec:
+    """Return what is asked for as a value.
+
+    `asked` holds size, seed, trials, workers, sampler and narrowing.
+    """
     return Spec.model_validate(
         {
             "problem": problem.name,

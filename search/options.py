@@ -8,6 +8,7 @@ from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
 from problems.loading import Source
+from search.records import SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
 
@@ -23,6 +24,29 @@ Workers = Annotated[
     int | None, typer.Option(help="Trials at a time, one core each; all cores if not given.")
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
+
+
+def known_sampler(name: str) -> SamplerName:
+    """Return a sampler by its name.
+
+    Raises:
+        UnknownNameError: There is none of this name.
+    """
+    if name not in list(SamplerName):
+        raise UnknownNameError("sampler", name, list(SamplerName))
+    return SamplerName(name)
+
+
+SamplerOption = Annotated[
+    SamplerName | None,
+    typer.Option(
+        "--sampler",
+        parser=known_sampler,
+        metavar="|".join(SamplerName),
+        help="Who asks after the first 24 candidates; auto is TPE up to 1,000 trials, then NSGA-II "
+        "that inherits whole branches. gp is for small spaces.",
+    ),
+]
 
 
 def known_size(name: str) -> Size:

@@ -23,6 +23,17 @@ class State(StrEnum):
     INFEASIBLE = "infeasible"
 
 
+class SamplerName(StrEnum):
+    """Who asks for candidates once the opening is dealt."""
+
+    AUTO = "auto"
+    TPE = "tpe"
+    NSGA2 = "nsga2"
+    NSGA3 = "nsga3"
+    GP = "gp"
+    RANDOM = "random"
+
+
 class Spec(Frozen):
     """What was asked for; runs with equal identities open with the same candidates."""
 
@@ -41,6 +52,8 @@ class Spec(Frozen):
     workers: int
     narrowing: Narrowing = Narrowing()
     """What is left of the problem's space, and how much its options weigh."""
+    sampler: SamplerName = SamplerName.AUTO
+    """Who asks later; may change when a run is gone on with."""
     opening: int = 24
     """Candidates that are dealt before the sampler has a say: every choice is among them."""
 

@@ -1,32 +1,31 @@
 """The one Optuna study of a run: asks for candidates, is told how they ended.
 
 The first candidates (the opening) are dealt so that every choice of the skeleton is tried; each
-depends on the seed and its number alone. Later ones come from TPE and depend on what was measured,
-measured times included.
+depends on the seed and its number alone. Later ones come from a sampler and depend on what was
+measured, measured times included.
 """
 
 import json
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 
 from problems import Problem
 from problems.core import Option
+from search.opening import opening
 from search.records import NO_ERROR, NO_LIMITS, Limits, Record, Spec, State
+from search.samplers import fixed, sampler
 from spaces.candidate import Candidate
-from spaces.skeleton import DIMENSIONS, Cell
+from spaces.skeleton import Cell
 from spaces.space import Space
 
 PENALTY = (3.0, 3.0)
@@ -84,41 +83,6 @@ class CellChoice:
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Refuse: the skeleton is categorical."""
         raise NotImplementedError(name)
-
-
-def opening(space: Space, seed: int, size: int) -> list[Cell]:
-    """Return the opening's cells: each next one has the choices that were dealt least so far.
-
-    A choice is an option of a dimension, or a few that belong together. It is dealt in proportion
-    to its weight; a cell is dealt again once others would be further from theirs.
-    """
-    cells = list(space.skeleton.cells)
-    np.random.default_rng(seed).shuffle(cells)
-    places: dict[_Choice, int] = {}
-    choices = np.array(
-        [[places.setdefault(choice, len(places)) for choice in _choices(cell)] for cell in cells]
-    )
-    weigh = space.narrowing.weight
-    weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])
-    dealt = np.zeros(len(places))
-    dealing: list[Cell] = []
-    for _ in range(size):
-        best = int(np.argmin(((dealt + 1.0) / weights)[choices].sum(axis=1)))
-        dealing.append(cells[best])
-        dealt[choices[best]] += 1.0
-    return dealing
-
-
-_Choice = tuple[tuple[str, str], ...]
-"""Options that are dealt together, each with its dimension."""
-
-
-def _choices(cell: Cell) -> list[_Choice]:
-    """Return what a cell deals: every option, two pairs that fail together, and itself."""
-    options = dict(zip(DIMENSIONS, map(str, cell), strict=True))
-    together = ("runtime", "precision"), ("architecture", "pruning"), DIMENSIONS
-    each = ((dimension,) for dimension in DIMENSIONS)
-    return [tuple((name, options[name]) for name in names) for names in (*each, *together)]
 
 
 class Study:
@@ -221,12 +185,9 @@ class Study:
             dealt = CellChoice(self._opening[position])
             self._space.skeleton.choose(dealt)
             known = {**dealt.parameters, **known}
-        with warnings.catch_warnings():
-            # Both are called experimental; remove when Optuna's stable releases no longer say so.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            if known:
-                return PartialFixedSampler(dict(known), RandomSampler(seed))
-            return TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
+        if known:
+            return fixed(known, seed)
+        return sampler(self._spec.sampler, position, seed)
 
 
 def measured(problem: Problem, record: Record) -> tuple[float, float]:

@@ -43,6 +43,10 @@ def test_help_shows_an_example(simstead: Simstead, command: str) -> None:
         (["search", "planets", "--workers", 0], "--workers must be 1 or more"),
         (["search", "planets", "--seed", -1], "--seed must be 0 or more"),
         (["search", "planets", "--run", "/proc/nowhere"], "can't be written"),
+        (["search", "planets", "--sampler", "tp"], "unknown sampler 'tp'; did you mean 'tpe'?"),
+        (["resume", "nowhere"], "holds no run"),
+        (["status", "nowhere"], "holds no run"),
+        (["stop", "nowhere"], "holds no run"),
         (["search"], "problem"),
         (["search", "planets", "--only", "architectur=mlp"], "did you mean 'architecture'"),
         (

@@ -6,8 +6,9 @@ import optuna
 import pytest
 
 from problems import Problem, Size
-from search.records import Limits, Record, Rung, Spec, State, Timing
-from search.study import Study, opening
+from search.opening import opening
+from search.records import Limits, Record, Rung, SamplerName, Spec, State, Timing
+from search.study import Study
 from spaces.candidate import Candidate
 from spaces.narrowing import Narrowing
 from spaces.skeleton import DIMENSIONS
@@ -64,6 +65,42 @@ def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Pat
     assert first == second
     assert first != other
     assert len(set(first)) == n
+
+
+@pytest.mark.parametrize("name", SamplerName)
+def test_every_sampler_asks_the_same_again(
+    problem: Problem, tmp_path: Path, name: SamplerName
+) -> None:
+    asked = spec(problem).model_copy(update={"sampler": name, "opening": 4})
+    first = candidates(Study(tmp_path / "a", problem, asked), problem, 8)
+    assert candidates(Study(tmp_path / "b", problem, asked), problem, 8) == first
+    assert len(set(first)) == 8
+
+
+def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path: Path) -> None:
+    asked = spec(problem).model_copy(update={"sampler": SamplerName.NSGA2})
+    study = Study(tmp_path / "journal", problem, asked)
+    candidates(study, problem, OPENING)
+    candidates(study, problem, 20)
+    trials = study._study.get_trials()
+    parents, children = trials[:OPENING], trials[OPENING:]
+    rates = {parent.params["training.learning_rate"] for parent in parents}
+    inherited = [child.params["training.learning_rate"] in rates for child in children]
+    assert sum(inherited) > len(children) / 2  # a real number isn't drawn twice by chance
+    generations = {child.system_attrs["InheritingNSGA2:generation"] for child in children}
+    assert generations == {1}
+
+
+def test_auto_turns_to_evolution(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.samplers.TPE_TRIALS", OPENING + 2)
+    study = Study(tmp_path / "journal", problem, spec(problem))
+    candidates(study, problem, OPENING + 4)
+    evolved = [
+        "InheritingNSGA2:generation" in trial.system_attrs for trial in study._study.get_trials()
+    ]
+    assert evolved == [False] * (OPENING + 2) + [True] * 2
 
 
 def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""The opening: a run's first candidates, dealt so that every choice of the skeleton is tried."""
+
+import math
+from itertools import starmap
+
+import numpy as np
+
+from spaces.skeleton import DIMENSIONS, Cell
+from spaces.space import Space
+
+
+def opening(space: Space, seed: int, size: int) -> list[Cell]:
+    """Return the opening's cells: each next one has the choices that were dealt least so far.
+
+    A choice is an option of a dimension, or a few that belong together. It is dealt in proportion
+    to its weight; a cell is dealt again once others would be further from theirs.
+    """
+    cells = list(space.skeleton.cells)
+    np.random.default_rng(seed).shuffle(cells)
+    places: dict[_Choice, int] = {}
+    choices = np.array(
+        [[places.setdefault(choice, len(places)) for choice in _choices(cell)] for cell in cells]
+    )
+    weigh = space.narrowing.weight
+    weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])
+    dealt = np.zeros(len(places))
+    dealing: list[Cell] = []
+    for _ in range(size):
+        best = int(np.argmin(((dealt + 1.0) / weights)[choices].sum(axis=1)))
+        dealing.append(cells[best])
+        dealt[choices[best]] += 1.0
+    return dealing
+
+
+_Choice = tuple[tuple[str, str], ...]
+"""Options that are dealt together, each with its dimension."""
+
+
+def _choices(cell: Cell) -> list[_Choice]:
+    """Return what a cell deals: every option, two pairs that fail together, and itself."""
+    options = dict(zip(DIMENSIONS, map(str, cell), strict=True))
+    together = ("runtime", "precision"), ("architecture", "pruning"), DIMENSIONS
+    each = ((dimension,) for dimension in DIMENSIONS)
+    return [tuple((name, options[name]) for name in names) for names in (*each, *together)]

@@ -1,0 +1,135 @@
+"""Who asks for candidates once the opening is dealt: Optuna's samplers, by name.
+
+The space is conditional: a parameter exists on its branch alone. TPE models each group of
+parameters that occur together; genetic algorithms here let a child inherit whole branches from two
+parents, where Optuna's own cross only what all trials have in common.
+
+Sources: Bergstra et al., NeurIPS 2011, and Watanabe, arXiv:2304.11127 (TPE); Deb et al., IEEE TEVC
+2002 (NSGA-II) and 2014 (NSGA-III); Snoek et al., NeurIPS 2012 (Gaussian processes).
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import (
+    BaseSampler,
+    GPSampler,
+    NSGAIIISampler,
+    NSGAIISampler,
+    PartialFixedSampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.samplers._ga import BaseGASampler
+from optuna.trial import FrozenTrial, TrialState
+
+from search.records import SamplerName
+
+TPE_TRIALS = 1000
+"""So many trials `auto` leaves to TPE, whose asking takes longer with each; then NSGA-II asks."""
+
+POPULATION = 50
+"""Parents of a generation."""
+
+
+class Inheriting(BaseGASampler):
+    """A genetic algorithm whose children inherit whole branches of a conditional space.
+
+    What was tried before it began, the opening or another sampler's trials, is its first
+    population. A child has each parameter from one of two parents, where one of them has it; a few
+    are drawn anew, and so are those of a branch that neither parent was on.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        super().__init__(population_size=POPULATION, seed=seed)  # pyright: ignore[reportCallIssue] - Optuna's own samplers come after this class
+        self._draw = np.random.default_rng(seed)
+
+    def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
+        """Return a trial's generation; generation 0 is what was tried before the first."""
+        generation = super().get_trial_generation(study, trial)
+        if generation == 0:
+            generation = 1
+            key = self._get_generation_key()
+            study._storage.set_trial_system_attr(trial._trial_id, key, generation)  # noqa: SLF001 - as the class that this extends # pyright: ignore[reportPrivateUsage]
+        return generation
+
+    def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        """Return the trials of a generation."""
+        if generation > 0:
+            return super().get_population(study, generation)
+        key = self._get_generation_key()
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [trial for trial in trials if key not in trial.system_attrs]
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return every parameter that a parent of the trial has."""
+        parents = self.get_parent_population(study, self.get_trial_generation(study, trial))
+        return {name: kind for each in parents for name, kind in each.distributions.items()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return what a child inherits."""
+        parents = self.get_parent_population(study, self.get_trial_generation(study, trial))
+        if len(parents) < 2:
+            return {}
+        first, second = (parents[i] for i in self._draw.choice(len(parents), 2, replace=False))
+        return self._inherited(first.params, second.params, search_space)
+
+    def _inherited(
+        self, first: Mapping[str, Any], second: Mapping[str, Any], names: Mapping[str, object]
+    ) -> dict[str, Any]:
+        child: dict[str, Any] = {}
+        mutation = 1.0 / max(len(first), len(second))
+        for name in names:
+            having = [parent[name] for parent in (first, second) if name in parent]
+            chosen, mutated = self._draw.random(2)
+            if having and mutated >= mutation:
+                child[name] = having[int(chosen * len(having))]
+        return child
+
+
+class InheritingNSGA2(Inheriting, NSGAIISampler):
+    """NSGA-II: parents by non-dominated rank and crowding."""
+
+
+class InheritingNSGA3(Inheriting, NSGAIIISampler):
+    """NSGA-III: parents by non-dominated rank and reference points."""
+
+
+def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
+    """Return the sampler that asks for the candidate at a position.
+
+    Args:
+        name: As the search was given it.
+        position: How many candidates were asked for before.
+        seed: Of this candidate alone: a sampler keeps no state from one to the next.
+    """
+    if name is SamplerName.AUTO:
+        name = SamplerName.TPE if position < TPE_TRIALS else SamplerName.NSGA2
+    with warnings.catch_warnings():
+        # Some are called experimental; remove when Optuna's stable releases no longer say so.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        if name is SamplerName.TPE:
+            return TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
+        if name is SamplerName.NSGA2:
+            return InheritingNSGA2(seed=seed)
+        if name is SamplerName.NSGA3:
+            return InheritingNSGA3(seed=seed)
+        if name is SamplerName.GP:
+            return GPSampler(n_startup_trials=0, seed=seed)
+        return RandomSampler(seed)
+
+
+def fixed(known: Mapping[str, object], seed: int) -> BaseSampler:
+    """Return a sampler that knows some parameters and draws the rest."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return PartialFixedSampler(dict(known), RandomSampler(seed))
