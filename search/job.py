@@ -91,7 +91,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
     served(problem)
     run = Run.start(folder, spec)
     progress = Progress(problem, spec.trials, console)
-    with _writing(run), run.exclusively(), progress:
+    with _ending_well(run), run.exclusively(), progress:
         progress.note(f"run directory: {run.folder}")
         if spec.narrowing != Narrowing():
             progress.note(f"narrowed     {spec.narrowing}")
@@ -175,10 +175,12 @@ def told(data: Dataset) -> str:
 
 
 @contextmanager
-def _writing(run: Run) -> Generator[None]:
-    """Say a failure to write in one line: everything recorded so far is kept."""
+def _ending_well(run: Run) -> Generator[None]:
+    """Say in one line what ended a search early: everything recorded so far is kept."""
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(f"interrupted; {_how_to_go_on(run)}") from error
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise

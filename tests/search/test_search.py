@@ -223,12 +223,14 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     folder = tmp_path / "stopped"
     with started(elsewhere, cache, folder, 4) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
+        driver.send_signal(signal.SIGSTOP)  # it would be done before the three commands are
         seen = simstead("status", folder)
         assert f"running (process {driver.pid} on " in seen.stdout, seen.stderr
         second = simstead("resume", folder)
         assert second.returncode == 2
         assert "is in use by another search (process" in second.stderr
         assert simstead("stop", folder).returncode == 0
+        driver.send_signal(signal.SIGCONT)
         _, err = driver.communicate(timeout=120)
         assert driver.returncode == 130, err
     assert "Traceback" not in err
