@@ -102,7 +102,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             if run.stop_asked:
                 raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
 
-        with cluster(spec.workers, run.folder, source.code, nbytes(problem)), _ended_by_signals():
+        with cluster(spec.workers, run.folder, source.code, nbytes(problem)), ended_by_signals():
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, counted)
             refuse_misshapen_baselines(problem, data)
@@ -115,19 +115,22 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             progress.phase("trials")
             _trials(setting, spec, run, progress)
         progress.phase("final heat")
-        with _ended_by_signals():
+        with ended_by_signals():
             run.write("heat.json", final_heat(setting, run, counted))
     return run
 
 
 @contextmanager
-def _ended_by_signals() -> Generator[None]:
+def ended_by_signals() -> Generator[None]:
     """Let a batch system's SIGTERM and SIGUSR1 end the search as Ctrl-C does.
 
-    Ray has a handler of its own, which tells where it was and exits: ours comes after it.
+    Ray has a handler of its own, which tells where it was and exits: ours comes after it. A script
+    that puts a search in the background has Ctrl-C ignored there, but Tune's handler ends it well.
     """
 
     def interrupt(_: int, __: FrameType | None) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGUSR1)}

@@ -1,3 +1,5 @@
+import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from problems import Problem, UserError
 from problems.loading import Source
 from search.directory import Run
-from search.job import narrowed_for, specified
+from search.job import ended_by_signals, narrowed_for, specified
 from search.records import Spec
 from spaces.narrowing import Narrowing
 from spaces.wanted import written
@@ -17,6 +19,22 @@ def spec(problem: Problem, folder: Path, only: list[str]) -> Spec:
     narrowing = narrowed_for(problem, written(None, only, []), folder)
     asked = {"size": "tiny", "seed": 0, "trials": 4, "workers": 1}
     return specified(problem, Source(problem.name, ""), narrowing=narrowing, **asked)
+
+
+@pytest.fixture
+def ctrl_c_ignored() -> Generator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_ignored")
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_batch_system_ends_what_a_script_put_in_the_background(sign: signal.Signals) -> None:
+    before = signal.getsignal(sign)
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        signal.raise_signal(sign)
+    assert signal.getsignal(sign) is before
 
 
 def test_a_run_is_gone_on_with_in_its_own_space(problem: Problem, tmp_path: Path) -> None:
