@@ -4,6 +4,7 @@
 
 For every family and runtime here, in float32 on one thread: the call that a surrogate makes, with
 its copies in and out, and the runtime called by hand on buffers that never move, timed in turn.
+Either ends with the numbers in an array; PyTorch's runtimes take no buffer for them.
 Printed, and kept as JSON where all families were measured: microseconds, and their ratio; then the
 fastest deployment's call over the fastest hand-bound one. Ends with 1 where a ratio is too large.
 """
@@ -53,7 +54,11 @@ def by_hand(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Ca
         from torch._inductor import aoti_load_package  # noqa: PLC0415 - seconds to import
 
         package: Any = aoti_load_package(str(folder / PACKAGE), run_single_threaded=True)
-        return lambda: package.loader.run([tensor])
+
+        def run() -> object:
+            return package.loader.run([tensor])[0].numpy()
+
+        return run
     network = rebuilt(folder, lowering, "cpu")
     if runtime == "compiled":
         return _in_inference(RUNTIMES[runtime].compiled(network, lowering), tensor)
@@ -63,7 +68,7 @@ def by_hand(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Ca
 def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:
     def call() -> object:
         with torch.inference_mode():
-            return network(tensor)
+            return network(tensor).numpy()
 
     return call
 
