@@ -8,6 +8,7 @@ from problems.pictures import Picture
 from search.directory import Run
 from search.environment import Environment
 from search.fronts import ranks
+from search.halving import Agreement, agreements
 from search.records import (
     DataFacts,
     Entrant,
@@ -18,6 +19,15 @@ from search.records import (
     State,
     Timing,
 )
+
+
+class SeedsView(NamedTuple):
+    """The test error of an entrant's candidate over seeds, its own and those that ended well."""
+
+    seeds: int
+    low: float
+    high: float
+    failed: str
 
 
 class EntrantView(NamedTuple):
@@ -31,6 +41,7 @@ class EntrantView(NamedTuple):
     timing: Timing
     failed: str
     on_front: bool
+    seeds: SeedsView | None
     meets_goals: bool | None
     """None where there are no goals."""
 
@@ -50,6 +61,8 @@ class TrialView(NamedTuple):
     """A row of the trials' table; its error is that of the lowered artefact, on validation."""
 
     number: int
+    training: int | None
+    """The trial that trained its network, where that was another one."""
     state: str
     encoding: str
     network: str
@@ -63,7 +76,7 @@ class TrialView(NamedTuple):
 
 
 class EncodingView(NamedTuple):
-    """What became of one encoding."""
+    """What became of one encoding: its networks, and the best of all their deployments."""
 
     name: str
     tried: int
@@ -88,10 +101,15 @@ class RuntimeView(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The recommended surrogate, the most accurate baseline, and one that beats it altogether."""
+    """The recommended surrogate, the most accurate baseline, and one that beats it altogether.
+
+    `ties` are other entrants from which it can't be told apart: their intervals of error and of
+    speed-up both overlap its own.
+    """
 
     entrant: EntrantView
     trial: TrialView
+    ties: tuple[str, ...]
     best_baseline: EntrantView | None
     beaten_by: EntrantView | None
 
@@ -112,6 +130,12 @@ class Facts(NamedTuple):
     trials: tuple[TrialView, ...]
     pictures: tuple[Picture, ...]
     left_out: dict[str, str]
+    rungs: tuple[Agreement, ...]
+
+    @property
+    def networks(self) -> int:
+        """How many networks were tried; the other trials deploy one of them again."""
+        return sum(trial.training is None for trial in self.trials)
 
 
 def read(run: Run) -> Facts:
@@ -137,6 +161,7 @@ def read(run: Run) -> Facts:
         trials=trials,
         pictures=heat.pictures if heat else (),
         left_out=heat.left_out if heat else {},
+        rungs=tuple(agreements(records)),
     )
 
 
@@ -147,6 +172,7 @@ def _trial(record: Record, objective: str) -> TrialView:
     pruned = f", {float(ratio):.0%} pruned" if ratio is not None else ""
     return TrialView(
         number=record.number,
+        training=record.training,
         state=record.state,
         encoding=candidate.encoding,
         network=f"{candidate.architecture}: "
@@ -207,10 +233,21 @@ def _entrants(
             timing=entrant.timing,
             failed=", ".join(f"{n} on {split}" for split, n in entrant.failed.items() if n),
             on_front=entrant.name in front,
+            seeds=_seeds(entrant, objective),
             meets_goals=_meets(limits, entrant, objective),
         )
         for entrant in entrants
     )
+
+
+def _seeds(entrant: Entrant, objective: str) -> SeedsView | None:
+    if not entrant.retrained or objective not in entrant.test:
+        return None
+    ended = [each.test[objective] for each in entrant.retrained if not each.reason]
+    errors = [entrant.test[objective].value, *ended]
+    failed = Counter(each.reason for each in entrant.retrained if each.reason)
+    told = "; ".join(f"{times} x {reason}" for reason, times in failed.items())
+    return SeedsView(len(errors), min(errors), max(errors), told)
 
 
 def _meets(limits: Limits, entrant: Entrant, objective: str) -> bool | None:
@@ -241,7 +278,19 @@ def _choice(
         and _test_error(baseline) <= _test_error(chosen)
         and baseline.timing.relative_time <= chosen.timing.relative_time
     )
-    return Choice(chosen, trials[knee], best, next(better, None))
+    ties = tuple(each.name for each in entrants if each is not chosen and _tie(each, chosen))
+    return Choice(chosen, trials[knee], ties, best, next(better, None))
+
+
+def _tie(one: EntrantView, other: EntrantView) -> bool:
+    if one.test is None or other.test is None:
+        return False
+    errors = one.test.low <= other.test.high and other.test.low <= one.test.high
+    return (
+        errors
+        and one.timing.speedup_low <= other.timing.speedup_high
+        and other.timing.speedup_low <= one.timing.speedup_high
+    )
 
 
 def _test_error(entrant: EntrantView) -> float:
@@ -255,12 +304,12 @@ def _encodings(
     views: list[EncodingView] = []
     for name in sorted({trial.encoding for trial in trials}):
         own = [trial for trial in trials if trial.encoding == name]
-        states = Counter(trial.state for trial in own)
+        states = Counter(trial.state for trial in own if trial.training is None)
         complete = [trial for trial in own if trial.state == State.COMPLETE]
         views.append(
             EncodingView(
                 name=name,
-                tried=len(own),
+                tried=states.total(),
                 complete=states[State.COMPLETE],
                 pruned=states[State.PRUNED],
                 failed=states[State.INFEASIBLE],

@@ -16,18 +16,23 @@ from problems import InterruptedRunError, Size, UserError
 from problems.loading import Source, locate
 from search import cli_problems
 from search.options import (
+    Deployments,
+    First,
     Only,
     ProblemName,
+    Retrain,
     RunFolder,
     SamplerOption,
     SizeOption,
     SpaceFile,
     Trials,
+    WarmStart,
     Weights,
     Workers,
     declared,
     out,
 )
+from search.records import DEPLOYMENTS, RETRAININGS
 
 if TYPE_CHECKING:
     from search.directory import Run
@@ -54,11 +59,14 @@ app = typer.Typer(
     simstead resume first --trials 12  (goes on with it)\n
     simstead search planets --only architecture=mlp,lstm --only training.learning_rate=1e-3..1e-2\n
     simstead search planets --space small.yaml --weight runtime.onnxruntime=3\n
-    simstead search planets --trials 400 --sampler nsga2"""
+    simstead search planets --trials 400 --sampler nsga2\n
+    simstead search planets --first mine.yaml --warm-start runs/planets-20261123-101500"""
 )
 def search(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
     trials: Trials = 24,
+    deployments: Deployments = None,
+    retrain: Retrain = None,
     size: SizeOption = None,
     seed: Annotated[int, typer.Option(help="Of candidates, initial weights and batches.")] = 0,
     run: Annotated[
@@ -70,27 +78,39 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     space: SpaceFile = None,
     only: Only = None,
     weight: Weights = None,
+    first: First = None,
+    warm_start: WarmStart = None,
 ) -> None:
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
-    _refuse_below({"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)})
+    deployments = DEPLOYMENTS if deployments is None else deployments
+    retrain = RETRAININGS if retrain is None else retrain
+    least = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
+    _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = locate(problem)
     chosen = declared(source, size)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    from search.directory import Run  # noqa: PLC0415 - as below
+    from search.first import first_candidates  # noqa: PLC0415
     from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.job import search as run_search  # noqa: PLC0415
+    from spaces.space import Space  # noqa: PLC0415
     from spaces.wanted import written  # noqa: PLC0415
 
     narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
+    earlier = [Run.open(each) for each in warm_start or ()]
     spec = specified(
         chosen,
         source,
         size=size or Size.STANDARD,
         seed=seed,
         trials=trials,
+        deployments=deployments,
+        retrainings=retrain,
         workers=workers,
         sampler=sampler or "auto",
         narrowing=narrowing,
+        first=first_candidates(Space(chosen, narrowing), first, earlier, folder, seed),
     )
     _write_report(run_search(chosen, source, spec, folder, out))
 
@@ -100,11 +120,13 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     simstead resume runs/planets-20261123-101500\n
     simstead resume first --trials 48"""
 )
-def resume(
+def resume(  # noqa: PLR0913, PLR0917 - a command's options
     run: RunFolder,
     trials: Annotated[
-        int | None, typer.Option(help="Candidates to try in all; as many as before if not given.")
+        int | None, typer.Option(help="Networks to try in all; as many as before if not given.")
     ] = None,
+    deployments: Deployments = None,
+    retrain: Retrain = None,
     workers: Workers = None,
     sampler: SamplerOption = None,
 ) -> None:
@@ -114,7 +136,10 @@ def resume(
     held = Run.open(run).spec()
     trials = held.trials if trials is None else trials
     workers = held.workers if workers is None else workers
-    _refuse_below({"--trials": (trials, held.trials), "--workers": (workers, 1)})
+    deployments = held.deployments if deployments is None else deployments
+    retrain = held.retrainings if retrain is None else retrain
+    least = {"--trials": (trials, held.trials), "--workers": (workers, 1)}
+    _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = Source(held.source, held.folder)
     chosen = declared(source, None, held.size)
     from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
@@ -126,8 +151,11 @@ def resume(
         size=held.size,
         seed=held.seed,
         trials=trials,
+        deployments=deployments,
+        retrainings=retrain,
         workers=workers,
         sampler=sampler or held.sampler,
+        first=held.first,
         narrowing=narrowed_for(chosen, (), run),
     )
     _write_report(run_search(chosen, source, spec, run, out))

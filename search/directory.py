@@ -1,8 +1,9 @@
 """A run directory: the whole truth of a run; report, resume and export need nothing else.
 
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (a record each),
-artefacts/NNNN/ (what was measured), heat.json (the final heat), report.html; while it is driven,
-driver.lock, and stop where somebody asked for that.
+artefacts/NNNN/ (what was measured), trainings/ (trained networks, and courses that aren't over),
+retrained.json (recommended networks with other seeds), heat.json (the final heat), report.html;
+while it is driven, driver.lock, and stop where somebody asked for that.
 """
 
 import errno
@@ -11,13 +12,13 @@ import os
 import platform
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from problems import UserError
 from problems.durable import written_whole
 from search.environment import Environment
-from search.records import FORMAT, DataFacts, Heat, Record, Sessions, Spec
+from search.records import FORMAT, DataFacts, Heat, Record, Retrainings, Sessions, Spec
 from spaces.candidate import Frozen
 from spaces.narrowing import Narrowing
 
@@ -177,6 +178,11 @@ class Run:
         """What it learned from."""
         return DataFacts.read(self.folder / "data.json")
 
+    def retrained(self) -> Retrainings:
+        """What was trained again with other seeds, so far."""
+        path = self.folder / "retrained.json"
+        return Retrainings.read(path) if path.exists() else Retrainings()
+
     def heat(self) -> Heat | None:
         """The final heat, where the run got so far."""
         return (
@@ -184,8 +190,9 @@ class Run:
         )
 
     def record(self, record: Record) -> None:
-        """Put a trial's record on disk."""
+        """Put a trial's record on disk; its course is over."""
         self.write(f"trials/{record.number:04d}.json", record)
+        self.unfinished(record.number).unlink(missing_ok=True)
 
     def records(self) -> list[Record]:
         """Every trial's record, by number."""
@@ -197,6 +204,19 @@ class Run:
     def artefact(self, number: int) -> Path:
         """Where a trial's artefact lies."""
         return self.folder / "artefacts" / f"{number:04d}"
+
+    def trained(self, number: int) -> Path:
+        """Where a trial's trained network lies, for further deployments."""
+        return self.folder / "trainings" / f"{number:04d}.trained"
+
+    def unfinished(self, number: int) -> Path:
+        """Where the course of a trial that was cut off lies."""
+        return self.folder / "trainings" / f"{number:04d}.unfinished"
+
+    def hand_on(self, number: int, to: int) -> None:
+        """Give what a trial that was cut off has learned to the one that takes it up."""
+        with suppress(FileNotFoundError):
+            self.unfinished(number).rename(self.unfinished(to))
 
     def discard_unrecorded(self) -> None:
         """Remove artefacts without a record, left by trials that were cut off."""

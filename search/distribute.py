@@ -4,6 +4,7 @@ Optuna's study and the records stay in the driver: workers are told candidates, 
 """
 
 import contextlib
+import errno
 import faulthandler
 import logging
 import os
@@ -34,12 +35,13 @@ from problems.core import Batch, rows
 from problems.loading import Source
 from problems.running import failed, joined, run_simulation
 from problems.shards import Shard, drawn, produce, store
+from search.agenda import Agenda, Asked
 from search.directory import Run
 from search.halving import Halving
 from search.progress import Progress
-from search.records import Record, Rung, State, now
+from search.records import Record, Retrained, Rung, State, now
+from search.retraining import retrained
 from search.stopwatch import keep_large_blocks
-from search.study import Abandoned, Study
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
 
@@ -120,6 +122,37 @@ def _made_apart(shard: Shard, cache: Path) -> None:
     store(shard, cache, inputs, outputs, [reason for _, (reason,) in parts])
 
 
+def retrained_in_parallel(
+    setting: Setting, wanted: Sequence[tuple[Record, int]]
+) -> Iterator[Retrained]:
+    """Live candidates again with other seeds, on every worker; yield what each scores."""
+    held = ray.put(setting)
+    live_again = ray.remote(max_retries=0)(_retrained)
+    pending: dict[Any, tuple[Record, int]] = {
+        live_again.remote(held, record.candidate, record.number, seed): (record, seed)
+        for record, seed in wanted
+    }
+    while pending:
+        (ready, *_), _ = ray.wait(list(pending), num_returns=1)
+        record, seed = pending.pop(ready)
+        try:
+            yield ray.get(ready)
+        except WorkerCrashedError:
+            seed += record.candidate.seed
+            yield Retrained(trial=record.number, seed=seed, reason="its worker died")
+
+
+def _retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
+    """Prepare a process as those of trials are, and train again in it."""
+    torch.set_num_threads(setting.problem.deployment.threads)
+    keep_large_blocks()
+    faulthandler.dump_traceback_later(TRIAL_LIMIT_S, exit=True)
+    try:
+        return retrained(setting, candidate, trial, seed)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 class TrialActor(tune.Trainable):
     """A worker: lives one candidate after the other, a step from report to report."""
 
@@ -134,7 +167,7 @@ class TrialActor(tune.Trainable):
 
     def _begin(self, config: dict[str, Any]) -> None:
         candidate = Candidate.model_validate(config["candidate"])
-        self._life = live(self._setting, candidate, config["number"])
+        self._life = live(self._setting, candidate, config["number"], config["training"])
 
     def step(self) -> dict[str, Any]:
         """Go on to the next rung, or to the end."""
@@ -155,39 +188,52 @@ class TrialActor(tune.Trainable):
 
 
 class StudySearcher(Searcher):
-    """Joins Tune to the study: suggests its candidates, records how they end, then tells it."""
+    """Joins Tune to the agenda: suggests its candidates, records how they end."""
 
-    def __init__(self, study: Study, run: Run, progress: Progress, again: list[Abandoned]) -> None:
+    def __init__(self, agenda: Agenda, run: Run, progress: Progress) -> None:
         super().__init__()
-        self._study, self._run, self._progress, self._again = study, run, progress, again
-        self._asked: dict[str, tuple[int, Candidate]] = {}
+        self._agenda, self._run, self._progress = agenda, run, progress
+        self._asked: dict[str, Asked] = {}
         self._rungs: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
         self.broken: OSError | None = None
         """Why nothing more can be recorded; the search ends and can be gone on with."""
 
     @property
+    def most(self) -> int:
+        """How many trials there may be to run, at most."""
+        return self._agenda.most
+
+    @property
     def ending(self) -> bool:
         """Whether nothing more can be recorded, or somebody asked the search to stop."""
         return self.broken is not None or self._run.stop_asked
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the next candidate, those that an interruption cut off first."""
+    def suggest(  # pyright: ignore[reportIncompatibleMethodOverride] - Tune leaves FINISHED out
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
+        """Return the next candidate.
+
+        None says that there is nothing now: a network being trained may be deployed again.
+        """
         if self.ending:
             return None
         try:
-            number, candidate = self._study.ask(self._again.pop(0) if self._again else None)
+            asked = self._agenda.next()
         except OSError as error:
             self.broken = error
             return None
-        self._asked[trial_id] = number, candidate
+        if asked is None:
+            return Searcher.FINISHED if self._agenda.over else None
+        self._asked[trial_id] = asked
         self._rungs[trial_id] = []
         self._progress.trial_began()
-        return {"number": number, "candidate": candidate.model_dump(mode="json")}
+        return asked._asdict() | {"candidate": asked.candidate.model_dump(mode="json")}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what a rung said."""
-        self._rungs[trial_id].append(result)
+        if trial_id in self._asked:
+            self._rungs[trial_id].append(result)
 
     def note_death(self, trial_id: str, words: str) -> None:
         """Keep why a trial's worker died."""
@@ -199,31 +245,31 @@ class StudySearcher(Searcher):
         result: dict[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002 - Tune's signature
     ) -> None:
-        """Record how a trial ended, then tell the study."""
-        if self.broken:
+        """Record how a trial ended; what is told of it later counts for nothing."""
+        if self.broken or trial_id not in self._asked:
             return
         try:
             record = self._as_record(trial_id, result, error=error)
-            if record.state is State.INFEASIBLE:
-                self._run.check_space()  # a full disk is no fault of the candidate's
-            self._run.record(record)
-            self._study.tell(record)
+            if record.state is State.INFEASIBLE:  # a full disk is no fault of the candidate's
+                self._run.check_space()
+                _refuse_full(record.reason, self._run.folder)
+            self._agenda.ended(record)
         except OSError as storage_error:
             self.broken = storage_error
             return
         self._progress.trial_ended(record)
 
     def _as_record(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> Record:
-        number, candidate = self._asked.pop(trial_id)
+        asked = self._asked.pop(trial_id)
         rungs = self._rungs.pop(trial_id)
         if result and "record" in result:
             return Record.model_validate_json(result["record"])
-        self._run.discard(number)
+        self._run.discard(asked.number)
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
-            return _unfinished(number, candidate, rungs, State.INFEASIBLE, "worker", reason)
+            return _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
         reason = "in the worse half of its rung"
-        return _unfinished(number, candidate, [*rungs, result], State.PRUNED, "train", reason)
+        return _unfinished(asked, [*rungs, result], State.PRUNED, "train", reason)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave everything out: Tune pickles itself for a restore that is never made."""
@@ -269,10 +315,8 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
-def execute(
-    setting: Setting, searcher: StudySearcher, halving: Halving, trials: int, workers: int
-) -> None:
-    """Run `trials` more trials, `workers` at a time; an interrupt ends it early and cleanly.
+def execute(setting: Setting, searcher: StudySearcher, halving: Halving, workers: int) -> None:
+    """Run what the searcher has, `workers` at a time; an interrupt ends it early and cleanly.
 
     Raises:
         OSError: The run directory can't be written any more.
@@ -285,7 +329,7 @@ def execute(
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=RungScheduler(halving, searcher),
-                num_samples=trials,
+                num_samples=searcher.most,
                 max_concurrent_trials=workers,
                 reuse_actors=True,
             ),
@@ -301,18 +345,21 @@ def execute(
         raise searcher.broken
 
 
-def _unfinished(  # noqa: PLR0913, PLR0917 - a record's own fields
-    number: int,
-    candidate: Candidate,
-    rungs: list[dict[str, Any]],
-    state: State,
-    stage: str,
-    reason: str,
+def _refuse_full(reason: str, folder: Path) -> None:
+    """Raise an OSError where a worker met a full disk or a quota; it may have made room since."""
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(number) in reason:
+            raise OSError(number, os.strerror(number), str(folder))
+
+
+def _unfinished(
+    asked: Asked, rungs: list[dict[str, Any]], state: State, stage: str, reason: str
 ) -> Record:
     return Record(
-        number=number,
-        key=candidate.key,
-        candidate=candidate,
+        number=asked.number,
+        key=asked.candidate.key,
+        candidate=asked.candidate,
+        training=asked.training,
         state=state,
         stage=stage,
         reason=reason,

@@ -25,6 +25,16 @@ def ranks(points: Sequence[Sequence[float]]) -> Array:
     return rank
 
 
+def hypervolume(points: Sequence[Sequence[float]], worst: Sequence[float]) -> float:
+    """Return the area that points (error, time) dominate, up to the point `worst`."""
+    area, lowest = 0.0, worst[1]
+    for error, time in sorted((point[0], point[1]) for point in points):
+        if error < worst[0] and time < lowest:
+            area += (worst[0] - error) * (lowest - time)
+            lowest = time
+    return area
+
+
 def knee(points: Sequence[Sequence[float]]) -> int:
     """Return the index of the knee: nearest to the ideal corner once every axis spans [0, 1].
 

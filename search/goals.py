@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from problems import BaselineMargin, Dataset, Problem, UserError
-from search.records import Limits
+from search.records import NO_ERROR, Limits, Record
 from search.scoring import scored
 
 
@@ -47,3 +47,16 @@ def refuse_misshapen_baselines(problem: Problem, data: Dataset) -> None:
     few = data.validation.take(np.arange(2))
     for name, baseline in problem.baselines.items():
         scored(problem, baseline, few, f"baseline {name!r}")
+
+
+def measured(problem: Problem, record: Record) -> tuple[float, float]:
+    """Return a complete trial's error and speed-up."""
+    if record.timing is None:
+        raise ValueError(f"trial {record.number} was not measured")
+    return record.metrics[problem.objective.name], record.timing.speedup
+
+
+def objectives(problem: Problem, record: Record) -> tuple[float, float]:
+    """Return what the study makes small: log10 of the error and of the relative time."""
+    error, speedup = measured(problem, record)
+    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup)

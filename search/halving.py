@@ -6,13 +6,57 @@ Sources: Li et al., ASHA, MLSys 2020; Schmucker et al., multi-objective ASHA, 20
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from search.fronts import ranks
 from search.records import Record
 
 FEWEST = 4
 """Below so many arrivals at a rung nobody is stopped: half of very few is chance."""
+
+
+class Agreement(NamedTuple):
+    """How far a rung ranks networks as the end of their training does.
+
+    Args:
+        share: The rung: how much of the training is done.
+        networks: Those that were trained to the end.
+        correlation: Kendall's tau-b of their errors there and at the end.
+    """
+
+    share: float
+    networks: int
+    correlation: float
+
+
+def agreements(records: Iterable[Record]) -> list[Agreement]:
+    """Return what justifies stopping at the rungs; of those that were stopped nothing is known.
+
+    Source: Kendall, Biometrika 33 (1945) 239.
+    """
+    pairs: dict[float, list[tuple[float, float]]] = defaultdict(list)
+    for record in records:
+        if record.training is None and record.unpruned_error is not None:
+            for rung in record.rungs:
+                pairs[rung.share].append((rung.error, record.unpruned_error))
+    return [
+        Agreement(share, len(errors), rank_correlation(*zip(*errors, strict=True)))
+        for share, errors in sorted(pairs.items())
+        if len(errors) >= FEWEST
+    ]
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Return Kendall's tau-b of two rankings of the same things; NaN where one has no order."""
+    orders = [
+        np.sign(np.subtract.outer(values, values)[np.triu_indices(len(values), 1)])
+        for values in (np.asarray(first), np.asarray(second))
+    ]
+    unequal = math.prod(float(np.abs(order).sum()) for order in orders)
+    return float(orders[0] @ orders[1]) / math.sqrt(unequal) if unequal else math.nan
 
 
 class Halving:

@@ -5,13 +5,16 @@ and every one is scored on the test and shifted splits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from problems import Array, Problem, Split
+from problems import Run as SimulationRun
 from problems.pictures import Picture
 from search.directory import Run
 from search.fronts import knee, ranks
+from search.goals import measured, objectives
 from search.measurement import (
     Yardstick,
     contender,
@@ -21,14 +24,14 @@ from search.measurement import (
     timing_of,
     verified_manifest,
 )
-from search.records import Entrant, Heat, Limits, Record, State, now
+from search.records import Entrant, Heat, Limits, Record, Retrained, State, Timing, now
 from search.scoring import Scored, intervals, scored
-from search.stopwatch import Contender, keep_large_blocks, time_in_turn
-from search.study import measured, objectives
+from search.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, time_in_turn
 from search.trial import Setting
 from spaces.surrogate import Surrogate
 
-ROUNDS = 5
+HEAT_S = 20.0
+"""No more rounds are begun after so long, the least apart: a report should not wait for noise."""
 
 REFERENCE = "reference"
 CALIBRATION = "calibration"
@@ -52,59 +55,109 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         UserError: An artefact isn't the one that was measured.
     """
     keep_large_blocks()
-    problem, data, held_against = setting.problem, setting.data, setting.yardstick
-    members = front_members(problem, run.records(), setting.limits)
+    problem, held_against = setting.problem, setting.yardstick
+    field = _field(setting, run)
+    steps = MOST_ROUNDS + len(field.runs)
+    progress(0, steps)
+
+    def quoted(timed: Mapping[str, Array]) -> list[Array]:
+        reference = _reference_time(problem, held_against, timed)
+        return [reference / timed[name] for name in field.runs]
+
+    with stopwatch(problem):
+        seconds = time_in_turn(
+            field.contenders,
+            MOST_ROUNDS,
+            Until(quoted, HEAT_S),
+            after_round=lambda done: progress(done, steps),
+        )
+    reference = _reference_time(problem, held_against, seconds)
+    again = _retrained(run)
+    entrants: list[Entrant] = []
+    for done, name in enumerate(field.runs, start=MOST_ROUNDS + 1):
+        timing = timing_of(seconds[name], reference)
+        entrants.append(_entrant(setting, field, name, timing, again))
+        progress(done, steps)
+    chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
+    return Heat(
+        knee=chosen,
+        entrants=tuple(entrants),
+        pictures=() if chosen is None else _pictures(problem, field.tests[f"trial {chosen}"]),
+        left_out=field.left_out,
+        ended=now(),
+    )
+
+
+class Field(NamedTuple):
+    """Who takes part.
+
+    Args:
+        runs: Baselines and front members, by name.
+        contenders: What is timed: those, and the reference.
+        trials: Records of the front members.
+        tests: How those of `runs` did on the test split.
+        left_out: Baselines that failed on every sample of it, each with the reason.
+    """
+
+    runs: dict[str, SimulationRun]
+    contenders: dict[str, Contender]
+    trials: dict[str, Record]
+    tests: dict[str, Scored]
+    left_out: dict[str, str]
+
+
+def _field(setting: Setting, run: Run) -> Field:
+    problem, split = setting.problem, setting.data.test
     tests = {
-        name: scored(problem, baseline, data.test, f"baseline {name!r}")
+        name: scored(problem, baseline, split, f"baseline {name!r}")
         for name, baseline in problem.baselines.items()
     }
     # A baseline is timed on what it can do; one that fails on every sample can't be.
     runs = {name: problem.baselines[name] for name, test in tests.items() if len(test.survivors)}
-    left_out = {name: test.reason for name, test in tests.items() if name not in runs}
-    contenders = {}
+    field = Field(
+        runs, {}, {}, tests, {name: test.reason for name, test in tests.items() if name not in runs}
+    )
     with stopwatch(problem):
         for name, baseline in runs.items():
             can = tests[name].survivors
-            contenders[name] = run_contender(baseline, can, samples_a_call(baseline, problem, can))
-    trials: dict[str, Record] = {}
-    for record in members:
+            samples = samples_a_call(baseline, problem, can)
+            field.contenders[name] = run_contender(baseline, can, samples)
+    for record in front_members(problem, run.records(), setting.limits):
         name = f"trial {record.number}"
         verified_manifest(run, record)
-        trials[name] = record
+        field.trials[name] = record
         runs[name] = Surrogate.load(run.artefact(record.number), problem).run
-        contenders[name] = contender(runs[name], problem, data.test)
-    contenders |= _reference_contenders(problem, held_against, data.test)
-    steps = ROUNDS + len(runs)
-    progress(0, steps)
-    with stopwatch(problem):
-        seconds = time_in_turn(contenders, ROUNDS, after_round=lambda done: progress(done, steps))
-    reference = _reference_time(problem, held_against, seconds)
-    entrants: list[Entrant] = []
-    drawn: dict[str, Scored] = {}
-    for done, (name, stand_in) in enumerate(runs.items(), start=ROUNDS + 1):
-        test = tests.get(name) or scored(problem, stand_in, data.test)
-        shifted = scored(problem, stand_in, data.shifted)
-        drawn[name] = test
-        record = trials.get(name)
-        entrants.append(
-            Entrant(
-                name=name,
-                trial=None if record is None else record.number,
-                timing=timing_of(seconds[name], reference),
-                test=intervals(problem, test),
-                shifted=intervals(problem, shifted),
-                failed={"test": test.failed, "shifted": shifted.failed},
-            )
-        )
-        progress(done, steps)
-    chosen = knee_trial(problem, entrants, list(trials.values()), setting.limits)
-    pictures = () if chosen is None else _pictures(problem, drawn[f"trial {chosen}"])
-    return Heat(
-        knee=chosen,
-        entrants=tuple(entrants),
-        pictures=pictures,
-        left_out=left_out,
-        ended=now(),
+        field.contenders[name] = contender(runs[name], problem, split)
+        tests[name] = scored(problem, runs[name], split)
+    field.contenders.update(_reference_contenders(problem, setting.yardstick, split))
+    return field
+
+
+def _retrained(run: Run) -> dict[int, tuple[Retrained, ...]]:
+    again: dict[int, tuple[Retrained, ...]] = {}
+    for each in run.retrained().each:
+        again[each.trial] = (*again.get(each.trial, ()), each)
+    return again
+
+
+def _entrant(
+    setting: Setting,
+    field: Field,
+    name: str,
+    timing: Timing,
+    again: Mapping[int, tuple[Retrained, ...]],
+) -> Entrant:
+    test = field.tests[name]
+    shifted = scored(setting.problem, field.runs[name], setting.data.shifted)
+    record = field.trials.get(name)
+    return Entrant(
+        name=name,
+        trial=None if record is None else record.number,
+        timing=timing,
+        test=intervals(setting.problem, test),
+        shifted=intervals(setting.problem, shifted),
+        failed={"test": test.failed, "shifted": shifted.failed},
+        retrained=() if record is None else again.get(record.number, ()),
     )
 
 
@@ -176,7 +229,7 @@ def _reference_time(
     calibration run on both.
     """
     if problem.calibration is None or problem.simulation is None:
-        return held_against.seconds(seconds, ROUNDS)
+        return held_against.seconds(seconds)
     return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]
 
 

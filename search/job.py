@@ -3,7 +3,7 @@
 import errno
 import shlex
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -15,15 +15,23 @@ from problems.dataset import generate, nbytes, searched
 from problems.loading import Source
 from problems.provenance import digest, source_hash
 from problems.shards import default_cache
+from search.agenda import Agenda
 from search.directory import Run
-from search.distribute import StudySearcher, cluster, execute, in_parallel
+from search.distribute import (
+    StudySearcher,
+    cluster,
+    execute,
+    in_parallel,
+    retrained_in_parallel,
+)
 from search.environment import read_environment
 from search.goals import limits_of, refuse_misshapen_baselines
 from search.halving import Halving
 from search.heat import final_heat
 from search.measurement import yardstick
 from search.progress import Progress
-from search.records import DataFacts, Spec
+from search.records import DataFacts, Retrainings, Spec, networks
+from search.retraining import recommended
 from search.study import Study
 from search.trial import Setting
 from spaces.exclusions import exclusions
@@ -35,10 +43,10 @@ from spaces.wanted import Wish, narrowed
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def specified(problem: Problem, source: Source, **asked: int | str | Narrowing) -> Spec:
+def specified(problem: Problem, source: Source, **asked: object) -> Spec:
     """Return what is asked for as a value.
 
-    `asked` holds size, seed, trials, workers, sampler and narrowing.
+    `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first.
     """
     return Spec.model_validate(
         {
@@ -95,6 +103,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         progress.note(f"run directory: {run.folder}")
         if spec.narrowing != Narrowing():
             progress.note(f"narrowed     {spec.narrowing}")
+        if spec.first:
+            progress.note(f"first        {len(spec.first)} candidates, before those that are dealt")
         run.add_session(read_environment())
 
         def counted(done: int, total: int) -> None:
@@ -107,13 +117,13 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             data = generate(problem, default_cache(), in_parallel, counted)
             refuse_misshapen_baselines(problem, data)
             limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
-            setting = Setting(
-                problem, data, held_against, limits, run.folder / "artefacts", spec.source
-            )
+            setting = Setting(problem, data, held_against, limits, run, spec.source)
             run.write("data.json", _facts(setting))
             progress.note(told(data))
             progress.phase("trials")
             _trials(setting, spec, run, progress)
+            progress.phase("other seeds")
+            _retrain(setting, spec, run, counted)
         progress.phase("final heat")
         with ended_by_signals():
             run.write("heat.json", final_heat(setting, run, counted))
@@ -148,20 +158,39 @@ def _how_to_go_on(run: Run) -> str:
 def _trials(setting: Setting, spec: Spec, run: Run, progress: Progress) -> None:
     earlier = {record.number: record for record in run.records()}
     progress.earlier_trials(earlier.values())
-    left = spec.trials - len(earlier)
-    if left <= 0:
+    if run.heat() and networks(earlier.values()) >= spec.trials:
         return
-    run.outdate()
     study = Study(run.journal, setting.problem, spec, setting.limits)
-    searcher = StudySearcher(study, run, progress, study.abandoned(earlier))
-    execute(setting, searcher, Halving(earlier.values()), left, spec.workers)
+    agenda = Agenda(study, run, spec, study.abandoned(earlier))
+    if not agenda.over:
+        run.outdate()
+        searcher = StudySearcher(agenda, run, progress)
+        execute(setting, searcher, Halving(earlier.values()), spec.workers)
     study.close()
     run.discard_unrecorded()
-    done = len(run.records())
-    if done < spec.trials:
+    if not agenda.over:
+        done = networks(run.records())
         raise InterruptedRunError(
             f"interrupted after {done} of {spec.trials} trials; {_how_to_go_on(run)}"
         )
+
+
+def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int], None]) -> None:
+    """Train the recommended networks again with other seeds, those that weren't yet."""
+    if run.heat():
+        return
+    done = list(run.retrained().each)
+    known = {(each.trial, each.seed) for each in done}
+    wanted = [
+        (record, seed)
+        for record in recommended(setting.problem, run.records(), setting.limits)
+        for seed in range(1, spec.retrainings + 1)
+        if (record.number, record.candidate.seed + seed) not in known
+    ]
+    for each in retrained_in_parallel(setting, wanted):
+        done.append(each)
+        run.write("retrained.json", Retrainings(each=tuple(done)))
+        counted(len(done) - len(known), len(wanted))
 
 
 def told(data: Dataset) -> str:

@@ -12,7 +12,7 @@ from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, User
 from problems.core import repeated, rows, samples_in
 from search.directory import Run as RunDirectory
 from search.records import Record, Timing
-from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.stopwatch import Contender, Spread, Until, exclusive_slot, time_in_turn
 from spaces.manifest import Manifest, read_manifest
 
 SLOWEST_CALL_S = 0.5
@@ -26,6 +26,10 @@ SLOWEST_TURN_S = 1.0
 
 FEW = 4
 """So many samples at least stand for a split, spread evenly: a sample's cost may depend on it."""
+
+SLOT_S = 1.0
+"""A trial holds the node's one slot no longer, the least rounds apart: others wait for it. Beside
+them times settle late; to rank trials this is enough, and the final heat times them again."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,10 @@ class Yardstick:
             return {}
         return {"reference": run_contender(self.run, split, self.samples)}
 
-    def seconds(self, timed: Mapping[str, Array], rounds: int) -> Array:
-        """Return the reference's seconds per sample (rounds,)."""
+    def seconds(self, timed: Mapping[str, Array]) -> Array:
+        """Return the reference's seconds per sample (rounds,), or (1,) where its time is known."""
         if self.run is None:
-            return np.full(rounds, self.known_s)
+            return np.array([self.known_s])
         return timed["reference"] / self.share
 
 
@@ -97,6 +101,9 @@ def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
 @contextmanager
 def stopwatch(problem: Problem) -> Generator[None]:
     """Hold the node's timing slot, with as many threads for everybody as the deployment says."""
+    # No core is reserved: with 5 to 12 processes on two cores the ratios of 11 series (5 or 16
+    # timings each) scattered by 14 % where the system chose the core, by 15 and 16 % on either one
+    # fixed; and a thread that a runtime starts meanwhile would stay there for good.
     with exclusive_slot(), threadpool_limits(problem.deployment.threads):
         yield
 
@@ -116,14 +123,23 @@ def spread_evenly(split: Split, samples: int) -> Batch:
 def measure(
     problem: Problem, data: Dataset, held_against: Yardstick, surrogate: Surrogate, rounds: int
 ) -> Timing:
-    """Time a surrogate, end to end, in turn with what it is held against."""
+    """Time a surrogate, end to end, in turn with what it is held against.
+
+    Args:
+        problem: How the host calls it.
+        data: What it is called with: the test split's inputs.
+        held_against: What its time is the share of.
+        surrogate: Called as the host would.
+        rounds: At most; fewer where the ratio is known well enough or `SLOT_S` is spent.
+    """
     contenders = {
         "surrogate": contender(surrogate.run, problem, data.test),
         **held_against.contenders(data.test),
     }
+    until = Until(lambda timed: [held_against.seconds(timed) / timed["surrogate"]], SLOT_S)
     with stopwatch(problem):
-        seconds = time_in_turn(contenders, rounds)
-    return timing_of(seconds["surrogate"], held_against.seconds(seconds, rounds))
+        seconds = time_in_turn(contenders, rounds, until)
+    return timing_of(seconds["surrogate"], held_against.seconds(seconds))
 
 
 def contender(run: Run, problem: Problem, split: Split) -> Contender:
@@ -149,13 +165,17 @@ def _call(run: Run, inputs: Batch) -> Contender:
 def timing_of(seconds: Array, reference: Array) -> Timing:
     """Summarise rounds: seconds per sample (rounds,) of a surrogate and of the reference."""
     ratio = Spread.of(reference / seconds)
+    time_p5_s, time_s, time_p95_s = np.quantile(seconds, [0.05, 0.5, 0.95])
     return Timing(
-        time_s=Spread.of(seconds).median,
-        reference_s=Spread.of(reference).median,
+        time_s=float(time_s),
+        reference_s=float(np.median(reference)),
         speedup=ratio.median,
         speedup_low=ratio.low,
         speedup_high=ratio.high,
-        rounds=len(seconds),
+        rounds=ratio.rounds,
+        time_p5_s=float(time_p5_s),
+        time_p95_s=float(time_p95_s),
+        noisy=ratio.noisy,
     )
 
 

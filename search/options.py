@@ -8,7 +8,7 @@ from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
 from problems.loading import Source
-from search.records import SamplerName
+from search.records import DEPLOYMENTS, RETRAININGS, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
 
@@ -19,7 +19,23 @@ ProblemName = Annotated[
         "MODULE:ATTRIBUTE."
     ),
 ]
-Trials = Annotated[int, typer.Option(help="Candidates to try in all.")]
+Trials = Annotated[
+    int, typer.Option(help="Networks to try in all; their further deployments aren't counted.")
+]
+Deployments = Annotated[
+    int | None,
+    typer.Option(
+        help="Ways (pruning, precision, runtime) in which a trained network is deployed at most; "
+        f"{DEPLOYMENTS}, or as before, if not given."
+    ),
+]
+Retrain = Annotated[
+    int | None,
+    typer.Option(
+        help="How often the recommended networks are trained again with other seeds; "
+        f"{RETRAININGS}, or as before, if not given."
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(help="Trials at a time, one core each; all cores if not given.")
 ]
@@ -84,6 +100,24 @@ Only = Annotated[
         metavar="PARAMETER=OPTIONS",
         help="Keep these options (A,B) or this range (LOW..HIGH) of a parameter that "
         "`simstead space` lists; may be given again for another, and wins over the file.",
+    ),
+]
+First = Annotated[
+    Path | None,
+    typer.Option(
+        "--first",
+        metavar="FILE.yaml",
+        help="Candidates to try before all others, a list of {PARAMETER: VALUE}; what they leave "
+        "open is drawn.",
+    ),
+]
+WarmStart = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--warm-start",
+        metavar="RUN",
+        help="Try the networks on an earlier run's front first, of the same or a related problem; "
+        "may be given again.",
     ),
 ]
 Weights = Annotated[

@@ -28,6 +28,7 @@ class Progress:
         self._title, self._done, self._total = "data", 0, 0
         self._running = 0
         self._ended: Counter[State] = Counter()
+        self._further = 0
         self._before = 0
         self._best_error, self._best_speedup = math.inf, 0.0
         self._started = self._written = time.monotonic()
@@ -78,7 +79,10 @@ class Progress:
         self.count(self._ended.total(), self._trials)
 
     def _tally(self, record: Record) -> None:
-        self._ended[record.state] += 1
+        if record.training is None:
+            self._ended[record.state] += 1
+        else:
+            self._further += 1
         if record.state is State.COMPLETE and record.timing is not None:
             self._best_error = min(self._best_error, record.metrics[self._problem.objective.name])
             self._best_speedup = max(self._best_speedup, record.timing.speedup)
@@ -102,7 +106,8 @@ class Progress:
             ended = self._ended
             parts.append(
                 f"done {ended[State.COMPLETE]}  running {self._running}  "
-                f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}"
+                f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}  "
+                f"deployed again {self._further}"
             )
             if self._best_speedup:
                 parts.append(

@@ -1,18 +1,26 @@
 """What a run says of itself, as values that survive JSON: the spec, a record a trial, the heat."""
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import Field
 
-from problems import Metric, Size
+from problems import Metric, Scalar, Size
 from problems.pictures import Picture
 from search.environment import Environment
 from spaces.candidate import Candidate, Frozen
 from spaces.narrowing import Narrowing
 
 FORMAT = 3
+
+DEPLOYMENTS = 3
+"""A deployment takes seconds where a training takes minutes: three show what a network is good for
+at twice the time that its training and its first deployment take."""
+
+RETRAININGS = 2
+"""Three seeds tell luck from skill, and cost no more than a few trials."""
 
 
 class State(StrEnum):
@@ -52,10 +60,16 @@ class Spec(Frozen):
     workers: int
     narrowing: Narrowing = Narrowing()
     """What is left of the problem's space, and how much its options weigh."""
+    first: tuple[dict[str, Scalar], ...] = ()
+    """Parameters of candidates that are tried before the opening."""
     sampler: SamplerName = SamplerName.AUTO
     """Who asks later; may change when a run is gone on with."""
     opening: int = 24
     """Candidates that are dealt before the sampler has a say: every choice is among them."""
+    deployments: int = DEPLOYMENTS
+    """How often a trained network is deployed at most; may change when a run is gone on with."""
+    retrainings: int = RETRAININGS
+    """How often a recommended network is trained again; may change as well."""
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -68,6 +82,7 @@ class Spec(Frozen):
             self.size,
             self.seed,
             self.narrowing,
+            self.first,
             self.opening,
         )
 
@@ -87,15 +102,18 @@ class Rung(Frozen):
 
 
 class Timing(Frozen):
-    """What the stopwatch measured: medians, with quartiles over the rounds.
+    """What the stopwatch measured: medians over the rounds.
 
     Args:
         time_s: Seconds per sample, encoding and decoding counted.
         reference_s: The reference's seconds per sample, timed in turn.
         speedup: Reference over surrogate, median of the rounds' ratios.
-        speedup_low: Lower quartile.
-        speedup_high: Upper quartile.
+        speedup_low: Lower end of the 95 % interval of that median; in older runs a quartile.
+        speedup_high: Upper end.
         rounds: How many.
+        time_p5_s: 5th percentile of the rounds' seconds per sample; older runs have none.
+        time_p95_s: 95th percentile.
+        noisy: Whether that interval reaches more than 3 % to a side; older runs don't say: true.
     """
 
     time_s: float
@@ -104,6 +122,9 @@ class Timing(Frozen):
     speedup_low: float
     speedup_high: float
     rounds: int
+    time_p5_s: float | None = None
+    time_p95_s: float | None = None
+    noisy: bool = True
 
     @property
     def relative_time(self) -> float:
@@ -117,6 +138,8 @@ class Record(Frozen):
     number: int
     key: str
     candidate: Candidate
+    training: int | None = None
+    """The trial that trained its network, where that was another one."""
     state: State
     stage: str
     reason: str = ""
@@ -125,7 +148,7 @@ class Record(Frozen):
     timing: Timing | None = None
     untrained_relative_time: float | None = None
     unpruned_error: float | None = None
-    """Objective on the validation split before pruning, computed eagerly in float32."""
+    """Objective on the validation split, trained and not yet pruned, eagerly in float32."""
     exact_error: float | None = None
     """The same of the network that was lowered: what precision and runtime cost is beyond it."""
     disagreement: float | None = None
@@ -137,12 +160,41 @@ class Record(Frozen):
     ended: str
 
 
+def networks(records: Iterable[Record]) -> int:
+    """Return how many trials tried a network of their own: further deployments aren't counted."""
+    return sum(record.training is None for record in records)
+
+
 class Interval(Frozen):
     """A metric with its 90 % bootstrap interval over the samples of a split."""
 
     value: float
     low: float
     high: float
+
+
+class Retrained(Frozen):
+    """A network trained again with another seed, deployed as before.
+
+    Args:
+        trial: Whose candidate it is.
+        seed: Of initialisation and batches.
+        reason: Why it failed, on all samples or on some.
+        test: Metrics on the test split.
+        shifted: Metrics on the shifted split.
+    """
+
+    trial: int
+    seed: int
+    reason: str = ""
+    test: dict[str, float] = Field(default_factory=dict[str, float])
+    shifted: dict[str, float] = Field(default_factory=dict[str, float])
+
+
+class Retrainings(Frozen):
+    """What was trained again."""
+
+    each: tuple[Retrained, ...] = ()
 
 
 class Entrant(Frozen):
@@ -154,6 +206,8 @@ class Entrant(Frozen):
     test: dict[str, Interval]
     shifted: dict[str, Interval]
     failed: dict[str, int]
+    retrained: tuple[Retrained, ...] = ()
+    """The same candidate with other seeds, where it was recommended."""
 
 
 class Heat(Frozen):

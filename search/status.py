@@ -4,7 +4,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from search.directory import Run
-from search.records import Record, Spec, State
+from search.records import Record, Spec, State, networks
 
 MOST_REASONS = 3
 """So many reasons of failures are told, the commonest first."""
@@ -18,7 +18,8 @@ class Status(NamedTuple):
         spec: What was asked for.
         driver: Which process drives it, if any does.
         stopping: Whether that one is asked to stop.
-        ended: How many trials ended how.
+        ended: How many networks ended how.
+        further: How many further deployments of theirs were tried.
         failures: Reasons, with how often each ended a trial.
         best: Records of the smallest error and of the largest speed-up, where there is one.
         objective: Name of the error.
@@ -31,6 +32,7 @@ class Status(NamedTuple):
     driver: str | None
     stopping: bool
     ended: Counter[State]
+    further: int
     failures: Counter[str]
     best: tuple[Record, Record] | None
     objective: str
@@ -66,7 +68,8 @@ def status_of(run: Run) -> Status:
         spec=run.spec(),
         driver=run.driver(),
         stopping=run.stop_asked,
-        ended=Counter(record.state for record in records),
+        ended=Counter(record.state for record in records if record.training is None),
+        further=len(records) - networks(records),
         failures=Counter(r.reason for r in records if r.state is State.INFEASIBLE),
         best=best,
         objective=objective,
@@ -84,7 +87,8 @@ def lines(status: Status) -> list[str]:
         f"state        {status.state}",
         (
             f"trials       {ended.total()}/{spec.trials}  done {ended[State.COMPLETE]}  "
-            f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}"
+            f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}  "
+            f"deployed again {status.further}"
         ),
     ]
     if status.last:

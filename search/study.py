@@ -2,13 +2,13 @@
 
 The first candidates (the opening) are dealt so that every choice of the skeleton is tried; each
 depends on the seed and its number alone. Later ones come from a sampler and depend on what was
-measured, measured times included.
+measured, measured times included. So do the further deployments of a trained network, each of which
+is a trial of its own.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -17,16 +17,17 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from problems import Problem
 from problems.core import Option
+from search.deploying import Found, cell_of, next_deployment
+from search.goals import measured, objectives
 from search.opening import opening
-from search.records import NO_ERROR, NO_LIMITS, Limits, Record, Spec, State
+from search.records import NO_LIMITS, Limits, Record, Spec, State
 from search.samplers import fixed, sampler
 from spaces.candidate import Candidate
-from spaces.skeleton import Cell
-from spaces.space import Space
+from spaces.space import Space, pruning_branch
 
 PENALTY = (3.0, 3.0)
 """log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
@@ -35,6 +36,12 @@ PENALTY = (3.0, 3.0)
 AGAIN = "again"
 """User attribute of a trial that takes up an abandoned one: that one's number."""
 
+TRAINING = "training"
+"""User attribute of a further deployment: the number of the trial that trained its network."""
+
+DEPLOYING = 1
+"""Seeds of deployments are drawn apart from those of candidates at the same count of trials."""
+
 
 class Abandoned(NamedTuple):
     """A trial that was cut off before it ended, perhaps before all its parameters were asked."""
@@ -42,6 +49,8 @@ class Abandoned(NamedTuple):
     number: int
     position: int
     parameters: dict[str, object]
+    training: int | None = None
+    """The trial that trained its network, where it is a further deployment."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +70,6 @@ class TrialChoice:
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Choose a real number in [low, high]."""
         return self.trial.suggest_float(name, low, high, log=log)
-
-
-@dataclass(frozen=True)
-class CellChoice:
-    """Answers the skeleton's questions with a given cell, and notes the parameters' names."""
-
-    cell: Cell
-    parameters: dict[str, str] = field(default_factory=dict[str, str])
-
-    def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
-        """Return the cell's own value: the last part of a skeleton's name is the cell's field."""
-        answer = getattr(self.cell, name.rpartition(".")[2])
-        self.parameters[name] = answer
-        return answer
-
-    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Refuse: the skeleton is categorical."""
-        raise NotImplementedError(name)
-
-    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Refuse: the skeleton is categorical."""
-        raise NotImplementedError(name)
 
 
 class Study:
@@ -107,8 +94,7 @@ class Study:
     @property
     def position(self) -> int:
         """How many candidates were dealt; an interrupted one is dealt again and counts once."""
-        trials = self._study.get_trials(deepcopy=False)
-        return len(trials) - sum(AGAIN in trial.user_attrs for trial in trials)
+        return sum(map(_dealt, self._study.get_trials(deepcopy=False)))
 
     def abandoned(self, records: Mapping[int, Record]) -> list[Abandoned]:
         """Close what an earlier driver left open; return what was not tried and not asked again.
@@ -130,10 +116,15 @@ class Study:
                 positions[trial.number] = positions[trial.user_attrs[AGAIN]]
             else:
                 positions[trial.number] = dealt
-                dealt += 1
+                dealt += _dealt(trial)
         asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
         return [
-            Abandoned(trial.number, positions[trial.number], dict(trial.params))
+            Abandoned(
+                trial.number,
+                positions[trial.number],
+                dict(trial.params),
+                trial.user_attrs.get(TRAINING),
+            )
             for trial in trials
             if trial.state is TrialState.FAIL and trial.number not in asked_again
         ]
@@ -146,16 +137,59 @@ class Study:
 
     def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
         """Return the next candidate and its number, or an abandoned one under a new number."""
-        if again:
-            self._study.sampler = self._sampler(again.position, again.parameters)
-        else:
-            self._study.sampler = self._sampler(self.position, {})
+        if again is None:
+            return self._asked(self._sampler(self.position, {}), {})
+        if again.training is None:
+            by = self._sampler(again.position, again.parameters)
+            return self._asked(by, {AGAIN: again.number})
+        known = {**self._taught(again.training), **again.parameters}
+        attributes = {TRAINING: again.training, AGAIN: again.number}
+        return self._asked(fixed(known, self._seed(again.number, DEPLOYING)), attributes)
+
+    def ask_deployment(self, of: Record, records: Sequence[Record]) -> tuple[int, Candidate] | None:
+        """Return another deployment of a trained network, or None where none promises anything.
+
+        Args:
+            of: The trial that trained it.
+            records: Of every trial that ended.
+        """
+        skeleton, own = self._space.skeleton, cell_of(of)
+        trials = self._study.get_trials(deepcopy=False)
+        before = [
+            skeleton.cell(trial.params)
+            for trial in trials
+            if trial.user_attrs.get(TRAINING) == of.number and trial.state is not TrialState.FAIL
+        ]
+        cells = [c for c in skeleton.cells if c[:2] == own[:2] and c not in (own, *before)]
+        points = [objectives(self._problem, r) for r in records if r.state is State.COMPLETE]
+        found = Found(records, points, self._problem.objective.name)
+        seed = self._seed(len(trials), DEPLOYING)
+        chosen = next_deployment(of, cells, found, np.random.default_rng(seed))
+        if chosen is None:
+            return None
+        known = {**self._taught(of.number), **skeleton.parameters(chosen)}
+        return self._asked(fixed(known, seed), {TRAINING: of.number})
+
+    def _asked(self, by: BaseSampler, attributes: Mapping[str, int]) -> tuple[int, Candidate]:
+        self._study.sampler = by
         trial = self._study.ask()
-        if again:
-            trial.set_user_attr(AGAIN, again.number)
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
         self._open[trial.number] = trial
         candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
         return trial.number, candidate
+
+    def _taught(self, number: int) -> dict[str, object]:
+        """Return the parameters of a trial that made its trained network what it is."""
+        asked = self._study.get_trials(deepcopy=False)[number].params
+        cell = self._space.skeleton.cell(asked)
+        deployment = list(self._space.skeleton.parameters(cell))[2:]
+        pruned = f"{pruning_branch(cell.architecture, cell.pruning)}."
+        return {
+            name: value
+            for name, value in asked.items()
+            if name not in deployment and not name.startswith(pruned)
+        }
 
     def tell(self, record: Record) -> None:
         """Tell how a trial ended, with each goal as a constraint: above zero it is missed.
@@ -180,27 +214,26 @@ class Study:
         self._study.tell(trial, objectives(self._problem, record))
 
     def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
-        seed = int(np.random.SeedSequence([self._spec.seed, position]).generate_state(1)[0])
-        if position < len(self._opening):
-            dealt = CellChoice(self._opening[position])
-            self._space.skeleton.choose(dealt)
-            known = {**dealt.parameters, **known}
+        seed = self._seed(position)
+        first = self._spec.first
+        dealt = position - len(first)
+        if position < len(first):
+            known = {**first[position], **known}
+        elif dealt < len(self._opening):
+            known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
         if known:
             return fixed(known, seed)
-        return sampler(self._spec.sampler, position, seed)
+        trials = len(self._study.get_trials(deepcopy=False))
+        return sampler(self._spec.sampler, trials, seed)
+
+    def _seed(self, *position: int) -> int:
+        sequence = np.random.SeedSequence([self._spec.seed, *position])
+        return int(sequence.generate_state(1)[0])
 
 
-def measured(problem: Problem, record: Record) -> tuple[float, float]:
-    """Return a complete trial's error and speed-up."""
-    if record.timing is None:
-        raise ValueError(f"trial {record.number} was not measured")
-    return record.metrics[problem.objective.name], record.timing.speedup
-
-
-def objectives(problem: Problem, record: Record) -> tuple[float, float]:
-    """Return what the study makes small: log10 of the error and of the relative time."""
-    error, speedup = measured(problem, record)
-    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup)
+def _dealt(trial: FrozenTrial) -> bool:
+    """Return whether a trial's candidate was neither asked before nor deploys another's network."""
+    return AGAIN not in trial.user_attrs and TRAINING not in trial.user_attrs
 
 
 def _repair(journal: Path) -> None:

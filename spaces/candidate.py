@@ -64,12 +64,24 @@ class Frozen(BaseModel):
 
 
 class Training(Frozen):
-    """How a candidate is trained; epochs are the problem's, not searched."""
+    """How a candidate is trained; epochs are the problem's, not searched.
+
+    Args:
+        learning_rate: The largest.
+        batch_size: Pairs of a step.
+        weight_decay: AdamW's.
+        arithmetic: Number format of products.
+        averaging: Share of the steps so far that the mean of the weights spans, which is kept in
+            their place; 0 keeps the weights themselves.
+        input_noise: Standard deviation of what is added to inputs, in scaled units; 0 adds nothing.
+    """
 
     learning_rate: float
     batch_size: int
     weight_decay: float
     arithmetic: Arithmetic = Arithmetic.FP32
+    averaging: float = 0.0
+    input_noise: float = 0.0
 
 
 class Candidate(Frozen):

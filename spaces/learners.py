@@ -36,7 +36,8 @@ class Learner(nn.Module, ABC):
     """A network with what it learns by.
 
     `network` may be exchanged for a pruned copy of itself: keep no other reference to its parts,
-    and copy it by `spaces.pruning.copy_held`.
+    and copy it by `spaces.pruning.copy_held`. What changes in training, if not parameters and
+    buffers, are plain numbers among the learner's own attributes: so it can be put aside.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -66,20 +66,46 @@ class Skeleton:
     def choose(self, choose: Choose) -> Cell:
         """Ask for a cell."""
         chosen: dict[str, str] = {}
-        for dimension, branches in BRANCHES.items():
-            options = self._options(dimension, branches[-1], chosen)
-            widest = next(b for b in branches if self._options(dimension, b, chosen) == options)
-            name = ".".join((*(chosen[each] for each in widest), dimension))
+        for dimension in DIMENSIONS:
+            name, options = self._question(dimension, chosen)
             chosen[dimension] = choose.categorical(name, options)
-        return Cell(
-            chosen["encoding"],
-            chosen["architecture"],
-            Pruning(chosen["pruning"]),
-            chosen["runtime"],
-            Precision(chosen["precision"]),
-        )
+        return _cell(chosen)
+
+    def parameters(self, cell: Cell) -> dict[str, str]:
+        """Return a cell as the answers to its questions, by their names, in their order."""
+        answers: dict[str, str] = {}
+        chosen: dict[str, str] = {}
+        for dimension in DIMENSIONS:
+            name, _ = self._question(dimension, chosen)
+            chosen[dimension] = answers[name] = str(getattr(cell, dimension))
+        return answers
+
+    def cell(self, answers: Mapping[str, object]) -> Cell:
+        """Return the cell that was chosen by answers, among which others may stand."""
+        chosen: dict[str, str] = {}
+        for dimension in DIMENSIONS:
+            name, _ = self._question(dimension, chosen)
+            chosen[dimension] = str(answers[name])
+        return _cell(chosen)
+
+    def _question(self, dimension: str, chosen: Mapping[str, str]) -> tuple[str, list[str]]:
+        """Return a dimension's name after what was chosen, and its options there."""
+        branches = BRANCHES[dimension]
+        options = self._options(dimension, branches[-1], chosen)
+        widest = next(b for b in branches if self._options(dimension, b, chosen) == options)
+        return ".".join((*(chosen[each] for each in widest), dimension)), options
 
     def _options(
         self, dimension: str, branch: tuple[str, ...], chosen: Mapping[str, str]
     ) -> list[str]:
         return self._offered[dimension, branch, tuple(chosen[name] for name in branch)]
+
+
+def _cell(chosen: Mapping[str, str]) -> Cell:
+    return Cell(
+        chosen["encoding"],
+        chosen["architecture"],
+        Pruning(chosen["pruning"]),
+        chosen["runtime"],
+        Precision(chosen["precision"]),
+    )

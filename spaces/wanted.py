@@ -71,6 +71,27 @@ def written(file: Path | None, only: Sequence[str], weights: Sequence[str]) -> l
     return wishes
 
 
+def listed(file: Path) -> list[Wish]:
+    """Return the candidates that a user lists, each as what is kept for it.
+
+    Args:
+        file: YAML, a list of mappings from parameters to values.
+
+    Raises:
+        UserError: The file can't be read.
+    """
+    with _placed(str(file)):
+        found = _read_yaml(file)
+        if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+            raise UserError("it holds no list of candidates; write - {PARAMETER: VALUE, ...}")
+    wishes: list[Wish] = []
+    for number, each in enumerate(cast("list[Mapping[str, object]]", found), start=1):
+        place = f"{file}, candidate {number}"
+        with _placed(place):
+            wishes.append(Wish(place, _validated({"keep": each})))
+    return wishes
+
+
 def narrowed(problem: Problem, wishes: Sequence[Wish]) -> Narrowing:
     """Return what is wished of a problem's space, in the space's own values.
 
@@ -90,8 +111,18 @@ def narrowed(problem: Problem, wishes: Sequence[Wish]) -> Narrowing:
 
 
 def _from_yaml(file: Path) -> Narrowing:
+    found = _read_yaml(file)
+    if not isinstance(found, Mapping):
+        raise UserError("it holds no names; write keep: and weights:, and under them what each is")
+    for name in cast("Mapping[str, object]", found):
+        if name not in Narrowing.model_fields:
+            raise UnknownNameError("entry", name, Narrowing.model_fields)
+    return _validated(found)
+
+
+def _read_yaml(file: Path) -> object:
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), _Words)  # noqa: S506 - a SafeLoader
+        return yaml.load(file.read_text(encoding="utf-8"), _Words)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise UserError(f"it can't be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -101,12 +132,6 @@ def _from_yaml(file: Path) -> Narrowing:
         raise UserError(f"{line}{error.problem}") from None
     except yaml.YAMLError as error:
         raise UserError(str(error)) from None
-    if not isinstance(found, Mapping):
-        raise UserError("it holds no names; write keep: and weights:, and under them what each is")
-    for name in cast("Mapping[str, object]", found):
-        if name not in Narrowing.model_fields:
-            raise UnknownNameError("entry", name, Narrowing.model_fields)
-    return _validated(found)
 
 
 def _only(text: str) -> Narrowing:

@@ -81,6 +81,7 @@ def finished(simstead: Simstead, shared: Path) -> Path:
             return folder
         done = simstead(
             "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run", folder,
+            "--deployments", 2, "--retrain", 1,
             "--only", "runtime=eager,aotinductor,onnxruntime,openvino",
         )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -111,6 +111,14 @@ def with_goals(run: Run, limits: Limits, *entrants: Entrant) -> GoalsView:
     return goals
 
 
+@pytest.mark.parametrize("noisy", [True, False])
+def test_a_noisy_speed_up_is_marked(young: Run, noisy: bool) -> None:  # noqa: FBT001 - a case
+    good = entrant("good", 0.1, 10.0)
+    timing = good.timing.model_copy(update={"noisy": noisy})
+    with_goals(young, Limits(error=0.1), good.model_copy(update={"timing": timing}))
+    assert ("10x noisy</td>" in render(read(young))) is noisy
+
+
 def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> None:
     goals = with_goals(
         young,

@@ -1,6 +1,8 @@
 import math
 
-from search.halving import FEWEST, Halving
+import pytest
+
+from search.halving import FEWEST, Halving, rank_correlation
 
 
 def test_the_first_few_all_go_on() -> None:
@@ -25,3 +27,11 @@ def test_rungs_are_apart() -> None:
 
 def test_a_diverged_candidate_is_stopped() -> None:
     assert not Halving().goes_on(1, math.inf, 1.0)
+
+
+def test_a_rungs_ranking_is_held_against_the_ends() -> None:
+    assert rank_correlation([1, 2, 3, 4], [10, 20, 30, 40]) == 1.0
+    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == -1.0
+    assert rank_correlation([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    assert rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / math.sqrt(6))
+    assert math.isnan(rank_correlation([1, 1], [1, 2]))

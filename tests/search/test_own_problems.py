@@ -19,6 +19,8 @@ Simstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
 ROWS, PIPES = 240, 12
+BRIEFLY = ("--deployments", 1, "--retrain", 0)
+
 HEAD = """
 from pathlib import Path
 
@@ -119,7 +121,7 @@ def test_a_problem_is_searched_whole_from_elsewhere(
     assert diagnosed.returncode == 0, diagnosed.stderr
     assert (tmp_path / "page.html").stat().st_size > 1000
     run = tmp_path / "run"
-    done = simstead("search", file, "--trials", 4, "--run", run)
+    done = simstead("search", file, "--trials", 4, "--run", run, "--deployments", 2, "--retrain", 0)
     assert done.returncode == 0, done.stderr
     records = Run.open(run).records()
     complete = [record for record in records if record.state is State.COMPLETE]
@@ -142,7 +144,9 @@ def test_goals_and_what_was_left_out_are_in_the_report(
     folder.mkdir()
     pd.concat([broken, broken.tail(1)]).to_csv(folder / "pipes.csv", index=False)
     (folder / "pipes.py").write_text((theirs / "pipes.py").read_text())
-    done = simstead("search", folder / "pipes.py", "--trials", 2, "--run", tmp_path / "run")
+    done = simstead(
+        "search", folder / "pipes.py", "--trials", 2, "--run", tmp_path / "run", *BRIEFLY
+    )
     assert done.returncode == 0, done.stderr
     facts = Run.open(tmp_path / "run").data()
     assert sum(facts.failed.values()) == 2
@@ -160,10 +164,10 @@ def test_a_changed_file_is_another_search(simstead: Simstead, theirs: Path, tmp_
     file = tmp_path / "mine.py"
     file.write_text((theirs / "mine.py").read_text())
     run = tmp_path / "run"
-    first = simstead("search", file, "--trials", 1, "--run", run)
+    first = simstead("search", file, "--trials", 1, "--run", run, *BRIEFLY)
     assert first.returncode == 0, first.stderr
     file.write_text(file.read_text().replace("0.02, 0.4", "0.02, 0.3"))
-    other = simstead("search", file, "--trials", 2, "--run", run)
+    other = simstead("search", file, "--trials", 2, "--run", run, *BRIEFLY)
     assert other.returncode == 2
     assert "belongs to another search" in other.stderr
     assert other.stderr.count("\n") == 1
@@ -197,7 +201,9 @@ problem = replace(
 
 def test_a_sample_that_ends_its_process_fails_alone(simstead: Simstead, tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text(CRASHING)
-    done = simstead("search", tmp_path / "crashing.py", "--trials", 1, "--run", tmp_path / "run")
+    done = simstead(
+        "search", tmp_path / "crashing.py", "--trials", 1, "--run", tmp_path / "run", *BRIEFLY
+    )
     assert done.returncode == 0, done.stderr
     facts = Run.open(tmp_path / "run").data()
     failed = sum(facts.failed.values())

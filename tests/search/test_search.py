@@ -18,19 +18,20 @@ import psutil
 import pytest
 
 from problems import Size, load_problem
+from search.deploying import cell_of
 from search.directory import Run
-from search.records import State
+from search.records import State, networks
 from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 ACTOR = "ResourceTrainable"
-QUICK = ("--only", "runtime=eager,onnxruntime")
+QUICK = ("--only", "runtime=eager,onnxruntime", "--deployments", "1", "--retrain", "0")
 
 
 def keys(folder: Path) -> list[str]:
-    return [record.key for record in Run.open(folder).records()]
+    return [record.key for record in Run.open(folder).records() if record.training is None]
 
 
 def stored_states(folder: Path) -> set[optuna.trial.TrialState]:
@@ -43,7 +44,15 @@ def stored_states(folder: Path) -> set[optuna.trial.TrialState]:
 def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     run = Run.open(finished)
     records = run.records()
-    assert [record.number for record in records] == list(range(8))
+    assert [record.number for record in records] == list(range(len(records)))
+    assert networks(records) == 8
+    for further in (record for record in records if record.training is not None):
+        first = records[further.training]
+        kept = "encoding", "encoding_settings", "architecture", "architecture_settings", "training"
+        assert all(
+            getattr(further.candidate, name) == getattr(first.candidate, name) for name in kept
+        )
+        assert cell_of(further) != cell_of(first)
     complete = [record for record in records if record.state is State.COMPLETE]
     assert complete
     assert all(record.reason for record in records if record.state is not State.COMPLETE)
@@ -55,6 +64,12 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert {"persistence", "Laplace-Lagrange"} <= {entrant.name for entrant in heat.entrants}
     assert any(entrant.trial == heat.knee for entrant in heat.entrants)
     assert optuna.trial.TrialState.RUNNING not in stored_states(finished)
+    again = run.retrained().each
+    assert again
+    seed = run.spec().seed
+    assert all(each.seed == seed + 1 and (each.reason or each.test) for each in again)
+    told = {each for entrant in heat.entrants for each in entrant.retrained}
+    assert told <= set(again)
     assert run.sessions().each[0].versions["rebound"] != "not installed"
 
 
@@ -68,7 +83,8 @@ def test_the_same_seed_gives_the_same_candidates_twice(
 ) -> None:
     again = simstead(
         "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run",
-        tmp_path / "again", "--workers", 1, *asked_for(finished),
+        tmp_path / "again", "--workers", 1, "--deployments", 1, "--retrain", 0,
+        *asked_for(finished),
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     assert sorted(keys(tmp_path / "again")) == sorted(keys(finished))
@@ -78,11 +94,12 @@ def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path, tmp_
     folder = shutil.copytree(finished, tmp_path / "copy")
     before = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
     done = simstead(
-        "search", "planets", "--size", "tiny", "--trials", 9, "--seed", 3, "--run", folder
-    )
+        "search", "planets", "--size", "tiny", "--trials", 9, "--seed", 3, "--run", folder,
+        "--deployments", 1, "--retrain", 0,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
-    assert len(after) == 9
+    assert networks(Run.open(folder).records()) == 9
     assert before.items() <= after.items()
 
 
@@ -177,8 +194,9 @@ def test_a_killed_driver_loses_nothing(
         wait_for(lambda: trials_done(folder) >= 1)
     before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     done = simstead(
-        "search", "planets", "--size", "tiny", "--seed", 5, "--trials", 4, "--run", folder
-    )
+        "search", "planets", "--size", "tiny", "--seed", 5, "--trials", 4, "--run", folder,
+        "--deployments", 1, "--retrain", 0,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert len(after) == 4

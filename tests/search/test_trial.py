@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from problems import Dataset, Problem, Size
 from problems.contract import DrawnChoice
+from search.directory import Run
 from search.measurement import yardstick
 from search.records import NO_LIMITS, Limits, Record, State
+from search.teaching import Best, epochs_of, prepared
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
 from spaces.space import compose
@@ -16,7 +19,7 @@ from spaces.space import compose
 
 @pytest.fixture
 def setting(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
-    return Setting(problem, data, yardstick(problem, data.test), NO_LIMITS, tmp_path)
+    return Setting(problem, data, yardstick(problem, data.test), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.fixture
@@ -34,8 +37,66 @@ def test_a_whole_life(setting: Setting, candidate: Candidate) -> None:
     assert record.timing is not None
     assert record.timing.speedup > 1.0
     assert set(record.metrics) == {metric.name for metric in setting.problem.metrics}
-    assert (setting.folder(7) / "manifest.json").is_file()
+    assert (setting.run.artefact(7) / "manifest.json").is_file()
     assert Record.model_validate_json(record.model_dump_json()) == record
+
+
+def test_a_further_deployment_is_of_the_trained_network(
+    setting: Setting, candidate: Candidate
+) -> None:
+    *_, first = live(setting, candidate, 3)
+    assert isinstance(first, Record)
+    (again,) = live(setting, candidate, 5, training=3)
+    assert isinstance(again, Record)
+    assert again.state is State.COMPLETE, again.reason
+    assert again.training == 3
+    assert "train" not in again.durations_s
+    assert again.unpruned_error == first.unpruned_error
+    assert (again.metrics, again.artefact_hash) == (first.metrics, first.artefact_hash)
+    other = candidate.model_copy(update={"runtime": "onnxruntime"})
+    (elsewhere,) = live(setting, other, 6, training=3)
+    assert isinstance(elsewhere, Record)
+    assert elsewhere.exact_error == first.exact_error
+    assert (setting.run.artefact(6) / "manifest.json").is_file()
+
+
+def test_a_training_that_is_lost_is_a_reason(setting: Setting, candidate: Candidate) -> None:
+    (record,) = live(setting, candidate, 5, training=3)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "load")
+    assert "0003.trained can't be read" in record.reason
+
+
+def test_a_course_that_was_cut_off_is_gone_on_with(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, whole = live(setting, candidate, 0)
+    assert isinstance(whole, Record)
+    monkeypatch.setattr("search.teaching.ASIDE_EVERY_S", 0.0)
+    life = live(setting, candidate, 1)
+    rungs = [next(life), next(life)]
+    life.close()
+    setting.run.hand_on(1, 2)
+    taught: list[int] = []
+    offer = Best.offer
+
+    def counted(self: Best, network: nn.Module) -> None:
+        taught.append(1)
+        offer(self, network)
+
+    monkeypatch.setattr(Best, "offer", counted)
+    *again, record = live(setting, candidate, 2)
+    assert isinstance(record, Record)
+    assert record.rungs == whole.rungs
+    assert [event.rung for event in again if isinstance(event, AtRung)] == list(whole.rungs)
+    assert [event.rung for event in rungs if isinstance(event, AtRung)] == list(whole.rungs)
+    assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
+    assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(setting, candidate))
+
+
+def whole_epochs(setting: Setting, candidate: Candidate) -> int:
+    lesson = prepared(setting.problem, candidate, setting.data)
+    return epochs_of(setting.problem, lesson.pairs)
 
 
 def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candidate) -> None:
@@ -53,14 +114,14 @@ def test_too_slow_is_infeasible_before_training(setting: Setting, candidate: Can
     assert (record.state, record.stage) == (State.INFEASIBLE, "time first")
     assert "the goal is 1e+09x" in record.reason
     assert "train" not in record.durations_s
-    assert not setting.folder(0).exists()
+    assert not setting.run.artefact(0).exists()
 
 
 @pytest.mark.parametrize(
     ("where", "stage"),
     [
         ("search.trial.untrained", "prepare"),
-        ("search.trial.train", "train"),
+        ("search.teaching.Course", "train"),
         ("search.trial.measure", "time first"),
         ("search.trial.write_artefact", "time first"),
     ],
@@ -92,7 +153,7 @@ def test_a_stopped_trial_stops_and_leaves_no_artefact(
     assert isinstance(next(life), AtRung)
     life.close()
     assert list(life) == []
-    assert list(setting.artefacts.iterdir()) == []
+    assert list((setting.run.folder / "artefacts").iterdir()) == []
 
 
 def test_a_score_that_is_no_number_is_a_reason(setting: Setting, candidate: Candidate) -> None:

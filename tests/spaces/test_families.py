@@ -8,7 +8,7 @@ import torch
 
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice
-from search.training import train
+from search.training import Course
 from spaces.agreement import example_inputs, example_shapes
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
@@ -74,7 +74,7 @@ def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> Non
     inputs = example_inputs(shape, 64)
     targets = torch.rand(64, shape.outputs, generator=torch.Generator().manual_seed(1))
     training = Training(learning_rate=1e-3, batch_size=16, weight_decay=0.0)
-    for _ in train(learner, Pairs(inputs.numpy(), targets.numpy()), training, 4, 0):
+    for _ in Course(learner, Pairs(inputs.numpy(), targets.numpy()), training, 4, 0):
         assert not learner.training
     still = [
         name
@@ -109,7 +109,7 @@ def test_it_learns_in_every_arithmetic(
     targets = torch.rand(16, shape.outputs, generator=torch.Generator().manual_seed(1))
     pairs = Pairs(example_inputs(shape, 16).numpy(), targets.numpy())
     training = Training(learning_rate=1e-3, batch_size=2, weight_decay=0.0, arithmetic=arithmetic)
-    assert list(train(learner, pairs, training, 1, 0)) == [1]
+    assert list(Course(learner, pairs, training, 1, 0)) == [1]
 
 
 @LAW

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from problems import Pairs
-from search.training import train
+from search.training import Course
 from spaces.agreement import example, example_inputs, example_shapes, lowered_shape
 from spaces.candidate import Candidate, Pruning, Training
 from spaces.learners import Practising
@@ -155,7 +155,7 @@ def test_weights_taken_out_stay_out_in_fine_tuning(family: str) -> None:
         np.random.default_rng(0).random((64, shape.outputs), dtype=np.float32),
     )
     training = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-2)
-    list(train(learner, pairs, training, 3, 0))
+    list(Course(learner, pairs, training, 3, 0))
     for weight, zero in zip(matrices(learner.network), before, strict=True):
         assert (weight[zero] == 0).all()
         assert not torch.equal(weight == 0, torch.ones_like(zero))

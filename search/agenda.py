@@ -1,0 +1,120 @@
+"""What a search tries next: what was cut off, further deployments of trained networks, new ones."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from search.deploying import trained
+from search.directory import Run
+from search.records import Record, Spec, networks
+from search.study import Abandoned, Study
+from spaces.candidate import Candidate
+from spaces.skeleton import DIMENSIONS
+
+
+class Asked(NamedTuple):
+    """A trial to run.
+
+    Args:
+        number: Its number.
+        candidate: What it tries.
+        training: The trial that trained its network, where it is a further deployment.
+    """
+
+    number: int
+    candidate: Candidate
+    training: int | None
+
+
+class Agenda:
+    """Asks the study, keeps and tells it how trials ended.
+
+    Further deployments of a trained network come before new candidates: they take seconds, and the
+    study learns from them.
+
+    Args:
+        study: Of the run.
+        run: Where records go; those that are there were told before.
+        spec: How many networks to try, and how often to deploy each.
+        again: Trials that were cut off.
+    """
+
+    def __init__(self, study: Study, run: Run, spec: Spec, again: Iterable[Abandoned]) -> None:
+        self._study, self._run = study, run
+        self._again = [each for each in again if _worth_taking_up(each, spec.trials)]
+        self._records = run.records()
+        begun = networks(self._records) + sum(each.training is None for each in self._again)
+        self._new = max(spec.trials - begun, 0)
+        self._further = spec.deployments - 1
+        deployed = Counter(each.training for each in (*self._records, *self._again))
+        self._to_deploy = [
+            record
+            for record in self._records
+            if trained(record)
+            for _ in range(self._further - deployed[record.number])
+        ]
+        self._running: set[int] = set()
+
+    @property
+    def most(self) -> int:
+        """How many trials there may be to run, at most."""
+        return len(self._to_deploy) + (len(self._again) + self._new) * (1 + self._further)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs or is left to try."""
+        return not (self._running or self._again or self._new or self._to_deploy)
+
+    def next(self) -> Asked | None:
+        """Return what to try next; nothing, while there is none, may change when a trial ends."""
+        asked = self._cut_off() or self._deployment() or self._candidate()
+        if asked:
+            self._running.add(asked.number)
+        return asked
+
+    def _cut_off(self) -> Asked | None:
+        if not self._again:
+            return None
+        again = self._again.pop(0)
+        asked = Asked(*self._study.ask(again), again.training)
+        self._run.hand_on(again.number, asked.number)
+        return asked
+
+    def _deployment(self) -> Asked | None:
+        while self._to_deploy:
+            of = self._to_deploy.pop(0)
+            deployment = self._study.ask_deployment(of, self._records)
+            if deployment:
+                return Asked(*deployment, of.number)
+            self._to_deploy = [each for each in self._to_deploy if each is not of]
+        return None
+
+    def _candidate(self) -> Asked | None:
+        if not self._new:
+            return None
+        self._new -= 1
+        return Asked(*self._study.ask(), None)
+
+    def ended(self, record: Record) -> None:
+        """Record how a trial ended, then tell the study.
+
+        Raises:
+            OSError: The run directory can't be written any more.
+        """
+        self._run.record(record)
+        self._study.tell(record)
+        self._running.discard(record.number)
+        self._records.append(record)
+        if trained(record):
+            self._to_deploy += [record] * self._further
+
+
+def _worth_taking_up(cut_off: Abandoned, trials: int) -> bool:
+    """Return whether enough of a trial is known to go on with it.
+
+    Of a deployment it is its cell; one that was cut off earlier still, before the journal knew that
+    it is one, stands there as a new candidate, and may be one too many.
+    """
+    if cut_off.training is None:
+        return cut_off.position < trials
+    return len(cut_off.parameters) >= len(DIMENSIONS)

@@ -1,0 +1,190 @@
+"""Which deployment of a trained network to try next, by what is known of those tried before.
+
+A deployment's effect on error and time is much the same for all networks, and more so for those of
+one family: log10 of both is a sum of effects, fitted as Bayesian linear regression. Drawing the
+effects from their posterior (Thompson sampling) tries what is promising or little known.
+
+Sources: Bishop, Pattern Recognition and Machine Learning, 3.3; Thompson, Biometrika 25 (1933) 285.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from problems import Array
+from search.fronts import hypervolume
+from search.records import NO_ERROR, Record, State
+from spaces.skeleton import Cell
+
+PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
+"""Standard deviations, in powers of ten: of a runtime in a precision, of a kind of pruning, and of
+what is peculiar to a family. Runtimes differ by up to ten times, a family's mostly by two at most.
+"""
+
+NOISE = 0.1
+"""Powers of ten by which a network's deployment departs from the sum of its effects."""
+
+MARGIN = 0.1
+"""Powers of ten between the worst that was found and the corner up to which area is counted."""
+
+
+class Found(NamedTuple):
+    """What a run has found so far.
+
+    Args:
+        records: Of every trial that ended.
+        points: log10 of error and relative time of those that are complete.
+        objective: Name of the error.
+    """
+
+    records: Sequence[Record]
+    points: Sequence[tuple[float, float]]
+    objective: str
+
+
+class Deployed(NamedTuple):
+    """A deployment that was measured.
+
+    Args:
+        training: Whose network.
+        cell: How it was deployed.
+        error: log10 of its error over the trained network's own.
+        time: log10 of its time over the reference's.
+    """
+
+    training: int
+    cell: Cell
+    error: float
+    time: float
+
+
+def cell_of(record: Record) -> Cell:
+    """Return what of the skeleton a trial tried."""
+    candidate = record.candidate
+    return Cell(
+        candidate.encoding,
+        candidate.architecture,
+        candidate.pruning,
+        candidate.runtime,
+        candidate.precision,
+    )
+
+
+def trained(record: Record) -> bool:
+    """Return whether a trial left a trained network that may be deployed again."""
+    error = record.unpruned_error
+    return record.training is None and error is not None and math.isfinite(error)
+
+
+def next_deployment(
+    of: Record, cells: Sequence[Cell], found: Found, rng: np.random.Generator
+) -> Cell | None:
+    """Return what to try of `cells`, or None where nothing is drawn that betters the front.
+
+    Args:
+        of: The trial that trained the network.
+        cells: What is left to try of it.
+        found: What is known.
+        rng: Draws the effects.
+    """
+    deployed = (_deployed(record, found.objective) for record in found.records)
+    tried = [each for each in deployed if each]
+    cells = _not_hopeless(cells, found.records)
+    own = [each for each in tried if each.training == of.number] or _untrained(of)
+    if not cells or not own or of.unpruned_error is None:
+        return None
+    error = math.log10(max(of.unpruned_error, NO_ERROR))
+    drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
+    worst = np.max([*found.points, *drawn], axis=0) + MARGIN
+    before = hypervolume(found.points, worst)
+    gains = [hypervolume([*found.points, point], worst) - before for point in drawn]
+    best = int(np.argmax(gains))
+    return cells[best] if gains[best] > 0.0 else None
+
+
+def _deployed(record: Record, objective: str) -> Deployed | None:
+    if record.state is not State.COMPLETE or record.timing is None or not record.unpruned_error:
+        return None
+    training = record.number if record.training is None else record.training
+    gap = math.log10(max(record.metrics[objective], NO_ERROR) / record.unpruned_error)
+    return Deployed(training, cell_of(record), gap, math.log10(record.timing.relative_time))
+
+
+def _untrained(of: Record) -> list[Deployed]:
+    """Return what is known of a network none of whose deployments was measured: its first time."""
+    if of.untrained_relative_time is None:
+        return []
+    return [Deployed(of.number, cell_of(of), 0.0, math.log10(of.untrained_relative_time))]
+
+
+def _not_hopeless(cells: Sequence[Cell], records: Sequence[Record]) -> list[Cell]:
+    """Leave out how networks of the family failed to be deployed, at least twice and always."""
+    ended: dict[Cell, Counter[bool]] = defaultdict(Counter)
+    for record in records:
+        if record.unpruned_error is not None and record.state is not State.PRUNED:
+            ended[cell_of(record)][record.state is State.COMPLETE] += 1
+    return [cell for cell in cells if ended[cell][True] or ended[cell][False] < 2]
+
+
+class Effects:
+    """What deployments do to (error, time), in powers of ten: a draw from the posterior."""
+
+    def __init__(
+        self, tried: Sequence[Deployed], cells: Sequence[Cell], rng: np.random.Generator
+    ) -> None:
+        every = (*cells, *(each.cell for each in tried))
+        names = dict.fromkeys(name for cell in every for name in _features(cell))
+        self._places = {name: place for place, name in enumerate(names)}
+        spread = np.array([PRIOR[str(name[0])] for name in self._places])
+        design = self._design([each.cell for each in tried])
+        times = np.array([each.time for each in tried])
+        # A network's own time has no part in the effects: each is held against its own mean.
+        groups = np.array([each.training for each in tried])
+        centred = design.copy()
+        for training in np.unique(groups):
+            own = groups == training
+            centred[own] -= design[own].mean(axis=0)
+            times[own] -= times[own].mean()
+        errors = np.array([each.error for each in tried])
+        self._error = _posterior_draw(design, errors, spread, rng)
+        self._time = _posterior_draw(centred, times, spread, rng)
+
+    def drawn(self, own: Sequence[Deployed], cells: Sequence[Cell]) -> Array:
+        """Return log10 of (error over the network's own, time) (n, 2) of cells.
+
+        Args:
+            own: What was measured of this network.
+            cells: What is asked about.
+        """
+        known = self._design([each.cell for each in own])
+        base = np.mean([each.time for each in own] - known @ self._time)
+        wanted = self._design(cells)
+        return np.stack([wanted @ self._error, base + wanted @ self._time], axis=1)
+
+    def _design(self, cells: Sequence[Cell]) -> Array:
+        design = np.zeros((len(cells), len(self._places)))
+        for row, cell in enumerate(cells):
+            for name in _features(cell):
+                if name in self._places:
+                    design[row, self._places[name]] = 1.0
+        return design
+
+
+def _features(cell: Cell) -> list[tuple[Hashable, ...]]:
+    """Return the effects that add up to a deployment's, each with its kind first."""
+    return [
+        ("runtime", cell.runtime, cell.precision),
+        ("pruning", cell.pruning),
+        ("family", cell.architecture, cell.runtime, cell.precision),
+    ]
+
+
+def _posterior_draw(design: Array, found: Array, spread: Array, rng: np.random.Generator) -> Array:
+    """Return effects (k,) drawn given what was found (n,) of a design (n, k)."""
+    precision = design.T @ design / NOISE**2 + np.diag(spread**-2.0)
+    factor = np.linalg.cholesky(precision)
+    mean = np.linalg.solve(precision, design.T @ found / NOISE**2)
+    return mean + np.linalg.solve(factor.T, rng.standard_normal(len(mean)))

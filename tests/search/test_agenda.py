@@ -1,0 +1,130 @@
+"""What a search tries next, without training anything."""
+
+from pathlib import Path
+
+import pytest
+
+from problems import Problem, Size
+from search.agenda import Agenda, Asked
+from search.deploying import cell_of
+from search.directory import Run
+from search.records import Record, Spec, State, Timing, networks
+from search.study import Study
+
+TRIALS, DEPLOYMENTS = 5, 3
+
+
+@pytest.fixture
+def spec(problem: Problem) -> Spec:
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=0,
+        trials=TRIALS,
+        workers=2,
+        deployments=DEPLOYMENTS,
+    )
+
+
+@pytest.fixture
+def run(spec: Spec, tmp_path: Path) -> Run:
+    return Run.start(tmp_path / "run", spec)
+
+
+def agenda(problem: Problem, spec: Spec, run: Run) -> Agenda:
+    study = Study(run.journal, problem, spec)
+    return Agenda(study, run, spec, study.abandoned({r.number: r for r in run.records()}))
+
+
+def ended(problem: Problem, asked: Asked, state: State = State.COMPLETE) -> Record:
+    """A record whose figures hang on the candidate alone."""
+    error, time_s = (1.0 / (1 + int(asked.candidate.key[i : i + 4], 16)) for i in (0, 4))
+    timing = Timing(
+        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
+        speedup_high=1 / time_s, rounds=9,
+    )  # fmt: skip
+    return Record(
+        number=asked.number, key=asked.candidate.key, candidate=asked.candidate,
+        training=asked.training, state=state, stage="measure",
+        metrics={problem.objective.name: error}, timing=timing,
+        unpruned_error=None if state is State.PRUNED else error,
+        untrained_relative_time=time_s, ended="now",
+    )  # fmt: skip
+
+
+def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
+    plan = agenda(problem, spec, run)
+    while asked := plan.next():
+        plan.ended(ended(problem, asked))
+    assert plan.over
+    records = run.records()
+    assert networks(records) == TRIALS
+    assert len(records) > TRIALS
+    for first in (record for record in records if record.training is None):
+        own = [record for record in records if record.training == first.number]
+        assert len(own) < DEPLOYMENTS
+        assert len({cell_of(record) for record in (first, *own)}) == 1 + len(own)
+        for record in own:
+            pruned = {"pruning", "pruning_settings", "precision", "runtime"}
+            same = record.candidate.model_dump(exclude=pruned)
+            assert same == first.candidate.model_dump(exclude=pruned)
+
+
+def test_what_was_stopped_has_no_network_to_deploy(problem: Problem, spec: Spec, run: Run) -> None:
+    plan = agenda(problem, spec, run)
+    while asked := plan.next():
+        plan.ended(ended(problem, asked, State.PRUNED))
+    assert len(run.records()) == TRIALS
+
+
+def test_it_waits_for_what_may_be_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
+    plan = agenda(problem, spec, run)
+    begun = [plan.next() for _ in range(TRIALS)]
+    assert plan.next() is None
+    assert not plan.over
+    (first, *_) = begun
+    assert first is not None
+    plan.ended(ended(problem, first))
+    further = plan.next()
+    assert further is not None
+    assert further.training == first.number
+
+
+def test_a_deployment_that_was_cut_off_is_tried_again(
+    problem: Problem, spec: Spec, run: Run
+) -> None:
+    plan = agenda(problem, spec, run)
+    first = plan.next()
+    assert first is not None
+    plan.ended(ended(problem, first))
+    further, new = plan.next(), plan.next()
+    assert further is not None
+    assert new is not None
+    run.unfinished(new.number).parent.mkdir()
+    run.unfinished(new.number).touch()
+
+    later = agenda(problem, spec, run)
+    again = [later.next(), later.next()]
+    assert [each and each.candidate for each in again] == [further.candidate, new.candidate]
+    assert [each and each.training for each in again] == [first.number, new.training]
+    if new.training is None:
+        assert again[1] is not None
+        assert run.unfinished(again[1].number).exists()
+    asked = [each for each in again if each]
+    while asked:
+        later.ended(ended(problem, asked.pop(0)))
+        asked += [each for each in [later.next()] if each]
+    records = run.records()
+    assert networks(records) == TRIALS
+    assert sum(record.training == first.number for record in records) < DEPLOYMENTS
+
+
+def test_one_deployment_is_the_trainings_own(problem: Problem, spec: Spec, run: Run) -> None:
+    alone = spec.model_copy(update={"deployments": 1})
+    plan = agenda(problem, alone, run)
+    while asked := plan.next():
+        assert asked.training is None
+        plan.ended(ended(problem, asked))
+    assert plan.over
+    assert agenda(problem, alone, run).over
