@@ -1,0 +1,195 @@
+"""Whether the stopwatch can be trusted while other trials run.
+
+    .venv/bin/python benchmarks/timing_trust.py
+
+Alone, and with a burner for every other core, as a search has its other workers:
+- A/A: the same work timed against itself, with the rule that ends a trial's rounds. An honest
+  stopwatch says 1, and 95 % of its intervals hold 1.
+- Real networks, each timed by itself under load as the search does it, then all in turn alone as
+  the final heat does it: Kendall's rank correlation of the two.
+
+Printed, and kept as JSON. Ends with 1 where ranks or intervals fall short.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+from threadpoolctl import threadpool_limits
+
+from problems import Array
+from search.heat import HEAT_S
+from search.measurement import SLOT_S, timing_of
+from search.records import Timing
+from search.stopwatch import (
+    LEAST_ROUNDS,
+    MOST_ROUNDS,
+    Contender,
+    Until,
+    exclusive_slot,
+    keep_large_blocks,
+    time_in_turn,
+)
+from spaces.agreement import example, lowered_shape
+from spaces.architectures import ARCHITECTURES
+from spaces.candidate import Precision
+from spaces.registered import RUNTIMES
+from spaces.runtimes import InPortions
+
+REPETITIONS = 60
+"""Of an A/A test: a coverage of 95 % is known to within 3 %."""
+
+SIZE = 160
+"""Of the matrices whose product is the reference, and what a burner does."""
+
+FAMILIES = ("mlp", "conv2d", "deep_sets", "lstm", "tcn")
+DEPLOYED = ("eager", "onnxruntime", "openvino")
+DRAWS = ((0, 1), (1, 32))
+"""Seed, which draws widths and depths, and samples of a call."""
+
+LEAST_TAU = 0.9
+LEAST_COVERAGE = 0.9
+"""Rounds that end once they look settled cost an interval a few per cent of its 95."""
+
+REFERENCE = "reference"
+Facts = dict[str, float]
+
+
+def product() -> Contender:
+    """Return work of a fraction of a millisecond."""
+    matrix = np.random.default_rng(0).random((SIZE, SIZE))
+    return Contender(lambda: matrix @ matrix, 1)
+
+
+def burn() -> None:
+    """Keep a core busy."""
+    with threadpool_limits(1):
+        work = product().work
+        while True:
+            work()
+
+
+@contextmanager
+def loaded() -> Generator[None]:
+    """Keep every core but one busy, or whichever the system puts the burners on."""
+    burners = [
+        multiprocessing.Process(target=burn, daemon=True)
+        for _ in range(len(os.sched_getaffinity(0)) - 1)
+    ]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.terminate()
+            burner.join()
+
+
+def timed(contenders: Mapping[str, Contender], budget_s: float) -> dict[str, Timing]:
+    """Return what the stopwatch says of each, against the reference among them."""
+    names = [name for name in contenders if name != REFERENCE]
+
+    def quoted(seconds: Mapping[str, Array]) -> list[Array]:
+        return [seconds[REFERENCE] / seconds[name] for name in names]
+
+    with exclusive_slot(), threadpool_limits(1):
+        seconds = time_in_turn(contenders, MOST_ROUNDS, Until(quoted, budget_s))
+    return {name: timing_of(seconds[name], seconds[REFERENCE]) for name in names}
+
+
+def null() -> Facts:
+    """Return how A/A tests came out."""
+    work = product()
+    timings = [timed({"a": work, REFERENCE: work}, SLOT_S)["a"] for _ in range(REPETITIONS)]
+    ratios = [timing.speedup for timing in timings]
+    return {
+        "median_ratio": float(np.median(ratios)),
+        "lowest_ratio": min(ratios),
+        "highest_ratio": max(ratios),
+        "coverage": float(np.mean([t.speedup_low <= 1.0 <= t.speedup_high for t in timings])),
+        "noisy": float(np.mean([timing.noisy for timing in timings])),
+        "median_rounds": float(np.median([timing.rounds for timing in timings])),
+    }
+
+
+def networks(scratch: Path) -> dict[str, Contender]:
+    """Return calls of lowered networks, by family, samples of a call, and runtime."""
+    calls: dict[str, Contender] = {}
+    for family in FAMILIES:
+        for seed, batch in DRAWS:
+            tried = example(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
+            inputs = np.ascontiguousarray(tried.calibration[:batch].numpy())
+            for runtime in DEPLOYED:
+                name = f"{family} x {batch} in {runtime}"
+                folder = scratch / name
+                folder.mkdir()
+                lowering = tried.deployed(runtime, Precision.FP32, batch)
+                RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
+                artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), batch)
+                calls[name] = Contender(_call(artefact, inputs), batch)
+    return calls
+
+
+def _call(artefact: InPortions, inputs: Array) -> Callable[[], object]:
+    return lambda: artefact(inputs)
+
+
+def ranked(calls: Mapping[str, Contender]) -> tuple[Facts, dict[str, dict[str, float]]]:
+    """Return how well times under load agree with times alone, and both of every network."""
+    reference = product()
+    with loaded():
+        under = {
+            name: timed({name: call, REFERENCE: reference}, SLOT_S)[name]
+            for name, call in calls.items()
+        }
+    alone = timed({**calls, REFERENCE: reference}, HEAT_S)
+    relative = {
+        name: {
+            "under_load": under[name].relative_time,
+            "alone": alone[name].relative_time,
+            "rounds_under_load": under[name].rounds,
+            "rounds_alone": alone[name].rounds,
+        }
+        for name in calls
+    }
+    apart = [abs(np.log(each["under_load"] / each["alone"])) for each in relative.values()]
+    loads = [each["under_load"] for each in relative.values()]
+    facts = {
+        "networks": float(len(calls)),
+        "kendall_tau": float(kendalltau(loads, [r["alone"] for r in relative.values()]).statistic),
+        "median_apart": float(np.expm1(np.median(apart))),
+        "most_apart": float(np.expm1(max(apart))),
+        "noisy_under_load": float(np.mean([timing.noisy for timing in under.values()])),
+        "noisy_alone": float(np.mean([timing.noisy for timing in alone.values()])),
+    }
+    return facts, relative
+
+
+def main() -> int:
+    """Measure, print, and keep beside this file; return 1 where it falls short."""
+    torch.set_num_threads(1)
+    keep_large_blocks()
+    facts: dict[str, Facts] = {"A/A alone": null()}
+    with loaded():
+        facts["A/A under load"] = null()
+    with tempfile.TemporaryDirectory() as scratch:
+        facts["ranks"], relative = ranked(networks(Path(scratch)))
+    for name, each in facts.items():
+        print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in each.items())}")
+    text = json.dumps({**facts, "rounds at least": LEAST_ROUNDS, "times": relative}, indent=1)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    covered = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
+    return 0 if covered >= LEAST_COVERAGE and facts["ranks"]["kendall_tau"] >= LEAST_TAU else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What the training loop costs: samples a second of a `Course` over those of a bare PyTorch loop.
+
+    .venv/bin/python benchmarks/training_throughput.py
+
+The same network, AdamW, cycle and clipping on one thread, an epoch of each in turn: the course; the
+course with averaged weights and noise; a bare loop on tensors that lie in memory, with the
+optimiser's fused kernel, as the course has it, and with its default; and Lightning with a loader,
+where it is installed. A fit of Lightning lasts `FIT` epochs, so that its start hardly counts.
+Printed, and kept as JSON beside this file: samples a second, and the median over the rounds of the
+course's speed over each other's. Ends with 1 where the course is slower than `TARGET` of a bare
+loop.
+"""
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from problems import Layout, Pairs, Settings, Target
+from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.training import GRADIENT_NORM, WARM_UP, Course
+from spaces.architectures import Shape
+from spaces.candidate import Training
+from spaces.learners import Learner
+from spaces.registered import ARCHITECTURES
+
+ROUNDS = 9
+TARGET = 0.9
+PAIRS = 8192
+FIT = 20
+FOREVER = 10**6
+"""Epochs that no measurement comes to the end of."""
+
+LAYERS: Settings = {"residual": False, "padding": "zeros", "kernel": 3, "activation": "relu"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of typical size, and what it reads."""
+
+    family: str
+    layout: Layout
+    inputs: tuple[int, ...]
+    settings: Settings
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """The family, its width and the batch."""
+        return f"{self.family} {self.settings['width']} b{self.batch}"
+
+    @property
+    def training(self) -> Training:
+        """Settings without averaging and noise."""
+        return Training(learning_rate=1e-3, batch_size=self.batch, weight_decay=1e-4)
+
+    def learner(self) -> Learner:
+        """Return the learner with fresh weights."""
+        torch.manual_seed(0)
+        shape = Shape(self.layout, Target.VALUE, self.inputs, 12)
+        family, settings = ARCHITECTURES[self.family], {**LAYERS, **self.settings}
+        return family.learner(family.untrained(shape, settings), shape, settings)
+
+    def pairs(self) -> Pairs:
+        """Return normal numbers."""
+        rng = np.random.default_rng(0)
+        return Pairs(
+            rng.standard_normal((PAIRS, *self.inputs), dtype=np.float32),
+            rng.standard_normal((PAIRS, 12), dtype=np.float32),
+        )
+
+
+CASES = (
+    Case("mlp", Layout.FLAT, (24,), {"width": 64, "depth": 2}, 128),
+    Case("mlp", Layout.FLAT, (24,), {"width": 128, "depth": 3}, 256),
+    Case("lstm", Layout.SEQUENCE, (8, 16), {"width": 64, "layers": 1}, 256),
+    Case("conv1d", Layout.GRID1D, (16, 16), {"width": 64, "depth": 2}, 256),
+)
+
+
+def epoch_of(course: Iterator[int]) -> Callable[[], object]:
+    """Return what makes one more epoch."""
+    return lambda: next(course)
+
+
+def begun(case: Case, **settings: float) -> Iterator[int]:
+    """Return a course."""
+    training = case.training.model_copy(update=settings)
+    return iter(Course(case.learner(), case.pairs(), training, FOREVER, 0))
+
+
+def optimised(parameters: list[nn.Parameter], case: Case, *, fused: bool) -> torch.optim.Optimizer:
+    """Return the optimiser, by its fused kernel or its default."""
+    training = case.training
+    rate, decay = training.learning_rate, training.weight_decay
+    return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused or None)
+
+
+def cycle(optimiser: torch.optim.Optimizer, case: Case) -> OneCycleLR:
+    """Return PyTorch's own schedule."""
+    total = FOREVER * (PAIRS // case.batch)
+    return OneCycleLR(optimiser, case.training.learning_rate, total_steps=total, pct_start=WARM_UP)
+
+
+def bare(case: Case, *, fused: bool) -> Iterator[int]:
+    """Train as the course does, written down in a dozen lines."""
+    network, pairs, loss_of = case.learner().network, case.pairs(), nn.SmoothL1Loss()
+    inputs, targets = torch.from_numpy(pairs.inputs), torch.from_numpy(pairs.targets)
+    optimiser = optimised(list(network.parameters()), case, fused=fused)
+    schedule = cycle(optimiser, case)
+    for epoch in range(FOREVER):
+        network.train()
+        for chosen in torch.randperm(len(inputs)).split(case.batch):
+            optimiser.zero_grad()
+            loss = loss_of(network(inputs[chosen]), targets[chosen])
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
+            optimiser.step()
+            schedule.step()
+        yield epoch
+
+
+def by_lightning(case: Case) -> Callable[[], object]:
+    """Return a fit of `FIT` epochs, with everything off that can be."""
+    import lightning  # noqa: PLC0415 - compared with where it is there
+    from torch.utils.data import DataLoader, TensorDataset  # noqa: PLC0415 - it alone wants a loader
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.loss = case.learner().network, nn.SmoothL1Loss()
+
+        def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+            inputs, targets = batch
+            return self.loss(self.network(inputs), targets)
+
+        def configure_optimizers(self) -> dict[str, object]:
+            optimiser = optimised(list(self.parameters()), case, fused=True)
+            schedule = {"scheduler": cycle(optimiser, case), "interval": "step"}
+            return {"optimizer": optimiser, "lr_scheduler": schedule}
+
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    pairs = case.pairs()
+    held = TensorDataset(torch.from_numpy(pairs.inputs), torch.from_numpy(pairs.targets))
+    loader = DataLoader(held, batch_size=case.batch, shuffle=True)
+    module = Module()
+
+    def fit() -> None:
+        lightning.Trainer(
+            accelerator="cpu",
+            max_epochs=FIT,
+            gradient_clip_val=GRADIENT_NORM,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ).fit(module, loader)
+
+    return fit
+
+
+def measured(case: Case) -> dict[str, float]:
+    """Return samples a second of every contender, and the course's speed over theirs."""
+    contenders = {
+        "course": Contender(epoch_of(begun(case)), PAIRS),
+        "course_with_all": Contender(
+            epoch_of(begun(case, averaging=0.05, input_noise=0.01)), PAIRS
+        ),
+        "bare": Contender(epoch_of(bare(case, fused=True)), PAIRS),
+        "bare_default": Contender(epoch_of(bare(case, fused=False)), PAIRS),
+    }
+    if find_spec("lightning"):
+        contenders["lightning"] = Contender(by_lightning(case), FIT * PAIRS)
+    with exclusive_slot():
+        seconds = time_in_turn(contenders, ROUNDS)
+    facts = {f"{name}_per_s": Spread.of(1.0 / each).median for name, each in seconds.items()}
+    for name in contenders:
+        if name != "course":
+            spread = Spread.of(seconds[name] / seconds["course"])
+            facts |= {
+                f"over_{name}": spread.median,
+                f"over_{name}_low": spread.low,
+                f"over_{name}_high": spread.high,
+            }
+    return facts
+
+
+def main() -> int:
+    """Measure, print, and keep beside this file; return 1 where the course is too slow."""
+    torch.set_num_threads(1)
+    facts = {case.name: measured(case) for case in CASES}
+    for name, each in facts.items():
+        ratios = ", ".join(
+            f"{ratio:.2f} of {other.removeprefix('over_')}"
+            for other, ratio in each.items()
+            if other.startswith("over_") and not other.endswith(("_low", "_high"))
+        )
+        print(f"{name}: {each['course_per_s']:,.0f} samples/s: {ratios}", flush=True)
+    Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    slow = [name for name, each in facts.items() if each["over_bare"] < TARGET]
+    print(f"below {TARGET:.0%} of a bare loop: {', '.join(slow) or 'none'}")
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
