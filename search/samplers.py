@@ -1,8 +1,9 @@
 """Who asks for candidates once the opening is dealt: Optuna's samplers, by name.
 
 The space is conditional: a parameter exists on its branch alone. TPE models each group of
-parameters that occur together; genetic algorithms here let a child inherit whole branches from two
-parents, where Optuna's own cross only what all trials have in common.
+parameters that occur together, of those groups that a trial comes to; genetic algorithms here let a
+child inherit whole branches from two parents, where Optuna's own cross only what all trials have in
+common.
 
 Sources: Bergstra et al., NeurIPS 2011, and Watanabe, arXiv:2304.11127 (TPE); Deb et al., IEEE TEVC
 2002 (NSGA-II) and 2014 (NSGA-III); Snoek et al., NeurIPS 2012 (Gaussian processes).
@@ -35,6 +36,45 @@ TPE_TRIALS = 1000
 
 POPULATION = 50
 """Parents of a generation."""
+
+
+class BranchTPE(TPESampler):
+    """Multivariate TPE of the groups of parameters that a trial comes to, one after the other.
+
+    Optuna's own draws every group of the space beforehand: most are of branches that the trial
+    isn't on, and each costs as much as those that it is. One such sampler serves one trial.
+    """
+
+    def __init__(self, *, seed: int) -> None:
+        super().__init__(n_startup_trials=0, multivariate=True, group=True, seed=seed)
+        self._drawn: dict[str, Any] = {}
+        self._groups: list[dict[str, BaseDistribution]] = []
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Find the groups, and return none of them: nothing is drawn beforehand."""
+        super().infer_relative_search_space(study, trial)
+        if self._search_space_group:
+            self._groups = self._search_space_group.search_spaces
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return a parameter; the first one of a group draws the others with it."""
+        if param_name not in self._drawn:
+            group = next((each for each in self._groups if param_name in each), {})
+            # Sorted as Optuna does: the hashes of names differ from process to process.
+            space = {name: kind for name, kind in sorted(group.items()) if not kind.single()}
+            self._drawn |= self._sample_relative(study, trial, space)
+        if param_name in self._drawn:
+            return self._drawn[param_name]
+        return super().sample_independent(study, trial, param_name, param_distribution)
 
 
 class Inheriting(BaseGASampler):
@@ -118,7 +158,7 @@ def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
         # Some are called experimental; remove when Optuna's stable releases no longer say so.
         warnings.simplefilter("ignore", ExperimentalWarning)
         if name is SamplerName.TPE:
-            return TPESampler(n_startup_trials=0, multivariate=True, group=True, seed=seed)
+            return BranchTPE(seed=seed)
         if name is SamplerName.NSGA2:
             return InheritingNSGA2(seed=seed)
         if name is SamplerName.NSGA3:
