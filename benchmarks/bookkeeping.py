@@ -1,0 +1,202 @@
+"""What a trial's bookkeeping costs, ours over Ray Tune's alone, with trials that do nothing.
+
+    .venv/bin/python benchmarks/bookkeeping.py
+
+Two workers report two rungs and an end, at once. Ours goes through the study, the halving, the
+records on disk and the journal; Ray Tune's through its own random search, without loggers and
+checkpoints and with its actors used again, as ours are. They take turns; counted is the time from
+the first few ends to the last, so that starting workers has no part in it. Printed and kept as
+JSON: milliseconds a trial, and their ratio. Ends with 1 where it is too large.
+"""
+
+import io
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from problems import Dataset, Size
+from problems.dataset import generate
+from problems.shards import default_cache
+from problems.template import problem
+from search import distribute  # before Ray, which reads its environment when it is imported
+from search.agenda import Agenda
+from search.directory import Run
+from search.distribute import StudySearcher, TrialActor, cluster, execute, tune
+from search.halving import Halving
+from search.measurement import Yardstick
+from search.progress import Progress
+from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing, now
+from search.study import Study
+from search.trial import RUNG_SHARES, AtRung, Setting
+from spaces.candidate import Candidate
+
+WORKERS, TRIALS, ROUNDS = 2, 60, 3
+SKIPPED = 10
+"""Trials that end before the time is taken: workers start in them."""
+
+ALLOWED = 1.5
+
+
+def nothing(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
+    """Yield the rungs of a trial, and its record, with figures that hang on its number alone."""
+    error, time_s = np.random.default_rng(number).uniform(0.01, 1.0, 2).tolist()
+    rungs = [
+        Rung(epoch=epoch, share=share, error=error) for epoch, share in enumerate(RUNG_SHARES, 1)
+    ]
+    for rung in rungs:
+        yield AtRung(rung, time_s)
+    speedup = 1.0 / time_s
+    timing = Timing(
+        time_s=time_s,
+        reference_s=1.0,
+        speedup=speedup,
+        speedup_low=speedup,
+        speedup_high=speedup,
+        rounds=1,
+    )
+    yield Record(
+        number=number,
+        key=candidate.key,
+        candidate=candidate,
+        state=State.COMPLETE,
+        stage="measure",
+        rungs=tuple(rungs),
+        metrics={problem.objective.name: error},
+        timing=timing,
+        untrained_relative_time=time_s,
+        ended=now(),
+    )
+
+
+class IdleActor(TrialActor):
+    """Our worker, whose trials do nothing."""
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        candidate = Candidate.model_validate(config["candidate"])
+        self._life = nothing(config["number"], candidate)
+
+
+class AllGoOn(Halving):
+    """Notes arrivals and ranks them, but stops nobody: every trial makes all its reports."""
+
+    def goes_on(self, share: float, error: float, relative_time: float) -> bool:
+        """Return true."""
+        super().goes_on(share, error, relative_time)
+        return True
+
+
+class Ends(Progress):
+    """Shows what a search shows, and notes when trials end."""
+
+    def __init__(self) -> None:
+        super().__init__(problem, TRIALS, Console(file=io.StringIO()))
+        self.times: list[float] = []
+
+    def trial_ended(self, record: Record) -> None:
+        """Note the time."""
+        super().trial_ended(record)
+        self.times.append(time.perf_counter())
+
+
+def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
+    """Return when each of our trials ended."""
+    spec = Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=seed,
+        trials=TRIALS,
+        workers=WORKERS,
+        deployments=1,
+    )
+    run = Run.start(folder, spec)
+    setting = Setting(problem, data, Yardstick(None, 1.0), NO_LIMITS, run)
+    ends = Ends()
+    agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+    execute(setting, StudySearcher(agenda, run, ends), AllGoOn(), WORKERS)
+    return ends.times
+
+
+class Idle(tune.Trainable):
+    """Ray Tune's worker, whose trials do nothing, in as many reports."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin."""
+        self._x, self._reports = config["x"], 0
+
+    def step(self) -> dict[str, Any]:
+        """Report; the one after the rungs is the last."""
+        self._reports += 1
+        return {"error": self._x, "time": self._x, "done": self._reports > len(RUNG_SHARES)}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial."""
+        self.setup(new_config)
+        return True
+
+
+class Noted(tune.Callback):
+    """Notes when trials end."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
+        """Note the time."""
+        self.times.append(time.perf_counter())
+
+
+def alone(scratch: str) -> list[float]:
+    """Return when each of Ray Tune's trials ended."""
+    noted = Noted()
+    tuner = tune.Tuner(
+        tune.with_resources(Idle, {"cpu": 1}),
+        param_space={"x": tune.uniform(0.0, 1.0)},
+        tune_config=tune.TuneConfig(
+            num_samples=TRIALS, max_concurrent_trials=WORKERS, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            storage_path=scratch,
+            verbose=0,
+            callbacks=[noted],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()
+    return noted.times
+
+
+def a_trial_ms(ends: list[float]) -> float:
+    """Return milliseconds a trial once the workers are there."""
+    return 1e3 * (ends[-1] - ends[SKIPPED - 1]) / (len(ends) - SKIPPED)
+
+
+def main() -> int:
+    """Measure in turn, print, keep beside this file; return 1 where ours is too large."""
+    distribute.TrialActor = IdleActor
+    data = generate(problem, default_cache())
+    found: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}
+    with tempfile.TemporaryDirectory() as scratch, cluster(WORKERS, Path(scratch)):
+        for turn in range(ROUNDS):
+            found["ours_ms"].append(a_trial_ms(ours(data, Path(scratch) / f"run{turn}", turn)))
+            found["ray_tune_ms"].append(a_trial_ms(alone(f"{scratch}/alone{turn}")))
+    facts = {name: median(each) for name, each in found.items()}
+    pairs = zip(found["ours_ms"], found["ray_tune_ms"], strict=True)
+    facts["ratio"] = median(mine / its for mine, its in pairs)
+    facts["trials"] = ROUNDS * TRIALS
+    text = json.dumps(facts | {f"{name}_each": each for name, each in found.items()}, indent=1)
+    print(text)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    return 1 if facts["ratio"] > ALLOWED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

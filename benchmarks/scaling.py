@@ -1,0 +1,194 @@
+"""How busy many workers are kept: trials that sleep, on as many cores as Ray is told there are.
+
+    .venv/bin/python benchmarks/scaling.py [WORKERS [SECONDS]]
+
+Workers sleep where they would train, with a pause at every rung, and go through the search as
+others do: study, halving, records, journal. They import nothing of ours, so that many fit into
+memory. Nobody begins before all are there: Tune hands a trial that waits for its worker's start to
+one that falls idle, and calls off the start. Counted is the share of the time that they sleep from
+then on; after a while the search is stopped. Printed and kept as JSON. Ends with 1 where they are
+less busy than they should be.
+"""
+
+import io
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+
+from problems import Size
+from problems.template import problem
+from search import distribute  # before Ray, which reads its environment when it is imported
+from search.agenda import Agenda
+from search.directory import Run
+from search.distribute import StudySearcher, TrialActor, cluster, execute, tune
+from search.halving import Halving
+from search.progress import Progress
+from search.records import Spec, State
+from search.study import Study
+
+if TYPE_CHECKING:
+    from search.trial import Setting
+
+WORKERS, SECONDS = 64, 20.0
+COUNTED_S = 60.0
+TRIALS_EACH = 100
+"""More than a worker has time for."""
+
+BUSY = 0.95
+SLEEPS = "sleeps.jsonl"
+
+
+class Sleeper(tune.Trainable):
+    """A worker that sleeps; what it says is written by hand, as ours would have to be imported."""
+
+    def setup(self, config: dict[str, Any], setting: Any = None) -> None:
+        """Begin the first trial."""
+        self._seconds, self._notes, self._objective = setting
+        self._began = False
+        self._begin(config)
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._config, self._done = config, 0.0
+        number = config["number"]
+        self._error = 0.1 + (number * 37 % 101) / 101
+        self._time = 0.001 + (number * 53 % 103) / 103
+
+    def step(self) -> dict[str, Any]:
+        """Sleep to the next rung, or to the end."""
+        share = {0.0: 0.25, 0.25: 0.5, 0.5: 1.0}[self._done]
+        lasts = (share - self._done) * self._seconds
+        if not self._began:
+            lasts *= os.getpid() % 97 / 97  # so that they don't all report at once
+            self._wait_for_all()
+        with open(self._notes, "a", encoding="utf-8") as notes:  # noqa: PTH123 - as light as can be
+            notes.write(json.dumps([os.getpid(), time.time(), lasts]) + "\n")
+        time.sleep(lasts)
+        self._done = share
+        if share < 1.0:
+            rung = {"epoch": round(4 * share), "share": share, "error": self._error}
+            return {"rung": json.dumps(rung), "relative_time": self._time}
+        return {"record": json.dumps(self._record()), "done": True}
+
+    def _wait_for_all(self) -> None:
+        """Say that this worker is there; wait until all are."""
+        folder = os.path.dirname(self._notes)  # noqa: PTH120 - as light as can be
+        with open(f"{folder}/there.{os.getpid()}", "w", encoding="utf-8"):  # noqa: PTH123
+            self._began = True
+        while not os.path.exists(f"{folder}/go"):  # noqa: PTH110
+            time.sleep(0.5)
+
+    def _record(self) -> dict[str, Any]:
+        speedups = ("speedup", "speedup_low", "speedup_high")
+        timing = dict.fromkeys(speedups, 1.0 / self._time)
+        return {
+            "number": self._config["number"],
+            "key": "",
+            "candidate": self._config["candidate"],
+            "state": "complete",
+            "stage": "measure",
+            "metrics": {self._objective: self._error},
+            "timing": {"time_s": self._time, "reference_s": 1.0, "rounds": 1, **timing},
+            "untrained_relative_time": self._time,
+            "ended": "",
+        }
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial."""
+        self._begin(new_config)
+        return True
+
+
+def searched(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
+    """Run a search of sleeping trials; return its figures."""
+    spec = Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=0,
+        trials=TRIALS_EACH * workers,
+        workers=workers,
+        deployments=1,
+    )
+    run, notes = Run.start(folder, spec), folder / SLEEPS
+    notes.touch()
+    progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
+    agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+    # It stands for the setting: the problem's modules would bring PyTorch into every worker.
+    setting = cast("Setting", (seconds, str(notes), problem.objective.name))
+    threading.Thread(target=stopped_later, args=(run, notes, workers), daemon=True).start()
+    began = time.time()
+    execute(setting, StudySearcher(agenda, run, progress), Halving(), workers)
+    ended = [record.state for record in run.records()]
+    start = max(own[0][0] for own in slept(notes).values())
+    return {
+        "workers": workers,
+        "trial_s": seconds,
+        "until_all_work_s": start - began,
+        "counted_s": COUNTED_S,
+        "trials": len(ended),
+        "pruned": ended.count(State.PRUNED),
+        **busy(slept(notes), start, start + COUNTED_S),
+    }
+
+
+def slept(notes: Path) -> dict[int, list[tuple[float, float]]]:
+    """Return when each worker began to sleep and when it woke up, by its process."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for line in notes.read_text().splitlines():
+        worker, began, lasts = json.loads(line)
+        found.setdefault(worker, []).append((began, began + lasts))
+    return found
+
+
+def stopped_later(run: Run, notes: Path, workers: int) -> None:
+    """Ask the search to stop once all workers have worked for as long as is counted."""
+    while len(list(notes.parent.glob("there.*"))) < workers:
+        time.sleep(1.0)
+    (notes.parent / "go").touch()
+    time.sleep(COUNTED_S)
+    run.ask_to_stop()
+
+
+def busy(sleeps: dict[int, list[tuple[float, float]]], start: float, end: float) -> dict[str, Any]:
+    """Return for which share of the time workers slept, and how long they waited in between."""
+    total = sum(
+        max(0.0, min(woke, end) - max(began, start))
+        for own in sleeps.values()
+        for began, woke in own
+    )
+    gaps = [
+        after - before
+        for own in sleeps.values()
+        for (_, before), (after, _) in pairwise(own)
+        if start <= before and after <= end
+    ]
+    return {
+        "busy": total / (len(sleeps) * (end - start)),
+        "median_gap_s": median(gaps),
+        "longest_gap_s": max(gaps),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, keep beside this file; return 1 where workers are idle for too long."""
+    workers, seconds = (*map(float, arguments), *(WORKERS, SECONDS)[len(arguments) :])
+    distribute.TrialActor = cast("type[TrialActor]", Sleeper)
+    with tempfile.TemporaryDirectory() as scratch, cluster(int(workers), Path(scratch)):
+        facts = searched(Path(scratch) / "run", int(workers), seconds)
+    text = json.dumps(facts | {"load": os.getloadavg()[0]}, indent=1)
+    print(text)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    return 0 if facts["busy"] >= BUSY else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

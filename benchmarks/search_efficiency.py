@@ -1,0 +1,509 @@
+"""How soon searches find what they find: a tabulated problem, replayed on a fake clock.
+
+    .venv/bin/python benchmarks/search_efficiency.py             replays (minutes)
+    .venv/bin/python benchmarks/search_efficiency.py tabulate    makes the table anew (half an hour)
+
+A few workers search the space of `tabulated.py` as simstead does, as Ray Tune does with its own
+OptunaSearch and ASHA, as Optuna does by itself, and at random. Each has the same fake time. What is
+found is the area between the front and the corner where a surrogate is as slow as the reference and
+no better than its mean, on logarithmic axes, as a share of what the whole table holds.
+
+Headline: the share of the time in which simstead finds all that another has found in the end. Once
+with the table's own training times, a second or two each, and once with times so many times longer,
+as problems have that are worth a search. Asking takes no time here: see `ask_time.py`.
+"""
+
+import heapq
+import json
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import optuna
+import plotly.graph_objects as go
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState
+from plotly.subplots import make_subplots
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+from tabulated import Deployed, Table, Taught, kept, tabulate
+
+from problems import Size
+from problems.template import problem
+from search.agenda import Agenda
+from search.directory import Run
+from search.fronts import hypervolume
+from search.halving import Halving
+from search.records import Record, Rung, Spec, State, Timing
+from search.study import Study, TrialChoice
+from search.teaching import FINE_TUNING_SHARE
+from search.trial import RUNG_SHARES
+from spaces.candidate import Candidate, Pruning
+from spaces.space import Space
+
+WORKERS = 4
+SEEDS = 20
+TRIALS = 100
+"""So many whole trials of average cost fill the time."""
+
+NEVER_ENDING = 10_000
+"""Networks: more than there is time for."""
+
+TRAINING_TIMES = (1, 30)
+"""How many times longer training takes than in the table."""
+
+WORST = (0.0, 0.0)
+"""log10 of error and relative time: no better than the mean, as slow as the reference."""
+
+LEAST = 1e-4
+"""A smaller share of the area is drawn as this one."""
+
+GRID = np.linspace(0.0, 1.0, 101)
+CURVES = ("by_time", "by_epochs")
+ITSELF = "simstead"
+COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98")
+
+
+class Job(NamedTuple):
+    """What a worker is given.
+
+    Args:
+        number: Of the trial.
+        candidate: What is tried.
+        training: The trial that trained its network, where it is a further deployment.
+    """
+
+    number: int
+    candidate: Candidate
+    training: int | None = None
+
+
+class Outcome(NamedTuple):
+    """How a job ended."""
+
+    state: State
+    rungs: list[float]
+    untrained_time: float
+    trained: Taught
+    deployed: Deployed
+
+
+class Searcher(Protocol):
+    """Who asks for candidates, and says at rungs which go on."""
+
+    times_first: bool
+    """Whether the untrained network is lowered and timed."""
+
+    def ask(self) -> Job:
+        """Return what a worker is to do next."""
+        ...
+
+    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
+        """Return whether a job goes on at a rung; the time is the untrained network's."""
+        ...
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Be told how a job ended."""
+        ...
+
+
+class Simstead:
+    """Our agenda and halving, as the driver uses them."""
+
+    times_first = True
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        spec = Spec(
+            problem=problem.name,
+            problem_version=problem.version,
+            size=Size.TINY,
+            seed=seed,
+            trials=NEVER_ENDING,
+            workers=WORKERS,
+            narrowing=kept(),
+        )
+        run = Run.start(folder, spec)
+        self._agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+        self._halving = Halving()
+
+    def ask(self) -> Job:
+        """Return what is next on the agenda."""
+        asked = self._agenda.next()
+        if asked is None:
+            raise RuntimeError("nothing is left to try")
+        return Job(*asked)
+
+    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
+        """Ask the halving."""
+        return self._halving.goes_on(share, error, relative_time)
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Tell by a record, as a worker sends it."""
+        self._agenda.ended(_record(job, outcome))
+
+
+def _record(job: Job, outcome: Outcome) -> Record:
+    deployed, done = outcome.deployed, outcome.state is State.COMPLETE
+    return Record(
+        number=job.number,
+        key=job.candidate.key,
+        candidate=job.candidate,
+        training=job.training,
+        state=outcome.state,
+        stage="measure" if done else "train",
+        rungs=tuple(
+            Rung(epoch=round(share * outcome.trained.epochs), share=share, error=error)
+            for share, error in zip(RUNG_SHARES, outcome.rungs, strict=False)
+        ),
+        metrics={problem.objective.name: deployed.error} if done else {},
+        timing=_timing(deployed.relative_time) if done else None,
+        untrained_relative_time=outcome.untrained_time if job.training is None else None,
+        unpruned_error=outcome.trained.errors[-1] if outcome.state is not State.PRUNED else None,
+        ended="",
+    )
+
+
+def _timing(relative_time: float | None) -> Timing | None:
+    if relative_time is None:
+        return None
+    speedup = 1.0 / relative_time
+    return Timing(
+        time_s=relative_time,
+        reference_s=1.0,
+        speedup=speedup,
+        speedup_low=speedup,
+        speedup_high=speedup,
+        rounds=1,
+    )
+
+
+class RayTune:
+    """OptunaSearch for both objectives and ASHA on the error, called as Tune's controller does.
+
+    Tune wants every metric in every report, so the untrained network's time goes with the errors at
+    the rungs; it tells a stopped trial as complete, with what was last reported.
+    """
+
+    times_first = True
+
+    def __init__(self, seed: int, reduction_factor: int) -> None:
+        self._space = Space(problem, kept())
+        self._seed = seed
+        metrics = ["error", "time"]
+        self._search = OptunaSearch(self._asked, metrics, ["min", "min"], seed=seed)
+        self._asha = AsyncHyperBandScheduler(
+            "quarters", "error", "min", 4, reduction_factor=reduction_factor
+        )
+        self._trials: list[SimpleNamespace] = []
+        self._last: dict[int, dict[str, float]] = {}
+
+    def _asked(self, trial: Any) -> dict[str, Candidate]:
+        return {"candidate": self._space.compose(Size.TINY, TrialChoice(trial), self._seed)}
+
+    def ask(self) -> Job:
+        """Have a candidate suggested."""
+        trial = SimpleNamespace(trial_id=str(len(self._trials)))
+        self._trials.append(trial)
+        found = self._search.suggest(trial.trial_id)
+        if found is None:
+            raise RuntimeError("Ray Tune's searcher suggests nothing")
+        self._asha.on_trial_add(None, trial)
+        return Job(len(self._trials) - 1, found["candidate"])
+
+    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
+        """Report; ask ASHA."""
+        result = _result(share, error, relative_time)
+        decision = self._asha.on_trial_result(None, self._trials[job.number], result)
+        self._last[job.number] = result
+        if decision == TrialScheduler.STOP:
+            return False
+        self._search.on_trial_result(str(job.number), result)
+        return True
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Report the end, or that of a trial that was stopped, or an error."""
+        if outcome.state is State.INFEASIBLE:
+            self._search.on_trial_complete(str(job.number), error=True)
+            return
+        result = self._last[job.number]
+        if outcome.state is State.COMPLETE:
+            deployed = outcome.deployed
+            result = _result(1.0, deployed.error or 0.0, deployed.relative_time or 0.0)
+        self._asha.on_trial_complete(None, self._trials[job.number], result)
+        self._search.on_trial_complete(str(job.number), result)
+
+
+def _result(share: float, error: float, relative_time: float) -> dict[str, float]:
+    quarters = round(4 * share)
+    time = math.log10(relative_time)
+    return {
+        "training_iteration": quarters,
+        "quarters": quarters,
+        "error": _log(error),
+        "time": time,
+    }
+
+
+def _log(error: float) -> float:
+    return math.log10(error) if math.isfinite(error) else error
+
+
+class Optuna:
+    """An Optuna study by itself: whole trainings, two objectives, failures told as such."""
+
+    times_first = False
+
+    def __init__(self, seed: int, sampler: BaseSampler) -> None:
+        self._space, self._seed = Space(problem, kept()), seed
+        self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        self._open: dict[int, Trial] = {}
+
+    def ask(self) -> Job:
+        """Ask the study."""
+        trial = self._study.ask()
+        self._open[trial.number] = trial
+        candidate = self._space.compose(Size.TINY, TrialChoice(trial), self._seed)
+        return Job(trial.number, candidate)
+
+    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
+        """Stop nothing."""
+        return True
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Tell the study."""
+        trial, deployed = self._open.pop(job.number), outcome.deployed
+        if deployed.error is None or deployed.relative_time is None:
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, [_log(deployed.error), _log(deployed.relative_time)])
+
+
+SEARCHERS: dict[str, Callable[[int, Path], Searcher]] = {
+    ITSELF: Simstead,
+    "OptunaSearch + ASHA, by 4": lambda seed, _: RayTune(seed, 4),
+    "OptunaSearch + ASHA, by 2": lambda seed, _: RayTune(seed, 2),
+    "Optuna": lambda seed, _: Optuna(seed, TPESampler(seed=seed)),
+    "random": lambda seed, _: Optuna(seed, RandomSampler(seed)),
+}
+
+
+@dataclass
+class Replay:
+    """One search on the fake clock.
+
+    Args:
+        searcher: Whose.
+        table: What is found, and how long it takes.
+        longer: How many times longer training takes than in the table.
+    """
+
+    searcher: Searcher
+    table: Table
+    longer: float
+    now: float = 0.0
+    trained: float = 0.0
+    points: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    found: list[tuple[float, float, float]] = field(
+        default_factory=list[tuple[float, float, float]]
+    )
+    """Fake time, trainings' worth of epochs, and the area found, whenever it grew."""
+    ended: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
+
+    def run(self, until_s: float) -> None:
+        """Have the workers work until a time; what is unfinished then counts for nothing."""
+        waiting: list[tuple[float, int, Iterator[float]]] = [
+            (0.0, worker, iter(())) for worker in range(WORKERS)
+        ]
+        while True:
+            self.now, worker, life = heapq.heappop(waiting)
+            if self.now > until_s:
+                return
+            lasts = next(life, None)
+            while lasts is None:
+                life = self._life(self.searcher.ask())
+                lasts = next(life, None)
+            heapq.heappush(waiting, (self.now + lasts, worker, life))
+
+    def _life(self, job: Job) -> Generator[float, None, None]:
+        """Yield how long each part of a job lasts; what follows it happens then."""
+        taught, deployed = self.table.taught(job.candidate), self.table.deployed(job.candidate)
+        # Of what no network could be used the table holds no time: as slow as the reference.
+        untrained_time = deployed.relative_time or 1.0
+        rungs: list[float] = []
+
+        def end(state: State) -> None:
+            self.ended[state] += 1
+            self.searcher.tell(job, Outcome(state, rungs, untrained_time, taught, deployed))
+
+        if job.training is None:
+            yield taught.prepare_s + (deployed.first_s if self.searcher.times_first else 0.0)
+            before_s, before = 0.0, 0.0
+            for share, error, seconds in zip(
+                (*RUNG_SHARES, 1.0), taught.errors, taught.seconds, strict=True
+            ):
+                yield (seconds - before_s) * self.longer
+                self.trained += share - before
+                before_s, before = seconds, share
+                if share < 1.0:
+                    rungs.append(error)
+                    if not self.searcher.goes_on(job, share, error, untrained_time):
+                        end(State.PRUNED)
+                        return
+        yield deployed.prune_s * self.longer + deployed.seconds - deployed.prune_s
+        if job.candidate.pruning is not Pruning.NONE:
+            self.trained += FINE_TUNING_SHARE
+        if deployed.error is None or deployed.relative_time is None:
+            end(State.INFEASIBLE)
+            return
+        self._note(math.log10(deployed.error), math.log10(deployed.relative_time))
+        end(State.COMPLETE)
+
+    def _note(self, error: float, time: float) -> None:
+        self.points.append((error, time))
+        area = hypervolume(self.points, WORST)
+        if not self.found or area > self.found[-1][2]:
+            self.found.append((self.now, self.trained, area))
+
+    def area_at(self, times: np.ndarray, axis: int) -> np.ndarray:
+        """Return what had been found at each of some times, or of some epochs (axis 1)."""
+        steps = np.array([(0.0, 0.0, 0.0), *self.found])
+        return steps[np.searchsorted(steps[:, axis], times, side="right") - 1, 2]
+
+    def reached(self, area: float) -> float:
+        """Return when so much had been found; infinity where it never was."""
+        return next((now for now, _, found in self.found if found >= area), math.inf)
+
+
+def cost_of(taught: Taught, deployed: Deployed, longer: float) -> float:
+    """Return the seconds of a whole trial that isn't timed untrained."""
+    training = (taught.seconds[-1] + deployed.prune_s) * longer
+    return taught.prepare_s + training + deployed.seconds - deployed.prune_s
+
+
+def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[Replay]]]:
+    """Return the fake time that each searcher has, and every seed's search by each."""
+    costs = [
+        cost_of(taught, deployed, longer)
+        for taught in table.lessons.values()
+        for deployed in taught.deployed.values()
+    ]
+    until_s = TRIALS * float(np.mean(costs)) / WORKERS
+    memory = Path("/dev/shm")  # noqa: S108 - a journal that nobody keeps needs no disk
+    replays: dict[str, list[Replay]] = {}
+    for name, searcher in SEARCHERS.items():
+        replays[name] = []
+        for seed in range(SEEDS):
+            folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+            replay = Replay(searcher(seed, folder), table, longer)
+            replay.run(until_s)
+            shutil.rmtree(folder)
+            replays[name].append(replay)
+        trials = sum(sum(each.ended.values()) for each in replays[name]) / SEEDS
+        print(f"{name}, training {longer:g}x as long: {trials:.0f} trials a search", flush=True)
+    return until_s, replays
+
+
+def quartiles(values: Any) -> list[float]:
+    """Return lower quartile, median and upper quartile over the first axis."""
+    return np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="nearest").tolist()
+
+
+def summary(until_s: float, replays: dict[str, list[Replay]], whole: float) -> dict[str, Any]:
+    """Return the figures: what each found, and the share of the time that simstead needs for it."""
+    facts: dict[str, Any] = {"time_s": until_s}
+    epochs = max(each.trained for own in replays.values() for each in own)
+    facts["trainings"] = epochs
+    for name, own in replays.items():
+        last = [each.found[-1][2] for each in own]
+        facts[name] = {
+            "found": quartiles(np.array(last) / whole),
+            "ended": {str(s): float(np.mean([each.ended[s] for each in own])) for s in State},
+            "by_time": quartiles([each.area_at(GRID * until_s, 0) / whole for each in own]),
+            "by_epochs": quartiles([each.area_at(GRID * epochs, 1) / whole for each in own]),
+        }
+        if name != ITSELF:
+            pairs = list(zip(replays[ITSELF], last, strict=True))
+            shares = [each.reached(area) / until_s for each, area in pairs]
+            facts[name]["time_share_of_simstead"] = quartiles(shares)
+            facts[name]["reached_by_simstead"] = sum(map(math.isfinite, shares))
+    return facts
+
+
+def without_curves(facts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the figures without what the drawing alone needs."""
+    return {
+        longer: {
+            name: {k: v for k, v in each.items() if k not in CURVES}
+            if isinstance(each, dict)
+            else each
+            for name, each in own.items()
+        }
+        for longer, own in facts.items()
+    }
+
+
+def drawn(facts: dict[str, dict[str, Any]]) -> go.Figure:
+    """Return what is missing of the whole table's area, against time and against epochs."""
+    titles = [f"training {longer}x as long" for longer in facts for _ in range(2)]
+    figure = make_subplots(len(facts), 2, subplot_titles=titles, vertical_spacing=0.14)
+    for row, own in enumerate(facts.values(), 1):
+        axes = {"by_time": own["time_s"], "by_epochs": own["trainings"]}
+        for column, (axis, extent) in enumerate(axes.items(), 1):
+            for name, colour in zip(SEARCHERS, COLOURS, strict=True):
+                for trace in _band(name, colour, GRID * extent, own[name][axis]):
+                    trace.showlegend = bool(trace.showlegend) and row == column == 1
+                    figure.add_trace(trace, row, column)
+            what = (
+                "fake time with 4 workers [s]"
+                if column == 1
+                else "whole trainings' worth of epochs"
+            )
+            figure.update_xaxes(title=what, row=row, col=column)
+            figure.update_yaxes(title="share not yet found", type="log", row=row, col=column)
+    return figure.update_layout(template="plotly_white", height=420 * len(facts))
+
+
+def _band(name: str, colour: str, x: np.ndarray, found: list[list[float]]) -> Iterator[go.Scatter]:
+    """Yield the quartiles' band and the median of what is missing."""
+    low, median, high = (np.maximum(1.0 - np.array(each), LEAST) for each in found)
+    common = {"legendgroup": name, "name": name, "x": x, "mode": "lines"}
+    edge = {**common, "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    yield go.Scatter(y=low, **edge)
+    yield go.Scatter(y=high, fill="tonexty", fillcolor=f"{colour}22", **edge)
+    yield go.Scatter(y=median, line={"color": colour}, showlegend=True, **common)
+
+
+def main() -> None:
+    """Replay, print, and keep beside this file."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    table = Table.read()
+    whole = hypervolume(table.points, WORST)
+    facts: dict[str, dict[str, Any]] = {}
+    for longer in TRAINING_TIMES:
+        facts[str(longer)] = own = summary(*replayed(table, longer), whole)
+        for name in SEARCHERS:
+            low, found, high = own[name]["found"]
+            told = f"{name}: {found:.4f} of the table's area ({low:.4f} to {high:.4f})"
+            if name != ITSELF:
+                low, share, high = own[name]["time_share_of_simstead"]
+                told += f"; simstead finds as much in {share:.2f} of the time ({low:.2f} to "
+                told += f"{high:.2f}), {own[name]['reached_by_simstead']} of {SEEDS} searches"
+            print(told, flush=True)
+    kept_in = Path(__file__)
+    figures = json.dumps(without_curves(facts), indent=1).replace("Infinity", "null")
+    kept_in.with_suffix(".json").write_text(figures + "\n")
+    drawn(facts).write_html(kept_in.with_suffix(".html"), include_plotlyjs=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["tabulate"]:
+        tabulate()
+    else:
+        main()
