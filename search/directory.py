@@ -73,14 +73,15 @@ class Run:
             spec = spec.model_copy(update={"trials": max(held.trials, spec.trials)})
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(f"{folder} holds other files and no run; give --run an empty folder")
-        (self.folder / "trials").mkdir(parents=True, exist_ok=True)
-        (self.folder / "artefacts").mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(self.folder).free < SPACE_NEEDED_BYTES:
             raise UserError(
                 f"run directory {folder} is on a full disk: a search needs "
                 f"{SPACE_NEEDED_BYTES // 2**20} MiB; give --run a folder with space"
             )
         self.write("spec.json", spec)
+        for name in ("trials", "artefacts"):
+            (self.folder / name).mkdir(exist_ok=True)
 
     @classmethod
     def open(cls, folder: Path) -> "Run":

@@ -102,6 +102,7 @@ class Study:
         A trial whose record is on disk was finished: it is told now. Without a record it is told as
         failed, and stands here until its parameters are asked for again.
         """
+        self._keep_numbers(records)
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             # Optuna has no public way back from a stored trial to one that can be told.
             self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -126,8 +127,19 @@ class Study:
                 trial.user_attrs.get(TRAINING),
             )
             for trial in trials
-            if trial.state is TrialState.FAIL and trial.number not in asked_again
+            if trial.state is TrialState.FAIL
+            and trial.number not in asked_again
+            and trial.number not in records
         ]
+
+    def _keep_numbers(self, records: Mapping[int, Record]) -> None:
+        """Have no number asked again whose record is on disk, where a journal has lost its end."""
+        known = len(self._study.get_trials(deepcopy=False))
+        for number in range(known, max(records, default=-1) + 1):
+            trial = self._study.ask()
+            if number in records and records[number].training is not None:
+                trial.set_user_attr(TRAINING, records[number].training)
+            self._study.tell(trial, state=TrialState.FAIL)
 
     def close(self) -> None:
         """Tell every trial that is still open as failed: none stays running."""
@@ -203,15 +215,16 @@ class Study:
         if record.state is State.PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
             return
-        trial.set_constraint("failure", 1.0 if failed else -1.0)
+        missed = {"failure": 1.0 if failed else -1.0}
         if failed:
-            for goal in self._limits.shortfalls(1.0, 1.0):
-                trial.set_constraint(goal, 1.0)
-            self._study.tell(trial, PENALTY)
-            return
-        for goal, missed in self._limits.shortfalls(*measured(self._problem, record)).items():
-            trial.set_constraint(goal, missed)
-        self._study.tell(trial, objectives(self._problem, record))
+            missed |= dict.fromkeys(self._limits.shortfalls(1.0, 1.0), 1.0)
+        else:
+            missed |= self._limits.shortfalls(*measured(self._problem, record))
+        known = self._study.get_trials(deepcopy=False)[record.number].constraints
+        for name, value in missed.items():
+            if name not in known:  # a driver may have been killed in the middle of this
+                trial.set_constraint(name, value)
+        self._study.tell(trial, PENALTY if failed else objectives(self._problem, record))
 
     def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
         seed = self._seed(position)
@@ -237,7 +250,11 @@ def _dealt(trial: FrozenTrial) -> bool:
 
 
 def _repair(journal: Path) -> None:
-    """Cut a torn last line, left by a driver killed while writing: Optuna can't go on with it."""
+    """Cut a torn last line, left by a driver killed while writing: Optuna can't go on with it.
+
+    Optuna's lock is let go of, too: it would wait for half a minute. The run has one driver.
+    """
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if not journal.exists():
         return
     data = journal.read_bytes()

@@ -1,0 +1,890 @@
+"""Faults, injected: nothing finished is lost, no trial is left running, the search is carried on.
+
+`benchmarks/faults.py` runs these tests and prints what they noted.
+"""
+
+import errno
+import io
+import itertools
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from rich.console import Console
+
+from problems import Dataset, Samples, Size, UserError
+from problems.dataset import generate
+from problems.template import problem as template
+from search import job
+from search.directory import Run
+from search.distribute import StudySearcher
+from search.export import export
+from search.halving import Halving
+from search.heat import final_heat, front_members
+from search.measurement import Yardstick, verified_manifest
+from search.progress import Progress
+from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing, networks
+from search.scoring import Scored
+from search.study import _repair
+from search.trainings import DamagedError, kept
+from search.trial import AtRung, Setting, live
+from spaces.candidate import Candidate
+from spaces.narrowing import Narrowing
+from spaces.surrogate import Surrogate
+
+Life = Callable[[Setting, Candidate, int, int | None], Iterator[AtRung | Record]]
+Drive = Callable[..., Run]
+Accounts = Callable[[str], "Account"]
+SIMSTEAD = Path(sys.executable).with_name("simstead")
+
+PLACES = int(os.environ.get("SIMSTEAD_FAULT_PLACES", "8"))
+"""Of the places where a fault may strike, so many are tried, spread evenly."""
+
+SMALL = replace(
+    template,
+    name="small",
+    shifted=None,
+    samples=Samples(train=32, validation=8, test=8, shifted=0),
+    epochs=4,
+)
+NARROWING = Narrowing(keep={"architecture": ("mlp",), "runtime": ("eager",)})
+TRIALS, DEPLOYMENTS, WORKERS = 3, 2, 2
+MOMENTS = itertools.count()
+"""No two records are alike: one that is written again is noticed."""
+
+
+def spread(places: int) -> list[int]:
+    """Return the places to try."""
+    few = min(places, PLACES)
+    return [round(i * (places - 1) / max(few - 1, 1)) for i in range(few)]
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "trials").glob("*.json")}
+
+
+def left_running(folder: Path) -> int:
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
+    storage = optuna.storages.JournalStorage(backend)
+    study = optuna.load_study(study_name="simstead", storage=storage)
+    return len(study.get_trials(states=[optuna.trial.TrialState.RUNNING]))
+
+
+@dataclass
+class Account:
+    """What a fault has done so far."""
+
+    fault: str
+    injected: int = 0
+    finished_before: int = 0
+    lost: int = 0
+    left_running: int = 0
+    carried_on: int = 0
+
+    @contextmanager
+    def of(self, folder: Path, trials: int = TRIALS) -> Generator[None]:
+        """Count what a run has when the fault has struck, and what it has once it was gone on with.
+
+        Args:
+            folder: Of the run.
+            trials: Networks that were asked for.
+        """
+        before = on_disk(folder)
+        self.injected += 1
+        self.finished_before += len(before)
+        try:
+            yield
+        finally:
+            after = on_disk(folder)
+            self.lost += sum(after.get(name) != record for name, record in before.items())
+        self.left_running += left_running(folder)
+        self.carried_on += networks(Run.open(folder).records()) == trials
+
+
+@pytest.fixture
+def account(
+    record_property: Callable[[str, object], None],
+) -> Generator[Callable[[str], Account]]:
+    """Open accounts; they must be even when the test ends."""
+    opened: list[Account] = []
+
+    def new(fault: str) -> Account:
+        opened.append(Account(fault))
+        return opened[-1]
+
+    yield new
+    for each in opened:
+        for name, value in vars(each).items():
+            record_property(name, value)
+    for each in opened:
+        even = Account(each.fault, each.injected, each.finished_before, 0, 0, each.injected)
+        assert each.injected
+        assert each == even
+
+
+# A driver in this process, without Ray.
+
+
+def in_turn(
+    life: Life, setting: Setting, searcher: StudySearcher, halving: Halving, workers: int
+) -> None:
+    """Do what Tune does: `workers` lives at a time, a step of each in turn."""
+    names, lives = itertools.count(), dict[str, Iterator[AtRung | Record]]()
+    while not searcher.ending:
+        while len(lives) < workers:
+            config = searcher.suggest(name := str(next(names)))
+            if not isinstance(config, dict):
+                break
+            candidate = Candidate.model_validate(config["candidate"])
+            lives[name] = life(setting, candidate, config["number"], config["training"])
+        if not lives:
+            break
+        for name in list(lives):
+            event = next(lives[name])
+            if isinstance(event, AtRung):
+                rung, time_s = event.rung, event.relative_time
+                told = {"rung": rung.model_dump_json(), "relative_time": time_s}
+                searcher.on_trial_result(name, told)
+                if halving.goes_on(rung.share, rung.error, time_s):
+                    continue
+            else:
+                told = {"record": event.model_dump_json(), "done": True}
+            searcher.on_trial_complete(name, told)
+            del lives[name]
+    if searcher.broken:
+        raise searcher.broken
+
+
+def untaught(
+    setting: Setting, candidate: Candidate, number: int, training: int | None = None
+) -> Iterator[AtRung | Record]:
+    """A life that takes no time: its figures hang on the candidate alone."""
+    error, time_s = (1.0 / (1 + int(candidate.key[i : i + 4], 16)) for i in (0, 4))
+    rung = Rung(epoch=1, share=0.25, error=error)
+    if training is None:
+        yield AtRung(rung, time_s)
+    timing = Timing(
+        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
+        speedup_high=1 / time_s, rounds=9,
+    )  # fmt: skip
+    fails = int(candidate.key[8], 16) < 4
+    yield Record(
+        number=number, key=candidate.key, candidate=candidate, training=training,
+        state=State.INFEASIBLE if fails else State.COMPLETE, stage="measure",
+        reason="as it happens" if fails else "", rungs=(rung,) if training is None else (),
+        metrics={} if fails else {setting.problem.objective.name: error},
+        timing=None if fails else timing, unpruned_error=error, untrained_relative_time=time_s,
+        ended=str(next(MOMENTS)),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Setting:
+    """What trials share that are neither taught nor scored."""
+    nothing = Dataset(*[SimpleNamespace()] * 4)
+    return Setting(SMALL, nothing, Yardstick(None, 1.0), NO_LIMITS, Run(tmp_path))
+
+
+@pytest.fixture
+def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
+    """Search in a folder, or go on there, in this process."""
+
+    def drive(setting: Setting, folder: Path, life: Life = untaught, trials: int = TRIALS) -> Run:
+        monkeypatch.setattr(job, "execute", partial(in_turn, life))
+        spec = Spec(
+            problem=SMALL.name,
+            problem_version=SMALL.version,
+            size=Size.TINY,
+            seed=0,
+            trials=trials,
+            workers=WORKERS,
+            deployments=DEPLOYMENTS,
+            narrowing=NARROWING,
+        )
+        run = Run.start(folder, spec)
+        progress = Progress(SMALL, trials, Console(file=io.StringIO()))
+        with run.exclusively():
+            job._trials(replace(setting, run=run), spec, run, progress)
+        return run
+
+    return drive
+
+
+@pytest.fixture
+def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the disk: what these tests write need not outlive the machine."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+WATCHING: list[Callable[[str, Path], None]] = []
+"""Who is told of a process's own writes, before each: what is done, and where."""
+
+
+def _tell(event: str, arguments: tuple[Any, ...]) -> None:
+    if not WATCHING or event not in {
+        "open", "os.rename", "os.remove", "os.symlink", "os.mkdir", "os.truncate", "shutil.rmtree",
+    }:  # fmt: skip
+        return
+    if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        return
+    path = arguments[1] if event in {"os.rename", "os.symlink"} else arguments[0]
+    if not isinstance(path, int):
+        for watcher in WATCHING:
+            watcher(event, Path(os.fsdecode(path)))
+
+
+sys.addaudithook(_tell)
+
+
+@contextmanager
+def watched(watcher: Callable[[str, Path], None]) -> Generator[None]:
+    WATCHING.append(watcher)
+    try:
+        yield
+    finally:
+        WATCHING.remove(watcher)
+
+
+def states(drive: Drive, setting: Setting, folder: Path) -> list[Path]:
+    """Search once; return what a driver that was killed before each of its writes would leave."""
+    run, kept = folder / "run", list[Path]()
+    seen: set[tuple[tuple[str, bytes], ...]] = set()
+
+    def keep(_: str, path: Path) -> None:
+        if run not in path.parents or not (run / "journal.log").exists():
+            return
+        content = {
+            str(file.relative_to(run)): file.read_bytes()
+            for file in run.rglob("*")
+            if file.is_file() and not file.is_symlink()
+        }
+        if (state := tuple(sorted(content.items()))) not in seen:
+            seen.add(state)
+            kept.append(folder / f"{len(kept):04d}")
+            shutil.copytree(run, kept[-1], ignore=shutil.ignore_patterns("*.lock*"))
+
+    with watched(keep):
+        drive(setting, run)
+    return kept
+
+
+# The driver.
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_driver_killed_before_any_of_its_writes(
+    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    ledger = account("driver killed before each of its writes")
+    left = states(drive, setting, tmp_path)
+    for place in spread(len(left)):
+        with ledger.of(left[place]):
+            drive(setting, left[place])
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_journal_torn_at_any_byte(
+    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    ledger = account("journal line torn at each byte")
+    left = states(drive, setting, tmp_path)
+    journals = [(folder / "journal.log").read_bytes() for folder in left]
+    written = [i for i, (a, b) in enumerate(itertools.pairwise(journals)) if len(a) < len(b)]
+    for place in spread(len(written)):
+        before, after = journals[written[place]], journals[written[place] + 1]
+        folder, line = left[written[place]], after[len(before) :]
+        for end in range(1, len(line)):
+            (folder / "journal.log").write_bytes(before + line[:end])
+            _repair(folder / "journal.log")
+            assert (folder / "journal.log").read_bytes() == before
+        (folder / "journal.log").write_bytes(after[:-1])
+        finished = len(on_disk(folder))
+        with ledger.of(folder):
+            drive(setting, folder)
+        # Wherever the line was torn, it is this journal that is gone on with.
+        ledger.injected += len(line) - 2
+        ledger.carried_on += len(line) - 2
+        ledger.finished_before += finished * (len(line) - 2)
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_driver_killed_while_it_held_the_journal(
+    account: Accounts,
+    drive: Drive,
+    setting: Setting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = account("driver killed while it held the journal")
+    run = drive(setting, tmp_path / "run")
+    (run.folder / "journal.log.lock").symlink_to(run.journal)
+    ticks = itertools.count()
+    clock = SimpleNamespace(sleep=lambda _: None, monotonic=lambda: float(next(ticks)))
+    monkeypatch.setattr("optuna.storages.journal._file.time", clock)
+    with ledger.of(run.folder, TRIALS + 1):
+        drive(setting, run.folder, trials=TRIALS + 1)
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_record_that_is_lost_is_tried_again(
+    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    ledger = account("record gone that the journal knows of")
+    run = drive(setting, tmp_path / "run")
+    for record in run.records():
+        folder = shutil.copytree(run.folder, tmp_path / str(record.number))
+        (folder / "trials" / f"{record.number:04d}.json").unlink()
+        with ledger.of(folder):
+            drive(setting, folder)
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_trial_told_twice_by_tune(
+    account: Accounts,
+    drive: Drive,
+    setting: Setting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = account("result told twice by Tune")
+    run = drive(setting, tmp_path / "run", trials=1)
+    told, rung = StudySearcher.on_trial_complete, StudySearcher.on_trial_result
+
+    def twice(self: StudySearcher, name: str, *result: Any, **kind: Any) -> None:
+        told(self, name, *result, **kind)
+        before = on_disk(run.folder)
+        told(self, name, *result, **kind)
+        told(self, name, error=True)
+        if "rung" in result[0]:
+            rung(self, name, result[0])
+        assert on_disk(run.folder) == before
+
+    monkeypatch.setattr(StudySearcher, "on_trial_complete", twice)
+    with ledger.of(run.folder):
+        drive(setting, run.folder)
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_two_drivers_on_one_run(
+    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    ledger = account("two drivers on one run")
+    run = drive(setting, tmp_path / "run", trials=1)
+    with ledger.of(run.folder):
+        with run.exclusively(), pytest.raises(UserError, match="in use by another search"):
+            drive(setting, run.folder)
+        drive(setting, run.folder)
+
+
+# The disk.
+
+
+class Disk:
+    """A disk that is full from one write on: no file is opened, no folder made, a write is cut off.
+
+    Args:
+        folders: Where writes count.
+        room: How many it has room for.
+        seen: Whether one can see that it is full; of a quota one can't.
+    """
+
+    def __init__(self, *folders: Path, room: float = math.inf, seen: bool = True) -> None:
+        self._folders, self._room, self._seen = folders, room, seen
+        self.writes = 0
+
+    def write(self, event: str, path: Path) -> None:
+        if event in {"open", "os.mkdir", "os.symlink"}:
+            self._another(path)
+
+    def sync(self, file: int) -> None:
+        try:
+            self._another(Path(f"/proc/self/fd/{file}").readlink())
+        except OSError:
+            with suppress(OSError):  # it was opened to be read
+                os.ftruncate(file, os.fstat(file).st_size - 1)
+            raise
+
+    def usage(self, _: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=0 if self._seen and self.writes > self._room else 2**40)
+
+    def _another(self, path: Path) -> None:
+        if not set(self._folders).isdisjoint(path.parents):
+            self.writes += 1
+            if self.writes > self._room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+@contextmanager
+def filling(disk: Disk) -> Generator[Disk]:
+    with watched(disk.write), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", disk.sync)
+        patch.setattr(shutil, "disk_usage", disk.usage)
+        yield disk
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_disk_full_at_any_of_the_drivers_writes(
+    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    ledger = account("disk full at each of the driver's writes")
+    begun = drive(setting, tmp_path / "begun", trials=1).folder
+    whole = shutil.copytree(begun, tmp_path / "whole")
+    with filling(Disk(whole)) as disk:
+        drive(setting, whole)
+    assert disk.writes > 100
+    for place in spread(disk.writes):
+        folder = shutil.copytree(begun, tmp_path / str(place))
+        with filling(Disk(folder, room=place)), pytest.raises((OSError, UserError)):
+            drive(setting, folder)
+        with ledger.of(folder):
+            drive(setting, folder)
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_journal_that_lost_its_end_costs_no_record(
+    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    ledger = account("journal that lost its last lines")
+    run = drive(setting, tmp_path / "run")
+    lines = run.journal.read_bytes().splitlines(keepends=True)
+    for place in spread(len(lines)):
+        folder = shutil.copytree(run.folder, tmp_path / str(place))
+        (folder / "journal.log").write_bytes(b"".join(lines[:place]))
+        with ledger.of(folder, TRIALS + 2):
+            drive(setting, folder, trials=TRIALS + 2)
+
+
+@pytest.mark.usefixtures("no_disk")
+def test_a_search_refused_for_want_of_space_can_be_begun_again(
+    drive: Drive, setting: Setting, tmp_path: Path
+) -> None:
+    with filling(Disk(tmp_path / "run", room=-1)), pytest.raises(UserError, match="full disk"):
+        drive(setting, tmp_path / "run")
+    drive(setting, tmp_path / "run")
+
+
+# Trials that are taught, in this process.
+
+
+@pytest.fixture
+def real(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
+    """What trials share that are taught and scored, and timed by a clock that says one thing."""
+    timing = Timing(
+        time_s=1e-6, reference_s=1e-3, speedup=1e3, speedup_low=1e3, speedup_high=1e3, rounds=9
+    )
+    monkeypatch.setattr("search.trial.measure", lambda *_: timing)
+    data = generate(SMALL, cache)
+    return Setting(SMALL, data, Yardstick(None, 1.0), NO_LIMITS, Run(tmp_path))
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_disk_full_at_any_of_a_trials_writes(
+    account: Accounts, drive: Drive, real: Setting, tmp_path: Path, *, seen: bool
+) -> None:
+    ledger = account(f"{'disk full' if seen else 'quota used up'} at each of a trial's writes")
+    begun = drive(real, tmp_path / "begun", live, trials=1).folder
+    whole = shutil.copytree(begun, tmp_path / "whole")
+    with filling(Disk(whole / "artefacts", whole / "trainings")) as disk:
+        drive(real, whole, live, trials=2)
+    assert disk.writes > 10
+    for place in spread(disk.writes):
+        folder = shutil.copytree(begun, tmp_path / str(place))
+        full = Disk(folder / "artefacts", folder / "trainings", room=place, seen=seen)
+        with filling(full), pytest.raises(OSError, match="No space left"):
+            drive(real, folder, live, trials=2)
+        with ledger.of(folder, 2):
+            drive(real, folder, live, trials=2)
+
+
+NOT_A_NUMBER = dict.fromkeys((metric.name for metric in SMALL.metrics), math.nan)
+WRONG = {
+    "loss not a number": ("search.training.Course._pass", torch.tensor(math.nan)),
+    "score not a number": ("search.teaching.scored", Scored({}, [], None, 0, NOT_A_NUMBER, "")),
+    "score of what is deployed not a number": (
+        "search.trial.scored",
+        Scored({}, [], None, 0, NOT_A_NUMBER, ""),
+    ),
+    "out of memory, preparing": ("search.trial.untrained", MemoryError("none left")),
+    "out of memory, training": ("search.training.Turn.take", MemoryError("none left")),
+    "out of memory, deploying": ("search.trial.write_artefact", MemoryError("none left")),
+    "out of memory, measuring": ("search.trial.measure", MemoryError("none left")),
+}
+"""What goes wrong in a trial's own process: where, and what is raised or returned there."""
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
+    account: Accounts,
+    drive: Drive,
+    real: Setting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    ledger = account(fault)
+    run = drive(real, tmp_path / "run", live, trials=1)
+    where, what = WRONG[fault]
+
+    def wrong(*_: object, **__: object) -> object:
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    with ledger.of(run.folder, 3):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, wrong)
+            drive(real, run.folder, live, trials=2)
+        drive(real, run.folder, live, trials=3)
+    first, second, third = (record for record in run.records() if record.training is None)
+    assert (first.state, third.state) == (State.COMPLETE, State.COMPLETE)
+    assert second.state is not State.COMPLETE
+    assert second.reason
+
+
+# What is read again.
+
+
+def flipped(data: bytes, place: int) -> bytes:
+    """Return bytes one bit of which is another."""
+    bit = 1 << place % 8
+    return data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
+
+
+def damaged(file: Path) -> Iterator[bytes]:
+    """Yield what may become of a file: cut off, or with another bit."""
+    data = file.read_bytes()
+    for place in spread(len(data) - 1):
+        yield data[:place]
+        yield flipped(data, place)
+
+
+def cut_off(setting: Setting, *trial: Any) -> Iterator[AtRung | Record]:
+    """A life whose driver is killed once it is at a rung and what it learned is put aside."""
+    life = live(setting, *trial)
+    yield next(life)
+    yield next(life)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", ["unfinished", "trained"])
+def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
+    account: Accounts,
+    drive: Drive,
+    real: Setting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    ledger = account({"unfinished": "course put aside", "trained": "trained network"}[kind])
+    ledger.fault += " damaged"
+    monkeypatch.setattr("search.teaching.ASIDE_EVERY_S", 0.0)
+    begun = drive(real, tmp_path / "begun", live, trials=1)
+    if kind == "unfinished":
+        with pytest.raises(KeyboardInterrupt):
+            drive(real, begun.folder, cut_off, trials=2)
+        (file,) = begun.unfinished(0).parent.glob("*.unfinished")
+    else:
+        file = begun.trained(0)
+        further = next(record for record in begun.records() if record.training == 0)
+        (begun.folder / "trials" / f"{further.number:04d}.json").unlink()
+    for wrong in damaged(file):
+        file.write_bytes(wrong)
+        with pytest.raises(DamagedError):
+            kept(file)
+        ledger.injected += 1
+        ledger.carried_on += 1  # what is refused is refused alike, so one is gone on with
+        ledger.finished_before += len(on_disk(begun.folder))
+    with ledger.of(begun.folder, 2):
+        drive(real, begun.folder, live, trials=2)
+    if kind == "trained":
+        assert any("0000.trained is damaged" in record.reason for record in begun.records())
+
+
+@pytest.fixture
+def whole(drive: Drive, real: Setting, tmp_path: Path) -> Run:
+    """A run that was searched to its end, but for its final heat."""
+    return drive(real, tmp_path / "whole", live, trials=1)
+
+
+def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
+    account: Accounts,
+    whole: Run,
+    drive: Drive,
+    real: Setting,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = account("artefact damaged")
+    record = front_members(SMALL, whole.records(), NO_LIMITS)[0]
+    intact = verified_manifest(whole, record)
+    with ledger.of(whole.folder, 2):
+        for file in sorted(whole.artefact(record.number).iterdir()):
+            data = file.read_bytes()
+            for wrong in damaged(file):
+                file.write_bytes(wrong)
+                with pytest.raises(UserError, match=f"{record.number:04d}"):
+                    verified_manifest(whole, record)
+                with pytest.raises(UserError, match=f"{record.number:04d}"):
+                    export(whole, str(record.number), tmp_path / "out")
+                assert not (tmp_path / "out").exists()
+                ledger.injected += 1
+                ledger.carried_on += 1
+            file.write_bytes(data)
+        assert verified_manifest(whole, record) == intact
+        file = next(whole.artefact(record.number).glob("network*"))
+        file.write_bytes(flipped(file.read_bytes(), 1000))
+        with pytest.raises(UserError, match=f"{record.number:04d}.network"):
+            Surrogate.load(whole.artefact(record.number), SMALL)
+        alone = replace(real, run=whole)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # a stopwatch to itself
+        with pytest.raises(UserError, match=f"{record.number:04d}.network"):
+            final_heat(alone, whole, lambda *_: None)
+        drive(real, whole.folder, live, trials=2)
+
+
+# Whole searches, with Ray.
+
+FAULTY = """
+import ctypes
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from problems import Samples
+from problems.template import problem as template
+from search import distribute, heat
+
+distribute.TRIAL_LIMIT_S = 10.0
+heat.HEAT_S = 1.0
+DUE = Path(__file__).with_name("due")
+IN_A_WORKER = "default_worker" in sys.argv[0]
+
+
+def sleeping():
+    while True:
+        time.sleep(0.1)
+
+
+def holding_the_interpreter():
+    ctypes.PyDLL(None).sleep(3600)
+
+
+def out_of_memory():
+    raise MemoryError("none left")
+
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crashing():
+    os.abort()
+
+
+def score(predicted, reference, inputs):
+    for due in sorted(DUE.glob("*")) if IN_A_WORKER else ():
+        with suppress(FileNotFoundError):  # another worker was quicker
+            due.unlink()
+            globals()[due.name]()
+    return template.score(predicted, reference, inputs)
+
+
+samples = Samples(train=32, validation=8, test=8, shifted=0)
+problem = replace(template, name="faulty", score=score, shifted=None, samples=samples, epochs=4)
+"""
+"""A user's problem whose trials go wrong as the names of files in `due`, beside it, say.
+
+It shortens the limit of a hang, in every process that loads it.
+"""
+
+IN_A_TRIAL = {
+    "sleeping": "hang in Python",
+    "holding_the_interpreter": "hang in C that holds the interpreter",
+    "out_of_memory": "out of memory in a trial, whole search",
+    "killed": "worker killed, as a kernel out of memory does",
+    "crashing": "worker crashed",
+}
+"""Faults by the names of their functions."""
+
+WAIT_S = 300.0
+"""A search on a busy machine does something within this time, or hangs."""
+
+GRACE_S = 30.0
+"""Between a batch system's signal and its SIGKILL; SLURM's KillWait."""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    file = tmp_path / "faulty.py"
+    file.write_text(FAULTY)
+    (tmp_path / "due").mkdir()
+    return file
+
+
+@contextmanager
+def started(cache: Path, *command: object) -> Generator[subprocess.Popen[str]]:
+    """Start a command in a session of its own; what is left of it is killed in the end.
+
+    It has a stopwatch to itself: what it times is of no account, and others need not wait for it.
+    """
+    with subprocess.Popen(
+        [*map(str, command)],
+        env={**os.environ, "SIMSTEAD_CACHE": str(cache), "TMPDIR": str(cache.parent)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as driver:
+        try:
+            yield driver
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(driver.pid, signal.SIGKILL)
+
+
+def asked(file: Path, folder: Path, trials: int) -> list[object]:
+    """Return the arguments of a search of trials that are quick."""
+    return [
+        "search", file, "--run", folder, "--trials", trials, "--deployments", 2, "--retrain", 0,
+        "--only", "runtime=eager", "--only", "architecture=mlp",
+    ]  # fmt: skip
+
+
+def wait_for(driver: subprocess.Popen[str], look: Callable[[], bool]) -> None:
+    """Wait until something is so, or the driver has ended."""
+    until = time.monotonic() + WAIT_S
+    while driver.poll() is None and not look():
+        assert time.monotonic() < until, "nothing happened"
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_trials_that_hang_or_die_end_with_a_reason(
+    account: Accounts, faulty: Path, cache: Path, tmp_path: Path
+) -> None:
+    ledgers = [account(words) for words in IN_A_TRIAL.values()]
+    folder, trials = tmp_path / "run", 8
+    with started(cache, SIMSTEAD, *asked(faulty, folder, trials)) as driver, ExitStack() as stack:
+        wait_for(driver, lambda: bool(on_disk(folder)))
+        for ledger in ledgers:
+            stack.enter_context(ledger.of(folder, trials))
+        for name in IN_A_TRIAL:
+            (tmp_path / "due" / name).touch()
+        _, err = driver.communicate(timeout=WAIT_S)
+        assert driver.returncode == 0, err
+    assert not list((tmp_path / "due").iterdir())
+    records = Run.open(folder).records()
+    reasons = [record.reason for record in records if record.state is State.INFEASIBLE]
+    assert sum("its worker died" in reason for reason in reasons) >= len(IN_A_TRIAL) - 1
+    assert sum("MemoryError" in reason for reason in reasons) == 1
+
+
+@pytest.mark.slow
+def test_a_driver_ended_at_random_moments(
+    account: Accounts, faulty: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder, journal, trials = tmp_path / "run", tmp_path / "run" / "journal.log", 6
+
+    def lines() -> int:
+        return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+    with ExitStack() as stack:
+        for sign in (signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1):
+            ledger = account(f"driver ended by {sign.name} at a random moment")
+            moment = lines() + random.SystemRandom().randint(20, 70)
+            with started(cache, SIMSTEAD, *asked(faulty, folder, trials)) as driver:
+                wait_for(driver, lambda moment=moment: lines() >= moment)
+                driver.send_signal(sign)  # to it alone: what Ray started is left behind
+                try:
+                    driver.wait(GRACE_S)
+                except subprocess.TimeoutExpired:
+                    driver.kill()
+                    driver.wait()
+                stack.enter_context(ledger.of(folder, trials))
+        with started(cache, SIMSTEAD, "resume", folder) as driver:
+            _, err = driver.communicate(timeout=WAIT_S)
+            assert driver.returncode == 0, err
+    assert Run.open(folder).heat() is not None
+
+
+TWO_NODES = """
+import os
+import secrets
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import search.job
+from search.distribute import ray  # which sets Ray up before it imports it
+from ray.cluster_utils import Cluster
+
+DUE = Path(sys.argv.pop(1))
+
+
+@contextmanager
+def two_nodes(workers, folder, problem, data_bytes):
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    second = nodes.add_node(num_cpus=1)
+    hook = {"worker_process_setup_hook": problem.load}
+    ray.init(address=nodes.address, runtime_env=hook, log_to_driver=False)
+    threading.Thread(target=lose, args=(nodes, second), daemon=True).start()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+
+
+def lose(nodes, node):
+    while not DUE.exists():
+        time.sleep(0.1)
+    nodes.remove_node(node, allow_graceful=False)
+    DUE.unlink()
+
+
+search.job.cluster = two_nodes
+from search.cli import main
+
+sys.argv[0] = "simstead"
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_lost_node_costs_its_trial_alone(
+    account: Accounts, faulty: Path, cache: Path, tmp_path: Path
+) -> None:
+    ledger = account("node lost")
+    folder, trials, due = tmp_path / "run", 6, tmp_path / "lost_node"
+    command = sys.executable, "-c", TWO_NODES, due, *asked(faulty, folder, trials), "--workers", 2
+    with started(cache, *command) as driver:
+        wait_for(driver, lambda: bool(on_disk(folder)))
+        with ledger.of(folder, trials):
+            due.touch()
+            _, err = driver.communicate(timeout=WAIT_S)
+            assert driver.returncode == 0, err
+    assert not due.exists()
+    dead = [record.reason for record in Run.open(folder).records() if record.stage == "worker"]
+    assert dead
