@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems import Array, Problem, Split
+from problems import Array, Problem, Split, UserError
 from problems import Run as SimulationRun
 from problems.pictures import Picture
 from search.directory import Run
@@ -48,11 +48,8 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
 
     Args:
         setting: Problem, data, yardstick and goals, as the trials had them.
-        run: Whose front; its artefacts are verified.
+        run: Whose front; an artefact that isn't the one measured is left out.
         progress: Told (steps done, steps in all).
-
-    Raises:
-        UserError: An artefact isn't the one that was measured.
     """
     keep_large_blocks()
     problem, held_against = setting.problem, setting.yardstick
@@ -96,7 +93,8 @@ class Field(NamedTuple):
         contenders: What is timed: those, and the reference.
         trials: Records of the front members.
         tests: How those of `runs` did on the test split.
-        left_out: Baselines that failed on every sample of it, each with the reason.
+        left_out: Baselines that failed on every sample of it, and front members whose artefact is
+            damaged, each with the reason.
     """
 
     runs: dict[str, SimulationRun]
@@ -114,9 +112,12 @@ def _field(setting: Setting, run: Run) -> Field:
     }
     # A baseline is timed on what it can do; one that fails on every sample can't be.
     runs = {name: problem.baselines[name] for name, test in tests.items() if len(test.survivors)}
-    field = Field(
-        runs, {}, {}, tests, {name: test.reason for name, test in tests.items() if name not in runs}
-    )
+    left_out = {
+        name: f"it failed on every sample of the test split ({test.reason})"
+        for name, test in tests.items()
+        if name not in runs
+    }
+    field = Field(runs, {}, {}, tests, left_out)
     with stopwatch(problem):
         for name, baseline in runs.items():
             can = tests[name].survivors
@@ -124,9 +125,13 @@ def _field(setting: Setting, run: Run) -> Field:
             field.contenders[name] = run_contender(baseline, can, samples)
     for record in front_members(problem, run.records(), setting.limits):
         name = f"trial {record.number}"
-        verified_manifest(run, record)
+        try:
+            verified_manifest(run, record)
+            runs[name] = Surrogate.load(run.artefact(record.number), problem).run
+        except UserError as error:
+            field.left_out[name] = str(error)
+            continue
         field.trials[name] = record
-        runs[name] = Surrogate.load(run.artefact(record.number), problem).run
         field.contenders[name] = contender(runs[name], problem, split)
         tests[name] = scored(problem, runs[name], split)
     field.contenders.update(_reference_contenders(problem, setting.yardstick, split))

@@ -217,7 +217,7 @@ class Heat(Frozen):
     entrants: tuple[Entrant, ...]
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
-    """Baselines that failed on every sample of the test split, each with the reason."""
+    """Who couldn't take part, each with the reason."""
     ended: str
 
     def of_trial(self, number: int) -> Entrant | None:
