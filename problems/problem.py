@@ -119,6 +119,8 @@ Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
 """pictures(predicted, reference, inputs) -> what the case study wants drawn."""
 Host = Callable[[Run, np.random.Generator], Batch]
 """host(kernel, rng): run the host code with `kernel` where it would call the simulation."""
+HostScore = Callable[[Batch, Batch], Mapping[str, float]]
+"""host_score(predicted, reference): how far what a host returned is from what it should return."""
 
 ONE_METRIC = Metric("error", "1", "as the score of this problem returns it")
 
@@ -146,6 +148,8 @@ class Problem:
         pictures: The case's own drawings of a prediction; a few samples' outputs if not given.
         goals: What would satisfy the user.
         host: Runs the host code with any kernel in the simulation's place.
+        host_score: Figures, lower is better, of what the host returns with a surrogate; if not
+            given, the root mean square departure of each of its arrays in units of their deviation.
         profile: Where the host spends its time, if it was measured elsewhere.
         symmetries: Transformations to try besides those that the fields' axes suggest.
         version: Raised with every change that moves the numbers.
@@ -170,6 +174,7 @@ class Problem:
     pictures: Pictures | None = None
     goals: Goals = Goals()
     host: Host | None = None
+    host_score: HostScore | None = None
     profile: Profile | None = None
     symmetries: tuple[Symmetry, ...] = ()
     version: int = 1

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from problems import Metric
+from problems.diagnosis.host import amdahl
 from problems.pictures import Picture
 from search.directory import Run
 from search.environment import Environment
@@ -12,6 +13,7 @@ from search.halving import Agreement, agreements
 from search.records import (
     DataFacts,
     Entrant,
+    HostFacts,
     Interval,
     Limits,
     Record,
@@ -30,6 +32,15 @@ class SeedsView(NamedTuple):
     failed: str
 
 
+class HostedView(NamedTuple):
+    """The host with this entrant in the simulation's place; the bound is Amdahl's."""
+
+    reason: str
+    scores: dict[str, float]
+    speedup: float | None
+    bound: float
+
+
 class EntrantView(NamedTuple):
     """A front member or baseline of the final heat; `on_front` is among all of these."""
 
@@ -44,6 +55,7 @@ class EntrantView(NamedTuple):
     seeds: SeedsView | None
     meets_goals: bool | None
     """None where there are no goals."""
+    hosted: HostedView | None = None
 
 
 class GoalsView(NamedTuple):
@@ -131,6 +143,7 @@ class Facts(NamedTuple):
     pictures: tuple[Picture, ...]
     left_out: dict[str, str]
     rungs: tuple[Agreement, ...]
+    host: HostFacts | None
 
     @property
     def networks(self) -> int:
@@ -146,7 +159,8 @@ def read(run: Run) -> Facts:
     by_number = {trial.number: trial for trial in trials}
     found = heat.entrants if heat else ()
     limits, split = _limits_on_test(data.limits, found, objective.name)
-    entrants = _entrants(found, by_number, objective.name, limits)
+    host = heat.host if heat else None
+    entrants = _entrants(found, by_number, objective.name, limits, host)
     return Facts(
         spec=run.spec(),
         data=data,
@@ -162,6 +176,7 @@ def read(run: Run) -> Facts:
         pictures=heat.pictures if heat else (),
         left_out=heat.left_out if heat else {},
         rungs=tuple(agreements(records)),
+        host=host,
     )
 
 
@@ -214,7 +229,11 @@ def _goals(limits: Limits, entrants: tuple[EntrantView, ...], split: str) -> Goa
 
 
 def _entrants(
-    entrants: tuple[Entrant, ...], trials: dict[int, TrialView], objective: str, limits: Limits
+    entrants: tuple[Entrant, ...],
+    trials: dict[int, TrialView],
+    objective: str,
+    limits: Limits,
+    host: HostFacts | None,
 ) -> tuple[EntrantView, ...]:
     scored = [entrant for entrant in entrants if objective in entrant.test]
     points = [(entrant.test[objective].value, entrant.timing.relative_time) for entrant in scored]
@@ -235,9 +254,18 @@ def _entrants(
             on_front=entrant.name in front,
             seeds=_seeds(entrant, objective),
             meets_goals=_meets(limits, entrant, objective),
+            hosted=_hosted(entrant, host),
         )
         for entrant in entrants
     )
+
+
+def _hosted(entrant: Entrant, host: HostFacts | None) -> HostedView | None:
+    own = entrant.hosted
+    if own is None or host is None:
+        return None
+    bound = amdahl(host.fraction, entrant.timing.speedup)
+    return HostedView(own.reason, own.scores, own.speedup, bound)
 
 
 def _seeds(entrant: Entrant, objective: str) -> SeedsView | None:

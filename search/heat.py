@@ -1,7 +1,7 @@
 """The final heat: what the report quotes.
 
 With nothing else running, the front's members, the baselines and the reference are timed in turn,
-and every one is scored on the test and shifted splits.
+and every one is scored on the test and shifted splits, and in the problem's host where it has one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from problems import Array, Problem, Split, UserError
 from problems import Run as SimulationRun
 from problems.pictures import Picture
+from search.aposteriori import in_host
 from search.directory import Run
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
@@ -69,11 +70,13 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
             after_round=lambda done: progress(done, steps),
         )
     reference = _reference_time(problem, held_against, seconds)
+    host, hosted = in_host(problem, field.runs)
     again = _retrained(run)
     entrants: list[Entrant] = []
     for done, name in enumerate(field.runs, start=MOST_ROUNDS + 1):
         timing = timing_of(seconds[name], reference)
-        entrants.append(_entrant(setting, field, name, timing, again))
+        entrant = _entrant(setting, field, name, timing, again)
+        entrants.append(entrant.model_copy(update={"hosted": hosted.get(name)}))
         progress(done, steps)
     chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
     return Heat(
@@ -81,6 +84,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         entrants=tuple(entrants),
         pictures=() if chosen is None else _pictures(problem, field.tests[f"trial {chosen}"]),
         left_out=field.left_out,
+        host=host,
         ended=now(),
     )
 

@@ -197,6 +197,36 @@ class Retrainings(Frozen):
     each: tuple[Retrained, ...] = ()
 
 
+class HostFacts(Frozen):
+    """The problem's host, run with the reference in its place.
+
+    Args:
+        time_s: Time of one run [s].
+        fraction: Share of it inside the kernel.
+        calls: Calls of the kernel in one run.
+    """
+
+    time_s: float
+    fraction: float
+    calls: int
+
+
+class Hosted(Frozen):
+    """What the host returned with something in the simulation's place (a posteriori).
+
+    Args:
+        reason: Why it returned nothing of use.
+        scores: How far that is from what it returns with the reference; lower is better.
+        time_s: Time of one run [s].
+        speedup: Of the whole host: its time with the reference over this, runs in turn.
+    """
+
+    reason: str = ""
+    scores: dict[str, float] = Field(default_factory=dict[str, float])
+    time_s: float | None = None
+    speedup: float | None = None
+
+
 class Entrant(Frozen):
     """A front member or a baseline, as the final heat found it."""
 
@@ -208,6 +238,8 @@ class Entrant(Frozen):
     failed: dict[str, int]
     retrained: tuple[Retrained, ...] = ()
     """The same candidate with other seeds, where it was recommended."""
+    hosted: Hosted | None = None
+    """How the problem's host fares with it, where there is one."""
 
 
 class Heat(Frozen):
@@ -218,6 +250,8 @@ class Heat(Frozen):
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
     """Who couldn't take part, each with the reason."""
+    host: HostFacts | None = None
+    """The host with the reference, where the problem has one."""
     ended: str
 
     def of_trial(self, number: int) -> Entrant | None:

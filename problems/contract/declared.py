@@ -146,7 +146,11 @@ def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
         *((f"baseline {name!r}", run) for name, run in problem.baselines.items()),
         *(
             (name, function)
-            for name, function in (("host", problem.host), ("pictures", problem.pictures))
+            for name, function in (
+                ("host", problem.host),
+                ("host_score", problem.host_score),
+                ("pictures", problem.pictures),
+            )
             if function is not None
         ),
     ):

@@ -6,6 +6,7 @@
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -256,6 +257,18 @@ def host_runs_with_the_reference(evidence: Evidence) -> Iterator[str]:
     for name, array in outputs.items():
         if not np.isfinite(array).all():
             yield f"host: {name!r} is not finite with the reference as its kernel"
+            return
+    if problem.host_score is not None:
+        yield from _figures(problem.host_score(outputs, outputs))
+
+
+def _figures(scores: object) -> Iterator[str]:
+    if not isinstance(scores, Mapping) or not scores:
+        yield f"host_score returns {type(scores).__name__}; return a dictionary of figures"
+        return
+    for name, value in cast("Mapping[str, float]", scores).items():
+        if not np.isfinite(value):
+            yield f"host_score: {name!r} of the reference's own run is {value}"
 
 
 def pictures_are_facts(evidence: Evidence) -> Iterator[str]:

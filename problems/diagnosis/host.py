@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,6 +56,27 @@ class HostShare:
     bounds: tuple[tuple[float, float], ...]
 
 
+class HostRun(NamedTuple):
+    """One run of a host with a clock around its kernel.
+
+    Args:
+        outputs: What the host returned.
+        total_s: Time of the run.
+        kernel_s: Time inside the kernel.
+        calls: Calls of the kernel.
+    """
+
+    outputs: Batch
+    total_s: float
+    kernel_s: float
+    calls: int
+
+    @property
+    def fraction(self) -> float:
+        """Share of the time inside the kernel."""
+        return min(self.kernel_s / self.total_s, 1.0) if self.total_s > 0.0 else 0.0
+
+
 @dataclass
 class _ClockedKernel:
     """A kernel that counts its calls and the time inside, a call within a call only once."""
@@ -99,22 +121,29 @@ def measure_host(
         clock: Seconds from any origin.
     """
     began = clock()
-    runs = [_clocked_run(host, kernel, seed, clock)]
+    runs = [host_run(host, kernel, seed, clock)]
     while len(runs) <= RUNS and clock() - began < PATIENCE_S:
-        runs.append(_clocked_run(host, kernel, seed, clock))
-    timed = sorted(runs[1:] or runs)
-    total, inside, calls = timed[(len(timed) - 1) // 2]
-    fraction = min(inside / total, 1.0) if total > 0.0 else 0.0
+        runs.append(host_run(host, kernel, seed, clock))
+    timed = sorted(runs[1:] or runs, key=lambda run: run.total_s)
+    median = timed[(len(timed) - 1) // 2]
     return HostShare(
-        fraction=fraction,
-        kernel_s=inside,
-        total_s=total,
-        calls=calls,
+        fraction=median.fraction,
+        kernel_s=median.kernel_s,
+        total_s=median.total_s,
+        calls=median.calls,
         measured=True,
         kernel=KERNEL,
-        parts=_largest_first({KERNEL: fraction, "rest of the host": 1.0 - fraction}),
-        bounds=_bounds(fraction),
+        parts=_largest_first({KERNEL: median.fraction, "rest of the host": 1.0 - median.fraction}),
+        bounds=_bounds(median.fraction),
     )
+
+
+def host_run(host: Host, kernel: Run, seed: int = 0, clock: Clock = time.perf_counter) -> HostRun:
+    """Run the host once; runs of one seed have the same random numbers."""
+    clocked = _ClockedKernel(kernel, clock)
+    began = clock()
+    outputs = host(clocked, np.random.default_rng(seed))
+    return HostRun(outputs, clock() - began, clocked.inside_s, clocked.calls)
 
 
 def host_share(problem: Problem, seed: int = 0) -> HostShare | None:
@@ -154,14 +183,6 @@ def profiled_host(profile: Profile) -> HostShare:
         parts=_largest_first({name: part / total for name, part in profile.parts.items()}),
         bounds=_bounds(kernel / total),
     )
-
-
-def _clocked_run(host: Host, kernel: Run, seed: int, clock: Clock) -> tuple[float, float, int]:
-    """Return (time of the host, time inside the kernel, calls)."""
-    clocked = _ClockedKernel(kernel, clock)
-    began = clock()
-    host(clocked, np.random.default_rng(seed))
-    return clock() - began, clocked.inside_s, clocked.calls
 
 
 def _largest_first(parts: dict[str, float]) -> tuple[tuple[str, float], ...]:

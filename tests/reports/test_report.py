@@ -15,6 +15,8 @@ from search.records import (
     DataFacts,
     Entrant,
     Heat,
+    Hosted,
+    HostFacts,
     Interval,
     Limits,
     Record,
@@ -117,6 +119,22 @@ def test_a_noisy_speed_up_is_marked(young: Run, noisy: bool) -> None:  # noqa: F
     timing = good.timing.model_copy(update={"noisy": noisy})
     with_goals(young, Limits(error=0.1), good.model_copy(update={"timing": timing}))
     assert ("10x noisy</td>" in render(read(young))) is noisy
+
+
+def test_how_the_host_fares_is_told_with_amdahls_bound(young: Run) -> None:
+    good = Hosted(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
+    entrants = (
+        entrant("good", 0.1, 10.0).model_copy(update={"hosted": good}),
+        entrant("bad", 0.1, 10.0).model_copy(update={"hosted": Hosted(reason=PAYLOAD)}),
+    )
+    host = HostFacts(time_s=2.0, fraction=0.5, calls=7)
+    heat = Heat(knee=None, entrants=entrants, pictures=(), host=host, ended="now")
+    assert "a posteriori" not in render(read(young))
+    young.write("heat.json", heat)
+    page = render(read(young))
+    assert "departure of flux 0.25" in page
+    assert page.count("1.82x") == 2  # 1 / (0.5 + 0.5 / 10)
+    assert PAYLOAD not in page
 
 
 def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> None:
