@@ -272,6 +272,19 @@ class Encoding(ABC):
         return replace(self, statistics=statistics)
 
 
+@runtime_checkable
+class RollsForward(Protocol):
+    """An encoding whose network reads its own answers: it can be taught on those as well."""
+
+    def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
+        """Return what a network meets in its last of `stages` calls, and what it should answer.
+
+        Every window of the split is rolled forward by `stages - 1` answers of the network; targets
+        lead from there to where the reference is.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Surrogate:
     """A fitted encoding around a network, called as `Simulation.run` is.

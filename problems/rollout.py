@@ -1,8 +1,8 @@
 """A ready-made encoding in time: the next few frames from the last few, repeated to the horizon."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,53 @@ from problems.scaling import LIMIT, NORMALISATIONS, nonzero
 
 WINDOWS = (1, 2, 4, 8)
 STEPS = (1, 2, 4, 5, 8, 10)
+
+
+class Windows(NamedTuple):
+    """Every window of paths, as a roll-out meets them in the last of some calls.
+
+    Before a path the first state is repeated.
+
+    Args:
+        length: Frames of a window.
+        step: Frames that an answer adds.
+        stages: Calls; of one, windows are the paths' own.
+    """
+
+    length: int
+    step: int
+    stages: int
+
+    def samples(self, path: Array) -> Array:
+        """Return the sample (n,) that each window of paths (b, 1 + t, ...) is of."""
+        return np.repeat(np.arange(len(path)), self._starts(path))
+
+    def met(self, path: Array, follow: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Return the windows (n, l, ...) and what follows them in truth (n, s, ...).
+
+        Args:
+            path: States (b, 1 + t, ...), the start first.
+            follow: Takes windows (n, l, ...) to the frames (n, s, ...) that a network says follow.
+        """
+        before = np.repeat(path[:, :1], self.length - 1, axis=1)
+        seen = self._cut(np.concatenate([before, path], axis=1), 0, self.length, path)
+        for _ in range(self.stages - 1):
+            seen = np.concatenate([seen, follow(seen)], axis=1)[:, -self.length :]
+        first = 1 + (self.stages - 1) * self.step
+        return seen, self._cut(path, first, self.step, path)
+
+    def _starts(self, path: Array) -> int:
+        return path.shape[1] - self.stages * self.step
+
+    def _cut(self, of: Array, first: int, frames: int, path: Array) -> Array:
+        starts = range(first, first + self._starts(path))
+        cut = np.stack([of[:, start : start + frames] for start in starts], axis=1)
+        return cut.reshape(-1, *cut.shape[2:])
+
+
+def never_asked(inputs: Array) -> Array:  # noqa: ARG001 - a network's signature
+    """Stand where a network isn't called: in the first call a roll-out meets the truth."""
+    raise AssertionError("no network is asked for its own answers here")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,20 +158,18 @@ class RollOutEncoding(Encoding):
 
     def pairs(self, split: Split) -> Pairs:
         """Return every window of every sample: inputs (n, l, c), targets (n, o)."""
-        path, constants = self._path(split), self._scaled_constants(split.inputs)
-        history = np.concatenate([np.repeat(path[:, :1], self.window - 1, axis=1), path], axis=1)
-        targets = self._changes(path) / self.statistics["change"]
-        starts = targets.shape[1]
-        inputs = np.stack(
-            [
-                self._network_input(history[:, start : start + self.window], constants)
-                for start in range(starts)
-            ],
-            axis=1,
-        )
+        return self.unrolled(split, never_asked, 1)
+
+    def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
+        """Return windows that end in own answers: inputs (n, l, c), targets (n, o)."""
+        path = self._path(split)
+        windows = Windows(self.window, self.step, min(stages, self._frames // self.step))
+        constants = self._scaled_constants(split.inputs)[windows.samples(path)]
+        seen, truth = windows.met(path, lambda seen: self._next(network, seen, constants))
+        targets = (truth - seen[:, -1:]) / self.statistics["change"]
         return Pairs(
-            inputs=inputs.reshape(-1, *inputs.shape[2:]),
-            targets=targets.reshape(len(path) * starts, -1).astype(np.float32),
+            inputs=self._network_input(seen, constants),
+            targets=targets.reshape(len(targets), -1).astype(np.float32),
         )
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
@@ -133,16 +178,20 @@ class RollOutEncoding(Encoding):
         frames = self._frames
         path = np.empty((len(start), self.window + frames + self.step, start.shape[-1]))
         path[:, : self.window] = start[:, None]
-        known = self.statistics
-        low = known["centre"] - LIMIT * known["scale"]
-        high = known["centre"] + LIMIT * known["scale"]
         for frame in range(0, frames, self.step):
             seen = path[:, frame : frame + self.window]
-            answer = network(self._network_input(seen, constants))
-            change = answer.reshape(len(start), self.step, -1) * known["change"]
             follows = slice(frame + self.window, frame + self.window + self.step)
-            path[:, follows] = np.clip(seen[:, -1:] + change, low, high)
+            path[:, follows] = self._next(network, seen, constants)
         return self._decoded(path[:, self.window : self.window + frames])
+
+    def _next(self, network: Predict, seen: Array, constants: Array) -> Array:
+        """Return the states (b, s, c) that follow windows (b, l, c) by the network."""
+        known = self.statistics
+        answer = network(self._network_input(seen, constants))
+        change = answer.reshape(len(seen), self.step, -1) * known["change"]
+        low = known["centre"] - LIMIT * known["scale"]
+        high = known["centre"] + LIMIT * known["scale"]
+        return np.clip(seen[:, -1:] + change, low, high)
 
     @property
     def _frames(self) -> int:

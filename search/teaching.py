@@ -3,17 +3,21 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Surrogate
+from problems.augmentation import augmented
+from problems.core import RollsForward
 from problems.policies import PolicyEncoding
 from search.records import Rung
 from search.scoring import scored
-from search.training import Course, practise
+from search.training import Course, RollOutPairs, practise
 from search.trainings import DamagedError, keep, kept
 from spaces.architectures import Shape
 from spaces.artefact import Trained
@@ -39,6 +43,7 @@ class Lesson(NamedTuple):
     """
 
     encoding: Encoding
+    split: Split
     pairs: Pairs
     shape: Shape
     noise: int
@@ -50,7 +55,11 @@ class Lesson(NamedTuple):
         """Return what teaches in place and yields the number of epochs done after each."""
         if isinstance(learner, Practising):
             return practise(learner, self.environment, training, epochs, seed)
-        return Course(learner, self.pairs, training, epochs, seed)
+        pairs, encoding = self.pairs, self.encoding
+        if isinstance(encoding, RollsForward):
+            later = partial(encoding.unrolled, self.split)
+            pairs = RollOutPairs(pairs.inputs, pairs.targets, later)
+        return Course(learner, pairs, training, epochs, seed)
 
     def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> Trained:
         """Return a network of this lesson with what is needed to deploy it."""
@@ -61,13 +70,17 @@ def prepared(problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
     """Return what a candidate's network is taught with."""
     recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     encoding = recipe.fit(data.train)
-    pairs = encoding.pairs(data.train)
+    split, copies = data.train, candidate.training.augmented
+    if copies:
+        rng = np.random.default_rng(candidate.seed)
+        split = augmented(split, problem.symmetries, copies, rng)
+    pairs = encoding.pairs(split)
     shape = Shape.of(encoding, pairs)
     family = ARCHITECTURES[candidate.architecture]
     noise = family.noise(shape, candidate.architecture_settings)
     acting = isinstance(encoding, PolicyEncoding)
     environment = encoding.environment(data.train) if acting else None
-    return Lesson(encoding, pairs, shape, noise, environment)
+    return Lesson(encoding, split, pairs, shape, noise, environment)
 
 
 def untrained(candidate: Candidate, shape: Shape) -> Learner:

@@ -1,13 +1,14 @@
 """The one training loop: data resident on the device, no loader, a step as short as it can be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from problems import Pairs
+from problems import Array, Pairs, Predict
 from search.averaging import Mean, deployed_weights
 from spaces.candidate import Arithmetic, Training
 from spaces.learners import Learner, Player, Practising
@@ -21,6 +22,9 @@ BETAS = (0.9, 0.999)
 
 SHORTEST_CYCLE = 10
 """Steps; a cycle of fewer has no room to rise and fall."""
+
+ANSWERED_AT_ONCE = 4096
+"""Inputs; what a network holds in between shouldn't grow with the training pairs."""
 
 BATCHES_GATHERED = 64
 """Batches that are put in order at once: so many fewer calls, and copies of no more than these."""
@@ -38,6 +42,17 @@ class DivergedError(Exception):
 def device_at_hand() -> torch.device:
     """Return CUDA where there is a device, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class RollOutPairs(Pairs):
+    """What a network meets in the first call of a roll-out, and in later ones.
+
+    Args:
+        later: Of a network and a call's number, the pairs that it meets there.
+    """
+
+    later: Callable[[Predict, int], Pairs]
 
 
 class Course:
@@ -63,6 +78,8 @@ class Course:
         self, learner: Learner, pairs: Pairs, training: Training, epochs: int, seed: int
     ) -> None:
         self._learner, self._epochs, self._done = learner, epochs, 0
+        self._later = pairs.later if isinstance(pairs, RollOutPairs) else None
+        self._calls = training.unrolled
         self._device = device_at_hand()
         self._inputs = torch.from_numpy(pairs.inputs).to(self._device)
         self._targets = torch.from_numpy(pairs.targets).to(self._device)
@@ -82,10 +99,12 @@ class Course:
     def __iter__(self) -> Iterator[int]:
         """Yield the number of epochs done after each, from those done so far."""
         while self._done < self._epochs:
-            self._learner.to(self._device).train()
+            self._learner.to(self._device)
+            inputs, targets = self._met()
+            self._learner.train()
             self._mean.change_places()
             _draw_on(self._drawn, self._device)
-            total = self._pass()
+            total = self._pass(inputs, targets)
             if not torch.isfinite(total):
                 raise DivergedError(f"training loss is {total.item()} in epoch {self._done + 1}")
             self._mean.change_places()
@@ -128,21 +147,51 @@ class Course:
         self._drawn = state["drawn"]
         self._learner.to("cpu").eval()
 
-    def _pass(self) -> Tensor:
-        """Go once through the pairs; return the sum of the losses."""
+    def _met(self) -> tuple[Tensor, Tensor]:
+        """Return the pairs of this epoch: those of each call of a roll-out in turn.
+
+        A loss over several calls, no gradient flowing from one back to the one before, and what the
+        earlier answered held for an epoch: the shift between what a network reads in training and
+        in use is what unrolling takes away most of (List et al., arXiv:2402.12971, and the
+        pushforward trick of Brandstetter et al., ICLR 2022).
+        """
+        call = 1 + self._done % self._calls
+        if call == 1 or self._later is None:
+            return self._inputs, self._targets
+        pairs = self._later(self._answer, call)
+        return (
+            torch.from_numpy(pairs.inputs).to(self._device),
+            torch.from_numpy(pairs.targets).to(self._device),
+        )
+
+    def _answer(self, inputs: Array) -> Array:
+        """Return the network's answers, with the weights that would ship now."""
+        self._learner.eval()
+        with torch.inference_mode():
+            parts = torch.from_numpy(inputs).split(ANSWERED_AT_ONCE)
+            answers = [self._learner.network(part.to(self._device)).cpu() for part in parts]
+        return torch.cat(answers).numpy()
+
+    def _pass(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Go once through the pairs, or as long as that takes; return the sum of the losses."""
         total = torch.zeros((), device=self._device)
-        order = torch.randperm(len(self._inputs), generator=self._order).to(self._device)
         step = self._done * self._steps
-        for chosen in order[: self._steps * self._batch].split(BATCHES_GATHERED * self._batch):
-            seen = self._disturbed(self._inputs.index_select(0, chosen)).split(self._batch)
-            asked = self._targets.index_select(0, chosen).split(self._batch)
-            for inputs, targets in zip(seen, asked, strict=True):
+        for chosen in self._shuffled(len(inputs)).split(BATCHES_GATHERED * self._batch):
+            seen = self._disturbed(inputs.index_select(0, chosen)).split(self._batch)
+            asked = targets.index_select(0, chosen).split(self._batch)
+            for some, answers in zip(seen, asked, strict=True):
                 step += 1
                 for turn in self._turns:
                     if step % turn.every == 0:
-                        total += turn.take(inputs, targets)
+                        total += turn.take(some, answers)
                 self._mean.follow()
         return total
+
+    def _shuffled(self, pairs: int) -> Tensor:
+        """Return the order of an epoch; later calls have fewer pairs, and some come twice."""
+        wanted = self._steps * self._batch
+        orders = [torch.randperm(pairs, generator=self._order) for _ in range(0, wanted, pairs)]
+        return torch.cat(orders)[:wanted].to(self._device)
 
     def _disturbed(self, inputs: Tensor) -> Tensor:
         """Return inputs with normal noise, as a roll-out reads them that feeds on its own errors.

@@ -74,6 +74,8 @@ class Training(Frozen):
         averaging: Share of the steps so far that the mean of the weights spans, which is kept in
             their place; 0 keeps the weights themselves.
         input_noise: Standard deviation of what is added to inputs, in scaled units; 0 adds nothing.
+        unrolled: Calls of a roll-out that the loss spans; 1 reads nothing but the reference's.
+        augmented: Copies of the training samples, transformed by the problem's symmetries.
     """
 
     learning_rate: float
@@ -82,6 +84,8 @@ class Training(Frozen):
     arithmetic: Arithmetic = Arithmetic.FP32
     averaging: float = 0.0
     input_noise: float = 0.0
+    unrolled: int = 1
+    augmented: int = 0
 
 
 class Candidate(Frozen):

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from itertools import product
 
 from problems import Choose, Encoding, Problem, Settings, Size, UserError
-from problems.core import Option
+from problems.core import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
 from spaces.narrowing import Narrowed, Narrowing
@@ -31,6 +31,12 @@ INPUT_NOISES = (0.0, 0.003, 0.03, 0.3)
 """Standard deviations in scaled units, a decade apart; 0 adds nothing. An accurate surrogate's step
 errs by the smallest. On `planets`, which few systems teach, the largest took a quarter off the last
 epoch's error of a perceptron and a fiftieth off the best epoch's; an LSTM hardly felt any."""
+
+UNROLLED = (1, 2, 4)
+"""Calls that a loss spans."""
+
+AUGMENTED = (0, 1, 3)
+"""Transformed copies of the training samples: twice and four times as many."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class Space:
         """Ask how a family's networks are pruned."""
         return prunings.settings(pruning, self._branch(pruning_branch(family, pruning), choose))
 
-    def training_settings(self, choose: Choose, family: str = "") -> Training:
+    def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
         """Ask how a network is trained; one that practises does so as its library has it."""
         asked = self._branch("training", choose)
         training = Training(
@@ -182,13 +188,17 @@ class Space:
             batch_size=asked.categorical("batch_size", (128, 256, 512)),
             weight_decay=asked.real("weight_decay", 1e-6, 1e-2, log=True),
         )
-        if family and ARCHITECTURES[family].practises:
+        if ARCHITECTURES[family].practises:
             return training
-        own = {
+        own: dict[str, Arithmetic | float] = {
             "arithmetic": Arithmetic(asked.categorical("arithmetic", [*map(str, arithmetics())])),
             "averaging": asked.categorical("averaging", AVERAGINGS),
             "input_noise": asked.categorical("input_noise", INPUT_NOISES),
         }
+        if isinstance(self.problem.encodings[encoding], RollsForward):
+            own["unrolled"] = asked.categorical("unrolled", UNROLLED)
+        if self.problem.symmetries:
+            own["augmented"] = asked.categorical("augmented", AUGMENTED)
         return training.model_copy(update=own)
 
     def compose(self, size: Size, choose: Choose, seed: int) -> Candidate:
@@ -205,7 +215,7 @@ class Space:
             encoding_settings=dict(self.encoding_settings(cell.encoding, choose)),
             architecture=cell.architecture,
             architecture_settings=dict(self.family_settings(cell.architecture, choose)),
-            training=self.training_settings(choose, cell.architecture),
+            training=self.training_settings(choose, cell.encoding, cell.architecture),
             pruning=cell.pruning,
             pruning_settings=dict(self.pruning_settings(cell.architecture, cell.pruning, choose)),
             precision=cell.precision,

@@ -7,7 +7,8 @@ from math import prod
 from typing import NamedTuple
 
 from problems import Layout, Target
-from spaces.candidate import Pruning
+from problems.core import Choose
+from spaces.candidate import Pruning, Training
 from spaces.exclusions import Exclusion, exclusions
 from spaces.exploration import Domain, Explored, Parameter, agreed, explored, told
 from spaces.skeleton import DIMENSIONS, Cell
@@ -52,7 +53,7 @@ class Tree:
         families: Settings of each that serves some encoding.
         prunings: Settings by pruning and family.
         runtimes: Precisions by runtime.
-        training: Settings of the training loop by family.
+        training: Settings of the training loop by encoding and family.
         exclusions: What can't be deployed here.
     """
 
@@ -61,7 +62,7 @@ class Tree:
     families: Mapping[str, Explored]
     prunings: Mapping[Pruning, Mapping[str, Explored]]
     runtimes: Mapping[str, tuple[str, ...]]
-    training: Mapping[str, Explored]
+    training: Mapping[tuple[str, str], Explored]
     exclusions: Sequence[Exclusion]
 
     @property
@@ -99,7 +100,7 @@ class Tree:
             self.encodings[cell.encoding].settings,
             self.families[cell.architecture],
             self.prunings[cell.pruning][cell.architecture],
-            self.training[cell.architecture],
+            self.training[cell.encoding, cell.architecture],
         )
 
     def _every_part(self) -> Iterator[Explored]:
@@ -150,8 +151,8 @@ def tree_of(space: Space) -> Tree:
             for name in _each(cell.runtime for cell in cells)
         },
         training={
-            name: explored(partial(space.training_settings, family=name))
-            for name in _each(cell.architecture for cell in cells)
+            pair: explored(partial(_trained, space, *pair))
+            for pair in {(cell.encoding, cell.architecture) for cell in cells}
         },
         exclusions=exclusions(space.problem),
     )
@@ -180,6 +181,10 @@ def lines(tree: Tree) -> Iterator[str]:
         yield "left out on this machine"
     for *what, reason in tree.exclusions:
         yield f"{INDENT}{', '.join(filter(None, what))}: {reason}"
+
+
+def _trained(space: Space, encoding: str, family: str, choose: Choose) -> Training:
+    return space.training_settings(choose, encoding, family)
 
 
 def _branches(tree: Tree) -> Iterator[str]:

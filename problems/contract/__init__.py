@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.contract import declared, environments, sampled, simulated, used
+from problems.contract import declared, environments, rolled, sampled, simulated, used
 from problems.contract.evidence import (
     DrawnChoice,
     Evidence,
@@ -120,6 +120,7 @@ LAWS: Mapping[str, Law] = {
             used.statistics_from_training_alone: "Statistics come from the training split alone.",
             used.decoding_undoes_encoding: "Decoding undoes encoding.",
             used.surrogate_alone_as_in_batch: "A surrogate's sample alone equals it in a batch.",
+            rolled.unrolling_follows_the_reference: "Unrolled windows follow the reference.",
             environments.environments_serve_policies: "Policies can practise in environments.",
             environments.reward_prefers_the_reference: "Knowing the reference earns the most.",
             used.travels_to_workers: "The problem travels to workers.",

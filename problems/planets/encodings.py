@@ -1,7 +1,7 @@
 """Two ways to put the evolution of orbits to a network, both rolled forward from the epoch."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from problems.core import (
     Settings,
     Split,
     Target,
+    rows,
 )
 from problems.planets.coordinates import COORDINATES, Coordinates, Expectation
 from problems.planets.simulation import with_states
+from problems.rollout import Windows, never_asked
 
 TYPICAL = 0.9
 """Quantile of |change| that counts as one unit: a few unstable systems must not set the scale."""
@@ -79,40 +81,47 @@ class Rollout(Encoding):
 
     def pairs(self, split: Split) -> Pairs:
         """Return every window of every system: inputs (n, l, c), targets (n, o)."""
-        frames, exists = self._frames(split), _exists(split.inputs)
-        targets = self._changes(split, frames) / self.statistics["change"][:, None]
-        targets = targets * exists[None, :, None]
-        history = np.concatenate([np.repeat(frames[:, :1], self.window - 1, axis=1), frames], 1)
-        constants = self._scaled_constants(split.inputs)
-        inputs = [
-            self._network_input(history[:, start : start + self.window], exists, constants)
-            for start in range(len(targets))
-        ]
+        return self.unrolled(split, never_asked, 1)
+
+    def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
+        """Return windows that end in own answers: inputs (n, l, c), targets (n, o)."""
+        frames = self._frames(split)
+        windows = Windows(self.window, self.step, min(stages, len(self.times_yr) // self.step))
+        systems = self._systems(rows(split.inputs, windows.samples(frames)))
+        seen, truth = windows.met(frames, lambda seen: self._next(network, seen, systems))
+        expected = systems.expectation(seen[:, -1], self._delays)
+        targets = (truth - expected) / self.statistics["change"][:, None]
+        targets = targets * systems.exists[:, None]
         return Pairs(
-            inputs=np.concatenate(inputs),
-            targets=targets.reshape(len(targets) * len(split), -1).astype(np.float32),
+            inputs=self._network_input(seen, systems),
+            targets=targets.reshape(len(targets), -1).astype(np.float32),
         )
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
         """Roll forward from the epoch and return elements and states at every frame."""
-        times, exists = np.array(self.times_yr), _exists(inputs)
-        expectation = self._system.expectation(inputs)
-        constants = self._scaled_constants(inputs)
+        times, systems = np.array(self.times_yr), self._systems(inputs)
         first = self._system.encode(inputs, inputs["elements"][:, None])
         shape = (len(first), self.window + len(times) + self.step, *first.shape[2:])
         path = np.empty(shape)
         path[:, : self.window] = first
-        low, high = self._bounds
         for frame in range(0, len(times), self.step):
             seen = path[:, frame : frame + self.window]
-            answer = network(self._network_input(seen, exists, constants))
-            change = answer.reshape(len(first), self.step, *first.shape[2:])
-            change = change * self.statistics["change"][:, None] * exists[:, None]
-            expected = expectation(seen[:, -1], self._delays)
             follows = slice(frame + self.window, frame + self.window + self.step)
-            path[:, follows] = np.clip(expected + change, low, high)
+            path[:, follows] = self._next(network, seen, systems)
         followed = path[:, self.window : self.window + len(times)]
         return with_states(inputs, self._system.decode(inputs, followed, times))
+
+    def _next(self, network: Predict, seen: Array, systems: "_Systems") -> Array:
+        """Return the frames (b, s, p, c) that follow windows (b, l, p, c) by the network."""
+        answer = network(self._network_input(seen, systems))
+        change = answer.reshape(len(seen), self.step, *seen.shape[2:])
+        change = change * self.statistics["change"][:, None] * systems.exists[:, None]
+        low, high = self._bounds
+        return np.clip(systems.expectation(seen[:, -1], self._delays) + change, low, high)
+
+    def _systems(self, inputs: Batch) -> "_Systems":
+        expectation: Expectation = self._system.expectation(inputs)
+        return _Systems(_exists(inputs), self._scaled_constants(inputs), expectation)
 
     @property
     def _system(self) -> Coordinates:
@@ -152,12 +161,27 @@ class Rollout(Encoding):
         star = (np.log10(inputs["star_mass"]) - known["star_mean"]) / known["star_scale"]
         return np.concatenate([ratio, exists, star[:, None]], axis=1).astype(np.float32)
 
-    def _network_input(self, seen: Array, exists: Array, constants: Array) -> Array:
-        """Return (b, l, c) float32 of frames (b, l, p, c) and constants (b, c)."""
-        scaled = (seen - self.statistics["mean"]) / self.statistics["scale"] * exists[:, None]
+    def _network_input(self, seen: Array, systems: "_Systems") -> Array:
+        """Return (b, l, c) float32 of frames (b, l, p, c) and what is known of their systems."""
+        scaled = (seen - self.statistics["mean"]) / self.statistics["scale"]
+        scaled = scaled * systems.exists[:, None]
         flat = scaled.reshape(*scaled.shape[:2], -1).astype(np.float32)
-        repeated = np.repeat(constants[:, None], flat.shape[1], axis=1)
+        repeated = np.repeat(systems.constants[:, None], flat.shape[1], axis=1)
         return np.concatenate([flat, repeated], axis=-1)
+
+
+class _Systems(NamedTuple):
+    """What of b systems stays the same along their paths.
+
+    Args:
+        exists: 1 where a slot holds a planet, (b, p, 1).
+        constants: Scaled, (b, c).
+        expectation: What is known of frames to come without a network.
+    """
+
+    exists: Array
+    constants: Array
+    expectation: Expectation
 
 
 @dataclass(frozen=True, eq=False)

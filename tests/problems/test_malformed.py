@@ -23,11 +23,13 @@ from problems import (
     Problem,
     Profile,
     Recorded,
+    RollOutEncoding,
     Samples,
     Split,
     UserError,
 )
 from problems.contract import LAWS, Evidence, Stage
+from problems.rollout import never_asked
 from problems.template import INPUTS, OUTPUTS, DampedOscillator
 from problems.template import problem as template
 
@@ -71,6 +73,27 @@ def encoding(**methods: Any) -> Problem:
     kind = dataclass(frozen=True, eq=False)(type("Own", (FlatEncoding,), parts))
     kind.__module__ = __name__
     return replace(GOOD, encodings={"own": kind(INPUTS, OUTPUTS)})
+
+
+def rolling(change: Callable[[Pairs], Pairs], stage: int) -> Problem:
+    """The problem with one roll-out, whose pairs of a stage are others."""
+
+    def unrolled(self: RollOutEncoding, split: Split, network: Any, stages: int) -> Pairs:
+        pairs = RollOutEncoding.unrolled(self, split, network, stages)
+        return change(pairs) if stages == stage else pairs
+
+    def measured(self: RollOutEncoding, split: Split) -> Pairs:
+        return RollOutEncoding.unrolled(self, split, never_asked, 1)
+
+    parts = {"__doc__": "One roll-out.", "unrolled": unrolled, "pairs": measured}
+    kind = dataclass(frozen=True, eq=False)(type("Rolling", (RollOutEncoding,), parts))
+    kind.__module__ = __name__
+    starts = {"position": "start_position", "velocity": "start_velocity"}
+    return replace(GOOD, encodings={"own": kind(INPUTS, OUTPUTS, start=starts)})
+
+
+def shifted_targets(pairs: Pairs) -> Pairs:
+    return Pairs(pairs.inputs, pairs.targets + np.float32(0.5))
 
 
 def put(batch: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -134,6 +157,18 @@ def host_of_nothing(kernel: Any, rng: Any) -> Batch:  # noqa: ARG001 - a host's 
 
 def host_of_half(kernel: Any, rng: np.random.Generator) -> Batch:
     return kernel({"frequency": rng.uniform(1.0, 2.0, 3)}, rng)
+
+
+def host_of_all(kernel: Any, rng: np.random.Generator) -> Batch:
+    return kernel(DampedOscillator().draw(2, rng), rng)
+
+
+def float_scored(*_: Batch) -> float:
+    return 0.0
+
+
+def nan_scored(*_: Batch) -> dict[str, float]:
+    return {"error": float("nan")}
 
 
 def host_returning_nothing(kernel: Any, rng: np.random.Generator) -> None:
@@ -453,6 +488,12 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a decoding that sees the batch": (
         lambda: encoding(apply=batch_mean),
         "surrogate_alone_as_in_batch", "of a sample depends on the samples beside it"),
+    "unrolling that begins elsewhere": (
+        lambda: rolling(shifted_targets, 1),
+        "unrolling_follows_the_reference", "unrolled over 1 stage isn't what pairs returns"),
+    "unrolling that goes astray": (
+        lambda: rolling(shifted_targets, 2),
+        "unrolling_follows_the_reference", "roll forward as apply does"),
     "a lambda": (
         lambda: replace(GOOD, score=lambda *_: zero_scored()),
         "travels_to_workers", "score= can't travel to workers"),
@@ -471,6 +512,12 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a host that blows up": (
         lambda: replace(GOOD, host=host_blowing_up),
         "host_runs_with_the_reference", "'height' is not finite with the reference"),
+    "a host whose score is no dictionary": (
+        lambda: replace(GOOD, host=host_of_all, host_score=float_scored),
+        "host_runs_with_the_reference", "host_score returns float; return a dictionary of figures"),
+    "a host whose score is not finite": (
+        lambda: replace(GOOD, host=host_of_all, host_score=nan_scored),
+        "host_runs_with_the_reference", "host_score: 'error' of the reference's own run is nan"),
     "pictures of another kind": (
         lambda: replace(GOOD, pictures=text_pictures),
         "pictures_are_facts", "pictures returns a str; return Picture values"),

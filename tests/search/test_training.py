@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Pairs
-from search.training import Course, DivergedError, Mean, State
+from problems.core import Predict
+from search.training import Course, DivergedError, Mean, RollOutPairs, State
 from spaces.agreement import example, example_inputs, lowered_shape
 from spaces.candidate import Training
 from spaces.learners import Learner, Player, Supervised
@@ -148,6 +149,46 @@ def test_a_course_taken_up_again_is_as_one_never_left(family: str) -> None:
 @pytest.mark.parametrize("training", [TRAINING, WITH_ALL])
 def test_running_statistics_are_taken_up_again(training: Training) -> None:
     resumed(normalised(), normalised(), pairs(), training)
+
+
+class Rolling:
+    """Pairs of a roll-out of two numbers in four, which notes the calls it is asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def later(self, network: Predict, call: int) -> Pairs:
+        self.calls.append(call)
+        seen = pairs().inputs[:200]
+        for _ in range(call - 1):
+            seen = np.concatenate([network(seen), seen[:, 2:]], axis=1)
+        return Pairs(seen, np.sin(seen[:, :2]) + seen[:, 2:])
+
+    @property
+    def pairs(self) -> RollOutPairs:
+        return RollOutPairs(pairs().inputs, pairs().targets, self.later)
+
+
+UNROLLED = WITH_ALL.model_copy(update={"unrolled": 3})
+
+
+def test_epochs_take_the_calls_of_a_roll_out_in_turn() -> None:
+    rolling, trained = Rolling(), network()
+    assert list(Course(trained, rolling.pairs, UNROLLED, 7, 0)) == [*range(1, 8)]
+    assert rolling.calls == [2, 3, 2, 3]
+    assert error(trained) < 0.5
+
+
+def test_without_unrolling_a_roll_out_is_taught_as_pairs_are() -> None:
+    rolling, both = Rolling(), [network(), network()]
+    list(Course(both[0], rolling.pairs, TRAINING, 3, 0))
+    list(Course(both[1], pairs(), TRAINING, 3, 0))
+    assert_equal(kept(both[0]), kept(both[1]))
+    assert not rolling.calls
+
+
+def test_an_unrolled_course_is_taken_up_again() -> None:
+    resumed(network(), network(), Rolling().pairs, UNROLLED)
 
 
 def test_a_state_shares_nothing_with_its_course() -> None:
