@@ -86,13 +86,14 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a job ended."""
+    """How a job ended; training took so many times longer than in the table."""
 
     state: State
     rungs: list[float]
     untrained_time: float
     trained: Taught
     deployed: Deployed
+    longer: float
 
 
 class Searcher(Protocol):
@@ -166,6 +167,10 @@ def _record(job: Job, outcome: Outcome) -> Record:
         timing=_timing(deployed.relative_time) if done else None,
         untrained_relative_time=outcome.untrained_time if job.training is None else None,
         unpruned_error=outcome.trained.errors[-1] if outcome.state is not State.PRUNED else None,
+        durations_s={
+            "train": outcome.trained.seconds[-1] * outcome.longer,
+            "deploy": deployed.seconds - deployed.prune_s,
+        },
         ended="",
     )
 
@@ -340,7 +345,8 @@ class Replay:
 
         def end(state: State) -> None:
             self.ended[state] += 1
-            self.searcher.tell(job, Outcome(state, rungs, untrained_time, taught, deployed))
+            outcome = Outcome(state, rungs, untrained_time, taught, deployed, self.longer)
+            self.searcher.tell(job, outcome)
 
         if job.training is None:
             yield taught.prepare_s + (deployed.first_s if self.searcher.times_first else 0.0)

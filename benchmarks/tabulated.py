@@ -78,6 +78,7 @@ ONLY = (
     "training.arithmetic=fp32",
     "training.averaging=0",
     "training.input_noise=0",
+    "training.unrolled=1",
 )
 """What is kept of the space, as `simstead search --only` takes it: no real number is left."""
 

@@ -2,9 +2,11 @@
 
 A deployment's effect on error and time is much the same for all networks, and more so for those of
 one family: log10 of both is a sum of effects, fitted as Bayesian linear regression. Drawing the
-effects from their posterior (Thompson sampling) tries what is promising or little known.
+effects from their posterior (Thompson sampling) tries what is promising or little known; what it
+promises is weighed against how long it takes.
 
-Sources: Bishop, Pattern Recognition and Machine Learning, 3.3; Thompson, Biometrika 25 (1933) 285.
+Sources: Bishop, Pattern Recognition and Machine Learning, 3.3; Thompson, Biometrika 25 (1933) 285;
+Snoek et al., NeurIPS 2012 (improvement per second).
 """
 
 import math
@@ -17,6 +19,8 @@ import numpy as np
 from problems import Array
 from search.fronts import hypervolume
 from search.records import NO_ERROR, Record, State
+from search.teaching import FINE_TUNING_SHARE
+from spaces.candidate import Pruning
 from spaces.skeleton import Cell
 
 PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
@@ -26,6 +30,12 @@ what is peculiar to a family. Runtimes differ by up to ten times, a family's mos
 
 NOISE = 0.1
 """Powers of ten by which a network's deployment departs from the sum of its effects."""
+
+DEPLOYMENT = ("prepare", "load", "deploy", "validate", "measure")
+"""Stages of a further deployment's life, but for pruning."""
+
+SHORTEST_S = 1e-3
+"""What nothing takes less than."""
 
 MARGIN = 0.1
 """Powers of ten between the worst that was found and the corner up to which area is counted."""
@@ -41,7 +51,7 @@ class Found(NamedTuple):
     """
 
     records: Sequence[Record]
-    points: Sequence[tuple[float, float]]
+    points: Sequence[Sequence[float]]
     objective: str
 
 
@@ -101,8 +111,33 @@ def next_deployment(
     worst = np.max([*found.points, *drawn], axis=0) + MARGIN
     before = hypervolume(found.points, worst)
     gains = [hypervolume([*found.points, point], worst) - before for point in drawn]
-    best = int(np.argmax(gains))
+    worth = np.array(gains) / costs_s(of, cells, found.records)
+    best = int(np.argmax(worth))
     return cells[best] if gains[best] > 0.0 else None
+
+
+def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:
+    """Return about how long deployments of a network take (n,) [s].
+
+    Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
+    been seen of each, or of any runtime where nothing has.
+    """
+    lasted: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.state is State.COMPLETE:
+            own = sum(record.durations_s.get(stage, 0.0) for stage in DEPLOYMENT)
+            lasted[record.candidate.runtime].append(own)
+    every = [seconds for each in lasted.values() for seconds in each]
+    if not any(every):
+        return np.ones(len(cells))
+    training_s = of.durations_s.get("train", 0.0)
+    return np.array(
+        [
+            max(float(np.median(lasted.get(cell.runtime, every))), SHORTEST_S)
+            + FINE_TUNING_SHARE * training_s * (cell.pruning is not Pruning.NONE)
+            for cell in cells
+        ]
+    )
 
 
 def _deployed(record: Record, objective: str) -> Deployed | None:

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from search.deploying import Found, cell_of, next_deployment, trained
+from search.deploying import Found, cell_of, costs_s, next_deployment, trained
 from search.records import Record, State, Timing
+from search.teaching import FINE_TUNING_SHARE
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.skeleton import Cell
 
@@ -105,6 +106,20 @@ def test_a_network_whose_first_deployment_failed_has_others() -> None:
     assert trained(failed)
     chosen = next_deployment(failed, [CELLS[0]], found([failed]), np.random.default_rng(0))
     assert chosen == CELLS[0]
+
+
+def test_what_takes_long_must_promise_more() -> None:
+    lasted = {"train": 100.0, "deploy": 1.0}
+    known = [each.model_copy(update={"durations_s": lasted}) for each in many()]
+    own, plain = known[0], CELLS[2]
+    pruned = plain._replace(pruning=Pruning.STRUCTURED)
+    costs = costs_s(own, [plain, pruned], known)
+    assert costs.tolist() == [1.0, 1.0 + 100.0 * FINE_TUNING_SHARE]
+    chosen = {
+        next_deployment(own, [plain, pruned], found(known[:1]), np.random.default_rng(seed))
+        for seed in range(20)
+    }
+    assert chosen <= {plain, None}
 
 
 def test_what_always_fails_is_left_alone() -> None:
