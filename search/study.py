@@ -6,7 +6,6 @@ measured, measured times included. So do the further deployments of a trained ne
 is a trial of its own.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,13 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from problems import Problem
 from problems.core import Option
 from search.deploying import Found, cell_of, next_deployment
 from search.goals import measured, objectives
+from search.journal import Journal
 from search.opening import opening
 from search.records import NO_LIMITS, Limits, Record, Spec, State
 from search.samplers import fixed, sampler
@@ -79,17 +78,18 @@ class Study:
         self, journal: Path, problem: Problem, spec: Spec, limits: Limits = NO_LIMITS
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        _repair(journal)
+        self._journal = Journal(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
         self._space = Space(problem, spec.narrowing)
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(journal))),
+            storage=JournalStorage(self._journal),
             study_name="simstead",
             directions=["minimize", "minimize"],
             load_if_exists=True,
         )
+        self._journal.keep()
 
     @property
     def position(self) -> int:
@@ -146,6 +146,7 @@ class Study:
         for number in list(self._open):
             self._study.tell(number, state=TrialState.FAIL)
             del self._open[number]
+        self._journal.keep()
 
     def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
         """Return the next candidate and its number, or an abandoned one under a new number."""
@@ -189,6 +190,7 @@ class Study:
             trial.set_user_attr(name, value)
         self._open[trial.number] = trial
         candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
+        self._journal.keep()
         return trial.number, candidate
 
     def _taught(self, number: int) -> dict[str, object]:
@@ -211,10 +213,14 @@ class Study:
         trial = self._open.pop(record.number)
         trial.set_user_attr("key", record.key)
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
-        failed = record.state is State.INFEASIBLE
         if record.state is State.PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
-            return
+        else:
+            self._tell_figures(trial, record)
+        self._journal.keep()
+
+    def _tell_figures(self, trial: Trial, record: Record) -> None:
+        failed = record.state is State.INFEASIBLE
         missed = {"failure": 1.0 if failed else -1.0}
         if failed:
             missed |= dict.fromkeys(self._limits.shortfalls(1.0, 1.0), 1.0)
@@ -247,25 +253,3 @@ class Study:
 def _dealt(trial: FrozenTrial) -> bool:
     """Return whether a trial's candidate was neither asked before nor deploys another's network."""
     return AGAIN not in trial.user_attrs and TRAINING not in trial.user_attrs
-
-
-def _repair(journal: Path) -> None:
-    """Cut a torn last line, left by a driver killed while writing: Optuna can't go on with it.
-
-    Optuna's lock is let go of, too: it would wait for half a minute. The run has one driver.
-    """
-    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    if not journal.exists():
-        return
-    data = journal.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    while whole:
-        last = whole[:-1].rfind(b"\n") + 1
-        try:
-            json.loads(whole[last:])
-            break
-        except ValueError:
-            whole = whole[:last]
-    if whole != data:
-        with journal.open("r+b") as file:
-            file.truncate(len(whole))

@@ -36,11 +36,11 @@ from search.distribute import StudySearcher
 from search.export import export
 from search.halving import Halving
 from search.heat import final_heat, front_members
+from search.journal import repair
 from search.measurement import Yardstick, verified_manifest
 from search.progress import Progress
 from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing, networks
 from search.scoring import Scored
-from search.study import _repair
 from search.trainings import DamagedError, kept
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
@@ -310,7 +310,7 @@ def test_a_journal_torn_at_any_byte(
         folder, line = left[written[place]], after[len(before) :]
         for end in range(1, len(line)):
             (folder / "journal.log").write_bytes(before + line[:end])
-            _repair(folder / "journal.log")
+            repair(folder / "journal.log")
             assert (folder / "journal.log").read_bytes() == before
         (folder / "journal.log").write_bytes(after[:-1])
         finished = len(on_disk(folder))

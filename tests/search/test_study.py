@@ -228,7 +228,8 @@ def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
     keys = [whole.ask()[1].key for _ in range(4)]
     first = Study(tmp_path / "journal", problem, spec(problem))
     first.ask()
-    first._study.ask()  # the driver dies before a single parameter is asked
+    first._study.ask()
+    first._journal.keep()  # the driver dies before a single parameter is written
     second = Study(tmp_path / "journal", problem, spec(problem))
     resumed = [second.ask(each)[1].key for each in second.abandoned({})]
     resumed += [second.ask()[1].key for _ in range(2)]
