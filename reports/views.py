@@ -56,6 +56,8 @@ class EntrantView(NamedTuple):
     meets_goals: bool | None
     """None where there are no goals."""
     hosted: HostedView | None = None
+    memory_bytes: int | None = None
+    """What its artefact takes, where memory was an objective."""
 
 
 class GoalsView(NamedTuple):
@@ -82,6 +84,7 @@ class TrialView(NamedTuple):
     error: float | None
     speedup: float | None
     time_us: float | None
+    memory_bytes: int | None
     ended_in: str
     reason: str
     key: str
@@ -196,6 +199,7 @@ def _trial(record: Record, objective: str) -> TrialView:
         error=record.metrics.get(objective),
         speedup=timing.speedup if timing else None,
         time_us=timing.time_s * 1e6 if timing else None,
+        memory_bytes=record.memory_bytes,
         ended_in=record.stage,
         reason=record.reason,
         key=record.key,
@@ -255,6 +259,7 @@ def _entrants(
             seeds=_seeds(entrant, objective),
             meets_goals=_meets(limits, entrant, objective),
             hosted=_hosted(entrant, host),
+            memory_bytes=None if entrant.trial is None else trials[entrant.trial].memory_bytes,
         )
         for entrant in entrants
     )

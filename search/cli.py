@@ -18,6 +18,7 @@ from search import cli_problems
 from search.options import (
     Deployments,
     First,
+    Objectives,
     Only,
     ProblemName,
     Retrain,
@@ -60,7 +61,8 @@ app = typer.Typer(
     simstead search planets --only architecture=mlp,lstm --only training.learning_rate=1e-3..1e-2\n
     simstead search planets --space small.yaml --weight runtime.onnxruntime=3\n
     simstead search planets --trials 400 --sampler nsga2\n
-    simstead search planets --first mine.yaml --warm-start runs/planets-20261123-101500"""
+    simstead search planets --first mine.yaml --warm-start runs/planets-20261123-101500\n
+    simstead search planets --objective memory"""
 )
 def search(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -80,6 +82,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     weight: Weights = None,
     first: First = None,
     warm_start: WarmStart = None,
+    objective: Objectives = None,
 ) -> None:
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
@@ -92,7 +95,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     from search.directory import Run  # noqa: PLC0415 - as below
     from search.first import first_candidates  # noqa: PLC0415
-    from search.job import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
+    from search.job import besides_for, narrowed_for, specified  # noqa: PLC0415 - brings torch, Ray
     from search.job import search as run_search  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
     from spaces.wanted import written  # noqa: PLC0415
@@ -111,6 +114,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         sampler=sampler or "auto",
         narrowing=narrowing,
         first=first_candidates(Space(chosen, narrowing), first, earlier, folder, seed),
+        besides=besides_for(objective or (), folder),
     )
     _write_report(run_search(chosen, source, spec, folder, out))
 
@@ -156,6 +160,7 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
         workers=workers,
         sampler=sampler or held.sampler,
         first=held.first,
+        besides=held.besides,
         narrowing=narrowed_for(chosen, (), run),
     )
     _write_report(run_search(chosen, source, spec, run, out))

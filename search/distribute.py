@@ -48,6 +48,9 @@ from spaces.candidate import Candidate
 TRIAL_LIMIT_S = 900.0
 """What takes longer between two reports of a trial hangs: its worker is ended."""
 
+COSTS = ("relative_time", "memory_bytes")
+"""What a worker says at a rung of the untrained network, as far as it is an objective."""
+
 OBJECT_STORE_BYTES = 512 * 2**20
 """Room for what trials share besides their data."""
 
@@ -177,7 +180,7 @@ class TrialActor(tune.Trainable):
         finally:
             faulthandler.cancel_dump_traceback_later()
         if isinstance(event, AtRung):
-            return {"rung": event.rung.model_dump_json(), "relative_time": event.relative_time}
+            return event._asdict() | {"rung": event.rung.model_dump_json()}
         return {"record": event.model_dump_json(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -311,7 +314,8 @@ class RungScheduler(FIFOScheduler):
         if "rung" not in result:
             return TrialScheduler.CONTINUE
         rung = Rung.model_validate_json(result["rung"])
-        goes_on = self._halving.goes_on(rung.share, rung.error, result["relative_time"])
+        costs = [result[cost] for cost in COSTS if result.get(cost) is not None]
+        goes_on = self._halving.goes_on(rung.share, rung.error, *costs)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
@@ -365,5 +369,6 @@ def _unfinished(
         reason=reason,
         rungs=tuple(Rung.model_validate_json(rung["rung"]) for rung in rungs),
         untrained_relative_time=rungs[-1]["relative_time"] if rungs else None,
+        untrained_memory_bytes=rungs[-1].get("memory_bytes") if rungs else None,
         ended=now(),
     )

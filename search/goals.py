@@ -56,7 +56,8 @@ def measured(problem: Problem, record: Record) -> tuple[float, float]:
     return record.metrics[problem.objective.name], record.timing.speedup
 
 
-def objectives(problem: Problem, record: Record) -> tuple[float, float]:
-    """Return what the study makes small: log10 of the error and of the relative time."""
+def objectives(problem: Problem, record: Record) -> tuple[float, ...]:
+    """Return what the study makes small: log10 of error, relative time and, if asked, memory."""
     error, speedup = measured(problem, record)
-    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup)
+    memory = () if record.memory_bytes is None else (math.log10(record.memory_bytes),)
+    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup), *memory

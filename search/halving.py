@@ -60,21 +60,21 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 class Halving:
-    """The arrivals at every rung: (error, time over the reference's) each.
+    """The arrivals at every rung: (error, time over the reference's, memory if asked) each.
 
     Args:
         earlier: Trials of the same run that ended before; their arrivals count.
     """
 
     def __init__(self, earlier: Iterable[Record] = ()) -> None:
-        self._arrivals: dict[float, list[tuple[float, float]]] = defaultdict(list)
+        self._arrivals: dict[float, list[tuple[float, ...]]] = defaultdict(list)
         for record in earlier:
-            if record.untrained_relative_time is not None:
-                for rung in record.rungs:
-                    arrival = (rung.error, record.untrained_relative_time)
-                    self._arrivals[rung.share].append(arrival)
+            costs = (record.untrained_relative_time, record.untrained_memory_bytes)
+            known = tuple(float(cost) for cost in costs if cost is not None)
+            for rung in record.rungs if known else ():
+                self._arrivals[rung.share].append((rung.error, *known))
 
-    def goes_on(self, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(self, share: float, error: float, *costs: float) -> bool:
         """Note an arrival; return whether it belongs to the better half of its rung so far.
 
         Candidates of one rank stand or fall together, so a front is never cut.
@@ -82,10 +82,11 @@ class Halving:
         Args:
             share: The rung: how much of the training is done.
             error: The objective there.
-            relative_time: The untrained network's time over the reference's.
+            *costs: The untrained network's time over the reference's, and its memory where that is
+                an objective.
         """
         arrivals = self._arrivals[share]
-        arrivals.append((error, relative_time))
+        arrivals.append((error, *costs))
         if not math.isfinite(error):
             return False
         if len(arrivals) < FEWEST:

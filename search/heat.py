@@ -197,7 +197,7 @@ def _spread(records: list[Record], most: int) -> list[Record]:
 def knee_trial(
     problem: Problem, entrants: Sequence[Entrant], members: Sequence[Record], limits: Limits
 ) -> int | None:
-    """Return the trial at the knee of (validation error, relative time measured again).
+    """Return the trial at the knee of (validation error, relative time measured again, ...).
 
     Those that meet the goals come first, if any does. The test split has no say: what it is quoted
     for must not have been chosen by it.
@@ -210,7 +210,9 @@ def knee_trial(
         record for record in members if limits.met(record.metrics[name], 1.0 / again[record.number])
     ] or members
     points = [
-        (objectives(problem, record)[0], np.log10(again[record.number])) for record in members
+        (error, np.log10(again[record.number]), *besides)
+        for record in members
+        for error, _, *besides in [objectives(problem, record)]
     ]
     return members[knee(points)].number
 

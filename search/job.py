@@ -25,12 +25,13 @@ from search.distribute import (
     retrained_in_parallel,
 )
 from search.environment import read_environment
+from search.footprint import refuse_unmeasurable
 from search.goals import limits_of, refuse_misshapen_baselines
 from search.halving import Halving
 from search.heat import final_heat
 from search.measurement import yardstick
 from search.progress import Progress
-from search.records import DataFacts, Retrainings, Spec, networks
+from search.records import Besides, DataFacts, Retrainings, Spec, networks
 from search.retraining import recommended
 from search.study import Study
 from search.trial import Setting
@@ -46,7 +47,8 @@ UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 def specified(problem: Problem, source: Source, **asked: object) -> Spec:
     """Return what is asked for as a value.
 
-    `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first.
+    `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
+    besides.
     """
     return Spec.model_validate(
         {
@@ -82,6 +84,14 @@ def narrowed_for(problem: Problem, wishes: Sequence[Wish], folder: Path) -> Narr
     return narrowed(problem, wishes)
 
 
+def besides_for(asked: Sequence[Besides], folder: Path) -> tuple[Besides, ...]:
+    """Return the objectives besides error and time; without a wish, those of the folder's run."""
+    with suppress(OSError):
+        if not asked and (folder / "spec.json").is_file():
+            return Spec.read(folder / "spec.json").besides
+    return tuple(dict.fromkeys(asked))
+
+
 def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: Console) -> Run:
     """Run a search, or go on with it, to its final heat.
 
@@ -97,6 +107,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         InterruptedRunError: Not all trials were run.
     """
     served(problem)
+    if Besides.MEMORY in spec.besides:
+        refuse_unmeasurable()
     run = Run.start(folder, spec)
     progress = Progress(problem, spec.trials, console)
     with _ending_well(run), run.exclusively(), progress:
@@ -117,7 +129,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             data = generate(problem, default_cache(), in_parallel, counted)
             refuse_misshapen_baselines(problem, data)
             limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
-            setting = Setting(problem, data, held_against, limits, run, spec.source)
+            setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)
             run.write("data.json", _facts(setting))
             progress.note(told(data))
             progress.phase("trials")

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
 from problems.loading import Source
-from search.records import DEPLOYMENTS, RETRAININGS, SamplerName
+from search.records import DEPLOYMENTS, RETRAININGS, Besides, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
 
@@ -53,6 +53,13 @@ def known_sampler(name: str) -> SamplerName:
     return SamplerName(name)
 
 
+Objectives = Annotated[
+    list[Besides] | None,
+    typer.Option(
+        "--objective",
+        help="Make this small, too, besides error and time: memory takes seconds more a trial.",
+    ),
+]
 SamplerOption = Annotated[
     SamplerName | None,
     typer.Option(

@@ -42,6 +42,12 @@ class SamplerName(StrEnum):
     RANDOM = "random"
 
 
+class Besides(StrEnum):
+    """What may be made small besides error and time."""
+
+    MEMORY = "memory"
+
+
 class Spec(Frozen):
     """What was asked for; runs with equal identities open with the same candidates."""
 
@@ -62,6 +68,8 @@ class Spec(Frozen):
     """What is left of the problem's space, and how much its options weigh."""
     first: tuple[dict[str, Scalar], ...] = ()
     """Parameters of candidates that are tried before the opening."""
+    besides: tuple[Besides, ...] = ()
+    """Objectives besides error and time."""
     sampler: SamplerName = SamplerName.AUTO
     """Who asks later; may change when a run is gone on with."""
     opening: int = 24
@@ -83,6 +91,7 @@ class Spec(Frozen):
             self.seed,
             self.narrowing,
             self.first,
+            self.besides,
             self.opening,
         )
 
@@ -146,7 +155,10 @@ class Record(Frozen):
     rungs: tuple[Rung, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
     timing: Timing | None = None
+    memory_bytes: int | None = None
+    """What the artefact takes, where memory is an objective."""
     untrained_relative_time: float | None = None
+    untrained_memory_bytes: int | None = None
     unpruned_error: float | None = None
     """Objective on the validation split, trained and not yet pruned, eagerly in float32."""
     exact_error: float | None = None

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from problems import Problem
 from search.directory import Run
 from search.fronts import knee, ranks
@@ -18,7 +20,7 @@ from spaces.surrogate import Surrogate
 
 
 def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
-    """Return the trials at the knee, the most accurate and the fastest one.
+    """Return the trials at the knee, the most accurate, the fastest, and the smallest if asked.
 
     Of those that meet the goals, where any does. They are chosen by the search's own figures: the
     final heat may find the knee elsewhere.
@@ -29,11 +31,8 @@ def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> 
         return []
     points = [objectives(problem, record) for record in able]
     front = [i for i, rank in enumerate(ranks(points)) if rank == 0]
-    chosen = (
-        front[knee([points[i] for i in front])],
-        min(front, key=lambda i: points[i][0]),
-        min(front, key=lambda i: points[i][1]),
-    )
+    best = np.argmin([points[i] for i in front], axis=0)
+    chosen = (front[knee([points[i] for i in front])], *(front[i] for i in best))
     return [able[i] for i in dict.fromkeys(chosen)]
 
 

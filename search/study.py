@@ -15,6 +15,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from problems import Problem
@@ -23,13 +24,16 @@ from search.deploying import Found, cell_of, next_deployment
 from search.goals import measured, objectives
 from search.journal import Journal
 from search.opening import opening
-from search.records import NO_LIMITS, Limits, Record, Spec, State
+from search.records import NO_LIMITS, Besides, Limits, Record, Spec, State
 from search.samplers import fixed, sampler
 from spaces.candidate import Candidate
 from spaces.space import Space, pruning_branch
 
 PENALTY = (3.0, 3.0)
 """log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
+
+PENALTY_BESIDES = {Besides.MEMORY: 12.0}
+"""The same of what else is made small: a terabyte."""
 
 
 AGAIN = "again"
@@ -83,10 +87,11 @@ class Study:
         self._space = Space(problem, spec.narrowing)
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
+        self._penalty = (*PENALTY, *(PENALTY_BESIDES[each] for each in spec.besides))
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
-            directions=["minimize", "minimize"],
+            directions=[StudyDirection.MINIMIZE for _ in self._penalty],
             load_if_exists=True,
         )
         self._journal.keep()
@@ -174,7 +179,7 @@ class Study:
             if trial.user_attrs.get(TRAINING) == of.number and trial.state is not TrialState.FAIL
         ]
         cells = [c for c in skeleton.cells if c[:2] == own[:2] and c not in (own, *before)]
-        points = [objectives(self._problem, r) for r in records if r.state is State.COMPLETE]
+        points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
         found = Found(records, points, self._problem.objective.name)
         seed = self._seed(len(trials), DEPLOYING)
         chosen = next_deployment(of, cells, found, np.random.default_rng(seed))
@@ -230,7 +235,7 @@ class Study:
         for name, value in missed.items():
             if name not in known:  # a driver may have been killed in the middle of this
                 trial.set_constraint(name, value)
-        self._study.tell(trial, PENALTY if failed else objectives(self._problem, record))
+        self._study.tell(trial, self._penalty if failed else objectives(self._problem, record))
 
     def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
         seed = self._seed(position)

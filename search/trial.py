@@ -13,13 +13,15 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
 from problems import Dataset, Problem
 from search.directory import Run
+from search.footprint import memory_of
 from search.measurement import Yardstick, measure
-from search.records import Limits, Record, Rung, State, Timing, now
+from search.records import Besides, Limits, Record, Rung, State, Timing, now
 from search.scoring import scored
 from search.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
 from search.teaching import Aside, Best, Lesson, epochs_of, fine_tuned, prepared, untrained
@@ -43,12 +45,18 @@ class InfeasibleError(Exception):
     """A candidate can't be used; the message is the reason."""
 
 
-@dataclass(frozen=True)
-class AtRung:
-    """A pause: the error so far, and the untrained network's time over the reference's."""
+class AtRung(NamedTuple):
+    """A pause: the error so far, and what the untrained network costs.
+
+    Args:
+        rung: Where, and the error.
+        relative_time: Time over the reference's.
+        memory_bytes: Its memory, where that is an objective.
+    """
 
     rung: Rung
     relative_time: float
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Setting:
     run: Run
     source: str = ""
     """What the user names the problem by."""
+    besides: tuple[Besides, ...] = ()
+    """Objectives besides error and time."""
 
 
 @dataclass
@@ -175,6 +185,8 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         draft.found["metrics"] = result.metrics
     with draft.during("measure"):
         draft.found["timing"] = measure(problem, data, setting.yardstick, surrogate, MOST_ROUNDS)
+        if Besides.MEMORY in setting.besides:
+            draft.found["memory_bytes"] = memory_of(setting.run.artefact(draft.number))
 
 
 def _time_first(
@@ -191,6 +203,9 @@ def _time_first(
     _, surrogate = _lower(setting, draft, trained, sketch=True)
     timing = measure(problem, data, setting.yardstick, surrogate, LEAST_ROUNDS)
     draft.found["untrained_relative_time"] = timing.relative_time
+    if Besides.MEMORY in setting.besides:
+        memory = memory_of(setting.run.artefact(draft.number))
+        draft.found["untrained_memory_bytes"] = memory
     shutil.rmtree(setting.run.artefact(draft.number))  # with random weights it is no artefact
     _within_budget(setting.limits, timing)
     return timing
@@ -209,14 +224,15 @@ def _train(
     best = Best(setting.problem, lesson, setting.data.validation)
     course = lesson.course(learner, candidate.training, epochs, candidate.seed)
     aside = Aside(run.unfinished(draft.number), course, best)
+    memory = cast("int | None", draft.found.get("untrained_memory_bytes"))
     for rung in aside.taken_up():
         draft.rungs.append(rung)
-        yield AtRung(rung, timing.relative_time)
+        yield AtRung(rung, timing.relative_time, memory)
     for epoch in course:
         best.offer(learner.network)
         if epoch in pauses and epoch < epochs:
             draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
-            yield AtRung(draft.rungs[-1], timing.relative_time)
+            yield AtRung(draft.rungs[-1], timing.relative_time, memory)
         aside.put_now_and_then(draft.rungs)
     aside.put(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
     best.restore(learner.network)

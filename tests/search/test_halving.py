@@ -35,3 +35,10 @@ def test_a_rungs_ranking_is_held_against_the_ends() -> None:
     assert rank_correlation([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
     assert rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / math.sqrt(6))
     assert math.isnan(rank_correlation([1, 1], [1, 2]))
+
+
+def test_a_third_objective_has_its_say() -> None:
+    halving = Halving()
+    assert all(halving.goes_on(1, 1.0, 1.0, 10.0) for _ in range(FEWEST))
+    assert not halving.goes_on(1, 2.0, 2.0, 20.0)
+    assert halving.goes_on(1, 2.0, 2.0, 5.0)

@@ -7,7 +7,7 @@ import pytest
 
 from problems import Problem, Size
 from search.opening import opening
-from search.records import Limits, Record, Rung, SamplerName, Spec, State, Timing
+from search.records import Besides, Limits, Record, Rung, SamplerName, Spec, State, Timing
 from search.study import Study
 from spaces.candidate import Candidate
 from spaces.narrowing import Narrowing
@@ -65,6 +65,23 @@ def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Pat
     assert first == second
     assert first != other
     assert len(set(first)) == n
+
+
+@pytest.mark.parametrize("state", [State.COMPLETE, State.INFEASIBLE])
+def test_memory_is_told_as_a_third_objective(
+    problem: Problem, tmp_path: Path, state: State
+) -> None:
+    asked = spec(problem).model_copy(update={"besides": (Besides.MEMORY,), "opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    for _ in range(6):
+        number, candidate = study.ask()
+        record = ended(problem, number, candidate, state)
+        study.tell(record.model_copy(update={"memory_bytes": 1000 * (1 + number)}))
+    told = [trial.values for trial in study._study.get_trials()]
+    if state is State.COMPLETE:
+        assert [values[2] for values in told] == [math.log10(1000 * n) for n in range(1, 7)]
+    else:
+        assert told == [[3.0, 3.0, 12.0]] * 6
 
 
 @pytest.mark.parametrize("name", SamplerName)

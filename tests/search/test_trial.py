@@ -9,8 +9,9 @@ from torch import nn
 from problems import Dataset, Problem, Size
 from problems.contract import DrawnChoice
 from search.directory import Run
+from search.goals import objectives
 from search.measurement import yardstick
-from search.records import NO_LIMITS, Limits, Record, State
+from search.records import NO_LIMITS, Besides, Limits, Record, State
 from search.teaching import Best, epochs_of, prepared
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
@@ -39,6 +40,22 @@ def test_a_whole_life(setting: Setting, candidate: Candidate) -> None:
     assert set(record.metrics) == {metric.name for metric in setting.problem.metrics}
     assert (setting.run.artefact(7) / "manifest.json").is_file()
     assert Record.model_validate_json(record.model_dump_json()) == record
+
+
+def test_memory_is_measured_where_it_is_an_objective(
+    setting: Setting, candidate: Candidate
+) -> None:
+    asked = replace(setting, besides=(Besides.MEMORY,))
+    first, *_, record = live(asked, candidate, 7)
+    assert isinstance(first, AtRung)
+    assert isinstance(record, Record)
+    assert record.state is State.COMPLETE, record.reason
+    assert first.memory_bytes == record.untrained_memory_bytes
+    assert record.memory_bytes is not None
+    assert record.parameters is not None
+    # Weights and what lies between layers; not the runtime's libraries.
+    assert 4 * record.parameters <= record.memory_bytes < 100e6
+    assert len(objectives(setting.problem, record)) == 3
 
 
 def test_a_further_deployment_is_of_the_trained_network(
