@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("problems", "spaces", "search", "reports")
 ENGINES = {
-    "optuna": {"search/study.py", "search/samplers.py"},
+    "optuna": {"search/journal.py", "search/samplers.py", "search/study.py"},
     "ray": {"search/distribute.py"},
     "plotly": {"reports/diagnosis_figures.py", "reports/figures.py", "reports/html.py"},
 }
