@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems import Array, Problem, Split, UserError
+from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
 from problems.pictures import Picture
 from search.aposteriori import in_host
@@ -31,8 +31,9 @@ from search.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, t
 from search.trial import Setting
 from spaces.surrogate import Surrogate
 
-HEAT_S = 20.0
-"""No more rounds are begun after so long, the least apart: a report should not wait for noise."""
+HEAT_S, TINY_HEAT_S = 20.0, 2.0
+"""No more rounds are begun after so long, the least apart: a report should not wait for noise; of
+the tiny size nobody quotes times."""
 
 REFERENCE = "reference"
 CALIBRATION = "calibration"
@@ -66,7 +67,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         seconds = time_in_turn(
             field.contenders,
             MOST_ROUNDS,
-            Until(quoted, HEAT_S),
+            Until(quoted, TINY_HEAT_S if run.spec().size is Size.TINY else HEAT_S),
             after_round=lambda done: progress(done, steps),
         )
     reference = _reference_time(problem, held_against, seconds)
