@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 from rich.console import Console
 
@@ -30,6 +31,7 @@ from search.goals import limits_of, refuse_misshapen_baselines
 from search.halving import Halving
 from search.heat import final_heat
 from search.measurement import yardstick
+from search.opening import opening_size
 from search.progress import Progress
 from search.records import Besides, DataFacts, Retrainings, Spec, networks
 from search.retraining import recommended
@@ -38,7 +40,7 @@ from search.trial import Setting
 from spaces.exclusions import exclusions
 from spaces.narrowing import Narrowing
 from spaces.registered import ARCHITECTURES
-from spaces.space import served
+from spaces.space import Space, served
 from spaces.wanted import Wish, narrowed
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -48,10 +50,12 @@ def specified(problem: Problem, source: Source, **asked: object) -> Spec:
     """Return what is asked for as a value.
 
     `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
-    besides.
+    besides; the opening where the space doesn't say how large it is.
     """
+    narrowing = cast("Narrowing", asked.get("narrowing", Narrowing()))
     return Spec.model_validate(
         {
+            "opening": opening_size(Space(problem, narrowing)),
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
