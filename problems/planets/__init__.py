@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from problems.core import Size
 from problems.planets.baselines import LaplaceLagrange, Persistence
 from problems.planets.encodings import Pattern, Series
+from problems.planets.kick import Kick
 from problems.planets.simulation import Planets
 from problems.planets.validation import METRICS, PlanetScore
 from problems.problem import Calibration, Problem, Samples
@@ -42,7 +43,11 @@ def planets(size: Size) -> Problem:
         summary=f"orbits of 2-3 planets over {extent.horizon_yr:g} yr (REBOUND, WHFast)",
         simulation=simulation,
         shifted=replace(simulation, star_mass=(1.5, 2.0), eccentricity=0.06, inclination=0.02),
-        encodings={"series": Series(times_yr=times), "pattern": Pattern(times_yr=times)},
+        encodings={
+            "series": Series(times_yr=times),
+            "pattern": Pattern(times_yr=times),
+            "kick": Kick(times_yr=times),
+        },
         score=score,
         metrics=METRICS,
         baselines={
