@@ -1,9 +1,9 @@
 """A pair's potential averaged over both orbits without expansion, made linear where planets go.
 
-Laplace-Lagrange theory is the leading order in eccentricity over the gap between the orbits, and that ratio
-isn't small for close pairs. Here the force on z and zeta is averaged numerically over both orbits,
-at several places that the planets pass in the secular motion; the coefficients are those of the
-linear motion nearest to it in the mean square (statistical linearisation).
+Laplace-Lagrange theory is the leading order in eccentricity over the gap between the orbits, and
+that ratio isn't small for close pairs. Here the force on z and zeta is averaged numerically over
+both orbits, at several places that the planets pass in the secular motion; the coefficients are
+those of the linear motion nearest to it in the mean square (statistical linearisation).
 """
 
 from typing import NamedTuple
@@ -110,7 +110,7 @@ def _slope(own: Orbits, other: Orbits, inverse: Array, cubed: Array) -> Array:
 
 
 def _orbits(axis: Array, shape: Array, tilt: Array) -> Orbits:
-    vectors = np.stack([shape.real, shape.imag, tilt.real, tilt.imag])
+    vectors = np.stack([np.real(shape), np.imag(shape), np.real(tilt), np.imag(tilt)])
     position, weight = _points(axis, vectors)
     ahead, behind = (
         [_points(axis, vectors + step * unit) for unit in _units(vectors.ndim)]
@@ -159,7 +159,7 @@ def _eccentric(theory: Array, places: Moments, first: Array, second: Array) -> A
     first = first - inner * one - both * other
     second = second - outer * other - both * one
     size = [np.sum(np.abs(vector) ** 2, axis=1) for vector in (one, other)]
-    mixed = np.sum((one * other.conj()).real, axis=1)
+    mixed = np.sum(np.real(one * other.conj()), axis=1)
     normal = np.zeros((len(theory), 3, 3))
     for place, value in enumerate((size[0], size[1], size[0] + size[1])):
         normal[:, place, place] = value + RIDGE * (size[0] + size[1])
@@ -167,7 +167,7 @@ def _eccentric(theory: Array, places: Moments, first: Array, second: Array) -> A
         normal[:, place, 2] = normal[:, 2, place] = mixed
     projected = [first * one.conj(), second * other.conj()]
     projected.append(first * other.conj() + second * one.conj())
-    right = np.stack([np.sum(each.real, axis=1) for each in projected], axis=1)
+    right = np.stack([np.sum(np.real(each), axis=1) for each in projected], axis=1)
     normal += np.finfo(float).tiny * np.eye(3)
     return np.linalg.solve(normal, right[..., None])[..., 0] / theory[:, :3]
 
@@ -176,5 +176,5 @@ def _inclined(theory: Array, places: Moments, force: Array) -> Array:
     """Return the correction (n,) by least squares of the force (n, t) on zeta_1 - zeta_2."""
     apart = places.first_tilt - places.second_tilt
     size = np.sum(np.abs(apart) ** 2, axis=1)
-    along = -np.sum((force * apart.conj()).real, axis=1) / np.maximum(size, np.finfo(float).tiny)
+    along = -np.sum(np.real(force * apart.conj()), axis=1) / np.maximum(size, np.finfo(float).tiny)
     return np.where(size > 0.0, along / (8.0 * theory) - 1.0, 0.0)

@@ -1,10 +1,10 @@
 """Pairs of planets, and the secular motion that their couplings make.
 
 The orbit-averaged potential of a pair is a sum of rotation-invariant quadratic forms,
--(c_11 |z_1|^2 + c_22 |z_2|^2 + 2 c_12 Re z_1 conj(z_2)) / 2 + 2 c_I |zeta_1 - zeta_2|^2, with z = k + i h
-and zeta = q + i p. Laplace-Lagrange theory has c_11 = c_22 = c_I and c_12 < 0; whatever the four
-coefficients are, the motion is that of a quadratic Hamiltonian: linear, symplectic, and the angular
-momentum deficit is conserved.
+-(c_11 |z_1|^2 + c_22 |z_2|^2 + 2 c_12 Re z_1 conj(z_2)) / 2 + 2 c_I |zeta_1 - zeta_2|^2, with
+z = k + i h and zeta = q + i p. Laplace-Lagrange theory has c_11 = c_22 = c_I and c_12 < 0; whatever
+the four coefficients are, the motion is that of a quadratic Hamiltonian: linear, symplectic, and
+the angular momentum deficit is conserved.
 Source: Murray & Dermott, Solar System Dynamics (1999), section 7.
 """
 
@@ -50,10 +50,10 @@ class PlanetPairs:
     def ends(self, values: Array) -> tuple[Array, Array]:
         """Return the values (b, ..., m) of inner and outer planets, of values (b, ..., p)."""
         between = tuple(range(1, values.ndim - 1))
-        return tuple(
-            np.take_along_axis(values, np.expand_dims(end, between), axis=-1)
-            for end in (self.inner, self.outer)
-        )  # type: ignore[return-value]
+        inner, outer = (np.expand_dims(end, between) for end in (self.inner, self.outer))
+        return np.take_along_axis(values, inner, axis=-1), np.take_along_axis(
+            values, outer, axis=-1
+        )
 
     def phases(self, horizon_yr: float) -> Array:
         """Return by how much (b, m, 4) [rad] each coefficient turns what it turns fastest."""

@@ -1,7 +1,7 @@
 """The secular coefficients with which a system's own reference is followed best.
 
-Levenberg-Marquardt on the path of z and zeta, over horizons that grow from a few frames to all: a fit to all frames at
-once would settle on a frequency that is wrong by whole turns.
+Levenberg-Marquardt on the path of z and zeta, over horizons that grow from a few frames to all: a
+fit to all frames at once would settle on a frequency that is wrong by whole turns.
 Source: Nocedal & Wright, Numerical Optimization (2006), section 10.3.
 """
 
@@ -13,7 +13,7 @@ from problems.core import Array, Split
 from problems.planets.couplings import PlanetPairs, complex_vectors, planet_pairs
 
 PRIOR = 0.1
-"""Standard deviation of the coefficients about the theory's, as a share of the theory's leading order."""
+"""Standard deviation of the coefficients about the theory's, in units of its leading order."""
 
 NOISE = 0.02
 """What the reference has beside the secular motion, in units of a system's rms sqrt(e^2 + I^2)."""

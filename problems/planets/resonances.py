@@ -1,9 +1,9 @@
 """What mean-motion resonances of first order add to the secular motion of a pair near them.
 
 Averaging j lambda_2 - (j - 1) lambda_1 to second order in the masses leaves
--(3/4) ((j-1)^2 n_1 / L_1 + j^2 n_2 / L_2) (A / omega)^2 |f_27 z_1 + f_31 z_2|^2 of the pair's potential, with
-L = m n a^2, A = G m_1 m_2 / a_2 and omega = j n_2 - (j - 1) n_1: a quadratic form like
-Laplace-Lagrange theory's.
+-(3/4) ((j-1)^2 n_1 / L_1 + j^2 n_2 / L_2) (A / omega)^2 |f_27 z_1 + f_31 z_2|^2 of the pair's
+potential, with L = m n a^2, A = G m_1 m_2 / a_2 and omega = j n_2 - (j - 1) n_1: a quadratic form
+like Laplace-Lagrange theory's.
 Sources: Malhotra, Fox, Murray & Nicholson, A&A 221 (1989) 348; coefficients: Murray & Dermott,
 Solar System Dynamics (1999), appendix B.
 """
@@ -24,7 +24,7 @@ QUADRATURE_POINTS = 129
 
 
 def resonant_coefficients(alpha: Array) -> tuple[Array, Array]:
-    """Return f_27 and f_31 (..., r) of the resonances j = 2 to `HIGHEST`, indirect terms counted."""
+    """Return f_27 and f_31 (..., r) of resonances j = 2 to `HIGHEST`, indirect terms counted."""
     angle = np.linspace(0.0, np.pi, QUADRATURE_POINTS)
     weight = np.full(QUADRATURE_POINTS, 2.0 / (QUADRATURE_POINTS - 1))
     weight[[0, -1]] *= 0.5

@@ -88,7 +88,7 @@ def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
 
 
 def secular_modes(symmetric: Array, scale: Array) -> SecularModes:
-    """Return the modes of matrices (b, p, p) that scaling by sqrt(m n a^2) (b, p) made symmetric."""
+    """Return the modes of matrices (b, p, p), symmetric by scaling with sqrt(m n a^2) (b, p)."""
     frequency, vectors = np.linalg.eigh(symmetric)
     return SecularModes(
         frequency=frequency,
