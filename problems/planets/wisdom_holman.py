@@ -56,11 +56,14 @@ def kepler_drift(states: Array, mu: Array, time: Array) -> Array:
 def _eccentric_difference(mean: Array, cosine: Array, sine: Array) -> Array:
     """Solve M = E - c sin E + s (1 - cos E) for E [rad], the differences over a drift."""
     angle = mean + cosine * np.sin(mean) - sine * (1.0 - np.cos(mean))
+    done = np.zeros(np.shape(angle), dtype=bool)
     for _ in range(NEWTON_STEPS):
         s, c = np.sin(angle), np.cos(angle)
         residual = angle - cosine * s + sine * (1.0 - c) - mean
-        angle = angle - residual / (1.0 - cosine * c + sine * s)
-        if np.all(np.abs(residual) < NEWTON_RESIDUAL):
+        # What has converged stays, so that a system alone moves as in a batch, to the last bit.
+        angle = np.where(done, angle, angle - residual / (1.0 - cosine * c + sine * s))
+        done |= np.abs(residual) < NEWTON_RESIDUAL
+        if done.all():
             break
     return angle
 

@@ -9,7 +9,7 @@ from problems import Array, Batch
 from problems.core import Predict
 from problems.planets.orbits import GRAVITATION, energy, states_from_elements
 from problems.planets.simulation import Planets
-from problems.planets.stepped import SteppedKick
+from problems.planets.stepped import SteppedKick, tabulated_force
 from problems.planets.wisdom_holman import WisdomHolman, kepler_drift, newtonian
 
 CHANNELS = 3
@@ -214,6 +214,26 @@ def untaught() -> SteppedKick:
 def network() -> Predict:
     weights = np.random.default_rng(0).normal(0.0, 1.0, (CHANNELS, 1))
     return lambda inputs: np.tanh(inputs @ weights).astype(np.float32)
+
+
+def test_a_tabulated_force_is_smooth_and_exact_at_its_places() -> None:
+    places = np.linspace(np.log(0.3), np.log(3.0), 48)
+    low, high = places[:1][None], places[-1:][None]
+    table = np.log(newtonian(np.exp(places)))[None, None]
+    found = np.concatenate(
+        [tabulated_force(low, high, table, np.exp(place)[None, None]) for place in places]
+    )
+    np.testing.assert_allclose(found[:, 0], newtonian(np.exp(places)), rtol=1e-12)
+    wave = np.sin(3.0 * places)[None, None]
+    between = np.array([[0.7123]])
+    expected = np.exp(np.sin(3.0 * np.log(between)))
+    np.testing.assert_allclose(tabulated_force(low, high, wave, between), expected, rtol=1e-3)
+    inner = np.exp(places[20])
+    left, middle, right = (
+        tabulated_force(low, high, wave, np.array([[inner + gap]]))[0, 0]
+        for gap in (-1e-6, 0.0, 1e-6)
+    )
+    np.testing.assert_allclose(right - middle, middle - left, rtol=1e-3)
 
 
 def test_a_permutation_of_the_planets_permutes_the_answer() -> None:
