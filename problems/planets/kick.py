@@ -59,8 +59,10 @@ class Kick(Encoding):
     Every pair has an orbit-averaged potential (`couplings`) whose four coefficients start from a
     theory and are corrected by one answer of the network. Whatever it answers, the motion is that
     of a sum of quadratic pair potentials: symplectic, the angular momentum deficit conserved to
-    rounding, and a permutation of the planets permutes the answer. Axes are constants; the phase
-    follows from Kepler's third law. The network is asked once for all frames.
+    rounding, and a permutation of the planets permutes the answer. That holds at the coefficients
+    of a run; they read mean squares of e and I, which are constants of the secular motion only
+    nearly. Axes are constants; the phase follows from Kepler's third law. The network is asked once
+    for all frames.
 
     What it learns is fitted to each training system: the coefficients with which the linear motion
     follows the reference, from the theory averaged over the orbits, within `FARTHEST` of it.
@@ -139,9 +141,8 @@ class Kick(Encoding):
     @property
     def _frames(self) -> list[int]:
         """Frames to start from: -1 is the epoch, always the first."""
-        return [round(place) for place in np.linspace(-1, len(self.times_yr) - 1, self.starts + 1)][
-            :-1
-        ]
+        last = len(self.times_yr) - 1
+        return [round(place) for place in np.linspace(-1, last, self.starts, endpoint=False)]
 
     @property
     def _horizon(self) -> float:
