@@ -10,8 +10,10 @@ Snoek et al., NeurIPS 2012.
 """
 
 import math
-from collections.abc import Hashable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,9 +24,9 @@ from search.deploying import Found, not_hopeless
 from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Limits, Record, State
 from search.regression import Design, Effects, Observed, posterior_draw
-from spaces.skeleton import Cell
+from spaces.skeleton import DIMENSIONS, Cell
 
-PROPOSALS = 256
+PROPOSALS = 128
 """Drawn at random, for each network that is asked for."""
 
 BOLDNESS = 0.3
@@ -96,7 +98,8 @@ def place(value: float, low: float, high: float, *, log: bool = False) -> float:
     return 2.0 * (value - low) / (high - low) - 1.0
 
 
-class Known(NamedTuple):
+@dataclass(frozen=True)
+class Known:
     """A candidate by its answers.
 
     Args:
@@ -104,23 +107,22 @@ class Known(NamedTuple):
         cell: What of the skeleton it is.
     """
 
-    answers: dict[str, Answer]
+    answers: Mapping[str, Answer]
     cell: Cell
 
-    def settings(self, *branches: str) -> dict[str, Answer]:
-        """Return the answers on some branches, without those further out on them."""
-        depths = {f"{branch}.": branch.count(".") + 1 for branch in branches}
-        return {
-            name: answer
-            for name, answer in self.answers.items()
-            if any(name.startswith(b) and name.count(".") == n for b, n in depths.items())
-            and name not in self.skeleton
-        }
+    @cached_property
+    def _by_branch(self) -> dict[str, dict[str, Answer]]:
+        found: dict[str, dict[str, Answer]] = defaultdict(dict)
+        for name, answer in self.answers.items():
+            branch, _, last = name.rpartition(".")
+            if last not in DIMENSIONS:
+                found[branch][name] = answer
+        return found
 
-    @property
-    def skeleton(self) -> set[str]:
-        """Names of the answers that make the cell."""
-        return {name for name in self.answers if name.rpartition(".")[2] in Cell._fields}
+    def settings(self, *branches: str) -> dict[str, Answer]:
+        """Return the answers on some branches, without the skeleton's and those further out."""
+        known = self._by_branch
+        return {n: answer for each in branches for n, answer in known.get(each, {}).items()}
 
 
 class Tried(NamedTuple):

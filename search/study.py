@@ -90,6 +90,7 @@ class Study:
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._records: dict[int, Record] = {}
+        self._known: dict[int, Known] = {}
         self._penalty = (*PENALTY, *(PENALTY_BESIDES[each] for each in spec.besides))
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
@@ -201,10 +202,11 @@ class Study:
             values = {name: answer.value for name, answer in drawn.answers.items()}
             proposals.append(Known(drawn.answers, skeleton.cell(values)))
         trials, found = self._study.get_trials(deepcopy=False), self._found()
-        tried = [
-            Tried(Known(_answers(trials[r.number]), skeleton.cell(trials[r.number].params)), r)
-            for r in found.records
-        ]
+        for each in found.records:
+            if each.number not in self._known:
+                trial = trials[each.number]
+                self._known[each.number] = Known(_answers(trial), skeleton.cell(trial.params))
+        tried = [Tried(self._known[each.number], each) for each in found.records]
         chosen = next_network(proposals, tried, found, self._limits, rng)
         return chosen and {name: answer.value for name, answer in chosen.answers.items()}
 
