@@ -3,11 +3,11 @@
     .venv/bin/python benchmarks/bookkeeping.py
 
 Two workers report two rungs and an end, at once. Ours goes through the study, the halving, the
-records on disk and the journal; both ask at random, what other samplers take `ask_time.py` tells.
-Ray Tune's goes through its own search, without loggers and
-checkpoints and with its actors used again, as ours are. They take turns; counted is the time from
-the first few ends to the last, so that starting workers has no part in it. Printed and kept as
-JSON: milliseconds a trial, and their ratio. Ends with 1 where it is too large.
+records on disk and the journal; Ray Tune's through its own search, without loggers and checkpoints
+and with its actors used again, as ours are. Both ask at random: what other samplers take is told by
+`ask_time.py`. They take turns; counted is the time from the first few ends to the last, so that
+starting workers has no part in it. Printed and kept as JSON: milliseconds a trial, and their ratio.
+Ends with 1 where it is too large.
 """
 
 import io
