@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from problems.core import Size
+from problems.planets.agent import Agent
 from problems.planets.baselines import AveragedSecular, LaplaceLagrange, Persistence
-from problems.planets.encodings import Pattern, Series
+from problems.planets.encodings import Image, Pattern, Series
 from problems.planets.kick import Kick
 from problems.planets.simulation import Planets
 from problems.planets.stepped import SteppedKick, affordable
@@ -47,6 +48,8 @@ def planets(size: Size) -> Problem:
         encodings={
             "series": Series(times_yr=times),
             "pattern": Pattern(times_yr=times),
+            "image": Image(times_yr=times),
+            "agent": Agent(times_yr=times),
             "kick": Kick(times_yr=times),
             **({"kick-cartesian": SteppedKick(times_yr=times)} if affordable(times) else {}),
         },

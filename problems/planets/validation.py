@@ -110,14 +110,23 @@ def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array
         reference: Elements (b, t, p, 6).
         exists: (b, p), true where a slot holds a planet.
     """
-    difference = _orbit_vectors(predicted) - _orbit_vectors(reference)
+    difference = orbit_vectors(predicted) - orbit_vectors(reference)
+    squared = _mean_square(difference, exists)
+    return np.sqrt(squared) / system_size(reference, exists)[:, None]
+
+
+def system_size(reference: Array, exists: Array) -> Array:
+    """Return the unit of errors (b,): the rms over planets and time of sqrt(e^2 + I^2)."""
+    return np.sqrt(_mean_square(orbit_vectors(reference)[..., 1:], exists).mean(axis=1))
+
+
+def _mean_square(vectors: Array, exists: Array) -> Array:
+    """Return the mean over planets of the squared length of vectors (b, t, p, c), (b, t)."""
     weight = exists[:, None, :] / exists.sum(axis=1)[:, None, None]
-    squared = np.sum(np.sum(difference**2, axis=-1) * weight, axis=-1)
-    size = np.sum(np.sum(_orbit_vectors(reference)[..., 1:] ** 2, axis=-1) * weight, axis=-1)
-    return np.sqrt(squared / size.mean(axis=1, keepdims=True))
+    return np.sum(np.sum(vectors**2, axis=-1) * weight, axis=-1)
 
 
-def _orbit_vectors(elements: Array) -> Array:
+def orbit_vectors(elements: Array) -> Array:
     """Return (..., 5): ln a, e-vector and I-vector (I is near 2 tan(I/2))."""
     axis, vector, tilt = elements[..., :1], elements[..., 1:3], elements[..., 3:5]
     return np.concatenate([np.log(axis), vector, 2.0 * tilt], axis=-1)
