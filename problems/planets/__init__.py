@@ -9,6 +9,7 @@ from problems.planets.encodings import Image, Pattern, Series
 from problems.planets.kick import Kick
 from problems.planets.simulation import Planets
 from problems.planets.stepped import SteppedKick, affordable
+from problems.planets.symmetries import SYMMETRIES
 from problems.planets.validation import METRICS, PlanetScore
 from problems.problem import Calibration, Problem, Samples
 from problems.registry import register_problem
@@ -65,5 +66,6 @@ def planets(size: Size) -> Problem:
         epochs=extent.epochs,
         calibration=Calibration(simulation.shortened(share), share, samples=8),
         pictures=score.pictures,
+        symmetries=SYMMETRIES,
         version=1,
     )
