@@ -1,6 +1,7 @@
-"""The reference: planetary systems integrated with REBOUND's WHFast.
+"""The reference: planetary systems integrated with REBOUND's WHFast, encounters with IAS15.
 
-Sources: Rein & Liu, A&A 537 (2012) A128; Rein & Tamayo, MNRAS 452 (2015) 376.
+Sources: Rein & Liu, A&A 537 (2012) A128; Rein & Tamayo, MNRAS 452 (2015) 376; Rein & Spiegel, MNRAS
+446 (2015) 1424 (IAS15).
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import numpy as np
 
 from problems.core import Array, Batch, Field, samples_in
 from problems.errors import MissingExtraError
+from problems.planets.encounter import Hyperbola, PassingStar
 from problems.planets.orbits import (
     GRAVITATION,
     elements_from_states,
@@ -41,6 +43,7 @@ class Planets:
         spacing: Uniform range of neighbours' distance in mutual Hill radii.
         eccentricity: Scale of the Rayleigh distribution.
         inclination: Scale of the Rayleigh distribution [rad].
+        passing_star: What passes each system once, if anything does.
     """
 
     horizon_yr: float
@@ -51,14 +54,17 @@ class Planets:
     spacing: tuple[float, float] = (6.0, 30.0)
     eccentricity: float = 0.03
     inclination: float = 0.01
+    passing_star: PassingStar | None = None
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """Masses and elements at the epoch."""
+        """Masses and elements at the epoch; what passes, where anything does."""
+        passing = () if self.passing_star is None else (self.passing_star.field,)
         return (
             Field("star_mass", (), "Msun", (), (0.01, 100.0), "mass of the star"),
             Field("mass", (SLOTS,), "Msun", ("planet",), (0.0, 0.1), "zero: no planet"),
             Field("elements", (SLOTS, 6), "au, 1, rad", ("planet", "element"), (-1e4, 1e4)),
+            *passing,
         )
 
     @property
@@ -99,9 +105,7 @@ class Planets:
             mass = np.exp(rng.uniform(low, high, count))
             axis = np.cumprod([1.0, *self._axis_ratios(star, mass, rng)])
             eccentricity = rng.rayleigh(self.eccentricity, count)
-            inner, outer = axis * (1.0 - eccentricity), axis * (1.0 + eccentricity)
-            hill = hill_radii(star, mass, axis)
-            if np.all(outer[:-1] + hill < inner[1:]):
+            if keep_clear(star, mass, axis, eccentricity):
                 break
         perihelion, node, longitude = rng.uniform(0.0, 2.0 * np.pi, (3, count))
         tilt = np.tan(rng.rayleigh(self.inclination, count) / 2.0)
@@ -119,7 +123,12 @@ class Planets:
         )
         padded = np.zeros(SLOTS)
         padded[:count] = mass
-        return {"star_mass": np.array(star), "mass": padded, "elements": elements}
+        system: Batch = {"star_mass": np.array(star), "mass": padded, "elements": elements}
+        if self.passing_star is None:
+            return system
+        whole = float(star + mass.sum())
+        passing = self.passing_star.draw(whole, float(axis[-1]), self.horizon_yr, rng)
+        return {**system, "passing_star": passing}
 
     def _axis_ratios(self, star: float, mass: Array, rng: np.random.Generator) -> Array:
         """Draw a_{i+1}/a_i from spacings in mutual Hill radii."""
@@ -131,7 +140,8 @@ class Planets:
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Integrate every system; one with a close encounter or an escape is NaN throughout.
 
-        WHFast is not valid inside a mutual Hill radius, so the integration stops there.
+        WHFast is not valid inside a mutual Hill radius, so the integration stops there; nor is it
+        while a star passes, so those frames are integrated by IAS15.
 
         Raises:
             MissingExtraError: REBOUND is not installed.
@@ -141,8 +151,10 @@ class Planets:
         for i, state in enumerate(states):
             star, mass = float(inputs["star_mass"][i]), inputs["mass"][i]
             mass = mass[mass > 0.0]
+            elements = inputs["elements"][i, : len(mass)]
+            passing = inputs["passing_star"][i] if self.passing_star is not None else None
             try:
-                path = self._integrate(rebound, star, mass, inputs["elements"][i, : len(mass)])
+                path = self._integrate(rebound, star, mass, elements, passing)
             except rebound.Encounter:
                 continue
             state[:, : len(mass)] = path
@@ -153,36 +165,92 @@ class Planets:
             array[escaped] = np.nan
         return outputs
 
-    def _integrate(self, rebound: Any, star: float, mass: Array, elements: Array) -> Array:
-        """Return heliocentric states (t, p, 6) of one system."""
-        mu = GRAVITATION * (star + mass)
-        simulation: Any = rebound.Simulation()
-        simulation.G = GRAVITATION
-        simulation.add(m=star)
-        for m, state in zip(mass, states_from_elements(elements, mu), strict=True):
-            simulation.add(m=m, **dict(zip(STATE, state, strict=True)))
-        simulation.move_to_com()
+    def _integrate(
+        self, rebound: Any, star: float, mass: Array, elements: Array, passing: Array | None
+    ) -> Array:
+        """Return heliocentric states (t, p, 6) of one system.
+
+        They are NaN after a passing star has unbound a planet or made orbits cross: WHFast can't go
+        on with those.
+        """
+        simulation = begun(rebound, star, mass, elements)
+        period = 2.0 * np.pi / float(mean_motion(np.asarray(star), mass[0], elements[0, 0]))
+        self._take_steps(simulation, period)
+        hyperbola, nearby = None, range(-1, -1)
+        if passing is not None:
+            hyperbola = Hyperbola.of(passing, star + float(mass.sum()))
+            nearby = self._frames_near(hyperbola, float(elements[-1, 0]))
+        path = np.full((self.frames, len(mass), 6), np.nan)
+        for frame, time in enumerate(self.times_yr):
+            if hyperbola is not None and frame in nearby:
+                if frame == nearby.start:
+                    hyperbola.join(simulation)
+                    simulation.integrator = "ias15"
+                simulation.integrate(time)
+            else:
+                if frame == nearby.stop:
+                    simulation.remove(simulation.N - 1)
+                    simulation.move_to_com()
+                    period = _period_if_orderly(star, mass, path[frame - 1])
+                    if period is None:
+                        break
+                    self._take_steps(simulation, period)
+                # Half a step short of the frame, so that rounding never adds a step.
+                simulation.integrate(time - 0.5 * simulation.dt, exact_finish_time=0)
+                simulation.synchronize()
+            bodies = np.empty((simulation.N, 6))
+            simulation.serialize_particle_data(xyzvxvyvz=bodies)
+            path[frame] = bodies[1 : len(mass) + 1] - bodies[0]
+        return path
+
+    def _take_steps(self, simulation: Any, period: float) -> None:
+        """Integrate by WHFast, in steps of which a whole number makes a frame."""
         simulation.integrator = "whfast"
         whfast: Any = simulation.integrator
         whfast.safe_mode = 0
-        simulation.exit_min_distance = float(np.min(hill_radii(star, mass, elements[:, 0])))
         cadence = self.horizon_yr / self.frames
-        period = 2.0 * np.pi / float(mean_motion(np.asarray(star), mass[0], elements[0, 0]))
         simulation.dt = cadence / np.ceil(cadence * self.steps_per_orbit / period)
-        path = np.empty((self.frames, len(mass), 6))
-        bodies = np.empty((len(mass) + 1, 6))
-        for frame, time in enumerate(self.times_yr):
-            # Half a step short of the frame, so that rounding never adds a step.
-            simulation.integrate(time - 0.5 * simulation.dt, exact_finish_time=0)
-            simulation.synchronize()
-            simulation.serialize_particle_data(xyzvxvyvz=bodies)
-            path[frame] = bodies[1:] - bodies[0]
-        return path
+
+    def _frames_near(self, hyperbola: Hyperbola, axis: float) -> range:
+        """Return the frames whose integration a passing star takes part in."""
+        cadence, followed = self.horizon_yr / self.frames, hyperbola.followed_yr(axis)
+        first = int(np.floor((hyperbola.time_yr - followed) / cadence))
+        last = int(np.ceil((hyperbola.time_yr + followed) / cadence))
+        return range(max(first, 0), min(last, self.frames))
 
     def shortened(self, share: float) -> "Planets":
         """Return this simulation over a share of the horizon and of the frames."""
         frames = round(self.frames * share)
         return replace(self, frames=frames, horizon_yr=self.horizon_yr * frames / self.frames)
+
+
+def begun(rebound: Any, star: float, mass: Array, elements: Array) -> Any:
+    """Return a REBOUND simulation of one system at the epoch, which ends at a close encounter."""
+    simulation: Any = rebound.Simulation()
+    simulation.G = GRAVITATION
+    simulation.add(m=star)
+    for m, state in zip(
+        mass, states_from_elements(elements, GRAVITATION * (star + mass)), strict=True
+    ):
+        simulation.add(m=m, **dict(zip(STATE, state, strict=True)))
+    simulation.move_to_com()
+    simulation.exit_min_distance = float(np.min(hill_radii(star, mass, elements[:, 0])))
+    return simulation
+
+
+def _period_if_orderly(star: float, mass: Array, states: Array) -> float | None:
+    """Return the innermost period [yr] of states (p, 6), or None where WHFast isn't valid."""
+    elements = elements_from_states(states, GRAVITATION * (star + mass))
+    axis, eccentricity = elements[:, 0], np.hypot(elements[:, 1], elements[:, 2])
+    if not (np.all(axis > 0.0) and keep_clear(star, mass, axis, eccentricity)):
+        return None
+    return 2.0 * np.pi / float(mean_motion(np.asarray(star), mass[0], axis[0]))
+
+
+def keep_clear(star: float, mass: Array, axis: Array, eccentricity: Array) -> bool:
+    """Return whether orbits (p,) are ordered and nowhere within a mutual Hill radius."""
+    inner, outer = axis * (1.0 - eccentricity), axis * (1.0 + eccentricity)
+    return bool(np.all(outer[:-1] + hill_radii(star, mass, axis) < inner[1:]))
 
 
 def hill_radii(star: float, mass: Array, axis: Array) -> Array:
