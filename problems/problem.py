@@ -140,6 +140,9 @@ class Problem:
         metrics: What each metric means; the first is the objective (lower is better). If not given,
             those that the score brings, else one called "error".
         baselines: Classical models with the reference's signature.
+        ceiling: The reference as far as anybody can know it, as from inputs that differ by
+            rounding: how small an error can be. It is scored in the final heat on a few samples,
+            never timed, and no contender, since it costs what the reference costs.
         samples: Size of each split; of recorded data, the largest size.
         epochs: Passes over the training pairs that a candidate is given; if not given, as many as
             make a few thousand steps.
@@ -167,6 +170,7 @@ class Problem:
     shifted: Simulation | None = None
     metrics: tuple[Metric, ...] = ()
     baselines: Mapping[str, Run] = field(default_factory=dict[str, Run])
+    ceiling: Run | None = None
     samples: Samples | None = None
     epochs: int | None = None
     calibration: Calibration | None = None

@@ -11,6 +11,7 @@ from search.environment import Environment
 from search.fronts import ranks
 from search.halving import Agreement, agreements
 from search.records import (
+    Ceiling,
     DataFacts,
     Entrant,
     HostFacts,
@@ -147,6 +148,7 @@ class Facts(NamedTuple):
     left_out: dict[str, str]
     rungs: tuple[Agreement, ...]
     host: HostFacts | None
+    ceiling: Ceiling | None
 
     @property
     def networks(self) -> int:
@@ -180,6 +182,7 @@ def read(run: Run) -> Facts:
         left_out=heat.left_out if heat else {},
         rungs=tuple(agreements(records)),
         host=host,
+        ceiling=heat.ceiling if heat else None,
     )
 
 

@@ -25,7 +25,7 @@ from search.measurement import (
     timing_of,
     verified_manifest,
 )
-from search.records import Entrant, Heat, Limits, Record, Retrained, State, Timing, now
+from search.records import Ceiling, Entrant, Heat, Limits, Record, Retrained, State, Timing, now
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, time_in_turn
 from search.trial import Setting
@@ -40,6 +40,9 @@ CALIBRATION = "calibration"
 CALIBRATION_ON_ALL = "calibration on all"
 REFERENCE_SAMPLES = 4
 """Samples of the full reference in one round; the calibration run's share is not trusted here."""
+
+CEILING_SAMPLES = 32
+"""So many samples of the test split at most: the ceiling costs what the reference costs."""
 
 LARGEST_FRONT = 12
 """So many front members at most are timed again, spread evenly along the front."""
@@ -86,8 +89,17 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         pictures=() if chosen is None else _pictures(problem, field.tests[f"trial {chosen}"]),
         left_out=field.left_out,
         host=host,
+        ceiling=_ceiling(problem, setting.data.test),
         ended=now(),
     )
+
+
+def _ceiling(problem: Problem, split: Split) -> Ceiling | None:
+    if problem.ceiling is None:
+        return None
+    few = split.take(np.arange(min(len(split), CEILING_SAMPLES)))
+    found = scored(problem, problem.ceiling, few, "ceiling")
+    return Ceiling(test=intervals(problem, found), samples=len(few), failed=found.failed)
 
 
 class Field(NamedTuple):

@@ -255,6 +255,20 @@ class Entrant(Frozen):
     """How the problem's host fares with it, where there is one."""
 
 
+class Ceiling(Frozen):
+    """What can be known at best: the problem's ceiling on some samples of the test split.
+
+    Args:
+        test: Metrics over those samples on which it didn't fail.
+        samples: How many it was run on.
+        failed: On how many it failed.
+    """
+
+    test: dict[str, Interval]
+    samples: int
+    failed: int
+
+
 class Heat(Frozen):
     """The final heat: front members and baselines timed again, alone, in turn."""
 
@@ -265,6 +279,8 @@ class Heat(Frozen):
     """Who couldn't take part, each with the reason."""
     host: HostFacts | None = None
     """The host with the reference, where the problem has one."""
+    ceiling: Ceiling | None = None
+    """How small an error can be, where the problem knows."""
     ended: str
 
     def of_trial(self, number: int) -> Entrant | None:

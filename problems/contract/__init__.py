@@ -115,7 +115,7 @@ LAWS: Mapping[str, Law] = {
         Stage.USED,
         {
             used.reference_scores_zero: "The reference scores zero against itself, errors more.",
-            used.baselines_stand_in: "Every baseline stands in for the reference.",
+            used.baselines_stand_in: "Baselines and ceiling stand in for the reference.",
             used.pairs_well_formed: "Statistics are finite, training pairs finite float32.",
             used.statistics_from_training_alone: "Statistics come from the training split alone.",
             used.decoding_undoes_encoding: "Decoding undoes encoding.",

@@ -147,6 +147,7 @@ def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
         *(
             (name, function)
             for name, function in (
+                ("ceiling", problem.ceiling),
                 ("host", problem.host),
                 ("host_score", problem.host_score),
                 ("pictures", problem.pictures),

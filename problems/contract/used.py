@@ -71,20 +71,26 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
 
 
 def baselines_stand_in(evidence: Evidence) -> Iterator[str]:
-    """Call every baseline as the reference is called; it may fail on some samples, as NaN."""
+    """Call every baseline as the reference is called; it may fail on some samples, as NaN.
+
+    So does the ceiling stand in, where there is one.
+    """
     problem, inputs = evidence.problem, evidence.data.test.inputs
-    for name, baseline in problem.baselines.items():
+    runs = {f"baseline {name!r}": run for name, run in problem.baselines.items()}
+    if problem.ceiling is not None:
+        runs["ceiling"] = problem.ceiling
+    for what, run in runs.items():
         kept = {key: np.array(array) for key, array in inputs.items()}
-        outputs = baseline(kept, np.random.default_rng(0))
+        outputs = run(kept, np.random.default_rng(0))
         wrong = [*mismatches(outputs, problem.outputs, samples_in(inputs))]
-        yield from (f"baseline {name!r}: {words}" for words in wrong)
+        yield from (f"{what}: {words}" for words in wrong)
         if wrong:
             continue
         finite = np.flatnonzero(finite_samples(outputs, samples_in(inputs)))
         if not len(finite):
-            yield f"baseline {name!r} fails on every sample of the test split"
+            yield f"{what} fails on every sample of the test split"
         for words in out_of_range(rows(outputs, finite), problem.outputs):
-            yield f"baseline {name!r}: {words}"
+            yield f"{what}: {words}"
 
 
 def pairs_well_formed(evidence: Evidence) -> Iterator[str]:

@@ -4,7 +4,12 @@ from dataclasses import dataclass, replace
 
 from problems.core import Size
 from problems.planets.agent import Agent
-from problems.planets.baselines import AveragedSecular, LaplaceLagrange, Persistence
+from problems.planets.baselines import (
+    AveragedSecular,
+    LaplaceLagrange,
+    Persistence,
+    Shadow,
+)
 from problems.planets.encodings import Image, Pattern, Series
 from problems.planets.kick import Kick
 from problems.planets.simulation import Planets
@@ -62,10 +67,11 @@ def planets(size: Size) -> Problem:
             "secular, averaged": AveragedSecular(times),
             "WHFast, 10x the step": replace(simulation, steps_per_orbit=2).run,
         },
+        ceiling=Shadow(simulation),
         samples=extent.samples,
         epochs=extent.epochs,
         calibration=Calibration(simulation.shortened(share), share, samples=8),
         pictures=score.pictures,
         symmetries=SYMMETRIES,
-        version=1,
+        version=2,
     )

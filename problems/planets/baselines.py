@@ -11,7 +11,7 @@ from problems.core import Batch
 from problems.planets.couplings import planet_pairs
 from problems.planets.orbits import drifted_longitude
 from problems.planets.secular import secular_motion
-from problems.planets.simulation import with_states
+from problems.planets.simulation import Planets, with_states
 from problems.planets.theories import averaged_theory, secular_path
 
 
@@ -27,6 +27,25 @@ class Persistence:
         elements = np.repeat(inputs["elements"][:, None], len(time), axis=1)
         elements[..., 5] = drifted_longitude(inputs, elements[..., 0], time)
         return with_states(inputs, elements)
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The reference, started a hair away: as near as anybody comes who knows its equations.
+
+    Args:
+        simulation: The reference.
+        distance: Relative, of the innermost planet's axis.
+    """
+
+    simulation: Planets
+    distance: float = 1e-11
+
+    def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        """Return the shadow trajectory."""
+        elements = inputs["elements"].copy()
+        elements[:, 0, 0] *= 1.0 + self.distance
+        return self.simulation.run({**inputs, "elements": elements}, rng)
 
 
 @dataclass(frozen=True)

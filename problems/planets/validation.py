@@ -16,6 +16,8 @@ FORECAST_THRESHOLD = 0.1
 
 SYSTEMS_DRAWN = 3
 
+WASSERSTEIN = "Wasserstein-1 distance between the distributions of final"
+
 METRICS = (
     Metric(
         "element_error",
@@ -30,11 +32,9 @@ METRICS = (
     ),
     Metric("longitude_error_rad", "rad", "root mean square error of the mean longitude"),
     Metric("energy_drift", "1", "median relative change of the total energy at the horizon"),
-    Metric(
-        "eccentricity_distance",
-        "1",
-        "Wasserstein-1 distance between the distributions of final eccentricities",
-    ),
+    Metric("axis_distance", "1", f"{WASSERSTEIN} semi-major axes' logarithms"),
+    Metric("eccentricity_distance", "1", f"{WASSERSTEIN} eccentricities"),
+    Metric("inclination_distance_rad", "rad", f"{WASSERSTEIN} inclinations"),
 )
 
 
@@ -51,16 +51,15 @@ class PlanetScore:
         turn = predicted["elements"][..., 5] - reference["elements"][..., 5]
         turn = (np.mod(turn + np.pi, 2.0 * np.pi) - np.pi) * exists[:, None]
         frames = len(self.times_yr)
-        final = [
-            np.sort(eccentricity(outputs["elements"][:, -1])[exists])
-            for outputs in (predicted, reference)
-        ]
+        ends = [outputs["elements"][:, -1][exists] for outputs in (predicted, reference)]
         return {
             "element_error": float(np.mean(np.sqrt(np.mean(error**2, axis=1)))),
             "forecast_horizon_yr": float(np.mean(self.forecast_horizons(error))),
             "longitude_error_rad": float(np.sqrt(np.sum(turn**2) / (np.sum(exists) * frames))),
             "energy_drift": float(np.median(energy_drift(predicted["state"], inputs))),
-            "eccentricity_distance": float(np.mean(np.abs(final[0] - final[1]))),
+            "axis_distance": distance(*(np.log(end[:, 0]) for end in ends)),
+            "eccentricity_distance": distance(*map(eccentricity, ends)),
+            "inclination_distance_rad": distance(*map(inclination, ends)),
         }
 
     def forecast_horizons(self, error: Array) -> Array:
@@ -130,6 +129,16 @@ def orbit_vectors(elements: Array) -> Array:
     """Return (..., 5): ln a, e-vector and I-vector (I is near 2 tan(I/2))."""
     axis, vector, tilt = elements[..., :1], elements[..., 1:3], elements[..., 3:5]
     return np.concatenate([np.log(axis), vector, 2.0 * tilt], axis=-1)
+
+
+def distance(one: Array, other: Array) -> float:
+    """Return the Wasserstein-1 distance of two samples (n,): sorted, they are matched in order."""
+    return float(np.mean(np.abs(np.sort(one) - np.sort(other))))
+
+
+def inclination(elements: Array) -> Array:
+    """Return I (...) [rad] of elements (..., 6)."""
+    return 2.0 * np.arctan(np.hypot(elements[..., 3], elements[..., 4]))
 
 
 def eccentricity(elements: Array) -> Array:

@@ -452,6 +452,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a baseline that fails": (
         lambda: replace(GOOD, baselines={"failing": failing}),
         "baselines_stand_in", "baseline 'failing' fails on every sample of the test split"),
+    "a ceiling of another shape": (
+        lambda: replace(GOOD, ceiling=short),
+        "baselines_stand_in", "ceiling: field 'position' has shape (8, 3)"),
     "statistics that are not finite": (
         lambda: encoding(measure=not_finite),
         "pairs_well_formed", "statistic 'output_scale' is not finite"),

@@ -213,7 +213,7 @@ def test_a_network_that_answers_otherwise_is_refused(
 
 
 def test_an_artefact_of_another_version_is_refused(plain: Path, problem: Problem) -> None:
-    with pytest.raises(UserError, match="was made for planets version 1, not planets version 99"):
+    with pytest.raises(UserError, match="was made for planets version 2, not planets version 99"):
         Surrogate.load(plain, replace(problem, version=99))
 
 

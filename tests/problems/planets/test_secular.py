@@ -83,3 +83,18 @@ def test_the_reference_follows_laplace_lagrange_at_small_eccentricity() -> None:
 
     assert error(still) > 0.5
     assert error(secular) < 0.05
+
+
+def test_the_reference_turns_at_the_secular_frequencies() -> None:
+    simulation = Planets(horizon_yr=1e5, frames=100)
+    inputs = system(0.01)
+    elements = simulation.run(inputs, np.random.default_rng(0))["elements"]
+    motion = secular_motion(inputs["star_mass"], inputs["mass"], inputs["elements"][..., 0])
+    for modes, first in ((motion.eccentricity, 1), (motion.inclination, 3)):
+        vector = elements[..., first] + 1j * elements[..., first + 1]
+        amplitude = np.einsum("ij,tj->ti", modes.to_modes[0], vector[0])
+        moving = np.abs(modes.frequency[0]) > 1e-9
+        phase = np.unwrap(np.angle(amplitude[:, moving]), axis=0)
+        measured = np.polyfit(simulation.times_yr, phase, 1)[0]
+        np.testing.assert_allclose(measured, modes.frequency[0, moving], rtol=0.03)
+        assert moving.sum() == (2 if first == 1 else 1)
