@@ -11,6 +11,7 @@ from problems.core import RollsForward
 from spaces.candidate import Candidate
 from spaces.exploration import Interval, Parameter
 from spaces.narrowing import Narrowed, Narrowing, Range
+from spaces.registered import ARCHITECTURES
 from spaces.skeleton import DIMENSIONS
 from spaces.space import Space, cells
 from spaces.tree import tree_of
@@ -42,6 +43,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "small.yaml"
 
 
+ASKED_OF_ALL = ("learning_rate", "batch_size", "weight_decay")
+"""Of a training's settings those that a family which practises is asked for, too."""
+
+
 def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
     """Return less of a parameter: its last option, or the upper half of its interval."""
     if isinstance(parameter.domain, Interval):
@@ -51,11 +56,14 @@ def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
 
 
 def settings_of(candidate: Candidate) -> dict[str, Scalar]:
+    training = candidate.training.model_dump()
+    if ARCHITECTURES[candidate.architecture].practises:  # the rest is its library's, never asked
+        training = {name: training[name] for name in ASKED_OF_ALL}
     branches = {
         candidate.encoding: candidate.encoding_settings,
         candidate.architecture: candidate.architecture_settings,
         f"{candidate.architecture}.{candidate.pruning}": candidate.pruning_settings,
-        "training": candidate.training.model_dump(),
+        "training": training,
     }
     return {
         f"{name}.{own}": value for name, part in branches.items() for own, value in part.items()
