@@ -16,6 +16,14 @@ from search.aposteriori import in_host
 from search.directory import Run
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
+from search.inspection import (
+    Examined,
+    batch_times,
+    recommended_members,
+    sample_errors,
+    work_of,
+    worst_pictures,
+)
 from search.measurement import (
     Yardstick,
     contender,
@@ -79,10 +87,14 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         entrants.append(entrant.model_copy(update={"hosted": hosted.get(name)}))
         progress(done, steps)
     chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
+    test = None if chosen is None else field.tests[f"trial {chosen}"]
+    errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
     return Heat(
         knee=chosen,
-        entrants=tuple(entrants),
-        pictures=() if chosen is None else _pictures(problem, field.tests[f"trial {chosen}"]),
+        entrants=_examined(setting, field, entrants, chosen),
+        pictures=() if test is None else _pictures(problem, test),
+        sample_errors=errors,
+        worst=() if test is None else worst_pictures(problem, test, errors),
         left_out=field.left_out,
         host=host,
         ended=now(),
@@ -96,6 +108,7 @@ class Field(NamedTuple):
         runs: Baselines and front members, by name.
         contenders: What is timed: those, and the reference.
         trials: Records of the front members.
+        surrogates: Those members, loaded.
         tests: How those of `runs` did on the test split.
         left_out: Baselines that failed on every sample of it, and front members whose artefact is
             damaged, each with the reason.
@@ -104,8 +117,13 @@ class Field(NamedTuple):
     runs: dict[str, SimulationRun]
     contenders: dict[str, Contender]
     trials: dict[str, Record]
+    surrogates: dict[str, Surrogate]
     tests: dict[str, Scored]
     left_out: dict[str, str]
+
+    def encoding(self, trial: int | None) -> str:
+        """Return the encoding of a front member."""
+        return self.trials[f"trial {trial}"].candidate.encoding
 
 
 def _field(setting: Setting, run: Run) -> Field:
@@ -121,7 +139,7 @@ def _field(setting: Setting, run: Run) -> Field:
         for name, test in tests.items()
         if name not in runs
     }
-    field = Field(runs, {}, {}, tests, left_out)
+    field = Field(runs, {}, {}, {}, tests, left_out)
     with stopwatch(problem):
         for name, baseline in runs.items():
             can = tests[name].survivors
@@ -131,11 +149,12 @@ def _field(setting: Setting, run: Run) -> Field:
         name = f"trial {record.number}"
         try:
             verified_manifest(run, record)
-            runs[name] = Surrogate.load(run.artefact(record.number), problem).run
+            surrogate = Surrogate.load(run.artefact(record.number), problem)
         except UserError as error:
             field.left_out[name] = str(error)
             continue
-        field.trials[name] = record
+        field.trials[name], field.surrogates[name] = record, surrogate
+        runs[name] = surrogate.run
         field.contenders[name] = contender(runs[name], problem, split)
         tests[name] = scored(problem, runs[name], split)
     field.contenders.update(_reference_contenders(problem, setting.yardstick, split))
@@ -167,6 +186,31 @@ def _entrant(
         shifted=intervals(setting.problem, shifted),
         failed={"test": test.failed, "shifted": shifted.failed},
         retrained=() if record is None else again.get(record.number, ()),
+    )
+
+
+def _examined(
+    setting: Setting, field: Field, entrants: Sequence[Entrant], chosen: int | None
+) -> tuple[Entrant, ...]:
+    """Return the entrants, the recommended ones with their batches and work."""
+    objective = setting.problem.objective.name
+    names = recommended_members(entrants, field.trials, objective, setting.limits)
+    names += [f"trial {chosen}"] if chosen is not None else []
+    by_name = {entrant.name: entrant for entrant in entrants}
+    examined = {
+        name: Examined(field.trials[name], field.surrogates[name], by_name[name]) for name in names
+    }
+    times = batch_times(setting.problem, examined, setting.data.test) if examined else {}
+    return tuple(
+        entrant.model_copy(
+            update={
+                "batches": times[entrant.name],
+                "work": work_of(setting, examined[entrant.name]),
+            }
+        )
+        if entrant.name in examined
+        else entrant
+        for entrant in entrants
     )
 
 
