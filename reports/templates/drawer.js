@@ -15,7 +15,7 @@
     return made;
   };
   const curve = (trial) => {
-    const points = [...trial.rungs, ...(trial.error ? [[1, trial.error]] : [])].filter(([, error]) => error > 0);
+    const points = [...(trial.rungs ?? []), ...(trial.error ? [[1, trial.error]] : [])].filter(([, error]) => error > 0);
     if (points.length < 2) return null;
     const logs = points.map(([, error]) => Math.log10(error));
     const low = Math.min(...logs), span = Math.max(...logs) - low || 1;
@@ -31,7 +31,7 @@
         return [drawing("circle", { cx: x, cy: y, r: 3.5, class: "dot" }), label, under];
       }));
   };
-  const link = (number) => element("a", { href: `#trial=${number}` }, `trial ${number}`);
+  const link = (number) => element("button", { type: "button", class: "link", "data-trial": String(number) }, `trial ${number}`);
   const file = (trial) =>
     Object.entries(trial.chosen).map(([name, value], place) => `${place ? "  " : "- "}${JSON.stringify(name)}: ${JSON.stringify(value)}`).join("\n") + "\n";
   const copied = (text, what) => {
@@ -68,7 +68,7 @@
         ...(heat ? [["final heat (test)", `${figure(heat.error[0])} (${figure(heat.error[1])} to ${figure(heat.error[2])}), ${times(heat.speedup[0])}`]] : []),
         ...Object.entries(trial.metrics ?? {}).slice(1).map(([name, value]) => [name.replaceAll("_", " "), figure(value)]),
       ])) : []),
-      ...(trial.number === Data.knee && Data.pictured ? [element("p", {}, element("a", { href: "#validation" }, "Samples: see what it predicts against the reference"))] : []),
+      ...(trial.number === Data.knee && Data.pictured ? [element("p", {}, element("button", { type: "button", class: "link", "data-section": "validation" }, "Samples: see what it predicts against the reference"))] : []),
       ...(trial.rungs && drawn ? part("Error during training", drawn) : []),
       ...part("Chosen", list(Object.entries(trial.chosen).map(([name, value]) => [name, typeof value === "number" ? String(value) : value]))),
       ...(trial.of !== undefined ? part("Network", element("p", {}, "It deploys the network that ", link(trial.of), " trained.")) : []),
@@ -88,13 +88,11 @@
     } else if (drawer.open) drawer.close();
   };
   inside.addEventListener("click", (event) => {
-    const address = event.target.closest("a")?.getAttribute("href");
-    if (!address) return;
-    event.preventDefault();
-    if (address.startsWith("#trial=")) State.set("trial", address.slice(7));
-    else {
+    const { trial, section } = event.target.closest("button.link")?.dataset ?? {};
+    if (trial) State.set("trial", trial);
+    else if (section) {
       drawer.close();
-      document.querySelector(address).scrollIntoView();
+      document.getElementById(section).scrollIntoView();
     }
   });
   drawer.addEventListener("close", () => State.set("trial", null));
