@@ -82,7 +82,7 @@ def write_run(folder: Path, made: Made) -> Run:
         origin="0123456789abcdef0123",
         size=Size.TINY,
         seed=made.seed,
-        trials=max(1, made.trials // 3),
+        trials=max(1, -(-made.trials // 3)),
         workers=4,
     )
     run = Run.start(folder, spec)

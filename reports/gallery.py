@@ -219,8 +219,8 @@ def deployments(facts: Facts) -> list[Chart]:
         )
         for place, precision in enumerate(precisions)
     ]
-    x = Axis("speed gained [times the same network, unpruned, fp32]", log=True)
-    y = Axis("error [times the same network's]", log=True)
+    x = Axis("speed, the network's own = 1", log=True)
+    y = Axis("error, the network's own = 1", log=True)
     return [Chart("deployments", "Accuracy lost against speed gained", x, y, tuple(series))]
 
 

@@ -82,7 +82,7 @@ def write_report(run: Run, watch_s: int = 0) -> Path:
     Raises:
         UserError: A file of the run can't be read, or its folder can't be written.
     """
-    return written(run.report, render(read(run), watch_s), "give the run's folder back")
+    return written(run.report, render(read(run), watch_s), "let its folder be written")
 
 
 def written(path: Path, page: str, remedy: str) -> Path:

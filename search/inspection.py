@@ -95,8 +95,19 @@ def work_of(setting: Setting, each: Examined) -> Work | None:
     """Return what a member computes, held against this machine's peak; None if nothing is counted.
 
     Counted are products of matrices and convolutions (as `torch.utils.flop_counter` does), of the
-    network as pruned; sparse weights count in full.
+    network as pruned; sparse weights count in full. What can't be counted has no figure.
     """
+    try:
+        flops = _flops_a_sample(setting, each)
+    except Exception:  # noqa: BLE001 - a family's network is anybody's: no figure is worth the heat
+        return None
+    if not flops:
+        return None
+    with stopwatch(setting.problem):
+        return Work(flops=flops, peak=_peak())
+
+
+def _flops_a_sample(setting: Setting, each: Examined) -> float:
     problem, candidate = setting.problem, each.record.candidate
     plain = candidate.training.model_copy(update={"augmented": 0})
     lesson = prepared(problem, candidate.model_copy(update={"training": plain}), setting.data)
@@ -105,12 +116,7 @@ def work_of(setting: Setting, each: Examined) -> Work | None:
     network = untrained(candidate, lesson.shape).network
     if candidate.pruning is Pruning.STRUCTURED:
         network = pruned(network, candidate.pruning, candidate.pruning_settings, inputs[:2])
-    flops = _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, setting.data.test)
-    if not flops:
-        return None
-    with stopwatch(problem):
-        peak = _peak()
-    return Work(flops=flops, peak=peak)
+    return _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, setting.data.test)
 
 
 def _flops(network: torch.nn.Module, inputs: Tensor) -> int:

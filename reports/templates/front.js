@@ -2,7 +2,7 @@
 (() => {
   const canvas = document.getElementById("front-canvas");
   if (!canvas) return;
-  const pen = canvas.getContext("2d");
+  let pen = canvas.getContext("2d");
   const say = document.getElementById("front-say");
   const tip = document.getElementById("front-tip");
   const slider = document.getElementById("budget");
@@ -15,7 +15,7 @@
 
   const points = Filter.trials
     .filter((trial) => trial.state === "complete" && trial.error > 0 && trial.speedup > 0)
-    .map((trial) => ({ trial, x: trial.speedup, y: trial.error, kind: Data.encodings.indexOf(trial.encoding) }));
+    .map((trial) => ({ trial, x: trial.speedup, y: trial.error, logX: Math.log10(trial.speedup), logY: Math.log10(trial.error), kind: Data.encodings.indexOf(trial.encoding) }));
   const entrants = Data.entrants.map((each) => ({
     ...each, x: each.speedup[0], y: each.error[0], kind: each.trial === null ? -1 : Data.encodings.indexOf(each.encoding),
   })).filter((each) => each.x > 0 && each.y > 0);
@@ -27,12 +27,10 @@
   const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const xRange = [Math.log10(least(xs)) - 0.12, Math.log10(most(xs)) + 0.15];
-  const yRange = () => {
-    const low = least(ys);
-    const onFront = entrants.filter((each) => each.front && each.y < 10 * SPAN * low).map((each) => each.error[2]);
-    const high = everything.checked ? most(ys) : Math.min(most(ys), most([low * SPAN, ...onFront]));
-    return [Math.log10(low) - 0.15, Math.log10(high) + 0.15];
-  };
+  const lowest = least(ys), highest = most(ys);
+  const onFront = entrants.filter((each) => each.front && each.y < 10 * SPAN * lowest).map((each) => each.error[2]);
+  const usual = Math.min(highest, most([lowest * SPAN, ...onFront]));
+  const yRange = () => [Math.log10(lowest) - 0.15, Math.log10(everything.checked ? highest : usual) + 0.15];
   let width = 0, height = 0, budget = null, lasso = null, lassoed = null, hovered = null, dragging = null;
 
   const toX = (value) => MARGIN.left + ((Math.log10(value) - xRange[0]) / (xRange[1] - xRange[0])) * (width - MARGIN.left - MARGIN.right);
@@ -106,16 +104,30 @@
     pen.restore();
   };
 
-  const cloud = () => {
-    const visible = Filter.visible();
+  // Marks are drawn once each and then copied: thousands of them are to follow the reader's hand.
+  const SIDE = 14;
+  const stamps = Data.encodings.map((_, kind) => {
+    const stamp = document.createElement("canvas"), scale = Math.max(window.devicePixelRatio || 1, 1), own = pen;
+    stamp.width = stamp.height = Math.ceil(SIDE * scale);
+    pen = stamp.getContext("2d");
+    pen.scale(scale, scale);
     pen.lineWidth = 1.2;
+    pen.strokeStyle = tone(kind);
+    shape(kind, SIDE / 2, SIDE / 2, 3.6);
+    pen.stroke();
+    pen = own;
+    return stamp;
+  });
+  const cloud = () => {
+    const visible = Filter.visible(), [low, high] = yRange();
+    const wide = (width - MARGIN.left - MARGIN.right) / (xRange[1] - xRange[0]);
+    const tall = (height - MARGIN.top - MARGIN.bottom) / (high - low);
     for (const [inView, alpha] of [[false, 0.1], [true, 0.65]]) {
       pen.globalAlpha = alpha;
       for (const point of points) {
         if (visible.has(point.trial) !== inView) continue;
-        pen.strokeStyle = tone(point.kind);
-        shape(point.kind, toX(point.x), toY(point.y), 3.6);
-        pen.stroke();
+        const x = MARGIN.left + (point.logX - xRange[0]) * wide, y = height - MARGIN.bottom - (point.logY - low) * tall;
+        pen.drawImage(stamps[point.kind], x - SIDE / 2, y - SIDE / 2, SIDE, SIDE);
       }
     }
     pen.globalAlpha = 1;
@@ -179,13 +191,7 @@
     }
     pen.restore();
   };
-  let waiting = false;
-  const redraw = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; draw(); });
-  };
-
+  const redraw = drawnWhenSeen(canvas, draw);
   const size = () => {
     const box = canvas.getBoundingClientRect(), scale = Math.max(window.devicePixelRatio || 1, 1);
     width = box.width; height = box.height;

@@ -100,12 +100,7 @@
       }
     });
   };
-  let waiting = false;
-  const redraw = () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; draw(); });
-  };
+  const redraw = drawnWhenSeen(canvas, draw);
   const size = () => {
     const box = canvas.getBoundingClientRect(), scale = window.devicePixelRatio || 1;
     width = box.width; height = box.height;

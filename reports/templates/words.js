@@ -38,3 +38,23 @@ const downloadTable = (name, rows) =>
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const GREY = "#8a8f98";
+
+// Returns what asks for a drawing in the next frame; out of sight it waits until the canvas is seen.
+const drawnWhenSeen = (canvas, draw) => {
+  let asked = false, waiting = false, inSight = false;
+  const redraw = () => {
+    asked = true;
+    if (waiting || !inSight) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = asked = false;
+      draw();
+    });
+  };
+  new IntersectionObserver(([entry]) => {
+    inSight = entry.isIntersecting;
+    if (asked) redraw();
+  }).observe(canvas);
+  window.addEventListener("beforeprint", draw);
+  return redraw;
+};

@@ -10,9 +10,7 @@ import numpy as np
 from reports.views.finalists import EntrantView, SeedsView
 from reports.views.trials import TrialView
 from search.fronts import hypervolume
-from search.records import State
-
-NO_ERROR = 1e-12
+from search.records import NO_ERROR, State
 
 
 class Corner(NamedTuple):

@@ -3,8 +3,6 @@
 import shlex
 from typing import NamedTuple
 
-import yaml
-
 from problems import Scalar
 from search.records import Record, Rung, Spec, State
 
@@ -73,11 +71,6 @@ def trial_view(record: Record, objective: str) -> TrialView:
         weights=record.parameters,
         artefact_hash=record.artefact_hash,
     )
-
-
-def candidate_file(parameters: dict[str, Scalar]) -> str:
-    """Return the file that `simstead search --first` reads a candidate from."""
-    return yaml.safe_dump([parameters], sort_keys=False, allow_unicode=True, width=1000)
 
 
 def rerun_command(spec: Spec, number: int | str) -> str:

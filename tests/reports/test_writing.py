@@ -54,10 +54,11 @@ def test_no_name_of_a_folder_is_markup(synthetic: ModuleType, tmp_path: Path) ->
     assert 'href="./javascript%3Aalert%281%29/%22onclick%3D%22x/report.html"' in path.read_text()
 
 
-def test_figures_are_written_as_svg_and_pdf(runs: list[Path], tmp_path: Path) -> None:
+def test_figures_are_written_as_svg_and_pdf(synthetic: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "paper"
-    *files, report = write(wanted(runs[0], figures=folder), said)
-    assert report == runs[0] / "report.html"
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=4))
+    *files, report = write(wanted(run.folder, figures=folder), said)
+    assert report == run.report
     assert {path.suffix for path in files} == {".svg", ".pdf"}
     assert (folder / "front.svg").read_text().startswith("<?xml")
     assert (folder / "front.pdf").read_bytes().startswith(b"%PDF")
