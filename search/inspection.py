@@ -71,12 +71,12 @@ def batch_times(
     problem: Problem, examined: Mapping[str, Examined], split: Split
 ) -> dict[str, tuple[BatchTime, ...]]:
     """Time members with several numbers of samples in a call, in turn, for a few seconds."""
-    batches = sorted({*BATCHES, problem.deployment.batch})
+    usual = problem.deployment.batch
     wanted = {
         (name, batch): run_contender(each.surrogate.run, split, batch)
         for name, each in examined.items()
-        for batch in batches
-        if batch * each.entrant.timing.time_s <= SLOWEST_CALL_S
+        for batch in sorted({*BATCHES, usual})
+        if max(batch, usual) * each.entrant.timing.time_s <= SLOWEST_CALL_S
     }
     contenders = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
     with stopwatch(problem):
