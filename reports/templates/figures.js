@@ -25,10 +25,15 @@
     { rootMargin: "300px" },
   );
   for (const place of sources.keys()) seen.observe(place);
-  window.addEventListener("beforeprint", () => [...sources.keys()].forEach(draw));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  const colourAnew = () => {
     for (const place of drawn) Plotly.relayout(place, looks());
+  };
+  window.addEventListener("beforeprint", () => {
+    colourAnew();
+    [...sources.keys()].forEach(draw);
   });
+  window.addEventListener("afterprint", colourAnew);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", colourAnew);
 
   for (const button of document.querySelectorAll("button[data-csv]")) {
     button.addEventListener("click", () => {

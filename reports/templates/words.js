@@ -39,6 +39,10 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const GREY = "#8a8f98";
 
+// Paper is light, whatever the screen is: said before anything is drawn for it.
+window.addEventListener("beforeprint", () => { document.documentElement.dataset.print = ""; });
+window.addEventListener("afterprint", () => { delete document.documentElement.dataset.print; });
+
 // Returns what asks for a drawing in the next frame; out of sight it waits until the canvas is seen.
 const drawnWhenSeen = (canvas, draw) => {
   let asked = false, waiting = false, inSight = false;
@@ -56,5 +60,6 @@ const drawnWhenSeen = (canvas, draw) => {
     if (asked) redraw();
   }).observe(canvas);
   window.addEventListener("beforeprint", draw);
+  window.addEventListener("afterprint", redraw);
   return redraw;
 };

@@ -104,7 +104,8 @@ def violations(page: Page) -> list[str]:
 
 
 def draw_everything(page: Page) -> None:
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    for event in ("beforeprint", "afterprint"):
+        page.evaluate("name => window.dispatchEvent(new Event(name))", event)
     page.wait_for_function(
         "[...document.querySelectorAll('script[data-element]')].every("
         "each => document.getElementById(each.dataset.element).querySelector('svg'))"
