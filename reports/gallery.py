@@ -80,7 +80,7 @@ def charts(facts: Facts) -> dict[str, list[Chart]]:
     """Return the figures of each section, in their order."""
     found = {
         "data": learning(facts),
-        "networks": [*map(importance, facts.importance), *courses(facts)],
+        "networks": [*importances(facts), *courses(facts)],
         "validation": [
             *pictures(facts.pictures, "picture"),
             *sample_errors(facts),
@@ -107,12 +107,17 @@ def learning(facts: Facts) -> list[Chart]:
     return [Chart("learning", "Learning curve of a quick model", x, y, series)]
 
 
-def importance(branch: Branch) -> Chart:
-    """Return how much each parameter of a branch explains, least important first as bars rise."""
+def importances(facts: Facts) -> list[Chart]:
+    """Return how much each parameter explains, a figure for each branch."""
+    return [_importance(number, branch) for number, branch in enumerate(facts.importance)]
+
+
+def _importance(number: int, branch: Branch) -> Chart:
+    # Bars rise from below: the most important comes last.
     shares = branch.shares[::-1]
     names = [each.parameter for each in shares]
     return Chart(
-        f"importance-{branch.name}".replace(" ", "-"),
+        f"importance-{number}",
         f"What matters: {branch.name}",
         Axis("share of the variance of ranks [%]"),
         Axis(""),

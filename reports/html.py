@@ -187,8 +187,7 @@ def _policy(scripts: Sequence[str], style: str) -> str:
 
 def drawn_chart(chart: Chart) -> Drawing:
     """Return a chart as a figure in the page, with its data."""
-    element = "".join(each if each.isalnum() else "-" for each in chart.key)
-    drawn = drawing(element, chart.title, plotted(chart))
+    drawn = drawing(chart.key, chart.title, plotted(chart))
     return drawn._replace(note=chart.note, height=chart.height, table=table_of(chart))
 
 

@@ -38,7 +38,7 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
                 figure = Figure(figsize=INCHES, layout="constrained")
                 _draw(figure.subplots(), chart)
                 for form in FORMATS:
-                    path = folder / f"{_file_name(chart.key)}.{form}"
+                    path = folder / f"{chart.key}.{form}"
                     figure.savefig(
                         path, metadata={"Date" if form == "svg" else "CreationDate": None}
                     )
@@ -48,11 +48,6 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
             f"{folder} can't be written ({error.strerror}); give --figures a folder of your own"
         ) from error
     return written
-
-
-def _file_name(key: str) -> str:
-    """Return a chart's key as a name of a file: an encoding's name is the user's."""
-    return "".join(each if each.isalnum() or each in "-_" else "-" for each in key)[:80]
 
 
 def _draw(axes: Any, chart: Chart) -> None:
