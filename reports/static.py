@@ -71,7 +71,7 @@ def _draw(axes: Any, chart: Chart) -> None:
     if chart.equal_axes:
         axes.set_aspect("equal", adjustable="datalim")
     if sum(series.listed for series in chart.series) > 1:
-        axes.legend(frameon=False, fontsize=7)
+        axes.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=7)
     axes.grid(visible=True, alpha=0.25, linewidth=0.5)
 
 

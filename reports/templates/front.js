@@ -30,7 +30,9 @@
   const lowest = least(ys), highest = most(ys);
   const onFront = entrants.filter((each) => each.front && each.y < 10 * SPAN * lowest).map((each) => each.error[2]);
   const usual = Math.min(highest, most([lowest * SPAN, ...onFront]));
-  const yRange = () => [Math.log10(lowest) - 0.15, Math.log10(everything.checked ? highest : usual) + 0.15];
+  // Intervals are shown to their ends, unless they go on and on.
+  const deepest = Math.max(lowest / 3, least([lowest, ...entrants.map((each) => each.error[1])]));
+  const yRange = () => [Math.log10(deepest) - 0.1, Math.log10(everything.checked ? highest : usual) + 0.15];
   let width = 0, height = 0, budget = null, lasso = null, lassoed = null, hovered = null, dragging = null;
 
   const toX = (value) => MARGIN.left + ((Math.log10(value) - xRange[0]) / (xRange[1] - xRange[0])) * (width - MARGIN.left - MARGIN.right);
@@ -158,7 +160,9 @@
       }
       if (each.kind < 0) {
         pen.fillStyle = colour("--soft"); pen.textAlign = x > width * 0.8 ? "right" : "left"; pen.textBaseline = "bottom";
-        pen.fillText(each.name.slice(0, 30), x + (x > width * 0.8 ? -9 : 9), y - 5);
+        const across = x + (x > width * 0.8 ? -9 : 9);
+        pen.lineWidth = 4; pen.strokeStyle = colour("--paper"); pen.strokeText(each.name.slice(0, 30), across, y - 5);
+        pen.fillText(each.name.slice(0, 30), across, y - 5);
       }
     }
   };
