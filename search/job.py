@@ -49,7 +49,7 @@ from spaces.registered import ARCHITECTURES
 from spaces.space import served
 from spaces.wanted import Wish, narrowed
 
-RANGE_SAMPLES = 2000
+RANGE_SAMPLES = 500
 """Ranges are those of so many training samples at most: data may be larger than memory."""
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
