@@ -19,7 +19,7 @@ from spaces.candidate import Candidate
 
 TRIALS = (100, 300, 1000, 3000, 10_000)
 ASKS = 5
-SAMPLERS = (SamplerName.TPE, SamplerName.NSGA2, SamplerName.AUTO)
+SAMPLERS = (SamplerName.ADDITIVE, SamplerName.TPE, SamplerName.NSGA2, SamplerName.AUTO)
 
 
 def ended(problem: Problem, number: int, candidate: Candidate) -> Record:

@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/bookkeeping.py
 
 Two workers report two rungs and an end, at once. Ours goes through the study, the halving, the
-records on disk and the journal; Ray Tune's through its own random search, without loggers and
+records on disk and the journal; both ask at random, what other samplers take `ask_time.py` tells.
+Ray Tune's goes through its own search, without loggers and
 checkpoints and with its actors used again, as ours are. They take turns; counted is the time from
 the first few ends to the last, so that starting workers has no part in it. Printed and kept as
 JSON: milliseconds a trial, and their ratio. Ends with 1 where it is too large.
@@ -33,7 +34,7 @@ from search.distribute import StudySearcher, TrialActor, cluster, execute, tune
 from search.halving import Halving
 from search.measurement import Yardstick
 from search.progress import Progress
-from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing, now
+from search.records import NO_LIMITS, Record, Rung, SamplerName, Spec, State, Timing, now
 from search.study import Study
 from search.trial import RUNG_SHARES, AtRung, Setting
 from spaces.candidate import Candidate
@@ -116,6 +117,8 @@ def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
         trials=TRIALS,
         workers=WORKERS,
         deployments=1,
+        sampler=SamplerName.RANDOM,
+        opening=0,
     )
     run = Run.start(folder, spec)
     setting = Setting(problem, data, Yardstick(None, 1.0), NO_LIMITS, run)

@@ -41,6 +41,7 @@ from search.agenda import Agenda
 from search.directory import Run
 from search.fronts import hypervolume
 from search.halving import Halving
+from search.opening import opening_size
 from search.records import Record, Rung, Spec, State, Timing
 from search.study import Study, TrialChoice
 from search.teaching import FINE_TUNING_SHARE
@@ -129,6 +130,7 @@ class Simstead:
             trials=NEVER_ENDING,
             workers=WORKERS,
             narrowing=kept(),
+            opening=opening_size(Space(problem, kept())),
         )
         run = Run.start(folder, spec)
         self._agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])

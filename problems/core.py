@@ -243,6 +243,15 @@ class Encoding(ABC):
         """Whether a network answers place by place: targets are (n, places * channels)."""
         return False
 
+    @property
+    def floor(self) -> float:
+        """Largest objective that a network which knows every answer may leave, as its card says.
+
+        Above 0 where decoding can't follow everything that the reference does: a structure that is
+        kept for its own sake, as of a symplectic map, has its price.
+        """
+        return 0.0
+
     @abstractmethod
     def settings(self, choose: Choose) -> Settings:
         """Ask the search for this encoding's own settings."""

@@ -83,7 +83,7 @@ class Agenda:
     def _deployment(self) -> Asked | None:
         while self._to_deploy:
             of = self._to_deploy.pop(0)
-            deployment = self._study.ask_deployment(of, self._records)
+            deployment = self._study.ask_deployment(of)
             if deployment:
                 return Asked(*deployment, of.number)
             self._to_deploy = [each for each in self._to_deploy if each is not of]

@@ -159,6 +159,7 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
         retrainings=retrain,
         workers=workers,
         sampler=sampler or held.sampler,
+        opening=held.opening,
         first=held.first,
         besides=held.besides,
         narrowing=narrowed_for(chosen, (), run),

@@ -5,8 +5,7 @@ one family: log10 of both is a sum of effects, fitted as Bayesian linear regress
 effects from their posterior (Thompson sampling) tries what is promising or little known; what it
 promises is weighed against how long it takes.
 
-Sources: Bishop, Pattern Recognition and Machine Learning, 3.3; Thompson, Biometrika 25 (1933) 285;
-Snoek et al., NeurIPS 2012 (improvement per second).
+Sources: Thompson, Biometrika 25 (1933) 285; Snoek et al., NeurIPS 2012 (improvement per second).
 """
 
 import math
@@ -17,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from problems import Array
-from search.fronts import hypervolume
+from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Record, State
+from search.regression import Observed, posterior_draw
 from search.teaching import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
 from spaces.skeleton import Cell
@@ -102,18 +102,19 @@ def next_deployment(
     """
     deployed = (_deployed(record, found.objective) for record in found.records)
     tried = [each for each in deployed if each]
-    cells = _not_hopeless(cells, found.records)
+    cells = not_hopeless(cells, found.records)
     own = [each for each in tried if each.training == of.number] or _untrained(of)
     if not cells or not own or of.unpruned_error is None:
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
     drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
     worst = np.max([*found.points, *drawn], axis=0) + MARGIN
-    before = hypervolume(found.points, worst)
-    gains = [hypervolume([*found.points, point], worst) - before for point in drawn]
+    best = front(found.points)
+    before = hypervolume(best, worst)
+    gains = [hypervolume([*best, point], worst) - before for point in drawn]
     worth = np.array(gains) / costs_s(of, cells, found.records)
-    best = int(np.argmax(worth))
-    return cells[best] if gains[best] > 0.0 else None
+    most = int(np.argmax(worth))
+    return cells[most] if gains[most] > 0.0 else None
 
 
 def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:
@@ -155,7 +156,7 @@ def _untrained(of: Record) -> list[Deployed]:
     return [Deployed(of.number, cell_of(of), 0.0, math.log10(of.untrained_relative_time))]
 
 
-def _not_hopeless(cells: Sequence[Cell], records: Sequence[Record]) -> list[Cell]:
+def not_hopeless(cells: Sequence[Cell], records: Sequence[Record]) -> list[Cell]:
     """Leave out how networks of the family failed to be deployed, at least twice and always."""
     ended: dict[Cell, Counter[bool]] = defaultdict(Counter)
     for record in records:
@@ -184,8 +185,9 @@ class Effects:
             centred[own] -= design[own].mean(axis=0)
             times[own] -= times[own].mean()
         errors = np.array([each.error for each in tried])
-        self._error = _posterior_draw(design, errors, spread, rng)
-        self._time = _posterior_draw(centred, times, spread, rng)
+        noise = np.full(len(tried), NOISE)
+        self._error = posterior_draw(Observed(design, errors, noise), spread, rng)
+        self._time = posterior_draw(Observed(centred, times, noise), spread, rng)
 
     def drawn(self, own: Sequence[Deployed], cells: Sequence[Cell]) -> Array:
         """Return log10 of (error over the network's own, time) (n, 2) of cells.
@@ -215,11 +217,3 @@ def _features(cell: Cell) -> list[tuple[Hashable, ...]]:
         ("pruning", cell.pruning),
         ("family", cell.architecture, cell.runtime, cell.precision),
     ]
-
-
-def _posterior_draw(design: Array, found: Array, spread: Array, rng: np.random.Generator) -> Array:
-    """Return effects (k,) drawn given what was found (n,) of a design (n, k)."""
-    precision = design.T @ design / NOISE**2 + np.diag(spread**-2.0)
-    factor = np.linalg.cholesky(precision)
-    mean = np.linalg.solve(precision, design.T @ found / NOISE**2)
-    return mean + np.linalg.solve(factor.T, rng.standard_normal(len(mean)))

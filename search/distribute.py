@@ -271,7 +271,7 @@ class StudySearcher(Searcher):
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
             return _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
-        reason = "in the worse half of its rung"
+        reason = "neither on the front of its rung nor in its best quarter"
         return _unfinished(asked, [*rungs, result], State.PRUNED, "train", reason)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -310,7 +310,7 @@ class RungScheduler(FIFOScheduler):
         self._searcher.note_death(trial.trial_id, f"its worker died: {words.splitlines()[-1]}")
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
-        """Stop a trial in the worse half of its rung."""
+        """Stop a trial that the halving lets go no further."""
         if "rung" not in result:
             return TrialScheduler.CONTINUE
         rung = Rung.model_validate_json(result["rung"])

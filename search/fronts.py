@@ -25,10 +25,34 @@ def ranks(points: Sequence[Sequence[float]]) -> Array:
     return rank
 
 
+def crowding(points: Sequence[Sequence[float]] | Array) -> Array:
+    """Return how far the neighbours (n,) of every point lie apart; of an outermost one, infinity.
+
+    Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
+    """
+    values = np.asarray(points, dtype=float)
+    apart = np.zeros(len(values))
+    for own in values.T:
+        order = np.argsort(own, kind="stable")
+        span = max(float(np.ptp(own)), np.finfo(float).tiny)
+        apart[order[1:-1]] += (own[order[2:]] - own[order[:-2]]) / span
+        apart[order[[0, -1]]] = np.inf
+    return apart
+
+
+def front(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Return the points (error, time) that no other dominates, by their errors."""
+    kept: list[tuple[float, float]] = []
+    for error, time in sorted((point[0], point[1]) for point in points):
+        if not kept or time < kept[-1][1]:
+            kept.append((error, time))
+    return kept
+
+
 def hypervolume(points: Sequence[Sequence[float]], worst: Sequence[float]) -> float:
     """Return the area that points (error, time) dominate, up to the point `worst`."""
     area, lowest = 0.0, worst[1]
-    for error, time in sorted((point[0], point[1]) for point in points):
+    for error, time in front(points):
         if error < worst[0] and time < lowest:
             area += (worst[0] - error) * (lowest - time)
             lowest = time

@@ -1,7 +1,8 @@
-"""Who goes on at a rung: successive halving by non-dominated rank of error and time.
+"""Who goes on at a rung: successive halving by non-dominated rank and crowding of error and time.
 
 Asynchronous: a candidate is compared with those that came to the same rung before it.
-Sources: Li et al., ASHA, MLSys 2020; Schmucker et al., multi-objective ASHA, 2021.
+Sources: Li et al., ASHA, MLSys 2020; Schmucker et al., multi-objective ASHA, 2021; Deb et al., IEEE
+Trans. Evol. Comp. 6 (2002) 182 (crowding).
 """
 
 import math
@@ -11,11 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.fronts import ranks
-from search.records import Record
+from search.fronts import crowding, ranks
+from search.records import NO_ERROR, Record
 
 FEWEST = 4
-"""Below so many arrivals at a rung nobody is stopped: half of very few is chance."""
+"""Below so many arrivals at a rung nobody is stopped: a quarter of very few is chance."""
+
+KEPT = 0.25
+"""The share of a rung that goes on, besides its front: ASHA's own."""
 
 
 class Agreement(NamedTuple):
@@ -75,9 +79,10 @@ class Halving:
                 self._arrivals[rung.share].append((rung.error, *known))
 
     def goes_on(self, share: float, error: float, *costs: float) -> bool:
-        """Note an arrival; return whether it belongs to the better half of its rung so far.
+        """Note an arrival; return whether it is on its rung's front so far, or in its best quarter.
 
-        Candidates of one rank stand or fall together, so a front is never cut.
+        Within a rank those in a crowd go first. A front is never cut: each of its candidates is
+        somebody's best.
 
         Args:
             share: The rung: how much of the training is done.
@@ -92,5 +97,9 @@ class Halving:
         if len(arrivals) < FEWEST:
             return True
         rank = ranks(arrivals)
-        better = int((rank < rank[-1]).sum())
-        return better < len(arrivals) / 2
+        if rank[-1] == 0:
+            return True
+        equals = np.array(arrivals)[rank == rank[-1]]
+        apart = crowding(np.log(np.clip(equals, NO_ERROR, np.finfo(float).max)))
+        better = int((rank < rank[-1]).sum()) + int((apart[:-1] > apart[-1]).sum())
+        return better < KEPT * len(arrivals)

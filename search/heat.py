@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems import Array, Problem, Split, UserError
+from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
 from problems.pictures import Picture
 from search.aposteriori import in_host
@@ -39,8 +39,12 @@ from search.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, t
 from search.trial import Setting
 from spaces.surrogate import Surrogate
 
-HEAT_S = 20.0
-"""No more rounds are begun after so long, the least apart: a report should not wait for noise."""
+HEAT_S, TINY_HEAT_S = 20.0, 2.0
+"""No more rounds are begun after so long, the least apart: a report should not wait for noise; of
+the tiny size nobody quotes times."""
+
+CLOSER_SHARE = 0.25
+"""Of that time, spent once more on other batches of what is recommended."""
 
 REFERENCE = "reference"
 CALIBRATION = "calibration"
@@ -62,7 +66,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
     """
     keep_large_blocks()
     problem, held_against = setting.problem, setting.yardstick
-    field = _field(setting, run)
+    field, budget_s = _field(setting, run), _budget_s(run)
     steps = MOST_ROUNDS + len(field.runs)
     progress(0, steps)
 
@@ -74,7 +78,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         seconds = time_in_turn(
             field.contenders,
             MOST_ROUNDS,
-            Until(quoted, HEAT_S),
+            Until(quoted, budget_s),
             after_round=lambda done: progress(done, steps),
         )
     reference = _reference_time(problem, held_against, seconds)
@@ -91,7 +95,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
     errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
     return Heat(
         knee=chosen,
-        entrants=_examined(setting, field, entrants, chosen),
+        entrants=_examined(setting, field, entrants, chosen, CLOSER_SHARE * budget_s),
         pictures=() if test is None else _pictures(problem, test),
         sample_errors=errors,
         worst=() if test is None else worst_pictures(problem, test, errors),
@@ -189,8 +193,16 @@ def _entrant(
     )
 
 
+def _budget_s(run: Run) -> float:
+    return TINY_HEAT_S if run.spec().size is Size.TINY else HEAT_S
+
+
 def _examined(
-    setting: Setting, field: Field, entrants: Sequence[Entrant], chosen: int | None
+    setting: Setting,
+    field: Field,
+    entrants: Sequence[Entrant],
+    chosen: int | None,
+    budget_s: float,
 ) -> tuple[Entrant, ...]:
     """Return the entrants, the recommended ones with their batches and work."""
     objective = setting.problem.objective.name
@@ -200,7 +212,7 @@ def _examined(
     examined = {
         name: Examined(field.trials[name], field.surrogates[name], by_name[name]) for name in names
     }
-    times = batch_times(setting.problem, examined, setting.data.test) if examined else {}
+    times = batch_times(setting.problem, examined, setting.data.test, budget_s)
     return tuple(
         entrant.model_copy(
             update={

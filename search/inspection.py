@@ -26,9 +26,6 @@ from spaces.pruning import pruned
 BATCHES = (1, 8, 64, 512)
 """Samples in a call, beside the deployment's own."""
 
-BATCHES_S = 5.0
-"""No more rounds are begun after so long: the curves are to be read, not quoted to a per cent."""
-
 ROUNDS = 12
 SLOWEST_CALL_S = 0.5
 """Calls that would take longer are left out."""
@@ -68,9 +65,12 @@ def recommended_members(
 
 
 def batch_times(
-    problem: Problem, examined: Mapping[str, Examined], split: Split
+    problem: Problem, examined: Mapping[str, Examined], split: Split, budget_s: float
 ) -> dict[str, tuple[BatchTime, ...]]:
-    """Time members with several numbers of samples in a call, in turn, for a few seconds."""
+    """Time members with several numbers of samples in a call, in turn, to be read off a curve.
+
+    No more rounds are begun after `budget_s`, the least apart.
+    """
     usual = problem.deployment.batch
     wanted = {
         (name, batch): run_contender(each.surrogate.run, split, batch)
@@ -80,7 +80,7 @@ def batch_times(
     }
     contenders = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
     with stopwatch(problem):
-        until = Until(lambda timed: list(timed.values()), BATCHES_S)
+        until = Until(lambda timed: list(timed.values()), budget_s)
         seconds = time_in_turn(contenders, ROUNDS, until)
     found: dict[str, list[BatchTime]] = {name: [] for name in examined}
     for name, batch in wanted:

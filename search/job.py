@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import numpy as np
 from rich.console import Console
@@ -31,6 +32,7 @@ from search.goals import limits_of, refuse_misshapen_baselines
 from search.halving import Halving
 from search.heat import final_heat
 from search.measurement import yardstick
+from search.opening import opening_size
 from search.progress import Progress
 from search.records import (
     Besides,
@@ -46,7 +48,7 @@ from search.trial import Setting
 from spaces.exclusions import exclusions
 from spaces.narrowing import Narrowing
 from spaces.registered import ARCHITECTURES
-from spaces.space import served
+from spaces.space import Space, served
 from spaces.wanted import Wish, narrowed
 
 RANGE_SAMPLES = 500
@@ -59,10 +61,12 @@ def specified(problem: Problem, source: Source, **asked: object) -> Spec:
     """Return what is asked for as a value.
 
     `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
-    besides.
+    besides; the opening where the space doesn't say how large it is.
     """
+    narrowing = cast("Narrowing", asked.get("narrowing", Narrowing()))
     return Spec.model_validate(
         {
+            "opening": opening_size(Space(problem, narrowing)),
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,

@@ -8,6 +8,15 @@ import numpy as np
 from spaces.skeleton import DIMENSIONS, Cell
 from spaces.space import Space
 
+FEWEST, MOST = 8, 24
+"""Candidates of an opening."""
+
+
+def opening_size(space: Space) -> int:
+    """Return how many candidates are dealt: every option twice, within `FEWEST` and `MOST`."""
+    options = max(len(space.skeleton.options(dimension)) for dimension in DIMENSIONS)
+    return min(max(2 * options, FEWEST), MOST)
+
 
 def opening(space: Space, seed: int, size: int) -> list[Cell]:
     """Return the opening's cells: each next one has the choices that were dealt least so far.

@@ -66,8 +66,8 @@ SamplerOption = Annotated[
         "--sampler",
         parser=known_sampler,
         metavar="|".join(SamplerName),
-        help="Who asks after the first 24 candidates; auto is TPE up to 1,000 trials, then NSGA-II "
-        "that inherits whole branches. gp is for small spaces.",
+        help="Who asks after the opening; auto is additive and tpe in turn up to 1,000 trials, "
+        "then nsga2, which inherits whole branches. gp is for small spaces.",
     ),
 ]
 

@@ -35,6 +35,7 @@ class SamplerName(StrEnum):
     """Who asks for candidates once the opening is dealt."""
 
     AUTO = "auto"
+    ADDITIVE = "additive"
     TPE = "tpe"
     NSGA2 = "nsga2"
     NSGA3 = "nsga3"
@@ -73,7 +74,7 @@ class Spec(Frozen):
     sampler: SamplerName = SamplerName.AUTO
     """Who asks later; may change when a run is gone on with."""
     opening: int = 24
-    """Candidates that are dealt before the sampler has a say: every choice is among them."""
+    """Candidates that are dealt before a sampler has a say: every choice is among them."""
     deployments: int = DEPLOYMENTS
     """How often a trained network is deployed at most; may change when a run is gone on with."""
     retrainings: int = RETRAININGS

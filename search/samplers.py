@@ -34,6 +34,9 @@ from search.records import SamplerName
 TPE_TRIALS = 1000
 """So many trials `auto` leaves to TPE, whose asking takes longer with each; then NSGA-II asks."""
 
+OTHERWISE = 4
+"""Every so many candidates `auto` asks TPE, the others are the most promising of many."""
+
 POPULATION = 50
 """Parents of a generation."""
 
@@ -144,6 +147,19 @@ class InheritingNSGA3(Inheriting, NSGAIIISampler):
     """NSGA-III: parents by non-dominated rank and reference points."""
 
 
+def weighs_proposals(name: SamplerName, position: int, trials: int) -> bool:
+    """Return whether a candidate is to be the most promising of many, if one promises anything.
+
+    Args:
+        name: As the search was given it.
+        position: How many candidates were asked for before.
+        trials: How many trials there are.
+    """
+    if name is SamplerName.AUTO:
+        return trials < TPE_TRIALS and position % OTHERWISE > 0
+    return name is SamplerName.ADDITIVE
+
+
 def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
     """Return the sampler that asks for the candidate at a position.
 
@@ -157,7 +173,7 @@ def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         # Some are called experimental; remove when Optuna's stable releases no longer say so.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        if name is SamplerName.TPE:
+        if name in {SamplerName.TPE, SamplerName.ADDITIVE}:  # where nothing is promising
             return BranchTPE(seed=seed)
         if name is SamplerName.NSGA2:
             return InheritingNSGA2(seed=seed)

@@ -13,6 +13,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
@@ -24,8 +25,9 @@ from search.deploying import Found, cell_of, next_deployment
 from search.goals import measured, objectives
 from search.journal import Journal
 from search.opening import opening
+from search.promising import PROPOSALS, Answer, Known, Proposal, Tried, next_network, place
 from search.records import NO_LIMITS, Besides, Limits, Record, Spec, State
-from search.samplers import fixed, sampler
+from search.samplers import fixed, sampler, weighs_proposals
 from spaces.candidate import Candidate
 from spaces.space import Space, pruning_branch
 
@@ -42,8 +44,8 @@ AGAIN = "again"
 TRAINING = "training"
 """User attribute of a further deployment: the number of the trial that trained its network."""
 
-DEPLOYING = 1
-"""Seeds of deployments are drawn apart from those of candidates at the same count of trials."""
+DEPLOYING, PROMISING = 1, 2
+"""Seeds of deployments and of proposals are drawn apart from those of candidates."""
 
 
 class Abandoned(NamedTuple):
@@ -87,6 +89,8 @@ class Study:
         self._space = Space(problem, spec.narrowing)
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
+        self._records: dict[int, Record] = {}
+        self._known: dict[int, Known] = {}
         self._penalty = (*PENALTY, *(PENALTY_BESIDES[each] for each in spec.besides))
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
@@ -108,6 +112,7 @@ class Study:
         failed, and stands here until its parameters are asked for again.
         """
         self._keep_numbers(records)
+        self._records |= records
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             # Optuna has no public way back from a stored trial to one that can be told.
             self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -164,13 +169,8 @@ class Study:
         attributes = {TRAINING: again.training, AGAIN: again.number}
         return self._asked(fixed(known, self._seed(again.number, DEPLOYING)), attributes)
 
-    def ask_deployment(self, of: Record, records: Sequence[Record]) -> tuple[int, Candidate] | None:
-        """Return another deployment of a trained network, or None where none promises anything.
-
-        Args:
-            of: The trial that trained it.
-            records: Of every trial that ended.
-        """
+    def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
+        """Return another deployment of a network that a trial trained; None: none is promising."""
         skeleton, own = self._space.skeleton, cell_of(of)
         trials = self._study.get_trials(deepcopy=False)
         before = [
@@ -179,14 +179,36 @@ class Study:
             if trial.user_attrs.get(TRAINING) == of.number and trial.state is not TrialState.FAIL
         ]
         cells = [c for c in skeleton.cells if c[:2] == own[:2] and c not in (own, *before)]
-        points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
-        found = Found(records, points, self._problem.objective.name)
         seed = self._seed(len(trials), DEPLOYING)
-        chosen = next_deployment(of, cells, found, np.random.default_rng(seed))
+        chosen = next_deployment(of, cells, self._found(), np.random.default_rng(seed))
         if chosen is None:
             return None
         known = {**self._taught(of.number), **skeleton.parameters(chosen)}
         return self._asked(fixed(known, seed), {TRAINING: of.number})
+
+    def _found(self) -> Found:
+        records = [self._records[number] for number in sorted(self._records)]
+        points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
+        return Found(records, points, self._problem.objective.name)
+
+    def _promising(self, position: int) -> dict[str, object] | None:
+        """Return the parameters of the network that promises most of many, if one does."""
+        skeleton = self._space.skeleton
+        rng = np.random.default_rng(self._seed(position, PROMISING))
+        proposals: list[Known] = []
+        for _ in range(PROPOSALS):
+            drawn = Proposal(rng)
+            self._space.compose(self._spec.size, drawn, self._spec.seed)
+            values = {name: answer.value for name, answer in drawn.answers.items()}
+            proposals.append(Known(drawn.answers, skeleton.cell(values)))
+        trials, found = self._study.get_trials(deepcopy=False), self._found()
+        for each in found.records:
+            if each.number not in self._known:
+                trial = trials[each.number]
+                self._known[each.number] = Known(_answers(trial), skeleton.cell(trial.params))
+        tried = [Tried(self._known[each.number], each) for each in found.records]
+        chosen = next_network(proposals, tried, found, self._limits, rng)
+        return chosen and {name: answer.value for name, answer in chosen.answers.items()}
 
     def _asked(self, by: BaseSampler, attributes: Mapping[str, int]) -> tuple[int, Candidate]:
         self._study.sampler = by
@@ -216,6 +238,7 @@ class Study:
         A failure is infeasible at a penalty, so that it is learned.
         """
         trial = self._open.pop(record.number)
+        self._records[record.number] = record
         trial.set_user_attr("key", record.key)
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
         if record.state is State.PRUNED:
@@ -245,9 +268,11 @@ class Study:
             known = {**first[position], **known}
         elif dealt < len(self._opening):
             known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
+        trials = len(self._study.get_trials(deepcopy=False))
+        if not known and weighs_proposals(self._spec.sampler, position, trials):
+            known = self._promising(position) or {}
         if known:
             return fixed(known, seed)
-        trials = len(self._study.get_trials(deepcopy=False))
         return sampler(self._spec.sampler, trials, seed)
 
     def _seed(self, *position: int) -> int:
@@ -258,3 +283,15 @@ class Study:
 def _dealt(trial: FrozenTrial) -> bool:
     """Return whether a trial's candidate was neither asked before nor deploys another's network."""
     return AGAIN not in trial.user_attrs and TRAINING not in trial.user_attrs
+
+
+def _answers(trial: FrozenTrial) -> dict[str, Answer]:
+    """Return what was chosen for each parameter of a trial."""
+    answers: dict[str, Answer] = {}
+    for name, kind in trial.distributions.items():
+        value = trial.params[name]
+        if isinstance(kind, FloatDistribution | IntDistribution):
+            answers[name] = Answer(value, place(value, kind.low, kind.high, log=kind.log))
+        else:
+            answers[name] = Answer(value)
+    return answers

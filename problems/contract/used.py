@@ -188,10 +188,11 @@ def decoding_undoes_encoding(evidence: Evidence) -> Iterator[str]:
                 )
             continue
         error = problem.score(outputs, test.outputs, test.inputs)[metric]
-        if not error <= ROUND_TRIP_TOLERANCE:
+        allowed = max(ROUND_TRIP_TOLERANCE, candidate.encoding.floor)
+        if not error <= allowed:
             yield (
                 f"{label}: knowing every target, {metric} is still {error:.3g} (at most "
-                f"{ROUND_TRIP_TOLERANCE:g}); let apply undo what pairs does"
+                f"{allowed:g}); let apply undo what pairs does"
             )
 
 

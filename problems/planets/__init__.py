@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 
 from problems.core import Size
-from problems.planets.baselines import LaplaceLagrange, Persistence
+from problems.planets.baselines import AveragedSecular, LaplaceLagrange, Persistence
 from problems.planets.encodings import Pattern, Series
+from problems.planets.kick import Kick
 from problems.planets.simulation import Planets
+from problems.planets.stepped import SteppedKick, affordable
 from problems.planets.validation import METRICS, PlanetScore
 from problems.problem import Calibration, Problem, Samples
 from problems.registry import register_problem
@@ -42,12 +44,18 @@ def planets(size: Size) -> Problem:
         summary=f"orbits of 2-3 planets over {extent.horizon_yr:g} yr (REBOUND, WHFast)",
         simulation=simulation,
         shifted=replace(simulation, star_mass=(1.5, 2.0), eccentricity=0.06, inclination=0.02),
-        encodings={"series": Series(times_yr=times), "pattern": Pattern(times_yr=times)},
+        encodings={
+            "series": Series(times_yr=times),
+            "pattern": Pattern(times_yr=times),
+            "kick": Kick(times_yr=times),
+            **({"kick-cartesian": SteppedKick(times_yr=times)} if affordable(times) else {}),
+        },
         score=score,
         metrics=METRICS,
         baselines={
             "persistence": Persistence(times),
             "Laplace-Lagrange": LaplaceLagrange(times),
+            "secular, averaged": AveragedSecular(times),
             "WHFast, 10x the step": replace(simulation, steps_per_orbit=2).run,
         },
         samples=extent.samples,

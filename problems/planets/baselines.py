@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems.core import Batch
+from problems.planets.couplings import planet_pairs
 from problems.planets.orbits import drifted_longitude
 from problems.planets.secular import secular_motion
 from problems.planets.simulation import with_states
+from problems.planets.theories import averaged_theory, secular_path
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,19 @@ class LaplaceLagrange:
         elements[..., 1:5] = motion.advance(start[..., 1:5], time)
         elements[..., 5] = drifted_longitude(inputs, elements[..., 0], time)
         return with_states(inputs, elements)
+
+
+@dataclass(frozen=True)
+class AveragedSecular:
+    """Secular theory to all orders in e and I, with resonances of first order to second in mass.
+
+    The motion is the linear one nearest to it: coefficients as `kick` would be told by theory.
+    """
+
+    times_yr: tuple[float, ...]
+
+    def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
+        """Return the secular solution from the osculating elements at the epoch."""
+        pairs = planet_pairs(inputs)
+        correction = averaged_theory(inputs, pairs, self.times_yr[-1])
+        return secular_path(inputs, pairs, correction, np.array(self.times_yr))

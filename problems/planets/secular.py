@@ -84,10 +84,11 @@ def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
     diagonal = np.eye(mass.shape[1]) * np.sum(coupling * first, axis=2)[:, :, None]
     eccentricity = (diagonal - coupling * second) / (scale[:, :, None] * scale[:, None, :])
     inclination = (coupling * first - diagonal) / (scale[:, :, None] * scale[:, None, :])
-    return SecularMotion(_modes(eccentricity, scale), _modes(inclination, scale))
+    return SecularMotion(secular_modes(eccentricity, scale), secular_modes(inclination, scale))
 
 
-def _modes(symmetric: Array, scale: Array) -> SecularModes:
+def secular_modes(symmetric: Array, scale: Array) -> SecularModes:
+    """Return the modes of matrices (b, p, p), symmetric by scaling with sqrt(m n a^2) (b, p)."""
     frequency, vectors = np.linalg.eigh(symmetric)
     return SecularModes(
         frequency=frequency,

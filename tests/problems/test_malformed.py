@@ -476,6 +476,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a decoding that doesn't undo": (
         lambda: encoding(apply=doubled),
         "decoding_undoes_encoding", "knowing every target, error is still"),
+    "a floor that decoding doesn't keep": (
+        lambda: encoding(apply=doubled, floor=0.01),
+        "decoding_undoes_encoding", "(at most 0.01)"),
     "an apply that writes into its inputs": (
         lambda: encoding(apply=in_place),
         "decoding_undoes_encoding", "apply changes the input 'damping'; copy it first"),
@@ -558,6 +561,11 @@ def test_good_practice_is_no_slip(run: Callable[..., Batch], tmp_path: Path) -> 
     evidence = Evidence(simulating(run=run), tmp_path)
     laws = [law for law in LAWS.values() if law.stage is Stage.SIMULATED]
     assert [words for law in laws for words in law.breaches(evidence)] == []
+
+
+def test_a_floor_that_is_kept_is_no_slip(tmp_path: Path) -> None:
+    problem = encoding(apply=doubled, floor=10.0)
+    assert LAWS["decoding_undoes_encoding"].breaches(Evidence(problem, tmp_path)) == []
 
 
 SLIPS: dict[str, tuple[Callable[[], object], str]] = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.fronts import knee, ranks
+from search.fronts import crowding, front, hypervolume, knee, ranks
 
 
 def test_ranks_of_a_known_set() -> None:
@@ -25,3 +25,15 @@ def test_a_front_of_one_has_a_knee(points: list) -> None:
 
 def test_the_knee_is_in_the_corner() -> None:
     assert knee([(0.0, 10.0), (1.0, 1.0), (10.0, 0.0)]) == 1
+
+
+def test_the_front_is_those_of_rank_zero() -> None:
+    points = np.random.default_rng(1).random((40, 2)).tolist()
+    first = [tuple(p) for p, rank in zip(points, ranks(points), strict=True) if rank == 0]
+    assert front(points) == sorted(first)
+    assert hypervolume(first, (1.0, 1.0)) == hypervolume(points, (1.0, 1.0))
+
+
+def test_crowding_is_the_distance_of_the_neighbours() -> None:
+    apart = crowding([(0.0, 4.0), (1.0, 3.0), (3.0, 1.0), (4.0, 0.0)])
+    assert apart.tolist() == [np.inf, 3 / 4 + 3 / 4, 3 / 4 + 3 / 4, np.inf]

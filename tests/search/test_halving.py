@@ -18,6 +18,20 @@ def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
     assert halving.goes_on(1, 0.5, 30.0)
 
 
+def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
+    halving = Halving()
+    for error in (1.0, 1.1, 1.2, 1.3, 1.4):
+        halving.goes_on(1, error, error)
+    assert not halving.goes_on(1, 1.15, 1.15), "third of six"
+    assert halving.goes_on(1, 1.05, 1.05), "second of seven"
+    others = Halving()
+    arrivals = [(1.0, 1.0), *((9.0, 9.0),) * 5, (2.0, 4.0), (2.1, 3.0), (2.11, 2.9), (4.0, 2.0)]
+    for error, time in arrivals:
+        others.goes_on(1, error, time)
+    assert not others.goes_on(1, 2.105, 2.95), "amid its neighbours"
+    assert others.goes_on(1, 1.5, 20.0), "at the end of its front"
+
+
 def test_rungs_are_apart() -> None:
     halving = Halving()
     for _ in range(8):

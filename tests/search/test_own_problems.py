@@ -19,7 +19,9 @@ Simstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
 ROWS, PIPES = 240, 12
-BRIEFLY = ("--deployments", 1, "--retrain", 0)
+QUICKLY = ("--only", "runtime=eager,onnxruntime,openvino", "--retrain", 0)
+"""Without compilers, which take half a minute a network."""
+BRIEFLY = ("--deployments", 1, *QUICKLY)
 
 HEAD = """
 from pathlib import Path
@@ -121,7 +123,7 @@ def test_a_problem_is_searched_whole_from_elsewhere(
     assert diagnosed.returncode == 0, diagnosed.stderr
     assert (tmp_path / "page.html").stat().st_size > 1000
     run = tmp_path / "run"
-    done = simstead("search", file, "--trials", 4, "--run", run, "--deployments", 2, "--retrain", 0)
+    done = simstead("search", file, "--trials", 4, "--run", run, "--deployments", 2, *QUICKLY)
     assert done.returncode == 0, done.stderr
     records = Run.open(run).records()
     complete = [record for record in records if record.state is State.COMPLETE]

@@ -1,0 +1,69 @@
+"""Bayesian linear regression on named effects, and draws from its posterior.
+
+What is modelled is a sum of effects, most of which few observations have: each is normal beforehand
+around zero, as wide as it is told with.
+
+Source: Bishop, Pattern Recognition and Machine Learning (2006), 3.3.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from problems import Array
+
+Effects = Mapping[Hashable, float]
+"""The effects that add up to one observation, each with its size there."""
+
+
+class Design:
+    """The effects of observations as the rows of a matrix.
+
+    Args:
+        every: All observations whose rows will be asked for.
+    """
+
+    def __init__(self, every: Sequence[Effects]) -> None:
+        self.names = list(dict.fromkeys(name for effects in every for name in effects))
+        self._places = {name: place for place, name in enumerate(self.names)}
+
+    def rows(self, of: Sequence[Effects]) -> Array:
+        """Return the rows (n, k) of observations."""
+        design = np.zeros((len(of), len(self.names)))
+        for row, effects in enumerate(of):
+            for name, size in effects.items():
+                design[row, self._places[name]] = size
+        return design
+
+
+class Observed(NamedTuple):
+    """What was found of sums of effects.
+
+    Args:
+        design: Rows (n, k).
+        values: What was found (n,).
+        noise: Their standard deviations (n,).
+    """
+
+    design: Array
+    values: Array
+    noise: Array
+
+
+def posterior_draw(
+    observed: Observed, spread: Array, rng: np.random.Generator, boldness: float = 1.0
+) -> Array:
+    """Return effects (k,) drawn given what was found.
+
+    Args:
+        observed: What was found.
+        spread: Standard deviations of the effects beforehand (k,).
+        rng: Draws.
+        boldness: How many of the posterior's standard deviations a draw spreads over.
+    """
+    weighed = observed.design / observed.noise[:, None] ** 2
+    precision = observed.design.T @ weighed + np.diag(spread**-2.0)
+    factor = np.linalg.cholesky(precision)
+    mean = np.linalg.solve(precision, weighed.T @ observed.values)
+    return mean + boldness * np.linalg.solve(factor.T, rng.standard_normal(len(mean)))

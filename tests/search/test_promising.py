@@ -1,0 +1,154 @@
+"""What is proposed next, on effects that are known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from search.deploying import Found
+from search.promising import Answer, Known, Proposal, Tried, next_network, place
+from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
+from search.regression import Design, Observed, posterior_draw
+from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces.skeleton import Cell
+
+ERRORS = {"mlp": 0.0, "gru": -0.5}
+WIDTHS = {16: 0.3, 64: 0.0, 256: -0.4}
+TIMES = {"eager": 0.0, "onnxruntime": -0.7}
+"""Powers of ten, of error by family and width, of time by runtime."""
+
+
+def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Known:
+    cell = Cell("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
+    answers = {
+        "encoding": Answer("flat"),
+        "flat.architecture": Answer(architecture),
+        "runtime": Answer(runtime),
+        f"{architecture}.width": Answer(width),
+        "training.learning_rate": Answer(10.0 ** (rate - 2.5), rate),
+    }
+    return Known(answers, cell)
+
+
+def error_of(of: Known) -> float:
+    width = int(of.settings(of.cell.architecture)[f"{of.cell.architecture}.width"].value)
+    rate = of.answers["training.learning_rate"].place or 0.0
+    return ERRORS[of.cell.architecture] + WIDTHS[width] + 0.5 * rate**2 - 1.0
+
+
+def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
+    """A trial of a network whose error and time are sums of what is known of it."""
+    error, time_s = 10.0 ** error_of(of), 10.0 ** (TIMES[of.cell.runtime] - 2.0)
+    candidate = Candidate(
+        problem="known", problem_version=1, size="tiny", encoding="flat", encoding_settings={},
+        architecture=of.cell.architecture, architecture_settings={}, pruning=Pruning.NONE,
+        training=Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
+        pruning_settings={}, precision=Precision.FP32, runtime=of.cell.runtime, seed=0,
+    )  # fmt: skip
+    timing = Timing(
+        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
+        speedup_high=1 / time_s, rounds=9,
+    )  # fmt: skip
+    complete = state is State.COMPLETE
+    return Tried(
+        of,
+        Record(
+            number=number, key=candidate.key, candidate=candidate, state=state, stage="measure",
+            rungs=(Rung(epoch=1, share=0.25, error=2.0 * error),), ended="now",
+            metrics={"error": error} if complete else {}, timing=timing if complete else None,
+            unpruned_error=error if complete else None, untrained_relative_time=time_s,
+        ),
+    )  # fmt: skip
+
+
+def found(trials: list[Tried]) -> Found:
+    complete = [each.record for each in trials if each.record.timing]
+    points = [
+        (math.log10(each.metrics["error"]), math.log10(each.timing.relative_time))
+        for each in complete
+        if each.timing
+    ]
+    return Found([each.record for each in trials], points, "error")
+
+
+EVERY = [
+    known(architecture, width, runtime, rate)
+    for architecture in ERRORS
+    for width in WIDTHS
+    for runtime in TIMES
+    for rate in (-1.0, 0.0, 1.0)
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None:
+    best = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.answers != best.answers]
+    chosen = next_network(EVERY, trials, found(trials), NO_LIMITS, np.random.default_rng(seed))
+    assert chosen == best
+
+
+def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
+    ended = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
+    stopped = [
+        tried(len(ended) + i, each, State.PRUNED)
+        for i, each in enumerate(EVERY)
+        if each.cell.architecture == "gru"
+    ]
+    trials = ended + stopped
+    chosen = next_network(EVERY, trials, found(trials), NO_LIMITS, np.random.default_rng(0))
+    assert chosen is not None
+    assert chosen.cell.architecture == "gru"
+
+
+def test_what_fails_is_left_alone() -> None:
+    trials = [
+        tried(i, each, State.INFEASIBLE if each.cell.architecture == "gru" else State.COMPLETE)
+        for i, each in enumerate(EVERY)
+    ]
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        chosen = next_network(EVERY, trials, found(trials), NO_LIMITS, rng)
+        assert chosen is None or chosen.cell.architecture == "mlp"
+
+
+def test_only_what_meets_the_goals_adds_anything() -> None:
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.runtime == "eager"]
+    few = [*trials[:6], tried(6, EVERY[3])]
+    assert EVERY[3].cell.runtime == "onnxruntime"
+    rng = np.random.default_rng(0)
+    chosen = next_network(EVERY, few, found(few), Limits(speedup=300.0), rng)
+    assert chosen is not None
+    assert chosen.cell.runtime == "onnxruntime"
+    assert next_network(EVERY, trials, found(trials), Limits(error=1e-9), rng) is None
+
+
+def test_nothing_is_promised_before_anything_was_found() -> None:
+    assert next_network(EVERY, [], found([]), NO_LIMITS, np.random.default_rng(0)) is None
+
+
+def test_a_proposal_notes_every_answer_and_its_place() -> None:
+    drawn = Proposal(np.random.default_rng(0))
+    width = drawn.categorical("mlp.width", [16, 64])
+    depth = drawn.integer("mlp.depth", 1, 7, step=2)
+    rate = drawn.real("training.learning_rate", 1e-4, 1e-2, log=True)
+    assert drawn.answers["mlp.width"] == Answer(width)
+    assert drawn.answers["mlp.depth"] == Answer(depth, place(depth, 1, 7))
+    assert depth in {1, 3, 5, 7}
+    where = drawn.answers["training.learning_rate"].place
+    assert where == pytest.approx(place(rate, 1e-4, 1e-2, log=True))
+    assert place(1e-3, 1e-4, 1e-2, log=True) == pytest.approx(0.0)
+    assert place(4, 4, 4) == 0.0
+
+
+def test_the_posterior_is_that_of_the_formula() -> None:
+    design = Design([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
+    rows = design.rows([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
+    observed = Observed(rows, np.array([1.0, 3.0]), np.array([1e-6, 1e-6]))
+    drawn = posterior_draw(observed, np.ones(2), np.random.default_rng(0))
+    assert drawn == pytest.approx([1.0, 2.0], abs=1e-4)
+    unseen = Observed(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    draws = [
+        posterior_draw(unseen, np.array([0.5, 2.0]), np.random.default_rng(i)) for i in range(2000)
+    ]
+    assert np.std(draws, axis=0) == pytest.approx([0.5, 2.0], rel=0.06)
