@@ -20,6 +20,7 @@ from reports.explorer import payload
 from reports.figures import COLOURS, GREY, SYMBOLS, plotted
 from reports.gallery import charts, front
 from reports.views import Facts, read
+from reports.views.trials import named
 from reports.words import counted, duration, percent, rounded, times
 from search.directory import Run
 
@@ -111,7 +112,7 @@ def render(facts: Facts, watch_s: int = 0) -> str:
         SCRIPTS,
         facts=facts,
         run=shlex.quote(facts.folder),
-        source=shlex.quote(facts.spec.source or facts.spec.problem),
+        source=named(facts.spec),
         watch=watch_s,
         charts=drawn,
         front=Drawing("front", "", Markup(), table=table_of(error_against_speed)),

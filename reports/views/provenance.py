@@ -3,6 +3,7 @@
 import shlex
 from typing import NamedTuple
 
+from reports.views.trials import named
 from search.environment import Environment
 from search.records import Spec
 
@@ -71,7 +72,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
 def _again(spec: Spec) -> str:
     narrowed = str(spec.narrowing)
     parts = [
-        f"simstead search {shlex.quote(spec.source or spec.problem)} --size {spec.size}",
+        f"simstead search {named(spec)}",
         f"--seed {spec.seed} --trials {spec.trials} --workers {spec.workers}",
         f"--deployments {spec.deployments} --retrain {spec.retrainings} --sampler {spec.sampler}",
         *(f"--objective {each}" for each in spec.besides),

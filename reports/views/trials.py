@@ -3,7 +3,7 @@
 import shlex
 from typing import NamedTuple
 
-from problems import Scalar
+from problems import Scalar, Size
 from search.records import Record, Rung, Spec, State
 
 
@@ -80,8 +80,16 @@ def rerun_command(spec: Spec, number: int | str) -> str:
         spec: Of the run.
         number: The trial's; its candidate lies in `trial-NUMBER.yaml`.
     """
-    source = shlex.quote(spec.source or spec.problem)
     return (
-        f"simstead search {source} --size {spec.size} --seed {spec.seed} --trials 1 "
+        f"simstead search {named(spec)} --seed {spec.seed} --trials 1 "
         f"--deployments 1 --retrain 0 --first trial-{number}.yaml --run trial-{number}"
     )
+
+
+def named(spec: Spec) -> str:
+    """Return a run's problem as commands take it; a size is named unless it is the usual one.
+
+    A problem of one size refuses to be given any.
+    """
+    source = shlex.quote(spec.source or spec.problem)
+    return source if spec.size is Size.STANDARD else f"{source} --size {spec.size}"

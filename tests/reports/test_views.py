@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from problems import Size
 from reports.charts import Axis, Chart, Kind, Series, table_of
 from reports.gallery import charts, front
 from reports.html import render
 from reports.views import Facts, Progress, read
 from reports.views.encodings import corner_of, dominated, front_of
 from reports.views.importance import branches
-from reports.views.trials import TrialView
+from reports.views.trials import TrialView, rerun_command
 from search.records import State
 
 
@@ -143,3 +144,9 @@ def test_a_running_search_is_told(synthetic: ModuleType, tmp_path: Path) -> None
     run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=9, heat=False))
     with run.exclusively():
         assert "The search is running" in render(read(run), watch_s=15)
+
+
+def test_a_usual_size_goes_without_saying(facts: Facts) -> None:
+    usual = facts.spec.model_copy(update={"size": Size.STANDARD})
+    assert "--size" not in rerun_command(usual, 3)  # a problem of one size refuses to be given any
+    assert "synthetic --size tiny --seed 0" in rerun_command(facts.spec, 3)
