@@ -8,13 +8,22 @@ RUN_STAMP := $(VENV)/installed-cases
 DEV_STAMP := $(VENV)/installed-dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: demo test lint setup dev clean
+.PHONY: demo test lint setup dev chromium clean
 
 demo: setup
 	$(BIN)/simstead search planets --trials 24
 
-test: dev
+test: dev chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+
+# The reports' tests drive Debian's Chromium; where it can't be installed they are skipped and say so.
+chromium:
+	@command -v chromium >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Chromium for the tests of reports ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null && exit 0; \
+	fi; \
+	echo "no Chromium here: the tests of reports in a browser are skipped (apt install chromium)"
 
 lint: dev
 	$(BIN)/ruff format --check .

@@ -1,18 +1,15 @@
 """The page of `simstead diagnose`: one HTML file that asks nothing of a network."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from problems import UserError
 from problems.core import LAYOUTS, Layout, Target
 from problems.diagnosis import Correlations, Diagnosis, LearningCurve, Suggestion
 from problems.diagnosis.columns import MOST_ELEMENTS
 from problems.diagnosis.enough import MOST_SAMPLES as MOST_TRAINED
 from problems.diagnosis.host import RUNS
 from problems.diagnosis.relation import MOST_SAMPLES as MOST_COMPARED
-from problems.durable import written_whole
 from reports.diagnosis_figures import (
     correlation_map,
     host_bound,
@@ -20,15 +17,11 @@ from reports.diagnosis_figures import (
     learning_curve,
     noise_floors,
 )
-from reports.html import MISSING, Drawing, drawing, page
+from reports.html import Drawing, drawing, page, written
+from reports.words import counted, duration, percent, rounded, signed, times
 
 STRONG = 0.5
 """Inputs with a stronger rank correlation are told."""
-
-NO_SHARE = 1e-5
-"""A share below this one, and above 0, is only said to be below it."""
-
-UNITS_OF_TIME = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 
 Families = Mapping[tuple[Layout, Target], Sequence[str]]
 """Names of the families of networks that serve a layout and a target."""
@@ -61,16 +54,7 @@ def write_diagnosis(diagnosis: Diagnosis, families: Families, path: Path) -> Pat
     Raises:
         UserError: It can't be written there.
     """
-    remedy = "name another file with --output"
-    if path.is_dir():
-        raise UserError(f"{path} can't be written (it is a folder); {remedy}")
-    written = render(diagnosis, families)
-    try:
-        with written_whole(path) as file:
-            file.write(written.encode())
-    except OSError as error:
-        raise UserError(f"{path} can't be written ({error.strerror}); {remedy}") from error
-    return path
+    return written(path, render(diagnosis, families), "name another file with --output")
 
 
 def render(diagnosis: Diagnosis, families: Families) -> str:
@@ -104,53 +88,6 @@ def render(diagnosis: Diagnosis, families: Families) -> str:
             "runs": RUNS,
         },
     )
-
-
-def rounded(value: float | None) -> str:
-    """Return a number with three significant figures, without an exponent where it is handy."""
-    if value is None or math.isnan(value):
-        return MISSING
-    if math.isinf(value):
-        return "∞" if value > 0.0 else "-∞"
-    short = float(f"{value:.3g}")
-    if abs(short) >= 1000.0:
-        return f"{short:,.0f}" if abs(short) < 1e7 else f"{short:.3g}"
-    return f"{short:.3g}"
-
-
-def signed(value: float) -> str:
-    """Return a correlation with its sign."""
-    return f"{value:+.2f}"
-
-
-def percent(share: float | None) -> str:
-    """Return a share in per cent, with three significant figures at most."""
-    if share is None or math.isnan(share):
-        return MISSING
-    if 0.0 < share < NO_SHARE:
-        return f"< {rounded(100.0 * NO_SHARE)} %"
-    if 0.9995 <= share < 1.0:
-        return "> 99.9 %"
-    return f"{rounded(100.0 * share)} %"
-
-
-def times(speedup: float) -> str:
-    """Return a speed-up."""
-    return "infinite" if math.isinf(speedup) else f"{rounded(speedup)}x"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    if math.isfinite(seconds):
-        for length, unit in UNITS_OF_TIME:
-            if seconds >= length:
-                return f"{rounded(seconds / length)} {unit}"
-    return f"{rounded(1e6 * seconds)} µs"
-
-
-def counted(number: int, thing: str) -> str:
-    """Return a number of things."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _strong(correlation: float) -> bool:

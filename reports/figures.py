@@ -1,4 +1,4 @@
-"""Facts drawn with plotly; colours are safe for the colour-blind (Okabe & Ito 2008)."""
+"""Charts drawn with plotly; colours are safe for the colour-blind (Okabe & Ito 2008)."""
 
 import html
 import math
@@ -7,153 +7,146 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from problems.pictures import Picture
-from reports.views import EntrantView, Facts, TrialView
-from search.records import State
+from reports.charts import Axis, Chart, Kind, Series, Value
+from reports.words import rounded
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
 GREY = "#8a8f98"
 
-LARGEST_SPAN = 6.0
-"""Errors that are so many times the smallest one start outside the view."""
+DASHES = {Kind.DASHED: "dash", Kind.DOTTED: "dot"}
+POINTED = {Kind.POINTS, Kind.OPEN_POINTS}
+FAINT = 0.5
+LONGEST_LABEL = 30
+ALMOST_LINEAR, FEW_DECADES, MOST_TICKS = 0.8, 1.7, 6
 
 
-def pareto(facts: Facts) -> go.Figure:
-    """Return error against speed-up: every trial, the heat's members, the baselines, the front."""
-    figure = go.Figure()
-    encodings = [view.name for view in facts.encodings]
-    complete = [
-        trial
-        for trial in facts.trials
-        if trial.state == State.COMPLETE and trial.error and trial.speedup
-    ]
-    for i, encoding in enumerate(encodings):
-        own = [trial for trial in complete if trial.encoding == encoding]
-        figure.add_trace(_trials(encoding, own, i))
-        members = [
-            entrant
-            for entrant in facts.entrants
-            if entrant.trial in {trial.number for trial in own} and entrant.test
-        ]
-        if members:
-            figure.add_trace(_members(f"{encoding}, final heat", members, i))
-    baselines = [entrant for entrant in facts.entrants if entrant.trial is None and entrant.test]
-    if baselines:
-        figure.add_trace(_baselines(baselines))
-    front = sorted(
-        (entrant for entrant in facts.entrants if entrant.on_front),
-        key=lambda entrant: entrant.timing.speedup,
-    )
-    if front:
-        figure.add_trace(
-            go.Scatter(
-                name="front (final heat)",
-                x=[entrant.timing.speedup for entrant in front],
-                y=[entrant.test.value for entrant in front if entrant.test],
-                mode="lines",
-                line={"color": GREY, "dash": "dot", "width": 1.5},
-                hoverinfo="skip",
-            )
+def plotted(chart: Chart) -> go.Figure:
+    """Return a chart as a figure."""
+    figure = go.Figure([_trace(series) for series in chart.series])
+    figure.update_xaxes(_axis(chart.x, [x for series in chart.series for x in series.x]))
+    figure.update_yaxes(_axis(chart.y, [y for series in chart.series for y in series.y]))
+    if any(series.kind is Kind.BARS for series in chart.series):
+        figure.update_layout(barmode="group", bargap=0.35)
+    names = [str(y) for series in chart.series for y in series.y if isinstance(y, str)]
+    if names:
+        order = list(dict.fromkeys(names))
+        figure.update_yaxes(
+            type="category",
+            categoryorder="array",
+            categoryarray=harmless(order),
+            tickvals=list(range(len(order))),
+            ticktext=harmless([_short(name) for name in order]),
+            automargin=True,
+            showgrid=False,
         )
-    figure.update_xaxes(title="speed-up over the reference", type="log", dtick=1)
-    unit = "" if facts.objective.unit == "1" else f" [{facts.objective.unit}]"
-    figure.update_yaxes(title=facts.objective.name.replace("_", " ") + unit, type="log")
-    errors = [trial.error for trial in complete if trial.error]
-    errors += [entrant.test.value for entrant in facts.entrants if entrant.test]
-    if errors:
-        # A diverging surrogate may be wrong by 1e4: it stays in the figure, a zoom away.
-        lowest = min(errors)
-        highest = min(max(errors), lowest * LARGEST_SPAN)
-        figure.update_yaxes(range=[math.log10(lowest / 2.0), math.log10(highest * 2.0)])
-    return plain(figure, 520)
+    if chart.equal_axes:
+        figure.update_yaxes(scaleanchor="x", scaleratio=1)
+    listed = [series for series in chart.series if series.listed]
+    return plain(figure, chart.height, legend=len(listed) > 1)
 
 
-def _trials(encoding: str, trials: Sequence[TrialView], i: int) -> go.Scatter:
-    networks = harmless([trial.network for trial in trials])
-    return go.Scatter(
-        name=f"{encoding}, trials (validation)",
-        x=[trial.speedup for trial in trials],
-        y=[trial.error for trial in trials],
-        mode="markers",
-        marker={
-            "symbol": f"{SYMBOLS[i % len(SYMBOLS)]}-open",
-            "color": COLOURS[i % len(COLOURS)],
-            "size": 8,
-            "opacity": 0.6,
-        },
-        text=[
-            f"trial {trial.number}<br>{network}<br>{trial.deployment}"
-            for trial, network in zip(trials, networks, strict=True)
-        ],
-        hovertemplate="%{text}<br>error %{y:.3g}, %{x:,.0f}x<extra></extra>",
-    )
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
 
 
-def _members(name: str, members: Sequence[EntrantView], i: int) -> go.Scatter:
-    marker = {"symbol": SYMBOLS[i % len(SYMBOLS)], "color": COLOURS[i % len(COLOURS)], "size": 11}
-    return _with_intervals(name, members, marker, "markers")
+def _axis(axis: Axis, values: Sequence[Value]) -> dict[str, Any]:
+    found: dict[str, Any] = {"title": {"text": harmless([axis.label])[0]}, "automargin": True}
+    if axis.log:
+        ticks = _ticks([each for each in values if isinstance(each, int | float) and each > 0.0])
+        found |= {"type": "log", "tickvals": ticks, "ticktext": [rounded(tick) for tick in ticks]}
+    return found
 
 
-def _baselines(baselines: Sequence[EntrantView]) -> go.Scatter:
-    marker = {"symbol": "diamond", "color": "#E69F00", "size": 12}
-    return _with_intervals("baselines", baselines, marker, "markers+text")
+def _ticks(values: Sequence[float]) -> list[float]:
+    """Return round numbers around some values: powers of ten where they span many of them."""
+    if not values:
+        return []
+    low, high = math.log10(min(values)), math.log10(max(values))
+    if high - low < ALMOST_LINEAR:
+        width = max(10.0**high - 10.0**low, 1e-3 * 10.0**high) / MOST_TICKS
+        size = 10.0 ** math.floor(math.log10(width))
+        step = size * next(digit for digit in (1, 2, 5, 10) if digit * size >= width)
+        first = math.ceil(10.0**low / step) - 1
+        return [(first + n) * step for n in range(MOST_TICKS + 3) if first + n > 0]
+    digits = (1, 2, 5) if high - low < FEW_DECADES else (1,)
+    powers = range(math.floor(low) - 1, math.ceil(high) + 1)
+    step = max(1, round((high - low) / MOST_TICKS))
+    return [digit * 10.0**power for power in powers if power % step == 0 for digit in digits]
 
 
-def _with_intervals(
-    name: str, entrants: Sequence[EntrantView], marker: dict[str, Any], mode: str
-) -> go.Scatter:
-    tests = [entrant.test for entrant in entrants if entrant.test]
-    timings = [entrant.timing for entrant in entrants]
+def _trace(series: Series) -> go.Scatter | go.Bar:
+    colour = GREY if series.colour is None else COLOURS[series.colour % len(COLOURS)]
+    name = harmless([series.name])[0]
+    y = [harmless([each])[0] if isinstance(each, str) else each for each in series.y]
+    if series.kind is Kind.BARS:
+        return go.Bar(
+            name=name,
+            x=list(series.x),
+            y=y,
+            orientation="h",
+            marker={"color": colour, "pattern": {"shape": ["", "/"][(series.colour or 0) % 2]}},
+            hovertemplate="%{y}: %{x:.3g}<extra>" + _percent_free(name) + "</extra>",
+            showlegend=series.listed,
+        )
     return go.Scatter(
         name=name,
-        x=[timing.speedup for timing in timings],
-        y=[test.value for test in tests],
-        error_x={
-            "array": [timing.speedup_high - timing.speedup for timing in timings],
-            "arrayminus": [timing.speedup - timing.speedup_low for timing in timings],
-            "thickness": 1,
+        legendgroup=name,
+        x=list(series.x),
+        y=y,
+        mode=_mode(series),
+        line={
+            "color": colour,
+            "width": 3 if series.faint and series.kind is Kind.LINE else 1.8,
+            "dash": DASHES.get(series.kind, "solid"),
+            "shape": "hv" if series.kind is Kind.STEP else "linear",
         },
-        error_y={
-            "array": [test.high - test.value for test in tests],
-            "arrayminus": [test.value - test.low for test in tests],
-            "thickness": 1,
-        },
-        mode=mode,
-        marker=marker,
-        text=harmless([entrant.name for entrant in entrants]),
-        textposition="top center",
-        hovertemplate="%{text}<br>test error %{y:.3g}, %{x:,.0f}x<extra></extra>",
+        marker=_marker(series, colour),
+        error_x=_interval(series.x, series.x_low, series.x_high),
+        error_y=_interval(series.y, series.y_low, series.y_high),
+        opacity=FAINT if series.faint else 1.0,
+        text=harmless(series.names) or None,
+        hovertemplate=("%{text}<br>" if series.names else "")
+        + "%{x:.4~g}, %{y:.4~g}<extra>"
+        + _percent_free(name)
+        + "</extra>",
+        showlegend=series.listed,
     )
 
 
-def picture(facts: Picture) -> go.Figure:
-    """Return a case study's own drawing: reference solid, prediction dashed, one colour a pair."""
-    figure = go.Figure()
-    colours: dict[str, str] = {}
-    for curve in facts.curves:
-        subject = curve.name.rpartition(",")[0]
-        colour = colours.setdefault(subject, COLOURS[len(colours) % len(COLOURS)])
-        figure.add_trace(
-            go.Scatter(
-                name=harmless([curve.name])[0],
-                x=list(curve.x),
-                y=list(curve.y),
-                mode="lines",
-                opacity=0.55 if curve.reference else 1.0,
-                line={
-                    "color": colour,
-                    "dash": "solid" if curve.reference else "dash",
-                    "width": 3 if curve.reference else 1.5,
-                },
-            )
-        )
-    across, up = harmless([facts.x_label, facts.y_label])
-    figure.update_xaxes(title=across)
-    figure.update_yaxes(title=up)
-    if facts.equal_axes:
-        figure.update_yaxes(scaleanchor="x", scaleratio=1)
-    return plain(figure, 400)
+def _percent_free(name: str) -> str:
+    """Return a name that a hover template doesn't read as a place of its own."""
+    return name.replace("%{", "% {")
+
+
+def _mode(series: Series) -> str:
+    if series.kind in POINTED:
+        return "markers"
+    return "lines+markers" if series.kind is Kind.LINE_AND_POINTS else "lines"
+
+
+def _marker(series: Series, colour: str) -> dict[str, Any]:
+    symbol = "diamond" if series.colour is None else SYMBOLS[series.colour % len(SYMBOLS)]
+    opened = series.kind is Kind.OPEN_POINTS
+    return {
+        "color": colour,
+        "symbol": f"{symbol}-open" if opened else symbol,
+        "size": 9 if series.kind in POINTED else 6,
+    }
+
+
+def _interval(
+    values: Sequence[Any], low: Sequence[float | None], high: Sequence[float | None]
+) -> dict[str, Any] | None:
+    if not low:
+        return None
+    ends = list(zip(values, low, high, strict=True))
+    return {
+        "array": [None if h is None or v is None else h - v for v, _, h in ends],
+        "arrayminus": [None if n is None or v is None else v - n for v, n, _ in ends],
+        "thickness": 1.2,
+        "width": 3,
+    }
 
 
 def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
@@ -161,17 +154,20 @@ def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
     figure.update_layout(
         template="none",
         height=height,
-        # Plotly's buttons lie above the legend.
-        margin={"l": 70, "r": 20, "t": 70 if legend else 40, "b": 60},
+        margin={"l": 60, "r": 16, "t": 44 if legend else 12, "b": 52},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=legend,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.0},
         hovermode="closest",
+        font={"family": "system-ui, sans-serif", "size": 12},
     )
     # Unseen ticks keep labels clear of each other and of marks on the edge.
-    axis = {"ticks": "outside", "ticklen": 8, "tickcolor": "rgba(0,0,0,0)", "zeroline": False}
-    axis["gridcolor"] = "rgba(128,128,128,0.25)"
+    axis: dict[str, Any] = {"ticks": "outside", "ticklen": 6, "zeroline": False}
+    axis["tickcolor"] = "rgba(0,0,0,0)"
+    # Written as markup, as by default, exponents would need a style that the page's policy refuses.
+    axis["exponentformat"] = "e"
+    axis["gridcolor"] = "rgba(128,128,128,0.2)"
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
     return figure

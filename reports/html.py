@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,57 +15,142 @@ from plotly.offline import get_plotlyjs
 
 from problems import UserError
 from problems.durable import written_whole
-from reports.figures import pareto, picture
+from reports.charts import Chart, Table, table_of
+from reports.explorer import payload
+from reports.figures import COLOURS, GREY, SYMBOLS, plotted
+from reports.gallery import charts, front
 from reports.views import Facts, read
+from reports.views.trials import named
+from reports.words import counted, duration, percent, rounded, times
 from search.directory import Run
 
-MISSING = "-"
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = (
+    "state.js",
+    "words.js",
+    "figures.js",
+    "filter.js",
+    "front.js",
+    "parallel.js",
+    "table.js",
+    "drawer.js",
+    "watch.js",
+)
+FIGURES_ALONE = ("words.js", "figures.js")
+WORDS = {
+    "figure": rounded,
+    "times": times,
+    "percent": percent,
+    "duration": duration,
+    "counted": counted,
+}
+
+PATHS = {
+    "circle": "M6 1.5a4.5 4.5 0 1 0 .01 0z",
+    "square": "M2 2h8v8h-8z",
+    "triangle-up": "M6 1l5 9h-10z",
+    "cross": "M6 1v10M1 6h10",
+    "x": "M2 2l8 8M10 2l-8 8",
+    "star": "M6 .5l1.6 3.6 3.9.4-2.9 2.6.8 3.9-3.4-2-3.4 2 .8-3.9-2.9-2.6 3.9-.4z",
+    "diamond": "M6 .5l5.5 5.5-5.5 5.5-5.5-5.5z",
+}
+"""Marks of the legend, as an SVG path in a box of 12."""
+
+
+FOREIGN_STYLE = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
+"""Plotly's maps bring a style unless an element of its name is there: the page has an empty one,
+because its policy would refuse what isn't ours."""
 
 
 class Drawing(NamedTuple):
-    """A figure in the page: its element and the JSON that plotly draws."""
+    """A figure in the page: its element, the JSON that plotly draws, its data as a table."""
 
     element: str
     title: str
     json: Markup
+    note: str = ""
+    height: int = 340
+    table: Table = Table((), ())
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Run, watch_s: int = 0) -> Path:
     """Write `report.html` into a run directory and return its path.
 
+    Args:
+        run: Whose.
+        watch_s: After so many seconds the page comes anew; never if 0.
+
     Raises:
-        UserError: The run has no data yet, or its folder can't be written.
+        UserError: A file of the run can't be read, or its folder can't be written.
     """
-    page = render(read(run))
+    return written(run.report, render(read(run), watch_s), "let its folder be written")
+
+
+def written(path: Path, page: str, remedy: str) -> Path:
+    """Write a page whole and return its path.
+
+    Raises:
+        UserError: It can't be written there.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} can't be written (it is a folder); {remedy}")
     try:
-        with written_whole(run.report) as file:
+        with written_whole(path) as file:
             file.write(page.encode())
     except OSError as error:
-        raise UserError(f"{run.report} can't be written ({error.strerror})") from error
-    return run.report
+        raise UserError(f"{path} can't be written ({error.strerror}); {remedy}") from error
+    return path
 
 
-def render(facts: Facts) -> str:
+def render(facts: Facts, watch_s: int = 0) -> str:
     """Return the page."""
+    drawn = {section: [drawn_chart(each) for each in own] for section, own in charts(facts).items()}
+    error_against_speed = front(facts)
     return page(
         "report.html",
-        {"figure": _significant, "times": _times},
+        WORDS,
+        SCRIPTS,
         facts=facts,
-        front=drawing("pareto", "Pareto front", pareto(facts)),
-        pictures=[
-            drawing(f"picture-{i}", drawn.title, picture(drawn))
-            for i, drawn in enumerate(facts.pictures)
-        ],
+        run=shlex.quote(facts.folder),
+        source=named(facts.spec),
+        watch=watch_s,
+        charts=drawn,
+        front=Drawing("front", "", Markup(), table=table_of(error_against_speed)),
+        drawable=any(series.x for series in error_against_speed.series),
+        legend=_legend(facts),
+        payload=payload(facts),
     )
 
 
-def page(template: str, filters: Mapping[str, Callable[..., str]], **facts: object) -> str:
+def _legend(facts: Facts) -> list[tuple[str, Markup]]:
+    found = [
+        (view.name, _mark(SYMBOLS[i % len(SYMBOLS)], COLOURS[i % len(COLOURS)]))
+        for i, view in enumerate(facts.encodings)
+    ]
+    if any(each.trial is None for each in facts.entrants):
+        found.append(("baselines", _mark("diamond", GREY)))
+    return found
+
+
+def _mark(symbol: str, colour: str) -> Markup:
+    return Markup(  # noqa: S704 - our own names
+        f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="{PATHS[symbol]}" fill="{colour}" '
+        f'stroke="{colour}" stroke-width="1.6"/></svg>'
+    )
+
+
+def page(
+    template: str,
+    filters: Mapping[str, Callable[..., str]],
+    scripts: Sequence[str] = FIGURES_ALONE,
+    **facts: object,
+) -> str:
     """Return a template's page, with our style and the scripts that its own policy admits.
 
     Args:
         template: Its file among `TEMPLATES`.
         filters: What it writes numbers with.
+        scripts: Our own files, in their order; they run as one.
         facts: What it tells; every string of them is escaped.
     """
     environment = jinja2.Environment(
@@ -74,14 +161,35 @@ def page(template: str, filters: Mapping[str, Callable[..., str]], **facts: obje
         lstrip_blocks=True,
     )
     environment.filters |= filters
-    engine, start = get_plotlyjs(), (TEMPLATES / "start.js").read_text()
+    own = "".join((TEMPLATES / name).read_text() for name in scripts)
+    engine, own = get_plotlyjs(), f'"use strict";\n{{\n{own}}}\n'
+    style = (TEMPLATES / "style.css").read_text()
     return environment.get_template(template).render(
         facts,
-        style=Markup((TEMPLATES / "style.css").read_text()),  # noqa: S704 - our own file
-        engine=Markup(engine),  # noqa: S704 - plotly's own file
-        start=Markup(start),  # noqa: S704 - our own file
-        hashes=[_content_hash(engine), _content_hash(start)],
+        style=Markup(style),  # noqa: S704 - our own file
+        scripts=[Markup(engine), Markup(own)],  # noqa: S704 - plotly's own file, and ours
+        policy=Markup(_policy([engine, own], style)),  # noqa: S704 - hashes
+        foreign=sorted(set(FOREIGN_STYLE.findall(engine))),
     )
+
+
+def _policy(scripts: Sequence[str], style: str) -> str:
+    """Return what the page may do: run these scripts, use this style, ask nothing of a network.
+
+    Plotly makes style elements, empty at first, which it fills rule by rule.
+    """
+    admitted = " ".join(f"'{content_hash(script)}'" for script in scripts)
+    styles = f"'{content_hash(style)}' '{content_hash('')}'"
+    return (
+        f"default-src 'none'; script-src {admitted}; style-src {styles}; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def drawn_chart(chart: Chart) -> Drawing:
+    """Return a chart as a figure in the page, with its data."""
+    drawn = drawing(chart.key, chart.title, plotted(chart))
+    return drawn._replace(note=chart.note, height=chart.height, table=table_of(chart))
 
 
 def drawing(element: str, title: str, figure: go.Figure) -> Drawing:
@@ -91,17 +199,7 @@ def drawing(element: str, title: str, figure: go.Figure) -> Drawing:
     return Drawing(element, title, Markup(text))  # noqa: S704 - JSON, its "<" escaped above
 
 
-def _content_hash(script: str) -> str:
-    """Return a script's hash as a content security policy names it."""
-    digest = hashlib.sha256(script.encode()).digest()
+def content_hash(text: str) -> str:
+    """Return a script's or a style's hash as a content security policy names it."""
+    digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
-
-
-def _significant(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3g}"
-
-
-def _times(value: float | None) -> str:
-    if value is None:
-        return MISSING
-    return f"{value:,.0f}x" if value >= 100.0 else f"{value:.3g}x"

@@ -194,12 +194,41 @@ def stop(run: RunFolder) -> None:
     out.print(f"{driver} is asked to stop: it ends within seconds, without a final heat")
 
 
-@app.command(epilog="Example:  simstead report runs/planets-20261123-101500")
-def report(run: RunFolder) -> None:
+@app.command(
+    epilog="""Examples:\n
+    simstead report runs/planets-20261123-101500\n
+    simstead report runs/planets-20261123-101500 --watch\n
+    simstead report runs/planets-20261123-101500 --figures paper\n
+    simstead report runs/first runs/second --output compared.html\n
+    simstead report --index runs"""
+)
+def report(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RUN...", help="A run directory; several are compared."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where several runs are compared; comparison.html if not given."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="A folder for every figure as SVG and PDF, too.")
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="A folder of runs: write its index.html instead.")
+    ] = None,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write it again, and again, while the search runs.")
+    ] = False,
+) -> None:
     """Write a run's report: one HTML file that opens without a network."""
-    from search.directory import Run  # noqa: PLC0415
+    # The one exception to the layers' direction: a command of ours asks for a report.
+    from reports.writing import Wanted, write  # noqa: PLC0415
 
-    _write_report(Run.open(run))
+    wanted = Wanted(tuple(runs or ()), output, figures, index, watch=watch)
+    for path in write(wanted, lambda words: out.print(words, soft_wrap=True)):
+        out.print(f"report: {path}", soft_wrap=True)
 
 
 @app.command(
@@ -229,7 +258,8 @@ def export(
 @app.command(
     epilog="""Examples:\n
     simstead diagnose my_problem.py\n
-    simstead diagnose planets --size tiny --output planets.html"""
+    simstead diagnose planets --size tiny --output planets.html\n
+    simstead diagnose planets --into runs/planets-20261123-101500"""
 )
 def diagnose(
     problem: ProblemName,
@@ -237,16 +267,26 @@ def diagnose(
     output: Annotated[
         Path | None, typer.Option(help="The page to write; PROBLEM-diagnosis.html if not given.")
     ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="A run of this problem, whose report tells the facts, too.")
+    ] = None,
 ) -> None:
     """Say before a search whether one is worth it: host, relation, data, symmetries, encodings."""
     source = locate(problem)
     chosen = declared(source, size)
+    from search.directory import Run  # noqa: PLC0415 - as below
+
+    run = Run.open(into) if into else None
+    if run and run.spec().problem != chosen.name:
+        raise UserError(f"--into {into} is a run of {run.spec().problem}, not of {chosen.name}")
     from search.diagnosis import diagnosed, families_by_kind  # noqa: PLC0415 - torch and Ray
 
     facts = diagnosed(chosen, source, out)
     # The one exception to the layers' direction: a command of ours asks for a page.
     from reports.diagnosis import write_diagnosis  # noqa: PLC0415
 
+    if run:
+        run.add_diagnosis(facts)
     families = families_by_kind()
     for remark in facts.remarks:
         out.print(f"- {remark}")

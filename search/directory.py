@@ -8,6 +8,7 @@ while it is driven, driver.lock, and stop where somebody asked for that.
 
 import errno
 import fcntl
+import json
 import os
 import platform
 import shutil
@@ -15,7 +16,10 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from problems import UserError
+from problems.diagnosis import Diagnosis
 from problems.durable import written_whole
 from search.environment import Environment
 from search.records import FORMAT, DataFacts, Heat, Record, Retrainings, Sessions, Spec
@@ -27,6 +31,9 @@ SPACE_NEEDED_BYTES = 200 * 2**20
 
 FULL_BYTES = 2**20
 """With less than this an artefact could not be written."""
+
+
+DIAGNOSES = TypeAdapter(Diagnosis)
 
 
 class Run:
@@ -189,6 +196,26 @@ class Run:
         return (
             Heat.read(self.folder / "heat.json") if (self.folder / "heat.json").exists() else None
         )
+
+    def diagnosis(self) -> Diagnosis | None:
+        """What was said of the problem before the search, where it was put into the run.
+
+        Raises:
+            UserError: The file holds something else.
+        """
+        path = self.folder / "diagnosis.json"
+        if not path.exists():
+            return None
+        try:
+            return DIAGNOSES.validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise UserError(f"{path} can't be read: {error.errors()[0]['msg']}") from None
+
+    def add_diagnosis(self, facts: Diagnosis) -> None:
+        """Put into the run what was said of its problem."""
+        with written_whole(self.folder / "diagnosis.json") as file:
+            # Pydantic would write an infinite speed-up as null; Infinity is read again.
+            file.write(json.dumps(DIAGNOSES.dump_python(facts)).encode())
 
     def record(self, record: Record) -> None:
         """Put a trial's record on disk; its course is over."""

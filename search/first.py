@@ -1,6 +1,6 @@
 """Candidates to try before the opening: a user's own, and the fronts of earlier runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,10 @@ from problems.core import Option
 from search.directory import Run
 from search.fronts import ranks
 from search.records import Record, Spec, State
-from spaces.narrowing import Narrowed, Narrowing
-from spaces.skeleton import DIMENSIONS
+from spaces.candidate import Training
+from spaces.narrowing import Narrowed, Narrowing, Range
 from spaces.space import Space
+from spaces.tree import tree_of
 from spaces.wanted import Wish, listed, narrowed
 
 MOST_OF_A_RUN = 8
@@ -106,13 +107,32 @@ def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
         UserError: The file can't be read, or a candidate isn't in the space.
     """
     found: list[Parameters] = []
+    known = tree_of(space).parameters()
     for number, wish in enumerate(listed(file)):
-        settled = narrowed(space.problem, [wish])
+        settled = narrowed(space.problem, [_asked(wish, known)])
         try:
             found.append(_drawn(space, settled, [seed, number], strictly=True))
         except UserError as error:
             raise UserError(f"{wish.place}: {error}") from None
     return found
+
+
+def _asked(wish: Wish, known: Container[str]) -> Wish:
+    """Return a wish without settings of the training that this space never asks for.
+
+    A candidate of a report states them all; that they are as they would be anyway is no slip.
+    """
+    usual = {
+        f"training.{name}": str(field.default)
+        for name, field in Training.model_fields.items()
+        if not field.is_required()
+    }
+    keep = {
+        name: kept
+        for name, kept in wish.narrowing.keep.items()
+        if name in known or isinstance(kept, Range) or [*map(str, kept)] != [usual.get(name)]
+    }
+    return wish._replace(narrowing=wish.narrowing.model_copy(update={"keep": keep}))
 
 
 def first_of_run(space: Space, run: Run, seed: int) -> list[Parameters]:
@@ -157,24 +177,12 @@ def _front(run: Run) -> list[Record]:
 
 def _kept(problem: Problem, record: Record) -> Narrowing:
     """Return a candidate as what is kept of a space, without what the space doesn't have."""
-    candidate = record.candidate
-    settings = {
-        **{name: str(getattr(candidate, name)) for name in DIMENSIONS},
-        **_branch(candidate.encoding, candidate.encoding_settings),
-        **_branch(candidate.architecture, candidate.architecture_settings),
-        **_branch("training", candidate.training.model_dump(mode="json")),
-        **_branch(f"{candidate.architecture}.{candidate.pruning}", candidate.pruning_settings),
-    }
     keep: dict[str, object] = {}
-    for name, value in settings.items():
+    for name, value in record.candidate.parameters.items():
         with suppress(UserError):
             narrowing = Narrowing.model_validate({"keep": {name: (value,)}})
             keep |= narrowed(problem, [Wish("", narrowing)]).keep
     return Narrowing.model_validate({"keep": keep})
-
-
-def _branch(branch: str, settings: dict[str, Scalar]) -> Parameters:
-    return {f"{branch}.{name}": value for name, value in settings.items()}
 
 
 def _drawn(space: Space, wanted: Narrowing, seed: Sequence[int], *, strictly: bool) -> Parameters:
@@ -189,8 +197,12 @@ def _drawn(space: Space, wanted: Narrowing, seed: Sequence[int], *, strictly: bo
         raise UserError("nothing of this search's space is so")
     cell = cells[int(rng.integers(len(cells)))]
     noted = Noted(Narrowed(DrawnChoice(rng), wanted))
-    space.filled(cell, Size.STANDARD, noted, 0)
-    astray = sorted(set(wanted.keep) - set(DIMENSIONS) - set(noted.answers))
+    filled = space.filled(cell, Size.STANDARD, noted, 0).parameters
+    astray = sorted(
+        name
+        for name in set(wanted.keep) - set(noted.answers)
+        if name not in filled or not wanted.options(name, (filled[name],))
+    )
     if strictly and astray:
         raise UserError(
             f"{', '.join(astray)} isn't asked of {cell.architecture} on {cell.encoding}; "

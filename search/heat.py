@@ -16,6 +16,14 @@ from search.aposteriori import in_host
 from search.directory import Run
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
+from search.inspection import (
+    Examined,
+    batch_times,
+    recommended_members,
+    sample_errors,
+    work_of,
+    worst_pictures,
+)
 from search.measurement import (
     Yardstick,
     contender,
@@ -34,6 +42,9 @@ from spaces.surrogate import Surrogate
 HEAT_S, TINY_HEAT_S = 20.0, 2.0
 """No more rounds are begun after so long, the least apart: a report should not wait for noise; of
 the tiny size nobody quotes times."""
+
+CLOSER_SHARE = 0.25
+"""Of that time, spent once more on other batches of what is recommended."""
 
 REFERENCE = "reference"
 CALIBRATION = "calibration"
@@ -58,7 +69,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
     """
     keep_large_blocks()
     problem, held_against = setting.problem, setting.yardstick
-    field = _field(setting, run)
+    field, budget_s = _field(setting, run), _budget_s(run)
     steps = MOST_ROUNDS + len(field.runs)
     progress(0, steps)
 
@@ -70,7 +81,7 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         seconds = time_in_turn(
             field.contenders,
             MOST_ROUNDS,
-            Until(quoted, TINY_HEAT_S if run.spec().size is Size.TINY else HEAT_S),
+            Until(quoted, budget_s),
             after_round=lambda done: progress(done, steps),
         )
     reference = _reference_time(problem, held_against, seconds)
@@ -83,10 +94,14 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
         entrants.append(entrant.model_copy(update={"hosted": hosted.get(name)}))
         progress(done, steps)
     chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
+    test = None if chosen is None else field.tests[f"trial {chosen}"]
+    errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
     return Heat(
         knee=chosen,
-        entrants=tuple(entrants),
-        pictures=() if chosen is None else _pictures(problem, field.tests[f"trial {chosen}"]),
+        entrants=_examined(setting, field, entrants, chosen, CLOSER_SHARE * budget_s),
+        pictures=() if test is None else _pictures(problem, test),
+        sample_errors=errors,
+        worst=() if test is None else worst_pictures(problem, test, errors),
         left_out=field.left_out,
         host=host,
         ceiling=_ceiling(problem, setting.data.test),
@@ -109,6 +124,7 @@ class Field(NamedTuple):
         runs: Baselines and front members, by name.
         contenders: What is timed: those, and the reference.
         trials: Records of the front members.
+        surrogates: Those members, loaded.
         tests: How those of `runs` did on the test split.
         left_out: Baselines that failed on every sample of it, and front members whose artefact is
             damaged, each with the reason.
@@ -117,8 +133,13 @@ class Field(NamedTuple):
     runs: dict[str, SimulationRun]
     contenders: dict[str, Contender]
     trials: dict[str, Record]
+    surrogates: dict[str, Surrogate]
     tests: dict[str, Scored]
     left_out: dict[str, str]
+
+    def encoding(self, trial: int | None) -> str:
+        """Return the encoding of a front member."""
+        return self.trials[f"trial {trial}"].candidate.encoding
 
 
 def _field(setting: Setting, run: Run) -> Field:
@@ -134,7 +155,7 @@ def _field(setting: Setting, run: Run) -> Field:
         for name, test in tests.items()
         if name not in runs
     }
-    field = Field(runs, {}, {}, tests, left_out)
+    field = Field(runs, {}, {}, {}, tests, left_out)
     with stopwatch(problem):
         for name, baseline in runs.items():
             can = tests[name].survivors
@@ -144,11 +165,12 @@ def _field(setting: Setting, run: Run) -> Field:
         name = f"trial {record.number}"
         try:
             verified_manifest(run, record)
-            runs[name] = Surrogate.load(run.artefact(record.number), problem).run
+            surrogate = Surrogate.load(run.artefact(record.number), problem)
         except UserError as error:
             field.left_out[name] = str(error)
             continue
-        field.trials[name] = record
+        field.trials[name], field.surrogates[name] = record, surrogate
+        runs[name] = surrogate.run
         field.contenders[name] = contender(runs[name], problem, split)
         tests[name] = scored(problem, runs[name], split)
     field.contenders.update(_reference_contenders(problem, setting.yardstick, split))
@@ -180,6 +202,39 @@ def _entrant(
         shifted=intervals(setting.problem, shifted),
         failed={"test": test.failed, "shifted": shifted.failed},
         retrained=() if record is None else again.get(record.number, ()),
+    )
+
+
+def _budget_s(run: Run) -> float:
+    return TINY_HEAT_S if run.spec().size is Size.TINY else HEAT_S
+
+
+def _examined(
+    setting: Setting,
+    field: Field,
+    entrants: Sequence[Entrant],
+    chosen: int | None,
+    budget_s: float,
+) -> tuple[Entrant, ...]:
+    """Return the entrants, the recommended ones with their batches and work."""
+    objective = setting.problem.objective.name
+    names = recommended_members(entrants, field.trials, objective, setting.limits)
+    names += [f"trial {chosen}"] if chosen is not None else []
+    by_name = {entrant.name: entrant for entrant in entrants}
+    examined = {
+        name: Examined(field.trials[name], field.surrogates[name], by_name[name]) for name in names
+    }
+    times = batch_times(setting.problem, examined, setting.data.test, budget_s)
+    return tuple(
+        entrant.model_copy(
+            update={
+                "batches": times[entrant.name],
+                "work": work_of(setting, examined[entrant.name]),
+            }
+        )
+        if entrant.name in examined
+        else entrant
+        for entrant in entrants
     )
 
 

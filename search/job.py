@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
+import numpy as np
 from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
@@ -33,7 +34,14 @@ from search.heat import final_heat
 from search.measurement import yardstick
 from search.opening import opening_size
 from search.progress import Progress
-from search.records import Besides, DataFacts, Retrainings, Spec, networks
+from search.records import (
+    Besides,
+    DataFacts,
+    FieldFacts,
+    Retrainings,
+    Spec,
+    networks,
+)
 from search.retraining import recommended
 from search.study import Study
 from search.trial import Setting
@@ -42,6 +50,9 @@ from spaces.narrowing import Narrowing
 from spaces.registered import ARCHITECTURES
 from spaces.space import Space, served
 from spaces.wanted import Wish, narrowed
+
+RANGE_SAMPLES = 500
+"""Ranges are those of so many training samples at most: data may be larger than memory."""
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -252,4 +263,27 @@ def _facts(setting: Setting) -> DataFacts:
         limits=setting.limits,
         recorded=problem.data is not None,
         reference_known=setting.yardstick.run is None,
+        fields=_fields(setting),
+    )
+
+
+def _fields(setting: Setting) -> tuple[FieldFacts, ...]:
+    """Return every field with the range that it takes in the first training samples."""
+    train = setting.data.train
+    sides = (
+        (True, setting.problem.inputs, train.inputs),
+        (False, setting.problem.outputs, train.outputs),
+    )
+    return tuple(
+        FieldFacts(
+            name=field.name,
+            given=given,
+            unit=field.unit,
+            shape=field.shape,
+            low=float(np.min(batch[field.name][:RANGE_SAMPLES])),
+            high=float(np.max(batch[field.name][:RANGE_SAMPLES])),
+            valid=field.valid,
+        )
+        for given, fields, batch in sides
+        for field in fields
     )

@@ -240,6 +240,34 @@ class Hosted(Frozen):
     speedup: float | None = None
 
 
+class BatchTime(Frozen):
+    """How long a call with so many samples takes: median over the rounds, its 95 % interval.
+
+    Args:
+        batch: Samples in the call.
+        call_s: Seconds of the whole call.
+        low_s: Lower end.
+        high_s: Upper end.
+    """
+
+    batch: int
+    call_s: float
+    low_s: float
+    high_s: float
+
+
+class Work(Frozen):
+    """What a member computes, and what this machine could.
+
+    Args:
+        flops: Floating-point operations a sample, counted in the network (products, convolutions).
+        peak: Those a second of a large product in float32, with the deployment's threads.
+    """
+
+    flops: float
+    peak: float
+
+
 class Entrant(Frozen):
     """A front member or a baseline, as the final heat found it."""
 
@@ -253,6 +281,10 @@ class Entrant(Frozen):
     """The same candidate with other seeds, where it was recommended."""
     hosted: Hosted | None = None
     """How the problem's host fares with it, where there is one."""
+    batches: tuple[BatchTime, ...] = ()
+    """Its time with other batches, where it was recommended; older runs have none."""
+    work: Work | None = None
+    """What it computes, where it was recommended and something is counted."""
 
 
 class Ceiling(Frozen):
@@ -281,6 +313,11 @@ class Heat(Frozen):
     """The host with the reference, where the problem has one."""
     ceiling: Ceiling | None = None
     """How small an error can be, where the problem knows."""
+    sample_errors: tuple[float, ...] = ()
+    """The objective of the chosen one's single samples of the test split, where that means
+    something; older runs have none."""
+    worst: tuple[Picture, ...] = ()
+    """Pictures of those with the largest."""
     ended: str
 
     def of_trial(self, number: int) -> Entrant | None:
@@ -336,6 +373,28 @@ class Limits(Frozen):
 NO_LIMITS = Limits()
 
 
+class FieldFacts(Frozen):
+    """A field of the data: what it is, and what values it takes in the training split.
+
+    Args:
+        name: Key in a batch.
+        given: Whether it is an input; else an output.
+        unit: Physical unit.
+        shape: Of one sample.
+        low: Smallest value seen.
+        high: Largest value seen.
+        valid: Smallest and largest value that makes sense.
+    """
+
+    name: str
+    given: bool
+    unit: str
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    valid: tuple[float, float]
+
+
 class DataFacts(Frozen):
     """The data of a run: samples and failures of each split, and the metrics' meaning."""
 
@@ -352,6 +411,8 @@ class DataFacts(Frozen):
     """Whether the data come from files, not from a simulation that can be run."""
     reference_known: bool = False
     """Whether the reference's time was given or measured once, not timed in turn with trials."""
+    fields: tuple[FieldFacts, ...] = ()
+    """Inputs and outputs; older runs have none."""
 
 
 def now() -> str:

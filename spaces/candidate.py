@@ -126,6 +126,22 @@ class Candidate(Frozen):
         """Hash of the canonical JSON."""
         return digest(self.model_dump(mode="json"))
 
+    @property
+    def parameters(self) -> dict[str, Scalar]:
+        """Everything that was chosen, under the names that `simstead space` lists."""
+        pruning = f"{self.architecture}.{self.pruning}"
+        return {
+            "encoding": self.encoding,
+            "architecture": self.architecture,
+            "pruning": str(self.pruning),
+            "runtime": self.runtime,
+            "precision": str(self.precision),
+            **_branch(self.encoding, self.encoding_settings),
+            **_branch(self.architecture, self.architecture_settings),
+            **_branch("training", self.training.model_dump(mode="json")),
+            **_branch(pruning, self.pruning_settings),
+        }
+
     def to_json(self) -> str:
         """Return the candidate as JSON."""
         return self.model_dump_json()
@@ -134,3 +150,7 @@ class Candidate(Frozen):
     def from_json(cls, text: str) -> Self:
         """Return the candidate that `to_json` wrote."""
         return cls.model_validate_json(text)
+
+
+def _branch(name: str, settings: dict[str, Scalar]) -> dict[str, Scalar]:
+    return {f"{name}.{setting}": value for setting, value in settings.items()}

@@ -10,6 +10,7 @@ LAYERS = ("problems", "spaces", "search", "reports")
 ENGINES = {
     "optuna": {"search/journal.py", "search/samplers.py", "search/study.py"},
     "ray": {"search/distribute.py"},
+    "matplotlib": {"reports/static.py"},
     "plotly": {"reports/diagnosis_figures.py", "reports/figures.py", "reports/html.py"},
 }
 MODULES = sorted(

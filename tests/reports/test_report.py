@@ -75,6 +75,12 @@ def failed(number: int) -> Record:
     )
 
 
+def test_a_run_without_data_gives_a_page(young: Run) -> None:
+    for name in ("data.json", "environment.json"):
+        (young.folder / name).unlink()
+    assert "The search has no data yet" in write_report(young).read_text()
+
+
 def test_a_run_without_trials_gives_a_page(young: Run) -> None:
     page = write_report(young).read_text()
     assert "No trial has ended yet" in page
@@ -86,7 +92,7 @@ def test_failures_keep_their_reasons_and_no_string_is_markup(young: Run) -> None
         young.record(failed(number))
     page = render(read(young))
     assert PAYLOAD not in page
-    assert page.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") >= 4
+    assert page.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") >= 2
 
 
 def entrant(name: str, error: float, speedup: float, failed: int = 0, **more: int) -> Entrant:
@@ -118,7 +124,7 @@ def test_a_noisy_speed_up_is_marked(young: Run, noisy: bool) -> None:  # noqa: F
     good = entrant("good", 0.1, 10.0)
     timing = good.timing.model_copy(update={"noisy": noisy})
     with_goals(young, Limits(error=0.1), good.model_copy(update={"timing": timing}))
-    assert ("10x noisy</td>" in render(read(young))) is noisy
+    assert (") noisy</span>" in render(read(young))) is noisy
 
 
 def test_how_the_host_fares_is_told_with_amdahls_bound(young: Run) -> None:
@@ -189,22 +195,47 @@ def test_a_whole_report(finished: Path) -> None:
     assert any(entrant.on_front for entrant in facts.entrants)
     assert facts.pictures
     for trial in facts.trials:
-        assert f'id="trial-{trial.number}"' in page
         assert trial.reason or trial.state == State.COMPLETE
-    drawn = re.findall(r'<script type="application/json" data-element="(.+?)">(.+?)</script>', page)
-    assert len(drawn) == 1 + len(facts.pictures)
+    drawn = re.findall(r'data-element="(.+?)" data-height="\d+">(.+?)</script>', page)
+    assert len(drawn) > len(facts.pictures)
     for element, text in drawn:
         assert json.loads(text)["data"]
         assert f'id="{element}"' in page
+        assert f'id="data-{element}"' in page
+    held = re.search(r'<script type="application/json" id="trials-data">(.+?)</script>', page)
+    assert held
+    assert [each["number"] for each in json.loads(held[1])["trials"]] == [
+        trial.number for trial in facts.trials
+    ]
+
+
+def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> None:
+    facts = read(Run.open(finished))
+    assert facts.choice is not None
+    for pick in facts.choice.picks:
+        times = {time.batch: time.call_s for time in pick.entrant.batches}
+        assert 1 in times
+        assert times[max(times)] / max(times) < times[1]
+        assert pick.entrant.work is not None
+        reached = pick.entrant.work.flops / pick.entrant.timing.time_s
+        assert 0.0 < reached < pick.entrant.work.peak
+    assert facts.data is not None
+    assert len(facts.sample_errors) == facts.data.samples["test"]
+    assert facts.worst
+    assert {field.name for field in facts.data.fields if field.given} >= {"mass", "elements"}
 
 
 def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
     facts = read(Run.open(finished))
     assert facts.choice is not None
-    some = facts.choice._replace(entrant=facts.choice.entrant._replace(failed="3 on test"))
-    assert "it failed on samples: 3 on test" in render(facts._replace(choice=some))
-    gone = facts.choice._replace(entrant=facts.choice.entrant._replace(test=None, shifted=None))
-    assert "it failed on every sample" in render(facts._replace(choice=gone))
+    knee, *others = facts.choice.picks
+
+    def page(**changes: object) -> str:
+        own = knee._replace(entrant=knee.entrant._replace(**changes))
+        return render(facts._replace(choice=facts.choice._replace(picks=(own, *others))))
+
+    assert "It failed on samples: 3 on test" in page(failed="3 on test")
+    assert "it failed on every sample" in page(test=None, shifted=None)
 
 
 def test_the_page_asks_nothing_of_a_network(young: Run) -> None:

@@ -62,6 +62,9 @@ def test_help_shows_an_example(simstead: Simstead, command: str) -> None:
         ),
         (["check", "planet"], "did you mean 'planets'"),
         (["report", "nowhere"], "holds no run"),
+        (["report"], "RUN is missing"),
+        (["report", "--index", "nowhere"], "--index nowhere holds no run"),
+        (["diagnose", "planets", "--into", "nowhere"], "nowhere holds no run"),
         (["export", "nowhere", "folder"], "holds no run"),
     ],
 )

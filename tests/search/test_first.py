@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+import yaml
 
 from problems import Problem, Size, UserError
 from search.directory import Run
@@ -129,3 +130,18 @@ def test_of_another_space_nothing_is_taken(finished: Path) -> None:
     narrow = Narrowing(keep={"runtime": ("compiled",)})
     with pytest.raises(UserError, match="nothing on the front of"):
         first_of_run(Space(problem, narrow), Run.open(finished), seed=0)
+
+
+@pytest.mark.slow
+def test_a_candidate_as_a_report_states_it_is_tried_again(finished: Path, tmp_path: Path) -> None:
+    from problems import load_problem  # noqa: PLC0415 - the case of the run
+
+    problem = load_problem("planets", Size.TINY)
+    run = Run.open(finished)
+    records = run.records()
+    file = tmp_path / "trials.yaml"
+    file.write_text(yaml.safe_dump([record.candidate.parameters for record in records]))
+    first = tuple(first_of_file(Space(problem), file, seed=0))
+    study = Study(tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed))
+    asked = [study.ask()[1] for _ in first]
+    assert [each.key for each in asked] == [record.key for record in records]

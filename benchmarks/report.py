@@ -1,0 +1,86 @@
+"""How large the report of 5,000 trials is, and how quick in a browser.
+
+    .venv/bin/python benchmarks/report.py [TRIALS]
+
+Prints the page's size, the time to write it, the time to the first paint and to the whole page, and
+how long filters take to the next frame (medians and worst of several), in Debian's Chromium without
+a GPU. Aims: 15 MB, first paint below 2 s, filters below 100 ms, on two cores.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+from synthetic_run import Made, write_run
+
+from reports.html import write_report
+
+LOADS = 5
+WORDS = ("tcn", "onnxruntime", "int8", "gru openvino", "series mlp", "structured", "width 64", "")
+UNTIL_PAINTED = """([selector, value]) => new Promise((done) => {
+  const input = document.querySelector(selector);
+  const started = performance.now();
+  input.value = value;
+  input.dispatchEvent(new Event(input.tagName === 'SELECT' ? 'change' : 'input'));
+  requestAnimationFrame(() => setTimeout(() => done(performance.now() - started)));
+})"""
+
+
+def told(what: str, values: list[float]) -> None:
+    """Print a line of the table."""
+    print(f"{what:<34} median {statistics.median(values):7.0f} ms  worst {max(values):7.0f} ms")
+
+
+def loaded(page: Page, path: Path) -> tuple[float, float]:
+    """Open the page anew; return when it first painted and when it was whole [ms]."""
+    page.goto("about:blank")
+    page.goto(path.as_uri())
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    return paint, page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+
+
+def filtered(page: Page, selector: str, values: tuple[str, ...]) -> list[float]:
+    """Set a filter to one value after the other; return how long each took [ms]."""
+    return [page.evaluate(UNTIL_PAINTED, [selector, value]) for value in values]
+
+
+def clocked(work: Callable[[], Path]) -> tuple[Path, float]:
+    """Return what some work returns, and the seconds that it took."""
+    started = time.perf_counter()
+    return work(), time.perf_counter() - started
+
+
+def main(trials: int) -> None:
+    """Write a report of so many trials, and time it."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        run = write_run(Path(folder) / "run", Made(trials=trials))
+        path, seconds = clocked(lambda: write_report(run))
+        load = os.getloadavg()[0]
+        print(f"{trials} trials: {path.stat().st_size / 1e6:.2f} MB, written in {seconds:.1f} s")
+        print(f"{os.cpu_count()} cores, load {load:.1f}")
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        paints, wholes = zip(*(loaded(page, path) for _ in range(LOADS)), strict=True)
+        told("first paint", list(paints))
+        told("whole page loaded", list(wholes))
+        told("first words, page just loaded", filtered(page, "#trials-words", ("mlp",)))
+        told("words typed, to the next frame", filtered(page, "#trials-words", WORDS))
+        powers = tuple(str(power) for power in (0.5, 1.0, 1.5, 2.0, 2.5, 1.2, 0.3))
+        told("budget moved, to the next frame", filtered(page, "#budget", powers))
+        chosen = ("complete", "pruned", "")
+        told("state chosen, to the next frame", filtered(page, "#trials-state", chosen))
+        page.locator("#parallel-canvas").scroll_into_view_if_needed()
+        told("words, parallel axes in view", filtered(page, "#trials-words", WORDS))
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)

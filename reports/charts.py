@@ -1,0 +1,132 @@
+"""A figure as plain values: what plotly and matplotlib draw, and what its table and CSV hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+Number = float | None
+Value = float | int | str | None
+
+
+class Kind(StrEnum):
+    """How a series is drawn."""
+
+    LINE = "line"
+    DASHED = "dashed"
+    DOTTED = "dotted"
+    STEP = "step"
+    POINTS = "points"
+    OPEN_POINTS = "open points"
+    LINE_AND_POINTS = "line and points"
+    BARS = "bars"
+    """Horizontal, a bar for each name on the y axis."""
+
+
+class Axis(NamedTuple):
+    """An axis: its label with the unit, and whether it is logarithmic."""
+
+    label: str
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line, cloud or set of bars.
+
+    Args:
+        name: In the legend.
+        x: Places; of bars, their lengths.
+        y: Heights; of bars, their names.
+        kind: How it is drawn.
+        colour: Number of its colour and its symbol; grey where it is none.
+        names: Of its points, for the reader.
+        x_low: Lower ends of the intervals along x, where there are some.
+        x_high: Upper ends.
+        y_low: Lower ends of the intervals along y, where there are some.
+        y_high: Upper ends.
+        faint: Whether it is background.
+        listed: Whether it stands in the legend.
+    """
+
+    name: str
+    x: Sequence[Value]
+    y: Sequence[Value]
+    kind: Kind = Kind.LINE
+    colour: int | None = 0
+    names: Sequence[str] = ()
+    x_low: Sequence[Number] = ()
+    x_high: Sequence[Number] = ()
+    y_low: Sequence[Number] = ()
+    y_high: Sequence[Number] = ()
+    faint: bool = False
+    listed: bool = True
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure.
+
+    Args:
+        key: Its name in files and in the page.
+        title: Its heading.
+        x: Axis.
+        y: Axis.
+        series: What it shows.
+        note: What the reader must know of it.
+        height: In pixels of the page.
+        equal_axes: Whether a unit is as long on both axes.
+    """
+
+    key: str
+    title: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+    note: str = ""
+    height: int = 340
+    equal_axes: bool = False
+
+
+class Table(NamedTuple):
+    """Columns and rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+def table_of(chart: Chart) -> Table:
+    """Return a figure's data as a table; columns that nothing fills are left out."""
+    columns = (
+        "series",
+        "name",
+        chart.x.label,
+        f"{chart.x.label}, from",
+        f"{chart.x.label}, to",
+        chart.y.label,
+        f"{chart.y.label}, from",
+        f"{chart.y.label}, to",
+    )
+    rows = [
+        (
+            series.name,
+            _at(series.names, place),
+            x,
+            _at(series.x_low, place),
+            _at(series.x_high, place),
+            series.y[place],
+            _at(series.y_low, place),
+            _at(series.y_high, place),
+        )
+        for series in chart.series
+        for place, x in enumerate(series.x)
+    ]
+    filled = [i for i in range(len(columns)) if any(row[i] is not None for row in rows)]
+    return Table(
+        tuple(columns[i] or "y" for i in filled),
+        tuple(tuple(row[i] for i in filled) for row in rows),
+    )
+
+
+def _at(values: Sequence[Value], place: int) -> Value:
+    return values[place] if values else None

@@ -1,0 +1,137 @@
+"""Several runs side by side: what each recommends, their fronts, how fast they got there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from problems import UserError
+from reports.charts import Axis, Chart, Kind, Series
+from reports.gallery import named
+from reports.html import WORDS, Drawing, drawn_chart, page, written
+from reports.views import Facts, read
+from reports.views.course import course_view
+from reports.views.encodings import corner_of, dominated, front_of
+from search.directory import Run
+
+
+class Compared(NamedTuple):
+    """A run among others of its problem.
+
+    Args:
+        name: Of its folder, told apart from the others'.
+        facts: Its own.
+        hypervolume: Of all its trials, up to a corner that all runs of the problem share.
+    """
+
+    name: str
+    facts: Facts
+    hypervolume: float
+
+
+class Group(NamedTuple):
+    """Runs of one problem and size: what can be compared."""
+
+    problem: str
+    objective: str
+    runs: tuple[Compared, ...]
+    differences: tuple[tuple[str, tuple[str, ...]], ...]
+    """What was asked for otherwise: (what, each run's)."""
+    drawings: tuple[Drawing, ...]
+
+
+def write_comparison(runs: Sequence[Run], path: Path) -> Path:
+    """Write a page that compares runs and return its path.
+
+    Raises:
+        UserError: A run is named twice, can't be read, or the page can't be written.
+    """
+    folders = [run.folder for run in runs]
+    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
+    if twice is not None:
+        raise UserError(f"RUN {twice} is named twice; name different ones")
+    return written(path, render(runs), "name another file with --output")
+
+
+def render(runs: Sequence[Run]) -> str:
+    """Return the page."""
+    facts = {_name(run, runs): read(run) for run in runs}
+    kinds: dict[tuple[str, int, str, str], dict[str, Facts]] = {}
+    for name, each in facts.items():
+        spec = each.spec
+        kind = (spec.problem, spec.problem_version, str(spec.size), each.objective.name)
+        kinds.setdefault(kind, {})[name] = each
+    groups = [_group(number, own) for number, own in enumerate(kinds.values())]
+    return page("comparison.html", WORDS, groups=groups, count=len(runs))
+
+
+def _name(run: Run, runs: Sequence[Run]) -> str:
+    """Return the last part of a run's path that tells it from the others."""
+    parts = run.folder.parts
+    for kept in range(1, len(parts)):
+        name = "/".join(parts[-kept:])
+        if sum("/".join(each.folder.parts[-kept:]) == name for each in runs) == 1:
+            return name
+    return str(run.folder)
+
+
+def _group(number: int, facts: dict[str, Facts]) -> Group:
+    first = next(iter(facts.values()))
+    corner = corner_of([trial for each in facts.values() for trial in each.trials])
+    runs = tuple(
+        Compared(name, each, dominated(each.trials, corner)) for name, each in facts.items()
+    )
+    asked = [each.provenance.spec for each in facts.values()]
+    differences = tuple(
+        (what, tuple(spec[what] for spec in asked))
+        for what in asked[0]
+        if len({spec[what] for spec in asked}) > 1
+    )
+    charts = (_fronts(number, runs), _growth(number, runs))
+    return Group(
+        problem=f"{first.spec.problem} {first.spec.size}, version {first.spec.problem_version}",
+        objective=first.objective.name.replace("_", " "),
+        runs=runs,
+        differences=differences,
+        drawings=tuple(drawn_chart(chart) for chart in charts if chart.series),
+    )
+
+
+def _fronts(number: int, runs: Sequence[Compared]) -> Chart:
+    objective = runs[0].facts.objective
+    series: list[Series] = []
+    for colour, run in enumerate(runs):
+        front = front_of(run.facts.trials)
+        if front:
+            series.append(
+                Series(
+                    run.name,
+                    [trial.speedup for trial in front],
+                    [trial.error for trial in front],
+                    Kind.LINE_AND_POINTS,
+                    colour,
+                    names=[f"trial {trial.number}" for trial in front],
+                )
+            )
+    x = Axis("speed-up over the reference", log=True)
+    y = Axis(f"{named(objective.name, objective.unit)}, validation", log=True)
+    return Chart(f"fronts-{number}", "Fronts", x, y, tuple(series), height=460)
+
+
+def _growth(number: int, runs: Sequence[Compared]) -> Chart:
+    corner = corner_of([trial for run in runs for trial in run.facts.trials])
+    series: list[Series] = []
+    for colour, run in enumerate(runs):
+        facts = run.facts
+        course = course_view(facts.trials, facts.sessions, facts.spec.workers, corner)
+        if course.found:
+            trials = [each.trials for each in course.found]
+            volume = [each.hypervolume for each in course.found]
+            series.append(Series(run.name, trials, volume, Kind.STEP, colour))
+    return Chart(
+        f"growth-{number}",
+        "Hypervolume over trials",
+        Axis("trials that have ended"),
+        Axis("hypervolume [decades²]"),
+        tuple(series),
+        note="Up to a corner that all these runs share.",
+    )

@@ -1,0 +1,89 @@
+"""What the page's own script is given: every trial as plain values, for table, front and drawer."""
+
+import json
+import math
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.views import EntrantView, Facts, TrialView
+from reports.views.encodings import front_of
+from reports.views.trials import rerun_command
+
+NUMBER = "NUMBER"
+"""Stands in the command for a trial's number."""
+
+
+def payload(facts: Facts) -> Markup:
+    """Return what the script reads, as JSON that can't end the element it lies in."""
+    front = {trial.number for trial in front_of(facts.trials)}
+    found = {
+        "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
+        "memory": bool(facts.spec.besides),
+        "encodings": [view.name for view in facts.encodings],
+        "command": rerun_command(facts.spec, NUMBER),
+        "knee": facts.choice.trial.number if facts.choice else None,
+        "pictured": bool(facts.pictures),
+        "trials": [_trial(trial, front) for trial in facts.trials],
+        "entrants": [_entrant(each) for each in facts.entrants if each.test],
+    }
+    return embedded(found)
+
+
+def embedded(value: object) -> Markup:
+    """Return JSON for a script element: nothing in it ends the element or begins a comment."""
+    text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON, its "<" escaped
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for what JSON has no number for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(name): _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return value
+
+
+def _trial(trial: TrialView, front: set[int]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "number": trial.number,
+        "of": trial.training,
+        "state": str(trial.state),
+        "encoding": trial.encoding,
+        "family": trial.family,
+        "network": trial.network,
+        "deployment": trial.deployment,
+        "error": trial.error,
+        "speedup": trial.speedup,
+        "low": trial.speedup_low,
+        "high": trial.speedup_high,
+        "time": trial.time_us,
+        "memory": trial.memory_bytes,
+        "stage": trial.ended_in,
+        "reason": trial.reason,
+        "key": trial.key,
+        "chosen": trial.parameters,
+        "rungs": [(rung.share, rung.error) for rung in trial.rungs],
+        "metrics": trial.metrics,
+        "seconds": {name: round(each, 3) for name, each in trial.durations_s.items()},
+        "ended": trial.ended,
+        "weights": trial.weights,
+        "hash": trial.artefact_hash,
+        "front": trial.number in front or None,
+    }
+    return {name: value for name, value in found.items() if value not in (None, "", [], {})}
+
+
+def _entrant(each: EntrantView) -> dict[str, Any]:
+    test, timing = each.test, each.timing
+    return {
+        "name": each.name,
+        "trial": each.trial,
+        "encoding": each.encoding,
+        "error": [test.value, test.low, test.high] if test else None,
+        "speedup": [timing.speedup, timing.speedup_low, timing.speedup_high],
+        "front": each.on_front,
+    }

@@ -1,0 +1,71 @@
+"""An index of the runs in a folder, across problems, with links to their reports."""
+
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from problems import UserError
+from reports.html import WORDS, page, written
+from reports.views import Facts, read
+from search.directory import Run
+
+DEPTHS = ("spec.json", "*/spec.json", "*/*/spec.json")
+"""How deep below the folder runs are looked for."""
+
+
+class Row(NamedTuple):
+    """A run in the index.
+
+    Args:
+        folder: Below the index's.
+        link: To its report, where it has one.
+        facts: Its own; None where it can't be read.
+        reason: Why it can't.
+    """
+
+    folder: str
+    link: str
+    facts: Facts | None
+    reason: str
+
+    @property
+    def began(self) -> str:
+        """When it was begun."""
+        return self.facts.sessions[0].started if self.facts and self.facts.sessions else ""
+
+
+def write_index(folder: Path) -> Path:
+    """Write `index.html` into a folder and return its path.
+
+    Raises:
+        UserError: There is no run in it, or it can't be written.
+    """
+    return written(folder / "index.html", render(folder), "give --index a folder of your own")
+
+
+def render(folder: Path) -> str:
+    """Return the page.
+
+    Raises:
+        UserError: There is no run in the folder.
+    """
+    found = sorted({path.parent for depth in DEPTHS for path in folder.glob(depth)})
+    if not found:
+        raise UserError(f"--index {folder} holds no run; name the folder in which runs lie")
+    rows = [_row(folder, run) for run in found]
+    problems: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.began, reverse=True):
+        name = row.facts.spec.problem if row.facts else "can't be read"
+        problems.setdefault(name, []).append(row)
+    return page("index.html", WORDS, problems=sorted(problems.items()), folder=str(folder))
+
+
+def _row(folder: Path, run: Path) -> Row:
+    below = str(run.relative_to(folder))
+    # With "./" in front no name of a folder is read as another kind of address.
+    report = run / "report.html"
+    link = f"./{quote(str(report.relative_to(folder)))}" if report.exists() else ""
+    try:
+        return Row(below, link, read(Run.open(run)), "")
+    except UserError as error:
+        return Row(below, link, None, str(error))

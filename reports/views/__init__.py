@@ -1,0 +1,131 @@
+"""A run directory as plain facts, in the order in which the report tells them."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from problems import Metric
+from problems.diagnosis import Diagnosis
+from problems.pictures import Picture
+from reports.views.course import Course, course_view
+from reports.views.encodings import Corner, EncodingView, corner_of, encoding_views
+from reports.views.finalists import (
+    Choice,
+    EntrantView,
+    GoalsView,
+    choice_of,
+    entrant_views,
+    goals_view,
+    limits_on_test,
+)
+from reports.views.importance import Branch, branches
+from reports.views.inference import DeploymentView, deployment_views
+from reports.views.networks import Networks, networks_view
+from reports.views.provenance import Provenance, provenance_view
+from reports.views.trials import TrialView, trial_view
+from search.directory import Run
+from search.environment import Environment
+from search.records import NO_LIMITS, Ceiling, DataFacts, HostFacts, Spec
+
+__all__ = ["Choice", "EntrantView", "Facts", "GoalsView", "Progress", "TrialView", "read"]
+
+UNNAMED = Metric("error", "1", "the problem's objective; the run has no data yet")
+
+
+class Progress(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+
+
+class Facts(NamedTuple):
+    """Everything that a report says."""
+
+    folder: str
+    spec: Spec
+    data: DataFacts | None
+    """None where the run was interrupted before it had any."""
+    sessions: tuple[Environment, ...]
+    progress: Progress
+    objective: Metric
+    diagnosis: Diagnosis | None
+    choice: Choice | None
+    goals: GoalsView | None
+    entrants: tuple[EntrantView, ...]
+    corner: Corner | None
+    encodings: tuple[EncodingView, ...]
+    networks: Networks
+    importance: tuple[Branch, ...]
+    deployments: tuple[DeploymentView, ...]
+    trials: tuple[TrialView, ...]
+    pictures: tuple[Picture, ...]
+    sample_errors: tuple[float, ...]
+    worst: tuple[Picture, ...]
+    left_out: dict[str, str]
+    host: HostFacts | None
+    ceiling: Ceiling | None
+    course: Course
+    provenance: Provenance
+
+    @property
+    def networks_tried(self) -> int:
+        """How many networks were tried; the other trials deploy one of them again."""
+        return sum(trial.training is None for trial in self.trials)
+
+
+def read(run: Run) -> Facts:
+    """Return the facts of a run, finished or not.
+
+    Raises:
+        UserError: A file of it can't be read.
+    """
+    records, heat, spec = run.records(), run.heat(), run.spec()
+    data = run.data() if (run.folder / "data.json").exists() else None
+    sessions = run.sessions().each if (run.folder / "environment.json").exists() else ()
+    objective = data.metrics[0] if data else UNNAMED
+    trials = tuple(trial_view(record, objective.name) for record in records)
+    by_number = {trial.number: trial for trial in trials}
+    diagnosis, host = run.diagnosis(), heat.host if heat else None
+    fraction = host.fraction if host else _profiled(diagnosis)
+    found, limits, split = heat.entrants if heat else (), NO_LIMITS, "test"
+    if data:
+        limits, split = limits_on_test(data.limits, found, objective.name)
+    entrants = entrant_views(found, by_number, objective.name, limits, host)
+    corner = corner_of(trials)
+    return Facts(
+        folder=str(run.folder),
+        spec=spec,
+        data=data,
+        sessions=sessions,
+        progress=_progress(run, finished=heat is not None),
+        objective=objective,
+        diagnosis=diagnosis,
+        choice=choice_of(heat.knee if heat else None, entrants, by_number, fraction),
+        goals=goals_view(limits, entrants, split),
+        entrants=entrants,
+        corner=corner,
+        encodings=encoding_views(trials, entrants, corner),
+        networks=networks_view(records, trials),
+        importance=branches(trials),
+        deployments=deployment_views(records, objective.name),
+        trials=trials,
+        pictures=heat.pictures if heat else (),
+        sample_errors=heat.sample_errors if heat else (),
+        worst=heat.worst if heat else (),
+        left_out=heat.left_out if heat else {},
+        host=host,
+        ceiling=heat.ceiling if heat else None,
+        course=course_view(trials, sessions, spec.workers, corner),
+        provenance=provenance_view(spec, sessions),
+    )
+
+
+def _profiled(diagnosis: Diagnosis | None) -> float | None:
+    return diagnosis.host.fraction if diagnosis and diagnosis.host else None
+
+
+def _progress(run: Run, *, finished: bool) -> Progress:
+    if run.driver():
+        return Progress.RUNNING
+    return Progress.FINISHED if finished else Progress.INTERRUPTED

@@ -1,0 +1,161 @@
+"""How the search went: what it found when, how its workers were used, what failed and why."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from reports.views.encodings import Corner, measured, point, worst_of
+from reports.views.trials import TrialView
+from search.environment import Environment
+from search.fronts import hypervolume
+from search.records import State
+
+BINS = 120
+"""Intervals of time in which busy workers are counted."""
+
+EXAMPLES = 5
+"""So many trials of a cause are named."""
+
+
+class Found(NamedTuple):
+    """The hypervolume after a trial that made it larger, or after the last one."""
+
+    trials: int
+    hours: float
+    hypervolume: float
+
+
+class Use(NamedTuple):
+    """How workers were used: (hours since the beginning, busy workers), by intervals of time."""
+
+    points: tuple[tuple[float, float], ...]
+    share: float | None
+    """Of all workers over the time from the first trial's beginning to the last one's end."""
+    by_stage_s: dict[str, float]
+    """Seconds of all workers together."""
+
+
+class Cause(NamedTuple):
+    """Failures that differ by numbers alone."""
+
+    stage: str
+    reason: str
+    """Of the first one."""
+    times: int
+    trials: tuple[int, ...]
+    families: str
+
+
+class Course(NamedTuple):
+    """How the search went."""
+
+    found: tuple[Found, ...]
+    use: Use
+    causes: tuple[Cause, ...]
+    hours: float
+
+
+def course_view(
+    trials: Sequence[TrialView],
+    sessions: Sequence[Environment],
+    workers: int,
+    corner: Corner | None,
+) -> Course:
+    """Return how the search went.
+
+    Args:
+        trials: In the order of their numbers.
+        sessions: When it was begun and gone on with.
+        workers: Trials at a time.
+        corner: Up to where hypervolumes are counted.
+    """
+    ends = {trial.number: _seconds(trial.ended) for trial in trials}
+    known = [(trial, ends[trial.number]) for trial in trials if ends[trial.number] is not None]
+    timed = sorted(((trial, end or 0.0) for trial, end in known), key=lambda each: each[1])
+    starts = [_seconds(session.started) for session in sessions[:1]]
+    firsts = [end - sum(trial.durations_s.values()) for trial, end in timed]
+    began = min([each for each in (*starts, *firsts) if each is not None], default=0.0)
+    return Course(
+        found=_found(timed, began, corner),
+        use=_use(timed, began, workers),
+        causes=_causes(trials),
+        hours=(timed[-1][1] - began) / 3600.0 if timed else 0.0,
+    )
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
+
+
+def _found(
+    timed: Sequence[tuple[TrialView, float]], began: float, corner: Corner | None
+) -> tuple[Found, ...]:
+    if corner is None:
+        return ()
+    worst = worst_of(corner)
+    front: list[tuple[float, float]] = []
+    steps = [Found(0, 0.0, 0.0)]
+    for done, (trial, end) in enumerate(timed, start=1):
+        hours = (end - began) / 3600.0
+        for place in [point(each) for each in measured([trial])]:
+            if not any(held[0] <= place[0] and held[1] <= place[1] for held in front):
+                front = [h for h in front if not (place[0] <= h[0] and place[1] <= h[1])] + [place]
+                steps.append(Found(done, hours, hypervolume(front, worst)))
+        if done == len(timed) and steps[-1].trials < done:
+            steps.append(Found(done, hours, steps[-1].hypervolume))
+    return tuple(steps)
+
+
+def _use(timed: Sequence[tuple[TrialView, float]], began: float, workers: int) -> Use:
+    stages: Counter[str] = Counter()
+    for trial, _ in timed:
+        stages.update(trial.durations_s)
+    if not timed:
+        return Use((), None, {})
+    ends = np.array([end for _, end in timed]) - began
+    spent = np.array([sum(trial.durations_s.values()) for trial, _ in timed])
+    starts = np.maximum(ends - spent, 0.0)
+    last = float(ends.max())
+    if last <= 0.0:
+        return Use((), None, dict(stages))
+    edges = np.linspace(0.0, last, BINS + 1)
+    # Busy seconds up to each edge, of all trials together; their differences are those within.
+    busy = [float(np.clip(edge - starts, 0.0, ends - starts).sum()) for edge in edges]
+    width = last / BINS
+    mean = np.diff(busy) / width
+    middle = (edges[:-1] + edges[1:]) / 2.0 / 3600.0
+    span = last - float(starts.min())
+    share = float(spent.sum()) / (workers * span) if span > 0.0 else None
+    points = tuple(zip(middle.tolist(), mean.tolist(), strict=True))
+    return Use(points, share, dict(stages.most_common()))
+
+
+def _causes(trials: Sequence[TrialView]) -> tuple[Cause, ...]:
+    groups: dict[tuple[str, str], list[TrialView]] = {}
+    for trial in trials:
+        if trial.state is State.INFEASIBLE:
+            groups.setdefault((trial.ended_in, _without_numbers(trial.reason)), []).append(trial)
+    found = [
+        Cause(
+            stage=stage,
+            reason=own[0].reason,
+            times=len(own),
+            trials=tuple(trial.number for trial in own[:EXAMPLES]),
+            families=", ".join(
+                f"{name} {times}" for name, times in Counter(t.family for t in own).most_common()
+            ),
+        )
+        for (stage, _), own in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda cause: -cause.times))
+
+
+def _without_numbers(reason: str) -> str:
+    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", reason)

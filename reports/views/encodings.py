@@ -1,0 +1,148 @@
+"""Encodings compared: how far each gets, at which speed, and how much is luck."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from reports.views.finalists import EntrantView, SeedsView
+from reports.views.trials import TrialView
+from search.fronts import hypervolume
+from search.records import NO_ERROR, State
+
+
+class Corner(NamedTuple):
+    """The point up to which hypervolumes are counted: an error and a speed-up."""
+
+    error: float
+    speedup: float
+
+
+class EncodingView(NamedTuple):
+    """What became of one encoding: its networks, and the best of all their deployments."""
+
+    name: str
+    tried: int
+    complete: int
+    pruned: int
+    failed: int
+    best_error: float | None
+    best_speedup: float | None
+    heat_members: int
+    hypervolume: float
+    """On logarithmic axes (decades of error times decades of speed), up to the run's `Corner`."""
+    at_speed: dict[float, float | None]
+    """Smallest error of what is at least so many times as fast as the reference."""
+    seeds: tuple[SeedsView, ...]
+    """Of its members that were trained again."""
+    front: tuple[int, ...]
+    """Trials that no other one of this encoding beats, the fastest first."""
+
+
+def measured(trials: Sequence[TrialView]) -> list[TrialView]:
+    """Return the trials that can stand on a front: complete, with a finite error and a speed."""
+    return [
+        trial
+        for trial in trials
+        if trial.state is State.COMPLETE
+        and trial.error is not None
+        and math.isfinite(trial.error)
+        and trial.speedup
+    ]
+
+
+def front_of(trials: Sequence[TrialView]) -> list[TrialView]:
+    """Return the measured trials that no other one beats in error and speed, the fastest first."""
+    found: list[TrialView] = []
+    for trial in sorted(measured(trials), key=lambda each: (-(each.speedup or 0.0), each.error)):
+        if not found or (trial.error or 0.0) < (found[-1].error or 0.0):
+            found.append(trial)
+    return found
+
+
+def corner_of(trials: Sequence[TrialView]) -> Corner | None:
+    """Return the median error and the slowest speed of what was measured; None where nothing was.
+
+    A diverging network can be wrong by many powers of ten: the largest error would drown the rest.
+    """
+    able = measured(trials)
+    if not able:
+        return None
+    error = float(np.median([trial.error or 0.0 for trial in able]))
+    return Corner(max(error, NO_ERROR), min(trial.speedup or 1.0 for trial in able))
+
+
+def dominated(trials: Sequence[TrialView], corner: Corner | None) -> float:
+    """Return the hypervolume of some trials on logarithmic axes."""
+    if corner is None:
+        return 0.0
+    return hypervolume([point(trial) for trial in measured(trials)], worst_of(corner))
+
+
+def point(trial: TrialView) -> tuple[float, float]:
+    """Return a measured trial's place: log10 of its error and of its time over the reference's."""
+    return math.log10(max(trial.error or 0.0, NO_ERROR)), -math.log10(trial.speedup or 1.0)
+
+
+def worst_of(corner: Corner) -> tuple[float, float]:
+    """Return a corner as a place."""
+    return math.log10(corner.error), -math.log10(corner.speedup)
+
+
+def budgets(trials: Sequence[TrialView]) -> tuple[float, ...]:
+    """Return the speed-ups, a power of ten each, at which encodings are compared."""
+    able = measured(trials)
+    if not able:
+        return ()
+    fastest = max(trial.speedup or 1.0 for trial in able)
+    return tuple(10.0**power for power in range(math.floor(math.log10(max(fastest, 1.0))) + 1))
+
+
+def encoding_views(
+    trials: Sequence[TrialView], entrants: Sequence[EntrantView], corner: Corner | None
+) -> tuple[EncodingView, ...]:
+    """Return every encoding that was tried, by name."""
+    members = {entrant.trial for entrant in entrants if entrant.trial is not None}
+    speeds = budgets(trials)
+    return tuple(
+        _view(
+            name,
+            [trial for trial in trials if trial.encoding == name],
+            [each for each in entrants if each.encoding == name],
+            members,
+            speeds,
+            corner,
+        )
+        for name in sorted({trial.encoding for trial in trials})
+    )
+
+
+def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
+    name: str,
+    own: Sequence[TrialView],
+    entrants: Sequence[EntrantView],
+    members: set[int],
+    speeds: Sequence[float],
+    corner: Corner | None,
+) -> EncodingView:
+    states = Counter(trial.state for trial in own if trial.training is None)
+    able = measured(own)
+    return EncodingView(
+        name=name,
+        tried=states.total(),
+        complete=states[State.COMPLETE],
+        pruned=states[State.PRUNED],
+        failed=states[State.INFEASIBLE],
+        best_error=min((t.error for t in able if t.error is not None), default=None),
+        best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),
+        heat_members=sum(trial.number in members for trial in own),
+        hypervolume=dominated(own, corner),
+        at_speed={
+            speed: min((t.error or 0.0 for t in able if (t.speedup or 0.0) >= speed), default=None)
+            for speed in speeds
+        },
+        seeds=tuple(each.seeds for each in entrants if each.seeds),
+        front=tuple(trial.number for trial in front_of(own)),
+    )

@@ -1,0 +1,301 @@
+"""The final heat's entrants as facts: who is recommended, what it is held against, the host."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from problems.diagnosis.host import amdahl
+from reports.views.trials import TrialView
+from search.fronts import ranks
+from search.records import (
+    BatchTime,
+    Entrant,
+    HostFacts,
+    Interval,
+    Limits,
+    Timing,
+    Work,
+)
+
+
+class SeedsView(NamedTuple):
+    """The test error of an entrant's candidate over seeds, its own and those that ended well."""
+
+    seeds: int
+    low: float
+    high: float
+    failed: str
+
+
+class HostedView(NamedTuple):
+    """The host with this entrant in the simulation's place; the bound is Amdahl's."""
+
+    reason: str
+    scores: dict[str, float]
+    speedup: float | None
+    bound: float
+
+
+class EntrantView(NamedTuple):
+    """A front member or baseline of the final heat; `on_front` is among all of these."""
+
+    name: str
+    trial: int | None
+    what: str
+    encoding: str
+    """Empty for a baseline."""
+    test: Interval | None
+    shifted: Interval | None
+    timing: Timing
+    failed: str
+    on_front: bool
+    seeds: SeedsView | None
+    meets_goals: bool | None
+    """None where there are no goals."""
+    metrics: dict[str, Interval]
+    """All of the test split."""
+    shifted_metrics: dict[str, Interval]
+    batches: tuple[BatchTime, ...]
+    work: Work | None
+    hosted: HostedView | None = None
+    memory_bytes: int | None = None
+    """What its artefact takes, where memory was an objective."""
+
+
+class GoalsView(NamedTuple):
+    """The goals as figures on the test split, and who meets them."""
+
+    error: float | None
+    worse_by: float | None
+    speedup: float | None
+    met_by: tuple[str, ...]
+    split: str
+    """On which split the error is meant: a baseline's must be known there."""
+
+
+class Pick(NamedTuple):
+    """A recommendation, and what it is recommended as."""
+
+    title: str
+    entrant: EntrantView
+    trial: TrialView
+    over_baseline: float | None
+    """Its speed-up over the most accurate baseline."""
+    bound: float | None
+    """Amdahl's bound of the host with it, where there is a host."""
+
+
+class Choice(NamedTuple):
+    """The recommended surrogates, the most accurate baseline, and one that beats the first.
+
+    `ties` are other entrants from which the first can't be told apart: their intervals of error and
+    of speed-up both overlap its own.
+    """
+
+    picks: tuple[Pick, ...]
+    ties: tuple[str, ...]
+    best_baseline: EntrantView | None
+    beaten_by: EntrantView | None
+
+    @property
+    def entrant(self) -> EntrantView:
+        """The one at the knee."""
+        return self.picks[0].entrant
+
+    @property
+    def trial(self) -> TrialView:
+        """Its trial."""
+        return self.picks[0].trial
+
+
+def limits_on_test(
+    limits: Limits, entrants: Sequence[Entrant], objective: str
+) -> tuple[Limits, str]:
+    """Return the goals as they stand on the test split, and on which they do.
+
+    A relative one depends on the baselines; where none is known there it stays that of validation.
+    """
+    if limits.worse_by is None:
+        return limits, "test"
+    errors = [
+        entrant.test[objective].value
+        for entrant in entrants
+        if entrant.trial is None and objective in entrant.test and not entrant.failed.get("test")
+    ]
+    if not errors:
+        return limits, "validation"
+    return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"
+
+
+def goals_view(limits: Limits, entrants: Sequence[EntrantView], split: str) -> GoalsView | None:
+    """Return the goals with those who meet them; None where there are none."""
+    if not limits.any:
+        return None
+    met_by = tuple(entrant.name for entrant in entrants if entrant.meets_goals)
+    return GoalsView(limits.error, limits.worse_by, limits.speedup, met_by, split)
+
+
+def entrant_views(
+    entrants: Sequence[Entrant],
+    trials: dict[int, TrialView],
+    objective: str,
+    limits: Limits,
+    host: HostFacts | None,
+) -> tuple[EntrantView, ...]:
+    """Return the entrants, with what the trials say of them."""
+    scored = [entrant for entrant in entrants if objective in entrant.test]
+    points = [(entrant.test[objective].value, entrant.timing.relative_time) for entrant in scored]
+    front = {
+        entrant.name
+        for entrant, rank in zip(scored, ranks(points) if points else (), strict=True)
+        if rank == 0
+    }
+    return tuple(
+        EntrantView(
+            name=entrant.name,
+            trial=entrant.trial,
+            what=_described(trials.get(entrant.trial)) if entrant.trial is not None else "baseline",
+            encoding=_encoding(entrant, trials),
+            test=entrant.test.get(objective),
+            shifted=entrant.shifted.get(objective),
+            timing=entrant.timing,
+            failed=", ".join(f"{n} on {split}" for split, n in entrant.failed.items() if n),
+            on_front=entrant.name in front,
+            seeds=_seeds(entrant, objective),
+            meets_goals=_meets(limits, entrant, objective),
+            metrics=entrant.test,
+            shifted_metrics=entrant.shifted,
+            batches=entrant.batches,
+            work=entrant.work,
+            hosted=_hosted(entrant, host),
+            memory_bytes=_memory(entrant, trials),
+        )
+        for entrant in entrants
+    )
+
+
+def _encoding(entrant: Entrant, trials: dict[int, TrialView]) -> str:
+    trial = trials.get(entrant.trial) if entrant.trial is not None else None
+    return trial.encoding if trial else ""
+
+
+def _memory(entrant: Entrant, trials: dict[int, TrialView]) -> int | None:
+    trial = trials.get(entrant.trial) if entrant.trial is not None else None
+    return trial.memory_bytes if trial else None
+
+
+def _described(trial: TrialView | None) -> str:
+    """Return a trial in words; its record may have been removed since the heat."""
+    if trial is None:
+        return "its record is gone"
+    return f"{trial.encoding} / {trial.network} / {trial.deployment}"
+
+
+def _hosted(entrant: Entrant, host: HostFacts | None) -> HostedView | None:
+    own = entrant.hosted
+    if own is None or host is None:
+        return None
+    bound = amdahl(host.fraction, entrant.timing.speedup)
+    return HostedView(own.reason, own.scores, own.speedup, bound)
+
+
+def _seeds(entrant: Entrant, objective: str) -> SeedsView | None:
+    if not entrant.retrained or objective not in entrant.test:
+        return None
+    ended = [each.test[objective] for each in entrant.retrained if not each.reason]
+    errors = [entrant.test[objective].value, *ended]
+    failed = Counter(each.reason for each in entrant.retrained if each.reason)
+    told = "; ".join(f"{times} x {reason}" for reason, times in failed.items())
+    return SeedsView(len(errors), min(errors), max(errors), told)
+
+
+def _meets(limits: Limits, entrant: Entrant, objective: str) -> bool | None:
+    """Return whether an entrant meets the goals: with a failure on the test split it doesn't."""
+    if not limits.any:
+        return None
+    if objective not in entrant.test or entrant.failed.get("test"):
+        return False
+    return limits.met(entrant.test[objective].value, entrant.timing.speedup)
+
+
+def choice_of(
+    knee: int | None,
+    entrants: Sequence[EntrantView],
+    trials: dict[int, TrialView],
+    fraction: float | None,
+) -> Choice | None:
+    """Return what is recommended; None where the heat found nothing.
+
+    Args:
+        knee: The trial that the heat chose.
+        entrants: The heat's.
+        trials: All, by number.
+        fraction: The kernel's share of the host's time, where that is known.
+    """
+    if knee is None or knee not in trials:
+        return None
+    chosen = next(entrant for entrant in entrants if entrant.trial == knee)
+    baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]
+    best = min(baselines, key=_test_error, default=None)
+    better = (
+        baseline
+        for baseline in baselines
+        if not baseline.failed
+        and _test_error(baseline) <= _test_error(chosen)
+        and baseline.timing.relative_time <= chosen.timing.relative_time
+    )
+    ties = tuple(each.name for each in entrants if each is not chosen and _tie(each, chosen))
+    picks = tuple(
+        Pick(
+            title,
+            entrant,
+            trials[entrant.trial],
+            best.timing.time_s / entrant.timing.time_s if best else None,
+            None if fraction is None else amdahl(fraction, entrant.timing.speedup),
+        )
+        for title, entrant in _picked(chosen, entrants, trials)
+        if entrant.trial is not None
+    )
+    return Choice(picks, ties, best, next(better, None))
+
+
+def _picked(
+    chosen: EntrantView, entrants: Sequence[EntrantView], trials: dict[int, TrialView]
+) -> list[tuple[str, EntrantView]]:
+    """Return the knee, the fastest and the most accurate; one that is two of them stands once.
+
+    The fastest is looked for among those within the goals, where any is; else on the front. The
+    most accurate is so on the validation split, as all choices.
+    """
+    members = [each for each in entrants if each.test and each.trial in trials]
+    within = [each for each in members if each.meets_goals]
+    able = within or [each for each in members if each.on_front] or members
+    titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
+    if able:
+        fastest = max(able, key=lambda each: each.timing.speedup)
+        title = "fastest within the goals" if within else "fastest"
+        titles.setdefault(fastest.name, []).append(title)
+        accurate = min(members, key=lambda each: _validation_error(each, trials))
+        titles.setdefault(accurate.name, []).append("most accurate")
+    by_name = {each.name: each for each in entrants}
+    return [(" and ".join(own).capitalize(), by_name[name]) for name, own in titles.items()]
+
+
+def _validation_error(entrant: EntrantView, trials: dict[int, TrialView]) -> float:
+    trial = trials.get(entrant.trial) if entrant.trial is not None else None
+    return float("inf") if trial is None or trial.error is None else trial.error
+
+
+def _tie(one: EntrantView, other: EntrantView) -> bool:
+    if one.test is None or other.test is None:
+        return False
+    errors = one.test.low <= other.test.high and other.test.low <= one.test.high
+    return (
+        errors
+        and one.timing.speedup_low <= other.timing.speedup_high
+        and other.timing.speedup_low <= one.timing.speedup_high
+    )
+
+
+def _test_error(entrant: EntrantView) -> float:
+    return entrant.test.value if entrant.test else float("inf")

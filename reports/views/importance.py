@@ -1,0 +1,131 @@
+"""What matters: how much of an objective's ranks a parameter explains alone, within its branch.
+
+One-way analysis of variance on ranks (Kruskal & Wallis, JASA 47 (1952) 583), with the share
+corrected for what groups explain by chance (epsilon squared; Kelley, PNAS 21 (1935) 554). Numbers
+are cut into quarters. It sees each parameter alone: what only matters together stays hidden.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from problems import Array, Scalar
+from reports.views.encodings import measured, point
+from reports.views.trials import TrialView
+
+FEWEST = 12
+"""With fewer trials in a branch nothing is said."""
+
+GROUPS = 4
+PERMUTATIONS = 200
+CHANCE = 0.95
+
+
+class Share(NamedTuple):
+    """A parameter's share of an objective's variance, on ranks.
+
+    Args:
+        parameter: Its name.
+        error: Share of the error's.
+        time: Share of the time's.
+        chance_error: The share that 95 % of random permutations stay below.
+        chance_time: The same of the time's.
+    """
+
+    parameter: str
+    error: float
+    time: float
+    chance_error: float
+    chance_time: float
+
+
+class Branch(NamedTuple):
+    """The parameters of a branch, the most important for the error first.
+
+    Args:
+        name: The encoding, the family or what all trials share.
+        trials: On how many measured trials it rests.
+        shares: Of each parameter that was varied.
+    """
+
+    name: str
+    trials: int
+    shares: tuple[Share, ...]
+
+
+def branches(trials: Sequence[TrialView]) -> tuple[Branch, ...]:
+    """Return what matters in the skeleton, in training, in each encoding and in each family.
+
+    Deployments are compared in the skeleton alone: elsewhere each network counts once.
+    """
+    able = measured(trials)
+    networks = [trial for trial in able if trial.training is None]
+    found = [_branch("all trials", able, ""), _branch("training", networks, "training.")]
+    for name in sorted({trial.encoding for trial in networks}):
+        own = [trial for trial in networks if trial.encoding == name]
+        found.append(_branch(f"encoding {name}", own, f"{name}."))
+    for name in sorted({trial.family for trial in networks}):
+        own = [trial for trial in networks if trial.family == name]
+        found.append(_branch(f"family {name}", own, f"{name}."))
+    return tuple(branch for branch in found if branch is not None and branch.shares)
+
+
+def _branch(name: str, trials: Sequence[TrialView], start: str) -> Branch | None:
+    """Return the shares of the parameters whose names begin so; of the skeleton if nothing."""
+    if len(trials) < FEWEST:
+        return None
+    points = np.array([point(trial) for trial in trials])
+    ranks = _ranks(points[:, 0]), _ranks(points[:, 1])
+    chosen = [_settings(trial.parameters, start) for trial in trials]
+    shares: list[Share] = []
+    for parameter in dict.fromkeys(name for settings in chosen for name in settings):
+        group = _groups([settings.get(parameter) for settings in chosen])
+        if group.max() == 0:
+            continue
+        (error, chance_error), (time, chance_time) = (_explained(each, group) for each in ranks)
+        shares.append(Share(parameter, error, time, chance_error, chance_time))
+    return Branch(name, len(trials), tuple(sorted(shares, key=lambda each: -each.error)))
+
+
+def _settings(parameters: Mapping[str, Scalar], start: str) -> dict[str, Scalar]:
+    """Return a branch's own settings; a pruning's lie deeper and aren't among them."""
+    return {
+        name.removeprefix(start): value
+        for name, value in parameters.items()
+        if name.startswith(start) and "." not in name.removeprefix(start)
+    }
+
+
+def _groups(values: Sequence[Scalar | None]) -> Array:
+    """Return the number of each value's group: its own where there are few, else its quarter."""
+    distinct = sorted(set(values), key=lambda value: (str(type(value)), value or 0))
+    if len(distinct) <= GROUPS or not all(isinstance(each, (int, float)) for each in distinct):
+        return np.array([distinct.index(value) for value in values])
+    numbers = np.array([float(value or 0.0) for value in values])
+    edges = np.quantile(numbers, np.linspace(0.0, 1.0, GROUPS + 1)[1:-1])
+    return np.unique(np.searchsorted(edges, numbers, side="right"), return_inverse=True)[1]
+
+
+def _ranks(values: Array) -> Array:
+    """Return ranks, ties shared."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2.0)[place]
+
+
+def _explained(ranks: Array, group: Array) -> tuple[float, float]:
+    """Return the share that groups explain, and what chance alone stays below."""
+    rng = np.random.default_rng(0)
+    drawn = [_epsilon_squared(rng.permutation(ranks), group) for _ in range(PERMUTATIONS)]
+    return _epsilon_squared(ranks, group), float(np.quantile(drawn, CHANCE))
+
+
+def _epsilon_squared(ranks: Array, group: Array) -> float:
+    counts = np.bincount(group)
+    samples, groups = len(ranks), int((counts > 0).sum())
+    total = float(np.sum((ranks - ranks.mean()) ** 2))
+    if total == 0.0 or samples <= groups:
+        return 0.0
+    means = np.bincount(group, ranks) / np.maximum(counts, 1)
+    within = total - float(np.sum(counts * (means - ranks.mean()) ** 2))
+    return max(0.0, 1.0 - within / (samples - groups) / (total / (samples - 1)))

@@ -1,0 +1,117 @@
+"""What deploying a network costs in accuracy and gives in speed."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from search.records import Record, State
+from spaces.candidate import Precision, Pruning
+
+
+class DeploymentView(NamedTuple):
+    """A pruning, precision and runtime, over all networks that were deployed so.
+
+    Args:
+        pruning: In words, with its ratio.
+        precision: Of the deployed network.
+        runtime: What executes it.
+        measured: How many trials.
+        lost: Median of the error over the same network's, unpruned, in float32, run eagerly.
+        lost_range: Smallest and largest of those.
+        gained: Median of the speed-up over that of the same network's fastest deployment unpruned
+            and in float32, where there is one.
+        gained_range: Smallest and largest of those.
+        compared: With how many networks `gained` was found.
+        best_speedup: Largest speed-up over the reference.
+        disagreement: Largest distance of the lowered network's answers from the float32 network's.
+    """
+
+    pruning: str
+    precision: str
+    runtime: str
+    measured: int
+    lost: float | None
+    lost_range: tuple[float, float] | None
+    gained: float | None
+    gained_range: tuple[float, float] | None
+    compared: int
+    best_speedup: float
+    disagreement: float
+
+
+def deployment_views(records: Sequence[Record], objective: str) -> tuple[DeploymentView, ...]:
+    """Return every deployment that was measured, the fastest first."""
+    plain = _plain(records)
+    found: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        if record.state is State.COMPLETE and record.timing:
+            candidate = record.candidate
+            key = (_pruning(record), str(candidate.precision), candidate.runtime)
+            found.setdefault(key, []).append(record)
+    views = [_view(key, own, plain, objective) for key, own in sorted(found.items())]
+    return tuple(sorted(views, key=lambda view: -view.best_speedup))
+
+
+def _network(record: Record) -> int:
+    return record.number if record.training is None else record.training
+
+
+def _pruning(record: Record) -> str:
+    candidate = record.candidate
+    ratio = candidate.pruning_settings.get("ratio")
+    return str(candidate.pruning) + ("" if ratio is None else f" {float(ratio):.0%}")
+
+
+def _plain(records: Sequence[Record]) -> dict[int, tuple[int, float]]:
+    """Return each network's fastest trial unpruned and in float32, with its speed-up."""
+    found: dict[int, tuple[int, float]] = {}
+    for record in records:
+        candidate, timing = record.candidate, record.timing
+        exact = candidate.pruning is Pruning.NONE and candidate.precision is Precision.FP32
+        if timing and exact and record.state is State.COMPLETE:
+            held = found.get(_network(record), (0, 0.0))
+            if timing.speedup > held[1]:
+                found[_network(record)] = (record.number, timing.speedup)
+    return found
+
+
+def _view(
+    key: tuple[str, str, str],
+    own: Sequence[Record],
+    plain: dict[int, tuple[int, float]],
+    objective: str,
+) -> DeploymentView:
+    lost = [
+        record.metrics[objective] / record.unpruned_error
+        for record in own
+        if record.unpruned_error and objective in record.metrics
+    ]
+    lost = [each for each in lost if math.isfinite(each)]
+    gained = [
+        record.timing.speedup / plain[_network(record)][1]
+        for record in own
+        if record.timing
+        and _network(record) in plain
+        and plain[_network(record)][0] != record.number
+    ]
+    return DeploymentView(
+        *key,
+        measured=len(own),
+        lost=_median(lost),
+        lost_range=_range(lost),
+        gained=_median(gained),
+        gained_range=_range(gained),
+        compared=len(gained),
+        best_speedup=max(record.timing.speedup for record in own if record.timing),
+        disagreement=max(record.disagreement or 0.0 for record in own),
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _range(values: Sequence[float]) -> tuple[float, float] | None:
+    return (min(values), max(values)) if values else None

@@ -1,0 +1,126 @@
+"""Families of networks compared, how they were taught, and what halving saved."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+from reports.views.encodings import front_of, measured
+from reports.views.trials import TrialView
+from search.halving import Agreement, agreements
+from search.records import Record, State
+
+MOST_COURSES = 60
+"""So many networks' rungs are drawn at most, evenly from the best to the worst."""
+
+TRAINED_SHARE = 1.0
+
+
+class FamilyView(NamedTuple):
+    """What became of a family of networks."""
+
+    name: str
+    tried: int
+    complete: int
+    best_error: float | None
+    best_speedup: float | None
+    on_front: int
+    best: TrialView | None
+    """Its most accurate trial."""
+
+
+class Course(NamedTuple):
+    """A network's error at its rungs, and at the end where it came so far."""
+
+    trial: int
+    family: str
+    points: tuple[tuple[float, float], ...]
+    """(share of the training, error)."""
+    stopped: bool
+
+
+class Saving(NamedTuple):
+    """What stopping at rungs saved.
+
+    Args:
+        stopped: Networks that were stopped.
+        trained: Networks that were trained to the end.
+        trainings: How many whole trainings the rest of the stopped ones would have been.
+        training_s: Median seconds of a whole training; None where there was none.
+    """
+
+    stopped: int
+    trained: int
+    trainings: float
+    training_s: float | None
+
+
+class Networks(NamedTuple):
+    """Families, courses of training, rungs."""
+
+    families: tuple[FamilyView, ...]
+    courses: tuple[Course, ...]
+    courses_left_out: int
+    rungs: tuple[Agreement, ...]
+    saving: Saving
+
+
+def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> Networks:
+    """Return the families and how their networks were taught."""
+    front = {trial.number for trial in front_of(trials)}
+    courses = _courses(records)
+    return Networks(
+        families=tuple(
+            _family(name, [trial for trial in trials if trial.family == name], front)
+            for name in sorted({trial.family for trial in trials})
+        ),
+        courses=tuple(_spread(courses)),
+        courses_left_out=max(0, len(courses) - MOST_COURSES),
+        rungs=tuple(agreements(records)),
+        saving=_saving(records),
+    )
+
+
+def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
+    able = measured(own)
+    tried = [trial for trial in own if trial.training is None]
+    return FamilyView(
+        name=name,
+        tried=len(tried),
+        complete=sum(trial.state is State.COMPLETE for trial in tried),
+        best_error=min((trial.error for trial in able if trial.error is not None), default=None),
+        best_speedup=max((trial.speedup for trial in able if trial.speedup), default=None),
+        on_front=sum(trial.number in front for trial in own),
+        best=min(able, key=lambda trial: trial.error or 0.0, default=None),
+    )
+
+
+def _courses(records: Sequence[Record]) -> list[Course]:
+    found: list[Course] = []
+    for record in records:
+        points = [(rung.share, rung.error) for rung in record.rungs]
+        if record.training is None and points:
+            if record.unpruned_error is not None:
+                points.append((TRAINED_SHARE, record.unpruned_error))
+            family, stopped = record.candidate.architecture, record.state is State.PRUNED
+            found.append(Course(record.number, family, tuple(points), stopped))
+    return sorted(found, key=lambda course: course.points[-1][1])
+
+
+def _spread(courses: Sequence[Course]) -> list[Course]:
+    if len(courses) <= MOST_COURSES:
+        return list(courses)
+    step = (len(courses) - 1) / (MOST_COURSES - 1)
+    return [courses[round(step * place)] for place in range(MOST_COURSES)]
+
+
+def _saving(records: Sequence[Record]) -> Saving:
+    own = [record for record in records if record.training is None]
+    stopped = [record for record in own if record.state is State.PRUNED and record.rungs]
+    trained = [record for record in own if record.unpruned_error is not None]
+    seconds = [r.durations_s["train"] for r in trained if "train" in r.durations_s]
+    return Saving(
+        stopped=len(stopped),
+        trained=len(trained),
+        trainings=sum(TRAINED_SHARE - record.rungs[-1].share for record in stopped),
+        training_s=median(seconds) if seconds else None,
+    )

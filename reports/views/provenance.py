@@ -1,0 +1,99 @@
+"""Everything that is needed to run it again."""
+
+import shlex
+from typing import NamedTuple
+
+from reports.views.trials import named
+from search.environment import Environment
+from search.records import Spec
+
+
+class Provenance(NamedTuple):
+    """Where a run came from.
+
+    Args:
+        commands: What was typed, a session each.
+        again: The command that does all of it again, from what the spec holds.
+        spec: What was asked for, by name.
+        machine: Of the last session, by name.
+        versions: Of libraries in the last session.
+        sessions: When each was begun, and on which code.
+        changed: Libraries, code or machine that differ between sessions.
+    """
+
+    commands: tuple[str, ...]
+    again: str
+    spec: dict[str, str]
+    machine: dict[str, str]
+    versions: dict[str, str]
+    sessions: tuple[tuple[str, str], ...]
+    changed: tuple[str, ...]
+
+
+def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance:
+    """Return where a run came from."""
+    last = sessions[-1] if sessions else None
+    return Provenance(
+        commands=tuple(shlex.join(session.command) for session in sessions),
+        again=_again(spec),
+        spec={
+            "problem": f"{spec.problem}, version {spec.problem_version}",
+            "source": spec.source or spec.problem,
+            "simulation and encodings": spec.origin,
+            "size": spec.size,
+            "seed": str(spec.seed),
+            "networks": str(spec.trials),
+            "workers": str(spec.workers),
+            "sampler": spec.sampler,
+            "dealt first": str(spec.opening),
+            "deployments": str(spec.deployments),
+            "other seeds": str(spec.retrainings),
+            "objectives besides": ", ".join(spec.besides) or "none",
+            "narrowed to": str(spec.narrowing) or "nothing",
+            "candidates of one's own": str(len(spec.first)),
+            "format": str(spec.format),
+        },
+        machine={}
+        if last is None
+        else {
+            "processor": last.processor,
+            "cores": str(last.cores),
+            "memory": f"{last.memory_gib} GiB",
+            "system": last.system,
+            "Python": last.python,
+            "code": last.commit,
+        },
+        versions={} if last is None else dict(last.versions),
+        sessions=tuple((session.started, session.commit) for session in sessions),
+        changed=_changed(sessions),
+    )
+
+
+def _again(spec: Spec) -> str:
+    narrowed = str(spec.narrowing)
+    parts = [
+        f"simstead search {named(spec)}",
+        f"--seed {spec.seed} --trials {spec.trials} --workers {spec.workers}",
+        f"--deployments {spec.deployments} --retrain {spec.retrainings} --sampler {spec.sampler}",
+        *(f"--objective {each}" for each in spec.besides),
+        *([narrowed] if narrowed else []),
+    ]
+    return " ".join(parts)
+
+
+def _changed(sessions: tuple[Environment, ...]) -> tuple[str, ...]:
+    if len(sessions) < 2:
+        return ()
+    first, last = sessions[0], sessions[-1]
+    names = ("python", "system", "processor", "cores", "memory_gib", "commit")
+    changed = [
+        f"{name.replace('_gib', '')}: {getattr(first, name)}, then {getattr(last, name)}"
+        for name in names
+        if getattr(first, name) != getattr(last, name)
+    ]
+    changed += [
+        f"{name}: {first.versions.get(name, 'unknown')}, then {version}"
+        for name, version in last.versions.items()
+        if version != first.versions.get(name)
+    ]
+    return tuple(changed)

@@ -1,0 +1,58 @@
+"""Numbers in words: as few figures as tell them, with their units."""
+
+import math
+
+MISSING = "-"
+NO_SHARE = 1e-5
+"""A share below this one, and above 0, is only said to be below it."""
+
+UNITS_OF_TIME = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
+
+
+def rounded(value: float | None) -> str:
+    """Return a number with three significant figures, without an exponent where it is handy."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0.0 else "-∞"
+    short = float(f"{value:.3g}")
+    if abs(short) >= 1000.0:
+        return f"{short:,.0f}" if abs(short) < 1e7 else f"{short:.3g}"
+    return f"{short:.3g}"
+
+
+def signed(value: float) -> str:
+    """Return a correlation with its sign."""
+    return f"{value:+.2f}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in per cent, with three significant figures at most."""
+    if share is None or math.isnan(share):
+        return MISSING
+    if 0.0 < share < NO_SHARE:
+        return f"< {rounded(100.0 * NO_SHARE)} %"
+    if 0.9995 <= share < 1.0:
+        return "> 99.9 %"
+    return f"{rounded(100.0 * share)} %"
+
+
+def times(speedup: float | None) -> str:
+    """Return a speed-up."""
+    if speedup is None:
+        return MISSING
+    return "infinite" if math.isinf(speedup) else f"{rounded(speedup)}x"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    if math.isfinite(seconds):
+        for length, unit in UNITS_OF_TIME:
+            if seconds >= length:
+                return f"{rounded(seconds / length)} {unit}"
+    return f"{rounded(1e6 * seconds)} µs"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

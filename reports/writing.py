@@ -1,0 +1,91 @@
+"""What `simstead report` writes: a report, a comparison, an index, figures; again while watched."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from problems import UserError
+from reports.comparison import write_comparison
+from reports.gallery import charts, front
+from reports.html import write_report
+from reports.index import write_index
+from reports.static import write_figures
+from reports.views import read
+from search.directory import Run
+
+WATCH_S = 15
+"""How often a watched report is written, and how often its page comes anew."""
+
+LOOK_S = 1.0
+COMPARISON = Path("comparison.html")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for.
+
+    Args:
+        runs: Run directories; several are compared.
+        output: Where to.
+        figures: A folder for static figures.
+        index: A folder of runs, whose index is written instead.
+        watch: Whether to go on while the search runs.
+    """
+
+    runs: tuple[Path, ...]
+    output: Path | None
+    figures: Path | None
+    index: Path | None
+    watch: bool = False
+
+
+def write(wanted: Wanted, tell: Callable[[str], None]) -> Iterator[Path]:
+    """Write what is wanted and yield each file; `tell` is given what is worth knowing besides.
+
+    Raises:
+        UserError: What is asked for doesn't go together, can't be read or can't be written.
+    """
+    _refuse_contradictions(wanted)
+    if wanted.index:
+        yield write_index(wanted.index)
+        return
+    runs = [Run.open(folder) for folder in wanted.runs]
+    if len(runs) > 1:
+        yield write_comparison(runs, wanted.output or COMPARISON)
+        return
+    run = runs[0]
+    if wanted.figures:
+        facts = read(run)
+        drawn = [each for own in charts(facts).values() for each in own]
+        yield from write_figures([front(facts), *drawn], wanted.figures)
+    if wanted.watch:
+        yield from _watched(run, tell)
+    yield write_report(run)
+
+
+def _refuse_contradictions(wanted: Wanted) -> None:
+    several = len(wanted.runs) > 1
+    if not wanted.runs and not wanted.index:
+        raise UserError("RUN is missing: name a run directory, or a folder of them with --index")
+    if wanted.index and (wanted.runs or wanted.watch or wanted.figures or wanted.output):
+        raise UserError("--index stands alone: it takes no RUN, --watch, --figures or --output")
+    if several and (wanted.watch or wanted.figures):
+        raise UserError("--watch and --figures are of one RUN; several are compared")
+    if wanted.output and not several:
+        raise UserError("--output is where several runs are compared; one's report is its own")
+
+
+def _watched(run: Run, tell: Callable[[str], None]) -> Iterator[Path]:
+    """Write the report again and again until nothing drives the run any more."""
+    if run.driver() is None:
+        tell(f"nothing drives {run.folder}: its report is written once")
+        return
+    yield write_report(run, WATCH_S)
+    tell(f"it is written every {WATCH_S} s while the search runs; Ctrl-C ends this")
+    last = time.monotonic()
+    while run.driver() is not None:
+        time.sleep(LOOK_S)
+        if time.monotonic() - last >= WATCH_S:
+            write_report(run, WATCH_S)
+            last = time.monotonic()

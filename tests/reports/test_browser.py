@@ -1,0 +1,326 @@
+"""The pages in a real browser: every interaction, no request, no console error, nothing injected.
+
+Chromium comes from Debian; `make test` installs it where it is missing and may be.
+"""
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from reports.comparison import write_comparison
+from reports.html import write_report
+from reports.index import write_index
+from search.directory import Run
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAYLOAD = "</script><img src=x onerror=alert(1)>${{7*7}}%{x}<b>"
+AXE = {"resultTypes": ["violations"]}
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium isn't installed (apt install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Generator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Generator[Page]:
+    """A page that may ask nothing of a network, and whose console must stay empty."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    wrong: list[str] = []
+
+    def refuse(route: Route) -> None:
+        address = route.request.url
+        if address.startswith("file:"):
+            route.continue_()
+        else:
+            wrong.append(f"asked for {address}")
+            route.abort()
+
+    context.route("**/*", refuse)
+    page.on("console", lambda m: wrong.append(m.text) if m.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    yield page
+    context.close()
+    assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def report(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = synthetic.Made(trials=120)
+    return write_report(synthetic.write_run(tmp_path_factory.mktemp("run") / "whole", made))
+
+
+def opened(page: Page, path: Path, fragment: str = "") -> Page:
+    page.goto(f"{path.as_uri()}{fragment}")
+    return page
+
+
+def count(page: Page) -> int:
+    told = page.locator("#trials-count").inner_text()
+    return int(told.split(" of ")[0].replace(",", ""))
+
+
+def saved(page: Page, button: str) -> str:
+    with page.expect_download() as download:
+        page.locator(button).click()
+    return download.value.path().read_text()
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=AXE).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
+
+
+def draw_everything(page: Page) -> None:
+    for event in ("beforeprint", "afterprint"):
+        page.evaluate("name => window.dispatchEvent(new Event(name))", event)
+    page.wait_for_function(
+        "[...document.querySelectorAll('script[data-element]')].every("
+        "each => document.getElementById(each.dataset.element).querySelector('svg'))"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_amiss_for_a_screen_reader(page: Page, report: Path, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    opened(page, report)
+    draw_everything(page)
+    assert violations(page) == []
+    page.locator("#trials-body a").first.click()
+    expect(page.locator("#drawer")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_every_figure_is_drawn_and_saved_as_csv(page: Page, report: Path) -> None:
+    opened(page, report)
+    draw_everything(page)
+    for details in page.locator("figure details:has(button)").all():
+        details.locator("summary").click()
+        element = details.locator("button").get_attribute("data-csv")
+        rows = list(csv.reader(io.StringIO(saved(page, f"button[data-csv='{element}']"))))
+        assert len(rows) == page.locator(f"[id='{element}'] tr").count() > 1
+        assert len({len(row) for row in rows}) == 1
+
+
+def test_a_speed_budget_is_dragged(page: Page, report: Path) -> None:
+    opened(page, report)
+    every = count(page)
+    canvas = page.locator("#front-canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 70, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 400, box["y"] + 100, steps=4)
+    page.mouse.up()
+    expect(page.locator("#budget-told")).to_contain_text("the smallest error is")
+    fewer = count(page)
+    assert 0 < fewer < every
+    budget = float(re.findall(r"budget=([\d.e+]+)", page.url)[0])
+    page.reload()
+    assert count(page) == fewer
+    page.locator("#budget").press("End")
+    expect(page.locator("#budget-told")).to_contain_text("no trial is so fast")
+    page.locator("#budget").press("Home")
+    assert count(page) == every
+    assert budget > 1.0
+
+
+def test_a_lasso_chooses_in_the_table(page: Page, report: Path) -> None:
+    opened(page, report)
+    every = count(page)
+    canvas = page.locator("#front-canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    corners = [(0.2, 0.1), (0.6, 0.1), (0.6, 0.85), (0.2, 0.85)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in (*places[1:], places[0]):
+        page.mouse.move(*place, steps=3)
+    page.mouse.up()
+    expect(page.locator("#lasso-clear")).to_be_visible()
+    assert 0 < count(page) < every
+    page.locator("#lasso-clear").click()
+    assert count(page) == every
+
+
+def test_the_front_is_walked_along_by_keyboard(page: Page, report: Path) -> None:
+    opened(page, report)
+    page.locator("#front-canvas").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#front-say")).to_contain_text("error")
+    while "trial" not in page.locator("#front-say").inner_text().lower():
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator("#drawer")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer")).to_be_hidden()
+    assert "trial=" not in page.url
+
+
+def test_a_brush_is_kept_in_the_address(page: Page, report: Path) -> None:
+    opened(page, report)
+    every = count(page)
+    canvas = page.locator("#parallel-canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    across = box["x"] + box["width"] - 62
+    page.mouse.move(across, box["y"] + box["height"] - 30)
+    page.mouse.down()
+    page.mouse.move(across, box["y"] + box["height"] - 140, steps=4)
+    page.mouse.up()
+    fewer = count(page)
+    assert 0 < fewer < every
+    page.wait_for_url(re.compile("brush=error"))
+    page.reload()
+    assert count(page) == fewer
+    page.locator("#brush-clear").click()
+    assert count(page) == every
+    page.locator("summary", has_text="Limits by keyboard").click()
+    page.locator("#parallel-limits input").first.press("End")
+    assert count(page) < every
+
+
+def test_the_table_is_filtered_sorted_and_saved(page: Page, report: Path) -> None:
+    opened(page, report)
+    page.locator("#trials-words").fill("tcn onnxruntime")
+    few = count(page)
+    assert 0 < few < 120
+    assert "words=tcn" in page.url
+    page.locator("#trials-state").select_option("complete")
+    page.locator("#trials-head button", has_text="error").click()
+    cells = page.locator("#trials-body td:nth-child(7)").all_inner_texts()
+    errors = [float(text) for text in cells]
+    assert errors == sorted(errors)
+    page.locator("#trials-head button", has_text="error").click()
+    expect(page.locator("#trials-head [aria-sort='descending']")).to_have_count(1)
+    rows = list(csv.reader(io.StringIO(saved(page, "#trials-csv"))))
+    assert len(rows) == count(page) + 1
+    page.locator("#trials-words").fill("")
+    page.locator("#trials-state").select_option("")
+    assert count(page) == 120
+    page.locator("#page-on").click()
+    expect(page.locator("#page-place")).to_have_text("page 2 of 3")
+
+
+def test_a_trial_is_linked_and_states_how_to_try_it_again(
+    page: Page, report: Path, tmp_path: Path
+) -> None:
+    run = Run.open(report.parent)
+    record = next(each for each in run.records() if each.training is not None and each.timing)
+    opened(page, report, f"#trial={record.number}")
+    drawer = page.locator("#drawer-inside")
+    expect(page.locator("#drawer-title")).to_have_text(f"Trial {record.number}")
+    expect(drawer).to_contain_text(f"--first trial-{record.number}.yaml")
+    text = saved(page, "#drawer-inside button:has-text('Save trial-')")
+    (tmp_path / "candidate.yaml").write_text(text)
+    (chosen,) = yaml.safe_load(text)
+    assert chosen == json.loads(json.dumps(record.candidate.parameters))
+    drawer.locator("button", has_text=f"trial {record.training}").first.click()
+    expect(page.locator("#drawer-title")).to_have_text(f"Trial {record.training}")
+    assert f"trial={record.training}" in page.url
+    expect(drawer.locator("svg[role='img']")).to_have_attribute(
+        "aria-label", re.compile("Error during training")
+    )
+    page.locator("#drawer-close").click()
+    expect(page.locator("#drawer")).to_be_hidden()
+
+
+def test_a_failure_shows_its_reason(page: Page, report: Path) -> None:
+    record = next(each for each in Run.open(report.parent).records() if each.reason)
+    opened(page, report, f"#trial={record.number}")
+    expect(page.locator("#drawer-inside pre").first).to_have_text(record.reason)
+
+
+def test_what_a_user_wrote_is_inert(page: Page, synthetic: ModuleType, tmp_path: Path) -> None:
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=60, mark=PAYLOAD))
+    failed = next(each for each in run.records() if each.reason and PAYLOAD in each.reason)
+    opened(page, write_report(run), f"#trial={failed.number}")
+    draw_everything(page)
+    expect(page.locator("#drawer-inside pre").first).to_contain_text(PAYLOAD)
+    page.locator("#drawer-close").click()
+    canvas = page.locator("#front-canvas")
+    canvas.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.mouse.move(640, 450)
+    assert page.locator("img, main b b, [onerror]").count() == 0
+    assert violations(page) == []
+    for path in (
+        write_index(tmp_path),
+        write_comparison(
+            [run, synthetic.write_run(tmp_path / "b", synthetic.Made(9))], tmp_path / "c.html"
+        ),
+    ):
+        opened(page, path)
+        draw_everything(page)
+        assert page.locator("img").count() == 0
+        assert violations(page) == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"trials": 0, "heat": False}, {"trials": 1}, {"trials": 9, "failing": 1.1}]
+)
+def test_small_and_failed_runs_are_shown(
+    page: Page, synthetic: ModuleType, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(**changes))
+    opened(page, write_report(run))
+    draw_everything(page)
+    assert count(page) == changes["trials"]
+    assert violations(page) == []
+
+
+def test_a_narrow_page_does_not_scroll_sideways(page: Page, report: Path) -> None:
+    page.set_viewport_size({"width": 380, "height": 800})
+    opened(page, report)
+    draw_everything(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+
+
+def test_a_watched_page_comes_anew_and_can_be_paused(page: Page, report: Path) -> None:
+    write_report(Run.open(report.parent), watch_s=3600)
+    try:
+        opened(page, report)
+        button = page.locator("#watch")
+        expect(button).to_have_text("Comes anew every 3600 s: pause")
+        button.click()
+        expect(button).to_have_text("Paused: go on")
+    finally:
+        write_report(Run.open(report.parent))

@@ -1,0 +1,152 @@
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from problems import Size
+from reports.charts import Axis, Chart, Kind, Series, table_of
+from reports.gallery import charts, front
+from reports.html import render
+from reports.views import Facts, Progress, read
+from reports.views.encodings import corner_of, dominated, front_of
+from reports.views.importance import branches
+from reports.views.trials import TrialView, rerun_command
+from search.records import State
+
+
+@pytest.fixture(scope="module")
+def facts(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    made = synthetic.Made(trials=240)
+    return read(synthetic.write_run(tmp_path_factory.mktemp("run") / "whole", made))
+
+
+def trial(number: int, error: float, speedup: float, **parameters: Any) -> TrialView:
+    return TrialView(
+        number=number, training=None, state=State.COMPLETE, encoding="series", family="mlp",
+        network="mlp", deployment="eager fp32", error=error, speedup=speedup, speedup_low=None,
+        speedup_high=None, time_us=None, memory_bytes=None, ended_in="measure", reason="", key="",
+        parameters=parameters, rungs=(), metrics={}, durations_s={}, ended="", weights=None,
+        artefact_hash=None,
+    )  # fmt: skip
+
+
+def test_a_front_holds_what_nothing_beats() -> None:
+    trials = [trial(0, 0.1, 10.0), trial(1, 0.2, 5.0), trial(2, 0.3, 50.0), trial(3, 0.1, 8.0)]
+    assert [each.number for each in front_of(trials)] == [2, 0]
+    assert front_of([trial(0, math.inf, 1.0)]) == []
+
+
+def test_hypervolumes_are_areas_in_decades() -> None:
+    trials = [trial(0, 0.01, 100.0), trial(1, 0.1, 1.0), trial(2, 1.0, 1.0)]
+    corner = corner_of(trials)
+    assert corner == (0.1, 1.0)
+    assert dominated(trials, corner) == pytest.approx(2.0)  # one decade of error, two of speed
+    assert corner_of([]) is None
+    assert dominated([], None) == 0.0
+
+
+def test_importance_finds_what_matters_and_little_else() -> None:
+    rng = np.random.default_rng(0)
+    trials = [
+        trial(
+            number,
+            float(width) ** -0.5 * rng.lognormal(0.0, 0.1),
+            float(rng.lognormal(0.0, 1.0)) + 1.0,
+            **{"mlp.width": width, "mlp.noise": float(rng.uniform()), "mlp.same": 3},
+        )
+        for number in range(120)
+        for width in [int(rng.choice([16, 32, 64, 128]))]
+    ]
+    (branch,) = branches(trials)
+    assert [share.parameter for share in branch.shares] == ["width", "noise"]
+    width, noise = branch.shares
+    assert width.error > 0.8 > width.chance_error
+    assert noise.error < 2.0 * noise.chance_error < 0.3
+    assert width.time < 0.2
+
+
+def test_few_trials_say_nothing_of_importance() -> None:
+    trials = [trial(n, 0.1 * (n + 1), 1.0, **{"mlp.width": n}) for n in range(5)]
+    assert branches(trials) == ()
+
+
+def test_hypervolume_grows_with_trials(facts: Facts) -> None:
+    volumes = [each.hypervolume for each in facts.course.found]
+    assert volumes == sorted(volumes)
+    assert volumes[-1] == pytest.approx(dominated(facts.trials, facts.corner))
+    assert max(each.hypervolume for each in facts.encodings) <= volumes[-1]
+
+
+def test_workers_are_never_busier_than_there_are(facts: Facts) -> None:
+    use = facts.course.use
+    assert use.share is not None
+    assert 0.0 < use.share <= 1.0
+    width = facts.course.hours / len(use.points)
+    spent = sum(sum(each.durations_s.values()) for each in facts.trials)
+    assert sum(busy for _, busy in use.points) * width * 3600.0 == pytest.approx(spent, rel=0.01)
+
+
+def test_failures_are_grouped_whatever_their_numbers(facts: Facts, synthetic: ModuleType) -> None:
+    failed = [each for each in facts.trials if each.state is State.INFEASIBLE]
+    assert sum(cause.times for cause in facts.course.causes) == len(failed)
+    assert len(facts.course.causes) == len(synthetic.REASONS)
+
+
+def test_what_deployments_cost_and_give_is_of_the_same_network(facts: Facts) -> None:
+    for each in facts.deployments:
+        if each.precision == "bf16" and each.pruning == "none":
+            assert each.lost == pytest.approx(1.01)
+        if each.gained_range:
+            low, high = each.gained_range
+            assert each.gained is not None
+            assert low <= each.gained <= high
+
+
+def test_every_figure_has_its_data(facts: Facts) -> None:
+    found = [front(facts), *(chart for own in charts(facts).values() for chart in own)]
+    keys = [chart.key for chart in found]
+    assert len(set(keys)) == len(keys) > 12
+    for chart in found:
+        table = table_of(chart)
+        assert len(table.rows) == sum(len(series.x) for series in chart.series) > 0
+        assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_a_table_leaves_out_what_nothing_fills() -> None:
+    series = Series("a", [1.0], [2.0], Kind.POINTS, y_low=[1.5], y_high=[2.5])
+    table = table_of(Chart("key", "title", Axis("x"), Axis("y"), (series,)))
+    assert table.columns == ("series", "x", "y", "y, from", "y, to")
+    assert table.rows == (("a", 1.0, 2.0, 1.5, 2.5),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "progress"),
+    [
+        ({"trials": 0, "heat": False}, "No trial has ended yet", Progress.INTERRUPTED),
+        ({"trials": 1}, "At the knee", Progress.FINISHED),
+        ({"trials": 9, "failing": 1.1}, "No trial gave a surrogate", Progress.FINISHED),
+        ({"trials": 20, "heat": False}, "simstead resume", Progress.INTERRUPTED),
+    ],
+)
+def test_a_run_of_any_kind_gives_a_page(
+    synthetic: ModuleType, tmp_path: Path, changes: dict[str, Any], words: str, progress: Progress
+) -> None:
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(**changes))
+    facts = read(run)
+    assert facts.progress is progress
+    assert words in render(facts)
+
+
+def test_a_running_search_is_told(synthetic: ModuleType, tmp_path: Path) -> None:
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=9, heat=False))
+    with run.exclusively():
+        assert "The search is running" in render(read(run), watch_s=15)
+
+
+def test_a_usual_size_goes_without_saying(facts: Facts) -> None:
+    usual = facts.spec.model_copy(update={"size": Size.STANDARD})
+    assert "--size" not in rerun_command(usual, 3)  # a problem of one size refuses to be given any
+    assert "synthetic --size tiny --seed 0" in rerun_command(facts.spec, 3)
