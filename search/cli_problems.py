@@ -1,5 +1,7 @@
-"""Commands that look at problems before a search, or begin one of a user's own."""
+"""Commands that look at problems, begin one of a user's own, or sweep over one."""
 
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,15 @@ from rich.text import Text
 
 from problems import Size, UserError
 from problems.loading import locate, problem_factories
-from search.options import Only, ProblemName, SizeOption, SpaceFile, Weights, declared, out
+from search.options import (
+    Only,
+    ProblemName,
+    SizeOption,
+    SpaceFile,
+    Weights,
+    declared,
+    out,
+)
 
 app = typer.Typer()
 
@@ -152,3 +162,74 @@ def deployments(
     if failing:
         out.print(f"{failing} deployments fail", style="red")
         raise typer.Exit(1)
+
+
+@app.command(
+    epilog="""Examples:\n
+    simstead screen my_problem.py surrogate --keep-recall 0.99\n
+    simstead screen my_problem.py runs/mine-20261123-101500:knee --points 20000 --audit 400\n
+    simstead screen my_problem.py surrogate --sweep points.csv --out sweep  (and goes on with it)"""
+)
+def screen(  # noqa: PLR0913, PLR0917 - a command's options
+    problem: ProblemName,
+    surrogate: Annotated[
+        str, typer.Argument(help="What `simstead export` wrote, or RUN or RUN:PICK as it has them.")
+    ],
+    keep_recall: Annotated[
+        float, typer.Option(help="Share of the points worth running that must be kept.")
+    ] = 0.99,
+    points: Annotated[
+        int | None, typer.Option(help="Points that the simulation draws; 1000 if not given.")
+    ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Points instead: a table or netCDF, HDF5, Zarr with the input fields.",
+        ),
+    ] = None,
+    keep: Annotated[int, typer.Option(help="The class that is worth running, 0 or 1.")] = 1,
+    label: Annotated[
+        str | None, typer.Option(help="Output field of the class, where there are several.")
+    ] = None,
+    audit: Annotated[
+        int | None,
+        typer.Option(help="Skipped points to run all the same; 5 %, and 50 or more, if not given."),
+    ] = None,
+    size: SizeOption = None,
+    seed: Annotated[int, typer.Option(help="Of the points and the audit.")] = 0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where results lie, new or to go on with; screenings/PROBLEM-TIME if not given.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Calls at a time, one core each; all cores if not given.")
+    ] = None,
+) -> None:
+    """Skip the points of a sweep that a surrogate of labels finds not worth running.
+
+    The rest is run by the reference, and a random audit of the skipped points with it: it says what
+    recall was reached, and what compute was saved.
+    """
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    if workers < 1:
+        raise UserError(f"--workers must be 1 or more, not {workers}")
+    source = locate(problem)
+    chosen = declared(source, size)
+    from search.screening import screen as carry_out  # noqa: PLC0415 - brings torch and Ray
+    from search.screening.asked import Asked, prepared  # noqa: PLC0415
+    from search.screening.words import lines, table  # noqa: PLC0415
+
+    asked = Asked(points, sweep, seed, label, keep, keep_recall, audit)
+    folder = (
+        folder or Path("screenings") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    )
+    job = prepared(chosen, surrogate, asked, folder)
+    summary = carry_out(job, source, workers, out)
+    for line in lines(summary):
+        out.print(line, soft_wrap=True)
+    out.print(table(summary))
+    out.print(f"results: {job.folder}", soft_wrap=True)

@@ -7,12 +7,13 @@ import contextlib
 import errno
 import faulthandler
 import logging
+import math
 import os
 import secrets
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # Ray reads these when it is imported: no telemetry, a token on every connection, no files.
 os.environ |= {
@@ -24,6 +25,7 @@ os.environ |= {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
+import numpy as np
 import ray
 import torch
 from ray import tune
@@ -31,7 +33,7 @@ from ray.exceptions import RayTaskError, WorkerCrashedError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from problems.core import Batch, rows
+from problems.core import Batch, Simulation, rows, samples_in
 from problems.loading import Source
 from problems.running import failed, joined, run_simulation
 from problems.shards import Shard, drawn, produce, store
@@ -42,6 +44,7 @@ from search.progress import Progress
 from search.records import Record, Retrained, Rung, State, now
 from search.retraining import retrained
 from search.stopwatch import keep_large_blocks
+from search.sweep import Call, keep_returned, make_call
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
 
@@ -53,6 +56,9 @@ COSTS = ("relative_time", "memory_bytes")
 
 OBJECT_STORE_BYTES = 512 * 2**20
 """Room for what trials share besides their data."""
+
+
+Task = TypeVar("Task")
 
 
 @contextlib.contextmanager
@@ -95,8 +101,26 @@ def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
     A sample that ends its process, as a crash in compiled code does, fails alone: its shard is made
     again, every sample in a process of its own.
     """
-    make = ray.remote(max_retries=0)(produce)
-    pending: dict[Any, Shard] = {make.remote(shard, cache): shard for shard in shards}
+    yield from _spread(shards, cache, produce, _made_apart)
+
+
+def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
+    """Make a sweep's calls of the reference on every worker; yield each when its file is there.
+
+    A point that ends its process fails alone, as in `in_parallel`.
+    """
+    yield from _spread(calls, folder, make_call, _called_apart)
+
+
+def _spread(
+    tasks: Sequence[Task],
+    folder: Path,
+    do: Callable[[Task, Path], None],
+    do_apart: Callable[[Task, Path], None],
+) -> Iterator[Task]:
+    """Do tasks on every worker, those whose worker died in another way; yield each when done."""
+    remote = ray.remote(max_retries=0)(do)
+    pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
     while pending:
         ready, _ = ray.wait(list(pending), num_returns=1)
         try:
@@ -106,23 +130,36 @@ def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
                 ray.cancel(other, force=True)
             raise error.cause from error
         except WorkerCrashedError:
-            _made_apart(pending[ready[0]], cache)
+            do_apart(pending[ready[0]], folder)
         yield pending.pop(ready[0])
 
 
 def _made_apart(shard: Shard, cache: Path) -> None:
-    """Make a shard whose worker died, a process for each sample; those that die count as failed."""
-    run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
+    """Make a shard whose worker died."""
     inputs, rng = drawn(shard)
+    outputs, reasons = _run_apart(shard.simulation, inputs, rng)
+    store(shard, cache, inputs, outputs, reasons)
+
+
+def _called_apart(call: Call, folder: Path) -> None:
+    """Make a call whose worker died; what it took isn't known."""
+    outputs, reasons = _run_apart(call.simulation, call.inputs, call.rng())
+    keep_returned(call, folder, outputs, reasons, math.nan)
+
+
+def _run_apart(
+    simulation: Simulation, inputs: Batch, rng: np.random.Generator
+) -> tuple[Batch, list[str]]:
+    """Run a process for each sample; those that die count as failed."""
+    run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
     parts: list[tuple[Batch, list[str]]] = []
-    for i in range(shard.samples):
+    for i in range(samples_in(inputs)):
         one = rows(inputs, slice(i, i + 1))
         try:
-            parts.append(ray.get(run.remote(shard.simulation, one, rng)))
+            parts.append(ray.get(run.remote(simulation, one, rng)))
         except WorkerCrashedError:
-            parts.append(failed(shard.simulation.outputs, "its process died"))
-    outputs = joined([each for each, _ in parts])
-    store(shard, cache, inputs, outputs, [reason for _, (reason,) in parts])
+            parts.append(failed(simulation.outputs, "its process died"))
+    return joined([each for each, _ in parts]), [reason for _, (reason,) in parts]
 
 
 def retrained_in_parallel(

@@ -179,7 +179,7 @@ def networks(records: Iterable[Record]) -> int:
 
 
 class Interval(Frozen):
-    """A metric with its 90 % bootstrap interval over the samples of a split."""
+    """A figure with its 90 % interval; a metric's is a bootstrap over the samples of a split."""
 
     value: float
     low: float

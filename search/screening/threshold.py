@@ -1,0 +1,78 @@
+"""Where a classifier's threshold lies so that what it keeps of a class is promised, not hoped for.
+
+Nothing is assumed of the scores but that those to come are drawn as those it was chosen on were.
+"""
+
+import math
+
+import numpy as np
+from scipy.stats import beta
+
+from problems import Array
+from search.records import Interval
+from spaces.candidate import Frozen
+
+CONFIDENCE = 0.9
+"""Of a promise, one-sided; and of every interval, two-sided."""
+
+TAIL = (1.0 - CONFIDENCE) / 2.0
+
+
+class Threshold(Frozen):
+    """Points whose score is this or more are kept.
+
+    Args:
+        score: The score of one of the labelled positives; minus infinity keeps all.
+        positives: Labelled samples of the wanted class that it was chosen on.
+        missed: How many of them may score less.
+        promised: The recall that it has with `CONFIDENCE`.
+        needed: With how many positives the recall asked for could be promised; none where no
+            number does.
+    """
+
+    score: float
+    positives: int
+    missed: int
+    promised: float
+    needed: int | None
+
+
+def threshold(scores: Array, recall: float) -> Threshold:
+    """Return the highest threshold that promises a recall; where none does, the lowest score.
+
+    The threshold is the k-th smallest of the n scores. The share of the class below it is
+    Beta(k, n - k + 1) or, with ties, less: its upper bound is Clopper and Pearson's for k - 1
+    missed of n. Source: Wilks, Determination of sample sizes for setting tolerance limits, Annals
+    of Mathematical Statistics 12, 1941.
+
+    Args:
+        scores: Of the labelled positives (n,), n > 0.
+        recall: The least share of the class to be kept.
+    """
+    ordered, n = np.sort(scores), len(scores)
+    k = np.arange(1, n + 1)
+    bounds = 1.0 - beta.ppf(CONFIDENCE, k, n - k + 1)
+    rank = max(1, int((bounds >= recall).sum()))
+    # With none of n missed, the bound is (1 - confidence) ** (1 / n).
+    needed = math.ceil(math.log(1.0 - CONFIDENCE) / math.log(recall)) if recall < 1.0 else None
+    return Threshold(
+        score=float(ordered[rank - 1]),
+        positives=n,
+        missed=rank - 1,
+        promised=float(bounds[rank - 1]),
+        needed=needed,
+    )
+
+
+def proportion(successes: int, trials: int) -> Interval:
+    """Return a share with its exact interval; NaN in [0, 1] of no trial.
+
+    Source: Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of
+    the binomial, Biometrika 26, 1934.
+    """
+    failures = trials - successes
+    low = beta.ppf(TAIL, successes, failures + 1) if successes else 0.0
+    high = beta.ppf(1.0 - TAIL, successes + 1, failures) if failures else 1.0
+    return Interval(
+        value=successes / trials if trials else math.nan, low=float(low), high=float(high)
+    )

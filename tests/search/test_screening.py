@@ -1,0 +1,434 @@
+"""Screening: its promises against analytic values, and a sweep with a trained network, whole."""
+
+import io
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy.stats import beta, binom, hypergeom
+
+from problems import Problem, Size, UserError
+from problems.contract import DrawnChoice
+from problems.dataset import generate
+from problems.loading import locate
+from problems.shards import default_cache, read_shard
+from search.directory import Run
+from search.measurement import yardstick
+from search.records import NO_LIMITS, Record, Spec, State
+from search.screening import RESULTS, SUMMARY, Summary, screen
+from search.screening.asked import Asked, Job, artefact_of, prepared
+from search.screening.audit import Calls, compute, recall_reached
+from search.screening.deciding import Decision, label_field, scores
+from search.screening.threshold import CONFIDENCE, TAIL, proportion, threshold
+from search.trial import Setting, live
+from spaces.candidate import Precision, Pruning
+from spaces.space import compose
+
+Simstead = Callable[..., subprocess.CompletedProcess[str]]
+
+ESCAPE = """
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems import Field, FlatEncoding, Problem, Samples, Target
+
+INPUTS = (Field("re", unit="1", valid=(-2.0, 0.5)), Field("im", unit="1", valid=(0.0, 1.2)))
+OUTPUTS = (Field("bound", unit="1", valid=(0.0, 1.0)),)
+
+
+@dataclass(frozen=True)
+class Escape:
+    '''Whether z -> z^2 + c stays within 2; who leaves costs less, for then it is over.'''
+
+    steps: int = 60
+    step_s: float = 4e-5
+
+    inputs = INPUTS
+    outputs = OUTPUTS
+
+    def draw(self, n, rng):
+        return {"re": rng.uniform(-2.0, 0.5, n), "im": rng.uniform(0.0, 1.2, n)}
+
+    def run(self, inputs, rng):
+        return {"bound": np.array([self.one(complex(*c)) for c in zip(*inputs.values())])}
+
+    def one(self, c):
+        z, step = 0j, 0
+        while step < self.steps and abs(z) <= 2.0:
+            z, step = z * z + c, step + 1
+        time.sleep(step * self.step_s)
+        return float(abs(z) <= 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelEncoding(FlatEncoding):
+    target = Target.LABEL
+
+
+def brier(predicted, reference, inputs):
+    return {"error": float(np.mean((predicted["bound"] - reference["bound"]) ** 2))}
+
+
+def near(inputs, rng):
+    return {"bound": np.exp(-np.hypot(inputs["re"] + 0.3, inputs["im"]))}
+
+
+def chance(inputs, rng):
+    return {"bound": rng.uniform(size=len(inputs["re"]))}
+
+
+problem = Problem(
+    name="escape",
+    simulation=Escape(),
+    encodings={"flat": LabelEncoding(INPUTS, OUTPUTS)},
+    score=brier,
+    baselines={"near": near, "chance": chance},
+    samples=Samples(train=768, validation=400, test=256),
+    epochs=30,
+)
+"""
+RECALL = 0.95
+POINTS = 400
+
+
+def test_intervals_of_a_share_are_clopper_and_pearsons() -> None:
+    half = proportion(5, 10)
+    # From their tables, 90 %.
+    assert (half.low, half.high) == pytest.approx((0.2224, 0.7776), abs=5e-5)
+    none = proportion(0, 20)
+    assert (none.low, none.high) == (0.0, pytest.approx(1.0 - TAIL ** (1 / 20)))
+    every = proportion(20, 20)
+    assert (every.low, every.high) == (pytest.approx(TAIL ** (1 / 20)), 1.0)
+    assert math.isnan(proportion(0, 0).value)
+
+
+@pytest.mark.parametrize(("n", "recall"), [(230, 0.99), (1000, 0.99), (400, 0.9), (60, 0.5)])
+def test_the_threshold_is_the_highest_order_statistic_that_promises(n: int, recall: float) -> None:
+    values = np.random.default_rng(0).permutation(n).astype(float)
+    chosen = threshold(values, recall)
+    rank = chosen.missed + 1
+    assert chosen.score == np.sort(values)[rank - 1]
+    # k-th smallest of n: a share of at most 1 - recall lies below with the confidence stated.
+    assert binom.sf(rank - 1, n, 1.0 - recall) >= CONFIDENCE > binom.sf(rank, n, 1.0 - recall)
+    assert chosen.promised == pytest.approx(1.0 - beta.ppf(CONFIDENCE, rank, n - rank + 1))
+    assert chosen.promised >= recall
+
+
+def test_a_recall_that_is_promised_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    draws, n, recall = 4000, 300, 0.97
+    # Of uniform scores a threshold t keeps 1 - t.
+    kept = np.array([1.0 - threshold(rng.uniform(size=n), recall).score for _ in range(draws)])
+    reached = (kept >= recall).mean()
+    rank = threshold(np.arange(n), recall).missed + 1
+    expected = beta.cdf(1.0 - recall, rank, n - rank + 1)
+    assert CONFIDENCE <= expected < 1.0
+    assert abs(reached - expected) < 4 * math.sqrt(expected * (1 - expected) / draws)
+
+
+def test_ties_keep_more_than_is_promised() -> None:
+    hard = np.repeat([0.0, 1.0], [50, 950])  # an answer of yes or no
+    assert threshold(hard, 0.99).score == 0.0
+    assert threshold(hard, 0.9).score == 1.0
+
+
+def test_too_few_positives_promise_what_they_can() -> None:
+    few = threshold(np.linspace(0.0, 1.0, 100), 0.99)
+    assert (few.missed, few.score) == (0, 0.0)
+    assert few.promised == pytest.approx(0.1 ** (1 / 100))
+    assert few.needed == 230
+    assert threshold(np.linspace(0.0, 1.0, 230), 0.99).promised >= 0.99
+    assert threshold(np.linspace(0.0, 1.0, 229), 0.99).promised < 0.99
+    assert threshold(np.ones(10), 1.0).needed is None
+
+
+def test_what_has_no_score_is_kept() -> None:
+    values = np.array([0.2, np.nan])
+    assert scores(values, 1).tolist() == [0.2, math.inf]
+    assert scores(values, 0).tolist() == [0.8, math.inf]
+
+
+@pytest.mark.parametrize("missed", [0, 3, 20, 100])
+def test_an_audit_finds_the_missed_without_bias_and_covers_their_number(missed: int) -> None:
+    kept, skipped, audited = 200, 100, 30
+    found = np.arange(max(0, missed - skipped + audited), min(missed, audited) + 1)
+    chances = hypergeom.pmf(found, skipped, missed, audited)
+    reached = [recall_reached(kept, skipped, audited, int(m)) for m in found]
+    truth = kept / (kept + missed)
+    assert all(each is not None for each in reached)
+    estimated = [kept / each.value - kept for each in reached if each]
+    assert np.dot(chances, estimated) == pytest.approx(missed)
+    covered = [each.low <= truth <= each.high for each in reached if each]
+    assert np.dot(chances, covered) >= 1.0 - 2 * TAIL
+
+
+def test_an_audit_of_all_knows_the_recall() -> None:
+    known = recall_reached(8, 10, 10, 2)
+    assert known is not None
+    assert (known.value, known.low, known.high) == (0.8, 0.8, 0.8)
+    whole = recall_reached(8, 0, 0, 0)
+    assert whole is not None
+    assert whole.low == 1.0
+    assert recall_reached(0, 10, 5, 0) is None
+
+
+def test_the_skipped_cost_what_the_audited_do() -> None:
+    kept = Calls(np.array([2, 2, 1]), np.array([4.0, 4.0, np.nan]))  # one whose time isn't known
+    audited = Calls(np.full(10, 2), np.full(10, 1.0))
+    took = compute(3.0, kept, audited, skipped=100)
+    assert (took.kept_s, took.audited_s) == (10.0, 10.0)
+    assert (took.skipped_s.value, took.whole_s) == (50.0, 60.0)
+    assert took.skipped_s.low == took.skipped_s.high == 50.0  # they all cost the same
+    assert took.saved.value == pytest.approx(1.0 - 23.0 / 60.0)
+    assert took.without_audit.value == pytest.approx(1.0 - 13.0 / 60.0)
+
+
+def test_the_cost_of_the_skipped_has_an_interval_that_covers_it() -> None:
+    rng = np.random.default_rng(1)
+    kept, covered = Calls(np.array([1]), np.array([50.0])), 0
+    for _ in range(100):
+        costs = rng.exponential(size=500)
+        audited = Calls(np.ones(60, dtype=int), costs[:60])
+        took = compute(0.0, kept, audited, skipped=500)
+        covered += took.skipped_s.low <= costs.sum() <= took.skipped_s.high
+    assert 80 <= covered <= 99
+    few = compute(0.0, kept, Calls(np.array([1]), np.array([1.0])), skipped=500)
+    assert math.isnan(few.saved.low)
+    nothing = compute(1.0, kept, Calls(np.empty(0, int), np.empty(0)), skipped=0)
+    assert nothing.saved.value == pytest.approx(-0.02)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("theirs") / "escape.py"
+    path.write_text(ESCAPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def escape(file: Path) -> Problem:
+    return locate(str(file)).load()
+
+
+@pytest.fixture(scope="module")
+def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with one trained network, trial 4."""
+    drawn = (
+        compose(escape, Size.STANDARD, DrawnChoice(np.random.default_rng(i)), 0)
+        for i in itertools.count()
+    )
+    candidate = next(each for each in drawn if each.architecture == "mlp").model_copy(
+        update={
+            "runtime": "onnxruntime",
+            "precision": Precision.FP32,
+            "pruning": Pruning.NONE,
+            "pruning_settings": {},
+        }
+    )
+    spec = Spec(
+        problem="escape", problem_version=1, size=Size.STANDARD, seed=0, trials=1, workers=1
+    )
+    run = Run.start(tmp_path_factory.mktemp("run") / "run", spec)
+    (run.folder / "trainings").mkdir(exist_ok=True)
+    data = generate(escape, cache)
+    setting = Setting(escape, data, yardstick(escape, data.test), NO_LIMITS, run, str(file))
+    *_, record = live(setting, candidate, 4)
+    assert isinstance(record, Record)
+    assert record.state is State.COMPLETE, record.reason
+    run.record(record)
+    return run
+
+
+@pytest.fixture
+def surrogate(run: Run) -> Path:
+    return run.artefact(4)
+
+
+def test_a_surrogate_is_an_artefact_or_a_pick(run: Run) -> None:
+    artefact, manifest = artefact_of(f"{run.folder}:4")
+    assert artefact == run.artefact(4)
+    assert artefact_of(str(artefact)) == (artefact, manifest)
+    with pytest.raises(UserError, match="no final heat"):
+        artefact_of(str(run.folder))
+    with pytest.raises(UserError, match="left no artefact"):
+        artefact_of(f"{run.folder}:5")
+    with pytest.raises(UserError, match="neither an artefact nor a run"):
+        artefact_of(f"{run.folder}/nowhere")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (Asked(keep_recall=0.0), r"--keep-recall must lie in \(0, 1\], not 0"),
+        (Asked(keep_recall=1.1), "--keep-recall must lie"),
+        (Asked(points=0), "--points must be 1 or more"),
+        (Asked(audit=3), "--audit must be 10 or more"),
+        (Asked(keep=2), "--keep is the class"),
+        (Asked(seed=-1), "--seed must be 0 or more"),
+        (Asked(label="bond"), "did you mean 'bound'"),
+        (Asked(points=5, sweep=Path("points.csv")), "leave one out"),
+        (Asked(sweep=Path("points.csv")), "no file points.csv"),
+    ],
+)
+def test_a_figure_out_of_range_is_refused(
+    escape: Problem, surrogate: Path, asked: Asked, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=words):
+        prepared(escape, str(surrogate), asked, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_screened_is_refused(
+    problem: Problem, escape: Problem, surrogate: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match="no encoding whose target is a label"):
+        prepared(problem, str(surrogate), Asked(), out)
+    with pytest.raises(UserError, match="was made for escape version 1, not other version 1"):
+        prepared(replace(escape, name="other"), str(surrogate), Asked(), out)
+    assert escape.simulation is not None
+    moved = replace(escape, simulation=replace(escape.simulation, steps=50))
+    with pytest.raises(UserError, match="other parameters"):
+        prepared(moved, str(surrogate), Asked(), out)
+    assert not out.exists()
+
+
+def test_a_folder_holds_one_screening(escape: Problem, surrogate: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = prepared(escape, str(surrogate), Asked(points=40), out)
+    again = prepared(escape, str(surrogate), Asked(points=40), out)
+    assert first.screening == again.screening
+    with pytest.raises(UserError, match="holds another screening, with other points, keep_recall;"):
+        prepared(escape, str(surrogate), Asked(points=41, keep_recall=0.9), out)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("")
+    with pytest.raises(UserError, match="holds other files"):
+        prepared(escape, str(surrogate), Asked(points=40), tmp_path / "taken")
+
+
+def test_points_are_read_from_a_table(escape: Problem, surrogate: Path, tmp_path: Path) -> None:
+    table = pd.DataFrame({"im": [0.1, 0.2], "re": [0.0, -1.0], "name": ["a", "b"]})
+    table.to_csv(tmp_path / "points.csv", index=False)
+    asked = Asked(sweep=tmp_path / "points.csv")
+    job = prepared(escape, str(surrogate), asked, tmp_path / "out")
+    assert isinstance(job, Job)
+    assert job.inputs["re"].tolist() == [0.0, -1.0]
+    assert job.screening.points == 2
+    table.assign(re=[0.0, 7.0]).to_csv(tmp_path / "points.csv", index=False)
+    with pytest.raises(UserError, match=r"--sweep: .* leaves its range"):
+        prepared(escape, str(surrogate), asked, tmp_path / "out")
+
+
+def test_the_label_is_found_or_asked_for(escape: Problem) -> None:
+    (bound,) = escape.outputs
+    both = replace(escape, simulation=_With(outputs=(bound, replace(bound, name="far"))), data=None)
+    classes = {"bound": np.array([0.0, 1.0]), "far": np.array([1.0, 1.0])}
+    assert label_field(escape, classes, "") == "bound"
+    with pytest.raises(UserError, match=r"--label bound\|far"):
+        label_field(both, classes, "")
+    assert label_field(both, classes, "far") == "far"
+    values = classes | {"far": np.array([0.5, 1.0])}
+    assert label_field(both, values, "") == "bound"
+    with pytest.raises(UserError, match="aren't 0 and 1"):
+        label_field(both, values, "far")
+    with pytest.raises(UserError, match="no class to keep"):
+        label_field(escape, {"bound": np.array([0.5])}, "")
+
+
+class _With:
+    """A simulation of which the outputs alone matter."""
+
+    inputs = ()
+
+    def __init__(self, outputs: tuple) -> None:
+        self.outputs = outputs
+
+
+@pytest.mark.slow
+def test_a_sweep_is_screened_interrupted_and_gone_on_with(
+    simstead: Simstead, file: Path, run: Run, elsewhere: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [
+        "screen", file, f"{run.folder}:4", "--keep-recall", RECALL, "--points", POINTS,
+        "--audit", 60, "--workers", 2, "--seed", 3, "--out", out,
+    ]  # fmt: skip
+    driver = subprocess.Popen(
+        [str(Path(sys.executable).with_name("simstead")), *map(str, command)],
+        cwd=elsewhere,
+        env={**os.environ, "SIMSTEAD_CACHE": str(default_cache())},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120.0
+    while len(list(out.glob("runs/*.npz"))) < 5:
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert f"--out {out} goes on" in said
+    assert not (out / SUMMARY).exists()
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("runs/*.npz")}
+
+    done = simstead(*command)
+    assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    assert len(list(out.glob("runs/*.npz"))) > len(kept)
+    _hold_to_the_truth(locate(str(file)).load(), out)
+    assert "recall" in done.stdout
+    assert "near" in done.stdout
+    source = locate(str(file))
+    asked = Asked(POINTS, seed=3, keep_recall=RECALL, audit=60)
+    job = prepared(source.load(), f"{run.folder}:4", asked, out)
+    before = Summary.read(out / SUMMARY)
+    assert screen(job, source, 1, Console(file=io.StringIO())) == before  # nothing is left to run
+
+
+def _hold_to_the_truth(problem: Problem, out: Path) -> None:
+    """Hold a screening against the reference run on every one of its points."""
+    summary = Summary.read(out / SUMMARY)
+    points, reasons = read_shard(out / RESULTS)
+    assert not reasons
+    assert len(points) == POINTS
+    with np.load(out / RESULTS) as arrays:
+        decision, probability = arrays["decision"], arrays["probability"]
+    assert problem.simulation is not None
+    rng = np.random.default_rng(0)
+    truth = replace(problem.simulation, step_s=0.0).run(points.inputs, rng)["bound"]
+    ran = decision != str(Decision.SKIPPED)
+    assert (points.outputs["bound"][ran] == truth[ran]).all()
+    assert np.isnan(points.outputs["bound"][~ran]).all()
+    kept = decision == str(Decision.RUN)
+    assert (kept == (probability >= summary.decided.threshold.score)).all()
+    assert (summary.kept, summary.skipped, summary.audited) == (kept.sum(), (~kept).sum(), 60)
+    assert summary.found == truth[kept].sum()
+    reached = truth[kept].sum() / truth.sum()
+    assert summary.recall is not None
+    assert summary.recall.low <= reached <= summary.recall.high
+    assert reached > RECALL - 0.05
+    own, near, chance = summary.decided.compared
+    for each in (own, near, chance):
+        assert each.recall is not None
+        assert each.recall.high >= RECALL
+    assert own.skipped is not None
+    assert chance.skipped is not None
+    assert own.skipped.low > chance.skipped.high
+    # Points that escape cost less: less compute is saved than points.
+    assert 0.0 < summary.compute.without_audit.value < summary.skipped / POINTS
+    assert summary.compute.saved.value < summary.compute.without_audit.value
