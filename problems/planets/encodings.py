@@ -1,7 +1,7 @@
 """Ways to put the evolution of orbits to a network, all rolled forward from the epoch."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -242,7 +242,11 @@ class Image(Rollout):
         fitting = [window for window in self.windows if window <= len(self.times_yr)]
         coordinates = choose.categorical("coordinates", list(COORDINATES))
         window = choose.categorical("window", fitting)
-        return {"coordinates": coordinates, "window": window, "step": window}
+        return {"coordinates": coordinates, "window": window}
+
+    def configured(self, settings: Settings) -> Self:
+        """Return this encoding with the given settings; it answers as far as it reads."""
+        return super().configured({**settings, "step": settings["window"]})
 
     def _network_input(self, seen: Array, systems: Systems) -> Array:
         """Return (b, l, p * c, channels) float32 of frames (b, l, p, c) and their systems."""

@@ -38,7 +38,7 @@ def test_an_image_shows_a_planets_coordinates_side_by_side(
 ) -> None:
     image = planets.encodings["image"]
     assert isinstance(image, Image)
-    settings = {"coordinates": "elements", "window": 5, "step": 5}
+    settings = {"coordinates": "elements", "window": 5}
     image = image.configured(settings).fit(known.train)
     inputs = image.pairs(known.test).inputs.reshape(len(known.test), -1, 5, 3, 5, 7)
     window = inputs[:, 7]  # ends with frame 7, which the epoch precedes
