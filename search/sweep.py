@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from problems import Array, Batch, Problem, Simulation, UserError
+from problems import Array, Batch, Field, Problem, Simulation, UserError
 from problems.core import rows, samples_in
 from problems.durable import written_whole
 from problems.fields import out_of_range
@@ -126,14 +126,14 @@ class Returned(NamedTuple):
     seconds: Array
 
 
-def returned(problem: Problem, calls: Sequence[Call], folder: Path) -> Returned:
+def returned(outputs: Sequence[Field], calls: Sequence[Call], folder: Path) -> Returned:
     """Read what calls returned.
 
     Raises:
         UserError: A file can't be read.
     """
     read = [opened(call.path(folder)) for call in calls]
-    none = {f"{OUTPUTS}{field.name}": np.empty((0, *field.shape)) for field in problem.outputs}
+    none = {f"{OUTPUTS}{field.name}": np.empty((0, *field.shape)) for field in outputs}
     every = joined([{**none, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}, *read])
     return Returned(
         every["places"],

@@ -126,7 +126,7 @@ def _decide(job: Job, progress: Progress) -> Plan:
 
 def _planned(job: Job) -> Plan | None:
     """Return what was decided in an earlier session, if it came so far."""
-    if not (job.folder / DECIDED).is_file():
+    if not all((job.folder / name).is_file() for name in (DECIDED, DECISIONS)):
         return None
     return _plan(job, Decided.read(job.folder / DECIDED), opened(job.folder / DECISIONS))
 
@@ -156,8 +156,8 @@ def _summarised(job: Job, plan: Plan) -> Summary:
     """Write the table of all points, and return what came of them."""
     facts = Decided.read(job.folder / DECIDED)
     points = opened(job.folder / DECISIONS)
-    kept = returned(job.problem, plan.kept, job.runs)
-    audited = returned(job.problem, plan.audited, job.runs)
+    kept = returned(job.problem.outputs, plan.kept, job.runs)
+    audited = returned(job.problem.outputs, plan.audited, job.runs)
     save(job.folder / RESULTS, _results(job, points, kept, audited))
 
     def wanted(run: Returned) -> int:

@@ -24,13 +24,15 @@ from problems.dataset import generate
 from problems.loading import locate
 from problems.shards import default_cache, read_shard
 from search.directory import Run
+from search.distribute import called_in_parallel, cluster
 from search.measurement import yardstick
 from search.records import NO_LIMITS, Record, Spec, State
-from search.screening import RESULTS, SUMMARY, Summary, screen
+from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
 from search.screening.asked import Asked, Job, artefact_of, prepared
 from search.screening.audit import Calls, compute, recall_reached
 from search.screening.deciding import Decision, label_field, scores
 from search.screening.threshold import CONFIDENCE, TAIL, proportion, threshold
+from search.sweep import calls_for, returned
 from search.trial import Setting, live
 from spaces.candidate import Precision, Pruning
 from spaces.space import compose
@@ -398,6 +400,55 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(
     job = prepared(source.load(), f"{run.folder}:4", asked, out)
     before = Summary.read(out / SUMMARY)
     assert screen(job, source, 1, Console(file=io.StringIO())) == before  # nothing is left to run
+    (out / DECISIONS).unlink()
+    anew = screen(job, source, 1, Console(file=io.StringIO()))  # decided again, as before
+    assert (anew.kept, anew.found, anew.recall) == (before.kept, before.found, before.recall)
+
+
+CRASHING = """
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems import Field, Problem
+
+
+@dataclass(frozen=True)
+class Crashing:
+    inputs = (Field("x"),)
+    outputs = (Field("positive"),)
+
+    def draw(self, n, rng):
+        return {"x": rng.normal(size=n)}
+
+    def run(self, inputs, rng):
+        if np.any(inputs["x"] == 2.0):
+            os._exit(9)
+        return {"positive": (inputs["x"] > 0).astype(float)}
+
+
+problem = Problem(simulation=Crashing(), encodings={}, score=lambda *_: {})
+"""
+
+
+@pytest.mark.slow
+def test_a_point_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
+    path = tmp_path / "crashing.py"
+    path.write_text(CRASHING)
+    source = locate(str(path))
+    simulation = source.load().simulation
+    assert simulation is not None
+    inputs, places = {"x": np.array([-1.0, 1.0, 2.0, 3.0])}, np.arange(4)
+    calls = list(calls_for(simulation, inputs, places, 2, 0))
+    (tmp_path / "runs").mkdir()
+    with cluster(1, tmp_path / "runs", source):
+        done = list(called_in_parallel(calls, tmp_path / "runs"))
+    assert {call.places[0] for call in done} == {0, 2}
+    back = returned(simulation.outputs, calls, tmp_path / "runs")
+    assert back.reasons.tolist() == ["", "", "its process died", ""]
+    assert back.outputs["positive"].tolist() == pytest.approx([0.0, 1.0, np.nan, 1.0], nan_ok=True)
+    assert np.isnan(back.seconds).tolist() == [False, True]
 
 
 def _hold_to_the_truth(problem: Problem, out: Path) -> None:
