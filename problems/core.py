@@ -294,6 +294,15 @@ class RollsForward(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembers(Protocol):
+    """An encoding whose own work is expensive: while it is trained it need not do it twice."""
+
+    def remembering(self) -> "Encoding":
+        """Return it so that it encodes the same inputs once only; it must not be timed so."""
+        ...
+
+
 @dataclass(frozen=True)
 class Surrogate:
     """A fitted encoding around a network, called as `Simulation.run` is.

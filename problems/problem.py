@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from problems.core import Batch, Encoding, Field, Run, Simulation
+from problems.core import Array, Batch, Encoding, Field, Run, Simulation, Split
 from problems.drawings import OutputPictures
 from problems.errors import UserError
 from problems.pictures import Picture
@@ -115,6 +115,17 @@ class Score(Protocol):
         ...
 
 
+@runtime_checkable
+class FittedBaseline(Protocol):
+    """A classical model that is fitted to the training split before it runs."""
+
+    def fit(self, train: Split) -> Run:
+        """Return what the training split makes of it, with the reference's signature."""
+        ...
+
+
+Cost = Callable[[Batch], Array]
+"""cost(outputs): what the reference's run of each sample (b,) costs beside that of others."""
 Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
 """pictures(predicted, reference, inputs) -> what the case study wants drawn."""
 Host = Callable[[Run, np.random.Generator], Batch]
@@ -139,7 +150,7 @@ class Problem:
         shifted: The reference, drawing outside the training range.
         metrics: What each metric means; the first is the objective (lower is better). If not given,
             those that the score brings, else one called "error".
-        baselines: Classical models with the reference's signature.
+        baselines: Classical models with the reference's signature, or such as are fitted first.
         ceiling: The reference as far as anybody can know it, as from inputs that differ by
             rounding: how small an error can be. It is scored in the final heat on a few samples,
             never timed, and no contender, since it costs what the reference costs.
@@ -147,6 +158,8 @@ class Problem:
         epochs: Passes over the training pairs that a candidate is given; if not given, as many as
             make a few thousand steps.
         calibration: What the stopwatch runs in turn with a trial; the reference if not given.
+        cost: What a sample costs the reference, of its outputs, where samples cost unlike much: the
+            stopwatch then runs a few cheap ones in turn with a trial.
         deployment: How the host calls the surrogate.
         pictures: The case's own drawings of a prediction; a few samples' outputs if not given.
         goals: What would satisfy the user.
@@ -169,11 +182,14 @@ class Problem:
     summary: str = ""
     shifted: Simulation | None = None
     metrics: tuple[Metric, ...] = ()
-    baselines: Mapping[str, Run] = field(default_factory=dict[str, Run])
+    baselines: Mapping[str, Run | FittedBaseline] = field(
+        default_factory=dict[str, Run | FittedBaseline]
+    )
     ceiling: Run | None = None
     samples: Samples | None = None
     epochs: int | None = None
     calibration: Calibration | None = None
+    cost: Cost | None = None
     deployment: Deployment = Deployment()
     pictures: Pictures | None = None
     goals: Goals = Goals()
@@ -220,3 +236,25 @@ class Problem:
     def objective(self) -> Metric:
         """The metric that the search makes small."""
         return self.metrics[0]
+
+    def fitted(self, train: Split) -> Self:
+        """Return this problem with its baselines fitted."""
+        runs = {
+            name: each.fit(train) if isinstance(each, FittedBaseline) else each
+            for name, each in self.baselines.items()
+        }
+        return replace(self, baselines=runs)
+
+    @property
+    def baseline_runs(self) -> Mapping[str, Run]:
+        """Baselines as they are called.
+
+        Raises:
+            UserError: One isn't fitted yet.
+        """
+        runs: dict[str, Run] = {}
+        for name, each in self.baselines.items():
+            if isinstance(each, FittedBaseline):
+                raise UserError(f"baseline {name!r} isn't fitted; call Problem.fitted(train) first")
+            runs[name] = each
+        return runs

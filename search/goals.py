@@ -19,7 +19,7 @@ def limits_of(problem: Problem, data: Dataset) -> Limits:
     if not isinstance(goals.error, BaselineMargin):
         return Limits(error=goals.error, speedup=goals.speedup)
     errors: dict[str, float] = {}
-    for name, baseline in problem.baselines.items():
+    for name, baseline in problem.baseline_runs.items():
         result = scored(problem, baseline, data.validation, f"baseline {name!r}")
         error = result.metrics.get(problem.objective.name, math.nan)
         if not result.failed and math.isfinite(error):
@@ -45,7 +45,7 @@ def refuse_misshapen_baselines(problem: Problem, data: Dataset) -> None:
         UserError: One doesn't return the reference's fields and shapes.
     """
     few = data.validation.take(np.arange(2))
-    for name, baseline in problem.baselines.items():
+    for name, baseline in problem.baseline_runs.items():
         scored(problem, baseline, few, f"baseline {name!r}")
 
 

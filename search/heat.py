@@ -146,10 +146,12 @@ def _field(setting: Setting, run: Run) -> Field:
     problem, split = setting.problem, setting.data.test
     tests = {
         name: scored(problem, baseline, split, f"baseline {name!r}")
-        for name, baseline in problem.baselines.items()
+        for name, baseline in problem.baseline_runs.items()
     }
     # A baseline is timed on what it can do; one that fails on every sample can't be.
-    runs = {name: problem.baselines[name] for name, test in tests.items() if len(test.survivors)}
+    runs = {
+        name: problem.baseline_runs[name] for name, test in tests.items() if len(test.survivors)
+    }
     left_out = {
         name: f"it failed on every sample of the test split ({test.reason})"
         for name, test in tests.items()

@@ -142,6 +142,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         with cluster(spec.workers, run.folder, source.code, nbytes(problem)), ended_by_signals():
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, counted)
+            problem = problem.fitted(data.train)
             refuse_misshapen_baselines(problem, data)
             limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
             setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)

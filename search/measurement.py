@@ -24,6 +24,9 @@ HARDLY_LONGER = 1.5
 SLOWEST_TURN_S = 1.0
 """A reference whose call takes longer, and has no calibration, is timed once a session."""
 
+CHEAP = 0.05
+"""Where a sample's cost is known from its outputs, samples of this share of the mean are timed."""
+
 FEW = 4
 """So many samples at least stand for a split, spread evenly: a sample's cost may depend on it."""
 
@@ -41,17 +44,20 @@ class Yardstick:
         known_s: seconds per sample, measured before or given with recorded data.
         share: The run's cost as a fraction of the reference's.
         samples: How many samples a call of it is given.
+        places: Which ones of the split; spread evenly over it if not given.
     """
 
     run: Run | None
     known_s: float = 0.0
     share: float = 1.0
     samples: int = 1
+    places: tuple[int, ...] = ()
 
     def contenders(self, split: Split) -> dict[str, Contender]:
         """Return what has to be timed, under "reference"; nothing where its time is known."""
         if self.run is None:
             return {}
+        split = split.take(np.array(self.places)) if self.places else split
         return {"reference": run_contender(self.run, split, self.samples)}
 
     def seconds(self, timed: Mapping[str, Array]) -> Array:
@@ -64,8 +70,9 @@ class Yardstick:
 def yardstick(problem: Problem, split: Split) -> Yardstick:
     """Return what to hold times against: the calibration, the reference itself, or a known time.
 
-    The reference itself is called as the host would call it, or on fewer samples where that is
-    slow. One that takes very long is timed here and now, in one call, and not again.
+    Where the cost of each sample is known beside others', the reference is called on a few cheap
+    ones. Else it is called as the host would call it, or on fewer samples where that is slow; one
+    that takes very long is timed here and now, in one call, and not again.
     """
     if problem.calibration is not None:
         calibration = problem.calibration
@@ -73,6 +80,11 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
     if problem.simulation is None:
         return Yardstick(None, problem.data.cost_s if problem.data else 0.0)
     run = problem.simulation.run
+    if problem.cost is not None:
+        costs = problem.cost(split.outputs)
+        places = np.argsort(np.abs(costs / np.mean(costs) - CHEAP), kind="stable")[:FEW]
+        share = float(np.mean(costs[places]) / np.mean(costs))
+        return Yardstick(run, share=share, samples=len(places), places=tuple(map(int, places)))
     with stopwatch(problem):
         samples = samples_a_call(run, problem, split)
         call_s = seconds_of(run, spread_evenly(split, samples))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Surrogate
 from problems.augmentation import augmented
-from problems.core import RollsForward
+from problems.core import Remembers, RollsForward
 from problems.policies import PolicyEncoding
 from search.records import Rung
 from search.scoring import scored
@@ -105,7 +105,9 @@ class Best:
     """
 
     def __init__(self, problem: Problem, lesson: Lesson, split: Split) -> None:
-        self._problem, self._lesson, self._split = problem, lesson, split
+        self._problem, self._split, self._noise = problem, split, lesson.noise
+        encoding = lesson.encoding
+        self._encoding = encoding.remembering() if isinstance(encoding, Remembers) else encoding
         self._weights: dict[str, torch.Tensor] = {}
         self.error = math.inf
 
@@ -116,7 +118,7 @@ class Best:
             with torch.inference_mode():
                 return network(torch.from_numpy(inputs)).numpy()
 
-        surrogate = Surrogate(self._lesson.encoding, predict, self._lesson.noise)
+        surrogate = Surrogate(self._encoding, predict, self._noise)
         result = scored(self._problem, surrogate.run, self._split)
         error = math.inf if result.failed else result.metrics[self._problem.objective.name]
         error = error if math.isfinite(error) else math.inf

@@ -14,7 +14,7 @@ from problems.core import Encoding, Field, Layout, Target
 from problems.dataset import FEWEST
 from problems.errors import UserError
 from problems.policies import PolicyEncoding
-from problems.problem import BaselineMargin, Metric, Problem
+from problems.problem import BaselineMargin, FittedBaseline, Metric, Problem
 from problems.provenance import identity
 from problems.recorded import check_recorded
 
@@ -148,6 +148,7 @@ def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
             (name, function)
             for name, function in (
                 ("ceiling", problem.ceiling),
+                ("cost", problem.cost),
                 ("host", problem.host),
                 ("host_score", problem.host_score),
                 ("pictures", problem.pictures),
@@ -155,7 +156,7 @@ def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
             if function is not None
         ),
     ):
-        if not callable(function):
+        if not callable(function) and not isinstance(function, FittedBaseline):
             yield f"{what} is a {type(function).__name__}; give a function"
         elif isinstance(function, type):
             yield f"{what} is the class {function.__name__}; call it"

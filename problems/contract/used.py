@@ -75,8 +75,8 @@ def baselines_stand_in(evidence: Evidence) -> Iterator[str]:
 
     So does the ceiling stand in, where there is one.
     """
-    problem, inputs = evidence.problem, evidence.data.test.inputs
-    runs = {f"baseline {name!r}": run for name, run in problem.baselines.items()}
+    problem, inputs = evidence.problem.fitted(evidence.data.train), evidence.data.test.inputs
+    runs = {f"baseline {name!r}": run for name, run in problem.baseline_runs.items()}
     if problem.ceiling is not None:
         runs["ceiling"] = problem.ceiling
     for what, run in runs.items():

@@ -117,7 +117,8 @@ def decided(
     own = compared(job, data, label, SURROGATE, job.surrogate.run)
     if own.threshold is None:
         raise UserError(f"the surrogate fails on the validation split: {own.reason}")
-    others = [compared(job, data, label, *named) for named in problem.baselines.items()]
+    baselines = problem.fitted(data.train).baseline_runs
+    others = [compared(job, data, label, *named) for named in baselines.items()]
     answers = answered(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
     probability = answers.outputs[label]
     decisions = _decisions(scores(probability, asked.keep) >= own.threshold.score, asked)

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from search.measurement import Yardstick, timing_of
+from problems import Array, Batch, Size, Split, load_problem
+from search.measurement import FEW, Yardstick, timing_of, yardstick
 from search.records import Timing
 
 SECONDS = np.linspace(0.9, 1.1, 21)
@@ -39,3 +42,17 @@ def test_a_timing_of_before_opens_and_claims_no_interval() -> None:
     timing = Timing.model_validate(old)
     assert timing.noisy
     assert timing.time_p5_s is None
+
+
+def heights(outputs: Batch) -> Array:
+    return outputs["height"]
+
+
+def test_a_reference_of_known_costs_is_timed_on_cheap_samples_and_carried_to_all() -> None:
+    problem = replace(load_problem("planets", Size.TINY), calibration=None, cost=heights)
+    costs = np.array([100.0] * 20 + [4.0, 3.0, 1e-3, 5.0, 2.0])
+    split = Split({"number": np.arange(25)}, {"height": costs})
+    held = yardstick(problem, split)
+    assert sorted(held.places) == [20, 21, 23, 24]
+    assert held.samples == FEW
+    assert held.share == pytest.approx(np.mean([4.0, 3.0, 5.0, 2.0]) / costs.mean())

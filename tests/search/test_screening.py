@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import beta, binom, hypergeom
 
-from problems import Problem, Size, UserError
+from problems import Problem, Size, UserError, load_problem
 from problems.contract import DrawnChoice
 from problems.dataset import generate
 from problems.loading import locate
@@ -298,11 +298,12 @@ def test_a_figure_out_of_range_is_refused(
 
 
 def test_what_cannot_be_screened_is_refused(
-    problem: Problem, escape: Problem, surrogate: Path, tmp_path: Path
+    escape: Problem, surrogate: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    planets = load_problem("planets", Size.TINY)
     with pytest.raises(UserError, match="no encoding whose target is a label"):
-        prepared(problem, str(surrogate), Asked(), out)
+        prepared(planets, str(surrogate), Asked(), out)
     with pytest.raises(UserError, match="was made for escape version 1, not other version 1"):
         prepared(replace(escape, name="other"), str(surrogate), Asked(), out)
     assert escape.simulation is not None

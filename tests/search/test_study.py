@@ -137,7 +137,8 @@ def test_the_opening_tries_every_choice(problem: Problem, seed: int) -> None:
     for dimension in DIMENSIONS:
         times = Counter(str(getattr(cell, dimension)) for cell in dealt)
         assert set(times) == set(space.skeleton.options(dimension))
-        assert max(times.values()) - min(times.values()) <= OPENING // 4, dimension
+        # Not all alike: an encoding that many families serve is dealt as often as they are.
+        assert min(times.values()) >= OPENING // (2 * len(times)), dimension
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)

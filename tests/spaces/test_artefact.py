@@ -213,13 +213,15 @@ def test_a_network_that_answers_otherwise_is_refused(
 
 
 def test_an_artefact_of_another_version_is_refused(plain: Path, problem: Problem) -> None:
-    with pytest.raises(UserError, match="was made for planets version 2, not planets version 99"):
+    name, version = problem.name, problem.version
+    words = f"was made for {name} version {version}, not {name} version 99"
+    with pytest.raises(UserError, match=words):
         Surrogate.load(plain, replace(problem, version=99))
 
 
-def test_another_size_is_refused(plain: Path) -> None:
+def test_another_size_is_refused(plain: Path, problem: Problem) -> None:
     with pytest.raises(UserError, match="at size tiny, whose simulation has other parameters"):
-        Surrogate.load(plain, load_problem("planets", Size.STANDARD))
+        Surrogate.load(plain, load_problem(problem.name, Size.STANDARD))
 
 
 @pytest.mark.parametrize(

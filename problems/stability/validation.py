@@ -1,0 +1,150 @@
+"""How a predicted fate is judged: by its order, its calibration and the compute that it saves.
+
+Where all systems of a batch share one fate nothing can be put in order: what the order is judged
+by is then replaced, as each function says.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from problems.core import Array, Batch
+from problems.pictures import Curve, Picture
+from problems.problem import Metric
+
+FALSE_POSITIVES = 0.1
+KEPT = 0.99
+"""Share of the stable systems that a sweep is to keep."""
+
+BINS = 10
+
+METRICS = (
+    Metric("ranking_error", "1", "1 - AUC: share of (stable, unstable) pairs in the wrong order"),
+    Metric(
+        "true_positive_rate",
+        "1",
+        "share of the stable systems that are found where 10 % of the unstable ones pass for such",
+        higher_is_better=True,
+    ),
+    Metric("calibration_error", "1", "expected |probability - frequency| over ten bins"),
+    Metric("brier", "1", "mean squared difference of probability and fate"),
+    Metric(
+        "compute_skipped",
+        "1",
+        "share of the sweep's integration time saved where 99 % of the stable systems are kept",
+        higher_is_better=True,
+    ),
+    Metric(
+        "points_skipped",
+        "1",
+        "share of the sweep's points skipped where 99 % of the stable systems are kept",
+        higher_is_better=True,
+    ),
+    Metric("survival_error", "dex", "rms error of log10 of the survival time"),
+)
+
+
+def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG001 - a score's signature
+    """Return the metrics."""
+    probability, stable = predicted["stable"], reference["stable"] > 0.5
+    skipped = probability < threshold(probability, stable)
+    time = reference["survival"]
+    return {
+        "ranking_error": ranking_error(probability, stable),
+        "true_positive_rate": true_positive_rate(probability, stable),
+        "calibration_error": calibration_error(probability, stable),
+        "brier": float(np.mean((probability - stable) ** 2)),
+        "compute_skipped": float(np.sum(time * skipped) / np.sum(time)),
+        "points_skipped": float(np.mean(skipped)),
+        "survival_error": _survival_error(predicted["survival"], time),
+    }
+
+
+def ranking_error(probability: Array, stable: Array) -> float:
+    """Return 1 - AUC, ties counting half; of one fate alone the mean distance from it."""
+    if stable.all() or not stable.any():
+        return float(np.mean(np.abs(probability - stable)))
+    false, true = roc(probability, stable)
+    return float(1.0 - np.trapezoid(true, false))
+
+
+def true_positive_rate(probability: Array, stable: Array) -> float:
+    """Return the rate at 10 % false positives, thresholds joined by lines; 1 of one fate alone."""
+    if stable.all() or not stable.any():
+        return 1.0
+    false, true = roc(probability, stable)
+    return float(np.interp(FALSE_POSITIVES, false, true))
+
+
+def roc(probability: Array, stable: Array) -> tuple[Array, Array]:
+    """Return rates of false and true positives (n + 1,) as the threshold falls, ties together."""
+    order = np.argsort(-probability, kind="stable")
+    last = np.append(np.diff(probability[order]) != 0.0, True)
+    true = np.cumsum(stable[order])[last] / stable.sum()
+    false = np.cumsum(~stable[order])[last] / (~stable).sum()
+    return np.append(0.0, false), np.append(0.0, true)
+
+
+def threshold(probability: Array, stable: Array) -> float:
+    """Return the largest probability that keeps 99 % of the stable systems; 0 keeps all, of none.
+
+    It is chosen on the samples that it is judged on, as the rate at 10 % false positives is;
+    `simstead screen` chooses on the validation split.
+    """
+    if not stable.any():
+        return 0.0
+    kept = np.sort(probability[stable])
+    return float(kept[int(np.floor((1.0 - KEPT) * len(kept) + 1e-9))])
+
+
+def calibration_error(probability: Array, stable: Array) -> float:
+    """Return the expected calibration error (Naeini et al. 2015) over equal bins."""
+    place = np.minimum((probability * BINS).astype(int), BINS - 1)
+    gap = np.bincount(place, weights=probability - stable, minlength=BINS)
+    return float(np.sum(np.abs(gap)) / len(probability))
+
+
+def _survival_error(predicted: Array, reference: Array) -> float:
+    least = 1e-2
+    ratio = np.log10(np.maximum(predicted, least) / np.maximum(reference, least))
+    return float(np.sqrt(np.mean(ratio**2)))
+
+
+def skipping(probability: Array, outputs: Batch) -> tuple[Array, Array]:
+    """Return the share of compute skipped, and of stable systems kept, as the threshold rises."""
+    order = np.argsort(probability, kind="stable")
+    time, stable = outputs["survival"][order], outputs["stable"][order]
+    skipped = np.append(0.0, np.cumsum(time)) / time.sum()
+    kept = 1.0 - np.append(0.0, np.cumsum(stable)) / max(stable.sum(), 1.0)
+    return skipped, kept
+
+
+def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:  # noqa: ARG001 - the protocol's
+    """Return the ROC curve, the calibration, and what a sweep is spared."""
+    probability, stable = predicted["stable"], reference["stable"] > 0.5
+    drawn: list[Picture] = []
+    line = Curve("chance", (0.0, 1.0), (0.0, 1.0), reference=True)
+    if stable.any() and not stable.all():
+        false, true = roc(probability, stable)
+        curve = Curve("predicted", tuple(map(float, false)), tuple(map(float, true)))
+        labels = ("unstable systems taken for stable", "stable systems found")
+        drawn.append(Picture("Stable systems found", *labels, (line, curve), equal_axes=True))
+    place = np.minimum((probability * BINS).astype(int), BINS - 1)
+    there = [bin_ for bin_ in range(BINS) if (place == bin_).any()]
+    said = tuple(float(probability[place == bin_].mean()) for bin_ in there)
+    found = tuple(float(stable[place == bin_].mean()) for bin_ in there)
+    exact = Curve("calibrated", (0.0, 1.0), (0.0, 1.0), reference=True)
+    curves = (exact, Curve("predicted", said, found))
+    drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
+    skipped, kept = skipping(probability, reference)
+    best = skipping(reference["survival"], reference)
+    curves = tuple(
+        Curve(name, tuple(map(float, x)), tuple(map(float, y)), reference=truth)
+        for name, (x, y), truth in (
+            ("all known", best, True),
+            ("predicted", (skipped, kept), False),
+        )
+    )
+    labels = ("share of the integration time skipped", "share of the stable systems kept")
+    drawn.append(Picture("A sweep by this surrogate", *labels, curves))
+    return drawn
