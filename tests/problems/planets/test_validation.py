@@ -1,15 +1,27 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from problems import Dataset, Problem, Size, load_problem
+from problems.dataset import generate
 from problems.planets.validation import PlanetScore, distance, normalised_error
 
 
+@pytest.fixture(scope="module")
+def planets() -> Problem:
+    return load_problem("planets", Size.TINY)
+
+
+@pytest.fixture(scope="module")
+def data(planets: Problem, cache: Path) -> Dataset:
+    return generate(planets, cache)
+
+
 @pytest.fixture
-def score(problem: Problem) -> PlanetScore:
-    if not isinstance(problem.score, PlanetScore):
-        pytest.skip("another problem's score")
-    return problem.score
+def score(planets: Problem) -> PlanetScore:
+    assert isinstance(planets.score, PlanetScore)
+    return planets.score
 
 
 def test_an_error_as_large_as_the_orbits_is_one(data: Dataset) -> None:
@@ -63,8 +75,9 @@ def test_final_elements_have_a_distance_each(data: Dataset, score: PlanetScore) 
     assert found["inclination_distance_rad"] == pytest.approx(half, rel=1e-3)
 
 
-def test_the_ceiling_stands_far_above_any_baseline(data: Dataset, score: PlanetScore) -> None:
-    planets = load_problem("planets", Size.TINY)
+def test_the_ceiling_stands_far_above_any_baseline(
+    planets: Problem, data: Dataset, score: PlanetScore
+) -> None:
     few = data.test.take(np.arange(4))
     errors = [
         score(run(few.inputs, np.random.default_rng(0)), few.outputs, few.inputs)["element_error"]
