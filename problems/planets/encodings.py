@@ -21,6 +21,7 @@ from problems.core import (
 from problems.planets.coordinates import COORDINATES, Coordinates, Expectation
 from problems.planets.simulation import with_states
 from problems.rollout import Windows, never_asked
+from problems.scaling import nonzero
 
 TYPICAL = 0.9
 """Quantile of |change| that counts as one unit: a few unstable systems must not set the scale."""
@@ -51,12 +52,12 @@ class OrbitEncoding(Encoding):
         change = np.quantile(np.abs(changes[:, exists]), TYPICAL, axis=(0, 1))
         return {
             "mean": values.mean(axis=0),
-            "scale": _nonzero(values.std(axis=0)),
-            "change": _nonzero(change),
+            "scale": nonzero(values.std(axis=0)),
+            "change": nonzero(change),
             "ratio_mean": ratio.mean(keepdims=True),
-            "ratio_scale": _nonzero(ratio.std(keepdims=True)),
+            "ratio_scale": nonzero(ratio.std(keepdims=True)),
             "star_mean": star.mean(keepdims=True),
-            "star_scale": _nonzero(star.std(keepdims=True)),
+            "star_scale": nonzero(star.std(keepdims=True)),
         }
 
     @property
@@ -277,8 +278,3 @@ def _mass_ratios(inputs: Batch) -> Array:
     """Return log10 of planet over star mass (b, p), zero where a slot is empty."""
     filled = np.where(inputs["mass"] > 0.0, inputs["mass"], inputs["star_mass"][:, None])
     return np.log10(filled / inputs["star_mass"][:, None])
-
-
-def _nonzero(scale: Array) -> Array:
-    """Return the scale with one where a channel never varies."""
-    return np.where(scale > 0.0, scale, 1.0)

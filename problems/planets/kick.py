@@ -22,6 +22,7 @@ from problems.planets.couplings import PlanetPairs, planet_pairs
 from problems.planets.fitting import fitted_corrections
 from problems.planets.resonances import resonant_correction
 from problems.planets.theories import averaged_theory, places_passed, secular_path
+from problems.scaling import nonzero
 
 LAPLACE_LAGRANGE, RESONANT, AVERAGED = "laplace-lagrange", "resonant", "averaged"
 THEORIES = (RESONANT, AVERAGED, LAPLACE_LAGRANGE)
@@ -96,8 +97,8 @@ class Kick(Encoding):
         scale, answer = inputs.std(axis=0), np.sqrt(np.mean(targets**2, axis=0))
         return {
             "mean": inputs.mean(axis=0),
-            "scale": np.where(scale > 0.0, scale, 1.0),
-            "answer": np.where(answer > 0.0, answer, 1.0),
+            "scale": nonzero(scale),
+            "answer": nonzero(answer),
         }
 
     def pairs(self, split: Split) -> Pairs:

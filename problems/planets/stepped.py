@@ -23,6 +23,7 @@ from problems.planets.couplings import planet_pairs
 from problems.planets.orbits import GRAVITATION, mean_motion, states_from_elements
 from problems.planets.simulation import with_states
 from problems.planets.wisdom_holman import WisdomHolman, newtonian
+from problems.scaling import nonzero
 
 STEPS_PER_ORBIT = (5, 10)
 """Of the shortest period among the training systems."""
@@ -87,9 +88,9 @@ class SteppedKick(Encoding):
         motion = mean_motion(train.inputs["star_mass"][:, None], train.inputs["mass"], axis)
         return {
             "mean": inputs.mean(axis=0),
-            "scale": _nonzero(inputs.std(axis=0)),
+            "scale": nonzero(inputs.std(axis=0)),
             "answer_mean": targets.mean(axis=0),
-            "answer_scale": _nonzero(targets.std(axis=0)),
+            "answer_scale": nonzero(targets.std(axis=0)),
             "period": 2.0 * np.pi / np.max(motion[exists], keepdims=True),
         }
 
@@ -182,10 +183,6 @@ def _pairs_exist(inputs: Batch) -> Array:
     """Return whether both slots of a pair (b, m) hold a planet."""
     one, other = np.triu_indices(inputs["mass"].shape[1], 1)
     return (inputs["mass"][:, one] > 0.0) & (inputs["mass"][:, other] > 0.0)
-
-
-def _nonzero(scale: Array) -> Array:
-    return np.where(scale > 0.0, scale, 1.0)
 
 
 def affordable(times_yr: tuple[float, ...]) -> bool:
