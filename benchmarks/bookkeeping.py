@@ -39,9 +39,13 @@ from search.study import Study
 from search.trial import RUNG_SHARES, AtRung, Setting
 from spaces.candidate import Candidate
 
-WORKERS, TRIALS, ROUNDS = 2, 60, 3
-SKIPPED = 10
-"""Trials that end before the time is taken: workers start in them."""
+WORKERS, TRIALS, ROUNDS = 2, 300, 5
+SKIPPED = 30
+"""Trials that end before the time is taken."""
+
+STARTING_S = 8.0
+"""A worker's first trial lasts until the others are there: Tune gives a free worker the trial that
+another is being started for, and starts that one again, for ever where trials take no time."""
 
 ALLOWED = 1.5
 
@@ -80,9 +84,18 @@ def nothing(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
 class IdleActor(TrialActor):
     """Our worker, whose trials do nothing."""
 
+    _begun = False
+
     def _begin(self, config: dict[str, Any]) -> None:
-        candidate = Candidate.model_validate(config["candidate"])
+        candidate = Candidate.model_validate_json(config["candidate"])
         self._life = nothing(config["number"], candidate)
+
+    def step(self) -> dict[str, Any]:
+        """Go on, the first time once the other workers are there."""
+        if not self._begun:
+            self._begun = True
+            time.sleep(STARTING_S)
+        return super().step()
 
 
 class AllGoOn(Halving):
@@ -133,16 +146,20 @@ class Idle(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Begin."""
-        self._x, self._reports = config["x"], 0
+        self._begun = False
+        self.reset_config(config)
 
     def step(self) -> dict[str, Any]:
-        """Report; the one after the rungs is the last."""
+        """Report; the one after the rungs is the last. The first waits for the other workers."""
+        if not self._begun:
+            self._begun = True
+            time.sleep(STARTING_S)
         self._reports += 1
         return {"error": self._x, "time": self._x, "done": self._reports > len(RUNG_SHARES)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up another trial."""
-        self.setup(new_config)
+        self._x, self._reports = new_config["x"], 0
         return True
 
 

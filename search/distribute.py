@@ -206,7 +206,7 @@ class TrialActor(tune.Trainable):
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        candidate = Candidate.model_validate(config["candidate"])
+        candidate = Candidate.model_validate_json(config["candidate"])
         self._life = live(self._setting, candidate, config["number"], config["training"])
 
     def step(self) -> dict[str, Any]:
@@ -268,7 +268,8 @@ class StudySearcher(Searcher):
         self._asked[trial_id] = asked
         self._rungs[trial_id] = []
         self._progress.trial_began()
-        return asked._asdict() | {"candidate": asked.candidate.model_dump(mode="json")}
+        # As text: Tune copies, flattens and names after every setting what it sees.
+        return asked._asdict() | {"candidate": asked.candidate.model_dump_json()}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what a rung said."""

@@ -1,5 +1,6 @@
 """Non-dominated sorting of points to be made small in every coordinate."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,9 +11,12 @@ from problems import Array
 def ranks(points: Sequence[Sequence[float]]) -> Array:
     """Return the rank (n,) of every point: 0 on the front, 1 on the front of the rest, and so on.
 
-    Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
+    Sources: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182; for two coordinates Jensen, IEEE
+    Trans. Evol. Comp. 7 (2003) 503.
     """
     values = np.asarray(points, dtype=float).reshape(len(points), -1)
+    if values.shape[1] == 2:
+        return _ranks_of_pairs(values)
     no_worse = (values[:, None] <= values[None]).all(axis=2)
     dominates = no_worse & (values[:, None] < values[None]).any(axis=2)
     rank = np.full(len(values), -1)
@@ -22,6 +26,26 @@ def ranks(points: Sequence[Sequence[float]]) -> Array:
         front = left & ~(dominates & left[:, None]).any(axis=0)
         rank[front] = level
         level += 1
+    return rank
+
+
+def _ranks_of_pairs(values: Array) -> Array:
+    """Return the rank of every point: a halving asks at each arrival, so in n log n steps.
+
+    By its first coordinate no later point dominates one; of a front the lowest second coordinate
+    so far says whether it dominates the next, and fronts further back have higher ones.
+    """
+    rank = np.zeros(len(values), dtype=int)
+    lowest: list[float] = []
+    before: tuple[float, float] | None = None
+    level = 0
+    order = np.lexsort((values[:, 1], values[:, 0]))
+    for i, first, second in zip(order.tolist(), *values[order].T.tolist(), strict=True):
+        if (first, second) != before:
+            level = bisect_right(lowest, second)
+            lowest[level : level + 1] = [second]
+        rank[i] = level
+        before = first, second
     return rank
 
 

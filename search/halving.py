@@ -91,7 +91,7 @@ class Halving:
                 an objective.
         """
         arrivals = self._arrivals[share]
-        arrivals.append((error, *costs))
+        arrivals.append((error if math.isfinite(error) else math.inf, *costs))
         if not math.isfinite(error):
             return False
         if len(arrivals) < FEWEST:

@@ -124,6 +124,40 @@ class Known:
         known = self._by_branch
         return {n: answer for each in branches for n, answer in known.get(each, {}).items()}
 
+    @cached_property
+    def of_error(self) -> Effects:
+        """The effects that add up to the network's error once it is trained."""
+        cell = self.cell
+        effects: dict[Hashable, float] = {
+            "any": ANY,
+            ("encoding", cell.encoding): CHOICE,
+            ("architecture", cell.architecture): CHOICE,
+            ("both", cell.encoding, cell.architecture): COMBINED,
+        }
+        training = self.settings("training")
+        for name, answer in (self.settings(cell.encoding, cell.architecture) | training).items():
+            effects |= _of_setting(name, answer, SETTING)
+        for name, answer in training.items():
+            effects |= _of_setting((cell.architecture, name), answer, PECULIAR)
+        return effects
+
+    @cached_property
+    def of_time(self) -> Effects:
+        """The effects that add up to the network's time."""
+        cell = self.cell
+        deployment = (cell.runtime, cell.precision)
+        effects: dict[Hashable, float] = {
+            "any": ANY,
+            ("encoding", cell.encoding): SHAPES["encoding"],
+            ("architecture", cell.encoding, cell.architecture): SHAPES["architecture"],
+            ("runtime", *deployment): SHAPES["runtime"],
+            ("family", cell.architecture, *deployment): SHAPES["family"],
+            ("pruning", cell.pruning): SHAPES["family"],
+        }
+        for name, answer in self.settings(cell.encoding, cell.architecture).items():
+            effects |= _of_setting(name, answer, SHAPES["setting"])
+        return effects
+
 
 class Tried(NamedTuple):
     """A trial that ended."""
@@ -174,10 +208,10 @@ def _errors(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.G
     worst = max((error for _, error, _ in known), default=0.0)
     for each in networks:
         share, error, spread = _error(each.record) or (1.0, worst + 1.0, FAILED)
-        seen.append(_of_error(each.known, share))
+        seen.append(_after(each.known, share))
         errors.append(error)
         noise.append(spread)
-    return _drawn([_of_error(each) for each in proposals], seen, errors, noise, rng)
+    return _drawn([_after(each, 1.0) for each in proposals], seen, errors, noise, rng)
 
 
 def _error(record: Record) -> tuple[float, float, float] | None:
@@ -190,22 +224,9 @@ def _error(record: Record) -> tuple[float, float, float] | None:
     return None
 
 
-def _of_error(of: Known, share: float = 1.0) -> Effects:
+def _after(known: Known, share: float) -> Effects:
     """Return the effects that add up to a network's error after a share of its training."""
-    cell = of.cell
-    effects: dict[Hashable, float] = {
-        "any": ANY,
-        ("encoding", cell.encoding): CHOICE,
-        ("architecture", cell.architecture): CHOICE,
-        ("both", cell.encoding, cell.architecture): COMBINED,
-        ("share", share): SETTING,
-    }
-    training = of.settings("training")
-    for name, answer in (of.settings(cell.encoding, cell.architecture) | training).items():
-        effects |= _of_setting(name, answer, SETTING)
-    for name, answer in training.items():
-        effects |= _of_setting((cell.architecture, name), answer, PECULIAR)
-    return effects
+    return {**known.of_error, ("share", share): SETTING}
 
 
 def _of_setting(name: Hashable, answer: Answer, spread: float) -> dict[Hashable, float]:
@@ -223,26 +244,9 @@ def _times(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.Ge
         timing = each.record.timing
         measured = timing.relative_time if timing else each.record.untrained_relative_time
         if measured is not None:
-            seen.append(_of_time(each.known))
+            seen.append(each.known.of_time)
             times.append(math.log10(measured))
-    return _drawn([_of_time(each) for each in proposals], seen, times, [NOISE] * len(times), rng)
-
-
-def _of_time(of: Known) -> Effects:
-    """Return the effects that add up to a network's time."""
-    cell = of.cell
-    deployment = (cell.runtime, cell.precision)
-    effects: dict[Hashable, float] = {
-        "any": ANY,
-        ("encoding", cell.encoding): SHAPES["encoding"],
-        ("architecture", cell.encoding, cell.architecture): SHAPES["architecture"],
-        ("runtime", *deployment): SHAPES["runtime"],
-        ("family", cell.architecture, *deployment): SHAPES["family"],
-        ("pruning", cell.pruning): SHAPES["family"],
-    }
-    for name, answer in of.settings(cell.encoding, cell.architecture).items():
-        effects |= _of_setting(name, answer, SHAPES["setting"])
-    return effects
+    return _drawn([each.of_time for each in proposals], seen, times, [NOISE] * len(times), rng)
 
 
 def _drawn(

@@ -79,7 +79,7 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
     assert run.records() == []
     later = Study(run.journal, problem, run.spec())
     (fixed,) = later.abandoned({})
-    assert later.ask(fixed)[1].model_dump(mode="json") == asked["candidate"]
+    assert later.ask(fixed)[1].model_dump_json() == asked["candidate"]
 
 
 def test_infinity_travels(searcher: StudySearcher) -> None:

@@ -150,7 +150,7 @@ def in_turn(
             config = searcher.suggest(name := str(next(names)))
             if not isinstance(config, dict):
                 break
-            candidate = Candidate.model_validate(config["candidate"])
+            candidate = Candidate.model_validate_json(config["candidate"])
             lives[name] = life(setting, candidate, config["number"], config["training"])
         if not lives:
             break

@@ -18,6 +18,13 @@ def test_ranks_obey_dominance() -> None:
                 assert rank[i] < rank[j]
 
 
+@pytest.mark.parametrize("levels", [3, 8, 1000])
+def test_two_coordinates_are_ranked_as_more_are(levels: int) -> None:
+    points = np.random.default_rng(levels).integers(levels, size=(80, 2)).astype(float)
+    with_a_third = np.column_stack([points, np.ones(len(points))])
+    assert ranks(points.tolist()).tolist() == ranks(with_a_third.tolist()).tolist()
+
+
 @pytest.mark.parametrize("points", [[(1.0, 1.0)], [(1.0, 1.0), (1.0, 1.0)]])
 def test_a_front_of_one_has_a_knee(points: list) -> None:
     assert knee(points) == 0
