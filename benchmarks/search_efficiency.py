@@ -19,34 +19,26 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-import optuna
 import plotly.graph_objects as go
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.trial import Trial, TrialState
 from plotly.subplots import make_subplots
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
-from ray.tune.search.optuna import OptunaSearch
+from rivals import ITSELF, SEARCHERS, Job, Searcher
 from tabulated import Deployed, Table, Taught, kept, tabulate
 
 from problems import Size
 from problems.template import problem
-from search.agenda import Agenda
 from search.directory import Run
 from search.fronts import hypervolume
-from search.halving import Halving
 from search.opening import opening_size
-from search.records import Record, Rung, Spec, State, Timing
-from search.study import Study, TrialChoice
+from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing
 from search.teaching import FINE_TUNING_SHARE
 from search.trial import RUNG_SHARES
-from spaces.candidate import Candidate, Pruning
+from spaces.candidate import Pruning
 from spaces.space import Space
 
 WORKERS = 4
@@ -68,22 +60,7 @@ LEAST = 1e-4
 
 GRID = np.linspace(0.0, 1.0, 101)
 CURVES = ("by_time", "by_epochs")
-ITSELF = "simstead"
 COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98")
-
-
-class Job(NamedTuple):
-    """What a worker is given.
-
-    Args:
-        number: Of the trial.
-        candidate: What is tried.
-        training: The trial that trained its network, where it is a further deployment.
-    """
-
-    number: int
-    candidate: Candidate
-    training: int | None = None
 
 
 class Outcome(NamedTuple):
@@ -95,61 +72,6 @@ class Outcome(NamedTuple):
     trained: Taught
     deployed: Deployed
     longer: float
-
-
-class Searcher(Protocol):
-    """Who asks for candidates, and says at rungs which go on."""
-
-    times_first: bool
-    """Whether the untrained network is lowered and timed."""
-
-    def ask(self) -> Job:
-        """Return what a worker is to do next."""
-        ...
-
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
-        """Return whether a job goes on at a rung; the time is the untrained network's."""
-        ...
-
-    def tell(self, job: Job, outcome: Outcome) -> None:
-        """Be told how a job ended."""
-        ...
-
-
-class Simstead:
-    """Our agenda and halving, as the driver uses them."""
-
-    times_first = True
-
-    def __init__(self, seed: int, folder: Path) -> None:
-        spec = Spec(
-            problem=problem.name,
-            problem_version=problem.version,
-            size=Size.TINY,
-            seed=seed,
-            trials=NEVER_ENDING,
-            workers=WORKERS,
-            narrowing=kept(),
-            opening=opening_size(Space(problem, kept())),
-        )
-        run = Run.start(folder, spec)
-        self._agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
-        self._halving = Halving()
-
-    def ask(self) -> Job:
-        """Return what is next on the agenda."""
-        asked = self._agenda.next()
-        if asked is None:
-            raise RuntimeError("nothing is left to try")
-        return Job(*asked)
-
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
-        """Ask the halving."""
-        return self._halving.goes_on(share, error, relative_time)
-
-    def tell(self, job: Job, outcome: Outcome) -> None:
-        """Tell by a record, as a worker sends it."""
-        self._agenda.ended(_record(job, outcome))
 
 
 def _record(job: Job, outcome: Outcome) -> Record:
@@ -189,116 +111,6 @@ def _timing(relative_time: float | None) -> Timing | None:
         speedup_high=speedup,
         rounds=1,
     )
-
-
-class RayTune:
-    """OptunaSearch for both objectives and ASHA on the error, called as Tune's controller does.
-
-    Tune wants every metric in every report, so the untrained network's time goes with the errors at
-    the rungs; it tells a stopped trial as complete, with what was last reported.
-    """
-
-    times_first = True
-
-    def __init__(self, seed: int, reduction_factor: int) -> None:
-        self._space = Space(problem, kept())
-        self._seed = seed
-        metrics = ["error", "time"]
-        self._search = OptunaSearch(self._asked, metrics, ["min", "min"], seed=seed)
-        self._asha = AsyncHyperBandScheduler(
-            "quarters", "error", "min", 4, reduction_factor=reduction_factor
-        )
-        self._trials: list[SimpleNamespace] = []
-        self._last: dict[int, dict[str, float]] = {}
-
-    def _asked(self, trial: Any) -> dict[str, Candidate]:
-        return {"candidate": self._space.compose(Size.TINY, TrialChoice(trial), self._seed)}
-
-    def ask(self) -> Job:
-        """Have a candidate suggested."""
-        trial = SimpleNamespace(trial_id=str(len(self._trials)))
-        self._trials.append(trial)
-        found = self._search.suggest(trial.trial_id)
-        if found is None:
-            raise RuntimeError("Ray Tune's searcher suggests nothing")
-        self._asha.on_trial_add(None, trial)
-        return Job(len(self._trials) - 1, found["candidate"])
-
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
-        """Report; ask ASHA."""
-        result = _result(share, error, relative_time)
-        decision = self._asha.on_trial_result(None, self._trials[job.number], result)
-        self._last[job.number] = result
-        if decision == TrialScheduler.STOP:
-            return False
-        self._search.on_trial_result(str(job.number), result)
-        return True
-
-    def tell(self, job: Job, outcome: Outcome) -> None:
-        """Report the end, or that of a trial that was stopped, or an error."""
-        if outcome.state is State.INFEASIBLE:
-            self._search.on_trial_complete(str(job.number), error=True)
-            return
-        result = self._last[job.number]
-        if outcome.state is State.COMPLETE:
-            deployed = outcome.deployed
-            result = _result(1.0, deployed.error or 0.0, deployed.relative_time or 0.0)
-        self._asha.on_trial_complete(None, self._trials[job.number], result)
-        self._search.on_trial_complete(str(job.number), result)
-
-
-def _result(share: float, error: float, relative_time: float) -> dict[str, float]:
-    quarters = round(4 * share)
-    time = math.log10(relative_time)
-    return {
-        "training_iteration": quarters,
-        "quarters": quarters,
-        "error": _log(error),
-        "time": time,
-    }
-
-
-def _log(error: float) -> float:
-    return math.log10(error) if math.isfinite(error) else error
-
-
-class Optuna:
-    """An Optuna study by itself: whole trainings, two objectives, failures told as such."""
-
-    times_first = False
-
-    def __init__(self, seed: int, sampler: BaseSampler) -> None:
-        self._space, self._seed = Space(problem, kept()), seed
-        self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
-        self._open: dict[int, Trial] = {}
-
-    def ask(self) -> Job:
-        """Ask the study."""
-        trial = self._study.ask()
-        self._open[trial.number] = trial
-        candidate = self._space.compose(Size.TINY, TrialChoice(trial), self._seed)
-        return Job(trial.number, candidate)
-
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
-        """Stop nothing."""
-        return True
-
-    def tell(self, job: Job, outcome: Outcome) -> None:
-        """Tell the study."""
-        trial, deployed = self._open.pop(job.number), outcome.deployed
-        if deployed.error is None or deployed.relative_time is None:
-            self._study.tell(trial, state=TrialState.FAIL)
-        else:
-            self._study.tell(trial, [_log(deployed.error), _log(deployed.relative_time)])
-
-
-SEARCHERS: dict[str, Callable[[int, Path], Searcher]] = {
-    ITSELF: Simstead,
-    "OptunaSearch + ASHA, by 4": lambda seed, _: RayTune(seed, 4),
-    "OptunaSearch + ASHA, by 2": lambda seed, _: RayTune(seed, 2),
-    "Optuna": lambda seed, _: Optuna(seed, TPESampler(seed=seed)),
-    "random": lambda seed, _: Optuna(seed, RandomSampler(seed)),
-}
 
 
 @dataclass
@@ -348,7 +160,7 @@ class Replay:
         def end(state: State) -> None:
             self.ended[state] += 1
             outcome = Outcome(state, rungs, untrained_time, taught, deployed, self.longer)
-            self.searcher.tell(job, outcome)
+            self.searcher.tell(_record(job, outcome))
 
         if job.training is None:
             yield taught.prepare_s + (deployed.first_s if self.searcher.times_first else 0.0)
@@ -389,6 +201,20 @@ class Replay:
         return next((now for now, _, found in self.found if found >= area), math.inf)
 
 
+def searched(seed: int) -> Spec:
+    """Return what every searcher is asked for."""
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=seed,
+        trials=NEVER_ENDING,
+        workers=WORKERS,
+        narrowing=kept(),
+        opening=opening_size(Space(problem, kept())),
+    )
+
+
 def cost_of(taught: Taught, deployed: Deployed, longer: float) -> float:
     """Return the seconds of a whole trial that isn't timed untrained."""
     training = (taught.seconds[-1] + deployed.prune_s) * longer
@@ -409,7 +235,9 @@ def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[Replay]
         replays[name] = []
         for seed in range(SEEDS):
             folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
-            replay = Replay(searcher(seed, folder), table, longer)
+            spec = searched(seed)
+            run = Run.start(folder, spec)
+            replay = Replay(searcher(problem, spec, run, NO_LIMITS), table, longer)
             replay.run(until_s)
             shutil.rmtree(folder)
             replays[name].append(replay)
@@ -490,7 +318,6 @@ def _band(name: str, colour: str, x: np.ndarray, found: list[list[float]]) -> It
 
 def main() -> None:
     """Replay, print, and keep beside this file."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     table = Table.read()
     whole = hypervolume(table.points, WORST)
     facts: dict[str, dict[str, Any]] = {}

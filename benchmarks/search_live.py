@@ -1,0 +1,248 @@
+"""How soon searches find what they find: live, real networks that replace `planets`.
+
+    .venv/bin/python benchmarks/search_live.py                   two seeds, half an hour
+    .venv/bin/python benchmarks/search_live.py --seeds 5
+
+Each searcher of `rivals.py` searches the whole tiny space in a process of its own, with one worker:
+trials train, are deployed and timed as in any search. Two such processes run at a time, so the
+clock is processor time, what compilers take and what asking takes counted; waiting for the
+stopwatch isn't. What is found is the area between the front and the corner of the worst baseline's
+error and the reference's time, on logarithmic axes, as a share of what all searches found together.
+
+Headline: the share of the time in which simstead finds all that another has found in the end.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import plotly.graph_objects as go
+import torch
+from rivals import ITSELF, SEARCHERS, Job, Searcher
+
+from problems import Dataset, Problem, Size, load_problem
+from problems.dataset import generate
+from problems.shards import default_cache
+from search.directory import Run
+from search.fronts import hypervolume
+from search.goals import limits_of
+from search.measurement import yardstick
+from search.opening import opening_size
+from search.records import Record, Spec, State, now
+from search.scoring import scored
+from search.trial import AtRung, Setting, live
+from spaces.space import Space
+
+PROBLEM = "planets"
+SECONDS = 360.0
+"""Processor time that each search has."""
+
+AT_A_TIME = 2
+LEFT_OUT = ("OptunaSearch + ASHA, by 2",)
+"""As on the fake clock it finds what ASHA by 4 does."""
+
+NEVER_ENDING = 10_000
+"""Networks: more than there is time for."""
+
+
+def clock() -> float:
+    """Return the processor time of this process and of those that it has waited for."""
+    each = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in each)
+
+
+def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
+    """Return what every trial of a search shares, and what is asked for."""
+    problem = load_problem(PROBLEM, Size.TINY)
+    spec = Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=seed,
+        trials=NEVER_ENDING,
+        workers=1,
+        opening=opening_size(Space(problem)),
+    )
+    data = generate(problem, default_cache())
+    problem = problem.fitted(data.train)
+    limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
+    return Setting(problem, data, held_against, limits, Run.start(folder, spec), PROBLEM), spec
+
+
+def ended(setting: Setting, searcher: Searcher, job: Job) -> Record:
+    """Live a job to its record."""
+    life = live(setting, job.candidate, job.number, job.training)
+    rungs: list[AtRung] = []
+    for event in life:
+        if isinstance(event, Record):
+            return event
+        rungs.append(event)
+        if not searcher.goes_on(job, event.rung.share, event.rung.error, event.relative_time):
+            life.close()
+    return Record(
+        number=job.number,
+        key=job.candidate.key,
+        candidate=job.candidate,
+        state=State.PRUNED,
+        stage="train",
+        rungs=tuple(each.rung for each in rungs),
+        untrained_relative_time=rungs[-1].relative_time,
+        ended=now(),
+    )
+
+
+def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
+    """Return when a searcher found which points, and how its trials ended."""
+    setting, spec = setting_of(folder, seed)
+    torch.set_num_threads(setting.problem.deployment.threads)
+    searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits)
+    found: list[tuple[float, float, float]] = []
+    states: list[str] = []
+    started = clock()
+    while True:
+        record = ended(setting, searcher, searcher.ask())
+        if clock() - started > seconds:  # what is unfinished then counts for nothing
+            return {"name": name, "seed": seed, "found": found, "ended": states}
+        searcher.tell(record)
+        states.append(str(record.state))
+        if record.state is State.COMPLETE and record.timing is not None:
+            error = math.log10(record.metrics[setting.problem.objective.name])
+            found.append((clock() - started, error, math.log10(record.timing.relative_time)))
+
+
+def corner(problem: Problem, data: Dataset) -> tuple[float, float]:
+    """Return log10 of the worst baseline's error, and of the reference's time over itself."""
+    errors = [
+        scored(problem, run, data.validation).metrics[problem.objective.name]
+        for run in problem.baseline_runs.values()
+    ]
+    return math.log10(max(errors)), 0.0
+
+
+def area_by(found: list[list[float]], seconds: float, worst: tuple[float, float]) -> float:
+    """Return the area that was found by a time."""
+    return hypervolume([(error, time) for at, error, time in found if at <= seconds], worst)
+
+
+def searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
+    """Search with everyone and every seed, a few at a time, each on a core of its own."""
+    names = [name for name in SEARCHERS if name not in LEFT_OUT]
+    waiting = [(name, seed) for seed in range(seeds) for name in names]
+    cores = sorted(os.sched_getaffinity(0))[:AT_A_TIME]
+    running: dict[int, tuple[subprocess.Popen[str], str]] = {}
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        while waiting or running:
+            for core in cores:
+                if waiting and core not in running:
+                    name, seed = waiting.pop(0)
+                    told = f"{scratch}/{len(waiting)}.json"
+                    call = [sys.executable, __file__, "--one", name, "--seed", str(seed)]
+                    call += ["--seconds", str(seconds), "--folder", f"{told}.run", "--told", told]
+                    process = subprocess.Popen(["taskset", "-c", str(core), *call], text=True)  # noqa: S603, S607 - our own arguments
+                    running[core] = process, told
+            core, (process, told) = next(iter(running.items()))
+            if process.wait():
+                raise RuntimeError(f"a search ended with {process.returncode}")
+            del running[core]
+            results.append(json.loads(Path(told).read_text(encoding="utf-8")))
+            last = results[-1]
+            print(f"{last['name']}, seed {last['seed']}: {len(last['ended'])} trials", flush=True)
+    return results
+
+
+def summary(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return what each found, and the share of the time that simstead needs for it."""
+    problem = load_problem(PROBLEM, Size.TINY)
+    data = generate(problem, default_cache())
+    worst = corner(problem.fitted(data.train), data)
+    whole = area_by([point for each in results for point in each["found"]], math.inf, worst)
+    facts: dict[str, Any] = {"seconds": seconds, "corner": worst}
+    own = {each["seed"]: each["found"] for each in results if each["name"] == ITSELF}
+    for name in dict.fromkeys(each["name"] for each in results):
+        each = {one["seed"]: one for one in results if one["name"] == name}
+        last = {seed: area_by(one["found"], seconds, worst) for seed, one in each.items()}
+        facts[name] = {
+            "found": {seed: area / whole for seed, area in last.items()},
+            "trials": {seed: len(one["ended"]) for seed, one in each.items()},
+            "curve": {
+                seed: [(at, area_by(one["found"], at, worst) / whole) for at, *_ in one["found"]]
+                for seed, one in each.items()
+            },
+        }
+        if name != ITSELF:
+            facts[name]["time_share_of_simstead"] = {
+                seed: next(
+                    (at for at, *_ in own[seed] if area_by(own[seed], at, worst) >= area), math.inf
+                )
+                / seconds
+                for seed, area in last.items()
+            }
+    return facts
+
+
+def drawn(facts: dict[str, Any]) -> go.Figure:
+    """Return what each search had found against time."""
+    figure = go.Figure()
+    colours = dict(
+        zip(SEARCHERS, ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98"), strict=True)
+    )
+    for name, colour in colours.items():
+        for seed, curve in facts.get(name, {}).get("curve", {}).items():
+            at, area = zip(
+                (0.0, 0.0), *curve, (facts["seconds"], facts[name]["found"][seed]), strict=True
+            )
+            line = {"color": colour, "shape": "hv"}
+            figure.add_scatter(
+                x=at,
+                y=area,
+                mode="lines",
+                line=line,
+                name=name,
+                legendgroup=name,
+                showlegend=seed == min(facts[name]["curve"]),
+            )
+    figure.update_xaxes(title="processor time [s]")
+    figure.update_yaxes(title="share of the area that all found together")
+    return figure.update_layout(template="plotly_white")
+
+
+def main() -> None:
+    """Search, print, and keep beside this file."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    asked.add_argument("--seeds", type=int, default=2, help="searches of each searcher")
+    asked.add_argument("--seconds", type=float, default=SECONDS, help="processor time of each")
+    for name in ("--one", "--folder", "--told"):
+        asked.add_argument(name, help=argparse.SUPPRESS)
+    asked.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    given = asked.parse_args()
+    if given.one:
+        found = search(given.one, given.seed, given.seconds, Path(given.folder))
+        Path(given.told).write_text(json.dumps(found), encoding="utf-8")
+        return
+    facts = summary(searches(given.seeds, given.seconds), given.seconds)
+    for name, own in facts.items():
+        if isinstance(own, dict) and "found" in own:
+            shares = ", ".join(f"{share:.3f}" for share in own["found"].values())
+            told = f"{name}: {median(own['found'].values()):.3f} of the area ({shares})"
+            if name != ITSELF:
+                each = own["time_share_of_simstead"].values()
+                parts = ", ".join(f"{share:.2f}" for share in each)
+                told += f"; simstead finds as much in {median(each):.2f} of the time ({parts})"
+            print(told, flush=True)
+    kept_in = Path(__file__)
+    figures = json.dumps(facts, indent=1).replace("Infinity", "null")
+    kept_in.with_suffix(".json").write_text(figures + "\n", encoding="utf-8")
+    drawn(facts).write_html(kept_in.with_suffix(".html"), include_plotlyjs=True)
+
+
+if __name__ == "__main__":
+    main()
