@@ -38,13 +38,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing the pinned dependencies into $(VENV) (1.5 GB, a minute or two) ..."
-	$(PIP) -e '.[cases,files,policies]'
+	@echo "installing the pinned dependencies into $(VENV) (2 GB, a minute or two) ..."
+	$(PIP) -e '.[cases,files,policies,radiation]'
 	@touch $@
 
 $(DEV_STAMP): $(RUN_STAMP)
 	@echo "installing the tools of development into $(VENV) ..."
-	$(PIP) -e '.[cases,files,policies,dev]'
+	$(PIP) -e '.[cases,files,policies,radiation,dev]'
 	@touch $@
 
 clean:

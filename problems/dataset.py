@@ -31,7 +31,8 @@ def searched(problem: Problem) -> str:
 
     Baselines have a part in it only where a goal stands in terms of them.
     """
-    references = [s for s in (problem.simulation, problem.shifted) if s is not None]
+    own = [problem.simulation] if problem.simulation else []
+    references = [*own, *problem.drawn_otherwise.values()]
     goals = problem.goals
     return digest(
         [

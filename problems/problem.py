@@ -148,6 +148,8 @@ class Problem:
         name: What the user types; the class of the simulation in lower case if not given.
         summary: One line for `simstead problems`.
         shifted: The reference, drawing outside the training range.
+        held_out: The reference, for "validation" and "test" each, drawing from what is held out
+            whole from training, as sites or systems; else these splits are drawn as training is.
         metrics: What each metric means; the first is the objective (lower is better). If not given,
             those that the score brings, else one called "error".
         baselines: Classical models with the reference's signature, or such as are fitted first.
@@ -181,6 +183,7 @@ class Problem:
     name: str = ""
     summary: str = ""
     shifted: Simulation | None = None
+    held_out: Mapping[str, Simulation] = field(default_factory=dict[str, Simulation])
     metrics: tuple[Metric, ...] = ()
     baselines: Mapping[str, Run | FittedBaseline] = field(
         default_factory=dict[str, Run | FittedBaseline]
@@ -221,6 +224,11 @@ class Problem:
         if source is None:
             raise UserError("a problem needs simulation= or data=, one of the two")
         return source
+
+    @property
+    def drawn_otherwise(self) -> Mapping[str, Simulation]:
+        """The splits that are not drawn as training is, with what draws them."""
+        return {**self.held_out, **({"shifted": self.shifted} if self.shifted else {})}
 
     @property
     def inputs(self) -> tuple[Field, ...]:

@@ -76,7 +76,7 @@ def plan(problem: Problem) -> list[Shard]:
     """Return every shard of a problem, split by split; recorded data have none."""
     shards: list[Shard] = []
     for split in SPLITS:
-        simulation = problem.shifted if split == "shifted" else problem.simulation
+        simulation = problem.drawn_otherwise.get(split, problem.simulation)
         total = getattr(simulated_samples(problem), split)
         if simulation is None:
             continue

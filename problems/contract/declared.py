@@ -84,11 +84,19 @@ def simulation_can_be_named(evidence: Evidence) -> Iterator[str]:
             identity(simulation)
         except UserError as error:
             yield f"{what}: {error}"
-    problem = evidence.problem
-    if problem.simulation and problem.shifted:
+    yield from _split_mistakes(evidence.problem)
+
+
+def _split_mistakes(problem: Problem) -> Iterator[str]:
+    for split in problem.held_out:
+        if split not in ("validation", "test"):
+            yield f"held_out: {split!r} isn't held out; give 'validation', 'test' or both"
+    for split, simulation in problem.drawn_otherwise.items() if problem.simulation else ():
         for side in ("inputs", "outputs"):
-            if getattr(problem.simulation, side) != getattr(problem.shifted, side):
-                yield f"shifted: its {side} differ from the simulation's; declare the same fields"
+            if getattr(problem.simulation, side) != getattr(simulation, side):
+                yield f"{split}: its {side} differ from the simulation's; declare the same fields"
+    if problem.held_out and problem.data:
+        yield "held_out: data are given; hold groups out with Recorded(group=NAME)"
     if problem.shifted and problem.data:
         yield "shifted: data are given; hold some of them out with Recorded(shifted=Beyond(FIELD))"
 

@@ -157,9 +157,12 @@ class Evidence:
 
     @property
     def simulations(self) -> list[tuple[str, Simulation]]:
-        """The simulation and its shifted one, where there are such."""
-        pairs = (("simulation", self.problem.simulation), ("shifted", self.problem.shifted))
-        return [(name, simulation) for name, simulation in pairs if simulation is not None]
+        """The simulation and what draws splits otherwise, where there are such."""
+        own = self.problem.simulation
+        return [
+            *([("simulation", own)] if own is not None else []),
+            *self.problem.drawn_otherwise.items(),
+        ]
 
     @cached_property
     def data(self) -> Dataset:

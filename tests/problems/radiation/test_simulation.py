@@ -1,0 +1,115 @@
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from problems import Batch, MissingExtraError, Problem, Size, load_problem
+from problems.core import rows
+from problems.radiation import profiles
+from problems.radiation.gas_optics import KDistribution, molecules, optics, planck_table
+from problems.radiation.host import StratosphericAdjustment
+from problems.radiation.profiles import WARMEST, reference_fluxes, rfmip
+from problems.radiation.simulation import LongwaveColumns
+
+RNG = np.random.default_rng(0)
+COARSE = KDistribution(128, merged=4)
+AS_TODAY = (0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14)
+"""Experiments whose halocarbons and carbon monoxide are today's, as those of the simulation."""
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Problem:
+    return load_problem("radiation", Size.TINY)
+
+
+@pytest.fixture(scope="module")
+def columns(tiny: Problem) -> Batch:
+    assert tiny.simulation is not None
+    return tiny.simulation.draw(8, np.random.default_rng(1))
+
+
+def outgoing(columns: Batch) -> float:
+    simulation = LongwaveColumns((0,), (0,), COARSE)
+    return float(simulation.run(columns, RNG)["flux_up"][:, 0].mean())
+
+
+@pytest.mark.slow
+def test_fluxes_are_those_that_rte_rrtmgp_left_for_rfmip() -> None:
+    simulation = LongwaveColumns((0,), (0,), KDistribution(256))
+    for experiment in AS_TODAY:
+        found = simulation.run(rfmip(experiment), RNG)
+        for name, wanted in zip(
+            ("flux_up", "flux_down"), reference_fluxes(experiment), strict=True
+        ):
+            error = np.abs(found[name] - wanted)
+            assert np.sqrt(np.mean(error**2)) < 0.002
+            assert error.max() < 0.03
+
+
+def test_more_of_a_gas_lets_less_out(columns: Batch) -> None:
+    today = outgoing(columns)
+    for gas in ("h2o", "co2", "ch4", "n2o"):
+        assert outgoing({**columns, gas: 2.0 * columns[gas]}) < today
+
+
+def test_without_gases_most_of_the_surface_is_seen(columns: Batch) -> None:
+    fewer = {n: 0.01 * a if n in ("h2o", "o3", "co2", "ch4", "n2o") else a
+             for n, a in columns.items()}  # fmt: skip
+    depth, _ = optics(COARSE, fewer)
+    assert (depth < optics(COARSE, columns)[0].mean()).mean() > 0.9
+    assert outgoing(fewer) > 1.2 * outgoing(columns)
+
+
+def test_merged_tables_keep_each_bands_radiance(columns: Batch) -> None:
+    bands: list[np.ndarray] = []
+    for distribution in (KDistribution(128), COARSE):
+        _, fraction = optics(distribution, columns)
+        table = planck_table(distribution)
+        assert fraction.shape[-1] == table.shape[1]
+        bands.append(fraction @ table[100])
+    np.testing.assert_allclose(bands[1], bands[0], rtol=1e-4)
+
+
+def test_molecules_weigh_what_hydrostatics_says() -> None:
+    pressure = np.array([[0.0, 1e4, 1e5]])
+    count = molecules(np, pressure, np.zeros((1, 2)))
+    kilograms = count / 6.02214076e23 * 0.028964
+    np.testing.assert_allclose(kilograms * 9.80665, np.diff(pressure))
+
+
+def test_splits_have_sites_of_their_own() -> None:
+    problem = load_problem("radiation", Size.STANDARD)
+    drawn = {"train": problem.simulation, **problem.held_out}
+    sites = [site for each in drawn.values() for site in getattr(each, "sites", ())]
+    assert sorted(sites) == list(range(100))
+    warm = getattr(problem.shifted, "experiments", ())
+    assert warm == WARMEST
+    assert not set(warm) & set(getattr(problem.simulation, "experiments", ()))
+
+
+def test_a_split_is_drawn_near_its_own_sites(tiny: Problem) -> None:
+    test = tiny.held_out["test"]
+    assert isinstance(test, LongwaveColumns)
+    drawn = test.draw(16, RNG)["pressure"]
+    known = rfmip(0)["pressure"][list(test.sites)]
+    assert all((known == each).all(axis=1).any() for each in drawn)
+
+
+def test_fourfold_carbon_dioxide_warms_below_and_cools_the_stratosphere(tiny: Problem) -> None:
+    assert tiny.simulation is not None
+    host = tiny.host
+    assert isinstance(host, StratosphericAdjustment)
+    found = replace(host, steps=8)(tiny.simulation.run, RNG)
+    assert (found["forcing_top"] > 0.0).all()
+    assert (found["forcing_surface"] > 0.0).all()
+    assert found["adjustment"].min(axis=1).max() < -1.0
+    below = rows(rfmip(0), np.array(host.sites))["pressure"][:, 1:] > 1.1e4
+    assert (found["adjustment"][below] == 0.0).all()
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "netCDF4", None)
+    profiles.fixed_gases.cache_clear()
+    with pytest.raises(MissingExtraError, match="radiation"):
+        profiles.fixed_gases()

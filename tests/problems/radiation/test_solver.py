@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from problems.core import Array
+from problems.radiation.flux import STEFAN_BOLTZMANN
+from problems.radiation.gas_optics import KDistribution, planck_table
+from problems.radiation.solver import (
+    DAY_S,
+    EMISSIVITY,
+    HEAT_CAPACITY,
+    STANDARD_GRAVITY,
+    heating_rate,
+    longwave_radiances,
+    planck_radiance,
+    scan_arrays,
+)
+
+LAYERS = 20
+
+
+def solved(depth: Array, source: Array, surface: float) -> tuple[Array, Array]:
+    """Radiances of one g-point that has its band alone, in one column."""
+    return longwave_radiances(
+        np, scan_arrays, depth, np.ones_like(depth), (source, np.asarray(surface))
+    )
+
+
+def grey(total: float) -> tuple[Array, Array]:
+    """An atmosphere that is colder above, and absorbs alike in every layer."""
+    return solved(np.full(LAYERS, total / LAYERS), np.linspace(20.0, 100.0, LAYERS + 1), 105.0)
+
+
+@pytest.mark.parametrize("temperature", [200.0, 250.0, 300.0])
+def test_black_isothermal_atmosphere_radiates_as_planck_says(temperature: float) -> None:
+    table = planck_table(KDistribution())
+    _, first, count = np.unique(table[0], return_index=True, return_counts=True)
+    radiance = planck_radiance(np, table[:, first], np.full(LAYERS + 1, temperature))
+    assert count.sum() == table.shape[1]
+    opaque = np.full((LAYERS, len(first)), 50.0)
+    up, down = longwave_radiances(
+        np, scan_arrays, opaque, np.ones_like(opaque), (radiance, radiance[0])
+    )
+    # RRTMGP's bands end at 10 and 3250 cm-1: they leave out some hundredths of a per cent.
+    black = STEFAN_BOLTZMANN * temperature**4
+    np.testing.assert_allclose(np.pi * up[:-1].sum(axis=1), black, rtol=1e-3)
+    np.testing.assert_allclose(np.pi * down[1:].sum(axis=1), black, rtol=1e-3)
+
+
+def test_without_absorber_the_surface_is_seen_from_the_top() -> None:
+    up, down = grey(0.0)
+    np.testing.assert_allclose(up, EMISSIVITY * 105.0)
+    np.testing.assert_array_equal(down, 0.0)
+
+
+def test_more_absorber_dims_the_top_and_warms_the_surface() -> None:
+    columns = [grey(total) for total in (0.0, 0.1, 1.0, 3.0, 10.0, 100.0)]
+    assert (np.diff([up[0] for up, _ in columns]) < 0.0).all()
+    assert (np.diff([down[-1] for _, down in columns]) > 0.0).all()
+
+
+def test_layers_of_a_linear_source_may_be_cut_in_two() -> None:
+    depth = np.geomspace(1e-4, 3.0, LAYERS)
+    source = 20.0 + 80.0 * np.concatenate([[0.0], np.cumsum(depth)])
+    between = 0.5 * (source[1:] + source[:-1])
+    finer = np.empty(2 * LAYERS + 1)
+    finer[::2], finer[1::2] = source, between
+    for whole, halves in zip(
+        solved(depth, source, 105.0), solved(np.repeat(depth / 2, 2), finer, 105.0), strict=True
+    ):
+        np.testing.assert_allclose(halves[::2], whole, rtol=1e-6)
+
+
+def test_a_column_gains_what_enters_less_what_leaves() -> None:
+    rng = np.random.default_rng(0)
+    up, down = rng.uniform(0.0, 400.0, (2, 5, LAYERS + 1))
+    pressure = np.sort(rng.uniform(0.0, 1e5, (5, LAYERS + 1)), axis=1)
+    heating = heating_rate(up, down, pressure)
+    mass = np.diff(pressure, axis=1) / STANDARD_GRAVITY
+    gained = (heating * mass).sum(axis=1) * HEAT_CAPACITY / DAY_S
+    enters = (down[:, 0] - up[:, 0]) - (down[:, -1] - up[:, -1])
+    np.testing.assert_allclose(gained, enters)
