@@ -71,7 +71,7 @@ def radiation(size: Size) -> Problem:
         score=score,
         metrics=METRICS,
         baselines={
-            "linear regression": LinearRegression(simulation),
+            "linear regression": LinearRegression(distribution),
             **{
                 f"RRTMGP, every {n} g-points averaged": replace(simulation, distribution=own).run
                 for n, own in coarser.items()
