@@ -3,14 +3,16 @@
     .venv/bin/python benchmarks/ask_time.py
 
 A study of `planets` is filled with made-up results of candidates drawn at random. At each number of
-trials every sampler asks a few times; printed and kept as JSON: medians, in milliseconds.
+trials every sampler asks a few times; printed, kept as JSON and drawn: medians, in milliseconds.
 """
 
-import json
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+
+import plotly.graph_objects as go
+from keeping import keep
 
 from problems import Problem, Size, load_problem
 from search.records import Record, SamplerName, Spec, State, Timing
@@ -19,6 +21,7 @@ from spaces.candidate import Candidate
 
 TRIALS = (100, 300, 1000, 3000, 10_000)
 ASKS = 5
+TARGET_MS = 50.0
 SAMPLERS = (SamplerName.ADDITIVE, SamplerName.TPE, SamplerName.NSGA2, SamplerName.AUTO)
 
 
@@ -70,6 +73,17 @@ def asked(study: Study, problem: Problem, records: dict[int, Record]) -> float:
     return median(seconds)
 
 
+def drawn(facts: dict[int, dict[str, float]]) -> go.Figure:
+    """Return what asking and telling take against the number of trials."""
+    figure = go.Figure()
+    for name in next(iter(facts.values())):
+        y = [each[name] for each in facts.values()]
+        figure.add_scatter(x=list(facts), y=y, name=name.removesuffix("_ms").replace("_", ", "))
+    figure.add_hline(y=TARGET_MS, line_dash="dot", annotation_text="target at 3,000")
+    figure.update_xaxes(title="trials", type="log")
+    return figure.update_yaxes(title="milliseconds", type="log")
+
+
 def main() -> None:
     """Measure, print, and keep beside this file."""
     problem = load_problem("planets", Size.TINY)
@@ -98,7 +112,7 @@ def main() -> None:
             } | {"tell_ms": 1e3 * median(told[-ASKS:])}
             figures = ", ".join(f"{name} {figure:.1f}" for name, figure in facts[trials].items())
             print(f"{trials} trials: {figures}", flush=True)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    keep(__file__, facts, drawn(facts))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Two workers report two rungs and an end, at once. Ours goes through the study, t
 records on disk and the journal; Ray Tune's through its own search, without loggers and checkpoints
 and with its actors used again, as ours are. Both ask at random: what other samplers take is told by
 `ask_time.py`. They take turns; counted is the time from the first few ends to the last, so that
-starting workers has no part in it. Printed and kept as JSON: milliseconds a trial, and their ratio.
+starting workers has no part in it. Printed, kept as JSON and drawn: milliseconds a trial.
 Ends with 1 where it is too large.
 """
 
@@ -21,6 +21,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+from keeping import keep
 from rich.console import Console
 
 from problems import Dataset, Size
@@ -101,9 +103,9 @@ class IdleActor(TrialActor):
 class AllGoOn(Halving):
     """Notes arrivals and ranks them, but stops nobody: every trial makes all its reports."""
 
-    def goes_on(self, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(self, share: float, error: float, *costs: float) -> bool:
         """Return true."""
-        super().goes_on(share, error, relative_time)
+        super().goes_on(share, error, *costs)
         return True
 
 
@@ -199,6 +201,15 @@ def a_trial_ms(ends: list[float]) -> float:
     return 1e3 * (ends[-1] - ends[SKIPPED - 1]) / (len(ends) - SKIPPED)
 
 
+def drawn(found: dict[str, list[float]]) -> go.Figure:
+    """Return what every round took a trial."""
+    names = {"ours_ms": "simstead", "ray_tune_ms": "Ray Tune alone"}
+    figure = go.Figure(
+        [go.Box(y=each, name=names[name], boxpoints="all") for name, each in found.items()]
+    )
+    return figure.update_yaxes(title="milliseconds a trial", rangemode="tozero")
+
+
 def main() -> int:
     """Measure in turn, print, keep beside this file; return 1 where ours is too large."""
     distribute.TrialActor = IdleActor
@@ -212,9 +223,8 @@ def main() -> int:
     pairs = zip(found["ours_ms"], found["ray_tune_ms"], strict=True)
     facts["ratio"] = median(mine / its for mine, its in pairs)
     facts["trials"] = ROUNDS * TRIALS
-    text = json.dumps(facts | {f"{name}_each": each for name, each in found.items()}, indent=1)
-    print(text)
-    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    print(json.dumps(facts, indent=1))
+    keep(__file__, facts | {f"{name}_each": each for name, each in found.items()}, drawn(found))
     return 1 if facts["ratio"] > ALLOWED else 0
 
 

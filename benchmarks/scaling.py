@@ -22,6 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
+import plotly.graph_objects as go
+from keeping import keep
 from rich.console import Console
 
 from problems import Size
@@ -178,15 +180,28 @@ def busy(sleeps: dict[int, list[tuple[float, float]]], start: float, end: float)
     }
 
 
+def drawn(spans: dict[int, list[tuple[float, float]]]) -> go.Figure:
+    """Return when every worker was at work."""
+    figure = go.Figure()
+    first = min(own[0][0] for own in spans.values())
+    for row, own in enumerate(spans.values()):
+        x = [edge - first for began, woke in own for edge in (began, woke)]
+        x = [each for pair in zip(x[::2], x[1::2], strict=True) for each in (*pair, None)]
+        figure.add_scatter(x=x, y=[row] * len(x), mode="lines", line_width=3, showlegend=False)
+    figure.update_xaxes(title="seconds")
+    return figure.update_yaxes(title="worker")
+
+
 def main(arguments: list[str]) -> int:
     """Measure, print, keep beside this file; return 1 where workers are idle for too long."""
     workers, seconds = (*map(float, arguments), *(WORKERS, SECONDS)[len(arguments) :])
     distribute.TrialActor = cast("type[TrialActor]", Sleeper)
     with tempfile.TemporaryDirectory() as scratch, cluster(int(workers), Path(scratch)):
         facts = searched(Path(scratch) / "run", int(workers), seconds)
-    text = json.dumps(facts | {"load": os.getloadavg()[0]}, indent=1)
-    print(text)
-    Path(__file__).with_suffix(".json").write_text(text + "\n")
+        spans = slept(Path(scratch) / "run" / SLEEPS)
+    facts |= {"load": os.getloadavg()[0]}
+    print(json.dumps(facts, indent=1))
+    keep(__file__, facts, drawn(spans))
     return 0 if facts["busy"] >= BUSY else 1
 
 

@@ -14,7 +14,6 @@ as problems have that are worth a search. Asking takes no time here: see `ask_ti
 """
 
 import heapq
-import json
 import math
 import shutil
 import sys
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from keeping import keep
 from plotly.subplots import make_subplots
 from rivals import ITSELF, SEARCHERS, Job, Searcher
 from tabulated import Deployed, Table, Taught, kept, tabulate
@@ -303,7 +303,7 @@ def drawn(facts: dict[str, dict[str, Any]]) -> go.Figure:
             )
             figure.update_xaxes(title=what, row=row, col=column)
             figure.update_yaxes(title="share not yet found", type="log", row=row, col=column)
-    return figure.update_layout(template="plotly_white", height=420 * len(facts))
+    return figure.update_layout(height=420 * len(facts))
 
 
 def _band(name: str, colour: str, x: np.ndarray, found: list[list[float]]) -> Iterator[go.Scatter]:
@@ -331,10 +331,7 @@ def main() -> None:
                 told += f"; simstead finds as much in {share:.2f} of the time ({low:.2f} to "
                 told += f"{high:.2f}), {own[name]['reached_by_simstead']} of {SEEDS} searches"
             print(told, flush=True)
-    kept_in = Path(__file__)
-    figures = json.dumps(without_curves(facts), indent=1).replace("Infinity", "null")
-    kept_in.with_suffix(".json").write_text(figures + "\n")
-    drawn(facts).write_html(kept_in.with_suffix(".html"), include_plotlyjs=True)
+    keep(__file__, without_curves(facts), drawn(facts))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import torch
+from keeping import keep
 from rivals import ITSELF, SEARCHERS, Job, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
@@ -212,7 +213,7 @@ def drawn(facts: dict[str, Any]) -> go.Figure:
             )
     figure.update_xaxes(title="processor time [s]")
     figure.update_yaxes(title="share of the area that all found together")
-    return figure.update_layout(template="plotly_white")
+    return figure
 
 
 def main() -> None:
@@ -238,10 +239,7 @@ def main() -> None:
                 parts = ", ".join(f"{share:.2f}" for share in each)
                 told += f"; simstead finds as much in {median(each):.2f} of the time ({parts})"
             print(told, flush=True)
-    kept_in = Path(__file__)
-    figures = json.dumps(facts, indent=1).replace("Infinity", "null")
-    kept_in.with_suffix(".json").write_text(figures + "\n", encoding="utf-8")
-    drawn(facts).write_html(kept_in.with_suffix(".html"), include_plotlyjs=True)
+    keep(__file__, facts, drawn(facts))
 
 
 if __name__ == "__main__":

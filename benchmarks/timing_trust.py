@@ -11,7 +11,6 @@ Alone, and with a burner for every other core, as a search has its other workers
 Printed, and kept as JSON. Ends with 1 where ranks or intervals fall short.
 """
 
-import json
 import multiprocessing
 import os
 import sys
@@ -21,7 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
+from keeping import keep
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
@@ -174,6 +175,16 @@ def ranked(calls: Mapping[str, Contender]) -> tuple[Facts, dict[str, dict[str, f
     return facts, relative
 
 
+def drawn(relative: dict[str, dict[str, float]]) -> go.Figure:
+    """Return times under load against times alone."""
+    alone, under = ([each[key] for each in relative.values()] for key in ("alone", "under_load"))
+    figure = go.Figure(go.Scatter(x=alone, y=under, mode="markers", text=list(relative)))
+    ends = [min(alone + under), max(alone + under)]
+    figure.add_scatter(x=ends, y=ends, mode="lines", line_dash="dot", showlegend=False)
+    figure.update_xaxes(title="time over the reference's, alone", type="log")
+    return figure.update_yaxes(title="the same with the other core busy", type="log")
+
+
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where it falls short."""
     torch.set_num_threads(1)
@@ -185,8 +196,8 @@ def main() -> int:
         facts["ranks"], relative = ranked(networks(Path(scratch)))
     for name, each in facts.items():
         print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in each.items())}")
-    text = json.dumps({**facts, "rounds at least": LEAST_ROUNDS, "times": relative}, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    kept = {**facts, "rounds at least": LEAST_ROUNDS, "times": relative}
+    keep(__file__, kept, drawn(relative))
     covered = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
     return 0 if covered >= LEAST_COVERAGE and facts["ranks"]["kendall_tau"] >= LEAST_TAU else 1
 
