@@ -6,7 +6,7 @@ a real one.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,9 @@ from spaces.candidate import Candidate
 from spaces.space import Space
 
 ITSELF = "simstead"
+
+Baselines = Sequence[Sequence[float]]
+"""log10 of errors and relative times."""
 
 
 class Job(NamedTuple):
@@ -66,8 +69,16 @@ class Simstead:
 
     times_first = True
 
-    def __init__(self, problem: Problem, spec: Spec, run: Run, limits: Limits) -> None:
-        self._agenda = Agenda(Study(run.journal, problem, spec, limits), run, spec, [])
+    def __init__(
+        self,
+        problem: Problem,
+        spec: Spec,
+        run: Run,
+        limits: Limits,
+        baselines: Baselines,
+    ) -> None:
+        study = Study(run.journal, problem, spec, limits, baselines)
+        self._agenda = Agenda(study, run, spec, [])
         self._halving = Halving()
 
     def ask(self) -> Job:
@@ -192,7 +203,7 @@ class Optuna:
             self._study.tell(trial, [_log(error), math.log10(record.timing.relative_time)])
 
 
-SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits], Searcher]] = {
+SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, Baselines], Searcher]] = {
     ITSELF: Simstead,
     "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTune(problem, spec, 4),
     "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTune(problem, spec, 2),

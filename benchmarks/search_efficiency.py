@@ -237,7 +237,7 @@ def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[Replay]
             folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
             spec = searched(seed)
             run = Run.start(folder, spec)
-            replay = Replay(searcher(problem, spec, run, NO_LIMITS), table, longer)
+            replay = Replay(searcher(problem, spec, run, NO_LIMITS, ()), table, longer)
             replay.run(until_s)
             shutil.rmtree(folder)
             replays[name].append(replay)

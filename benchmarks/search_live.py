@@ -38,6 +38,7 @@ from search.goals import limits_of
 from search.measurement import yardstick
 from search.opening import opening_size
 from search.records import Record, Spec, State, now
+from search.rivals import baseline_errors, rivals
 from search.scoring import scored
 from search.trial import AtRung, Setting, live
 from spaces.space import Space
@@ -74,8 +75,15 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
     )
     data = generate(problem, default_cache())
     problem = problem.fitted(data.train)
-    limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
+    limits = limits_of(problem, baseline_errors(problem, data))
+    held_against = yardstick(problem, data.test)
     return Setting(problem, data, held_against, limits, Run.start(folder, spec), PROBLEM), spec
+
+
+def baselines(setting: Setting) -> list[tuple[float, float]]:
+    """Score and time them, as a search does before its first trial."""
+    problem, data = setting.problem, setting.data
+    return rivals(problem, data, setting.yardstick, baseline_errors(problem, data))
 
 
 def ended(setting: Setting, searcher: Searcher, job: Job) -> Record:
@@ -104,10 +112,11 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
     """Return when a searcher found which points, and how its trials ended."""
     setting, spec = setting_of(folder, seed)
     torch.set_num_threads(setting.problem.deployment.threads)
-    searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits)
     found: list[tuple[float, float, float]] = []
     states: list[str] = []
     started = clock()
+    to_beat = baselines(setting) if name == ITSELF else ()
+    searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits, to_beat)
     while True:
         record = ended(setting, searcher, searcher.ask())
         if clock() - started > seconds:  # what is unfinished then counts for nothing

@@ -48,11 +48,18 @@ class Found(NamedTuple):
         records: Of every trial that ended.
         points: log10 of error and relative time of those that are complete.
         objective: Name of the error.
+        rivals: log10 of error and relative time of baselines.
     """
 
     records: Sequence[Record]
     points: Sequence[Sequence[float]]
     objective: str
+    rivals: Sequence[Sequence[float]] = ()
+
+    @property
+    def front(self) -> list[tuple[float, float]]:
+        """What a further point has to better: the best of what was found and of baselines."""
+        return front([*self.points, *self.rivals])
 
 
 class Deployed(NamedTuple):
@@ -109,7 +116,7 @@ def next_deployment(
     error = math.log10(max(of.unpruned_error, NO_ERROR))
     drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
     worst = np.max([*found.points, *drawn], axis=0) + MARGIN
-    best = front(found.points)
+    best = found.front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
     worth = np.array(gains) / costs_s(of, cells, found.records)

@@ -1,16 +1,18 @@
 """What would satisfy the user, as figures that a search can be held to."""
 
 import math
+from collections.abc import Mapping
 
-import numpy as np
-
-from problems import BaselineMargin, Dataset, Problem, UserError
+from problems import BaselineMargin, Problem, UserError
 from search.records import NO_ERROR, Limits, Record
-from search.scoring import scored
 
 
-def limits_of(problem: Problem, data: Dataset) -> Limits:
-    """Return a problem's goals as figures; a relative one costs a run of every baseline.
+def limits_of(problem: Problem, errors: Mapping[str, float]) -> Limits:
+    """Return a problem's goals as figures.
+
+    Args:
+        problem: Whose goals.
+        errors: Of its baselines on the validation split: a goal may stand in their terms.
 
     Raises:
         UserError: The error's goal is relative and every baseline fails on some sample.
@@ -18,12 +20,6 @@ def limits_of(problem: Problem, data: Dataset) -> Limits:
     goals = problem.goals
     if not isinstance(goals.error, BaselineMargin):
         return Limits(error=goals.error, speedup=goals.speedup)
-    errors: dict[str, float] = {}
-    for name, baseline in problem.baseline_runs.items():
-        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
-        error = result.metrics.get(problem.objective.name, math.nan)
-        if not result.failed and math.isfinite(error):
-            errors[name] = error
     if not errors:
         raise UserError(
             f"problem {problem.name!r}: its goal is relative to the best baseline, and every "
@@ -36,17 +32,6 @@ def limits_of(problem: Problem, data: Dataset) -> Limits:
         worse_by=goals.error.worse_by,
         baseline=best,
     )
-
-
-def refuse_misshapen_baselines(problem: Problem, data: Dataset) -> None:
-    """Run every baseline on two samples: a slip is told before any trial.
-
-    Raises:
-        UserError: One doesn't return the reference's fields and shapes.
-    """
-    few = data.validation.take(np.arange(2))
-    for name, baseline in problem.baseline_runs.items():
-        scored(problem, baseline, few, f"baseline {name!r}")
 
 
 def measured(problem: Problem, record: Record) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import errno
 import shlex
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -28,7 +28,7 @@ from search.distribute import (
 )
 from search.environment import read_environment
 from search.footprint import refuse_unmeasurable
-from search.goals import limits_of, refuse_misshapen_baselines
+from search.goals import limits_of
 from search.halving import Halving
 from search.heat import final_heat
 from search.measurement import yardstick
@@ -43,6 +43,7 @@ from search.records import (
     networks,
 )
 from search.retraining import recommended
+from search.rivals import baseline_errors, refuse_misshapen_baselines, rivals
 from search.study import Study
 from search.trial import Setting
 from spaces.exclusions import exclusions
@@ -144,12 +145,13 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             data = generate(problem, default_cache(), in_parallel, counted)
             problem = problem.fitted(data.train)
             refuse_misshapen_baselines(problem, data)
-            limits, held_against = limits_of(problem, data), yardstick(problem, data.test)
+            errors = baseline_errors(problem, data)
+            limits, held_against = limits_of(problem, errors), yardstick(problem, data.test)
             setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)
             run.write("data.json", _facts(setting))
             progress.note(told(data))
             progress.phase("trials")
-            _trials(setting, spec, run, progress)
+            _trials(setting, spec, run, progress, errors)
             progress.phase("other seeds")
             _retrain(setting, spec, run, counted)
         progress.phase("final heat")
@@ -183,12 +185,15 @@ def _how_to_go_on(run: Run) -> str:
     return f"go on with: simstead resume {shlex.quote(str(run.folder))}"
 
 
-def _trials(setting: Setting, spec: Spec, run: Run, progress: Progress) -> None:
+def _trials(
+    setting: Setting, spec: Spec, run: Run, progress: Progress, errors: Mapping[str, float]
+) -> None:
     earlier = {record.number: record for record in run.records()}
     progress.earlier_trials(earlier.values())
     if run.heat() and networks(earlier.values()) >= spec.trials:
         return
-    study = Study(run.journal, setting.problem, spec, setting.limits)
+    to_beat = rivals(setting.problem, setting.data, setting.yardstick, errors)
+    study = Study(run.journal, setting.problem, spec, setting.limits, to_beat)
     agenda = Agenda(study, run, spec, study.abandoned(earlier))
     if not agenda.over:
         run.outdate()

@@ -34,6 +34,9 @@ SLOT_S = 1.0
 """A trial holds the node's one slot no longer, the least rounds apart: others wait for it. Beside
 them times settle late; to rank trials this is enough, and the final heat times them again."""
 
+LONGEST_SLOT_S = 5.0
+"""Of what is so slow that the least rounds take longer, fewer are enough."""
+
 
 @dataclass(frozen=True)
 class Yardstick:
@@ -135,23 +138,29 @@ def spread_evenly(split: Split, samples: int) -> Batch:
 def measure(
     problem: Problem, data: Dataset, held_against: Yardstick, surrogate: Surrogate, rounds: int
 ) -> Timing:
-    """Time a surrogate, end to end, in turn with what it is held against.
+    """Time a surrogate, end to end, called as the host would."""
+    return timed(problem, data, held_against, contender(surrogate.run, problem, data.test), rounds)
+
+
+def timed(
+    problem: Problem, data: Dataset, held_against: Yardstick, own: Contender, rounds: int
+) -> Timing:
+    """Time a call in turn with what it is held against.
 
     Args:
         problem: How the host calls it.
-        data: What it is called with: the test split's inputs.
-        held_against: What its time is the share of.
-        surrogate: Called as the host would.
+        data: What the yardstick is called with: the test split's inputs.
+        held_against: What the call's time is the share of.
+        own: The call.
         rounds: At most; fewer where the ratio is known well enough or `SLOT_S` is spent.
     """
-    contenders = {
-        "surrogate": contender(surrogate.run, problem, data.test),
-        **held_against.contenders(data.test),
-    }
-    until = Until(lambda timed: [held_against.seconds(timed) / timed["surrogate"]], SLOT_S)
+    contenders = {"own": own, **held_against.contenders(data.test)}
+    until = Until(
+        lambda seconds: [held_against.seconds(seconds) / seconds["own"]], SLOT_S, LONGEST_SLOT_S
+    )
     with stopwatch(problem):
         seconds = time_in_turn(contenders, rounds, until)
-    return timing_of(seconds["surrogate"], held_against.seconds(seconds))
+    return timing_of(seconds["own"], held_against.seconds(seconds))
 
 
 def contender(run: Run, problem: Problem, split: Split) -> Contender:

@@ -21,7 +21,7 @@ import numpy as np
 from problems import Array, Scalar
 from problems.core import Option
 from search.deploying import Found, not_hopeless
-from search.fronts import front, hypervolume
+from search.fronts import hypervolume
 from search.records import NO_ERROR, Limits, Record, State
 from search.regression import Design, Effects, Observed, posterior_draw
 from spaces.skeleton import DIMENSIONS, Cell
@@ -192,7 +192,7 @@ def next_network(
     worst = [
         min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
     ]
-    best = front(found.points)
+    best = found.front
     gains = [hypervolume([*best, point], worst) for point in drawn]
     most = int(np.argmax(gains))
     return proposals[most] if gains[most] > hypervolume(best, worst) else None

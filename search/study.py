@@ -78,14 +78,28 @@ class TrialChoice:
 
 
 class Study:
-    """Asks and tells; the driver's process is the journal's only writer."""
+    """Asks and tells; the driver's process is the journal's only writer.
+
+    Args:
+        journal: Where it is kept.
+        problem: What is replaced.
+        spec: What is asked for.
+        limits: Goals, told as constraints.
+        rivals: log10 of error and relative time of baselines.
+    """
 
     def __init__(
-        self, journal: Path, problem: Problem, spec: Spec, limits: Limits = NO_LIMITS
+        self,
+        journal: Path,
+        problem: Problem,
+        spec: Spec,
+        limits: Limits = NO_LIMITS,
+        rivals: Sequence[Sequence[float]] = (),
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal = Journal(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
+        self._rivals = rivals
         self._space = Space(problem, spec.narrowing)
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
@@ -189,7 +203,7 @@ class Study:
     def _found(self) -> Found:
         records = [self._records[number] for number in sorted(self._records)]
         points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
-        return Found(records, points, self._problem.objective.name)
+        return Found(records, points, self._problem.objective.name, self._rivals)
 
     def _promising(self, position: int) -> dict[str, object] | None:
         """Return the parameters of the network that promises most of many, if one does."""

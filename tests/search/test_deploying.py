@@ -92,6 +92,14 @@ def test_what_is_dominated_beyond_doubt_is_not_deployed_again(seed: int) -> None
     assert next_deployment(known[-1], CELLS[1:], found(known), drawn) is None
 
 
+def test_what_a_baseline_betters_is_not_deployed_again() -> None:
+    own = record(0, CELLS[0])
+    alone, drawn = found([own]), np.random.default_rng(0)
+    beaten = alone._replace(rivals=[(-9.0, -9.0)])
+    assert next_deployment(own, CELLS[1:], alone, drawn) is not None
+    assert next_deployment(own, CELLS[1:], beaten, drawn) is None
+
+
 def test_of_the_unknown_something_is_tried() -> None:
     first = record(0, CELLS[0])
     chosen = {

@@ -21,10 +21,11 @@ from problems.dataset import generate
 from problems.template import OUTPUTS, DampedOscillator, undamped
 from problems.template import problem as template
 from search import measurement
-from search.goals import limits_of, refuse_misshapen_baselines
+from search.goals import limits_of
 from search.heat import LARGEST_FRONT, front_members, knee_trial
 from search.measurement import Yardstick, yardstick
 from search.records import NO_LIMITS, Entrant, Limits, Record, State, Timing
+from search.rivals import baseline_errors, refuse_misshapen_baselines, rivals
 from search.scoring import scored
 from spaces.space import compose
 
@@ -43,6 +44,10 @@ def constant(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 
     return {f.name: np.full((len(inputs["damping"]), *f.shape), 9.0) for f in OUTPUTS}
 
 
+def limits_for(problem: Problem, data: Dataset) -> Limits:
+    return limits_of(problem, baseline_errors(problem, data))
+
+
 def test_a_relative_goal_is_a_share_of_the_best_baseline(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
     wish = replace(
@@ -50,21 +55,21 @@ def test_a_relative_goal_is_a_share_of_the_best_baseline(small: tuple[Problem, D
         baselines={"constant": constant, "undamped": undamped, "nothing": nothing},
         goals=Goals(error=BaselineMargin(0.01), speedup=5.0),
     )
-    limits = limits_of(wish, data)
+    limits = limits_for(wish, data)
     best = scored(problem, undamped, data.validation).metrics["error"]
     assert limits.error == pytest.approx(1.01 * best)
     assert (limits.baseline, limits.worse_by, limits.speedup) == ("undamped", 0.01, 5.0)
     with pytest.raises(UserError, match="give the error as a figure"):
-        limits_of(replace(wish, baselines={"nothing": nothing}), data)
+        limits_for(replace(wish, baselines={"nothing": nothing}), data)
 
 
 def test_a_goal_in_figures_stays_as_it_is(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
-    assert limits_of(problem, data) == NO_LIMITS
+    assert limits_for(problem, data) == NO_LIMITS
     assert not NO_LIMITS.any
     assert NO_LIMITS.met(1e9, 1e-9)
     wish = replace(problem, goals=Goals(error=0.1))
-    assert limits_of(wish, data) == Limits(error=0.1)
+    assert limits_for(wish, data) == Limits(error=0.1)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +180,16 @@ def test_a_baseline_of_another_shape_is_told_before_any_trial(
         refuse_misshapen_baselines(replace(problem, baselines={"shapeless": shapeless}), data)
 
 
+def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
+    errors = baseline_errors(wish, data)
+    assert errors == {"undamped": scored(wish, undamped, data.validation).metrics["error"]}
+    ((error, time),) = rivals(wish, data, yardstick(wish, data.test), errors)
+    assert error == pytest.approx(np.log10(errors["undamped"]))
+    assert np.isfinite(time)
+
+
 def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
     return DampedOscillator().run(inputs, rng)
 
@@ -184,7 +199,7 @@ def test_a_baseline_without_error_leaves_a_goal_that_can_be_computed(
 ) -> None:
     problem, data = small
     goals = Goals(error=BaselineMargin(0.01))
-    limits = limits_of(replace(problem, baselines={"perfect": perfect}, goals=goals), data)
+    limits = limits_for(replace(problem, baselines={"perfect": perfect}, goals=goals), data)
     assert limits.error == 0.0
     assert not limits.met(1e-3, 1.0)
     assert limits.met(0.0, 1.0)

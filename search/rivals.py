@@ -1,0 +1,53 @@
+"""Baselines as what a surrogate has to beat: their errors and times before the search.
+
+What a baseline already does adds nothing: a network that one of them betters in both is neither
+deployed again nor thought promising.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from problems import Dataset, Problem
+from search.measurement import Yardstick, run_contender, samples_a_call, stopwatch, timed
+from search.records import NO_ERROR
+from search.scoring import scored
+from search.stopwatch import LEAST_ROUNDS
+
+
+def refuse_misshapen_baselines(problem: Problem, data: Dataset) -> None:
+    """Run every baseline on two samples: a slip is told before any trial.
+
+    Raises:
+        UserError: One doesn't return the reference's fields and shapes.
+    """
+    few = data.validation.take(np.arange(2))
+    for name, baseline in problem.baseline_runs.items():
+        scored(problem, baseline, few, f"baseline {name!r}")
+
+
+def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
+    """Return the objective on the validation split of every baseline that fails on no sample."""
+    errors: dict[str, float] = {}
+    for name, baseline in problem.baseline_runs.items():
+        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
+        error = result.metrics.get(problem.objective.name, math.nan)
+        if not result.failed and math.isfinite(error):
+            errors[name] = error
+    return errors
+
+
+def rivals(
+    problem: Problem, data: Dataset, held_against: Yardstick, errors: Mapping[str, float]
+) -> list[tuple[float, float]]:
+    """Return log10 of error and relative time of baselines, each timed as a trial is."""
+    found: list[tuple[float, float]] = []
+    for name, error in errors.items():
+        run = problem.baseline_runs[name]
+        with stopwatch(problem):
+            samples = samples_a_call(run, problem, data.test)
+        own = run_contender(run, data.test, samples)
+        timing = timed(problem, data, held_against, own, LEAST_ROUNDS)
+        found.append((math.log10(max(error, NO_ERROR)), math.log10(timing.relative_time)))
+    return found
