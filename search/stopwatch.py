@@ -107,10 +107,12 @@ class Until:
     Args:
         quoted: What will be quoted, (rounds,) each, of every contender's seconds so far.
         budget_s: No round is begun after so many seconds but the first `LEAST_ROUNDS`.
+        most_s: None at all is begun after so many, which leaves what is slow noisy.
     """
 
     quoted: Callable[[Mapping[str, Array]], Iterable[Array]]
     budget_s: float
+    most_s: float = math.inf
 
     def reached(self, seconds: Mapping[str, Array], elapsed_s: float) -> bool:
         """Return whether these rounds (rounds,) of every contender will do.
@@ -121,7 +123,7 @@ class Until:
         """
         quoted = list(self.quoted(seconds))
         if any(len(values) < LEAST_ROUNDS for values in quoted):
-            return False
+            return elapsed_s >= self.most_s
         looks = (Spread.of(values[:last]) for values in quoted for last in (len(values), -1))
         return elapsed_s >= self.budget_s or not any(look.noisy for look in looks)
 

@@ -117,6 +117,12 @@ def test_few_rounds_are_noisy_however_alike(rounds: int) -> None:
     assert alike.noisy
 
 
+def test_the_slow_are_given_fewer_rounds() -> None:
+    few = Until(lambda _: [settled(0.0, 2)], budget_s=1.0, most_s=5.0)
+    assert not few.reached({}, 4.0)
+    assert few.reached({}, 5.0)
+
+
 @pytest.mark.parametrize(
     ("quoted", "elapsed_s", "reached"),
     [
