@@ -188,6 +188,8 @@ def _record(number: int, earlier: Sequence[Record], rng: np.random.Generator, ma
         reason = REASONS[int(rng.integers(len(REASONS)))] + made.mark
         spent = {"prepare": 0.1, "train": 4.0}
         failed = {"state": State.INFEASIBLE, "stage": "train", "reason": reason}
+        if "Error at " in reason:
+            failed["traceback"] = f"Traceback (most recent call last):\n  File ...\n{reason}\n"
         return Record(**known, **failed, durations_s=spent)
     rungs = tuple(
         Rung(epoch=int(40 * share), share=share, error=error * (1.0 + 1.5 * (1.0 - share)))
@@ -195,7 +197,8 @@ def _record(number: int, earlier: Sequence[Record], rng: np.random.Generator, ma
     )
     if of is None and rng.uniform() < 0.3:
         stopped = {"state": State.PRUNED, "stage": "train", "reason": "in the worse half at 25 %"}
-        return Record(**known, **stopped, rungs=rungs[:1])
+        spent = {"prepare": 0.1, "train": 4.5}
+        return Record(**known, **stopped, rungs=rungs[:1], durations_s=spent)
     return _complete(known, candidate, error, () if of else rungs, rng)
 
 

@@ -17,6 +17,9 @@ NUMBER = "NUMBER"
 def payload(facts: Facts) -> Markup:
     """Return what the script reads, as JSON that can't end the element it lies in."""
     front = {trial.number for trial in front_of(facts.trials)}
+    # Many trials fail in the same way: each traceback is there once, trials name its place.
+    traces = list(dict.fromkeys(each.traceback for each in facts.trials if each.traceback))
+    places = {trace: place for place, trace in enumerate(traces)}
     found = {
         "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
         "memory": bool(facts.spec.besides),
@@ -24,7 +27,8 @@ def payload(facts: Facts) -> Markup:
         "command": rerun_command(facts.spec, NUMBER),
         "knee": facts.choice.trial.number if facts.choice else None,
         "pictured": bool(facts.pictures),
-        "trials": [_trial(trial, front) for trial in facts.trials],
+        "traces": traces,
+        "trials": [_trial(trial, front, places) for trial in facts.trials],
         "entrants": [_entrant(each) for each in facts.entrants if each.test],
     }
     return embedded(found)
@@ -47,7 +51,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _trial(trial: TrialView, front: set[int]) -> dict[str, Any]:
+def _trial(trial: TrialView, front: set[int], traces: dict[str, int]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "number": trial.number,
         "of": trial.training,
@@ -64,6 +68,7 @@ def _trial(trial: TrialView, front: set[int]) -> dict[str, Any]:
         "memory": trial.memory_bytes,
         "stage": trial.ended_in,
         "reason": trial.reason,
+        "trace": traces.get(trial.traceback),
         "key": trial.key,
         "chosen": trial.parameters,
         "rungs": [(rung.share, rung.error) for rung in trial.rungs],

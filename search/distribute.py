@@ -6,6 +6,7 @@ Optuna's study and the records stay in the driver: workers are told candidates, 
 import contextlib
 import errno
 import faulthandler
+import json
 import logging
 import math
 import os
@@ -217,7 +218,7 @@ class TrialActor(tune.Trainable):
         finally:
             faulthandler.cancel_dump_traceback_later()
         if isinstance(event, AtRung):
-            return event._asdict() | {"rung": event.rung.model_dump_json()}
+            return event.told()
         return {"record": event.model_dump_json(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -408,5 +409,6 @@ def _unfinished(
         rungs=tuple(Rung.model_validate_json(rung["rung"]) for rung in rungs),
         untrained_relative_time=rungs[-1]["relative_time"] if rungs else None,
         untrained_memory_bytes=rungs[-1].get("memory_bytes") if rungs else None,
+        durations_s=json.loads(rungs[-1]["durations_s"]) if rungs else {},
         ended=now(),
     )

@@ -19,6 +19,9 @@ DEPLOYMENTS = 3
 """A deployment takes seconds where a training takes minutes: three show what a network is good for
 at twice the time that its training and its first deployment take."""
 
+MOST_TRACEBACK = 8000
+"""Characters of a traceback that a record keeps at most: its end, where it was raised."""
+
 RETRAININGS = 2
 """Three seeds tell luck from skill, and cost no more than a few trials."""
 
@@ -153,6 +156,8 @@ class Record(Frozen):
     state: State
     stage: str
     reason: str = ""
+    traceback: str = Field(default="", max_length=MOST_TRACEBACK)
+    """Of an exception that nobody foresaw; older runs have none."""
     rungs: tuple[Rung, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
     timing: Timing | None = None
@@ -170,6 +175,7 @@ class Record(Frozen):
     artefact: str | None = None
     artefact_hash: str | None = None
     durations_s: dict[str, float] = Field(default_factory=dict[str, float])
+    """Seconds of each stage; up to the rung where it was stopped (older runs: none then)."""
     ended: str
 
 

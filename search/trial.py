@@ -5,6 +5,7 @@ lowered, validated as lowered, measured. A further deployment begins with the tr
 Whatever goes wrong ends in its record, with a reason.
 """
 
+import json
 import math
 import shutil
 import time
@@ -13,7 +14,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -21,7 +22,16 @@ from problems import Dataset, Problem
 from search.directory import Run
 from search.footprint import memory_of
 from search.measurement import Yardstick, measure
-from search.records import Besides, Limits, Record, Rung, State, Timing, now
+from search.records import (
+    MOST_TRACEBACK,
+    Besides,
+    Limits,
+    Record,
+    Rung,
+    State,
+    Timing,
+    now,
+)
 from search.scoring import scored
 from search.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
 from search.teaching import Aside, Best, Lesson, epochs_of, fine_tuned, prepared, untrained
@@ -51,12 +61,19 @@ class AtRung(NamedTuple):
     Args:
         rung: Where, and the error.
         relative_time: Time over the reference's.
+        durations_s: Seconds of each stage so far.
         memory_bytes: Its memory, where that is an objective.
     """
 
     rung: Rung
     relative_time: float
+    durations_s: dict[str, float]
     memory_bytes: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return it as a worker tells it; as text, because Tune takes values apart."""
+        told = {"rung": self.rung.model_dump_json(), "durations_s": json.dumps(self.durations_s)}
+        return self._asdict() | told
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,7 @@ class Draft:
     candidate: Candidate
     training: int | None = None
     stage: str = "prepare"
+    began: float = 0.0
     durations_s: dict[str, float] = field(default_factory=dict[str, float])
     rungs: list[Rung] = field(default_factory=list[Rung])
     found: dict[str, object] = field(default_factory=dict[str, object])
@@ -89,14 +107,17 @@ class Draft:
     @contextmanager
     def during(self, stage: str) -> Generator[None]:
         """Count the time of a stage."""
-        self.stage = stage
-        started = time.perf_counter()
+        self.stage, self.began = stage, time.perf_counter()
         try:
             yield
         finally:
-            self.durations_s[stage] = time.perf_counter() - started
+            self.durations_s = self.so_far()
 
-    def record(self, state: State, reason: str) -> Record:
+    def so_far(self) -> dict[str, float]:
+        """Return the seconds of each stage, those of the one that it is in up to now."""
+        return self.durations_s | {self.stage: time.perf_counter() - self.began}
+
+    def record(self, state: State, reason: str, traced: str = "") -> Record:
         """Return what is known as a record."""
         return Record.model_validate(
             {
@@ -107,6 +128,7 @@ class Draft:
                 "state": state,
                 "stage": self.stage,
                 "reason": reason,
+                "traceback": traced[-MOST_TRACEBACK:],
                 "rungs": tuple(self.rungs),
                 "durations_s": self.durations_s,
                 "ended": now(),
@@ -127,7 +149,7 @@ def live(
         training: The trial that trained the network, where this is a further deployment of it.
     """
     draft = Draft(number, candidate, training)
-    state, reason = State.COMPLETE, ""
+    state, reason, traced = State.COMPLETE, "", ""
     try:
         yield from _stages(setting, draft)
     except InfeasibleError as error:
@@ -136,10 +158,11 @@ def live(
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
         state, reason = State.INFEASIBLE, f"{type(error).__name__} at {where}: {error}"
+        traced = "".join(traceback.format_exception(error))
     if state is State.INFEASIBLE:
         shutil.rmtree(setting.run.artefact(number), ignore_errors=True)
         draft.found.pop("artefact", None)
-    yield draft.record(state, reason)
+    yield draft.record(state, reason, traced)
 
 
 def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
@@ -227,12 +250,12 @@ def _train(
     memory = cast("int | None", draft.found.get("untrained_memory_bytes"))
     for rung in aside.taken_up():
         draft.rungs.append(rung)
-        yield AtRung(rung, timing.relative_time, memory)
+        yield AtRung(rung, timing.relative_time, draft.so_far(), memory)
     for epoch in course:
         best.offer(learner.network)
         if epoch in pauses and epoch < epochs:
             draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
-            yield AtRung(draft.rungs[-1], timing.relative_time, memory)
+            yield AtRung(draft.rungs[-1], timing.relative_time, draft.so_far(), memory)
         aside.put_now_and_then(draft.rungs)
     aside.put(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
     best.restore(learner.network)

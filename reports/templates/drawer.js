@@ -59,6 +59,7 @@
       element("p", {}, element("span", { class: `pill ${trial.state}` }, trial.state), trial.front ? " on the front of the validation split" : "", trial.number === Data.knee ? " · recommended" : ""),
       element("p", {}, `${trial.encoding}, ${trial.network}, deployed as ${trial.deployment}.`),
       ...(trial.reason ? part(`Ended in ${trial.stage}`, element("pre", { tabIndex: 0 }, trial.reason)) : []),
+      ...(trial.trace !== undefined ? [element("details", {}, element("summary", {}, "Traceback"), element("pre", { tabIndex: 0 }, Data.traces[trial.trace]))] : []),
       ...(trial.speedup ? part("Measured", list([
         [`${Data.objective.name} (validation)`, figure(trial.error)],
         ["speed-up", `${times(trial.speedup)} (${times(trial.low)} to ${times(trial.high)})`],

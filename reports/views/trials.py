@@ -27,6 +27,8 @@ class TrialView(NamedTuple):
     memory_bytes: int | None
     ended_in: str
     reason: str
+    traceback: str
+    """Of an exception that nobody foresaw."""
     key: str
     parameters: dict[str, Scalar]
     """Everything that was chosen, under the names that `simstead space` lists."""
@@ -62,6 +64,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
         memory_bytes=record.memory_bytes,
         ended_in=record.stage,
         reason=record.reason,
+        traceback=record.traceback,
         key=record.key,
         parameters=candidate.parameters,
         rungs=record.rungs,

@@ -268,12 +268,20 @@ def test_a_failure_shows_its_reason(page: Page, report: Path) -> None:
     expect(page.locator("#drawer-inside pre").first).to_have_text(record.reason)
 
 
+def test_an_exception_shows_its_traceback(page: Page, report: Path) -> None:
+    record = next(each for each in Run.open(report.parent).records() if each.traceback)
+    opened(page, report, f"#trial={record.number}")
+    page.locator("#drawer-inside summary", has_text="Traceback").click()
+    expect(page.locator("#drawer-inside details pre")).to_have_text(record.traceback)
+
+
 def test_what_a_user_wrote_is_inert(page: Page, synthetic: ModuleType, tmp_path: Path) -> None:
     run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=60, mark=PAYLOAD))
-    failed = next(each for each in run.records() if each.reason and PAYLOAD in each.reason)
+    failed = next(each for each in run.records() if PAYLOAD in each.traceback)
     opened(page, write_report(run), f"#trial={failed.number}")
     draw_everything(page)
     expect(page.locator("#drawer-inside pre").first).to_contain_text(PAYLOAD)
+    expect(page.locator("#drawer-inside details pre")).to_contain_text(PAYLOAD)
     page.locator("#drawer-close").click()
     canvas = page.locator("#front-canvas")
     canvas.focus()

@@ -14,6 +14,7 @@ from search.distribute import EndEarly, StudySearcher
 from search.progress import Progress
 from search.records import Rung, Spec, State
 from search.study import Study
+from search.trial import AtRung
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
 
 
 def at_rung(error: float = 0.5) -> dict:
-    return {"rung": Rung(epoch=1, share=0.25, error=error).model_dump_json(), "relative_time": 1e-4}
+    return AtRung(Rung(epoch=1, share=0.25, error=error), 1e-4, {"train": 3.0}).told()
 
 
 def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
@@ -48,6 +49,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
     assert record.state is State.PRUNED
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
     assert record.untrained_relative_time == 1e-4
+    assert record.durations_s == {"train": 3.0}
 
 
 def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:

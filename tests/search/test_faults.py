@@ -157,10 +157,9 @@ def in_turn(
         for name in list(lives):
             event = next(lives[name])
             if isinstance(event, AtRung):
-                rung, time_s = event.rung, event.relative_time
-                told = {"rung": rung.model_dump_json(), "relative_time": time_s}
+                told = event.told()
                 searcher.on_trial_result(name, told)
-                if halving.goes_on(rung.share, rung.error, time_s):
+                if halving.goes_on(event.rung.share, event.rung.error, event.relative_time):
                     continue
             else:
                 told = {"record": event.model_dump_json(), "done": True}
@@ -177,7 +176,7 @@ def untaught(
     error, time_s = (1.0 / (1 + int(candidate.key[i : i + 4], 16)) for i in (0, 4))
     rung = Rung(epoch=1, share=0.25, error=error)
     if training is None:
-        yield AtRung(rung, time_s)
+        yield AtRung(rung, time_s, {})
     timing = Timing(
         time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
         speedup_high=1 / time_s, rounds=9,

@@ -11,7 +11,7 @@ from problems.contract import DrawnChoice
 from search.directory import Run
 from search.goals import objectives
 from search.measurement import yardstick
-from search.records import NO_LIMITS, Besides, Limits, Record, State
+from search.records import MOST_TRACEBACK, NO_LIMITS, Besides, Limits, Record, State
 from search.teaching import Best, epochs_of, prepared
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
@@ -161,13 +161,37 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
     assert (record.state, record.stage) == (State.INFEASIBLE, stage)
     assert type(error).__name__ in record.reason
     assert str(error) in record.reason
+    assert record.traceback.startswith("Traceback (most recent call last)")
+    assert record.traceback.rstrip().endswith(f"{type(error).__name__}: {error}")
+
+
+def test_a_record_keeps_the_end_of_a_long_traceback(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("long " * MOST_TRACEBACK + "end")
+
+    monkeypatch.setattr("search.trial.prepared", fail)
+    (record,) = live(setting, candidate, 0)
+    assert isinstance(record, Record)
+    assert len(record.traceback) == MOST_TRACEBACK
+    assert record.traceback.endswith("end\n")
+
+
+def test_a_record_without_a_traceback_is_read(setting: Setting, candidate: Candidate) -> None:
+    (record,) = live(setting, candidate, 5, training=3)
+    assert isinstance(record, Record)
+    older = record.model_dump(mode="json", exclude={"traceback"})
+    assert Record.model_validate(older).traceback == ""
 
 
 def test_a_stopped_trial_stops_and_leaves_no_artefact(
     setting: Setting, candidate: Candidate
 ) -> None:
     life = live(setting, candidate, 0)
-    assert isinstance(next(life), AtRung)
+    first = next(life)
+    assert isinstance(first, AtRung)
+    assert list(first.durations_s) == ["prepare", "time first", "train"]
     life.close()
     assert list(life) == []
     assert list((setting.run.folder / "artefacts").iterdir()) == []
