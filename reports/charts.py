@@ -24,10 +24,11 @@ class Kind(StrEnum):
 
 
 class Axis(NamedTuple):
-    """An axis: its label with the unit, and whether it is logarithmic."""
+    """An axis: its label with the unit, whether it is logarithmic, its ticks if they are few."""
 
     label: str
     log: bool = False
+    ticks: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

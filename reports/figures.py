@@ -41,7 +41,10 @@ def plotted(chart: Chart) -> go.Figure:
             showgrid=False,
         )
     if chart.equal_axes:
-        figure.update_yaxes(scaleanchor="x", scaleratio=1)
+        # What is left over stays empty: the axes reach no further than what they show.
+        # With the range mode plotly would cut off what it shows.
+        figure.update_xaxes(constrain="domain", rangemode="normal")
+        figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain", rangemode="normal")
     listed = [series for series in chart.series if series.listed]
     return plain(figure, chart.height, legend=len(listed) > 1)
 
@@ -51,8 +54,13 @@ def _short(name: str) -> str:
 
 
 def _axis(axis: Axis, values: Sequence[Value]) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": {"text": harmless([axis.label])[0]}, "automargin": True}
-    if axis.log:
+    title = {"text": harmless([axis.label])[0], "standoff": 10}
+    found: dict[str, Any] = {"title": title, "automargin": True}
+    if not any(isinstance(each, int | float) and each < 0.0 for each in values):
+        found["rangemode"] = "nonnegative"
+    if axis.ticks:
+        found |= {"tickvals": axis.ticks, "ticktext": [rounded(tick) for tick in axis.ticks]}
+    elif axis.log:
         ticks = _ticks([each for each in values if isinstance(each, int | float) and each > 0.0])
         found |= {"type": "log", "tickvals": ticks, "ticktext": [rounded(tick) for tick in ticks]}
     return found

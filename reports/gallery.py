@@ -141,7 +141,10 @@ def courses(facts: Facts) -> list[Chart]:
     """Return the error at rungs of networks, those that were stopped apart."""
     families = sorted({course.family for course in facts.networks.courses})
     series: list[Series] = []
-    for course in facts.networks.courses:
+    shares = sorted({100.0 * share for each in facts.networks.courses for share, _ in each.points})
+    # The legend names a family once, by a network that wasn't stopped where there is one.
+    listed: set[str] = set()
+    for course in sorted(facts.networks.courses, key=lambda each: each.stopped):
         name = course.family + (", stopped" if course.stopped else "")
         series.append(
             Series(
@@ -152,18 +155,23 @@ def courses(facts: Facts) -> list[Chart]:
                 colour=families.index(course.family),
                 names=[f"trial {course.trial}"] * len(course.points),
                 faint=course.stopped,
-                listed=all(each.name != name for each in series),
+                listed=course.family not in listed,
             )
         )
+        listed.add(course.family)
     left = facts.networks.courses_left_out
+    notes = [
+        "Pale are networks that were stopped at a rung." if series and series[-1].faint else "",
+        f"{left} more networks are left out, evenly." if left else "",
+    ]
     return [
         Chart(
             "rungs",
             "Error at the rungs",
-            Axis("share of the training [%]"),
+            Axis("share of the training [%]", ticks=tuple(shares)),
             Axis(f"{named(facts.objective.name, facts.objective.unit)}, validation", log=True),
             tuple(series),
-            note=f"{left} more networks are left out, evenly." if left else "",
+            note=" ".join(note for note in notes if note),
             height=400,
         )
     ]
@@ -224,8 +232,8 @@ def deployments(facts: Facts) -> list[Chart]:
         )
         for place, precision in enumerate(precisions)
     ]
-    x = Axis("speed, the network's own = 1", log=True)
-    y = Axis("error, the network's own = 1", log=True)
+    x = Axis("speed ratio", log=True)
+    y = Axis("error ratio", log=True)
     return [Chart("deployments", "Accuracy lost against speed gained", x, y, tuple(series))]
 
 
@@ -271,7 +279,8 @@ def batches(facts: Facts) -> list[Chart]:
     ]
     x, y = Axis("samples in a call", log=True), Axis("time of a sample [µs]", log=True)
     note = (
-        "As the artefact serves them: it was lowered for the deployment's batch, and fills it up."
+        "As the artefact serves them: it was lowered for the deployment's batch, and fills it up. "
+        "Calls of more than half a second are left out."
     )
     return [Chart("batches", "Other batch sizes", x, y, tuple(series), note)]
 

@@ -69,7 +69,7 @@ def _draw(axes: Any, chart: Chart) -> None:
     if names:
         axes.set_yticks(range(len(names)), [_plain(name) for name in names])
     if chart.equal_axes:
-        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_aspect("equal", adjustable="box")
     if sum(series.listed for series in chart.series) > 1:
         axes.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=7)
     axes.grid(visible=True, alpha=0.25, linewidth=0.5)
@@ -109,6 +109,8 @@ def _scale(axes: Any, axis: Axis, which: str) -> None:
     getattr(axes, f"set_{which}label")(_plain(axis.label))
     if axis.log:
         getattr(axes, f"set_{which}scale")("log")
+    if axis.ticks:
+        getattr(axes, f"set_{which}ticks")(axis.ticks)
 
 
 def _colour(series: Series) -> str:

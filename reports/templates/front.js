@@ -42,15 +42,22 @@
     return height - MARGIN.bottom - ((Math.log10(value) - low) / (high - low)) * (height - MARGIN.top - MARGIN.bottom);
   };
 
-  const ticks = ([low, high]) => {
-    const found = [];
+  // Round numbers, no more of them than there is room for; steps alike where the range is narrow.
+  const within = ([low, high]) => (value) => Math.log10(value) >= low && Math.log10(value) <= high;
+  const narrow = (range) => {
+    const wide = (10 ** range[1] - 10 ** range[0]) / 5, size = 10 ** Math.floor(Math.log10(wide));
+    const step = size * [1, 2, 5, 10].find((digit) => digit * size >= wide), first = Math.ceil(10 ** range[0] / step);
+    return [0, 1, 2, 3, 4, 5].map((more) => (first + more) * step).filter(within(range));
+  };
+  const ticks = (range, room) => {
+    const [low, high] = range, found = [];
     for (let power = Math.floor(low); power <= high; power += 1) {
-      for (const digit of high - low < 2.5 ? [1, 2, 5] : [1]) {
-        const value = digit * 10 ** power;
-        if (Math.log10(value) >= low && Math.log10(value) <= high) found.push(value);
-      }
+      for (const digit of high - low < 2.5 ? [1, 2, 5] : [1]) found.push(digit * 10 ** power);
     }
-    return found;
+    const fitting = found.filter(within(range));
+    if (fitting.length < 3) return narrow(range);
+    const step = Math.ceil(fitting.length / room);
+    return fitting.filter((_, place) => place % step === 0);
   };
 
   const shape = (kind, x, y, size) => {
@@ -84,14 +91,15 @@
     pen.fillStyle = colour("--soft");
     pen.textAlign = "center";
     pen.textBaseline = "top";
-    for (const value of ticks(xRange)) {
+    for (const value of ticks(xRange, width / 80)) {
       const x = Math.round(toX(value)) + 0.5;
       pen.beginPath(); pen.moveTo(x, MARGIN.top); pen.lineTo(x, height - MARGIN.bottom); pen.stroke();
-      pen.fillText(times(value), x, height - MARGIN.bottom + 7);
+      const told = times(value), half = pen.measureText(told).width / 2;
+      pen.fillText(told, Math.min(x, width - half), height - MARGIN.bottom + 7);
     }
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (const value of ticks(yRange())) {
+    for (const value of ticks(yRange(), height / 30)) {
       const y = Math.round(toY(value)) + 0.5;
       pen.beginPath(); pen.moveTo(MARGIN.left, y); pen.lineTo(width - MARGIN.right, y); pen.stroke();
       pen.fillText(figure(value), MARGIN.left - 8, y);
