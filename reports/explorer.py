@@ -9,9 +9,13 @@ from markupsafe import Markup
 from reports.views import EntrantView, Facts, TrialView
 from reports.views.encodings import front_of
 from reports.views.trials import rerun_command
+from search.records import State
 
 NUMBER = "NUMBER"
 """Stands in the command for a trial's number."""
+
+STATES = {State.COMPLETE: "complete", State.PRUNED: "stopped", State.INFEASIBLE: "failed"}
+"""In the page's words: "pruned" is said of networks alone."""
 
 
 def payload(facts: Facts) -> Markup:
@@ -55,7 +59,7 @@ def _trial(trial: TrialView, front: set[int], traces: dict[str, int]) -> dict[st
     found: dict[str, Any] = {
         "number": trial.number,
         "of": trial.training,
-        "state": str(trial.state),
+        "state": STATES[trial.state],
         "encoding": trial.encoding,
         "family": trial.family,
         "network": trial.network,

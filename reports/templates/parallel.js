@@ -1,7 +1,7 @@
 // Parallel coordinates: a line a trial, a brush on every axis, kept in the address.
 (() => {
   const canvas = document.getElementById("parallel-canvas");
-  if (!canvas || !Filter.trials.length) return;
+  if (!canvas) return;
   const pen = canvas.getContext("2d");
   const note = document.getElementById("parallel-note");
   const limits = document.getElementById("parallel-limits");

@@ -7,7 +7,7 @@ from problems import Metric
 from problems.diagnosis import Diagnosis
 from problems.pictures import Picture
 from reports.views.course import Course, course_view
-from reports.views.encodings import Corner, EncodingView, corner_of, encoding_views
+from reports.views.encodings import Corner, EncodingView, corner_of, encoding_views, front_of
 from reports.views.finalists import (
     Choice,
     EntrantView,
@@ -67,6 +67,11 @@ class Facts(NamedTuple):
     ceiling: Ceiling | None
     course: Course
     provenance: Provenance
+
+    @property
+    def front(self) -> list[TrialView]:
+        """The trials that no other one beats on the validation split, the fastest first."""
+        return front_of(self.trials)
 
     @property
     def networks_tried(self) -> int:

@@ -37,6 +37,8 @@ class Use(NamedTuple):
     """Of all workers over the time from the first trial's beginning to the last one's end."""
     by_stage_s: dict[str, float]
     """Seconds of all workers together."""
+    untimed: int
+    """Trials that left no durations: their worker died, or they are of an older run."""
 
 
 class Cause(NamedTuple):
@@ -118,13 +120,14 @@ def _use(timed: Sequence[tuple[TrialView, float]], began: float, workers: int) -
     for trial, _ in timed:
         stages.update(trial.durations_s)
     if not timed:
-        return Use((), None, {})
+        return Use((), None, {}, 0)
+    untimed = sum(not trial.durations_s for trial, _ in timed)
     ends = np.array([end for _, end in timed]) - began
     spent = np.array([sum(trial.durations_s.values()) for trial, _ in timed])
     starts = np.maximum(ends - spent, 0.0)
     last = float(ends.max())
     if last <= 0.0:
-        return Use((), None, dict(stages))
+        return Use((), None, dict(stages), untimed)
     edges = np.linspace(0.0, last, BINS + 1)
     # Busy seconds up to each edge, of all trials together; their differences are those within.
     busy = [float(np.clip(edge - starts, 0.0, ends - starts).sum()) for edge in edges]
@@ -134,7 +137,7 @@ def _use(timed: Sequence[tuple[TrialView, float]], began: float, workers: int) -
     span = last - float(starts.min())
     share = float(spent.sum()) / (workers * span) if span > 0.0 else None
     points = tuple(zip(middle.tolist(), mean.tolist(), strict=True))
-    return Use(points, share, dict(stages.most_common()))
+    return Use(points, share, dict(stages.most_common()), untimed)
 
 
 def _causes(trials: Sequence[TrialView]) -> tuple[Cause, ...]:

@@ -83,10 +83,12 @@ class Pick(NamedTuple):
     """Its speed-up over the most accurate baseline."""
     bound: float | None
     """Amdahl's bound of the host with it, where there is a host."""
+    beaten_by: EntrantView | None
+    """A baseline that is at least as accurate and faster."""
 
 
 class Choice(NamedTuple):
-    """The recommended surrogates, the most accurate baseline, and one that beats the first.
+    """The recommended surrogates, and the most accurate baseline.
 
     `ties` are other entrants from which the first can't be told apart: their intervals of error and
     of speed-up both overlap its own.
@@ -95,7 +97,6 @@ class Choice(NamedTuple):
     picks: tuple[Pick, ...]
     ties: tuple[str, ...]
     best_baseline: EntrantView | None
-    beaten_by: EntrantView | None
 
     @property
     def entrant(self) -> EntrantView:
@@ -237,13 +238,6 @@ def choice_of(
     chosen = next(entrant for entrant in entrants if entrant.trial == knee)
     baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]
     best = min(baselines, key=_test_error, default=None)
-    better = (
-        baseline
-        for baseline in baselines
-        if not baseline.failed
-        and _test_error(baseline) <= _test_error(chosen)
-        and baseline.timing.relative_time <= chosen.timing.relative_time
-    )
     ties = tuple(each.name for each in entrants if each is not chosen and _tie(each, chosen))
     picks = tuple(
         Pick(
@@ -252,11 +246,23 @@ def choice_of(
             trials[entrant.trial],
             best.timing.time_s / entrant.timing.time_s if best else None,
             None if fraction is None else amdahl(fraction, entrant.timing.speedup),
+            _beaten_by(entrant, baselines),
         )
         for title, entrant in _picked(chosen, entrants, trials)
         if entrant.trial is not None
     )
-    return Choice(picks, ties, best, next(better, None))
+    return Choice(picks, ties, best)
+
+
+def _beaten_by(entrant: EntrantView, baselines: Sequence[EntrantView]) -> EntrantView | None:
+    better = (
+        baseline
+        for baseline in baselines
+        if not baseline.failed
+        and _test_error(baseline) <= _test_error(entrant)
+        and baseline.timing.relative_time <= entrant.timing.relative_time
+    )
+    return next(better, None)
 
 
 def _picked(
