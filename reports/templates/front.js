@@ -50,11 +50,9 @@
     return [0, 1, 2, 3, 4, 5].map((more) => (first + more) * step).filter(within(range));
   };
   const ticks = (range, room) => {
-    const [low, high] = range, found = [];
-    for (let power = Math.floor(low); power <= high; power += 1) {
-      for (const digit of high - low < 2.5 ? [1, 2, 5] : [1]) found.push(digit * 10 ** power);
-    }
-    const fitting = found.filter(within(range));
+    const powers = Array.from({ length: Math.ceil(range[1] - range[0]) + 1 }, (_, more) => Math.floor(range[0]) + more);
+    const [few, many] = [[1], [1, 2, 5]].map((digits) => powers.flatMap((power) => digits.map((digit) => digit * 10 ** power)).filter(within(range)));
+    const fitting = few.length < 3 ? many : few;
     if (fitting.length < 3) return narrow(range);
     const step = Math.ceil(fitting.length / room);
     return fitting.filter((_, place) => place % step === 0);
@@ -166,12 +164,14 @@
         pen.strokeStyle = colour("--ink"); pen.lineWidth = 1.6;
         pen.beginPath(); pen.arc(x, y, 10, 0, 2 * Math.PI); pen.stroke();
       }
-      if (each.kind < 0) {
-        pen.fillStyle = colour("--soft"); pen.textAlign = x > width * 0.8 ? "right" : "left"; pen.textBaseline = "bottom";
-        const across = x + (x > width * 0.8 ? -9 : 9);
-        pen.lineWidth = 4; pen.strokeStyle = colour("--paper"); pen.strokeText(each.name.slice(0, 30), across, y - 5);
-        pen.fillText(each.name.slice(0, 30), across, y - 5);
-      }
+    }
+    // Names come last: no mark lies over them.
+    pen.fillStyle = colour("--soft"); pen.textBaseline = "bottom"; pen.lineWidth = 4; pen.strokeStyle = colour("--paper");
+    for (const each of entrants.filter(({ kind }) => kind < 0)) {
+      const x = toX(each.x), y = toY(each.y) - 5, far = x > width * 0.8, across = x + (far ? -9 : 9);
+      pen.textAlign = far ? "right" : "left";
+      pen.strokeText(each.name.slice(0, 30), across, y);
+      pen.fillText(each.name.slice(0, 30), across, y);
     }
   };
 

@@ -14,7 +14,8 @@ from reports.views import Facts, Progress, read
 from reports.views.encodings import corner_of, dominated, front_of
 from reports.views.importance import branches
 from reports.views.trials import TrialView, rerun_command
-from search.records import State
+from search.directory import Run
+from search.records import Interval, State
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +28,9 @@ def trial(number: int, error: float, speedup: float, **parameters: Any) -> Trial
     return TrialView(
         number=number, training=None, state=State.COMPLETE, encoding="series", family="mlp",
         network="mlp", deployment="eager fp32", error=error, speedup=speedup, speedup_low=None,
-        speedup_high=None, time_us=None, memory_bytes=None, ended_in="measure", reason="", key="",
-        parameters=parameters, rungs=(), metrics={}, durations_s={}, ended="", weights=None,
-        artefact_hash=None,
+        speedup_high=None, time_us=None, memory_bytes=None, ended_in="measure", reason="",
+        traceback="", key="", parameters=parameters, rungs=(), metrics={}, durations_s={},
+        ended="", weights=None, artefact_hash=None,
     )  # fmt: skip
 
 
@@ -150,3 +151,55 @@ def test_a_usual_size_goes_without_saying(facts: Facts) -> None:
     usual = facts.spec.model_copy(update={"size": Size.STANDARD})
     assert "--size" not in rerun_command(usual, 3)  # a problem of one size refuses to be given any
     assert "synthetic --size tiny --seed 0" in rerun_command(facts.spec, 3)
+
+
+@pytest.fixture
+def small(synthetic: ModuleType, tmp_path: Path) -> Run:
+    return synthetic.write_run(tmp_path / "run", synthetic.Made(trials=30))
+
+
+def test_every_recommendation_says_which_baseline_beats_it(small: Run) -> None:
+    heat = small.heat()
+    assert heat is not None
+    (first, *_) = (each for each in heat.entrants if each.trial is None)
+    timing = first.timing.model_copy(update={"speedup": 1e9})
+    error = Interval(value=0.0, low=0.0, high=0.0)
+    test = {read(small).objective.name: error}
+    best = first.model_copy(update={"timing": timing, "test": test})
+    entrants = tuple(best if each is first else each for each in heat.entrants)
+    small.write("heat.json", heat.model_copy(update={"entrants": entrants}))
+    choice = read(small).choice
+    assert choice is not None
+    beaten = {pick.beaten_by.name for pick in choice.picks if pick.beaten_by}
+    assert beaten == {first.name}
+    told = render(read(small)).count(f"The baseline {first.name} is at least as accurate")
+    assert told == len(choice.picks)
+
+
+def test_what_cannot_be_counted_is_said(small: Run) -> None:
+    heat = small.heat()
+    assert heat is not None
+    assert "t be counted: " not in render(read(small))
+    entrants = tuple(each.model_copy(update={"work": None}) for each in heat.entrants)
+    small.write("heat.json", heat.model_copy(update={"entrants": entrants}))
+    page = render(read(small))
+    assert "t be counted: " in page
+    assert "GFLOP/s reached" not in page
+
+
+def test_a_run_without_its_heat_tells_its_best_so_far(
+    synthetic: ModuleType, tmp_path: Path
+) -> None:
+    facts = read(synthetic.write_run(tmp_path / "run", synthetic.Made(trials=30, heat=False)))
+    best = min(each.error for each in facts.front if each.error is not None)
+    assert facts.front[-1].error == best
+    assert f'most accurate is <a href="#trial={facts.front[-1].number}">' in render(facts)
+
+
+def test_trials_without_times_make_the_use_of_workers_a_lower_bound(small: Run) -> None:
+    assert read(small).course.use.untimed == 0
+    assert "busy at least" not in render(read(small))
+    record = small.records()[-1]
+    small.record(record.model_copy(update={"durations_s": {}}))
+    assert read(small).course.use.untimed == 1
+    assert "busy at least" in render(read(small))
