@@ -19,12 +19,13 @@ import torch
 from problems import Size, load_problem
 from problems.core import Array, Batch, Split, rows
 from problems.radiation.encodings import GasOptics, Layer
-from problems.radiation.gas_optics import KDistribution, optics
+from problems.radiation.k_distribution import KDistribution
+from problems.radiation.longwave import Longwave
 from spaces.surrogate import Surrogate
 
 BATCHES = (1, 8, 64, 512, 10_000)
 PATIENCE_S = 3.0
-STANDARD = KDistribution(128)
+STANDARD = Longwave(KDistribution(128))
 
 
 def quickest(call: Callable[[], object]) -> float:
@@ -63,7 +64,7 @@ def main() -> None:
             each = quickest(lambda run=run, some=some: run(some, rng)) / batch
             print(f"{batch:6} columns  {1e6 * each:8.1f} us a column  {name}", flush=True)
     some = rows(columns, slice(64))
-    each = quickest(lambda: optics(STANDARD, some)) / 64
+    each = quickest(lambda: STANDARD.optics(some)) / 64
     print(f"gas optics alone, of 64 columns: {1e6 * each:.1f} us a column")
     encoding = Layer(STANDARD).fit(Split(some, {}))
     answers = encoding.pairs(Split(some, {})).targets

@@ -6,7 +6,7 @@ import numpy as np
 
 from problems.core import Array, Run, Split, Surrogate
 from problems.radiation.encodings import Layer
-from problems.radiation.gas_optics import KDistribution
+from problems.radiation.gas_optics import Radiation
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class LinearRegression:
     """Transformed optics of a layer as a linear function of its state, solved as any other.
 
     Args:
-        distribution: RRTMGP's k-distribution.
+        radiation: The reference's part of the spectrum.
     """
 
-    distribution: KDistribution
+    radiation: Radiation
 
     def fit(self, train: Split) -> Run:
         """Return what least squares say of the training split."""
-        encoding = Layer(self.distribution).fit(train)
+        encoding = Layer(self.radiation).fit(train)
         pairs = encoding.pairs(train)
         weights = np.linalg.lstsq(pairs.inputs, pairs.targets)[0]
         return Surrogate(encoding, _Linear(weights)).run

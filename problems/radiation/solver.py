@@ -32,28 +32,37 @@ COLDEST = 160.0
 THIN = 1e-3
 """Below this slant optical depth a layer's weights are taken from their series."""
 
-Step = Callable[[Any, tuple[Any, Any]], tuple[Any, Any]]
+Step = Callable[[Any, Any], tuple[Any, tuple[Any, ...]]]
 
 
 class Scan(Protocol):
-    """Carry a value through the rows of two arrays: `jax.lax.scan`'s signature."""
+    """Carry a value through the rows of some arrays: `jax.lax.scan`'s signature."""
 
     def __call__(
-        self, step: Step, first: Any, rows: tuple[Any, Any], *, reverse: bool = False
-    ) -> tuple[Any, Any]:
-        """Return the last value, and every value in the order of the rows."""
+        self, step: Step, first: Any, rows: tuple[Any, ...], *, reverse: bool = False
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Return the last value, and what every step kept in the order of the rows."""
         ...
 
 
 def scan_arrays(
-    step: Step, first: Any, rows: tuple[Any, Any], *, reverse: bool = False
-) -> tuple[Any, Any]:
+    step: Step, first: Any, rows: tuple[Any, ...], *, reverse: bool = False
+) -> tuple[Any, tuple[Any, ...]]:
     """Scan NumPy arrays."""
-    values = np.empty_like(rows[0])
-    order = range(len(values))
+    kept: tuple[Array, ...] = ()
+    order = range(len(rows[0]))
     for k in reversed(order) if reverse else order:
-        first, values[k] = step(first, (rows[0][k], rows[1][k]))
-    return first, values
+        first, values = step(first, tuple(row[k] for row in rows))
+        kept = kept or tuple(np.empty((len(order), *v.shape), v.dtype) for v in values)
+        for array, value in zip(kept, values, strict=True):
+            array[k] = value
+    return first, kept
+
+
+def crossed(flux: Any, layer: tuple[Any, Any]) -> tuple[Any, tuple[Any]]:
+    """Return what leaves a layer of what enters it: the part that is let through, and a gain."""
+    out = layer[0] * flux + layer[1]
+    return out, (out,)
 
 
 def planck_radiance(xp: Any, table: Any, temperature: Any) -> Any:
@@ -109,16 +118,12 @@ def longwave_radiances(
     )
     near = emitted - far
 
-    def crossed(radiance: Any, layer: tuple[Any, Any]) -> tuple[Any, Any]:
-        out = layer[0] * radiance + layer[1]
-        return out, out
-
     top = xp.zeros_like(planck[1])
     down_source = near * source[1:] + far * source[:-1]
-    reached, down = scan(crossed, top, (transmitted, down_source))
+    reached, (down,) = scan(crossed, top, (transmitted, down_source))
     surface = EMISSIVITY * planck[1] * fraction[-1] + (1.0 - EMISSIVITY) * reached
     up_source = near * source[:-1] + far * source[1:]
-    _, up = scan(crossed, surface, (transmitted, up_source), reverse=True)
+    _, (up,) = scan(crossed, surface, (transmitted, up_source), reverse=True)
     return xp.concatenate([up, surface[None]]), xp.concatenate([top[None], down])
 
 

@@ -1,4 +1,4 @@
-"""How predicted longwave fluxes are judged against RRTMGP's."""
+"""How predicted fluxes are judged against RRTMGP's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,20 @@ METRICS = (
     Metric("flux_error", "W m-2", "rms error of both fluxes over levels and columns"),
     Metric("heating_error", "K day-1", "rms error of the heating rate over all layers"),
     Metric("heating_error_below", "K day-1", "the same below 9948 Pa, RRTMGP's tropopause"),
-    Metric("outgoing_error", "W m-2", "rms error of the outgoing longwave radiation"),
+    Metric("outgoing_error", "W m-2", "rms error of the upward flux at the top"),
     Metric("surface_error", "W m-2", "rms error of the downward flux at the surface"),
 )
 
 
 @dataclass(frozen=True)
 class FluxScore:
-    """Score of a set of columns."""
+    """Score of a set of columns.
+
+    Args:
+        spectrum: Which part of it: what pictures are called by.
+    """
+
+    spectrum: str
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
         """Return the metrics."""
@@ -64,7 +70,9 @@ class FluxScore:
             title = f"Column {column + 1}"
             axis = "log10 of pressure [Pa]"
             drawn += [
-                Picture(f"{title}: longwave heating", "heating [K/day]", axis, tuple(heating)),
+                Picture(
+                    f"{title}: {self.spectrum} heating", "heating [K/day]", axis, tuple(heating)
+                ),
                 Picture(f"{title}: error of the fluxes", "error [W/m²]", axis, tuple(errors)),
             ]
         return drawn

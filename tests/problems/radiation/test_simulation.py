@@ -7,8 +7,10 @@ import pytest
 from problems import Batch, MissingExtraError, Problem, Size, load_problem
 from problems.core import rows
 from problems.radiation import profiles
-from problems.radiation.gas_optics import KDistribution, molecules, optics, planck_table
+from problems.radiation.gas_optics import molecules
 from problems.radiation.host import StratosphericAdjustment
+from problems.radiation.k_distribution import LONGWAVE, KDistribution
+from problems.radiation.longwave import Longwave, planck_table
 from problems.radiation.profiles import WARMEST, reference_fluxes, rfmip
 from problems.radiation.simulation import LongwaveColumns
 
@@ -40,7 +42,7 @@ def test_fluxes_are_those_that_rte_rrtmgp_left_for_rfmip() -> None:
     for experiment in AS_TODAY:
         found = simulation.run(rfmip(experiment), RNG)
         for name, wanted in zip(
-            ("flux_up", "flux_down"), reference_fluxes(experiment), strict=True
+            ("flux_up", "flux_down"), reference_fluxes(LONGWAVE, experiment), strict=True
         ):
             error = np.abs(found[name] - wanted)
             assert np.sqrt(np.mean(error**2)) < 0.002
@@ -56,15 +58,15 @@ def test_more_of_a_gas_lets_less_out(columns: Batch) -> None:
 def test_without_gases_most_of_the_surface_is_seen(columns: Batch) -> None:
     fewer = {n: 0.01 * a if n in ("h2o", "o3", "co2", "ch4", "n2o") else a
              for n, a in columns.items()}  # fmt: skip
-    depth, _ = optics(COARSE, fewer)
-    assert (depth < optics(COARSE, columns)[0].mean()).mean() > 0.9
+    depth, _ = Longwave(COARSE).optics(fewer)
+    assert (depth < Longwave(COARSE).optics(columns)[0].mean()).mean() > 0.9
     assert outgoing(fewer) > 1.2 * outgoing(columns)
 
 
 def test_merged_tables_keep_each_bands_radiance(columns: Batch) -> None:
     bands: list[np.ndarray] = []
     for distribution in (KDistribution(128), COARSE):
-        _, fraction = optics(distribution, columns)
+        _, fraction = Longwave(distribution).optics(columns)
         table = planck_table(distribution)
         assert fraction.shape[-1] == table.shape[1]
         bands.append(fraction @ table[100])

@@ -3,7 +3,8 @@ import pytest
 
 from problems.core import Array
 from problems.radiation.flux import STEFAN_BOLTZMANN
-from problems.radiation.gas_optics import KDistribution, planck_table
+from problems.radiation.k_distribution import KDistribution
+from problems.radiation.longwave import planck_table
 from problems.radiation.solver import (
     DAY_S,
     EMISSIVITY,
