@@ -29,6 +29,8 @@ class EncodingView(NamedTuple):
     pruned: int
     failed: int
     best_error: float | None
+    stopped_error: float | None
+    """Smallest error that a network had at the rung where it was stopped."""
     best_speedup: float | None
     heat_members: int
     hypervolume: float
@@ -136,6 +138,9 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
         pruned=states[State.PRUNED],
         failed=states[State.INFEASIBLE],
         best_error=min((t.error for t in able if t.error is not None), default=None),
+        stopped_error=min(
+            (t.rungs[-1].error for t in own if t.state is State.PRUNED and t.rungs), default=None
+        ),
         best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),
         heat_members=sum(trial.number in members for trial in own),
         hypervolume=dominated(own, corner),

@@ -11,11 +11,11 @@ from reports.charts import Axis, Chart, Kind, Series, table_of
 from reports.gallery import charts, front
 from reports.html import render
 from reports.views import Facts, Progress, read
-from reports.views.encodings import corner_of, dominated, front_of
+from reports.views.encodings import corner_of, dominated, encoding_views, front_of
 from reports.views.importance import branches
 from reports.views.trials import TrialView, rerun_command
 from search.directory import Run
-from search.records import Interval, State
+from search.records import Interval, Rung, State
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,15 @@ def test_hypervolumes_are_areas_in_decades() -> None:
     assert dominated(trials, corner) == pytest.approx(2.0)  # one decade of error, two of speed
     assert corner_of([]) is None
     assert dominated([], None) == 0.0
+
+
+def test_what_was_stopped_shows_how_far_it_came() -> None:
+    rungs = tuple(Rung(epoch=e, share=e / 4, error=1.0 / e) for e in (1, 2))
+    stopped = trial(1, 0.2, 1.0)._replace(state=State.PRUNED, error=None, rungs=rungs)
+    (view,) = encoding_views([trial(0, 0.7, 1.0), stopped], [], None)
+    assert (view.best_error, view.stopped_error) == (0.7, 0.5)
+    (whole,) = encoding_views([trial(0, 0.7, 1.0)], [], None)
+    assert whole.stopped_error is None
 
 
 def test_importance_finds_what_matters_and_little_else() -> None:
