@@ -1,12 +1,13 @@
 """OpenVINO, reached through ONNX (recurrent layers converted directly are ten times slower)."""
 
 import logging
+import sys
 from contextlib import redirect_stdout
 from functools import cache
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -31,10 +32,20 @@ HALVES = (Precision.BF16, Precision.FP16)
 
 
 @cache
-def _core() -> Any:
+def _openvino() -> Any:
+    """Import OpenVINO without what tells Intel of each use: it forks, and asks the network.
+
+    Where the telemetry can't be imported, OpenVINO and nncf go without it.
+    """
+    sys.modules.setdefault("openvino_telemetry", cast("Any", None))
     import openvino  # noqa: PLC0415 - half a second to import
 
-    return openvino.Core()
+    return openvino
+
+
+@cache
+def _core() -> Any:
+    return _openvino().Core()
 
 
 @cache
@@ -57,8 +68,6 @@ class OpenVino(Runtime):
         self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
     ) -> None:
         """Convert the ONNX graph; quantise it where the precision says so."""
-        import openvino  # noqa: PLC0415 - half a second to import
-
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / ONNX_MODEL
             export_onnx(network, calibration[: lowering.batch], plain)
@@ -70,7 +79,7 @@ class OpenVino(Runtime):
             batches = [batch.numpy() for batch in calibration.split(lowering.batch)]
             with redirect_stdout(StringIO()):  # a bar of its own, whatever the console
                 model = nncf.quantize(model, nncf.Dataset(batches), subset_size=len(batches))
-        openvino.save_model(model, str(folder / MODEL), compress_to_fp16=False)
+        _openvino().save_model(model, str(folder / MODEL), compress_to_fp16=False)
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled model, bound to two buffers, as a function of arrays."""
@@ -94,8 +103,7 @@ class BoundRequest(NamedTuple):
 
 def bound_request(folder: Path, lowering: Lowering) -> BoundRequest:
     """Return a request of an artefact's graph, bound once: unbound, a call takes 55 us more."""
-    import openvino  # noqa: PLC0415 - half a second to import
-
+    openvino = _openvino()
     compiled = _core().compile_model(
         str(folder / MODEL),
         "CPU",

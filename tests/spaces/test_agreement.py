@@ -4,6 +4,7 @@ A compiler takes ten seconds for a network, so that PyTorch's are tried on the f
 for their kind of layer; `simstead deployments` tries them on all: docs/deployments.md.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,6 +108,11 @@ def test_a_compiled_network_does_too(family: str) -> None:
 
 
 @pytest.mark.slow
+def test_openvino_tells_nobody_of_its_use() -> None:
+    RUNTIMES["openvino"].excludes(Precision.BF16)
+    assert sys.modules["openvino_telemetry"] is None
+
+
 def test_compilers_compute_in_every_precision() -> None:
     assert failures(unpruned(["mlp"], COMPILERS)) == []
 
