@@ -218,7 +218,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
         run = Run.start(folder, spec)
         progress = Progress(SMALL, trials, Console(file=io.StringIO()))
         with run.exclusively():
-            job._trials(replace(setting, run=run), spec, run, progress)
+            job._trials(replace(setting, run=run), spec, run, progress, {})
         return run
 
     return drive

@@ -153,7 +153,7 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
     error: Exception,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise error
+        raise type(error)(*error.args)  # one that was raised before brings its traceback
 
     monkeypatch.setattr(where, fail)
     *_, record = live(setting, candidate, 0)
