@@ -56,7 +56,7 @@ def page(browser: Browser) -> Generator[Page]:
     """A page that may ask nothing of a network, and whose console must stay empty."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)  # a busy machine saves a file in 15 s
     wrong: list[str] = []
 
     def refuse(route: Route) -> None:
