@@ -18,6 +18,7 @@ from problems.core import (
     Target,
 )
 from problems.radiation.gas_optics import AVOGADRO, Radiation, molecules
+from problems.radiation.solver import layer_pressures
 from problems.scaling import LIMIT, nonzero
 
 TROPOPAUSE = 9948.4316
@@ -61,7 +62,7 @@ class GasOptics(Encoding):
     def measure(self, train: Split) -> Batch:
         """Return centres and scales of states and of optics, and the solver's table."""
         state, answers = _states(train.inputs), self._answers(train.inputs)
-        above = _pressure(train.inputs) < TROPOPAUSE
+        above = layer_pressures(train.inputs["pressure"]) < TROPOPAUSE
         known = [state[above], state[~above]] if self.split else [state.reshape(-1, CHANNELS)]
         return {
             "state_centre": np.stack([each.mean(axis=0) for each in known]),
@@ -110,7 +111,7 @@ class GasOptics(Encoding):
         scaled = (state[..., None, :] - known["state_centre"]) / known["state_scale"]
         if not self.split:
             return scaled[..., 0, :].astype(np.float32)
-        above = (_pressure(inputs) < TROPOPAUSE)[..., None]
+        above = (layer_pressures(inputs["pressure"]) < TROPOPAUSE)[..., None]
         parts = [np.where(above, scaled[..., 0, :], 0.0), np.where(above, 0.0, scaled[..., 1, :])]
         return np.concatenate([*parts, above], axis=-1).astype(np.float32)
 
@@ -191,15 +192,10 @@ class Column(GasOptics):
 CHANNELS = 7
 
 
-def _pressure(inputs: Batch) -> Array:
-    """Return the pressure (b, l) of the layers [Pa]."""
-    return 0.5 * (inputs["pressure"][:, 1:] + inputs["pressure"][:, :-1])
-
-
 def _states(inputs: Batch) -> Array:
     """Return what a layer's optics depend on (b, l, c), humidity and ozone by a quarter power."""
     temperature = inputs["temperature"]
     gases = [np.log(inputs[name])[:, None] for name in ("co2", "ch4", "n2o")]
     profiles = [inputs["h2o"] ** 0.25, inputs["o3"] ** 0.25, *gases]
-    parts = [np.log(_pressure(inputs)), temperature, *profiles]
+    parts = [np.log(layer_pressures(inputs["pressure"])), temperature, *profiles]
     return np.stack([np.broadcast_to(part, temperature.shape) for part in parts], axis=-1)

@@ -16,7 +16,7 @@ import numpy as np
 from problems.core import Array, Batch, samples_in
 from problems.radiation.k_distribution import KDistribution, lookup, rrtmgp, single_precision
 from problems.radiation.profiles import fixed_gases
-from problems.radiation.solver import STANDARD_GRAVITY
+from problems.radiation.solver import STANDARD_GRAVITY, layer_pressures
 
 AVOGADRO = 6.02214076e23
 """[mol-1], exact in the SI."""
@@ -154,7 +154,7 @@ class GasState:
             ratios,
             molecules(xp, level, columns["h2o"]).ravel(),
             columns["temperature"].ravel(),
-            (0.5 * (level[:, 1:] + level[:, :-1])).ravel(),
+            layer_pressures(level).ravel(),
             gases,
         )
 

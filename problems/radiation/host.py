@@ -12,7 +12,7 @@ import numpy as np
 
 from problems.core import Array, Batch, Run, rows
 from problems.radiation.profiles import CO2_ALONE, rfmip
-from problems.radiation.solver import heating_rate
+from problems.radiation.solver import heating_rate, layer_pressures
 
 ADJUSTING = 1e4
 """Layers of lower pressure adjust [Pa]."""
@@ -44,7 +44,7 @@ class StratosphericAdjustment:
         balance = _heating(before, present)
         changed = kernel(fourfold, rng)
         level = present["pressure"]
-        moves = 0.5 * (level[:, 1:] + level[:, :-1]) < ADJUSTING
+        moves = layer_pressures(level) < ADJUSTING
         temperature, now = present["temperature"], changed
         for _ in range(self.steps):
             left = np.where(moves, _heating(now, present) - balance, 0.0)

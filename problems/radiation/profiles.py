@@ -13,6 +13,7 @@ import numpy as np
 
 from problems.core import Array, Batch
 from problems.errors import MissingExtraError
+from problems.radiation.solver import layer_pressures
 
 SITES = 100
 
@@ -132,7 +133,7 @@ def near(
         name: np.stack([rfmip(e)[name][s] for e, s in zip(experiment, site, strict=True)])
         for name in rfmip(int(experiments[0]))
     }
-    height = np.log(0.5 * (drawn["pressure"][:, 1:] + drawn["pressure"][:, :-1]))
+    height = np.log(layer_pressures(drawn["pressure"]))
     warmer = _smooth(height, 0.5, rng)
     drawn["temperature"] += warmer
     drawn["near_surface_temperature"] += warmer[:, -1]

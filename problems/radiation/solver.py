@@ -79,6 +79,11 @@ def planck_radiance(xp: Any, table: Any, temperature: Any) -> Any:
     return table[row] + weight * (table[row + 1] - table[row])
 
 
+def layer_pressures(pressure: Any) -> Any:
+    """Return pressures of layers (..., l), the means of their levels' (..., l + 1)."""
+    return 0.5 * (pressure[..., 1:] + pressure[..., :-1])
+
+
 def level_temperatures(xp: Any, temperature: Any, near_surface: Any) -> Any:
     """Return temperatures of levels (b, l + 1) [K]: between layers the mean of both, as RFMIP has.
 

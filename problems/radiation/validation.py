@@ -10,7 +10,7 @@ from problems.pictures import Curve, Picture
 from problems.problem import Metric
 from problems.radiation.encodings import TROPOPAUSE
 from problems.radiation.flux import DIRECTIONS
-from problems.radiation.solver import heating_rate
+from problems.radiation.solver import heating_rate, layer_pressures
 
 COLUMNS_DRAWN = 3
 
@@ -40,7 +40,7 @@ class FluxScore:
         )
         pressure = inputs["pressure"]
         heating = heating_rate(up, down, pressure)  # linear: the error of a difference
-        below = 0.5 * (pressure[:, 1:] + pressure[:, :-1]) > TROPOPAUSE
+        below = layer_pressures(pressure) > TROPOPAUSE
         return {
             "flux_error": _rms(np.stack([up, down])),
             "heating_error": _rms(heating),
@@ -54,7 +54,7 @@ class FluxScore:
         drawn: list[Picture] = []
         for column in range(min(COLUMNS_DRAWN, len(inputs["pressure"]))):
             level = inputs["pressure"][column]
-            layer = tuple(np.log10(0.5 * (level[1:] + level[:-1])))
+            layer = tuple(np.log10(layer_pressures(level)))
             heating: list[Curve] = []
             errors: list[Curve] = []
             for name, outputs, truth in (
