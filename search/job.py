@@ -43,7 +43,7 @@ from search.records import (
     networks,
 )
 from search.retraining import recommended
-from search.rivals import baseline_errors, refuse_misshapen_baselines, rivals
+from search.rivals import baseline_errors, rivals
 from search.study import Study
 from search.trial import Setting
 from spaces.exclusions import exclusions
@@ -144,7 +144,6 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             progress.phase("data")
             data = generate(problem, default_cache(), in_parallel, counted)
             problem = problem.fitted(data.train)
-            refuse_misshapen_baselines(problem, data)
             errors = baseline_errors(problem, data)
             limits, held_against = limits_of(problem, errors), yardstick(problem, data.test)
             setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)

@@ -7,8 +7,6 @@ deployed again nor thought promising.
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
 from problems import Dataset, Problem
 from search.measurement import Yardstick, run_contender, samples_a_call, stopwatch, timed
 from search.records import NO_ERROR
@@ -16,19 +14,12 @@ from search.scoring import scored
 from search.stopwatch import LEAST_ROUNDS
 
 
-def refuse_misshapen_baselines(problem: Problem, data: Dataset) -> None:
-    """Run every baseline on two samples: a slip is told before any trial.
+def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
+    """Return the objective on the validation split of every baseline that fails on no sample.
 
     Raises:
         UserError: One doesn't return the reference's fields and shapes.
     """
-    few = data.validation.take(np.arange(2))
-    for name, baseline in problem.baseline_runs.items():
-        scored(problem, baseline, few, f"baseline {name!r}")
-
-
-def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
-    """Return the objective on the validation split of every baseline that fails on no sample."""
     errors: dict[str, float] = {}
     for name, baseline in problem.baseline_runs.items():
         result = scored(problem, baseline, data.validation, f"baseline {name!r}")

@@ -25,7 +25,7 @@ from search.goals import limits_of
 from search.heat import LARGEST_FRONT, front_members, knee_trial
 from search.measurement import Yardstick, yardstick
 from search.records import NO_LIMITS, Entrant, Limits, Record, State, Timing
-from search.rivals import baseline_errors, refuse_misshapen_baselines, rivals
+from search.rivals import baseline_errors, rivals
 from search.scoring import scored
 from spaces.space import compose
 
@@ -177,7 +177,7 @@ def test_a_baseline_of_another_shape_is_told_before_any_trial(
 ) -> None:
     problem, data = small
     with pytest.raises(UserError, match="baseline 'shapeless': field 'position' has shape"):
-        refuse_misshapen_baselines(replace(problem, baselines={"shapeless": shapeless}), data)
+        baseline_errors(replace(problem, baselines={"shapeless": shapeless}), data)
 
 
 def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> None:
