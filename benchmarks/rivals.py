@@ -210,3 +210,6 @@ SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, Baselines], Searcher]
     "Optuna": lambda problem, spec, *_: Optuna(problem, spec, TPESampler(seed=spec.seed)),
     "random": lambda problem, spec, *_: Optuna(problem, spec, RandomSampler(spec.seed)),
 }
+
+COLOURS = dict(zip(SEARCHERS, ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98"), strict=True))
+"""What each is drawn in."""

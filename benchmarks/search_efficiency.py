@@ -27,7 +27,7 @@ import numpy as np
 import plotly.graph_objects as go
 from keeping import keep
 from plotly.subplots import make_subplots
-from rivals import ITSELF, SEARCHERS, Job, Searcher
+from rivals import COLOURS, ITSELF, SEARCHERS, Job, Searcher
 from tabulated import Deployed, Table, Taught, kept, tabulate
 
 from problems import Size
@@ -60,7 +60,6 @@ LEAST = 1e-4
 
 GRID = np.linspace(0.0, 1.0, 101)
 CURVES = ("by_time", "by_epochs")
-COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98")
 
 
 class Outcome(NamedTuple):
@@ -292,7 +291,7 @@ def drawn(facts: dict[str, dict[str, Any]]) -> go.Figure:
     for row, own in enumerate(facts.values(), 1):
         axes = {"by_time": own["time_s"], "by_epochs": own["trainings"]}
         for column, (axis, extent) in enumerate(axes.items(), 1):
-            for name, colour in zip(SEARCHERS, COLOURS, strict=True):
+            for name, colour in COLOURS.items():
                 for trace in _band(name, colour, GRID * extent, own[name][axis]):
                     trace.showlegend = bool(trace.showlegend) and row == column == 1
                     figure.add_trace(trace, row, column)

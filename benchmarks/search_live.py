@@ -27,7 +27,7 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 from keeping import keep
-from rivals import ITSELF, SEARCHERS, Job, Searcher
+from rivals import COLOURS, ITSELF, SEARCHERS, Job, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
 from problems.dataset import generate
@@ -202,10 +202,7 @@ def summary(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
 def drawn(facts: dict[str, Any]) -> go.Figure:
     """Return what each search had found against time."""
     figure = go.Figure()
-    colours = dict(
-        zip(SEARCHERS, ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98"), strict=True)
-    )
-    for name, colour in colours.items():
+    for name, colour in COLOURS.items():
         for seed, curve in facts.get(name, {}).get("curve", {}).items():
             at, area = zip(
                 (0.0, 0.0), *curve, (facts["seconds"], facts[name]["found"][seed]), strict=True
