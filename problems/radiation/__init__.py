@@ -110,5 +110,5 @@ def _clear_sky(spectrum: str, radiation: Radiation, columns: Columns, extent: Ex
         samples=extent.samples,
         epochs=extent.epochs,
         pictures=score.pictures,
-        version=1,
+        version=2,
     )

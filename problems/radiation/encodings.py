@@ -85,14 +85,15 @@ class GasOptics(Encoding):
         n, layers = inputs["temperature"].shape
         answers = network(self._network_input(inputs)).reshape(n, layers, -1)
         up = np.empty((n, layers + 1), np.float32)
-        down = np.empty_like(up)
+        down, depth = np.empty_like(up), np.empty((n, layers), np.float32)
         table = self.statistics["table"].astype(np.float32)
         for begin in range(0, n, TOGETHER):
             some = slice(begin, begin + TOGETHER)
             columns = {name: np.asarray(array[some], np.float32) for name, array in inputs.items()}
             optics = self._optics(answers[some], columns)
-            up[some], down[some] = self.radiation.solved(optics, columns, table)
-        return {"flux_up": up, "flux_down": down}
+            solved = self.radiation.solved(optics, columns, table)
+            up[some], down[some], depth[some] = solved
+        return {"flux_up": up, "flux_down": down, "optical_depth": depth}
 
     def _targets(self, targets: Array) -> Array:
         """Return targets (n, o) of scaled answers (b, l, o)."""

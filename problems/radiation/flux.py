@@ -30,7 +30,7 @@ DIRECTIONS = ("flux_up", "flux_down")
 
 @dataclass(frozen=True, eq=False)
 class Flux(Encoding):
-    """The whole column in one row -> upward and downward flux at every level.
+    """The whole column in one row -> upward and downward flux at every level, and optical depths.
 
     Heating is the convergence of the net flux that is answered, so energy is conserved whatever the
     network says. What enters at the top isn't asked for: it is known.
@@ -84,18 +84,23 @@ class Flux(Encoding):
         answers = np.clip(network(self._network_input(inputs)), -LIMIT, LIMIT)
         values = answers * known["scale"] + known["centre"]
         values[:, 0] += self._from_surface(inputs)
-        up, down = np.split(values, [inputs["pressure"].shape[1]], axis=1)
+        levels = inputs["pressure"].shape[1]
+        up, down, depth = np.split(values, [levels, 2 * levels - 1], axis=1)
         down = np.concatenate([np.full_like(up[:, :1], self.enters), down], axis=1)
         if self.steps:
             up, down = np.cumsum(up, axis=1), np.cumsum(down, axis=1)
         unit = self._unit(inputs)
-        return {
+        fluxes = {
             name: np.maximum(unit * flux, 0.0).astype(np.float32)
             for name, flux in zip(DIRECTIONS, (up[:, ::-1], down), strict=True)
         }
+        return {**fluxes, "optical_depth": np.exp(depth).astype(np.float32)}
 
     def _answers(self, split: Split) -> Array:
-        """Return the upward flux from the ground up, then the downward one below the top (b, o)."""
+        """Return the upward flux from the ground up, the downward one below the top, then depths.
+
+        Optical depths (b, l) stand as their logarithms behind the fluxes (b, 2 l + 1).
+        """
         unit = self._unit(split.inputs)
         up, down = (np.asarray(split.outputs[name], float) / unit for name in DIRECTIONS)
         up = up[:, ::-1]
@@ -104,7 +109,8 @@ class Flux(Encoding):
             down = np.diff(down, axis=1)
         else:
             down = down[:, 1:]
-        answers = np.concatenate([up, down], axis=1)
+        depth = np.log(np.asarray(split.outputs["optical_depth"], float))
+        answers = np.concatenate([up, down, depth], axis=1)
         answers[:, 0] -= self._from_surface(split.inputs)
         return answers
 

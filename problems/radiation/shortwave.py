@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from problems.core import Array, Batch
-from problems.radiation.gas_optics import GasState, Pair, Radiation, Spectral
+from problems.radiation.gas_optics import Answers, GasState, Pair, Radiation, Spectral
 from problems.radiation.k_distribution import KDistribution, lookup, rrtmgp
-from problems.radiation.solver import scan_arrays
-from problems.radiation.two_stream import Sunlight, shortwave_fluxes
+from problems.radiation.solver import grey_depth, scan_arrays
+from problems.radiation.two_stream import Fluxes, Sunlight, shortwave_fluxes
 
 TOTAL_SOLAR_IRRADIANCE = 1360.85767381726
 """[W m-2] at the mean distance of the Earth, RRTMGP's default; fluxes are proportional to it."""
@@ -52,23 +52,30 @@ class Shortwave(Radiation):
 
         return one
 
-    def fluxes_of(self, columns: Batch) -> Pair:
-        """Return fluxes (b, l + 1), all g-points solved together: so it is quickest."""
+    def answers_of(self, columns: Batch) -> Answers:
+        """Return fluxes and optical depths, all g-points solved together: so it is quickest."""
         xp, lax = rrtmgp().jax.numpy, rrtmgp().jax.lax
         absorption, scattering = (
             xp.transpose(each, (2, 1, 0))
             for each in self.over_g_points(self.optics_of_one(columns))
         )
-        sunlight = _sunlight(columns, xp.asarray(self.table()))
-        up, down = shortwave_fluxes(xp, lax.scan, absorption, scattering, sunlight)
-        return up.sum(axis=-1).T, down.sum(axis=-1).T
+        shares = xp.asarray(self.table())
+        sunlight = _sunlight(columns, shares)
+        fluxes = shortwave_fluxes(xp, lax.scan, absorption, scattering, sunlight)
+        return _summed(xp, fluxes, columns, shares)
 
-    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Pair:
-        """Return upward and downward fluxes (b, l + 1) of optics (b, l, g)."""
+    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Answers:
+        """Return upward and downward fluxes (b, l + 1) and optical depths of optics (b, l, g)."""
         absorption, scattering = (np.moveaxis(np.minimum(o, OPAQUE), 1, 0) for o in optics)
         sunlight = _sunlight(columns, table)
-        up, down = shortwave_fluxes(np, scan_arrays, absorption, scattering, sunlight)
-        return up.sum(axis=-1).T, down.sum(axis=-1).T
+        fluxes = shortwave_fluxes(np, scan_arrays, absorption, scattering, sunlight)
+        return _summed(np, fluxes, columns, table)
+
+
+def _summed(xp: Any, fluxes: Fluxes, columns: Batch, shares: Any) -> Answers:
+    """Return fluxes, and the depths of layers that take as much of unfaded sunlight if grey."""
+    depth = grey_depth(xp, fluxes.extinguished @ shares, columns["cos_zenith"])
+    return fluxes.up.sum(axis=-1).T, fluxes.down.sum(axis=-1).T, depth.T
 
 
 def _sunlight(columns: Batch, shares: Any) -> Sunlight:

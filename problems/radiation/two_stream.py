@@ -10,10 +10,7 @@ gamma_2 tau = 3/4 r and gamma_3 = gamma_4 = 1/2. Layers are added as by Shonk & 
 
 from typing import Any, NamedTuple
 
-from problems.radiation.solver import Scan, crossed
-
-TINY = 1e-30
-"""Divisors are held at or above this; what is divided is zero there."""
+from problems.radiation.solver import TINY, Scan, crossed
 
 RESONANT = 0.1
 """Where slant depth and diffusion differ by less than this share, their difference is expanded."""
@@ -42,6 +39,7 @@ class Layers(NamedTuple):
         scattered_up: Of the direct beam.
         scattered_down: Of the direct beam.
         unscattered: Of the direct beam, neither scattered nor absorbed.
+        extinguished: Of the direct beam, the rest; with its digits, however little it is.
     """
 
     reflected: Any
@@ -49,6 +47,7 @@ class Layers(NamedTuple):
     scattered_up: Any
     scattered_down: Any
     unscattered: Any
+    extinguished: Any
 
 
 def layers_of(xp: Any, absorption: Any, scattering: Any, cos_zenith: Any) -> Layers:
@@ -89,13 +88,28 @@ def layers_of(xp: Any, absorption: Any, scattering: Any, cos_zenith: Any) -> Lay
         share * (ratio * twice + beneath),
         share * (above - ratio * unscattered * twice),
         unscattered,
+        -lost_beam,
     )
+
+
+class Fluxes(NamedTuple):
+    """Fluxes of columns, and what their layers take of the direct beam.
+
+    Args:
+        up: Upward at the levels (l + 1, ...) [W m-2].
+        down: Downward (l + 1, ...); the direct beam is part of it.
+        extinguished: The share of the direct beam that layers scatter or absorb (l, ...).
+    """
+
+    up: Any
+    down: Any
+    extinguished: Any
 
 
 def shortwave_fluxes(
     xp: Any, scan: Scan, absorption: Any, scattering: Any, sunlight: Sunlight
-) -> tuple[Any, Any]:
-    """Return upward and downward fluxes (l + 1, ...) [W m-2]; the direct beam is in the second.
+) -> Fluxes:
+    """Return fluxes at the levels, and what layers take of the sun.
 
     Args:
         xp: numpy or jax.numpy.
@@ -120,7 +134,7 @@ def shortwave_fluxes(
     albedo, source, passed, gained = below
     _, (diffuse,) = scan(crossed, nothing, (passed, gained))
     up = xp.concatenate([outgoing[None], albedo * diffuse + source])
-    return up, xp.concatenate([top[None], diffuse + beam])
+    return Fluxes(up, xp.concatenate([top[None], diffuse + beam]), layers.extinguished)
 
 
 def _added(below: tuple[Any, Any], layer: Any) -> tuple[Any, Any]:

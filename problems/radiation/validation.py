@@ -20,6 +20,7 @@ METRICS = (
     Metric("heating_error_below", "K day-1", "the same below 9948 Pa, RRTMGP's tropopause"),
     Metric("outgoing_error", "W m-2", "rms error of the upward flux at the top"),
     Metric("surface_error", "W m-2", "rms error of the downward flux at the surface"),
+    Metric("optical_depth_error", "%", "rms relative error of the layers' optical depths"),
 )
 
 
@@ -40,6 +41,7 @@ class FluxScore:
         )
         pressure = inputs["pressure"]
         heating = heating_rate(up, down, pressure)  # linear: the error of a difference
+        depth, wanted = (np.asarray(b["optical_depth"], float) for b in (predicted, reference))
         below = layer_pressures(pressure) > TROPOPAUSE
         return {
             "flux_error": _rms(np.stack([up, down])),
@@ -47,6 +49,7 @@ class FluxScore:
             "heating_error_below": _rms(heating[below]),
             "outgoing_error": _rms(up[:, 0]),
             "surface_error": _rms(down[:, -1]),
+            "optical_depth_error": 100.0 * _rms(depth / wanted - 1.0),
         }
 
     def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, MissingExtraError, Problem, Size, load_problem
-from problems.core import rows
+from problems.core import Split, rows
 from problems.radiation import profiles
 from problems.radiation.gas_optics import molecules
 from problems.radiation.host import StratosphericAdjustment
@@ -13,6 +13,7 @@ from problems.radiation.k_distribution import LONGWAVE, KDistribution
 from problems.radiation.longwave import Longwave, planck_table
 from problems.radiation.profiles import WARMEST, reference_fluxes, rfmip
 from problems.radiation.simulation import LongwaveColumns
+from problems.radiation.solver import SECANT, planck_radiance
 
 RNG = np.random.default_rng(0)
 COARSE = KDistribution(128, merged=4)
@@ -31,9 +32,12 @@ def columns(tiny: Problem) -> Batch:
     return tiny.simulation.draw(8, np.random.default_rng(1))
 
 
+def run(columns: Batch, distribution: KDistribution = COARSE) -> Batch:
+    return LongwaveColumns((0,), (0,), distribution).run(columns, RNG)
+
+
 def outgoing(columns: Batch) -> float:
-    simulation = LongwaveColumns((0,), (0,), COARSE)
-    return float(simulation.run(columns, RNG)["flux_up"][:, 0].mean())
+    return float(run(columns)["flux_up"][:, 0].mean())
 
 
 @pytest.mark.slow
@@ -61,6 +65,72 @@ def test_without_gases_most_of_the_surface_is_seen(columns: Batch) -> None:
     depth, _ = Longwave(COARSE).optics(fewer)
     assert (depth < Longwave(COARSE).optics(columns)[0].mean()).mean() > 0.9
     assert outgoing(fewer) > 1.2 * outgoing(columns)
+
+
+def test_a_layer_with_more_of_a_gas_is_optically_thicker(columns: Batch) -> None:
+    today = run(columns)["optical_depth"]
+    for gas in ("h2o", "o3", "co2", "ch4", "n2o"):
+        more = run({**columns, gas: 2.0 * columns[gas]})["optical_depth"] - today
+        assert (more > -1e-4 * today).all()
+        assert more.max() > 0.001
+
+
+def test_optical_depths_sum_over_g_points_as_planck_weighs_them(columns: Batch) -> None:
+    depth, fraction = (each.astype(float) for each in Longwave(COARSE).optics(columns))
+    radiance = planck_radiance(np, planck_table(COARSE).astype(float), columns["temperature"])
+    weight = fraction * radiance
+    passed = (weight * np.exp(-SECANT * depth)).sum(axis=-1) / weight.sum(axis=-1)
+    # The solver's source is linear between the levels, not that of the layer's own temperature.
+    np.testing.assert_allclose(run(columns)["optical_depth"], -np.log(passed) / SECANT, rtol=0.02)
+
+
+def test_without_gases_layers_are_all_but_transparent(columns: Batch) -> None:
+    thin = {n: 1e-6 * a if n in ("h2o", "o3", "co2", "ch4", "n2o") else a
+            for n, a in columns.items()}  # fmt: skip
+    depth, today = (run(each)["optical_depth"] for each in (thin, columns))
+    # What is left are nitrogen, oxygen and halocarbons.
+    assert (depth < 0.1 * today).all()
+
+
+def test_an_average_over_g_points_is_told_by_optical_depths(tiny: Problem, columns: Batch) -> None:
+    fine = run(columns, KDistribution(128))
+    errors = [
+        tiny.score(run(columns, KDistribution(128, merged)), fine, columns)["optical_depth_error"]
+        for merged in (1, 2, 4)
+    ]
+    assert errors[0] == 0.0
+    assert 1.0 < errors[1] < errors[2]
+
+
+def test_numpy_and_jax_solve_alike(tiny: Problem, columns: Batch) -> None:
+    longwave, found = Longwave(COARSE), run(columns)
+    singles = {name: np.asarray(array, np.float32) for name, array in columns.items()}
+    solved = longwave.solved(longwave.optics(columns), singles, longwave.table())
+    for field, array in zip(tiny.outputs, solved, strict=True):
+        atol = 0.0 if field.name == "optical_depth" else 2e-3
+        np.testing.assert_allclose(array, found[field.name], rtol=2e-4, atol=atol)
+
+
+def test_an_answer_that_has_neither_absorption_nor_emission_is_a_number(columns: Batch) -> None:
+    longwave = Longwave(COARSE)
+    singles = {name: np.asarray(array, np.float32) for name, array in columns.items()}
+    nothing = np.zeros_like(longwave.optics(columns)[0])
+    *_, depth = longwave.solved((nothing, nothing), singles, longwave.table())
+    np.testing.assert_array_equal(depth, 0.0)
+
+
+@pytest.mark.parametrize("name", ["radiation", "shortwave"])
+def test_wild_answers_have_scores_that_are_numbers(name: str) -> None:
+    problem = load_problem(name, Size.TINY)
+    assert problem.simulation is not None
+    columns = problem.simulation.draw(4, np.random.default_rng(1))
+    known = Split(columns, problem.simulation.run(columns, RNG))
+    for encoding in problem.encodings.values():
+        fitted = encoding.fit(known)
+        shape = fitted.pairs(known).targets.shape
+        for wild in (np.full(shape, -1e9), np.full(shape, 1e9)):
+            found = fitted.apply(lambda _, answers=wild: answers, columns, RNG)
+            assert np.isfinite(list(problem.score(found, known.outputs, columns).values())).all()
 
 
 def test_merged_tables_keep_each_bands_radiance(columns: Batch) -> None:

@@ -9,7 +9,10 @@ from problems.radiation.solver import (
     DAY_S,
     EMISSIVITY,
     HEAT_CAPACITY,
+    SECANT,
     STANDARD_GRAVITY,
+    Radiances,
+    grey_depth,
     heating_rate,
     longwave_radiances,
     planck_radiance,
@@ -19,11 +22,17 @@ from problems.radiation.solver import (
 LAYERS = 20
 
 
-def solved(depth: Array, source: Array, surface: float) -> tuple[Array, Array]:
-    """Radiances of one g-point that has its band alone, in one column."""
+def all_of(depth: Array, source: Array, surface: float) -> Radiances:
+    """What the solver tells of one g-point that has its band alone, in one column."""
     return longwave_radiances(
         np, scan_arrays, depth, np.ones_like(depth), (source, np.asarray(surface))
     )
+
+
+def solved(depth: Array, source: Array, surface: float) -> tuple[Array, Array]:
+    """Its radiances alone."""
+    found = all_of(depth, source, surface)
+    return found.up, found.down
 
 
 def grey(total: float) -> tuple[Array, Array]:
@@ -38,7 +47,7 @@ def test_black_isothermal_atmosphere_radiates_as_planck_says(temperature: float)
     radiance = planck_radiance(np, table[:, first], np.full(LAYERS + 1, temperature))
     assert count.sum() == table.shape[1]
     opaque = np.full((LAYERS, len(first)), 50.0)
-    up, down = longwave_radiances(
+    up, down, *_ = longwave_radiances(
         np, scan_arrays, opaque, np.ones_like(opaque), (radiance, radiance[0])
     )
     # RRTMGP's bands end at 10 and 3250 cm-1: they leave out some hundredths of a per cent.
@@ -57,6 +66,26 @@ def test_more_absorber_dims_the_top_and_warms_the_surface() -> None:
     columns = [grey(total) for total in (0.0, 0.1, 1.0, 3.0, 10.0, 100.0)]
     assert (np.diff([up[0] for up, _ in columns]) < 0.0).all()
     assert (np.diff([down[-1] for _, down in columns]) > 0.0).all()
+
+
+def test_a_grey_layers_optical_depth_is_its_own() -> None:
+    depth = np.geomspace(1e-6, 5.0, LAYERS)
+    found = all_of(depth, np.linspace(20.0, 100.0, LAYERS + 1), 105.0)
+    np.testing.assert_allclose(grey_depth(np, found.absorbed, 1.0 / SECANT), depth, rtol=1e-9)
+
+
+def test_what_layers_absorb_is_what_they_emit() -> None:
+    depth, source = np.geomspace(1e-6, 5.0, LAYERS), np.linspace(20.0, 100.0, LAYERS + 1)
+    found = all_of(depth, source, 105.0)
+    passed = 1.0 - found.absorbed
+    upward = found.up[:-1] - passed * found.up[1:]
+    downward = found.down[1:] - passed * found.down[:-1]
+    np.testing.assert_allclose(upward + downward, found.absorbed * found.black, atol=1e-12)
+
+
+def test_an_opaque_layers_optical_depth_is_a_number() -> None:
+    for share in (np.array(1.0), np.array(1.0, np.float32)):
+        assert 10.0 < grey_depth(np, share, 1.0) < 15.0
 
 
 def test_layers_of_a_linear_source_may_be_cut_in_two() -> None:

@@ -14,7 +14,8 @@ def solved(absorption: Array, scattering: Array, albedo: float) -> tuple[Array, 
     sunlight = Sunlight(np.ones_like(COSINES), COSINES, np.full_like(COSINES, albedo))
     shape = (LAYERS, len(COSINES))
     depths = (np.broadcast_to(d[:, None], shape) for d in (absorption, scattering))
-    return shortwave_fluxes(np, scan_arrays, *depths, sunlight)
+    up, down, _ = shortwave_fluxes(np, scan_arrays, *depths, sunlight)
+    return up, down
 
 
 def mixed() -> tuple[Array, Array]:
@@ -101,6 +102,13 @@ def test_what_a_surface_sends_up_fades_at_the_diffuse_rate() -> None:
     np.testing.assert_allclose(up[0], 0.5 * down[-1] * np.exp(-2.0), rtol=1e-12)
 
 
+def test_what_the_beam_loses_is_told_however_little() -> None:
+    depth = np.geomspace(1e-12, 0.5, LAYERS)[:, None]
+    found = layers_of(np, 0.4 * depth, 0.6 * depth, COSINES)
+    np.testing.assert_allclose(found.extinguished + found.unscattered, 1.0, rtol=1e-12)
+    np.testing.assert_allclose(-np.log1p(-found.extinguished), depth / COSINES, rtol=1e-6)
+
+
 def test_energy_is_absorbed_and_never_made() -> None:
     for albedo in (0.0, 0.3, 1.0):
         up, down = solved(*mixed(), albedo)
@@ -113,7 +121,7 @@ def test_layers_may_be_cut_in_two() -> None:
     absorption[1::2] = absorption[::2] = np.linspace(0.01, 0.5, LAYERS // 2)
     sunlight = Sunlight(np.ones_like(COSINES), COSINES, np.full_like(COSINES, 0.2))
     whole = (2.0 * d[::2, None] + 0.0 * COSINES for d in (absorption, scattering))
-    coarse = shortwave_fluxes(np, scan_arrays, *whole, sunlight)
+    coarse = shortwave_fluxes(np, scan_arrays, *whole, sunlight)[:2]
     for fine, each in zip(solved(absorption, scattering, 0.2), coarse, strict=True):
         np.testing.assert_allclose(fine[::2], each, rtol=1e-7)
 
