@@ -59,7 +59,7 @@ def nothing(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
         Rung(epoch=epoch, share=share, error=error) for epoch, share in enumerate(RUNG_SHARES, 1)
     ]
     for rung in rungs:
-        yield AtRung(rung, time_s)
+        yield AtRung(rung, time_s, {})
     speedup = 1.0 / time_s
     timing = Timing(
         time_s=time_s,
