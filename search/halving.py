@@ -21,6 +21,9 @@ FEWEST = 4
 KEPT = 0.25
 """The share of a rung that goes on, besides its front: ASHA's own."""
 
+HOPELESS = 10.0
+"""Times the reference's time: no other deployment of a network makes up for so much."""
+
 
 class Agreement(NamedTuple):
     """How far a rung ranks networks as the end of their training does.
@@ -82,7 +85,7 @@ class Halving:
         """Note an arrival; return whether it is on its rung's front so far, or in its best quarter.
 
         Within a rank those in a crowd go first. A front is never cut: each of its candidates is
-        somebody's best.
+        somebody's best. But what is hopelessly slow isn't on it: the reference has no error.
 
         Args:
             share: The rung: how much of the training is done.
@@ -96,7 +99,8 @@ class Halving:
             return False
         if len(arrivals) < FEWEST:
             return True
-        rank = ranks(arrivals)
+        reference = (0.0, HOPELESS, 0.0)[: len(arrivals[-1])]
+        rank = ranks([*arrivals, reference])[:-1]
         if rank[-1] == 0:
             return True
         equals = np.array(arrivals)[rank == rank[-1]]

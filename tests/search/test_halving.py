@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from search.halving import FEWEST, Halving, rank_correlation
+from search.halving import FEWEST, HOPELESS, Halving, rank_correlation
 
 
 def test_the_first_few_all_go_on() -> None:
@@ -15,7 +15,16 @@ def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
     for i in range(8):
         assert halving.goes_on(1, 1.0 + i, 9.0 - i), "a front member was cut"
     assert not halving.goes_on(1, 20.0, 20.0)
-    assert halving.goes_on(1, 0.5, 30.0)
+    assert halving.goes_on(1, 0.5, 9.5)
+
+
+def test_what_is_hopelessly_slow_is_on_no_front_but_not_alone_there() -> None:
+    mixed, slow = Halving(), Halving()
+    for i in range(FEWEST):
+        mixed.goes_on(1, 1.0 + i, 0.1)
+        slow.goes_on(1, 1.0 + i, 2.0 * HOPELESS)
+    assert not mixed.goes_on(1, 0.1, 2.0 * HOPELESS)
+    assert slow.goes_on(1, 0.1, 2.0 * HOPELESS)
 
 
 def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
@@ -29,7 +38,7 @@ def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
     for error, time in arrivals:
         others.goes_on(1, error, time)
     assert not others.goes_on(1, 2.105, 2.95), "amid its neighbours"
-    assert others.goes_on(1, 1.5, 20.0), "at the end of its front"
+    assert others.goes_on(1, 1.5, 9.5), "at the end of its front"
 
 
 def test_rungs_are_apart() -> None:
