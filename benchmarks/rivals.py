@@ -6,7 +6,7 @@ a real one.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
@@ -21,14 +21,12 @@ from search.agenda import Agenda
 from search.directory import Run
 from search.halving import Halving
 from search.records import Limits, Record, Spec, State
+from search.rivals import Rivals
 from search.study import Study, TrialChoice
 from spaces.candidate import Candidate
 from spaces.space import Space
 
 ITSELF = "simstead"
-
-Baselines = Sequence[Sequence[float]]
-"""log10 of errors and relative times."""
 
 
 class Job(NamedTuple):
@@ -75,9 +73,9 @@ class Simstead:
         spec: Spec,
         run: Run,
         limits: Limits,
-        baselines: Baselines,
+        rivals: Rivals,
     ) -> None:
-        study = Study(run.journal, problem, spec, limits, baselines)
+        study = Study(run.journal, problem, spec, limits, rivals)
         self._agenda = Agenda(study, run, spec, [])
         self._halving = Halving()
 
@@ -203,7 +201,7 @@ class Optuna:
             self._study.tell(trial, [_log(error), math.log10(record.timing.relative_time)])
 
 
-SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, Baselines], Searcher]] = {
+SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, Rivals], Searcher]] = {
     ITSELF: Simstead,
     "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTune(problem, spec, 4),
     "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTune(problem, spec, 2),

@@ -36,6 +36,7 @@ from search.directory import Run
 from search.fronts import hypervolume
 from search.opening import opening_size
 from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing
+from search.rivals import Rivals
 from search.teaching import FINE_TUNING_SHARE
 from search.trial import RUNG_SHARES
 from spaces.candidate import Pruning
@@ -55,6 +56,8 @@ TRAINING_TIMES = (1, 30)
 WORST = (0.0, 0.0)
 """log10 of error and relative time: no better than the mean, as slow as the reference."""
 
+TO_BEAT = Rivals(worst=WORST)
+
 LEAST = 1e-4
 """A smaller share of the area is drawn as this one."""
 
@@ -63,14 +66,14 @@ CURVES = ("by_time", "by_epochs")
 
 
 class Outcome(NamedTuple):
-    """How a job ended; training took so many times longer than in the table."""
+    """How a job ended, and how long each stage of it took."""
 
     state: State
     rungs: list[float]
     untrained_time: float
     trained: Taught
     deployed: Deployed
-    longer: float
+    durations_s: dict[str, float]
 
 
 def _record(job: Job, outcome: Outcome) -> Record:
@@ -90,10 +93,7 @@ def _record(job: Job, outcome: Outcome) -> Record:
         timing=_timing(deployed.relative_time) if done else None,
         untrained_relative_time=outcome.untrained_time if job.training is None else None,
         unpruned_error=outcome.trained.errors[-1] if outcome.state is not State.PRUNED else None,
-        durations_s={
-            "train": outcome.trained.seconds[-1] * outcome.longer,
-            "deploy": deployed.seconds - deployed.prune_s,
-        },
+        durations_s=outcome.durations_s,
         ended="",
     )
 
@@ -155,19 +155,23 @@ class Replay:
         # Of what no network could be used the table holds no time: as slow as the reference.
         untrained_time = deployed.relative_time or 1.0
         rungs: list[float] = []
+        lasted: dict[str, float] = {}
 
         def end(state: State) -> None:
             self.ended[state] += 1
-            outcome = Outcome(state, rungs, untrained_time, taught, deployed, self.longer)
+            outcome = Outcome(state, rungs, untrained_time, taught, deployed, lasted)
             self.searcher.tell(_record(job, outcome))
 
         if job.training is None:
-            yield taught.prepare_s + (deployed.first_s if self.searcher.times_first else 0.0)
+            lasted["prepare"] = taught.prepare_s
+            lasted["time first"] = deployed.first_s if self.searcher.times_first else 0.0
+            yield sum(lasted.values())
             before_s, before = 0.0, 0.0
             for share, error, seconds in zip(
                 (*RUNG_SHARES, 1.0), taught.errors, taught.seconds, strict=True
             ):
                 yield (seconds - before_s) * self.longer
+                lasted["train"] = seconds * self.longer
                 self.trained += share - before
                 before_s, before = seconds, share
                 if share < 1.0:
@@ -175,7 +179,9 @@ class Replay:
                     if not self.searcher.goes_on(job, share, error, untrained_time):
                         end(State.PRUNED)
                         return
-        yield deployed.prune_s * self.longer + deployed.seconds - deployed.prune_s
+        lasted["prune"] = deployed.prune_s * self.longer
+        lasted["deploy"] = deployed.seconds - deployed.prune_s
+        yield lasted["prune"] + lasted["deploy"]
         if job.candidate.pruning is not Pruning.NONE:
             self.trained += FINE_TUNING_SHARE
         if deployed.error is None or deployed.relative_time is None:
@@ -236,7 +242,7 @@ def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[Replay]
             folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
             spec = searched(seed)
             run = Run.start(folder, spec)
-            replay = Replay(searcher(problem, spec, run, NO_LIMITS, ()), table, longer)
+            replay = Replay(searcher(problem, spec, run, NO_LIMITS, TO_BEAT), table, longer)
             replay.run(until_s)
             shutil.rmtree(folder)
             replays[name].append(replay)

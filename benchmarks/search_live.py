@@ -38,7 +38,7 @@ from search.goals import limits_of
 from search.measurement import yardstick
 from search.opening import opening_size
 from search.records import Record, Spec, State, now
-from search.rivals import baseline_errors, rivals
+from search.rivals import NO_RIVALS, Rivals, baseline_errors, rivals
 from search.scoring import scored
 from search.trial import AtRung, Setting, live
 from spaces.space import Space
@@ -53,6 +53,9 @@ LEFT_OUT = ("OptunaSearch + ASHA, by 2",)
 
 NEVER_ENDING = 10_000
 """Networks: more than there is time for."""
+
+GRAPHS = "TORCHINDUCTOR_CACHE_DIR"
+"""Where the compiler keeps what it has compiled: each search has a folder of its own."""
 
 
 def clock() -> float:
@@ -80,7 +83,7 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
     return Setting(problem, data, held_against, limits, Run.start(folder, spec), PROBLEM), spec
 
 
-def baselines(setting: Setting) -> list[tuple[float, float]]:
+def to_beat(setting: Setting) -> Rivals:
     """Score and time them, as a search does before its first trial."""
     problem, data = setting.problem, setting.data
     return rivals(problem, data, setting.yardstick, baseline_errors(problem, data))
@@ -104,6 +107,7 @@ def ended(setting: Setting, searcher: Searcher, job: Job) -> Record:
         stage="train",
         rungs=tuple(each.rung for each in rungs),
         untrained_relative_time=rungs[-1].relative_time,
+        durations_s=rungs[-1].durations_s,
         ended=now(),
     )
 
@@ -115,8 +119,8 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
     found: list[tuple[float, float, float]] = []
     states: list[str] = []
     started = clock()
-    to_beat = baselines(setting) if name == ITSELF else ()
-    searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits, to_beat)
+    known = to_beat(setting) if name == ITSELF else NO_RIVALS
+    searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits, known)
     while True:
         record = ended(setting, searcher, searcher.ask())
         if clock() - started > seconds:  # what is unfinished then counts for nothing
@@ -157,7 +161,11 @@ def searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
                     told = f"{scratch}/{len(waiting)}.json"
                     call = [sys.executable, __file__, "--one", name, "--seed", str(seed)]
                     call += ["--seconds", str(seconds), "--folder", f"{told}.run", "--told", told]
-                    process = subprocess.Popen(["taskset", "-c", str(core), *call], text=True)  # noqa: S603, S607 - our own arguments
+                    process = subprocess.Popen(  # noqa: S603 - our own arguments
+                        ["taskset", "-c", str(core), *call],  # noqa: S607 - of the system
+                        text=True,
+                        env=os.environ | {GRAPHS: f"{told}.graphs"},
+                    )
                     running[core] = process, told
             core, (process, told) = next(iter(running.items()))
             if process.wait():

@@ -19,8 +19,10 @@ from problems import Array
 from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Record, State
 from search.regression import Observed, posterior_draw
+from search.rivals import NO_RIVALS, Rivals
 from search.teaching import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
+from spaces.registered import RUNTIMES
 from spaces.skeleton import Cell
 
 PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
@@ -48,18 +50,28 @@ class Found(NamedTuple):
         records: Of every trial that ended.
         points: log10 of error and relative time of those that are complete.
         objective: Name of the error.
-        rivals: log10 of error and relative time of baselines.
+        rivals: What is to be bettered.
     """
 
     records: Sequence[Record]
     points: Sequence[Sequence[float]]
     objective: str
-    rivals: Sequence[Sequence[float]] = ()
+    rivals: Rivals = NO_RIVALS
 
     @property
     def front(self) -> list[tuple[float, float]]:
         """What a further point has to better: the best of what was found and of baselines."""
-        return front([*self.points, *self.rivals])
+        return front([*self.points, *self.rivals.points])
+
+    def corner(self, points: Sequence[Sequence[float]], margin: float) -> Array:
+        """Return log10 of the error and time up to which area counts.
+
+        It lies so far beyond the worst of `points`, but not beyond what is of use; nor, until
+        anything of use was found, further than so far beyond the best.
+        """
+        best = np.min(self.points, axis=0, initial=math.inf) + margin
+        limit = np.maximum(self.rivals.worst, best)
+        return np.minimum(np.max(points, axis=0) + margin, limit)
 
 
 class Deployed(NamedTuple):
@@ -115,7 +127,7 @@ def next_deployment(
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
     drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
-    worst = np.max([*found.points, *drawn], axis=0) + MARGIN
+    worst = found.corner([*found.points, *drawn], MARGIN)
     best = found.front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
@@ -127,21 +139,28 @@ def next_deployment(
 def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:
     """Return about how long deployments of a network take (n,) [s].
 
-    Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
-    been seen of each, or of any runtime where nothing has.
+    Lowering is a matter of the runtime, and a pruned network is trained a little more. Of a runtime
+    that hasn't been seen it is what the others take apart from lowering, and what it says of that.
     """
     lasted: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record.state is State.COMPLETE:
             own = sum(record.durations_s.get(stage, 0.0) for stage in DEPLOYMENT)
             lasted[record.candidate.runtime].append(own)
-    every = [seconds for each in lasted.values() for seconds in each]
-    if not any(every):
+    apart = [
+        max(seconds - RUNTIMES[runtime].lowers_in_s, 0.0)
+        for runtime, each in lasted.items()
+        for seconds in each
+    ]
+    if not any(map(any, lasted.values())):
         return np.ones(len(cells))
+    known = {runtime: float(np.median(each)) for runtime, each in lasted.items()}
+    unseen = {cell.runtime for cell in cells} - known.keys()
+    known |= {each: float(np.median(apart)) + RUNTIMES[each].lowers_in_s for each in unseen}
     training_s = of.durations_s.get("train", 0.0)
     return np.array(
         [
-            max(float(np.median(lasted.get(cell.runtime, every))), SHORTEST_S)
+            max(known[cell.runtime], SHORTEST_S)
             + FINE_TUNING_SHARE * training_s * (cell.pruning is not Pruning.NONE)
             for cell in cells
         ]

@@ -5,6 +5,7 @@ from itertools import starmap
 
 import numpy as np
 
+from spaces.registered import RUNTIMES
 from spaces.skeleton import DIMENSIONS, Cell
 from spaces.space import Space
 
@@ -13,16 +14,18 @@ FEWEST, MOST = 8, 24
 
 
 def opening_size(space: Space) -> int:
-    """Return how many candidates are dealt: every option twice, within `FEWEST` and `MOST`."""
+    """Return how many candidates are dealt: every option once, within `FEWEST` and `MOST`."""
     options = max(len(space.skeleton.options(dimension)) for dimension in DIMENSIONS)
-    return min(max(2 * options, FEWEST), MOST)
+    return min(max(options, FEWEST), MOST)
 
 
 def opening(space: Space, seed: int, size: int) -> list[Cell]:
     """Return the opening's cells: each next one has the choices that were dealt least so far.
 
     A choice is an option of a dimension, or a few that belong together. It is dealt in proportion
-    to its weight; a cell is dealt again once others would be further from theirs.
+    to its weight; a cell is dealt again once others would be further from theirs. A runtime weighs
+    the less the longer it takes to lower a network: one that takes long is tried as a further
+    deployment of a network that is worth it.
     """
     cells = list(space.skeleton.cells)
     np.random.default_rng(seed).shuffle(cells)
@@ -30,7 +33,11 @@ def opening(space: Space, seed: int, size: int) -> list[Cell]:
     choices = np.array(
         [[places.setdefault(choice, len(places)) for choice in _choices(cell)] for cell in cells]
     )
-    weigh = space.narrowing.weight
+
+    def weigh(dimension: str, option: str) -> float:
+        quick = 1.0 / RUNTIMES[option].lowers_in_s if dimension == "runtime" else 1.0
+        return quick * space.narrowing.weight(dimension, option)
+
     weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])
     dealt = np.zeros(len(places))
     dealing: list[Cell] = []

@@ -5,13 +5,30 @@ deployed again nor thought promising.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from problems import Dataset, Problem
 from search.measurement import Yardstick, run_contender, samples_a_call, stopwatch, timed
 from search.records import NO_ERROR
 from search.scoring import scored
 from search.stopwatch import LEAST_ROUNDS
+
+
+class Rivals(NamedTuple):
+    """What is to be bettered.
+
+    Args:
+        points: log10 of error and relative time of baselines.
+        worst: log10 of the worst baseline's error, and of the reference's time over itself: beyond
+            either nothing is of use.
+    """
+
+    points: Sequence[Sequence[float]] = ()
+    worst: tuple[float, float] = (math.inf, math.inf)
+
+
+NO_RIVALS = Rivals()
 
 
 def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
@@ -31,8 +48,8 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
 
 def rivals(
     problem: Problem, data: Dataset, held_against: Yardstick, errors: Mapping[str, float]
-) -> list[tuple[float, float]]:
-    """Return log10 of error and relative time of baselines, each timed as a trial is."""
+) -> Rivals:
+    """Return the baselines by their errors, each timed as a trial is."""
     found: list[tuple[float, float]] = []
     for name, error in errors.items():
         run = problem.baseline_runs[name]
@@ -41,4 +58,4 @@ def rivals(
         own = run_contender(run, data.test, samples)
         timing = timed(problem, data, held_against, own, LEAST_ROUNDS)
         found.append((math.log10(max(error, NO_ERROR)), math.log10(timing.relative_time)))
-    return found
+    return Rivals(found, (max((error for error, _ in found), default=math.inf), 0.0))

@@ -27,6 +27,7 @@ from search.journal import Journal
 from search.opening import opening
 from search.promising import PROPOSALS, Answer, Known, Proposal, Tried, next_network, place
 from search.records import NO_LIMITS, Besides, Limits, Record, Spec, State
+from search.rivals import NO_RIVALS, Rivals
 from search.samplers import fixed, sampler, weighs_proposals
 from spaces.candidate import Candidate
 from spaces.space import Space, pruning_branch
@@ -85,7 +86,7 @@ class Study:
         problem: What is replaced.
         spec: What is asked for.
         limits: Goals, told as constraints.
-        rivals: log10 of error and relative time of baselines.
+        rivals: What is to be bettered.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Study:
         problem: Problem,
         spec: Spec,
         limits: Limits = NO_LIMITS,
-        rivals: Sequence[Sequence[float]] = (),
+        rivals: Rivals = NO_RIVALS,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal = Journal(journal)
@@ -187,6 +188,8 @@ class Study:
         """Return another deployment of a network that a trial trained; None: none is promising."""
         skeleton, own = self._space.skeleton, cell_of(of)
         trials = self._study.get_trials(deepcopy=False)
+        if not trials[of.number].params:  # the journal has lost them
+            return None
         before = [
             skeleton.cell(trial.params)
             for trial in trials
@@ -219,7 +222,7 @@ class Study:
         for each in found.records:
             if each.number not in self._known:
                 trial = trials[each.number]
-                self._known[each.number] = Known(_answers(trial), skeleton.cell(trial.params))
+                self._known[each.number] = Known(_answers(trial), cell_of(each))
         tried = [Tried(self._known[each.number], each) for each in found.records]
         chosen = next_network(proposals, tried, found, self._limits, rng)
         return chosen and {name: answer.value for name, answer in chosen.answers.items()}

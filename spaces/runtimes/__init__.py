@@ -74,6 +74,8 @@ class Runtime(ABC):
     """Precisions it doesn't serve, each with the reason."""
     portable: ClassVar[bool] = True
     """Whether its files run on another kind of processor."""
+    lowers_in_s: ClassVar[float] = 1.0
+    """About how long lowering a small network takes on one core [s], until a search has seen it."""
 
     def __init__(self, device: str = CPU) -> None:
         self.device = device

@@ -29,6 +29,7 @@ class AOTInductor(Runtime):
     """One `.pt2` file: compiled kernels with the weights frozen in."""
 
     portable: ClassVar[bool] = False
+    lowers_in_s: ClassVar[float] = 30.0
 
     unsuited: ClassVar[dict[Precision, str]] = {
         Precision.INT8: "its quantiser has moved to torchao, which isn't used yet"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
 
 class Compiled(Eager):
     """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
+
+    lowers_in_s: ClassVar[float] = 15.0
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled network as a function of arrays."""

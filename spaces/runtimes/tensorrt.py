@@ -25,6 +25,7 @@ class TensorRT(Runtime):
     """One serialised engine, for the kind of GPU that built it."""
 
     portable: ClassVar[bool] = False
+    lowers_in_s: ClassVar[float] = 30.0
 
     unsuited: ClassVar[dict[Precision, str]] = {
         Precision.INT8: "its quantiser is a package of its own, which isn't used yet"

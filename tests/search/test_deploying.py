@@ -7,6 +7,7 @@ import pytest
 
 from search.deploying import Found, cell_of, costs_s, next_deployment, trained
 from search.records import Record, State, Timing
+from search.rivals import Rivals
 from search.teaching import FINE_TUNING_SHARE
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.skeleton import Cell
@@ -95,9 +96,26 @@ def test_what_is_dominated_beyond_doubt_is_not_deployed_again(seed: int) -> None
 def test_what_a_baseline_betters_is_not_deployed_again() -> None:
     own = record(0, CELLS[0])
     alone, drawn = found([own]), np.random.default_rng(0)
-    beaten = alone._replace(rivals=[(-9.0, -9.0)])
+    beaten = alone._replace(rivals=Rivals([(-9.0, -9.0)]))
     assert next_deployment(own, CELLS[1:], alone, drawn) is not None
     assert next_deployment(own, CELLS[1:], beaten, drawn) is None
+
+
+@pytest.mark.parametrize("useless", [{"error": 100.0, "eager_s": 1e-4}, {"eager_s": 1e4}])
+def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
+    useless: dict[str, float],
+) -> None:
+    useful, own = record(0, CELLS[0]), record(1, CELLS[0], **useless)
+    alone, both = (
+        found(known)._replace(rivals=Rivals(worst=(0.0, 0.0))) for known in ([own], [useful, own])
+    )
+
+    def chosen(known: Found) -> set[Cell | None]:
+        draws = (np.random.default_rng(seed) for seed in range(8))
+        return {next_deployment(own, CELLS[1:], known, rng) for rng in draws}
+
+    assert chosen(alone) - {None}
+    assert chosen(both) == {None}
 
 
 def test_of_the_unknown_something_is_tried() -> None:

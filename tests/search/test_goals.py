@@ -185,9 +185,11 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
     errors = baseline_errors(wish, data)
     assert errors == {"undamped": scored(wish, undamped, data.validation).metrics["error"]}
-    ((error, time),) = rivals(wish, data, yardstick(wish, data.test), errors)
+    known = rivals(wish, data, yardstick(wish, data.test), errors)
+    ((error, time),) = known.points
     assert error == pytest.approx(np.log10(errors["undamped"]))
     assert np.isfinite(time)
+    assert known.worst == (error, 0.0)
 
 
 def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
