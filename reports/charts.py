@@ -89,6 +89,11 @@ class Chart:
     equal_axes: bool = False
 
 
+def named(objective: str, unit: str) -> str:
+    """Return a metric's name with its unit, as an axis bears it."""
+    return objective.replace("_", " ") + ("" if unit in {"", "1"} else f" [{unit}]")
+
+
 class Table(NamedTuple):
     """Columns and rows."""
 

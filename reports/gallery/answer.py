@@ -1,0 +1,65 @@
+"""The answer: error against speed."""
+
+from collections.abc import Sequence
+
+from reports.charts import Axis, Chart, Kind, Series, named
+from reports.views import Facts
+from reports.views.encodings import measured
+from reports.views.finalists import EntrantView
+
+
+def front(facts: Facts) -> Chart:
+    """Return error against speed-up: every trial, the heat's members, baselines, the front."""
+    series: list[Series] = []
+    able = measured(facts.trials)
+    for i, view in enumerate(facts.encodings):
+        own = [trial for trial in able if trial.encoding == view.name]
+        series.append(
+            Series(
+                f"{view.name}, trials (validation)",
+                [trial.speedup for trial in own],
+                [trial.error for trial in own],
+                Kind.OPEN_POINTS,
+                colour=i,
+                names=[f"trial {trial.number}" for trial in own],
+                faint=True,
+            )
+        )
+        members = [each for each in facts.entrants if each.encoding == view.name and each.test]
+        if members:
+            series.append(_entrants(f"{view.name}, final heat (test)", members, i))
+    baselines = [each for each in facts.entrants if each.trial is None and each.test]
+    if baselines:
+        series.append(_entrants("baselines (test)", baselines, None))
+    on_front = sorted(
+        (each for each in facts.entrants if each.on_front), key=lambda each: each.timing.speedup
+    )
+    if on_front:
+        speeds = [each.timing.speedup for each in on_front]
+        errors = [each.test.value if each.test else None for each in on_front]
+        series.append(Series("front (final heat)", speeds, errors, Kind.DOTTED, colour=None))
+    error = named(facts.objective.name, facts.objective.unit)
+    return Chart(
+        "front",
+        "Error against speed",
+        Axis("speed-up over the reference", log=True),
+        Axis(error, log=True),
+        tuple(series),
+        height=520,
+    )
+
+
+def _entrants(name: str, entrants: Sequence[EntrantView], colour: int | None) -> Series:
+    tests = [each.test for each in entrants]
+    return Series(
+        name,
+        [each.timing.speedup for each in entrants],
+        [test.value if test else None for test in tests],
+        Kind.POINTS,
+        colour=colour,
+        names=[each.name for each in entrants],
+        x_low=[each.timing.speedup_low for each in entrants],
+        x_high=[each.timing.speedup_high for each in entrants],
+        y_low=[test.low if test else None for test in tests],
+        y_high=[test.high if test else None for test in tests],
+    )
