@@ -1,4 +1,4 @@
-"""The final heat's entrants as facts: who is recommended, what it is held against, the host."""
+"""The final heat's entrants as facts: what each reached, the goals it is held against, the host."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -71,42 +71,6 @@ class GoalsView(NamedTuple):
     met_by: tuple[str, ...]
     split: str
     """On which split the error is meant: a baseline's must be known there."""
-
-
-class Pick(NamedTuple):
-    """A recommendation, and what it is recommended as."""
-
-    title: str
-    entrant: EntrantView
-    trial: TrialView
-    over_baseline: float | None
-    """Its speed-up over the most accurate baseline."""
-    bound: float | None
-    """Amdahl's bound of the host with it, where there is a host."""
-    beaten_by: EntrantView | None
-    """A baseline that is at least as accurate and faster."""
-
-
-class Choice(NamedTuple):
-    """The recommended surrogates, and the most accurate baseline.
-
-    `ties` are other entrants from which the first can't be told apart: their intervals of error and
-    of speed-up both overlap its own.
-    """
-
-    picks: tuple[Pick, ...]
-    ties: tuple[str, ...]
-    best_baseline: EntrantView | None
-
-    @property
-    def entrant(self) -> EntrantView:
-        """The one at the knee."""
-        return self.picks[0].entrant
-
-    @property
-    def trial(self) -> TrialView:
-        """Its trial."""
-        return self.picks[0].trial
 
 
 def limits_on_test(
@@ -217,91 +181,3 @@ def _meets(limits: Limits, entrant: Entrant, objective: str) -> bool | None:
     if objective not in entrant.test or entrant.failed.get("test"):
         return False
     return limits.met(entrant.test[objective].value, entrant.timing.speedup)
-
-
-def choice_of(
-    knee: int | None,
-    entrants: Sequence[EntrantView],
-    trials: dict[int, TrialView],
-    fraction: float | None,
-) -> Choice | None:
-    """Return what is recommended; None where the heat found nothing.
-
-    Args:
-        knee: The trial that the heat chose.
-        entrants: The heat's.
-        trials: All, by number.
-        fraction: The kernel's share of the host's time, where that is known.
-    """
-    if knee is None or knee not in trials:
-        return None
-    chosen = next(entrant for entrant in entrants if entrant.trial == knee)
-    baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]
-    best = min(baselines, key=_test_error, default=None)
-    ties = tuple(each.name for each in entrants if each is not chosen and _tie(each, chosen))
-    picks = tuple(
-        Pick(
-            title,
-            entrant,
-            trials[entrant.trial],
-            best.timing.time_s / entrant.timing.time_s if best else None,
-            None if fraction is None else amdahl(fraction, entrant.timing.speedup),
-            _beaten_by(entrant, baselines),
-        )
-        for title, entrant in _picked(chosen, entrants, trials)
-        if entrant.trial is not None
-    )
-    return Choice(picks, ties, best)
-
-
-def _beaten_by(entrant: EntrantView, baselines: Sequence[EntrantView]) -> EntrantView | None:
-    better = (
-        baseline
-        for baseline in baselines
-        if not baseline.failed
-        and _test_error(baseline) <= _test_error(entrant)
-        and baseline.timing.relative_time <= entrant.timing.relative_time
-    )
-    return next(better, None)
-
-
-def _picked(
-    chosen: EntrantView, entrants: Sequence[EntrantView], trials: dict[int, TrialView]
-) -> list[tuple[str, EntrantView]]:
-    """Return the knee, the fastest and the most accurate; one that is two of them stands once.
-
-    The fastest is looked for among those within the goals, where any is; else on the front. The
-    most accurate is so on the validation split, as all choices.
-    """
-    members = [each for each in entrants if each.test and each.trial in trials]
-    within = [each for each in members if each.meets_goals]
-    able = within or [each for each in members if each.on_front] or members
-    titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
-    if able:
-        fastest = max(able, key=lambda each: each.timing.speedup)
-        title = "fastest within the goals" if within else "fastest"
-        titles.setdefault(fastest.name, []).append(title)
-        accurate = min(members, key=lambda each: _validation_error(each, trials))
-        titles.setdefault(accurate.name, []).append("most accurate")
-    by_name = {each.name: each for each in entrants}
-    return [(" and ".join(own).capitalize(), by_name[name]) for name, own in titles.items()]
-
-
-def _validation_error(entrant: EntrantView, trials: dict[int, TrialView]) -> float:
-    trial = trials.get(entrant.trial) if entrant.trial is not None else None
-    return float("inf") if trial is None or trial.error is None else trial.error
-
-
-def _tie(one: EntrantView, other: EntrantView) -> bool:
-    if one.test is None or other.test is None:
-        return False
-    errors = one.test.low <= other.test.high and other.test.low <= one.test.high
-    return (
-        errors
-        and one.timing.speedup_low <= other.timing.speedup_high
-        and other.timing.speedup_low <= one.timing.speedup_high
-    )
-
-
-def _test_error(entrant: EntrantView) -> float:
-    return entrant.test.value if entrant.test else float("inf")
