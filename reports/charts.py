@@ -1,5 +1,6 @@
 """A figure as plain values: what plotly and matplotlib draw, and what its table and CSV hold."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +8,8 @@ from typing import NamedTuple
 
 Number = float | None
 Value = float | int | str | None
+
+ALMOST_LINEAR, FEW_DECADES, MOST_TICKS = 0.8, 2.0, 6
 
 
 class Kind(StrEnum):
@@ -92,6 +95,23 @@ class Chart:
 def named(objective: str, unit: str) -> str:
     """Return a metric's name with its unit, as an axis bears it."""
     return objective.replace("_", " ") + ("" if unit in {"", "1"} else f" [{unit}]")
+
+
+def log_ticks(values: Sequence[float]) -> list[float]:
+    """Return round numbers around positive values: powers of ten where they span many of them."""
+    if not values:
+        return []
+    low, high = math.log10(min(values)), math.log10(max(values))
+    if high - low < ALMOST_LINEAR:
+        width = max(10.0**high - 10.0**low, 1e-3 * 10.0**high) / MOST_TICKS
+        size = 10.0 ** math.floor(math.log10(width))
+        step = size * next(digit for digit in (1, 2, 5, 10) if digit * size >= width)
+        first = math.ceil(10.0**low / step) - 1
+        return [(first + n) * step for n in range(MOST_TICKS + 3) if first + n > 0]
+    digits = (1, 2, 5) if high - low < FEW_DECADES else (1,)
+    powers = range(math.floor(low) - 1, math.ceil(high) + 1)
+    step = max(1, round((high - low) / MOST_TICKS))
+    return [digit * 10.0**power for power in powers if power % step == 0 for digit in digits]
 
 
 class Table(NamedTuple):

@@ -1,14 +1,13 @@
 """Charts drawn with plotly; colours are safe for the colour-blind (Okabe & Ito 2008)."""
 
 import html
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
-from reports.charts import Axis, Chart, Kind, Series, Value
-from reports.words import rounded
+from reports.charts import Axis, Chart, Kind, Series, Value, log_ticks
+from reports.words import ticked
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
@@ -18,7 +17,8 @@ DASHES = {Kind.DASHED: "dash", Kind.DOTTED: "dot"}
 POINTED = {Kind.POINTS, Kind.OPEN_POINTS}
 FAINT = 0.5
 LONGEST_LABEL = 30
-ALMOST_LINEAR, FEW_DECADES, MOST_TICKS = 0.8, 1.7, 6
+DIGITS = ",.8~g"
+"""As figures in words: 20,000 and not 0.2e+5."""
 
 
 def plotted(chart: Chart) -> go.Figure:
@@ -59,28 +59,13 @@ def _axis(axis: Axis, values: Sequence[Value]) -> dict[str, Any]:
     if not any(isinstance(each, int | float) and each < 0.0 for each in values):
         found["rangemode"] = "nonnegative"
     if axis.ticks:
-        found |= {"tickvals": axis.ticks, "ticktext": [rounded(tick) for tick in axis.ticks]}
+        found |= {"tickvals": axis.ticks, "ticktext": [ticked(tick) for tick in axis.ticks]}
     elif axis.log:
-        ticks = _ticks([each for each in values if isinstance(each, int | float) and each > 0.0])
-        found |= {"type": "log", "tickvals": ticks, "ticktext": [rounded(tick) for tick in ticks]}
+        ticks = log_ticks([each for each in values if isinstance(each, int | float) and each > 0.0])
+        found |= {"type": "log", "tickvals": ticks, "ticktext": [ticked(tick) for tick in ticks]}
+    else:
+        found["tickformat"] = DIGITS
     return found
-
-
-def _ticks(values: Sequence[float]) -> list[float]:
-    """Return round numbers around some values: powers of ten where they span many of them."""
-    if not values:
-        return []
-    low, high = math.log10(min(values)), math.log10(max(values))
-    if high - low < ALMOST_LINEAR:
-        width = max(10.0**high - 10.0**low, 1e-3 * 10.0**high) / MOST_TICKS
-        size = 10.0 ** math.floor(math.log10(width))
-        step = size * next(digit for digit in (1, 2, 5, 10) if digit * size >= width)
-        first = math.ceil(10.0**low / step) - 1
-        return [(first + n) * step for n in range(MOST_TICKS + 3) if first + n > 0]
-    digits = (1, 2, 5) if high - low < FEW_DECADES else (1,)
-    powers = range(math.floor(low) - 1, math.ceil(high) + 1)
-    step = max(1, round((high - low) / MOST_TICKS))
-    return [digit * 10.0**power for power in powers if power % step == 0 for digit in digits]
 
 
 def _trace(series: Series) -> go.Scatter | go.Bar:
@@ -166,7 +151,7 @@ def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=legend,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.0},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.0, "tracegroupgap": 0},
         hovermode="closest",
         font={"family": "system-ui, sans-serif", "size": 12},
     )

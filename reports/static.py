@@ -1,18 +1,51 @@
-"""Charts as files for papers: SVG and PDF, drawn with matplotlib, which needs no browser."""
+"""Charts as files for papers: SVG and PDF, drawn with matplotlib, which needs no browser.
 
-from collections.abc import Iterable
+They are as wide as a column of a paper, so that nothing is made smaller there.
+"""
+
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from problems import MissingExtraError, UserError
-from reports.charts import Axis, Chart, Kind, Series
+from reports.charts import Axis, Chart, Kind, Series, log_ticks
 from reports.figures import COLOURS, GREY
+from reports.words import ticked
 
 MARKERS = ("o", "s", "^", "P", "X", "*")
 STYLES = {Kind.DASHED: "--", Kind.DOTTED: ":"}
+HATCHES = ("", "///")
 FORMATS = ("svg", "pdf")
-INCHES = (5.2, 3.4)
 FAINT = 0.45
+COLUMN = 3.4
+"""Width of a paper's column [inch]."""
+
+MOST_COLUMNS = 4
+"""Of a legend."""
+
+LONGEST_LINE = 18
+"""Longer names on an axis are broken."""
+
+LOOKS: dict[Any, Any] = {
+    # Text stays text, and equal facts give equal files.
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "simstead",
+    "font.size": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "hatch.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+}
 
 
 def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
@@ -24,19 +57,14 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
     """
     try:
         import matplotlib as mpl  # noqa: PLC0415 - an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError("matplotlib", "figures", "--figures") from error
     written: list[Path] = []
-    # Text stays text, and equal facts give equal files.
-    looks: dict[Any, Any] = {"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "simstead"}
-    looks |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(looks):
+        with mpl.rc_context(LOOKS):
             for chart in charts:
-                figure = Figure(figsize=INCHES, layout="constrained")
-                _draw(figure.subplots(), chart)
+                figure = drawn(chart)
                 for form in FORMATS:
                     path = folder / f"{chart.key}.{form}"
                     figure.savefig(
@@ -50,50 +78,73 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
     return written
 
 
+def drawn(chart: Chart) -> Any:
+    """Return a chart as matplotlib's figure, drawn with the looks that are set."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+
+    figure = Figure(figsize=(COLUMN, 1.1 + chart.height / 250), layout="constrained")
+    _draw(figure.subplots(), chart)
+    return figure
+
+
 def _draw(axes: Any, chart: Chart) -> None:
     names = list(
         dict.fromkeys(y for series in chart.series for y in series.y if isinstance(y, str))
     )
     bars = [series for series in chart.series if series.kind is Kind.BARS]
+    marks: list[Any] = []
     for series in chart.series:
         y = [names.index(each) if isinstance(each, str) else each for each in series.y]
         if series.kind is Kind.BARS:
-            place = bars.index(series)
-            high = 0.7 / len(bars)
-            at = [float(each or 0) + (place - (len(bars) - 1) / 2.0) * high for each in y]
-            axes.barh(at, series.x, high, color=_colour(series), label=_label(series))
+            marks.append(_bars(axes, series, y, (bars.index(series), len(bars))))
         else:
-            _line(axes, series, y)
-    for axis, which in ((chart.x, "x"), (chart.y, "y")):
-        _scale(axes, axis, which)
+            marks.append(_line(axes, series, y))
+    if chart.x.log:
+        axes.set_xscale("log")
+    if chart.y.log:
+        axes.set_yscale("log")
+    _ticks(axes.xaxis, chart.x)
+    _ticks(axes.yaxis, chart.y)
     if names:
-        axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+        axes.set_yticks(range(len(names)), [_plain(_broken(name)) for name in names])
+        axes.tick_params(axis="y", length=0)
     if chart.equal_axes:
         axes.set_aspect("equal", adjustable="box")
-    if sum(series.listed for series in chart.series) > 1:
-        axes.figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=7)
-    axes.grid(visible=True, alpha=0.25, linewidth=0.5)
+    axes.grid(visible=True, axis="x" if names else "both", alpha=0.25, linewidth=0.5)
+    _legend(axes.figure, [(m, s) for m, s in zip(marks, chart.series, strict=True) if s.listed])
 
 
-def _line(axes: Any, series: Series, y: list[Any]) -> None:
+def _bars(axes: Any, series: Series, y: Sequence[Any], place: tuple[int, int]) -> Any:
+    """Draw bars as one of so many in a group."""
+    own, count = place
+    high = 0.7 / count
+    at = [float(each or 0) + ((count - 1) / 2.0 - own) * high for each in y]
+    hatch = HATCHES[(series.colour or 0) % len(HATCHES)]
+    return axes.barh(
+        at, series.x, high, color=_colour(series), hatch=hatch, edgecolor="white", linewidth=0
+    )
+
+
+def _line(axes: Any, series: Series, y: list[Any]) -> Any:
     pointed = series.kind in {Kind.POINTS, Kind.OPEN_POINTS}
     marked = pointed or series.kind is Kind.LINE_AND_POINTS
-    drawn = {
+    looks = {
         "color": _colour(series),
         "alpha": FAINT if series.faint else 1.0,
-        "label": _label(series),
         "linestyle": "none" if pointed else STYLES.get(series.kind, "-"),
-        "linewidth": 1.2,
+        # What is faint and whole lies under what is compared with it.
+        "linewidth": 1.8 if series.faint and series.kind is Kind.LINE else 1.0,
         "marker": (_marker(series) if marked else None),
-        "markersize": 4.5,
+        "markersize": 3.6,
+        "markeredgewidth": 0.7,
         "markerfacecolor": "none" if series.kind is Kind.OPEN_POINTS else None,
         "drawstyle": "steps-post" if series.kind is Kind.STEP else "default",
     }
     across, up = _ends(series.x, series.x_low, series.x_high), _ends(y, series.y_low, series.y_high)
     if across or up:
-        axes.errorbar(series.x, y, xerr=across, yerr=up, elinewidth=0.8, capsize=2, **drawn)
-    else:
-        axes.plot(series.x, y, **drawn)
+        bars = {"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
+        return axes.errorbar(series.x, y, xerr=across, yerr=up, **bars, **looks)[0]
+    return axes.plot(series.x, y, **looks)[0]
 
 
 def _ends(values: Any, low: Any, high: Any) -> Any:
@@ -105,12 +156,48 @@ def _ends(values: Any, low: Any, high: Any) -> Any:
     )
 
 
-def _scale(axes: Any, axis: Axis, which: str) -> None:
-    getattr(axes, f"set_{which}label")(_plain(axis.label))
-    if axis.log:
-        getattr(axes, f"set_{which}scale")("log")
-    if axis.ticks:
-        getattr(axes, f"set_{which}ticks")(axis.ticks)
+def _ticks(side: Any, axis: Axis) -> None:
+    side.set_label_text(_plain(axis.label))
+    side.set_major_formatter(_told)
+    low, high = sorted(side.get_view_interval())
+    ticks = axis.ticks or (log_ticks([low, high]) if axis.log else ())
+    if ticks:
+        side.set_ticks([tick for tick in ticks if low <= tick <= high])
+        side.set_minor_formatter(_untold)
+
+
+def _told(value: float, _: object) -> str:
+    return ticked(value)
+
+
+def _untold(*_: object) -> str:
+    return ""
+
+
+def _legend(figure: Any, entries: Sequence[tuple[Any, Series]]) -> None:
+    """Name what is drawn above it, in as many columns as there is room for."""
+    count = len(entries)
+    if count < 2:
+        return
+    for fitting in range(min(count, MOST_COLUMNS), 0, -1):
+        rows = -(-count // fitting)
+        columns = -(-count // rows)
+        # Matplotlib fills columns; names are read along rows.
+        order = [place for first in range(columns) for place in range(first, count, columns)]
+        legend = figure.legend(
+            [entries[place][0] for place in order],
+            [_plain(entries[place][1].name) for place in order],
+            loc="outside upper center",
+            ncols=columns,
+            frameon=False,
+            handlelength=1.8,
+            columnspacing=1.2,
+            labelspacing=0.3,
+            borderpad=0.1,
+        )
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def _colour(series: Series) -> str:
@@ -121,8 +208,8 @@ def _marker(series: Series) -> str:
     return "D" if series.colour is None else MARKERS[series.colour % len(MARKERS)]
 
 
-def _label(series: Series) -> str:
-    return _plain(series.name) if series.listed else "_nolegend_"
+def _broken(name: str) -> str:
+    return textwrap.fill(name, LONGEST_LINE)
 
 
 def _plain(text: str) -> str:

@@ -21,6 +21,14 @@ def rounded(value: float | None) -> str:
     return f"{short:.3g}"
 
 
+def ticked(value: float) -> str:
+    """Return the number at a tick of an axis: round as it is, as many figures as it has."""
+    mantissa, _, exponent = f"{value:,.8g}".replace(
+        "-", "\N{MINUS SIGN}", int(value < 0)
+    ).partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
 def signed(value: float) -> str:
     """Return a correlation with its sign."""
     return f"{value:+.2f}"

@@ -212,7 +212,8 @@ def report(
         typer.Option(help="Where several runs are compared; comparison.html if not given."),
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="A folder for every figure as SVG and PDF, too.")
+        Path | None,
+        typer.Option(help="A folder for its sections' figures as SVG and PDF, a column wide."),
     ] = None,
     index: Annotated[
         Path | None, typer.Option(help="A folder of runs: write its index.html instead.")
@@ -228,7 +229,8 @@ def report(
 
     wanted = Wanted(tuple(runs or ()), output, figures, index, watch=watch)
     for path in write(wanted, lambda words: out.print(words, soft_wrap=True)):
-        out.print(f"report: {path}", soft_wrap=True)
+        what = "report" if path.suffix == ".html" else "figure"
+        out.print(f"{what}: {path}", soft_wrap=True)
 
 
 @app.command(

@@ -1,0 +1,77 @@
+"""Static figures of every kind of chart: nothing is cut, nothing lies over something else."""
+
+from itertools import combinations
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from reports.charts import Axis, Chart, Kind, Series
+from reports.gallery import charts, front
+from reports.static import COLUMN, LOOKS, drawn, write_figures
+from reports.views import read
+
+LARGEST = 0.01
+"""By so many inches a glyph may reach over a figure's edge."""
+
+
+@pytest.fixture(scope="module")
+def every(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Chart]:
+    run = synthetic.write_run(tmp_path_factory.mktemp("run") / "whole", synthetic.Made(trials=240))
+    facts = read(run)
+    return [front(facts), *(chart for own in charts(facts).values() for chart in own)]
+
+
+def labels(side: Any) -> list[Any]:
+    """The labels of an axis that are shown: Matplotlib keeps ticks beyond its ends, too."""
+    low, high = sorted(side.get_view_interval())
+    shown = [tick.label1 for tick in side.get_major_ticks() if low <= tick.get_loc() <= high]
+    return [label for label in shown if label.get_text()]
+
+
+def test_no_words_are_cut_or_lie_over_others(every: list[Chart]) -> None:
+    with mpl.rc_context(LOOKS):
+        for chart in every:
+            figure = drawn(chart)
+            FigureCanvasAgg(figure).draw()
+            (axes,) = figure.axes
+            reached, page = figure.get_tightbbox(), figure.bbox_inches
+            assert reached.x0 >= -LARGEST, chart.key
+            assert reached.y0 >= -LARGEST, chart.key
+            assert reached.x1 <= page.x1 + LARGEST, chart.key
+            assert reached.y1 <= page.y1 + LARGEST, chart.key
+            for side in (axes.xaxis, axes.yaxis):
+                boxes = [label.get_window_extent() for label in labels(side)]
+                assert boxes, chart.key
+                assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+            for legend in figure.legends:
+                assert not legend.get_window_extent().overlaps(axes.bbox), chart.key
+
+
+def test_words_are_readable_in_a_column_of_a_paper(every: list[Chart]) -> None:
+    with mpl.rc_context(LOOKS):
+        for chart in every:
+            figure = drawn(chart)
+            assert figure.get_figwidth() == COLUMN
+            assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7.0
+
+
+@pytest.mark.parametrize("span", [1.01, 1.3, 5.0, 30.0, 80.0, 1e3, 1e9])
+def test_logarithmic_axes_have_round_ticks(span: float) -> None:
+    values = [0.137, 0.137 * span]
+    series = Series("a", values, values, Kind.POINTS)
+    chart = Chart("key", "title", Axis("x", log=True), Axis("y", log=True), (series,))
+    with mpl.rc_context(LOOKS):
+        figure = drawn(chart)
+        FigureCanvasAgg(figure).draw()
+    told = [label.get_text() for label in labels(figure.axes[0].xaxis)]
+    assert len(set(told)) == len(told) >= 2
+
+
+def test_equal_charts_give_equal_files(every: list[Chart], tmp_path: Path) -> None:
+    one, other = (write_figures(every[:1], tmp_path / name) for name in ("one", "other"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]
