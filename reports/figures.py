@@ -4,6 +4,7 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from reports.charts import Axis, Chart, Kind, Series, Value, log_ticks
@@ -17,6 +18,7 @@ DASHES = {Kind.DASHED: "dash", Kind.DOTTED: "dot"}
 POINTED = {Kind.POINTS, Kind.OPEN_POINTS}
 FAINT = 0.5
 LONGEST_LABEL = 30
+MANY = 20
 DIGITS = ",.8~g"
 """As figures in words: 20,000 and not 0.2e+5."""
 
@@ -85,8 +87,8 @@ def _trace(series: Series) -> go.Scatter | go.Bar:
     return go.Scatter(
         name=name,
         legendgroup=name,
-        x=list(series.x),
-        y=y,
+        x=_packed(series.x),
+        y=_packed(y),
         mode=_mode(series),
         line={
             "color": colour,
@@ -105,6 +107,12 @@ def _trace(series: Series) -> go.Scatter | go.Bar:
         + "</extra>",
         showlegend=series.listed,
     )
+
+
+def _packed(values: Sequence[Value]) -> Any:
+    """Return many numbers as an array, which plotly writes in base64: exact, and short."""
+    many = len(values) >= MANY and all(isinstance(each, float) for each in values)
+    return np.asarray(values, dtype=float) if many else list(values)
 
 
 def _percent_free(name: str) -> str:
