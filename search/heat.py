@@ -11,7 +11,6 @@ import numpy as np
 
 from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
-from problems.pictures import Picture
 from search.aposteriori import in_host
 from search.directory import Run
 from search.fronts import knee, ranks
@@ -19,6 +18,8 @@ from search.goals import measured, objectives
 from search.inspection import (
     Examined,
     batch_times,
+    pictured,
+    pictures_of,
     recommended_members,
     sample_errors,
     work_of,
@@ -96,10 +97,11 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
     chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
     test = None if chosen is None else field.tests[f"trial {chosen}"]
     errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
+    entrants = pictured(problem, entrants, field.tests, chosen)
     return Heat(
         knee=chosen,
         entrants=_examined(setting, field, entrants, chosen, CLOSER_SHARE * budget_s),
-        pictures=() if test is None else _pictures(problem, test),
+        pictures=() if test is None else pictures_of(problem, test),
         sample_errors=errors,
         worst=() if test is None else worst_pictures(problem, test, errors),
         left_out=field.left_out,
@@ -312,10 +314,3 @@ def _reference_time(
     if problem.calibration is None or problem.simulation is None:
         return held_against.seconds(seconds)
     return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]
-
-
-def _pictures(problem: Problem, result: Scored) -> tuple[Picture, ...]:
-    if problem.pictures is None or not result.metrics:
-        return ()
-    survivors = result.survivors
-    return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))

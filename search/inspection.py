@@ -178,6 +178,26 @@ def sample_errors(problem: Problem, encoding: str, result: Scored) -> tuple[floa
     return tuple(found) if np.isfinite(found).all() else ()
 
 
+def pictures_of(problem: Problem, result: Scored) -> tuple[Picture, ...]:
+    """Return the case's own pictures of a prediction of the test split."""
+    if problem.pictures is None or not result.metrics:
+        return ()
+    survivors = result.survivors
+    return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))
+
+
+def pictured(
+    problem: Problem, entrants: Sequence[Entrant], tests: Mapping[str, Scored], chosen: int | None
+) -> list[Entrant]:
+    """Return the entrants, members with their pictures; the heat itself has the chosen one's."""
+    return [
+        each
+        if each.trial in {None, chosen}
+        else each.model_copy(update={"pictures": pictures_of(problem, tests[each.name])})
+        for each in entrants
+    ]
+
+
 def worst_pictures(
     problem: Problem, result: Scored, errors: Sequence[float]
 ) -> tuple[Picture, ...]:

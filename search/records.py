@@ -291,6 +291,9 @@ class Entrant(Frozen):
     """Its time with other batches, where it was recommended; older runs have none."""
     work: Work | None = None
     """What it computes, where it was recommended and something is counted."""
+    pictures: tuple[Picture, ...] = ()
+    """The case's own, of a front member's prediction of the test split; older runs have none, and
+    the chosen one's stand in the heat."""
 
 
 class Ceiling(Frozen):
@@ -325,6 +328,16 @@ class Heat(Frozen):
     worst: tuple[Picture, ...] = ()
     """Pictures of those with the largest."""
     ended: str
+
+    @property
+    def pictured(self) -> tuple[Entrant, ...]:
+        """The entrants with their pictures, the chosen one's too."""
+        return tuple(
+            each.model_copy(update={"pictures": self.pictures})
+            if each.trial is not None and each.trial == self.knee
+            else each
+            for each in self.entrants
+        )
 
     def of_trial(self, number: int) -> Entrant | None:
         """Return a trial as the heat found it, if it took part."""

@@ -92,7 +92,7 @@ def read(run: Run) -> Facts:
     by_number = {trial.number: trial for trial in trials}
     diagnosis, host = run.diagnosis(), heat.host if heat else None
     fraction = host.fraction if host else _profiled(diagnosis)
-    found, limits, split = heat.entrants if heat else (), NO_LIMITS, "test"
+    found, limits, split = heat.pictured if heat else (), NO_LIMITS, "test"
     if data:
         limits, split = limits_on_test(data.limits, found, objective.name)
     entrants = entrant_views(found, by_number, objective.name, limits, host)

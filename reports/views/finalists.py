@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
+from problems.pictures import Picture
 from reports.views.trials import TrialView
 from search.fronts import ranks
 from search.records import (
@@ -60,6 +61,8 @@ class EntrantView(NamedTuple):
     hosted: HostedView | None = None
     memory_bytes: int | None = None
     """What its artefact takes, where memory was an objective."""
+    pictures: tuple[Picture, ...] = ()
+    """Its prediction against the reference, of a front member."""
 
 
 class GoalsView(NamedTuple):
@@ -134,6 +137,7 @@ def entrant_views(
             work=entrant.work,
             hosted=_hosted(entrant, host),
             memory_bytes=_memory(entrant, trials),
+            pictures=entrant.pictures,
         )
         for entrant in entrants
     )

@@ -225,6 +225,17 @@ def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> N
     assert {field.name for field in facts.data.fields if field.given} >= {"mass", "elements"}
 
 
+def test_the_heat_keeps_pictures_of_every_front_member_once(finished: Path) -> None:
+    run = Run.open(finished)
+    heat = run.heat()
+    assert heat is not None
+    assert heat.pictures
+    for entrant in heat.entrants:
+        drawn = entrant.trial not in {None, heat.knee}
+        assert len(entrant.pictures) == (len(heat.pictures) if drawn else 0)
+    assert all(bool(each.pictures) is (each.trial is not None) for each in read(run).entrants)
+
+
 def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
     facts = read(Run.open(finished))
     assert facts.choice is not None
