@@ -304,7 +304,8 @@ def _member(record: Record, rng: np.random.Generator, chosen: int | None, mark: 
     error, speedup = record.metrics[ERROR] * 1.05, record.timing.speedup
     own = _entrant(f"trial {record.number}", record.number, error, speedup)
     if record.number != chosen:
-        return own
+        drawn = _picture(f"Flux along the axis{mark}", mark)
+        return own.model_copy(update={"pictures": (drawn,)})
     again = tuple(
         Retrained(
             trial=record.number,

@@ -30,7 +30,6 @@ def payload(facts: Facts) -> Markup:
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER),
         "knee": facts.choice.trial.number if facts.choice else None,
-        "pictured": bool(facts.pictures),
         "traces": traces,
         "trials": [_trial(trial, front, places) for trial in facts.trials],
         "entrants": [_entrant(each) for each in facts.entrants if each.test],

@@ -18,7 +18,7 @@ from problems.durable import written_whole
 from reports.charts import Chart, Table, table_of
 from reports.explorer import payload
 from reports.figures import COLOURS, GREY, SYMBOLS, plotted
-from reports.gallery import charts, front
+from reports.gallery import charts, front, samples
 from reports.views import Facts, read
 from reports.views.trials import named
 from reports.words import counted, duration, percent, rounded, times
@@ -105,6 +105,7 @@ def written(path: Path, page: str, remedy: str) -> Path:
 def render(facts: Facts, watch_s: int = 0) -> str:
     """Return the page."""
     drawn = {section: [drawn_chart(each) for each in own] for section, own in charts(facts).items()}
+    drawers = {trial: [drawn_chart(each) for each in own] for trial, own in samples(facts).items()}
     error_against_speed = front(facts)
     return page(
         "report.html",
@@ -115,6 +116,7 @@ def render(facts: Facts, watch_s: int = 0) -> str:
         source=named(facts.spec),
         watch=watch_s,
         charts=drawn,
+        samples=drawers,
         front=Drawing("front", "", Markup(), table=table_of(error_against_speed)),
         drawable=any(series.x for series in error_against_speed.series),
         legend=_legend(facts),

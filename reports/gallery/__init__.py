@@ -6,10 +6,10 @@ from reports.gallery.data import learning
 from reports.gallery.inference import batches, deployments, latency
 from reports.gallery.networks import courses, importances
 from reports.gallery.search import hypervolume, workers
-from reports.gallery.validation import pictures, sample_errors
+from reports.gallery.validation import pictures, sample_errors, samples
 from reports.views import Facts
 
-__all__ = ["charts", "front", "named"]
+__all__ = ["charts", "front", "named", "samples"]
 
 
 def charts(facts: Facts) -> dict[str, list[Chart]]:

@@ -9,9 +9,20 @@ from reports.charts import Axis, Chart, Kind, Series, named
 from reports.views import Facts
 
 OPEN_END = 1e-9
+TALL, TALL_IN_DRAWER = 380, 330
 
 
-def pictures(drawn: Sequence[Picture], key: str) -> list[Chart]:
+def samples(facts: Facts) -> dict[int, list[Chart]]:
+    """Return the case study's own drawings of each front member's prediction, by its trial."""
+    return {
+        each.trial: [chart for chart in drawn if chart.series]
+        for each in facts.entrants
+        if each.trial is not None and each.pictures
+        for drawn in [pictures(each.pictures, f"samples-{each.trial}", TALL_IN_DRAWER)]
+    }
+
+
+def pictures(drawn: Sequence[Picture], key: str, height: int = TALL) -> list[Chart]:
     """Return a case study's own drawings: reference solid, prediction dashed, a colour a pair."""
     found: list[Chart] = []
     for number, picture in enumerate(drawn):
@@ -29,7 +40,7 @@ def pictures(drawn: Sequence[Picture], key: str) -> list[Chart]:
                 Axis(picture.x_label),
                 Axis(picture.y_label),
                 tuple(series),
-                height=380,
+                height=height,
                 equal_axes=picture.equal_axes,
             )
         )

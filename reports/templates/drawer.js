@@ -47,7 +47,18 @@
     return button;
   };
 
+  // A front member's figures lie in a template, inert: the drawer shows a copy while it is open.
+  const samplesOf = (trial) => document.getElementById(`samples-${trial.number}`)?.content.cloneNode(true);
+  const samples = (figures, trial) => [
+    element("h3", { id: "drawer-samples" }, "Samples"),
+    element("p", { class: "note" }, "Its predictions on the test split: reference pale and solid, prediction dashed.",
+      ...(trial.number === Data.knee ? [" ", element("button", { type: "button", class: "link", "data-goto": "validation" }, "The section on validation"), " has its largest errors, too."] : [])),
+    figures,
+  ];
+
   const fill = (trial) => {
+    Figures.drop(inside);
+    const figures = samplesOf(trial);
     const command = Data.command.replaceAll("NUMBER", trial.number);
     const save = element("button", { type: "button", class: "small" }, `Save trial-${trial.number}.yaml`);
     save.addEventListener("click", () => download(`trial-${trial.number}.yaml`, file(trial), "text/yaml"));
@@ -69,7 +80,7 @@
         ...(heat ? [["final heat (test)", `${figure(heat.error[0])} (${figure(heat.error[1])} to ${figure(heat.error[2])}), ${times(heat.speedup[0])}`]] : []),
         ...Object.entries(trial.metrics ?? {}).slice(1).map(([name, value]) => [name.replaceAll("_", " "), figure(value)]),
       ])) : []),
-      ...(trial.number === Data.knee && Data.pictured ? [element("p", {}, element("button", { type: "button", class: "link", "data-section": "validation" }, "Samples: see what it predicts against the reference"))] : []),
+      ...(figures ? [element("p", {}, element("button", { type: "button", class: "link", "data-goto": "drawer-samples" }, "Samples: see what it predicts against the reference"))] : []),
       ...(trial.rungs && drawn ? part("Error during training", drawn) : []),
       ...part("Chosen", list(Object.entries(trial.chosen).map(([name, value]) => [name, typeof value === "number" ? String(value) : value]))),
       ...(trial.of !== undefined ? part("Network", element("p", {}, "It deploys the network that ", link(trial.of), " trained.")) : []),
@@ -77,10 +88,17 @@
       ...part("Time", list([...Object.entries(trial.seconds ?? {}).map(([name, value]) => [name, `${figure(value)} s`]), ["ended", trial.ended]])),
       ...part("Try it again", element("p", { class: "soft" }, `Save its candidate as trial-${trial.number}.yaml, then:`), element("pre", { tabIndex: 0, class: "command" }, command), element("p", {}, save, " ", copied(command, "the command")), element("pre", { tabIndex: 0 }, file(trial))),
       ...part("Identity", list([["candidate", trial.key], ["artefact", trial.hash]])),
+      ...(figures ? samples(figures, trial) : []),
     );
+    Figures.take(inside);
     inside.scrollTop = 0;
   };
 
+  const go = (place) => {
+    place.scrollIntoView();
+    place.setAttribute("tabindex", "-1");
+    place.focus({ preventScroll: true });
+  };
   const follow = (text) => {
     const trial = text === null || text === undefined ? null : Filter.byNumber.get(Number(text));
     if (trial) {
@@ -89,14 +107,18 @@
     } else if (drawer.open) drawer.close();
   };
   inside.addEventListener("click", (event) => {
-    const { trial, section } = event.target.closest("button.link")?.dataset ?? {};
-    if (trial) State.set("trial", trial);
-    else if (section) {
-      drawer.close();
-      document.getElementById(section).scrollIntoView();
-    }
+    const { trial, goto } = event.target.closest("button.link")?.dataset ?? {};
+    if (trial) return State.set("trial", trial);
+    const place = document.getElementById(goto);
+    if (!place) return;
+    if (!inside.contains(place)) drawer.close();
+    go(place);
   });
-  drawer.addEventListener("close", () => State.set("trial", null));
+  drawer.addEventListener("close", () => {
+    Figures.drop(inside);
+    inside.replaceChildren();
+    State.set("trial", null);
+  });
   drawer.addEventListener("click", (event) => { if (event.target === drawer) drawer.close(); });
   document.getElementById("drawer-close").addEventListener("click", () => drawer.close());
   for (const each of document.querySelectorAll("a[href^='#trial=']")) {
@@ -110,10 +132,7 @@
   for (const each of document.querySelectorAll("nav a[href^='#'], a.go")) {
     each.addEventListener("click", (event) => {
       event.preventDefault();
-      const section = document.getElementById(each.getAttribute("href").slice(1));
-      section.scrollIntoView();
-      section.setAttribute("tabindex", "-1");
-      section.focus({ preventScroll: true });
+      go(document.getElementById(each.getAttribute("href").slice(1)));
     });
   }
   State.on("trial", follow);

@@ -1,6 +1,6 @@
 // Numbers in words, elements from values. Text is only ever set as text, never as markup.
 const figure = (value) => {
-  if (value === null || value === undefined) return "-";
+  if (value === null || value === undefined || Number.isNaN(value)) return "-";
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size >= 1e7 || size < 1e-3) return value.toExponential(2);

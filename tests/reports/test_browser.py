@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from reports.comparison import write_comparison
 from reports.html import write_report
 from reports.index import write_index
 from search.directory import Run
+from search.records import Entrant
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -112,6 +113,24 @@ def draw_everything(page: Page) -> None:
     )
 
 
+def members(report: Path) -> list[Entrant]:
+    """The front members of the final heat with their pictures, the recommended one last."""
+    heat = Run.open(report.parent).heat()
+    assert heat is not None
+    found = [each for each in heat.pictured if each.trial is not None]
+    return sorted(found, key=lambda each: each.trial == heat.knee)
+
+
+def see_samples(page: Page) -> Locator:
+    """Go to the samples in the drawer by keyboard; return their figures, the first one drawn."""
+    expect(page.locator("#drawer")).to_be_visible()
+    page.locator("#drawer-inside button", has_text="Samples").press("Enter")
+    expect(page.locator("#drawer-samples")).to_be_focused()
+    figures = page.locator("#drawer-inside figure")
+    expect(figures.first.locator("svg.main-svg").first).to_be_visible()
+    return figures
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_amiss_for_a_screen_reader(page: Page, report: Path, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
@@ -120,6 +139,9 @@ def test_nothing_is_amiss_for_a_screen_reader(page: Page, report: Path, scheme: 
     assert violations(page) == []
     page.locator("#trials-body a").first.click()
     expect(page.locator("#drawer")).to_be_visible()
+    assert violations(page) == []
+    opened(page, report, f"#trial={members(report)[0].trial}")
+    see_samples(page)
     assert violations(page) == []
 
 
@@ -260,6 +282,61 @@ def test_a_trial_is_linked_and_states_how_to_try_it_again(
     )
     page.locator("#drawer-close").click()
     expect(page.locator("#drawer")).to_be_hidden()
+
+
+def test_every_front_members_drawer_shows_its_samples(page: Page, report: Path) -> None:
+    assert len(members(report)) > 2
+    for member in members(report):
+        opened(page, report, f"#trial={member.trial}")
+        expect(page.locator("#drawer-title")).to_have_text(f"Trial {member.trial}")
+        figures = see_samples(page)
+        assert figures.count() == len(member.pictures) > 0
+        picture = member.pictures[0]
+        expect(figures.first.locator("h4")).to_have_text(picture.title)
+        figures.first.locator("summary").click()
+        element = figures.first.locator("button").get_attribute("data-csv")
+        _, *rows = csv.reader(io.StringIO(saved(page, f"button[data-csv='{element}']")))
+        assert [(name, float(x), float(y)) for name, x, y in rows] == [
+            (curve.name, x, y)
+            for curve in picture.curves
+            for x, y in zip(curve.x, curve.y, strict=True)
+        ]
+
+
+def test_no_sample_is_drawn_unseen(page: Page, report: Path) -> None:
+    one, *_, knee = members(report)
+    opened(page, report)
+    draw_everything(page)
+    drawn = page.locator("main svg.main-svg").count()
+    assert page.locator("[id^='samples-'] svg").count() == 0
+    page.goto(f"{report.as_uri()}#trial={one.trial}")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#drawer svg.main-svg").count() == 0
+    see_samples(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("#drawer")).to_be_hidden()
+    assert page.locator("#drawer-inside > *").count() == 0
+    page.goto(f"{report.as_uri()}#trial={knee.trial}")
+    see_samples(page)
+    page.locator("#drawer-inside button", has_text="section on validation").press("Enter")
+    expect(page.locator("#drawer")).to_be_hidden()
+    expect(page.locator("#validation")).to_be_focused()
+    assert page.locator("svg.main-svg").count() == drawn
+
+
+def test_a_run_without_pictures_of_its_members_shows_their_drawers(
+    page: Page, synthetic: ModuleType, tmp_path: Path
+) -> None:
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=60))
+    heat = run.heat()
+    assert heat is not None
+    bare = tuple(each.model_copy(update={"pictures": ()}) for each in heat.entrants)
+    run.write("heat.json", heat.model_copy(update={"entrants": bare}))
+    member = next(each for each in bare if each.trial not in {None, heat.knee})
+    opened(page, write_report(run), f"#trial={member.trial}")
+    expect(page.locator("#drawer-inside")).to_contain_text("final heat (test)")
+    assert page.locator("#drawer-inside figure, #drawer-samples").count() == 0
 
 
 def test_a_failure_shows_its_reason(page: Page, report: Path) -> None:
