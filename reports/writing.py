@@ -77,12 +77,24 @@ def _refuse_contradictions(wanted: Wanted) -> None:
 
 
 def _watched(run: Run, tell: Callable[[str], None]) -> Iterator[Path]:
-    """Write the report again and again until nothing drives the run any more."""
+    """Write the report again and again until nothing drives the run, or Ctrl-C.
+
+    Either way it is written once more after this: a page that nobody writes must not wait for more.
+    """
     if run.driver() is None:
         tell(f"nothing drives {run.folder}: its report is written once")
         return
     yield write_report(run, WATCH_S)
     tell(f"it is written every {WATCH_S} s while the search runs; Ctrl-C ends this")
+    try:
+        _follow(run)
+    except KeyboardInterrupt:
+        tell("no longer watched; the search goes on")
+    else:
+        tell("the search has ended")
+
+
+def _follow(run: Run) -> None:
     last = time.monotonic()
     while run.driver() is not None:
         time.sleep(LOOK_S)

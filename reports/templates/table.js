@@ -54,14 +54,17 @@
     draw();
   };
 
+  const sort = (text) => {
+    const [, minus, key] = /^(-?)(.*)$/.exec(text ?? "");
+    column = Math.max(0, COLUMNS.findIndex((each) => each[1] === key));
+    down = minus === "-";
+    page = 0;
+    update(Filter.visible());
+  };
+  State.on("sort", sort);
   for (const [number, each] of COLUMNS.entries()) {
     const button = element("button", { type: "button" }, each[0]);
-    button.addEventListener("click", () => {
-      down = column === number ? !down : false;
-      column = number;
-      page = 0;
-      update(Filter.visible());
-    });
+    button.addEventListener("click", () => State.set("sort", `${column === number && !down ? "-" : ""}${each[1]}`));
     head.append(element("th", { scope: "col", class: each[2] ? "number" : "" }, button));
   }
   body.addEventListener("click", (event) => {
@@ -73,10 +76,14 @@
   for (const [id, key] of [["trials-state", "state"], ["trials-encoding", "encoding"], ["trials-family", "family"]]) {
     const select = document.getElementById(id);
     for (const option of [...new Set(Filter.trials.map((trial) => trial[key]))].sort()) select.append(element("option", { value: option }, option));
-    select.addEventListener("change", () => {
+    const follow = (chosen) => {
       page = 0;
+      select.value = chosen ?? "";
       Filter.set(key, select.value ? (trial) => trial[key] === select.value : null);
-    });
+    };
+    select.addEventListener("change", () => State.set(key, select.value));
+    State.on(key, follow);
+    if (State.get(key)) follow(State.get(key));
   }
   words.addEventListener("input", () => {
     page = 0;
@@ -94,5 +101,5 @@
   Filter.on(update);
   words.value = State.get("words") ?? "";
   if (words.value) Filter.set("words", Filter.contains(words.value));
-  update(Filter.visible());
+  sort(State.get("sort"));
 })();

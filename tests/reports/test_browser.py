@@ -405,7 +405,38 @@ def test_a_watched_page_comes_anew_and_can_be_paused(page: Page, report: Path) -
         opened(page, report)
         button = page.locator("#watch")
         expect(button).to_have_text("Comes anew every 3600 s: pause")
+        expect(page.locator("#watch-written")).to_have_text(re.compile(r"written \d\d:\d\d:\d\d"))
         button.click()
         expect(button).to_have_text("Paused: go on")
     finally:
         write_report(Run.open(report.parent))
+
+
+def test_a_watched_page_keeps_what_was_chosen_and_waits_for_its_reader(
+    page: Page, report: Path
+) -> None:
+    run = Run.open(report.parent)
+    try:
+        write_report(run, watch_s=1)
+        opened(page, report, "#trial=0")
+        began = page.evaluate("performance.timeOrigin")
+        page.wait_for_timeout(3000)
+        assert page.evaluate("performance.timeOrigin") == began  # a trial is open
+        page.locator("#trials-family").evaluate("each => { each.value = 'tcn'; }")
+        page.locator("#trials-family").dispatch_event("change")
+        page.locator("#trials-head button", has_text="speed-up").dispatch_event("click")
+        page.locator("summary", has_text="Limits by keyboard").evaluate(
+            "each => { each.parentElement.open = true; }"
+        )
+        chosen = page.locator("#trials-count").inner_text()
+        assert not chosen.startswith("120")
+        write_report(run)
+        page.locator("#drawer-close").click()
+        # The last page comes anew no more.
+        expect(page.locator("#watch")).to_have_count(0, timeout=60_000)
+        expect(page.locator("#trials-count")).to_have_text(chosen, timeout=60_000)
+        expect(page.locator("#trials-family")).to_have_value("tcn")
+        expect(page.locator("[aria-sort='ascending']")).to_have_text("speed-up")
+        expect(page.locator("#parallel-limits")).to_be_visible()
+    finally:
+        write_report(run)

@@ -83,6 +83,21 @@ def test_a_running_search_is_watched_until_it_ends(
     assert 'id="watch"' not in pages[-1]
 
 
+def test_a_page_waits_for_nothing_once_ctrl_c_ended_its_watching(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reports.writing.time.sleep", pressed)
+    monkeypatch.setattr(Run, "driver", lambda _: "a driver")
+    told: list[str] = []
+    pages = [path.read_text() for path in write(wanted(runs[0], watch=True), told.append)]
+    assert 'id="watch"' in pages[0]
+    assert 'id="watch"' not in pages[-1]
+    assert told[-1] == "no longer watched; the search goes on"
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
