@@ -21,12 +21,16 @@
     const low = Math.min(...logs), span = Math.max(...logs) - low || 1;
     const at = points.map(([share], place) => [30 + 330 * share, 14 + 82 * (1 - (logs[place] - low) / span)]);
     const told = points.map(([share, error]) => `${figure(error)} at ${Math.round(100 * share)} %`).join(", ");
-    return drawing("svg", { viewBox: "0 0 400 124", role: "img", "aria-label": `Error during training: ${told}` },
+    // A number stands where no line runs: beneath a lowest point, right of the line where it falls.
+    const besides = (place) => [logs[place - 1], logs[place + 1]].map((each) => each === undefined || each > logs[place]);
+    const beneath = (place) => besides(place).every(Boolean);
+    const anchor = (place) => (place === at.length - 1 ? "end" : place > 0 && besides(place)[0] && !beneath(place) ? "start" : "middle");
+    return drawing("svg", { viewBox: "0 0 400 138", role: "img", "aria-label": `Error during training: ${told}` },
       drawing("polyline", { class: "curve", points: at.map((each) => each.join(",")).join(" ") }),
       ...at.flatMap(([x, y], place) => {
-        const label = drawing("text", { x, y: y - 7, "text-anchor": place === at.length - 1 ? "end" : "middle" });
+        const label = drawing("text", { x, y: beneath(place) ? y + 17 : y - 7, "text-anchor": anchor(place) });
         label.textContent = figure(points[place][1]);
-        const under = drawing("text", { x, y: 120, "text-anchor": place === at.length - 1 ? "end" : "middle", class: "soft" });
+        const under = drawing("text", { x, y: 134, "text-anchor": place === at.length - 1 ? "end" : "middle", class: "soft" });
         under.textContent = points[place][0] === 1 ? "deployed" : `${Math.round(100 * points[place][0])} %`;
         return [drawing("circle", { cx: x, cy: y, r: 3.5, class: "dot" }), label, under];
       }));
@@ -72,7 +76,7 @@
       ...(trial.reason ? part(`Ended in ${trial.stage}`, element("pre", { tabIndex: 0 }, trial.reason)) : []),
       ...(trial.trace !== undefined ? [element("details", {}, element("summary", {}, "Traceback"), element("pre", { tabIndex: 0 }, Data.traces[trial.trace]))] : []),
       ...(trial.speedup ? part("Measured", list([
-        [`${Data.objective.name} (validation)`, figure(trial.error)],
+        [`${Data.objective.name.replaceAll("_", " ")} (validation)`, figure(trial.error)],
         ["speed-up", `${times(trial.speedup)} (${times(trial.low)} to ${times(trial.high)})`],
         ["time of a sample", `${figure(trial.time)} µs`],
         ["memory", trial.memory ? `${figure(trial.memory / 1e3)} kB` : null],
