@@ -27,11 +27,15 @@ class Kind(StrEnum):
 
 
 class Axis(NamedTuple):
-    """An axis: its label with the unit, whether it is logarithmic, its ticks if they are few."""
+    """An axis: its label with the unit, whether it is logarithmic, its ticks if they are few.
+
+    What is above `usual` is far from the rest: a static figure says only how much it is.
+    """
 
     label: str
     log: bool = False
     ticks: tuple[float, ...] = ()
+    usual: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from reports.views import EntrantView, Facts, TrialView
-from reports.views.encodings import front_of
+from reports.views.encodings import front_of, usual_error
 from reports.views.trials import rerun_command
 from search.records import State
 
@@ -29,6 +29,7 @@ def payload(facts: Facts) -> Markup:
         "memory": bool(facts.spec.besides),
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER),
+        "usual": usual_error(facts.trials, facts.entrants),
         "knee": facts.choice.trial.number if facts.choice else None,
         "traces": traces,
         "trials": [_trial(trial, front, places) for trial in facts.trials],

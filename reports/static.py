@@ -24,6 +24,9 @@ COLUMN = 3.4
 MOST_COLUMNS = 4
 """Of a legend."""
 
+ROOM, FAR = 1.3, 5.0
+"""What is left above the usual as a factor, and what is so far above it that it is cropped."""
+
 LONGEST_LINE = 18
 """Longer names on an axis are broken."""
 
@@ -103,6 +106,8 @@ def _draw(axes: Any, chart: Chart) -> None:
         axes.set_xscale("log")
     if chart.y.log:
         axes.set_yscale("log")
+    if chart.y.usual is not None:
+        _crop(axes, chart, chart.y.usual)
     _ticks(axes.xaxis, chart.x)
     _ticks(axes.yaxis, chart.y)
     if names:
@@ -156,13 +161,27 @@ def _ends(values: Any, low: Any, high: Any) -> Any:
     )
 
 
+def _crop(axes: Any, chart: Chart, usual: float) -> None:
+    """Leave out of view what is far above the rest, and say how much that is."""
+    heights = [y for series in chart.series for y in series.y if isinstance(y, float)]
+    top = ROOM * usual
+    above = [y for y in heights if y > top]
+    if not above or max(above) < FAR * usual:
+        return
+    axes.set_ylim(top=top)
+    told = f"{len(above)} above, up to {ticked(float(f'{max(above):.2g}'))}"
+    place = {"xy": (1.0, 1.01), "xycoords": "axes fraction", "ha": "right", "va": "bottom"}
+    axes.annotate(told, fontsize=7, color=GREY, **place)
+
+
 def _ticks(side: Any, axis: Axis) -> None:
     side.set_label_text(_plain(axis.label))
     side.set_major_formatter(_told)
-    low, high = sorted(side.get_view_interval())
-    ticks = axis.ticks or (log_ticks([low, high]) if axis.log else ())
-    if ticks:
-        side.set_ticks([tick for tick in ticks if low <= tick <= high])
+    if axis.ticks:
+        side.set_ticks(axis.ticks)
+    elif axis.log:
+        low, high = sorted(side.get_view_interval())
+        side.set_ticks([tick for tick in log_ticks([low, high]) if low <= tick <= high])
         side.set_minor_formatter(_untold)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports.charts import Axis, Chart, Kind, Series, named
 from reports.views import Facts
-from reports.views.encodings import measured
+from reports.views.encodings import measured, usual_error
 from reports.views.finalists import EntrantView
 
 
@@ -14,20 +14,21 @@ def front(facts: Facts) -> Chart:
     able = measured(facts.trials)
     for i, view in enumerate(facts.encodings):
         own = [trial for trial in able if trial.encoding == view.name]
-        series.append(
-            Series(
-                f"{view.name}, trials (validation)",
-                [trial.speedup for trial in own],
-                [trial.error for trial in own],
-                Kind.OPEN_POINTS,
-                colour=i,
-                names=[f"trial {trial.number}" for trial in own],
-                faint=True,
+        if own:
+            series.append(
+                Series(
+                    f"{view.name} (validation)",
+                    [trial.speedup for trial in own],
+                    [trial.error for trial in own],
+                    Kind.OPEN_POINTS,
+                    colour=i,
+                    names=[f"trial {trial.number}" for trial in own],
+                    faint=True,
+                )
             )
-        )
         members = [each for each in facts.entrants if each.encoding == view.name and each.test]
         if members:
-            series.append(_entrants(f"{view.name}, final heat (test)", members, i))
+            series.append(_entrants(f"{view.name} (test)", members, i))
     baselines = [each for each in facts.entrants if each.trial is None and each.test]
     if baselines:
         series.append(_entrants("baselines (test)", baselines, None))
@@ -43,7 +44,7 @@ def front(facts: Facts) -> Chart:
         "front",
         "Error against speed",
         Axis("speed-up over the reference", log=True),
-        Axis(error, log=True),
+        Axis(error, log=True, usual=usual_error(facts.trials, facts.entrants)),
         tuple(series),
         height=520,
     )

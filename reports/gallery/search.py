@@ -1,6 +1,6 @@
 """How the search went, and what its workers did."""
 
-from reports.charts import Axis, Chart, Kind, Series
+from reports.charts import MOST_TICKS, Axis, Chart, Kind, Series
 from reports.views import Facts
 
 
@@ -35,17 +35,18 @@ def workers(facts: Facts) -> list[Chart]:
     if not use.points:
         return []
     hours = [hour for hour, _ in use.points]
-    all_of_them = [facts.spec.workers, facts.spec.workers]
+    count = facts.spec.workers
+    step = -(-count // MOST_TICKS)
     stages = [(name, seconds) for name, seconds in use.by_stage_s.items()][::-1]
     return [
         Chart(
             "workers",
             "Busy workers",
             Axis("time [h]"),
-            Axis("workers"),
+            Axis("workers", ticks=tuple(range(0, count + 1, step))),
             (
                 Series("busy", hours, [busy for _, busy in use.points], Kind.STEP),
-                Series("all", [hours[0], hours[-1]], all_of_them, Kind.DOTTED, colour=None),
+                Series("all", [hours[0], hours[-1]], [count, count], Kind.DOTTED, colour=None),
             ),
         ),
         Chart(

@@ -9,7 +9,6 @@
   const told = document.getElementById("budget-told");
   const clear = document.getElementById("lasso-clear");
   const everything = document.getElementById("front-everything");
-  const SPAN = 6;
   const MARGIN = { left: 70, right: 18, top: 14, bottom: 50 };
   const SHAPES = ["circle", "square", "triangle", "cross", "x", "star"];
 
@@ -28,11 +27,9 @@
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const xRange = [Math.log10(least(xs)) - 0.12, Math.log10(most(xs)) + 0.15];
   const lowest = least(ys), highest = most(ys);
-  const onFront = entrants.filter((each) => each.front && each.y < 10 * SPAN * lowest).map((each) => each.error[2]);
-  const usual = Math.min(highest, most([lowest * SPAN, ...onFront]));
   // Intervals are shown to their ends, unless they go on and on.
   const deepest = Math.max(lowest / 3, least([lowest, ...entrants.map((each) => each.error[1])]));
-  const yRange = () => [Math.log10(deepest) - 0.1, Math.log10(everything.checked ? highest : usual) + 0.15];
+  const yRange = () => [Math.log10(deepest) - 0.1, Math.log10(everything.checked ? highest : Data.usual) + 0.15];
   let width = 0, height = 0, budget = null, lasso = null, lassoed = null, hovered = null, dragging = null;
 
   const toX = (value) => MARGIN.left + ((Math.log10(value) - xRange[0]) / (xRange[1] - xRange[0])) * (width - MARGIN.left - MARGIN.right);

@@ -12,6 +12,9 @@ from reports.views.trials import TrialView
 from search.fronts import hypervolume
 from search.records import NO_ERROR, State
 
+SPAN = 6.0
+"""Errors so many times the smallest are far above the best."""
+
 
 class Corner(NamedTuple):
     """The point up to which hypervolumes are counted: an error and a speed-up."""
@@ -62,6 +65,22 @@ def front_of(trials: Sequence[TrialView]) -> list[TrialView]:
         if not found or (trial.error or 0.0) < (found[-1].error or 0.0):
             found.append(trial)
     return found
+
+
+def usual_error(trials: Sequence[TrialView], entrants: Sequence[EntrantView]) -> float | None:
+    """Return up to which error a figure shows: a few times the smallest, and the front's intervals.
+
+    None where nothing was measured: a diverging network can be wrong by many powers of ten.
+    """
+    tests = [each.test for each in entrants if each.test]
+    errors = [trial.error or 0.0 for trial in measured(trials)] + [test.value for test in tests]
+    positive = [error for error in errors if error > 0.0]
+    if not positive:
+        return None
+    usual = SPAN * min(positive)
+    front = [each.test for each in entrants if each.on_front and each.test]
+    highs = [test.high for test in front if test.value < 10.0 * usual]
+    return min(max(positive), max([usual, *highs]))
 
 
 def corner_of(trials: Sequence[TrialView]) -> Corner | None:

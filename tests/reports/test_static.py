@@ -72,6 +72,15 @@ def test_logarithmic_axes_have_round_ticks(span: float) -> None:
     assert len(set(told)) == len(told) >= 2
 
 
+def test_what_is_far_above_the_rest_is_counted_not_shown() -> None:
+    series = Series("a", [1.0, 2.0, 3.0], [0.1, 0.2, 4e5], Kind.POINTS)
+    axis = Axis("y", log=True, usual=0.6)
+    with mpl.rc_context(LOOKS):
+        figure = drawn(Chart("key", "title", Axis("x"), axis, (series,)))
+    assert figure.axes[0].get_ylim()[1] < 1.0
+    assert "1 above, up to 400,000" in [text.get_text() for text in figure.findobj(Text)]
+
+
 def test_equal_charts_give_equal_files(every: list[Chart], tmp_path: Path) -> None:
     one, other = (write_figures(every[:1], tmp_path / name) for name in ("one", "other"))
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]

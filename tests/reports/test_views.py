@@ -11,7 +11,7 @@ from reports.charts import Axis, Chart, Kind, Series, table_of
 from reports.gallery import charts, front
 from reports.html import render
 from reports.views import Facts, Progress, read
-from reports.views.encodings import corner_of, dominated, encoding_views, front_of
+from reports.views.encodings import corner_of, dominated, encoding_views, front_of, usual_error
 from reports.views.importance import branches
 from reports.views.trials import TrialView, rerun_command
 from search.directory import Run
@@ -123,6 +123,16 @@ def test_every_figure_has_its_data(facts: Facts) -> None:
         table = table_of(chart)
         assert len(table.rows) == sum(len(series.x) for series in chart.series) > 0
         assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_what_is_far_above_the_best_is_not_usual(facts: Facts) -> None:
+    assert usual_error([], []) is None
+    assert usual_error([trial(0, 0.1, 10.0), trial(1, 1e6, 1.0)], []) == pytest.approx(0.6)
+    assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], []) == 0.2
+    usual = usual_error(facts.trials, facts.entrants)
+    assert usual is not None
+    for each in facts.entrants:
+        assert not each.on_front or each.test is None or each.test.value <= usual
 
 
 def test_a_table_leaves_out_what_nothing_fills() -> None:
