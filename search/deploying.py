@@ -63,7 +63,7 @@ class Found(NamedTuple):
         """What a further point has to better: the best of what was found and of baselines."""
         return front([*self.points, *self.rivals.points])
 
-    def corner(self, points: Sequence[Sequence[float]], margin: float) -> Array:
+    def corner(self, points: Sequence[Sequence[float] | Array], margin: float) -> Array:
         """Return log10 of the error and time up to which area counts.
 
         It lies so far beyond the worst of `points`, but not beyond what is of use; nor, until

@@ -1,10 +1,9 @@
-"""Which network to try next: of many that are proposed, the one that promises most in a second.
+"""Which network to try next: of many that are proposed, the one that promises most.
 
 log10 of a network's error is taken as a sum of effects of its encoding, its family and its
-settings, log10 of its time as one of its shape and its deployment, and so is log10 of how long its
-trial lasts. All are learned of every network, of those that were stopped at a rung too; a draw from
-what is believed of the effects tells what each proposal would add to the front, and when. What no
-sum shows is left to other samplers.
+settings, log10 of its time as one of its shape and its deployment. Both are learned of every
+network, of those that were stopped at a rung too; a draw from what is believed of the effects tells
+what each proposal would add to the front. What no sum shows is left to other samplers.
 
 Sources: Thompson, Biometrika 25 (1933) 285; Chapelle & Li, NeurIPS 2011 (draws that are less bold);
 Snoek et al., NeurIPS 2012.
@@ -49,9 +48,6 @@ may be worse still in one is wanted only if it is better in the other, and a fai
 NOISE, AT_RUNG, FAILED = 0.1, 0.2, 0.5
 """Powers of ten by which a network's error departs from the sum: trained to the end, stopped at a
 rung, or failed, which counts as ten times the worst error."""
-
-LASTS = 0.3
-"""The same of how long its trial lasts."""
 
 
 class Answer(NamedTuple):
@@ -191,17 +187,15 @@ def next_network(
     if not proposals or not found.points:
         return None
     drawn = np.stack([_errors(proposals, tried, rng), _times(proposals, tried, rng)], axis=1)
-    seconds = 10.0 ** _costs(proposals, tried, rng)
     worst = found.corner(found.points, MARGIN)
     goals = (limits.error, None if limits.speedup is None else 1.0 / limits.speedup)
     worst = [
         min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
     ]
     best = found.front
-    before = hypervolume(best, worst)
-    gains = np.array([hypervolume([*best, point], worst) for point in drawn]) - before
-    most = int(np.argmax(gains / seconds))
-    return proposals[most] if gains[most] > 0.0 else None
+    gains = [hypervolume([*best, point], worst) for point in drawn]
+    most = int(np.argmax(gains))
+    return proposals[most] if gains[most] > hypervolume(best, worst) else None
 
 
 def _errors(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.Generator) -> Array:
@@ -253,24 +247,6 @@ def _times(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.Ge
             seen.append(each.known.of_time)
             times.append(math.log10(measured))
     return _drawn([each.of_time for each in proposals], seen, times, [NOISE] * len(times), rng)
-
-
-def _costs(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.Generator) -> Array:
-    """Return log10 of the seconds that the proposals' trials last (n,), as drawn.
-
-    What tells a network's time tells its trial's too: what a compiler takes is the runtime's, what
-    training takes the network's. That some are stopped at a rung counts as it came.
-    """
-    seen: list[Effects] = []
-    lasted: list[float] = []
-    for each in tried:
-        seconds = sum(each.record.durations_s.values())
-        if each.record.training is None and seconds > 0.0:
-            seen.append(each.known.of_time)
-            lasted.append(math.log10(seconds))
-    if not lasted:
-        return np.zeros(len(proposals))
-    return _drawn([each.of_time for each in proposals], seen, lasted, [LASTS] * len(lasted), rng)
 
 
 def _drawn(

@@ -17,9 +17,6 @@ WIDTHS = {16: 0.3, 64: 0.0, 256: -0.4}
 TIMES = {"eager": 0.0, "onnxruntime": -0.7}
 """Powers of ten, of error by family and width, of time by runtime."""
 
-SECONDS = {"eager": 1.0, "onnxruntime": 1000.0}
-"""What a trial lasts."""
-
 
 def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Known:
     cell = Cell("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
@@ -124,27 +121,6 @@ def test_only_what_meets_the_goals_adds_anything() -> None:
     assert chosen is not None
     assert chosen.cell.runtime == "onnxruntime"
     assert next_network(EVERY, trials, found(trials), Limits(error=1e-9), rng) is None
-
-
-def test_what_lasts_long_must_promise_more() -> None:
-    proposals = [each for each in EVERY if each.cell.architecture == "mlp"]
-    best = min(proposals, key=error_of)
-    worse = [each for each in proposals if error_of(each) > error_of(best)]
-    trials = [tried(i, each) for i, each in enumerate(worse)]
-    slow = [
-        each._replace(record=each.record.model_copy(update={"durations_s": {"deploy": seconds}}))
-        for each in trials
-        for seconds in [SECONDS[each.known.cell.runtime]]
-    ]
-    for seed in range(8):
-        draws = (np.random.default_rng(seed) for _ in range(2))
-        either, shorter = (
-            next_network(proposals, each, found(each), NO_LIMITS, rng)
-            for each, rng in zip((trials, slow), draws, strict=True)
-        )
-        assert either is not None
-        assert shorter is not None
-        assert (either.cell.runtime, shorter.cell.runtime) == ("onnxruntime", "eager")
 
 
 def test_nothing_is_promised_before_anything_was_found() -> None:
