@@ -21,7 +21,7 @@ def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
 def test_what_is_hopelessly_slow_is_on_no_front_but_not_alone_there() -> None:
     mixed, slow = Halving(), Halving()
     for i in range(FEWEST):
-        mixed.goes_on(1, 1.0 + i, 0.1)
+        mixed.goes_on(1, 1.0 + i, 1.0 / (1.0 + i))
         slow.goes_on(1, 1.0 + i, 2.0 * HOPELESS)
     assert not mixed.goes_on(1, 0.1, 2.0 * HOPELESS)
     assert slow.goes_on(1, 0.1, 2.0 * HOPELESS)
