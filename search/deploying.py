@@ -63,7 +63,7 @@ class Found(NamedTuple):
         """What a further point has to better: the best of what was found and of baselines."""
         return front([*self.points, *self.rivals.points])
 
-    def corner(self, points: Sequence[Sequence[float] | Array], margin: float) -> Array:
+    def corner(self, points: Sequence[Sequence[float]], margin: float) -> list[float]:
         """Return log10 of the error and time up to which area counts.
 
         It lies so far beyond the worst of `points`, but not beyond what is of use; nor, until
@@ -71,7 +71,7 @@ class Found(NamedTuple):
         """
         best = np.min(self.points, axis=0, initial=math.inf) + margin
         limit = np.maximum(self.rivals.worst, best)
-        return np.minimum(np.max(points, axis=0) + margin, limit)
+        return np.minimum(np.max(points, axis=0) + margin, limit).tolist()
 
 
 class Deployed(NamedTuple):
@@ -127,7 +127,7 @@ def next_deployment(
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
     drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
-    worst = found.corner([*found.points, *drawn], MARGIN)
+    worst = found.corner([*found.points, *drawn.tolist()], MARGIN)
     best = found.front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
