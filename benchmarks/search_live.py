@@ -39,7 +39,6 @@ from search.measurement import yardstick
 from search.opening import opening_size
 from search.records import Record, Spec, State, now
 from search.rivals import NO_RIVALS, Rivals, baseline_errors, rivals
-from search.scoring import scored
 from search.trial import AtRung, Setting, live
 from spaces.space import Space
 
@@ -84,7 +83,7 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
 
 
 def to_beat(setting: Setting) -> Rivals:
-    """Score and time them, as a search does before its first trial."""
+    """Score and time the baselines, as a search does before its first trial."""
     problem, data = setting.problem, setting.data
     return rivals(problem, data, setting.yardstick, baseline_errors(problem, data))
 
@@ -134,11 +133,7 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
 
 def corner(problem: Problem, data: Dataset) -> tuple[float, float]:
     """Return log10 of the worst baseline's error, and of the reference's time over itself."""
-    errors = [
-        scored(problem, run, data.validation).metrics[problem.objective.name]
-        for run in problem.baseline_runs.values()
-    ]
-    return math.log10(max(errors)), 0.0
+    return math.log10(max(baseline_errors(problem, data).values())), 0.0
 
 
 def area_by(found: list[list[float]], seconds: float, worst: tuple[float, float]) -> float:

@@ -63,15 +63,15 @@ class Found(NamedTuple):
         """What a further point has to better: the best of what was found and of baselines."""
         return front([*self.points, *self.rivals.points])
 
-    def corner(self, points: Sequence[Sequence[float]], margin: float) -> list[float]:
+    def corner(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
         """Return log10 of the error and time up to which area counts.
 
-        It lies so far beyond the worst of `points`, but not beyond what is of use; nor, until
-        anything of use was found, further than so far beyond the best.
+        It lies so far beyond the worst that was found or drawn, but not beyond what is of use; nor,
+        until anything of use was found, further than so far beyond the best.
         """
         best = np.min(self.points, axis=0, initial=math.inf) + margin
         limit = np.maximum(self.rivals.worst, best)
-        return np.minimum(np.max(points, axis=0) + margin, limit).tolist()
+        return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
 
 
 class Deployed(NamedTuple):
@@ -127,7 +127,7 @@ def next_deployment(
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
     drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
-    worst = found.corner([*found.points, *drawn.tolist()], MARGIN)
+    worst = found.corner(MARGIN, drawn.tolist())
     best = found.front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
@@ -139,28 +139,32 @@ def next_deployment(
 def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:
     """Return about how long deployments of a network take (n,) [s].
 
-    Lowering is a matter of the runtime, and a pruned network is trained a little more. Of a runtime
-    that hasn't been seen it is what the others take apart from lowering, and what it says of that.
+    Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
+    been seen of each runtime. Of one that hasn't been it is what the others take apart from
+    lowering, and what it says of that.
     """
     lasted: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record.state is State.COMPLETE:
             own = sum(record.durations_s.get(stage, 0.0) for stage in DEPLOYMENT)
             lasted[record.candidate.runtime].append(own)
+    if not any(map(any, lasted.values())):
+        return np.ones(len(cells))
     apart = [
         max(seconds - RUNTIMES[runtime].lowers_in_s, 0.0)
         for runtime, each in lasted.items()
         for seconds in each
     ]
-    if not any(map(any, lasted.values())):
-        return np.ones(len(cells))
-    known = {runtime: float(np.median(each)) for runtime, each in lasted.items()}
-    unseen = {cell.runtime for cell in cells} - known.keys()
-    known |= {each: float(np.median(apart)) + RUNTIMES[each].lowers_in_s for each in unseen}
     training_s = of.durations_s.get("train", 0.0)
+
+    def lasts_s(runtime: str) -> float:
+        if runtime in lasted:
+            return float(np.median(lasted[runtime]))
+        return float(np.median(apart)) + RUNTIMES[runtime].lowers_in_s
+
     return np.array(
         [
-            max(known[cell.runtime], SHORTEST_S)
+            max(lasts_s(cell.runtime), SHORTEST_S)
             + FINE_TUNING_SHARE * training_s * (cell.pruning is not Pruning.NONE)
             for cell in cells
         ]

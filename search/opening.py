@@ -1,4 +1,7 @@
-"""The opening: a run's first candidates, dealt so that every choice of the skeleton is tried."""
+"""The opening: a run's first candidates, dealt so that every choice of the skeleton is tried.
+
+But for runtimes that take long to lower a network: those wait for one that is worth it.
+"""
 
 import math
 from itertools import starmap

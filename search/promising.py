@@ -187,7 +187,7 @@ def next_network(
     if not proposals or not found.points:
         return None
     drawn = np.stack([_errors(proposals, tried, rng), _times(proposals, tried, rng)], axis=1)
-    worst = found.corner(found.points, MARGIN)
+    worst = found.corner(MARGIN)
     goals = (limits.error, None if limits.speedup is None else 1.0 / limits.speedup)
     worst = [
         min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)

@@ -221,8 +221,7 @@ class Study:
         trials, found = self._study.get_trials(deepcopy=False), self._found()
         for each in found.records:
             if each.number not in self._known:
-                trial = trials[each.number]
-                self._known[each.number] = Known(_answers(trial), cell_of(each))
+                self._known[each.number] = Known(_answers(trials[each.number]), cell_of(each))
         tried = [Tried(self._known[each.number], each) for each in found.records]
         chosen = next_network(proposals, tried, found, self._limits, rng)
         return chosen and {name: answer.value for name, answer in chosen.answers.items()}
