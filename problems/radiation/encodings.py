@@ -17,7 +17,7 @@ from problems.core import (
     Split,
     Target,
 )
-from problems.radiation.gas_optics import AVOGADRO, Radiation, molecules
+from problems.radiation.gas_optics import AVOGADRO, Radiation, molecules, named
 from problems.radiation.solver import layer_pressures
 from problems.scaling import LIMIT, nonzero
 
@@ -91,9 +91,8 @@ class GasOptics(Encoding):
             some = slice(begin, begin + TOGETHER)
             columns = {name: np.asarray(array[some], np.float32) for name, array in inputs.items()}
             optics = self._optics(answers[some], columns)
-            solved = self.radiation.solved(optics, columns, table)
-            up[some], down[some], depth[some] = solved
-        return {"flux_up": up, "flux_down": down, "optical_depth": depth}
+            up[some], down[some], depth[some] = self.radiation.solved(optics, columns, table)
+        return named((up, down, depth))
 
     def _targets(self, targets: Array) -> Array:
         """Return targets (n, o) of scaled answers (b, l, o)."""

