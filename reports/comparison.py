@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems import UserError
-from reports.charts import Axis, Chart, Kind, Series
-from reports.gallery import named
+from reports.charts import Axis, Chart, Kind, Series, named
 from reports.html import WORDS, Drawing, drawn_chart, page, written
 from reports.views import Facts, read
 from reports.views.course import course_view

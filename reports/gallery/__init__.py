@@ -1,6 +1,6 @@
 """Which figures a report has: facts turned into charts, without those that have nothing to show."""
 
-from reports.charts import Chart, named
+from reports.charts import Chart
 from reports.gallery.answer import front
 from reports.gallery.data import learning
 from reports.gallery.inference import batches, deployments, latency
@@ -9,7 +9,7 @@ from reports.gallery.search import hypervolume, workers
 from reports.gallery.validation import pictures, sample_errors, samples
 from reports.views import Facts
 
-__all__ = ["charts", "front", "named", "samples"]
+__all__ = ["charts", "front", "samples"]
 
 
 def charts(facts: Facts) -> dict[str, list[Chart]]:
