@@ -81,12 +81,12 @@ def test_the_same_seed_gives_the_same_candidates_twice(
     simstead: Simstead, finished: Path, tmp_path: Path
 ) -> None:
     again = simstead(
-        "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run",
+        "search", "planets", "--size", "tiny", "--trials", 3, "--seed", 3, "--run",
         tmp_path / "again", "--workers", 1, "--deployments", 1, "--retrain", 0,
         *asked_for(finished),
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
-    assert sorted(keys(tmp_path / "again")) == sorted(keys(finished))
+    assert keys(tmp_path / "again") == keys(finished)[:3]
 
 
 def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_what_is_exported_is_what_was_measured(
 
 @contextmanager
 def started(
-    elsewhere: Path, cache: Path, folder: Path, trials: int
+    elsewhere: Path, surroundings: dict[str, str], folder: Path, trials: int
 ) -> Generator[subprocess.Popen[str]]:
     """Start a search without compilers in a session of its own; what is left of it is killed."""
     with subprocess.Popen(
@@ -146,7 +146,7 @@ def started(
             "--trials", str(trials), "--run", str(folder), *QUICK,
         ],
         cwd=elsewhere,
-        env={**os.environ, "SIMSTEAD_CACHE": str(cache)},
+        env=surroundings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -186,10 +186,10 @@ def workers(driver: int) -> list[psutil.Process]:
 
 
 def test_a_killed_driver_loses_nothing(
-    simstead: Simstead, elsewhere: Path, cache: Path, tmp_path: Path
+    simstead: Simstead, elsewhere: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "killed"
-    with started(elsewhere, cache, folder, 4):
+    with started(elsewhere, surroundings, folder, 4):
         wait_for(lambda: trials_done(folder) >= 1)
     before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     done = simstead(
@@ -203,9 +203,11 @@ def test_a_killed_driver_loses_nothing(
     assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
 
 
-def test_a_killed_worker_is_a_reason(elsewhere: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_a_reason(
+    elsewhere: Path, surroundings: dict[str, str], tmp_path: Path
+) -> None:
     folder = tmp_path / "worker"
-    with started(elsewhere, cache, folder, 3) as driver:
+    with started(elsewhere, surroundings, folder, 3) as driver:
         wait_for(lambda: workers(driver.pid))[0].kill()
         out, err = driver.communicate(timeout=300)
         assert driver.returncode == 0, out + err
@@ -219,10 +221,10 @@ def test_a_killed_worker_is_a_reason(elsewhere: Path, cache: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interrupted_search_says_how_to_go_on(
-    elsewhere: Path, cache: Path, tmp_path: Path, sign: signal.Signals
+    elsewhere: Path, surroundings: dict[str, str], tmp_path: Path, sign: signal.Signals
 ) -> None:
     folder = tmp_path / "interrupted"
-    with started(elsewhere, cache, folder, 20) as driver:
+    with started(elsewhere, surroundings, folder, 20) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
         driver.send_signal(sign)
         _, err = driver.communicate(timeout=120)
@@ -235,10 +237,10 @@ def test_an_interrupted_search_says_how_to_go_on(
 
 
 def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
-    simstead: Simstead, elsewhere: Path, cache: Path, tmp_path: Path
+    simstead: Simstead, elsewhere: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "stopped"
-    with started(elsewhere, cache, folder, 4) as driver:
+    with started(elsewhere, surroundings, folder, 4) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
         driver.send_signal(signal.SIGSTOP)  # it would be done before the three commands are
         seen = simstead("status", folder)
