@@ -52,6 +52,9 @@ from spaces.candidate import Candidate
 TRIAL_LIMIT_S = 900.0
 """What takes longer between two reports of a trial hangs: its worker is ended."""
 
+WAITING_S = 1.0
+"""A training may take minutes: so often is looked whether the search is to end meanwhile."""
+
 COSTS = ("relative_time", "memory_bytes")
 """What a worker says at a rung of the untrained network, as far as it is an objective."""
 
@@ -164,9 +167,15 @@ def _run_apart(
 
 
 def retrained_in_parallel(
-    setting: Setting, wanted: Sequence[tuple[Record, int]]
+    setting: Setting, wanted: Sequence[tuple[Record, int]], waiting: Callable[[], None]
 ) -> Iterator[Retrained]:
-    """Live candidates again with other seeds, on every worker; yield what each scores."""
+    """Live candidates again with other seeds, on every worker; yield what each scores.
+
+    Args:
+        setting: The search's.
+        wanted: Trials, each with what is added to its seed.
+        waiting: Called again and again meanwhile; raises where the search is to end.
+    """
     held = ray.put(setting)
     live_again = ray.remote(max_retries=0)(_retrained)
     pending: dict[Any, tuple[Record, int]] = {
@@ -174,10 +183,13 @@ def retrained_in_parallel(
         for record, seed in wanted
     }
     while pending:
-        (ready, *_), _ = ray.wait(list(pending), num_returns=1)
-        record, seed = pending.pop(ready)
+        waiting()
+        ready, _ = ray.wait(list(pending), num_returns=1, timeout=WAITING_S)
+        if not ready:
+            continue
+        record, seed = pending.pop(ready[0])
         try:
-            yield ray.get(ready)
+            yield ray.get(ready[0])
         except WorkerCrashedError:
             seed += record.candidate.seed
             yield Retrained(trial=record.number, seed=seed, reason="its worker died")

@@ -137,8 +137,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
 
         def counted(done: int, total: int) -> None:
             progress.count(done, total)
-            if run.stop_asked:
-                raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
+            _end_if_asked(run)
 
         with cluster(spec.workers, run.folder, source.code, nbytes(problem)), ended_by_signals():
             progress.phase("data")
@@ -184,6 +183,11 @@ def _how_to_go_on(run: Run) -> str:
     return f"go on with: simstead resume {shlex.quote(str(run.folder))}"
 
 
+def _end_if_asked(run: Run) -> None:
+    if run.stop_asked:
+        raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
+
+
 def _trials(
     setting: Setting, spec: Spec, run: Run, progress: Progress, errors: Mapping[str, float]
 ) -> None:
@@ -219,7 +223,7 @@ def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int
         for seed in range(1, spec.retrainings + 1)
         if (record.number, record.candidate.seed + seed) not in known
     ]
-    for each in retrained_in_parallel(setting, wanted):
+    for each in retrained_in_parallel(setting, wanted, lambda: _end_if_asked(run)):
         done.append(each)
         run.write("retrained.json", Retrainings(each=tuple(done)))
         counted(len(done) - len(known), len(wanted))

@@ -17,10 +17,15 @@ import optuna
 import psutil
 import pytest
 
-from problems import Size, load_problem
+from problems import InterruptedRunError, Size, load_problem
+from problems.dataset import generate
+from search import distribute
 from search.deploying import cell_of
 from search.directory import Run
-from search.records import State, networks
+from search.distribute import cluster, retrained_in_parallel
+from search.measurement import Yardstick
+from search.records import NO_LIMITS, State, networks
+from search.trial import Setting
 from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
 
@@ -271,3 +276,25 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     fewer = simstead("resume", folder, "--trials", 3)
     assert fewer.returncode == 2
     assert "--trials must be 4 or more" in fewer.stderr
+
+
+def test_who_is_asked_to_stop_waits_for_no_training(
+    finished: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run.open(finished)
+    problem = load_problem(run.spec().problem, Size.TINY)
+    setting = Setting(problem, generate(problem, cache), Yardstick(None, 1.0), NO_LIMITS, run)
+    looked: list[float] = []
+
+    def asleep(*_: object) -> None:
+        time.sleep(1000.0)
+
+    def stopped() -> None:
+        looked.append(time.monotonic())
+        if len(looked) == 3:
+            raise InterruptedRunError("stopped")
+
+    monkeypatch.setattr(distribute, "_retrained", asleep)
+    with cluster(1, tmp_path), pytest.raises(InterruptedRunError):
+        list(retrained_in_parallel(setting, [(run.records()[0], 1)], stopped))
+    assert len(looked) == 3
