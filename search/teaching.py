@@ -21,7 +21,7 @@ from search.training import Course, RollOutPairs, practise
 from search.trainings import DamagedError, keep, kept
 from spaces.architectures import Shape
 from spaces.artefact import Trained
-from spaces.candidate import Candidate, Training
+from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.learners import Learner, Practising
 from spaces.registered import ARCHITECTURES
 
@@ -31,6 +31,14 @@ FINE_TUNING_SHARE = 0.25
 PAIRS_SEEN = 500_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 400
 """Where a problem doesn't say: so many pairs are seen in training, 2,000 batches of 256 or so."""
+
+UNDEPLOYED = {
+    "pruning": Pruning.NONE,
+    "pruning_settings": {},
+    "precision": Precision.FP32,
+    "runtime": "",
+}
+"""What of a candidate has no part in how its network is taught."""
 
 ASIDE_EVERY_S = 20.0
 """How often a course is put aside: what an interruption costs at most, for some milliseconds."""
@@ -81,6 +89,31 @@ def prepared(problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
     acting = isinstance(encoding, PolicyEncoding)
     environment = encoding.environment(data.train) if acting else None
     return Lesson(encoding, split, pairs, shape, noise, environment)
+
+
+class LastLesson:
+    """The lesson that was prepared last: a network's further deployments need no other.
+
+    A lesson with an environment is not kept: what acts in it changes it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[Candidate, Dataset, Lesson] | None = None
+
+    def prepared(self, problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
+        """Return what a candidate's network is taught with."""
+        network = candidate.model_copy(update=UNDEPLOYED)
+        if self._kept and self._kept[0] == network and self._kept[1] is data:
+            return self._kept[2]
+        self._kept = None  # there should be room for one, not for two
+        lesson = prepared(problem, candidate, data)
+        if lesson.environment is None:
+            self._kept = network, data, lesson
+        return lesson
+
+    def __getstate__(self) -> dict[str, None]:
+        """Leave it out: every process prepares its own."""
+        return {"_kept": None}
 
 
 def untrained(candidate: Candidate, shape: Shape) -> Learner:

@@ -34,7 +34,7 @@ from search.records import (
 )
 from search.scoring import scored
 from search.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
-from search.teaching import Aside, Best, Lesson, epochs_of, fine_tuned, prepared, untrained
+from search.teaching import Aside, Best, LastLesson, Lesson, epochs_of, fine_tuned, untrained
 from search.trainings import keep, kept
 from spaces.artefact import (
     Artefact,
@@ -89,6 +89,7 @@ class Setting:
     """What the user names the problem by."""
     besides: tuple[Besides, ...] = ()
     """Objectives besides error and time."""
+    last_lesson: LastLesson = field(default_factory=LastLesson, compare=False, repr=False)
 
 
 @dataclass
@@ -168,7 +169,7 @@ def live(
 def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
     problem, data, candidate = setting.problem, setting.data, draft.candidate
     with draft.during("prepare"):
-        lesson = prepared(problem, candidate, data)
+        lesson = setting.last_lesson.prepared(problem, candidate, data)
         calibration = calibration_inputs(lesson.pairs, problem.deployment.batch, lesson.noise)
         learner = untrained(candidate, lesson.shape)
     if draft.training is None:

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from search.directory import Run
 from search.goals import objectives
 from search.measurement import yardstick
 from search.records import MOST_TRACEBACK, NO_LIMITS, Besides, Limits, Record, State
-from search.teaching import Best, epochs_of, prepared
+from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
 from spaces.space import compose
@@ -109,6 +110,29 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
     assert [event.rung for event in rungs if isinstance(event, AtRung)] == list(whole.rungs)
     assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
     assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(setting, candidate))
+
+
+def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Lesson] = []
+
+    def noted(*asked: Any) -> Lesson:
+        made.append(prepared(*asked))
+        return made[-1]
+
+    monkeypatch.setattr("search.teaching.prepared", noted)
+    first = [*live(setting, candidate, 0)][-1]
+    again = [*live(setting, candidate, 1, training=0)][-1]
+    elsewhere = replace(setting, last_lesson=LastLesson())
+    anew = [*live(elsewhere, candidate, 2, training=0)][-1]
+    assert isinstance(first, Record)
+    assert isinstance(again, Record)
+    assert isinstance(anew, Record)
+    assert first.metrics == again.metrics == anew.metrics
+    assert first.artefact_hash == again.artefact_hash == anew.artefact_hash
+    acting = made[0].environment is not None
+    assert len(made) == (3 if acting else 2)
 
 
 def whole_epochs(setting: Setting, candidate: Candidate) -> int:
