@@ -35,8 +35,8 @@ class Extent:
 
 EXTENTS = {
     Size.TINY: Extent(1e4, (30, 100, 300), Samples(48, 16, 16, 8), epochs=4),
-    Size.STANDARD: Extent(1e5, (300, 1000, 3000), Samples(1600, 256, 400, 128), epochs=60),
-    Size.FULL: Extent(1e9, (1000, 10_000, 100_000), Samples(80_000, 10_000, 10_000, 2000), 60),
+    Size.STANDARD: Extent(1e5, (300, 1000, 3000), Samples(1600, 256, 1600, 128), epochs=30),
+    Size.FULL: Extent(1e9, (1000, 10_000, 100_000), Samples(80_000, 10_000, 10_000, 2000), 30),
 }
 
 
@@ -69,5 +69,5 @@ def stability(size: Size) -> Problem:
         cost=cost,
         deployment=Deployment(batch=16),
         pictures=pictures,
-        version=1,
+        version=2,
     )

@@ -1,7 +1,7 @@
 """Three ways to ask a network whether a system survives."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -25,6 +25,10 @@ from problems.stability.features import criteria, phases, scale_free, series, sh
 LIMIT = 8.0
 """Channels are held within so many standard deviations of their mean."""
 
+MILESTONES = 4
+"""Powers of ten below the horizon, it included, that a network may be asked about: where it ends
+half of the unstable systems last for less than a hundredth of it."""
+
 CONSTANT = 1e-6
 """A channel that deviates by less never varies but for rounding."""
 
@@ -33,13 +37,22 @@ CONSTANT = 1e-6
 class FateEncoding(Encoding):
     """Numbers of a system, standardised -> the probability that it survives.
 
+    When a system ends says more than that it ends, which is learned from few systems otherwise: a
+    network may be asked for earlier times too, of which the last counts.
+
     Args:
         horizon_orbits: What is to be survived.
+        milestones: Searched: how many times the network is asked about, a power of ten apart.
     """
 
     horizon_orbits: float
+    milestones: int = field(default=1, kw_only=True)
 
     target: ClassVar[Target] = Target.LABEL
+
+    def settings(self, choose: Choose) -> Settings:
+        """Choose how many milestones there are."""
+        return {"milestones": choose.categorical("milestones", (1, MILESTONES))}
 
     def measure(self, train: Split) -> Batch:
         """Return means and deviations of channels, and how long the unstable ones last."""
@@ -53,14 +66,16 @@ class FateEncoding(Encoding):
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return one pair for every system: channels (b, ..., c) and stable (b, 1)."""
-        labels = split.outputs["stable"][:, None].astype(np.float32)
+        """Return one pair for every system: channels (b, ..., c), and what it survives (b, m)."""
+        times = self.horizon_orbits * 10.0 ** np.arange(1 - self.milestones, 1)
+        labels = (split.outputs["survival"][:, None] >= times).astype(np.float32)
+        labels[:, -1] = split.outputs["stable"]
         return Pairs(self._scaled(self._seen(split.inputs)), labels)
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the probability, and the survival time that is to be expected with it."""
         seen, met = self._looked_at(inputs)
-        probability = np.clip(network(self._scaled(seen))[:, 0].astype(float), 0.0, 1.0)
+        probability = np.clip(network(self._scaled(seen))[:, -1].astype(float), 0.0, 1.0)
         probability = np.where(met, 0.0, probability)
         return with_survival(probability, self.statistics["unstable"], self.horizon_orbits)
 
@@ -94,6 +109,7 @@ class Initial(FateEncoding):
     def settings(self, choose: Choose) -> Settings:
         """Choose what the network is told."""
         return {
+            **super().settings(choose),
             "angles": choose.categorical("angles", (False, True)),
             "theory": choose.categorical("theory", (False, True)),
         }
@@ -128,6 +144,7 @@ class Integrated(FateEncoding):
     def settings(self, choose: Choose) -> Settings:
         """Choose how long the run is, and whether MEGNO is followed."""
         return {
+            **super().settings(choose),
             "orbits": choose.categorical("orbits", self.lengths),
             "chaos": choose.categorical("chaos", (False, True)),
         }

@@ -14,7 +14,7 @@ from problems.problem import Metric
 
 FALSE_POSITIVES = 0.1
 KEPT = 0.99
-"""Share of the stable systems that a sweep is to keep."""
+"""Share of the systems that are looked for, which a sweep is to keep."""
 
 BINS = 10
 
@@ -35,6 +35,12 @@ METRICS = (
         higher_is_better=True,
     ),
     Metric(
+        "compute_skipped_for_unstable",
+        "1",
+        "share of the sweep's integration time saved where 99 % of the unstable systems are kept",
+        higher_is_better=True,
+    ),
+    Metric(
         "points_skipped",
         "1",
         "share of the sweep's points skipped where 99 % of the stable systems are kept",
@@ -48,6 +54,8 @@ def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, flo
     """Return the metrics."""
     probability, stable = predicted["stable"], reference["stable"] > 0.5
     skipped = probability < threshold(probability, stable)
+    unstable = 1.0 - probability
+    regular = unstable < threshold(unstable, ~stable)
     time = reference["survival"]
     return {
         "ranking_error": ranking_error(probability, stable),
@@ -55,6 +63,7 @@ def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, flo
         "calibration_error": calibration_error(probability, stable),
         "brier": float(np.mean((probability - stable) ** 2)),
         "compute_skipped": float(np.sum(time * skipped) / np.sum(time)),
+        "compute_skipped_for_unstable": float(np.sum(time * regular) / np.sum(time)),
         "points_skipped": float(np.mean(skipped)),
         "survival_error": _survival_error(predicted["survival"], time),
     }
@@ -85,15 +94,15 @@ def roc(probability: Array, stable: Array) -> tuple[Array, Array]:
     return np.append(0.0, false), np.append(0.0, true)
 
 
-def threshold(probability: Array, stable: Array) -> float:
-    """Return the largest probability that keeps 99 % of the stable systems; 0 keeps all, of none.
+def threshold(probability: Array, sought: Array) -> float:
+    """Return the largest probability that keeps 99 % of what is sought; 0 keeps all, of none.
 
     It is chosen on the samples that it is judged on, as the rate at 10 % false positives is;
     `simstead screen` chooses on the validation split.
     """
-    if not stable.any():
+    if not sought.any():
         return 0.0
-    kept = np.sort(probability[stable])
+    kept = np.sort(probability[sought])
     return float(kept[int(np.floor((1.0 - KEPT) * len(kept) + 1e-9))])
 
 
@@ -110,23 +119,21 @@ def _survival_error(predicted: Array, reference: Array) -> float:
     return float(np.sqrt(np.mean(ratio**2)))
 
 
-def skipping(probability: Array, outputs: Batch) -> tuple[Array, Array]:
-    """Return the share of compute skipped, and of stable systems kept, as the threshold rises."""
+def skipping(probability: Array, sought: Array, time: Array) -> tuple[Array, Array]:
+    """Return the share of compute skipped, and of what is sought kept, as the threshold rises."""
     order = np.argsort(probability, kind="stable")
-    time, stable = outputs["survival"][order], outputs["stable"][order]
-    skipped = np.append(0.0, np.cumsum(time)) / time.sum()
-    kept = 1.0 - np.append(0.0, np.cumsum(stable)) / max(stable.sum(), 1.0)
+    skipped = np.append(0.0, np.cumsum(time[order])) / time.sum()
+    kept = 1.0 - np.append(0.0, np.cumsum(sought[order])) / max(sought.sum(), 1)
     return skipped, kept
 
 
 def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:  # noqa: ARG001 - the protocol's
-    """Return the ROC curve, the calibration, and what a sweep is spared."""
+    """Return the ROC curve, the calibration, and what a sweep for either fate is spared."""
     probability, stable = predicted["stable"], reference["stable"] > 0.5
     drawn: list[Picture] = []
     line = Curve("chance", (0.0, 1.0), (0.0, 1.0), reference=True)
     if stable.any() and not stable.all():
-        false, true = roc(probability, stable)
-        curve = Curve("predicted", tuple(map(float, false)), tuple(map(float, true)))
+        curve = _curve("predicted", *roc(probability, stable))
         labels = ("unstable systems taken for stable", "stable systems found")
         drawn.append(Picture("Stable systems found", *labels, (line, curve), equal_axes=True))
     place = np.minimum((probability * BINS).astype(int), BINS - 1)
@@ -136,15 +143,17 @@ def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Pict
     exact = Curve("calibrated", (0.0, 1.0), (0.0, 1.0), reference=True)
     curves = (exact, Curve("predicted", said, found))
     drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
-    skipped, kept = skipping(probability, reference)
-    best = skipping(reference["survival"], reference)
-    curves = tuple(
-        Curve(name, tuple(map(float, x)), tuple(map(float, y)), reference=truth)
-        for name, (x, y), truth in (
-            ("all known", best, True),
-            ("predicted", (skipped, kept), False),
-        )
-    )
-    labels = ("share of the integration time skipped", "share of the stable systems kept")
-    drawn.append(Picture("A sweep by this surrogate", *labels, curves))
+    time = reference["survival"]
+    for fate, sought, chance, known in (
+        ("stable", stable, probability, time),
+        ("unstable", ~stable, 1.0 - probability, -time),
+    ):
+        best = _curve("all known", *skipping(known, sought, time), reference=True)
+        own = _curve("predicted", *skipping(chance, sought, time))
+        labels = ("share of the integration time skipped", f"share of the {fate} systems kept")
+        drawn.append(Picture(f"A sweep for the {fate} by this surrogate", *labels, (best, own)))
     return drawn
+
+
+def _curve(name: str, x: Array, y: Array, *, reference: bool = False) -> Curve:
+    return Curve(name, tuple(map(float, x)), tuple(map(float, y)), reference=reference)

@@ -58,6 +58,7 @@ def test_what_is_skipped_is_weighed_by_what_it_costs() -> None:
     reference = outputs(np.array([0.0, 0.0, 1.0, 1.0]), np.array([30.0, 10.0, 100.0, 100.0]))
     scores = score(outputs(probability, reference["survival"]), reference, {})
     assert scores["compute_skipped"] == pytest.approx(40.0 / 240.0)
+    assert scores["compute_skipped_for_unstable"] == pytest.approx(200.0 / 240.0)
     assert scores["points_skipped"] == 0.5
     assert scores["survival_error"] == 0.0
 
@@ -74,6 +75,7 @@ def test_pictures_hold_plain_numbers_in_order() -> None:
     assert [picture.title for picture in drawn] == [
         "Stable systems found",
         "Calibration",
-        "A sweep by this surrogate",
+        "A sweep for the stable by this surrogate",
+        "A sweep for the unstable by this surrogate",
     ]
     assert all(type(x) is float for picture in drawn for curve in picture.curves for x in curve.x)
