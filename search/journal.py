@@ -52,9 +52,7 @@ class Journal(BaseJournalBackend):
         """
         if not self._waiting:
             return
-        with self._path.open(
-            "ab", buffering=0
-        ) as file:  # a buffer would be written again at its end
+        with self._path.open("ab", buffering=0) as file:  # a buffer is written again at its end
             before, left = file.tell(), memoryview(b"".join(self._waiting))
             try:
                 while left:

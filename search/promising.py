@@ -5,8 +5,11 @@ settings, log10 of its time as one of its shape and its deployment. Both are lea
 network, of those that were stopped at a rung too; a draw from what is believed of the effects tells
 what each proposal would add to the front. What no sum shows is left to other samplers.
 
+What other workers are at is taken for found, by the same draw, lest two be after the same.
+
 Sources: Thompson, Biometrika 25 (1933) 285; Chapelle & Li, NeurIPS 2011 (draws that are less bold);
-Snoek et al., NeurIPS 2012.
+Snoek et al., NeurIPS 2012; Ginsbourger et al., in: Computational Intelligence in Expensive
+Optimization Problems (Springer 2010) 131 (believing what is underway).
 """
 
 import math
@@ -21,7 +24,7 @@ import numpy as np
 from problems import Array, Scalar
 from problems.core import Option
 from search.deploying import Found, not_hopeless
-from search.fronts import hypervolume
+from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Limits, Record, State
 from search.regression import Design, Effects, Observed, posterior_draw
 from spaces.skeleton import DIMENSIONS, Cell
@@ -166,9 +169,21 @@ class Tried(NamedTuple):
     record: Record
 
 
+class Trials(NamedTuple):
+    """What is learned from, and what is not worth trying twice.
+
+    Args:
+        ended: The trials that ended.
+        underway: Networks that other workers are at.
+    """
+
+    ended: Sequence[Tried] = ()
+    underway: Sequence[Known] = ()
+
+
 def next_network(
     proposals: Sequence[Known],
-    tried: Sequence[Tried],
+    trials: Trials,
     found: Found,
     limits: Limits,
     rng: np.random.Generator,
@@ -177,8 +192,8 @@ def next_network(
 
     Args:
         proposals: What may be tried.
-        tried: The trials that ended.
-        found: What they found.
+        trials: Those of the run.
+        found: What those that ended found.
         limits: The problem's goals: what misses them adds nothing.
         rng: Draws the effects.
     """
@@ -186,13 +201,15 @@ def next_network(
     proposals = [each for each in proposals if each.cell in usable]
     if not proposals or not found.points:
         return None
-    drawn = np.stack([_errors(proposals, tried, rng), _times(proposals, tried, rng)], axis=1)
+    ended, every = trials.ended, [*proposals, *trials.underway]
+    drawn = np.stack([_errors(every, ended, rng), _times(every, ended, rng)], axis=1)
+    drawn, expected = np.split(drawn, [len(proposals)])
     worst = found.corner(MARGIN)
     goals = (limits.error, None if limits.speedup is None else 1.0 / limits.speedup)
     worst = [
         min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
     ]
-    best = found.front
+    best = front([*found.front, *expected.tolist()])
     gains = [hypervolume([*best, point], worst) for point in drawn]
     most = int(np.argmax(gains))
     return proposals[most] if gains[most] > hypervolume(best, worst) else None

@@ -25,7 +25,16 @@ from search.deploying import Found, cell_of, next_deployment
 from search.goals import measured, objectives
 from search.journal import Journal
 from search.opening import opening
-from search.promising import PROPOSALS, Answer, Known, Proposal, Tried, next_network, place
+from search.promising import (
+    PROPOSALS,
+    Answer,
+    Known,
+    Proposal,
+    Trials,
+    Tried,
+    next_network,
+    place,
+)
 from search.records import NO_LIMITS, Besides, Limits, Record, Spec, State
 from search.rivals import NO_RIVALS, Rivals
 from search.samplers import fixed, sampler, weighs_proposals
@@ -222,8 +231,14 @@ class Study:
         for each in found.records:
             if each.number not in self._known:
                 self._known[each.number] = Known(_answers(trials[each.number]), cell_of(each))
-        tried = [Tried(self._known[each.number], each) for each in found.records]
-        chosen = next_network(proposals, tried, found, self._limits, rng)
+        ended = [Tried(self._known[each.number], each) for each in found.records]
+        underway = [
+            Known(_answers(trials[number]), skeleton.cell(trials[number].params))
+            for number in sorted(self._open)
+            if TRAINING not in trials[number].user_attrs
+        ]
+        known = Trials(ended, underway)
+        chosen = next_network(proposals, known, found, self._limits, rng)
         return chosen and {name: answer.value for name, answer in chosen.answers.items()}
 
     def _asked(self, by: BaseSampler, attributes: Mapping[str, int]) -> tuple[int, Candidate]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.deploying import Found
-from search.promising import Answer, Known, Proposal, Tried, next_network, place
+from search.promising import Answer, Known, Proposal, Trials, Tried, next_network, place
 from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.regression import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -84,8 +84,20 @@ EVERY = [
 def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None:
     best = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
     trials = [tried(i, each) for i, each in enumerate(EVERY) if each.answers != best.answers]
-    chosen = next_network(EVERY, trials, found(trials), NO_LIMITS, np.random.default_rng(seed))
+    chosen = next_network(
+        EVERY, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(seed)
+    )
     assert chosen == best
+
+
+def test_what_another_worker_is_at_is_not_asked_for_again() -> None:
+    best = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+    ended = [tried(i, each) for i, each in enumerate(EVERY) if each.answers != best.answers]
+    trials = Trials(ended, [best])
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        chosen = next_network(EVERY, trials, found(ended), NO_LIMITS, rng)
+        assert chosen is None or chosen != best
 
 
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
@@ -96,7 +108,7 @@ def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
         if each.cell.architecture == "gru"
     ]
     trials = ended + stopped
-    chosen = next_network(EVERY, trials, found(trials), NO_LIMITS, np.random.default_rng(0))
+    chosen = next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(0))
     assert chosen is not None
     assert chosen.cell.architecture == "gru"
 
@@ -108,7 +120,7 @@ def test_what_fails_is_left_alone() -> None:
     ]
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        chosen = next_network(EVERY, trials, found(trials), NO_LIMITS, rng)
+        chosen = next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, rng)
         assert chosen is None or chosen.cell.architecture == "mlp"
 
 
@@ -117,14 +129,14 @@ def test_only_what_meets_the_goals_adds_anything() -> None:
     few = [*trials[:6], tried(6, EVERY[3])]
     assert EVERY[3].cell.runtime == "onnxruntime"
     rng = np.random.default_rng(0)
-    chosen = next_network(EVERY, few, found(few), Limits(speedup=300.0), rng)
+    chosen = next_network(EVERY, Trials(few), found(few), Limits(speedup=300.0), rng)
     assert chosen is not None
     assert chosen.cell.runtime == "onnxruntime"
-    assert next_network(EVERY, trials, found(trials), Limits(error=1e-9), rng) is None
+    assert next_network(EVERY, Trials(trials), found(trials), Limits(error=1e-9), rng) is None
 
 
 def test_nothing_is_promised_before_anything_was_found() -> None:
-    assert next_network(EVERY, [], found([]), NO_LIMITS, np.random.default_rng(0)) is None
+    assert next_network(EVERY, Trials(), found([]), NO_LIMITS, np.random.default_rng(0)) is None
 
 
 def test_a_proposal_notes_every_answer_and_its_place() -> None:
