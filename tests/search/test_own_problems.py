@@ -123,7 +123,7 @@ def test_a_problem_is_searched_whole_from_elsewhere(
     assert diagnosed.returncode == 0, diagnosed.stderr
     assert (tmp_path / "page.html").stat().st_size > 1000
     run = tmp_path / "run"
-    done = simstead("search", file, "--trials", 4, "--run", run, "--deployments", 2, *QUICKLY)
+    done = simstead("search", file, "--trials", 3, "--run", run, "--deployments", 2, *QUICKLY)
     assert done.returncode == 0, done.stderr
     records = Run.open(run).records()
     complete = [record for record in records if record.state is State.COMPLETE]
