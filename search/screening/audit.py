@@ -11,10 +11,9 @@ from scipy.stats import hypergeom
 
 from problems import Array
 from search.records import Interval
-from search.screening.threshold import TAIL
+from search.screening.threshold import RESAMPLES, TAIL
 from spaces.candidate import Frozen
 
-RESAMPLES = 2000
 FEWEST_CALLS = 5
 """The bootstrap of fewer says nothing: no interval is given."""
 

@@ -13,7 +13,7 @@ from problems.core import rows, samples_in
 from problems.running import joined, run_each
 from search.records import Interval
 from search.screening.asked import Job, Screening
-from search.screening.threshold import Threshold, proportion, threshold
+from search.screening.threshold import Threshold, proportion, share_of, threshold
 from search.sweep import LARGEST_CALL, shuffled
 from spaces.candidate import Frozen
 
@@ -45,7 +45,8 @@ class Compared(Frozen):
         name: Whose probabilities.
         threshold: On the validation split; none where it failed.
         recall: On the test split.
-        skipped: Share of the test split's samples that would be skipped.
+        skipped: Share of the test split's compute that would be skipped, or of its samples where
+            the problem doesn't say what each costs.
         time_s: What it takes itself for a sample [s].
         reason: Why it failed on all samples.
     """
@@ -68,6 +69,7 @@ class Decided(Frozen):
         surrogate_s: What the surrogate took for all points [s].
         call: Points of one call of the reference.
         tested: Samples of the test split.
+        costed: Whether the problem says what each of them costs.
     """
 
     label: str
@@ -76,6 +78,7 @@ class Decided(Frozen):
     surrogate_s: float
     call: int
     tested: int
+    costed: bool = False
 
 
 class Answers(NamedTuple):
@@ -130,6 +133,7 @@ def decided(
         surrogate_s=answers.seconds,
         call=min(max(1, math.ceil(audited / CALLS_IN_AN_AUDIT)), LARGEST_CALL),
         tested=len(data.test),
+        costed=problem.cost is not None,
     )
     return facts, {"probability": probability, "decision": decisions}
 
@@ -182,9 +186,15 @@ def compared(job: Job, data: Dataset, label: str, name: str, run: Run) -> Compar
         name=name,
         threshold=chosen,
         recall=proportion(int((kept & wanted).sum()), int(wanted.sum())),
-        skipped=proportion(int((~kept).sum()), len(kept)),
+        skipped=_skipped(problem, data.test, kept),
         time_s=answers.seconds / len(kept),
     )
+
+
+def _skipped(problem: Problem, split: Split, kept: Array) -> Interval:
+    if problem.cost is None:
+        return proportion(int((~kept).sum()), len(kept))
+    return share_of(~kept, problem.cost(split.outputs))
 
 
 def answered(

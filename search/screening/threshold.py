@@ -17,6 +17,8 @@ CONFIDENCE = 0.9
 
 TAIL = (1.0 - CONFIDENCE) / 2.0
 
+RESAMPLES = 2000
+
 
 class Threshold(Frozen):
     """Points whose score is this or more are kept.
@@ -76,3 +78,18 @@ def proportion(successes: int, trials: int) -> Interval:
     return Interval(
         value=successes / trials if trials else math.nan, low=float(low), high=float(high)
     )
+
+
+def share_of(chosen: Array, costs: Array) -> Interval:
+    """Return the share of all costs that the chosen samples have, with a bootstrap interval.
+
+    Args:
+        chosen: Which samples (n,).
+        costs: What each costs (n,).
+    """
+    n = len(costs)
+    times_drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
+    drawn = (times_drawn @ (costs * chosen)) / (times_drawn @ costs)
+    low, high = np.quantile(drawn, (TAIL, 1.0 - TAIL))
+    value = np.sum(costs * chosen) / np.sum(costs)
+    return Interval(value=float(value), low=float(low), high=float(high))

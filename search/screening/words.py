@@ -36,14 +36,7 @@ def lines(summary: Summary) -> Iterator[str]:
         f"             what was skipped would have taken {_seconds(took.skipped_s)}; timed in "
         f"calls of {summary.decided.call}, intervals of {_CONFIDENT}"
     )
-    yield (
-        f"compared     by the same rule on the test split, whose {summary.decided.tested} samples "
-        "count alike: the data hold no cost of each."
-    )
-    yield (
-        f"             Where class {asked.keep} costs more than the other, less is saved; "
-        "everyone's own time is taken off"
-    )
+    yield from _comparison(summary)
 
 
 def _promise(summary: Summary) -> Iterator[str]:
@@ -63,6 +56,18 @@ def _promise(summary: Summary) -> Iterator[str]:
     yield (
         f"threshold    what has a probability of {chosen.score:.3g} or more to be of {kind} is "
         f"run; of the validation split's {chosen.positives} at most {chosen.missed} have less"
+    )
+
+
+def _comparison(summary: Summary) -> Iterator[str]:
+    tested = f"compared     by the same rule on the test split's {summary.decided.tested} samples"
+    if summary.decided.costed:
+        yield f"{tested}, each weighed by what it costs; everyone's own time is taken off"
+        return
+    yield f"{tested}, which count alike: the problem doesn't say what each costs."
+    yield (
+        f"             Where class {summary.screening.keep} costs more than the other, less is "
+        "saved; everyone's own time is taken off"
     )
 
 

@@ -31,7 +31,7 @@ from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
 from search.screening.asked import Asked, Job, artefact_of, prepared
 from search.screening.audit import Calls, compute, recall_reached
 from search.screening.deciding import Decision, label_field, scores
-from search.screening.threshold import CONFIDENCE, TAIL, proportion, threshold
+from search.screening.threshold import CONFIDENCE, TAIL, proportion, share_of, threshold
 from search.sweep import calls_for, returned
 from search.trial import Setting, live
 from spaces.candidate import Precision, Pruning
@@ -189,6 +189,16 @@ def test_an_audit_of_all_knows_the_recall() -> None:
     assert whole is not None
     assert whole.low == 1.0
     assert recall_reached(0, 10, 5, 0) is None
+
+
+def test_a_share_of_the_costs_weighs_what_is_dear() -> None:
+    chosen = np.tile([True, False], 200)
+    dear = share_of(chosen, np.tile([3.0, 1.0], 200))
+    assert dear.value == 0.75
+    assert 0.7 < dear.low < 0.75 < dear.high < 0.8
+    alike, exact = share_of(chosen, np.ones(400)), proportion(200, 400)
+    assert alike.value == exact.value
+    np.testing.assert_allclose([alike.low, alike.high], [exact.low, exact.high], atol=5e-3)
 
 
 def test_the_skipped_cost_what_the_audited_do() -> None:
