@@ -90,6 +90,7 @@ class Setting:
     besides: tuple[Besides, ...] = ()
     """Objectives besides error and time."""
     last_lesson: LastLesson = field(default_factory=LastLesson, compare=False, repr=False)
+    """Of this process."""
 
 
 @dataclass
