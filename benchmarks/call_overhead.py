@@ -28,6 +28,7 @@ from spaces.candidate import Precision, Pruning
 from spaces.registered import RUNTIMES
 from spaces.runtimes import InPortions, Lowering
 from spaces.runtimes.aotinductor import PACKAGE
+from spaces.runtimes.compiled import Compiled
 from spaces.runtimes.eager import quickly, rebuilt
 from spaces.runtimes.onnxruntime import bound_session
 from spaces.runtimes.openvino import bound_request
@@ -61,7 +62,7 @@ def by_hand(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Ca
         return run
     network = rebuilt(folder, lowering, "cpu")
     if runtime == "compiled":
-        return _in_inference(RUNTIMES[runtime].compiled(network, lowering), tensor)
+        return _in_inference(Compiled().compiled(network, lowering), tensor)
     return _in_inference(quickly(network, lowering, "cpu"), tensor)
 
 

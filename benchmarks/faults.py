@@ -53,6 +53,7 @@ def noted(which: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
             check=False,
         )
         facts: dict[str, dict[str, int]] = {}
+        own: dict[str, int] = {}
         for each in ET.parse(report).iter("property"):  # noqa: S314 - our own
             if each.attrib["name"] == "fault":
                 own = facts.setdefault(each.attrib["value"], {})

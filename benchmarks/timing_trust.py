@@ -164,9 +164,10 @@ def ranked(calls: Mapping[str, Contender]) -> tuple[Facts, dict[str, dict[str, f
     }
     apart = [abs(np.log(each["under_load"] / each["alone"])) for each in relative.values()]
     loads = [each["under_load"] for each in relative.values()]
+    tau, _ = kendalltau(loads, [each["alone"] for each in relative.values()])
     facts = {
         "networks": float(len(calls)),
-        "kendall_tau": float(kendalltau(loads, [r["alone"] for r in relative.values()]).statistic),
+        "kendall_tau": float(tau),
         "median_apart": float(np.expm1(np.median(apart))),
         "most_apart": float(np.expm1(max(apart))),
         "noisy_under_load": float(np.mean([timing.noisy for timing in under.values()])),
