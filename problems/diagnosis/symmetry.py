@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from problems.core import Array, Batch, rows
+from problems.core import Array, Batch, rows, samples_in
 from problems.diagnosis.reference import Reference, mean_squares, quiet_run
 from problems.diagnosis.transformations import Kind, Transformation, transformations
 from problems.problem import Problem
@@ -23,6 +23,13 @@ A transformed run adds in another order, so it differs by rounding: 1e-16 of the
 double precision and 1e-7 in single, times some hundreds of operations and the ratio of the outputs'
 size to their deviation. A broken symmetry stands far above: it moves the outputs themselves.
 """
+
+ROUNDING = 4.0
+"""Relative change of inputs in units of their last place: what another order of adding may do."""
+
+AMPLIFIED = 100.0
+"""A sample's discrepancy counts from so many times what such a change grows to in it: of a chaotic
+one as much as that is rounding."""
 
 STOCHASTIC = 1.1
 """A stochastic reference may differ so many times as much as from its own second run."""
@@ -61,7 +68,8 @@ class Finding:
         axis: Axis or unit that it acts on; may be empty.
         holds: Whether the reference commutes with it; None where it could not be tried.
         discrepancy: Root mean square of run(g x) - g run(x) as a share of the output's deviation,
-            of the output field where it is largest; None where it could not be tried.
+            of the output field where it is largest, beyond what rounding grows to; None where it
+            could not be tried.
         field: That output field.
         samples: Samples on which both sides ran.
         failed: Samples on which one side failed; they are left out.
@@ -113,13 +121,14 @@ def symmetries(problem: Problem, reference: Reference | None, seed: int = 0) -> 
     if reference.deterministic is None:
         return Symmetries((), DOUBLE, "the reference returned no sample, or its outputs don't vary")
     found = transformations(problem, reference.inputs, np.random.default_rng(seed))
-    cost_s = reference.sample_s * max(len(found), 1)
+    cost_s = reference.sample_s * (len(found) + 1)  # the run that tells rounding is one more
     if cost_s > LIMIT_S:
         words = f"one sample of each would take {cost_s:.0f} s, more than {LIMIT_S:.0f} s"
         return Symmetries((), DOUBLE, words)
     count = min(len(reference), MOST_SAMPLES, max(1, int(BUDGET_S / cost_s)))
     tolerance = _tolerance(reference)
-    findings = tuple(_tried(each, reference, count, tolerance) for each in found)
+    rounding = _grown_from_rounding(reference, count) if found else {}
+    findings = tuple(_tried(each, reference, tolerance, rounding) for each in found)
     reason = "" if findings else "the fields' axes suggest none, and the problem declares none"
     return Symmetries(findings, tolerance, reason)
 
@@ -131,12 +140,46 @@ def _tolerance(reference: Reference) -> float:
     return SINGLE if single else DOUBLE
 
 
+def _grown_from_rounding(reference: Reference, count: int) -> Batch:
+    """Return what rounding grows to in each field of the samples (count,), in its deviations.
+
+    It is told by a run that starts some units in the last place away, if the reference repeats
+    itself: where it doesn't, its own spread says what counts.
+    """
+    if not reference.deterministic:
+        return {name: np.zeros(count) for name in reference.scale}
+    rng = np.random.default_rng(0)
+
+    def shaken(array: Array) -> Array:
+        if not np.issubdtype(array.dtype, np.floating) or np.all(array == np.round(array)):
+            return array  # numbers of things, and classes, are no measurements
+        step = ROUNDING * np.finfo(array.dtype).eps
+        return (array * (1.0 + step * rng.standard_normal(array.shape))).astype(array.dtype)
+
+    inputs = {name: shaken(each) for name, each in rows(reference.inputs, slice(count)).items()}
+    first = rows(reference.first, slice(count))
+    try:
+        outputs = quiet_run(reference.simulation, inputs, seed=1)
+    except Exception:  # noqa: BLE001 - inputs at the edge of what the user's code takes
+        outputs = first
+    return {
+        name: np.sqrt(np.nan_to_num(mean_squares(outputs[name], first[name], scale)))
+        for name, scale in reference.scale.items()
+    }
+
+
+def _beyond(squares: Array, rounding: Array) -> Array:
+    """Return what is left of squared discrepancies (b,) without what rounding grows to."""
+    return np.maximum(np.sqrt(squares) - AMPLIFIED * rounding, 0.0) ** 2
+
+
 def _tried(
-    transformation: Transformation, reference: Reference, count: int, tolerance: float
+    transformation: Transformation, reference: Reference, tolerance: float, rounding: Batch
 ) -> Finding:
-    """Run the reference on transformed inputs and compare."""
+    """Run the reference on transformed inputs and compare, on as many samples as `rounding` has."""
     if transformation.obstacle:
         return _untried(transformation, transformation.obstacle)
+    count = samples_in(rounding)
     try:
         # All samples are transformed, since each has an element of the group of its own.
         # Copies, because a declared one may write into what it is given.
@@ -148,7 +191,7 @@ def _tried(
         # stochastic one: equal seeds could make equal noise where the order of draws is the same.
         outputs = quiet_run(reference.simulation, moved, seed=1 if reference.deterministic else 3)
         squares = {
-            name: mean_squares(outputs[name], expected[name], scale)
+            name: _beyond(mean_squares(outputs[name], expected[name], scale), rounding[name])
             for name, scale in reference.scale.items()
             if np.any(scale > 0.0)
         }

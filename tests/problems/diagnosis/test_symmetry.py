@@ -80,6 +80,22 @@ def on_grid(step: Callable[[Array], Array]) -> Toy:
     )
 
 
+@pytest.mark.parametrize(("weight", "holds"), [(1.0, True), (1.5, False)])
+def test_chaos_breaks_no_symmetry(weight: float, holds: bool) -> None:  # noqa: FBT001
+    def mixed(inputs: Batch, _: np.random.Generator) -> Batch:
+        """A sum over the set, of which every eighth sample goes through a chaotic map."""
+        weights = np.array([weight, 1.0, 1.0, 1.0, 1.0])
+        total = (inputs["x"] * weights).sum(axis=1)
+        wild = np.abs(np.sin(total))
+        for _ in range(60):
+            wild = 4.0 * wild * (1.0 - wild)
+        return {"y": np.where(np.arange(len(total)) % 8, total, wild)}
+
+    toy = Toy((Field("x", (5,), "m", ("body",)),), (Field("y", (), "m"),), mixed)
+    (finding, *_) = tried(toy).findings
+    assert finding.holds is holds
+
+
 def test_periodic_diffusion_and_advection() -> None:
     def diffused(u: Array) -> Array:
         return u + 0.1 * (np.roll(u, 1, 1) - 2.0 * u + np.roll(u, -1, 1))
