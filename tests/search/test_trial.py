@@ -195,7 +195,7 @@ def test_a_record_keeps_the_end_of_a_long_traceback(
     def fail(*_: object) -> None:
         raise ValueError("long " * MOST_TRACEBACK + "end")
 
-    monkeypatch.setattr("search.trial.prepared", fail)
+    monkeypatch.setattr("search.teaching.prepared", fail)
     (record,) = live(setting, candidate, 0)
     assert isinstance(record, Record)
     assert len(record.traceback) == MOST_TRACEBACK
