@@ -162,9 +162,10 @@ def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Arr
             return float(np.median(lasted[runtime]))
         return float(np.median(apart)) + RUNTIMES[runtime].lowers_in_s
 
+    each_s = {runtime: lasts_s(runtime) for runtime in {cell.runtime for cell in cells}}
     return np.array(
         [
-            max(lasts_s(cell.runtime), SHORTEST_S)
+            max(each_s[cell.runtime], SHORTEST_S)
             + FINE_TUNING_SHARE * training_s * (cell.pruning is not Pruning.NONE)
             for cell in cells
         ]

@@ -52,7 +52,8 @@ class Journal(BaseJournalBackend):
         """
         if not self._waiting:
             return
-        with self._path.open("ab", buffering=0) as file:  # a buffer is written again at its end
+        # Unbuffered: where writing fails a buffer would be written again as the file is closed.
+        with self._path.open("ab", buffering=0) as file:
             before, left = file.tell(), memoryview(b"".join(self._waiting))
             try:
                 while left:

@@ -159,5 +159,5 @@ def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Pict
 
 
 def _curve(name: str, x: Array, y: Array, *, reference: bool = False) -> Curve:
-    few = np.unique(np.linspace(0, len(x) - 1, DRAWN).round().astype(int))
+    few = np.linspace(0, len(x) - 1, min(len(x), DRAWN)).round().astype(int)
     return Curve(name, tuple(map(float, x[few])), tuple(map(float, y[few])), reference=reference)

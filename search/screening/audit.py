@@ -11,7 +11,7 @@ from scipy.stats import hypergeom
 
 from problems import Array
 from search.records import Interval
-from search.screening.threshold import RESAMPLES, TAIL
+from search.screening.threshold import RESAMPLES, TAIL, resampled
 from spaces.candidate import Frozen
 
 FEWEST_CALLS = 5
@@ -118,13 +118,7 @@ def compute(surrogate_s: float, kept: Calls, audited: Calls, skipped: int) -> Co
         surrogate_s=surrogate_s,
         kept_s=kept.total_s,
         audited_s=audited.total_s,
-        skipped_s=_interval(skipped_s),
-        saved=_interval(1.0 - (spent_s + audited.total_s) / (kept.total_s + skipped_s)),
-        without_audit=_interval(1.0 - spent_s / (kept.total_s + skipped_s)),
+        skipped_s=resampled(skipped_s),
+        saved=resampled(1.0 - (spent_s + audited.total_s) / (kept.total_s + skipped_s)),
+        without_audit=resampled(1.0 - spent_s / (kept.total_s + skipped_s)),
     )
-
-
-def _interval(values: Array) -> Interval:
-    """Return the first value with the quantiles of the others, its resamples."""
-    low, high = np.quantile(values[1:], (TAIL, 1.0 - TAIL))
-    return Interval(value=float(values[0]), low=float(low), high=float(high))

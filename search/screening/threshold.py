@@ -90,6 +90,10 @@ def share_of(chosen: Array, costs: Array) -> Interval:
     n = len(costs)
     times_drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
     drawn = (times_drawn @ (costs * chosen)) / (times_drawn @ costs)
-    low, high = np.quantile(drawn, (TAIL, 1.0 - TAIL))
-    value = np.sum(costs * chosen) / np.sum(costs)
-    return Interval(value=float(value), low=float(low), high=float(high))
+    return resampled(np.append(np.sum(costs * chosen) / np.sum(costs), drawn))
+
+
+def resampled(values: Array) -> Interval:
+    """Return the first value with the quantiles of the others, its resamples."""
+    low, high = np.quantile(values[1:], (TAIL, 1.0 - TAIL))
+    return Interval(value=float(values[0]), low=float(low), high=float(high))
