@@ -754,14 +754,11 @@ def faulty(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(cache: Path, *command: object) -> Generator[subprocess.Popen[str]]:
-    """Start a command in a session of its own; what is left of it is killed in the end.
-
-    It has a stopwatch to itself: what it times is of no account, and others need not wait for it.
-    """
+def started(surroundings: dict[str, str], *command: object) -> Generator[subprocess.Popen[str]]:
+    """Start a command in a session of its own; what is left of it is killed in the end."""
     with subprocess.Popen(
         [*map(str, command)],
-        env={**os.environ, "SIMSTEAD_CACHE": str(cache), "TMPDIR": str(cache.parent)},
+        env=surroundings,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -792,11 +789,14 @@ def wait_for(driver: subprocess.Popen[str], look: Callable[[], bool]) -> None:
 
 @pytest.mark.slow
 def test_trials_that_hang_or_die_end_with_a_reason(
-    account: Accounts, faulty: Path, cache: Path, tmp_path: Path
+    account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     ledgers = [account(words) for words in IN_A_TRIAL.values()]
     folder, trials = tmp_path / "run", 8
-    with started(cache, SIMSTEAD, *asked(faulty, folder, trials)) as driver, ExitStack() as stack:
+    with (
+        started(surroundings, SIMSTEAD, *asked(faulty, folder, trials)) as driver,
+        ExitStack() as stack,
+    ):
         wait_for(driver, lambda: bool(on_disk(folder)))
         for ledger in ledgers:
             stack.enter_context(ledger.of(folder, trials))
@@ -813,7 +813,7 @@ def test_trials_that_hang_or_die_end_with_a_reason(
 
 @pytest.mark.slow
 def test_a_driver_ended_at_random_moments(
-    account: Accounts, faulty: Path, cache: Path, tmp_path: Path
+    account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     folder, journal, trials = tmp_path / "run", tmp_path / "run" / "journal.log", 6
 
@@ -824,7 +824,7 @@ def test_a_driver_ended_at_random_moments(
         for sign in (signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1):
             ledger = account(f"driver ended by {sign.name} at a random moment")
             moment = lines() + random.SystemRandom().randint(20, 70)
-            with started(cache, SIMSTEAD, *asked(faulty, folder, trials)) as driver:
+            with started(surroundings, SIMSTEAD, *asked(faulty, folder, trials)) as driver:
                 wait_for(driver, lambda moment=moment: lines() >= moment)
                 driver.send_signal(sign)  # to it alone: what Ray started is left behind
                 try:
@@ -833,7 +833,7 @@ def test_a_driver_ended_at_random_moments(
                     driver.kill()
                     driver.wait()
                 stack.enter_context(ledger.of(folder, trials))
-        with started(cache, SIMSTEAD, "resume", folder) as driver:
+        with started(surroundings, SIMSTEAD, "resume", folder) as driver:
             _, err = driver.communicate(timeout=WAIT_S)
             assert driver.returncode == 0, err
     assert Run.open(folder).heat() is not None
@@ -887,12 +887,12 @@ main()
 
 @pytest.mark.slow
 def test_a_lost_node_costs_its_trial_alone(
-    account: Accounts, faulty: Path, cache: Path, tmp_path: Path
+    account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     ledger = account("node lost")
     folder, trials, due = tmp_path / "run", 6, tmp_path / "lost_node"
     command = sys.executable, "-c", TWO_NODES, due, *asked(faulty, folder, trials), "--workers", 2
-    with started(cache, *command) as driver:
+    with started(surroundings, *command) as driver:
         wait_for(driver, lambda: bool(on_disk(folder)))
         with ledger.of(folder, trials):
             due.touch()

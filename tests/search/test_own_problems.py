@@ -1,6 +1,5 @@
 """Problems from a user's own folder, searched whole from another one that holds decoys."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -242,12 +241,12 @@ with cluster(1, Path.cwd(), source.code, nbytes(problem)):
 
 @pytest.mark.parametrize(("name", "kind"), [("mine", "ndarray"), ("pipes", "memmap")])
 def test_arrays_reach_workers_without_copies(
-    name: str, kind: str, theirs: Path, cache: Path, tmp_path: Path
+    name: str, kind: str, theirs: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SHARED, theirs / f"{name}.py"],
         cwd=tmp_path,
-        env={**os.environ, "SIMSTEAD_CACHE": str(cache)},
+        env=surroundings,
         capture_output=True,
         text=True,
         check=False,

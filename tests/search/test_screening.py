@@ -3,7 +3,6 @@
 import io
 import itertools
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from problems import Problem, Size, UserError, load_problem
 from problems.contract import DrawnChoice
 from problems.dataset import generate
 from problems.loading import locate
-from problems.shards import default_cache, read_shard
+from problems.shards import read_shard
 from search.directory import Run
 from search.distribute import called_in_parallel, cluster
 from search.measurement import yardstick
@@ -375,8 +374,13 @@ class _With:
 
 
 @pytest.mark.slow
-def test_a_sweep_is_screened_interrupted_and_gone_on_with(
-    simstead: Simstead, file: Path, run: Run, elsewhere: Path, tmp_path: Path
+def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fixtures
+    simstead: Simstead,
+    surroundings: dict[str, str],
+    file: Path,
+    run: Run,
+    elsewhere: Path,
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
     command = [
@@ -388,7 +392,7 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(
     driver = subprocess.Popen(
         [str(Path(sys.executable).with_name("simstead")), *map(str, command)],
         cwd=elsewhere,
-        env={**os.environ, "SIMSTEAD_CACHE": str(default_cache())},
+        env=surroundings,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
