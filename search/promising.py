@@ -23,7 +23,7 @@ import numpy as np
 
 from problems import Array, Scalar
 from problems.core import Option
-from search.deploying import Found, not_hopeless
+from search.deploying import Found, not_hopeless, trained
 from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Limits, Record, State
 from search.regression import Design, Effects, Observed, posterior_draw
@@ -51,6 +51,10 @@ may be worse still in one is wanted only if it is better in the other, and a fai
 NOISE, AT_RUNG, FAILED = 0.1, 0.2, 0.5
 """Powers of ten by which a network's error departs from the sum: trained to the end, stopped at a
 rung, or failed, which counts as ten times the worst error."""
+
+
+Lesson = frozenset[tuple[str, Scalar]]
+"""The parameters that decide a network once it is trained: all but those of its deployment."""
 
 
 class Answer(NamedTuple):
@@ -128,6 +132,14 @@ class Known:
         return {n: answer for each in branches for n, answer in known.get(each, {}).items()}
 
     @cached_property
+    def lesson(self) -> Lesson:
+        """What the network is taught, and by which encoding."""
+        cell = self.cell
+        settings = self.settings(cell.encoding, cell.architecture, "training")
+        chosen: dict[str, Scalar] = {"encoding": cell.encoding, "architecture": cell.architecture}
+        return frozenset((chosen | {n: answer.value for n, answer in settings.items()}).items())
+
+    @cached_property
     def of_error(self) -> Effects:
         """The effects that add up to the network's error once it is trained."""
         cell = self.cell
@@ -180,6 +192,11 @@ class Trials(NamedTuple):
     ended: Sequence[Tried] = ()
     underway: Sequence[Known] = ()
 
+    def lessons(self) -> set[Lesson]:
+        """Return those that were taught, to a rung or to the end, or that are underway."""
+        ended = (each for each in self.ended if each.record.rungs or trained(each.record))
+        return {each.known.lesson for each in ended} | {each.lesson for each in self.underway}
+
 
 def next_network(
     proposals: Sequence[Known],
@@ -197,8 +214,7 @@ def next_network(
         limits: The problem's goals: what misses them adds nothing.
         rng: Draws the effects.
     """
-    usable = set(not_hopeless([each.cell for each in proposals], found.records))
-    proposals = [each for each in proposals if each.cell in usable]
+    proposals = _worth_training(proposals, trials, found)
     if not proposals or not found.points:
         return None
     ended, every = trials.ended, [*proposals, *trials.underway]
@@ -213,6 +229,13 @@ def next_network(
     gains = [hypervolume([*best, point], worst) for point in drawn]
     most = int(np.argmax(gains))
     return proposals[most] if gains[most] > hypervolume(best, worst) else None
+
+
+def _worth_training(proposals: Sequence[Known], trials: Trials, found: Found) -> list[Known]:
+    """Leave out what is known already, and what can't be deployed."""
+    known = trials.lessons()
+    usable = set(not_hopeless([each.cell for each in proposals], found.records))
+    return [each for each in proposals if each.cell in usable and each.lesson not in known]
 
 
 def _errors(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.Generator) -> Array:

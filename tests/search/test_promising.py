@@ -80,34 +80,56 @@ EVERY = [
 ]
 
 
+BEST = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None:
-    best = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
-    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.answers != best.answers]
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != BEST.lesson]
     chosen = next_network(
         EVERY, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(seed)
     )
-    assert chosen == best
+    assert chosen == BEST
 
 
-def test_what_another_worker_is_at_is_not_asked_for_again() -> None:
-    best = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
-    ended = [tried(i, each) for i, each in enumerate(EVERY) if each.answers != best.answers]
-    trials = Trials(ended, [best])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
+    accurate, alike = known("gru", 256, "eager"), known("gru", 256, "eager", 0.02)
+    fast = known("mlp", 64, "onnxruntime")
+    rates = [each.answers["training.learning_rate"].place for each in EVERY]
+    ended = [
+        tried(i, each)
+        for i, (each, rate) in enumerate(zip(EVERY, rates, strict=True))
+        if (rate != 0.0 or each.answers.get(f"{each.cell.architecture}.width") == Answer(16))
+        and (each.cell.architecture, each.cell.runtime) != ("gru", "onnxruntime")
+    ]
+
+    def chosen(trials: Trials) -> Known | None:
+        rng = np.random.default_rng(seed)
+        return next_network([alike, fast], trials, found(ended), NO_LIMITS, rng)
+
+    assert chosen(Trials(ended)) == alike
+    assert chosen(Trials(ended, [accurate])) == fast
+
+
+@pytest.mark.parametrize("state", [State.COMPLETE, State.PRUNED])
+def test_no_network_is_trained_twice(state: State) -> None:
+    others = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
+    taught = tried(len(others), known("gru", 256, "eager"), state)
+    trials = Trials([*others, taught])
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        chosen = next_network(EVERY, trials, found(ended), NO_LIMITS, rng)
-        assert chosen is None or chosen != best
+        chosen = next_network(EVERY, trials, found([*others, taught]), NO_LIMITS, rng)
+        assert chosen is None or chosen.lesson != BEST.lesson
 
 
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
-    ended = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
-    stopped = [
-        tried(len(ended) + i, each, State.PRUNED)
+    new = [each for each in EVERY if each.answers["training.learning_rate"].place == 0.0]
+    trials = [
+        tried(i, each, State.PRUNED if each.cell.architecture == "gru" else State.COMPLETE)
         for i, each in enumerate(EVERY)
-        if each.cell.architecture == "gru"
+        if each not in new
     ]
-    trials = ended + stopped
     chosen = next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(0))
     assert chosen is not None
     assert chosen.cell.architecture == "gru"
