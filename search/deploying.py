@@ -10,7 +10,7 @@ Sources: Thompson, Biometrika 25 (1933) 285; Snoek et al., NeurIPS 2012 (improve
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -194,6 +194,27 @@ def not_hopeless(cells: Sequence[Cell], records: Sequence[Record]) -> list[Cell]
         if record.unpruned_error is not None and record.state is not State.PRUNED:
             ended[cell_of(record)][record.state is State.COMPLETE] += 1
     return [cell for cell in cells if ended[cell][True] or ended[cell][False] < 2]
+
+
+def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Record]) -> set[str]:
+    """Return the runtimes that lower a network sooner than one is trained, or else the quickest.
+
+    By the medians of what was seen; of a runtime that wasn't by what it says of itself. All of them
+    where no network was trained to the end.
+    """
+    trainings = [each.durations_s.get("train", 0.0) for each in records if trained(each)]
+    if not trainings:
+        return set(runtimes)
+    seen: dict[str, list[float]] = defaultdict(list)
+    for each in records:
+        if each.state is State.COMPLETE:
+            seen[each.candidate.runtime].append(each.durations_s.get("deploy", 0.0))
+    lasts_s = {
+        each: float(np.median(seen[each])) if each in seen else RUNTIMES[each].lowers_in_s
+        for each in runtimes
+    }
+    longest_s = max(float(np.median(trainings)), min(lasts_s.values(), default=0.0))
+    return {each for each in runtimes if lasts_s[each] <= longest_s}
 
 
 class Effects:

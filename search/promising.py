@@ -23,7 +23,7 @@ import numpy as np
 
 from problems import Array, Scalar
 from problems.core import Option
-from search.deploying import Found, not_hopeless, trained
+from search.deploying import Found, lowered_sooner_than_trained, not_hopeless, trained
 from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Limits, Record, State
 from search.regression import Design, Effects, Observed, posterior_draw
@@ -232,10 +232,19 @@ def next_network(
 
 
 def _worth_training(proposals: Sequence[Known], trials: Trials, found: Found) -> list[Known]:
-    """Leave out what is known already, and what can't be deployed."""
+    """Leave out what is known already, what can't be deployed, and what is long in lowering.
+
+    A network is lowered before it is trained, and most aren't trained to the end: a runtime that
+    takes longer than a training waits for a network that is worth it.
+    """
     known = trials.lessons()
     usable = set(not_hopeless([each.cell for each in proposals], found.records))
-    return [each for each in proposals if each.cell in usable and each.lesson not in known]
+    quick = lowered_sooner_than_trained({each.cell.runtime for each in proposals}, found.records)
+    return [
+        each
+        for each in proposals
+        if each.cell in usable and each.cell.runtime in quick and each.lesson not in known
+    ]
 
 
 def _errors(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.Generator) -> Array:

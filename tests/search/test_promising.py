@@ -123,6 +123,24 @@ def test_no_network_is_trained_twice(state: State) -> None:
         assert chosen is None or chosen.lesson != BEST.lesson
 
 
+def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
+    lasted = {"onnxruntime": 9.0, "eager": 0.1}
+
+    def after(training_s: float) -> Known | None:
+        trials = []
+        for i, each in enumerate(each for each in EVERY if each.lesson != BEST.lesson):
+            known, record = tried(i, each)
+            durations_s = {"train": training_s, "deploy": lasted[each.cell.runtime]}
+            trials.append(Tried(known, record.model_copy(update={"durations_s": durations_s})))
+        rng = np.random.default_rng(0)
+        return next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, rng)
+
+    assert after(10.0) == BEST
+    slower = after(1.0)
+    assert slower is not None
+    assert (slower.lesson, slower.cell.runtime) == (BEST.lesson, "eager")
+
+
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
     new = [each for each in EVERY if each.answers["training.learning_rate"].place == 0.0]
     trials = [
