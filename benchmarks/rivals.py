@@ -18,11 +18,12 @@ from ray.tune.search.optuna import OptunaSearch
 
 from problems import Problem
 from search.agenda import Agenda
+from search.choosing import TrialChoice
 from search.directory import Run
 from search.halving import Halving
 from search.records import Limits, Record, Spec, State
 from search.rivals import Rivals
-from search.study import Study, TrialChoice
+from search.study import Study
 from spaces.candidate import Candidate
 from spaces.space import Space
 

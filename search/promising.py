@@ -15,14 +15,14 @@ Optimization Problems (Springer 2010) 131 (believing what is underway).
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from problems import Array, Scalar
-from problems.core import Option
+from search.choosing import Answer
 from search.deploying import Found, lowered_sooner_than_trained, not_hopeless, trained
 from search.fronts import front, hypervolume
 from search.records import NO_ERROR, Limits, Record, State
@@ -55,54 +55,6 @@ rung, or failed, which counts as ten times the worst error."""
 
 Lesson = frozenset[tuple[str, Scalar]]
 """The parameters that decide a network once it is trained: all but those of its deployment."""
-
-
-class Answer(NamedTuple):
-    """What was chosen for a parameter.
-
-    Args:
-        value: The choice.
-        place: Of a number, where in its range it lies, from -1 to 1; None of a categorical choice.
-    """
-
-    value: Scalar
-    place: float | None = None
-
-
-@dataclass
-class Proposal:
-    """Answers every question at random, and keeps the answers by their names."""
-
-    rng: np.random.Generator
-    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
-
-    def categorical(self, name: str, options: Sequence[Option]) -> Option:
-        """Choose one of the options."""
-        value = options[int(self.rng.integers(len(options)))]
-        self.answers[name] = Answer(value)
-        return value
-
-    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Choose an integer in [low, high]."""
-        value = low + step * int(self.rng.integers((high - low) // step + 1))
-        self.answers[name] = Answer(value, place(value, low, high))
-        return value
-
-    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Choose a real number in [low, high]."""
-        share = self.rng.random()
-        value = low * (high / low) ** share if log else low + (high - low) * share
-        self.answers[name] = Answer(value, 2.0 * share - 1.0)
-        return value
-
-
-def place(value: float, low: float, high: float, *, log: bool = False) -> float:
-    """Return where in its range a number lies, from -1 to 1."""
-    if low == high:
-        return 0.0
-    if log:
-        value, low, high = math.log(value), math.log(low), math.log(high)
-    return 2.0 * (value - low) / (high - low) - 1.0
 
 
 @dataclass(frozen=True)

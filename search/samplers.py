@@ -22,8 +22,6 @@ from optuna.samplers import (
     GPSampler,
     NSGAIIISampler,
     NSGAIISampler,
-    PartialFixedSampler,
-    RandomSampler,
     TPESampler,
 )
 from optuna.samplers._ga import BaseGASampler
@@ -164,7 +162,7 @@ def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
     """Return the sampler that asks for the candidate at a position.
 
     Args:
-        name: As the search was given it.
+        name: As the search was given it; to draw at random needs none.
         position: How many candidates were asked for before.
         seed: Of this candidate alone: a sampler keeps no state from one to the next.
     """
@@ -179,13 +177,4 @@ def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
             return InheritingNSGA2(seed=seed)
         if name is SamplerName.NSGA3:
             return InheritingNSGA3(seed=seed)
-        if name is SamplerName.GP:
-            return GPSampler(n_startup_trials=0, seed=seed)
-        return RandomSampler(seed)
-
-
-def fixed(known: Mapping[str, object], seed: int) -> BaseSampler:
-    """Return a sampler that knows some parameters and draws the rest."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return PartialFixedSampler(dict(known), RandomSampler(seed))
+        return GPSampler(n_startup_trials=0, seed=seed)

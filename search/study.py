@@ -6,38 +6,26 @@ measured, measured times included. So do the further deployments of a trained ne
 is a trial of its own.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
 from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from problems import Problem
-from problems.core import Option
+from search.choosing import Proposal, SettledChoice, TrialChoice, answers_of
 from search.deploying import Found, cell_of, next_deployment
 from search.goals import measured, objectives
 from search.journal import Journal
 from search.opening import opening
-from search.promising import (
-    PROPOSALS,
-    Answer,
-    Known,
-    Proposal,
-    Trials,
-    Tried,
-    next_network,
-    place,
-)
-from search.records import NO_LIMITS, Besides, Limits, Record, Spec, State
+from search.promising import PROPOSALS, Known, Trials, Tried, next_network
+from search.records import NO_LIMITS, Besides, Limits, Record, SamplerName, Spec, State
 from search.rivals import NO_RIVALS, Rivals
-from search.samplers import fixed, sampler, weighs_proposals
+from search.samplers import sampler, weighs_proposals
 from spaces.candidate import Candidate
 from spaces.space import Space, pruning_branch
 
@@ -66,25 +54,6 @@ class Abandoned(NamedTuple):
     parameters: dict[str, object]
     training: int | None = None
     """The trial that trained its network, where it is a further deployment."""
-
-
-@dataclass(frozen=True)
-class TrialChoice:
-    """Answers an encoding's or family's questions by an Optuna trial."""
-
-    trial: Trial
-
-    def categorical(self, name: str, options: Sequence[Option]) -> Option:
-        """Choose one of the options."""
-        return cast("Option", self.trial.suggest_categorical(name, list(options)))
-
-    def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Choose an integer in [low, high]."""
-        return self.trial.suggest_int(name, low, high, step=step)
-
-    def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Choose a real number in [low, high]."""
-        return self.trial.suggest_float(name, low, high, log=log)
 
 
 class Study:
@@ -138,8 +107,7 @@ class Study:
         self._keep_numbers(records)
         self._records |= records
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            # Optuna has no public way back from a stored trial to one that can be told.
-            self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            self._opened(frozen)
             if frozen.number in records:
                 self.tell(records[frozen.number])
         self.close()
@@ -185,13 +153,12 @@ class Study:
     def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
         """Return the next candidate and its number, or an abandoned one under a new number."""
         if again is None:
-            return self._asked(self._sampler(self.position, {}), {})
+            return self._next(self.position, {}, {})
         if again.training is None:
-            by = self._sampler(again.position, again.parameters)
-            return self._asked(by, {AGAIN: again.number})
+            return self._next(again.position, again.parameters, {AGAIN: again.number})
         known = {**self._taught(again.training), **again.parameters}
         attributes = {TRAINING: again.training, AGAIN: again.number}
-        return self._asked(fixed(known, self._seed(again.number, DEPLOYING)), attributes)
+        return self._settled(known, self._seed(again.number, DEPLOYING), attributes)
 
     def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
         """Return another deployment of a network that a trial trained; None: none is promising."""
@@ -210,7 +177,7 @@ class Study:
         if chosen is None:
             return None
         known = {**self._taught(of.number), **skeleton.parameters(chosen)}
-        return self._asked(fixed(known, seed), {TRAINING: of.number})
+        return self._settled(known, seed, {TRAINING: of.number})
 
     def _found(self) -> Found:
         records = [self._records[number] for number in sorted(self._records)]
@@ -230,10 +197,10 @@ class Study:
         trials, found = self._study.get_trials(deepcopy=False), self._found()
         for each in found.records:
             if each.number not in self._known:
-                self._known[each.number] = Known(_answers(trials[each.number]), cell_of(each))
+                self._known[each.number] = Known(answers_of(trials[each.number]), cell_of(each))
         ended = [Tried(self._known[each.number], each) for each in found.records]
         underway = [
-            Known(_answers(trials[number]), skeleton.cell(trials[number].params))
+            Known(answers_of(trials[number]), skeleton.cell(trials[number].params))
             for number in sorted(self._open)
             if TRAINING not in trials[number].user_attrs
         ]
@@ -241,15 +208,53 @@ class Study:
         chosen = next_network(proposals, known, found, self._limits, rng)
         return chosen and {name: answer.value for name, answer in chosen.answers.items()}
 
-    def _asked(self, by: BaseSampler, attributes: Mapping[str, int]) -> tuple[int, Candidate]:
-        self._study.sampler = by
+    def _next(
+        self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
+    ) -> tuple[int, Candidate]:
+        """Ask for the candidate at a position, of which some parameters may be known."""
+        seed, name = self._seed(position), self._spec.sampler
+        first = self._spec.first
+        dealt = position - len(first)
+        if position < len(first):
+            known = {**first[position], **known}
+        elif dealt < len(self._opening):
+            known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
+        trials = len(self._study.get_trials(deepcopy=False))
+        if not known and weighs_proposals(name, position, trials):
+            known = self._promising(position) or {}
+        if known or name is SamplerName.RANDOM:
+            return self._settled(known, seed, attributes)
+        self._study.sampler = sampler(name, trials, seed)
         trial = self._study.ask()
-        for name, value in attributes.items():
-            trial.set_user_attr(name, value)
+        for attribute, value in attributes.items():
+            trial.set_user_attr(attribute, value)
         self._open[trial.number] = trial
         candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
         self._journal.keep()
         return trial.number, candidate
+
+    def _settled(
+        self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
+    ) -> tuple[int, Candidate]:
+        """Ask for a candidate of which some parameters are known, and others drawn."""
+        choice = SettledChoice(known, np.random.default_rng(seed))
+        candidate = self._space.compose(self._spec.size, choice, self._spec.seed)
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(choice.values),
+                distributions=choice.kinds,
+                user_attrs=dict(attributes),
+            )
+        )
+        frozen = self._study.get_trials(deepcopy=False)[-1]
+        self._opened(frozen)
+        self._journal.keep()
+        return frozen.number, candidate
+
+    def _opened(self, frozen: FrozenTrial) -> None:
+        """Have a stored trial be one that can be told: Optuna has no public way back to it."""
+        self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def _taught(self, number: int) -> dict[str, object]:
         """Return the parameters of a trial that made its trained network what it is."""
@@ -291,21 +296,6 @@ class Study:
                 trial.set_constraint(name, value)
         self._study.tell(trial, self._penalty if failed else objectives(self._problem, record))
 
-    def _sampler(self, position: int, known: Mapping[str, object]) -> BaseSampler:
-        seed = self._seed(position)
-        first = self._spec.first
-        dealt = position - len(first)
-        if position < len(first):
-            known = {**first[position], **known}
-        elif dealt < len(self._opening):
-            known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
-        trials = len(self._study.get_trials(deepcopy=False))
-        if not known and weighs_proposals(self._spec.sampler, position, trials):
-            known = self._promising(position) or {}
-        if known:
-            return fixed(known, seed)
-        return sampler(self._spec.sampler, trials, seed)
-
     def _seed(self, *position: int) -> int:
         sequence = np.random.SeedSequence([self._spec.seed, *position])
         return int(sequence.generate_state(1)[0])
@@ -314,15 +304,3 @@ class Study:
 def _dealt(trial: FrozenTrial) -> bool:
     """Return whether a trial's candidate was neither asked before nor deploys another's network."""
     return AGAIN not in trial.user_attrs and TRAINING not in trial.user_attrs
-
-
-def _answers(trial: FrozenTrial) -> dict[str, Answer]:
-    """Return what was chosen for each parameter of a trial."""
-    answers: dict[str, Answer] = {}
-    for name, kind in trial.distributions.items():
-        value = trial.params[name]
-        if isinstance(kind, FloatDistribution | IntDistribution):
-            answers[name] = Answer(value, place(value, kind.low, kind.high, log=kind.log))
-        else:
-            answers[name] = Answer(value)
-    return answers

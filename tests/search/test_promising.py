@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from search.choosing import Answer, Proposal, place
 from search.deploying import Found
-from search.promising import Answer, Known, Proposal, Trials, Tried, next_network, place
+from search.promising import Known, Trials, Tried, next_network
 from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.regression import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
