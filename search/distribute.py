@@ -53,7 +53,7 @@ TRIAL_LIMIT_S = 900.0
 """What takes longer between two reports of a trial hangs: its worker is ended."""
 
 WAITING_S = 1.0
-"""A training may take minutes: so often is looked whether the search is to end meanwhile."""
+"""A training or a shard may take minutes: so often is looked whether the search is to end."""
 
 COSTS = ("relative_time", "memory_bytes")
 """What a worker says at a rung of the untrained network, as far as it is an objective."""
@@ -99,13 +99,24 @@ def cluster(
         ray.shutdown()
 
 
-def in_parallel(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
+def nothing_asked() -> None:
+    """Nobody asks that what is waited for be ended."""
+
+
+def in_parallel(
+    shards: Sequence[Shard], cache: Path, waiting: Callable[[], None] = nothing_asked
+) -> Iterator[Shard]:
     """Make shards of data on every worker; yield each when it lies in the cache.
 
     A sample that ends its process, as a crash in compiled code does, fails alone: its shard is made
     again, every sample in a process of its own.
+
+    Args:
+        shards: What to make.
+        cache: Where they are put.
+        waiting: Called again and again meanwhile; raises where it is to end.
     """
-    yield from _spread(shards, cache, produce, _made_apart)
+    yield from _spread(shards, cache, (produce, _made_apart), waiting)
 
 
 def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
@@ -113,29 +124,40 @@ def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
 
     A point that ends its process fails alone, as in `in_parallel`.
     """
-    yield from _spread(calls, folder, make_call, _called_apart)
+    yield from _spread(calls, folder, (make_call, _called_apart), nothing_asked)
 
 
 def _spread(
     tasks: Sequence[Task],
     folder: Path,
-    do: Callable[[Task, Path], None],
-    do_apart: Callable[[Task, Path], None],
+    ways: tuple[Callable[[Task, Path], None], Callable[[Task, Path], None]],
+    waiting: Callable[[], None],
 ) -> Iterator[Task]:
     """Do tasks on every worker, those whose worker died in another way; yield each when done."""
+    do, do_apart = ways
     remote = ray.remote(max_retries=0)(do)
     pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
-    while pending:
-        ready, _ = ray.wait(list(pending), num_returns=1)
+    for reference, task in _as_they_end(pending, waiting):
         try:
-            ray.get(ready[0])
+            ray.get(reference)
         except RayTaskError as error:
             for other in pending:
                 ray.cancel(other, force=True)
             raise error.cause from error
         except WorkerCrashedError:
-            do_apart(pending[ready[0]], folder)
-        yield pending.pop(ready[0])
+            do_apart(task, folder)
+        yield task
+
+
+def _as_they_end(
+    pending: dict[Any, Task], waiting: Callable[[], None]
+) -> Iterator[tuple[Any, Task]]:
+    """Take out of `pending` what has ended, and yield it with its reference."""
+    while pending:
+        waiting()
+        ready, _ = ray.wait(list(pending), num_returns=1, timeout=WAITING_S)
+        for reference in ready:
+            yield reference, pending.pop(reference)
 
 
 def _made_apart(shard: Shard, cache: Path) -> None:
@@ -182,17 +204,12 @@ def retrained_in_parallel(
         live_again.remote(held, record.candidate, record.number, seed): (record, seed)
         for record, seed in wanted
     }
-    while pending:
-        waiting()
-        ready, _ = ray.wait(list(pending), num_returns=1, timeout=WAITING_S)
-        if not ready:
-            continue
-        record, seed = pending.pop(ready[0])
+    for reference, (record, seed) in _as_they_end(pending, waiting):
         try:
-            yield ray.get(ready[0])
+            yield ray.get(reference)
         except WorkerCrashedError:
-            seed += record.candidate.seed
-            yield Retrained(trial=record.number, seed=seed, reason="its worker died")
+            own = record.candidate.seed + seed
+            yield Retrained(trial=record.number, seed=own, reason="its worker died")
 
 
 def _retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:

@@ -5,6 +5,7 @@ import shlex
 import signal
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import cast
@@ -141,7 +142,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
 
         with cluster(spec.workers, run.folder, source.code, nbytes(problem)), ended_by_signals():
             progress.phase("data")
-            data = generate(problem, default_cache(), in_parallel, counted)
+            make = partial(in_parallel, waiting=lambda: _end_if_asked(run))
+            data = generate(problem, default_cache(), make, counted)
             problem = problem.fitted(data.train)
             errors = baseline_errors(problem, data)
             limits, held_against = limits_of(problem, errors), yardstick(problem, data.test)

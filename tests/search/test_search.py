@@ -1,7 +1,6 @@
 """Whole searches, small and real, from a folder of decoys, interrupted and gone on with."""
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from problems.dataset import generate
 from search import distribute
 from search.deploying import cell_of
 from search.directory import Run
-from search.distribute import cluster, retrained_in_parallel
+from search.distribute import cluster, in_parallel, retrained_in_parallel
 from search.measurement import Yardstick
 from search.records import NO_LIMITS, State, networks
 from search.trial import Setting
@@ -32,7 +32,11 @@ from spaces.surrogate import Surrogate
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 ACTOR = "ResourceTrainable"
-QUICK = ("--only", "runtime=eager,onnxruntime", "--deployments", "1", "--retrain", "0")
+SEARCH = ("search", "planets", "--size", "tiny", "--seed", "3")
+SPACE = ("--only", "runtime=eager,onnxruntime,openvino")
+"""As in `finished`; who goes on with a run needn't say it again."""
+
+QUICK = ("--deployments", "1", "--retrain", "0")
 
 
 def keys(folder: Path) -> list[str]:
@@ -77,30 +81,10 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert run.sessions().each[0].versions["rebound"] != "not installed"
 
 
-def asked_for(run: Path) -> list[str]:
-    """Return the options that narrow a search to a run's space."""
-    return shlex.split(str(Run.open(run).spec().narrowing))
-
-
-def test_the_same_seed_gives_the_same_candidates_twice(
-    simstead: Simstead, finished: Path, tmp_path: Path
-) -> None:
-    again = simstead(
-        "search", "planets", "--size", "tiny", "--trials", 3, "--seed", 3, "--run",
-        tmp_path / "again", "--workers", 1, "--deployments", 1, "--retrain", 0,
-        *asked_for(finished),
-    )  # fmt: skip
-    assert again.returncode == 0, again.stderr
-    assert keys(tmp_path / "again") == keys(finished)[:3]
-
-
 def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished, tmp_path / "copy")
     before = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
-    done = simstead(
-        "search", "planets", "--size", "tiny", "--trials", 9, "--seed", 3, "--run", folder,
-        "--deployments", 1, "--retrain", 0,
-    )  # fmt: skip
+    done = simstead(*SEARCH, "--trials", 9, "--run", folder, *QUICK)
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
     assert networks(Run.open(folder).records()) == 9
@@ -147,8 +131,7 @@ def started(
     with subprocess.Popen(
         [
             str(Path(sys.executable).with_name("simstead")),
-            "search", "planets", "--size", "tiny", "--seed", "5",
-            "--trials", str(trials), "--run", str(folder), *QUICK,
+            *SEARCH, *SPACE, "--trials", str(trials), "--run", str(folder), *QUICK,
         ],
         cwd=elsewhere,
         env=surroundings,
@@ -197,10 +180,7 @@ def test_a_killed_driver_loses_nothing(
     with started(elsewhere, surroundings, folder, 3):
         wait_for(lambda: trials_done(folder) >= 1)
     before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
-    done = simstead(
-        "search", "planets", "--size", "tiny", "--seed", 5, "--trials", 3, "--run", folder,
-        "--deployments", 1, "--retrain", 0,
-    )  # fmt: skip
+    done = simstead(*SEARCH, "--trials", 3, "--run", folder, *QUICK)
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert len(after) == 3
@@ -242,7 +222,11 @@ def test_an_interrupted_search_says_how_to_go_on(
 
 
 def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
-    simstead: Simstead, elsewhere: Path, surroundings: dict[str, str], tmp_path: Path
+    simstead: Simstead,
+    finished: Path,
+    elsewhere: Path,
+    surroundings: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / "stopped"
     with started(elsewhere, surroundings, folder, 3) as driver:
@@ -267,6 +251,7 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert len(after) == 3
     assert before.items() <= after.items()
+    assert set(keys(folder)) == set(keys(finished)[:3]), "the same seed gives the same candidates"
     seen = simstead("status", folder)
     assert "state        finished" in seen.stdout
     assert "best error" in seen.stdout
@@ -278,23 +263,28 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     assert "--trials must be 3 or more" in fewer.stderr
 
 
-def test_who_is_asked_to_stop_waits_for_no_training(
+def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
     finished: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run.open(finished)
     problem = load_problem(run.spec().problem, Size.TINY)
     setting = Setting(problem, generate(problem, cache), Yardstick(None, 1.0), NO_LIMITS, run)
-    looked: list[float] = []
+    looked = 0
 
     def asleep(*_: object) -> None:
         time.sleep(1000.0)
 
     def stopped() -> None:
-        looked.append(time.monotonic())
-        if len(looked) == 3:
+        nonlocal looked
+        looked += 1
+        if looked % 3 == 0:
             raise InterruptedRunError("stopped")
 
     monkeypatch.setattr(distribute, "_retrained", asleep)
-    with cluster(1, tmp_path), pytest.raises(InterruptedRunError):
-        list(retrained_in_parallel(setting, [(run.records()[0], 1)], stopped))
-    assert len(looked) == 3
+    monkeypatch.setattr(distribute, "produce", asleep)
+    with cluster(1, tmp_path):
+        with pytest.raises(InterruptedRunError):
+            generate(problem, tmp_path / "cache", partial(in_parallel, waiting=stopped))
+        with pytest.raises(InterruptedRunError):
+            list(retrained_in_parallel(setting, [(run.records()[0], 1)], stopped))
+    assert looked == 6
