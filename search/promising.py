@@ -166,7 +166,7 @@ def next_network(
         limits: The problem's goals: what misses them adds nothing.
         rng: Draws the effects.
     """
-    proposals = _worth_training(proposals, trials, found)
+    proposals = worth_training(proposals, trials, found)
     if not proposals or not found.points:
         return None
     ended, every = trials.ended, [*proposals, *trials.underway]
@@ -183,7 +183,7 @@ def next_network(
     return proposals[most] if gains[most] > hypervolume(best, worst) else None
 
 
-def _worth_training(proposals: Sequence[Known], trials: Trials, found: Found) -> list[Known]:
+def worth_training(proposals: Sequence[Known], trials: Trials, found: Found) -> list[Known]:
     """Leave out what is known already, what can't be deployed, and what is long in lowering.
 
     A network is lowered before it is trained, and most aren't trained to the end: a runtime that

@@ -10,7 +10,9 @@ Sources: Bergstra et al., NeurIPS 2011, and Watanabe, arXiv:2304.11127 (TPE); De
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,8 +27,9 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.samplers._ga import BaseGASampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.choosing import Draw, at_random
 from search.records import SamplerName
 
 TPE_TRIALS = 1000
@@ -158,23 +161,53 @@ def weighs_proposals(name: SamplerName, position: int, trials: int) -> bool:
     return name is SamplerName.ADDITIVE
 
 
-def sampler(name: SamplerName, position: int, seed: int) -> BaseSampler:
-    """Return the sampler that asks for the candidate at a position.
+def asks(name: SamplerName, trials: int) -> SamplerName:
+    """Return whose turn it is where no candidate is settled.
 
     Args:
-        name: As the search was given it; to draw at random needs none.
-        position: How many candidates were asked for before.
-        seed: Of this candidate alone: a sampler keeps no state from one to the next.
+        name: As the search was given it.
+        trials: How many there are.
     """
     if name is SamplerName.AUTO:
-        name = SamplerName.TPE if position < TPE_TRIALS else SamplerName.NSGA2
-    with warnings.catch_warnings():
-        # Some are called experimental; remove when Optuna's stable releases no longer say so.
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        if name in {SamplerName.TPE, SamplerName.ADDITIVE}:  # where nothing is promising
-            return BranchTPE(seed=seed)
+        return SamplerName.TPE if trials < TPE_TRIALS else SamplerName.NSGA2
+    return SamplerName.TPE if name is SamplerName.ADDITIVE else name
+
+
+def by_tpe(study: Study, seed: int) -> Draw:
+    """Return what draws by TPE, for one trial that isn't there yet."""
+    with _experimental():
+        tpe = BranchTPE(seed=seed)
+    trial = create_trial(state=TrialState.RUNNING)
+    tpe.infer_relative_search_space(study, trial)
+
+    alone = at_random(np.random.default_rng(seed))
+
+    def draw(name: str, kind: BaseDistribution) -> Any:
+        # As Optuna's own trial: what can't be but one thing has no part in what is learned.
+        draws = alone if kind.single() else partial(tpe.sample_independent, study, trial)
+        return draws(name, kind)
+
+    return draw
+
+
+def sampler(name: SamplerName, seed: int) -> BaseSampler:
+    """Return the sampler of a trial that is asked for one parameter after the other.
+
+    Args:
+        name: NSGA-II, NSGA-III or GP.
+        seed: Of this candidate alone: a sampler keeps no state from one to the next.
+    """
+    with _experimental():
         if name is SamplerName.NSGA2:
             return InheritingNSGA2(seed=seed)
         if name is SamplerName.NSGA3:
             return InheritingNSGA3(seed=seed)
         return GPSampler(n_startup_trials=0, seed=seed)
+
+
+@contextmanager
+def _experimental() -> Generator[None]:
+    """Don't say of some that they are; remove when Optuna's stable releases no longer do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield

@@ -17,16 +17,17 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from problems import Problem
-from search.choosing import Proposal, SettledChoice, TrialChoice, answers_of
+from search.choosing import Proposal, SettledChoice, TrialChoice, answers_of, at_random
 from search.deploying import Found, cell_of, next_deployment
 from search.goals import measured, objectives
 from search.journal import Journal
 from search.opening import opening
-from search.promising import PROPOSALS, Known, Trials, Tried, next_network
+from search.promising import PROPOSALS, Known, Trials, Tried, next_network, worth_training
 from search.records import NO_LIMITS, Besides, Limits, Record, SamplerName, Spec, State
 from search.rivals import NO_RIVALS, Rivals
-from search.samplers import sampler, weighs_proposals
+from search.samplers import asks, by_tpe, sampler, weighs_proposals
 from spaces.candidate import Candidate
+from spaces.skeleton import Cell
 from spaces.space import Space, pruning_branch
 
 PENALTY = (3.0, 3.0)
@@ -42,8 +43,11 @@ AGAIN = "again"
 TRAINING = "training"
 """User attribute of a further deployment: the number of the trial that trained its network."""
 
-DEPLOYING, PROMISING = 1, 2
-"""Seeds of deployments and of proposals are drawn apart from those of candidates."""
+DEPLOYING, PROMISING, BY_TPE = 1, 2, 3
+"""Seeds of deployments, of proposals and of TPE are drawn apart from those of candidates."""
+
+TURNS = 8
+"""So often TPE is asked, where it asks for what isn't worth training, before it has its way."""
 
 
 class Abandoned(NamedTuple):
@@ -184,36 +188,55 @@ class Study:
         points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
         return Found(records, points, self._problem.objective.name, self._rivals)
 
+    def _trials(self, found: Found) -> Trials:
+        trials = self._study.get_trials(deepcopy=False)
+
+        def known(number: int, cell: Cell) -> Known:
+            return Known(answers_of(trials[number].params, trials[number].distributions), cell)
+
+        for each in found.records:
+            if each.number not in self._known:
+                self._known[each.number] = known(each.number, cell_of(each))
+        ended = [Tried(self._known[each.number], each) for each in found.records]
+        underway = [
+            known(number, self._space.skeleton.cell(trials[number].params))
+            for number in sorted(self._open)
+            if TRAINING not in trials[number].user_attrs
+        ]
+        return Trials(ended, underway)
+
     def _promising(self, position: int) -> dict[str, object] | None:
         """Return the parameters of the network that promises most of many, if one does."""
-        skeleton = self._space.skeleton
         rng = np.random.default_rng(self._seed(position, PROMISING))
         proposals: list[Known] = []
         for _ in range(PROPOSALS):
             drawn = Proposal(rng)
             self._space.compose(self._spec.size, drawn, self._spec.seed)
             values = {name: answer.value for name, answer in drawn.answers.items()}
-            proposals.append(Known(drawn.answers, skeleton.cell(values)))
-        trials, found = self._study.get_trials(deepcopy=False), self._found()
-        for each in found.records:
-            if each.number not in self._known:
-                self._known[each.number] = Known(answers_of(trials[each.number]), cell_of(each))
-        ended = [Tried(self._known[each.number], each) for each in found.records]
-        underway = [
-            Known(answers_of(trials[number]), skeleton.cell(trials[number].params))
-            for number in sorted(self._open)
-            if TRAINING not in trials[number].user_attrs
-        ]
-        known = Trials(ended, underway)
-        chosen = next_network(proposals, known, found, self._limits, rng)
+            proposals.append(Known(drawn.answers, self._space.skeleton.cell(values)))
+        found = self._found()
+        chosen = next_network(proposals, self._trials(found), found, self._limits, rng)
         return chosen and {name: answer.value for name, answer in chosen.answers.items()}
+
+    def _by_tpe(self, position: int) -> dict[str, object]:
+        """Return the parameters that TPE asks for, once more where that isn't worth training."""
+        found = self._found()
+        trials = self._trials(found)
+        values: dict[str, object] = {}
+        for turn in range(TURNS):
+            choice = SettledChoice({}, by_tpe(self._study, self._seed(position, BY_TPE, turn)))
+            self._space.compose(self._spec.size, choice, self._spec.seed)
+            values = dict(choice.values)
+            asked = Known(choice.answers, self._space.skeleton.cell(values))
+            if worth_training([asked], trials, found):
+                break
+        return values
 
     def _next(
         self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
     ) -> tuple[int, Candidate]:
         """Ask for the candidate at a position, of which some parameters may be known."""
-        seed, name = self._seed(position), self._spec.sampler
-        first = self._spec.first
+        first, name = self._spec.first, self._spec.sampler
         dealt = position - len(first)
         if position < len(first):
             known = {**first[position], **known}
@@ -222,9 +245,12 @@ class Study:
         trials = len(self._study.get_trials(deepcopy=False))
         if not known and weighs_proposals(name, position, trials):
             known = self._promising(position) or {}
-        if known or name is SamplerName.RANDOM:
-            return self._settled(known, seed, attributes)
-        self._study.sampler = sampler(name, trials, seed)
+        asking = asks(name, trials)
+        if not known and asking is SamplerName.TPE:
+            known = self._by_tpe(position)
+        if known or asking is SamplerName.RANDOM:
+            return self._settled(known, self._seed(position), attributes)
+        self._study.sampler = sampler(asking, self._seed(position))
         trial = self._study.ask()
         for attribute, value in attributes.items():
             trial.set_user_attr(attribute, value)
@@ -236,8 +262,8 @@ class Study:
     def _settled(
         self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
     ) -> tuple[int, Candidate]:
-        """Ask for a candidate of which some parameters are known, and others drawn."""
-        choice = SettledChoice(known, np.random.default_rng(seed))
+        """Ask for a candidate of which some parameters are known, and others drawn at random."""
+        choice = SettledChoice(known, at_random(np.random.default_rng(seed)))
         candidate = self._space.compose(self._spec.size, choice, self._spec.seed)
         self._study.add_trial(
             create_trial(

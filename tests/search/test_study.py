@@ -7,8 +7,9 @@ import pytest
 
 from problems import Problem, Size
 from search.opening import opening
+from search.promising import Known
 from search.records import Besides, Limits, Record, Rung, SamplerName, Spec, State, Timing
-from search.study import Study
+from search.study import TURNS, Study
 from spaces.candidate import Candidate
 from spaces.narrowing import Narrowing
 from spaces.registered import RUNTIMES
@@ -93,6 +94,31 @@ def test_every_sampler_asks_the_same_again(
     first = candidates(Study(tmp_path / "a", problem, asked), problem, 8)
     assert candidates(Study(tmp_path / "b", problem, asked), problem, 8) == first
     assert len(set(first)) == 8
+
+
+def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Known] = []
+
+    def third_is(proposals: list[Known], *_: object) -> list[Known]:
+        asked.extend(proposals)
+        return proposals if len(asked) == 3 else []
+
+    monkeypatch.setattr("search.study.worth_training", third_is)
+    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, tpe)
+    candidates(study, problem, 4)
+    _, candidate = study.ask()
+    assert len({each.lesson for each in asked}) == 3
+    assert (
+        candidate.parameters.items()
+        >= {
+            name: answer.value for name, answer in asked[-1].answers.items() if "." not in name
+        }.items()
+    )
+    study.ask()
+    assert len(asked) == 3 + TURNS, "it has its way in the end"
 
 
 def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path: Path) -> None:
