@@ -14,7 +14,7 @@ Optimization Problems (Springer 2010) 131 (believing what is underway).
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -183,15 +183,24 @@ def next_network(
     return proposals[most] if gains[most] > hypervolume(best, worst) else None
 
 
-def worth_training(proposals: Sequence[Known], trials: Trials, found: Found) -> list[Known]:
+def worth_training(
+    proposals: Sequence[Known], trials: Trials, found: Found, runtimes: Collection[str] = ()
+) -> list[Known]:
     """Leave out what is known already, what can't be deployed, and what is long in lowering.
 
     A network is lowered before it is trained, and most aren't trained to the end: a runtime that
     takes longer than a training waits for a network that is worth it.
+
+    Args:
+        proposals: What may be tried.
+        trials: Those of the run.
+        found: What those that ended found.
+        runtimes: Those that there are, where the proposals don't show them all.
     """
     known = trials.lessons()
     usable = set(not_hopeless([each.cell for each in proposals], found.records))
-    quick = lowered_sooner_than_trained({each.cell.runtime for each in proposals}, found.records)
+    every = {*runtimes, *(each.cell.runtime for each in proposals)}
+    quick = lowered_sooner_than_trained(every, found.records)
     return [
         each
         for each in proposals

@@ -221,14 +221,14 @@ class Study:
     def _by_tpe(self, position: int) -> dict[str, object]:
         """Return the parameters that TPE asks for, once more where that isn't worth training."""
         found = self._found()
-        trials = self._trials(found)
+        trials, skeleton = self._trials(found), self._space.skeleton
         values: dict[str, object] = {}
         for turn in range(TURNS):
             choice = SettledChoice({}, by_tpe(self._study, self._seed(position, BY_TPE, turn)))
             self._space.compose(self._spec.size, choice, self._spec.seed)
             values = dict(choice.values)
-            asked = Known(choice.answers, self._space.skeleton.cell(values))
-            if worth_training([asked], trials, found):
+            asked = Known(choice.answers, skeleton.cell(values))
+            if worth_training([asked], trials, found, skeleton.options("runtime")):
                 break
         return values
 

@@ -7,7 +7,7 @@ import pytest
 
 from search.choosing import Answer, Proposal, place
 from search.deploying import Found
-from search.promising import Known, Trials, Tried, next_network
+from search.promising import Known, Trials, Tried, next_network, worth_training
 from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.regression import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -127,19 +127,25 @@ def test_no_network_is_trained_twice(state: State) -> None:
 def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
     lasted = {"onnxruntime": 9.0, "eager": 0.1}
 
-    def after(training_s: float) -> Known | None:
+    def trials_of(training_s: float) -> list[Tried]:
         trials = []
         for i, each in enumerate(each for each in EVERY if each.lesson != BEST.lesson):
             known, record = tried(i, each)
             durations_s = {"train": training_s, "deploy": lasted[each.cell.runtime]}
             trials.append(Tried(known, record.model_copy(update={"durations_s": durations_s})))
+        return trials
+
+    def after(trials: list[Tried]) -> Known | None:
         rng = np.random.default_rng(0)
         return next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, rng)
 
-    assert after(10.0) == BEST
-    slower = after(1.0)
+    assert after(trials_of(10.0)) == BEST
+    short = trials_of(1.0)
+    slower = after(short)
     assert slower is not None
     assert (slower.lesson, slower.cell.runtime) == (BEST.lesson, "eager")
+    assert worth_training([BEST], Trials(short), found(short)) == [BEST], "there is no other"
+    assert not worth_training([BEST], Trials(short), found(short), list(lasted))
 
 
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
