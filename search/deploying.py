@@ -173,10 +173,13 @@ def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Arr
 
 
 def _deployed(record: Record, objective: str) -> Deployed | None:
-    if record.state is not State.COMPLETE or record.timing is None or not record.unpruned_error:
+    error = record.unpruned_error
+    if record.state is not State.COMPLETE or record.timing is None or not error:
+        return None
+    if not math.isfinite(error):
         return None
     training = record.number if record.training is None else record.training
-    gap = math.log10(max(record.metrics[objective], NO_ERROR) / record.unpruned_error)
+    gap = math.log10(max(record.metrics[objective], NO_ERROR) / error)
     return Deployed(training, cell_of(record), gap, math.log10(record.timing.relative_time))
 
 

@@ -99,12 +99,12 @@ def cluster(
         ray.shutdown()
 
 
-def nothing_asked() -> None:
-    """Nobody asks that what is waited for be ended."""
+Waiting = Callable[[], None]
+"""Called again and again while something is waited for; raises where it is to end."""
 
 
 def in_parallel(
-    shards: Sequence[Shard], cache: Path, waiting: Callable[[], None] = nothing_asked
+    shards: Sequence[Shard], cache: Path, waiting: Waiting | None = None
 ) -> Iterator[Shard]:
     """Make shards of data on every worker; yield each when it lies in the cache.
 
@@ -114,7 +114,7 @@ def in_parallel(
     Args:
         shards: What to make.
         cache: Where they are put.
-        waiting: Called again and again meanwhile; raises where it is to end.
+        waiting: Called meanwhile.
     """
     yield from _spread(shards, cache, (produce, _made_apart), waiting)
 
@@ -124,14 +124,14 @@ def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
 
     A point that ends its process fails alone, as in `in_parallel`.
     """
-    yield from _spread(calls, folder, (make_call, _called_apart), nothing_asked)
+    yield from _spread(calls, folder, (make_call, _called_apart), None)
 
 
 def _spread(
     tasks: Sequence[Task],
     folder: Path,
     ways: tuple[Callable[[Task, Path], None], Callable[[Task, Path], None]],
-    waiting: Callable[[], None],
+    waiting: Waiting | None,
 ) -> Iterator[Task]:
     """Do tasks on every worker, those whose worker died in another way; yield each when done."""
     do, do_apart = ways
@@ -149,13 +149,13 @@ def _spread(
         yield task
 
 
-def _as_they_end(
-    pending: dict[Any, Task], waiting: Callable[[], None]
-) -> Iterator[tuple[Any, Task]]:
+def _as_they_end(pending: dict[Any, Task], waiting: Waiting | None) -> Iterator[tuple[Any, Task]]:
     """Take out of `pending` what has ended, and yield it with its reference."""
     while pending:
-        waiting()
-        ready, _ = ray.wait(list(pending), num_returns=1, timeout=WAITING_S)
+        if waiting:
+            waiting()
+        limit_s = WAITING_S if waiting else None
+        ready, _ = ray.wait(list(pending), num_returns=1, timeout=limit_s)
         for reference in ready:
             yield reference, pending.pop(reference)
 
@@ -189,14 +189,14 @@ def _run_apart(
 
 
 def retrained_in_parallel(
-    setting: Setting, wanted: Sequence[tuple[Record, int]], waiting: Callable[[], None]
+    setting: Setting, wanted: Sequence[tuple[Record, int]], waiting: Waiting
 ) -> Iterator[Retrained]:
     """Live candidates again with other seeds, on every worker; yield what each scores.
 
     Args:
         setting: The search's.
         wanted: Trials, each with what is added to its seed.
-        waiting: Called again and again meanwhile; raises where the search is to end.
+        waiting: Called meanwhile.
     """
     held = ray.put(setting)
     live_again = ray.remote(max_retries=0)(_retrained)

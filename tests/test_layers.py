@@ -8,7 +8,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("problems", "spaces", "search", "reports")
 ENGINES = {
-    "optuna": {"search/journal.py", "search/samplers.py", "search/study.py"},
+    "optuna": {
+        "search/choosing.py",
+        "search/journal.py",
+        "search/samplers.py",
+        "search/study.py",
+    },
     "ray": {"search/distribute.py"},
     "matplotlib": {"reports/static.py"},
     "plotly": {"reports/diagnosis_figures.py", "reports/figures.py", "reports/html.py"},

@@ -143,7 +143,10 @@ def account(
 def in_turn(
     life: Life, setting: Setting, searcher: StudySearcher, halving: Halving, workers: int
 ) -> None:
-    """Do what Tune does: `workers` lives at a time, a step of each in turn."""
+    """Do what Tune does: `workers` lives at a time, a step of each in turn.
+
+    Only who diverged is stopped at a rung: what faults do is looked at to the end.
+    """
     names, lives = itertools.count(), dict[str, Iterator[AtRung | Record]]()
     while not searcher.ending:
         while len(lives) < workers:
@@ -159,7 +162,8 @@ def in_turn(
             if isinstance(event, AtRung):
                 told = event.told()
                 searcher.on_trial_result(name, told)
-                if halving.goes_on(event.rung.share, event.rung.error, event.relative_time):
+                goes_on = halving.goes_on(event.rung.share, event.rung.error, event.relative_time)
+                if goes_on or math.isfinite(event.rung.error):
                     continue
             else:
                 told = {"record": event.model_dump_json(), "done": True}
