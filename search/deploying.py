@@ -143,11 +143,7 @@ def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Arr
     been seen of each runtime. Of one that hasn't been it is what the others take apart from
     lowering, and what it says of that.
     """
-    lasted: dict[str, list[float]] = defaultdict(list)
-    for record in records:
-        if record.state is State.COMPLETE:
-            own = sum(record.durations_s.get(stage, 0.0) for stage in DEPLOYMENT)
-            lasted[record.candidate.runtime].append(own)
+    lasted = _lasted_s(records, DEPLOYMENT)
     if not any(map(any, lasted.values())):
         return np.ones(len(cells))
     apart = [
@@ -174,9 +170,9 @@ def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Arr
 
 def _deployed(record: Record, objective: str) -> Deployed | None:
     error = record.unpruned_error
-    if record.state is not State.COMPLETE or record.timing is None or not error:
+    if record.state is not State.COMPLETE or record.timing is None:
         return None
-    if not math.isfinite(error):
+    if not error or not math.isfinite(error):
         return None
     training = record.number if record.training is None else record.training
     gap = math.log10(max(record.metrics[objective], NO_ERROR) / error)
@@ -208,16 +204,23 @@ def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Rec
     trainings = [each.durations_s.get("train", 0.0) for each in records if trained(each)]
     if not trainings:
         return set(runtimes)
-    seen: dict[str, list[float]] = defaultdict(list)
-    for each in records:
-        if each.state is State.COMPLETE:
-            seen[each.candidate.runtime].append(each.durations_s.get("deploy", 0.0))
+    seen = _lasted_s(records, ("deploy",))
     lasts_s = {
         each: float(np.median(seen[each])) if each in seen else RUNTIMES[each].lowers_in_s
         for each in runtimes
     }
     longest_s = max(float(np.median(trainings)), min(lasts_s.values(), default=0.0))
     return {each for each in runtimes if lasts_s[each] <= longest_s}
+
+
+def _lasted_s(records: Sequence[Record], stages: Sequence[str]) -> dict[str, list[float]]:
+    """Return how long complete trials were in some stages, by their runtimes [s]."""
+    lasted: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.state is State.COMPLETE:
+            own = sum(record.durations_s.get(stage, 0.0) for stage in stages)
+            lasted[record.candidate.runtime].append(own)
+    return lasted
 
 
 class Effects:

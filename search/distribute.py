@@ -64,6 +64,9 @@ OBJECT_STORE_BYTES = 512 * 2**20
 
 Task = TypeVar("Task")
 
+Waiting = Callable[[], None]
+"""Called again and again while something is waited for; raises where it is to end."""
+
 
 @contextlib.contextmanager
 def cluster(
@@ -99,10 +102,6 @@ def cluster(
         ray.shutdown()
 
 
-Waiting = Callable[[], None]
-"""Called again and again while something is waited for; raises where it is to end."""
-
-
 def in_parallel(
     shards: Sequence[Shard], cache: Path, waiting: Waiting | None = None
 ) -> Iterator[Shard]:
@@ -116,7 +115,7 @@ def in_parallel(
         cache: Where they are put.
         waiting: Called meanwhile.
     """
-    yield from _spread(shards, cache, (produce, _made_apart), waiting)
+    yield from _spread(shards, cache, produce, _made_apart, waiting)
 
 
 def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
@@ -124,17 +123,17 @@ def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
 
     A point that ends its process fails alone, as in `in_parallel`.
     """
-    yield from _spread(calls, folder, (make_call, _called_apart), None)
+    yield from _spread(calls, folder, make_call, _called_apart)
 
 
 def _spread(
     tasks: Sequence[Task],
     folder: Path,
-    ways: tuple[Callable[[Task, Path], None], Callable[[Task, Path], None]],
-    waiting: Waiting | None,
+    do: Callable[[Task, Path], None],
+    do_apart: Callable[[Task, Path], None],
+    waiting: Waiting | None = None,
 ) -> Iterator[Task]:
     """Do tasks on every worker, those whose worker died in another way; yield each when done."""
-    do, do_apart = ways
     remote = ray.remote(max_retries=0)(do)
     pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
     for reference, task in _as_they_end(pending, waiting):
