@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from problems import Choose, Problem, Scalar, Size, UserError
+from problems import Choose, Scalar, Size, UserError
 from problems.contract import DrawnChoice
 from problems.core import Option
 from search.directory import Run
@@ -17,8 +17,8 @@ from search.records import Record, Spec, State
 from spaces.candidate import Training
 from spaces.narrowing import Narrowed, Narrowing, Range
 from spaces.space import Space
-from spaces.tree import tree_of
-from spaces.wanted import Wish, listed, narrowed
+from spaces.tree import Tree, tree_of
+from spaces.wanted import Wish, listed, narrowed_from
 
 MOST_OF_A_RUN = 8
 """So many networks of an earlier front are tried at most, spread evenly along it."""
@@ -107,9 +107,9 @@ def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
         UserError: The file can't be read, or a candidate isn't in the space.
     """
     found: list[Parameters] = []
-    known = tree_of(space).parameters()
+    known, whole = tree_of(space).parameters(), tree_of(Space(space.problem))
     for number, wish in enumerate(listed(file)):
-        settled = narrowed(space.problem, [_asked(wish, known)])
+        settled = narrowed_from(whole, [_asked(wish, known)])
         try:
             found.append(_drawn(space, settled, [seed, number], strictly=True))
         except UserError as error:
@@ -149,8 +149,9 @@ def first_of_run(space: Space, run: Run, seed: int) -> list[Parameters]:
         UserError: Nothing of it can be tried here.
     """
     found: list[Parameters] = []
+    whole = tree_of(Space(space.problem))
     for record in _front(run):
-        keep = _kept(space.problem, record)
+        keep = _kept(whole, record)
         with suppress(UserError):  # it isn't in this space
             found.append(_drawn(space, keep, [seed, record.number], strictly=False))
     if not found:
@@ -175,13 +176,13 @@ def _front(run: Run) -> list[Record]:
     return [chosen[place] for place in places]
 
 
-def _kept(problem: Problem, record: Record) -> Narrowing:
+def _kept(whole: Tree, record: Record) -> Narrowing:
     """Return a candidate as what is kept of a space, without what the space doesn't have."""
     keep: dict[str, object] = {}
     for name, value in record.candidate.parameters.items():
         with suppress(UserError):
             narrowing = Narrowing.model_validate({"keep": {name: (value,)}})
-            keep |= narrowed(problem, [Wish("", narrowing)]).keep
+            keep |= narrowed_from(whole, [Wish("", narrowing)]).keep
     return Narrowing.model_validate({"keep": keep})
 
 

@@ -35,7 +35,8 @@ FORMATS: dict[Precision, Format] = {
 
 def arithmetics() -> tuple[Arithmetic, ...]:
     """Return the arithmetics that a network can be trained in here."""
-    return tuple(each for each in Arithmetic if each not in without())
+    left_out = without()
+    return tuple(each for each in Arithmetic if each not in left_out)
 
 
 def without() -> dict[Arithmetic, str]:

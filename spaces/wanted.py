@@ -17,7 +17,7 @@ from spaces.narrowing import OPTIONS, RANGE, Narrowing, Range
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.skeleton import DIMENSIONS
 from spaces.space import Space, reason_against, served
-from spaces.tree import tree_of
+from spaces.tree import Tree, tree_of
 
 ONLY, WEIGHT = "--only", "--weight"
 
@@ -99,14 +99,21 @@ def narrowed(problem: Problem, wishes: Sequence[Wish]) -> Narrowing:
         UserError: Something is unknown or not to be had here, or nothing is left to deploy.
     """
     served(problem)
-    whole = Space(problem)
-    known = tree_of(whole).parameters()
+    return narrowed_from(tree_of(Space(problem)), wishes)
+
+
+def narrowed_from(whole: Tree, wishes: Sequence[Wish]) -> Narrowing:
+    """Return what is wished of a whole space, in its own values, as `narrowed` does.
+
+    Exploring a space takes a good part of a second: who asks often does it once.
+    """
+    known = whole.parameters()
     narrowing = Narrowing()
     for place, wish in wishes:
         with _placed(place):
-            _refuse_absent(problem, wish, known)
+            _refuse_absent(whole.space.problem, wish, known)
             narrowing = narrowing.updated(wish.settled(known))
-    _refuse_nothing_left(whole, narrowing)
+    _refuse_nothing_left(whole.space, narrowing)
     return narrowing.essential(known)
 
 
