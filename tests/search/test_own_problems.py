@@ -4,14 +4,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from filelock import FileLock
 
+from problems.dataset import generate
+from problems.loading import locate
 from problems.starting import write_template
 from search.directory import Run
+from search.distribute import cluster, in_parallel
+from search.job import told
 from search.records import State
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
@@ -20,7 +26,15 @@ pytestmark = pytest.mark.slow
 ROWS, PIPES = 240, 12
 QUICKLY = ("--only", "runtime=eager,onnxruntime,openvino", "--retrain", 0)
 """Without compilers, which take half a minute a network."""
-BRIEFLY = ("--deployments", 1, *QUICKLY)
+
+
+class Searched(NamedTuple):
+    """A problem file, the run of a search for it, and what that said."""
+
+    file: Path
+    run: Path
+    said: str
+
 
 HEAD = """
 from pathlib import Path
@@ -90,7 +104,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pipes = [f"pipe {i}" for i in np.repeat(np.arange(PIPES), ROWS // PIPES)]
     table = pd.DataFrame({"pipe": pipes, "speed": speed, "width": width})
     table["p"] = 0.5 * speed**2 / width
-    table.to_csv(folder / "pipes.csv", index=False)
+    table.loc[[3, 50], "p"] = np.nan
+    pd.concat([table, table.tail(1)]).to_csv(folder / "pipes.csv", index=False)
     (folder / "pipes.py").write_text(HEAD + TABLE)
     wind, height = rng.normal(size=(ROWS, 6)), rng.uniform(1.0, 10.0, ROWS)
     heat = np.roll(wind, 1, axis=1) * height[:, None]
@@ -105,73 +120,74 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["mine", "pipes", "fields"])
+@pytest.fixture(scope="module", params=["mine", "pipes", "fields"])
+def searched(
+    request: pytest.FixtureRequest, simstead: Simstead, theirs: Path, shared: Path
+) -> Searched:
+    """A problem of theirs, searched whole, once for all processes of the session."""
+    file, folder = theirs / f"{request.param}.py", shared / f"searched-{request.param}"
+    run, said = folder / "run", folder / "said.txt"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            few = ("--trials", 3, "--deployments", 2)
+            done = simstead("search", file, "--run", run, *few, *QUICKLY)
+            said.write_text(done.stdout + done.stderr)
+    assert "report:" in said.read_text(), said.read_text()
+    return Searched(file, run, said.read_text())
+
+
 def test_a_problem_is_searched_whole_from_elsewhere(
-    name: str,
+    searched: Searched,
     *,
     simstead: Simstead,
     page_tried: Simstead,
-    theirs: Path,
     elsewhere: Path,
     tmp_path: Path,
 ) -> None:
-    file = theirs / f"{name}.py"
-    checked = simstead("check", file)
+    checked = simstead("check", searched.file)
     assert checked.returncode == 0, checked.stdout
-    diagnosed = simstead("diagnose", file, "--output", tmp_path / "page.html")
+    diagnosed = simstead("diagnose", searched.file, "--output", tmp_path / "page.html")
     assert diagnosed.returncode == 0, diagnosed.stderr
     assert (tmp_path / "page.html").stat().st_size > 1000
-    run = tmp_path / "run"
-    done = simstead("search", file, "--trials", 3, "--run", run, "--deployments", 2, *QUICKLY)
-    assert done.returncode == 0, done.stderr
-    records = Run.open(run).records()
+    records = Run.open(searched.run).records()
     complete = [record for record in records if record.state is State.COMPLETE]
     assert complete, [record.reason for record in records]
     assert not [r.reason for r in records if r.state is State.INFEASIBLE and "Error" in r.reason]
-    exported = simstead("export", run, "--pick", str(complete[0].number), tmp_path / "out")
+    pick = str(complete[0].number)
+    exported = simstead("export", searched.run, "--pick", pick, tmp_path / "out")
     assert exported.returncode == 0, exported.stderr
     tried = page_tried(tmp_path / "out")
     assert tried.returncode == 0, tried.stderr
     assert (elsewhere / "problems" / "__init__.py").is_file()
 
 
-def test_goals_and_what_was_left_out_are_in_the_report(
-    simstead: Simstead, theirs: Path, tmp_path: Path
-) -> None:
-    table = pd.read_csv(theirs / "pipes.csv")
-    broken = table.copy()
-    broken.loc[[3, 50], "p"] = np.nan
-    folder = tmp_path / "broken"
-    folder.mkdir()
-    pd.concat([broken, broken.tail(1)]).to_csv(folder / "pipes.csv", index=False)
-    (folder / "pipes.py").write_text((theirs / "pipes.py").read_text())
-    done = simstead(
-        "search", folder / "pipes.py", "--trials", 2, "--run", tmp_path / "run", *BRIEFLY
-    )
-    assert done.returncode == 0, done.stderr
-    facts = Run.open(tmp_path / "run").data()
+@pytest.mark.parametrize("searched", ["pipes"], indirect=True)
+def test_goals_and_what_was_left_out_are_in_the_report(searched: Searched) -> None:
+    facts = Run.open(searched.run).data()
     assert sum(facts.failed.values()) == 2
     assert sum(facts.duplicates.values()) == 1
-    assert "2 samples: pressure is not finite" in done.stdout
+    assert "2 samples: pressure is not finite" in searched.said
     assert facts.limits.baseline == "quadratic"
     assert facts.limits.worse_by == 0.01
-    page = (tmp_path / "run" / "report.html").read_text()
+    page = (searched.run / "report.html").read_text()
     assert "1 % worse than the most accurate baseline" in page
     assert "meets the goals" in page
     assert "known beforehand" in page
 
 
-def test_a_changed_file_is_another_search(simstead: Simstead, theirs: Path, tmp_path: Path) -> None:
-    file = tmp_path / "mine.py"
-    file.write_text((theirs / "mine.py").read_text())
-    run = tmp_path / "run"
-    first = simstead("search", file, "--trials", 1, "--run", run, *BRIEFLY)
-    assert first.returncode == 0, first.stderr
-    file.write_text(file.read_text().replace("0.02, 0.4", "0.02, 0.3"))
-    other = simstead("search", file, "--trials", 2, "--run", run, *BRIEFLY)
+@pytest.mark.parametrize("searched", ["mine"], indirect=True)
+def test_a_changed_file_is_another_search(
+    searched: Searched, simstead: Simstead, tmp_path: Path
+) -> None:
+    file, run = tmp_path / "mine.py", searched.run
+    file.write_text(searched.file.read_text().replace("0.02, 0.4", "0.02, 0.3"))
+    before = {path: path.read_bytes() for path in run.rglob("*.json")}
+    other = simstead("search", file, "--trials", 4, "--run", run, *QUICKLY)
     assert other.returncode == 2
-    assert "belongs to another search" in other.stderr
+    assert "belongs to another search; the code of mine's simulation" in other.stderr
     assert other.stderr.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in run.rglob("*.json")}
 
 
 CRASHING = """
@@ -200,17 +216,16 @@ problem = replace(
 """
 
 
-def test_a_sample_that_ends_its_process_fails_alone(simstead: Simstead, tmp_path: Path) -> None:
+def test_a_sample_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text(CRASHING)
-    done = simstead(
-        "search", tmp_path / "crashing.py", "--trials", 1, "--run", tmp_path / "run", *BRIEFLY
-    )
-    assert done.returncode == 0, done.stderr
-    facts = Run.open(tmp_path / "run").data()
-    failed = sum(facts.failed.values())
-    assert facts.reasons == {"its process died": failed}
+    source = locate(str(tmp_path / "crashing.py"))
+    problem = source.load()
+    with cluster(2, tmp_path, source.code):
+        data = generate(problem, tmp_path / "cache", in_parallel)
+    failed = sum(data.failed.values())
+    assert data.reasons == {"its process died": failed}
     assert 0 < failed < 12
-    assert f"{failed} samples: its process died" in done.stdout
+    assert f"{failed} samples: its process died" in told(data)
 
 
 SHARED = """

@@ -68,7 +68,8 @@ def test_it_stands_in_the_space(own: Path, simstead: Simstead) -> None:
 def test_it_is_searched_and_loaded_elsewhere(own: Path, simstead: Simstead, tmp_path: Path) -> None:
     run = tmp_path / "run"
     only = ("--only", "architecture=random_features", "--only", "runtime=eager,onnxruntime")
-    done = simstead("search", own, "--trials", 2, "--run", run, "--retrain", 0, *only)
+    few = ("--trials", 2, "--deployments", 1, "--retrain", 0)
+    done = simstead("search", own, "--run", run, *few, *only)
     assert done.returncode == 0, done.stderr
     records = Run.open(run).records()
     assert {each.candidate.architecture for each in records} == {"random_features"}
