@@ -21,9 +21,6 @@ FEWEST = 4
 KEPT = 0.25
 """The share of a rung that goes on, besides its front: ASHA's own."""
 
-HOPELESS = 10.0
-"""Times the reference's time: no other deployment of a network makes up for so much."""
-
 
 class Agreement(NamedTuple):
     """How far a rung ranks networks as the end of their training does.
@@ -85,9 +82,9 @@ class Halving:
         """Note an arrival; return whether it is on its rung's front so far, or in its best quarter.
 
         Within a rank those in a crowd go first. A front is never cut: each of its candidates is
-        somebody's best. But what is hopelessly slow isn't on it: the reference has no error. The
-        first few are ranked as well, by whom they are dominated: to let four go on whatever they
-        are took longer (0.23 in place of 0.20 of the time of benchmarks/search_efficiency.py).
+        somebody's best. The first few are ranked as well, by whom they are dominated: to let four
+        go on whatever they are took longer (0.23 in place of 0.20 of the time of
+        benchmarks/search_efficiency.py).
 
         Args:
             share: The rung: how much of the training is done.
@@ -99,8 +96,7 @@ class Halving:
         arrivals.append((error if math.isfinite(error) else math.inf, *costs))
         if not math.isfinite(error):
             return False
-        reference = (0.0, HOPELESS, 0.0)[: len(arrivals[-1])]
-        rank = ranks([*arrivals, reference])[:-1]
+        rank = ranks(arrivals)
         if rank[-1] == 0:
             return True
         equals = np.array(arrivals)[rank == rank[-1]]

@@ -46,6 +46,7 @@ from spaces.artefact import (
 from spaces.candidate import Candidate, Pruning
 from spaces.learners import Learner
 from spaces.pruning import NothingToPruneError, pruned
+from spaces.registered import RUNTIMES
 
 RUNG_SHARES = (0.25, 0.5)
 """Where in training a candidate may be stopped."""
@@ -220,7 +221,7 @@ def _time_first(
     """Time the untrained network as it would be deployed.
 
     Raises:
-        InfeasibleError: It misses the goal.
+        InfeasibleError: It misses the goal, or the reference is faster than it can become.
     """
     problem, data = setting.problem, setting.data
     sketch = _pruned(network, draft.candidate, calibration)
@@ -232,7 +233,7 @@ def _time_first(
         memory = memory_of(setting.run.artefact(draft.number))
         draft.found["untrained_memory_bytes"] = memory
     shutil.rmtree(setting.run.artefact(draft.number))  # with random weights it is no artefact
-    _within_budget(setting.limits, timing)
+    _refuse_slow(setting.limits, timing, RUNTIMES[draft.candidate.runtime].headroom)
     return timing
 
 
@@ -284,7 +285,15 @@ def _lower(setting: Setting, draft: Draft, trained: Trained, *, sketch: bool = F
         raise InfeasibleError(str(error)) from error
 
 
-def _within_budget(limits: Limits, timing: Timing) -> None:
-    """Refuse what is too slow whatever its weights: even its best rounds miss the goal."""
+def _refuse_slow(limits: Limits, timing: Timing, headroom: float) -> None:
+    """Refuse what is too slow whatever its weights: even its best rounds miss the goal.
+
+    The reference has no error, and so dominates what isn't faster, in another deployment at least.
+    """
     if limits.speedup is not None and timing.speedup_high < limits.speedup:
         raise InfeasibleError(f"{timing.speedup:.3g}x as fast; the goal is {limits.speedup:g}x")
+    if timing.speedup_high * headroom < 1.0:
+        raise InfeasibleError(
+            f"it takes {timing.relative_time:.3g} times as long as the reference, which no other "
+            "deployment makes up for"
+        )

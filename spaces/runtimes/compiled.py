@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from problems import Array, Predict
-from spaces.runtimes import CPU, CUDA, Lowering, register_runtime
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime
 from spaces.runtimes.eager import Eager, on_cpu, rebuilt
 
 OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
@@ -25,6 +25,7 @@ class Compiled(Eager):
     """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
 
     lowers_in_s: ClassVar[float] = 15.0
+    headroom: ClassVar[float] = Runtime.headroom
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled network as a function of arrays."""

@@ -4,11 +4,12 @@ Source: Nguyen et al., Accelerating PyTorch with CUDA graphs, PyTorch blog, 2021
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
 from problems import Array, Predict
-from spaces.runtimes import CUDA, Lowering, register_runtime
+from spaces.runtimes import CUDA, Lowering, Runtime, register_runtime
 from spaces.runtimes.eager import Eager, rebuilt
 
 WARM_UP = 3
@@ -17,6 +18,8 @@ WARM_UP = 3
 
 class CudaGraphs(Eager):
     """The eager runtime's files; loading records one call between two fixed buffers."""
+
+    headroom: ClassVar[float] = Runtime.headroom
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the recorded network as a function of arrays."""

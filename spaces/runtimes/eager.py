@@ -61,6 +61,9 @@ class Eager(Runtime):
         Precision.INT8: "torch.ao's eager quantisation is deprecated and torchao isn't used yet"
     }
 
+    headroom: ClassVar[float] = 10.0
+    """Of 88 networks that ran eagerly at first one in ten became more than four times faster."""
+
     def lower(
         self,
         network: nn.Module,

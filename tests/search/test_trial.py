@@ -11,7 +11,7 @@ from problems import Dataset, Problem, Size
 from problems.contract import DrawnChoice
 from search.directory import Run
 from search.goals import objectives
-from search.measurement import yardstick
+from search.measurement import Yardstick, yardstick
 from search.records import MOST_TRACEBACK, NO_LIMITS, Besides, Limits, Record, State
 from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
 from search.trial import AtRung, Setting, live
@@ -148,12 +148,20 @@ def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candida
     assert first.artefact_hash == second.artefact_hash
 
 
-def test_too_slow_is_infeasible_before_training(setting: Setting, candidate: Candidate) -> None:
-    wish = replace(setting, limits=Limits(speedup=1e9))
-    (record,) = live(wish, candidate, 0)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"limits": Limits(speedup=1e9)}, "the goal is 1e+09x"),
+        ({"yardstick": Yardstick(None, 1e-9)}, "times as long as the reference"),
+    ],
+)
+def test_too_slow_is_infeasible_before_training(
+    setting: Setting, candidate: Candidate, change: dict[str, Any], words: str
+) -> None:
+    (record,) = live(replace(setting, **change), candidate, 0)
     assert isinstance(record, Record)
     assert (record.state, record.stage) == (State.INFEASIBLE, "time first")
-    assert "the goal is 1e+09x" in record.reason
+    assert words in record.reason
     assert "train" not in record.durations_s
     assert not setting.run.artefact(0).exists()
 
