@@ -1,6 +1,7 @@
 """What the tests share: every registered problem at its tiny size, with its data."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -19,6 +20,12 @@ SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_configure() -> None:
+    """Let commands hear Ctrl-C: a script that puts the tests in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
