@@ -96,11 +96,16 @@ class Study:
             load_if_exists=True,
         )
         self._journal.keep()
-
-    @property
-    def position(self) -> int:
+        self._asked = 0
+        self.position = 0
         """How many candidates were dealt; an interrupted one is dealt again and counts once."""
-        return sum(map(_dealt, self._study.get_trials(deepcopy=False)))
+        self._count()
+
+    def _count(self) -> None:
+        """Count what the journal holds: every ask counts on from there, as there are many."""
+        trials = self._study.get_trials(deepcopy=False)
+        self._asked = len(trials)
+        self.position = sum(_dealt(trial.user_attrs) for trial in trials)
 
     def abandoned(self, records: Mapping[int, Record]) -> list[Abandoned]:
         """Close what an earlier driver left open; return what was not tried and not asked again.
@@ -123,7 +128,7 @@ class Study:
                 positions[trial.number] = positions[trial.user_attrs[AGAIN]]
             else:
                 positions[trial.number] = dealt
-                dealt += _dealt(trial)
+                dealt += _dealt(trial.user_attrs)
         asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
         return [
             Abandoned(
@@ -140,12 +145,12 @@ class Study:
 
     def _keep_numbers(self, records: Mapping[int, Record]) -> None:
         """Have no number asked again whose record is on disk, where a journal has lost its end."""
-        known = len(self._study.get_trials(deepcopy=False))
-        for number in range(known, max(records, default=-1) + 1):
+        for number in range(self._asked, max(records, default=-1) + 1):
             trial = self._study.ask()
             if number in records and records[number].training is not None:
                 trial.set_user_attr(TRAINING, records[number].training)
             self._study.tell(trial, state=TrialState.FAIL)
+        self._count()
 
     def close(self) -> None:
         """Tell every trial that is still open as failed: none stays running."""
@@ -242,10 +247,9 @@ class Study:
             known = {**first[position], **known}
         elif dealt < len(self._opening):
             known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
-        trials = len(self._study.get_trials(deepcopy=False))
-        if not known and weighs_proposals(name, position, trials):
+        if not known and weighs_proposals(name, position, self._asked):
             known = self._promising(position) or {}
-        asking = asks(name, trials)
+        asking = asks(name, self._asked)
         if not known and asking is SamplerName.TPE:
             known = self._by_tpe(position)
         if known or asking is SamplerName.RANDOM:
@@ -255,9 +259,14 @@ class Study:
         for attribute, value in attributes.items():
             trial.set_user_attr(attribute, value)
         self._open[trial.number] = trial
+        self._counted(attributes)
         candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
         self._journal.keep()
         return trial.number, candidate
+
+    def _counted(self, attributes: Mapping[str, object]) -> None:
+        self._asked += 1
+        self.position += _dealt(attributes)
 
     def _settled(
         self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
@@ -275,6 +284,7 @@ class Study:
         )
         frozen = self._study.get_trials(deepcopy=False)[-1]
         self._opened(frozen)
+        self._counted(attributes)
         self._journal.keep()
         return frozen.number, candidate
 
@@ -301,7 +311,6 @@ class Study:
         """
         trial = self._open.pop(record.number)
         self._records[record.number] = record
-        trial.set_user_attr("key", record.key)
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
         if record.state is State.PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
@@ -316,7 +325,7 @@ class Study:
             missed |= dict.fromkeys(self._limits.shortfalls(1.0, 1.0), 1.0)
         else:
             missed |= self._limits.shortfalls(*measured(self._problem, record))
-        known = self._study.get_trials(deepcopy=False)[record.number].constraints
+        known = trial.constraints
         for name, value in missed.items():
             if name not in known:  # a driver may have been killed in the middle of this
                 trial.set_constraint(name, value)
@@ -327,6 +336,6 @@ class Study:
         return int(sequence.generate_state(1)[0])
 
 
-def _dealt(trial: FrozenTrial) -> bool:
+def _dealt(attributes: Mapping[str, object]) -> bool:
     """Return whether a trial's candidate was neither asked before nor deploys another's network."""
-    return AGAIN not in trial.user_attrs and TRAINING not in trial.user_attrs
+    return AGAIN not in attributes and TRAINING not in attributes
