@@ -29,8 +29,8 @@ class Asked(NamedTuple):
 class Agenda:
     """Asks the study, keeps and tells it how trials ended.
 
-    Further deployments of a trained network come before new candidates: they take seconds, and the
-    study learns from them.
+    Further deployments of a trained network come before new candidates, as they take seconds and
+    the study learns from them; but after the opening, whose networks few would deploy again.
 
     Args:
         study: Of the run.
@@ -67,7 +67,8 @@ class Agenda:
 
     def next(self) -> Asked | None:
         """Return what to try next; nothing, while there is none, may change when a trial ends."""
-        asked = self._cut_off() or self._deployment() or self._candidate()
+        opened = self._candidate if self._study.opens else self._deployment
+        asked = self._cut_off() or opened() or self._deployment() or self._candidate()
         if asked:
             self._running.add(asked.number)
         return asked

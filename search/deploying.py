@@ -127,6 +127,7 @@ def next_deployment(
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
     drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
+    drawn[:, 1] = np.maximum(drawn[:, 1], _shortest(own))
     worst = found.corner(MARGIN, drawn.tolist())
     best = found.front
     before = hypervolume(best, worst)
@@ -134,6 +135,11 @@ def next_deployment(
     worth = np.array(gains) / costs_s(of, cells, found.records)
     most = int(np.argmax(worth))
     return cells[most] if gains[most] > 0.0 else None
+
+
+def _shortest(own: Sequence[Deployed]) -> float:
+    """Return log10 of the least time to be had of a network, by what its deployments took."""
+    return max(each.time - math.log10(RUNTIMES[each.cell.runtime].headroom) for each in own)
 
 
 def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:

@@ -107,6 +107,11 @@ class Study:
         self._asked = len(trials)
         self.position = sum(_dealt(trial.user_attrs) for trial in trials)
 
+    @property
+    def opens(self) -> bool:
+        """Whether the next candidate is given or dealt, whatever was found."""
+        return self.position < len(self._spec.first) + len(self._opening)
+
     def abandoned(self, records: Mapping[int, Record]) -> list[Abandoned]:
         """Close what an earlier driver left open; return what was not tried and not asked again.
 

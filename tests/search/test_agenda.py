@@ -91,9 +91,23 @@ def test_it_waits_for_what_may_be_deployed_again(problem: Problem, spec: Spec, r
     assert further.training == first.number
 
 
+def test_networks_of_the_opening_are_deployed_again_after_it(
+    problem: Problem, spec: Spec, run: Run
+) -> None:
+    plan = agenda(problem, spec.model_copy(update={"opening": 3}), run)
+    trained: list[int | None] = []
+    for _ in range(4):
+        asked = plan.next()
+        assert asked is not None
+        trained.append(asked.training)
+        plan.ended(ended(problem, asked))
+    assert trained == [None, None, None, 0]
+
+
 def test_a_deployment_that_was_cut_off_is_tried_again(
     problem: Problem, spec: Spec, run: Run
 ) -> None:
+    spec = spec.model_copy(update={"opening": 1})
     plan = agenda(problem, spec, run)
     first = plan.next()
     assert first is not None
