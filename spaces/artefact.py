@@ -114,7 +114,8 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
         problem: What it stands in for.
         folder: Replaced if it exists.
         source: What the user names the problem by, if not by its registered name.
-        sketch: Whether its weights are random: how far they are from float32 says nothing.
+        sketch: Whether its weights are random, so that it is timed and thrown away: what it
+            predicts, and how far that is from float32, says nothing and needn't outlast a crash.
 
     Raises:
         DisagreementError: The lowered network left its precision's tolerance.
@@ -132,10 +133,11 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
         lowered = InPortions(runtime.load(partial, lowering), batch)
         disagreement = _disagreement(trained, lowered)
+        surrogate = Surrogate(encoding, lowered, noise)
+        _record_answers(trained, lowered, batch, partial)
         if not sketch:
             _refuse_disagreement(disagreement, candidate)
-        surrogate = Surrogate(encoding, lowered, noise)
-        _record(trained, surrogate, batch, partial)
+            _record_predictions(trained, surrogate, partial)
         manifest = Manifest(
             format=FORMAT,
             candidate=candidate,
@@ -161,7 +163,8 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
             bound_to=runtime.bound_to(),
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
-        _to_disk(partial)
+        if not sketch:
+            _to_disk(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     except BaseException:
@@ -194,13 +197,16 @@ def _refuse_disagreement(distance: float, candidate: Candidate) -> None:
         )
 
 
-def _record(trained: Trained, surrogate: Surrogate, batch: int, folder: Path) -> None:
-    """Write what the lowered network, and the surrogate around it, answer here."""
+def _record_answers(trained: Trained, lowered: InPortions, batch: int, folder: Path) -> None:
+    """Write what the lowered network answers here."""
     inputs = trained.calibration[:batch].numpy()
-    answers = surrogate.network(inputs)
-    save_file(_contiguous({"inputs": inputs, "answers": answers}), folder / EXAMPLES)
+    save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
+
+
+def _record_predictions(trained: Trained, surrogate: Surrogate, folder: Path) -> None:
+    """Write what the surrogate around it predicts here."""
     samples = rows(trained.samples, slice(RECORDED))
-    with np.errstate(all="ignore"):  # an untrained network may overflow; that is recorded, too
+    with np.errstate(all="ignore"):  # a network may overflow; that is recorded, too
         outputs = surrogate.run(samples, np.random.default_rng(0))
     named = {f"inputs.{name}": array for name, array in samples.items()}
     named |= {f"outputs.{name}": array for name, array in outputs.items()}
