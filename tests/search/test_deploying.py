@@ -9,6 +9,7 @@ from search.deploying import Found, cell_of, costs_s, next_deployment, trained
 from search.records import Record, State, Timing
 from search.rivals import Rivals
 from search.teaching import FINE_TUNING_SHARE
+from spaces import registered
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.skeleton import Cell
 
@@ -116,6 +117,19 @@ def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
 
     assert chosen(alone) - {None}
     assert chosen(both) == {None}
+
+
+def test_nothing_is_thought_faster_than_there_is_headroom(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, own = record(0, CELLS[0], eager_s=1e-3), record(1, CELLS[2], error=10.0, eager_s=0.1)
+    known = found([fast, own])
+
+    def tried() -> int:
+        draws = (np.random.default_rng(seed) for seed in range(50))
+        return sum(next_deployment(own, CELLS[4:], known, rng) is not None for rng in draws)
+
+    assert tried() == 0
+    monkeypatch.setattr(type(registered.RUNTIMES["onnxruntime"]), "headroom", 1e9)
+    assert tried() > 0
 
 
 def test_of_the_unknown_something_is_tried() -> None:
