@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 from keeping import keep
 
 from problems import Problem, Size, load_problem
-from search.records import Record, SamplerName, Spec, State, Timing
+from search.records import Record, State, Timing
+from search.spec import SamplerName, Spec
 from search.study import Study
 from spaces.candidate import Candidate
 

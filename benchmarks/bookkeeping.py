@@ -29,14 +29,16 @@ from problems import Dataset, Size
 from problems.dataset import generate
 from problems.shards import default_cache
 from problems.template import problem
-from search import distribute  # before Ray, which reads its environment when it is imported
+from search import distribute
 from search.agenda import Agenda
+from search.cluster import cluster
 from search.directory import Run
-from search.distribute import StudySearcher, TrialActor, cluster, execute, tune
+from search.distribute import StudySearcher, TrialActor, execute, tune
 from search.halving import Halving
 from search.measurement import Yardstick
 from search.progress import Progress
-from search.records import NO_LIMITS, Record, Rung, SamplerName, Spec, State, Timing, now
+from search.records import NO_LIMITS, Record, Rung, State, Timing, now
+from search.spec import SamplerName, Spec
 from search.study import Study
 from search.trial import RUNG_SHARES, AtRung, Setting
 from spaces.candidate import Candidate

@@ -21,8 +21,9 @@ from search.agenda import Agenda
 from search.choosing import TrialChoice
 from search.directory import Run
 from search.halving import Halving
-from search.records import Limits, Record, Spec, State
+from search.records import Limits, Record, State
 from search.rivals import Rivals
+from search.spec import Spec
 from search.study import Study
 from spaces.candidate import Candidate
 from spaces.space import Space

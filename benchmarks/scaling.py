@@ -28,13 +28,15 @@ from rich.console import Console
 
 from problems import Size
 from problems.template import problem
-from search import distribute  # before Ray, which reads its environment when it is imported
+from search import distribute
 from search.agenda import Agenda
+from search.cluster import cluster
 from search.directory import Run
-from search.distribute import StudySearcher, TrialActor, cluster, execute, tune
+from search.distribute import StudySearcher, TrialActor, execute, tune
 from search.halving import Halving
 from search.progress import Progress
-from search.records import Spec, State
+from search.records import State
+from search.spec import Spec
 from search.study import Study
 
 if TYPE_CHECKING:

@@ -35,8 +35,9 @@ from problems.template import problem
 from search.directory import Run
 from search.fronts import hypervolume
 from search.opening import opening_size
-from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing
+from search.records import NO_LIMITS, Record, Rung, State, Timing
 from search.rivals import Rivals
+from search.spec import Spec
 from search.teaching import FINE_TUNING_SHARE
 from search.trial import RUNG_SHARES
 from spaces.candidate import Pruning

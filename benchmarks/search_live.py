@@ -37,8 +37,9 @@ from search.fronts import hypervolume
 from search.goals import limits_of
 from search.measurement import yardstick
 from search.opening import opening_size
-from search.records import Record, Spec, State, now
+from search.records import Record, State, now
 from search.rivals import NO_RIVALS, Rivals, baseline_errors, rivals
+from search.spec import Spec
 from search.trial import AtRung, Setting, live
 from spaces.space import Space
 

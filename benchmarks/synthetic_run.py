@@ -32,11 +32,11 @@ from search.records import (
     Record,
     Retrained,
     Rung,
-    Spec,
     State,
     Timing,
     Work,
 )
+from search.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -1,1 +1,13 @@
 """How the surrogate is looked for: study, distribution, a trial's life, the stopwatch."""
+
+import os
+
+# Ray reads these when it is imported: no telemetry, a token on every connection, no files.
+os.environ |= {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from search.deploying import trained
 from search.directory import Run
-from search.records import Record, Spec, networks
+from search.records import Record, networks
+from search.spec import Spec
 from search.study import Abandoned, Study
 from spaces.candidate import Candidate
 from spaces.skeleton import DIMENSIONS

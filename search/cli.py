@@ -33,7 +33,7 @@ from search.options import (
     declared,
     out,
 )
-from search.records import DEPLOYMENTS, RETRAININGS
+from search.spec import DEPLOYMENTS, RETRAININGS
 
 if TYPE_CHECKING:
     from search.directory import Run

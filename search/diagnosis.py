@@ -13,7 +13,7 @@ from problems.diagnosis import Diagnosis, diagnose
 from problems.errors import raised
 from problems.loading import Source
 from problems.shards import default_cache, plan
-from search.distribute import cluster, in_parallel
+from search.cluster import cluster, in_parallel
 from search.progress import Progress
 from spaces.registered import ARCHITECTURES
 

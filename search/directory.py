@@ -22,7 +22,8 @@ from problems import UserError
 from problems.diagnosis import Diagnosis
 from problems.durable import written_whole
 from search.environment import Environment
-from search.records import FORMAT, DataFacts, Heat, Record, Retrainings, Sessions, Spec
+from search.records import DataFacts, Heat, Record, Retrainings, Sessions
+from search.spec import FORMAT, Spec
 from spaces.candidate import Frozen
 from spaces.narrowing import Narrowing
 

@@ -1,225 +1,31 @@
-"""Ray: the cluster on this machine, data made in parallel, trials executed by Tune.
+"""Trials on workers: Ray Tune executes what the agenda asks for, and asks the halving at rungs.
 
 Optuna's study and the records stay in the driver: workers are told candidates, answer with events.
 """
 
-import contextlib
 import errno
-import faulthandler
 import json
 import logging
-import math
 import os
-import secrets
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-# Ray reads these when it is imported: no telemetry, a token on every connection, no files.
-os.environ |= {
-    "RAY_AUTH_MODE": "token",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-
-import numpy as np
-import ray
-import torch
 from ray import tune
-from ray.exceptions import RayTaskError, WorkerCrashedError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from problems.core import Batch, Simulation, rows, samples_in
-from problems.loading import Source
-from problems.running import failed, joined, run_simulation
-from problems.shards import Shard, drawn, produce, store
 from search.agenda import Agenda, Asked
+from search.cluster import limited, prepare
 from search.directory import Run
 from search.halving import Halving
 from search.progress import Progress
-from search.records import Record, Retrained, Rung, State, now
-from search.retraining import retrained
-from search.stopwatch import keep_large_blocks
-from search.sweep import Call, keep_returned, make_call
+from search.records import Record, Rung, State, now
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
 
-TRIAL_LIMIT_S = 900.0
-"""What takes longer between two reports of a trial hangs: its worker is ended."""
-
-WAITING_S = 1.0
-"""A training or a shard may take minutes: so often is looked whether the search is to end."""
-
 COSTS = ("relative_time", "memory_bytes")
 """What a worker says at a rung of the untrained network, as far as it is an objective."""
-
-OBJECT_STORE_BYTES = 512 * 2**20
-"""Room for what trials share besides their data."""
-
-
-Task = TypeVar("Task")
-
-Waiting = Callable[[], None]
-"""Called again and again while something is waited for; raises where it is to end."""
-
-
-@contextlib.contextmanager
-def cluster(
-    workers: int, folder: Path, problem: Source | None = None, data_bytes: int = 0
-) -> Generator[None]:
-    """Start Ray on this machine and stop it.
-
-    Ray puts the working directory on its workers' path, where a user's `search.py` or `problems.py`
-    would shadow ours: it is started from `folder`, the run directory, which holds no code.
-
-    Args:
-        workers: Cores to use.
-        folder: Where workers are started.
-        problem: A user's file or module: every worker loads it before anything of it arrives.
-        data_bytes: The arrays that all workers of a node share in one object store.
-    """
-    hook = {} if problem is None else {"worker_process_setup_hook": problem.load}
-
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    with contextlib.chdir(folder):
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=OBJECT_STORE_BYTES + 2 * data_bytes,
-            runtime_env=hook,
-        )
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def in_parallel(
-    shards: Sequence[Shard], cache: Path, waiting: Waiting | None = None
-) -> Iterator[Shard]:
-    """Make shards of data on every worker; yield each when it lies in the cache.
-
-    A sample that ends its process, as a crash in compiled code does, fails alone: its shard is made
-    again, every sample in a process of its own.
-
-    Args:
-        shards: What to make.
-        cache: Where they are put.
-        waiting: Called meanwhile.
-    """
-    yield from _spread(shards, cache, produce, _made_apart, waiting)
-
-
-def called_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
-    """Make a sweep's calls of the reference on every worker; yield each when its file is there.
-
-    A point that ends its process fails alone, as in `in_parallel`.
-    """
-    yield from _spread(calls, folder, make_call, _called_apart)
-
-
-def _spread(
-    tasks: Sequence[Task],
-    folder: Path,
-    do: Callable[[Task, Path], None],
-    do_apart: Callable[[Task, Path], None],
-    waiting: Waiting | None = None,
-) -> Iterator[Task]:
-    """Do tasks on every worker, those whose worker died in another way; yield each when done."""
-    remote = ray.remote(max_retries=0)(do)
-    pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
-    for reference, task in _as_they_end(pending, waiting):
-        try:
-            ray.get(reference)
-        except RayTaskError as error:
-            for other in pending:
-                ray.cancel(other, force=True)
-            raise error.cause from error
-        except WorkerCrashedError:
-            do_apart(task, folder)
-        yield task
-
-
-def _as_they_end(pending: dict[Any, Task], waiting: Waiting | None) -> Iterator[tuple[Any, Task]]:
-    """Take out of `pending` what has ended, and yield it with its reference."""
-    while pending:
-        if waiting:
-            waiting()
-        limit_s = WAITING_S if waiting else None
-        ready, _ = ray.wait(list(pending), num_returns=1, timeout=limit_s)
-        for reference in ready:
-            yield reference, pending.pop(reference)
-
-
-def _made_apart(shard: Shard, cache: Path) -> None:
-    """Make a shard whose worker died."""
-    inputs, rng = drawn(shard)
-    outputs, reasons = _run_apart(shard.simulation, inputs, rng)
-    store(shard, cache, inputs, outputs, reasons)
-
-
-def _called_apart(call: Call, folder: Path) -> None:
-    """Make a call whose worker died; what it took isn't known."""
-    outputs, reasons = _run_apart(call.simulation, call.inputs, call.rng())
-    keep_returned(call, folder, outputs, reasons, math.nan)
-
-
-def _run_apart(
-    simulation: Simulation, inputs: Batch, rng: np.random.Generator
-) -> tuple[Batch, list[str]]:
-    """Run a process for each sample; those that die count as failed."""
-    run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
-    parts: list[tuple[Batch, list[str]]] = []
-    for i in range(samples_in(inputs)):
-        one = rows(inputs, slice(i, i + 1))
-        try:
-            parts.append(ray.get(run.remote(simulation, one, rng)))
-        except WorkerCrashedError:
-            parts.append(failed(simulation.outputs, "its process died"))
-    return joined([each for each, _ in parts]), [reason for _, (reason,) in parts]
-
-
-def retrained_in_parallel(
-    setting: Setting, wanted: Sequence[tuple[Record, int]], waiting: Waiting
-) -> Iterator[Retrained]:
-    """Live candidates again with other seeds, on every worker; yield what each scores.
-
-    Args:
-        setting: The search's.
-        wanted: Trials, each with what is added to its seed.
-        waiting: Called meanwhile.
-    """
-    held = ray.put(setting)
-    live_again = ray.remote(max_retries=0)(_retrained)
-    pending: dict[Any, tuple[Record, int]] = {
-        live_again.remote(held, record.candidate, record.number, seed): (record, seed)
-        for record, seed in wanted
-    }
-    for reference, (record, seed) in _as_they_end(pending, waiting):
-        try:
-            yield ray.get(reference)
-        except WorkerCrashedError:
-            own = record.candidate.seed + seed
-            yield Retrained(trial=record.number, seed=own, reason="its worker died")
-
-
-def _retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
-    """Prepare a process as those of trials are, and train again in it."""
-    torch.set_num_threads(setting.problem.deployment.threads)
-    keep_large_blocks()
-    faulthandler.dump_traceback_later(TRIAL_LIMIT_S, exit=True)
-    try:
-        return retrained(setting, candidate, trial, seed)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 class TrialActor(tune.Trainable):
@@ -229,8 +35,7 @@ class TrialActor(tune.Trainable):
         """Prepare the process, once, and begin the first candidate."""
         if setting is None:
             raise ValueError("a worker needs the search's setting")
-        torch.set_num_threads(setting.problem.deployment.threads)
-        keep_large_blocks()
+        prepare(setting)
         self._setting = setting
         self._begin(config)
 
@@ -240,11 +45,8 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Go on to the next rung, or to the end."""
-        faulthandler.dump_traceback_later(TRIAL_LIMIT_S, exit=True)
-        try:
+        with limited():
             event = next(self._life)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
         if isinstance(event, AtRung):
             return event.told()
         return {"record": event.model_dump_json(), "done": True}

@@ -13,7 +13,8 @@ from problems.contract import DrawnChoice
 from problems.core import Option
 from search.directory import Run
 from search.fronts import ranks
-from search.records import Record, Spec, State
+from search.records import Record, State
+from search.spec import Spec
 from spaces.candidate import Training
 from spaces.narrowing import Narrowed, Narrowing, Range
 from spaces.space import Space

@@ -19,14 +19,9 @@ from problems.loading import Source
 from problems.provenance import digest, source_hash
 from problems.shards import default_cache
 from search.agenda import Agenda
+from search.cluster import cluster, in_parallel, retrained_in_parallel
 from search.directory import Run
-from search.distribute import (
-    StudySearcher,
-    cluster,
-    execute,
-    in_parallel,
-    retrained_in_parallel,
-)
+from search.distribute import StudySearcher, execute
 from search.environment import read_environment
 from search.footprint import refuse_unmeasurable
 from search.goals import limits_of
@@ -35,16 +30,10 @@ from search.heat import final_heat
 from search.measurement import yardstick
 from search.opening import opening_size
 from search.progress import Progress
-from search.records import (
-    Besides,
-    DataFacts,
-    FieldFacts,
-    Retrainings,
-    Spec,
-    networks,
-)
+from search.records import DataFacts, FieldFacts, Retrainings, networks
 from search.retraining import recommended
 from search.rivals import baseline_errors, rivals
+from search.spec import Besides, Spec
 from search.study import Study
 from search.trial import Setting
 from spaces.exclusions import exclusions

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
 from problems.loading import Source
-from search.records import DEPLOYMENTS, RETRAININGS, Besides, SamplerName
+from search.spec import DEPLOYMENTS, RETRAININGS, Besides, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
 

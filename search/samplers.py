@@ -30,7 +30,7 @@ from optuna.samplers._ga import BaseGASampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.choosing import Draw, at_random
-from search.records import SamplerName
+from search.spec import SamplerName
 
 TPE_TRIALS = 1000
 """So many trials `auto` leaves to TPE, whose asking takes longer with each; then NSGA-II asks."""

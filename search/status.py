@@ -4,7 +4,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from search.directory import Run
-from search.records import Record, Spec, State, networks
+from search.records import Record, State, networks
+from search.spec import Spec
 
 MOST_REASONS = 3
 """So many reasons of failures are told, the commonest first."""

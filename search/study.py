@@ -23,9 +23,10 @@ from search.goals import measured, objectives
 from search.journal import Journal
 from search.opening import opening
 from search.promising import PROPOSALS, Known, Trials, Tried, next_network, worth_training
-from search.records import NO_LIMITS, Besides, Limits, Record, SamplerName, Spec, State
+from search.records import NO_LIMITS, Limits, Record, State
 from search.rivals import NO_RIVALS, Rivals
 from search.samplers import asks, by_tpe, sampler, weighs_proposals
+from search.spec import Besides, SamplerName, Spec
 from spaces.candidate import Candidate
 from spaces.skeleton import Cell
 from spaces.space import Space, pruning_branch

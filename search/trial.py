@@ -22,17 +22,9 @@ from problems import Dataset, Problem
 from search.directory import Run
 from search.footprint import memory_of
 from search.measurement import Yardstick, measure
-from search.records import (
-    MOST_TRACEBACK,
-    Besides,
-    Limits,
-    Record,
-    Rung,
-    State,
-    Timing,
-    now,
-)
+from search.records import MOST_TRACEBACK, Limits, Record, Rung, State, Timing, now
 from search.scoring import scored
+from search.spec import Besides
 from search.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
 from search.teaching import Aside, Best, LastLesson, Lesson, epochs_of, fine_tuned, untrained
 from search.trainings import keep, kept

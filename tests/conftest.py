@@ -20,6 +20,7 @@ SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def pytest_configure() -> None:
@@ -99,19 +100,32 @@ def simstead(elsewhere: Path, surroundings: dict[str, str]) -> Simstead:
 
 
 @pytest.fixture(scope="session")
-def finished(simstead: Simstead, shared: Path) -> Path:
+def once(shared: Path) -> Once:
+    """Fill a folder of a name in whichever process of the session comes to it first."""
+
+    def filled(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared / name
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                fill(folder)
+        return folder
+
+    return filled
+
+
+@pytest.fixture(scope="session")
+def finished(simstead: Simstead, once: Once) -> Path:
     """The run directory of a real search, small but whole; nobody changes it."""
-    folder = shared / "finished"
-    with FileLock(shared / "finished.lock"):
-        if folder.exists():
-            return folder
+
+    def search(folder: Path) -> None:
         done = simstead(
             "search", "planets", "--size", "tiny", "--trials", 8, "--seed", 3, "--run", folder,
             "--deployments", 2, "--retrain", 1, "--only", "runtime=eager,onnxruntime,openvino",
         )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "report:" in done.stdout
-    return folder
+        assert done.returncode == 0, done.stderr
+        assert "report:" in done.stdout
+
+    return once("finished", search)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ ENGINES = {
         "search/samplers.py",
         "search/study.py",
     },
-    "ray": {"search/distribute.py"},
+    "ray": {"search/cluster.py", "search/distribute.py"},
     "matplotlib": {"reports/static.py"},
     "plotly": {"reports/diagnosis_figures.py", "reports/figures.py", "reports/html.py"},
 }

@@ -23,7 +23,8 @@ from reports.views.provenance import Provenance, provenance_view
 from reports.views.trials import TrialView, trial_view
 from search.directory import Run
 from search.environment import Environment
-from search.records import NO_LIMITS, Ceiling, DataFacts, HostFacts, Spec
+from search.records import NO_LIMITS, Ceiling, DataFacts, HostFacts
+from search.spec import Spec
 
 __all__ = ["Choice", "EntrantView", "Facts", "GoalsView", "Progress", "TrialView", "read"]
 

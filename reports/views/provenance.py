@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from reports.views.trials import named
 from search.environment import Environment
-from search.records import Spec
+from search.spec import Spec
 
 
 class Provenance(NamedTuple):

@@ -4,7 +4,8 @@ import shlex
 from typing import NamedTuple
 
 from problems import Scalar, Size
-from search.records import Record, Rung, Spec, State
+from search.records import Record, Rung, State
+from search.spec import Spec
 
 
 class TrialView(NamedTuple):

@@ -18,7 +18,7 @@ from problems.core import Batch
 from problems.dataset import generate, nbytes
 from problems.loading import Source
 from problems.shards import default_cache
-from search.distribute import called_in_parallel, cluster, in_parallel
+from search.cluster import called_in_parallel, cluster, in_parallel
 from search.job import UNWRITABLE, ended_by_signals, told
 from search.progress import Progress
 from search.records import Interval

@@ -20,10 +20,10 @@ from search.records import (
     Interval,
     Limits,
     Record,
-    Spec,
     State,
     Timing,
 )
+from search.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"

@@ -8,7 +8,8 @@ from problems import Problem, Size
 from search.agenda import Agenda, Asked
 from search.deploying import cell_of
 from search.directory import Run
-from search.records import Record, Spec, State, Timing, networks
+from search.records import Record, State, Timing, networks
+from search.spec import Spec
 from search.study import Study
 
 TRIALS, DEPLOYMENTS = 5, 3

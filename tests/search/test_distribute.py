@@ -12,7 +12,8 @@ from search.agenda import Agenda
 from search.directory import Run
 from search.distribute import EndEarly, StudySearcher
 from search.progress import Progress
-from search.records import Rung, Spec, State
+from search.records import Rung, State
+from search.spec import Spec
 from search.study import Study
 from search.trial import AtRung
 

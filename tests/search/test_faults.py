@@ -39,8 +39,9 @@ from search.heat import final_heat, front_members
 from search.journal import repair
 from search.measurement import Yardstick, verified_manifest
 from search.progress import Progress
-from search.records import NO_LIMITS, Record, Rung, Spec, State, Timing, networks
+from search.records import NO_LIMITS, Record, Rung, State, Timing, networks
 from search.scoring import Scored
+from search.spec import Spec
 from search.trainings import DamagedError, kept
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
@@ -688,9 +689,9 @@ from pathlib import Path
 
 from problems import Samples
 from problems.template import problem as template
-from search import distribute, heat
+from search import cluster, heat
 
-distribute.TRIAL_LIMIT_S = 10.0
+cluster.LIMIT_S = 10.0
 heat.HEAT_S = 1.0
 DUE = Path(__file__).with_name("due")
 IN_A_WORKER = "default_worker" in sys.argv[0]
@@ -854,8 +855,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import search.job
-from search.distribute import ray  # which sets Ray up before it imports it
 from ray.cluster_utils import Cluster
+from search.cluster import ray
 
 DUE = Path(sys.argv.pop(1))
 

@@ -9,7 +9,8 @@ import yaml
 from problems import Problem, Size, UserError
 from search.directory import Run
 from search.first import first_candidates, first_of_file, first_of_run
-from search.records import Record, Spec, State
+from search.records import Record, State
+from search.spec import Spec
 from search.study import Study
 from spaces.candidate import Candidate
 from spaces.narrowing import Narrowing

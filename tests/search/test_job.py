@@ -8,7 +8,7 @@ from problems import Problem, UserError
 from problems.loading import Source
 from search.directory import Run
 from search.job import ended_by_signals, narrowed_for, specified
-from search.records import Spec
+from search.spec import Spec
 from spaces.narrowing import Narrowing
 from spaces.wanted import written
 

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from filelock import FileLock
 
 from problems.dataset import generate
 from problems.loading import locate
 from problems.starting import write_template
+from search.cluster import cluster, in_parallel
 from search.directory import Run
-from search.distribute import cluster, in_parallel
 from search.job import told
 from search.records import State
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
+Once = Callable[[str, Callable[[Path], object]], Path]
 pytestmark = pytest.mark.slow
 
 ROWS, PIPES = 240, 12
@@ -122,19 +122,21 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["mine", "pipes", "fields"])
 def searched(
-    request: pytest.FixtureRequest, simstead: Simstead, theirs: Path, shared: Path
+    request: pytest.FixtureRequest, simstead: Simstead, theirs: Path, once: Once
 ) -> Searched:
-    """A problem of theirs, searched whole, once for all processes of the session."""
-    file, folder = theirs / f"{request.param}.py", shared / f"searched-{request.param}"
-    run, said = folder / "run", folder / "said.txt"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            folder.mkdir()
-            few = ("--trials", 3, "--deployments", 2)
-            done = simstead("search", file, "--run", run, *few, *QUICKLY)
-            said.write_text(done.stdout + done.stderr)
-    assert "report:" in said.read_text(), said.read_text()
-    return Searched(file, run, said.read_text())
+    """A problem of theirs, searched whole."""
+    file = theirs / f"{request.param}.py"
+
+    def search(folder: Path) -> None:
+        folder.mkdir()
+        few = ("--trials", 3, "--deployments", 2)
+        done = simstead("search", file, "--run", folder / "run", *few, *QUICKLY)
+        (folder / "said.txt").write_text(done.stdout + done.stderr)
+
+    folder = once(f"searched-{request.param}", search)
+    said = (folder / "said.txt").read_text()
+    assert "report:" in said, said
+    return Searched(file, folder / "run", said)
 
 
 def test_a_problem_is_searched_whole_from_elsewhere(
@@ -235,7 +237,7 @@ from pathlib import Path
 from problems.dataset import generate, nbytes
 from problems.shards import default_cache
 from problems.loading import locate
-from search.distribute import cluster, ray  # which sets Ray up before it imports it
+from search.cluster import cluster, ray
 
 
 def flags(data):

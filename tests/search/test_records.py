@@ -7,7 +7,7 @@ import pytest
 from problems import Size, UserError
 from search.directory import Run
 from search.environment import read_environment
-from search.records import Spec
+from search.spec import Spec
 
 SPEC = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
 

@@ -22,15 +22,16 @@ from problems.contract import DrawnChoice
 from problems.dataset import generate
 from problems.loading import locate
 from problems.shards import read_shard
+from search.cluster import called_in_parallel, cluster
 from search.directory import Run
-from search.distribute import called_in_parallel, cluster
 from search.measurement import yardstick
-from search.records import NO_LIMITS, Record, Spec, State
+from search.records import NO_LIMITS, Record, State
 from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
 from search.screening.asked import Asked, Job, artefact_of, prepared
 from search.screening.audit import Calls, compute, recall_reached
 from search.screening.deciding import Decision, label_field, scores
 from search.screening.threshold import CONFIDENCE, TAIL, proportion, share_of, threshold
+from search.spec import Spec
 from search.sweep import calls_for, returned
 from search.trial import Setting, live
 from spaces.candidate import Precision, Pruning

@@ -18,10 +18,10 @@ import pytest
 
 from problems import InterruptedRunError, Size, load_problem
 from problems.dataset import generate
-from search import distribute
+from search import cluster as workers
+from search.cluster import cluster, in_parallel, retrained_in_parallel
 from search.deploying import cell_of
 from search.directory import Run
-from search.distribute import cluster, in_parallel, retrained_in_parallel
 from search.measurement import Yardstick
 from search.records import NO_LIMITS, State, networks
 from search.trial import Setting
@@ -236,8 +236,8 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
         if looked % 3 == 0:
             raise InterruptedRunError("stopped")
 
-    monkeypatch.setattr(distribute, "_retrained", asleep)
-    monkeypatch.setattr(distribute, "produce", asleep)
+    monkeypatch.setattr(workers, "_retrained", asleep)
+    monkeypatch.setattr(workers, "produce", asleep)
     with cluster(1, tmp_path):
         with pytest.raises(InterruptedRunError):
             generate(problem, tmp_path / "cache", partial(in_parallel, waiting=stopped))

@@ -8,7 +8,8 @@ import pytest
 from problems import Problem, Size
 from search.opening import opening
 from search.promising import Known
-from search.records import Besides, Limits, Record, Rung, SamplerName, Spec, State, Timing
+from search.records import Limits, Record, Rung, State, Timing
+from search.spec import Besides, SamplerName, Spec
 from search.study import TURNS, Study
 from spaces.candidate import Candidate
 from spaces.narrowing import Narrowing

@@ -12,7 +12,8 @@ from problems.contract import DrawnChoice
 from search.directory import Run
 from search.goals import objectives
 from search.measurement import Yardstick, yardstick
-from search.records import MOST_TRACEBACK, NO_LIMITS, Besides, Limits, Record, State
+from search.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
+from search.spec import Besides
 from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
