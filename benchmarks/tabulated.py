@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
@@ -44,8 +43,8 @@ from spaces.artefact import DisagreementError, calibration_inputs, write_artefac
 from spaces.candidate import Candidate, Pruning
 from spaces.learners import Learner
 from spaces.narrowing import Narrowing
+from spaces.onnx_graph import export, with_weights
 from spaces.pruning import NothingToPruneError, pruned
-from spaces.runtimes.onnxruntime import export_onnx
 from spaces.space import Space
 from spaces.wanted import narrowed, written
 
@@ -270,25 +269,14 @@ class SharedExport:
     def _export(self, network: nn.Module, example: Tensor, path: Path) -> tuple[bytes, float]:
         """Return a network's graph, and the seconds that exporting it takes."""
         started, name = clock(), f"{network} {[tuple(w.shape) for w in network.parameters()]}"
-        graph, seconds = self._exported.get(name, (b"", 0.0))
-        graph = graph and with_weights(graph, network)
-        if not graph:
-            export_onnx(network, example, path)
+        before, seconds = self._exported.get(name, (None, 0.0))
+        graph = with_weights(before, network) if before else None
+        if graph is None:
+            export(network, example, path)
             graph, seconds = path.read_bytes(), clock() - started
             self._exported[name] = graph, seconds
         self.spared_s -= clock() - started
         return graph, seconds
-
-
-def with_weights(graph: bytes, network: nn.Module) -> bytes:
-    """Return a graph with a network's weights, or nothing where they aren't all found in it."""
-    model = onnx.load_from_string(graph)
-    held = {tensor.name: tensor for tensor in model.graph.initializer}
-    for name, weight in network.state_dict().items():
-        if name not in held or list(held[name].dims) != list(weight.shape):
-            return b""
-        held[name].CopyFrom(onnx.numpy_helper.from_array(weight.numpy(), name))
-    return model.SerializeToString()
 
 
 class Maker:
@@ -298,8 +286,8 @@ class Maker:
         self._problem, self._data, self._held_against = problem, data, held_against
         self._timed: dict[tuple[str, str], tuple[float, float]] = {}
         self._export = SharedExport()
-        spaces.runtimes.onnxruntime.export_onnx = self._export
-        spaces.runtimes.openvino.export_onnx = self._export
+        spaces.runtimes.onnxruntime.write_graph = self._export
+        spaces.runtimes.openvino.write_graph = self._export
 
     def known(self, network: str, deployed: dict[str, Deployed]) -> None:
         """Take over what an earlier run timed."""

@@ -1,7 +1,6 @@
 """ONNX Runtime, with input and output buffers bound once."""
 
 import logging
-import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,36 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
+from spaces.onnx_graph import INPUT, OUTPUT, write_graph
 from spaces.runtimes import Lowering, Runtime, register_runtime
 
 MODEL = "network.onnx"
-INPUT, OUTPUT = "inputs", "outputs"
-
-
-def export_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
-    """Write a network's graph and weights as one ONNX file."""
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)  # it says of every export that torchvision isn't there
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations
-            program: Any = torch.onnx.export(
-                network,
-                (example,),
-                dynamo=True,
-                verbose=False,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-            )
-        program.save(str(path), external_data=False)
-    finally:
-        exporter.setLevel(level)
 
 
 class CalibrationReader:
@@ -100,11 +77,11 @@ class OnnxRuntime(Runtime):
         """Export the graph; quantise it where the precision says so."""
         example = calibration[: lowering.batch]
         if lowering.precision is not Precision.INT8:
-            export_onnx(network, example, folder / MODEL)
+            write_graph(network, example, folder / MODEL)
             return
         with TemporaryDirectory() as scratch, _quiet_root_logger():
             plain = Path(scratch) / MODEL
-            export_onnx(network, example, plain)
+            write_graph(network, example, plain)
             if any(isinstance(layer, nn.LSTM) for layer in network.modules()):
                 _quantise_recurrent(plain, folder / MODEL)
             else:

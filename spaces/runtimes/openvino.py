@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
+from spaces.onnx_graph import write_graph
 from spaces.runtimes import Lowering, Runtime, register_runtime
 from spaces.runtimes.onnxruntime import MODEL as ONNX_MODEL
-from spaces.runtimes.onnxruntime import export_onnx
 
 MODEL = "network.xml"
 
@@ -70,7 +70,7 @@ class OpenVino(Runtime):
         """Convert the ONNX graph; quantise it where the precision says so."""
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / ONNX_MODEL
-            export_onnx(network, calibration[: lowering.batch], plain)
+            write_graph(network, calibration[: lowering.batch], plain)
             model: Any = _core().read_model(str(plain))
         if lowering.precision is Precision.INT8:
             import nncf  # noqa: PLC0415 - seconds to import

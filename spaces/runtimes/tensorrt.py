@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
+from spaces.onnx_graph import INPUT, OUTPUT, export
 from spaces.precision import computing_in
 from spaces.runtimes import CUDA, Lowering, Runtime, register_runtime
-from spaces.runtimes.onnxruntime import INPUT, MODEL, OUTPUT, export_onnx
+from spaces.runtimes.onnxruntime import MODEL
 
 PLAN = "network.plan"
 
@@ -52,7 +53,7 @@ class TensorRT(Runtime):
         parser = trt.OnnxParser(graph, logger)
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / MODEL
-            export_onnx(
+            export(
                 computing_in(copy.deepcopy(network), lowering.precision),
                 calibration[: lowering.batch],
                 plain,
