@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 INPUT, OUTPUT = "inputs", "outputs"
 
-REMEMBERED = 4
-"""Graphs that a process keeps, of the networks that it wrote last."""
+REMEMBERED_BYTES = 64 * 2**20
+"""So much of the graphs that it wrote last does a process keep, weights included."""
 
 CLOSE = 1e-4
 """How far a graph's answers may be from its network's, relative to them: float32 rounds to 1e-6."""
@@ -45,7 +45,7 @@ def write_graph(network: nn.Module, example: Tensor, path: Path) -> None:
         export(network, example, path)
         graph = path.read_bytes()
     _remembered[like] = graph
-    if len(_remembered) > REMEMBERED:
+    while sum(map(len, _remembered.values())) > REMEMBERED_BYTES:
         del _remembered[next(iter(_remembered))]
 
 

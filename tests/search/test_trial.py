@@ -44,6 +44,7 @@ def test_a_whole_life(setting: Setting, candidate: Candidate) -> None:
     assert Record.model_validate_json(record.model_dump_json()) == record
 
 
+@pytest.mark.parametrize("problem", ["planets"], indirect=True)
 def test_memory_is_measured_where_it_is_an_objective(
     setting: Setting, candidate: Candidate
 ) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spaces import onnx_graph
 from spaces.agreement import BATCH, example, lowered_shape
-from spaces.onnx_graph import INPUT, OUTPUT, REMEMBERED, write_graph
+from spaces.onnx_graph import INPUT, OUTPUT, write_graph
 from spaces.registered import ARCHITECTURES
 
 FOLDED = "transformer"
@@ -97,11 +97,15 @@ def test_what_answers_no_numbers_is_exported_itself(
     assert np.isnan(answers(tmp_path / "network.onnx", inputs)).all()
 
 
-def test_few_graphs_are_remembered(exported: list[nn.Module], tmp_path: Path) -> None:
+def test_the_latest_graphs_are_remembered(
+    exported: list[nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = Times(1.0)
-    for batch in range(1, REMEMBERED + 2):
-        check(network, torch.randn(batch, 3), tmp_path)
-    check(network, torch.randn(REMEMBERED + 1, 3), tmp_path)
-    assert len(exported) == REMEMBERED + 1
     check(network, torch.randn(1, 3), tmp_path)
-    assert len(exported) == REMEMBERED + 2
+    size = (tmp_path / "network.onnx").stat().st_size
+    monkeypatch.setattr(onnx_graph, "REMEMBERED_BYTES", 3.5 * size)
+    for batch in (2, 3, 4, 2, 4):
+        check(network, torch.randn(batch, 3), tmp_path)
+    assert len(exported) == 4
+    check(network, torch.randn(1, 3), tmp_path)
+    assert len(exported) == 5
