@@ -103,7 +103,7 @@ class Study:
         self._count()
 
     def _count(self) -> None:
-        """Count what the journal holds: every ask counts on from there, as there are many."""
+        """Count what the journal holds; every ask counts on from there."""
         trials = self._study.get_trials(deepcopy=False)
         self._asked = len(trials)
         self.position = sum(_dealt(trial.user_attrs) for trial in trials)
