@@ -119,6 +119,23 @@ def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
     assert chosen(both) == {None}
 
 
+def test_what_takes_longer_than_a_network_is_for_those_of_the_front() -> None:
+    compiled = CELLS[0]._replace(runtime="aotinductor")
+
+    def tried(own: Record, lasted: dict[str, float]) -> bool:
+        known = [each.model_copy(update={"durations_s": lasted}) for each in (*many(), own)]
+        draws = (np.random.default_rng(seed) for seed in range(60))
+        return any(next_deployment(known[-1], [compiled], found(known), rng) for rng in draws)
+
+    ordinary, best = record(99, CELLS[0]), record(99, CELLS[0], error=1e-3)
+    for own, lasted, expected in (
+        (ordinary, {"train": 1.0, "deploy": 1.0}, False),
+        (ordinary, {"train": 100.0, "deploy": 1.0}, True),
+        (best, {"train": 1.0, "deploy": 1.0}, True),
+    ):
+        assert tried(own, lasted) == expected
+
+
 def test_nothing_is_thought_faster_than_there_is_headroom(monkeypatch: pytest.MonkeyPatch) -> None:
     fast, own = record(0, CELLS[0], eager_s=1e-3), record(1, CELLS[2], error=10.0, eager_s=0.1)
     known = found([fast, own])
