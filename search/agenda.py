@@ -30,8 +30,8 @@ class Asked(NamedTuple):
 class Agenda:
     """Asks the study, keeps and tells it how trials ended.
 
-    Further deployments of a trained network come before new candidates, as they take seconds and
-    the study learns from them; but after the opening, whose networks few would deploy again.
+    Further deployments of a trained network come before new candidates: they take seconds, and the
+    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen.
 
     Args:
         study: Of the run.
