@@ -68,8 +68,10 @@ class Agenda:
 
     def next(self) -> Asked | None:
         """Return what to try next; nothing, while there is none, may change when a trial ends."""
-        opened = self._candidate if self._study.opens else self._deployment
-        asked = self._cut_off() or opened() or self._deployment() or self._candidate()
+        first, then = self._deployment, self._candidate
+        if self._study.opens:
+            first, then = then, first
+        asked = self._cut_off() or first() or then()
         if asked:
             self._running.add(asked.number)
         return asked

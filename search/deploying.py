@@ -121,7 +121,10 @@ def next_deployment(
     """
     deployed = (_deployed(record, found.objective) for record in found.records)
     tried = [each for each in deployed if each]
-    cells = _worth_the_time(of, not_hopeless(cells, found.records), found)
+    cells = not_hopeless(cells, found.records)
+    lasts_s, longest_s = costs_s(of, cells, found.records), _longest_s(of, found)
+    cells = [cell for cell, each_s in zip(cells, lasts_s, strict=True) if each_s <= longest_s]
+    lasts_s = lasts_s[lasts_s <= longest_s]
     own = [each for each in tried if each.training == of.number] or _untrained(of)
     if not cells or not own or of.unpruned_error is None:
         return None
@@ -132,33 +135,26 @@ def next_deployment(
     best = found.front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
-    worth = np.array(gains) / costs_s(of, cells, found.records)
+    worth = np.array(gains) / lasts_s
     most = int(np.argmax(worth))
     return cells[most] if gains[most] > 0.0 else None
 
 
-def _worth_the_time(of: Record, cells: Sequence[Cell], found: Found) -> Sequence[Cell]:
-    """Leave out what takes longer than another network would, unless this one is on the front.
+def _longest_s(of: Record, found: Found) -> float:
+    """Return how long a deployment may take: as another network does, unless this is on the front.
 
-    Of 34 such deployments in eight searches of `planets`, mostly by compilers, which took an eighth
-    of their time, five came on the front.
+    Of 34 longer ones in eight searches of `planets`, mostly by compilers, which took an eighth of
+    their time, five came on the front.
     """
     others = [sum(each.durations_s.values()) for each in found.records if each.training is None]
-    own = (each for each in found.records if of.number in (each.number, each.training))
-    best = found.front
-    if not any(others) or any(_point(each, found.objective) in best for each in own):
-        return cells
-    longest_s = float(np.median(others))
-    lasts_s = costs_s(of, cells, found.records)
-    return [cell for cell, seconds in zip(cells, lasts_s, strict=True) if seconds <= longest_s]
-
-
-def _point(record: Record, objective: str) -> tuple[float, float] | None:
-    """Return log10 of a complete trial's error and relative time."""
-    if record.state is not State.COMPLETE or record.timing is None:
-        return None
-    error = math.log10(max(record.metrics[objective], NO_ERROR))
-    return error, math.log10(record.timing.relative_time)
+    complete = (each for each in found.records if each.state is State.COMPLETE)
+    own = {
+        tuple(point)
+        for each, point in zip(complete, found.points, strict=True)
+        if of.number in (each.number, each.training)
+    }
+    unlimited = not any(others) or not own.isdisjoint(found.front)
+    return math.inf if unlimited else float(np.median(others))
 
 
 def _shortest(own: Sequence[Deployed]) -> float:

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from problems import Layout, Size, Target, load_problem
 from problems.contract import DrawnChoice
 from spaces.architectures import Architecture, Shape
-from spaces.artefact import relative_distance
 from spaces.candidate import Candidate, Frozen, Precision, Pruning, Training
-from spaces.precision import FORMATS
+from spaces.precision import FORMATS, relative_distance
 from spaces.pruning import pruned
 from spaces.pruning import settings as pruning_settings
 from spaces.registered import ARCHITECTURES, RUNTIMES

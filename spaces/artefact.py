@@ -25,7 +25,7 @@ from problems.dataset import origin
 from spaces.architectures import Shape
 from spaces.candidate import Candidate
 from spaces.manifest import FORMAT, MANIFEST, FieldFacts, Manifest, sha256
-from spaces.precision import FORMATS
+from spaces.precision import FORMATS, relative_distance
 from spaces.registered import RUNTIMES
 from spaces.runtimes import InPortions, Lowering
 
@@ -222,9 +222,3 @@ def _to_disk(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-
-def relative_distance(lowered: Array, exact: Array) -> float:
-    """Return |lowered - exact| / |exact| in the L2 norm; NaN where a value isn't finite."""
-    gap, size = np.linalg.norm(lowered - exact), np.linalg.norm(exact)
-    return 0.0 if gap == size == 0.0 else float(gap / size)

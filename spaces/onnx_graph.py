@@ -10,17 +10,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from spaces.candidate import Precision
+from spaces.precision import FORMATS, relative_distance
 
 INPUT, OUTPUT = "inputs", "outputs"
 
 REMEMBERED_BYTES = 64 * 2**20
 """So much of the graphs that it wrote last does a process keep, weights included."""
-
-CLOSE = 1e-4
-"""How far a graph's answers may be from its network's, relative to them: float32 rounds to 1e-6."""
 
 _remembered: dict[str, bytes] = {}
 
@@ -67,16 +66,21 @@ def with_weights(graph: bytes, network: nn.Module) -> bytes | None:
 
 def _answers(graph: bytes, network: nn.Module, example: Tensor) -> bool:
     """Return whether a graph answers as a network does; of what isn't a number it never does."""
+    (found,) = session_of(graph, threads=1).run([OUTPUT], {INPUT: example.numpy()})
+    with torch.inference_mode():
+        exact = network(example).numpy()
+    return relative_distance(found, exact) <= FORMATS[Precision.FP32].tolerance
+
+
+def session_of(graph: bytes | str, threads: int) -> Any:
+    """Return ONNX Runtime's session of a graph, given itself or by its file's name."""
     import onnxruntime  # noqa: PLC0415 - half a second to import
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
-    (found,) = session.run([OUTPUT], {INPUT: example.numpy()})
-    with torch.inference_mode():
-        exact = network(example).numpy()
-    return bool(np.linalg.norm(found - exact) <= CLOSE * np.linalg.norm(exact))
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def export(network: nn.Module, example: Tensor, path: Path) -> None:

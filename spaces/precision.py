@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from problems import Array
 from spaces.candidate import Arithmetic, Precision
 
 
@@ -31,6 +33,12 @@ FORMATS: dict[Precision, Format] = {
     # 1/127 of the largest activation a layer: large where a few outliers set the scale.
     Precision.INT8: Format(None, 3e-1),
 }
+
+
+def relative_distance(lowered: Array, exact: Array) -> float:
+    """Return |lowered - exact| / |exact| in the L2 norm; NaN where a value isn't finite."""
+    gap, size = np.linalg.norm(lowered - exact), np.linalg.norm(exact)
+    return 0.0 if gap == size == 0.0 else float(gap / size)
 
 
 def arithmetics() -> tuple[Arithmetic, ...]:

@@ -10,8 +10,9 @@ from safetensors.numpy import load_file
 import problems
 from problems import Problem, UserError, load_problem
 from problems.dataset import origin
-from spaces.artefact import EXAMPLES, STATISTICS, relative_distance
+from spaces.artefact import EXAMPLES, STATISTICS
 from spaces.manifest import Manifest, read_manifest
+from spaces.precision import relative_distance
 from spaces.registered import RUNTIMES
 from spaces.runtimes import InPortions
 

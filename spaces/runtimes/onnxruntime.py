@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
-from spaces.onnx_graph import INPUT, OUTPUT, write_graph
+from spaces.onnx_graph import INPUT, OUTPUT, session_of, write_graph
 from spaces.runtimes import Lowering, Runtime, register_runtime
 
 MODEL = "network.onnx"
@@ -111,15 +111,7 @@ class BoundSession(NamedTuple):
 
 def bound_session(folder: Path, lowering: Lowering) -> BoundSession:
     """Return a session of an artefact's graph, bound once."""
-    import onnxruntime  # noqa: PLC0415 - half a second to import
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = lowering.threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session: Any = onnxruntime.InferenceSession(
-        str(folder / MODEL), options, providers=["CPUExecutionProvider"]
-    )
+    session = session_of(str(folder / MODEL), lowering.threads)
     source = np.zeros((lowering.batch, *lowering.reads), dtype=np.float32)
     answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
     binding: Any = session.io_binding()

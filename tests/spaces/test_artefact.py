@@ -29,12 +29,11 @@ from spaces.artefact import (
     DisagreementError,
     Trained,
     calibration_inputs,
-    relative_distance,
     write_artefact,
 )
 from spaces.candidate import Candidate
 from spaces.manifest import read_manifest
-from spaces.precision import FORMATS, Format
+from spaces.precision import FORMATS, Format, relative_distance
 from spaces.pruning import pruned
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import InPortions, eager
