@@ -17,25 +17,10 @@ import numpy as np
 from problems import Metric, Size
 from problems.pictures import Curve, Picture
 from search.directory import Run
+from search.entrants import BatchTime, Entrant, Heat, Hosted, HostFacts, Retrained, Work
 from search.environment import Environment
 from search.fronts import knee
-from search.records import (
-    BatchTime,
-    DataFacts,
-    Entrant,
-    FieldFacts,
-    Heat,
-    Hosted,
-    HostFacts,
-    Interval,
-    Limits,
-    Record,
-    Retrained,
-    Rung,
-    State,
-    Timing,
-    Work,
-)
+from search.records import DataFacts, FieldFacts, Interval, Limits, Record, Rung, State, Timing
 from search.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, host_run
+from search.entrants import Hosted, HostFacts
 from search.measurement import stopwatch
-from search.records import Hosted, HostFacts
 
 REFERENCE = "reference"
 

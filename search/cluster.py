@@ -19,7 +19,8 @@ from problems.core import Batch, Simulation, rows, samples_in
 from problems.loading import Source
 from problems.running import failed, joined, run_simulation
 from problems.shards import Shard, drawn, produce, store
-from search.records import Record, Retrained
+from search.entrants import Retrained
+from search.records import Record
 from search.retraining import retrained
 from search.stopwatch import keep_large_blocks
 from search.sweep import Call, keep_returned, make_call

@@ -21,8 +21,9 @@ from pydantic import TypeAdapter, ValidationError
 from problems import UserError
 from problems.diagnosis import Diagnosis
 from problems.durable import written_whole
+from search.entrants import Heat, Retrainings
 from search.environment import Environment
-from search.records import DataFacts, Heat, Record, Retrainings, Sessions
+from search.records import DataFacts, Record, Sessions
 from search.spec import FORMAT, Spec
 from spaces.candidate import Frozen
 from spaces.narrowing import Narrowing

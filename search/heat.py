@@ -13,6 +13,7 @@ from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
 from search.aposteriori import in_host
 from search.directory import Run
+from search.entrants import Ceiling, Entrant, Heat, Retrained
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
 from search.inspection import (
@@ -34,7 +35,7 @@ from search.measurement import (
     timing_of,
     verified_manifest,
 )
-from search.records import Ceiling, Entrant, Heat, Limits, Record, Retrained, State, Timing, now
+from search.records import Limits, Record, State, Timing, now
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, time_in_turn
 from search.trial import Setting

@@ -13,8 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from problems import Array, Problem, Split, Target
 from problems.core import Surrogate, rows
 from problems.pictures import Picture
+from search.entrants import BatchTime, Entrant, Work
 from search.measurement import run_contender, spread_evenly, stopwatch
-from search.records import BatchTime, Entrant, Limits, Record, Work
+from search.records import Limits, Record
 from search.scoring import Scored
 from search.stopwatch import Spread, Until, time_in_turn
 from search.teaching import prepared, untrained

@@ -22,6 +22,7 @@ from search.agenda import Agenda
 from search.cluster import cluster, in_parallel, retrained_in_parallel
 from search.directory import Run
 from search.distribute import StudySearcher, execute
+from search.entrants import Retrainings
 from search.environment import read_environment
 from search.footprint import refuse_unmeasurable
 from search.goals import limits_of
@@ -30,7 +31,7 @@ from search.heat import final_heat
 from search.measurement import yardstick
 from search.opening import opening_size
 from search.progress import Progress
-from search.records import DataFacts, FieldFacts, Retrainings, networks
+from search.records import DataFacts, FieldFacts, networks
 from search.retraining import recommended
 from search.rivals import baseline_errors, rivals
 from search.spec import Besides, Spec

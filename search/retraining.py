@@ -10,9 +10,10 @@ import numpy as np
 
 from problems import Problem
 from search.directory import Run
+from search.entrants import Retrained
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
-from search.records import Limits, Record, Retrained, State
+from search.records import Limits, Record, State
 from search.scoring import scored
 from search.trial import Setting, live
 from spaces.candidate import Candidate

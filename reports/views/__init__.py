@@ -22,8 +22,9 @@ from reports.views.networks import Networks, networks_view
 from reports.views.provenance import Provenance, provenance_view
 from reports.views.trials import TrialView, trial_view
 from search.directory import Run
+from search.entrants import Ceiling, HostFacts
 from search.environment import Environment
-from search.records import NO_LIMITS, Ceiling, DataFacts, HostFacts
+from search.records import NO_LIMITS, DataFacts
 from search.spec import Spec
 
 __all__ = ["Choice", "EntrantView", "Facts", "GoalsView", "Progress", "TrialView", "read"]

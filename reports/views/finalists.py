@@ -7,16 +7,9 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.pictures import Picture
 from reports.views.trials import TrialView
+from search.entrants import BatchTime, Entrant, HostFacts, Work
 from search.fronts import ranks
-from search.records import (
-    BatchTime,
-    Entrant,
-    HostFacts,
-    Interval,
-    Limits,
-    Timing,
-    Work,
-)
+from search.records import Interval, Limits, Timing
 
 
 class SeedsView(NamedTuple):

@@ -22,7 +22,7 @@ from reports.comparison import write_comparison
 from reports.html import write_report
 from reports.index import write_index
 from search.directory import Run
-from search.records import Entrant
+from search.entrants import Entrant
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [

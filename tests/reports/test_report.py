@@ -10,19 +10,9 @@ from problems import Metric, Size, UserError
 from reports.html import render, write_report
 from reports.views import GoalsView, read
 from search.directory import Run
+from search.entrants import Entrant, Heat, Hosted, HostFacts
 from search.environment import read_environment
-from search.records import (
-    DataFacts,
-    Entrant,
-    Heat,
-    Hosted,
-    HostFacts,
-    Interval,
-    Limits,
-    Record,
-    State,
-    Timing,
-)
+from search.records import DataFacts, Interval, Limits, Record, State, Timing
 from search.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 

@@ -21,10 +21,11 @@ from problems.dataset import generate
 from problems.template import OUTPUTS, DampedOscillator, undamped
 from problems.template import problem as template
 from search import measurement
+from search.entrants import Entrant
 from search.goals import limits_of
 from search.heat import LARGEST_FRONT, front_members, knee_trial
 from search.measurement import Yardstick, yardstick
-from search.records import NO_LIMITS, Entrant, Limits, Record, State, Timing
+from search.records import NO_LIMITS, Limits, Record, State, Timing
 from search.rivals import baseline_errors, rivals
 from search.scoring import scored
 from spaces.space import compose

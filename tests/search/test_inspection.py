@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 from problems import Size
+from search.entrants import Entrant
 from search.inspection import _flops, recommended_members
-from search.records import Entrant, Interval, Limits, Record, State, Timing
+from search.records import Interval, Limits, Record, State, Timing
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 WIDTH, HIDDEN, STEPS, SAMPLES = 8, 32, 10, 4
