@@ -1,10 +1,30 @@
-"""What would satisfy the user, as figures that a search can be held to."""
+"""What would satisfy the user, as figures that a search can be held to; what its study is told."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from problems import BaselineMargin, Problem, UserError
-from search.records import NO_ERROR, Limits, Record
+from search.records import NO_ERROR, Limits, Record, State
+from search.spec import Besides
+
+PENALTY = (3.0, 3.0)
+"""log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
+
+PENALTY_BESIDES = {Besides.MEMORY: 12.0}
+"""The same of what else is made small: a terabyte."""
+
+
+class Told(NamedTuple):
+    """What a study is told of a trial that wasn't stopped.
+
+    Args:
+        objectives: What it makes small.
+        missed: Constraints by their names: above zero they are missed.
+    """
+
+    objectives: tuple[float, ...]
+    missed: dict[str, float]
 
 
 def limits_of(problem: Problem, errors: Mapping[str, float]) -> Limits:
@@ -46,3 +66,20 @@ def objectives(problem: Problem, record: Record) -> tuple[float, ...]:
     error, speedup = measured(problem, record)
     memory = () if record.memory_bytes is None else (math.log10(record.memory_bytes),)
     return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup), *memory
+
+
+def penalty(besides: Sequence[Besides]) -> tuple[float, ...]:
+    """Return the objectives that a failure is told with, those besides error and time too."""
+    return (*PENALTY, *(PENALTY_BESIDES[each] for each in besides))
+
+
+def told(problem: Problem, record: Record, limits: Limits, besides: Sequence[Besides]) -> Told:
+    """Return what a study is told of a trial: each goal is a constraint, as is not to fail.
+
+    A failure is infeasible at a penalty, so that it is learned.
+    """
+    if record.state is State.INFEASIBLE:
+        missed = dict.fromkeys(("failure", *limits.shortfalls(1.0, 1.0)), 1.0)
+        return Told(penalty(besides), missed)
+    missed = {"failure": -1.0, **limits.shortfalls(*measured(problem, record))}
+    return Told(objectives(problem, record), missed)

@@ -19,24 +19,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from problems import Problem
 from search.choosing import Proposal, SettledChoice, TrialChoice, answers_of, at_random
 from search.deploying import Found, cell_of, next_deployment
-from search.goals import measured, objectives
+from search.goals import objectives, penalty, told
 from search.journal import Journal
 from search.opening import opening
 from search.promising import PROPOSALS, Known, Trials, Tried, next_network, worth_training
 from search.records import NO_LIMITS, Limits, Record, State
 from search.rivals import NO_RIVALS, Rivals
 from search.samplers import asks, by_tpe, sampler, weighs_proposals
-from search.spec import Besides, SamplerName, Spec
+from search.spec import SamplerName, Spec
 from spaces.candidate import Candidate
 from spaces.skeleton import Cell
 from spaces.space import Space, pruning_branch
-
-PENALTY = (3.0, 3.0)
-"""log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
-
-PENALTY_BESIDES = {Besides.MEMORY: 12.0}
-"""The same of what else is made small: a terabyte."""
-
 
 AGAIN = "again"
 """User attribute of a trial that takes up an abandoned one: that one's number."""
@@ -89,11 +82,10 @@ class Study:
         self._open: dict[int, Trial] = {}
         self._records: dict[int, Record] = {}
         self._known: dict[int, Known] = {}
-        self._penalty = (*PENALTY, *(PENALTY_BESIDES[each] for each in spec.besides))
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
-            directions=[StudyDirection.MINIMIZE for _ in self._penalty],
+            directions=[StudyDirection.MINIMIZE for _ in penalty(spec.besides)],
             load_if_exists=True,
         )
         self._journal.keep()
@@ -311,31 +303,20 @@ class Study:
         }
 
     def tell(self, record: Record) -> None:
-        """Tell how a trial ended, with each goal as a constraint: above zero it is missed.
-
-        A failure is infeasible at a penalty, so that it is learned.
-        """
+        """Tell how a trial ended; one that was stopped has no objectives, only its rungs."""
         trial = self._open.pop(record.number)
         self._records[record.number] = record
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
         if record.state is State.PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._tell_figures(trial, record)
+            figures = told(self._problem, record, self._limits, self._spec.besides)
+            known = trial.constraints
+            for name, value in figures.missed.items():
+                if name not in known:  # a driver may have been killed in the middle of this
+                    trial.set_constraint(name, value)
+            self._study.tell(trial, figures.objectives)
         self._journal.keep()
-
-    def _tell_figures(self, trial: Trial, record: Record) -> None:
-        failed = record.state is State.INFEASIBLE
-        missed = {"failure": 1.0 if failed else -1.0}
-        if failed:
-            missed |= dict.fromkeys(self._limits.shortfalls(1.0, 1.0), 1.0)
-        else:
-            missed |= self._limits.shortfalls(*measured(self._problem, record))
-        known = trial.constraints
-        for name, value in missed.items():
-            if name not in known:  # a driver may have been killed in the middle of this
-                trial.set_constraint(name, value)
-        self._study.tell(trial, self._penalty if failed else objectives(self._problem, record))
 
     def _seed(self, *position: int) -> int:
         sequence = np.random.SeedSequence([self._spec.seed, *position])
