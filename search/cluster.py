@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import ray
 import torch
-from ray.exceptions import RayTaskError, WorkerCrashedError
+from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
 from problems.core import Batch, Simulation, rows, samples_in
 from problems.loading import Source
@@ -35,6 +35,9 @@ WAITING_S = 1.0
 
 OBJECT_STORE_BYTES = 512 * 2**20
 """Room for what trials share besides their data."""
+
+DIED = (WorkerCrashedError, OutOfMemoryError)
+"""What Ray says of a worker that ended in the middle of a task, by itself or for want of memory."""
 
 Task = TypeVar("Task")
 
@@ -117,7 +120,7 @@ def _spread(
             for other in pending:
                 ray.cancel(other, force=True)
             raise error.cause from error
-        except WorkerCrashedError:
+        except DIED:
             do_apart(task, folder)
         yield task
 
@@ -149,14 +152,14 @@ def _called_apart(call: Call, folder: Path) -> None:
 def _run_apart(
     simulation: Simulation, inputs: Batch, rng: np.random.Generator
 ) -> tuple[Batch, list[str]]:
-    """Run a process for each sample; those that die count as failed."""
+    """Run a process for each sample, with chance of its own; those that die count as failed."""
     run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
     parts: list[tuple[Batch, list[str]]] = []
-    for i in range(samples_in(inputs)):
+    for i, own in enumerate(rng.spawn(samples_in(inputs))):
         one = rows(inputs, slice(i, i + 1))
         try:
-            parts.append(ray.get(run.remote(simulation, one, rng)))
-        except WorkerCrashedError:
+            parts.append(ray.get(run.remote(simulation, one, own)))
+        except DIED:
             parts.append(failed(simulation.outputs, "its process died"))
     return joined([each for each, _ in parts]), [reason for _, (reason,) in parts]
 
@@ -180,7 +183,7 @@ def retrained_in_parallel(
     for reference, (record, seed) in _as_they_end(pending, waiting):
         try:
             yield ray.get(reference)
-        except WorkerCrashedError:
+        except DIED:
             own = record.candidate.seed + seed
             yield Retrained(trial=record.number, seed=own, reason="its worker died")
 
@@ -204,5 +207,4 @@ def limited() -> Generator[None]:
 def _retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
     """Prepare a process as those of trials are, and train again in it."""
     prepare(setting)
-    with limited():
-        return retrained(setting, candidate, trial, seed)
+    return retrained(setting, candidate, trial, seed, limited)

@@ -1,7 +1,8 @@
 """How far chance carries in training: recommended networks trained again with other seeds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +38,13 @@ def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> 
     return [able[i] for i in dict.fromkeys(chosen)]
 
 
-def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
+def retrained(
+    setting: Setting,
+    candidate: Candidate,
+    trial: int,
+    seed: int,
+    limited: Callable[[], AbstractContextManager[None]],
+) -> Retrained:
     """Live a candidate again with another seed; return what it scores on the held-out splits.
 
     Args:
@@ -45,20 +52,21 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
         candidate: Of the trial.
         trial: Its number.
         seed: Added to the candidate's own.
+        limited: Limits what is done in it, as a trial's steps from report to report are.
     """
     other = candidate.model_copy(update={"seed": candidate.seed + seed})
     problem, data = setting.problem, setting.data
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
         own = replace(setting, run=Run(Path(scratch)))
-        *_, record = live(own, other, 0)
-        if not isinstance(record, Record) or record.state is not State.COMPLETE:
-            reason = record.reason if isinstance(record, Record) else "it did not end"
-            return Retrained(trial=trial, seed=other.seed, reason=reason)
-        surrogate = Surrogate.load(own.run.artefact(0), problem)
-        results = {
-            name: scored(problem, surrogate.run, split)
-            for name, split in (("test", data.test), ("shifted", data.shifted))
-        }
+        record = _lived(own, other, limited)
+        if record.state is not State.COMPLETE:
+            return Retrained(trial=trial, seed=other.seed, reason=record.reason)
+        with limited():
+            surrogate = Surrogate.load(own.run.artefact(0), problem)
+            results = {
+                name: scored(problem, surrogate.run, split)
+                for name, split in (("test", data.test), ("shifted", data.shifted))
+            }
     odd = [name for name, each in results.items() if each.failed or not _finite(each.metrics)]
     return Retrained(
         trial=trial,
@@ -67,6 +75,17 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
         test=results["test"].metrics,
         shifted=results["shifted"].metrics,
     )
+
+
+def _lived(
+    setting: Setting, candidate: Candidate, limited: Callable[[], AbstractContextManager[None]]
+) -> Record:
+    life = live(setting, candidate, 0)
+    while True:
+        with limited():
+            event = next(life)
+        if isinstance(event, Record):
+            return event
 
 
 def _finite(metrics: dict[str, float]) -> bool:
