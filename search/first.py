@@ -168,11 +168,10 @@ def _front(run: Run) -> list[Record]:
     rank = ranks(points) if points else ()
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
     front.sort(key=lambda record: record.metrics[objective])
-    networks = {
-        record.number if record.training is None else record.training: record
-        for record in reversed(front)
-    }
-    chosen = list(networks.values())[::-1]
+    networks: dict[int, Record] = {}
+    for record in front:
+        networks.setdefault(record.number if record.training is None else record.training, record)
+    chosen = list(networks.values())
     places = np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_OF_A_RUN)).round().astype(int)
     return [chosen[place] for place in places]
 

@@ -36,6 +36,7 @@ from search.measurement import (
     verified_manifest,
 )
 from search.records import Limits, Record, State, Timing, now
+from search.retraining import recommended
 from search.scoring import Scored, intervals, scored
 from search.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, time_in_turn
 from search.trial import Setting
@@ -246,7 +247,8 @@ def _examined(
 def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
     """Return the trials that no other one beats in both error and time, at most `LARGEST_FRONT`.
 
-    Where there are more, those that meet the goals come first, then the rest along the front.
+    Where there are more, what is recommended comes first, then what meets the goals, then the rest
+    along the front.
     """
     complete = [record for record in records if record.state is State.COMPLETE]
     if not complete:
@@ -256,9 +258,10 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
     front.sort(key=lambda record: objectives(problem, record))
     meeting = [r for r in front if limits.any and limits.met(*measured(problem, r))]
-    chosen = _spread(meeting, LARGEST_FRONT)
-    rest = [record for record in front if record not in chosen]
-    chosen += _spread(rest, LARGEST_FRONT - len(chosen))
+    chosen = recommended(problem, complete, limits)
+    for those in (meeting, front):
+        rest = [record for record in those if record not in chosen]
+        chosen += _spread(rest, LARGEST_FRONT - len(chosen))
     return sorted(chosen, key=lambda record: objectives(problem, record))
 
 

@@ -49,13 +49,16 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
 def rivals(
     problem: Problem, data: Dataset, held_against: Yardstick, errors: Mapping[str, float]
 ) -> Rivals:
-    """Return the baselines by their errors, each timed as a trial is."""
+    """Return the baselines by their errors, each timed as a trial is.
+
+    They are called with samples of the validation split, on none of which they fail.
+    """
     found: list[tuple[float, float]] = []
     for name, error in errors.items():
         run = problem.baseline_runs[name]
         with stopwatch(problem):
-            samples = samples_a_call(run, problem, data.test)
-        own = run_contender(run, data.test, samples)
+            samples = samples_a_call(run, problem, data.validation)
+        own = run_contender(run, data.validation, samples)
         timing = timed(problem, data, held_against, own, LEAST_ROUNDS)
         found.append((math.log10(max(error, NO_ERROR)), math.log10(timing.relative_time)))
     return Rivals(found, (max((error for error, _ in found), default=math.inf), 0.0))

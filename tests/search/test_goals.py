@@ -193,6 +193,18 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     assert known.worst == (error, 0.0)
 
 
+def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    slow = np.flatnonzero(data.validation.inputs["frequency"] <= 1.5)
+    fast = np.flatnonzero(data.test.inputs["frequency"] > 1.5)
+    data = replace(data, validation=data.validation.take(slow), test=data.test.take(fast))
+    wish = replace(problem, baselines={"raising": raising_when_fast})
+    errors = baseline_errors(wish, data)
+    assert len(rivals(wish, data, yardstick(wish, data.test), errors).points) == 1
+
+
 def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
     return DampedOscillator().run(inputs, rng)
 
@@ -218,6 +230,18 @@ def member(number: int, error: float, speedup: float) -> Record:
         number=number, key=candidate.key, candidate=candidate, state=State.COMPLETE,
         stage="measure", metrics={"error": error}, timing=timing, ended="now",
     )  # fmt: skip
+
+
+def test_the_best_of_every_objective_is_in_the_heat() -> None:
+    front = [
+        member(i, 0.01 * 1.2**i, 1e4 if i == 4 else 10.0 * 1.2**i).model_copy(
+            update={"memory_bytes": 10 if i == 7 else 10_000 - 100 * i}
+        )
+        for i in range(30)
+    ]
+    chosen = {record.number for record in front_members(template, front, NO_LIMITS)}
+    assert len(chosen) == LARGEST_FRONT
+    assert {0, 4, 7} <= chosen
 
 
 def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
