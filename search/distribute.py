@@ -21,6 +21,7 @@ from search.directory import Run
 from search.halving import Halving
 from search.progress import Progress
 from search.records import Record, Rung, State, now
+from search.trainings import DamagedError, kept
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
 
@@ -139,9 +140,21 @@ class StudySearcher(Searcher):
         self._run.discard(asked.number)
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
-            return _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
+            record = _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
+            return record.model_copy(update={"unpruned_error": self._taught(asked)})
         reason = "neither on the front of its rung nor in its best quarter"
         return _unfinished(asked, [*rungs, result], State.PRUNED, "train", reason)
+
+    def _taught(self, asked: Asked) -> float | None:
+        """Return the error of the network that a worker died with, where it was trained to the end.
+
+        It may be deployed otherwise, and how not is known of its family.
+        """
+        number = asked.number if asked.training is None else asked.training
+        try:
+            return kept(self._run.trained(number))["error"]
+        except DamagedError:
+            return None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave everything out: Tune pickles itself for a restore that is never made."""

@@ -181,10 +181,11 @@ class Aside:
         path: Where it lies.
         course: What teaches.
         best: What was kept of it.
+        key: Of the candidate that is taught: another one's course isn't taken up.
     """
 
-    def __init__(self, path: Path, course: "Course | Iterator[int]", best: Best) -> None:
-        self._path, self._best = path, best
+    def __init__(self, path: Path, course: "Course | Iterator[int]", best: Best, key: str) -> None:
+        self._path, self._best, self._key = path, best, key
         self._course = course if isinstance(course, Course) else None
         self._put = time.monotonic()
 
@@ -195,6 +196,8 @@ class Aside:
         try:
             state = kept(self._path)
         except DamagedError:  # what it taught is lost, and nothing else: it begins anew
+            return []
+        if state.get("key") != self._key:
             return []
         self._course.restore(state["course"])
         self._best.take_up(state["best"])
@@ -210,6 +213,7 @@ class Aside:
         if self._course is None:
             return
         state = {
+            "key": self._key,
             "course": self._course.state(),
             "best": self._best.state(),
             "rungs": [rung.model_dump() for rung in rungs],

@@ -241,7 +241,7 @@ def _train(
     pauses = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
     best = Best(setting.problem, lesson, setting.data.validation)
     course = lesson.course(learner, candidate.training, epochs, candidate.seed)
-    aside = Aside(run.unfinished(draft.number), course, best)
+    aside = Aside(run.unfinished(draft.number), course, best, candidate.key)
     memory = cast("int | None", draft.found.get("untrained_memory_bytes"))
     for rung in aside.taken_up():
         draft.rungs.append(rung)

@@ -9,12 +9,14 @@ from rich.console import Console
 
 from problems import Problem, Size
 from search.agenda import Agenda
+from search.deploying import trained
 from search.directory import Run
 from search.distribute import EndEarly, StudySearcher
 from search.progress import Progress
 from search.records import Rung, State
 from search.spec import Spec
 from search.study import Study
+from search.trainings import keep
 from search.trial import AtRung
 
 
@@ -60,6 +62,17 @@ def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
     (record,) = searcher._run.records()
     assert (record.state, record.stage) == (State.INFEASIBLE, "worker")
     assert record.reason == "its worker died: out of memory"
+
+
+def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(searcher: StudySearcher) -> None:
+    asked = searcher.suggest("a")
+    assert isinstance(asked, dict)
+    keep(searcher._run.trained(asked["number"]), {"learner": {}, "error": 0.25})
+    searcher.on_trial_complete("a", error=True)
+    (record,) = searcher._run.records()
+    assert record.state is State.INFEASIBLE
+    assert record.unpruned_error == 0.25
+    assert trained(record)
 
 
 @pytest.mark.parametrize("where", ["record", "check_space"])

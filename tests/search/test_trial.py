@@ -1,4 +1,6 @@
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ from search.directory import Run
 from search.goals import objectives
 from search.measurement import Yardstick, yardstick
 from search.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
+from search.retraining import retrained
 from search.spec import Besides
 from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
-from search.trial import AtRung, Setting, live
+from search.trial import RUNG_SHARES, AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
 from spaces.space import compose
 
@@ -112,6 +115,37 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
     assert [event.rung for event in rungs if isinstance(event, AtRung)] == list(whole.rungs)
     assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
     assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(setting, candidate))
+
+
+def test_another_candidates_course_is_not_taken_up(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = candidate.model_copy(update={"seed": candidate.seed + 1})
+    *_, own = live(setting, other, 0)
+    assert isinstance(own, Record)
+    monkeypatch.setattr("search.teaching.ASIDE_EVERY_S", 0.0)
+    life = live(setting, candidate, 1)
+    next(life)
+    next(life)
+    life.close()
+    *_, record = live(setting, other, 1)
+    assert isinstance(record, Record)
+    assert (record.rungs, record.metrics) == (own.rungs, own.metrics)
+
+
+def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
+    setting: Setting, candidate: Candidate
+) -> None:
+    begun: list[int] = []
+
+    @contextmanager
+    def limited() -> Generator[None]:
+        begun.append(1)
+        yield
+
+    again = retrained(setting, candidate, 3, 1, limited)
+    assert not again.reason
+    assert len(begun) == len(RUNG_SHARES) + 2
 
 
 def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
