@@ -5,6 +5,7 @@ Heavy libraries are imported by the command that needs them, so that help and mi
 
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,14 +34,12 @@ from search.options import (
     declared,
     out,
 )
-from search.spec import DEPLOYMENTS, RETRAININGS
 
 if TYPE_CHECKING:
     from search.directory import Run
 
 MISTAKE = 2
 INTERRUPTED = 130
-KEPT = "interrupted; what is finished is kept, and the same command goes on with it"
 
 app = typer.Typer(
     name="simstead",
@@ -86,8 +85,6 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
-    deployments = DEPLOYMENTS if deployments is None else deployments
-    retrain = RETRAININGS if retrain is None else retrain
     least = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = locate(problem)
@@ -95,13 +92,19 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     from search.directory import Run  # noqa: PLC0415 - as below
     from search.first import first_candidates  # noqa: PLC0415
-    from search.job import besides_for, narrowed_for, specified  # noqa: PLC0415 - brings torch, Ray
+    from search.job import held_in, narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.job import search as run_search  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
     from spaces.wanted import written  # noqa: PLC0415
 
     narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
     earlier = [Run.open(each) for each in warm_start or ()]
+    held = held_in(folder)
+    if held:
+        deployments = held.deployments if deployments is None else deployments
+        retrain = held.retrainings if retrain is None else retrain
+        sampler = sampler or held.sampler
+        objective = objective or list(held.besides)
     spec = specified(
         chosen,
         source,
@@ -111,10 +114,10 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         deployments=deployments,
         retrainings=retrain,
         workers=workers,
-        sampler=sampler or "auto",
+        sampler=sampler,
         narrowing=narrowing,
         first=first_candidates(Space(chosen, narrowing), first, earlier, folder, seed),
-        besides=besides_for(objective or (), folder),
+        besides=tuple(dict.fromkeys(objective or ())),
     )
     _write_report(run_search(chosen, source, spec, folder, out))
 
@@ -302,10 +305,10 @@ def diagnose(
 app.add_typer(cli_problems.app)
 
 
-def _refuse_below(given: dict[str, tuple[int, int]]) -> None:
+def _refuse_below(given: Mapping[str, tuple[int | None, int]]) -> None:
     """Refuse an option that is smaller than it may be."""
     for option, (value, least) in given.items():
-        if value < least:
+        if value is not None and value < least:
             raise UserError(f"{option} must be {least} or more, not {value}")
 
 
@@ -323,7 +326,7 @@ def main() -> None:
     try:
         ended = get_command(app)(arguments, prog_name="simstead", standalone_mode=False)
         if ended == INTERRUPTED:  # Typer's answer to Ctrl-C
-            _mistake(KEPT)
+            _mistake("interrupted")
         sys.exit(ended)
     except typer.TyperException as error:
         format_message = getattr(error, "format_message", error.__str__)
@@ -334,7 +337,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(_mistake(str(error)))
     except KeyboardInterrupt:
-        _mistake(KEPT)
+        _mistake("interrupted")
         sys.exit(INTERRUPTED)
 
 

@@ -67,12 +67,15 @@ class Run:
 
     def _claim(self, folder: Path, spec: Spec) -> None:
         if (self.folder / "spec.json").exists():
+            self._refuse_driven()
             held = self.spec()
+            if (held.origin, held.narrowing) == (spec.origin, spec.narrowing):
+                _refuse_elsewhere(held, spec, folder)
             if held.identity != spec.identity:
                 changed = held.model_copy(update={"origin": spec.origin})
                 why = (
-                    f"the code of {spec.problem}'s simulation or encodings has changed since: undo "
-                    "that, or"
+                    f"the code of {spec.problem}'s simulation or encodings, its samples, epochs, "
+                    "score, goals or deployment have changed since: undo that, or"
                     if changed.identity == spec.identity
                     else f"it is {_described(held)}, not {_described(spec)}:"
                 )
@@ -80,6 +83,8 @@ class Run:
                     f"run {folder} belongs to another search; {why} give --run another folder"
                 )
             spec = spec.model_copy(update={"trials": max(held.trials, spec.trials)})
+            if spec.deployments > held.deployments or spec.retrainings > held.retrainings:
+                self.outdate()
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(f"{folder} holds other files and no run; give --run an empty folder")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +109,10 @@ class Run:
         except OSError as error:
             raise UserError(f"{folder} can't be read ({error.strerror})") from error
         if not there:
-            raise UserError(f"{folder} holds no run: it has no spec.json")
+            why = "it has no spec.json" if folder.exists() else "there is no such folder"
+            raise UserError(
+                f"{folder} holds no run: {why}; name a run directory, such as runs/planets-TIME"
+            )
         run = cls(folder.resolve())
         if run.spec().format != FORMAT:
             raise UserError(
@@ -123,10 +131,8 @@ class Run:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(
-                    f"run {self.folder} is in use by another search ({self.driver()}); see "
-                    "simstead status, end it with simstead stop"
-                ) from None
+                self._refuse_driven()
+                raise
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {platform.node()}")
             lock.flush()
@@ -135,6 +141,14 @@ class Run:
                 yield
             finally:
                 self._stop.unlink(missing_ok=True)
+
+    def _refuse_driven(self) -> None:
+        driver = self.driver()
+        if driver is not None:
+            raise UserError(
+                f"run {self.folder} is in use by another search ({driver}); see simstead status, "
+                "end it with simstead stop"
+            )
 
     def driver(self) -> str | None:
         """Return which process drives the run, or None where none does."""
@@ -148,8 +162,17 @@ class Run:
         return None
 
     def ask_to_stop(self) -> None:
-        """Ask the driver to end, from wherever the folder is seen; what it has begun is lost."""
-        self._stop.touch()
+        """Ask the driver to end, from wherever the folder is seen; what it has begun is lost.
+
+        Raises:
+            UserError: The folder can't be written.
+        """
+        try:
+            self._stop.touch()
+        except OSError as error:
+            raise UserError(
+                f"{self.folder} can't be written ({error.strerror}); ask as whoever drives it"
+            ) from error
 
     @property
     def stop_asked(self) -> bool:
@@ -180,7 +203,7 @@ class Run:
         self.write("environment.json", Sessions(each=(*before, environment)))
 
     def outdate(self) -> None:
-        """Remove what spoke of fewer trials: the final heat and the report."""
+        """Remove what spoke of fewer trials or seeds: the final heat and the report."""
         (self.folder / "heat.json").unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
 
@@ -261,9 +284,22 @@ class Run:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _refuse_elsewhere(held: Spec, spec: Spec, folder: Path) -> None:
+    """Refuse a machine, or an installation, that has other runtimes: the study asks for theirs."""
+    there, here = set(held.offered), set(spec.offered)
+    if there and here and there != here:
+        gone, new = (", ".join(sorted(each)) or "nothing" for each in (there - here, here - there))
+        raise UserError(
+            f"run {folder} was begun where other deployments are to be had: {gone} is missing "
+            f"here, {new} is new; go on with it there, or begin another with --warm-start {folder}"
+        )
+
+
 def _described(spec: Spec) -> str:
     narrowed = "" if spec.narrowing == Narrowing() else f", narrowed to {spec.narrowing}"
     return (
         f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}, "
-        f"simulation and encodings {spec.origin[:8]}, format {spec.format}{narrowed}"
+        f"simulation and encodings {spec.origin[:8]}, format {spec.format}, "
+        f"{len(spec.first)} candidates given first, {spec.opening} dealt, objectives besides error "
+        f"and time: {', '.join(spec.besides) or 'none'}{narrowed}"
     )

@@ -53,18 +53,19 @@ def specified(problem: Problem, source: Source, **asked: object) -> Spec:
     """Return what is asked for as a value.
 
     `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
-    besides; the opening where the space doesn't say how large it is.
+    besides; the opening where the space doesn't say how large it is. What is None isn't asked for.
     """
-    narrowing = cast("Narrowing", asked.get("narrowing", Narrowing()))
+    space = Space(problem, cast("Narrowing", asked.get("narrowing", Narrowing())))
     return Spec.model_validate(
         {
-            "opening": opening_size(Space(problem, narrowing)),
+            "opening": opening_size(space),
+            "offered": sorted({f"{c.precision} by {c.runtime}" for c in space.skeleton.cells}),
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
             "folder": source.folder,
             "origin": digest([searched(problem), families_of_users()]),
-            **asked,
+            **{name: value for name, value in asked.items() if value is not None},
         }
     )
 
@@ -84,19 +85,18 @@ def narrowed_for(problem: Problem, wishes: Sequence[Wish], folder: Path) -> Narr
     Raises:
         UserError: Something is unknown or not to be had here, or nothing is left to deploy.
     """
-    with suppress(OSError):  # a folder that can't be looked into is refused as a run
-        if not wishes and (folder / "spec.json").is_file():
-            held = Spec.read(folder / "spec.json")
-            wishes = [Wish(f"run {folder}", held.narrowing)] * (held.problem == problem.name)
+    held = None if wishes else held_in(folder)
+    if held:
+        wishes = [Wish(f"run {folder}", held.narrowing)] * (held.problem == problem.name)
     return narrowed(problem, wishes)
 
 
-def besides_for(asked: Sequence[Besides], folder: Path) -> tuple[Besides, ...]:
-    """Return the objectives besides error and time; without a wish, those of the folder's run."""
-    with suppress(OSError):
-        if not asked and (folder / "spec.json").is_file():
-            return Spec.read(folder / "spec.json").besides
-    return tuple(dict.fromkeys(asked))
+def held_in(folder: Path) -> Spec | None:
+    """Return what the run in a folder was asked for, if there is one."""
+    with suppress(OSError):  # a folder that can't be looked into is refused as a run
+        if (folder / "spec.json").is_file():
+            return Spec.read(folder / "spec.json")
+    return None
 
 
 def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: Console) -> Run:
@@ -117,6 +117,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
     if Besides.MEMORY in spec.besides:
         refuse_unmeasurable()
     run = Run.start(folder, spec)
+    spec = run.spec()  # with as many trials as it was asked for before
     progress = Progress(problem, spec.trials, console)
     with _ending_well(run), run.exclusively(), progress:
         progress.note(f"run directory: {run.folder}")

@@ -50,6 +50,8 @@ class Spec(Frozen):
     seed: int
     trials: int
     workers: int
+    offered: tuple[str, ...] = ()
+    """Precisions by runtimes that are to be had where it was begun; older runs don't say."""
     narrowing: Narrowing = Narrowing()
     """What is left of the problem's space, and how much its options weigh."""
     first: tuple[dict[str, Scalar], ...] = ()

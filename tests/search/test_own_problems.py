@@ -187,7 +187,10 @@ def test_a_changed_file_is_another_search(
     before = {path: path.read_bytes() for path in run.rglob("*.json")}
     other = simstead("search", file, "--trials", 4, "--run", run, *QUICKLY)
     assert other.returncode == 2
-    assert "belongs to another search; the code of mine's simulation" in other.stderr
+    assert (
+        "belongs to another search; the code of mine's simulation or encodings, its samples"
+        in other.stderr
+    )
     assert other.stderr.count("\n") == 1
     assert before == {path: path.read_bytes() for path in run.rglob("*.json")}
 

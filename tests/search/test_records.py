@@ -73,11 +73,35 @@ def test_a_failed_write_leaves_the_old_file(
 def test_a_run_has_one_driver(tmp_path: Path) -> None:
     run = Run.start(tmp_path, SPEC)
     with run.exclusively():
-        again = Run.start(tmp_path, SPEC)
-        with pytest.raises(UserError, match="in use by another search"), again.exclusively():
+        with pytest.raises(UserError, match="in use by another search"):
+            Run.start(tmp_path, SPEC.model_copy(update={"trials": 99}))
+        with (
+            pytest.raises(UserError, match="in use by another search"),
+            Run(tmp_path).exclusively(),
+        ):
             pass
-    with again.exclusively():
+    assert run.spec() == SPEC
+    with Run.start(tmp_path, SPEC).exclusively():
         pass
+
+
+def test_a_run_is_gone_on_with_where_its_deployments_are_to_be_had(tmp_path: Path) -> None:
+    here = SPEC.model_copy(update={"offered": ("fp32 by eager", "fp16 by eager-cuda")})
+    run = Run.start(tmp_path, here)
+    elsewhere = SPEC.model_copy(update={"offered": ("fp32 by eager", "fp32 by openvino")})
+    with pytest.raises(UserError, match="fp16 by eager-cuda is missing here, fp32 by openvino is"):
+        Run.start(tmp_path, elsewhere)
+    assert run.spec() == here
+
+
+@pytest.mark.parametrize("name", ["deployments", "retrainings"])
+def test_more_of_what_is_finished_outdates_its_heat(tmp_path: Path, name: str) -> None:
+    run = Run.start(tmp_path, SPEC)
+    (tmp_path / "heat.json").touch()
+    Run.start(tmp_path, SPEC)
+    assert (tmp_path / "heat.json").exists()
+    Run.start(tmp_path, SPEC.model_copy(update={name: getattr(run.spec(), name) + 1}))
+    assert not (tmp_path / "heat.json").exists()
 
 
 def test_sessions_add_up(tmp_path: Path) -> None:
