@@ -26,6 +26,9 @@ GROUP = "simstead.problems"
 ATTRIBUTE = "problem"
 """What a file's or module's problem is called where the user names none."""
 
+ROOMS = [Path(__file__).parents[1] / name for name in ("problems", "spaces", "search", "reports")]
+"""Where simstead's own code lies."""
+
 Factory = Callable[[Size], Problem]
 
 
@@ -104,6 +107,8 @@ def import_file(path: Path) -> ModuleType:
     name = f"{USER_MODULE}{place}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
+    if not path.is_file():
+        raise UserError(f"there is no file {path}; put the problem back where it was")
     _look_last_in(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -235,13 +240,21 @@ def _checked(found: Any, size: Size | None, reference: str) -> Problem:
     return found
 
 
+def _of_user(place: Path, path: Path) -> bool:
+    """Return whether a line is the user's whose file that is: neither installed nor simstead's."""
+    if place == path:
+        return True
+    ours = any(place.is_relative_to(room) for room in ROOMS)
+    return place.is_relative_to(path.parent) and SITE not in str(place) and not ours
+
+
 def _told(error: BaseException, path: Path) -> str:
     """Return what went wrong in a user's file, with the last line of it that was run."""
     words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(path.parent) and SITE not in frame.filename
+        if _of_user(Path(frame.filename), path)
     ]
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: SyntaxError: {error.msg}"

@@ -114,6 +114,11 @@ class RollOutEncoding(Encoding):
                     f"RollOutEncoding: output {f.name!r} has no axis {self.axis!r}; "
                     f"give it one, or name the time axis in axis="
                 )
+            if len(f.axes) != len(f.shape):
+                raise UserError(
+                    f"RollOutEncoding: output {f.name!r} has shape {f.shape} and axes {f.axes}; "
+                    "name every axis"
+                )
             if f.name not in self.start:
                 raise UserError(
                     f"RollOutEncoding: output {f.name!r} has no start; "

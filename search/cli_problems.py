@@ -157,7 +157,10 @@ def deployments(
     found = verdicts_in_parallel(all_deployments(chosen, list(RUNTIMES)), source, out.print)
     out.print(markdown(found), soft_wrap=True)
     if output:
-        output.write_text(markdown(found), encoding="utf-8")
+        try:
+            output.write_text(markdown(found), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"--output {output} can't be written ({error.strerror})") from error
     failing = sum(not each.holds and each.excluded is None for each in found)
     if failing:
         out.print(f"{failing} deployments fail", style="red")
