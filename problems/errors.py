@@ -1,7 +1,8 @@
 """What a user can put right: the command line prints these in one line and exits with 2."""
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -32,6 +33,23 @@ class MissingExtraError(UserError):
 
 class InterruptedRunError(UserError):
     """A search was interrupted; what it finished is kept, and the message says how to go on."""
+
+
+@contextmanager
+def telling_of(part: str) -> Generator[None]:
+    """Tell in one line what a user's part of a problem raises.
+
+    Raises:
+        UserError: It raised something.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{part} ended in {raised(error)}; simstead check tries a problem's parts one by one"
+        ) from error
 
 
 def raised(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from problems.core import Array, Batch, Encoding, Field, Run, Simulation, Split
 from problems.drawings import OutputPictures
-from problems.errors import UserError
+from problems.errors import UserError, telling_of
 from problems.pictures import Picture
 from problems.recorded import Recorded
 
@@ -246,11 +246,15 @@ class Problem:
         return self.metrics[0]
 
     def fitted(self, train: Split) -> Self:
-        """Return this problem with its baselines fitted."""
-        runs = {
-            name: each.fit(train) if isinstance(each, FittedBaseline) else each
-            for name, each in self.baselines.items()
-        }
+        """Return this problem with its baselines fitted.
+
+        Raises:
+            UserError: The fit of one fails.
+        """
+        runs: dict[str, Run | FittedBaseline] = {}
+        for name, each in self.baselines.items():
+            with telling_of(f"the fit of baseline {name!r}"):
+                runs[name] = each.fit(train) if isinstance(each, FittedBaseline) else each
         return replace(self, baselines=runs)
 
     @property

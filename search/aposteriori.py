@@ -12,6 +12,7 @@ import numpy as np
 
 from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, host_run
+from problems.errors import telling_of
 from search.entrants import Hosted, HostFacts
 from search.measurement import stopwatch
 
@@ -43,7 +44,8 @@ def in_host(
     began = time.monotonic()
     with stopwatch(problem), np.errstate(all="ignore"):  # what diverges is told, not warned of
         while len(reference) <= ROUNDS and (not reference or time.monotonic() - began < PATIENCE_S):
-            reference.append(host_run(problem.host, problem.simulation.run))
+            with telling_of("the host with the reference in its place"):
+                reference.append(host_run(problem.host, problem.simulation.run))
             for name in kernels.keys() - reasons.keys():
                 try:
                     others[name].append(host_run(problem.host, kernels[name]))

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from problems import Array, Problem, Split, Target
 from problems.core import Surrogate, rows
+from problems.errors import telling_of
 from problems.pictures import Picture
 from search.entrants import BatchTime, Entrant, Work
 from search.measurement import run_contender, spread_evenly, stopwatch
@@ -184,7 +185,8 @@ def pictures_of(problem: Problem, result: Scored) -> tuple[Picture, ...]:
     if problem.pictures is None or not result.metrics:
         return ()
     survivors = result.survivors
-    return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))
+    with telling_of("the pictures of a prediction"):
+        return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))
 
 
 def pictured(
@@ -207,4 +209,5 @@ def worst_pictures(
         return ()
     worst = np.argsort(errors)[::-1][:WORST]
     split = result.survivors.take(worst)
-    return tuple(problem.pictures(rows(result.predicted, worst), split.outputs, split.inputs))
+    with telling_of("the pictures of the worst samples"):
+        return tuple(problem.pictures(rows(result.predicted, worst), split.outputs, split.inputs))

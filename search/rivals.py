@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from problems import Dataset, Problem
+from problems.errors import telling_of
 from search.measurement import Yardstick, run_contender, samples_a_call, stopwatch, timed
 from search.records import NO_ERROR
 from search.scoring import scored
@@ -35,11 +36,12 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
     """Return the objective on the validation split of every baseline that fails on no sample.
 
     Raises:
-        UserError: One doesn't return the reference's fields and shapes.
+        UserError: One doesn't return the reference's fields and shapes, or the score raises.
     """
     errors: dict[str, float] = {}
     for name, baseline in problem.baseline_runs.items():
-        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
+        with telling_of(f"the score of baseline {name!r}"):
+            result = scored(problem, baseline, data.validation, f"baseline {name!r}")
         error = result.metrics.get(problem.objective.name, math.nan)
         if not result.failed and math.isfinite(error):
             errors[name] = error

@@ -12,8 +12,10 @@ from problems import (
     Dataset,
     Goals,
     Problem,
+    Run,
     Samples,
     Size,
+    Split,
     UserError,
 )
 from problems.contract import DrawnChoice
@@ -263,3 +265,22 @@ def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
 def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:
     assert Yardstick(None, known_s=3.0).contenders(small[1].test) == {}
     np.testing.assert_array_equal(Yardstick(None, known_s=3.0).seconds({}), [3.0])
+
+
+@dataclass(frozen=True)
+class Unfit:
+    def fit(self, train: Split) -> Run:
+        raise ValueError(f"{len(train)} samples are too few")
+
+
+def unscored(predicted: Batch, true: Batch, inputs: Batch) -> dict[str, float]:  # noqa: ARG001 - a score's signature
+    raise KeyError("velocity")
+
+
+def test_what_a_users_part_raises_is_told_in_a_line(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    with pytest.raises(UserError, match=r"the fit of baseline 'unfit' ended in ValueError: \d+"):
+        replace(problem, baselines={"unfit": Unfit()}).fitted(data.train)
+    wish = replace(problem, baselines={"undamped": undamped}, score=unscored)
+    with pytest.raises(UserError, match="the score of baseline 'undamped' ended in KeyError"):
+        baseline_errors(wish, data)
