@@ -99,15 +99,10 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
 
     narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
     earlier = [Run.open(each) for each in warm_start or ()]
-    held = held_in(folder)
-    if held:
-        deployments = held.deployments if deployments is None else deployments
-        retrain = held.retrainings if retrain is None else retrain
-        sampler = sampler or held.sampler
-        objective = objective or list(held.besides)
     spec = specified(
         chosen,
         source,
+        held_in(folder),
         size=size or Size.STANDARD,
         seed=seed,
         trials=trials,
@@ -117,7 +112,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         sampler=sampler,
         narrowing=narrowing,
         first=first_candidates(Space(chosen, narrowing), first, earlier, folder, seed),
-        besides=tuple(dict.fromkeys(objective or ())),
+        besides=tuple(dict.fromkeys(objective)) if objective else None,
     )
     _write_report(run_search(chosen, source, spec, folder, out))
 
@@ -143,8 +138,6 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
     held = Run.open(run).spec()
     trials = held.trials if trials is None else trials
     workers = held.workers if workers is None else workers
-    deployments = held.deployments if deployments is None else deployments
-    retrain = held.retrainings if retrain is None else retrain
     least = {"--trials": (trials, held.trials), "--workers": (workers, 1)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = Source(held.source, held.folder)
@@ -155,16 +148,16 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
     spec = specified(
         chosen,
         source,
+        held,
         size=held.size,
         seed=held.seed,
         trials=trials,
         deployments=deployments,
         retrainings=retrain,
         workers=workers,
-        sampler=sampler or held.sampler,
+        sampler=sampler,
         opening=held.opening,
         first=held.first,
-        besides=held.besides,
         narrowing=narrowed_for(chosen, (), run),
     )
     _write_report(run_search(chosen, source, spec, run, out))

@@ -151,7 +151,7 @@ def _longest_s(of: Record, found: Found) -> float:
     own = {
         tuple(point)
         for each, point in zip(complete, found.points, strict=True)
-        if of.number in (each.number, each.training)
+        if each.network == of.number
     }
     unlimited = not any(others) or not own.isdisjoint(found.front)
     return math.inf if unlimited else float(np.median(others))
@@ -200,9 +200,8 @@ def _deployed(record: Record, objective: str) -> Deployed | None:
         return None
     if not error or not math.isfinite(error):
         return None
-    training = record.number if record.training is None else record.training
     gap = math.log10(max(record.metrics[objective], NO_ERROR) / error)
-    return Deployed(training, cell_of(record), gap, math.log10(record.timing.relative_time))
+    return Deployed(record.network, cell_of(record), gap, math.log10(record.timing.relative_time))
 
 
 def _untrained(of: Record) -> list[Deployed]:

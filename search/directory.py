@@ -67,7 +67,9 @@ class Run:
 
     def _claim(self, folder: Path, spec: Spec) -> None:
         if (self.folder / "spec.json").exists():
-            self._refuse_driven()
+            driver = self.driver()
+            if driver is not None:
+                raise self._in_use(driver)
             held = self.spec()
             if (held.origin, held.narrowing) == (spec.origin, spec.narrowing):
                 _refuse_elsewhere(held, spec, folder)
@@ -131,8 +133,7 @@ class Run:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self._refuse_driven()
-                raise
+                raise self._in_use(self.driver()) from None
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {platform.node()}")
             lock.flush()
@@ -142,13 +143,11 @@ class Run:
             finally:
                 self._stop.unlink(missing_ok=True)
 
-    def _refuse_driven(self) -> None:
-        driver = self.driver()
-        if driver is not None:
-            raise UserError(
-                f"run {self.folder} is in use by another search ({driver}); see simstead status, "
-                "end it with simstead stop"
-            )
+    def _in_use(self, driver: str | None) -> UserError:
+        return UserError(
+            f"run {self.folder} is in use by another search ({driver}); see simstead status, "
+            "end it with simstead stop"
+        )
 
     def driver(self) -> str | None:
         """Return which process drives the run, or None where none does."""

@@ -141,18 +141,17 @@ class StudySearcher(Searcher):
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
             record = _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
-            return record.model_copy(update={"unpruned_error": self._taught(asked)})
+            return record.model_copy(update={"unpruned_error": self._taught(record.network)})
         reason = "neither on the front of its rung nor in its best quarter"
         return _unfinished(asked, [*rungs, result], State.PRUNED, "train", reason)
 
-    def _taught(self, asked: Asked) -> float | None:
+    def _taught(self, network: int) -> float | None:
         """Return the error of the network that a worker died with, where it was trained to the end.
 
         It may be deployed otherwise, and how not is known of its family.
         """
-        number = asked.number if asked.training is None else asked.training
         try:
-            return kept(self._run.trained(number))["error"]
+            return kept(self._run.trained(network))["error"]
         except DamagedError:
             return None
 

@@ -12,7 +12,7 @@ from problems import Choose, Scalar, Size, UserError
 from problems.contract import DrawnChoice
 from problems.core import Option
 from search.directory import Run
-from search.fronts import ranks
+from search.fronts import ranks, spread
 from search.records import Record, State
 from search.spec import Spec
 from spaces.candidate import Training
@@ -170,10 +170,8 @@ def _front(run: Run) -> list[Record]:
     front.sort(key=lambda record: record.metrics[objective])
     networks: dict[int, Record] = {}
     for record in front:
-        networks.setdefault(record.number if record.training is None else record.training, record)
-    chosen = list(networks.values())
-    places = np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_OF_A_RUN)).round().astype(int)
-    return [chosen[place] for place in places]
+        networks.setdefault(record.network, record)
+    return spread(list(networks.values()), MOST_OF_A_RUN)
 
 
 def _kept(whole: Tree, record: Record) -> Narrowing:

@@ -2,10 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from problems import Array
+
+Item = TypeVar("Item")
 
 
 def ranks(points: Sequence[Sequence[float]]) -> Array:
@@ -62,6 +65,12 @@ def crowding(points: Sequence[Sequence[float]] | Array) -> Array:
         apart[order[1:-1]] += (own[order[2:]] - own[order[:-2]]) / span
         apart[order[[0, -1]]] = np.inf
     return apart
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Return items spread evenly along their order, both ends among them: `most`, or all."""
+    places = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
+    return [items[place] for place in places]
 
 
 def front(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:

@@ -14,7 +14,7 @@ from problems import Run as SimulationRun
 from search.aposteriori import in_host
 from search.directory import Run
 from search.entrants import Ceiling, Entrant, Heat, Retrained
-from search.fronts import knee, ranks
+from search.fronts import knee, ranks, spread
 from search.goals import measured, objectives
 from search.inspection import (
     Examined,
@@ -261,13 +261,8 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
     chosen = recommended(problem, complete, limits)
     for those in (meeting, front):
         rest = [record for record in those if record not in chosen]
-        chosen += _spread(rest, LARGEST_FRONT - len(chosen))
+        chosen += spread(rest, LARGEST_FRONT - len(chosen))
     return sorted(chosen, key=lambda record: objectives(problem, record))
-
-
-def _spread(records: list[Record], most: int) -> list[Record]:
-    index = np.linspace(0, len(records) - 1, min(len(records), most)).round().astype(int)
-    return [records[i] for i in index]
 
 
 def knee_trial(

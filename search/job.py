@@ -49,8 +49,12 @@ RANGE_SAMPLES = 500
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def specified(problem: Problem, source: Source, **asked: object) -> Spec:
-    """Return what is asked for as a value.
+AS_BEFORE = ("deployments", "retrainings", "sampler", "besides")
+"""What a run is gone on with as it was where nothing else is asked for."""
+
+
+def specified(problem: Problem, source: Source, held: Spec | None = None, **asked: object) -> Spec:
+    """Return what is asked for as a value; some of what isn't stays as `held` of a run.
 
     `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
     besides; the opening where the space doesn't say how large it is. What is None isn't asked for.
@@ -65,6 +69,7 @@ def specified(problem: Problem, source: Source, **asked: object) -> Spec:
             "source": source.reference,
             "folder": source.folder,
             "origin": digest([searched(problem), families_of_users()]),
+            **({name: getattr(held, name) for name in AS_BEFORE} if held else {}),
             **{name: value for name, value in asked.items() if value is not None},
         }
     )

@@ -101,6 +101,11 @@ class Record(Frozen):
     """Seconds of each stage; up to the rung where it was stopped (older runs: none then)."""
     ended: str
 
+    @property
+    def network(self) -> int:
+        """The trial that trained its network: this one, or that of which it deploys another's."""
+        return self.number if self.training is None else self.training
+
 
 def networks(records: Iterable[Record]) -> int:
     """Return how many trials tried a network of their own: further deployments aren't counted."""

@@ -54,10 +54,6 @@ def deployment_views(records: Sequence[Record], objective: str) -> tuple[Deploym
     return tuple(sorted(views, key=lambda view: -view.best_speedup))
 
 
-def _network(record: Record) -> int:
-    return record.number if record.training is None else record.training
-
-
 def _pruning(record: Record) -> str:
     candidate = record.candidate
     ratio = candidate.pruning_settings.get("ratio")
@@ -71,9 +67,9 @@ def _plain(records: Sequence[Record]) -> dict[int, tuple[int, float]]:
         candidate, timing = record.candidate, record.timing
         exact = candidate.pruning is Pruning.NONE and candidate.precision is Precision.FP32
         if timing and exact and record.state is State.COMPLETE:
-            held = found.get(_network(record), (0, 0.0))
+            held = found.get(record.network, (0, 0.0))
             if timing.speedup > held[1]:
-                found[_network(record)] = (record.number, timing.speedup)
+                found[record.network] = (record.number, timing.speedup)
     return found
 
 
@@ -90,11 +86,9 @@ def _view(
     ]
     lost = [each for each in lost if math.isfinite(each)]
     gained = [
-        record.timing.speedup / plain[_network(record)][1]
+        record.timing.speedup / plain[record.network][1]
         for record in own
-        if record.timing
-        and _network(record) in plain
-        and plain[_network(record)][0] != record.number
+        if record.timing and record.network in plain and plain[record.network][0] != record.number
     ]
     return DeploymentView(
         *key,
