@@ -1,11 +1,11 @@
 """Ray on this machine: workers, data and sweeps made on them in parallel, trainings repeated."""
 
 import contextlib
-import faulthandler
 import logging
 import math
 import os
 import secrets
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,12 +196,17 @@ def prepare(setting: Setting) -> None:
 
 @contextlib.contextmanager
 def limited() -> Generator[None]:
-    """End this process where what is done in it takes longer than `LIMIT_S`."""
-    faulthandler.dump_traceback_later(LIMIT_S, exit=True)
+    """End this process where what is done in it takes longer than `LIMIT_S`.
+
+    The kernel does, so that compiled code which holds the interpreter's lock is ended too. A thread
+    that waits beside would cost every report a millisecond where all cores are busy.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
     try:
         yield
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def _retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
