@@ -141,7 +141,7 @@ def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
     setting = Setting(problem, data, Yardstick(None, 1.0), NO_LIMITS, run)
     ends = Ends()
     agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
-    execute(setting, StudySearcher(agenda, run, ends), AllGoOn(), WORKERS)
+    execute(setting, StudySearcher(agenda, run, ends, WORKERS), AllGoOn())
     return ends.times
 
 

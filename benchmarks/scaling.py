@@ -130,7 +130,7 @@ def searched(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
     setting = cast("Setting", (seconds, str(notes), problem.objective.name))
     threading.Thread(target=stopped_later, args=(run, notes, workers), daemon=True).start()
     began = time.time()
-    execute(setting, StudySearcher(agenda, run, progress), Halving(), workers)
+    execute(setting, StudySearcher(agenda, run, progress, workers), Halving())
     ended = [record.state for record in run.records()]
     start = max(own[0][0] for own in slept(notes).values())
     return {

@@ -57,11 +57,6 @@ class Agenda:
         self._running: set[int] = set()
 
     @property
-    def most(self) -> int:
-        """How many trials there may be to run, at most."""
-        return len(self._to_deploy) + (len(self._again) + self._new) * (1 + self._further)
-
-    @property
     def over(self) -> bool:
         """Whether nothing runs or is left to try."""
         return not (self._running or self._again or self._new or self._to_deploy)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.registry import get_trainable_cls
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
+from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from search.agenda import Agenda, Asked
 from search.cluster import limited, prepare
@@ -59,12 +61,22 @@ class TrialActor(tune.Trainable):
         return True
 
 
-class StudySearcher(Searcher):
-    """Joins Tune to the agenda: suggests its candidates, records how they end."""
+class StudySearcher(SearchAlgorithm):
+    """Joins Tune to the agenda: its trials are the agenda's, and how they end is recorded.
 
-    def __init__(self, agenda: Agenda, run: Run, progress: Progress) -> None:
-        super().__init__()
+    Trials are made here and not by Tune's own generator, which for each of them copies, flattens
+    and parses what all share, and reads the worker's class five times from the cluster.
+
+    Args:
+        agenda: What to try.
+        run: Where records go.
+        progress: What is shown.
+        workers: How many trials run at a time.
+    """
+
+    def __init__(self, agenda: Agenda, run: Run, progress: Progress, workers: int) -> None:
         self._agenda, self._run, self._progress = agenda, run, progress
+        self._workers = workers
         self._asked: dict[str, Asked] = {}
         self._rungs: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
@@ -72,36 +84,48 @@ class StudySearcher(Searcher):
         """Why nothing more can be recorded; the search ends and can be gone on with."""
 
     @property
-    def most(self) -> int:
-        """How many trials there may be to run, at most."""
-        return self._agenda.most
-
-    @property
     def ending(self) -> bool:
         """Whether nothing more can be recorded, or somebody asked the search to stop."""
         return self.broken is not None or self._run.stop_asked
 
-    def suggest(  # pyright: ignore[reportIncompatibleMethodOverride] - Tune leaves FINISHED out
-        self, trial_id: str
-    ) -> dict[str, Any] | str | None:
+    def add_configurations(self, experiments: Any) -> None:
+        """Learn from Tune's one experiment what its trials share."""
+        (experiment,) = experiments
+        self._name, self._storage = experiment.spec["run"], experiment.spec["storage"]
+        self._kind = _trial_of(get_trainable_cls(self._name))
+
+    def next_trial(self) -> Trial | None:
+        """Return the next candidate as a trial of Tune's."""
+        asked = self.suggest()
+        if asked is None:
+            return None
+        # As text: Tune copies and flattens after every report what it sees.
+        config = asked._asdict() | {"candidate": asked.candidate.model_dump_json()}
+        return self._kind(
+            self._name, config=config, trial_id=str(asked.number), storage=self._storage, stub=True
+        )
+
+    def is_finished(self) -> bool:
+        """Return whether there will be no more trials."""
+        return self._finished or self._agenda.over
+
+    def suggest(self) -> Asked | None:
         """Return the next candidate.
 
         None says that there is nothing now: a network being trained may be deployed again.
         """
-        if self.ending:
+        if self.ending or len(self._asked) >= self._workers:
             return None
         try:
             asked = self._agenda.next()
         except OSError as error:
             self.broken = error
             return None
-        if asked is None:
-            return Searcher.FINISHED if self._agenda.over else None
-        self._asked[trial_id] = asked
-        self._rungs[trial_id] = []
-        self._progress.trial_began()
-        # As text: Tune copies, flattens and names after every setting what it sees.
-        return asked._asdict() | {"candidate": asked.candidate.model_dump_json()}
+        if asked:
+            self._asked[str(asked.number)] = asked
+            self._rungs[str(asked.number)] = []
+            self._progress.trial_began()
+        return asked
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep what a rung said."""
@@ -159,8 +183,15 @@ class StudySearcher(Searcher):
         """Leave everything out: Tune pickles itself for a restore that is never made."""
         return {}
 
-    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Save nothing: a run is resumed from its own records."""
+
+def _trial_of(worker: type[tune.Trainable]) -> type[Trial]:
+    """Return the trials of a worker's class, which tell Tune that class without looking it up."""
+
+    class WorkersTrial(Trial):
+        def get_trainable_cls(self) -> type[tune.Trainable]:
+            return worker
+
+    return WorkersTrial
 
 
 class EndEarly(tune.Stopper):
@@ -200,8 +231,8 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
-def execute(setting: Setting, searcher: StudySearcher, halving: Halving, workers: int) -> None:
-    """Run what the searcher has, `workers` at a time; an interrupt ends it early and cleanly.
+def execute(setting: Setting, searcher: StudySearcher, halving: Halving) -> None:
+    """Run what the searcher has; an interrupt ends it early and cleanly.
 
     Raises:
         OSError: The run directory can't be written any more.
@@ -212,11 +243,7 @@ def execute(setting: Setting, searcher: StudySearcher, halving: Halving, workers
         tuner = tune.Tuner(
             tune.with_resources(actor, {"cpu": 1}),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=RungScheduler(halving, searcher),
-                num_samples=searcher.most,
-                max_concurrent_trials=workers,
-                reuse_actors=True,
+                search_alg=searcher, scheduler=RungScheduler(halving, searcher), reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,

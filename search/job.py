@@ -198,8 +198,8 @@ def _trials(
     agenda = Agenda(study, run, spec, study.abandoned(earlier))
     if not agenda.over:
         run.outdate()
-        searcher = StudySearcher(agenda, run, progress)
-        execute(setting, searcher, Halving(earlier.values()), spec.workers)
+        searcher = StudySearcher(agenda, run, progress, spec.workers)
+        execute(setting, searcher, Halving(earlier.values()))
     study.close()
     run.discard_unrecorded()
     if not agenda.over:

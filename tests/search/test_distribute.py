@@ -37,7 +37,7 @@ def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
     run = Run.start(tmp_path / "run", spec)
     progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
     agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
-    return StudySearcher(agenda, run, progress)
+    return StudySearcher(agenda, run, progress, spec.workers)
 
 
 def at_rung(error: float = 0.5) -> dict:
@@ -45,9 +45,9 @@ def at_rung(error: float = 0.5) -> dict:
 
 
 def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
-    searcher.suggest("a")
-    searcher.on_trial_result("a", at_rung())
-    searcher.on_trial_complete("a", at_rung())
+    searcher.suggest()
+    searcher.on_trial_result("0", at_rung())
+    searcher.on_trial_complete("0", at_rung())
     (record,) = searcher._run.records()
     assert record.state is State.PRUNED
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
@@ -56,19 +56,19 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
 
 
 def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
-    searcher.suggest("a")
-    searcher.note_death("a", "its worker died: out of memory")
-    searcher.on_trial_complete("a", error=True)
+    searcher.suggest()
+    searcher.note_death("0", "its worker died: out of memory")
+    searcher.on_trial_complete("0", error=True)
     (record,) = searcher._run.records()
     assert (record.state, record.stage) == (State.INFEASIBLE, "worker")
     assert record.reason == "its worker died: out of memory"
 
 
 def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(searcher: StudySearcher) -> None:
-    asked = searcher.suggest("a")
-    assert isinstance(asked, dict)
-    keep(searcher._run.trained(asked["number"]), {"learner": {}, "error": 0.25})
-    searcher.on_trial_complete("a", error=True)
+    asked = searcher.suggest()
+    assert asked
+    keep(searcher._run.trained(asked.number), {"learner": {}, "error": 0.25})
+    searcher.on_trial_complete("0", error=True)
     (record,) = searcher._run.records()
     assert record.state is State.INFEASIBLE
     assert record.unpruned_error == 0.25
@@ -79,28 +79,28 @@ def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(searcher: Stud
 def test_a_full_disk_ends_the_search_and_blames_no_candidate(
     searcher: StudySearcher, problem: Problem, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    asked = searcher.suggest("a")
-    assert isinstance(asked, dict)
+    asked = searcher.suggest()
+    assert asked
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, where, full)
-        searcher.on_trial_complete("a", error=True)
+        searcher.on_trial_complete("0", error=True)
     assert searcher.broken is not None
     assert EndEarly(searcher).stop_all()
-    assert searcher.suggest("b") is None
+    assert searcher.suggest() is None
     run = searcher._run
     assert run.records() == []
     later = Study(run.journal, problem, run.spec())
     (fixed,) = later.abandoned({})
-    assert later.ask(fixed)[1].model_dump_json() == asked["candidate"]
+    assert later.ask(fixed)[1] == asked.candidate
 
 
 def test_infinity_travels(searcher: StudySearcher) -> None:
-    searcher.suggest("a")
-    searcher.on_trial_complete("a", at_rung(math.inf))
+    searcher.suggest()
+    searcher.on_trial_complete("0", at_rung(math.inf))
     (record,) = searcher._run.records()
     assert record.rungs[0].error == math.inf
 
@@ -109,4 +109,11 @@ def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> No
     assert not EndEarly(searcher).stop_all()
     searcher._run.ask_to_stop()
     assert EndEarly(searcher).stop_all()
-    assert searcher.suggest("a") is None
+    assert searcher.suggest() is None
+
+
+def test_no_more_run_at_a_time_than_there_are_workers(searcher: StudySearcher) -> None:
+    assert searcher.suggest()
+    assert searcher.suggest() is None
+    searcher.on_trial_complete("0", at_rung())
+    assert searcher.suggest()

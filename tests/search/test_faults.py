@@ -141,21 +141,16 @@ def account(
 # A driver in this process, without Ray.
 
 
-def in_turn(
-    life: Life, setting: Setting, searcher: StudySearcher, halving: Halving, workers: int
-) -> None:
-    """Do what Tune does: `workers` lives at a time, a step of each in turn.
+def in_turn(life: Life, setting: Setting, searcher: StudySearcher, halving: Halving) -> None:
+    """Do what Tune does: what the searcher has, a step of each in turn.
 
     Only who diverged is stopped at a rung: what faults do is looked at to the end.
     """
-    names, lives = itertools.count(), dict[str, Iterator[AtRung | Record]]()
+    lives = dict[str, Iterator[AtRung | Record]]()
     while not searcher.ending:
-        while len(lives) < workers:
-            config = searcher.suggest(name := str(next(names)))
-            if not isinstance(config, dict):
-                break
-            candidate = Candidate.model_validate_json(config["candidate"])
-            lives[name] = life(setting, candidate, config["number"], config["training"])
+        while asked := searcher.suggest():
+            name = str(asked.number)
+            lives[name] = life(setting, asked.candidate, asked.number, asked.training)
         if not lives:
             break
         for name in list(lives):
