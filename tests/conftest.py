@@ -29,6 +29,25 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where there are several processes, give each its share of the slow tests, and those first.
+
+    Each begins with its part of the list and takes from another's end when it is done: a slow test
+    that is left for the end keeps one process busy while the others wait.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes == 1:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    share = -(-len(quick) // processes)
+    items[:] = [
+        item
+        for i in range(processes)
+        for item in (*slow[i::processes], *quick[i * share : (i + 1) * share])
+    ]
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that the processes of the session share."""

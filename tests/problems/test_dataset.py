@@ -96,6 +96,7 @@ def test_a_key_follows_the_code_at_any_remove(
     assert (source_hash(module.Toy) != before) == matters
 
 
+@pytest.mark.slow
 def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: Path) -> None:
     shards = plan(problem)
     produce(shards[0], tmp_path)
@@ -116,6 +117,7 @@ def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: 
         np.testing.assert_array_equal(again.train.inputs[name], array)
 
 
+@pytest.mark.slow
 def test_failed_samples_are_counted_and_left_out(problem: Problem, tmp_path: Path) -> None:
     shard = plan(problem)[0]
     generate(problem, tmp_path)

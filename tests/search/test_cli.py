@@ -116,6 +116,7 @@ def test_a_family_of_a_users_own_is_shown(simstead: Simstead, tmp_path: Path) ->
     assert "[bold]mine.width: 16, 32" in shown.stdout
 
 
+@pytest.mark.slow
 def test_check_passes(simstead: Simstead) -> None:
     done = simstead("check", "planets")
     assert done.returncode == 0, done.stdout

@@ -118,6 +118,7 @@ def test_openvino_tells_nobody_of_its_use() -> None:
     assert sys.modules["openvino_telemetry"] is None
 
 
+@pytest.mark.slow
 def test_compilers_compute_in_every_precision() -> None:
     assert failures(unpruned(["mlp"], COMPILERS)) == []
 

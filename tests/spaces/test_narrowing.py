@@ -90,6 +90,7 @@ def test_every_setting_can_be_narrowed(problem: Problem) -> None:
                 assert value in kept
 
 
+@pytest.mark.slow
 def test_every_option_of_a_dimension_can_be_kept_alone(problem: Problem) -> None:
     whole = cells(problem)
     for dimension in DIMENSIONS:

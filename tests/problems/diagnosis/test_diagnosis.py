@@ -113,6 +113,7 @@ def test_recorded_data_are_told_by_their_neighbours(sigma: float) -> None:
     assert found.suggestions[0].layout is Layout.FLAT
 
 
+@pytest.mark.slow
 def test_every_registered_problem_can_be_diagnosed(problem: Problem, data: Dataset) -> None:
     found = diagnose(problem, data)
     assert found.problem == problem.name
