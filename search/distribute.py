@@ -107,7 +107,7 @@ class StudySearcher(SearchAlgorithm):
 
     def is_finished(self) -> bool:
         """Return whether there will be no more trials."""
-        return self._finished or self._agenda.over
+        return self._finished or self.ending or self._agenda.over
 
     def suggest(self) -> Asked | None:
         """Return the next candidate.

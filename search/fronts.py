@@ -20,15 +20,20 @@ def ranks(points: Sequence[Sequence[float]]) -> Array:
     values = np.asarray(points, dtype=float).reshape(len(points), -1)
     if values.shape[1] == 2:
         return _ranks_of_pairs(values)
-    no_worse = (values[:, None] <= values[None]).all(axis=2)
-    dominates = no_worse & (values[:, None] < values[None]).any(axis=2)
+    no_worse = np.ones((len(values), len(values)), dtype=bool)
+    better = ~no_worse
+    for column in values.T:
+        no_worse = no_worse & (column[:, None] <= column)
+        better = better | (column[:, None] < column)
+    dominates = no_worse & better
+    dominators = dominates.sum(axis=0)
     rank = np.full(len(values), -1)
-    level = 0
-    while (rank < 0).any():
-        left = rank < 0
-        front = left & ~(dominates & left[:, None]).any(axis=0)
+    for level in range(len(values)):
+        front = (dominators == 0) & (rank < 0)
         rank[front] = level
-        level += 1
+        dominators = dominators - dominates[front].sum(axis=0)
+        if (rank >= 0).all():
+            break
     return rank
 
 

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from problems import Problem
+from problems import Problem, UserError
 from search.directory import Run
 from search.entrants import Retrained
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
-from search.records import Limits, Record, State
+from search.records import NO_LIMITS, Limits, Record, State
 from search.scoring import scored
 from search.trial import Setting, live
 from spaces.candidate import Candidate
@@ -57,16 +57,20 @@ def retrained(
     other = candidate.model_copy(update={"seed": candidate.seed + seed})
     problem, data = setting.problem, setting.data
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
-        own = replace(setting, run=Run(Path(scratch)))
+        # Whether it meets the goals was seen in the search, as it was deployed there.
+        own = replace(setting, run=Run(Path(scratch)), limits=NO_LIMITS)
         record = _lived(own, other, limited)
         if record.state is not State.COMPLETE:
             return Retrained(trial=trial, seed=other.seed, reason=record.reason)
         with limited():
             surrogate = Surrogate.load(own.run.artefact(0), problem)
-            results = {
-                name: scored(problem, surrogate.run, split)
-                for name, split in (("test", data.test), ("shifted", data.shifted))
-            }
+            try:
+                results = {
+                    name: scored(problem, surrogate.run, split)
+                    for name, split in (("test", data.test), ("shifted", data.shifted))
+                }
+            except UserError as error:
+                return Retrained(trial=trial, seed=other.seed, reason=str(error))
     odd = [name for name, each in results.items() if each.failed or not _finite(each.metrics)]
     return Retrained(
         trial=trial,

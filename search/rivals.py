@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from problems import Dataset, Problem
-from problems.errors import telling_of
 from search.measurement import Yardstick, run_contender, samples_a_call, stopwatch, timed
 from search.records import NO_ERROR
 from search.scoring import scored
@@ -40,8 +39,7 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
     """
     errors: dict[str, float] = {}
     for name, baseline in problem.baseline_runs.items():
-        with telling_of(f"the score of baseline {name!r}"):
-            result = scored(problem, baseline, data.validation, f"baseline {name!r}")
+        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
         error = result.metrics.get(problem.objective.name, math.nan)
         if not result.failed and math.isfinite(error):
             errors[name] = error

@@ -1,11 +1,14 @@
 """Score what would ship: the outputs of a surrogate or a baseline, in physical units."""
 
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from problems import Array, Batch, Problem, Run, Split
 from problems.core import rows
+from problems.errors import telling_of
 from problems.running import finite_samples, run_each
 from search.records import Interval
 
@@ -47,13 +50,18 @@ def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -
         metrics: dict[str, float] = {}
         if len(finite):
             kept = rows(outputs, finite)
-            metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
+            with telling_of(f"the score of {name}"):
+                metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
     reason = next((reason for reason in reasons if reason), "")
     return Scored(outputs, finite, survivors, len(split) - len(finite), metrics, reason)
 
 
 def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
-    """Return every metric with its 90 % bootstrap interval over the surviving samples."""
+    """Return every metric with its 90 % bootstrap interval over the surviving samples.
+
+    A score may not exist of a resample, as where it compares classes and one isn't drawn: such are
+    left out.
+    """
     if not result.metrics:
         return {}
     kept = result.predicted
@@ -63,9 +71,14 @@ def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
     for _ in range(RESAMPLES):
         index = rng.integers(n, size=n)
         sample = result.survivors.take(index)
-        for name, value in problem.score(rows(kept, index), sample.outputs, sample.inputs).items():
-            drawn[name].append(value)
-    ends = {name: np.quantile(values, QUANTILES) for name, values in drawn.items()}
+        with suppress(Exception):
+            found = problem.score(rows(kept, index), sample.outputs, sample.inputs)
+            for name in drawn.keys() & found.keys():
+                drawn[name].append(float(found[name]))
+    ends = {
+        name: np.quantile([each for each in values if math.isfinite(each)] or [value], QUANTILES)
+        for (name, values), value in zip(drawn.items(), result.metrics.values(), strict=True)
+    }
     return {
         name: Interval(value=value, low=float(ends[name][0]), high=float(ends[name][1]))
         for name, value in result.metrics.items()

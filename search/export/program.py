@@ -48,6 +48,7 @@ class Network(torch.nn.Module):
 
 def load(device):
     """Return the network with its weights, on a device."""
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     with np.load(Path(__file__).with_name("{file}")) as held:
         return Network(held).to(device)
 '''

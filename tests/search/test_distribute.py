@@ -110,6 +110,7 @@ def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> No
     searcher._run.ask_to_stop()
     assert EndEarly(searcher).stop_all()
     assert searcher.suggest() is None
+    assert searcher.is_finished()
 
 
 def test_no_more_run_at_a_time_than_there_are_workers(searcher: StudySearcher) -> None:

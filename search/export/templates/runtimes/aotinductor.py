@@ -13,6 +13,7 @@ Array = np.ndarray[Any, Any]
 
 def load(artefact: Path, facts: Any) -> Callable[[Array], Array]:
     """Return a function of exactly a batch; sets the process's threads."""
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.set_num_threads(facts.threads)
     package: Any = aoti_load_package(str(artefact / "network.pt2"), run_single_threaded=True)
 

@@ -28,7 +28,8 @@ def load(artefact: Path, facts: Any) -> Callable[[Array], Array]:
     with torch.no_grad(), torch.cuda.graph(graph):
         answer = network(source)
 
-    def call(inputs: Array) -> Array:
+    def call(inputs: Array, _held: object = network) -> Array:
+        # The graph reads the weights where they lie: they are there as long as it is.
         source.copy_(torch.from_numpy(inputs))
         graph.replay()
         return answer.cpu().numpy()
