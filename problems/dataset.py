@@ -11,7 +11,7 @@ from problems.core import SPLITS, Array, Batch, Dataset, Split
 from problems.errors import UserError
 from problems.problem import BaselineMargin, Problem
 from problems.provenance import described, digest, fingerprint, identity
-from problems.recorded import open_recorded, recorded_facts
+from problems.recorded import file_sizes, open_recorded, recorded_facts
 from problems.running import NOT_FINITE, finite_samples, joined
 from problems.shards import Execute, Shard, plan, read_shard, serially, simulated_samples
 
@@ -36,7 +36,7 @@ def searched(problem: Problem) -> str:
     goals = problem.goals
     return digest(
         [
-            [fingerprint(simulation) for simulation in references] or origin(problem),
+            [fingerprint(simulation) for simulation in references] or _recorded(problem),
             *map(
                 described,
                 (
@@ -45,12 +45,21 @@ def searched(problem: Problem) -> str:
                     problem.samples,
                     problem.epochs,
                     problem.deployment,
+                    problem.metrics,
+                    problem.calibration,
+                    problem.cost,
+                    problem.symmetries,
                     goals,
                     problem.baselines if isinstance(goals.error, BaselineMargin) else None,
                 ),
             ),
         ]
     )
+
+
+def _recorded(problem: Problem) -> list[object]:
+    """Return which data these are, and how large their files: they may have grown since."""
+    return [origin(problem), file_sizes(problem.data) if problem.data else []]
 
 
 def nbytes(problem: Problem) -> int:

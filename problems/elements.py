@@ -91,7 +91,8 @@ class GraphEncoding(AlignedEncoding):
         ends = self._edge_channels
         joined = there[:, :, None] & there[:, None, :] & ~np.eye(p, dtype=bool)
         if self.edge:
-            joined &= inputs[self.edge].reshape(b, p, p, -1)[..., 0] > 0.0
+            edge_field = next(f for f in self._edge_fields if f.name == self.edge)
+            joined &= self._between(edge_field, inputs[self.edge])[..., 0] > 0.0
         node = np.concatenate([there[..., None], scaled[..., : scaled.shape[-1] - ends * p]], -1)
         edge = scaled[..., scaled.shape[-1] - ends * p :].reshape(b, p, p, ends)
         edge = np.concatenate([joined[..., None], edge], axis=-1)
@@ -106,6 +107,13 @@ class GraphEncoding(AlignedEncoding):
         nodes = next(length(f, self.axes[0]) for f in self.inputs if self.axes[0] in f.axes)
         return sum(f.size // nodes**2 for f in self._edge_fields)
 
+    def _between(self, f: Field, values: Array) -> Array:
+        """Return (b, p, p, c) of a field that has the nodes' axis twice, wherever it has it."""
+        shaped = values.reshape(-1, *f.shape)
+        ends = [i for i, name in enumerate(f.axes, start=1) if name == self.axes[0]]
+        first = np.moveaxis(shaped, ends, (1, 2))
+        return first.reshape(*first.shape[:3], -1)
+
     def _aligned(self, inputs: Batch) -> Array:
         """Return (b, p, c): the fields of nodes, then those of edges, node by node."""
         edges = self._edge_fields
@@ -117,10 +125,7 @@ class GraphEncoding(AlignedEncoding):
             for f in nodes
         ]
         joins = [
-            self._transformed(f, inputs, self.input_transform).reshape(
-                samples_in(inputs), size, size, -1
-            )
-            for f in edges
+            self._between(f, self._transformed(f, inputs, self.input_transform)) for f in edges
         ]
         if joins:
             between = np.concatenate(joins, axis=-1)

@@ -94,6 +94,12 @@ class AlignedEncoding(Encoding):
                 raise UnknownNameError(f"axis of {kind}'s inputs", axis, known)
             if len(sizes) > 1:
                 raise UserError(f"{kind}: axis {axis!r} has lengths {sorted(sizes)} in its inputs")
+            theirs = {length(f, axis) for f in self.outputs} if self.aligned else sizes
+            if theirs != sizes:
+                raise UserError(
+                    f"{kind}: axis {axis!r} has length {sizes.pop()} in its inputs and "
+                    f"{sorted(theirs)} in its outputs; give the outputs' axis another name"
+                )
         _refuse_transforms(kind, (*self.inputs, *self.outputs), self.transforms)
 
     @property

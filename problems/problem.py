@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -254,7 +254,8 @@ class Problem:
         runs: dict[str, Run | FittedBaseline] = {}
         for name, each in self.baselines.items():
             with telling_of(f"the fit of baseline {name!r}"):
-                runs[name] = each.fit(train) if isinstance(each, FittedBaseline) else each
+                fitted = each.fit(train) if isinstance(each, FittedBaseline) else each
+                runs[name] = _called(fitted)
         return replace(self, baselines=runs)
 
     @property
@@ -270,3 +271,8 @@ class Problem:
                 raise UserError(f"baseline {name!r} isn't fitted; call Problem.fitted(train) first")
             runs[name] = each
         return runs
+
+
+def _called(fitted: Any) -> Run:
+    """Return how what a fit returned is called: what returns itself isn't to be fitted again."""
+    return fitted.__call__ if hasattr(fitted, "fit") else fitted

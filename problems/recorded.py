@@ -74,6 +74,11 @@ def recorded_facts(recorded: Recorded) -> dict[str, Any]:
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "parameters": _plain(parameters)}
 
 
+def file_sizes(recorded: Recorded) -> list[int]:
+    """Return the bytes of each file, or of all files in a folder: the same wherever they lie."""
+    return [_stamp(path)[1] for path in _given(recorded)]
+
+
 def check_recorded(recorded: Recorded) -> Iterator[str]:
     """Say what is wrong with the parameters or, if nothing is, with the files' headers."""
     wrong = list(_parameter_mistakes(recorded))
@@ -275,6 +280,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -134,6 +134,12 @@ class RollOutEncoding(Encoding):
                     f"{begins.shape}, not {shape}"
                 )
 
+        lengths = {length(f, self.axis) for f in self.outputs}
+        if len(lengths) > 1:
+            raise UserError(
+                f"RollOutEncoding: axis {self.axis!r} has lengths {sorted(lengths)} in its outputs"
+            )
+
     def settings(self, choose: Choose) -> Settings:
         """Choose window, step and normalisation."""
         # A step that doesn't divide the horizon would end in windows that it never learned from.

@@ -68,6 +68,10 @@ def transform_of(field: Field, chosen: str, fixed: Mapping[str, str]) -> Transfo
     return TRANSFORMS[chosen if field.valid[0] >= 0.0 else NONE]
 
 
+CONSTANT = 1e-10
+"""What varies by less than this share of its own size is constant, but for rounding."""
+
+
 @dataclass(frozen=True)
 class Normalisation:
     """How centre and scale are taken from values (n, ...) along the first axis."""
@@ -81,7 +85,7 @@ def _mean(values: Array) -> Array:
 
 
 def _deviation(values: Array) -> Array:
-    return values.std(axis=0)
+    return _beyond_rounding(values.std(axis=0), values)
 
 
 def _middle(values: Array) -> Array:
@@ -89,7 +93,13 @@ def _middle(values: Array) -> Array:
 
 
 def _half_range(values: Array) -> Array:
-    return (values.max(axis=0) - values.min(axis=0)) / 2.0
+    return _beyond_rounding((values.max(axis=0) - values.min(axis=0)) / 2.0, values)
+
+
+def _beyond_rounding(scale: Array, values: Array) -> Array:
+    """Return the scale with zero where values vary by no more than the rounding of their sum."""
+    rounding = max(CONSTANT, 10.0 * float(np.finfo(np.result_type(values, np.float32)).eps))
+    return np.where(scale > rounding * np.abs(values).max(axis=0), scale, 0.0)
 
 
 NORMALISATIONS: Mapping[str, Normalisation] = {

@@ -7,6 +7,7 @@ import numpy as np
 
 from problems.core import Array, Batch, Field
 from problems.problem import Metric
+from problems.scaling import CONSTANT
 
 
 @dataclass(frozen=True)
@@ -50,4 +51,5 @@ def _rms(difference: Array) -> float:
 
 def _spread(values: Array) -> float:
     """Return the standard deviation over samples and elements; 1 where a field never varies."""
-    return float(np.std(values, dtype=float)) or 1.0
+    spread = float(np.std(values, dtype=float))
+    return spread if spread > CONSTANT * float(np.abs(values).max(initial=0.0)) else 1.0

@@ -30,7 +30,7 @@ from problems import (
 )
 from problems.contract import LAWS, Evidence, Stage
 from problems.core import LAYOUTS, rows
-from problems.scaling import TRANSFORMS, admitted
+from problems.scaling import NORMALISATIONS, TRANSFORMS, admitted, nonzero
 
 BODIES, POINTS, FRAMES = 4, 3, 6
 
@@ -425,6 +425,20 @@ WRONG = {
         lambda: RollOutEncoding(INPUTS, OUTPUTS, {"path": "start"}),
         "output 'heat' has no axis 'time'",
     ),
+    "outputs of another length": (
+        lambda: SequenceEncoding(
+            (INPUTS[6],), (Field("heat", (FRAMES + 1,), axes=("time",)),), axes=("time",)
+        ),
+        "axis 'time' has length 6 in its inputs and [7] in its outputs",
+    ),
+    "paths of two lengths": (
+        lambda: RollOutEncoding(
+            INPUTS,
+            (*MOVING, replace(MOVING[0], name="way", shape=(2, FRAMES + 1))),
+            {"path": "start", "way": "start"},
+        ),
+        "axis 'time' has lengths [6, 7] in its outputs",
+    ),
     "a start of another shape": (
         lambda: RollOutEncoding(INPUTS, MOVING, {"path": "mass"}),
         "'mass' starts 'path' but has shape (4,), not (2,)",
@@ -442,3 +456,25 @@ def test_what_does_not_fit_is_told_at_once(name: str) -> None:
     with pytest.raises(UserError) as told:
         make()
     assert words in str(told.value)
+
+
+def test_what_varies_by_rounding_alone_is_constant() -> None:
+    for value, kind in ((0.1, np.float64), (300.15, np.float64), (0.1, np.float32)):
+        values = np.full((1000, 1), value, dtype=kind)
+        for each in NORMALISATIONS.values():
+            assert nonzero(each.scale(values)) == 1.0
+        assert NORMALISATIONS["standard"].scale(values * np.linspace(1.0, 1.1, 1000)[:, None]) > 0.0
+    field = Field("heat", unit="W")
+    steady = {"heat": np.full(1000, 0.1)}
+    found = NormalisedError((field,))({"heat": steady["heat"] + 1e-6}, steady, {})
+    assert found["error"] == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize("axes", [("body", "body", "kind"), ("kind", "body", "body")])
+def test_edges_are_of_their_pair_wherever_the_nodes_axes_stand(axes: tuple[str, ...]) -> None:
+    pair = np.arange(BODIES * BODIES, dtype=float).reshape(BODIES, BODIES)
+    values = np.stack([pair, pair + 1000.0], axis=axes.index("kind"))
+    edge = Field("distance", values.shape, axes=axes)
+    encoding = GraphEncoding((INPUTS[2], edge), OUTPUTS, axes=("body",))
+    found = encoding._between(edge, values[None])
+    assert found[0, 1, 2].tolist() == [6.0, 1006.0]
