@@ -6,6 +6,7 @@ hashes, which tell damage, not malice: an AOTInductor package is machine code, s
 artefacts that you trust.
 """
 
+import math
 import os
 import platform
 import shutil
@@ -45,8 +46,9 @@ RECORDED = 4
 LIBRARIES = ("simstead", "torch", "onnxruntime", "openvino", "nncf", "tensorrt", "zuko", "numpy")
 """Whose versions an artefact tells, where they are installed."""
 
-CALIBRATION_BATCHES = 4
-"""How many calls' worth of training inputs quantisation takes its ranges from."""
+CALIBRATION_BATCHES, CALIBRATION_SAMPLES = 4, 256
+"""Quantisation takes its ranges from so many calls' worth of training inputs, and no fewer samples:
+from four of them a network's int8 was ten times as far off on others as on those."""
 
 
 def calibration_inputs(pairs: Pairs, batch: int, noise: int = 0) -> Tensor:
@@ -54,7 +56,7 @@ def calibration_inputs(pairs: Pairs, batch: int, noise: int = 0) -> Tensor:
 
     Where the network reads noise it is drawn beside them, always the same.
     """
-    n = CALIBRATION_BATCHES * batch
+    n = batch * max(CALIBRATION_BATCHES, math.ceil(CALIBRATION_SAMPLES / batch))
     spread = np.linspace(0, len(pairs.inputs) - 1, n).astype(int)
     chosen = torch.from_numpy(pairs.inputs[spread])
     if not noise:

@@ -114,10 +114,14 @@ class _Walk:
         self._plan = plan
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
+        if not options:
+            raise UserError(f"{name}: there is nothing to choose from")
         return self._answer(name, tuple(options), options)
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         values = range(low, high + 1, step)
+        if not values:
+            raise UserError(f"{name}: no integer lies in [{low}, {high}]")
         tried = values if len(values) <= FEW_INTEGERS else (values[0], values[-1])
         return self._answer(name, Interval(low, values[-1], step), tried)
 

@@ -24,7 +24,7 @@ REMEMBERED_BYTES = 64 * 2**20
 _remembered: dict[str, bytes] = {}
 
 
-def write_graph(network: nn.Module, example: Tensor, path: Path) -> None:
+def write_graph(network: nn.Module, example: Tensor, path: Path, settings: str) -> None:
     """Write a network's graph and weights as one ONNX file.
 
     The graph of a like network that this process wrote is taken if it answers as this one does.
@@ -33,9 +33,10 @@ def write_graph(network: nn.Module, example: Tensor, path: Path) -> None:
         network: In float32.
         example: A call's inputs (batch, ...).
         path: The file.
+        settings: What it was built by: not all that decides a graph is printed of a network.
     """
     shapes = [(name, tuple(weight.shape)) for name, weight in network.state_dict().items()]
-    like = f"{network} {shapes} {tuple(example.shape)}"
+    like = f"{settings} {network} {shapes} {tuple(example.shape)}"
     before = _remembered.pop(like, None)
     graph = with_weights(before, network) if before else None
     if graph is not None and _answers(graph, network, example):

@@ -133,6 +133,7 @@ def _prune_channels(network: nn.Module, ratio: float, criterion: str, example: T
     kept = [layer for module in network.modules() for layer in getattr(module, "kept", ())]
     widths = [(layer, layer.weight.shape[0]) for layer in layers]
     importance = torch_pruning.importance
+    answers = _answers(network, example)
     with warnings.catch_warnings():
         # Parameters outside of layers, as positions, go with what they are added to: it says so.
         warnings.simplefilter("ignore", UserWarning)
@@ -148,6 +149,19 @@ def _prune_channels(network: nn.Module, ratio: float, criterion: str, example: T
             round_to=HALF_A_VECTOR,
         )
     pruner.step()
+    for layer in network.modules():  # it leaves those that it doesn't know with their old figures
+        _restate_width(layer)
+    if _answers(network, example) != answers:
+        raise NothingToPruneError(
+            "the layer that a network registers last is taken for the one that answers, and here "
+            "it isn't: register it last, or set `kept = [layer]` on the module that has it; or say "
+            'unsuited = {"structured": ...} of this family'
+        )
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, example: Tensor) -> int:
+    return network(example).shape[1]
 
 
 def _size(network: nn.Module) -> int:
@@ -265,10 +279,14 @@ def _restate_width(layer: nn.Module) -> None:
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
     elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        layer.out_channels, layer.in_channels = layer.weight.shape[:2]
+        each = layer.out_channels // layer.groups
+        layer.out_channels, a_group_reads = layer.weight.shape[:2]
+        if a_group_reads == 1:  # each channel by itself: there are as many groups as are left
+            layer.groups = layer.out_channels // each
+        layer.in_channels = a_group_reads * layer.groups
     elif isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine:  # noqa: SLF001 - the base of all of them # pyright: ignore[reportPrivateUsage]
         (layer.num_features,) = layer.weight.shape
-    elif isinstance(layer, nn.LayerNorm):
+    elif isinstance(layer, nn.LayerNorm | nn.RMSNorm):
         layer.normalized_shape = tuple(layer.weight.shape)
     elif isinstance(layer, nn.LSTM | nn.GRU):
         within: Tensor = getattr(layer, "weight_hh_l0")  # noqa: B009 - typed as a module otherwise

@@ -8,7 +8,7 @@ from typing import Self
 from safetensors.numpy import load_file
 
 import problems
-from problems import Problem, UserError, load_problem
+from problems import Encoding, Problem, UserError, load_problem
 from problems.dataset import origin
 from spaces.artefact import EXAMPLES, STATISTICS
 from spaces.manifest import Manifest, read_manifest
@@ -41,7 +41,7 @@ class Surrogate(problems.Surrogate):
             problem = _its_problem(manifest, folder)
         _refuse_foreign(manifest, problem, folder)
         candidate = manifest.candidate
-        recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
+        recipe = _its_encoding(manifest, problem, folder)
         encoding = recipe.restored(load_file(folder / STATISTICS))
         predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)
         network = InPortions(predict, manifest.batch)
@@ -56,6 +56,18 @@ def _its_problem(manifest: Manifest, folder: Path) -> Problem:
         raise UserError(
             f"{folder} was made for the problem {manifest.source}, which can't be loaded here "
             f"({error}); give it: Surrogate.load(folder, problem)"
+        ) from error
+
+
+def _its_encoding(manifest: Manifest, problem: Problem, folder: Path) -> Encoding:
+    candidate = manifest.candidate
+    try:
+        return problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder} was made with the encoding {candidate.encoding!r} and its settings "
+            f"{dict(candidate.encoding_settings)}, which {problem.name} doesn't have any more "
+            f"({error})"
         ) from error
 
 

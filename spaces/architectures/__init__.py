@@ -2,14 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from problems import Choose, Encoding, Layout, Pairs, Registry, Settings, Target
+from problems import Choose, Encoding, Layout, Pairs, Registry, Settings, Target, UserError
 from spaces.learners import Classifying, Learner, Probabilities, Supervised
 
 
@@ -103,7 +103,30 @@ class Architecture(ABC):
 
 
 ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")
-register_architecture = ARCHITECTURES.register
+
+
+def register_architecture(name: str) -> Callable[[type[Architecture]], type[Architecture]]:
+    """Register a family under a name.
+
+    Raises:
+        UserError: It doesn't say what it serves, or lacks a method.
+    """
+
+    def registered(family: type[Architecture]) -> type[Architecture]:
+        lacking = [*sorted(family.__abstractmethods__), *["serves"] * (not _serves(family))]
+        if lacking:
+            raise UserError(
+                f"the family {name!r} ({family.__name__}) has no {' and no '.join(lacking)}: "
+                "Architecture says what they are"
+            )
+        return ARCHITECTURES.register(name)(family)
+
+    return registered
+
+
+def _serves(family: type[Architecture]) -> bool:
+    return bool(getattr(family, "serves", None))
+
 
 WIDTHS = (64, 128, 256)
 """Searched widths; multiples of the vector width before and after pruning by quarters."""
@@ -127,25 +150,17 @@ class LastStep(nn.Module):
 
 
 class Head(nn.Module):
-    """Features at every place -> a network's answer.
-
-    Aligned outputs are one linear image of each place's features; others one of all of them
-    together, or of their mean where the places have no order.
+    """Features at every place -> aligned answers, one linear image of each place's features.
 
     Args:
         features: Of one place.
         shape: What is asked for.
-        pooled: Whether the places' mean stands for them.
     """
 
-    def __init__(self, features: int, shape: Shape, *, pooled: bool = False) -> None:
+    def __init__(self, features: int, shape: Shape) -> None:
         super().__init__()
-        self.aligned, self.pooled = shape.aligned, pooled
-        together = 1 if shape.aligned or pooled else math.prod(shape.places)
-        self.linear = nn.Linear(features * together, shape.answers)
+        self.linear = nn.Linear(features, shape.answers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of features (b, *places, f)."""
-        if self.aligned:
-            return self.linear(x).flatten(1)
-        return self.linear(x.flatten(1, -2).mean(1) if self.pooled else x.flatten(1))
+        return self.linear(x).flatten(1)

@@ -47,9 +47,21 @@ class Lowering:
         return (*self.shape.inputs[:-1], self.shape.inputs[-1] + self.noise)
 
     @property
+    def settings(self) -> str:
+        """What the network was built by, as text: networks of one text differ in weights alone."""
+        settings = sorted(self.candidate.architecture_settings.items())
+        return f"{self.candidate.architecture} {settings} {self.shape} {self.noise}"
+
+    @property
     def precision(self) -> Precision:
         """Number format to compute in."""
         return self.candidate.precision
+
+
+def compute_in_full(device: str) -> None:
+    """Have float32 mean float32 on a device: cuDNN's own default rounds it to 10 bits."""
+    if device == CUDA:
+        torch.backends.cudnn.allow_tf32 = False
 
 
 CPU_FACTS = Path("/proc/cpuinfo")

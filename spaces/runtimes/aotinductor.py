@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from problems import Array, Predict
 from spaces.candidate import Precision
 from spaces.precision import computing_in
-from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, compute_in_full, register_runtime
 
 PACKAGE = "network.pt2"
 
@@ -41,6 +41,7 @@ class AOTInductor(Runtime):
         """Export the graph and compile it."""
         from torch._inductor import aoti_compile_and_package  # noqa: PLC0415 - seconds to import
 
+        compute_in_full(self.device)
         lowered = computing_in(copy.deepcopy(network), lowering.precision).eval().to(self.device)
         example = calibration[: lowering.batch].to(self.device)
         with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
@@ -55,6 +56,7 @@ class AOTInductor(Runtime):
         """Return the compiled package as a function of arrays."""
         from torch._inductor import aoti_load_package  # noqa: PLC0415 - seconds to import
 
+        compute_in_full(self.device)
         torch.set_num_threads(lowering.threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

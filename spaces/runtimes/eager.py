@@ -13,15 +13,14 @@ from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
 from spaces.precision import computing_in
 from spaces.pruning import packable, shaped_like
-from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, compute_in_full, register_runtime
 
 WEIGHTS = "network.safetensors"
 
 
 def rebuilt(folder: Path, lowering: Lowering, device: str) -> nn.Module:
     """Return the network of the candidate's settings and the folder's weights, on its device."""
-    if device == CUDA:
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32; its default rounds to 10 bits
+    compute_in_full(device)
     candidate = lowering.candidate
     family = ARCHITECTURES[candidate.architecture]
     network = family.untrained(lowering.shape, candidate.architecture_settings)

@@ -77,11 +77,11 @@ class OnnxRuntime(Runtime):
         """Export the graph; quantise it where the precision says so."""
         example = calibration[: lowering.batch]
         if lowering.precision is not Precision.INT8:
-            write_graph(network, example, folder / MODEL)
+            write_graph(network, example, folder / MODEL, lowering.settings)
             return
         with TemporaryDirectory() as scratch, _quiet_root_logger():
             plain = Path(scratch) / MODEL
-            write_graph(network, example, plain)
+            write_graph(network, example, plain, lowering.settings)
             if any(isinstance(layer, nn.LSTM) for layer in network.modules()):
                 _quantise_recurrent(plain, folder / MODEL)
             else:

@@ -70,7 +70,7 @@ class OpenVino(Runtime):
         """Convert the ONNX graph; quantise it where the precision says so."""
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / ONNX_MODEL
-            write_graph(network, calibration[: lowering.batch], plain)
+            write_graph(network, calibration[: lowering.batch], plain, lowering.settings)
             model: Any = _core().read_model(str(plain))
         if lowering.precision is Precision.INT8:
             import nncf  # noqa: PLC0415 - seconds to import

@@ -216,6 +216,27 @@ def test_an_artefact_of_another_version_is_refused(plain: Path, problem: Problem
         Surrogate.load(plain, replace(problem, version=99))
 
 
+def test_a_setting_that_is_gone_is_told(
+    plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = read_manifest(plain)
+    other = manifest.candidate.model_copy(update={"encoding_settings": {"gone": 1}})
+    changed = manifest.model_copy(update={"candidate": other})
+    monkeypatch.setattr("spaces.surrogate.read_manifest", lambda _: changed)
+    with pytest.raises(UserError, match=r"its settings .*, which .* doesn't have any more"):
+        Surrogate.load(plain, problem)
+
+
+@pytest.mark.parametrize("batch", [1, 48, 1000])
+def test_ranges_are_of_many_samples_in_whole_calls(
+    batch: int, problem: Problem, data: Dataset
+) -> None:
+    encoding = next(iter(problem.encodings.values())).fit(data.train)
+    n = len(calibration_inputs(encoding.pairs(data.train), batch))
+    assert n % batch == 0
+    assert n >= max(256, 4 * batch)
+
+
 def test_another_size_is_refused(plain: Path, problem: Problem) -> None:
     with pytest.raises(UserError, match="at size tiny, whose simulation has other parameters"):
         Surrogate.load(plain, load_problem(problem.name, Size.STANDARD))

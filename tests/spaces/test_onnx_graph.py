@@ -39,8 +39,8 @@ def answers(path: Path, inputs: Tensor) -> np.ndarray:
     return np.asarray(found)
 
 
-def check(network: nn.Module, inputs: Tensor, folder: Path) -> None:
-    write_graph(network, inputs, folder / "network.onnx")
+def check(network: nn.Module, inputs: Tensor, folder: Path, settings: str = "") -> None:
+    write_graph(network, inputs, folder / "network.onnx", settings)
     with torch.inference_mode():
         exact = network(inputs).numpy()
     np.testing.assert_allclose(
@@ -85,6 +85,14 @@ def test_what_answers_otherwise_is_exported_itself(
     assert len(exported) == 2
 
 
+def test_of_other_settings_no_graph_is_taken(exported: list[nn.Module], tmp_path: Path) -> None:
+    tried = example("flow_matching", lowered_shape(ARCHITECTURES["flow_matching"]))
+    inputs = tried.calibration[:BATCH]
+    for steps in ("2", "8", "2"):
+        check(tried.network, inputs, tmp_path, steps)
+    assert len(exported) == 2
+
+
 def test_what_answers_no_numbers_is_exported_itself(
     exported: list[nn.Module], tmp_path: Path
 ) -> None:
@@ -92,7 +100,7 @@ def test_what_answers_no_numbers_is_exported_itself(
     for weight in (1.0, torch.nan):
         network = Times(1.0)
         nn.init.constant_(network.layer.weight, weight)
-        write_graph(network, inputs, tmp_path / "network.onnx")
+        write_graph(network, inputs, tmp_path / "network.onnx", "")
     assert len(exported) == 2
     assert np.isnan(answers(tmp_path / "network.onnx", inputs)).all()
 

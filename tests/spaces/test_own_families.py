@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from problems import load_problem
+from problems import UserError, load_problem
 from problems.starting import write_template
 from search.directory import Run
 from search.records import State
+from spaces.architectures import Architecture, register_architecture
 from spaces.registered import ARCHITECTURES
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
@@ -62,6 +63,15 @@ def test_it_stands_in_the_space(own: Path, simstead: Simstead) -> None:
     assert "random_features" in told.stdout
     load_problem(str(own))
     assert "random_features" in ARCHITECTURES
+
+
+def test_a_family_that_lacks_something_is_told() -> None:
+    class Bare(Architecture):
+        pass
+
+    with pytest.raises(UserError, match="has no build and no settings and no serves"):
+        register_architecture("bare")(Bare)
+    assert "bare" not in ARCHITECTURES
 
 
 @pytest.mark.slow

@@ -104,7 +104,34 @@ class Unbiased(nn.Module):
         return self.head(self.layer(x)[0][:, -1])
 
 
-@pytest.mark.parametrize(("kind", "inputs"), [(Normalised, (4, 12)), (Unbiased, (4, 6, 5))])
+class Depthwise(nn.Sequential):
+    """Every channel convolved by itself, and scaled to one length."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv1d(5, 64, 1),
+            nn.Conv1d(64, 64, 3, padding=1, groups=64),
+            nn.Flatten(),
+            nn.Linear(64 * 6, 64),
+            nn.RMSNorm(64),
+            nn.Linear(64, 7),
+        )
+
+
+class HeadFirst(nn.Module):
+    """Registers what answers before what it answers from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.body = nn.Linear(64, 32), nn.Linear(12, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).relu())
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"), [(Normalised, (4, 12)), (Unbiased, (4, 6, 5)), (Depthwise, (4, 5, 6))]
+)
 def test_networks_of_users_are_pruned_and_rebuilt(
     kind: type[nn.Module], inputs: tuple[int, ...]
 ) -> None:
@@ -116,6 +143,12 @@ def test_networks_of_users_are_pruned_and_rebuilt(
     again = shaped_like(kind(), less.state_dict()).eval()
     with torch.inference_mode():
         torch.testing.assert_close(again(example_input), less(example_input), rtol=0, atol=0)
+
+
+def test_who_answers_is_registered_last_or_kept() -> None:
+    chosen = {"ratio": 0.5, "criterion": "magnitude"}
+    with pytest.raises(NothingToPruneError, match="register it last, or set `kept"):
+        pruned(HeadFirst(), Pruning.STRUCTURED, chosen, torch.randn(4, 12))
 
 
 def test_hidden_units_that_do_nothing_go_first() -> None:
