@@ -79,7 +79,7 @@ class Sleeper(tune.Trainable):
         self._done = share
         if share < 1.0:
             rung = {"epoch": round(4 * share), "share": share, "error": self._error}
-            return {"rung": json.dumps(rung), "relative_time": self._time}
+            return {"rung": json.dumps(rung), "relative_time": self._time, "durations_s": "{}"}
         return {"record": json.dumps(self._record()), "done": True}
 
     def _wait_for_all(self) -> None:
@@ -96,7 +96,7 @@ class Sleeper(tune.Trainable):
         return {
             "number": self._config["number"],
             "key": "",
-            "candidate": self._config["candidate"],
+            "candidate": json.loads(self._config["candidate"]),
             "state": "complete",
             "stage": "measure",
             "metrics": {self._objective: self._error},

@@ -69,7 +69,7 @@ def _trial(trial: TrialView, front: set[int], traces: dict[str, int]) -> dict[st
         "low": trial.speedup_low,
         "high": trial.speedup_high,
         "time": trial.time_us,
-        "memory": trial.memory_bytes,
+        "memory": None if trial.memory_bytes is None else trial.memory_bytes / 1e3,
         "stage": trial.ended_in,
         "reason": trial.reason,
         "trace": traces.get(trial.traceback),

@@ -143,8 +143,8 @@ def _interval(
         return None
     ends = list(zip(values, low, high, strict=True))
     return {
-        "array": [None if h is None or v is None else h - v for v, _, h in ends],
-        "arrayminus": [None if n is None or v is None else v - n for v, n, _ in ends],
+        "array": [None if h is None or v is None else max(h - v, 0.0) for v, _, h in ends],
+        "arrayminus": [None if n is None or v is None else max(v - n, 0.0) for v, n, _ in ends],
         "thickness": 1.2,
         "width": 3,
     }

@@ -156,8 +156,9 @@ def _ends(values: Any, low: Any, high: Any) -> Any:
     if not low:
         return None
     return (
-        [value - end for value, end in zip(values, low, strict=True)],
-        [end - value for value, end in zip(values, high, strict=True)],
+        # A bootstrap's interval may leave out the value, where the figure is one of many samples'.
+        [max(value - end, 0.0) for value, end in zip(values, low, strict=True)],
+        [max(end - value, 0.0) for value, end in zip(values, high, strict=True)],
     )
 
 

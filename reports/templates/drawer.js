@@ -79,7 +79,7 @@
         [`${Data.objective.name.replaceAll("_", " ")} (validation)`, figure(trial.error)],
         ["speed-up", `${times(trial.speedup)} (${times(trial.low)} to ${times(trial.high)})`],
         ["time of a sample", `${figure(trial.time)} µs`],
-        ["memory", trial.memory ? `${figure(trial.memory / 1e3)} kB` : null],
+        ["memory", trial.memory ? `${figure(trial.memory)} kB` : null],
         ["weights", trial.weights?.toLocaleString("en-GB")],
         ...(heat ? [["final heat (test)", `${figure(heat.error[0])} (${figure(heat.error[1])} to ${figure(heat.error[2])}), ${times(heat.speedup[0])}`]] : []),
         ...Object.entries(trial.metrics ?? {}).slice(1).map(([name, value]) => [name.replaceAll("_", " "), figure(value)]),

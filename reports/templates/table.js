@@ -12,7 +12,7 @@
     ["trial", "number", true], ["state", "state"], ["encoding", "encoding"], ["network", "network"],
     ["deployment", "deployment"], ["network of", "of", true], [Data.objective.name.replaceAll("_", " "), "error", true, figure],
     ["speed-up", "speedup", true, times], ["µs / sample", "time", true, figure],
-    ...(Data.memory ? [["kB", "memory", true, (bytes) => (bytes === undefined ? "" : figure(bytes / 1e3))]] : []),
+    ...(Data.memory ? [["kB", "memory", true, figure]] : []),
     ["ended in", "stage"], ["reason", "reason"],
   ];
   let column = 0, down = false, page = 0, rows = [];

@@ -1,6 +1,7 @@
 """What is recommended of the final heat: the knee, the fastest, the most accurate; what ties."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
@@ -129,4 +130,5 @@ def _tie(one: EntrantView, other: EntrantView) -> bool:
 
 
 def _test_error(entrant: EntrantView) -> float:
-    return entrant.test.value if entrant.test else float("inf")
+    known = entrant.test is not None and isfinite(entrant.test.value)
+    return entrant.test.value if entrant.test and known else float("inf")

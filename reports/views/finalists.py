@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isfinite
 from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
@@ -83,6 +84,7 @@ def limits_on_test(
         for entrant in entrants
         if entrant.trial is None and objective in entrant.test and not entrant.failed.get("test")
     ]
+    errors = [error for error in errors if isfinite(error)]
     if not errors:
         return limits, "validation"
     return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"

@@ -30,14 +30,12 @@ class Share(NamedTuple):
         error: Share of the error's.
         time: Share of the time's.
         chance_error: The share that 95 % of random permutations stay below.
-        chance_time: The same of the time's.
     """
 
     parameter: str
     error: float
     time: float
     chance_error: float
-    chance_time: float
 
 
 class Branch(NamedTuple):
@@ -83,8 +81,8 @@ def _branch(name: str, trials: Sequence[TrialView], start: str) -> Branch | None
         group = _groups([settings.get(parameter) for settings in chosen])
         if group.max() == 0:
             continue
-        (error, chance_error), (time, chance_time) = (_explained(each, group) for each in ranks)
-        shares.append(Share(parameter, error, time, chance_error, chance_time))
+        error, time = (_epsilon_squared(each, group) for each in ranks)
+        shares.append(Share(parameter, error, time, _of_chance(ranks[0], group)))
     return Branch(name, len(trials), tuple(sorted(shares, key=lambda each: -each.error)))
 
 
@@ -98,13 +96,19 @@ def _settings(parameters: Mapping[str, Scalar], start: str) -> dict[str, Scalar]
 
 
 def _groups(values: Sequence[Scalar | None]) -> Array:
-    """Return the number of each value's group: its own where there are few, else its quarter."""
-    distinct = sorted(set(values), key=lambda value: (str(type(value)), value or 0))
-    if len(distinct) <= GROUPS or not all(isinstance(each, (int, float)) for each in distinct):
-        return np.array([distinct.index(value) for value in values])
-    numbers = np.array([float(value or 0.0) for value in values])
+    """Return the number of each value's group: its own where there are few, else its quarter.
+
+    Those that weren't asked are a group of their own.
+    """
+    asked = [value for value in values if value is not None]
+    numbers = [float(value) for value in asked if isinstance(value, (int, float))]
+    if len(set(asked)) <= GROUPS or len(numbers) < len(asked):
+        number_of = {value: i for i, value in enumerate(dict.fromkeys(values))}
+        return np.array([number_of[value] for value in values])
     edges = np.quantile(numbers, np.linspace(0.0, 1.0, GROUPS + 1)[1:-1])
-    return np.unique(np.searchsorted(edges, numbers, side="right"), return_inverse=True)[1]
+    quarters = iter(np.searchsorted(edges, numbers, side="right") + 1)
+    groups = [0 if value is None else next(quarters) for value in values]
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def _ranks(values: Array) -> Array:
@@ -113,11 +117,11 @@ def _ranks(values: Array) -> Array:
     return (np.cumsum(count) - (count - 1) / 2.0)[place]
 
 
-def _explained(ranks: Array, group: Array) -> tuple[float, float]:
-    """Return the share that groups explain, and what chance alone stays below."""
+def _of_chance(ranks: Array, group: Array) -> float:
+    """Return the share that groups drawn by chance alone stay below."""
     rng = np.random.default_rng(0)
     drawn = [_epsilon_squared(rng.permutation(ranks), group) for _ in range(PERMUTATIONS)]
-    return _epsilon_squared(ranks, group), float(np.quantile(drawn, CHANCE))
+    return float(np.quantile(drawn, CHANCE))
 
 
 def _epsilon_squared(ranks: Array, group: Array) -> float:
