@@ -6,10 +6,12 @@ around zero, as wide as it is told with.
 Source: Bishop, Pattern Recognition and Machine Learning (2006), 3.3.
 """
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from problems import Array
 
@@ -63,7 +65,15 @@ def posterior_draw(
         boldness: How many of the posterior's standard deviations a draw spreads over.
     """
     weighed = observed.design / observed.noise[:, None] ** 2
-    precision = observed.design.T @ weighed + np.diag(spread**-2.0)
-    factor = np.linalg.cholesky(precision)
-    mean = np.linalg.solve(precision, weighed.T @ observed.values)
-    return mean + boldness * np.linalg.solve(factor.T, rng.standard_normal(len(mean)))
+    with _linear_algebra().limit(limits=1):
+        precision = observed.design.T @ weighed + np.diag(spread**-2.0)
+        # With precision = L L', solving for L z gives the inverse of L' times z: a draw around 0.
+        drawn = np.linalg.cholesky(precision) @ rng.standard_normal(len(precision))
+        sides = np.column_stack([weighed.T @ observed.values, boldness * drawn])
+        return np.linalg.solve(precision, sides).sum(axis=1)
+
+
+@functools.cache
+def _linear_algebra() -> ThreadpoolController:
+    """Return what limits threads: more of them would wait for each other while trials run."""
+    return ThreadpoolController()

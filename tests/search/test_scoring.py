@@ -29,5 +29,7 @@ def test_a_score_that_raises_is_told(problem: Problem, data: Dataset) -> None:
     def score(*_: Batch) -> dict[str, float]:
         raise ValueError("only one class is present")
 
-    with pytest.raises(UserError, match="the score of prediction ended in ValueError: only one class"):
+    with pytest.raises(
+        UserError, match="the score of prediction ended in ValueError: only one class"
+    ):
         scored(replace(problem, score=score), lambda *_: data.test.outputs, data.test)
