@@ -42,7 +42,10 @@ from search.study import Study
 if TYPE_CHECKING:
     from search.trial import Setting
 
-WORKERS, SECONDS = 64, 20.0
+WORKERS, SECONDS = 64, 60.0
+"""Workers, and what a whole trial takes; most are stopped after a quarter of it. Two cores make for
+one driver and all the workers, so that with trials of 20 s they wait for asks."""
+
 COUNTED_S = 60.0
 TRIALS_EACH = 100
 """More than a worker has time for."""
