@@ -2,7 +2,8 @@
 
 import os
 
-# Ray reads these when it is imported: no telemetry, a token on every connection, no files.
+# Ray reads these when it is imported: no telemetry, a token on every connection, no files, and as
+# many workers started at once as the searcher has trials for.
 os.environ |= {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
