@@ -107,14 +107,16 @@ class StudySearcher(SearchAlgorithm):
 
     def is_finished(self) -> bool:
         """Return whether there will be no more trials."""
-        return self._finished or self.ending or self._agenda.over
+        return self._finished or self._agenda.over
 
     def suggest(self) -> Asked | None:
         """Return the next candidate.
 
         None says that there is nothing now: a network being trained may be deployed again.
         """
-        if self.ending or len(self._asked) >= self._workers:
+        if self.ending:
+            self.set_finished()  # with nothing running yet Tune would wait for a trial
+        if self._finished or len(self._asked) >= self._workers:
             return None
         try:
             asked = self._agenda.next()

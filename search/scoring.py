@@ -75,11 +75,9 @@ def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
             found = problem.score(rows(kept, index), sample.outputs, sample.inputs)
             for name in drawn.keys() & found.keys():
                 drawn[name].append(float(found[name]))
-    ends = {
-        name: np.quantile([each for each in values if math.isfinite(each)] or [value], QUANTILES)
-        for (name, values), value in zip(drawn.items(), result.metrics.values(), strict=True)
-    }
-    return {
-        name: Interval(value=value, low=float(ends[name][0]), high=float(ends[name][1]))
-        for name, value in result.metrics.items()
-    }
+    each: dict[str, Interval] = {}
+    for name, value in result.metrics.items():
+        there = [one for one in drawn[name] if math.isfinite(one)] or [value]
+        low, high = np.quantile(there, QUANTILES)
+        each[name] = Interval(value=value, low=float(low), high=float(high))
+    return each

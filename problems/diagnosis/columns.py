@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems.core import Array, Batch, Field, samples_in
+from problems.scaling import CONSTANT
 
 FEW = 6
 """A field with at most so many elements is looked at element by element."""
@@ -20,8 +21,6 @@ ROUNDING = 1e-12
 """A principal component with less than this share of the first one's variance is rounding."""
 
 ROWS_AT_ONCE = 64
-CONSTANT = 1e-10
-"""An element that varies by less than this share of its own size is constant (rounding)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems.core import Array, Batch, Dataset, Field, Simulation, rows, samples_in
-from problems.diagnosis.columns import CONSTANT, shared_scale, spread_over
+from problems.diagnosis.columns import shared_scale, spread_over
 from problems.diagnosis.host import Clock
+from problems.scaling import CONSTANT
 
 MOST_REPEATS = 256
 REPEATS_S = 5.0

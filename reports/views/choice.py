@@ -130,5 +130,5 @@ def _tie(one: EntrantView, other: EntrantView) -> bool:
 
 
 def _test_error(entrant: EntrantView) -> float:
-    known = entrant.test is not None and isfinite(entrant.test.value)
-    return entrant.test.value if entrant.test and known else float("inf")
+    test = entrant.test
+    return test.value if test and isfinite(test.value) else float("inf")

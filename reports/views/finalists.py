@@ -79,12 +79,9 @@ def limits_on_test(
     """
     if limits.worse_by is None:
         return limits, "test"
-    errors = [
-        entrant.test[objective].value
-        for entrant in entrants
-        if entrant.trial is None and objective in entrant.test and not entrant.failed.get("test")
-    ]
-    errors = [error for error in errors if isfinite(error)]
+    baselines = [each for each in entrants if each.trial is None and not each.failed.get("test")]
+    known = [each.test[objective].value for each in baselines if objective in each.test]
+    errors = [error for error in known if isfinite(error)]
     if not errors:
         return limits, "validation"
     return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"

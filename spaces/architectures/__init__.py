@@ -113,7 +113,8 @@ def register_architecture(name: str) -> Callable[[type[Architecture]], type[Arch
     """
 
     def registered(family: type[Architecture]) -> type[Architecture]:
-        lacking = [*sorted(family.__abstractmethods__), *["serves"] * (not _serves(family))]
+        serves = bool(getattr(family, "serves", None))
+        lacking = [*sorted(family.__abstractmethods__), *["serves"] * (not serves)]
         if lacking:
             raise UserError(
                 f"the family {name!r} ({family.__name__}) has no {' and no '.join(lacking)}: "
@@ -122,10 +123,6 @@ def register_architecture(name: str) -> Callable[[type[Architecture]], type[Arch
         return ARCHITECTURES.register(name)(family)
 
     return registered
-
-
-def _serves(family: type[Architecture]) -> bool:
-    return bool(getattr(family, "serves", None))
 
 
 WIDTHS = (64, 128, 256)
