@@ -69,5 +69,5 @@ def stability(size: Size) -> Problem:
         cost=cost,
         deployment=Deployment(batch=16),
         pictures=pictures,
-        version=2,
+        version=3,
     )

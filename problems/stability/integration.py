@@ -62,7 +62,8 @@ class System:
         whfast: Any = simulation.integrator
         whfast.safe_mode = int(chaos)  # MEGNO needs every step synchronised
         simulation.dt = step * self.period_yr
-        simulation.collision, simulation.collision_resolve = "direct", "halt"
+        # Looked for along the step: a fast contact begins and ends between two of them.
+        simulation.collision, simulation.collision_resolve = "line", "halt"
         if chaos:
             simulation.init_megno(seed=MEGNO_SEED)
         self._simulation = simulation

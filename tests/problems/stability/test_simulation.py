@@ -69,6 +69,14 @@ def test_contacts_end_the_integration_early() -> None:
     assert one.orbits < 100.0
 
 
+@pytest.mark.parametrize("apart", np.linspace(1.0, 1.5, 8))
+def test_a_contact_between_two_steps_is_found(apart: float) -> None:
+    meeting = system((1.0, 1.0), 1e-6, longitudes=(0.0, -apart))
+    meeting["elements"][0, 1, 3] = 1e6  # tan(I / 2): the second planet runs the other way
+    orbits = apart / (4.0 * np.pi)
+    np.testing.assert_allclose(survival(meeting, 0.3), orbits, atol=2.0 * Stability(1.0).step)
+
+
 def test_energy_and_angular_momentum_are_conserved() -> None:
     inputs = system((1.0, 1.4, 2.0), 3e-5, eccentricity=0.05)
     mass = inputs["mass"]
