@@ -217,6 +217,8 @@ def _errors(proposals: Sequence[Known], tried: Sequence[Tried], rng: np.random.G
     known = [error for each in networks if (error := _error(each.record)) is not None]
     worst = max((error for _, error, _ in known), default=0.0)
     for each in networks:
+        if each.record.too_slow:
+            continue
         share, error, spread = _error(each.record) or (1.0, worst + 1.0, FAILED)
         seen.append(_after(each.known, share))
         errors.append(error)

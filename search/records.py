@@ -14,6 +14,9 @@ from spaces.candidate import Candidate, Frozen
 MOST_TRACEBACK = 8000
 """Characters of a traceback that a record keeps at most: its end, where it was raised."""
 
+TIME_FIRST = "time first"
+"""The stage in which the untrained network is timed."""
+
 
 class State(StrEnum):
     """How a trial ended."""
@@ -105,6 +108,12 @@ class Record(Frozen):
     def network(self) -> int:
         """The trial that trained its network: this one, or that of which it deploys another's."""
         return self.number if self.training is None else self.training
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether it was refused for its time, untrained: that says nothing of its error."""
+        timed = self.untrained_relative_time is not None
+        return self.state is State.INFEASIBLE and self.stage == TIME_FIRST and timed
 
 
 def networks(records: Iterable[Record]) -> int:

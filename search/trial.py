@@ -22,7 +22,7 @@ from problems import Dataset, Problem
 from search.directory import Run
 from search.footprint import memory_of
 from search.measurement import Yardstick, measure
-from search.records import MOST_TRACEBACK, Limits, Record, Rung, State, Timing, now
+from search.records import MOST_TRACEBACK, TIME_FIRST, Limits, Record, Rung, State, Timing, now
 from search.scoring import scored
 from search.spec import Besides
 from search.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
@@ -167,7 +167,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         calibration = calibration_inputs(lesson.pairs, problem.deployment.batch, lesson.noise)
         learner = untrained(candidate, lesson.shape)
     if draft.training is None:
-        with draft.during("time first"):
+        with draft.during(TIME_FIRST):
             timing = _time_first(setting, draft, lesson, learner.network, calibration)
         with draft.during("train"):
             yield from _train(setting, draft, lesson, learner, timing)

@@ -171,6 +171,26 @@ def test_what_fails_is_left_alone() -> None:
         assert chosen is None or chosen.cell.architecture == "mlp"
 
 
+def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
+    def refused(number: int, of: Known) -> Tried:
+        known, record = tried(number, of, State.INFEASIBLE)
+        left = {"stage": "time first", "rungs": (), "untrained_relative_time": 20.0}
+        return Tried(known, record.model_copy(update=left))
+
+    new = [known("gru", width, "onnxruntime") for width in (64, 256)]
+    trials = [
+        refused(i, each) if each.cell.runtime == "eager" else tried(i, each)
+        for i, each in enumerate(EVERY)
+        if each.lesson not in [one.lesson for one in new]
+    ]
+    trials += [refused(len(EVERY) + i, known("gru", 256, "eager", i / 10)) for i in range(20)]
+    chosen = [
+        next_network(new, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(seed))
+        for seed in range(8)
+    ]
+    assert chosen == [new[1]] * 8
+
+
 def test_only_what_meets_the_goals_adds_anything() -> None:
     trials = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.runtime == "eager"]
     few = [*trials[:6], tried(6, EVERY[3])]
