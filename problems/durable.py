@@ -1,10 +1,16 @@
 """Write a file whole or not at all, so that a killed process leaves the old one or none."""
 
 import os
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+
+def unfinished(path: Path) -> Path:
+    """Return a name beside `path` that no other process has, on whatever machine it runs."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
 
 
 @contextmanager
@@ -14,7 +20,7 @@ def written_whole(path: Path) -> Generator[BinaryIO]:
     Raises:
         OSError: It can't be written; `path` is as it was.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    partial = unfinished(path)
     try:
         with partial.open("wb") as file:
             yield file

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from problems.core import SPLITS, Array, Batch, Dataset, Field, Split
-from problems.durable import written_whole
+from problems.durable import unfinished, written_whole
 from problems.errors import UserError
 from problems.readers import Chunk
 
@@ -246,9 +246,8 @@ class Store:
         Raises:
             UserError: The folder can't be written, or a file can't be read or has changed.
         """
-        partial = self.place.with_name(f"{self.place.name}.{os.getpid()}.part")
+        partial = unfinished(self.place)
         try:
-            shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             try:
                 self._write_splits(partial, chunks, chosen, progress)
