@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from problems.core import Array, Batch, Encoding, Field, Run, Simulation, Split
+from problems.core import Array, Batch, Encoding, Field, Run, Simulation, Split, samples_in
 from problems.drawings import OutputPictures
 from problems.errors import UserError, telling_of
 from problems.pictures import Picture
@@ -257,6 +257,20 @@ class Problem:
                 fitted = each.fit(train) if isinstance(each, FittedBaseline) else each
                 runs[name] = _called(fitted)
         return replace(self, baselines=runs)
+
+    def costs(self, outputs: Batch) -> Array | None:
+        """Return what each sample costs the reference (b,), None where nothing tells.
+
+        Raises:
+            UserError: `cost` raises, or returns something else than positive numbers.
+        """
+        if self.cost is None:
+            return None
+        with telling_of("cost"):
+            costs = np.asarray(self.cost(outputs), dtype=float)
+        if costs.shape != (samples_in(outputs),) or not (np.isfinite(costs) & (costs > 0.0)).all():
+            raise UserError("cost: return one positive number for each sample")
+        return costs
 
     @property
     def baseline_runs(self) -> Mapping[str, Run]:

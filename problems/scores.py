@@ -38,7 +38,7 @@ class NormalisedError:
             f.name: _rms(np.subtract(predicted[f.name], reference[f.name], dtype=float))
             for f in self.outputs
         }
-        relative = [rmse[f.name] / _spread(reference[f.name]) for f in self.outputs]
+        relative = [rmse[f.name] / spread(reference[f.name]) for f in self.outputs]
         return {
             "error": float(np.mean(relative)),
             **{f"{name}_rmse": value for name, value in rmse.items()},
@@ -49,7 +49,7 @@ def _rms(difference: Array) -> float:
     return float(np.sqrt(np.mean(difference**2)))
 
 
-def _spread(values: Array) -> float:
+def spread(values: Array) -> float:
     """Return the standard deviation over samples and elements; 1 where a field never varies."""
     spread = float(np.std(values, dtype=float))
     return spread if spread > CONSTANT * float(np.abs(values).max(initial=0.0)) else 1.0

@@ -13,6 +13,7 @@ import numpy as np
 from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, host_run
 from problems.errors import telling_of
+from problems.scores import spread
 from search.entrants import Hosted, HostFacts
 from search.measurement import stopwatch
 
@@ -54,13 +55,20 @@ def in_host(
     hosted = {
         name: Hosted(reason=reasons[name])
         if name in reasons
-        else _hosted(problem, others[name], reference)
+        else _judged(problem, others[name], reference)
         for name in kernels
     }
     warm = reference[1:] or reference
     median = sorted(warm, key=lambda run: run.total_s)[(len(warm) - 1) // 2]
     facts = HostFacts(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
     return facts, hosted
+
+
+def _judged(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> Hosted:
+    try:
+        return _hosted(problem, runs, reference)
+    except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
+        return Hosted(reason=f"host_score: {type(error).__name__}: {error}")
 
 
 def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> Hosted:
@@ -84,7 +92,7 @@ def departures(predicted: Batch, reference: Batch) -> dict[str, float]:
     """Return each array's root mean square departure in units of the reference's deviation."""
     found: dict[str, float] = {}
     for name, array in reference.items():
-        deviation = float(np.std(array)) or 1.0
+        deviation = spread(np.asarray(array, float))
         difference = np.asarray(predicted[name], float) - np.asarray(array, float)
         found[f"departure of {name}"] = float(np.sqrt(np.mean(difference**2))) / deviation
     return found

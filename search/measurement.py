@@ -83,8 +83,8 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
     if problem.simulation is None:
         return Yardstick(None, problem.data.cost_s if problem.data else 0.0)
     run = problem.simulation.run
-    if problem.cost is not None:
-        costs = problem.cost(split.outputs)
+    costs = problem.costs(split.outputs)
+    if costs is not None:
         places = np.argsort(np.abs(costs / np.mean(costs) - CHEAP), kind="stable")[:FEW]
         share = float(np.mean(costs[places]) / np.mean(costs))
         return Yardstick(run, share=share, samples=len(places), places=tuple(map(int, places)))

@@ -125,6 +125,7 @@ LAWS: Mapping[str, Law] = {
             environments.reward_prefers_the_reference: "Knowing the reference earns the most.",
             used.travels_to_workers: "The problem travels to workers.",
             used.calibration_runs: "The calibration run runs.",
+            used.costs_are_positive: "What a sample costs is a positive number.",
             used.host_runs_with_the_reference: "The host runs with the reference as its kernel.",
             used.pictures_are_facts: "Pictures are drawn from plain facts.",
         },

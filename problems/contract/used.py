@@ -240,6 +240,12 @@ def calibration_runs(evidence: Evidence) -> Iterator[str]:
             yield f"calibration: its simulation fails on every sample: {reasons[0]}"
 
 
+def costs_are_positive(evidence: Evidence) -> Iterator[str]:
+    """Ask what the samples of the test split cost."""
+    evidence.problem.costs(evidence.data.test.outputs)
+    yield from ()
+
+
 def host_runs_with_the_reference(evidence: Evidence) -> Iterator[str]:
     """Run the host with the reference as its kernel."""
     problem = evidence.problem

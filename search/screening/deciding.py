@@ -192,9 +192,10 @@ def compared(job: Job, data: Dataset, label: str, name: str, run: Run) -> Compar
 
 
 def _skipped(problem: Problem, split: Split, kept: Array) -> Interval:
-    if problem.cost is None:
+    costs = problem.costs(split.outputs)
+    if costs is None:
         return proportion(int((~kept).sum()), len(kept))
-    return share_of(~kept, problem.cost(split.outputs))
+    return share_of(~kept, costs)
 
 
 def answered(

@@ -151,6 +151,10 @@ def first_of_three_fails(out: dict[str, Any], inputs: Batch) -> dict[str, Any]:
     return {name: np.where(failed[:, None], np.nan, array) for name, array in out.items()}
 
 
+def cost_of_the_batch(outputs: Batch) -> Any:
+    return np.sum(outputs["position"])
+
+
 def host_of_nothing(kernel: Any, rng: Any) -> Batch:  # noqa: ARG001 - a host's signature
     return {"height": np.zeros(3)}
 
@@ -514,6 +518,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a calibration that fails": (
         lambda: replace(GOOD, calibration=Calibration(running(raising).simulation, 0.5, 4)),
         "calibration_runs", "its simulation fails on every sample: ZeroDivisionError"),
+    "a cost for the whole batch": (
+        lambda: replace(GOOD, cost=cost_of_the_batch),
+        "costs_are_positive", "return one positive number for each sample"),
     "a host that doesn't ask": (
         lambda: replace(GOOD, host=host_of_nothing),
         "host_runs_with_the_reference", "host never calls its kernel"),

@@ -74,13 +74,27 @@ def test_a_problem_scores_what_its_host_returns() -> None:
     assert set(hosted["biased"].scores) == {"worst"}
 
 
+def test_a_score_that_fails_for_one_entrant_says_why_and_spares_the_others() -> None:
+    def score(predicted: Batch, reference: Batch) -> dict[str, float]:
+        if any(np.any(predicted[name] != reference[name]) for name in reference):
+            raise ZeroDivisionError("no such thing")
+        return {"worst": 0.0}
+
+    _, hosted = in_host(
+        replace(HOSTED, host_score=score), {"biased": biased, "itself": REFERENCE.run}
+    )
+    assert hosted["biased"].reason == "host_score: ZeroDivisionError: no such thing"
+    assert hosted["itself"].scores == {"worst": 0.0}
+
+
 def test_without_a_host_there_is_nothing() -> None:
     problem: Problem = replace(template, host=None)
     assert in_host(problem, {"itself": REFERENCE.run}) == (None, {})
 
 
 def test_a_departure_is_in_units_of_the_deviation() -> None:
-    reference = {"flux": np.array([1.0, 3.0]), "constant": np.array([2.0, 2.0])}
+    constant = np.array([2.0, 2.0 + 1e-15])
+    reference = {"flux": np.array([1.0, 3.0]), "constant": constant}
     predicted = {"flux": np.array([2.0, 4.0]), "constant": np.array([2.0, 2.5])}
     found = departures(predicted, reference)
     assert found["departure of flux"] == pytest.approx(1.0)
