@@ -5,6 +5,8 @@ batch size is fixed at lowering, as the problem's deployment says; `InPortions` 
 number of samples by calling in portions of that size.
 """
 
+import os
+import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from spaces.candidate import Candidate, Precision
 CPU, CUDA = "cpu", "cuda"
 
 NO_CUDA = "this machine has no CUDA device"
+NO_COMPILER = "this machine has no C++ compiler (apt install g++, or set CXX)"
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ class Runtime(ABC):
 
     unsuited: ClassVar[dict[Precision, str]]
     """Precisions it doesn't serve, each with the reason."""
+    compiles: ClassVar[bool] = False
+    """Whether it needs a C++ compiler."""
     portable: ClassVar[bool] = True
     """Whether its files run on another kind of processor."""
     lowers_in_s: ClassVar[float] = 1.0
@@ -99,6 +104,8 @@ class Runtime(ABC):
         """Return why a precision can't be had here, on this machine, or None where it can."""
         if self.device == CUDA and not torch.cuda.is_available():
             return NO_CUDA
+        if self.compiles and shutil.which(os.environ.get("CXX", "g++")) is None:
+            return NO_COMPILER
         return self.unsuited.get(precision)
 
     def bound_to(self) -> tuple[str, ...]:

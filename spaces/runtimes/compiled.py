@@ -24,6 +24,7 @@ OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
 class Compiled(Eager):
     """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
 
+    compiles: ClassVar[bool] = True
     lowers_in_s: ClassVar[float] = 15.0
     headroom: ClassVar[float] = Runtime.headroom
 

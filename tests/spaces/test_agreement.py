@@ -27,7 +27,7 @@ from spaces.agreement import (
 )
 from spaces.candidate import Precision, Pruning
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import CUDA
+from spaces.runtimes import CPU, CUDA, NO_COMPILER
 from spaces.runtimes.eager import Twice, quickly, rebuilt
 
 QUICK = ("eager", "onnxruntime", "openvino")
@@ -121,6 +121,13 @@ def test_openvino_tells_nobody_of_its_use() -> None:
 @pytest.mark.slow
 def test_compilers_compute_in_every_precision() -> None:
     assert failures(unpruned(["mlp"], COMPILERS)) == []
+
+
+def test_without_a_compiler_what_compiles_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    here = [RUNTIMES[name] for name in RUNTIMES if RUNTIMES[name].device == CPU]
+    compile_ = [runtime for runtime in here if runtime.excludes(Precision.FP32) == NO_COMPILER]
+    assert [type(runtime).__name__ for runtime in compile_] == ["AOTInductor", "Compiled"]
 
 
 @pytest.mark.gpu
