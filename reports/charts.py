@@ -38,6 +38,15 @@ class Axis(NamedTuple):
     usual: float | None = None
 
 
+HUES = 6
+"""Colours there are, and symbols."""
+
+
+def symbol_of(colour: int) -> int:
+    """Return the number of a series' symbol: another one of each round of the colours."""
+    return (colour + colour // HUES) % HUES
+
+
 @dataclass(frozen=True)
 class Series:
     """One line, cloud or set of bars.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.charts import Axis, Chart, Kind, Series, Value, log_ticks
+from reports.charts import Axis, Chart, Kind, Series, Value, log_ticks, symbol_of
 from reports.words import ticked
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -127,7 +127,7 @@ def _mode(series: Series) -> str:
 
 
 def _marker(series: Series, colour: str) -> dict[str, Any]:
-    symbol = "diamond" if series.colour is None else SYMBOLS[series.colour % len(SYMBOLS)]
+    symbol = "diamond" if series.colour is None else SYMBOLS[symbol_of(series.colour)]
     opened = series.kind is Kind.OPEN_POINTS
     return {
         "color": colour,

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from problems import UserError
 from problems.durable import written_whole
-from reports.charts import Chart, Table, table_of
+from reports.charts import Chart, Table, symbol_of, table_of
 from reports.explorer import payload
 from reports.figures import COLOURS, GREY, SYMBOLS, plotted
 from reports.gallery import charts, front, samples
@@ -126,7 +126,7 @@ def render(facts: Facts, watch_s: int = 0) -> str:
 
 def _legend(facts: Facts) -> list[tuple[str, Markup]]:
     found = [
-        (view.name, _mark(SYMBOLS[i % len(SYMBOLS)], COLOURS[i % len(COLOURS)]))
+        (view.name, _mark(SYMBOLS[symbol_of(i)], COLOURS[i % len(COLOURS)]))
         for i, view in enumerate(facts.encodings)
     ]
     if any(each.trial is None for each in facts.entrants):

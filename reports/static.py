@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from problems import MissingExtraError, UserError
-from reports.charts import Axis, Chart, Kind, Series, log_ticks
+from reports.charts import Axis, Chart, Kind, Series, log_ticks, symbol_of
 from reports.figures import COLOURS, GREY
 from reports.words import ticked
 
@@ -225,7 +225,7 @@ def _colour(series: Series) -> str:
 
 
 def _marker(series: Series) -> str:
-    return "D" if series.colour is None else MARKERS[series.colour % len(MARKERS)]
+    return "D" if series.colour is None else MARKERS[symbol_of(series.colour)]
 
 
 def _broken(name: str) -> str:

@@ -57,7 +57,7 @@
 
   const shape = (kind, x, y, size) => {
     pen.beginPath();
-    const name = kind < 0 ? "diamond" : SHAPES[kind % SHAPES.length];
+    const name = kind < 0 ? "diamond" : SHAPES[(kind + Math.floor(kind / COLOURS.length)) % SHAPES.length];
     if (name === "circle") pen.arc(x, y, size, 0, 2 * Math.PI);
     else if (name === "square") pen.rect(x - size * 0.9, y - size * 0.9, size * 1.8, size * 1.8);
     else if (name === "x" || name === "cross") {

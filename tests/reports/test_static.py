@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from reports.charts import Axis, Chart, Kind, Series
+from reports.figures import plotted
 from reports.gallery import charts, front
 from reports.static import COLUMN, LOOKS, drawn, write_figures
 from reports.views import read
@@ -79,6 +80,17 @@ def test_what_is_far_above_the_rest_is_counted_not_shown() -> None:
         figure = drawn(Chart("key", "title", Axis("x"), axis, (series,)))
     assert figure.axes[0].get_ylim()[1] < 1.0
     assert "1 above, up to 400,000" in [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_no_two_of_many_series_look_alike() -> None:
+    series = [Series(str(i), [0.0, 1.0], [i, i], Kind.POINTS, colour=i) for i in range(20)]
+    chart = Chart("key", "title", Axis("x"), Axis("y"), tuple(series))
+    marks = [trace.marker for trace in plotted(chart).data]
+    assert len({(mark.color, mark.symbol) for mark in marks}) == len(series)
+    with mpl.rc_context(LOOKS):
+        clouds = drawn(chart).axes[0].lines
+    looks = {(str(cloud.get_color()), str(cloud.get_marker())) for cloud in clouds}
+    assert len(looks) == len(series)
 
 
 def test_equal_charts_give_equal_files(every: list[Chart], tmp_path: Path) -> None:
