@@ -205,7 +205,7 @@ def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> N
     for pick in facts.choice.picks:
         times = {time.batch: time.call_s for time in pick.entrant.batches}
         assert 1 in times
-        assert times[max(times)] / max(times) < times[1]
+        assert times[1] < times[max(times)]
         assert pick.entrant.work is not None
         reached = pick.entrant.work.flops / pick.entrant.timing.time_s
         assert 0.0 < reached < pick.entrant.work.peak
