@@ -206,9 +206,19 @@ class Run:
         (self.folder / "heat.json").unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
 
+    @property
+    def has_data(self) -> bool:
+        """Whether it got as far as to learn from something."""
+        return (self.folder / "data.json").exists()
+
     def data(self) -> DataFacts:
         """What it learned from."""
         return DataFacts.read(self.folder / "data.json")
+
+    def reference_s(self) -> float | None:
+        """Seconds a sample that a long reference took before, on the processor of all sessions."""
+        alike = len({each.processor for each in self.sessions().each}) == 1
+        return self.data().reference_s if alike and self.has_data else None
 
     def retrained(self) -> Retrainings:
         """What was trained again with other seeds, so far."""

@@ -142,7 +142,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             data = generate(problem, default_cache(), make, counted)
             problem = problem.fitted(data.train)
             errors = baseline_errors(problem, data)
-            limits, held_against = limits_of(problem, errors), yardstick(problem, data.test)
+            limits = limits_of(problem, errors)
+            held_against = yardstick(problem, data.test, run.reference_s())
             setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)
             run.write("data.json", _facts(setting))
             progress.note(told(data))
@@ -270,6 +271,7 @@ def _facts(setting: Setting) -> DataFacts:
         limits=setting.limits,
         recorded=problem.data is not None,
         reference_known=setting.yardstick.run is None,
+        reference_s=setting.yardstick.known_s or None if problem.simulation else None,
         fields=_fields(setting),
     )
 

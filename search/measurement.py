@@ -4,6 +4,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -22,7 +23,10 @@ HARDLY_LONGER = 1.5
 """A call of twice the samples that takes less than so many times the time for one is vectorised."""
 
 SLOWEST_TURN_S = 1.0
-"""A reference whose call takes longer, and has no calibration, is timed once a session."""
+"""A reference whose call takes longer, and has no calibration, isn't timed in turn with trials."""
+
+BEFOREHAND_S, MOST_CALLS = 10.0, 5
+"""It is timed beforehand, in several calls if they don't take longer than so much together."""
 
 CHEAP = 0.05
 """Where a sample's cost is known from its outputs, samples of this share of the mean are timed."""
@@ -70,12 +74,17 @@ class Yardstick:
         return timed["reference"] / self.share
 
 
-def yardstick(problem: Problem, split: Split) -> Yardstick:
+def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> Yardstick:
     """Return what to hold times against: the calibration, the reference itself, or a known time.
 
     Where the cost of each sample is known beside others', the reference is called on a few cheap
     ones. Else it is called as the host would call it, or on fewer samples where that is slow; one
-    that takes very long is timed here and now, in one call, and not again.
+    that takes very long is timed here and now, and not again.
+
+    Args:
+        problem: Whose reference.
+        split: What it is called with.
+        before_s: Seconds per sample, where it was timed so before.
     """
     if problem.calibration is not None:
         calibration = problem.calibration
@@ -88,12 +97,22 @@ def yardstick(problem: Problem, split: Split) -> Yardstick:
         places = np.argsort(np.abs(costs / np.mean(costs) - CHEAP), kind="stable")[:FEW]
         share = float(np.mean(costs[places]) / np.mean(costs))
         return Yardstick(run, share=share, samples=len(places), places=tuple(map(int, places)))
+    if before_s is not None:
+        return Yardstick(None, before_s)
     with stopwatch(problem):
-        samples = samples_a_call(run, problem, split)
-        call_s = seconds_of(run, spread_evenly(split, samples))
-    if call_s > SLOWEST_TURN_S:
-        return Yardstick(None, call_s / samples)
-    return Yardstick(run, samples=samples)
+        widening = _widened(run, problem, split)
+        sample_s, samples = widening.widest_s / widening.widest, widening.samples(problem)
+        if sample_s * samples <= SLOWEST_TURN_S:
+            return Yardstick(run, samples=samples)
+        return Yardstick(None, _beforehand_s(run, split, widening))
+
+
+def _beforehand_s(run: Run, split: Split, widening: "Widening") -> float:
+    """Return the median seconds per sample of the widest call, repeated where it isn't too long."""
+    calls, inputs = [widening.widest_s], spread_evenly(split, widening.widest)
+    while len(calls) < MOST_CALLS and sum(calls) + calls[-1] < BEFOREHAND_S:
+        calls.append(seconds_of(run, inputs))
+    return float(np.median(calls)) / widening.widest
 
 
 def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
@@ -102,15 +121,37 @@ def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
     Fewer only where a call would take too long and would take longer for more samples: a vectorised
     run hardly does. It is tried by doubling.
     """
-    batch = problem.deployment.batch
-    samples = 1
-    longest = max(SLOWEST_CALL_S, HARDLY_LONGER * seconds_of(run, spread_evenly(split, 1)))
-    while samples < batch:
-        wider = min(2 * samples, batch)
-        if seconds_of(run, spread_evenly(split, wider)) > longest:
+    return _widened(run, problem, split).samples(problem)
+
+
+class Widening(NamedTuple):
+    """How many samples a run takes at once.
+
+    Args:
+        taken: As many as it takes in hardly longer than one, or soon enough.
+        widest: Samples of the widest call that was tried.
+        widest_s: How long that took.
+    """
+
+    taken: int
+    widest: int
+    widest_s: float
+
+    def samples(self, problem: Problem) -> int:
+        """Return how many to give it: a few at least."""
+        return max(self.taken, min(FEW, problem.deployment.batch))
+
+
+def _widened(run: Run, problem: Problem, split: Split) -> Widening:
+    taken, widest, widest_s = 1, 1, seconds_of(run, spread_evenly(split, 1))
+    longest = max(SLOWEST_CALL_S, HARDLY_LONGER * widest_s)
+    while taken < problem.deployment.batch:
+        widest = min(2 * taken, problem.deployment.batch)
+        widest_s = seconds_of(run, spread_evenly(split, widest))
+        if widest_s > longest:
             break
-        samples = wider
-    return max(samples, min(FEW, batch))
+        taken = widest
+    return Widening(taken, widest, widest_s)
 
 
 @contextmanager

@@ -215,6 +215,8 @@ class DataFacts(Frozen):
     """Whether the data come from files, not from a simulation that can be run."""
     reference_known: bool = False
     """Whether the reference's time was given or measured once, not timed in turn with trials."""
+    reference_s: float | None = None
+    """Seconds per sample where it was measured so."""
     fields: tuple[FieldFacts, ...] = ()
     """Inputs and outputs; older runs have none."""
 

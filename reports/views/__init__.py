@@ -87,7 +87,7 @@ def read(run: Run) -> Facts:
         UserError: A file of it can't be read.
     """
     records, heat, spec = run.records(), run.heat(), run.spec()
-    data = run.data() if (run.folder / "data.json").exists() else None
+    data = run.data() if run.has_data else None
     sessions = run.sessions().each if (run.folder / "environment.json").exists() else ()
     objective = data.metrics[0] if data else UNNAMED
     trials = tuple(trial_view(record, objective.name) for record in records)

@@ -116,17 +116,29 @@ class Slow:
         return self.per_call_s + n * self.per_sample_s
 
 
-def test_a_long_reference_is_timed_once(
+def test_a_long_reference_is_timed_beforehand_in_as_few_calls_as_will_do(
     small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, data = small
     clock = Slow(per_call_s=0.0, per_sample_s=10.0)
     monkeypatch.setattr(measurement, "seconds_of", clock)
     stick = yardstick(problem, data.test)
-    assert clock.asked == [1, 2, 4]
+    assert clock.asked == [1, 2]
     assert stick.known_s == 10.0
     assert stick.contenders(data.test) == {}
     np.testing.assert_array_equal(stick.seconds({}), stick.known_s)
+    assert yardstick(problem, data.test, before_s=7.0) == Yardstick(None, 7.0)
+    assert clock.asked == [1, 2]
+
+
+def test_a_reference_that_is_rather_long_is_timed_several_times(
+    small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, data = small
+    clock = Slow(per_call_s=0.0, per_sample_s=0.4)
+    monkeypatch.setattr(measurement, "seconds_of", clock)
+    assert yardstick(problem, data.test).known_s == pytest.approx(0.4)
+    assert clock.asked == [1, *[2] * measurement.MOST_CALLS]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import pytest
 from problems import Problem, UserError
 from problems.loading import Source
 from search.directory import Run
+from search.environment import read_environment
 from search.job import ended_by_signals, narrowed_for, specified
+from search.records import DataFacts
 from search.spec import Spec
 from spaces.narrowing import Narrowing
 from spaces.wanted import written
@@ -53,6 +55,21 @@ def test_another_space_is_another_search(
     Run.start(tmp_path / "run", spec(problem, tmp_path / "run", begun))
     with pytest.raises(UserError, match="belongs to another search"):
         Run.start(tmp_path / "run", spec(problem, tmp_path / "run", other))
+
+
+def test_a_long_reference_is_timed_once_for_all_sessions_on_one_processor(
+    problem: Problem, tmp_path: Path
+) -> None:
+    run = Run.start(tmp_path / "run", spec(problem, tmp_path / "run", []))
+    here = read_environment()
+    run.add_session(here)
+    assert run.reference_s() is None
+    facts = {"summary": "", "samples": {}, "failed": {}, "metrics": (), "exclusions": ()}
+    run.write("data.json", DataFacts(**facts, reference_s=60.0))
+    run.add_session(here)
+    assert run.reference_s() == 60.0
+    run.add_session(here.model_copy(update={"processor": "another"}))
+    assert run.reference_s() is None
 
 
 def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: Path) -> None:
