@@ -71,16 +71,16 @@ def course_view(
 
     Args:
         trials: In the order of their numbers.
-        sessions: When it was begun and gone on with.
+        sessions: When it was begun and gone on with; the time between them doesn't count.
         workers: Trials at a time.
         corner: Up to where hypervolumes are counted.
     """
-    ends = {trial.number: _seconds(trial.ended) for trial in trials}
-    known = [(trial, ends[trial.number]) for trial in trials if ends[trial.number] is not None]
-    timed = sorted(((trial, end or 0.0) for trial, end in known), key=lambda each: each[1])
-    starts = [_seconds(session.started) for session in sessions[:1]]
-    firsts = [end - sum(trial.durations_s.values()) for trial, end in timed]
-    began = min([each for each in (*starts, *firsts) if each is not None], default=0.0)
+    ends = [(trial, end) for trial in trials if (end := _seconds(trial.ended)) is not None]
+    ends.sort(key=lambda each: each[1])
+    starts = [start for each in sessions if (start := _seconds(each.started)) is not None]
+    firsts = [end - sum(trial.durations_s.values()) for trial, end in ends]
+    began = min([*starts[:1], *firsts], default=0.0)
+    timed = _without_pauses(ends, starts[1:], began)
     return Course(
         found=_found(timed, began, corner),
         use=_use(timed, began, workers),
@@ -94,6 +94,21 @@ def _seconds(text: str) -> float | None:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         return None
+
+
+def _without_pauses(
+    ends: Sequence[tuple[TrialView, float]], resumed: Sequence[float], began: float
+) -> list[tuple[TrialView, float]]:
+    """Return the ends as if every session had followed on the last trial of the one before."""
+    found: list[tuple[TrialView, float]] = []
+    paused, last, left = 0.0, began, list(resumed)
+    for trial, end in ends:
+        while left and left[0] <= end:
+            start = left.pop(0)
+            paused, last = paused + max(start - last, 0.0), max(start, last)
+        found.append((trial, end - paused))
+        last = end
+    return found
 
 
 def _found(

@@ -1,6 +1,7 @@
 """Everything that is needed to run it again."""
 
 import shlex
+from itertools import groupby
 from typing import NamedTuple
 
 from reports.views.trials import named
@@ -82,18 +83,10 @@ def _again(spec: Spec) -> str:
 
 
 def _changed(sessions: tuple[Environment, ...]) -> tuple[str, ...]:
-    if len(sessions) < 2:
-        return ()
-    first, last = sessions[0], sessions[-1]
+    """Return what wasn't the same in all sessions, with every value that it had in turn."""
     names = ("python", "system", "processor", "cores", "memory_gib", "commit")
-    changed = [
-        f"{name.replace('_gib', '')}: {getattr(first, name)}, then {getattr(last, name)}"
-        for name in names
-        if getattr(first, name) != getattr(last, name)
-    ]
-    changed += [
-        f"{name}: {first.versions.get(name, 'unknown')}, then {version}"
-        for name, version in last.versions.items()
-        if version != first.versions.get(name)
-    ]
-    return tuple(changed)
+    had = {name.replace("_gib", ""): [str(getattr(s, name)) for s in sessions] for name in names}
+    libraries = dict.fromkeys(name for session in sessions for name in session.versions)
+    had |= {name: [s.versions.get(name, "unknown") for s in sessions] for name in libraries}
+    turns = {name: [value for value, _ in groupby(values)] for name, values in had.items()}
+    return tuple(f"{name}: {', then '.join(own)}" for name, own in turns.items() if len(own) > 1)

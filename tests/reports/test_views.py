@@ -1,4 +1,5 @@
 import math
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -222,3 +223,32 @@ def test_trials_without_times_make_the_use_of_workers_a_lower_bound(small: Run) 
     small.record(record.model_copy(update={"durations_s": {}}))
     assert read(small).course.use.untimed == 1
     assert "busy at least" in render(read(small))
+
+
+def test_the_night_between_two_sessions_is_not_counted(small: Run) -> None:
+    before, begun = read(small).course, small.sessions().each[0]
+    night = timedelta(hours=10)
+
+    def later(text: str) -> str:
+        return (datetime.fromisoformat(text) + night).isoformat()
+
+    records = sorted(small.records(), key=lambda each: each.ended)
+    kept, moved = records[:15], records[15:]
+    for record in moved:
+        small.record(record.model_copy(update={"ended": later(record.ended)}))
+    small.add_session(begun.model_copy(update={"started": later(kept[-1].ended)}))
+    course = read(small).course
+    assert course.hours == pytest.approx(before.hours)
+    assert course.use.share == pytest.approx(before.use.share)
+    assert [each.hours for each in course.found] == pytest.approx(
+        [each.hours for each in before.found]
+    )
+
+
+def test_what_changed_between_sessions_is_told_though_it_changed_back(small: Run) -> None:
+    begun = small.sessions().each[0]
+    small.add_session(begun.model_copy(update={"python": "3.99"}))
+    small.add_session(begun)
+    assert read(small).provenance.changed == (
+        f"python: {begun.python}, then 3.99, then {begun.python}",
+    )
