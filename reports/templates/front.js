@@ -13,13 +13,21 @@
   const SHAPES = ["circle", "square", "triangle", "cross", "x", "star"];
 
   const points = Filter.trials
-    .filter((trial) => trial.state === "complete" && trial.error > 0 && trial.speedup > 0)
-    .map((trial) => ({ trial, x: trial.speedup, y: trial.error, logX: Math.log10(trial.speedup), logY: Math.log10(trial.error), kind: Data.encodings.indexOf(trial.encoding) }));
+    .filter((trial) => trial.state === "complete" && trial.error !== null && trial.speedup > 0)
+    .map((trial) => ({ trial, x: trial.speedup, told: trial.error, kind: Data.encodings.indexOf(trial.encoding) }));
   const entrants = Data.entrants.map((each) => ({
-    ...each, x: each.speedup[0], y: each.error[0], kind: each.trial === null ? -1 : Data.encodings.indexOf(each.encoding),
-  })).filter((each) => each.x > 0 && each.y > 0);
+    ...each, x: each.speedup[0], told: each.error[0], kind: each.trial === null ? -1 : Data.encodings.indexOf(each.encoding),
+  })).filter((each) => each.x > 0 && each.told !== null);
   const all = [...points, ...entrants];
   if (!all.length) return;
+
+  // An error of 0 has no place on a logarithmic axis: it stands below all others.
+  const positive = all.map((each) => each.told).filter((error) => error > 0);
+  const floor = (positive.length ? positive.reduce((a, b) => Math.min(a, b)) : 1) / 3;
+  for (const each of all) {
+    each.y = each.told > 0 ? each.told : floor;
+    [each.logX, each.logY] = [Math.log10(each.x), Math.log10(each.y)];
+  }
 
   const xs = all.map((each) => each.x);
   const ys = all.map((each) => each.y);
@@ -28,8 +36,8 @@
   const xRange = [Math.log10(least(xs)) - 0.12, Math.log10(most(xs)) + 0.15];
   const lowest = least(ys), highest = most(ys);
   // Intervals are shown to their ends, unless they go on and on.
-  const deepest = Math.max(lowest / 3, least([lowest, ...entrants.map((each) => each.error[1])]));
-  const yRange = () => [Math.log10(deepest) - 0.1, Math.log10(everything.checked ? highest : Data.usual) + 0.15];
+  const deepest = Math.max(lowest / 3, least([lowest, ...entrants.map((each) => each.error[1])]), floor);
+  const yRange = () => [Math.log10(deepest) - 0.1, Math.log10(everything.checked ? highest : Data.usual ?? highest) + 0.15];
   let width = 0, height = 0, budget = null, lasso = null, lassoed = null, hovered = null, dragging = null;
 
   const toX = (value) => MARGIN.left + ((Math.log10(value) - xRange[0]) / (xRange[1] - xRange[0])) * (width - MARGIN.left - MARGIN.right);
@@ -55,9 +63,10 @@
     return fitting.filter((_, place) => place % step === 0);
   };
 
+  const shapeOf = (kind) => (kind < 0 ? "diamond" : SHAPES[(kind + Math.floor(kind / COLOURS.length)) % SHAPES.length]);
   const shape = (kind, x, y, size) => {
     pen.beginPath();
-    const name = kind < 0 ? "diamond" : SHAPES[(kind + Math.floor(kind / COLOURS.length)) % SHAPES.length];
+    const name = shapeOf(kind);
     if (name === "circle") pen.arc(x, y, size, 0, 2 * Math.PI);
     else if (name === "square") pen.rect(x - size * 0.9, y - size * 0.9, size * 1.8, size * 1.8);
     else if (name === "x" || name === "cross") {
@@ -153,10 +162,10 @@
       pen.lineWidth = 1.2;
       pen.beginPath();
       pen.moveTo(toX(each.speedup[1]), y); pen.lineTo(toX(each.speedup[2]), y);
-      pen.moveTo(x, toY(Math.max(each.error[1], 1e-300))); pen.lineTo(x, toY(each.error[2]));
+      pen.moveTo(x, toY(Math.max(each.error[1], 1e-300))); pen.lineTo(x, toY(Math.max(each.error[2], each.y)));
       pen.stroke();
       shape(each.kind, x, y, 5.6);
-      if (["x", "cross"].includes(SHAPES[each.kind])) { pen.lineWidth = 3; pen.stroke(); } else pen.fill();
+      if (["x", "cross"].includes(shapeOf(each.kind))) { pen.lineWidth = 3; pen.stroke(); } else pen.fill();
       if (each.trial === Data.knee && each.trial !== null) {
         pen.strokeStyle = colour("--ink"); pen.lineWidth = 1.6;
         pen.beginPath(); pen.arc(x, y, 10, 0, 2 * Math.PI); pen.stroke();
@@ -212,7 +221,7 @@
   const words = (each) => {
     const name = each.trial?.number !== undefined ? `Trial ${each.trial.number}` : each.name;
     const what = each.trial?.network ? `${each.trial.encoding}, ${each.trial.network}, ${each.trial.deployment}` : each.encoding || "baseline";
-    return [name, what, `${canvas.dataset.name} ${figure(each.y)}, ${times(each.x)}`];
+    return [name, what, `${canvas.dataset.name} ${figure(each.told)}, ${times(each.x)}`];
   };
   const show = (each, aloud) => {
     hovered = each;
@@ -256,7 +265,7 @@
     Filter.set("budget", speed ? (trial) => (trial.speedup ?? 0) >= speed : null);
     const able = points.filter((each) => each.x >= (speed ?? 0)).sort((a, b) => a.y - b.y);
     told.textContent = !speed ? "none: drag the line, or move the slider"
-      : able.length ? `at least ${times(speed)}: the smallest error is ${figure(able[0].y)} (trial ${able[0].trial.number}, validation), among ${able.length} trials`
+      : able.length ? `at least ${times(speed)}: the smallest error is ${figure(able[0].told)} (trial ${able[0].trial.number}, validation), among ${able.length} trials`
       : `at least ${times(speed)}: no trial is so fast`;
     redraw();
   };

@@ -70,14 +70,15 @@ def front_of(trials: Sequence[TrialView]) -> list[TrialView]:
 def usual_error(trials: Sequence[TrialView], entrants: Sequence[EntrantView]) -> float | None:
     """Return up to which error a figure shows: a few times the smallest, and the front's intervals.
 
-    None where nothing was measured: a diverging network can be wrong by many powers of ten.
+    The smallest of a network, since a baseline may be all but exact; None where nothing was
+    measured. A diverging network can be wrong by many powers of ten.
     """
     tests = [each.test for each in entrants if each.test]
-    errors = [trial.error or 0.0 for trial in measured(trials)] + [test.value for test in tests]
-    positive = [error for error in errors if error > 0.0]
+    found = [trial.error or 0.0 for trial in measured(trials)]
+    positive = [error for error in (*found, *(test.value for test in tests)) if error > 0.0]
     if not positive:
         return None
-    usual = SPAN * min(positive)
+    usual = SPAN * min([error for error in found if error > 0.0] or positive)
     front = [each.test for each in entrants if each.on_front and each.test]
     highs = [test.high for test in front if test.value < 10.0 * usual]
     return min(max(positive), max([usual, *highs]))

@@ -215,6 +215,24 @@ def test_the_front_is_walked_along_by_keyboard(page: Page, report: Path) -> None
     assert "trial=" not in page.url
 
 
+@pytest.mark.parametrize("exact", [1, 30])
+def test_an_error_of_nothing_is_on_the_front(
+    page: Page, synthetic: ModuleType, tmp_path: Path, exact: int
+) -> None:
+    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=30, heat=False))
+    complete = [record for record in run.records() if record.metrics]
+    for record in complete[:exact]:
+        run.record(record.model_copy(update={"metrics": dict.fromkeys(record.metrics, 0.0)}))
+    opened(page, write_report(run))
+    page.locator("#front-canvas").focus()
+    said = page.locator("#front-say")
+    for _ in complete:
+        page.keyboard.press("ArrowRight")
+        if "error 0, " in said.inner_text():
+            break
+    expect(said).to_contain_text("error 0, ")
+
+
 def test_a_brush_is_kept_in_the_address(page: Page, report: Path) -> None:
     opened(page, report)
     every = count(page)

@@ -130,6 +130,8 @@ def test_what_is_far_above_the_best_is_not_usual(facts: Facts) -> None:
     assert usual_error([], []) is None
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 1e6, 1.0)], []) == pytest.approx(0.6)
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], []) == 0.2
+    exact = facts.entrants[0]._replace(test=Interval(value=1e-9, low=1e-9, high=1e-9))
+    assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], [exact]) == 0.2
     usual = usual_error(facts.trials, facts.entrants)
     assert usual is not None
     for each in facts.entrants:
