@@ -82,13 +82,18 @@ def instruction_sets() -> tuple[str, ...]:
     return tuple(sorted({each for each in told.split() if each.startswith(INSTRUCTIONS)}))
 
 
+def without_compiler() -> str | None:
+    """Return that this machine has no C++ compiler, or None where it has one."""
+    return None if shutil.which(os.environ.get("CXX", "g++")) else NO_COMPILER
+
+
 class Runtime(ABC):
     """One way to execute a network."""
 
     unsuited: ClassVar[dict[Precision, str]]
     """Precisions it doesn't serve, each with the reason."""
     compiles: ClassVar[bool] = False
-    """Whether it needs a C++ compiler."""
+    """Whether it needs a C++ compiler to lower a network."""
     portable: ClassVar[bool] = True
     """Whether its files run on another kind of processor."""
     lowers_in_s: ClassVar[float] = 1.0
@@ -101,11 +106,13 @@ class Runtime(ABC):
         self.device = device
 
     def excludes(self, precision: Precision) -> str | None:
-        """Return why a precision can't be had here, on this machine, or None where it can."""
+        """Return why a network can't be lowered here, on this machine, or None where it can."""
+        return self.refuses(precision) or (without_compiler() if self.compiles else None)
+
+    def refuses(self, precision: Precision) -> str | None:
+        """Return why what was lowered doesn't run here, on this machine, or None where it does."""
         if self.device == CUDA and not torch.cuda.is_available():
             return NO_CUDA
-        if self.compiles and shutil.which(os.environ.get("CXX", "g++")) is None:
-            return NO_COMPILER
         return self.unsuited.get(precision)
 
     def bound_to(self) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from problems import Array, Predict
-from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime
+from spaces.candidate import Precision
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime, without_compiler
 from spaces.runtimes.eager import Eager, on_cpu, rebuilt
 
 OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
@@ -24,9 +25,12 @@ OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
 class Compiled(Eager):
     """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
 
-    compiles: ClassVar[bool] = True
     lowers_in_s: ClassVar[float] = 15.0
     headroom: ClassVar[float] = Runtime.headroom
+
+    def refuses(self, precision: Precision) -> str | None:
+        """Return why not: it compiles wherever it is loaded."""
+        return super().refuses(precision) or without_compiler()
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled network as a function of arrays."""

@@ -32,9 +32,9 @@ class TensorRT(Runtime):
         Precision.INT8: "its quantiser is a package of its own, which isn't used yet"
     }
 
-    def excludes(self, precision: Precision) -> str | None:
+    def refuses(self, precision: Precision) -> str | None:
         """Return why not: it needs a CUDA device and the extra."""
-        reason = super().excludes(precision)
+        reason = super().refuses(precision)
         if reason is None and find_spec("tensorrt") is None:
             return "TensorRT isn't installed: pip install 'simstead[tensorrt]'"
         return reason

@@ -128,6 +128,7 @@ def test_without_a_compiler_what_compiles_is_not_to_be_had(monkeypatch: pytest.M
     here = [RUNTIMES[name] for name in RUNTIMES if RUNTIMES[name].device == CPU]
     compile_ = [runtime for runtime in here if runtime.excludes(Precision.FP32) == NO_COMPILER]
     assert [type(runtime).__name__ for runtime in compile_] == ["AOTInductor", "Compiled"]
+    assert RUNTIMES["aotinductor"].refuses(Precision.FP32) is None  # what was compiled elsewhere
 
 
 @pytest.mark.gpu
