@@ -79,7 +79,7 @@ def _runtimes() -> list[Exclusion]:
     found = (
         ((runtime, reason), str(precision))
         for runtime, precision in product(RUNTIMES, Precision)
-        if (reason := RUNTIMES[runtime].excludes(precision)) is not None
+        if (reason := RUNTIMES[runtime].cannot_lower(precision)) is not None
     )
     by_precisions = (
         ((_listed(names, Precision), reason), runtime)
@@ -107,7 +107,7 @@ def _prunings() -> list[Exclusion]:
 
 def _absent() -> list[str]:
     """Return the runtimes that execute nothing here."""
-    return [name for name in RUNTIMES if all(RUNTIMES[name].excludes(p) for p in Precision)]
+    return [name for name in RUNTIMES if all(RUNTIMES[name].cannot_lower(p) for p in Precision)]
 
 
 def _grouped(found: Iterable[tuple[Key, str]]) -> dict[Key, list[str]]:

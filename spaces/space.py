@@ -101,7 +101,9 @@ def against(architecture: str, pruning: Pruning, runtime: str, precision: Precis
     for what in (pruning, runtime, precision, f"{runtime} {precision}"):
         if what in unsuited:
             return unsuited[what]
-    return prunings.excludes(pruning, runtime, precision) or RUNTIMES[runtime].excludes(precision)
+    return prunings.excludes(pruning, runtime, precision) or RUNTIMES[runtime].cannot_lower(
+        precision
+    )
 
 
 def cells(problem: Problem) -> list[Cell]:

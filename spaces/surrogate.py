@@ -84,7 +84,7 @@ def _refuse_foreign(manifest: Manifest, problem: Problem, folder: Path) -> None:
             "whose simulation has other parameters; load that problem"
         )
     runtime = RUNTIMES[candidate.runtime]
-    reason = runtime.refuses(candidate.precision)
+    reason = runtime.cannot_run(candidate.precision)
     if reason is not None:
         raise UserError(f"{folder} runs in {candidate.runtime} {candidate.precision}: {reason}")
     lacking = set(manifest.bound_to) - set(runtime.bound_to())

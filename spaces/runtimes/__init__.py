@@ -92,7 +92,7 @@ class Runtime(ABC):
 
     unsuited: ClassVar[dict[Precision, str]]
     """Precisions it doesn't serve, each with the reason."""
-    compiles: ClassVar[bool] = False
+    lowers_by_compiling: ClassVar[bool] = False
     """Whether it needs a C++ compiler to lower a network."""
     portable: ClassVar[bool] = True
     """Whether its files run on another kind of processor."""
@@ -105,11 +105,13 @@ class Runtime(ABC):
     def __init__(self, device: str = CPU) -> None:
         self.device = device
 
-    def excludes(self, precision: Precision) -> str | None:
+    def cannot_lower(self, precision: Precision) -> str | None:
         """Return why a network can't be lowered here, on this machine, or None where it can."""
-        return self.refuses(precision) or (without_compiler() if self.compiles else None)
+        return self.cannot_run(precision) or (
+            without_compiler() if self.lowers_by_compiling else None
+        )
 
-    def refuses(self, precision: Precision) -> str | None:
+    def cannot_run(self, precision: Precision) -> str | None:
         """Return why what was lowered doesn't run here, on this machine, or None where it does."""
         if self.device == CUDA and not torch.cuda.is_available():
             return NO_CUDA

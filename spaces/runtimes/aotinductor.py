@@ -28,7 +28,7 @@ network at batch 1. One thread compiles, since the other cores have trials of th
 class AOTInductor(Runtime):
     """One `.pt2` file: compiled kernels with the weights frozen in."""
 
-    compiles: ClassVar[bool] = True
+    lowers_by_compiling: ClassVar[bool] = True
     portable: ClassVar[bool] = False
     lowers_in_s: ClassVar[float] = 30.0
 

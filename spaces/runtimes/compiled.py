@@ -28,9 +28,9 @@ class Compiled(Eager):
     lowers_in_s: ClassVar[float] = 15.0
     headroom: ClassVar[float] = Runtime.headroom
 
-    def refuses(self, precision: Precision) -> str | None:
+    def cannot_run(self, precision: Precision) -> str | None:
         """Return why not: it compiles wherever it is loaded."""
-        return super().refuses(precision) or without_compiler()
+        return super().cannot_run(precision) or without_compiler()
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled network as a function of arrays."""

@@ -58,11 +58,11 @@ class OpenVino(Runtime):
 
     unsuited: ClassVar[dict[Precision, str]] = {}
 
-    def refuses(self, precision: Precision) -> str | None:
+    def cannot_run(self, precision: Precision) -> str | None:
         """Return why not: bf16 and fp16 need a processor with such instructions."""
         if precision in HALVES and precision.upper() not in _capabilities():
             return f"this processor has no {precision} instructions"
-        return super().refuses(precision)
+        return super().cannot_run(precision)
 
     def lower(
         self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path

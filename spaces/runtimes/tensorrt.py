@@ -32,9 +32,9 @@ class TensorRT(Runtime):
         Precision.INT8: "its quantiser is a package of its own, which isn't used yet"
     }
 
-    def refuses(self, precision: Precision) -> str | None:
+    def cannot_run(self, precision: Precision) -> str | None:
         """Return why not: it needs a CUDA device and the extra."""
-        reason = super().refuses(precision)
+        reason = super().cannot_run(precision)
         if reason is None and find_spec("tensorrt") is None:
             return "TensorRT isn't installed: pip install 'simstead[tensorrt]'"
         return reason

@@ -46,7 +46,7 @@ DEPLOYED = [
     for runtime in RUNTIMES
     for precision in Precision
     if precision is Precision.FP32 or runtime not in COMPILERS
-    if not RUNTIMES[runtime].excludes(precision)
+    if not RUNTIMES[runtime].cannot_lower(precision)
 ]
 KERNELS = [runtime for runtime in RUNTIMES if kernel_for(runtime).is_dir()]
 
@@ -220,7 +220,7 @@ def needed_for(runtime: str) -> str | None:
     found = [*headers.glob("onnxruntime_cxx_api.h"), *headers.glob("onnxruntime/onnxruntime_cxx*")]
     if kernel_for(runtime).name == "onnxruntime" and not found:
         return "no headers of ONNX Runtime here: install libonnxruntime-dev, or set ORT_HOME"
-    return RUNTIMES[runtime].excludes(Precision.FP32)
+    return RUNTIMES[runtime].cannot_lower(Precision.FP32)
 
 
 AWAY = re.compile(r"^(C\+\+|Fortran): +(\S+) away, +\S+ us a call of 4$", re.MULTILINE)

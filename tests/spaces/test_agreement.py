@@ -114,7 +114,7 @@ def test_a_compiled_network_does_too(family: str, compiler: str) -> None:
 
 @pytest.mark.slow
 def test_openvino_tells_nobody_of_its_use() -> None:
-    RUNTIMES["openvino"].excludes(Precision.BF16)
+    RUNTIMES["openvino"].cannot_lower(Precision.BF16)
     assert sys.modules["openvino_telemetry"] is None
 
 
@@ -126,15 +126,15 @@ def test_compilers_compute_in_every_precision() -> None:
 def test_without_a_compiler_what_compiles_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "/no/such/compiler")
     here = [RUNTIMES[name] for name in RUNTIMES if RUNTIMES[name].device == CPU]
-    compile_ = [runtime for runtime in here if runtime.excludes(Precision.FP32) == NO_COMPILER]
+    compile_ = [runtime for runtime in here if runtime.cannot_lower(Precision.FP32) == NO_COMPILER]
     assert [type(runtime).__name__ for runtime in compile_] == ["AOTInductor", "Compiled"]
-    assert RUNTIMES["aotinductor"].refuses(Precision.FP32) is None  # what was compiled elsewhere
+    assert RUNTIMES["aotinductor"].cannot_run(Precision.FP32) is None  # what was compiled elsewhere
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("family", list(ARCHITECTURES))
 def test_it_answers_so_on_a_gpu(family: str) -> None:
-    if RUNTIMES["eager-cuda"].excludes(Precision.FP32):
+    if RUNTIMES["eager-cuda"].cannot_lower(Precision.FP32):
         pytest.skip("no CUDA device")
     assert failures(deployments([family], ON_CUDA)) == []
 

@@ -188,7 +188,9 @@ def test_another_processor_is_refused(
 def test_a_runtime_that_is_not_there_is_told(
     plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(RUNTIMES["eager"]), "refuses", lambda *_: "this machine has no hands")
+    monkeypatch.setattr(
+        type(RUNTIMES["eager"]), "cannot_run", lambda *_: "this machine has no hands"
+    )
     with pytest.raises(UserError, match=r"runs in eager .*: this machine has no hands"):
         Surrogate.load(plain, problem)
 
