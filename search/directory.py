@@ -215,10 +215,11 @@ class Run:
         """What it learned from."""
         return DataFacts.read(self.folder / "data.json")
 
-    def reference_s(self) -> float | None:
-        """Seconds a sample that a long reference took before, on the processor of all sessions."""
-        alike = len({each.processor for each in self.sessions().each}) == 1
-        return self.data().reference_s if alike and self.has_data else None
+    def reference_s(self, processor: str) -> float | None:
+        """Seconds a sample that a long reference took in a session before, on such a processor."""
+        if not self.has_data or self.data().processor != processor:
+            return None
+        return self.data().reference_s
 
     def retrained(self) -> Retrainings:
         """What was trained again with other seeds, so far."""

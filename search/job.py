@@ -130,7 +130,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             progress.note(f"narrowed     {spec.narrowing}")
         if spec.first:
             progress.note(f"first        {len(spec.first)} candidates, before those that are dealt")
-        run.add_session(read_environment())
+        environment = read_environment()
+        run.add_session(environment)
 
         def counted(done: int, total: int) -> None:
             progress.count(done, total)
@@ -143,9 +144,10 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             problem = problem.fitted(data.train)
             errors = baseline_errors(problem, data)
             limits = limits_of(problem, errors)
-            held_against = yardstick(problem, data.test, run.reference_s())
+            before_s = run.reference_s(environment.processor)
+            held_against = yardstick(problem, data.test, before_s)
             setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)
-            run.write("data.json", _facts(setting))
+            run.write("data.json", _facts(setting, environment.processor))
             progress.note(told(data))
             progress.phase("trials")
             _trials(setting, spec, run, progress, errors)
@@ -257,7 +259,7 @@ def _ending_well(run: Run) -> Generator[None]:
         ) from error
 
 
-def _facts(setting: Setting) -> DataFacts:
+def _facts(setting: Setting, processor: str) -> DataFacts:
     problem, data = setting.problem, setting.data
     return DataFacts(
         summary=problem.summary,
@@ -272,6 +274,7 @@ def _facts(setting: Setting) -> DataFacts:
         recorded=problem.data is not None,
         reference_known=setting.yardstick.run is None,
         reference_s=setting.yardstick.known_s or None if problem.simulation else None,
+        processor=processor,
         fields=_fields(setting),
     )
 

@@ -26,7 +26,7 @@ SLOWEST_TURN_S = 1.0
 """A reference whose call takes longer, and has no calibration, isn't timed in turn with trials."""
 
 BEFOREHAND_S, MOST_CALLS = 10.0, 5
-"""It is timed beforehand, in several calls if they don't take longer than so much together."""
+"""It is timed beforehand, in several calls: no further one is begun once so much is spent."""
 
 CHEAP = 0.05
 """Where a sample's cost is known from its outputs, samples of this share of the mean are timed."""
@@ -102,17 +102,22 @@ def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> 
     with stopwatch(problem):
         widening = _widened(run, problem, split)
         sample_s, samples = widening.widest_s / widening.widest, widening.samples(problem)
-        if sample_s * samples <= SLOWEST_TURN_S:
-            return Yardstick(run, samples=samples)
-        return Yardstick(None, _beforehand_s(run, split, widening))
+        if sample_s * samples > SLOWEST_TURN_S:
+            sample_s = _beforehand_s(run, split, widening)
+    if sample_s * samples > SLOWEST_TURN_S:
+        return Yardstick(None, sample_s)
+    return Yardstick(run, samples=samples)
 
 
 def _beforehand_s(run: Run, split: Split, widening: "Widening") -> float:
-    """Return the median seconds per sample of the widest call, repeated where it isn't too long."""
-    calls, inputs = [widening.widest_s], spread_evenly(split, widening.widest)
-    while len(calls) < MOST_CALLS and sum(calls) + calls[-1] < BEFOREHAND_S:
-        calls.append(seconds_of(run, inputs))
-    return float(np.median(calls)) / widening.widest
+    """Return the median seconds per sample of calls on other samples each, or of the one so far."""
+    calls: list[float] = []
+    spent_s = widening.widest_s
+    while len(calls) < MOST_CALLS and spent_s < BEFOREHAND_S:
+        every = spread_evenly(split, MOST_CALLS * widening.widest)
+        calls.append(seconds_of(run, rows(every, slice(len(calls), None, MOST_CALLS))))
+        spent_s += calls[-1]
+    return float(np.median(calls or [widening.widest_s])) / widening.widest
 
 
 def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
@@ -145,6 +150,8 @@ class Widening(NamedTuple):
 def _widened(run: Run, problem: Problem, split: Split) -> Widening:
     taken, widest, widest_s = 1, 1, seconds_of(run, spread_evenly(split, 1))
     longest = max(SLOWEST_CALL_S, HARDLY_LONGER * widest_s)
+    if problem.deployment.batch == 1:
+        widest_s = seconds_of(run, spread_evenly(split, 1))  # the first call may compile
     while taken < problem.deployment.batch:
         widest = min(2 * taken, problem.deployment.batch)
         widest_s = seconds_of(run, spread_evenly(split, widest))

@@ -214,9 +214,11 @@ class DataFacts(Frozen):
     recorded: bool = False
     """Whether the data come from files, not from a simulation that can be run."""
     reference_known: bool = False
-    """Whether the reference's time was given or measured once, not timed in turn with trials."""
+    """Whether the reference's time was given or measured beforehand, not timed in turn."""
     reference_s: float | None = None
-    """Seconds per sample where it was measured so."""
+    """Seconds per sample where it was measured beforehand."""
+    processor: str = ""
+    """On which that was."""
     fields: tuple[FieldFacts, ...] = ()
     """Inputs and outputs; older runs have none."""
 

@@ -1,5 +1,6 @@
 """Goals become figures, and what a surrogate's time is held against is known or timed."""
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -138,7 +139,26 @@ def test_a_reference_that_is_rather_long_is_timed_several_times(
     clock = Slow(per_call_s=0.0, per_sample_s=0.4)
     monkeypatch.setattr(measurement, "seconds_of", clock)
     assert yardstick(problem, data.test).known_s == pytest.approx(0.4)
-    assert clock.asked == [1, *[2] * measurement.MOST_CALLS]
+    assert clock.asked == [1, 2, *[2] * measurement.MOST_CALLS]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 64])
+@pytest.mark.parametrize("slow_calls", [(0,), (1,), (0, 2)])
+def test_a_call_that_compiles_or_was_held_up_decides_nothing(
+    small: tuple[Problem, Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    slow_calls: tuple[int, ...],
+) -> None:
+    problem, data = small
+    calls = itertools.count()
+
+    def seconds_of(run: object, inputs: Batch) -> float:  # noqa: ARG001 - the clock's signature
+        return 0.01 * len(inputs["damping"]) + 6.0 * (next(calls) in slow_calls)
+
+    monkeypatch.setattr(measurement, "seconds_of", seconds_of)
+    problem = replace(problem, deployment=replace(problem.deployment, batch=batch))
+    assert yardstick(problem, data.test).known_s == 0.0
 
 
 @pytest.mark.parametrize(

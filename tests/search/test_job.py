@@ -57,19 +57,16 @@ def test_another_space_is_another_search(
         Run.start(tmp_path / "run", spec(problem, tmp_path / "run", other))
 
 
-def test_a_long_reference_is_timed_once_for_all_sessions_on_one_processor(
+def test_what_a_long_reference_took_holds_for_later_sessions_on_such_a_processor(
     problem: Problem, tmp_path: Path
 ) -> None:
     run = Run.start(tmp_path / "run", spec(problem, tmp_path / "run", []))
     here = read_environment()
-    run.add_session(here)
-    assert run.reference_s() is None
+    assert run.reference_s(here.processor) is None
     facts = {"summary": "", "samples": {}, "failed": {}, "metrics": (), "exclusions": ()}
-    run.write("data.json", DataFacts(**facts, reference_s=60.0))
-    run.add_session(here)
-    assert run.reference_s() == 60.0
-    run.add_session(here.model_copy(update={"processor": "another"}))
-    assert run.reference_s() is None
+    run.write("data.json", DataFacts(**facts, reference_s=60.0, processor=here.processor))
+    assert run.reference_s(here.processor) == 60.0
+    assert run.reference_s("another") is None
 
 
 def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: Path) -> None:
