@@ -12,7 +12,7 @@ import numpy as np
 
 from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, host_run
-from problems.errors import telling_of
+from problems.errors import raised, telling_of
 from problems.scores import spread
 from search.entrants import Hosted, HostFacts
 from search.measurement import stopwatch
@@ -51,24 +51,17 @@ def in_host(
                 try:
                     others[name].append(host_run(problem.host, kernels[name]))
                 except Exception as error:  # noqa: BLE001 - the host is the user's, whatever it says
-                    reasons[name] = f"{type(error).__name__}: {error}"
+                    reasons[name] = raised(error)
     hosted = {
         name: Hosted(reason=reasons[name])
         if name in reasons
-        else _judged(problem, others[name], reference)
+        else _hosted(problem, others[name], reference)
         for name in kernels
     }
     warm = reference[1:] or reference
     median = sorted(warm, key=lambda run: run.total_s)[(len(warm) - 1) // 2]
     facts = HostFacts(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
     return facts, hosted
-
-
-def _judged(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> Hosted:
-    try:
-        return _hosted(problem, runs, reference)
-    except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
-        return Hosted(reason=f"host_score: {type(error).__name__}: {error}")
 
 
 def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> Hosted:
@@ -80,9 +73,13 @@ def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> 
         if not np.isfinite(own).all():
             return Hosted(reason=f"{name!r} is not finite")
     score = problem.host_score or departures
+    try:
+        scores = {name: float(value) for name, value in score(returned, wanted).items()}
+    except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
+        return Hosted(reason=f"host_score: {raised(error)}")
     ratios = [a.total_s / b.total_s for a, b in zip(reference, runs, strict=True)]
     return Hosted(
-        scores=dict(score(returned, wanted)),
+        scores=scores,
         time_s=float(np.median([run.total_s for run in runs[1:] or runs])),
         speedup=float(np.median(ratios[1:] or ratios)),
     )
