@@ -34,7 +34,7 @@ PROPOSALS = 128
 
 BOLDNESS = 0.3
 """Standard deviations that a draw spreads over: whole ones explore for longer than a search lasts
-(0.22 in place of 0.18 of the time of benchmarks/search_efficiency.py)."""
+(0.22 in place of 0.18 of the time of 100 trials in benchmarks/search_efficiency.py)."""
 
 ANY = 3.0
 CHOICE, COMBINED, SETTING, PECULIAR = 0.6, 0.5, 0.3, 0.2

@@ -62,7 +62,8 @@ class System:
         whfast: Any = simulation.integrator
         whfast.safe_mode = int(chaos)  # MEGNO needs every step synchronised
         simulation.dt = step * self.period_yr
-        # Looked for along the step: a fast contact begins and ends between two of them.
+        # Looked for along the step: a fast contact begins and ends between two of them. Where steps
+        # aren't synchronised bodies stand in the middle of them, and so do the paths looked at.
         simulation.collision, simulation.collision_resolve = "line", "halt"
         if chaos:
             simulation.init_megno(seed=MEGNO_SEED)

@@ -12,12 +12,13 @@
   const MARGIN = { left: 70, right: 18, top: 14, bottom: 50 };
   const SHAPES = ["circle", "square", "triangle", "cross", "x", "star"];
 
+  const drawable = (error) => typeof error === "number" && error >= 0;
   const points = Filter.trials
-    .filter((trial) => trial.state === "complete" && trial.error !== null && trial.speedup > 0)
+    .filter((trial) => trial.state === "complete" && drawable(trial.error) && trial.speedup > 0)
     .map((trial) => ({ trial, x: trial.speedup, told: trial.error, kind: Data.encodings.indexOf(trial.encoding) }));
   const entrants = Data.entrants.map((each) => ({
     ...each, x: each.speedup[0], told: each.error[0], kind: each.trial === null ? -1 : Data.encodings.indexOf(each.encoding),
-  })).filter((each) => each.x > 0 && each.told !== null);
+  })).filter((each) => each.x > 0 && drawable(each.told));
   const all = [...points, ...entrants];
   if (!all.length) return;
 
@@ -103,7 +104,9 @@
     }
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (const value of ticks(yRange(), height / 30)) {
+    const exact = all.some((each) => each.told === 0);
+    if (exact) pen.fillText("0", MARGIN.left - 8, toY(floor));
+    for (const value of ticks(yRange(), height / 30).filter((value) => !exact || value > 2 * floor)) {
       const y = Math.round(toY(value)) + 0.5;
       pen.beginPath(); pen.moveTo(MARGIN.left, y); pen.lineTo(width - MARGIN.right, y); pen.stroke();
       pen.fillText(figure(value), MARGIN.left - 8, y);

@@ -71,7 +71,8 @@ def course_view(
 
     Args:
         trials: In the order of their numbers.
-        sessions: When it was begun and gone on with; the time between them doesn't count.
+        sessions: When it was begun and gone on with; what lies between the
+            last trial's end in one and the beginning of the next doesn't count.
         workers: Trials at a time.
         corner: Up to where hypervolumes are counted.
     """
