@@ -1,6 +1,6 @@
 """A space as plain facts, and the facts as lines: what is searched, and how much of it there is."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -150,10 +150,7 @@ def tree_of(space: Space) -> Tree:
             name: _each(str(cell.precision) for cell in cells if cell.runtime == name)
             for name in _each(cell.runtime for cell in cells)
         },
-        training={
-            pair: explored(partial(_trained, space, *pair))
-            for pair in {(cell.encoding, cell.architecture) for cell in cells}
-        },
+        training=_training(space, {(cell.encoding, cell.architecture) for cell in cells}),
         exclusions=exclusions(space.problem),
     )
 
@@ -181,6 +178,13 @@ def lines(tree: Tree) -> Iterator[str]:
         yield "left out on this machine"
     for *what, reason in tree.exclusions:
         yield f"{INDENT}{', '.join(filter(None, what))}: {reason}"
+
+
+def _training(space: Space, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Explored]:
+    """Return what is asked of training, by encoding and family; each kind is looked at once."""
+    kinds = {space.taught_as(*pair): pair for pair in pairs}
+    found = {kind: explored(partial(_trained, space, *pair)) for kind, pair in kinds.items()}
+    return {pair: found[space.taught_as(*pair)] for pair in pairs}
 
 
 def _trained(space: Space, encoding: str, family: str, choose: Choose) -> Training:
