@@ -7,8 +7,9 @@ graph is the same each time.
 
 import logging
 import warnings
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,22 @@ INPUT, OUTPUT = "inputs", "outputs"
 REMEMBERED_BYTES = 64 * 2**20
 """So much of the graphs that it wrote last does a process keep, weights included."""
 
-_remembered: dict[str, bytes] = {}
+
+class Written(NamedTuple):
+    """A graph that was written, and a hash of the weights that it had."""
+
+    weights: str
+    graph: bytes
+
+
+_remembered: dict[str, Written] = {}
 
 
 def write_graph(network: nn.Module, example: Tensor, path: Path, settings: str) -> None:
     """Write a network's graph and weights as one ONNX file.
 
-    The graph of a like network that this process wrote is taken if it answers as this one does.
+    The graph of a like network that this process wrote is taken if it answers as this one does:
+    with this one's weights, or as it is where these are the same.
 
     Args:
         network: In float32.
@@ -37,16 +47,26 @@ def write_graph(network: nn.Module, example: Tensor, path: Path, settings: str) 
     """
     shapes = [(name, tuple(weight.shape)) for name, weight in network.state_dict().items()]
     like = f"{settings} {network} {shapes} {tuple(example.shape)}"
-    before = _remembered.pop(like, None)
-    graph = with_weights(before, network) if before else None
+    before, weights = _remembered.pop(like, None), _weights(network)
+    graph = None
+    if before:
+        alike = before.weights == weights
+        graph = before.graph if alike else with_weights(before.graph, network)
     if graph is not None and _answers(graph, network, example):
         path.write_bytes(graph)
     else:
         export(network, example, path)
         graph = path.read_bytes()
-    _remembered[like] = graph
-    while sum(map(len, _remembered.values())) > REMEMBERED_BYTES:
+    _remembered[like] = Written(weights, graph)
+    while sum(len(each.graph) for each in _remembered.values()) > REMEMBERED_BYTES:
         del _remembered[next(iter(_remembered))]
+
+
+def _weights(network: nn.Module) -> str:
+    found = sha256()
+    for weight in network.state_dict().values():
+        found.update(weight.contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def with_weights(graph: bytes, network: nn.Module) -> bytes | None:

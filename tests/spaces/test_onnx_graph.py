@@ -63,6 +63,13 @@ def test_other_weights_are_put_into_the_graph(
     assert len(exported) == (2 if family == FOLDED else 1)
 
 
+def test_the_same_network_is_exported_once(exported: list[nn.Module], tmp_path: Path) -> None:
+    tried = example(FOLDED, lowered_shape(ARCHITECTURES[FOLDED]))
+    for _ in range(2):
+        check(tried.network, tried.calibration[:BATCH], tmp_path)
+    assert len(exported) == 1
+
+
 class Times(nn.Module):
     """A layer of which what is printed doesn't say what it does."""
 
