@@ -26,8 +26,8 @@ LIMIT = 8.0
 """Channels are held within so many standard deviations of their mean."""
 
 MILESTONES = 4
-"""Powers of ten below the horizon, it included, that a network may be asked about: where it ends
-half of the unstable systems last for less than a hundredth of it."""
+"""Powers of ten up to the horizon, it included, between which a network may be asked where a system
+ends: half of the unstable ones last for less than a hundredth of it."""
 
 CONSTANT = 1e-6
 """A channel that deviates by less never varies but for rounding."""
@@ -38,11 +38,12 @@ class FateEncoding(Encoding):
     """Numbers of a system, standardised -> the probability that it survives.
 
     When a system ends says more than that it ends, which is learned from few systems otherwise: a
-    network may be asked for earlier times too, of which the last counts.
+    network may be asked between which milestones it does. They are classes, of which the last
+    survives the horizon.
 
     Args:
         horizon_orbits: What is to be survived.
-        milestones: Searched: how many times the network is asked about, a power of ten apart.
+        milestones: Searched: times a power of ten apart, the horizon the last; it alone is an event.
     """
 
     horizon_orbits: float
@@ -66,11 +67,17 @@ class FateEncoding(Encoding):
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return one pair for every system: channels (b, ..., c), and what it survives (b, m)."""
-        times = self.horizon_orbits * 10.0 ** np.arange(1 - self.milestones, 1)
-        labels = (split.outputs["survival"][:, None] >= times).astype(np.float32)
-        labels[:, -1] = split.outputs["stable"]
-        return Pairs(self._scaled(self._seen(split.inputs)), labels)
+        """Return one pair for every system: channels (b, ..., c), and its class (b, m + 1).
+
+        Of one milestone it is whether it survives (b, 1).
+        """
+        stable = split.outputs["stable"]
+        labels = stable[:, None]
+        if self.milestones > 1:
+            before = self.horizon_orbits * 10.0 ** np.arange(1.0 - self.milestones, 0.0)
+            passed = np.sum(split.outputs["survival"][:, None] >= before, axis=1) + stable
+            labels = passed[:, None] == np.arange(self.milestones + 1)
+        return Pairs(self._scaled(self._seen(split.inputs)), labels.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the probability, and the survival time that is to be expected with it."""
