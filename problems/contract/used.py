@@ -21,6 +21,8 @@ from problems.contract.evidence import (
 from problems.core import (
     Array,
     Batch,
+    Encoding,
+    Layout,
     Pairs,
     Predict,
     Split,
@@ -103,15 +105,38 @@ def pairs_well_formed(evidence: Evidence) -> Iterator[str]:
             elif not np.isfinite(values).all():
                 yield f"{label}: statistic {name!r} is not finite; look at its transform and data"
         pairs = encoding.pairs(evidence.data.train)
-        for what, array in (("inputs", pairs.inputs), ("targets", pairs.targets)):
-            if array.dtype != np.float32:
-                yield f"{label}: {what} are {array.dtype}; return float32"
-            if not np.isfinite(array).all():
-                yield f"{label}: {what} are not finite; look at its statistics"
-        if len(pairs.inputs) != len(pairs.targets):
-            yield f"{label}: {len(pairs.inputs)} inputs but {len(pairs.targets)} targets; pair them"
-        elif pairs.targets.ndim != 2:
-            yield f"{label}: targets have shape {pairs.targets.shape}; return (n, o)"
+        yield from (f"{label}: {words}" for words in _no_pairs(encoding, pairs))
+
+
+def _no_pairs(encoding: Encoding, pairs: Pairs) -> Iterator[str]:
+    """Say what keeps pairs from being learned from."""
+    for what, array in (("inputs", pairs.inputs), ("targets", pairs.targets)):
+        if array.dtype != np.float32:
+            yield f"{what} are {array.dtype}; return float32"
+        if not np.isfinite(array).all():
+            yield f"{what} are not finite; look at its statistics"
+    if len(pairs.inputs) != len(pairs.targets):
+        yield f"{len(pairs.inputs)} inputs but {len(pairs.targets)} targets; pair them"
+    elif pairs.targets.ndim != 2:
+        yield f"targets have shape {pairs.targets.shape}; return (n, o)"
+    elif encoding.target is Target.LABEL:
+        yield from _no_labels(encoding, pairs)
+
+
+def _no_labels(encoding: Encoding, pairs: Pairs) -> Iterator[str]:
+    """Say what keeps targets from being probabilities: of an event, or of classes, at a place."""
+    shape = pairs.inputs.shape[1:]
+    places = (shape[:1] if encoding.layout is Layout.GRAPH else shape[:-1]) * encoding.aligned
+    each = pairs.targets.reshape(len(pairs.targets), int(np.prod(places)), -1)
+    classes, sums = each.shape[2], each.sum(axis=2)
+    empty = encoding.aligned & (sums == 0.0)  # a place where there is nothing has no class
+    if not ((each >= 0.0) & (each <= 1.0)).all():
+        yield "labels are no probabilities; return numbers from 0 to 1"
+    elif classes > 1 and not (np.isclose(sums, 1.0, atol=1e-5) | empty).all():
+        yield (
+            f"the {classes} labels of a sample don't add up to 1, but a network answers with "
+            "classes that exclude each other; give every combination a class of its own"
+        )
 
 
 def statistics_from_training_alone(evidence: Evidence) -> Iterator[str]:

@@ -43,7 +43,7 @@ class FateEncoding(Encoding):
 
     Args:
         horizon_orbits: What is to be survived.
-        milestones: Searched: times a power of ten apart, the horizon the last; it alone is an event.
+        milestones: Searched: times a power of ten apart, the horizon last; it alone is an event.
     """
 
     horizon_orbits: float

@@ -26,6 +26,7 @@ from problems import (
     RollOutEncoding,
     Samples,
     Split,
+    Target,
     UserError,
 )
 from problems.contract import LAWS, Evidence, Stage
@@ -467,6 +468,24 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a ceiling of another shape": (
         lambda: replace(GOOD, ceiling=short),
         "baselines_stand_in", "ceiling: field 'position' has shape (8, 3)"),
+    "labels that don't exclude each other": (
+        lambda: encoding(
+            target=Target.LABEL,
+            __post_init__=lambda _: None,
+            pairs=lambda self, split: Pairs(
+                FlatEncoding.pairs(self, split).inputs, np.ones((len(split), 2), np.float32)
+            ),
+        ),
+        "pairs_well_formed", "the 2 labels of a sample don't add up to 1"),
+    "labels that are no probabilities": (
+        lambda: encoding(
+            target=Target.LABEL,
+            __post_init__=lambda _: None,
+            pairs=lambda self, split: Pairs(
+                FlatEncoding.pairs(self, split).inputs, np.full((len(split), 1), 2.0, np.float32)
+            ),
+        ),
+        "pairs_well_formed", "labels are no probabilities; return numbers from 0 to 1"),
     "statistics that are not finite": (
         lambda: encoding(measure=not_finite),
         "pairs_well_formed", "statistic 'output_scale' is not finite"),
