@@ -133,6 +133,21 @@ def once(shared: Path) -> Once:
 
 
 @pytest.fixture(scope="session")
+def quick_heat() -> str:
+    """What ends the final heat of a search soon, in a user's file: its times are of no account."""
+    return textwrap.dedent(
+        """
+        import sys
+
+        if sys.argv[1:2] == ["search"]:
+            from search import heat
+
+            heat.HEAT_S = 1.0
+        """
+    )
+
+
+@pytest.fixture(scope="session")
 def finished(simstead: Simstead, once: Once) -> Path:
     """The run directory of a real search, small but whole; nobody changes it."""
 

@@ -1,4 +1,6 @@
 import importlib
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -6,11 +8,11 @@ import numpy as np
 import pytest
 
 from problems import Batch, Dataset, Problem, Samples, UserError
-from problems.core import rows
+from problems.core import SPLITS, rows
 from problems.dataset import generate
 from problems.provenance import _definitions, _source, _source_hash, source_hash
 from problems.running import NOT_FINITE
-from problems.shards import Shard, plan, produce, serially
+from problems.shards import Shard, plan, serially
 from problems.template import DampedOscillator
 from problems.template import problem as template
 
@@ -96,10 +98,17 @@ def test_a_key_follows_the_code_at_any_remove(
     assert (source_hash(module.Toy) != before) == matters
 
 
-@pytest.mark.slow
-def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: Path) -> None:
-    shards = plan(problem)
-    produce(shards[0], tmp_path)
+def copy_shards(shards: Sequence[Shard], cache: Path, folder: Path) -> None:
+    for shard in shards:
+        shard.path(folder).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shard.path(cache), shard.path(folder))
+
+
+def test_a_killed_generation_goes_on(
+    problem: Problem, data: Dataset, cache: Path, tmp_path: Path
+) -> None:
+    *kept, last = shards = plan(problem)
+    copy_shards(kept, cache, tmp_path)
     (tmp_path / problem.name / "torn.npz.part").write_bytes(b"half a shard")
     made: list[Shard] = []
 
@@ -110,17 +119,20 @@ def test_a_killed_generation_goes_on(problem: Problem, data: Dataset, tmp_path: 
 
     counts: list[tuple[int, int]] = []
     again = generate(problem, tmp_path, watched, lambda done, total: counts.append((done, total)))
-    assert len(made) == len(shards) - 1
-    assert counts[0][0] == shards[0].samples
-    assert counts[-1][0] == counts[-1][1]
-    for name, array in data.train.inputs.items():
-        np.testing.assert_array_equal(again.train.inputs[name], array)
+    assert made == [last]
+    assert counts[0][0] == sum(shard.samples for shard in kept)
+    assert counts[-1] == (sum(shard.samples for shard in shards),) * 2
+    for split in SPLITS:
+        for name, array in getattr(data, split).inputs.items():
+            np.testing.assert_array_equal(getattr(again, split).inputs[name], array)
 
 
-@pytest.mark.slow
-def test_failed_samples_are_counted_and_left_out(problem: Problem, tmp_path: Path) -> None:
-    shard = plan(problem)[0]
-    generate(problem, tmp_path)
+@pytest.mark.usefixtures("data")
+def test_failed_samples_are_counted_and_left_out(
+    problem: Problem, cache: Path, tmp_path: Path
+) -> None:
+    shard, *_ = shards = plan(problem)
+    copy_shards(shards, cache, tmp_path)
     path = shard.path(tmp_path)
     with np.load(path) as stored:
         arrays = dict(stored)
@@ -133,8 +145,11 @@ def test_failed_samples_are_counted_and_left_out(problem: Problem, tmp_path: Pat
     assert len(data.train) == problem.samples.train - 1
 
 
-def test_a_reference_that_mostly_fails_is_refused(problem: Problem, tmp_path: Path) -> None:
-    generate(problem, tmp_path)
+@pytest.mark.usefixtures("data")
+def test_a_reference_that_mostly_fails_is_refused(
+    problem: Problem, cache: Path, tmp_path: Path
+) -> None:
+    copy_shards(plan(problem), cache, tmp_path)
     for shard in plan(problem):
         path = shard.path(tmp_path)
         with np.load(path) as stored:

@@ -88,7 +88,7 @@ problem = Problem(
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def theirs(tmp_path_factory: pytest.TempPathFactory, quick_heat: str) -> Path:
     """A user's folder: a simulation, a table and a netCDF file, with a problem for each."""
     folder = tmp_path_factory.mktemp("theirs")
     mine = write_template("mine", folder)
@@ -97,7 +97,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
     )
     assert "epochs=4" in small
-    mine.write_text(small)
+    mine.write_text(small + quick_heat)
     rng = np.random.default_rng(0)
     width = np.repeat(rng.uniform(0.1, 1.0, PIPES), ROWS // PIPES)
     speed = rng.uniform(1.0, 5.0, ROWS)
@@ -106,7 +106,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table["p"] = 0.5 * speed**2 / width
     table.loc[[3, 50], "p"] = np.nan
     pd.concat([table, table.tail(1)]).to_csv(folder / "pipes.csv", index=False)
-    (folder / "pipes.py").write_text(HEAD + TABLE)
+    (folder / "pipes.py").write_text(HEAD + TABLE + quick_heat)
     wind, height = rng.normal(size=(ROWS, 6)), rng.uniform(1.0, 10.0, ROWS)
     heat = np.roll(wind, 1, axis=1) * height[:, None]
     xr.Dataset(
@@ -116,7 +116,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "heat": (("sample", "x"), heat, {"units": "W/m^2"}),
         }
     ).to_netcdf(folder / "fields.nc", engine="h5netcdf")
-    (folder / "fields.py").write_text(HEAD + GRID)
+    (folder / "fields.py").write_text(HEAD + GRID + quick_heat)
     return folder
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from problems import Target
 from search.deployments import Deployment, deployments, markdown, verdicts
 from spaces.agreement import (
     Agreement,
@@ -25,6 +26,7 @@ from spaces.agreement import (
     lower,
     lowered_shape,
 )
+from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import CPU, CUDA, NO_COMPILER
@@ -62,10 +64,22 @@ def test_a_lowered_network_answers_as_it_did_in_float32(families: Sequence[str])
     assert failures(unpruned(families, QUICK)) == []
 
 
+def telling(shapes: Sequence[Shape]) -> list[Shape]:
+    """Return the shapes between them that have every layout, target, place and function behind."""
+    aligned = {(shape.layout, shape.target) for shape in shapes if shape.aligned}
+    return [
+        shape
+        for shape in shapes
+        if shape.aligned
+        or (shape.layout, shape.target) not in aligned
+        or (shape.target is Target.LABEL and shape.answers == 1)
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", list(ARCHITECTURES))
 def test_other_shapes_and_settings_do_too(family: str, tmp_path: Path) -> None:
-    shapes = example_shapes(ARCHITECTURES[family])
+    shapes = telling(example_shapes(ARCHITECTURES[family]))
     found: dict[str, Agreement] = {}
     for seed, shape in enumerate(shapes, start=1):
         folder = tmp_path / str(seed)
@@ -119,8 +133,10 @@ def test_openvino_tells_nobody_of_its_use() -> None:
 
 
 @pytest.mark.slow
-def test_compilers_compute_in_every_precision() -> None:
-    assert failures(unpruned(["mlp"], COMPILERS)) == []
+def test_compilers_compute_in_halves_too() -> None:
+    halves = [d for d in unpruned(["mlp"], COMPILERS) if d.precision is not Precision.FP32]
+    assert halves
+    assert failures(halves) == []
 
 
 def test_without_a_compiler_what_compiles_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,10 +71,10 @@ def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> Non
     if isinstance(learner, Practising):
         pytest.skip("learns by acting, not from pairs")
     before = copy.deepcopy(dict(learner.named_parameters()))
-    inputs = example_inputs(shape, 64)
-    targets = torch.rand(64, shape.outputs, generator=torch.Generator().manual_seed(1))
-    training = Training(learning_rate=1e-3, batch_size=16, weight_decay=0.0)
-    for _ in Course(learner, Pairs(inputs.numpy(), targets.numpy()), training, 4, 0):
+    inputs = example_inputs(shape, 32)
+    targets = torch.rand(32, shape.outputs, generator=torch.Generator().manual_seed(1))
+    training = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0)
+    for _ in Course(learner, Pairs(inputs.numpy(), targets.numpy()), training, 2, 0):
         assert not learner.training
     still = [
         name

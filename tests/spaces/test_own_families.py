@@ -51,9 +51,14 @@ class RandomFourierFeatures(Architecture):
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own(tmp_path_factory: pytest.TempPathFactory, quick_heat: str) -> Path:
     path = write_template("waves", tmp_path_factory.mktemp("own"))
-    path.write_text(path.read_text() + textwrap.dedent(FAMILY))
+    small = path.read_text().replace(
+        "samples=Samples(train=512, validation=128, test=128, shifted=64)",
+        "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
+    )
+    assert "epochs=4" in small
+    path.write_text(small + textwrap.dedent(FAMILY) + quick_heat)
     return path
 
 

@@ -114,7 +114,11 @@ def test_recorded_data_are_told_by_their_neighbours(sigma: float) -> None:
 
 
 @pytest.mark.slow
-def test_every_registered_problem_can_be_diagnosed(problem: Problem, data: Dataset) -> None:
+def test_every_registered_problem_can_be_diagnosed(
+    problem: Problem, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("problems.diagnosis.reference.REPEATS_S", 0.5)
+    monkeypatch.setattr("problems.diagnosis.symmetry.BUDGET_S", 1.0)
     found = diagnose(problem, data)
     assert found.problem == problem.name
     assert is_plain(found)
