@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from problems import Metric, Size, UserError
+from problems import Metric, Size, UserError, load_problem
 from reports.html import render, write_report
 from reports.views import GoalsView, read
 from search.directory import Run
 from search.entrants import Entrant, Heat, Hosted, HostFacts
 from search.environment import read_environment
+from search.inspection import SLOWEST_CALL_S
 from search.records import DataFacts, Interval, Limits, Record, State, Timing
 from search.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -202,8 +203,12 @@ def test_a_whole_report(finished: Path) -> None:
 def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> None:
     facts = read(Run.open(finished))
     assert facts.choice is not None
+    usual = load_problem("planets", Size.TINY).deployment.batch
     for pick in facts.choice.picks:
         times = {time.batch: time.call_s for time in pick.entrant.batches}
+        if usual * pick.entrant.timing.time_s > SLOWEST_CALL_S:  # as on a machine that is busy
+            assert not times
+            continue
         assert 1 in times
         assert times[1] < times[max(times)]
         assert pick.entrant.work is not None
