@@ -9,9 +9,10 @@ found is the area between the front and the corner where a surrogate is as slow 
 no better than its mean, on logarithmic axes, as a share of what the whole table holds.
 
 Headline: the share of the time in which simstead finds all that another has found in the end, the
-median of all pairs of a search of ours and one of the other's. It depends on where the end is: what
-is found with luck in a short search is slow to be found for certain, so it is told of searches of
-several lengths. Once with the table's own training times, a second or two each, and once with times
+median of all pairs of a search of ours and one of the other's. It depends on where the end is, so
+it is told of searches of several lengths: what is found with luck in a short one is slow to be
+found for certain, and in a long one who stops no network at a rung finds at last what looked bad
+there. Once with the table's own training times, a second or two each, and once with times
 so many times longer, as problems have that are worth a search. Asking takes no time here: see
 `ask_time.py`.
 """
