@@ -51,5 +51,5 @@ def _rms(difference: Array) -> float:
 
 def spread(values: Array) -> float:
     """Return the standard deviation over samples and elements; 1 where a field never varies."""
-    spread = float(np.std(values, dtype=float))
-    return spread if spread > CONSTANT * float(np.abs(values).max(initial=0.0)) else 1.0
+    deviation = float(np.std(values, dtype=float))
+    return deviation if deviation > CONSTANT * float(np.abs(values).max(initial=0.0)) else 1.0

@@ -217,9 +217,8 @@ class Run:
 
     def reference_s(self, processor: str) -> float | None:
         """Seconds a sample that a long reference took in a session before, on such a processor."""
-        if not self.has_data or self.data().processor != processor:
-            return None
-        return self.data().reference_s
+        facts = self.data() if self.has_data else None
+        return facts.reference_s if facts and facts.processor == processor else None
 
     def retrained(self) -> Retrainings:
         """What was trained again with other seeds, so far."""

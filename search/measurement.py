@@ -111,10 +111,10 @@ def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> 
 
 def _beforehand_s(run: Run, split: Split, widening: "Widening") -> float:
     """Return the median seconds per sample of calls on other samples each, or of the one so far."""
+    every = spread_evenly(split, MOST_CALLS * widening.widest)
     calls: list[float] = []
     spent_s = widening.widest_s
     while len(calls) < MOST_CALLS and spent_s < BEFOREHAND_S:
-        every = spread_evenly(split, MOST_CALLS * widening.widest)
         calls.append(seconds_of(run, rows(every, slice(len(calls), None, MOST_CALLS))))
         spent_s += calls[-1]
     return float(np.median(calls or [widening.widest_s])) / widening.widest

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from problems import Dataset, Problem, Size, known_problems, load_problem
 from problems.dataset import generate
+from problems.starting import write_template
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
@@ -145,6 +146,23 @@ def quick_heat() -> str:
             heat.HEAT_S = 1.0
         """
     )
+
+
+@pytest.fixture(scope="session")
+def small_template(quick_heat: str) -> Callable[[str, Path], Path]:
+    """Write the template of a user's problem with few samples, to be searched soon."""
+
+    def write(name: str, folder: Path) -> Path:
+        path = write_template(name, folder)
+        small = path.read_text().replace(
+            "samples=Samples(train=512, validation=128, test=128, shifted=64)",
+            "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
+        )
+        assert "epochs=4" in small
+        path.write_text(small + quick_heat)
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

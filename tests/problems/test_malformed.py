@@ -76,6 +76,16 @@ def encoding(**methods: Any) -> Problem:
     return replace(GOOD, encodings={"own": kind(INPUTS, OUTPUTS)})
 
 
+def labelling(value: float, count: int) -> Problem:
+    """The problem with one encoding of so many labels, all of one value."""
+
+    def pairs(self: FlatEncoding, split: Split) -> Pairs:
+        labels = np.full((len(split), count), value, np.float32)
+        return Pairs(FlatEncoding.pairs(self, split).inputs, labels)
+
+    return encoding(target=Target.LABEL, __post_init__=lambda _: None, pairs=pairs)
+
+
 def rolling(change: Callable[[Pairs], Pairs], stage: int) -> Problem:
     """The problem with one roll-out, whose pairs of a stage are others."""
 
@@ -469,22 +479,10 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         lambda: replace(GOOD, ceiling=short),
         "baselines_stand_in", "ceiling: field 'position' has shape (8, 3)"),
     "labels that don't exclude each other": (
-        lambda: encoding(
-            target=Target.LABEL,
-            __post_init__=lambda _: None,
-            pairs=lambda self, split: Pairs(
-                FlatEncoding.pairs(self, split).inputs, np.ones((len(split), 2), np.float32)
-            ),
-        ),
+        lambda: labelling(1.0, 2),
         "pairs_well_formed", "the 2 labels of a sample don't add up to 1"),
     "labels that are no probabilities": (
-        lambda: encoding(
-            target=Target.LABEL,
-            __post_init__=lambda _: None,
-            pairs=lambda self, split: Pairs(
-                FlatEncoding.pairs(self, split).inputs, np.full((len(split), 1), 2.0, np.float32)
-            ),
-        ),
+        lambda: labelling(2.0, 1),
         "pairs_well_formed", "labels are no probabilities; return numbers from 0 to 1"),
     "statistics that are not finite": (
         lambda: encoding(measure=not_finite),

@@ -493,12 +493,8 @@ def test_a_search_refused_for_want_of_space_can_be_begun_again(
 
 
 @pytest.fixture
-def real(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setting:
+def real(cache: Path, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
     """What trials share that are taught and scored, and timed by a clock that says one thing."""
-    timing = Timing(
-        time_s=1e-6, reference_s=1e-3, speedup=1e3, speedup_low=1e3, speedup_high=1e3, rounds=9
-    )
-    monkeypatch.setattr("search.trial.measure", lambda *_: timing)
     data = generate(SMALL, cache)
     return Setting(SMALL, data, Yardstick(None, 1.0), NO_LIMITS, Run(tmp_path))
 

@@ -117,12 +117,17 @@ class Slow:
         return self.per_call_s + n * self.per_sample_s
 
 
+def ticking(monkeypatch: pytest.MonkeyPatch, per_call_s: float, per_sample_s: float) -> Slow:
+    clock = Slow(per_call_s, per_sample_s)
+    monkeypatch.setattr(measurement, "seconds_of", clock)
+    return clock
+
+
 def test_a_long_reference_is_timed_beforehand_in_as_few_calls_as_will_do(
     small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, data = small
-    clock = Slow(per_call_s=0.0, per_sample_s=10.0)
-    monkeypatch.setattr(measurement, "seconds_of", clock)
+    clock = ticking(monkeypatch, 0.0, 10.0)
     stick = yardstick(problem, data.test)
     assert clock.asked == [1, 2]
     assert stick.known_s == 10.0
@@ -136,8 +141,7 @@ def test_a_reference_that_is_rather_long_is_timed_several_times(
     small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, data = small
-    clock = Slow(per_call_s=0.0, per_sample_s=0.4)
-    monkeypatch.setattr(measurement, "seconds_of", clock)
+    clock = ticking(monkeypatch, 0.0, 0.4)
     assert yardstick(problem, data.test).known_s == pytest.approx(0.4)
     assert clock.asked == [1, 2, *[2] * measurement.MOST_CALLS]
 
@@ -181,7 +185,7 @@ def test_a_reference_is_given_as_many_samples_as_it_can_take(  # noqa: PLR0917 -
     known_s: float,
 ) -> None:
     problem, data = small
-    monkeypatch.setattr(measurement, "seconds_of", Slow(per_call_s, per_sample_s))
+    ticking(monkeypatch, per_call_s, per_sample_s)
     stick = yardstick(problem, data.test)
     assert (stick.samples, stick.known_s) == (samples, pytest.approx(known_s))
 

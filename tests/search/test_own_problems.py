@@ -13,7 +13,6 @@ import xarray as xr
 
 from problems.dataset import generate
 from problems.loading import locate
-from problems.starting import write_template
 from search.cluster import cluster, in_parallel
 from search.directory import Run
 from search.job import told
@@ -88,16 +87,14 @@ problem = Problem(
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory, quick_heat: str) -> Path:
+def theirs(
+    tmp_path_factory: pytest.TempPathFactory,
+    quick_heat: str,
+    small_template: Callable[[str, Path], Path],
+) -> Path:
     """A user's folder: a simulation, a table and a netCDF file, with a problem for each."""
     folder = tmp_path_factory.mktemp("theirs")
-    mine = write_template("mine", folder)
-    small = mine.read_text().replace(
-        "samples=Samples(train=512, validation=128, test=128, shifted=64)",
-        "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
-    )
-    assert "epochs=4" in small
-    mine.write_text(small + quick_heat)
+    small_template("mine", folder)
     rng = np.random.default_rng(0)
     width = np.repeat(rng.uniform(0.1, 1.0, PIPES), ROWS // PIPES)
     speed = rng.uniform(1.0, 5.0, ROWS)

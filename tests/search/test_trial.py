@@ -14,7 +14,7 @@ from problems.contract import DrawnChoice
 from search.directory import Run
 from search.goals import objectives
 from search.measurement import Yardstick, yardstick
-from search.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State, Timing
+from search.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
 from search.retraining import retrained
 from search.spec import Besides
 from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
@@ -29,14 +29,8 @@ def timed(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
 
 
 @pytest.fixture
-def setting(
-    problem: Problem, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Setting:
+def setting(problem: Problem, data: Dataset, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
     """The same with a clock that says one thing: most of a life isn't about time."""
-    timing = Timing(
-        time_s=1e-6, reference_s=1e-3, speedup=1e3, speedup_low=1e3, speedup_high=1e3, rounds=9
-    )
-    monkeypatch.setattr("search.trial.measure", lambda *_: timing)
     return Setting(problem, data, Yardstick(None, 1e-3), NO_LIMITS, Run(tmp_path))
 
 

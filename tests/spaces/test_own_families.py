@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from problems import UserError, load_problem
-from problems.starting import write_template
 from search.directory import Run
 from search.records import State
 from spaces.architectures import Architecture, register_architecture
@@ -51,14 +50,12 @@ class RandomFourierFeatures(Architecture):
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, quick_heat: str) -> Path:
-    path = write_template("waves", tmp_path_factory.mktemp("own"))
-    small = path.read_text().replace(
-        "samples=Samples(train=512, validation=128, test=128, shifted=64)",
-        "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
-    )
-    assert "epochs=4" in small
-    path.write_text(small + textwrap.dedent(FAMILY) + quick_heat)
+def own(
+    tmp_path_factory: pytest.TempPathFactory, small_template: Callable[[str, Path], Path]
+) -> Path:
+    path = small_template("waves", tmp_path_factory.mktemp("own"))
+    with path.open("a") as file:
+        file.write(textwrap.dedent(FAMILY))
     return path
 
 
