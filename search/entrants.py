@@ -1,9 +1,13 @@
-"""What the final heat found of its entrants, as values that survive JSON."""
+"""What the final heat found of its entrants, as values that survive JSON; whom it recommends."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pydantic import Field
 
 from problems.pictures import Picture
-from search.records import Interval, Timing
+from search.fronts import ranks
+from search.records import Interval, Limits, Timing
 from spaces.candidate import Frozen
 
 
@@ -157,3 +161,52 @@ class Heat(Frozen):
     def of_trial(self, number: int) -> Entrant | None:
         """Return a trial as the heat found it, if it took part."""
         return next((entrant for entrant in self.entrants if entrant.trial == number), None)
+
+
+class Recommended(NamedTuple):
+    """The names of two members.
+
+    Args:
+        fastest: One.
+        accurate: The most accurate on the validation split.
+        within: Whether they were looked for among those that meet the goals.
+    """
+
+    fastest: str
+    accurate: str
+    within: bool
+
+
+def recommended_members(
+    entrants: Sequence[Entrant], errors: Mapping[str, float], objective: str, limits: Limits
+) -> Recommended | None:
+    """Return who is recommended besides the one at the knee; None where no member was scored.
+
+    Those that meet the goals come first, if any does, else the fastest is on the front. The goals
+    are held against the validation split: what the test split is quoted for must not have been
+    chosen by it.
+
+    Args:
+        entrants: The heat's.
+        errors: The members' on the validation split, by their names.
+        objective: Name of the error.
+        limits: The goals, as the search had them.
+    """
+    members = [each for each in entrants if each.name in errors and objective in each.test]
+    if not members:
+        return None
+    meeting = [each for each in members if limits.met(errors[each.name], each.timing.speedup)]
+    within = bool(meeting) and limits.any
+    best = best_of(entrants, objective)
+    able = meeting if within else [each for each in members if each.name in best] or members
+    fastest = max(able, key=lambda each: each.timing.speedup)
+    accurate = min(meeting or members, key=lambda each: errors[each.name])
+    return Recommended(fastest.name, accurate.name, within)
+
+
+def best_of(entrants: Sequence[Entrant], objective: str) -> set[str]:
+    """Return the names of those that no other one beats in test error and time."""
+    scored = [each for each in entrants if objective in each.test]
+    points = [(each.test[objective].value, each.timing.relative_time) for each in scored]
+    standing = ranks(points) if points else ()
+    return {each.name for each, rank in zip(scored, standing, strict=True) if rank == 0}

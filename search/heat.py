@@ -13,7 +13,7 @@ from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
 from search.aposteriori import in_host
 from search.directory import Run
-from search.entrants import Ceiling, Entrant, Heat, Retrained
+from search.entrants import Ceiling, Entrant, Heat, Retrained, recommended_members
 from search.fronts import knee, ranks, spread
 from search.goals import measured, objectives
 from search.inspection import (
@@ -21,7 +21,6 @@ from search.inspection import (
     batch_times,
     pictured,
     pictures_of,
-    recommended_members,
     sample_errors,
     work_of,
     worst_pictures,
@@ -224,7 +223,9 @@ def _examined(
 ) -> tuple[Entrant, ...]:
     """Return the entrants, the recommended ones with their batches and work."""
     objective = setting.problem.objective.name
-    names = recommended_members(entrants, field.trials, objective, setting.limits)
+    errors = {name: record.metrics[objective] for name, record in field.trials.items()}
+    others = recommended_members(entrants, errors, objective, setting.limits)
+    names = [others.fastest, others.accurate] if others else []
     names += [f"trial {chosen}"] if chosen is not None else []
     by_name = {entrant.name: entrant for entrant in entrants}
     examined = {

@@ -16,7 +16,7 @@ from problems.errors import telling_of
 from problems.pictures import Picture
 from search.entrants import BatchTime, Entrant, Work
 from search.measurement import run_contender, spread_evenly, stopwatch
-from search.records import Limits, Record
+from search.records import Record
 from search.scoring import Scored
 from search.stopwatch import Spread, Until, time_in_turn
 from search.teaching import prepared, untrained
@@ -47,23 +47,6 @@ class Examined(NamedTuple):
     record: Record
     surrogate: Surrogate
     entrant: Entrant
-
-
-def recommended_members(
-    entrants: Sequence[Entrant], records: Mapping[str, Record], objective: str, limits: Limits
-) -> list[str]:
-    """Return the names of the fastest and the most accurate member, of those within the goals."""
-    members = [each for each in entrants if each.name in records and objective in each.test]
-    within = [
-        each
-        for each in members
-        if limits.met(records[each.name].metrics[objective], each.timing.speedup)
-    ] or members
-    if not within:
-        return []
-    fastest = max(within, key=lambda each: each.timing.speedup)
-    accurate = min(within, key=lambda each: records[each.name].metrics[objective])
-    return list(dict.fromkeys((fastest.name, accurate.name)))
 
 
 def batch_times(

@@ -22,7 +22,7 @@ from reports.views.networks import Networks, networks_view
 from reports.views.provenance import Provenance, provenance_view
 from reports.views.trials import TrialView, trial_view
 from search.directory import Run
-from search.entrants import Ceiling, HostFacts
+from search.entrants import Ceiling, HostFacts, recommended_members
 from search.environment import Environment
 from search.records import NO_LIMITS, DataFacts
 from search.spec import Spec
@@ -99,6 +99,9 @@ def read(run: Run) -> Facts:
         limits, split = limits_on_test(data.limits, found, objective.name)
     entrants = entrant_views(found, by_number, objective.name, limits, host)
     corner = corner_of(trials)
+    errors = {f"trial {trial.number}": trial.error for trial in trials if trial.error is not None}
+    searched = data.limits if data else NO_LIMITS
+    recommended = recommended_members(found, errors, objective.name, searched)
     return Facts(
         folder=str(run.folder),
         spec=spec,
@@ -107,7 +110,7 @@ def read(run: Run) -> Facts:
         progress=_progress(run, finished=heat is not None),
         objective=objective,
         diagnosis=diagnosis,
-        choice=choice_of(heat.knee if heat else None, entrants, by_number, fraction),
+        choice=choice_of(heat.knee if heat else None, recommended, entrants, by_number, fraction),
         goals=goals_view(limits, entrants, split),
         entrants=entrants,
         corner=corner,

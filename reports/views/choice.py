@@ -7,6 +7,7 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from reports.views.finalists import EntrantView
 from reports.views.trials import TrialView
+from search.entrants import Recommended
 
 
 class Pick(NamedTuple):
@@ -47,6 +48,7 @@ class Choice(NamedTuple):
 
 def choice_of(
     knee: int | None,
+    recommended: Recommended | None,
     entrants: Sequence[EntrantView],
     trials: dict[int, TrialView],
     fraction: float | None,
@@ -55,6 +57,7 @@ def choice_of(
 
     Args:
         knee: The trial that the heat chose.
+        recommended: Whom it recommends besides.
         entrants: The heat's.
         trials: All, by number.
         fraction: The kernel's share of the host's time, where that is known.
@@ -74,7 +77,7 @@ def choice_of(
             None if fraction is None else amdahl(fraction, entrant.timing.speedup),
             _beaten_by(entrant, baselines),
         )
-        for title, entrant in _picked(chosen, entrants, trials)
+        for title, entrant in _picked(chosen, entrants, recommended)
         if entrant.trial is not None
     )
     return Choice(picks, ties, best)
@@ -92,30 +95,19 @@ def _beaten_by(entrant: EntrantView, baselines: Sequence[EntrantView]) -> Entran
 
 
 def _picked(
-    chosen: EntrantView, entrants: Sequence[EntrantView], trials: dict[int, TrialView]
+    chosen: EntrantView, entrants: Sequence[EntrantView], recommended: Recommended | None
 ) -> list[tuple[str, EntrantView]]:
-    """Return the knee, the fastest and the most accurate; one that is two of them stands once.
-
-    The fastest is looked for among those within the goals, where any is; else on the front. The
-    most accurate is so on the validation split, as all choices.
-    """
-    members = [each for each in entrants if each.test and each.trial in trials]
-    within = [each for each in members if each.meets_goals]
-    able = within or [each for each in members if each.on_front] or members
+    """Return the knee, the fastest and the most accurate; one that is two of them stands once."""
     titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
-    if able:
-        fastest = max(able, key=lambda each: each.timing.speedup)
-        title = "fastest within the goals" if within else "fastest"
-        titles.setdefault(fastest.name, []).append(title)
-        accurate = min(members, key=lambda each: _validation_error(each, trials))
-        titles.setdefault(accurate.name, []).append("most accurate")
+    if recommended:
+        titles.setdefault(recommended.fastest, []).append("fastest")
+        titles.setdefault(recommended.accurate, []).append("most accurate")
+    within = " within the goals" if recommended and recommended.within else ""
     by_name = {each.name: each for each in entrants}
-    return [(" and ".join(own).capitalize(), by_name[name]) for name, own in titles.items()]
-
-
-def _validation_error(entrant: EntrantView, trials: dict[int, TrialView]) -> float:
-    trial = trials.get(entrant.trial) if entrant.trial is not None else None
-    return float("inf") if trial is None or trial.error is None else trial.error
+    return [
+        (" and ".join(own).capitalize() + (within if own != ["at the knee"] else ""), by_name[name])
+        for name, own in titles.items()
+    ]
 
 
 def _tie(one: EntrantView, other: EntrantView) -> bool:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.pictures import Picture
 from reports.views.trials import TrialView
-from search.entrants import BatchTime, Entrant, HostFacts, Work
-from search.fronts import ranks
+from search.entrants import BatchTime, Entrant, HostFacts, Work, best_of
 from search.records import Interval, Limits, Timing
 
 
@@ -103,13 +102,7 @@ def entrant_views(
     host: HostFacts | None,
 ) -> tuple[EntrantView, ...]:
     """Return the entrants, with what the trials say of them."""
-    scored = [entrant for entrant in entrants if objective in entrant.test]
-    points = [(entrant.test[objective].value, entrant.timing.relative_time) for entrant in scored]
-    front = {
-        entrant.name
-        for entrant, rank in zip(scored, ranks(points) if points else (), strict=True)
-        if rank == 0
-    }
+    front = best_of(entrants, objective)
     return tuple(
         EntrantView(
             name=entrant.name,
