@@ -38,11 +38,13 @@ class Job(NamedTuple):
         number: Of the trial.
         candidate: What is tried.
         training: The trial that trained its network, where it is a further deployment.
+        passes: After which share of its training it goes on, as it was trained so far before.
     """
 
     number: int
     candidate: Candidate
     training: int | None = None
+    passes: float = 0.0
 
 
 class Searcher(Protocol):
@@ -86,11 +88,11 @@ class Simstead:
         asked = self._agenda.next()
         if asked is None:
             raise RuntimeError("nothing is left to try")
-        return Job(*asked)
+        return Job(asked.number, asked.candidate, asked.training, asked.passes)
 
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
-        """Ask the halving."""
-        return self._halving.goes_on(share, error, relative_time)
+    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
+        """Ask the halving, where it wasn't asked before."""
+        return share <= job.passes or self._halving.goes_on(share, error, relative_time)
 
     def tell(self, record: Record) -> None:
         """Have it recorded, and told to the study."""

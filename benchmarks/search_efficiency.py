@@ -201,9 +201,10 @@ class Replay:
             for share, error, seconds in zip(
                 (*RUNG_SHARES, 1.0), taught.errors, taught.seconds, strict=True
             ):
-                yield (seconds - before_s) * self.longer
-                lasted["train"] = seconds * self.longer
-                self.course.trained += share - before
+                if share > job.passes:  # else it was taught so far before
+                    yield (seconds - before_s) * self.longer
+                    lasted["train"] = lasted.get("train", 0.0) + (seconds - before_s) * self.longer
+                    self.course.trained += share - before
                 before_s, before = seconds, share
                 if share < 1.0:
                     rungs.append(error)

@@ -20,11 +20,15 @@ class Asked(NamedTuple):
         number: Its number.
         candidate: What it tries.
         training: The trial that trained its network, where it is a further deployment.
+        goes_on_with: The trial that was stopped in training its network, where it goes on.
+        passes: After which share of its training it isn't stopped again.
     """
 
     number: int
     candidate: Candidate
-    training: int | None
+    training: int | None = None
+    goes_on_with: int | None = None
+    passes: float = 0.0
 
 
 class Agenda:
@@ -75,7 +79,7 @@ class Agenda:
         if not self._again:
             return None
         again = self._again.pop(0)
-        asked = Asked(*self._study.ask(again), again.training)
+        asked = self._new_one(*self._study.ask(again), again.training)
         self._run.hand_on(again.number, asked.number)
         return asked
 
@@ -92,7 +96,16 @@ class Agenda:
         if not self._new:
             return None
         self._new -= 1
-        return Asked(*self._study.ask(), None)
+        return self._new_one(*self._study.ask())
+
+    def _new_one(self, number: int, candidate: Candidate, training: int | None = None) -> Asked:
+        """Return a trial to run, with the course that it goes on with, if it does."""
+        stopped = self._study.goes_on_with(number)
+        if stopped is None:
+            return Asked(number, candidate, training)
+        self._run.hand_on(stopped, number)
+        passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
+        return Asked(number, candidate, training, stopped, max(passed, default=0.0))
 
     def ended(self, record: Record) -> None:
         """Record how a trial ended, then tell the study.

@@ -17,7 +17,7 @@ import numpy as np
 
 from problems import Array
 from search.fronts import front, hypervolume
-from search.records import NO_ERROR, Record, State
+from search.records import NO_ERROR, NO_LIMITS, Limits, Record, State
 from search.regression import Observed, posterior_draw
 from search.rivals import NO_RIVALS, Rivals
 from search.teaching import FINE_TUNING_SHARE
@@ -51,12 +51,14 @@ class Found(NamedTuple):
         points: log10 of error and relative time of those that are complete.
         objective: Name of the error.
         rivals: What is to be bettered.
+        limits: The problem's goals.
     """
 
     records: Sequence[Record]
     points: Sequence[Sequence[float]]
     objective: str
     rivals: Rivals = NO_RIVALS
+    limits: Limits = NO_LIMITS
 
     @property
     def front(self) -> list[tuple[float, float]]:

@@ -23,7 +23,7 @@ from problems.diagnosis import Diagnosis
 from problems.durable import written_whole
 from search.entrants import Heat, Retrainings
 from search.environment import Environment
-from search.records import DataFacts, Record, Sessions
+from search.records import DataFacts, Record, Sessions, State
 from search.spec import FORMAT, Spec
 from spaces.candidate import Frozen
 from spaces.narrowing import Narrowing
@@ -252,9 +252,10 @@ class Run:
             file.write(json.dumps(DIAGNOSES.dump_python(facts)).encode())
 
     def record(self, record: Record) -> None:
-        """Put a trial's record on disk; its course is over."""
+        """Put a trial's record on disk; unless it was stopped at a rung, its course is over."""
         self.write(f"trials/{record.number:04d}.json", record)
-        self.unfinished(record.number).unlink(missing_ok=True)
+        if record.state is not State.PRUNED:
+            self.unfinished(record.number).unlink(missing_ok=True)
 
     def records(self) -> list[Record]:
         """Every trial's record, by number."""
@@ -272,13 +273,18 @@ class Run:
         return self.folder / "trainings" / f"{number:04d}.trained"
 
     def unfinished(self, number: int) -> Path:
-        """Where the course of a trial that was cut off lies."""
+        """Where the course of a trial lies that was cut off, or stopped at a rung."""
         return self.folder / "trainings" / f"{number:04d}.unfinished"
 
     def hand_on(self, number: int, to: int) -> None:
-        """Give what a trial that was cut off has learned to the one that takes it up."""
+        """Give what a trial has learned to the one that takes it up, or goes on with it."""
         with suppress(FileNotFoundError):
             self.unfinished(number).rename(self.unfinished(to))
+
+    def discard_courses(self) -> None:
+        """Remove the courses of trials that were stopped, once the search is over."""
+        for path in (self.folder / "trainings").glob("*.unfinished"):
+            path.unlink()
 
     def discard_unrecorded(self) -> None:
         """Remove artefacts without a record, left by trials that were cut off."""

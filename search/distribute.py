@@ -162,7 +162,8 @@ class StudySearcher(SearchAlgorithm):
         asked = self._asked.pop(trial_id)
         rungs = self._rungs.pop(trial_id)
         if result and "record" in result:
-            return Record.model_validate_json(result["record"])
+            record = Record.model_validate_json(result["record"])
+            return record.model_copy(update={"goes_on_with": asked.goes_on_with})
         self._run.discard(asked.number)
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
@@ -228,6 +229,8 @@ class RungScheduler(FIFOScheduler):
         if "rung" not in result:
             return TrialScheduler.CONTINUE
         rung = Rung.model_validate_json(result["rung"])
+        if rung.share <= trial.config["passes"]:  # it came here before, when it was stopped
+            return TrialScheduler.CONTINUE
         costs = [result[cost] for cost in COSTS if result.get(cost) is not None]
         goes_on = self._halving.goes_on(rung.share, rung.error, *costs)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
@@ -274,6 +277,7 @@ def _unfinished(
         key=asked.candidate.key,
         candidate=asked.candidate,
         training=asked.training,
+        goes_on_with=asked.goes_on_with,
         state=state,
         stage=stage,
         reason=reason,

@@ -72,11 +72,14 @@ class Halving:
 
     def __init__(self, earlier: Iterable[Record] = ()) -> None:
         self._arrivals: dict[float, list[tuple[float, ...]]] = defaultdict(list)
+        came: set[tuple[str, float]] = set()
         for record in earlier:
             costs = (record.untrained_relative_time, record.untrained_memory_bytes)
             known = tuple(float(cost) for cost in costs if cost is not None)
             for rung in record.rungs if known else ():
-                self._arrivals[rung.share].append((rung.error, *known))
+                if (record.key, rung.share) not in came:  # it may have been gone on with
+                    came.add((record.key, rung.share))
+                    self._arrivals[rung.share].append((rung.error, *known))
 
     def goes_on(self, share: float, error: float, *costs: float) -> bool:
         """Note an arrival; return whether it is on its rung's front so far, or in its best quarter.

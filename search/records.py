@@ -79,6 +79,9 @@ class Record(Frozen):
     candidate: Candidate
     training: int | None = None
     """The trial that trained its network, where that was another one."""
+    goes_on_with: int | None = None
+    """The trial that was stopped at a rung in training its network, where this one went on; older
+    runs have none. What that lasted before the rung is the other's."""
     state: State
     stage: str
     reason: str = ""

@@ -17,15 +17,16 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from problems import Problem
-from search.choosing import Proposal, SettledChoice, TrialChoice, answers_of, at_random
+from search.choosing import SettledChoice, TrialChoice, answers_of, at_random
 from search.deploying import Found, cell_of, next_deployment
+from search.expected import Known, Trials, Tried
 from search.goals import objectives, penalty, told
 from search.journal import Journal
 from search.opening import opening
-from search.promising import PROPOSALS, Known, Trials, Tried, next_network, worth_training
+from search.proposing import Proposing, Wanted
 from search.records import NO_LIMITS, Limits, Record, State
 from search.rivals import NO_RIVALS, Rivals
-from search.samplers import asks, by_tpe, sampler, weighs_proposals
+from search.samplers import asks, sampler, weighs_proposals
 from search.spec import SamplerName, Spec
 from spaces.candidate import Candidate
 from spaces.skeleton import Cell
@@ -37,11 +38,14 @@ AGAIN = "again"
 TRAINING = "training"
 """User attribute of a further deployment: the number of the trial that trained its network."""
 
+GOES_ON_WITH = "goes on with"
+"""User attribute of a trial: the number of one that was stopped in training the same network."""
+
 DEPLOYING, PROMISING, BY_TPE = 1, 2, 3
 """Seeds of deployments, of proposals and of TPE are drawn apart from those of candidates."""
 
 TURNS = 8
-"""So often TPE is asked, where it asks for what isn't worth training, before it has its way."""
+"""So often TPE is asked, where it asks for what isn't worth training."""
 
 
 class Abandoned(NamedTuple):
@@ -52,6 +56,8 @@ class Abandoned(NamedTuple):
     parameters: dict[str, object]
     training: int | None = None
     """The trial that trained its network, where it is a further deployment."""
+    goes_on_with: int | None = None
+    """The trial that was stopped in training its network, where it goes on with that."""
 
 
 class Study:
@@ -134,6 +140,7 @@ class Study:
                 positions[trial.number],
                 dict(trial.params),
                 trial.user_attrs.get(TRAINING),
+                trial.user_attrs.get(GOES_ON_WITH),
             )
             for trial in trials
             if trial.state is TrialState.FAIL
@@ -162,10 +169,15 @@ class Study:
         if again is None:
             return self._next(self.position, {}, {})
         if again.training is None:
-            return self._next(again.position, again.parameters, {AGAIN: again.number})
+            attributes = {AGAIN: again.number} | _going_on(again.goes_on_with)
+            return self._next(again.position, again.parameters, attributes)
         known = {**self._taught(again.training), **again.parameters}
         attributes = {TRAINING: again.training, AGAIN: again.number}
         return self._settled(known, self._seed(again.number, DEPLOYING), attributes)
+
+    def goes_on_with(self, number: int) -> int | None:
+        """Return the trial that was stopped in training a trial's network, if one was."""
+        return self._study.get_trials(deepcopy=False)[number].user_attrs.get(GOES_ON_WITH)
 
     def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
         """Return another deployment of a network that a trial trained; None: none is promising."""
@@ -189,7 +201,8 @@ class Study:
     def _found(self) -> Found:
         records = [self._records[number] for number in sorted(self._records)]
         points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
-        return Found(records, points, self._problem.objective.name, self._rivals)
+        objective = self._problem.objective.name
+        return Found(records, points, objective, self._rivals, self._limits)
 
     def _trials(self, found: Found) -> Trials:
         trials = self._study.get_trials(deepcopy=False)
@@ -208,48 +221,36 @@ class Study:
         ]
         return Trials(ended, underway)
 
-    def _promising(self, position: int) -> dict[str, object] | None:
-        """Return the parameters of the network that promises most of many, if one does."""
+    def _wanted(self, position: int) -> Wanted | None:
+        """Return the network that is asked for at a position, where no sampler is asked for it."""
+        asking = asks(self._spec.sampler, self._asked)
+        weighs = weighs_proposals(self._spec.sampler, position, self._asked)
+        if not weighs and asking is not SamplerName.TPE:
+            return None
+        found = self._found()
+        proposing = Proposing(self._space, self._spec, self._trials(found), found)
         rng = np.random.default_rng(self._seed(position, PROMISING))
-        proposals: list[Known] = []
-        for _ in range(PROPOSALS):
-            drawn = Proposal(rng)
-            self._space.compose(self._spec.size, drawn, self._spec.seed)
-            values = {name: answer.value for name, answer in drawn.answers.items()}
-            proposals.append(Known(drawn.answers, self._space.skeleton.cell(values)))
-        found = self._found()
-        chosen = next_network(proposals, self._trials(found), found, self._limits, rng)
-        return chosen and {name: answer.value for name, answer in chosen.answers.items()}
-
-    def _by_tpe(self, position: int) -> dict[str, object]:
-        """Return the parameters that TPE asks for, once more where that isn't worth training."""
-        found = self._found()
-        trials, skeleton = self._trials(found), self._space.skeleton
-        values: dict[str, object] = {}
-        for turn in range(TURNS):
-            choice = SettledChoice({}, by_tpe(self._study, self._seed(position, BY_TPE, turn)))
-            self._space.compose(self._spec.size, choice, self._spec.seed)
-            values = dict(choice.values)
-            asked = Known(choice.answers, skeleton.cell(values))
-            if worth_training([asked], trials, found, skeleton.options("runtime")):
-                break
-        return values
+        wanted = proposing.promising(rng) if weighs else None
+        if wanted or asking is not SamplerName.TPE:
+            return wanted
+        seeds = (self._seed(position, BY_TPE, turn) for turn in range(TURNS))
+        return proposing.by_tpe(self._study, seeds, rng)
 
     def _next(
         self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
     ) -> tuple[int, Candidate]:
         """Ask for the candidate at a position, of which some parameters may be known."""
-        first, name = self._spec.first, self._spec.sampler
+        first = self._spec.first
         dealt = position - len(first)
         if position < len(first):
             known = {**first[position], **known}
         elif dealt < len(self._opening):
             known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
-        if not known and weighs_proposals(name, position, self._asked):
-            known = self._promising(position) or {}
-        asking = asks(name, self._asked)
-        if not known and asking is SamplerName.TPE:
-            known = self._by_tpe(position)
+        wanted = None if known else self._wanted(position)
+        if wanted:
+            known = wanted.parameters
+            attributes = {**attributes, **_going_on(wanted.goes_on_with)}
+        asking = asks(self._spec.sampler, self._asked)
         if known or asking is SamplerName.RANDOM:
             return self._settled(known, self._seed(position), attributes)
         self._study.sampler = sampler(asking, self._seed(position))
@@ -321,6 +322,11 @@ class Study:
     def _seed(self, *position: int) -> int:
         sequence = np.random.SeedSequence([self._spec.seed, *position])
         return int(sequence.generate_state(1)[0])
+
+
+def _going_on(stopped: int | None) -> dict[str, int]:
+    """Return the attribute of a trial that goes on with another, if it does."""
+    return {} if stopped is None else {GOES_ON_WITH: stopped}
 
 
 def _dealt(attributes: Mapping[str, object]) -> bool:

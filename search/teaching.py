@@ -173,7 +173,7 @@ class Best:
 
 
 class Aside:
-    """Puts a course aside now and then, so that it can be gone on with where it was cut off.
+    """Puts a course aside now and then, so that it can be gone on with where it ended.
 
     A learner that practises begins anew: its environment can't be put aside.
 

@@ -234,7 +234,8 @@ def _train(
 ) -> Iterator[AtRung]:
     """Train to the end, or on from where it was cut off; pause at every rung.
 
-    What is kept of the course is tried again rung by rung: others may have come there meanwhile.
+    What is kept of the course is tried again rung by rung: others may have come there meanwhile. It
+    is put aside at every rung: who is stopped there may be gone on with.
     """
     candidate, run = draft.candidate, setting.run
     epochs = epochs_of(setting.problem, lesson.pairs)
@@ -250,6 +251,7 @@ def _train(
         best.offer(learner.network)
         if epoch in pauses and epoch < epochs:
             draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
+            aside.put(draft.rungs)
             yield AtRung(draft.rungs[-1], timing.relative_time, draft.so_far(), memory)
         aside.put_now_and_then(draft.rungs)
     aside.put(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice

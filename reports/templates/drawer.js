@@ -67,6 +67,7 @@
     const save = element("button", { type: "button", class: "small" }, `Save trial-${trial.number}.yaml`);
     save.addEventListener("click", () => download(`trial-${trial.number}.yaml`, file(trial), "text/yaml"));
     const again = Filter.trials.filter((each) => each.of === trial.number);
+    const later = Filter.trials.filter((each) => each.on === trial.number);
     const drawn = curve(trial);
     const heat = Data.entrants.find((each) => each.trial === trial.number);
     title.textContent = `Trial ${trial.number}`;
@@ -88,6 +89,8 @@
       ...(trial.rungs && drawn ? part("Error during training", drawn) : []),
       ...part("Chosen", list(Object.entries(trial.chosen).map(([name, value]) => [name, typeof value === "number" ? String(value) : value]))),
       ...(trial.of !== undefined ? part("Network", element("p", {}, "It deploys the network that ", link(trial.of), " trained.")) : []),
+      ...(trial.on !== undefined ? part("Training", element("p", {}, "It goes on from the rung at which ", link(trial.on), " was stopped.")) : []),
+      ...(later.length ? part("Training", element("p", {}, "From its rung ", link(later[0].number), " went on.")) : []),
       ...(again.length ? part("Deployed again", element("p", {}, ...again.flatMap((each, place) => [place ? ", " : "", link(each.number)]))) : []),
       ...part("Time", list([...Object.entries(trial.seconds ?? {}).map(([name, value]) => [name, `${figure(value)} s`]), ["ended", trial.ended]])),
       ...part("Try it again", element("p", { class: "soft" }, `Save its candidate as trial-${trial.number}.yaml, then:`), element("pre", { tabIndex: 0, class: "command" }, command), element("p", {}, save, " ", copied(command, "the command")), element("pre", { tabIndex: 0 }, file(trial))),

@@ -94,11 +94,17 @@ def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
     )
 
 
+def _last(records: Sequence[Record]) -> list[Record]:
+    """Return the trials that trained, without those whose training another one went on with."""
+    gone_on_with = {record.goes_on_with for record in records}
+    return [r for r in records if r.training is None and r.number not in gone_on_with]
+
+
 def _courses(records: Sequence[Record]) -> list[Course]:
     found: list[Course] = []
-    for record in records:
+    for record in _last(records):
         points = [(rung.share, rung.error) for rung in record.rungs]
-        if record.training is None and points:
+        if points:
             if record.unpruned_error is not None:
                 points.append((TRAINED_SHARE, record.unpruned_error))
             family, stopped = record.candidate.architecture, record.state is State.PRUNED
@@ -114,7 +120,7 @@ def _spread(courses: Sequence[Course]) -> list[Course]:
 
 
 def _saving(records: Sequence[Record]) -> Saving:
-    own = [record for record in records if record.training is None]
+    own = _last(records)
     stopped = [record for record in own if record.state is State.PRUNED and record.rungs]
     trained = [record for record in own if record.unpruned_error is not None]
     seconds = [r.durations_s["train"] for r in trained if "train" in r.durations_s]

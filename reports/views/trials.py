@@ -14,6 +14,8 @@ class TrialView(NamedTuple):
     number: int
     training: int | None
     """The trial that trained its network, where that was another one."""
+    goes_on_with: int | None
+    """The trial that was stopped in training its network, where it went on with that."""
     state: State
     encoding: str
     family: str
@@ -51,6 +53,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
     return TrialView(
         number=record.number,
         training=record.training,
+        goes_on_with=record.goes_on_with,
         state=record.state,
         encoding=candidate.encoding,
         family=candidate.architecture,

@@ -14,6 +14,7 @@ from reports.html import render
 from reports.views import Facts, Progress, read
 from reports.views.encodings import corner_of, dominated, encoding_views, front_of, usual_error
 from reports.views.importance import branches
+from reports.views.networks import networks_view
 from reports.views.trials import TrialView, rerun_command
 from search.directory import Run
 from search.records import Interval, Rung, State
@@ -27,11 +28,11 @@ def facts(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Fa
 
 def trial(number: int, error: float, speedup: float, **parameters: Any) -> TrialView:
     return TrialView(
-        number=number, training=None, state=State.COMPLETE, encoding="series", family="mlp",
-        network="mlp", deployment="eager fp32", error=error, speedup=speedup, speedup_low=None,
-        speedup_high=None, time_us=None, memory_bytes=None, ended_in="measure", reason="",
-        traceback="", key="", parameters=parameters, rungs=(), metrics={}, durations_s={},
-        ended="", weights=None, artefact_hash=None,
+        number=number, training=None, goes_on_with=None, state=State.COMPLETE, encoding="series",
+        family="mlp", network="mlp", deployment="eager fp32", error=error, speedup=speedup,
+        speedup_low=None, speedup_high=None, time_us=None, memory_bytes=None, ended_in="measure",
+        reason="", traceback="", key="", parameters=parameters, rungs=(), metrics={},
+        durations_s={}, ended="", weights=None, artefact_hash=None,
     )  # fmt: skip
 
 
@@ -57,6 +58,20 @@ def test_what_was_stopped_shows_how_far_it_came() -> None:
     assert (view.best_error, view.stopped_error) == (0.7, 0.5)
     (whole,) = encoding_views([trial(0, 0.7, 1.0)], [], None)
     assert whole.stopped_error is None
+
+
+def test_a_network_that_was_gone_on_with_was_not_stopped_in_the_end(small: Run) -> None:
+    records = small.records()
+    own = [each for each in records if each.training is None and each.rungs]
+    stopped = next(each for each in own if each.state is State.PRUNED)
+    whole = next(each for each in own if each.state is State.COMPLETE)
+    later = whole.model_copy(update={"goes_on_with": stopped.number})
+    again = [later if each is whole else each for each in records]
+    before, after = (networks_view(each, ()) for each in (records, again))
+    assert after.saving.stopped == before.saving.stopped - 1
+    assert after.saving.trained == before.saving.trained
+    numbers = [{course.trial for course in each.courses} for each in (before, after)]
+    assert numbers[0] - numbers[1] == {stopped.number}
 
 
 def test_importance_finds_what_matters_and_little_else() -> None:

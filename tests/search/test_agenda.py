@@ -8,9 +8,11 @@ from problems import Problem, Size
 from search.agenda import Agenda, Asked
 from search.deploying import cell_of
 from search.directory import Run
-from search.records import Record, State, Timing, networks
+from search.proposing import Wanted
+from search.records import Record, Rung, State, Timing, networks
 from search.spec import Spec
 from search.study import Study
+from search.trainings import keep, kept
 
 TRIALS, DEPLOYMENTS = 5, 3
 
@@ -133,6 +135,40 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
     records = run.records()
     assert networks(records) == TRIALS
     assert sum(record.training == first.number for record in records) < DEPLOYMENTS
+
+
+def test_who_was_stopped_is_gone_on_with(
+    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec.model_copy(update={"opening": 1})
+    plan = agenda(problem, spec, run)
+    first = plan.next()
+    assert first is not None
+    rungs = tuple(Rung(epoch=n, share=n / 4, error=1.0) for n in (1, 2))
+    stopped = ended(problem, first, State.PRUNED).model_copy(update={"rungs": rungs})
+    keep(run.unfinished(first.number), {"taught": 2})
+    plan.ended(stopped)
+
+    parameters = plan._study._study.get_trials()[0].params
+    wanted = Wanted(parameters, goes_on_with=first.number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "_wanted", lambda *_: wanted)
+        on = plan.next()
+    assert on is not None
+    assert on == Asked(on.number, first.candidate, None, first.number, passes=0.5)
+    assert kept(run.unfinished(on.number)) == {"taught": 2}
+    assert not run.unfinished(first.number).exists()
+
+    later = agenda(problem, spec, run)  # the driver was killed meanwhile
+    again = later.next()
+    assert again == on._replace(number=again.number if again else -1)
+    assert again is not None
+    assert kept(run.unfinished(again.number)) == {"taught": 2}
+    later.ended(ended(problem, again))
+    assert not run.unfinished(again.number).exists()
+    while asked := later.next():
+        later.ended(ended(problem, asked))
+    assert networks(run.records()) == TRIALS
 
 
 def test_one_deployment_is_the_trainings_own(problem: Problem, spec: Spec, run: Run) -> None:

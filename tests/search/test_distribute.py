@@ -3,15 +3,18 @@
 import io
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
 from problems import Problem, Size
 from search.agenda import Agenda
 from search.deploying import trained
 from search.directory import Run
-from search.distribute import EndEarly, StudySearcher
+from search.distribute import EndEarly, RungScheduler, StudySearcher
+from search.halving import Halving
 from search.progress import Progress
 from search.records import Rung, State
 from search.spec import Spec
@@ -53,6 +56,21 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
     assert record.untrained_relative_time == 1e-4
     assert record.durations_s == {"train": 3.0}
+
+
+def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySearcher) -> None:
+    halving = Halving()
+    scheduler = RungScheduler(halving, searcher)
+    halving.goes_on(0.25, 0.1, 1e-5)
+
+    def decided(passes: float) -> str:
+        trial = SimpleNamespace(config={"passes": passes})
+        return scheduler.on_trial_result(None, trial, at_rung(9.0))
+
+    assert decided(0.0) == TrialScheduler.STOP
+    came = len(halving._arrivals[0.25])
+    assert decided(0.25) == TrialScheduler.CONTINUE
+    assert len(halving._arrivals[0.25]) == came
 
 
 def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:

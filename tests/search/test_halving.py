@@ -3,6 +3,7 @@ import math
 import pytest
 
 from search.halving import Halving, rank_correlation
+from search.records import Record, Rung
 
 
 def test_the_first_goes_on() -> None:
@@ -55,3 +56,12 @@ def test_a_third_objective_has_its_say() -> None:
     assert all(halving.goes_on(1, 1.0, 1.0, 10.0) for _ in range(4))
     assert not halving.goes_on(1, 2.0, 2.0, 20.0)
     assert halving.goes_on(1, 2.0, 2.0, 5.0)
+
+
+def test_who_was_stopped_and_gone_on_with_came_to_a_rung_once() -> None:
+    rung = Rung(epoch=1, share=0.25, error=1.0)
+    arrival = {"untrained_relative_time": 1.0, "untrained_memory_bytes": None, "rungs": (rung,)}
+    first = Record.model_construct(key="a", **arrival)
+    apart = Record.model_construct(key="b", **arrival)
+    assert Halving([first, first])._arrivals == Halving([first])._arrivals
+    assert len(Halving([first, apart])._arrivals[0.25]) == 2

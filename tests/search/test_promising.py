@@ -1,13 +1,15 @@
 """What is proposed next, on effects that are known."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from search.choosing import Answer, Proposal, place
 from search.deploying import Found
-from search.promising import Known, Trials, Tried, next_network, worth_training
+from search.expected import Known, Trials, Tried
+from search.promising import next_network, worth_training
 from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.regression import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -62,14 +64,14 @@ def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
     )  # fmt: skip
 
 
-def found(trials: list[Tried]) -> Found:
+def found(trials: list[Tried], limits: Limits = NO_LIMITS) -> Found:
     complete = [each.record for each in trials if each.record.timing]
     points = [
         (math.log10(each.metrics["error"]), math.log10(each.timing.relative_time))
         for each in complete
         if each.timing
     ]
-    return Found([each.record for each in trials], points, "error")
+    return Found([each.record for each in trials], points, "error", limits=limits)
 
 
 EVERY = [
@@ -82,14 +84,13 @@ EVERY = [
 
 
 BEST = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+WORST = max(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None:
     trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != BEST.lesson]
-    chosen = next_network(
-        EVERY, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(seed)
-    )
+    chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(seed))
     assert chosen == BEST
 
 
@@ -107,21 +108,63 @@ def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
 
     def chosen(trials: Trials) -> Known | None:
         rng = np.random.default_rng(seed)
-        return next_network([alike, fast], trials, found(ended), NO_LIMITS, rng)
+        return next_network([alike, fast], trials, found(ended), rng)
 
     assert chosen(Trials(ended)) == alike
     assert chosen(Trials(ended, [accurate])) == fast
 
 
-@pytest.mark.parametrize("state", [State.COMPLETE, State.PRUNED])
-def test_no_network_is_trained_twice(state: State) -> None:
+def after_the_mlps(
+    *more: Tried, proposals: Sequence[Known] = EVERY, underway: Sequence[Known] = ()
+) -> list[Known]:
+    """What is chosen by several seeds, once all MLPs were trained and more was tried."""
     others = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
-    taught = tried(len(others), known("gru", 256, "eager"), state)
-    trials = Trials([*others, taught])
-    for seed in range(8):
-        rng = np.random.default_rng(seed)
-        chosen = next_network(EVERY, trials, found([*others, taught]), NO_LIMITS, rng)
-        assert chosen is None or chosen.lesson != BEST.lesson
+    trials = [*others, *more]
+    known = Trials(trials, underway)
+    rngs = map(np.random.default_rng, range(8))
+    chosen = (next_network(proposals, known, found(trials), rng) for rng in rngs)
+    return [each for each in chosen if each]
+
+
+def test_no_network_is_trained_twice() -> None:
+    chosen = after_the_mlps(tried(99, known("gru", 256, "eager")))
+    assert BEST.lesson not in {each.lesson for each in chosen}
+
+
+def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
+    stopped = tried(99, known("gru", 256, "eager"), State.PRUNED)
+    assert stopped.known in after_the_mlps(stopped, proposals=[BEST])
+    assert BEST not in after_the_mlps(stopped, proposals=[BEST])
+    failed = stopped.record.model_copy(update={"number": 100, "state": State.INFEASIBLE})
+    assert not after_the_mlps(stopped, Tried(stopped.known, failed), proposals=[BEST])
+    assert not after_the_mlps(stopped, proposals=[BEST], underway=[stopped.known])
+
+
+def test_what_a_rung_showed_of_a_network_stays_with_it() -> None:
+    def stopped(width: int, better: float) -> Tried:
+        known_, record = tried(width, known("gru", width, "eager"), State.PRUNED)
+        rungs = tuple(r.model_copy(update={"error": r.error * better}) for r in record.rungs)
+        return Tried(known_, record.model_copy(update={"rungs": rungs}))
+
+    lucky = stopped(16, 0.03)
+    mlps = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
+    trials = [*mlps, lucky, stopped(64, 1.0), stopped(256, 1.0)]
+    rngs = map(np.random.default_rng, range(8))
+    chosen = [next_network([], Trials(trials), found(trials), rng) for rng in rngs]
+    assert lucky.known in chosen
+
+
+def test_where_little_promises_bolder_draws_promise_more() -> None:
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != WORST.lesson]
+
+    def promised(boldness: float) -> int:
+        rngs = map(np.random.default_rng, range(32))
+        known = Trials(trials)
+        drawn = (next_network([WORST], known, found(trials), rng, boldness) for rng in rngs)
+        return sum(each is not None for each in drawn)
+
+    assert promised(0.3) == 0
+    assert promised(10.0) > 0
 
 
 def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
@@ -137,7 +180,7 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
 
     def after(trials: list[Tried]) -> Known | None:
         rng = np.random.default_rng(0)
-        return next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, rng)
+        return next_network(EVERY, Trials(trials), found(trials), rng)
 
     assert after(trials_of(10.0)) == BEST
     short = trials_of(1.0)
@@ -155,7 +198,7 @@ def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
         for i, each in enumerate(EVERY)
         if each not in new
     ]
-    chosen = next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(0))
+    chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(0))
     assert chosen is not None
     assert chosen.cell.architecture == "gru"
 
@@ -167,7 +210,7 @@ def test_what_fails_is_left_alone() -> None:
     ]
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        chosen = next_network(EVERY, Trials(trials), found(trials), NO_LIMITS, rng)
+        chosen = next_network(EVERY, Trials(trials), found(trials), rng)
         assert chosen is None or chosen.cell.architecture == "mlp"
 
 
@@ -185,7 +228,7 @@ def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
     ]
     trials += [refused(len(EVERY) + i, known("gru", 256, "eager", i / 10)) for i in range(20)]
     chosen = [
-        next_network(new, Trials(trials), found(trials), NO_LIMITS, np.random.default_rng(seed))
+        next_network(new, Trials(trials), found(trials), np.random.default_rng(seed))
         for seed in range(8)
     ]
     assert chosen == [new[1]] * 8
@@ -196,14 +239,14 @@ def test_only_what_meets_the_goals_adds_anything() -> None:
     few = [*trials[:6], tried(6, EVERY[3])]
     assert EVERY[3].cell.runtime == "onnxruntime"
     rng = np.random.default_rng(0)
-    chosen = next_network(EVERY, Trials(few), found(few), Limits(speedup=300.0), rng)
+    chosen = next_network(EVERY, Trials(few), found(few, Limits(speedup=300.0)), rng)
     assert chosen is not None
     assert chosen.cell.runtime == "onnxruntime"
-    assert next_network(EVERY, Trials(trials), found(trials), Limits(error=1e-9), rng) is None
+    assert next_network(EVERY, Trials(trials), found(trials, Limits(error=1e-9)), rng) is None
 
 
 def test_nothing_is_promised_before_anything_was_found() -> None:
-    assert next_network(EVERY, Trials(), found([]), NO_LIMITS, np.random.default_rng(0)) is None
+    assert next_network(EVERY, Trials(), found([]), np.random.default_rng(0)) is None
 
 
 def test_a_proposal_notes_every_answer_and_its_place() -> None:

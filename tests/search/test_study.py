@@ -1,13 +1,16 @@
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
 from problems import Problem, Size
+from search.expected import Known
 from search.opening import opening, opening_size
-from search.promising import Known
+from search.proposing import BOLDER
 from search.records import Limits, Record, Rung, State, Timing
 from search.spec import Besides, SamplerName, Spec
 from search.study import TURNS, Study
@@ -106,7 +109,8 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
         asked.extend(proposals)
         return proposals if len(asked) == 3 else []
 
-    monkeypatch.setattr("search.study.worth_training", third_is)
+    monkeypatch.setattr("search.proposing.worth_training", third_is)
+    monkeypatch.setattr("search.proposing.next_network", lambda *_: None)
     tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
     study = Study(tmp_path / "journal", problem, tpe)
     candidates(study, problem, 4)
@@ -120,6 +124,25 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
     )
     study.ask()
     assert len(asked) == 3 + TURNS, "it has its way in the end"
+
+
+def test_where_tpe_has_nothing_new_what_is_new_is_tried(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bold: list[float] = []
+
+    def bolder(proposals: Sequence[Known], *known: Any) -> Known | None:
+        bold.append(known[-1])
+        return proposals[5] if len(bold) == 2 else None
+
+    monkeypatch.setattr("search.proposing.worth_training", lambda *_: [])
+    monkeypatch.setattr("search.proposing.next_network", bolder)
+    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, tpe)
+    keys = candidates(study, problem, 4)
+    _, candidate = study.ask()
+    assert bold == list(BOLDER[:2])
+    assert candidate.key not in keys
 
 
 def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from search.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
 from search.retraining import retrained
 from search.spec import Besides
 from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
+from search.trainings import kept
 from search.trial import RUNG_SHARES, AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
 from spaces.space import compose
@@ -119,6 +120,23 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
     assert [event.rung for event in rungs if isinstance(event, AtRung)] == list(whole.rungs)
     assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
     assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(setting, candidate))
+
+
+def test_a_network_that_was_stopped_at_a_rung_is_gone_on_with_from_there(
+    setting: Setting, candidate: Candidate
+) -> None:
+    *_, whole = live(setting, candidate, 0)
+    assert isinstance(whole, Record)
+    life = live(setting, candidate, 1)
+    first = next(life)
+    assert isinstance(first, AtRung)
+    life.close()
+    course = kept(setting.run.unfinished(1))
+    assert course["rungs"] == [first.rung.model_dump()]
+    setting.run.hand_on(1, 2)
+    *_, record = live(setting, candidate, 2)
+    assert isinstance(record, Record)
+    assert (record.rungs, record.metrics) == (whole.rungs, whole.metrics)
 
 
 def test_another_candidates_course_is_not_taken_up(
