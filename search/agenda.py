@@ -35,7 +35,8 @@ class Agenda:
     """Asks the study, keeps and tells it how trials ended.
 
     Further deployments of a trained network come before new candidates: they take seconds, and the
-    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen.
+    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen. For
+    every network that ended, one of the front has another turn, however often it was deployed.
 
     Args:
         study: Of the run.
@@ -59,11 +60,13 @@ class Agenda:
             for _ in range(self._further - deployed[record.number])
         ]
         self._running: set[int] = set()
+        self._another_turn = False
 
     @property
     def over(self) -> bool:
         """Whether nothing runs or is left to try."""
-        return not (self._running or self._again or self._new or self._to_deploy)
+        left = self._again or self._new or self._to_deploy or self._another_turn
+        return not (self._running or left)
 
     def next(self) -> Asked | None:
         """Return what to try next; nothing, while there is none, may change when a trial ends."""
@@ -90,7 +93,19 @@ class Agenda:
             if deployment:
                 return Asked(*deployment, of.number)
             self._to_deploy = [each for each in self._to_deploy if each is not of]
-        return None
+        return self._of_the_front()
+
+    def _of_the_front(self) -> Asked | None:
+        """Return a deployment of the network that was deployed least, of those on the front."""
+        if not self._another_turn:
+            return None
+        self._another_turn = False
+        best = self._study.networks_on_the_front()
+        deployed = Counter(each.network for each in self._records)
+        able = [each for each in self._records if each.number in best and trained(each)]
+        of = min(able, key=lambda each: deployed[each.number], default=None)
+        deployment = self._study.ask_deployment(of) if of else None
+        return Asked(*deployment, of.number) if deployment and of else None
 
     def _candidate(self) -> Asked | None:
         if not self._new:
@@ -119,6 +134,8 @@ class Agenda:
         self._records.append(record)
         if trained(record):
             self._to_deploy += [record] * self._further
+        if record.training is None:
+            self._another_turn = self._further > 0
 
 
 def _worth_taking_up(cut_off: Abandoned, trials: int) -> bool:

@@ -65,6 +65,17 @@ class Found(NamedTuple):
         """What a further point has to better: the best of what was found and of baselines."""
         return front([*self.points, *self.rivals.points])
 
+    @property
+    def best_networks(self) -> set[int]:
+        """The trials that trained the networks on the front."""
+        best = set(self.front)
+        complete = (each for each in self.records if each.state is State.COMPLETE)
+        return {
+            each.network
+            for each, point in zip(complete, self.points, strict=True)
+            if tuple(point) in best
+        }
+
     def corner(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
         """Return log10 of the error and time up to which area counts.
 
@@ -149,13 +160,7 @@ def _longest_s(of: Record, found: Found) -> float:
     their time, five came on the front.
     """
     others = [sum(each.durations_s.values()) for each in found.records if each.training is None]
-    complete = (each for each in found.records if each.state is State.COMPLETE)
-    own = {
-        tuple(point)
-        for each, point in zip(complete, found.points, strict=True)
-        if each.network == of.number
-    }
-    unlimited = not any(others) or not own.isdisjoint(found.front)
+    unlimited = not any(others) or of.number in found.best_networks
     return math.inf if unlimited else float(np.median(others))
 
 

@@ -25,8 +25,8 @@ Trials = Annotated[
 Deployments = Annotated[
     int | None,
     typer.Option(
-        help="Ways (pruning, precision, runtime) in which a trained network is deployed at most; "
-        f"{DEPLOYMENTS}, or as before, if not given."
+        help="Ways (pruning, precision, runtime) in which a trained network is deployed, one on "
+        f"the front in more; {DEPLOYMENTS}, or as before, if not given; with 1 none is again."
     ),
 ]
 Retrain = Annotated[

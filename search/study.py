@@ -198,6 +198,10 @@ class Study:
         known = {**self._taught(of.number), **skeleton.parameters(chosen)}
         return self._settled(known, seed, {TRAINING: of.number})
 
+    def networks_on_the_front(self) -> set[int]:
+        """Return the trials that trained a network which no other one, and no baseline, beats."""
+        return self._found().best_networks
+
     def _found(self) -> Found:
         records = [self._records[number] for number in sorted(self._records)]
         points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]

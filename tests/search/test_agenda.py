@@ -1,5 +1,6 @@
 """What a search tries next, without training anything."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from problems import Problem, Size
 from search.agenda import Agenda, Asked
 from search.deploying import cell_of
 from search.directory import Run
+from search.fronts import ranks
+from search.goals import objectives
 from search.proposing import Wanted
 from search.records import Record, Rung, State, Timing, networks
 from search.spec import Spec
@@ -56,6 +59,10 @@ def ended(problem: Problem, asked: Asked, state: State = State.COMPLETE) -> Reco
     )  # fmt: skip
 
 
+def deployed_again(records: list[Record]) -> int:
+    return sum(record.training is not None for record in records)
+
+
 def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
     plan = agenda(problem, spec, run)
     while asked := plan.next():
@@ -64,14 +71,33 @@ def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, r
     records = run.records()
     assert networks(records) == TRIALS
     assert len(records) > TRIALS
+    assert deployed_again(records) <= TRIALS * DEPLOYMENTS, (
+        "a network that ended gives one more turn"
+    )
     for first in (record for record in records if record.training is None):
         own = [record for record in records if record.training == first.number]
-        assert len(own) < DEPLOYMENTS
         assert len({cell_of(record) for record in (first, *own)}) == 1 + len(own)
         for record in own:
             pruned = {"pruning", "pruning_settings", "precision", "runtime"}
             same = record.candidate.model_dump(exclude=pruned)
             assert same == first.candidate.model_dump(exclude=pruned)
+
+
+def test_who_is_on_the_front_is_deployed_on(
+    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.study.next_deployment", lambda _, cells, *__: cells[0])
+    plan = agenda(problem, spec.model_copy(update={"opening": 1}), run)
+    while asked := plan.next():
+        plan.ended(ended(problem, asked))
+    assert plan.over
+    records = run.records()
+    points = [objectives(problem, record) for record in records]
+    best = {r.network for r, rank in zip(records, ranks(points), strict=True) if rank == 0}
+    deployed = Counter(record.network for record in records)
+    assert all(deployed[each] >= DEPLOYMENTS for each in best)
+    assert max(deployed.values()) > DEPLOYMENTS
+    assert deployed_again(records) == TRIALS * DEPLOYMENTS
 
 
 def test_what_was_stopped_has_no_network_to_deploy(problem: Problem, spec: Spec, run: Run) -> None:
@@ -134,7 +160,7 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
         asked += [each for each in [later.next()] if each]
     records = run.records()
     assert networks(records) == TRIALS
-    assert sum(record.training == first.number for record in records) < DEPLOYMENTS
+    assert deployed_again(records) <= TRIALS * DEPLOYMENTS
 
 
 def test_who_was_stopped_is_gone_on_with(
