@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/ask_time.py
 
-A study of `planets` is filled with made-up results of candidates drawn at random. At each number of
-trials every sampler asks a few times; printed, kept as JSON and drawn: medians, in milliseconds.
+A study of `planets` is filled with made-up results of candidates drawn at random, three in five of
+them stopped at a rung. At each number of trials every sampler asks a few times; printed, kept as
+JSON and drawn: medians, in milliseconds.
 """
 
 import tempfile
@@ -15,13 +16,17 @@ import plotly.graph_objects as go
 from keeping import keep
 
 from problems import Problem, Size, load_problem
-from search.records import Record, State, Timing
+from search.records import Record, Rung, State, Timing
 from search.spec import SamplerName, Spec
 from search.study import Study
+from search.trial import RUNG_SHARES
 from spaces.candidate import Candidate
 
 TRIALS = (100, 300, 1000, 3000, 10_000)
 ASKS = 5
+STOPPED = 0.6
+"""The share of the networks that are stopped at a rung."""
+
 TARGET_MS = 50.0
 SAMPLERS = (SamplerName.ADDITIVE, SamplerName.TPE, SamplerName.NSGA2, SamplerName.AUTO)
 
@@ -37,16 +42,20 @@ def ended(problem: Problem, number: int, candidate: Candidate) -> Record:
         speedup_high=1.0 / time_s,
         rounds=1,
     )
-    return Record(
+    record = Record(
         number=number,
         key=candidate.key,
         candidate=candidate,
-        state=State.COMPLETE,
-        stage="measure",
-        metrics={problem.objective.name: error},
-        timing=timing,
+        state=State.PRUNED,
+        stage="train",
+        rungs=(Rung(epoch=1, share=RUNG_SHARES[0], error=error),),
+        untrained_relative_time=time_s,
         ended="",
     )
+    if int(candidate.key[8:12], 16) < STOPPED * 16**4:
+        return record
+    done = {"state": State.COMPLETE, "stage": "measure", "unpruned_error": error, "timing": timing}
+    return record.model_copy(update={**done, "metrics": {problem.objective.name: error}})
 
 
 def filled(study: Study, problem: Problem, trials: int, records: dict[int, Record]) -> list[float]:
