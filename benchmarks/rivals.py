@@ -38,12 +38,14 @@ class Job(NamedTuple):
         number: Of the trial.
         candidate: What is tried.
         training: The trial that trained its network, where it is a further deployment.
-        passes: After which share of its training it goes on, as it was trained so far before.
+        goes_on_with: The trial that was stopped in training its network, where it goes on.
+        passes: After which share of its training it isn't stopped again.
     """
 
     number: int
     candidate: Candidate
     training: int | None = None
+    goes_on_with: int | None = None
     passes: float = 0.0
 
 
@@ -88,7 +90,7 @@ class Simstead:
         asked = self._agenda.next()
         if asked is None:
             raise RuntimeError("nothing is left to try")
-        return Job(asked.number, asked.candidate, asked.training, asked.passes)
+        return Job(*asked)
 
     def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
         """Ask the halving, where it wasn't asked before."""

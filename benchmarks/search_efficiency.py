@@ -93,6 +93,7 @@ def _record(job: Job, outcome: Outcome) -> Record:
         key=job.candidate.key,
         candidate=job.candidate,
         training=job.training,
+        goes_on_with=job.goes_on_with,
         state=outcome.state,
         stage="measure" if done else "train",
         rungs=tuple(

@@ -96,7 +96,7 @@ def ended(setting: Setting, searcher: Searcher, job: Job) -> Record:
     rungs: list[AtRung] = []
     for event in life:
         if isinstance(event, Record):
-            return event
+            return event.model_copy(update={"goes_on_with": job.goes_on_with})
         rungs.append(event)
         if not searcher.goes_on(job, event.rung.share, event.rung.error, event.relative_time):
             life.close()
@@ -104,6 +104,7 @@ def ended(setting: Setting, searcher: Searcher, job: Job) -> Record:
         number=job.number,
         key=job.candidate.key,
         candidate=job.candidate,
+        goes_on_with=job.goes_on_with,
         state=State.PRUNED,
         stage="train",
         rungs=tuple(each.rung for each in rungs),

@@ -1,16 +1,20 @@
 """What a search tries next: what was cut off, further deployments of trained networks, new ones."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from search.deploying import trained
 from search.directory import Run
-from search.records import Record, networks
+from search.records import Record, State, networks
 from search.spec import Spec
 from search.study import Abandoned, Study
 from spaces.candidate import Candidate
 from spaces.skeleton import DIMENSIONS
+
+MOST_COURSES = 64
+"""So many courses of stopped networks are kept, those with the smallest errors: disks have ends."""
 
 
 class Asked(NamedTuple):
@@ -35,8 +39,8 @@ class Agenda:
     """Asks the study, keeps and tells it how trials ended.
 
     Further deployments of a trained network come before new candidates: they take seconds, and the
-    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen. For
-    every network that ended, one of the front has another turn, however often it was deployed.
+    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen.
+    After a network ended one of the front has another turn, however often it was deployed.
 
     Args:
         study: Of the run.
@@ -61,6 +65,11 @@ class Agenda:
         ]
         self._running: set[int] = set()
         self._another_turn = False
+        self._courses = {
+            each.number
+            for each in self._records
+            if each.state is State.PRUNED and run.unfinished(each.number).exists()
+        }
 
     @property
     def over(self) -> bool:
@@ -119,6 +128,7 @@ class Agenda:
         if stopped is None:
             return Asked(number, candidate, training)
         self._run.hand_on(stopped, number)
+        self._courses.discard(stopped)
         passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
         return Asked(number, candidate, training, stopped, max(passed, default=0.0))
 
@@ -132,10 +142,21 @@ class Agenda:
         self._study.tell(record)
         self._running.discard(record.number)
         self._records.append(record)
+        if record.state is State.PRUNED:
+            self._keep_course(record.number)
         if trained(record):
             self._to_deploy += [record] * self._further
         if record.training is None:
             self._another_turn = self._further > 0
+
+    def _keep_course(self, number: int) -> None:
+        """Keep a stopped network's course, in the place of another's where there are many."""
+        self._courses.add(number)
+        if len(self._courses) > MOST_COURSES:
+            stopped = (each for each in self._records if each.number in self._courses)
+            worst = max(stopped, key=lambda each: each.rungs[-1].error if each.rungs else math.inf)
+            self._run.discard_course(worst.number)
+            self._courses.discard(worst.number)
 
 
 def _worth_taking_up(cut_off: Abandoned, trials: int) -> bool:

@@ -159,7 +159,11 @@ def _longest_s(of: Record, found: Found) -> float:
     Of 34 longer ones in eight searches of `planets`, mostly by compilers, which took an eighth of
     their time, five came on the front.
     """
-    others = [sum(each.durations_s.values()) for each in found.records if each.training is None]
+    others = [
+        sum(each.durations_s.values())
+        for each in found.records
+        if each.training is None and each.goes_on_with is None
+    ]
     unlimited = not any(others) or of.number in found.best_networks
     return math.inf if unlimited else float(np.median(others))
 
@@ -233,7 +237,11 @@ def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Rec
     By the medians of what was seen; of a runtime that wasn't by what it says of itself. All of them
     where no network was trained to the end.
     """
-    trainings = [each.durations_s.get("train", 0.0) for each in records if trained(each)]
+    trainings = [
+        each.durations_s.get("train", 0.0)
+        for each in records
+        if trained(each) and each.goes_on_with is None
+    ]
     if not trainings:
         return set(runtimes)
     seen = _lasted_s(records, ("deploy",))

@@ -255,7 +255,7 @@ class Run:
         """Put a trial's record on disk; unless it was stopped at a rung, its course is over."""
         self.write(f"trials/{record.number:04d}.json", record)
         if record.state is not State.PRUNED:
-            self.unfinished(record.number).unlink(missing_ok=True)
+            self.discard_course(record.number)
 
     def records(self) -> list[Record]:
         """Every trial's record, by number."""
@@ -281,8 +281,12 @@ class Run:
         with suppress(FileNotFoundError):
             self.unfinished(number).rename(self.unfinished(to))
 
+    def discard_course(self, number: int) -> None:
+        """Remove what a trial's training would be gone on with from, if it is there."""
+        self.unfinished(number).unlink(missing_ok=True)
+
     def discard_courses(self) -> None:
-        """Remove the courses of trials that were stopped, once the search is over."""
+        """Remove the courses of all trials that were stopped, once the search is over."""
         for path in (self.folder / "trainings").glob("*.unfinished"):
             path.unlink()
 

@@ -33,11 +33,9 @@ SHAPES = {"encoding": 1.0, "architecture": 0.7, "runtime": 0.5, "family": 0.3, "
 """Standard deviations of effects on the time, in powers of ten."""
 
 NOISE, AT_RUNG, FAILED = 0.1, 0.2, 0.5
-"""Powers of ten by which a network's error departs from the sum: trained to the end, stopped at a
-rung, or failed, which counts as ten times the worst error."""
-
-OWN = 0.15
-"""Powers of ten: so much of what a network departs by at a rung stays with it to the end."""
+"""Powers of ten by which a network's error departs from the sum: trained to the end, at a rung, or
+failed, which counts as ten times the worst error. What departs at the end is the network's own, and
+is there at its rungs as well."""
 
 Lesson = frozenset[tuple[str, Scalar]]
 """The parameters that decide a network once it is trained: all but those of its deployment."""
@@ -152,19 +150,26 @@ class Trials(NamedTuple):
         return {each.known.lesson for each in ended} | {each.lesson for each in self.underway}
 
     def at_rungs(self) -> dict[Lesson, Stopped]:
-        """Return the networks that were stopped, as they were last."""
+        """Return the networks that were stopped, as they were last.
+
+        Those of which a journal has lost what they are can't be asked for again.
+        """
         found: dict[Lesson, Stopped] = {}
         for known, record in self.ended:
-            learned = _learned(record) if record.state is State.PRUNED else None
-            if learned:
-                found[known.lesson] = Stopped(record.number, known, learned.share, learned.error)
+            stopped = record.state is State.PRUNED and known.answers
+            for share, error in _at_rungs(record)[-1:] if stopped else ():
+                found[known.lesson] = Stopped(record.number, known, share, error)
         return found
 
     def stopped(self) -> dict[Lesson, Stopped]:
-        """Return those of them that may be gone on with."""
-        over = {known.lesson for known, record in self.ended if record.state is not State.PRUNED}
-        over |= {each.lesson for each in self.underway}
-        return {lesson: each for lesson, each in self.at_rungs().items() if lesson not in over}
+        """Return those of them that may be gone on with: none was tried again."""
+        last = {known.lesson: record.number for known, record in self.ended}
+        busy = {each.lesson for each in self.underway}
+        return {
+            lesson: each
+            for lesson, each in self.at_rungs().items()
+            if lesson not in busy and last[lesson] == each.number
+        }
 
 
 def errors_of(
@@ -184,12 +189,13 @@ def errors_of(
     sums = [_after(each, 1.0) for each in wanted]
     sums += [_after(each.known, each.share) for each in came]
     drawn, there = np.split(_drawn(sums, _errors(trials), rng, boldness), [len(wanted)])
-    departed = np.array([each.error for each in came]) - there
-    # What a network departs by at a rung is in part its own, and that stays with it to the end.
-    own = (OWN / AT_RUNG) ** 2
-    spread = boldness * OWN * math.sqrt(1.0 - own)
-    drawn[again] += own * departed + spread * rng.standard_normal(len(came))
-    return drawn
+    # Of what a network departs by at a rung so much is its own, and stays with it to the end.
+    own = np.zeros(len(wanted))
+    own[again] = (NOISE / AT_RUNG) ** 2
+    departed = np.zeros(len(wanted))
+    departed[again] = np.array([each.error for each in came]) - there
+    spread = boldness * NOISE * np.sqrt(1.0 - own)
+    return drawn + own * departed + spread * rng.standard_normal(len(wanted))
 
 
 def times_of(
@@ -215,17 +221,31 @@ class _Seen(NamedTuple):
 
 
 def _errors(trials: Trials) -> _Seen:
+    """Return what is known of errors: those of one network, at its rungs and its end, all count.
+
+    Those that were stopped are the worse ones: without the rungs of the others a rung would seem to
+    be worse than it is, and the end better.
+    """
     seen = _Seen([], [], [])
-    networks = [each for each in trials.ended if each.record.training is None]
-    learned = [_learned(each.record) for each in networks]
-    worst = max((each.error for each in learned if each), default=0.0)
-    for (known, record), each in zip(networks, learned, strict=True):
-        if record.too_slow:
-            continue
-        share, error, noise = each or _Learned(1.0, worst + 1.0, FAILED)
-        seen.effects.append(_after(known, share))
-        seen.found.append(error)
-        seen.noise.append(noise)
+    gone_on_with = {record.goes_on_with for _, record in trials.ended}
+    networks = [
+        each
+        for each in trials.ended
+        if each.record.training is None and each.record.number not in gone_on_with
+    ]
+    ends = [_at_end(record) for _, record in networks]
+    rungs = [error for _, record in networks for _, error in _at_rungs(record)]
+    worst = max((*rungs, *(end for end in ends if end is not None)), default=0.0)
+    for (known, record), end in zip(networks, ends, strict=True):
+        learned = [(share, error, AT_RUNG) for share, error in _at_rungs(record)]
+        if end is not None:
+            learned.append((1.0, end, NOISE))
+        elif not record.too_slow and (record.state is not State.PRUNED or not learned):
+            learned.append((1.0, worst + 1.0, FAILED))
+        for share, error, noise in learned:
+            seen.effects.append(_after(known, share))
+            seen.found.append(error)
+            seen.noise.append(noise)
     return seen
 
 
@@ -241,21 +261,19 @@ def _times(trials: Trials) -> _Seen:
     return seen
 
 
-class _Learned(NamedTuple):
-    """After which share of its training which log10 of a network's error is known how well."""
-
-    share: float
-    error: float
-    noise: float
+def _at_end(record: Record) -> float | None:
+    """Return log10 of a network's error once it was trained, if it was."""
+    error = record.unpruned_error
+    return math.log10(max(error, NO_ERROR)) if error is not None and math.isfinite(error) else None
 
 
-def _learned(record: Record) -> _Learned | None:
-    last = record.rungs[-1] if record.rungs else None
-    if record.unpruned_error is not None and math.isfinite(record.unpruned_error):
-        return _Learned(1.0, math.log10(max(record.unpruned_error, NO_ERROR)), NOISE)
-    if record.state is State.PRUNED and last is not None and math.isfinite(last.error):
-        return _Learned(last.share, math.log10(max(last.error, NO_ERROR)), AT_RUNG)
-    return None
+def _at_rungs(record: Record) -> list[tuple[float, float]]:
+    """Return log10 of a network's error after some shares of its training."""
+    return [
+        (rung.share, math.log10(max(rung.error, NO_ERROR)))
+        for rung in record.rungs
+        if math.isfinite(rung.error)
+    ]
 
 
 def _after(known: Known, share: float) -> Effects:

@@ -47,10 +47,10 @@ def next_network(
         rng: Draws the effects.
         boldness: Standard deviations that a draw spreads over.
     """
+    runtimes = {each.cell.runtime for each in proposals}
     stopped = [each.known for each in trials.stopped().values()]
-    usable = set(not_hopeless([each.cell for each in stopped], found.records))
     proposals = worth_training(proposals, trials, found)
-    proposals += [each for each in stopped if each.cell in usable]
+    proposals += _deployable(stopped, found, runtimes)
     if not proposals or not found.points:
         return None
     every = [*proposals, *trials.underway]
@@ -91,11 +91,11 @@ def worth_training(
         runtimes: Those that there are, where the proposals don't show them all.
     """
     known = trials.lessons()
-    usable = set(not_hopeless([each.cell for each in proposals], found.records))
-    every = {*runtimes, *(each.cell.runtime for each in proposals)}
+    return [each for each in _deployable(proposals, found, runtimes) if each.lesson not in known]
+
+
+def _deployable(networks: Sequence[Known], found: Found, runtimes: Collection[str]) -> list[Known]:
+    usable = set(not_hopeless([each.cell for each in networks], found.records))
+    every = {*runtimes, *(each.cell.runtime for each in networks)}
     quick = lowered_sooner_than_trained(every, found.records)
-    return [
-        each
-        for each in proposals
-        if each.cell in usable and each.cell.runtime in quick and each.lesson not in known
-    ]
+    return [each for each in networks if each.cell in usable and each.cell.runtime in quick]

@@ -72,7 +72,9 @@ class Proposing(NamedTuple):
         values = {name: answer.value for name, answer in chosen.answers.items()}
         return Wanted(values, stopped and stopped.number)
 
-    def by_tpe(self, study: optuna.Study, seeds: Iterable[int], rng: np.random.Generator) -> Wanted:
+    def asked_of_tpe(
+        self, study: optuna.Study, seeds: Iterable[int], rng: np.random.Generator
+    ) -> Wanted:
         """Return what TPE asks for; where that isn't worth training, a bold proposal if there is.
 
         Args:

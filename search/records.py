@@ -81,7 +81,7 @@ class Record(Frozen):
     """The trial that trained its network, where that was another one."""
     goes_on_with: int | None = None
     """The trial that was stopped at a rung in training its network, where this one went on; older
-    runs have none. What that lasted before the rung is the other's."""
+    runs have none. What the training lasted before that is the other's, if its course was kept."""
     state: State
     stage: str
     reason: str = ""

@@ -202,7 +202,9 @@ def sampler(name: SamplerName, seed: int) -> BaseSampler:
             return InheritingNSGA2(seed=seed)
         if name is SamplerName.NSGA3:
             return InheritingNSGA3(seed=seed)
-        return GPSampler(n_startup_trials=0, seed=seed)
+        if name is SamplerName.GP:
+            return GPSampler(n_startup_trials=0, seed=seed)
+    raise ValueError(f"{name} asks for whole candidates")
 
 
 @contextmanager

@@ -63,7 +63,8 @@ class Spec(Frozen):
     opening: int = 24
     """Candidates that are dealt before a sampler has a say: every choice is among them."""
     deployments: int = DEPLOYMENTS
-    """How often a trained network is deployed at most; may change when a run is gone on with."""
+    """How often a trained network is deployed, one of the front more often; may change when a run
+    is gone on with."""
     retrainings: int = RETRAININGS
     """How often a recommended network is trained again; may change as well."""
 

@@ -238,7 +238,7 @@ class Study:
         if wanted or asking is not SamplerName.TPE:
             return wanted
         seeds = (self._seed(position, BY_TPE, turn) for turn in range(TURNS))
-        return proposing.by_tpe(self._study, seeds, rng)
+        return proposing.asked_of_tpe(self._study, seeds, rng)
 
     def _next(
         self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]

@@ -235,7 +235,7 @@ def _train(
     """Train to the end, or on from where it was cut off; pause at every rung.
 
     What is kept of the course is tried again rung by rung: others may have come there meanwhile. It
-    is put aside at every rung: who is stopped there may be gone on with.
+    is put aside at every rung, where it can be: who is stopped there may be gone on with.
     """
     candidate, run = draft.candidate, setting.run
     epochs = epochs_of(setting.problem, lesson.pairs)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from reports.views.finalists import EntrantView, SeedsView
-from reports.views.trials import TrialView
+from reports.views.trials import TrialView, last_tries
 from search.fronts import hypervolume
 from search.records import NO_ERROR, State
 
@@ -149,7 +149,8 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
     speeds: Sequence[float],
     corner: Corner | None,
 ) -> EncodingView:
-    states = Counter(trial.state for trial in own if trial.training is None)
+    networks = last_tries(own)
+    states = Counter(trial.state for trial in networks)
     able = measured(own)
     return EncodingView(
         name=name,
@@ -159,7 +160,8 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
         failed=states[State.INFEASIBLE],
         best_error=min((t.error for t in able if t.error is not None), default=None),
         stopped_error=min(
-            (t.rungs[-1].error for t in own if t.state is State.PRUNED and t.rungs), default=None
+            (t.rungs[-1].error for t in networks if t.state is State.PRUNED and t.rungs),
+            default=None,
         ),
         best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),
         heat_members=sum(trial.number in members for trial in own),

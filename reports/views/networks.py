@@ -5,7 +5,7 @@ from statistics import median
 from typing import NamedTuple
 
 from reports.views.encodings import front_of, measured
-from reports.views.trials import TrialView
+from reports.views.trials import TrialView, last_tries
 from search.halving import Agreement, agreements
 from search.records import Record, State
 
@@ -82,7 +82,7 @@ def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> Net
 
 def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
     able = measured(own)
-    tried = [trial for trial in own if trial.training is None]
+    tried = last_tries(own)
     return FamilyView(
         name=name,
         tried=len(tried),
@@ -94,15 +94,9 @@ def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
     )
 
 
-def _last(records: Sequence[Record]) -> list[Record]:
-    """Return the trials that trained, without those whose training another one went on with."""
-    gone_on_with = {record.goes_on_with for record in records}
-    return [r for r in records if r.training is None and r.number not in gone_on_with]
-
-
 def _courses(records: Sequence[Record]) -> list[Course]:
     found: list[Course] = []
-    for record in _last(records):
+    for record in last_tries(records):
         points = [(rung.share, rung.error) for rung in record.rungs]
         if points:
             if record.unpruned_error is not None:
@@ -120,10 +114,11 @@ def _spread(courses: Sequence[Course]) -> list[Course]:
 
 
 def _saving(records: Sequence[Record]) -> Saving:
-    own = _last(records)
+    own = last_tries(records)
     stopped = [record for record in own if record.state is State.PRUNED and record.rungs]
     trained = [record for record in own if record.unpruned_error is not None]
-    seconds = [r.durations_s["train"] for r in trained if "train" in r.durations_s]
+    whole = [record.durations_s for record in trained if record.goes_on_with is None]
+    seconds = [each["train"] for each in whole if "train" in each]
     return Saving(
         stopped=len(stopped),
         trained=len(trained),

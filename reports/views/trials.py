@@ -1,7 +1,8 @@
 """Trials as rows: what each tried, how it ended, what was measured, how to run it again."""
 
 import shlex
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 from problems import Scalar, Size
 from search.records import Record, Rung, State
@@ -42,6 +43,15 @@ class TrialView(NamedTuple):
     weights: int | None
     """How many its network has."""
     artefact_hash: str | None
+
+
+Tried = TypeVar("Tried", Record, TrialView)
+
+
+def last_tries(trials: Sequence[Tried]) -> list[Tried]:
+    """Return the trials that trained, without those whose training another one went on with."""
+    gone_on_with = {each.goes_on_with for each in trials if each.rungs}
+    return [t for t in trials if t.training is None and t.number not in gone_on_with]
 
 
 def trial_view(record: Record, objective: str) -> TrialView:

@@ -197,6 +197,27 @@ def test_who_was_stopped_is_gone_on_with(
     assert networks(run.records()) == TRIALS
 
 
+def test_of_many_that_were_stopped_the_best_courses_are_kept(
+    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.agenda.MOST_COURSES", 2)
+    plan = agenda(problem, spec, run)
+    for error in (0.3, 0.1, 0.4, 0.2):
+        asked = plan.next()
+        assert asked is not None
+        keep(run.unfinished(asked.number), {"error": error})
+        rung = Rung(epoch=1, share=0.25, error=error)
+        stopped = ended(problem, asked, State.PRUNED).model_copy(update={"rungs": (rung,)})
+        plan.ended(stopped)
+
+    def errors() -> list[float]:
+        return sorted(kept(path)["error"] for path in run.folder.glob("trainings/*.unfinished"))
+
+    assert errors() == [0.1, 0.2]
+    run.discard_courses()
+    assert errors() == []
+
+
 def test_one_deployment_is_the_trainings_own(problem: Problem, spec: Spec, run: Run) -> None:
     alone = spec.model_copy(update={"deployments": 1})
     plan = agenda(problem, alone, run)

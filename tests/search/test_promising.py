@@ -8,7 +8,7 @@ import pytest
 
 from search.choosing import Answer, Proposal, place
 from search.deploying import Found
-from search.expected import Known, Trials, Tried
+from search.expected import AT_RUNG, NOISE, Known, Trials, Tried, errors_of
 from search.promising import next_network, worth_training
 from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.regression import Design, Observed, posterior_draw
@@ -140,18 +140,37 @@ def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
     assert not after_the_mlps(stopped, proposals=[BEST], underway=[stopped.known])
 
 
-def test_what_a_rung_showed_of_a_network_stays_with_it() -> None:
-    def stopped(width: int, better: float) -> Tried:
-        known_, record = tried(width, known("gru", width, "eager"), State.PRUNED)
-        rungs = tuple(r.model_copy(update={"error": r.error * better}) for r in record.rungs)
-        return Tried(known_, record.model_copy(update={"rungs": rungs}))
+def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
+    lucky, unlucky = known("gru", 64, "eager"), known("gru", 64, "eager")
+    answers = {**unlucky.answers, "training.learning_rate": Answer(0.5, 0.0)}
+    unlucky = Known(answers, unlucky.cell)  # another network, of which the same is thought
+    trials = [tried(i, each, State.PRUNED) for i, each in enumerate((lucky, unlucky))]
+    rungs = tuple(
+        rung.model_copy(update={"error": rung.error / 10}) for rung in tried(0, lucky).record.rungs
+    )
+    trials[0] = Tried(lucky, trials[0].record.model_copy(update={"rungs": rungs}))
+    rng = np.random.default_rng(0)
+    better, worse, new = errors_of(
+        [lucky, unlucky, known("gru", 64, "eager", 0.5)], Trials(trials), rng, 0.0
+    )
+    assert better - worse == pytest.approx(-((NOISE / AT_RUNG) ** 2))
+    assert better < new
 
-    lucky = stopped(16, 0.03)
-    mlps = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
-    trials = [*mlps, lucky, stopped(64, 1.0), stopped(256, 1.0)]
-    rngs = map(np.random.default_rng, range(8))
-    chosen = [next_network([], Trials(trials), found(trials), rng) for rng in rngs]
-    assert lucky.known in chosen
+
+def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> None:
+    paces = {"mlp": 0.1, "gru": 0.5}
+    at_rung = {each.lesson: error_of(each) + paces[each.cell.architecture] for each in EVERY}
+    usual = np.median(list(at_rung.values()))
+    trials: list[Tried] = []
+    for i, each in enumerate(EVERY):
+        state = State.COMPLETE if at_rung[each.lesson] < usual else State.PRUNED
+        rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.lesson])
+        record = tried(i, each, state).record
+        trials.append(Tried(each, record.model_copy(update={"rungs": (rung,)})))
+    stopped = [each.known for each in trials if each.record.state is State.PRUNED]
+    assert {each.cell.architecture for each in stopped} == set(paces)
+    expected = errors_of(stopped, Trials(trials), np.random.default_rng(0), 0.0)
+    assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)
 
 
 def test_where_little_promises_bolder_draws_promise_more() -> None:

@@ -71,6 +71,7 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert {"persistence", "Laplace-Lagrange"} <= {entrant.name for entrant in heat.entrants}
     assert any(entrant.trial == heat.knee for entrant in heat.entrants)
     assert optuna.trial.TrialState.RUNNING not in stored_states(finished)
+    assert not list((finished / "trainings").glob("*.unfinished"))
     again = run.retrained().each
     assert again
     seed = run.spec().seed

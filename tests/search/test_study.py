@@ -340,6 +340,42 @@ def test_a_study_without_its_journal_goes_on_from_the_records(
     assert numbers == [4, 5, 6, 7]
 
 
+def test_a_network_that_was_stopped_is_asked_for_again(problem: Problem, tmp_path: Path) -> None:
+    asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    candidates(study, problem, 4)
+    number, stopped = study.ask()
+    rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
+    record = ended(problem, number, stopped, State.PRUNED)
+    study.tell(record.model_copy(update={"rungs": rungs, "untrained_relative_time": 1e-9}))
+    again, candidate = study.ask()
+    assert candidate == stopped
+    assert study.goes_on_with(again) == number
+    assert study.position == 6, "it is a network more"
+    later, other = study.ask()
+    assert study.goes_on_with(later) is None, "somebody is at it"
+    assert other != stopped
+
+
+def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path: Path) -> None:
+    asked = spec(problem).model_copy(update={"opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    records: dict[int, Record] = {}
+    for n in range(5):
+        number, candidate = study.ask()
+        state = State.PRUNED if n == 4 else State.COMPLETE
+        rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
+        record = ended(problem, number, candidate, state)
+        records[number] = record.model_copy(update={"rungs": rungs, "unpruned_error": None})
+        study.tell(records[number])
+    (tmp_path / "journal").unlink()
+    without = Study(tmp_path / "journal", problem, asked)
+    assert not without.abandoned(records)
+    for _ in range(4):
+        number, _ = without.ask()
+        assert without.goes_on_with(number) is None
+
+
 def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path: Path) -> None:
     limits = Limits(error=0.5, speedup=10.0)
     study = Study(tmp_path / "journal", problem, spec(problem), limits)
