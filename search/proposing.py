@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import optuna
 
-from search.choosing import Proposal, SettledChoice
+from search.choosing import Draw, Proposal, SettledChoice
 from search.deploying import Found
 from search.expected import Known, Trials
 from search.promising import BOLDNESS, next_network, worth_training
-from search.samplers import by_tpe
 from search.spec import Spec
 from spaces.space import Space
 
@@ -72,20 +70,17 @@ class Proposing(NamedTuple):
         values = {name: answer.value for name, answer in chosen.answers.items()}
         return Wanted(values, stopped and stopped.number)
 
-    def asked_of_tpe(
-        self, study: optuna.Study, seeds: Iterable[int], rng: np.random.Generator
-    ) -> Wanted:
+    def asked_of_tpe(self, turns: Iterable[Draw], rng: np.random.Generator) -> Wanted:
         """Return what TPE asks for; where that isn't worth training, a bold proposal if there is.
 
         Args:
-            study: Whose trials it models.
-            seeds: Of its turns.
+            turns: What draws by TPE, turn by turn.
             rng: Draws proposals.
         """
         skeleton = self.space.skeleton
         asked = Wanted({})
-        for seed in seeds:
-            choice = SettledChoice({}, by_tpe(study, seed))
+        for draw in turns:
+            choice = SettledChoice({}, draw)
             self.space.compose(self.spec.size, choice, self.spec.seed)
             asked = Wanted(dict(choice.values))
             network = Known(choice.answers, skeleton.cell(choice.values))

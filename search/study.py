@@ -26,7 +26,7 @@ from search.opening import opening
 from search.proposing import Proposing, Wanted
 from search.records import NO_LIMITS, Limits, Record, State
 from search.rivals import NO_RIVALS, Rivals
-from search.samplers import asks, sampler, weighs_proposals
+from search.samplers import asks, by_tpe, sampler, weighs_proposals
 from search.spec import SamplerName, Spec
 from spaces.candidate import Candidate
 from spaces.skeleton import Cell
@@ -238,7 +238,7 @@ class Study:
         if wanted or asking is not SamplerName.TPE:
             return wanted
         seeds = (self._seed(position, BY_TPE, turn) for turn in range(TURNS))
-        return proposing.asked_of_tpe(self._study, seeds, rng)
+        return proposing.asked_of_tpe((by_tpe(self._study, seed) for seed in seeds), rng)
 
     def _next(
         self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
