@@ -340,7 +340,10 @@ def test_a_study_without_its_journal_goes_on_from_the_records(
     assert numbers == [4, 5, 6, 7]
 
 
-def test_a_network_that_was_stopped_is_asked_for_again(problem: Problem, tmp_path: Path) -> None:
+def test_a_network_that_was_stopped_is_asked_for_again(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.proposing.PROPOSALS", 0)
     asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
     study = Study(tmp_path / "journal", problem, asked)
     candidates(study, problem, 4)
