@@ -159,11 +159,7 @@ def _longest_s(of: Record, found: Found) -> float:
     Of 34 longer ones in eight searches of `planets`, mostly by compilers, which took an eighth of
     their time, five came on the front.
     """
-    others = [
-        sum(each.durations_s.values())
-        for each in found.records
-        if each.training is None and each.goes_on_with is None
-    ]
+    others = [sum(each.durations_s.values()) for each in found.records if each.from_scratch]
     unlimited = not any(others) or of.number in found.best_networks
     return math.inf if unlimited else float(np.median(others))
 
@@ -240,7 +236,7 @@ def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Rec
     trainings = [
         each.durations_s.get("train", 0.0)
         for each in records
-        if trained(each) and each.goes_on_with is None
+        if trained(each) and each.from_scratch
     ]
     if not trainings:
         return set(runtimes)

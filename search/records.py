@@ -113,6 +113,11 @@ class Record(Frozen):
         return self.number if self.training is None else self.training
 
     @property
+    def from_scratch(self) -> bool:
+        """Whether its network was trained in it from the beginning: only that lasts a whole one."""
+        return self.training is None and self.goes_on_with is None
+
+    @property
     def too_slow(self) -> bool:
         """Whether it was refused for its time, untrained: that says nothing of its error."""
         timed = self.untrained_relative_time is not None

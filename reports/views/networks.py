@@ -117,7 +117,7 @@ def _saving(records: Sequence[Record]) -> Saving:
     own = last_tries(records)
     stopped = [record for record in own if record.state is State.PRUNED and record.rungs]
     trained = [record for record in own if record.unpruned_error is not None]
-    whole = [record.durations_s for record in trained if record.goes_on_with is None]
+    whole = [record.durations_s for record in trained if record.from_scratch]
     seconds = [each["train"] for each in whole if "train" in each]
     return Saving(
         stopped=len(stopped),
