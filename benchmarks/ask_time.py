@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import plotly.graph_objects as go
+from asking import parser
 from keeping import keep
 
 from problems import Problem, Size, load_problem
@@ -96,6 +97,7 @@ def drawn(facts: dict[int, dict[str, float]]) -> go.Figure:
 
 def main() -> None:
     """Measure, print, and keep beside this file."""
+    parser(__doc__).parse_args()
     problem = load_problem("planets", Size.TINY)
     facts: dict[int, dict[str, float]] = {}
     records: dict[int, Record] = {}

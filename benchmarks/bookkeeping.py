@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from asking import parser
 from keeping import keep
 from rich.console import Console
 
@@ -214,6 +215,7 @@ def drawn(found: dict[str, list[float]]) -> go.Figure:
 
 def main() -> int:
     """Measure in turn, print, keep beside this file; return 1 where ours is too large."""
+    parser(__doc__).parse_args()
     distribute.TrialActor = IdleActor
     data = generate(problem, default_cache())
     found: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from asking import parser
 from torch import Tensor
 
 from problems import Array
@@ -94,8 +95,13 @@ def timed(family: str, runtime: str) -> dict[str, float]:
     return facts | {"ratio": Spread.of(seconds["artefact"] / seconds["by_hand"]).median}
 
 
-def main(families: list[str]) -> int:
+def main() -> int:
     """Measure and print; keep beside this file what holds for all; return 1 where one is over."""
+    asked = parser(__doc__)
+    asked.add_argument("families", nargs="*", metavar="FAMILY", help="only these")
+    families = asked.parse_args().families
+    if unknown := [family for family in families if family not in ARCHITECTURES]:
+        asked.error(f"FAMILY: no {', '.join(unknown)}; there are {', '.join(ARCHITECTURES)}")
     torch.set_num_threads(1)
     runtimes = [name for name in RUNTIMES if not name.endswith("-cuda")]
     facts: dict[str, dict[str, dict[str, float]]] = {}
@@ -125,4 +131,4 @@ def main(families: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,7 +9,6 @@ a table, kept as JSON. Ends with 1 where a trial was lost or left running, or a 
 on.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,6 +18,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
+
+from asking import parser
 
 TESTS = "tests/search/test_faults.py"
 TIMES = 3
@@ -74,9 +75,9 @@ def table(faults: Mapping[str, Mapping[str, int]]) -> str:
 
 def main() -> int:
     """Inject, print, keep beside this file; return 1 where something was lost."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--times", type=int, default=TIMES, metavar="N")
-    times = parser.parse_args().times
+    asked = parser(__doc__)
+    asked.add_argument("--times", type=int, default=TIMES, metavar="N")
+    times = asked.parse_args().times
     faults: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
     passed = True
     for which in ("not slow", *["slow"] * times):

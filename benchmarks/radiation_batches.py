@@ -8,13 +8,13 @@ the quickest of some calls. Gas optics alone, a kernel encoding around a network
 and, of artefacts of kernel encodings, the relative error of their optical depths follow.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from asking import parser
 
 from problems import Size, load_problem
 from problems.core import Array, Batch, Split, rows
@@ -51,12 +51,15 @@ def depth_error(encoding: GasOptics, network: Callable[[Array], Array], columns:
 
 def main() -> None:
     """Print a table."""
+    asked = parser(__doc__)
+    asked.add_argument("artefacts", nargs="*", metavar="ARTEFACT", help="folder of a search's")
+    artefacts = asked.parse_args().artefacts
     torch.set_num_threads(1)
     problem = load_problem("radiation", Size.STANDARD)
     test, rng = problem.held_out["test"], np.random.default_rng(0)
     columns = test.draw(max(BATCHES), rng)
     runs = {"RRTMGP": test.run}
-    surrogates = {folder: Surrogate.load(Path(folder), problem) for folder in sys.argv[1:]}
+    surrogates = {folder: Surrogate.load(Path(folder), problem) for folder in artefacts}
     runs |= {folder: surrogate.run for folder, surrogate in surrogates.items()}
     for batch in BATCHES:
         some = rows(columns, slice(batch))

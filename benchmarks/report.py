@@ -9,12 +9,12 @@ a GPU. Aims: 15 MB, first paint below 2 s, filters below 100 ms, on two cores.
 
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from asking import parser
 from playwright.sync_api import Page, sync_playwright
 from synthetic_run import Made, write_run
 
@@ -56,8 +56,11 @@ def clocked(work: Callable[[], Path]) -> tuple[Path, float]:
     return work(), time.perf_counter() - started
 
 
-def main(trials: int) -> None:
+def main() -> None:
     """Write a report of so many trials, and time it."""
+    asked = parser(__doc__)
+    asked.add_argument("trials", nargs="?", type=int, default=5000, metavar="TRIALS")
+    trials = asked.parse_args().trials
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         run = write_run(Path(folder) / "run", Made(trials=trials))
         path, seconds = clocked(lambda: write_report(run))
@@ -83,4 +86,4 @@ def main(trials: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+    main()

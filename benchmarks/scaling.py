@@ -23,6 +23,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 import plotly.graph_objects as go
+from asking import parser
 from keeping import keep
 from rich.console import Console
 
@@ -197,12 +198,16 @@ def drawn(spans: dict[int, list[tuple[float, float]]]) -> go.Figure:
     return figure.update_yaxes(title="worker")
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Measure, print, keep beside this file; return 1 where workers are idle for too long."""
-    workers, seconds = (*map(float, arguments), *(WORKERS, SECONDS)[len(arguments) :])
+    asked = parser(__doc__)
+    asked.add_argument("workers", nargs="?", type=int, default=WORKERS, metavar="WORKERS")
+    asked.add_argument("seconds", nargs="?", type=float, default=SECONDS, metavar="SECONDS")
+    given = asked.parse_args()
+    workers, seconds = given.workers, given.seconds
     distribute.TrialActor = cast("type[TrialActor]", Sleeper)
-    with tempfile.TemporaryDirectory() as scratch, cluster(int(workers), Path(scratch)):
-        facts = searched(Path(scratch) / "run", int(workers), seconds)
+    with tempfile.TemporaryDirectory() as scratch, cluster(workers, Path(scratch)):
+        facts = searched(Path(scratch) / "run", workers, seconds)
         spans = slept(Path(scratch) / "run" / SLEEPS)
     facts |= {"load": os.getloadavg()[0]}
     print(json.dumps(facts, indent=1))
@@ -211,4 +216,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

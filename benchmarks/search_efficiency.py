@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from asking import parser
 from keeping import keep
 from plotly.subplots import make_subplots
 from rivals import COLOURS, ITSELF, SEARCHERS, Job, Searcher
@@ -348,7 +349,12 @@ def _band(name: str, colour: str, x: np.ndarray, found: list[list[float]]) -> It
 
 
 def main() -> None:
-    """Replay, print, and keep beside this file."""
+    """Replay, print, and keep beside this file; or make the table anew."""
+    asked = parser(__doc__)
+    asked.add_argument("what", nargs="?", choices=["tabulate"], metavar="tabulate")
+    if asked.parse_args().what:
+        tabulate()
+        return
     table = Table.read()
     whole = hypervolume(table.points, WORST)
     facts: dict[str, dict[str, Any]] = {}
@@ -376,7 +382,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["tabulate"]:
-        tabulate()
-    else:
-        main()
+    main()

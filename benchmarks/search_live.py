@@ -27,6 +27,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import torch
+from asking import parser
 from keeping import keep
 from rivals import COLOURS, ITSELF, SEARCHERS, Job, Searcher
 
@@ -229,7 +230,7 @@ def drawn(facts: dict[str, Any]) -> go.Figure:
 
 def main() -> None:
     """Search, print, and keep beside this file."""
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    asked = parser(__doc__)
     asked.add_argument("--seeds", type=int, default=2, help="searches of each searcher")
     asked.add_argument("--seconds", type=float, default=SECONDS, help="processor time of each")
     for name in ("--one", "--folder", "--told"):

@@ -6,7 +6,6 @@ Errors and times follow simple laws of the settings with noise upon them; nothin
 """
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -322,5 +321,10 @@ def _picture(title: str, mark: str) -> Picture:
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else Made().trials
-    print(write_run(Path(sys.argv[1]), Made(trials=count)).folder)
+    from asking import parser  # tests import this file, and not from its folder
+
+    asked = parser(__doc__)
+    asked.add_argument("folder", type=Path, metavar="FOLDER")
+    asked.add_argument("trials", nargs="?", type=int, default=Made().trials, metavar="TRIALS")
+    given = asked.parse_args()
+    print(write_run(given.folder, Made(trials=given.trials)).folder)

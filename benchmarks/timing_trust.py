@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import torch
+from asking import parser
 from keeping import keep
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
@@ -188,6 +189,7 @@ def drawn(relative: dict[str, dict[str, float]]) -> go.Figure:
 
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where it falls short."""
+    parser(__doc__).parse_args()
     torch.set_num_threads(1)
     keep_large_blocks()
     facts: dict[str, Facts] = {"A/A alone": null()}

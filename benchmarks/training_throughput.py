@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from asking import parser
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -198,6 +199,7 @@ def measured(case: Case) -> dict[str, float]:
 
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where the course is too slow."""
+    parser(__doc__).parse_args()
     torch.set_num_threads(1)
     facts = {case.name: measured(case) for case in CASES}
     for name, each in facts.items():
