@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import secrets
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,9 +25,6 @@ from search.stopwatch import keep_large_blocks
 from search.sweep import Call, keep_returned, make_call
 from search.trial import Setting
 from spaces.candidate import Candidate
-
-LIMIT_S = 900.0
-"""What takes a worker longer hangs, and the worker is ended: training, a trial between reports."""
 
 WAITING_S = 1.0
 """A training or a shard may take minutes: so often is looked whether the search is to end."""
@@ -194,22 +190,7 @@ def prepare(setting: Setting) -> None:
     keep_large_blocks()
 
 
-@contextlib.contextmanager
-def limited() -> Generator[None]:
-    """End this process where what is done in it takes longer than `LIMIT_S`.
-
-    The kernel does, so that compiled code which holds the interpreter's lock is ended too. A thread
-    that waits beside would cost every report a millisecond where all cores are busy.
-    """
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-
-
 def _retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
     """Prepare a process as those of trials are, and train again in it."""
     prepare(setting)
-    return retrained(setting, candidate, trial, seed, limited)
+    return retrained(setting, candidate, trial, seed)

@@ -18,9 +18,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from search.agenda import Agenda, Asked
-from search.cluster import limited, prepare
+from search.cluster import prepare
 from search.directory import Run
 from search.halving import Halving
+from search.hanging import limited
 from search.progress import Progress
 from search.records import Record, Rung, State, now
 from search.trainings import DamagedError, kept

@@ -1,8 +1,7 @@
 """How far chance carries in training: recommended networks trained again with other seeds."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +13,7 @@ from search.directory import Run
 from search.entrants import Retrained
 from search.fronts import knee, ranks
 from search.goals import measured, objectives
+from search.hanging import limited
 from search.records import NO_LIMITS, Limits, Record, State
 from search.scoring import scored
 from search.trial import Setting, live
@@ -38,28 +38,23 @@ def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> 
     return [able[i] for i in dict.fromkeys(chosen)]
 
 
-def retrained(
-    setting: Setting,
-    candidate: Candidate,
-    trial: int,
-    seed: int,
-    limited: Callable[[], AbstractContextManager[None]],
-) -> Retrained:
+def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
     """Live a candidate again with another seed; return what it scores on the held-out splits.
+
+    What is done in it is limited, as a trial's steps from report to report are.
 
     Args:
         setting: The search's; what is lowered here is thrown away.
         candidate: Of the trial.
         trial: Its number.
         seed: Added to the candidate's own.
-        limited: Limits what is done in it, as a trial's steps from report to report are.
     """
     other = candidate.model_copy(update={"seed": candidate.seed + seed})
     problem, data = setting.problem, setting.data
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
         # Whether it meets the goals was seen in the search, as it was deployed there.
         own = replace(setting, run=Run(Path(scratch)), limits=NO_LIMITS)
-        record = _lived(own, other, limited)
+        record = _lived(own, other)
         if record.state is not State.COMPLETE:
             return Retrained(trial=trial, seed=other.seed, reason=record.reason)
         with limited():
@@ -81,9 +76,7 @@ def retrained(
     )
 
 
-def _lived(
-    setting: Setting, candidate: Candidate, limited: Callable[[], AbstractContextManager[None]]
-) -> Record:
+def _lived(setting: Setting, candidate: Candidate) -> Record:
     life = live(setting, candidate, 0)
     while True:
         with limited():

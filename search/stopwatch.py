@@ -12,7 +12,6 @@ import ctypes
 import fcntl
 import math
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from problems import Array
+from search.hanging import waiting
 
 Clock = Callable[[], float]
 
@@ -190,10 +190,8 @@ def exclusive_slot() -> Generator[None]:
     path = Path(tempfile.gettempdir()) / f"simstead-stopwatch-{os.getuid()}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        # What waits for another isn't hanging: the time that this process is given stands still.
-        left_s, _ = signal.setitimer(signal.ITIMER_REAL, 0.0)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        signal.setitimer(signal.ITIMER_REAL, left_s)
+        with waiting():
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

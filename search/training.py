@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from problems import Array, Pairs, Predict
 from search.averaging import Mean, deployed_weights
+from search.hanging import goes_on
 from spaces.candidate import Arithmetic, Training
 from spaces.learners import Learner, Player, Practising
 
@@ -177,6 +178,7 @@ class Course:
         total = torch.zeros((), device=self._device)
         step = self._done * self._steps
         for chosen in self._shuffled(len(inputs)).split(BATCHES_GATHERED * self._batch):
+            goes_on()
             seen = self._disturbed(inputs.index_select(0, chosen)).split(self._batch)
             asked = targets.index_select(0, chosen).split(self._batch)
             for some, answers in zip(seen, asked, strict=True):
@@ -231,6 +233,7 @@ def practise(
     """
     practising = learner.practise(environment, training, epochs, seed)
     for epoch in range(1, epochs + 1):
+        goes_on()
         try:
             next(practising)
         except ValueError:  # PyTorch's distributions take no mean that isn't a number

@@ -681,9 +681,9 @@ from pathlib import Path
 
 from problems import Samples
 from problems.template import problem as template
-from search import cluster, heat
+from search import hanging, heat
 
-cluster.LIMIT_S = 10.0
+hanging.LIMIT_S = 10.0
 heat.HEAT_S = 1.0
 DUE = Path(__file__).with_name("due")
 IN_A_WORKER = "default_worker" in sys.argv[0]

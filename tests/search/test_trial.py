@@ -156,7 +156,7 @@ def test_another_candidates_course_is_not_taken_up(
 
 
 def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
-    setting: Setting, candidate: Candidate
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
 
@@ -165,7 +165,8 @@ def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
         begun.append(1)
         yield
 
-    again = retrained(setting, candidate, 3, 1, limited)
+    monkeypatch.setattr("search.retraining.limited", limited)
+    again = retrained(setting, candidate, 3, 1)
     assert not again.reason
     assert len(begun) == len(RUNG_SHARES) + 2
 
