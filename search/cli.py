@@ -84,11 +84,11 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     objective: Objectives = None,
 ) -> None:
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
     least = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = locate(problem)
     chosen = declared(source, size)
+    room = max(len(os.sched_getaffinity(0)) // chosen.deployment.threads, 1)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     from search.directory import Run  # noqa: PLC0415 - as below
     from search.first import first_candidates  # noqa: PLC0415
@@ -108,7 +108,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         trials=trials,
         deployments=deployments,
         retrainings=retrain,
-        workers=workers,
+        workers=room if workers is None else workers,
         sampler=sampler,
         narrowing=narrowing,
         first=first_candidates(Space(chosen, narrowing), first, earlier, folder, seed),

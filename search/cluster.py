@@ -43,7 +43,7 @@ Waiting = Callable[[], None]
 
 @contextlib.contextmanager
 def cluster(
-    workers: int, folder: Path, problem: Source | None = None, data_bytes: int = 0
+    cores: int, folder: Path, problem: Source | None = None, data_bytes: int = 0
 ) -> Generator[None]:
     """Start Ray on this machine and stop it.
 
@@ -51,7 +51,7 @@ def cluster(
     would shadow ours: it is started from `folder`, the run directory, which holds no code.
 
     Args:
-        workers: Cores to use.
+        cores: So many are granted.
         folder: Where workers are started.
         problem: A user's file or module: every worker loads it before anything of it arrives.
         data_bytes: The arrays that all workers of a node share in one object store.
@@ -62,7 +62,7 @@ def cluster(
     with contextlib.chdir(folder):
         ray.init(
             address="local",
-            num_cpus=workers,
+            num_cpus=cores,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -171,7 +171,7 @@ def retrained_in_parallel(
         waiting: Called meanwhile.
     """
     held = ray.put(setting)
-    live_again = ray.remote(max_retries=0)(_retrained)
+    live_again = ray.remote(max_retries=0, num_cpus=setting.problem.deployment.threads)(_retrained)
     pending: dict[Any, tuple[Record, int]] = {
         live_again.remote(held, record.candidate, record.number, seed): (record, seed)
         for record, seed in wanted

@@ -237,8 +237,14 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
 
-def execute(setting: Setting, searcher: StudySearcher, halving: Halving) -> None:
+def execute(setting: Setting, searcher: StudySearcher, halving: Halving, cores: int = 1) -> None:
     """Run what the searcher has; an interrupt ends it early and cleanly.
+
+    Args:
+        setting: What trials share.
+        searcher: What there is to try.
+        halving: Who goes on at a rung.
+        cores: Granted to a trial: it computes with as many threads.
 
     Raises:
         OSError: The run directory can't be written any more.
@@ -247,7 +253,7 @@ def execute(setting: Setting, searcher: StudySearcher, halving: Halving) -> None
     actor = tune.with_parameters(TrialActor, setting=setting)
     with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(actor, {"cpu": 1}),
+            tune.with_resources(actor, {"cpu": cores}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher, scheduler=RungScheduler(halving, searcher), reuse_actors=True
             ),

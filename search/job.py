@@ -137,7 +137,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             progress.count(done, total)
             _end_if_asked(run)
 
-        with cluster(spec.workers, run.folder, source.code, nbytes(problem)), ended_by_signals():
+        cores = spec.workers * problem.deployment.threads
+        with cluster(cores, run.folder, source.code, nbytes(problem)), ended_by_signals():
             progress.phase("data")
             make = partial(in_parallel, waiting=lambda: _end_if_asked(run))
             data = generate(problem, default_cache(), make, counted)
@@ -202,7 +203,8 @@ def _trials(
     if not agenda.over:
         run.outdate()
         searcher = StudySearcher(agenda, run, progress, spec.workers)
-        execute(setting, searcher, Halving(earlier.values()))
+        halving = Halving(earlier.values())
+        execute(setting, searcher, halving, setting.problem.deployment.threads)
     study.close()
     run.discard_unrecorded()
     if not agenda.over:

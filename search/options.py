@@ -37,7 +37,11 @@ Retrain = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Trials at a time, one core each; all cores if not given.")
+    int | None,
+    typer.Option(
+        help="Trials at a time, each with a core for every thread of the problem's deployment; as "
+        "many as there are cores for if not given."
+    ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 

@@ -2,25 +2,29 @@
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
-from problems import Problem, Size
+from problems import Dataset, Deployment, InterruptedRunError, Problem, Size
+from search import job
 from search.agenda import Agenda
 from search.deploying import trained
 from search.directory import Run
 from search.distribute import EndEarly, RungScheduler, StudySearcher
 from search.halving import Halving
+from search.measurement import Yardstick
 from search.progress import Progress
-from search.records import Rung, State
+from search.records import NO_LIMITS, Rung, State
 from search.spec import Spec
 from search.study import Study
 from search.trainings import keep
-from search.trial import AtRung
+from search.trial import AtRung, Setting
 
 
 @pytest.fixture
@@ -129,6 +133,26 @@ def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> No
     assert EndEarly(searcher).stop_all()
     assert searcher.suggest() is None
     assert searcher.is_finished()
+
+
+def test_a_trial_is_granted_a_core_for_every_thread(
+    problem: Problem, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted: list[dict[str, float]] = []
+
+    def with_resources(_: object, resources: dict[str, float]) -> None:
+        granted.append(resources)
+
+    monkeypatch.setattr(tune, "with_parameters", lambda actor, **_: actor)
+    monkeypatch.setattr(tune, "with_resources", with_resources)
+    monkeypatch.setattr(tune, "Tuner", lambda *_, **__: SimpleNamespace(fit=lambda: None))
+    threaded = replace(problem, deployment=Deployment(batch=1, threads=3))
+    run = Run.start(tmp_path / "run", spec)
+    nothing = Dataset(*[SimpleNamespace()] * 4)
+    setting = Setting(threaded, nothing, Yardstick(None, 1.0), NO_LIMITS, run)
+    with pytest.raises(InterruptedRunError):
+        job._trials(setting, spec, run, Progress(problem, 4, Console(file=io.StringIO())), {})
+    assert granted == [{"cpu": 3}]
 
 
 def test_no_more_run_at_a_time_than_there_are_workers(searcher: StudySearcher) -> None:

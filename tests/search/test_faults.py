@@ -141,7 +141,9 @@ def account(
 # A driver in this process, without Ray.
 
 
-def in_turn(life: Life, setting: Setting, searcher: StudySearcher, halving: Halving) -> None:
+def in_turn(
+    life: Life, setting: Setting, searcher: StudySearcher, halving: Halving, _cores: int
+) -> None:
     """Do what Tune does: what the searcher has, a step of each in turn.
 
     Only who diverged is stopped at a rung: what faults do is looked at to the end.
