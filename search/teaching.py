@@ -138,6 +138,8 @@ class Best:
     """
 
     def __init__(self, problem: Problem, lesson: Lesson, split: Split) -> None:
+        self.waited = 0
+        """How often in a row what was offered was no better."""
         self._problem, self._split, self._noise = problem, split, lesson.noise
         encoding = lesson.encoding
         self._encoding = encoding.remembering() if isinstance(encoding, Remembers) else encoding
@@ -155,8 +157,9 @@ class Best:
         result = scored(self._problem, surrogate.run, self._split)
         error = math.inf if result.failed else result.metrics[self._problem.objective.name]
         error = error if math.isfinite(error) else math.inf
+        self.waited += 1
         if error < self.error or not self._weights:
-            self.error = error
+            self.error, self.waited = error, 0
             self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
 
     def restore(self, network: nn.Module) -> None:
@@ -165,11 +168,12 @@ class Best:
 
     def state(self) -> dict[str, Any]:
         """Return what it has kept, as tensors and plain values."""
-        return {"error": self.error, "weights": self._weights}
+        return {"error": self.error, "waited": self.waited, "weights": self._weights}
 
     def take_up(self, state: Mapping[str, Any]) -> None:
         """Take the place of one whose state this is."""
         self.error, self._weights = state["error"], state["weights"]
+        self.waited = state.get("waited", 0)  # courses of older runs don't say
 
 
 class Aside:

@@ -19,7 +19,7 @@ from search.retraining import retrained
 from search.spec import Besides
 from search.teaching import Best, LastLesson, Lesson, epochs_of, prepared
 from search.trainings import kept
-from search.trial import RUNG_SHARES, AtRung, Setting, live
+from search.trial import PATIENCE, RUNG_SHARES, AtRung, Setting, live
 from spaces.candidate import Candidate, Precision
 from spaces.space import compose
 
@@ -169,6 +169,29 @@ def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
     again = retrained(setting, candidate, 3, 1)
     assert not again.reason
     assert len(begun) == len(RUNG_SHARES) + 2
+
+
+def test_a_training_in_which_nothing_gets_better_ends_early(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = {metric.name: 1.0 for metric in setting.problem.metrics}
+    alike = replace(setting.problem, score=lambda *_: scored)
+    offered: list[float] = []
+    offer = Best.offer
+
+    def noted(best: Best, network: nn.Module) -> None:
+        offer(best, network)
+        offered.append(best.error)
+
+    monkeypatch.setattr(Best, "offer", noted)
+    epochs = epochs_of(alike, prepared(alike, candidate, setting.data).pairs)
+    *rungs, _ = live(replace(setting, problem=alike), candidate, 3)
+    assert len(rungs) == len(RUNG_SHARES)
+    assert len(offered) == 1 + math.ceil(PATIENCE * epochs) < epochs
+    *_, again = live(replace(setting, problem=alike), candidate, 3)  # as after an interruption
+    assert isinstance(again, Record)
+    assert again.unpruned_error == 1.0
+    assert len(offered) == 1 + math.ceil(PATIENCE * epochs)
 
 
 def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
