@@ -12,7 +12,9 @@ from reports.charts import Axis, Chart, Kind, Series, table_of
 from reports.gallery import charts, front
 from reports.html import render
 from reports.views import Facts, Progress, read
+from reports.views.choice import choice_of
 from reports.views.encodings import corner_of, dominated, encoding_views, front_of, usual_error
+from reports.views.finalists import EntrantView
 from reports.views.importance import branches
 from reports.views.networks import networks_view
 from reports.views.trials import TrialView, rerun_command
@@ -40,6 +42,27 @@ def test_a_front_holds_what_nothing_beats() -> None:
     trials = [trial(0, 0.1, 10.0), trial(1, 0.2, 5.0), trial(2, 0.3, 50.0), trial(3, 0.1, 8.0)]
     assert [each.number for each in front_of(trials)] == [2, 0]
     assert front_of([trial(0, math.inf, 1.0)]) == []
+
+
+def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: Facts) -> None:
+    one, two, *_ = (each for each in facts.entrants if each.trial is not None)
+    known = {each.number: each for each in facts.trials}
+
+    def told_of(error: float, speedup: float) -> tuple[str, ...]:
+        def shown(entrant: EntrantView, error: float, speedup: float) -> EntrantView:
+            test = Interval(value=error, low=0.9 * error, high=1.1 * error)
+            spread = {"speedup_low": 0.99 * speedup, "speedup_high": 1.01 * speedup}
+            timing = entrant.timing.model_copy(update={"speedup": speedup, **spread})
+            return entrant._replace(test=test, timing=timing)
+
+        entrants = shown(one, 1.0, 10.0), shown(two, error, speedup)
+        choice = choice_of(one.trial, None, entrants, known, None)
+        assert choice
+        return choice.ties
+
+    assert told_of(1.1, 10.1) == (two.name,)
+    assert told_of(1.3, 10.1) == ()
+    assert told_of(1.1, 12.0) == ()
 
 
 def test_hypervolumes_are_areas_in_decades() -> None:

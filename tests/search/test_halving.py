@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from search.halving import Halving, rank_correlation
+from search.halving import FEWEST, Halving, agreements, rank_correlation
 from search.records import Record, Rung
 
 
@@ -49,6 +49,19 @@ def test_a_rungs_ranking_is_held_against_the_ends() -> None:
     assert rank_correlation([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
     assert rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / math.sqrt(6))
     assert math.isnan(rank_correlation([1, 1], [1, 2]))
+
+
+def test_only_networks_that_were_trained_to_the_end_tell_of_a_rung() -> None:
+    def at_rung(error: float, end: float | None, training: int | None = None) -> Record:
+        rung = Rung(epoch=1, share=0.25, error=error)
+        return Record.model_construct(unpruned_error=end, training=training, rungs=(rung,))
+
+    whole = [at_rung(1.0 + i, end) for i, end in enumerate([0.1, 0.2, 0.4, 0.3])]
+    others = [at_rung(0.5, None), at_rung(9.0, 0.01, training=0)]  # stopped there, deployed again
+    (told,) = agreements([*whole, *others])
+    assert (told.share, told.networks) == (0.25, 4)
+    assert told.correlation == pytest.approx(2 / 3)
+    assert agreements([*whole[: FEWEST - 1], *others]) == []
 
 
 def test_a_third_objective_has_its_say() -> None:

@@ -12,6 +12,7 @@ from search.expected import Known
 from search.opening import opening, opening_size
 from search.proposing import BOLDER
 from search.records import Limits, Record, Rung, State, Timing
+from search.samplers import TPE_TRIALS, asks, weighs_proposals
 from search.spec import Besides, SamplerName, Spec
 from search.study import TURNS, Study
 from spaces.candidate import Candidate
@@ -157,6 +158,14 @@ def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path
     assert sum(inherited) > len(children) / 2  # a real number isn't drawn twice by chance
     generations = {child.system_attrs["InheritingNSGA2:generation"] for child in children}
     assert generations == {1}
+
+
+def test_auto_asks_tpe_every_fourth_time_until_evolution_asks() -> None:
+    weighs = [weighs_proposals(SamplerName.AUTO, position, TPE_TRIALS - 1) for position in range(8)]
+    assert weighs == [False, True, True, True] * 2
+    assert asks(SamplerName.AUTO, TPE_TRIALS - 1) is SamplerName.TPE
+    assert asks(SamplerName.AUTO, TPE_TRIALS) is SamplerName.NSGA2
+    assert not weighs_proposals(SamplerName.AUTO, 1, TPE_TRIALS)
 
 
 def test_auto_turns_to_evolution(

@@ -194,6 +194,17 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
     assert len(offered) == 1 + math.ceil(PATIENCE * epochs)
 
 
+@pytest.mark.parametrize("problem", ["planets"], indirect=True)
+def test_what_is_augmented_is_taught_with_more_pairs(
+    problem: Problem, data: Dataset, candidate: Candidate
+) -> None:
+    assert problem.symmetries
+    more = candidate.training.model_copy(update={"augmented": 2})
+    plain = prepared(problem, candidate, data)
+    richer = prepared(problem, candidate.model_copy(update={"training": more}), data)
+    assert len(richer.pairs.inputs) == 3 * len(plain.pairs.inputs)
+
+
 def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
     setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
