@@ -1,37 +1,46 @@
-"""How busy many workers are kept: trials that sleep, on as many cores as Ray is told there are.
+"""How busy many workers are kept: trials that sleep on many cores, and real ones on two.
 
     .venv/bin/python benchmarks/scaling.py [WORKERS [SECONDS]]
 
-Workers sleep where they would train, with a pause at every rung, and go through the search as
-others do: study, halving, records, journal. They import nothing of ours, so that many fit into
-memory. Nobody begins before all are there: Tune hands a trial that waits for its worker's start to
-one that falls idle, and calls off the start. Counted is the share of the time that they sleep from
-then on; after a while the search is stopped. Printed and kept as JSON. Ends with 1 where they are
-less busy than they should be.
+Workers on a few nodes, which Ray believes in, sleep where they would train, with a pause at every
+rung, and go through the search as others do: study, halving, records, journal. They import nothing
+of ours, so that many fit into memory. Nobody begins before all are there: Tune hands a trial that
+waits for its worker's start to one that falls idle, and calls off the start. Counted is the share
+of the time that they sleep from then on; after a while the search is stopped. Then the first
+candidates of `planets` are searched with one worker and with two, and the trials that each ends in
+an hour are compared: two wait for each other's stopwatch. Printed and kept as JSON, with a plot.
+Ends with 1 where those that sleep are less busy than they should be.
 """
 
+import contextlib
 import io
 import json
+import logging
 import os
+import secrets
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Generator
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 import plotly.graph_objects as go
+import ray
 from asking import parser
 from keeping import keep
+from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from problems import Size
 from problems.template import problem
 from search import distribute
 from search.agenda import Agenda
-from search.cluster import cluster
 from search.directory import Run
 from search.distribute import StudySearcher, TrialActor, execute, tune
 from search.halving import Halving
@@ -46,6 +55,13 @@ if TYPE_CHECKING:
 WORKERS, SECONDS = 64, 60.0
 """Workers, and what a whole trial takes; most are stopped after a quarter of it. Two cores make for
 one driver and all the workers, so that with trials of 20 s they wait for asks."""
+
+NODES = 4
+NODES_STORE_BYTES = 128 * 2**20
+"""For what trials share; a few bytes here."""
+
+REAL_TRIALS = 12
+"""Of the opening, so that they are the same whoever has time for them."""
 
 COUNTED_S = 60.0
 TRIALS_EACH = 100
@@ -113,6 +129,24 @@ class Sleeper(tune.Trainable):
         """Take up another trial."""
         self._begin(new_config)
         return True
+
+
+@contextlib.contextmanager
+def several_nodes(cores: int, folder: Path) -> Generator[None]:
+    """Start Ray as if this machine were several, with so many cores between them."""
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    each = {"object_store_memory": NODES_STORE_BYTES, "include_dashboard": False}
+    shares = [len(range(first, cores, NODES)) for first in range(min(NODES, cores))]
+    with contextlib.chdir(folder):
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": shares[0], **each})
+        for share in shares[1:]:
+            nodes.add_node(num_cpus=share, **each)
+        ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
 
 
 def searched(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
@@ -186,6 +220,20 @@ def busy(sleeps: dict[int, list[tuple[float, float]]], start: float, end: float)
     }
 
 
+def real(workers: int, folder: Path) -> float:
+    """Search the first of `planets`' candidates; return how many trials an hour were ended."""
+    command = [
+        Path(sys.executable).with_name("simstead"), "search", "planets", "--size", "tiny",
+        "--trials", REAL_TRIALS, "--deployments", 1, "--retrain", 0, "--workers", workers,
+        "--only", "runtime=eager,onnxruntime,openvino", "--run", folder,
+    ]  # fmt: skip
+    subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - ourselves
+    records = Run.open(folder).records()
+    ends = [datetime.fromisoformat(record.ended).timestamp() for record in records]
+    began = [end - sum(r.durations_s.values()) for end, r in zip(ends, records, strict=True)]
+    return 3600.0 * len(records) / (max(ends) - min(began))
+
+
 def drawn(spans: dict[int, list[tuple[float, float]]]) -> go.Figure:
     """Return when every worker was at work."""
     figure = go.Figure()
@@ -206,10 +254,13 @@ def main() -> int:
     given = asked.parse_args()
     workers, seconds = given.workers, given.seconds
     distribute.TrialActor = cast("type[TrialActor]", Sleeper)
-    with tempfile.TemporaryDirectory() as scratch, cluster(workers, Path(scratch)):
-        facts = searched(Path(scratch) / "run", workers, seconds)
+    with tempfile.TemporaryDirectory() as scratch:
+        with several_nodes(workers, Path(scratch)):
+            facts = searched(Path(scratch) / "run", workers, seconds)
         spans = slept(Path(scratch) / "run" / SLEEPS)
-    facts |= {"load": os.getloadavg()[0]}
+        one, two = (real(count, Path(scratch) / f"real {count}") for count in (1, 2))
+    facts |= {"load": os.getloadavg()[0], "nodes": NODES}
+    facts |= {"real_trials_an_hour": [one, two], "real_two_over_one": two / one}
     print(json.dumps(facts, indent=1))
     keep(__file__, facts, drawn(spans))
     return 0 if facts["busy"] >= BUSY else 1

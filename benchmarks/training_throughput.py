@@ -6,23 +6,23 @@ The same network, AdamW, cycle and clipping on one thread, an epoch of each in t
 course with averaged weights and noise; a bare loop on tensors that lie in memory, with the
 optimiser's fused kernel, as the course has it, and with its default; and Lightning with a loader,
 where it is installed. A fit of Lightning lasts `FIT` epochs, so that its start hardly counts.
-Printed, and kept as JSON beside this file: samples a second, and the median over the rounds of the
+Printed, kept as JSON and drawn: samples a second, and the median over the rounds of the
 course's speed over each other's. Ends with 1 where the course is slower than `TARGET` of a bare
 loop.
 """
 
-import json
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
 from asking import parser
+from keeping import keep
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -197,6 +197,24 @@ def measured(case: Case) -> dict[str, float]:
     return facts
 
 
+def drawn(facts: dict[str, dict[str, float]]) -> go.Figure:
+    """Return the course's speed over the others', with intervals."""
+    figure = go.Figure()
+    others = [n for n in next(iter(facts.values())) if n.startswith("over_")]
+    for over in (name for name in others if not name.endswith(("_low", "_high"))):
+        own = {case: each for case, each in facts.items() if over in each}
+        ends = {
+            "array": [each[f"{over}_high"] - each[over] for each in own.values()],
+            "arrayminus": [each[over] - each[f"{over}_low"] for each in own.values()],
+        }
+        figure.add_scatter(
+            x=list(own), y=[each[over] for each in own.values()], error_y=ends, mode="markers",
+            name=over.removeprefix("over_").replace("_", " "),
+        )  # fmt: skip
+    figure.add_hline(y=TARGET, line_dash="dot", annotation_text="target over a bare loop")
+    return figure.update_yaxes(title="samples a second over another loop's", type="log")
+
+
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where the course is too slow."""
     parser(__doc__).parse_args()
@@ -209,7 +227,7 @@ def main() -> int:
             if other.startswith("over_") and not other.endswith(("_low", "_high"))
         )
         print(f"{name}: {each['course_per_s']:,.0f} samples/s: {ratios}", flush=True)
-    Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    keep(__file__, facts, drawn(facts))
     slow = [name for name, each in facts.items() if each["over_bare"] < TARGET]
     print(f"below {TARGET:.0%} of a bare loop: {', '.join(slow) or 'none'}")
     return 1 if slow else 0
