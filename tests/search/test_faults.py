@@ -791,7 +791,7 @@ def test_trials_that_hang_or_die_end_with_a_reason(
     account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     ledgers = [account(words) for words in IN_A_TRIAL.values()]
-    folder, trials = tmp_path / "run", 8
+    folder, trials = tmp_path / "run", 12  # who is no match is never scored, and meets no fault
     with (
         started(surroundings, SIMSTEAD, *asked(faulty, folder, trials)) as driver,
         ExitStack() as stack,
