@@ -31,10 +31,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 import plotly.graph_objects as go
-import ray
 from asking import parser
 from keeping import keep
-from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from problems import Size
@@ -134,6 +132,9 @@ class Sleeper(tune.Trainable):
 @contextlib.contextmanager
 def several_nodes(cores: int, folder: Path) -> Generator[None]:
     """Start Ray as if this machine were several, with so many cores between them."""
+    import ray  # noqa: PLC0415 - reads at once what `search` says in the environment
+    from ray.cluster_utils import Cluster  # noqa: PLC0415
+
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     each = {"object_store_memory": NODES_STORE_BYTES, "include_dashboard": False}
     shares = [len(range(first, cores, NODES)) for first in range(min(NODES, cores))]
