@@ -1,6 +1,6 @@
 """Who searches: simstead, Ray Tune's OptunaSearch with ASHA, Optuna by itself, and chance.
 
-Each asks for jobs, says at rungs which go on, and is told by records how they ended, on the same
+Each asks for trials, says at rungs which go on, and is told by records how they ended, on the same
 space and with the same seeds: `search_efficiency.py` has them on a fake clock, `search_live.py` on
 a real one.
 """
@@ -8,7 +8,7 @@ a real one.
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
@@ -17,7 +17,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from problems import Problem
-from search.agenda import Agenda
+from search.agenda import Agenda, Asked
 from search.choosing import TrialChoice
 from search.directory import Run
 from search.halving import Halving
@@ -31,40 +31,22 @@ from spaces.space import Space
 ITSELF = "simstead"
 
 
-class Job(NamedTuple):
-    """What a worker is given.
-
-    Args:
-        number: Of the trial.
-        candidate: What is tried.
-        training: The trial that trained its network, where it is a further deployment.
-        goes_on_with: The trial that was stopped in training its network, where it goes on.
-        passes: After which share of its training it isn't stopped again.
-    """
-
-    number: int
-    candidate: Candidate
-    training: int | None = None
-    goes_on_with: int | None = None
-    passes: float = 0.0
-
-
 class Searcher(Protocol):
     """Who asks for candidates, and says at rungs which go on."""
 
     times_first: bool
     """Whether the untrained network is lowered and timed."""
 
-    def ask(self) -> Job:
+    def ask(self) -> Asked:
         """Return what a worker is to do next."""
         ...
 
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
-        """Return whether a job goes on at a rung; the time is the untrained network's."""
+    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:
+        """Return whether a trial goes on at a rung; the time is the untrained network's."""
         ...
 
     def tell(self, record: Record) -> None:
-        """Be told how a job ended."""
+        """Be told how a trial ended."""
         ...
 
 
@@ -85,16 +67,16 @@ class Simstead:
         self._agenda = Agenda(study, run, spec, [])
         self._halving = Halving()
 
-    def ask(self) -> Job:
+    def ask(self) -> Asked:
         """Return what is next on the agenda."""
         asked = self._agenda.next()
         if asked is None:
             raise RuntimeError("nothing is left to try")
-        return Job(*asked)
+        return asked
 
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:
         """Ask the halving, where it wasn't asked before."""
-        return share <= job.passes or self._halving.goes_on(share, error, relative_time)
+        return share <= asked.passes or self._halving.goes_on(share, error, relative_time)
 
     def tell(self, record: Record) -> None:
         """Have it recorded, and told to the study."""
@@ -125,7 +107,7 @@ class RayTune:
         spec = self._spec
         return {"candidate": self._space.compose(spec.size, TrialChoice(trial), spec.seed)}
 
-    def ask(self) -> Job:
+    def ask(self) -> Asked:
         """Have a candidate suggested."""
         trial = SimpleNamespace(trial_id=str(len(self._trials)))
         self._trials.append(trial)
@@ -133,16 +115,16 @@ class RayTune:
         if found is None:
             raise RuntimeError("Ray Tune's searcher suggests nothing")
         self._asha.on_trial_add(None, trial)
-        return Job(len(self._trials) - 1, found["candidate"])
+        return Asked(len(self._trials) - 1, found["candidate"])
 
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:
         """Report; ask ASHA."""
         result = _result(share, error, relative_time)
-        decision = self._asha.on_trial_result(None, self._trials[job.number], result)
-        self._last[job.number] = result
+        decision = self._asha.on_trial_result(None, self._trials[asked.number], result)
+        self._last[asked.number] = result
         if decision == TrialScheduler.STOP:
             return False
-        self._search.on_trial_result(str(job.number), result)
+        self._search.on_trial_result(str(asked.number), result)
         return True
 
     def tell(self, record: Record) -> None:
@@ -186,14 +168,14 @@ class Optuna:
         self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
         self._open: dict[int, Trial] = {}
 
-    def ask(self) -> Job:
+    def ask(self) -> Asked:
         """Ask the study."""
         trial = self._study.ask()
         self._open[trial.number] = trial
         spec = self._spec
-        return Job(trial.number, self._space.compose(spec.size, TrialChoice(trial), spec.seed))
+        return Asked(trial.number, self._space.compose(spec.size, TrialChoice(trial), spec.seed))
 
-    def goes_on(self, job: Job, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
+    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
         """Stop nothing."""
         return True
 

@@ -35,11 +35,12 @@ import plotly.graph_objects as go
 from asking import parser
 from keeping import keep
 from plotly.subplots import make_subplots
-from rivals import COLOURS, ITSELF, SEARCHERS, Job, Searcher
+from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 from tabulated import Deployed, Table, Taught, kept, tabulate
 
 from problems import Size
 from problems.template import problem
+from search.agenda import Asked
 from search.directory import Run
 from search.fronts import hypervolume
 from search.opening import opening_size
@@ -77,7 +78,7 @@ TARGET = 0.2
 
 
 class Outcome(NamedTuple):
-    """How a job ended, and how long each stage of it took."""
+    """How a trial ended, and how long each stage of it took."""
 
     state: State
     rungs: list[float]
@@ -87,14 +88,14 @@ class Outcome(NamedTuple):
     durations_s: dict[str, float]
 
 
-def _record(job: Job, outcome: Outcome) -> Record:
+def _record(asked: Asked, outcome: Outcome) -> Record:
     deployed, done = outcome.deployed, outcome.state is State.COMPLETE
     return Record(
-        number=job.number,
-        key=job.candidate.key,
-        candidate=job.candidate,
-        training=job.training,
-        goes_on_with=job.goes_on_with,
+        number=asked.number,
+        key=asked.candidate.key,
+        candidate=asked.candidate,
+        training=asked.training,
+        goes_on_with=asked.goes_on_with,
         state=outcome.state,
         stage="measure" if done else "train",
         rungs=tuple(
@@ -103,7 +104,7 @@ def _record(job: Job, outcome: Outcome) -> Record:
         ),
         metrics={problem.objective.name: deployed.error} if done else {},
         timing=_timing(deployed.relative_time) if done else None,
-        untrained_relative_time=outcome.untrained_time if job.training is None else None,
+        untrained_relative_time=outcome.untrained_time if asked.training is None else None,
         unpruned_error=outcome.trained.errors[-1] if outcome.state is not State.PRUNED else None,
         durations_s=outcome.durations_s,
         ended="",
@@ -182,9 +183,9 @@ class Replay:
                 lasts = next(life, None)
             heapq.heappush(waiting, (self.now + lasts, worker, life))
 
-    def _life(self, job: Job) -> Generator[float, None, None]:
-        """Yield how long each part of a job lasts; what follows it happens then."""
-        taught, deployed = self.table.taught(job.candidate), self.table.deployed(job.candidate)
+    def _life(self, asked: Asked) -> Generator[float, None, None]:
+        """Yield how long each part of a trial lasts; what follows it happens then."""
+        taught, deployed = self.table.taught(asked.candidate), self.table.deployed(asked.candidate)
         # Of what no network could be used the table holds no time: as slow as the reference.
         untrained_time = deployed.relative_time or 1.0
         rungs: list[float] = []
@@ -193,9 +194,9 @@ class Replay:
         def end(state: State) -> None:
             self.course.ended[state] += 1
             outcome = Outcome(state, rungs, untrained_time, taught, deployed, lasted)
-            self.searcher.tell(_record(job, outcome))
+            self.searcher.tell(_record(asked, outcome))
 
-        if job.training is None:
+        if asked.training is None:
             lasted["prepare"] = taught.prepare_s
             lasted[TIME_FIRST] = deployed.first_s if self.searcher.times_first else 0.0
             yield sum(lasted.values())
@@ -203,20 +204,20 @@ class Replay:
             for share, error, seconds in zip(
                 (*RUNG_SHARES, 1.0), taught.errors, taught.seconds, strict=True
             ):
-                if share > job.passes:  # else it was taught so far before
+                if share > asked.passes:  # else it was taught so far before
                     yield (seconds - before_s) * self.longer
                     lasted["train"] = lasted.get("train", 0.0) + (seconds - before_s) * self.longer
                     self.course.trained += share - before
                 before_s, before = seconds, share
                 if share < 1.0:
                     rungs.append(error)
-                    if not self.searcher.goes_on(job, share, error, untrained_time):
+                    if not self.searcher.goes_on(asked, share, error, untrained_time):
                         end(State.PRUNED)
                         return
         lasted["prune"] = deployed.prune_s * self.longer
         lasted["deploy"] = deployed.seconds - deployed.prune_s
         yield lasted["prune"] + lasted["deploy"]
-        if job.candidate.pruning is not Pruning.NONE:
+        if asked.candidate.pruning is not Pruning.NONE:
             self.course.trained += FINE_TUNING_SHARE
         if deployed.error is None or deployed.relative_time is None:
             end(State.INFEASIBLE)

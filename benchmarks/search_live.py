@@ -34,11 +34,12 @@ import plotly.graph_objects as go
 import torch
 from asking import parser
 from keeping import keep
-from rivals import COLOURS, ITSELF, SEARCHERS, Job, Searcher
+from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
 from problems.dataset import generate
 from problems.shards import default_cache
+from search.agenda import Asked
 from search.directory import Run
 from search.fronts import hypervolume
 from search.goals import limits_of
@@ -104,21 +105,21 @@ def to_beat(setting: Setting) -> Rivals:
     return rivals(problem, data, setting.yardstick, baseline_errors(problem, data))
 
 
-def ended(setting: Setting, searcher: Searcher, job: Job) -> Record:
-    """Live a job to its record."""
-    life = live(setting, job.candidate, job.number, job.training)
+def ended(setting: Setting, searcher: Searcher, asked: Asked) -> Record:
+    """Live a trial to its record."""
+    life = live(setting, asked.candidate, asked.number, asked.training)
     rungs: list[AtRung] = []
     for event in life:
         if isinstance(event, Record):
-            return event.model_copy(update={"goes_on_with": job.goes_on_with})
+            return event.model_copy(update={"goes_on_with": asked.goes_on_with})
         rungs.append(event)
-        if not searcher.goes_on(job, event.rung.share, event.rung.error, event.relative_time):
+        if not searcher.goes_on(asked, event.rung.share, event.rung.error, event.relative_time):
             life.close()
     return Record(
-        number=job.number,
-        key=job.candidate.key,
-        candidate=job.candidate,
-        goes_on_with=job.goes_on_with,
+        number=asked.number,
+        key=asked.candidate.key,
+        candidate=asked.candidate,
+        goes_on_with=asked.goes_on_with,
         state=State.PRUNED,
         stage="train",
         rungs=tuple(each.rung for each in rungs),
@@ -145,8 +146,8 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
         states.append(str(record.state))
         if record.state is State.COMPLETE and record.timing is not None:
             error = math.log10(record.metrics[setting.problem.objective.name])
-            time_ = math.log10(record.timing.relative_time)
-            found.append((clock() - started, error, time_, record.number))
+            took = math.log10(record.timing.relative_time)
+            found.append((clock() - started, error, took, record.number))
 
 
 def corner(problem: Problem, data: Dataset) -> tuple[float, float]:
@@ -156,7 +157,7 @@ def corner(problem: Problem, data: Dataset) -> tuple[float, float]:
 
 def area_by(found: list[list[float]], seconds: float, worst: tuple[float, float]) -> float:
     """Return the area that was found by a time."""
-    return hypervolume([(error, time_) for at, error, time_, _ in found if at <= seconds], worst)
+    return hypervolume([(error, took) for at, error, took, _ in found if at <= seconds], worst)
 
 
 def once_on_the_front(found: list[list[float]]) -> list[list[float]]:

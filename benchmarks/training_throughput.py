@@ -197,18 +197,22 @@ def measured(case: Case) -> dict[str, float]:
     return facts
 
 
+def compared(facts: dict[str, float]) -> list[str]:
+    """Return which figures are the course's speed over another's, without their intervals."""
+    return [n for n in facts if n.startswith("over_") and not n.endswith(("_low", "_high"))]
+
+
 def drawn(facts: dict[str, dict[str, float]]) -> go.Figure:
     """Return the course's speed over the others', with intervals."""
     figure = go.Figure()
-    others = [n for n in next(iter(facts.values())) if n.startswith("over_")]
-    for over in (name for name in others if not name.endswith(("_low", "_high"))):
-        own = {case: each for case, each in facts.items() if over in each}
+    cases = facts.values()
+    for over in compared(next(iter(cases))):
         ends = {
-            "array": [each[f"{over}_high"] - each[over] for each in own.values()],
-            "arrayminus": [each[over] - each[f"{over}_low"] for each in own.values()],
+            "array": [each[f"{over}_high"] - each[over] for each in cases],
+            "arrayminus": [each[over] - each[f"{over}_low"] for each in cases],
         }
         figure.add_scatter(
-            x=list(own), y=[each[over] for each in own.values()], error_y=ends, mode="markers",
+            x=list(facts), y=[each[over] for each in cases], error_y=ends, mode="markers",
             name=over.removeprefix("over_").replace("_", " "),
         )  # fmt: skip
     figure.add_hline(y=TARGET, line_dash="dot", annotation_text="target over a bare loop")
@@ -222,9 +226,7 @@ def main() -> int:
     facts = {case.name: measured(case) for case in CASES}
     for name, each in facts.items():
         ratios = ", ".join(
-            f"{ratio:.2f} of {other.removeprefix('over_')}"
-            for other, ratio in each.items()
-            if other.startswith("over_") and not other.endswith(("_low", "_high"))
+            f"{each[other]:.2f} of {other.removeprefix('over_')}" for other in compared(each)
         )
         print(f"{name}: {each['course_per_s']:,.0f} samples/s: {ratios}", flush=True)
     keep(__file__, facts, drawn(facts))
