@@ -20,6 +20,8 @@ class SetEncoding(AlignedEncoding):
             place holds one if not given.
     """
 
+    IDENTITY: ClassVar[str] = "set"
+
     present: str = ""
 
     layout: ClassVar[Layout] = Layout.SET
@@ -49,6 +51,8 @@ class GraphEncoding(AlignedEncoding):
         present: An input field along the axis that is positive where there is a node.
         edge: An input field with the axis twice that is positive where two nodes are joined.
     """
+
+    IDENTITY: ClassVar[str] = "graph"
 
     present: str = ""
     edge: str = ""

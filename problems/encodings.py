@@ -219,6 +219,8 @@ class AlignedEncoding(Encoding):
 class FlatEncoding(AlignedEncoding):
     """All inputs in one row -> all outputs in one row."""
 
+    IDENTITY: ClassVar[str] = "flat"
+
     layout: ClassVar[Layout] = Layout.FLAT
     axes_kept: ClassVar[int] = 0
 
@@ -226,6 +228,8 @@ class FlatEncoding(AlignedEncoding):
 @dataclass(frozen=True, eq=False)
 class SequenceEncoding(AlignedEncoding):
     """Inputs in order along one axis, as time or depth: read one after the other."""
+
+    IDENTITY: ClassVar[str] = "sequence"
 
     layout: ClassVar[Layout] = Layout.SEQUENCE
     axes_kept: ClassVar[int] = 1
@@ -235,6 +239,8 @@ class SequenceEncoding(AlignedEncoding):
 class Grid1DEncoding(AlignedEncoding):
     """Inputs on the points of a line."""
 
+    IDENTITY: ClassVar[str] = "grid1d"
+
     layout: ClassVar[Layout] = Layout.GRID1D
     axes_kept: ClassVar[int] = 1
 
@@ -243,6 +249,8 @@ class Grid1DEncoding(AlignedEncoding):
 class Grid2DEncoding(AlignedEncoding):
     """Inputs on the points of a plane."""
 
+    IDENTITY: ClassVar[str] = "grid2d"
+
     layout: ClassVar[Layout] = Layout.GRID2D
     axes_kept: ClassVar[int] = 2
 
@@ -250,6 +258,8 @@ class Grid2DEncoding(AlignedEncoding):
 @dataclass(frozen=True, eq=False)
 class Grid3DEncoding(AlignedEncoding):
     """Inputs on the points of a volume."""
+
+    IDENTITY: ClassVar[str] = "grid3d"
 
     layout: ClassVar[Layout] = Layout.GRID3D
     axes_kept: ClassVar[int] = 3

@@ -17,11 +17,14 @@ from typing import Any
 from problems.core import Size
 from problems.errors import UnknownNameError, UserError, raised
 from problems.problem import Problem
-from problems.provenance import SITE, USER_MODULE
 from problems.registry import PROBLEMS, known_problems
+from problems.source_files import SITE
 
 GROUP = "simstead.problems"
 """Entry points in this group are problems under their names."""
+
+USER_MODULE = "simstead_user_"
+"""Modules loaded from a user's file are called so, then a hash of its place, then its stem."""
 
 ATTRIBUTE = "problem"
 """What a file's or module's problem is called where the user names none."""

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from glob import glob, has_magic
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from problems.core import SPLITS, Array, Dataset, Field
 from problems.errors import MissingExtraError, UnknownNameError, UserError
-from problems.provenance import digest
+from problems.provenance import digest, kind_name
 from problems.readers import EXTRA, Chunk, Reader, Wanted, format_of
 from problems.splitting import Beyond, divided, in_two_splits
 from problems.stored import Store, Survey, survey
@@ -44,6 +44,8 @@ class Recorded:
             given.
     """
 
+    IDENTITY: ClassVar[str] = "recorded"
+
     files: str | Path | Sequence[str | Path]
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
@@ -70,8 +72,7 @@ class Recorded:
 def recorded_facts(recorded: Recorded) -> dict[str, Any]:
     """Return which data these are, as JSON holds it; files stand without their folders."""
     parameters = asdict(recorded) | {"files": [path.name for path in _given(recorded)]}
-    kind = type(recorded)
-    return {"class": f"{kind.__module__}.{kind.__qualname__}", "parameters": _plain(parameters)}
+    return {"class": kind_name(type(recorded)), "parameters": _plain(parameters)}
 
 
 def file_sizes(recorded: Recorded) -> list[int]:

@@ -95,6 +95,8 @@ class RollOutEncoding(Encoding):
         UserError: A start or an axis doesn't fit the fields.
     """
 
+    IDENTITY: ClassVar[str] = "roll-out"
+
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
     start: Mapping[str, str]

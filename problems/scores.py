@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class NormalisedError:
     Args:
         outputs: The simulation's outputs.
     """
+
+    IDENTITY: ClassVar[str] = "normalised-error"
 
     outputs: tuple[Field, ...]
 

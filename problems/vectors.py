@@ -32,6 +32,8 @@ class VectorsEncoding(AlignedEncoding):
     too, and a scale of its own. Nothing is centred: the origin should lie among the positions.
     """
 
+    IDENTITY: ClassVar[str] = "vectors"
+
     layout: ClassVar[Layout] = Layout.VECTORS
     axes_kept: ClassVar[int] = 1
 
@@ -120,6 +122,8 @@ class TensorEncoding(AlignedEncoding):
     The output is (3, 3), or (6,) in the order xx, yy, zz, xy, xz, yz. Each has one scale,
     neither centre nor transform.
     """
+
+    IDENTITY: ClassVar[str] = "tensor"
 
     layout: ClassVar[Layout] = Layout.TENSOR
     axes_kept: ClassVar[int] = 0

@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from problems import Field, Layout, Target, UserError
+from problems import Field, Layout, Problem, Target, UserError
+from problems.dataset import origin
 from problems.provenance import digest
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Frozen
@@ -14,7 +15,11 @@ MANIFEST = "manifest.json"
 USAGE, USAGE_FOLDER = "README.md", "use"
 """What an export puts beside an artefact's files; it isn't part of the artefact."""
 
-FORMAT = 2
+FORMAT = 3
+
+NAMED_BY_PATH = 2
+"""The format whose hash of the simulation was made with the path of its class: it says nothing now,
+so the fields are compared in its place."""
 
 
 class FieldFacts(Frozen):
@@ -81,6 +86,13 @@ class Manifest(Frozen):
     machine: str
     bound_to: tuple[str, ...]
 
+    def stands_in_for(self, problem: Problem) -> bool:
+        """Return whether it was made for this simulation, with these parameters, or these files."""
+        if self.format == NAMED_BY_PATH:
+            fields = FieldFacts.of(problem.inputs), FieldFacts.of(problem.outputs)
+            return (self.inputs, self.outputs) == fields
+        return self.simulation == origin(problem)
+
     @property
     def lowering(self) -> Lowering:
         """What the runtime needs to load it."""
@@ -105,8 +117,10 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"{folder} is no artefact: it has no {MANIFEST}")
     manifest = Manifest.read(path)
-    if manifest.format != FORMAT:
-        raise UserError(f"{path} has format {manifest.format}; this simstead reads {FORMAT}")
+    if manifest.format not in {NAMED_BY_PATH, FORMAT}:
+        raise UserError(
+            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} and {FORMAT}"
+        )
     there = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE, USAGE_FOLDER}
     for name in there | manifest.files.keys():
         file = folder / name

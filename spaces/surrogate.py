@@ -9,7 +9,6 @@ from safetensors.numpy import load_file
 
 import problems
 from problems import Encoding, Problem, UserError, load_problem
-from problems.dataset import origin
 from spaces.artefact import EXAMPLES, STATISTICS
 from spaces.manifest import Manifest, read_manifest
 from spaces.precision import relative_distance
@@ -78,7 +77,7 @@ def _refuse_foreign(manifest: Manifest, problem: Problem, folder: Path) -> None:
             f"{folder} was made for {candidate.problem} version {candidate.problem_version}, "
             f"not {problem.name} version {problem.version}"
         )
-    if manifest.simulation != origin(problem):
+    if not manifest.stands_in_for(problem):
         raise UserError(
             f"{folder} was made for {candidate.problem} at size {candidate.size}, "
             "whose simulation has other parameters; load that problem"

@@ -1,7 +1,7 @@
 """Planets as agents: each goes round its star and is steered by one network, the same for all."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class Agent(OrbitEncoding, PolicyEncoding):
         coordinates: Key of `COORDINATES`.
         bound: Largest change in typical changes of the training split.
     """
+
+    IDENTITY: ClassVar[str] = "planets/agent"
 
     bound: float = BOUNDS[0]
 

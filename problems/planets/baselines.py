@@ -4,6 +4,7 @@ Baselines of the search stand on the same Pareto plot as the networks.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from problems.planets.theories import averaged_theory, secular_path
 @dataclass(frozen=True)
 class Persistence:
     """The orbit keeps its shape; the planet goes round at its osculating mean motion."""
+
+    IDENTITY: ClassVar[str] = "planets/persistence"
 
     times_yr: tuple[float, ...]
 
@@ -38,6 +41,8 @@ class Shadow:
         distance: Relative, of the innermost planet's axis.
     """
 
+    IDENTITY: ClassVar[str] = "planets/shadow"
+
     simulation: Planets
     distance: float = 1e-11
 
@@ -51,6 +56,8 @@ class Shadow:
 @dataclass(frozen=True)
 class LaplaceLagrange:
     """Secular theory: semi-major axes stay, eccentricity and inclination vectors turn."""
+
+    IDENTITY: ClassVar[str] = "planets/laplace-lagrange"
 
     times_yr: tuple[float, ...]
 
@@ -71,6 +78,8 @@ class AveragedSecular:
 
     The motion is the linear one nearest to it: coefficients as `kick` would be told by theory.
     """
+
+    IDENTITY: ClassVar[str] = "planets/averaged-secular"
 
     times_yr: tuple[float, ...]
 

@@ -206,6 +206,8 @@ class Rollout(OrbitEncoding):
 class Series(Rollout):
     """Time series: a long window read in order, a short step, many calls."""
 
+    IDENTITY: ClassVar[str] = "planets/series"
+
     layout: ClassVar[Layout] = Layout.SEQUENCE
     windows: ClassVar[tuple[int, ...]] = (4, 8, 16)
     steps: ClassVar[tuple[int, ...]] = (1, 2, 5)
@@ -214,6 +216,8 @@ class Series(Rollout):
 @dataclass(frozen=True, eq=False)
 class Pattern(Rollout):
     """Pattern regression: the array of a short window -> the changes over one long step."""
+
+    IDENTITY: ClassVar[str] = "planets/pattern"
 
     layout: ClassVar[Layout] = Layout.GRID1D
     windows: ClassVar[tuple[int, ...]] = (1, 4, 8)
@@ -229,6 +233,8 @@ class Image(Rollout):
     mass, and where the place lies on either axis, which a convolution doesn't see by itself (Liu et
     al., NeurIPS 2018, 9605).
     """
+
+    IDENTITY: ClassVar[str] = "planets/image"
 
     layout: ClassVar[Layout] = Layout.GRID2D
     windows: ClassVar[tuple[int, ...]] = (5, 10, 20)

@@ -76,6 +76,8 @@ class Kick(Encoding):
         starts: Searched: frames of a training system that serve as epochs of their own.
     """
 
+    IDENTITY: ClassVar[str] = "planets/kick"
+
     times_yr: tuple[float, ...]
     theory: str = RESONANT
     starts: int = 25

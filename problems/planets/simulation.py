@@ -7,7 +7,7 @@ Sources: Rein & Liu, A&A 537 (2012) A128; Rein & Tamayo, MNRAS 452 (2015) 376; R
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Planets:
         inclination: Scale of the Rayleigh distribution [rad].
         passing_star: What passes each system once, if anything does.
     """
+
+    IDENTITY: ClassVar[str] = "planets/simulation"
 
     horizon_yr: float
     frames: int

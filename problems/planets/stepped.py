@@ -65,6 +65,8 @@ class SteppedKick(Encoding):
         steps_per_orbit: Searched.
     """
 
+    IDENTITY: ClassVar[str] = "planets/kick-cartesian"
+
     times_yr: tuple[float, ...]
     steps_per_orbit: int = 10
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,8 @@ METRICS = (
 @dataclass(frozen=True)
 class PlanetScore:
     """Score of a set of systems followed to the frames at `times_yr`."""
+
+    IDENTITY: ClassVar[str] = "planets/score"
 
     times_yr: tuple[float, ...]
 

@@ -1,6 +1,7 @@
 """A classical model of gas optics: linear regression, on the states and transforms of `layer`."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ class LinearRegression:
     Args:
         radiation: The reference's part of the spectrum.
     """
+
+    IDENTITY: ClassVar[str] = "radiation/linear-regression"
 
     radiation: Radiation
 

@@ -160,12 +160,16 @@ class GasOptics(Encoding):
 class Layer(GasOptics):
     """One layer's state -> its optics: optical depth per pressure thickness."""
 
+    IDENTITY: ClassVar[str] = "radiation/layer"
+
     layout: ClassVar[Layout] = Layout.FLAT
 
 
 @dataclass(frozen=True, eq=False)
 class Molecule(Layer):
     """One layer's state -> its optics: absorption per kilomole of dry air, whatever the grid."""
+
+    IDENTITY: ClassVar[str] = "radiation/molecule"
 
     def _amount(self, columns: Batch) -> Array:
         return molecules(np, columns["pressure"], columns["h2o"]) / (1e3 * AVOGADRO)
@@ -174,6 +178,8 @@ class Molecule(Layer):
 @dataclass(frozen=True, eq=False)
 class Column(GasOptics):
     """The layers' states in order, from the top down -> the optics of all of them."""
+
+    IDENTITY: ClassVar[str] = "radiation/column"
 
     layout: ClassVar[Layout] = Layout.SEQUENCE
 

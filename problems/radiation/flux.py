@@ -134,6 +134,8 @@ class Flux(Encoding):
 class LongwaveFlux(Flux):
     """A column -> its longwave fluxes [W m-2]; none enters at the top."""
 
+    IDENTITY: ClassVar[str] = "radiation/longwave-flux"
+
     enters: ClassVar[float] = 0.0
     single: ClassVar[tuple[str, ...]] = ("near_surface_temperature", "surface_temperature")
 
@@ -148,6 +150,8 @@ class LongwaveFlux(Flux):
 @dataclass(frozen=True, eq=False)
 class ShortwaveFlux(Flux):
     """A column -> its shortwave fluxes as shares of what the sun sends in."""
+
+    IDENTITY: ClassVar[str] = "radiation/shortwave-flux"
 
     enters: ClassVar[float] = 1.0
     single: ClassVar[tuple[str, ...]] = ("cos_zenith", "albedo")

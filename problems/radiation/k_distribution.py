@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class KDistribution:
         g_points: Those that are published: 256 or 128 of the longwave, 224 or 112 of the shortwave.
         merged: Neighbouring g-points of a band that are averaged to one.
     """
+
+    IDENTITY: ClassVar[str] = "radiation/k-distribution"
 
     g_points: int = 128
     merged: int = 1

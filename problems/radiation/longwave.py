@@ -24,6 +24,8 @@ from problems.radiation.solver import (
 class Longwave(Radiation):
     """Its optics are the optical depth and the Planck fraction."""
 
+    IDENTITY: ClassVar[str] = "radiation/longwave"
+
     single: ClassVar[tuple[str, ...]] = (
         "near_surface_temperature", "surface_temperature", "co2", "ch4", "n2o"
     )  # fmt: skip

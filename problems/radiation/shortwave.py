@@ -27,6 +27,8 @@ class Shortwave(Radiation):
     so lies in [0, 1] whatever the two are, and is told from 1 where absorption is weak.
     """
 
+    IDENTITY: ClassVar[str] = "radiation/shortwave"
+
     single: ClassVar[tuple[str, ...]] = ("cos_zenith", "albedo", "co2", "ch4", "n2o")
     powered: ClassVar[tuple[bool, bool]] = (True, True)
 

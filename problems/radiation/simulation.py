@@ -4,6 +4,7 @@ import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -93,6 +94,8 @@ class Columns(ABC):
 class LongwaveColumns(Columns):
     """Columns near RFMIP's, and their clear-sky longwave fluxes by RRTMGP."""
 
+    IDENTITY: ClassVar[str] = "radiation/longwave-columns"
+
     @property
     def inputs(self) -> tuple[Field, ...]:
         """State of the column, from the top down; mixing ratios are relative to dry air."""
@@ -121,6 +124,8 @@ class LongwaveColumns(Columns):
 @dataclass(frozen=True)
 class ShortwaveColumns(Columns):
     """Columns near RFMIP's by day, and their clear-sky shortwave fluxes by RRTMGP."""
+
+    IDENTITY: ClassVar[str] = "radiation/shortwave-columns"
 
     @property
     def inputs(self) -> tuple[Field, ...]:

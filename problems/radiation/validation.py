@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class FluxScore:
     Args:
         spectrum: Which part of it: what pictures are called by.
     """
+
+    IDENTITY: ClassVar[str] = "radiation/score"
 
     spectrum: str
 

@@ -6,7 +6,7 @@ curve has no say in the order, only in the calibration.
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -78,6 +78,8 @@ class Fitted:
 class HillSpacing(Criterion):
     """The closer pair's distance in mutual Hill radii (Gladman 1993; Chambers et al. 1996)."""
 
+    IDENTITY: ClassVar[str] = "stability/hill-spacing"
+
     def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
         """Return its logarithm."""
         spacing = hill_spacing(inputs["mass"], inputs["elements"]).min(axis=-1)
@@ -87,6 +89,8 @@ class HillSpacing(Criterion):
 @dataclass(frozen=True)
 class AMD(Criterion):
     """The AMD over the critical one of the worse pair (Laskar & Petit 2017, Petit et al. 2018)."""
+
+    IDENTITY: ClassVar[str] = "stability/amd"
 
     def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
         """Return the logarithm of the larger ratio, for Hill stability."""
@@ -102,6 +106,8 @@ class MEGNO(Criterion):
     Args:
         orbits: Of the short run.
     """
+
+    IDENTITY: ClassVar[str] = "stability/megno"
 
     orbits: int
 
@@ -120,6 +126,8 @@ class BoostedTrees:
         horizon_orbits: What is to be survived.
         orbits: Of the short run.
     """
+
+    IDENTITY: ClassVar[str] = "stability/boosted-trees"
 
     horizon_orbits: float
     orbits: int

@@ -108,6 +108,8 @@ class Initial(FateEncoding):
         theory: Searched: whether it is told what criteria say.
     """
 
+    IDENTITY: ClassVar[str] = "stability/initial"
+
     angles: bool = True
     theory: bool = True
 
@@ -185,6 +187,8 @@ class Early(Integrated):
         frames: Searched: how many the network reads.
     """
 
+    IDENTITY: ClassVar[str] = "stability/early"
+
     frames: int = 32
 
     layout: ClassVar[Layout] = Layout.SEQUENCE
@@ -201,6 +205,8 @@ class Early(Integrated):
 @dataclass(frozen=True, eq=False)
 class Summary(Integrated):
     """Criteria at the epoch, and extremes, means and spreads over the short run, in one row."""
+
+    IDENTITY: ClassVar[str] = "stability/summary"
 
     layout: ClassVar[Layout] = Layout.FLAT
 

@@ -5,6 +5,7 @@ The set is SPOCK's random one: Tamayo et al., PNAS 117 (2020) 18194.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Stability:
         spacing: Uniform range of neighbours' distance in mutual Hill radii.
         inclination: Log-uniform range [rad].
     """
+
+    IDENTITY: ClassVar[str] = "stability/simulation"
 
     horizon_orbits: float
     step: float = STEP

@@ -10,9 +10,9 @@ import pytest
 from problems import Batch, Dataset, Problem, Samples, UserError
 from problems.core import SPLITS, rows
 from problems.dataset import generate
-from problems.provenance import _definitions, _source, _source_hash, source_hash
 from problems.running import NOT_FINITE
 from problems.shards import Shard, plan, serially
+from problems.source_code import forget_sources, source_hash
 from problems.template import DampedOscillator
 from problems.template import problem as template
 
@@ -89,12 +89,11 @@ def test_a_key_follows_the_code_at_any_remove(
         (tmp_path / name / file).write_text(text.replace("KIT", name))
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module(f"{name}.simulation")
-    _source.cache_clear()
+    forget_sources()
     before = source_hash(module.Toy)
     path = tmp_path / name / changed
     path.write_text(path.read_text() + change)
-    _source_hash.cache_clear()
-    _definitions.cache_clear()
+    forget_sources()
     assert (source_hash(module.Toy) != before) == matters
 
 
