@@ -27,9 +27,9 @@ from keeping import keep
 from rich.console import Console
 
 from problems import Dataset, Size
-from problems.dataset import generate
-from problems.shards import default_cache
-from problems.template import problem
+from problems.data.dataset import generate
+from problems.data.shards import default_cache
+from problems.template.problem import problem
 from search import distribute
 from search.agenda import Agenda
 from search.cluster import cluster

@@ -17,7 +17,7 @@ import torch
 from asking import parser
 
 from problems import Size, load_problem
-from problems.core import Array, Batch, Split, rows
+from problems.interfaces.types import Array, Batch, Split, rows
 from problems.radiation.encodings import GasOptics, Layer
 from problems.radiation.k_distribution import KDistribution
 from problems.radiation.longwave import Longwave

@@ -36,7 +36,7 @@ from keeping import keep
 from rich.console import Console
 
 from problems import Size
-from problems.template import problem
+from problems.template.problem import problem
 from search import distribute
 from search.agenda import Agenda
 from search.directory import Run

@@ -39,7 +39,7 @@ from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 from tabulated import Deployed, Table, Taught, kept, tabulate
 
 from problems import Size
-from problems.template import problem
+from problems.template.problem import problem
 from search.agenda import Asked
 from search.directory import Run
 from search.fronts import hypervolume

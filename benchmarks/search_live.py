@@ -37,8 +37,8 @@ from keeping import keep
 from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
-from problems.dataset import generate
-from problems.shards import default_cache
+from problems.data.dataset import generate
+from problems.data.shards import default_cache
 from search.agenda import Asked
 from search.directory import Run
 from search.fronts import hypervolume

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from problems import Metric, Size
-from problems.pictures import Curve, Picture
+from problems.interfaces.pictures import Curve, Picture
 from search.directory import Run
 from search.entrants import BatchTime, Entrant, Heat, Hosted, HostFacts, Retrained, Work
 from search.environment import Environment

@@ -30,10 +30,10 @@ import search.teaching
 import spaces.runtimes.onnxruntime
 import spaces.runtimes.openvino
 from problems import Dataset, Problem, Size, Surrogate
-from problems.core import Option
-from problems.dataset import generate
-from problems.shards import default_cache
-from problems.template import problem as template
+from problems.data.dataset import generate
+from problems.data.shards import default_cache
+from problems.interfaces.types import Option
+from problems.template.problem import problem as template
 from search.measurement import Yardstick, contender, yardstick
 from search.scoring import scored
 from search.stopwatch import keep_large_blocks, time_in_turn

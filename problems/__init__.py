@@ -1,6 +1,34 @@
 """What is replaced: simulations, their encodings and how a prediction is judged."""
 
-from problems.core import (
+from problems.data.recorded import Recorded
+from problems.data.splits import Beyond
+from problems.encodings.aligned import (
+    FlatEncoding,
+    Grid1DEncoding,
+    Grid2DEncoding,
+    Grid3DEncoding,
+    SequenceEncoding,
+)
+from problems.encodings.rollout import RollOutEncoding
+from problems.encodings.sets_and_graphs import GraphEncoding, SetEncoding
+from problems.encodings.vectors_and_tensors import TensorEncoding, VectorsEncoding
+from problems.errors import InterruptedRunError, MissingExtraError, UnknownNameError, UserError
+from problems.interfaces.pictures import Curve, Picture
+from problems.interfaces.policies import PolicyEncoding
+from problems.interfaces.problem import (
+    BaselineMargin,
+    Calibration,
+    Deployment,
+    FittedBaseline,
+    Goals,
+    Host,
+    Metric,
+    Problem,
+    Profile,
+    Samples,
+    Symmetry,
+)
+from problems.interfaces.types import (
     SPLITS,
     Array,
     Batch,
@@ -20,37 +48,9 @@ from problems.core import (
     Surrogate,
     Target,
 )
-from problems.elements import GraphEncoding, SetEncoding
-from problems.encodings import (
-    FlatEncoding,
-    Grid1DEncoding,
-    Grid2DEncoding,
-    Grid3DEncoding,
-    SequenceEncoding,
-)
-from problems.errors import InterruptedRunError, MissingExtraError, UnknownNameError, UserError
-from problems.loading import load_problem
-from problems.pictures import Curve, Picture
-from problems.policies import PolicyEncoding
-from problems.problem import (
-    BaselineMargin,
-    Calibration,
-    Deployment,
-    FittedBaseline,
-    Goals,
-    Host,
-    Metric,
-    Problem,
-    Profile,
-    Samples,
-    Symmetry,
-)
-from problems.recorded import Recorded
 from problems.registry import Registry, known_problems, register_problem
-from problems.rollout import RollOutEncoding
 from problems.scores import NormalisedError
-from problems.splitting import Beyond
-from problems.vectors import TensorEncoding, VectorsEncoding
+from problems.sources import load_problem
 
 __all__ = [
     "SPLITS",

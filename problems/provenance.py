@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.core import Simulation, Versioned
 from problems.errors import UserError
+from problems.interfaces.types import Simulation, Versioned
 from problems.source_code import source_hash
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Generic, TypeVar
 
-from problems.core import Size
 from problems.errors import UnknownNameError
-from problems.problem import Problem
+from problems.interfaces.problem import Problem
+from problems.interfaces.types import Size
 
 Item = TypeVar("Item")
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch, Field
-from problems.problem import Metric
-from problems.scaling import CONSTANT
+from problems.encodings.transforms import CONSTANT
+from problems.interfaces.problem import Metric
+from problems.interfaces.types import Array, Batch, Field
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from problems.core import LAYOUTS, Layout, Target
 from problems.diagnosis import Correlations, Diagnosis, LearningCurve, Suggestion
 from problems.diagnosis.columns import MOST_ELEMENTS
-from problems.diagnosis.enough import MOST_SAMPLES as MOST_TRAINED
 from problems.diagnosis.host import RUNS
-from problems.diagnosis.relation import MOST_SAMPLES as MOST_COMPARED
+from problems.diagnosis.learning_curve import MOST_SAMPLES as MOST_TRAINED
+from problems.diagnosis.noise_floor import MOST_SAMPLES as MOST_COMPARED
+from problems.interfaces.types import LAYOUTS, Layout, Target
 from reports.diagnosis_figures import (
     correlation_map,
     host_bound,

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from problems import UserError
-from problems.durable import written_whole
+from problems.atomic_files import written_whole
 from reports.charts import Chart, Table, symbol_of, table_of
 from reports.explorer import payload
 from reports.figures import COLOURS, GREY, SYMBOLS, plotted

@@ -15,7 +15,7 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from problems import Scalar
-from problems.core import Option
+from problems.interfaces.types import Option
 
 Draw = Callable[[str, BaseDistribution], Any]
 """Draws the value of a parameter, by its name and what it may be."""

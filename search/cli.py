@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from problems import InterruptedRunError, Size, UserError
-from problems.loading import Source, locate
+from problems.sources import Source, locate
 from search import cli_problems
 from search.options import (
     Deployments,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from problems import Size, UserError
-from problems.loading import locate, problem_factories
+from problems.sources import locate, problem_factories
 from search.options import (
     Only,
     ProblemName,
@@ -49,7 +49,7 @@ def problems() -> None:
 def check(problem: ProblemName, size: SizeOption = None) -> None:
     """Run the contract on a problem: every promise it makes, tried, with a remedy for each slip."""
     from problems.contract import Evidence, examine  # noqa: PLC0415 - its laws import much
-    from problems.shards import default_cache  # noqa: PLC0415
+    from problems.data.shards import default_cache  # noqa: PLC0415
 
     source = locate(problem)
     chosen = source.load(size, default=Size.TINY)
@@ -116,7 +116,7 @@ def new(
     folder: Annotated[Path, typer.Option(help="Where its file is written.")] = Path(),
 ) -> None:
     """Write a problem of your own to start from: commented, and running as it stands."""
-    from problems.starting import write_template  # noqa: PLC0415 - for this command alone
+    from problems.template.write import write_template  # noqa: PLC0415 - for this command alone
 
     path = write_template(name, folder)
     out.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)

@@ -14,10 +14,10 @@ import ray
 import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from problems.core import Batch, Simulation, rows, samples_in
-from problems.loading import Source
-from problems.running import failed, joined, run_simulation
-from problems.shards import Shard, drawn, produce, store
+from problems.data.shards import Shard, drawn, produce, store
+from problems.data.simulate import failed, joined, run_simulation
+from problems.interfaces.types import Batch, Simulation, rows, samples_in
+from problems.sources import Source
 from search.entrants import Retrained
 from search.records import Record
 from search.retraining import retrained

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from problems.loading import Source
+from problems.sources import Source
 from spaces.agreement import (
     FAILED,
     Agreement,

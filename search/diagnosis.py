@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target, UserError
-from problems.dataset import generate, nbytes
+from problems.data.dataset import generate, nbytes
+from problems.data.shards import default_cache, plan
 from problems.diagnosis import Diagnosis, diagnose
 from problems.errors import raised
-from problems.loading import Source
-from problems.shards import default_cache, plan
+from problems.sources import Source
 from search.cluster import cluster, in_parallel
 from search.progress import Progress
 from spaces.registered import ARCHITECTURES

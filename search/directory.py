@@ -19,8 +19,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from problems import UserError
+from problems.atomic_files import written_whole
 from problems.diagnosis import Diagnosis
-from problems.durable import written_whole
 from search.entrants import Heat, Retrainings
 from search.environment import Environment
 from search.records import DataFacts, Record, Sessions, State

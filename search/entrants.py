@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from problems.pictures import Picture
+from problems.interfaces.pictures import Picture
 from search.fronts import ranks
 from search.records import Interval, Limits, Timing
 from spaces.candidate import Frozen

@@ -10,7 +10,7 @@ import numpy as np
 
 from problems import Choose, Scalar, Size, UserError
 from problems.contract import DrawnChoice
-from problems.core import Option
+from problems.interfaces.types import Option
 from search.directory import Run
 from search.fronts import ranks, spread
 from search.records import Record, State

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from problems import Array, Problem, Split, Target
-from problems.core import Surrogate, rows
 from problems.errors import telling_of
-from problems.pictures import Picture
+from problems.interfaces.pictures import Picture
+from problems.interfaces.types import Surrogate, rows
 from search.entrants import BatchTime, Entrant, Work
 from search.measurement import run_contender, spread_evenly, stopwatch
 from search.records import Record

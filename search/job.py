@@ -14,11 +14,11 @@ import numpy as np
 from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
-from problems.dataset import generate, nbytes, searched
-from problems.loading import Source
+from problems.data.dataset import generate, nbytes, searched
+from problems.data.shards import default_cache
 from problems.provenance import digest
-from problems.shards import default_cache
 from problems.source_code import source_hash
+from problems.sources import Source
 from search.agenda import Agenda
 from search.cluster import cluster, in_parallel, retrained_in_parallel
 from search.directory import Run

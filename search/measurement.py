@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, UserError
-from problems.core import repeated, rows, samples_in
+from problems.interfaces.types import repeated, rows, samples_in
 from search.directory import Run as RunDirectory
 from search.records import Record, Timing
 from search.stopwatch import Contender, Spread, Until, exclusive_slot, time_in_turn

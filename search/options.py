@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
-from problems.loading import Source
+from problems.sources import Source
 from search.spec import DEPLOYMENTS, RETRAININGS, Besides, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)

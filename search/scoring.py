@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems import Array, Batch, Problem, Run, Split
-from problems.core import rows
+from problems.data.simulate import finite_samples, run_each
 from problems.errors import telling_of
-from problems.running import finite_samples, run_each
+from problems.interfaces.types import rows
 from search.records import Interval
 
 RESAMPLES = 200

@@ -11,11 +11,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from problems import Array, Batch, Field, Problem, Simulation, UserError
-from problems.core import rows, samples_in
-from problems.durable import written_whole
-from problems.fields import out_of_range
-from problems.readers import Wanted, format_of
-from problems.running import draw, joined, run_simulation
+from problems.atomic_files import written_whole
+from problems.data.readers import Wanted, format_of
+from problems.data.simulate import draw, joined, run_simulation
+from problems.interfaces.batch_checks import out_of_range
+from problems.interfaces.types import rows, samples_in
 
 LARGEST_CALL = 64
 

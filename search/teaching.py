@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Surrogate
-from problems.augmentation import augmented
-from problems.core import Remembers, RollsForward
-from problems.policies import PolicyEncoding
+from problems.encodings.augmentation import augmented
+from problems.interfaces.policies import PolicyEncoding
+from problems.interfaces.types import Remembers, RollsForward
 from search.records import Rung
 from search.scoring import scored
 from search.training import Course, RollOutPairs, practise

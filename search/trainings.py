@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from problems.durable import written_whole
+from problems.atomic_files import written_whole
 
 HASH_BYTES = hashlib.sha256().digest_size
 

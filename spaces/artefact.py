@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from problems import Array, Batch, Encoding, Pairs, Problem, Surrogate
-from problems.core import rows
-from problems.dataset import origin
+from problems.data.dataset import origin
+from problems.interfaces.types import rows
 from spaces.architectures import Shape
 from spaces.candidate import Candidate
 from spaces.manifest import FORMAT, MANIFEST, FieldFacts, Manifest, sha256

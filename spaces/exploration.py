@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from problems import Choose, Scalar, UserError
-from problems.core import Option
+from problems.interfaces.types import Option
 
 MOST_WALKS = 20_000
 """A settings function is called no oftener: about half a second for one with ten questions."""

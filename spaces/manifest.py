@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from problems import Field, Layout, Problem, Target, UserError
-from problems.dataset import origin
+from problems.data.dataset import origin
 from problems.provenance import digest
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Frozen

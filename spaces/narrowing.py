@@ -13,7 +13,7 @@ from typing import Annotated, cast
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from problems import Choose, Scalar, UnknownNameError, UserError
-from problems.core import Option
+from problems.interfaces.types import Option
 from spaces.candidate import Frozen
 from spaces.exploration import Domain, Interval, Parameter, told
 from spaces.skeleton import DIMENSIONS, Cell

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from itertools import product
 
 from problems import Choose, Encoding, Problem, Settings, Size, UserError
-from problems.core import Option, RollsForward
+from problems.interfaces.types import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
 from spaces.narrowing import Narrowed, Narrowing

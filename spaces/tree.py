@@ -7,7 +7,7 @@ from math import prod
 from typing import NamedTuple
 
 from problems import Layout, Target
-from problems.core import Choose
+from problems.interfaces.types import Choose
 from spaces.candidate import Pruning, Training
 from spaces.exclusions import Exclusion, exclusions
 from spaces.exploration import Domain, Explored, Parameter, agreed, explored, told

@@ -14,8 +14,8 @@ import pytest
 from filelock import FileLock
 
 from problems import Dataset, Problem, Size, known_problems, load_problem
-from problems.dataset import generate
-from problems.starting import write_template
+from problems.data.dataset import generate
+from problems.template.write import write_template
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")

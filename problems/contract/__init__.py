@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.contract import declared, environments, rolled, sampled, simulated, used
+from problems.contract import components, declarations, environments, rollout, samples, simulation
 from problems.contract.evidence import (
     DrawnChoice,
     Evidence,
     MemorisedNetwork,
     WalkedChoice,
 )
+from problems.data.shards import default_cache
 from problems.errors import UserError, raised
-from problems.problem import Problem
-from problems.shards import default_cache
+from problems.interfaces.problem import Problem
 
 __all__ = [
     "LAWS",
@@ -82,52 +82,52 @@ LAWS: Mapping[str, Law] = {
     **_laws(
         Stage.DECLARED,
         {
-            declared.names_are_plain: "Names are plain.",
-            declared.fields_are_complete: "Fields have names, units, axes and ranges that fit.",
-            declared.simulation_can_be_named: "The simulation has methods and plain parameters.",
-            declared.encodings_are_encodings: "Every encoding is one, with a layout and a target.",
-            declared.settings_are_fields: "An encoding's settings are its fields.",
-            declared.score_names_its_metrics: "Score, baselines and metrics are what they say.",
-            declared.sizes_make_sense: "Samples, epochs and deployment make sense.",
-            declared.goals_can_be_met: "Goals and profile make sense.",
-            declared.recorded_data_are_there: "Recorded data are there, with the declared fields.",
+            declarations.names_are_plain: "Names are plain.",
+            declarations.fields_are_complete: "Fields have names, units, axes and ranges that fit.",
+            declarations.simulation_can_be_named: "A simulation has methods, plain parameters.",
+            declarations.encodings_are_encodings: "An encoding has a layout and a target.",
+            declarations.settings_are_fields: "An encoding's settings are its fields.",
+            declarations.score_names_its_metrics: "Score, baselines and metrics are what they say.",
+            declarations.sizes_make_sense: "Samples, epochs and deployment make sense.",
+            declarations.goals_can_be_met: "Goals and profile make sense.",
+            declarations.recorded_data_are_there: "Recorded data have the declared fields.",
         },
     ),
     **_laws(
         Stage.SIMULATED,
         {
-            simulated.runs_as_declared: "A few samples have the declared fields and ranges.",
-            simulated.same_seed_same_data: "The same seed gives the same data, another other data.",
-            simulated.sample_alone_as_in_batch: "A sample run alone equals the sample in a batch.",
+            simulation.runs_as_declared: "A few samples have the declared fields and ranges.",
+            simulation.same_seed_same_data: "Equal seeds give equal data, others others.",
+            simulation.sample_alone_as_in_batch: "A sample run alone equals the sample in a batch.",
         },
     ),
     **_laws(
         Stage.SAMPLED,
         {
-            sampled.values_in_range: "All values are finite and within the declared ranges.",
-            sampled.most_samples_succeed: "Few samples fail and none stands twice.",
-            sampled.columns_differ: "No field is constant or says what another says.",
-            sampled.splits_apart: "No sample stands in two splits.",
-            sampled.shifted_lies_outside: "The shifted split lies outside the training range.",
+            samples.values_in_range: "All values are finite and within the declared ranges.",
+            samples.most_samples_succeed: "Few samples fail and none stands twice.",
+            samples.columns_differ: "No field is constant or says what another says.",
+            samples.splits_apart: "No sample stands in two splits.",
+            samples.shifted_lies_outside: "The shifted split lies outside the training range.",
         },
     ),
     **_laws(
         Stage.USED,
         {
-            used.reference_scores_zero: "The reference scores zero against itself, errors more.",
-            used.baselines_stand_in: "Baselines and ceiling stand in for the reference.",
-            used.pairs_well_formed: "Statistics are finite, training pairs finite float32.",
-            used.statistics_from_training_alone: "Statistics come from the training split alone.",
-            used.decoding_undoes_encoding: "Decoding undoes encoding.",
-            used.surrogate_alone_as_in_batch: "A surrogate's sample alone equals it in a batch.",
-            rolled.unrolling_follows_the_reference: "Unrolled windows follow the reference.",
+            components.reference_scores_zero: "The reference scores zero, errors score more.",
+            components.baselines_stand_in: "Baselines and ceiling stand in for the reference.",
+            components.pairs_well_formed: "Statistics are finite, training pairs finite float32.",
+            components.statistics_from_training_alone: "Statistics come from training data alone.",
+            components.decoding_undoes_encoding: "Decoding undoes encoding.",
+            components.surrogate_alone_as_in_batch: "A sample alone equals itself in a batch.",
+            rollout.unrolling_follows_the_reference: "Unrolled windows follow the reference.",
             environments.environments_serve_policies: "Policies can practise in environments.",
             environments.reward_prefers_the_reference: "Knowing the reference earns the most.",
-            used.travels_to_workers: "The problem travels to workers.",
-            used.calibration_runs: "The calibration run runs.",
-            used.costs_are_positive: "What a sample costs is a positive number.",
-            used.host_runs_with_the_reference: "The host runs with the reference as its kernel.",
-            used.pictures_are_facts: "Pictures are drawn from plain facts.",
+            components.travels_to_workers: "The problem travels to workers.",
+            components.calibration_runs: "The calibration run runs.",
+            components.costs_are_positive: "What a sample costs is a positive number.",
+            components.host_runs_with_the_reference: "The host runs with the reference in it.",
+            components.pictures_are_facts: "Pictures are drawn from plain facts.",
         },
     ),
 }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from problems.contract.evidence import Evidence, MemorisedNetwork
-from problems.core import Array, Pairs, Predict
 from problems.errors import MissingExtraError, raised
-from problems.policies import EXTRA, PolicyEncoding
+from problems.interfaces.policies import EXTRA, PolicyEncoding
+from problems.interfaces.types import Array, Pairs, Predict
 
 if TYPE_CHECKING:
     import gymnasium

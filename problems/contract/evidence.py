@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from problems.core import (
+from problems.data.dataset import generate
+from problems.data.simulate import draw, run_simulation
+from problems.interfaces.problem import Problem, Samples
+from problems.interfaces.types import (
     SPLITS,
     Array,
     Batch,
@@ -18,9 +21,6 @@ from problems.core import (
     Settings,
     Simulation,
 )
-from problems.dataset import generate
-from problems.problem import Problem, Samples
-from problems.running import draw, run_simulation
 
 ENOUGH = Samples(train=32, validation=8, test=8, shifted=8)
 """So many samples are enough to break a promise; a check makes no more."""

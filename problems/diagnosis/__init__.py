@@ -12,16 +12,16 @@ one sample three times and once more for each transformation (if these take 90 s
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from problems.core import Dataset
 from problems.diagnosis.advice import Suggestion, remarks, suggest
 from problems.diagnosis.correlation import Correlations, Pair, correlations
-from problems.diagnosis.enough import BreakEven, Enough, LearningCurve, PowerLaw, enough
 from problems.diagnosis.host import HostShare, host_share
-from problems.diagnosis.reference import run_twice
-from problems.diagnosis.relation import NoiseFloor, Relation, relation
+from problems.diagnosis.learning_curve import BreakEven, Enough, LearningCurve, PowerLaw, enough
+from problems.diagnosis.noise_floor import NoiseFloor, Relation, relation
+from problems.diagnosis.repeatability import run_twice
 from problems.diagnosis.symmetry import Finding, Symmetries, symmetries
 from problems.diagnosis.transformations import Kind
-from problems.problem import Problem
+from problems.interfaces.problem import Problem
+from problems.interfaces.types import Dataset
 
 __all__ = [
     "BreakEven",

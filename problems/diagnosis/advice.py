@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Batch, Field, Layout, Target
 from problems.diagnosis.correlation import Correlations
-from problems.diagnosis.enough import BreakEven, Enough
 from problems.diagnosis.host import HostShare
-from problems.diagnosis.relation import NEGLIGIBLE, Relation
+from problems.diagnosis.learning_curve import BreakEven, Enough
+from problems.diagnosis.noise_floor import NEGLIGIBLE, Relation
 from problems.diagnosis.symmetry import Symmetries
 from problems.diagnosis.transformations import TIME, Kind, entity_axes, grid_axes, is_vector
-from problems.problem import Problem
+from problems.interfaces.problem import Problem
+from problems.interfaces.types import Batch, Field, Layout, Target
 
 GRIDS = {1: Layout.GRID1D, 2: Layout.GRID2D, 3: Layout.GRID3D}
 NOISY = 0.1

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch, Field, samples_in
-from problems.scaling import CONSTANT
+from problems.encodings.transforms import CONSTANT
+from problems.interfaces.types import Array, Batch, Field, samples_in
 
 FEW = 6
 """A field with at most so many elements is looked at element by element."""

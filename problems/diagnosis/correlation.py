@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch, Field, Split
 from problems.diagnosis.columns import finite_rows, fit_columns, joined, sample_of
+from problems.interfaces.types import Array, Batch, Field, Split
 
 MOST_SAMPLES = 2000
 MOST_COLUMNS = 24

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.core import Batch, Run
 from problems.errors import UserError
-from problems.problem import Host, Problem, Profile
+from problems.interfaces.problem import Host, Problem, Profile
+from problems.interfaces.types import Batch, Run
 
 SPEEDUPS = (2.0, 5.0, 10.0, 100.0, 1000.0, math.inf)
 RUNS = 3

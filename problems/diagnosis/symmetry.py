@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from problems.core import Array, Batch, rows, samples_in
-from problems.diagnosis.reference import Reference, mean_squares, quiet_run
+from problems.diagnosis.repeatability import Reference, mean_squares, quiet_run
 from problems.diagnosis.transformations import Kind, Transformation, transformations
-from problems.problem import Problem
+from problems.interfaces.problem import Problem
+from problems.interfaces.types import Array, Batch, rows, samples_in
 
 BUDGET_S = 15.0
 """About as long as all transformations together may take; each gets one sample at least."""

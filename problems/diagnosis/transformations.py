@@ -11,9 +11,9 @@ from itertools import combinations
 
 import numpy as np
 
-from problems.core import Array, Batch, Field, samples_in
 from problems.diagnosis.columns import COMPONENT, lists_quantities
-from problems.problem import Problem
+from problems.interfaces.problem import Problem
+from problems.interfaces.types import Array, Batch, Field, samples_in
 
 SPACE = ("x", "y", "z")
 TIME = ("time", "frame", "t")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from problems.core import Size
+from problems.interfaces.problem import Calibration, Problem, Samples
+from problems.interfaces.types import Size
 from problems.planets.agent import Agent
 from problems.planets.baselines import (
     AveragedSecular,
@@ -16,7 +17,6 @@ from problems.planets.simulation import Planets
 from problems.planets.stepped import SteppedKick, affordable
 from problems.planets.symmetries import SYMMETRIES
 from problems.planets.validation import METRICS, PlanetScore
-from problems.problem import Calibration, Problem, Samples
 from problems.registry import register_problem
 
 

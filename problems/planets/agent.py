@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from problems.core import Array, Batch, Choose, Pairs, Predict, Settings, Split, rows
+from problems.interfaces.policies import PolicyEncoding
+from problems.interfaces.types import Array, Batch, Choose, Pairs, Predict, Settings, Split, rows
 from problems.planets.coordinates import COORDINATES
 from problems.planets.encodings import OrbitEncoding, Systems
 from problems.planets.simulation import SLOTS, with_states
-from problems.policies import PolicyEncoding
 
 if TYPE_CHECKING:
     from problems.planets.environment import Steering

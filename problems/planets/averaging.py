@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.planets.couplings import COEFFICIENTS, PlanetPairs
 
 ORBIT_POINTS = 32

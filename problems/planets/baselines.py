@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Batch
+from problems.interfaces.types import Batch
 from problems.planets.couplings import planet_pairs
 from problems.planets.orbits import drifted_longitude
 from problems.planets.secular import secular_motion

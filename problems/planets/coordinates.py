@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 from problems.planets.orbits import (
     GRAVITATION,
     drifted_longitude,

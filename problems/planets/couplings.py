@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 from problems.planets.orbits import GRAVITATION, mean_motion
 from problems.planets.secular import SecularMotion, laplace_coefficients, secular_modes
 

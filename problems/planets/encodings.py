@@ -5,7 +5,9 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from problems.core import (
+from problems.encodings.rollout import Windows, never_asked
+from problems.encodings.transforms import nonzero
+from problems.interfaces.types import (
     Array,
     Batch,
     Choose,
@@ -20,8 +22,6 @@ from problems.core import (
 )
 from problems.planets.coordinates import COORDINATES, Coordinates, Expectation
 from problems.planets.simulation import with_states
-from problems.rollout import Windows, never_asked
-from problems.scaling import nonzero
 
 TYPICAL = 0.9
 """Quantile of |change| that counts as one unit: a few unstable systems must not set the scale."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.core import Array, Field
+from problems.interfaces.types import Array, Field
 from problems.planets.orbits import GRAVITATION
 
 AU_PER_YR = 4.740470

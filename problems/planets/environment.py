@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from problems.core import Array, Split, rows
+from problems.interfaces.types import Array, Split, rows
 from problems.planets.agent import Agent
 from problems.planets.validation import orbit_vectors, system_size
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Split
+from problems.interfaces.types import Array, Split
 from problems.planets.couplings import PlanetPairs, complex_vectors, planet_pairs
 
 PRIOR = 0.1

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import (
+from problems.encodings.transforms import nonzero
+from problems.interfaces.types import (
     Array,
     Batch,
     Choose,
@@ -22,7 +23,6 @@ from problems.planets.couplings import PlanetPairs, planet_pairs
 from problems.planets.fitting import fitted_corrections
 from problems.planets.resonances import resonant_correction
 from problems.planets.theories import averaged_theory, places_passed, secular_path
-from problems.scaling import nonzero
 
 LAPLACE_LAGRANGE, RESONANT, AVERAGED = "laplace-lagrange", "resonant", "averaged"
 THEORIES = (RESONANT, AVERAGED, LAPLACE_LAGRANGE)

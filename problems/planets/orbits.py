@@ -8,7 +8,7 @@ Source: Broucke & Cefola, Celestial Mechanics 5 (1972) 303-310.
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 
 GRAVITATION = 39.476926421373
 """Gaussian gravitational constant squared, k = 0.01720209895 (IAU 1976) [au^3 Msun^-1 yr^-2]."""

@@ -10,7 +10,7 @@ Solar System Dynamics (1999), appendix B.
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.planets.couplings import COEFFICIENTS, PlanetPairs
 
 HIGHEST = 9

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.planets.orbits import GRAVITATION, mean_motion
 
 QUADRATURE_POINTS = 257

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch, Field, samples_in
 from problems.errors import MissingExtraError
+from problems.interfaces.types import Array, Batch, Field, samples_in
 from problems.planets.encounter import Hyperbola, PassingStar
 from problems.planets.orbits import (
     GRAVITATION,

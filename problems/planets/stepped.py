@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import (
+from problems.encodings.transforms import nonzero
+from problems.interfaces.types import (
     Array,
     Batch,
     Choose,
@@ -23,7 +24,6 @@ from problems.planets.couplings import planet_pairs
 from problems.planets.orbits import GRAVITATION, mean_motion, states_from_elements
 from problems.planets.simulation import with_states
 from problems.planets.wisdom_holman import WisdomHolman, newtonian
-from problems.scaling import nonzero
 
 STEPS_PER_ORBIT = (5, 10)
 """Of the shortest period among the training systems."""

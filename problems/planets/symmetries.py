@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch
-from problems.problem import Symmetry
+from problems.interfaces.problem import Symmetry
+from problems.interfaces.types import Array, Batch
 
 GOLDEN_ANGLE = np.pi * (3.0 - np.sqrt(5.0))
 """Its multiples fill the circle evenly, however many are taken [rad]."""

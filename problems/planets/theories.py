@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 from problems.planets.averaging import Moments, averaged_correction
 from problems.planets.couplings import PlanetPairs, complex_vectors
 from problems.planets.orbits import drifted_longitude

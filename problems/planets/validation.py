@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch
-from problems.pictures import Curve, Picture
+from problems.interfaces.pictures import Curve, Picture
+from problems.interfaces.problem import Metric
+from problems.interfaces.types import Array, Batch
 from problems.planets.orbits import energy
 from problems.planets.simulation import with_states
-from problems.problem import Metric
 
 FORECAST_THRESHOLD = 0.1
 """A forecast ends where the normalised error first passes this."""

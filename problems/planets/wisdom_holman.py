@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.planets.orbits import GRAVITATION, NEWTON_RESIDUAL, NEWTON_STEPS
 
 Force = Callable[[Array], Array]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from problems.core import Size
-from problems.problem import Problem, Samples
+from problems.interfaces.problem import Problem, Samples
+from problems.interfaces.types import Size
 from problems.radiation.baselines import LinearRegression
 from problems.radiation.encodings import Column, Layer, Molecule
 from problems.radiation.flux import LongwaveFlux, ShortwaveFlux

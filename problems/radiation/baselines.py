@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Array, Run, Split, Surrogate
+from problems.interfaces.types import Array, Run, Split, Surrogate
 from problems.radiation.encodings import Layer
 from problems.radiation.gas_optics import Radiation
 

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import (
+from problems.encodings.transforms import LIMIT, nonzero
+from problems.interfaces.types import (
     Array,
     Batch,
     Choose,
@@ -19,7 +20,6 @@ from problems.core import (
 )
 from problems.radiation.gas_optics import AVOGADRO, Radiation, molecules, named
 from problems.radiation.solver import layer_pressures
-from problems.scaling import LIMIT, nonzero
 
 TROPOPAUSE = 9948.4316
 """Pressure [Pa] at which RRTMGP goes from one set of tables to another."""

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import (
+from problems.encodings.transforms import LIMIT, nonzero
+from problems.interfaces.types import (
     Array,
     Batch,
     Choose,
@@ -20,7 +21,6 @@ from problems.core import (
 )
 from problems.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE
 from problems.radiation.solver import EMISSIVITY
-from problems.scaling import LIMIT, nonzero
 
 STEFAN_BOLTZMANN = 5.670374419e-8
 """[W m-2 K-4], exact in the SI to the digits given."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch, samples_in
+from problems.interfaces.types import Array, Batch, samples_in
 from problems.radiation.k_distribution import KDistribution, lookup, rrtmgp, single_precision
 from problems.radiation.profiles import fixed_gases
 from problems.radiation.solver import STANDARD_GRAVITY, layer_pressures

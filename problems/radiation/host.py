@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.core import Array, Batch, Run, rows
+from problems.interfaces.types import Array, Batch, Run, rows
 from problems.radiation.profiles import CO2_ALONE, rfmip
 from problems.radiation.solver import heating_rate, layer_pressures
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.core import Array
 from problems.errors import MissingExtraError
+from problems.interfaces.types import Array
 from problems.radiation.merging import merged_tables
 
 LONGWAVE, SHORTWAVE = "lw", "sw"

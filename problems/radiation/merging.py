@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 
 
 def merged_tables(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]) -> Any:

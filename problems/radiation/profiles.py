@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.core import Array, Batch
 from problems.errors import MissingExtraError
+from problems.interfaces.types import Array, Batch
 from problems.radiation.solver import layer_pressures
 
 SITES = 100

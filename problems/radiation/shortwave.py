@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 from problems.radiation.gas_optics import Answers, GasState, Pair, Radiation, Spectral
 from problems.radiation.k_distribution import KDistribution, lookup, rrtmgp
 from problems.radiation.solver import grey_depth, scan_arrays

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Batch, Field
 from problems.errors import MissingExtraError
+from problems.interfaces.types import Batch, Field
 from problems.radiation.gas_optics import named
 from problems.radiation.k_distribution import KDistribution
 from problems.radiation.longwave import Longwave

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 
 SECANT = 1.66
 """Of the one angle that stands for all: Elsasser's diffusivity."""

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch
-from problems.pictures import Curve, Picture
-from problems.problem import Metric
+from problems.interfaces.pictures import Curve, Picture
+from problems.interfaces.problem import Metric
+from problems.interfaces.types import Array, Batch
 from problems.radiation.encodings import TROPOPAUSE
 from problems.radiation.flux import DIRECTIONS
 from problems.radiation.solver import heating_rate, layer_pressures

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from problems.core import Size
-from problems.problem import Deployment, Problem, Samples
+from problems.interfaces.problem import Deployment, Problem, Samples
+from problems.interfaces.types import Size
 from problems.registry import register_problem
 from problems.stability.baselines import AMD, MEGNO, BoostedTrees, HillSpacing
 from problems.stability.encodings import Early, Initial, Summary

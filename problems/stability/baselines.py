@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch, Run, Split, samples_in
 from problems.errors import MissingExtraError
+from problems.interfaces.types import Array, Batch, Run, Split, samples_in
 from problems.stability.early import ShortRun
 from problems.stability.encodings import typical_survival, with_survival
 from problems.stability.features import log, summary

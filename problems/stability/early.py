@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 from problems.planets.orbits import GRAVITATION, elements_from_states
 from problems.stability.integration import STAR, System
 from problems.stability.theory import own_elements

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from problems.core import (
+from problems.interfaces.types import (
     Array,
     Batch,
     Choose,

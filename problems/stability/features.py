@@ -6,7 +6,7 @@ Sources: Tamayo et al., PNAS 117 (2020) 18194 (summaries of a short run); Cranme
 
 import numpy as np
 
-from problems.core import Array, Batch
+from problems.interfaces.types import Array, Batch
 from problems.stability.early import Beginning
 from problems.stability.theory import (
     LEAST,

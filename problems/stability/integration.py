@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.core import Array
 from problems.errors import MissingExtraError
+from problems.interfaces.types import Array
 from problems.planets.orbits import GRAVITATION, mean_motion, states_from_elements
 
 STAR = 1.0

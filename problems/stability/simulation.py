@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.core import Array, Batch, Field, samples_in
+from problems.interfaces.types import Array, Batch, Field, samples_in
 from problems.stability.integration import STAR, STEP, systems, versions
 
 PLANETS = 3

@@ -6,7 +6,7 @@ neighbour. All arrays may have axes between the sample's and the planets', as fr
 
 import numpy as np
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.planets.orbits import GRAVITATION, elements_from_states, states_from_elements
 from problems.planets.secular import secular_motion
 from problems.stability.integration import STAR

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from problems.core import Array, Batch
-from problems.pictures import Curve, Picture
-from problems.problem import Metric
+from problems.interfaces.pictures import Curve, Picture
+from problems.interfaces.problem import Metric
+from problems.interfaces.types import Array, Batch
 
 FALSE_POSITIVES = 0.1
 KEPT = 0.99

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from problems.pictures import Picture
+from problems.interfaces.pictures import Picture
 from reports.charts import Axis, Chart, Kind, Series, named
 from reports.views import Facts
 

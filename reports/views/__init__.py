@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from problems import Metric
 from problems.diagnosis import Diagnosis
-from problems.pictures import Picture
+from problems.interfaces.pictures import Picture
 from reports.views.choice import Choice, choice_of
 from reports.views.course import Course, course_view
 from reports.views.encodings import Corner, EncodingView, corner_of, encoding_views, front_of

@@ -6,7 +6,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
-from problems.pictures import Picture
+from problems.interfaces.pictures import Picture
 from reports.views.trials import TrialView
 from search.entrants import BatchTime, Entrant, HostFacts, Work, best_of
 from search.records import Interval, Limits, Timing

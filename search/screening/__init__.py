@@ -14,10 +14,10 @@ import numpy as np
 from rich.console import Console
 
 from problems import Array, InterruptedRunError, UserError
-from problems.core import Batch
-from problems.dataset import generate, nbytes
-from problems.loading import Source
-from problems.shards import default_cache
+from problems.data.dataset import generate, nbytes
+from problems.data.shards import default_cache
+from problems.interfaces.types import Batch
+from problems.sources import Source
 from search.cluster import called_in_parallel, cluster, in_parallel
 from search.job import UNWRITABLE, ended_by_signals, told
 from search.progress import Progress

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems import Batch, Problem, Simulation, Size, Target, UnknownNameError, UserError
-from problems.core import samples_in
-from problems.durable import written_whole
+from problems.atomic_files import written_whole
+from problems.data.shards import plan
+from problems.interfaces.types import samples_in
 from problems.provenance import described, digest
-from problems.shards import plan
 from search.directory import Run
 from search.export import picked
 from search.measurement import verified_manifest

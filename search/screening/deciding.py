@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
-from problems.core import rows, samples_in
-from problems.running import joined, run_each
+from problems.data.simulate import joined, run_each
+from problems.interfaces.types import rows, samples_in
 from search.records import Interval
 from search.screening.asked import Job, Screening
 from search.screening.threshold import Threshold, proportion, share_of, threshold

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from problems import Choose, Layout, MissingExtraError, Scalar, Settings, Target
-from problems.policies import EXTRA
+from problems.interfaces.policies import EXTRA
 from spaces.architectures import (
     ACTIVATIONS,
     WIDTHS,

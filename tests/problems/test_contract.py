@@ -6,7 +6,7 @@ import pytest
 
 from problems import Problem, Size, UserError, known_problems, load_problem
 from problems.contract import LAWS, Evidence, Stage, examine, refuse_undeclared
-from problems.starting import TEMPLATE
+from problems.template.write import TEMPLATE
 
 EVERY = {name: (name, Size.TINY) for name in known_problems()} | {"template": (str(TEMPLATE), None)}
 

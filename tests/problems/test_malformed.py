@@ -30,9 +30,9 @@ from problems import (
     UserError,
 )
 from problems.contract import LAWS, Evidence, Stage
-from problems.rollout import never_asked
-from problems.template import INPUTS, OUTPUTS, DampedOscillator
-from problems.template import problem as template
+from problems.encodings.rollout import never_asked
+from problems.template.problem import INPUTS, OUTPUTS, DampedOscillator
+from problems.template.problem import problem as template
 
 GOOD = replace(template, samples=Samples(32, 8, 8, 8))
 POSITION = OUTPUTS[0]

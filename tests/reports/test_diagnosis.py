@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from problems import Layout, Samples, Target, UserError
-from problems.dataset import generate
+from problems.data.dataset import generate
 from problems.diagnosis import (
     Correlations,
     Diagnosis,
@@ -23,9 +23,9 @@ from problems.diagnosis import (
     Symmetries,
     diagnose,
 )
-from problems.diagnosis.enough import break_even
-from problems.problem import Profile
-from problems.template import problem
+from problems.diagnosis.learning_curve import break_even
+from problems.interfaces.problem import Profile
+from problems.template.problem import problem
 from reports.diagnosis import (
     counted,
     duration,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from problems import Batch, Problem, Run
-from problems.template import DampedOscillator
-from problems.template import problem as template
+from problems.template.problem import DampedOscillator
+from problems.template.problem import problem as template
 from search.aposteriori import departures, in_host
 
 REFERENCE = DampedOscillator()

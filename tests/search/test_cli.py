@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from problems.starting import write_template
+from problems.template.write import write_template
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("search", "space", "report", "export", "problems", "check")
 OWN_FAMILY = """
-from problems.template import problem
+from problems.template.problem import problem
 from spaces.architectures import register_architecture
 from spaces.architectures.mlp import MLP
 

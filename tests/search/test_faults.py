@@ -28,8 +28,8 @@ import torch
 from rich.console import Console
 
 from problems import Dataset, Samples, Size, UserError
-from problems.dataset import generate
-from problems.template import problem as template
+from problems.data.dataset import generate
+from problems.template.problem import problem as template
 from search import job
 from search.directory import Run
 from search.distribute import StudySearcher
@@ -682,7 +682,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from problems import Samples
-from problems.template import problem as template
+from problems.template.problem import problem as template
 from search import hanging, heat
 
 hanging.LIMIT_S = 10.0

@@ -20,9 +20,9 @@ from problems import (
     UserError,
 )
 from problems.contract import DrawnChoice
-from problems.dataset import generate
-from problems.template import OUTPUTS, DampedOscillator, undamped
-from problems.template import problem as template
+from problems.data.dataset import generate
+from problems.template.problem import OUTPUTS, DampedOscillator, undamped
+from problems.template.problem import problem as template
 from search import measurement
 from search.entrants import Entrant
 from search.goals import limits_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from problems import Problem, UserError
-from problems.loading import Source
+from problems.sources import Source
 from search.directory import Run
 from search.environment import read_environment
 from search.job import ended_by_signals, narrowed_for, specified

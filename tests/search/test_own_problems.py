@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from problems.dataset import generate
-from problems.loading import locate
+from problems.data.dataset import generate
+from problems.sources import locate
 from search.cluster import cluster, in_parallel
 from search.directory import Run
 from search.job import told
@@ -199,8 +199,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from problems import Samples
-from problems.template import DampedOscillator
-from problems.template import problem as template
+from problems.template.problem import DampedOscillator
+from problems.template.problem import problem as template
 
 
 @dataclass(frozen=True)
@@ -234,9 +234,9 @@ SHARED = """
 import sys
 from pathlib import Path
 
-from problems.dataset import generate, nbytes
-from problems.shards import default_cache
-from problems.loading import locate
+from problems.data.dataset import generate, nbytes
+from problems.data.shards import default_cache
+from problems.sources import locate
 from search.cluster import cluster, ray
 
 

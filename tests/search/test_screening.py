@@ -19,9 +19,9 @@ from scipy.stats import beta, binom, hypergeom
 
 from problems import Problem, Size, UserError, load_problem
 from problems.contract import DrawnChoice
-from problems.dataset import generate
-from problems.loading import locate
-from problems.shards import read_shard
+from problems.data.dataset import generate
+from problems.data.shards import read_shard
+from problems.sources import locate
 from search.cluster import called_in_parallel, cluster
 from search.directory import Run
 from search.measurement import yardstick

@@ -17,7 +17,7 @@ import optuna
 import pytest
 
 from problems import InterruptedRunError, Size, load_problem
-from problems.dataset import generate
+from problems.data.dataset import generate
 from search import cluster as workers
 from search.cluster import cluster, in_parallel, retrained_in_parallel
 from search.deploying import cell_of

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Pairs
-from problems.core import Predict
+from problems.interfaces.types import Predict
 from search.training import Course, DivergedError, Mean, RollOutPairs, State
 from spaces.agreement import example, example_inputs, lowered_shape
 from spaces.candidate import Training

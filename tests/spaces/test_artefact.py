@@ -23,7 +23,7 @@ from problems import (
     load_problem,
 )
 from problems.contract import DrawnChoice
-from problems.core import Option
+from problems.interfaces.types import Option
 from spaces.architectures import Shape
 from spaces.artefact import (
     DisagreementError,

@@ -7,7 +7,7 @@ import pytest
 
 from problems import Problem, Scalar, Size, UserError, load_problem
 from problems.contract import DrawnChoice
-from problems.core import RollsForward
+from problems.interfaces.types import RollsForward
 from spaces.candidate import Candidate
 from spaces.exploration import Interval, Parameter
 from spaces.narrowing import Narrowed, Narrowing, Range

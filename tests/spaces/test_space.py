@@ -7,7 +7,7 @@ import pytest
 
 from problems import Problem, Size
 from problems.contract import DrawnChoice
-from problems.core import Option
+from problems.interfaces.types import Option
 from problems.provenance import digest
 from spaces.candidate import Candidate, Precision, Pruning
 from spaces.exclusions import Exclusion, exclusions

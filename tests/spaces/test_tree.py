@@ -8,10 +8,10 @@ import pytest
 
 from problems import Choose, Problem, Size, UserError
 from problems.contract import DrawnChoice
-from problems.core import Settings
-from problems.encodings import FlatEncoding
-from problems.template import INPUTS, OUTPUTS
-from problems.template import problem as template
+from problems.encodings.aligned import FlatEncoding
+from problems.interfaces.types import Settings
+from problems.template.problem import INPUTS, OUTPUTS
+from problems.template.problem import problem as template
 from spaces.candidate import Candidate
 from spaces.exploration import FEW_INTEGERS, Interval, explored
 from spaces.narrowing import Narrowing, Range

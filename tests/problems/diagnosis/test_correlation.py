@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from problems.core import Field, Split
 from problems.diagnosis.correlation import correlations, spearman
+from problems.interfaces.types import Field, Split
 
 
 def test_ties_share_their_mean_rank() -> None:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem
-from problems.core import Batch, Field, Layout, Run, Split, Target
+from problems.data.recorded import Recorded
 from problems.diagnosis import Diagnosis, diagnose
-from problems.problem import Profile
-from problems.recorded import Recorded
+from problems.interfaces.problem import Profile
+from problems.interfaces.types import Batch, Field, Layout, Run, Split, Target
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def test_recorded_data_are_told_by_their_neighbours(sigma: float) -> None:
 def test_every_registered_problem_can_be_diagnosed(
     problem: Problem, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("problems.diagnosis.reference.REPEATS_S", 0.5)
+    monkeypatch.setattr("problems.diagnosis.repeatability.REPEATS_S", 0.5)
     monkeypatch.setattr("problems.diagnosis.symmetry.BUDGET_S", 1.0)
     found = diagnose(problem, data)
     assert found.problem == problem.name

@@ -4,10 +4,10 @@ import time
 import numpy as np
 import pytest
 
-from problems.core import Batch, Run
 from problems.diagnosis.host import amdahl, measure_host, profiled_host
 from problems.errors import UserError
-from problems.problem import Profile
+from problems.interfaces.problem import Profile
+from problems.interfaces.types import Batch, Run
 
 
 class FakeClock:

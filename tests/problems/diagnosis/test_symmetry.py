@@ -4,10 +4,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from problems.core import Array, Batch, Dataset, Field, Split
-from problems.diagnosis.reference import run_twice
+from problems.diagnosis.repeatability import run_twice
 from problems.diagnosis.symmetry import Finding, Symmetries, symmetries
-from problems.problem import Problem, Symmetry
+from problems.interfaces.problem import Problem, Symmetry
+from problems.interfaces.types import Array, Batch, Dataset, Field, Split
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem, Size, load_problem
-from problems.core import Array, Batch
-from problems.dataset import generate
+from problems.data.dataset import generate
+from problems.interfaces.types import Array, Batch
 from problems.planets.agent import Agent
 from problems.planets.coordinates import COORDINATES
 from problems.planets.encodings import LIMIT, Image

@@ -8,7 +8,8 @@ import pytest
 
 from problems import Batch, Size, load_problem
 from problems.contract import LAWS, Evidence, Stage
-from problems.core import Array
+from problems.data.simulate import finite_samples
+from problems.interfaces.types import Array
 from problems.planets.encounter import FAR, Hyperbola, PassingStar
 from problems.planets.orbits import (
     GRAVITATION,
@@ -18,7 +19,6 @@ from problems.planets.orbits import (
 )
 from problems.planets.simulation import Planets, begun
 from problems.planets.validation import normalised_error
-from problems.running import finite_samples
 
 rebound = pytest.importorskip("rebound", reason="the extra [cases] is not installed")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from problems import Array, Batch
-from problems.core import Predict, Split
+from problems.interfaces.types import Predict, Split
 from problems.planets.averaging import Moments, averaged_correction, averaged_forces
 from problems.planets.baselines import AveragedSecular, LaplaceLagrange
 from problems.planets.couplings import COEFFICIENTS, complex_vectors, planet_pairs

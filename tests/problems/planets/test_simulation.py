@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, MissingExtraError, Size, load_problem
-from problems.core import rows
+from problems.interfaces.types import rows
 from problems.planets.orbits import energy, mean_motion
 from problems.planets.simulation import Planets, hill_radii, with_states
 from problems.planets.validation import normalised_error

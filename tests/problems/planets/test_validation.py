@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem, Size, load_problem
-from problems.dataset import generate
+from problems.data.dataset import generate
 from problems.planets.validation import PlanetScore, distance, normalised_error
 
 

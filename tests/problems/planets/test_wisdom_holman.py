@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from problems import Array, Batch
-from problems.core import Predict
+from problems.interfaces.types import Predict
 from problems.planets.orbits import GRAVITATION, energy, states_from_elements
 from problems.planets.simulation import Planets
 from problems.planets.stepped import SteppedKick, tabulated_force

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, Problem, Size, load_problem
-from problems.core import rows
+from problems.interfaces.types import rows
 from problems.radiation.k_distribution import SHORTWAVE, KDistribution
 from problems.radiation.profiles import reference_fluxes, rfmip, sunlight
 from problems.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE, Shortwave, solar_shares

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, MissingExtraError, Problem, Size, load_problem
-from problems.core import Split, rows
+from problems.interfaces.types import Split, rows
 from problems.radiation import profiles
 from problems.radiation.gas_optics import molecules
 from problems.radiation.host import StratosphericAdjustment

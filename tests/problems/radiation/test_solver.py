@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.radiation.flux import STEFAN_BOLTZMANN
 from problems.radiation.k_distribution import KDistribution
 from problems.radiation.longwave import planck_table

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from problems.core import Array
+from problems.interfaces.types import Array
 from problems.radiation.solver import scan_arrays
 from problems.radiation.two_stream import Sunlight, layers_of, shortwave_fluxes
 

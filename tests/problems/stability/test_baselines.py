@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, MissingExtraError, Size, Split, UserError, load_problem
-from problems.core import samples_in
+from problems.interfaces.types import samples_in
 from problems.stability import baselines
 from problems.stability.encodings import Early, Summary
 from problems.stability.simulation import Stability

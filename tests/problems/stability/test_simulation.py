@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from problems import Array, Batch, MissingExtraError
-from problems.core import rows
+from problems.interfaces.types import rows
 from problems.planets.orbits import GRAVITATION, energy
 from problems.stability.early import ShortRun
 from problems.stability.integration import STAR, System

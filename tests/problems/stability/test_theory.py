@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from problems import Batch
-from problems.core import rows
+from problems.interfaces.types import rows
 from problems.planets.orbits import GRAVITATION, elements_from_states, states_from_elements
 from problems.stability.encodings import Early, FateEncoding, Initial, Summary
 from problems.stability.integration import STAR

@@ -1,0 +1,1 @@
+"""Ready-made encodings, and what encodings are built from."""

@@ -1,0 +1,1 @@
+"""What `simstead new` writes."""
