@@ -17,10 +17,10 @@ import torch
 from asking import parser
 
 from problems import Size, load_problem
+from problems.cases.radiation.encodings import GasOptics, Layer
+from problems.cases.radiation.k_distribution import KDistribution
+from problems.cases.radiation.longwave import Longwave
 from problems.interfaces.types import Array, Batch, Split, rows
-from problems.radiation.encodings import GasOptics, Layer
-from problems.radiation.k_distribution import KDistribution
-from problems.radiation.longwave import Longwave
 from spaces.surrogate import Surrogate
 
 BATCHES = (1, 8, 64, 512, 10_000)

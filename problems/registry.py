@@ -1,4 +1,4 @@
-"""Where problems are found by name; a folder beside this file is a case study."""
+"""Where problems are found by name; every package of `problems.cases` is a case study."""
 
 import importlib
 import pkgutil
@@ -59,9 +59,7 @@ register_problem = PROBLEMS.register
 
 def known_problems() -> Registry[Callable[[Size], Problem]]:
     """Return the registry with every case study that ships with simstead in it."""
-    import problems  # noqa: PLC0415 - this module is part of the package it walks
+    import problems.cases  # noqa: PLC0415 - the cases register themselves here
 
-    for module in pkgutil.iter_modules(problems.__path__):
-        if module.ispkg:
-            importlib.import_module(f"problems.{module.name}")
+    import_all(problems.cases)
     return PROBLEMS

@@ -77,7 +77,7 @@ def test_what_is_listed_is_asked_first(problem: Problem, tmp_path: Path) -> None
     ],
 )
 def test_a_slip_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
-    planets = pytest.importorskip("problems.planets", reason="planets is an extra")
+    planets = pytest.importorskip("problems.cases.planets", reason="planets is an extra")
     assert planets
     from problems import load_problem  # noqa: PLC0415 - of the extra
 

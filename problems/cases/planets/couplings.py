@@ -1,0 +1,119 @@
+"""Pairs of planets, and the secular motion that their couplings make.
+
+The orbit-averaged potential of a pair is a sum of rotation-invariant quadratic forms,
+-(c_11 |z_1|^2 + c_22 |z_2|^2 + 2 c_12 Re z_1 conj(z_2)) / 2 + 2 c_I |zeta_1 - zeta_2|^2, with
+z = k + i h and zeta = q + i p. Laplace-Lagrange theory has c_11 = c_22 = c_I and c_12 < 0; whatever
+the four coefficients are, the motion is that of a quadratic Hamiltonian: linear, symplectic, and
+the angular momentum deficit is conserved.
+Source: Murray & Dermott, Solar System Dynamics (1999), section 7.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.cases.planets.orbits import GRAVITATION, mean_motion
+from problems.cases.planets.secular import SecularMotion, laplace_coefficients, secular_modes
+from problems.interfaces.types import Array, Batch
+
+COEFFICIENTS = 4
+"""Of a pair: those of |z_1|^2, of |z_2|^2, of Re z_1 conj(z_2) and of |zeta_1 - zeta_2|^2."""
+
+CLOSEST = 0.97
+"""Axis ratios are held at or below this one: nothing averages beyond."""
+
+
+@dataclass(frozen=True)
+class PlanetPairs:
+    """Every pair (b, m) of slots; planets of a pair are told apart by their axes alone.
+
+    Args:
+        inner: Slot (b, m) of the planet with the smaller axis.
+        outer: Slot (b, m) of the other.
+        exists: (b, m), whether both slots hold a planet.
+        alpha: Axis ratios (b, m) below one; anything where there is no pair.
+        coupling: G m_1 m_2 alpha / (4 a_2) (b, m) [Msun au^2 yr^-2]; zero where there is no pair.
+        coefficient: Laplace coefficients (b, m, 4) by which Laplace-Lagrange theory multiplies it.
+        inertia: m n a^2 (b, p) [Msun au^2 yr^-1]; one where a slot is empty.
+        motion: Mean motions (b, p) [rad/yr].
+    """
+
+    inner: Array
+    outer: Array
+    exists: Array
+    alpha: Array
+    coupling: Array
+    coefficient: Array
+    inertia: Array
+    motion: Array
+
+    def ends(self, values: Array) -> tuple[Array, Array]:
+        """Return the values (b, ..., m) of inner and outer planets, of values (b, ..., p)."""
+        between = tuple(range(1, values.ndim - 1))
+        inner, outer = (np.expand_dims(end, between) for end in (self.inner, self.outer))
+        return np.take_along_axis(values, inner, axis=-1), np.take_along_axis(
+            values, outer, axis=-1
+        )
+
+    def phases(self, horizon_yr: float) -> Array:
+        """Return by how much (b, m, 4) [rad] each coefficient turns what it turns fastest."""
+        first, second = self.ends(self.inertia)
+        slowest = np.stack(
+            [first, second, np.sqrt(first * second), np.minimum(first, second)], axis=-1
+        )
+        return horizon_yr * self.coupling[..., None] * np.abs(self.coefficient) / slowest
+
+    def secular_motion(self, correction: Array) -> SecularMotion:
+        """Return the motion under coefficients of 1 + correction (b, m, 4) times the theory's."""
+        value = self.coupling[..., None] * self.coefficient * (1.0 + correction)
+        size = len(self.inertia), self.inertia.shape[1], self.inertia.shape[1]
+        eccentricity, inclination = np.zeros(size), np.zeros(size)
+        sample = np.arange(len(value))
+        for pair in range(value.shape[1]):
+            inner, outer = self.inner[:, pair], self.outer[:, pair]
+            first, second, both, tilt = value[:, pair].T
+            eccentricity[sample, inner, inner] += first
+            eccentricity[sample, outer, outer] += second
+            inclination[sample, inner, inner] -= tilt
+            inclination[sample, outer, outer] -= tilt
+            for row, column in ((inner, outer), (outer, inner)):
+                eccentricity[sample, row, column] += both
+                inclination[sample, row, column] += tilt
+        scale = np.sqrt(self.inertia)
+        norm = scale[:, :, None] * scale[:, None, :]
+        return SecularMotion(
+            secular_modes(eccentricity / norm, scale), secular_modes(inclination / norm, scale)
+        )
+
+
+def planet_pairs(inputs: Batch) -> PlanetPairs:
+    """Return the pairs of planets of systems at their elements (b, p, 6)."""
+    star, mass, axis = inputs["star_mass"], inputs["mass"], inputs["elements"][..., 0]
+    one, other = np.triu_indices(mass.shape[1], 1)
+    swapped = axis[:, one] > axis[:, other]
+    inner, outer = np.where(swapped, other, one), np.where(swapped, one, other)
+
+    def of(values: Array, slot: Array) -> Array:
+        return np.take_along_axis(values, slot, axis=1)
+
+    exists = (of(mass, inner) > 0.0) & (of(mass, outer) > 0.0)
+    alpha = np.where(exists, of(axis, inner) / of(axis, outer), 0.5)
+    alpha = np.clip(alpha, 1.0 - CLOSEST, CLOSEST)
+    strength = GRAVITATION * of(mass, inner) * of(mass, outer) * alpha / (4.0 * of(axis, outer))
+    first, second = laplace_coefficients(alpha)
+    motion = mean_motion(star[:, None], mass, axis)
+    return PlanetPairs(
+        inner=inner,
+        outer=outer,
+        exists=exists,
+        alpha=alpha,
+        coupling=np.where(exists, strength, 0.0),
+        coefficient=np.stack([first, first, -second, first], axis=-1),
+        inertia=np.where(mass > 0.0, mass * motion * axis**2, 1.0),
+        motion=motion,
+    )
+
+
+def complex_vectors(vectors: Array) -> tuple[Array, Array]:
+    """Return z and zeta (...) of the vectors (k, h, q, p) (..., 4)."""
+    return vectors[..., 0] + 1j * vectors[..., 1], vectors[..., 2] + 1j * vectors[..., 3]

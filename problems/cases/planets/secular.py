@@ -1,0 +1,97 @@
+"""Laplace-Lagrange secular theory: the orbit-averaged motion to second order in e and I.
+
+With z = k + i h and zeta = q + i p the equations are dz/dt = i A z and dzeta/dt = i B zeta, solved
+by eigenvectors. Both matrices are symmetric after scaling by sqrt(m n a^2): real frequencies.
+Source: Murray & Dermott, Solar System Dynamics (1999), section 7.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.cases.planets.orbits import GRAVITATION, mean_motion
+from problems.interfaces.types import Array
+
+QUADRATURE_POINTS = 257
+"""Trapezoidal points on [0, pi]; the error falls as alpha^512 because the integrand is periodic."""
+
+
+def laplace_coefficients(alpha: Array) -> tuple[Array, Array]:
+    """Return b_{3/2}^{(1)} and b_{3/2}^{(2)} at axis ratios alpha < 1, both of alpha's shape."""
+    angle = np.linspace(0.0, np.pi, QUADRATURE_POINTS)
+    weight = np.full(QUADRATURE_POINTS, 2.0 / (QUADRATURE_POINTS - 1))
+    weight[[0, -1]] *= 0.5
+    ratio = alpha[..., None]
+    kernel = weight / (1.0 - 2.0 * ratio * np.cos(angle) + ratio**2) ** 1.5
+    return kernel @ np.cos(angle), kernel @ np.cos(2.0 * angle)
+
+
+@dataclass(frozen=True)
+class SecularModes:
+    """Eigenmodes of one secular matrix per system.
+
+    Args:
+        frequency: (b, p) [rad/yr].
+        to_modes: (b, p, p), from the vector z to mode amplitudes.
+        from_modes: (b, p, p), the inverse.
+    """
+
+    frequency: Array
+    to_modes: Array
+    from_modes: Array
+
+    def advance(self, vector: Array, time: Array) -> Array:
+        """Return the complex vectors (b, t, p) that (b, p) becomes after times (t,) [yr]."""
+        amplitude = np.einsum("bij,bj->bi", self.to_modes, vector)
+        turned = amplitude[:, None, :] * np.exp(1j * self.frequency[:, None, :] * time[:, None])
+        return np.einsum("bij,btj->bti", self.from_modes, turned)
+
+
+@dataclass(frozen=True)
+class SecularMotion:
+    """How the eccentricity and the inclination vectors of systems turn."""
+
+    eccentricity: SecularModes
+    inclination: SecularModes
+
+    def advance(self, vectors: Array, time: Array) -> Array:
+        """Return the vectors (k, h, q, p) (b, t, p, 4) that (b, p, 4) become after times (t,)."""
+        both = [
+            modes.advance(vectors[..., first] + 1j * vectors[..., first + 1], time)
+            for modes, first in ((self.eccentricity, 0), (self.inclination, 2))
+        ]
+        parts = [part for turned in both for part in (np.real(turned), np.imag(turned))]
+        return np.stack(parts, axis=-1)
+
+
+def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
+    """Return the secular motion of systems.
+
+    Args:
+        star_mass: (b,) [Msun].
+        mass: (b, p) [Msun]; a slot with zero mass is empty and stays at rest.
+        axis: (b, p) [au].
+    """
+    present = mass > 0.0
+    pair = present[:, :, None] & present[:, None, :] & ~np.eye(mass.shape[1], dtype=bool)
+    inner = np.minimum(axis[:, :, None], axis[:, None, :])
+    outer = np.maximum(axis[:, :, None], axis[:, None, :])
+    first, second = laplace_coefficients(np.where(pair, inner / outer, 0.5))
+    coupling = mass[:, :, None] * mass[:, None, :] * inner / outer**2 * GRAVITATION / 4.0
+    coupling = np.where(pair, coupling, 0.0)
+    inertia = mass * mean_motion(star_mass[:, None], mass, axis) * axis**2
+    scale = np.sqrt(np.where(present, inertia, 1.0))
+    diagonal = np.eye(mass.shape[1]) * np.sum(coupling * first, axis=2)[:, :, None]
+    eccentricity = (diagonal - coupling * second) / (scale[:, :, None] * scale[:, None, :])
+    inclination = (coupling * first - diagonal) / (scale[:, :, None] * scale[:, None, :])
+    return SecularMotion(secular_modes(eccentricity, scale), secular_modes(inclination, scale))
+
+
+def secular_modes(symmetric: Array, scale: Array) -> SecularModes:
+    """Return the modes of matrices (b, p, p), symmetric by scaling with sqrt(m n a^2) (b, p)."""
+    frequency, vectors = np.linalg.eigh(symmetric)
+    return SecularModes(
+        frequency=frequency,
+        to_modes=np.swapaxes(vectors, 1, 2) * scale[:, None, :],
+        from_modes=vectors / scale[:, :, None],
+    )

@@ -1,0 +1,125 @@
+"""The secular coefficients with which a system's own reference is followed best.
+
+Levenberg-Marquardt on the path of z and zeta, over horizons that grow from a few frames to all: a
+fit to all frames at once would settle on a frequency that is wrong by whole turns.
+Source: Nocedal & Wright, Numerical Optimization (2006), section 10.3.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.cases.planets.couplings import PlanetPairs, complex_vectors, planet_pairs
+from problems.interfaces.types import Array, Split
+
+PRIOR = 0.1
+"""Standard deviation of the coefficients about the theory's, in units of its leading order."""
+
+NOISE = 0.02
+"""What the reference has beside the secular motion, in units of a system's rms sqrt(e^2 + I^2)."""
+
+GROWTH = 1.7
+"""Each horizon is so many times the last one."""
+
+ITERATIONS = 8
+DIFFERENCE = 1e-6
+DAMPING = (1e-9, 1e-2, 1e6)
+"""Smallest, first and largest factor on the diagonal; a step taken divides it by five."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came out of a fit.
+
+    Args:
+        correction: (b, m, 4).
+        residual: Rms over time and planets (b,), in units of the system's rms sqrt(e^2 + I^2).
+    """
+
+    correction: Array
+    residual: Array
+
+
+def fitted_corrections(split: Split, theory: Array, times_yr: Array) -> Fit:
+    """Return the corrections that follow each reference best, near the theory's (b, m, 4)."""
+    path = _Path.of(split, times_yr)
+    shape, correction = theory.shape, theory.reshape(len(theory), -1).copy()
+    frames, last = 3.0, len(times_yr)
+    while True:
+        few = min(round(frames), last)
+        correction = _nearest(path, correction, theory.reshape(len(theory), -1), few)
+        if few == last:
+            break
+        frames *= GROWTH
+    misfit = path.misfit(correction, last)
+    return Fit(correction.reshape(shape), np.sqrt(np.sum(misfit**2, axis=1)))
+
+
+def _nearest(path: "_Path", start: Array, prior: Array, frames: int) -> Array:
+    """Return the corrections (b, c) of least squares over the first frames."""
+    best = start.copy()
+    damping = np.full(len(best), DAMPING[1])
+    residual = path.penalised(best, prior, frames)
+    for _ in range(ITERATIONS):
+        slope = np.stack(
+            [
+                (path.penalised(best + DIFFERENCE * unit, prior, frames) - residual) / DIFFERENCE
+                for unit in np.eye(best.shape[1])
+            ],
+            axis=-1,
+        )
+        normal = np.swapaxes(slope, 1, 2) @ slope
+        normal += damping[:, None, None] * normal * np.eye(best.shape[1])
+        right = np.einsum("brc,br->bc", slope, residual)
+        tried = best - np.linalg.solve(normal, right[..., None])[..., 0]
+        then = path.penalised(tried, prior, frames)
+        better = np.sum(then**2, axis=1) < np.sum(residual**2, axis=1)
+        best = np.where(better[:, None], tried, best)
+        residual = np.where(better[:, None], then, residual)
+        damping = np.clip(np.where(better, damping / 5.0, damping * 5.0), DAMPING[0], DAMPING[2])
+    return best
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Where the planets of systems go.
+
+    Args:
+        pairs: Of the systems at the epoch.
+        start: (k, h, q, p) at the epoch (b, p, 4).
+        vectors: (k, h, q, p) at the frames (b, t, p, 4).
+        times_yr: (t,).
+        weight: (b, p, 4), makes differences shares of a system's rms sqrt(e^2 + I^2).
+    """
+
+    pairs: PlanetPairs
+    start: Array
+    vectors: Array
+    times_yr: Array
+    weight: Array
+
+    @classmethod
+    def of(cls, split: Split, times_yr: Array) -> "_Path":
+        vectors = split.outputs["elements"][..., 1:5]
+        exists = split.inputs["mass"] > 0.0
+        size = sum(
+            factor * np.abs(vector) ** 2
+            for factor, vector in zip((1.0, 4.0), complex_vectors(vectors), strict=True)
+        )
+        unit = np.sqrt(np.sum(np.mean(size, axis=1) * exists, axis=1))
+        weight = (exists / unit[:, None])[..., None] * np.array([1.0, 1.0, 2.0, 2.0])
+        start = split.inputs["elements"][..., 1:5]
+        return cls(planet_pairs(split.inputs), start, vectors, times_yr, weight)
+
+    def misfit(self, correction: Array, frames: int) -> Array:
+        """Return differences (b, r) of the secular motion from the reference."""
+        shaped = correction.reshape(len(correction), self.pairs.alpha.shape[1], -1)
+        motion = self.pairs.secular_motion(shaped)
+        followed = motion.advance(self.start, self.times_yr[:frames])
+        misfit = (followed - self.vectors[:, :frames]) * self.weight[:, None]
+        return misfit.reshape(len(misfit), -1) / np.sqrt(frames)
+
+    def penalised(self, correction: Array, prior: Array, frames: int) -> Array:
+        """Return the misfit and, behind it, how far the coefficients are from the prior's."""
+        far = (correction - prior) * NOISE / PRIOR
+        return np.concatenate([self.misfit(correction, frames), far], axis=1)

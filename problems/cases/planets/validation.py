@@ -1,0 +1,157 @@
+"""How a predicted planetary system is judged against the integrated one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from problems.cases.planets.orbits import energy
+from problems.cases.planets.simulation import with_states
+from problems.interfaces.pictures import Curve, Picture
+from problems.interfaces.problem import Metric
+from problems.interfaces.types import Array, Batch
+
+FORECAST_THRESHOLD = 0.1
+"""A forecast ends where the normalised error first passes this."""
+
+SYSTEMS_DRAWN = 3
+
+WASSERSTEIN = "Wasserstein-1 distance between the distributions of final"
+
+METRICS = (
+    Metric(
+        "element_error",
+        "1",
+        "error of the orbits' shape and orientation over the horizon, relative to e and I",
+    ),
+    Metric(
+        "forecast_horizon_yr",
+        "yr",
+        "time until the normalised error first passes 0.1, mean over systems",
+        higher_is_better=True,
+    ),
+    Metric("longitude_error_rad", "rad", "root mean square error of the mean longitude"),
+    Metric("energy_drift", "1", "median relative change of the total energy at the horizon"),
+    Metric("axis_distance", "1", f"{WASSERSTEIN} semi-major axes' logarithms"),
+    Metric("eccentricity_distance", "1", f"{WASSERSTEIN} eccentricities"),
+    Metric("inclination_distance_rad", "rad", f"{WASSERSTEIN} inclinations"),
+)
+
+
+@dataclass(frozen=True)
+class PlanetScore:
+    """Score of a set of systems followed to the frames at `times_yr`."""
+
+    IDENTITY: ClassVar[str] = "planets/score"
+
+    times_yr: tuple[float, ...]
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
+        """Return the metrics."""
+        exists = inputs["mass"] > 0.0
+        error = normalised_error(predicted["elements"], reference["elements"], exists)
+        turn = predicted["elements"][..., 5] - reference["elements"][..., 5]
+        turn = (np.mod(turn + np.pi, 2.0 * np.pi) - np.pi) * exists[:, None]
+        frames = len(self.times_yr)
+        ends = [outputs["elements"][:, -1][exists] for outputs in (predicted, reference)]
+        return {
+            "element_error": float(np.mean(np.sqrt(np.mean(error**2, axis=1)))),
+            "forecast_horizon_yr": float(np.mean(self.forecast_horizons(error))),
+            "longitude_error_rad": float(np.sqrt(np.sum(turn**2) / (np.sum(exists) * frames))),
+            "energy_drift": float(np.median(energy_drift(predicted["state"], inputs))),
+            "axis_distance": distance(*(np.log(end[:, 0]) for end in ends)),
+            "eccentricity_distance": distance(*map(eccentricity, ends)),
+            "inclination_distance_rad": distance(*map(inclination, ends)),
+        }
+
+    def forecast_horizons(self, error: Array) -> Array:
+        """Return the time (b,) [yr] of the last frame before the error (b, t) passes 0.1."""
+        times = np.array((0.0, *self.times_yr))
+        passed = error > FORECAST_THRESHOLD
+        first = np.where(passed.any(axis=1), passed.argmax(axis=1), error.shape[1])
+        return times[first]
+
+    def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
+        """Return, for the first systems, the path of the eccentricity vector and e over time."""
+        drawn: list[Picture] = []
+        for system in range(min(SYSTEMS_DRAWN, len(inputs["mass"]))):
+            planets = np.flatnonzero(inputs["mass"][system] > 0.0)
+            both = (("reference", reference, True), ("predicted", predicted, False))
+            paths: list[Curve] = []
+            shapes: list[Curve] = []
+            for planet in planets:
+                for name, outputs, truth in both:
+                    label = f"planet {planet + 1}, {name}"
+                    track = outputs["elements"][system, :, planet]
+                    paths.append(Curve(label, tuple(track[:, 1]), tuple(track[:, 2]), truth))
+                    shapes.append(Curve(label, self.times_yr, tuple(eccentricity(track)), truth))
+            title = f"System {system + 1}"
+            drawn += [
+                Picture(
+                    f"{title}: path of the eccentricity vector",
+                    "e cos(ϖ)",
+                    "e sin(ϖ)",
+                    tuple(paths),
+                    equal_axes=True,
+                ),
+                Picture(f"{title}: eccentricity", "time [yr]", "e", tuple(shapes)),
+            ]
+        return drawn
+
+
+def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array:
+    """Return the error (b, t) of the slow elements in units of the system's own e and I.
+
+    The distance is that of (ln a, e-vector, I-vector), rms over planets; the unit is the rms over
+    planets and time of the reference's sqrt(e^2 + I^2). Persistence has an error near 1 once the
+    apsides have turned; the mean longitude is left out and has a metric of its own.
+
+    Args:
+        predicted: Elements (b, t, p, 6).
+        reference: Elements (b, t, p, 6).
+        exists: (b, p), true where a slot holds a planet.
+    """
+    difference = orbit_vectors(predicted) - orbit_vectors(reference)
+    squared = _mean_square(difference, exists)
+    return np.sqrt(squared) / system_size(reference, exists)[:, None]
+
+
+def system_size(reference: Array, exists: Array) -> Array:
+    """Return the unit of errors (b,): the rms over planets and time of sqrt(e^2 + I^2)."""
+    return np.sqrt(_mean_square(orbit_vectors(reference)[..., 1:], exists).mean(axis=1))
+
+
+def _mean_square(vectors: Array, exists: Array) -> Array:
+    """Return the mean over planets of the squared length of vectors (b, t, p, c), (b, t)."""
+    weight = exists[:, None, :] / exists.sum(axis=1)[:, None, None]
+    return np.sum(np.sum(vectors**2, axis=-1) * weight, axis=-1)
+
+
+def orbit_vectors(elements: Array) -> Array:
+    """Return (..., 5): ln a, e-vector and I-vector (I is near 2 tan(I/2))."""
+    axis, vector, tilt = elements[..., :1], elements[..., 1:3], elements[..., 3:5]
+    return np.concatenate([np.log(axis), vector, 2.0 * tilt], axis=-1)
+
+
+def distance(one: Array, other: Array) -> float:
+    """Return the Wasserstein-1 distance of two samples (n,): sorted, they are matched in order."""
+    return float(np.mean(np.abs(np.sort(one) - np.sort(other))))
+
+
+def inclination(elements: Array) -> Array:
+    """Return I (...) [rad] of elements (..., 6)."""
+    return 2.0 * np.arctan(np.hypot(elements[..., 3], elements[..., 4]))
+
+
+def eccentricity(elements: Array) -> Array:
+    """Return e (...) of elements (..., 6)."""
+    return np.sqrt(elements[..., 1] ** 2 + elements[..., 2] ** 2)
+
+
+def energy_drift(states: Array, inputs: Batch) -> Array:
+    """Return |E(end) - E(epoch)| / |E(epoch)| (b,) of states (b, t, p, 6)."""
+    epoch = with_states(inputs, inputs["elements"][:, None])["state"]
+    ends = np.concatenate([epoch, states[:, -1:]], axis=1)
+    total = energy(inputs["star_mass"], inputs["mass"], ends)
+    return np.abs(total[:, 1] / total[:, 0] - 1.0)

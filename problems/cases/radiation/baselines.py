@@ -1,0 +1,41 @@
+"""A classical model of gas optics: linear regression, on the states and transforms of `layer`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from problems.cases.radiation.encodings import Layer
+from problems.cases.radiation.gas_optics import Radiation
+from problems.interfaces.types import Array, Run, Split, Surrogate
+
+
+@dataclass(frozen=True)
+class LinearRegression:
+    """Transformed optics of a layer as a linear function of its state, solved as any other.
+
+    Args:
+        radiation: The reference's part of the spectrum.
+    """
+
+    IDENTITY: ClassVar[str] = "radiation/linear-regression"
+
+    radiation: Radiation
+
+    def fit(self, train: Split) -> Run:
+        """Return what least squares say of the training split."""
+        encoding = Layer(self.radiation).fit(train)
+        pairs = encoding.pairs(train)
+        weights = np.linalg.lstsq(pairs.inputs, pairs.targets)[0]
+        return Surrogate(encoding, _Linear(weights)).run
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """A linear network of standardised inputs and answers."""
+
+    weights: Array
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return answers (n, o)."""
+        return inputs @ self.weights

@@ -1,0 +1,77 @@
+"""A host of longwave radiation: stratospheres that adjust to fourfold carbon dioxide.
+
+Fixed dynamical heating (Fels et al., J. Atmos. Sci. 37 (1980) 2265; Forster & Shine, J. Geophys.
+Res. 102 (1997) 10841): before the change a layer's radiative heating is balanced by dynamics; after
+it, dynamics stay and what is left of the heating warms the layer. Below 100 hPa nothing moves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems.cases.radiation.profiles import CO2_ALONE, rfmip
+from problems.cases.radiation.solver import heating_rate, layer_pressures
+from problems.interfaces.types import Array, Batch, Run, rows
+
+ADJUSTING = 1e4
+"""Layers of lower pressure adjust [Pa]."""
+
+COLDEST, WARMEST = 160.0, 355.0
+"""What RRTMGP's tables span [K]: a surrogate that drives a layer beyond is held there."""
+
+
+@dataclass(frozen=True)
+class StratosphericAdjustment:
+    """RFMIP's columns of today, then under 1137 ppm of carbon dioxide.
+
+    Args:
+        sites: RFMIP's sites, held out from training.
+        steps: Of the adjustment.
+        step_days: Length of one; explicit Euler is stable at half a day.
+    """
+
+    sites: tuple[int, ...]
+    steps: int
+    step_days: float = 0.5
+
+    def __call__(self, kernel: Run, rng: np.random.Generator) -> Batch:
+        """Return forcings (b,) [W m-2], positive downward, and the adjustment (b, l) [K]."""
+        present, fourfold = (
+            rows(rfmip(CO2_ALONE[name]), np.array(self.sites)) for name in ("present", "fourfold")
+        )
+        before = kernel(present, rng)
+        balance = _heating(before, present)
+        changed = kernel(fourfold, rng)
+        level = present["pressure"]
+        moves = layer_pressures(level) < ADJUSTING
+        temperature, now = present["temperature"], changed
+        for _ in range(self.steps):
+            left = np.where(moves, _heating(now, present) - balance, 0.0)
+            temperature = np.clip(temperature + self.step_days * left, COLDEST, WARMEST)
+            now = kernel({**fourfold, "temperature": temperature}, rng)
+        return {
+            "forcing_top": _net_down(changed, 0) - _net_down(before, 0),
+            "forcing_surface": _net_down(changed, -1) - _net_down(before, -1),
+            "adjusted_forcing_top": _net_down(now, 0) - _net_down(before, 0),
+            "adjustment": temperature - present["temperature"],
+        }
+
+
+def host_score(predicted: Batch, reference: Batch) -> Mapping[str, float]:
+    """Return rms errors of forcings [W m-2] and of the stratosphere's adjustment [K]."""
+    units = {name: "K" if name == "adjustment" else "W m-2" for name in reference}
+    return {
+        f"{name.replace('_', ' ')} [{unit}]": float(
+            np.sqrt(np.mean((np.asarray(predicted[name]) - reference[name]) ** 2))
+        )
+        for name, unit in units.items()
+    }
+
+
+def _heating(fluxes: Batch, columns: Batch) -> Array:
+    return heating_rate(fluxes["flux_up"], fluxes["flux_down"], columns["pressure"])
+
+
+def _net_down(fluxes: Batch, level: int) -> Array:
+    return np.subtract(fluxes["flux_down"][:, level], fluxes["flux_up"][:, level], dtype=float)

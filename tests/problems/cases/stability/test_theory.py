@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from problems import Batch
+from problems.cases.planets.orbits import GRAVITATION, elements_from_states, states_from_elements
+from problems.cases.stability.encodings import Early, FateEncoding, Initial, Summary
+from problems.cases.stability.integration import STAR
+from problems.cases.stability.simulation import Stability, mutual_hill
+from problems.cases.stability.theory import (
+    angular_momentum_deficit,
+    critical_amd_of_collision,
+    critical_amd_of_hill,
+    hill_spacing,
+    overlap,
+    resonance_strength,
+    three_body_spacing,
+)
+from problems.interfaces.types import rows
+
+DRAWN = Stability(1e3).draw(20, np.random.default_rng(1))
+LENGTHS = (10, 20, 30)
+
+
+def rotated(inputs: Batch, seed: int) -> Batch:
+    """Turn every system by one rotation of space."""
+    turn, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    turn *= np.linalg.det(turn)
+    mu = GRAVITATION * (STAR + inputs["mass"])
+    states = states_from_elements(inputs["elements"], mu).reshape(*mu.shape, 2, 3) @ turn.T
+    return {**inputs, "elements": elements_from_states(states.reshape(*mu.shape, 6), mu)}
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        Initial(1e3),
+        Early(1e3, LENGTHS, 10),
+        Early(1e3, LENGTHS, 10, chaos=False),
+        Summary(1e3, LENGTHS, 10, chaos=False),
+    ],
+)
+def test_no_encoding_feels_a_common_rotation(encoding: FateEncoding) -> None:
+    # Systems that stay regular for so long: in others rounding grows.
+    regular = np.flatnonzero(hill_spacing(DRAWN["mass"], DRAWN["elements"]).min(axis=1) > 8.0)
+    inputs = rows(DRAWN, regular)
+    here, _ = encoding._looked_at(inputs)
+    there, _ = encoding._looked_at(rotated(inputs, seed=2))
+    np.testing.assert_allclose(there, here, atol=2e-3)
+
+
+def test_the_collision_limit_is_the_least_deficit_of_touching_orbits() -> None:
+    alpha, gamma = np.array([0.5, 0.8, 0.95]), np.array([0.1, 1.0, 7.0])
+    inner = np.linspace(0.0, 1.0, 200_001)[:, None]
+    outer = 1.0 - alpha - alpha * inner
+    deficit = gamma * np.sqrt(alpha) * (1.0 - np.sqrt(1.0 - inner**2))
+    deficit = deficit + 1.0 - np.sqrt(1.0 - outer**2)
+    least = np.where(outer >= 0.0, deficit, np.inf).min(axis=0)
+    np.testing.assert_allclose(critical_amd_of_collision(alpha, gamma), least, rtol=1e-6)
+
+
+def test_circular_orbits_have_no_deficit_left_at_the_limit_of_gladman() -> None:
+    epsilon = np.array([2e-7, 2e-6])
+    gap = 2.0 * np.sqrt(3.0) * np.cbrt(epsilon / 3.0)
+    for factor, sign in ((1.1, 1.0), (0.9, -1.0)):
+        alpha = 1.0 / (1.0 + factor * gap)
+        assert (sign * critical_amd_of_hill(alpha, np.ones(2), epsilon) > 0.0).all()
+
+
+def test_hill_stability_allows_less_deficit_than_collision() -> None:
+    alpha, gamma = np.array([0.6, 0.8]), np.array([0.5, 2.0])
+    of_hill = critical_amd_of_hill(alpha, gamma, np.full(2, 1e-5))
+    assert (of_hill < critical_amd_of_collision(alpha, gamma)).all()
+
+
+def test_the_deficit_of_small_vectors_is_half_their_square() -> None:
+    elements = np.array([[1.0, 0.01, 0.0, 0.005, 0.0, 0.0]])
+    mass = np.array([1e-5])
+    momentum = mass * np.sqrt(GRAVITATION)
+    expected = momentum * 0.5 * (0.01**2 + (2.0 * 0.005) ** 2)
+    np.testing.assert_allclose(angular_momentum_deficit(mass, elements), expected, rtol=1e-3)
+
+
+def test_spacing_is_counted_in_mutual_hill_radii() -> None:
+    mass = np.array([1e-5, 3e-5])
+    elements = np.zeros((2, 6))
+    elements[:, 0] = 1.0, 1.0 + 7.0 * mutual_hill(mass)[0]
+    np.testing.assert_allclose(hill_spacing(mass, elements), 7.0)
+
+
+def test_resonances_overlap_sooner_with_mass_and_the_strongest_is_the_nearest() -> None:
+    def pair(ratio_of_periods: float, mass: float) -> tuple[np.ndarray, np.ndarray]:
+        elements = np.zeros((2, 6))
+        elements[:, 0] = 1.0, ratio_of_periods ** (2.0 / 3.0)
+        elements[:, 1] = 0.0, 0.02
+        return np.full(2, mass), elements
+
+    relative = np.array([0.02])
+    assert overlap(*pair(1.3, 1e-4), relative) > overlap(*pair(1.3, 1e-6), relative)
+    assert overlap(*pair(1.3, 1e-5), relative) > overlap(*pair(1.6, 1e-5), relative)
+    near, far = resonance_strength(*pair(1.5001, 1e-5)), resonance_strength(*pair(1.54, 1e-5))
+    assert near > 10.0 * far
+
+
+def test_the_spacing_of_three_planets_grows_with_their_distance_and_falls_with_their_mass() -> None:
+    def triple(gap: float, mass: float) -> float:
+        elements = np.zeros((1, 3, 6))
+        elements[0, :, 0] = (1.0 + gap) ** np.arange(3)
+        return float(three_body_spacing(np.full((1, 3), mass), elements)[0, 0])
+
+    assert triple(0.2, 1e-5) > triple(0.1, 1e-5)
+    # Chaos of three planets begins at gaps that go as the fourth root of their masses.
+    assert triple(0.1, 1.6e-8) == pytest.approx(2.0 * triple(0.1, 2.56e-7))
+    assert triple(1e-4, 1e-5) == pytest.approx(0.5 * triple(2e-4, 1e-5), rel=1e-3)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from problems import Array, Batch
+from problems.cases.stability.validation import (
+    METRICS,
+    calibration_error,
+    pictures,
+    ranking_error,
+    score,
+    threshold,
+    true_positive_rate,
+)
+
+RNG = np.random.default_rng(0)
+STABLE = RNG.random(300) < 0.6
+PROBABILITY = np.round(np.clip(0.3 * STABLE + 0.7 * RNG.random(300), 0.0, 1.0), 2)
+
+
+def outputs(probability: Array, survival: Array) -> Batch:
+    return {"stable": np.asarray(probability, float), "survival": np.asarray(survival, float)}
+
+
+def test_the_ranking_error_counts_pairs_in_the_wrong_order_and_ties_half() -> None:
+    good, bad = PROBABILITY[STABLE][:, None], PROBABILITY[~STABLE][None]
+    expected = np.mean((good < bad) + 0.5 * (good == bad))
+    assert ranking_error(PROBABILITY, STABLE) == pytest.approx(expected, abs=1e-12)
+    assert ranking_error(STABLE.astype(float), STABLE) == 0.0
+
+
+@pytest.mark.parametrize("fate", [True, False])
+def test_every_metric_is_defined_where_all_share_one_fate(fate: bool) -> None:  # noqa: FBT001
+    stable = np.full(5, fate)
+    time = np.full(5, 10.0 if fate else 3.0)
+    said = outputs(np.linspace(0.1, 0.9, 5), time)
+    scores = score(said, outputs(stable, time), {})
+    assert set(scores) == {metric.name for metric in METRICS}
+    assert np.isfinite(list(scores.values())).all()
+    assert scores["ranking_error"] == pytest.approx(0.5)
+    assert score(outputs(stable, time), outputs(stable, time), {})["ranking_error"] == 0.0
+
+
+def test_the_true_positive_rate_is_read_off_at_ten_per_cent() -> None:
+    stable = np.repeat([False, True], 10)
+    probability = np.concatenate([np.linspace(0.0, 0.45, 10), np.linspace(0.4, 0.85, 10)])
+    # One unstable system of ten lies at or above the threshold of 0.45; nine stable ones do.
+    assert true_positive_rate(probability, stable) == pytest.approx(0.9)
+
+
+def test_the_threshold_keeps_what_it_must() -> None:
+    kept = PROBABILITY[STABLE] >= threshold(PROBABILITY, STABLE)
+    assert kept.mean() >= 0.99
+    assert threshold(PROBABILITY, np.zeros(300, dtype=bool)) == 0.0
+
+
+def test_what_is_skipped_is_weighed_by_what_it_costs() -> None:
+    probability = np.array([0.05, 0.1, 0.9, 0.95])
+    reference = outputs(np.array([0.0, 0.0, 1.0, 1.0]), np.array([30.0, 10.0, 100.0, 100.0]))
+    scores = score(outputs(probability, reference["survival"]), reference, {})
+    assert scores["compute_skipped"] == pytest.approx(40.0 / 240.0)
+    assert scores["compute_skipped_for_unstable"] == pytest.approx(200.0 / 240.0)
+    assert scores["points_skipped"] == 0.5
+    assert scores["survival_error"] == 0.0
+
+
+def test_a_frequency_foretold_is_calibrated() -> None:
+    stable = np.arange(10) < 7
+    assert calibration_error(np.full(10, 0.7), stable) == pytest.approx(0.0)
+    assert calibration_error(np.full(10, 0.2), stable) == pytest.approx(0.5)
+
+
+def test_pictures_hold_plain_numbers_in_order() -> None:
+    reference = outputs(STABLE, np.where(STABLE, 100.0, 10.0))
+    drawn = pictures(outputs(PROBABILITY, reference["survival"]), reference, {})
+    assert [picture.title for picture in drawn] == [
+        "Stable systems found",
+        "Calibration",
+        "A sweep for the stable by this surrogate",
+        "A sweep for the unstable by this surrogate",
+    ]
+    assert all(type(x) is float for picture in drawn for curve in picture.curves for x in curve.x)
