@@ -23,9 +23,9 @@ from torch import Tensor
 
 from problems import Array
 from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
-from spaces.agreement import example, lowered_shape
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
+from spaces.deployment_check import example, lowered_shape
 from spaces.registered import RUNTIMES
 from spaces.runtimes import InPortions, Lowering
 from spaces.runtimes.aotinductor import PACKAGE

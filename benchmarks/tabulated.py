@@ -41,12 +41,12 @@ from search.teaching import Best, Lesson, epochs_of, fine_tuned, prepared, untra
 from search.trial import RUNG_SHARES
 from spaces.artefact import DisagreementError, calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Pruning
-from spaces.learners import Learner
-from spaces.narrowing import Narrowing
 from spaces.onnx_graph import export, with_weights
 from spaces.pruning import NothingToPruneError, pruned
+from spaces.restrictions import Narrowing
 from spaces.space import Space
-from spaces.wanted import narrowed, written
+from spaces.training_targets import Learner
+from spaces.user_restrictions import narrowed, written
 
 ONLY = (
     "architecture=mlp,tcn,gru",

@@ -40,9 +40,9 @@ from search.stopwatch import (
     keep_large_blocks,
     time_in_turn,
 )
-from spaces.agreement import example, lowered_shape
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision
+from spaces.deployment_check import example, lowered_shape
 from spaces.registered import RUNTIMES
 from spaces.runtimes import InPortions
 

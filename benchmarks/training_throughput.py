@@ -31,8 +31,8 @@ from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
 from search.training import GRADIENT_NORM, WARM_UP, Course
 from spaces.architectures import Shape
 from spaces.candidate import Training
-from spaces.learners import Learner
 from spaces.registered import ARCHITECTURES
+from spaces.training_targets import Learner
 
 ROUNDS = 9
 TARGET = 0.9

@@ -11,7 +11,7 @@ from search.records import Record, State, networks
 from search.spec import Spec
 from search.study import Abandoned, Study
 from spaces.candidate import Candidate
-from spaces.skeleton import DIMENSIONS
+from spaces.combinations import DIMENSIONS
 
 MOST_COURSES = 64
 """So many courses of stopped networks are kept, those with the smallest errors: disks have ends."""

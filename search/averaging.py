@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spaces.learners import Learner, Player
+from spaces.training_targets import Learner, Player
 
 
 class Mean:

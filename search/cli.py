@@ -95,7 +95,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     from search.job import held_in, narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.job import search as run_search  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
-    from spaces.wanted import written  # noqa: PLC0415
+    from spaces.user_restrictions import written  # noqa: PLC0415
 
     narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
     earlier = [Run.open(each) for each in warm_start or ()]

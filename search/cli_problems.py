@@ -98,8 +98,8 @@ def show_space(
     """Show what a search may choose among: the tree, its size, what is left out and why."""
     chosen = declared(locate(problem), size)
     from spaces.space import Space  # noqa: PLC0415 - brings torch
-    from spaces.tree import lines, tree_of  # noqa: PLC0415
-    from spaces.wanted import narrowed, written  # noqa: PLC0415
+    from spaces.space_summary import lines, tree_of  # noqa: PLC0415
+    from spaces.user_restrictions import narrowed, written  # noqa: PLC0415
 
     narrowing = narrowed(chosen, written(space, only or (), weight or ()))
     for line in lines(tree_of(Space(chosen, narrowing))):

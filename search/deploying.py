@@ -22,8 +22,8 @@ from search.regression import Observed, posterior_draw
 from search.rivals import NO_RIVALS, Rivals
 from search.teaching import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
+from spaces.combinations import Cell
 from spaces.registered import RUNTIMES
-from spaces.skeleton import Cell
 
 PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
 """Standard deviations, in powers of ten: of a runtime in a precision, of a kind of pruning, and of

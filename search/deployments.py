@@ -13,7 +13,9 @@ from typing import NamedTuple
 import torch
 
 from problems.sources import Source
-from spaces.agreement import (
+from spaces.architectures import Shape
+from spaces.candidate import Precision, Pruning
+from spaces.deployment_check import (
     FAILED,
     Agreement,
     agreement,
@@ -22,8 +24,6 @@ from spaces.agreement import (
     lower,
     lowered_shape,
 )
-from spaces.architectures import Shape
-from spaces.candidate import Precision, Pruning
 from spaces.pruning import SPARSE_PRECISIONS, SPARSE_RUNTIME
 from spaces.registered import ARCHITECTURES
 from spaces.space import against

@@ -26,7 +26,7 @@ from search.environment import Environment
 from search.records import DataFacts, Record, Sessions, State
 from search.spec import FORMAT, Spec
 from spaces.candidate import Frozen
-from spaces.narrowing import Narrowing
+from spaces.restrictions import Narrowing
 
 SPACE_NEEDED_BYTES = 200 * 2**20
 """A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""

@@ -22,7 +22,7 @@ from search.choosing import Answer
 from search.deploying import trained
 from search.records import NO_ERROR, Record, State
 from search.regression import Design, Effects, Observed, posterior_draw
-from spaces.skeleton import DIMENSIONS, Cell
+from spaces.combinations import DIMENSIONS, Cell
 
 ANY = 3.0
 CHOICE, COMBINED, SETTING, PECULIAR = 0.6, 0.5, 0.3, 0.2

@@ -16,10 +16,10 @@ from search.fronts import ranks, spread
 from search.records import Record, State
 from search.spec import Spec
 from spaces.candidate import Training
-from spaces.narrowing import Narrowed, Narrowing, Range
+from spaces.restrictions import Narrowed, Narrowing, Range
 from spaces.space import Space
-from spaces.tree import Tree, tree_of
-from spaces.wanted import Wish, listed, narrowed_from
+from spaces.space_summary import Tree, tree_of
+from spaces.user_restrictions import Wish, listed, narrowed_from
 
 MOST_OF_A_RUN = 8
 """So many networks of an earlier front are tried at most, spread evenly along it."""

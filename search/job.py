@@ -39,10 +39,10 @@ from search.spec import Besides, Spec
 from search.study import Study
 from search.trial import Setting
 from spaces.exclusions import exclusions
-from spaces.narrowing import Narrowing
 from spaces.registered import ARCHITECTURES
+from spaces.restrictions import Narrowing
 from spaces.space import Space, served
-from spaces.wanted import Wish, narrowed
+from spaces.user_restrictions import Wish, narrowed
 
 RANGE_SAMPLES = 500
 """Ranges are those of so many training samples at most: data may be larger than memory."""

@@ -8,8 +8,8 @@ from itertools import starmap
 
 import numpy as np
 
+from spaces.combinations import DIMENSIONS, Cell
 from spaces.registered import RUNTIMES
-from spaces.skeleton import DIMENSIONS, Cell
 from spaces.space import Space
 
 FEWEST, MOST = 8, 24

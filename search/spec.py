@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from problems import Scalar, Size
 from spaces.candidate import Frozen
-from spaces.narrowing import Narrowing
+from spaces.restrictions import Narrowing
 
 FORMAT = 3
 

@@ -29,7 +29,7 @@ from search.rivals import NO_RIVALS, Rivals
 from search.samplers import asks, by_tpe, sampler, weighs_proposals
 from search.spec import SamplerName, Spec
 from spaces.candidate import Candidate
-from spaces.skeleton import Cell
+from spaces.combinations import Cell
 from spaces.space import Space, pruning_branch
 
 AGAIN = "again"

@@ -22,8 +22,8 @@ from search.trainings import DamagedError, keep, kept
 from spaces.architectures import Shape
 from spaces.artefact import Trained
 from spaces.candidate import Candidate, Precision, Pruning, Training
-from spaces.learners import Learner, Practising
 from spaces.registered import ARCHITECTURES
+from spaces.training_targets import Learner, Practising
 
 FINE_TUNING_SHARE = 0.25
 """Epochs after pruning, as a share of those before."""

@@ -12,7 +12,7 @@ from problems import Array, Pairs, Predict
 from search.averaging import Mean, deployed_weights
 from search.hanging import goes_on
 from spaces.candidate import Arithmetic, Training
-from spaces.learners import Learner, Player, Practising
+from spaces.training_targets import Learner, Player, Practising
 
 GRADIENT_NORM = 1.0
 WARM_UP = 0.2

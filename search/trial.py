@@ -36,9 +36,9 @@ from spaces.artefact import (
     write_artefact,
 )
 from spaces.candidate import Candidate, Pruning
-from spaces.learners import Learner
 from spaces.pruning import NothingToPruneError, pruned
 from spaces.registered import RUNTIMES
+from spaces.training_targets import Learner
 
 RUNG_SHARES = (0.25, 0.5)
 """Where in training a candidate may be stopped."""

@@ -15,10 +15,10 @@ from problems import Choose, Encoding, Problem, Settings, Size, UserError
 from problems.interfaces.types import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
-from spaces.narrowing import Narrowed, Narrowing
+from spaces.combinations import Cell, Skeleton
 from spaces.precision import arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.skeleton import Cell, Skeleton
+from spaces.restrictions import Narrowed, Narrowing
 
 EVERYTHING = Narrowing()
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from problems import Choose, Encoding, Layout, Pairs, Registry, Settings, Target, UserError
-from spaces.learners import Classifying, Learner, Probabilities, Supervised
+from spaces.training_targets import Classifying, Learner, Probabilities, Supervised
 
 
 @dataclass(frozen=True)

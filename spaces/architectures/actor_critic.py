@@ -23,7 +23,7 @@ from spaces.architectures import (
     serving,
 )
 from spaces.candidate import Training
-from spaces.learners import Learner, Practising
+from spaces.training_targets import Learner, Practising
 
 DISCOUNTS = (0.9, 0.97, 0.99)
 """What a reward is worth a step later: an actor looks some 10, 30 or 100 steps ahead."""

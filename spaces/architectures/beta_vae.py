@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.learners import Learner, Player
+from spaces.training_targets import Learner, Player
 
 LATENT = (8, 16, 32)
 

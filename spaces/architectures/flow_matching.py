@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.learners import Learner, Player
+from spaces.training_targets import Learner, Player
 
 STEPS = (2, 4, 8)
 """Each takes the velocity twice, by the midpoint rule: two steps of it came nearer to normal

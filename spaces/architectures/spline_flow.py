@@ -19,7 +19,7 @@ from zuko.transforms import MonotonicRQSTransform
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.learners import Learner, Player
+from spaces.training_targets import Learner, Player
 
 FLATTEST = 1e-2
 """Smallest slope of a spline, its inverse the largest: bounds what rounding may grow to."""

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.learners import Learner, Player
 from spaces.pruning import copy_held
+from spaces.training_targets import Learner, Player
 
 PENALTIES = (0.1, 1.0, 10.0)
 """Weights of the gradient penalty: 10 in Gulrajani et al.'s paper, 0.1 in their code for samples of

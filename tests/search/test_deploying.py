@@ -11,7 +11,7 @@ from search.rivals import Rivals
 from search.teaching import FINE_TUNING_SHARE
 from spaces import registered
 from spaces.candidate import Candidate, Precision, Pruning, Training
-from spaces.skeleton import Cell
+from spaces.combinations import Cell
 
 RUNTIMES = {"eager": 1.0, "onnxruntime": 0.2, "openvino": 0.5}
 """Times of a network over those of the same network run eagerly."""

@@ -20,9 +20,9 @@ from safetensors.torch import save_file as save_weights
 from search.directory import Run
 from search.export.hosts import kernel_for, script_for, write_hosts
 from search.export.program import write_program
-from spaces.agreement import BATCH, example, lowered_shape
 from spaces.artefact import EXAMPLES, PREDICTIONS
 from spaces.candidate import Precision, Pruning
+from spaces.deployment_check import BATCH, example, lowered_shape
 from spaces.manifest import FORMAT, MANIFEST, USAGE, USAGE_FOLDER, Manifest, read_manifest, sha256
 from spaces.precision import FORMATS
 from spaces.registered import ARCHITECTURES, RUNTIMES

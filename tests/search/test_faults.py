@@ -45,7 +45,7 @@ from search.spec import Spec
 from search.trainings import DamagedError, kept
 from search.trial import AtRung, Setting, live
 from spaces.candidate import Candidate
-from spaces.narrowing import Narrowing
+from spaces.restrictions import Narrowing
 from spaces.surrogate import Surrogate
 
 Life = Callable[[Setting, Candidate, int, int | None], Iterator[AtRung | Record]]

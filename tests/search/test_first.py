@@ -13,8 +13,8 @@ from search.records import Record, State
 from search.spec import Spec
 from search.study import Study
 from spaces.candidate import Candidate
-from spaces.narrowing import Narrowing
-from spaces.skeleton import DIMENSIONS
+from spaces.combinations import DIMENSIONS
+from spaces.restrictions import Narrowing
 from spaces.space import Space
 
 

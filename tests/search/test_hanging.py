@@ -14,7 +14,7 @@ from problems import Pairs
 from search.hanging import LIMIT_S, goes_on
 from search.training import Course
 from spaces.candidate import Training
-from spaces.learners import Supervised
+from spaces.training_targets import Supervised
 
 LEFT_S = 500.0
 """Long, lest it end the tests."""

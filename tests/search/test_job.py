@@ -11,8 +11,8 @@ from search.environment import read_environment
 from search.job import ended_by_signals, narrowed_for, specified
 from search.records import DataFacts
 from search.spec import Spec
-from spaces.narrowing import Narrowing
-from spaces.wanted import written
+from spaces.restrictions import Narrowing
+from spaces.user_restrictions import written
 
 FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
 

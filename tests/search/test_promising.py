@@ -13,7 +13,7 @@ from search.promising import next_network, worth_training
 from search.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.regression import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
-from spaces.skeleton import Cell
+from spaces.combinations import Cell
 
 ERRORS = {"mlp": 0.0, "gru": -0.5}
 WIDTHS = {16: 0.3, 64: 0.0, 256: -0.4}

@@ -16,9 +16,9 @@ from search.samplers import TPE_TRIALS, asks, weighs_proposals
 from search.spec import Besides, SamplerName, Spec
 from search.study import TURNS, Study
 from spaces.candidate import Candidate
-from spaces.narrowing import Narrowing
+from spaces.combinations import DIMENSIONS
 from spaces.registered import RUNTIMES
-from spaces.skeleton import DIMENSIONS
+from spaces.restrictions import Narrowing
 from spaces.space import Space
 
 OPENING = Spec.model_fields["opening"].default

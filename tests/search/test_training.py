@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 from problems import Pairs
 from problems.interfaces.types import Predict
 from search.training import Course, DivergedError, Mean, RollOutPairs, State
-from spaces.agreement import example, example_inputs, lowered_shape
 from spaces.candidate import Training
-from spaces.learners import Learner, Player, Supervised
+from spaces.deployment_check import example, example_inputs, lowered_shape
 from spaces.registered import ARCHITECTURES
+from spaces.training_targets import Learner, Player, Supervised
 
 TRAINING = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-4)
 WITH_ALL = TRAINING.model_copy(update={"averaging": 0.1, "input_noise": 0.01})

@@ -11,10 +11,10 @@ from scipy.stats import wasserstein_distance
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice, WalkedChoice
 from search.training import Course
-from spaces.agreement import example_inputs, example_shapes
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.spline_flow import SplineFlow
 from spaces.candidate import Training
+from spaces.deployment_check import example_inputs, example_shapes
 from spaces.registered import ARCHITECTURES
 
 FAMILIES = [

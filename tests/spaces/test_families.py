@@ -9,12 +9,12 @@ import torch
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice
 from search.training import Course
-from spaces.agreement import example_inputs, example_shapes
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
-from spaces.learners import Practising
+from spaces.deployment_check import example_inputs, example_shapes
 from spaces.precision import arithmetics
 from spaces.registered import ARCHITECTURES
+from spaces.training_targets import Practising
 
 TRIED = [
     pytest.param(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces import onnx_graph
-from spaces.agreement import BATCH, example, lowered_shape
+from spaces.deployment_check import BATCH, example, lowered_shape
 from spaces.onnx_graph import INPUT, OUTPUT, write_graph
 from spaces.registered import ARCHITECTURES
 

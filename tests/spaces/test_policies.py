@@ -14,9 +14,9 @@ from search.training import DivergedError, practise
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Pruning, Training
-from spaces.learners import Practising
 from spaces.pruning import pruned
 from spaces.registered import ARCHITECTURES
+from spaces.training_targets import Practising
 
 gymnasium = pytest.importorskip("gymnasium", reason="policies are an extra")
 pytest.importorskip("stable_baselines3", reason="policies are an extra")

@@ -7,9 +7,8 @@ from torch import nn
 
 from problems import Pairs
 from search.training import Course
-from spaces.agreement import example, example_inputs, example_shapes, lowered_shape
 from spaces.candidate import Candidate, Pruning, Training
-from spaces.learners import Practising
+from spaces.deployment_check import example, example_inputs, example_shapes, lowered_shape
 from spaces.pruning import (
     CRITERIA,
     HALF_A_VECTOR,
@@ -22,6 +21,7 @@ from spaces.pruning import (
     shaped_like,
 )
 from spaces.registered import ARCHITECTURES
+from spaces.training_targets import Practising
 
 STRUCTURED = [name for name in ARCHITECTURES if "structured" not in ARCHITECTURES[name].unsuited]
 

@@ -10,13 +10,13 @@ from problems.contract import DrawnChoice
 from problems.interfaces.types import Option
 from problems.provenance import digest
 from spaces.candidate import Candidate, Precision, Pruning
+from spaces.combinations import Cell
 from spaces.exclusions import Exclusion, exclusions
-from spaces.exploration import explored
 from spaces.pruning import VECTOR_WIDTH
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.skeleton import Cell
+from spaces.settings_space import explored
 from spaces.space import Space, against, cells, compose, families
-from spaces.tree import tree_of
+from spaces.space_summary import tree_of
 
 FAMILIES = pytest.mark.parametrize("family", list(ARCHITECTURES))
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from problems import Layout, Target, UserError
 from problems.contract import DrawnChoice
-from spaces.agreement import example_inputs, example_shapes
 from spaces.architectures import Architecture, Shape
+from spaces.deployment_check import example_inputs, example_shapes
 from spaces.registered import ARCHITECTURES
 
 SEEDS = range(3)

@@ -247,7 +247,7 @@ def in_new_process(folders: Sequence[Path], source: str = "") -> None:
         source: A user's file or module whose families are among them.
     """
     # Without -P a user's own spaces.py, where the command is given, would come before ours.
-    command = [sys.executable, "-P", "-m", "spaces.agreement", source, *map(str, folders)]
+    command = [sys.executable, "-P", "-m", "spaces.deployment_check", source, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
     for folder in folders:
         if not (folder / AGAIN).exists() and not (folder / FAILED).exists():

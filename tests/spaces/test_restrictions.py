@@ -9,13 +9,13 @@ from problems import Problem, Scalar, Size, UserError, load_problem
 from problems.contract import DrawnChoice
 from problems.interfaces.types import RollsForward
 from spaces.candidate import Candidate
-from spaces.exploration import Interval, Parameter
-from spaces.narrowing import Narrowed, Narrowing, Range
+from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES
-from spaces.skeleton import DIMENSIONS
+from spaces.restrictions import Narrowed, Narrowing, Range
+from spaces.settings_space import Interval, Parameter
 from spaces.space import Space, cells
-from spaces.tree import tree_of
-from spaces.wanted import narrowed, written
+from spaces.space_summary import tree_of
+from spaces.user_restrictions import narrowed, written
 
 FILE = """
 keep:

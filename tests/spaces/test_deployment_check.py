@@ -16,7 +16,9 @@ import torch
 
 from problems import Target
 from search.deployments import Deployment, deployments, markdown, verdicts
-from spaces.agreement import (
+from spaces.architectures import Shape
+from spaces.candidate import Precision, Pruning
+from spaces.deployment_check import (
     Agreement,
     agreement,
     answer_again,
@@ -26,8 +28,6 @@ from spaces.agreement import (
     lower,
     lowered_shape,
 )
-from spaces.architectures import Shape
-from spaces.candidate import Precision, Pruning
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import CPU, CUDA, NO_COMPILER
 from spaces.runtimes.eager import Twice, quickly, rebuilt

@@ -15,8 +15,8 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from problems import Choose, Scalar, UnknownNameError, UserError
 from problems.interfaces.types import Option
 from spaces.candidate import Frozen
-from spaces.exploration import Domain, Interval, Parameter, told
-from spaces.skeleton import DIMENSIONS, Cell
+from spaces.combinations import DIMENSIONS, Cell
+from spaces.settings_space import Domain, Interval, Parameter, told
 
 BETWEEN = ".."
 """Stands between the ends of a range, as it is typed."""

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from problems import Problem, UnknownNameError, UserError
 from spaces.candidate import Precision, Pruning
-from spaces.exploration import Parameter
-from spaces.narrowing import OPTIONS, RANGE, Narrowing, Range
+from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.skeleton import DIMENSIONS
+from spaces.restrictions import OPTIONS, RANGE, Narrowing, Range
+from spaces.settings_space import Parameter
 from spaces.space import Space, reason_against, served
-from spaces.tree import Tree, tree_of
+from spaces.space_summary import Tree, tree_of
 
 ONLY, WEIGHT = "--only", "--weight"
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from problems import Layout, Target
 from problems.interfaces.types import Choose
 from spaces.candidate import Pruning, Training
+from spaces.combinations import DIMENSIONS, Cell
 from spaces.exclusions import Exclusion, exclusions
-from spaces.exploration import Domain, Explored, Parameter, agreed, explored, told
-from spaces.skeleton import DIMENSIONS, Cell
+from spaces.settings_space import Domain, Explored, Parameter, agreed, explored, told
 from spaces.space import Space
 
 INDENT = "  "

@@ -13,10 +13,10 @@ from problems.interfaces.types import Settings
 from problems.template.problem import INPUTS, OUTPUTS
 from problems.template.problem import problem as template
 from spaces.candidate import Candidate
-from spaces.exploration import FEW_INTEGERS, Interval, explored
-from spaces.narrowing import Narrowing, Range
+from spaces.restrictions import Narrowing, Range
+from spaces.settings_space import FEW_INTEGERS, Interval, explored
 from spaces.space import Space
-from spaces.tree import lines, tree_of
+from spaces.space_summary import lines, tree_of
 
 
 def branching(choose: Choose) -> Settings:
