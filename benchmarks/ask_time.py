@@ -18,10 +18,10 @@ from asking import parser
 from keeping import keep
 
 from problems import Problem, Size, load_problem
-from search.records import Record, Rung, State, Timing
-from search.spec import SamplerName, Spec
-from search.study import Study
-from search.trial import RUNG_SHARES
+from search.run.records import Record, Rung, State, Timing
+from search.run.spec import SamplerName, Spec
+from search.sampling.study import Study
+from search.trial.lifecycle import RUNG_SHARES
 from spaces.candidate import Candidate
 
 TRIALS = (100, 300, 1000, 3000, 10_000)

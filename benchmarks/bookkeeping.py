@@ -30,18 +30,18 @@ from problems import Dataset, Size
 from problems.data.dataset import generate
 from problems.data.shards import default_cache
 from problems.template.problem import problem
-from search import distribute
-from search.agenda import Agenda
-from search.cluster import cluster
-from search.directory import Run
-from search.distribute import StudySearcher, TrialActor, execute, tune
-from search.halving import Halving
-from search.measurement import Yardstick
 from search.progress import Progress
-from search.records import NO_LIMITS, Record, Rung, State, Timing, now
-from search.spec import SamplerName, Spec
-from search.study import Study
-from search.trial import RUNG_SHARES, AtRung, Setting
+from search.run.directory import Run
+from search.run.records import NO_LIMITS, Record, Rung, State, Timing, now
+from search.run.spec import SamplerName, Spec
+from search.sampling.study import Study
+from search.sampling.trial_queue import Agenda
+from search.timing.reference import Yardstick
+from search.trial.lifecycle import RUNG_SHARES, AtRung, Setting
+from search.workers import tune_adapter
+from search.workers.ray_cluster import cluster
+from search.workers.successive_halving import Halving
+from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
 from spaces.candidate import Candidate
 
 WORKERS, TRIALS, ROUNDS = 2, 300, 5
@@ -216,7 +216,7 @@ def drawn(found: dict[str, list[float]]) -> go.Figure:
 def main() -> int:
     """Measure in turn, print, keep beside this file; return 1 where ours is too large."""
     parser(__doc__).parse_args()
-    distribute.TrialActor = IdleActor
+    tune_adapter.TrialActor = IdleActor
     data = generate(problem, default_cache())
     found: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}
     with tempfile.TemporaryDirectory() as scratch, cluster(WORKERS, Path(scratch)):

@@ -22,7 +22,7 @@ from asking import parser
 from torch import Tensor
 
 from problems import Array
-from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.timing.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import example, lowered_shape

@@ -17,14 +17,14 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from problems import Problem
-from search.agenda import Agenda, Asked
-from search.choosing import TrialChoice
-from search.directory import Run
-from search.halving import Halving
-from search.records import Limits, Record, State
-from search.rivals import Rivals
-from search.spec import Spec
-from search.study import Study
+from search.objectives.baselines import Rivals
+from search.run.directory import Run
+from search.run.records import Limits, Record, State
+from search.run.spec import Spec
+from search.sampling.choices import TrialChoice
+from search.sampling.study import Study
+from search.sampling.trial_queue import Agenda, Asked
+from search.workers.successive_halving import Halving
 from spaces.candidate import Candidate
 from spaces.space import Space
 

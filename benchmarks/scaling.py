@@ -37,18 +37,18 @@ from rich.console import Console
 
 from problems import Size
 from problems.template.problem import problem
-from search import distribute
-from search.agenda import Agenda
-from search.directory import Run
-from search.distribute import StudySearcher, TrialActor, execute, tune
-from search.halving import Halving
 from search.progress import Progress
-from search.records import State
-from search.spec import Spec
-from search.study import Study
+from search.run.directory import Run
+from search.run.records import State
+from search.run.spec import Spec
+from search.sampling.study import Study
+from search.sampling.trial_queue import Agenda
+from search.workers import tune_adapter
+from search.workers.successive_halving import Halving
+from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
 
 if TYPE_CHECKING:
-    from search.trial import Setting
+    from search.trial.lifecycle import Setting
 
 WORKERS, SECONDS = 64, 60.0
 """Workers, and what a whole trial takes; most are stopped after a quarter of it. Two cores make for
@@ -254,7 +254,7 @@ def main() -> int:
     asked.add_argument("seconds", nargs="?", type=float, default=SECONDS, metavar="SECONDS")
     given = asked.parse_args()
     workers, seconds = given.workers, given.seconds
-    distribute.TrialActor = cast("type[TrialActor]", Sleeper)
+    tune_adapter.TrialActor = cast("type[TrialActor]", Sleeper)
     with tempfile.TemporaryDirectory() as scratch:
         with several_nodes(workers, Path(scratch)):
             facts = searched(Path(scratch) / "run", workers, seconds)

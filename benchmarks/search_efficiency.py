@@ -40,15 +40,15 @@ from tabulated import Deployed, Table, Taught, kept, tabulate
 
 from problems import Size
 from problems.template.problem import problem
-from search.agenda import Asked
-from search.directory import Run
-from search.fronts import hypervolume
-from search.opening import opening_size
-from search.records import NO_LIMITS, TIME_FIRST, Record, Rung, State, Timing
-from search.rivals import Rivals
-from search.spec import Spec
-from search.teaching import FINE_TUNING_SHARE
-from search.trial import RUNG_SHARES
+from search.objectives.baselines import Rivals
+from search.pareto import hypervolume
+from search.run.directory import Run
+from search.run.records import NO_LIMITS, TIME_FIRST, Record, Rung, State, Timing
+from search.run.spec import Spec
+from search.sampling.initial_design import opening_size
+from search.sampling.trial_queue import Asked
+from search.trial.lifecycle import RUNG_SHARES
+from search.trial.preparation import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
 from spaces.space import Space
 

@@ -39,17 +39,17 @@ from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 from problems import Dataset, Problem, Size, load_problem
 from problems.data.dataset import generate
 from problems.data.shards import default_cache
-from search.agenda import Asked
-from search.directory import Run
-from search.fronts import hypervolume
-from search.goals import limits_of
-from search.measurement import measure, yardstick
-from search.opening import opening_size
-from search.records import Record, State, now
-from search.rivals import NO_RIVALS, Rivals, baseline_errors, rivals
-from search.spec import Spec
-from search.stopwatch import MOST_ROUNDS
-from search.trial import AtRung, Setting, live
+from search.objectives.baselines import NO_RIVALS, Rivals, baseline_errors, rivals
+from search.objectives.goals import limits_of
+from search.pareto import hypervolume
+from search.run.directory import Run
+from search.run.records import Record, State, now
+from search.run.spec import Spec
+from search.sampling.initial_design import opening_size
+from search.sampling.trial_queue import Asked
+from search.timing.reference import measure, yardstick
+from search.timing.stopwatch import MOST_ROUNDS
+from search.trial.lifecycle import AtRung, Setting, live
 from spaces.space import Space
 from spaces.surrogate import Surrogate
 

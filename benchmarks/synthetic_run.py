@@ -15,12 +15,12 @@ import numpy as np
 
 from problems import Metric, Size
 from problems.interfaces.pictures import Curve, Picture
-from search.directory import Run
-from search.entrants import BatchTime, Entrant, Heat, Hosted, HostFacts, Retrained, Work
-from search.environment import Environment
-from search.fronts import knee
-from search.records import DataFacts, FieldFacts, Interval, Limits, Record, Rung, State, Timing
-from search.spec import Spec
+from search.pareto import knee
+from search.run.directory import Run
+from search.run.environment import Environment
+from search.run.finalists import BatchTime, Entrant, Heat, Hosted, HostFacts, Retrained, Work
+from search.run.records import DataFacts, FieldFacts, Interval, Limits, Record, Rung, State, Timing
+from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

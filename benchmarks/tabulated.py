@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import search.teaching
+import search.trial.preparation
 import spaces.runtimes.onnxruntime
 import spaces.runtimes.openvino
 from problems import Dataset, Problem, Size, Surrogate
@@ -34,11 +34,11 @@ from problems.data.dataset import generate
 from problems.data.shards import default_cache
 from problems.interfaces.types import Option
 from problems.template.problem import problem as template
-from search.measurement import Yardstick, contender, yardstick
-from search.scoring import scored
-from search.stopwatch import keep_large_blocks, time_in_turn
-from search.teaching import Best, Lesson, epochs_of, fine_tuned, prepared, untrained
-from search.trial import RUNG_SHARES
+from search.timing.reference import Yardstick, contender, yardstick
+from search.timing.stopwatch import keep_large_blocks, time_in_turn
+from search.trial.lifecycle import RUNG_SHARES
+from search.trial.preparation import Best, Lesson, epochs_of, fine_tuned, prepared, untrained
+from search.trial.scoring import scored
 from spaces.artefact import DisagreementError, calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Pruning
 from spaces.onnx_graph import export, with_weights
@@ -406,7 +406,10 @@ def short(value: float) -> float:
 def tabulate() -> None:
     """Make the table, or go on with it: finished rows lie in the cache, a line each."""
     torch.set_num_threads(template.deployment.threads)
-    search.teaching.PAIRS_SEEN, search.teaching.FEWEST_EPOCHS = PAIRS_SEEN, FEWEST_EPOCHS
+    search.trial.preparation.PAIRS_SEEN, search.trial.preparation.FEWEST_EPOCHS = (
+        PAIRS_SEEN,
+        FEWEST_EPOCHS,
+    )
     keep_large_blocks()
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates():

@@ -28,10 +28,10 @@ from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
 from problems import Array
-from search.heat import HEAT_S
-from search.measurement import SLOT_S, timing_of
-from search.records import Timing
-from search.stopwatch import (
+from search.final.evaluation import HEAT_S
+from search.run.records import Timing
+from search.timing.reference import SLOT_S, timing_of
+from search.timing.stopwatch import (
     LEAST_ROUNDS,
     MOST_ROUNDS,
     Contender,

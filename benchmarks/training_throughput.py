@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Layout, Pairs, Settings, Target
-from search.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
-from search.training import GRADIENT_NORM, WARM_UP, Course
+from search.timing.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.trial.training import GRADIENT_NORM, WARM_UP, Course
 from spaces.architectures import Shape
 from spaces.candidate import Training
 from spaces.registered import ARCHITECTURES

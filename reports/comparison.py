@@ -10,7 +10,7 @@ from reports.html import WORDS, Drawing, drawn_chart, page, written
 from reports.views import Facts, read
 from reports.views.course import course_view
 from reports.views.encodings import corner_of, dominated, front_of
-from search.directory import Run
+from search.run.directory import Run
 
 
 class Compared(NamedTuple):

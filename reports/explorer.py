@@ -9,7 +9,7 @@ from markupsafe import Markup
 from reports.views import EntrantView, Facts, TrialView
 from reports.views.encodings import front_of, usual_error
 from reports.views.trials import rerun_command
-from search.records import State
+from search.run.records import State
 
 NUMBER = "NUMBER"
 """Stands in the command for a trial's number."""

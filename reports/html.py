@@ -22,7 +22,7 @@ from reports.gallery import charts, front, samples
 from reports.views import Facts, read
 from reports.views.trials import named
 from reports.words import counted, duration, percent, rounded, times
-from search.directory import Run
+from search.run.directory import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = (

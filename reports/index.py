@@ -7,7 +7,7 @@ from urllib.parse import quote
 from problems import UserError
 from reports.html import WORDS, page, written
 from reports.views import Facts, read
-from search.directory import Run
+from search.run.directory import Run
 
 DEPTHS = ("spec.json", "*/spec.json", "*/*/spec.json")
 """How deep below the folder runs are looked for."""

@@ -12,7 +12,7 @@ from reports.html import write_report
 from reports.index import write_index
 from reports.static import write_figures
 from reports.views import read
-from search.directory import Run
+from search.run.directory import Run
 
 WATCH_S = 15
 """How often a watched report is written, and how often its page comes anew."""

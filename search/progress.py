@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from problems import Problem
-from search.records import Record, State
+from search.run.records import Record, State
 
 LINE_EVERY_S = 10.0
 """How often a line is written where there is no terminal to redraw."""

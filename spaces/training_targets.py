@@ -1,7 +1,7 @@
 """How networks are taught: who learns in a step, and what each of them makes small.
 
 A network is what is deployed; its learner holds what training needs besides, as an encoder or a
-critic. One loop (`search/training.py`) teaches every learner that has players.
+critic. One loop (`search/trial/training.py`) teaches every learner that has players.
 """
 
 from abc import ABC, abstractmethod

@@ -141,9 +141,9 @@ def quick_heat() -> str:
         import sys
 
         if sys.argv[1:2] == ["search"]:
-            from search import heat
+            from search.final import evaluation
 
-            heat.HEAT_S = 1.0
+            evaluation.HEAT_S = 1.0
         """
     )
 

@@ -21,11 +21,11 @@ from reports.views.inference import DeploymentView, deployment_views
 from reports.views.networks import Networks, networks_view
 from reports.views.provenance import Provenance, provenance_view
 from reports.views.trials import TrialView, trial_view
-from search.directory import Run
-from search.entrants import Ceiling, HostFacts, recommended_members
-from search.environment import Environment
-from search.records import NO_LIMITS, DataFacts
-from search.spec import Spec
+from search.run.directory import Run
+from search.run.environment import Environment
+from search.run.finalists import Ceiling, HostFacts, recommended_members
+from search.run.records import NO_LIMITS, DataFacts
+from search.run.spec import Spec
 
 __all__ = ["Choice", "EntrantView", "Facts", "GoalsView", "Progress", "TrialView", "read"]
 

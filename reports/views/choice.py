@@ -7,7 +7,7 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from reports.views.finalists import EntrantView
 from reports.views.trials import TrialView
-from search.entrants import Recommended
+from search.run.finalists import Recommended
 
 
 class Pick(NamedTuple):

@@ -10,9 +10,9 @@ import numpy as np
 
 from reports.views.encodings import Corner, measured, point, worst_of
 from reports.views.trials import TrialView
-from search.environment import Environment
-from search.fronts import hypervolume
-from search.records import State
+from search.pareto import hypervolume
+from search.run.environment import Environment
+from search.run.records import State
 
 BINS = 120
 """Intervals of time in which busy workers are counted."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from reports.views.finalists import EntrantView, SeedsView
 from reports.views.trials import TrialView, last_tries
-from search.fronts import hypervolume
-from search.records import NO_ERROR, State
+from search.pareto import hypervolume
+from search.run.records import NO_ERROR, State
 
 SPAN = 6.0
 """Errors so many times the smallest are far above the best."""

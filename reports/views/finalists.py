@@ -8,8 +8,8 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
 from reports.views.trials import TrialView
-from search.entrants import BatchTime, Entrant, HostFacts, Work, best_of
-from search.records import Interval, Limits, Timing
+from search.run.finalists import BatchTime, Entrant, HostFacts, Work, best_of
+from search.run.records import Interval, Limits, Timing
 
 
 class SeedsView(NamedTuple):

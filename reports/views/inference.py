@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.records import Record, State
+from search.run.records import Record, State
 from spaces.candidate import Precision, Pruning
 
 

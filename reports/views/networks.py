@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from reports.views.encodings import front_of, measured
 from reports.views.trials import TrialView, last_tries
-from search.halving import Agreement, agreements
-from search.records import Record, State
+from search.run.records import Record, State
+from search.workers.successive_halving import Agreement, agreements
 
 MOST_COURSES = 60
 """So many networks' rungs are drawn at most, evenly from the best to the worst."""

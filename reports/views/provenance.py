@@ -5,8 +5,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from reports.views.trials import named
-from search.environment import Environment
-from search.spec import Spec
+from search.run.environment import Environment
+from search.run.spec import Spec
 
 
 class Provenance(NamedTuple):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from problems import Scalar, Size
-from search.records import Record, Rung, State
-from search.spec import Spec
+from search.run.records import Record, Rung, State
+from search.run.spec import Spec
 
 
 class TrialView(NamedTuple):

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems import UnknownNameError, UserError, load_problem
-from search.directory import Run
-from search.export.hosts import kernel_for, script_for, write_hosts
-from search.measurement import verified_manifest
-from search.records import Record
+from search.export.host_code import kernel_for, script_for, write_hosts
+from search.run.directory import Run
+from search.run.records import Record
+from search.timing.reference import verified_manifest
 from spaces.manifest import USAGE, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
 

@@ -18,24 +18,25 @@ from problems.data.dataset import generate, nbytes
 from problems.data.shards import default_cache
 from problems.interfaces.types import Batch
 from problems.sources import Source
-from search.cluster import called_in_parallel, cluster, in_parallel
-from search.job import UNWRITABLE, ended_by_signals, told
+from search.driver import UNWRITABLE, ended_by_signals, told
 from search.progress import Progress
-from search.records import Interval
-from search.screening.asked import Job, Screening, write
+from search.run.records import Interval
 from search.screening.audit import Calls, Compute, compute, recall_reached
-from search.screening.deciding import Decided, Decision, decided
-from search.sweep import (
+from search.screening.decision import Decided, Decision, decided
+from search.screening.request import Job, Screening, write
+from search.screening.sweep import (
     INPUTS,
     OUTPUTS,
     Call,
     Returned,
     calls_for,
+    calls_in_parallel,
     opened,
     returned,
     save,
     shuffled,
 )
+from search.workers.ray_cluster import cluster, in_parallel
 from spaces.candidate import Frozen
 
 DECISIONS, DECIDED = "decided.npz", "decided.json"
@@ -90,7 +91,7 @@ def screen(job: Job, source: Source, workers: int, console: Console) -> Summary:
     """Carry a screening out, or go on with it; results and summary lie in its folder.
 
     Args:
-        job: From `search.screening.asked.prepared`.
+        job: From `search.screening.request.prepared`.
         source: Where the problem comes from: workers load it from there.
         workers: Calls of the reference at a time, one core each.
         console: Where progress is shown.
@@ -147,7 +148,7 @@ def _run(job: Job, plan: Plan, progress: Progress) -> None:
     total = sum(len(call.places) for call in (*plan.kept, *plan.audited))
     done = total - sum(len(call.places) for call in missing)
     progress.count(done, total)
-    for call in called_in_parallel(missing, job.runs):
+    for call in calls_in_parallel(missing, job.runs):
         done += len(call.places)
         progress.count(done, total)
 

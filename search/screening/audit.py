@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from problems import Array
-from search.records import Interval
+from search.run.records import Interval
 from search.screening.threshold import RESAMPLES, TAIL, resampled
 from spaces.candidate import Frozen
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import beta
 
 from problems import Array
-from search.records import Interval
+from search.run.records import Interval
 from spaces.candidate import Frozen
 
 CONFIDENCE = 0.9

@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_play
 from reports.comparison import write_comparison
 from reports.html import write_report
 from reports.index import write_index
-from search.directory import Run
-from search.entrants import Entrant
+from search.run.directory import Run
+from search.run.finalists import Entrant
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [

@@ -9,12 +9,12 @@ import pytest
 from problems import Metric, Size, UserError, load_problem
 from reports.html import render, write_report
 from reports.views import GoalsView, read
-from search.directory import Run
-from search.entrants import Entrant, Heat, Hosted, HostFacts
-from search.environment import read_environment
-from search.inspection import SLOWEST_CALL_S
-from search.records import DataFacts, Interval, Limits, Record, State, Timing
-from search.spec import Spec
+from search.final.profiling import SLOWEST_CALL_S
+from search.run.directory import Run
+from search.run.environment import read_environment
+from search.run.finalists import Entrant, Heat, Hosted, HostFacts
+from search.run.records import DataFacts, Interval, Limits, Record, State, Timing
+from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"

@@ -18,8 +18,8 @@ from reports.views.finalists import EntrantView
 from reports.views.importance import branches
 from reports.views.networks import networks_view
 from reports.views.trials import TrialView, rerun_command
-from search.directory import Run
-from search.records import Interval, Rung, State
+from search.run.directory import Run
+from search.run.records import Interval, Rung, State
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 
 from problems import UserError
 from reports.writing import Wanted, write
-from search.directory import Run
+from search.run.directory import Run
 
 
 @pytest.fixture

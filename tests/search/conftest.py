@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.records import Timing
+from search.run.records import Timing
 
 
 @pytest.fixture
@@ -11,4 +11,4 @@ def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     timing = Timing(
         time_s=1e-6, reference_s=1e-3, speedup=1e3, speedup_low=1e3, speedup_high=1e3, rounds=9
     )
-    monkeypatch.setattr("search.trial.measure", lambda *_: timing)
+    monkeypatch.setattr("search.trial.lifecycle.measure", lambda *_: timing)

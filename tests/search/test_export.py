@@ -17,9 +17,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_weights
 
-from search.directory import Run
-from search.export.hosts import kernel_for, script_for, write_hosts
+from search.export.host_code import kernel_for, script_for, write_hosts
 from search.export.program import write_program
+from search.run.directory import Run
 from spaces.artefact import EXAMPLES, PREDICTIONS
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import BATCH, example, lowered_shape

@@ -30,20 +30,20 @@ from rich.console import Console
 from problems import Dataset, Samples, Size, UserError
 from problems.data.dataset import generate
 from problems.template.problem import problem as template
-from search import job
-from search.directory import Run
-from search.distribute import StudySearcher
+from search import driver
 from search.export import export
-from search.halving import Halving
-from search.heat import final_heat, front_members
-from search.journal import repair
-from search.measurement import Yardstick, verified_manifest
+from search.final.evaluation import final_heat, front_members
 from search.progress import Progress
-from search.records import NO_LIMITS, Record, Rung, State, Timing, networks
-from search.scoring import Scored
-from search.spec import Spec
-from search.trainings import DamagedError, kept
-from search.trial import AtRung, Setting, live
+from search.run.checkpoints import DamagedError, kept
+from search.run.directory import Run
+from search.run.journal import repair
+from search.run.records import NO_LIMITS, Record, Rung, State, Timing, networks
+from search.run.spec import Spec
+from search.timing.reference import Yardstick, verified_manifest
+from search.trial.lifecycle import AtRung, Setting, live
+from search.trial.scoring import Scored
+from search.workers.successive_halving import Halving
+from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 from spaces.restrictions import Narrowing
 from spaces.surrogate import Surrogate
@@ -206,7 +206,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
     """Search in a folder, or go on there, in this process."""
 
     def drive(setting: Setting, folder: Path, life: Life = untaught, trials: int = TRIALS) -> Run:
-        monkeypatch.setattr(job, "execute", partial(in_turn, life))
+        monkeypatch.setattr(driver, "execute", partial(in_turn, life))
         spec = Spec(
             problem=SMALL.name,
             problem_version=SMALL.version,
@@ -220,7 +220,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
         run = Run.start(folder, spec)
         progress = Progress(SMALL, trials, Console(file=io.StringIO()))
         with run.exclusively():
-            job._trials(replace(setting, run=run), spec, run, progress, {})
+            driver._trials(replace(setting, run=run), spec, run, progress, {})
         return run
 
     return drive
@@ -522,16 +522,19 @@ def test_a_disk_full_at_any_of_a_trials_writes(
 
 NOT_A_NUMBER = dict.fromkeys((metric.name for metric in SMALL.metrics), math.nan)
 WRONG = {
-    "loss not a number": ("search.training.Course._pass", torch.tensor(math.nan)),
-    "score not a number": ("search.teaching.scored", Scored({}, [], None, 0, NOT_A_NUMBER, "")),
-    "score of what is deployed not a number": (
-        "search.trial.scored",
+    "loss not a number": ("search.trial.training.Course._pass", torch.tensor(math.nan)),
+    "score not a number": (
+        "search.trial.preparation.scored",
         Scored({}, [], None, 0, NOT_A_NUMBER, ""),
     ),
-    "out of memory, preparing": ("search.trial.untrained", MemoryError("none left")),
-    "out of memory, training": ("search.training.Turn.take", MemoryError("none left")),
-    "out of memory, deploying": ("search.trial.write_artefact", MemoryError("none left")),
-    "out of memory, measuring": ("search.trial.measure", MemoryError("none left")),
+    "score of what is deployed not a number": (
+        "search.trial.lifecycle.scored",
+        Scored({}, [], None, 0, NOT_A_NUMBER, ""),
+    ),
+    "out of memory, preparing": ("search.trial.lifecycle.untrained", MemoryError("none left")),
+    "out of memory, training": ("search.trial.training.Turn.take", MemoryError("none left")),
+    "out of memory, deploying": ("search.trial.lifecycle.write_artefact", MemoryError("none left")),
+    "out of memory, measuring": ("search.trial.lifecycle.measure", MemoryError("none left")),
 }
 """What goes wrong in a trial's own process: where, and what is raised or returned there."""
 
@@ -601,7 +604,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
 ) -> None:
     ledger = account({"unfinished": "course put aside", "trained": "trained network"}[kind])
     ledger.fault += " damaged"
-    monkeypatch.setattr("search.teaching.ASIDE_EVERY_S", 0.0)
+    monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
     begun = drive(real, tmp_path / "begun", live, trials=1)
     if kind == "unfinished":
         with pytest.raises(KeyboardInterrupt):
@@ -611,7 +614,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
         file = begun.trained(0)
         for further in (record for record in begun.records() if record.training == 0):
             (begun.folder / "trials" / f"{further.number:04d}.json").unlink()
-        monkeypatch.setattr("search.study.next_deployment", lambda _, cells, *__: cells[0])
+        monkeypatch.setattr("search.sampling.study.next_deployment", lambda _, cells, *__: cells[0])
     for wrong in damaged(file):
         file.write_bytes(wrong)
         with pytest.raises(DamagedError):
@@ -683,10 +686,11 @@ from pathlib import Path
 
 from problems import Samples
 from problems.template.problem import problem as template
-from search import hanging, heat
+from search import watchdog
+from search.final import evaluation
 
-hanging.LIMIT_S = 10.0
-heat.HEAT_S = 1.0
+watchdog.LIMIT_S = 10.0
+evaluation.HEAT_S = 1.0
 DUE = Path(__file__).with_name("due")
 IN_A_WORKER = "default_worker" in sys.argv[0]
 
@@ -848,9 +852,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import search.job
+import search.driver
 from ray.cluster_utils import Cluster
-from search.cluster import ray
+from search.workers.ray_cluster import ray
 
 DUE = Path(sys.argv.pop(1))
 
@@ -877,8 +881,8 @@ def lose(nodes, node):
     DUE.unlink()
 
 
-search.job.cluster = two_nodes
-from search.cli import main
+search.driver.cluster = two_nodes
+from search.commands.main import main
 
 sys.argv[0] = "simstead"
 main()

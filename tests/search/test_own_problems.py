@@ -13,10 +13,10 @@ import xarray as xr
 
 from problems.data.dataset import generate
 from problems.sources import locate
-from search.cluster import cluster, in_parallel
-from search.directory import Run
-from search.job import told
-from search.records import State
+from search.driver import told
+from search.run.directory import Run
+from search.run.records import State
+from search.workers.ray_cluster import cluster, in_parallel
 
 Simstead = Callable[..., subprocess.CompletedProcess[str]]
 Once = Callable[[str, Callable[[Path], object]], Path]
@@ -237,7 +237,7 @@ from pathlib import Path
 from problems.data.dataset import generate, nbytes
 from problems.data.shards import default_cache
 from problems.sources import locate
-from search.cluster import cluster, ray
+from search.workers.ray_cluster import cluster, ray
 
 
 def flags(data):

@@ -22,18 +22,18 @@ from problems.contract import DrawnChoice
 from problems.data.dataset import generate
 from problems.data.shards import read_shard
 from problems.sources import locate
-from search.cluster import called_in_parallel, cluster
-from search.directory import Run
-from search.measurement import yardstick
-from search.records import NO_LIMITS, Record, State
+from search.run.directory import Run
+from search.run.records import NO_LIMITS, Record, State
+from search.run.spec import Spec
 from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
-from search.screening.asked import Asked, Job, artefact_of, prepared
 from search.screening.audit import Calls, compute, recall_reached
-from search.screening.deciding import Decision, label_field, scores
+from search.screening.decision import Decision, label_field, scores
+from search.screening.request import Asked, Job, artefact_of, prepared
+from search.screening.sweep import calls_for, calls_in_parallel, returned
 from search.screening.threshold import CONFIDENCE, TAIL, proportion, share_of, threshold
-from search.spec import Spec
-from search.sweep import calls_for, returned
-from search.trial import Setting, live
+from search.timing.reference import yardstick
+from search.trial.lifecycle import Setting, live
+from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
 from spaces.space import compose
 
@@ -466,7 +466,7 @@ def test_a_point_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     calls = list(calls_for(simulation, inputs, places, 2, 0))
     (tmp_path / "runs").mkdir()
     with cluster(1, tmp_path / "runs", source):
-        done = list(called_in_parallel(calls, tmp_path / "runs"))
+        done = list(calls_in_parallel(calls, tmp_path / "runs"))
     assert {call.places[0] for call in done} == {0, 2}
     back = returned(simulation.outputs, calls, tmp_path / "runs")
     assert back.reasons.tolist() == ["", "", "its process died", ""]

@@ -18,13 +18,15 @@ import pytest
 
 from problems import InterruptedRunError, Size, load_problem
 from problems.data.dataset import generate
-from search import cluster as workers
-from search.cluster import cluster, in_parallel, retrained_in_parallel
-from search.deploying import cell_of
-from search.directory import Run
-from search.measurement import Yardstick
-from search.records import NO_LIMITS, State, networks
-from search.trial import Setting
+from search.final import seeds
+from search.final.seeds import retrained_in_parallel
+from search.run.directory import Run
+from search.run.records import NO_LIMITS, State, networks
+from search.sampling.next_deployment import cell_of
+from search.timing.reference import Yardstick
+from search.trial.lifecycle import Setting
+from search.workers import ray_cluster as workers
+from search.workers.ray_cluster import cluster, in_parallel
 from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
 
@@ -237,7 +239,7 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
         if looked % 3 == 0:
             raise InterruptedRunError("stopped")
 
-    monkeypatch.setattr(workers, "_retrained", asleep)
+    monkeypatch.setattr(seeds, "retrained_apart", asleep)
     monkeypatch.setattr(workers, "produce", asleep)
     with cluster(1, tmp_path):
         with pytest.raises(InterruptedRunError):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from problems import Target
-from search.deployments import Deployment, deployments, markdown, verdicts
+from search.commands.deployment_table import Deployment, deployments, markdown, verdicts
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (

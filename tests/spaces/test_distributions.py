@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice, WalkedChoice
-from search.training import Course
+from search.trial.training import Course
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.spline_flow import SplineFlow
 from spaces.candidate import Training

@@ -8,7 +8,7 @@ import torch
 
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice
-from search.training import Course
+from search.trial.training import Course
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
 from spaces.deployment_check import example_inputs, example_shapes

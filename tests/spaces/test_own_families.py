@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from problems import UserError, load_problem
-from search.directory import Run
-from search.records import State
+from search.run.directory import Run
+from search.run.records import State
 from spaces.architectures import Architecture, register_architecture
 from spaces.registered import ARCHITECTURES
 

@@ -10,7 +10,7 @@ import torch
 
 from problems import Layout, MissingExtraError, Target
 from problems.contract import WalkedChoice
-from search.training import DivergedError, practise
+from search.trial.training import DivergedError, practise
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Pruning, Training

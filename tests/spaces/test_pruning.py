@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from problems import Pairs
-from search.training import Course
+from search.trial.training import Course
 from spaces.candidate import Candidate, Pruning, Training
 from spaces.deployment_check import example, example_inputs, example_shapes, lowered_shape
 from spaces.pruning import (

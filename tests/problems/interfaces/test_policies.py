@@ -28,10 +28,10 @@ from problems import (
 from problems.contract import LAWS, Evidence, WalkedChoice, environments
 from problems.data.dataset import generate
 from problems.interfaces.policies import PolicyEncoding
-from search.directory import Run
-from search.measurement import Yardstick
-from search.records import NO_LIMITS, Record, State
-from search.trial import Setting, live
+from search.run.directory import Run
+from search.run.records import NO_LIMITS, Record, State
+from search.timing.reference import Yardstick
+from search.trial.lifecycle import Setting, live
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Candidate, Precision, Pruning, Training
 

@@ -1,0 +1,62 @@
+"""Diagnose a problem: its data, made in parallel where they are missing, then the facts."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from problems import Dataset, Layout, Problem, Target, UserError
+from problems.data.dataset import generate, nbytes
+from problems.data.shards import default_cache, plan
+from problems.diagnosis import Diagnosis, diagnose
+from problems.errors import raised
+from problems.sources import Source
+from search.progress import Progress
+from search.workers.ray_cluster import cluster, in_parallel
+from spaces.registered import ARCHITECTURES
+
+FEW_SHARDS = 8
+"""So many are made sooner than workers start."""
+
+
+def diagnosed(problem: Problem, source: Source, console: Console) -> Diagnosis:
+    """Return the facts about a complete problem, on the data that a search would use.
+
+    Raises:
+        UserError: Its data can't be made or read, or its own code raises.
+    """
+    with Progress(problem, 0, console) as progress:
+        progress.phase("data")
+        data = _data(problem, source, progress)
+        progress.phase("diagnosis")
+        try:
+            return diagnose(problem, data, lambda words: progress.note(f"  {words}"))
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"the diagnosis of {problem.name!r} ended in {raised(error)}; `simstead check` "
+                "tries its parts one by one"
+            ) from error
+
+
+def _data(problem: Problem, source: Source, progress: Progress) -> Dataset:
+    cache = default_cache()
+    missing = [shard for shard in plan(problem) if not shard.path(cache).exists()]
+    if len(missing) <= FEW_SHARDS:
+        return generate(problem, cache, progress=progress.count)
+    workers = len(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="simstead-") as folder,
+        cluster(workers, Path(folder), source.code, nbytes(problem)),
+    ):
+        return generate(problem, cache, in_parallel, progress.count)
+
+
+def families_by_kind() -> Mapping[tuple[Layout, Target], Sequence[str]]:
+    """Return which families of networks serve each layout and target."""
+    served: dict[tuple[Layout, Target], list[str]] = {}
+    for name in ARCHITECTURES:
+        for kind in ARCHITECTURES[name].serves:
+            served.setdefault(kind, []).append(name)
+    return served

@@ -1,0 +1,305 @@
+"""The main job: data, trials, final heat. Every part of it can be gone on with."""
+
+import errno
+import shlex
+import signal
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+import numpy as np
+from rich.console import Console
+
+from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
+from problems.data.dataset import generate, nbytes, searched
+from problems.data.shards import default_cache
+from problems.provenance import digest
+from problems.source_code import source_hash
+from problems.sources import Source
+from search.final.evaluation import final_heat
+from search.final.seeds import recommended, retrained_in_parallel
+from search.objectives.baselines import baseline_errors, rivals
+from search.objectives.goals import limits_of
+from search.progress import Progress
+from search.run.directory import Run
+from search.run.environment import read_environment
+from search.run.finalists import Retrainings
+from search.run.records import DataFacts, FieldFacts, networks
+from search.run.spec import Besides, Spec
+from search.sampling.initial_design import opening_size
+from search.sampling.study import Study
+from search.sampling.trial_queue import Agenda
+from search.timing.memory import refuse_unmeasurable
+from search.timing.reference import yardstick
+from search.trial.lifecycle import Setting
+from search.workers.ray_cluster import cluster, in_parallel
+from search.workers.successive_halving import Halving
+from search.workers.tune_adapter import StudySearcher, execute
+from spaces.exclusions import exclusions
+from spaces.registered import ARCHITECTURES
+from spaces.restrictions import Narrowing
+from spaces.space import Space, served
+from spaces.user_restrictions import Wish, narrowed
+
+RANGE_SAMPLES = 500
+"""Ranges are those of so many training samples at most: data may be larger than memory."""
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+AS_BEFORE = ("deployments", "retrainings", "sampler", "besides")
+"""What a run is gone on with as it was where nothing else is asked for."""
+
+
+def specified(problem: Problem, source: Source, held: Spec | None = None, **asked: object) -> Spec:
+    """Return what is asked for as a value; some of what isn't stays as `held` of a run.
+
+    `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
+    besides; the opening where the space doesn't say how large it is. What is None isn't asked for.
+    """
+    space = Space(problem, cast("Narrowing", asked.get("narrowing", Narrowing())))
+    return Spec.model_validate(
+        {
+            "opening": opening_size(space),
+            "offered": sorted({f"{c.precision} by {c.runtime}" for c in space.skeleton.cells}),
+            "problem": problem.name,
+            "problem_version": problem.version,
+            "source": source.reference,
+            "folder": source.folder,
+            "origin": digest([searched(problem), families_of_users()]),
+            **({name: getattr(held, name) for name in AS_BEFORE} if held else {}),
+            **{name: value for name, value in asked.items() if value is not None},
+        }
+    )
+
+
+def families_of_users() -> dict[str, str]:
+    """Return the families that users registered, each with a hash of its code."""
+    return {
+        name: source_hash(ARCHITECTURES[name])
+        for name in ARCHITECTURES
+        if not ARCHITECTURES[name].__module__.startswith("spaces.")
+    }
+
+
+def narrowed_for(problem: Problem, wishes: Sequence[Wish], folder: Path) -> Narrowing:
+    """Return what is left of a problem's space; without a wish, what the run in the folder left.
+
+    Raises:
+        UserError: Something is unknown or not to be had here, or nothing is left to deploy.
+    """
+    held = None if wishes else held_in(folder)
+    if held:
+        wishes = [Wish(f"run {folder}", held.narrowing)] * (held.problem == problem.name)
+    return narrowed(problem, wishes)
+
+
+def held_in(folder: Path) -> Spec | None:
+    """Return what the run in a folder was asked for, if there is one."""
+    with suppress(OSError):  # a folder that can't be looked into is refused as a run
+        if (folder / "spec.json").is_file():
+            return Spec.read(folder / "spec.json")
+    return None
+
+
+def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: Console) -> Run:
+    """Run a search, or go on with it, to its final heat.
+
+    Args:
+        problem: What is to be replaced; its declarations are complete.
+        source: Where it comes from: workers load it from there.
+        spec: What is asked for.
+        folder: Run directory, new or of this very spec.
+        console: Where progress is shown.
+
+    Raises:
+        UserError: No family serves the problem, the run directory or the cache can't be used.
+        InterruptedRunError: Not all trials were run.
+    """
+    served(problem)
+    if Besides.MEMORY in spec.besides:
+        refuse_unmeasurable()
+    run = Run.start(folder, spec)
+    spec = run.spec()  # with as many trials as it was asked for before
+    progress = Progress(problem, spec.trials, console)
+    with _ending_well(run), run.exclusively(), progress:
+        progress.note(f"run directory: {run.folder}")
+        if spec.narrowing != Narrowing():
+            progress.note(f"narrowed     {spec.narrowing}")
+        if spec.first:
+            progress.note(f"first        {len(spec.first)} candidates, before those that are dealt")
+        environment = read_environment()
+        run.add_session(environment)
+
+        def counted(done: int, total: int) -> None:
+            progress.count(done, total)
+            _end_if_asked(run)
+
+        cores = spec.workers * problem.deployment.threads
+        with cluster(cores, run.folder, source.code, nbytes(problem)), ended_by_signals():
+            progress.phase("data")
+            make = partial(in_parallel, waiting=lambda: _end_if_asked(run))
+            data = generate(problem, default_cache(), make, counted)
+            problem = problem.fitted(data.train)
+            errors = baseline_errors(problem, data)
+            limits = limits_of(problem, errors)
+            before_s = run.reference_s(environment.processor)
+            held_against = yardstick(problem, data.test, before_s)
+            setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)
+            run.write("data.json", _facts(setting, environment.processor))
+            progress.note(told(data))
+            progress.phase("trials")
+            _trials(setting, spec, run, progress, errors)
+            progress.phase("other seeds")
+            _retrain(setting, spec, run, counted)
+        progress.phase("final heat")
+        with ended_by_signals():
+            run.write("heat.json", final_heat(setting, run, counted))
+    return run
+
+
+@contextmanager
+def ended_by_signals() -> Generator[None]:
+    """Let a batch system's SIGTERM and SIGUSR1 end the search as Ctrl-C does.
+
+    Ray has a handler of its own, which tells where it was and exits: ours comes after it. A script
+    that puts a search in the background has Ctrl-C ignored there, but Tune's handler ends it well.
+    """
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
+    before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
+def _how_to_go_on(run: Run) -> str:
+    return f"go on with: simstead resume {shlex.quote(str(run.folder))}"
+
+
+def _end_if_asked(run: Run) -> None:
+    if run.stop_asked:
+        raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
+
+
+def _trials(
+    setting: Setting, spec: Spec, run: Run, progress: Progress, errors: Mapping[str, float]
+) -> None:
+    earlier = {record.number: record for record in run.records()}
+    progress.earlier_trials(earlier.values())
+    if run.heat() and networks(earlier.values()) >= spec.trials:
+        return
+    to_beat = rivals(setting.problem, setting.data, setting.yardstick, errors)
+    study = Study(run.journal, setting.problem, spec, setting.limits, to_beat)
+    agenda = Agenda(study, run, spec, study.abandoned(earlier))
+    if not agenda.over:
+        run.outdate()
+        searcher = StudySearcher(agenda, run, progress, spec.workers)
+        halving = Halving(earlier.values())
+        execute(setting, searcher, halving, setting.problem.deployment.threads)
+    study.close()
+    run.discard_unrecorded()
+    if not agenda.over:
+        done = networks(run.records())
+        raise InterruptedRunError(
+            f"interrupted after {done} of {spec.trials} trials; {_how_to_go_on(run)}"
+        )
+    run.discard_courses()
+
+
+def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int], None]) -> None:
+    """Train the recommended networks again with other seeds, those that weren't yet."""
+    if run.heat():
+        return
+    done = list(run.retrained().each)
+    known = {(each.trial, each.seed) for each in done}
+    wanted = [
+        (record, seed)
+        for record in recommended(setting.problem, run.records(), setting.limits)
+        for seed in range(1, spec.retrainings + 1)
+        if (record.number, record.candidate.seed + seed) not in known
+    ]
+    for each in retrained_in_parallel(setting, wanted, lambda: _end_if_asked(run)):
+        done.append(each)
+        run.write("retrained.json", Retrainings(each=tuple(done)))
+        counted(len(done) - len(known), len(wanted))
+
+
+def told(data: Dataset) -> str:
+    """Return how many samples each split has, and what was left out of it and why."""
+    parts: list[str] = []
+    for name, split in data.splits().items():
+        failed, twice = data.failed.get(name, 0), data.duplicates.get(name, 0)
+        left_out = [f"{failed} failed"] * bool(failed) + [f"{twice} twice"] * bool(twice)
+        parts.append(f"{name} {len(split)}" + (f" ({', '.join(left_out)})" if left_out else ""))
+    why = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
+    unplaced = f"{data.unplaced} samples in no split, within the training range of a shifted group"
+    more = [why] * bool(why) + [unplaced] * bool(data.unplaced)
+    return "\n             ".join(["data         " + ", ".join(parts), *more])
+
+
+@contextmanager
+def _ending_well(run: Run) -> Generator[None]:
+    """Say in one line what ended a search early: everything recorded so far is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(f"interrupted; {_how_to_go_on(run)}") from error
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UserError(
+            f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
+            f"are kept: make room and {_how_to_go_on(run)}"
+        ) from error
+
+
+def _facts(setting: Setting, processor: str) -> DataFacts:
+    problem, data = setting.problem, setting.data
+    return DataFacts(
+        summary=problem.summary,
+        samples={name: len(getattr(data, name)) for name in SPLITS},
+        failed=dict(data.failed),
+        metrics=problem.metrics,
+        duplicates=dict(data.duplicates),
+        reasons=dict(data.reasons),
+        unplaced=data.unplaced,
+        exclusions=tuple(exclusions(problem)),
+        limits=setting.limits,
+        recorded=problem.data is not None,
+        reference_known=setting.yardstick.run is None,
+        reference_s=setting.yardstick.known_s or None if problem.simulation else None,
+        processor=processor,
+        fields=_fields(setting),
+    )
+
+
+def _fields(setting: Setting) -> tuple[FieldFacts, ...]:
+    """Return every field with the range that it takes in the first training samples."""
+    train = setting.data.train
+    sides = (
+        (True, setting.problem.inputs, train.inputs),
+        (False, setting.problem.outputs, train.outputs),
+    )
+    return tuple(
+        FieldFacts(
+            name=field.name,
+            given=given,
+            unit=field.unit,
+            shape=field.shape,
+            low=float(np.min(batch[field.name][:RANGE_SAMPLES])),
+            high=float(np.max(batch[field.name][:RANGE_SAMPLES])),
+            valid=field.valid,
+        )
+        for given, fields, batch in sides
+        for field in fields
+    )

@@ -1,0 +1,1 @@
+"""The final evaluation: what is recommended, trained again, timed and scored once more."""

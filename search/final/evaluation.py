@@ -1,0 +1,316 @@
+"""The final heat: what the report quotes.
+
+With nothing else running, the front's members, the baselines and the reference are timed in turn,
+and every one is scored on the test and shifted splits, and in the problem's host where it has one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from problems import Array, Problem, Size, Split, UserError
+from problems import Run as SimulationRun
+from search.final.a_posteriori import in_host
+from search.final.profiling import (
+    Examined,
+    batch_times,
+    pictured,
+    pictures_of,
+    sample_errors,
+    work_of,
+    worst_pictures,
+)
+from search.final.seeds import recommended
+from search.objectives.goals import measured, objectives
+from search.pareto import knee, ranks, spread
+from search.run.directory import Run
+from search.run.finalists import Ceiling, Entrant, Heat, Retrained, recommended_members
+from search.run.records import Limits, Record, State, Timing, now
+from search.timing.reference import (
+    Yardstick,
+    contender,
+    run_contender,
+    samples_a_call,
+    stopwatch,
+    timing_of,
+    verified_manifest,
+)
+from search.timing.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, time_in_turn
+from search.trial.lifecycle import Setting
+from search.trial.scoring import Scored, intervals, scored
+from spaces.surrogate import Surrogate
+
+HEAT_S, TINY_HEAT_S = 20.0, 2.0
+"""No more rounds are begun after so long, the least apart: a report should not wait for noise; of
+the tiny size nobody quotes times."""
+
+CLOSER_SHARE = 0.25
+"""Of that time, spent once more on other batches of what is recommended."""
+
+REFERENCE = "reference"
+CALIBRATION = "calibration"
+CALIBRATION_ON_ALL = "calibration on all"
+REFERENCE_SAMPLES = 4
+"""Samples of the full reference in one round; the calibration run's share is not trusted here."""
+
+CEILING_SAMPLES = 32
+"""So many samples of the test split at most: the ceiling costs what the reference costs."""
+
+LARGEST_FRONT = 12
+"""So many front members at most are timed again, spread evenly along the front."""
+
+
+def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None]) -> Heat:
+    """Time the front and the baselines again, in turn, and score them on the held-out splits.
+
+    Args:
+        setting: Problem, data, yardstick and goals, as the trials had them.
+        run: Whose front; an artefact that isn't the one measured is left out.
+        progress: Told (steps done, steps in all).
+    """
+    keep_large_blocks()
+    problem, held_against = setting.problem, setting.yardstick
+    field, budget_s = _field(setting, run), _budget_s(run)
+    steps = MOST_ROUNDS + len(field.runs)
+    progress(0, steps)
+
+    def quoted(timed: Mapping[str, Array]) -> list[Array]:
+        reference = _reference_time(problem, held_against, timed)
+        return [reference / timed[name] for name in field.runs]
+
+    with stopwatch(problem):
+        seconds = time_in_turn(
+            field.contenders,
+            MOST_ROUNDS,
+            Until(quoted, budget_s),
+            after_round=lambda done: progress(done, steps),
+        )
+    reference = _reference_time(problem, held_against, seconds)
+    host, hosted = in_host(problem, field.runs)
+    again = _retrained(run)
+    entrants: list[Entrant] = []
+    for done, name in enumerate(field.runs, start=MOST_ROUNDS + 1):
+        timing = timing_of(seconds[name], reference)
+        entrant = _entrant(setting, field, name, timing, again)
+        entrants.append(entrant.model_copy(update={"hosted": hosted.get(name)}))
+        progress(done, steps)
+    chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
+    test = None if chosen is None else field.tests[f"trial {chosen}"]
+    errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
+    entrants = pictured(problem, entrants, field.tests, chosen)
+    return Heat(
+        knee=chosen,
+        entrants=_examined(setting, field, entrants, chosen, CLOSER_SHARE * budget_s),
+        pictures=() if test is None else pictures_of(problem, test),
+        sample_errors=errors,
+        worst=() if test is None else worst_pictures(problem, test, errors),
+        left_out=field.left_out,
+        host=host,
+        ceiling=_ceiling(problem, setting.data.test),
+        ended=now(),
+    )
+
+
+def _ceiling(problem: Problem, split: Split) -> Ceiling | None:
+    if problem.ceiling is None:
+        return None
+    few = split.take(np.arange(min(len(split), CEILING_SAMPLES)))
+    found = scored(problem, problem.ceiling, few, "ceiling")
+    return Ceiling(test=intervals(problem, found), samples=len(few), failed=found.failed)
+
+
+class Field(NamedTuple):
+    """Who takes part.
+
+    Args:
+        runs: Baselines and front members, by name.
+        contenders: What is timed: those, and the reference.
+        trials: Records of the front members.
+        surrogates: Those members, loaded.
+        tests: How those of `runs` did on the test split.
+        left_out: Baselines that failed on every sample of it, and front members whose artefact is
+            damaged, each with the reason.
+    """
+
+    runs: dict[str, SimulationRun]
+    contenders: dict[str, Contender]
+    trials: dict[str, Record]
+    surrogates: dict[str, Surrogate]
+    tests: dict[str, Scored]
+    left_out: dict[str, str]
+
+    def encoding(self, trial: int | None) -> str:
+        """Return the encoding of a front member."""
+        return self.trials[f"trial {trial}"].candidate.encoding
+
+
+def _field(setting: Setting, run: Run) -> Field:
+    problem, split = setting.problem, setting.data.test
+    tests = {
+        name: scored(problem, baseline, split, f"baseline {name!r}")
+        for name, baseline in problem.baseline_runs.items()
+    }
+    # A baseline is timed on what it can do; one that fails on every sample can't be.
+    runs = {
+        name: problem.baseline_runs[name] for name, test in tests.items() if len(test.survivors)
+    }
+    left_out = {
+        name: f"it failed on every sample of the test split ({test.reason})"
+        for name, test in tests.items()
+        if name not in runs
+    }
+    field = Field(runs, {}, {}, {}, tests, left_out)
+    with stopwatch(problem):
+        for name, baseline in runs.items():
+            can = tests[name].survivors
+            samples = samples_a_call(baseline, problem, can)
+            field.contenders[name] = run_contender(baseline, can, samples)
+    for record in front_members(problem, run.records(), setting.limits):
+        name = f"trial {record.number}"
+        try:
+            verified_manifest(run, record)
+            surrogate = Surrogate.load(run.artefact(record.number), problem)
+        except UserError as error:
+            field.left_out[name] = str(error)
+            continue
+        field.trials[name], field.surrogates[name] = record, surrogate
+        runs[name] = surrogate.run
+        field.contenders[name] = contender(runs[name], problem, split)
+        tests[name] = scored(problem, runs[name], split)
+    field.contenders.update(_reference_contenders(problem, setting.yardstick, split))
+    return field
+
+
+def _retrained(run: Run) -> dict[int, tuple[Retrained, ...]]:
+    again: dict[int, tuple[Retrained, ...]] = {}
+    for each in run.retrained().each:
+        again[each.trial] = (*again.get(each.trial, ()), each)
+    return again
+
+
+def _entrant(
+    setting: Setting,
+    field: Field,
+    name: str,
+    timing: Timing,
+    again: Mapping[int, tuple[Retrained, ...]],
+) -> Entrant:
+    test = field.tests[name]
+    shifted = scored(setting.problem, field.runs[name], setting.data.shifted)
+    record = field.trials.get(name)
+    return Entrant(
+        name=name,
+        trial=None if record is None else record.number,
+        timing=timing,
+        test=intervals(setting.problem, test),
+        shifted=intervals(setting.problem, shifted),
+        failed={"test": test.failed, "shifted": shifted.failed},
+        retrained=() if record is None else again.get(record.number, ()),
+    )
+
+
+def _budget_s(run: Run) -> float:
+    return TINY_HEAT_S if run.spec().size is Size.TINY else HEAT_S
+
+
+def _examined(
+    setting: Setting,
+    field: Field,
+    entrants: Sequence[Entrant],
+    chosen: int | None,
+    budget_s: float,
+) -> tuple[Entrant, ...]:
+    """Return the entrants, the recommended ones with their batches and work."""
+    objective = setting.problem.objective.name
+    errors = {name: record.metrics[objective] for name, record in field.trials.items()}
+    others = recommended_members(entrants, errors, objective, setting.limits)
+    names = [others.fastest, others.accurate] if others else []
+    names += [f"trial {chosen}"] if chosen is not None else []
+    by_name = {entrant.name: entrant for entrant in entrants}
+    examined = {
+        name: Examined(field.trials[name], field.surrogates[name], by_name[name]) for name in names
+    }
+    times = batch_times(setting.problem, examined, setting.data.test, budget_s)
+    return tuple(
+        entrant.model_copy(
+            update={
+                "batches": times[entrant.name],
+                "work": work_of(setting, examined[entrant.name]),
+            }
+        )
+        if entrant.name in examined
+        else entrant
+        for entrant in entrants
+    )
+
+
+def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
+    """Return the trials that no other one beats in both error and time, at most `LARGEST_FRONT`.
+
+    Where there are more, what is recommended comes first, then what meets the goals, then the rest
+    along the front.
+    """
+    complete = [record for record in records if record.state is State.COMPLETE]
+    if not complete:
+        return []
+    points = [objectives(problem, record) for record in complete]
+    rank = ranks(points)
+    front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
+    front.sort(key=lambda record: objectives(problem, record))
+    meeting = [r for r in front if limits.any and limits.met(*measured(problem, r))]
+    chosen = recommended(problem, complete, limits)
+    for those in (meeting, front):
+        rest = [record for record in those if record not in chosen]
+        chosen += spread(rest, LARGEST_FRONT - len(chosen))
+    return sorted(chosen, key=lambda record: objectives(problem, record))
+
+
+def knee_trial(
+    problem: Problem, entrants: Sequence[Entrant], members: Sequence[Record], limits: Limits
+) -> int | None:
+    """Return the trial at the knee of (validation error, relative time measured again, ...).
+
+    Those that meet the goals come first, if any does. The test split has no say: what it is quoted
+    for must not have been chosen by it.
+    """
+    if not members:
+        return None
+    again = {entrant.trial: entrant.timing.relative_time for entrant in entrants}
+    name = problem.objective.name
+    members = [
+        record for record in members if limits.met(record.metrics[name], 1.0 / again[record.number])
+    ] or members
+    points = [
+        (error, np.log10(again[record.number]), *besides)
+        for record in members
+        for error, _, *besides in [objectives(problem, record)]
+    ]
+    return members[knee(points)].number
+
+
+def _reference_contenders(
+    problem: Problem, held_against: Yardstick, split: Split
+) -> dict[str, Contender]:
+    if problem.calibration is None or problem.simulation is None:
+        return held_against.contenders(split)
+    calibration = problem.calibration.simulation.run
+    return {
+        REFERENCE: run_contender(problem.simulation.run, split, REFERENCE_SAMPLES),
+        CALIBRATION: run_contender(calibration, split, REFERENCE_SAMPLES),
+        CALIBRATION_ON_ALL: run_contender(calibration, split, len(split)),
+    }
+
+
+def _reference_time(
+    problem: Problem, held_against: Yardstick, seconds: Mapping[str, Array]
+) -> Array:
+    """Return the reference's seconds per sample (rounds,), over all systems of the split.
+
+    Where there is a calibration the whole reference takes long, and a sample's cost may depend on
+    the system. So it is run on a few systems, and what they cost beside the rest is known from the
+    calibration run on both.
+    """
+    if problem.calibration is None or problem.simulation is None:
+        return held_against.seconds(seconds)
+    return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]

@@ -1,0 +1,114 @@
+"""How far chance carries in training: recommended networks trained again with other seeds."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from problems import Problem, UserError
+from search.objectives.goals import measured, objectives
+from search.pareto import knee, ranks
+from search.run.directory import Run
+from search.run.finalists import Retrained
+from search.run.records import NO_LIMITS, Limits, Record, State
+from search.trial.lifecycle import Setting, live
+from search.trial.scoring import scored
+from search.watchdog import limited
+from search.workers.ray_cluster import prepare_process, run_sharing
+from spaces.candidate import Candidate
+from spaces.surrogate import Surrogate
+
+
+def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
+    """Return the trials at the knee, the most accurate, the fastest, and the smallest if asked.
+
+    Of those that meet the goals, where any does. They are chosen by the search's own figures: the
+    final heat may find the knee elsewhere.
+    """
+    complete = [record for record in records if record.state is State.COMPLETE]
+    able = [r for r in complete if limits.met(*measured(problem, r))] or complete
+    if not able:
+        return []
+    points = [objectives(problem, record) for record in able]
+    front = [i for i, rank in enumerate(ranks(points)) if rank == 0]
+    best = np.argmin([points[i] for i in front], axis=0)
+    chosen = (front[knee([points[i] for i in front])], *(front[i] for i in best))
+    return [able[i] for i in dict.fromkeys(chosen)]
+
+
+def retrained_in_parallel(
+    setting: Setting, repetitions: Sequence[tuple[Record, int]], waiting: Callable[[], None]
+) -> Iterator[Retrained]:
+    """Live candidates again with other seeds, on every worker; yield what each scores.
+
+    Args:
+        setting: The search's.
+        repetitions: Trials, each with what is added to its seed.
+        waiting: Called meanwhile; raises where the search is to end.
+    """
+    threads = setting.problem.deployment.threads
+    done = run_sharing(retrained_apart, setting, repetitions, threads, waiting)
+    for (record, seed), result in done:
+        seed_there = record.candidate.seed + seed
+        yield result or Retrained(trial=record.number, seed=seed_there, reason="its worker died")
+
+
+def retrained_apart(setting: Setting, repetition: tuple[Record, int]) -> Retrained:
+    """Prepare a process as those of trials are, and train again in it."""
+    prepare_process(setting.problem.deployment.threads)
+    record, seed = repetition
+    return retrained(setting, record.candidate, record.number, seed)
+
+
+def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
+    """Live a candidate again with another seed; return what it scores on the held-out splits.
+
+    What is done in it is limited, as a trial's steps from report to report are.
+
+    Args:
+        setting: The search's; what is lowered here is thrown away.
+        candidate: Of the trial.
+        trial: Its number.
+        seed: Added to the candidate's own.
+    """
+    other = candidate.model_copy(update={"seed": candidate.seed + seed})
+    problem, data = setting.problem, setting.data
+    with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
+        # Whether it meets the goals was seen in the search, as it was deployed there.
+        own = replace(setting, run=Run(Path(scratch)), limits=NO_LIMITS)
+        record = _lived(own, other)
+        if record.state is not State.COMPLETE:
+            return Retrained(trial=trial, seed=other.seed, reason=record.reason)
+        with limited():
+            surrogate = Surrogate.load(own.run.artefact(0), problem)
+            try:
+                results = {
+                    name: scored(problem, surrogate.run, split)
+                    for name, split in (("test", data.test), ("shifted", data.shifted))
+                }
+            except UserError as error:
+                return Retrained(trial=trial, seed=other.seed, reason=str(error))
+    odd = [name for name, each in results.items() if each.failed or not _finite(each.metrics)]
+    return Retrained(
+        trial=trial,
+        seed=other.seed,
+        reason=f"samples of {', '.join(odd)} failed" if odd else "",
+        test=results["test"].metrics,
+        shifted=results["shifted"].metrics,
+    )
+
+
+def _lived(setting: Setting, candidate: Candidate) -> Record:
+    life = live(setting, candidate, 0)
+    while True:
+        with limited():
+            event = next(life)
+        if isinstance(event, Record):
+            return event
+
+
+def _finite(metrics: dict[str, float]) -> bool:
+    return all(map(math.isfinite, metrics.values()))

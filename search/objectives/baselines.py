@@ -1,0 +1,64 @@
+"""Baselines as what a surrogate has to beat: their errors and times before the search.
+
+What a baseline already does adds nothing: a network that one of them betters in both is neither
+deployed again nor thought promising.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from problems import Dataset, Problem
+from search.run.records import NO_ERROR
+from search.timing.reference import Yardstick, run_contender, samples_a_call, stopwatch, timed
+from search.timing.stopwatch import LEAST_ROUNDS
+from search.trial.scoring import scored
+
+
+class Rivals(NamedTuple):
+    """What is to be bettered.
+
+    Args:
+        points: log10 of error and relative time of baselines.
+        worst: log10 of the worst baseline's error, and of the reference's time over itself: beyond
+            either nothing is of use.
+    """
+
+    points: Sequence[Sequence[float]] = ()
+    worst: tuple[float, float] = (math.inf, math.inf)
+
+
+NO_RIVALS = Rivals()
+
+
+def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
+    """Return the objective on the validation split of every baseline that fails on no sample.
+
+    Raises:
+        UserError: One doesn't return the reference's fields and shapes, or the score raises.
+    """
+    errors: dict[str, float] = {}
+    for name, baseline in problem.baseline_runs.items():
+        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
+        error = result.metrics.get(problem.objective.name, math.nan)
+        if not result.failed and math.isfinite(error):
+            errors[name] = error
+    return errors
+
+
+def rivals(
+    problem: Problem, data: Dataset, held_against: Yardstick, errors: Mapping[str, float]
+) -> Rivals:
+    """Return the baselines by their errors, each timed as a trial is.
+
+    They are called with samples of the validation split, on none of which they fail.
+    """
+    found: list[tuple[float, float]] = []
+    for name, error in errors.items():
+        run = problem.baseline_runs[name]
+        with stopwatch(problem):
+            samples = samples_a_call(run, problem, data.validation)
+        own = run_contender(run, data.validation, samples)
+        timing = timed(problem, data, held_against, own, LEAST_ROUNDS)
+        found.append((math.log10(max(error, NO_ERROR)), math.log10(timing.relative_time)))
+    return Rivals(found, (max((error for error, _ in found), default=math.inf), 0.0))

@@ -1,0 +1,85 @@
+"""What would satisfy the user, as figures that a search can be held to; what its study is told."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from problems import BaselineMargin, Problem, UserError
+from search.run.records import NO_ERROR, Limits, Record, State
+from search.run.spec import Besides
+
+PENALTY = (3.0, 3.0)
+"""log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
+
+PENALTY_BESIDES = {Besides.MEMORY: 12.0}
+"""The same of what else is made small: a terabyte."""
+
+
+class Told(NamedTuple):
+    """What a study is told of a trial that wasn't stopped.
+
+    Args:
+        objectives: What it makes small.
+        missed: Constraints by their names: above zero they are missed.
+    """
+
+    objectives: tuple[float, ...]
+    missed: dict[str, float]
+
+
+def limits_of(problem: Problem, errors: Mapping[str, float]) -> Limits:
+    """Return a problem's goals as figures.
+
+    Args:
+        problem: Whose goals.
+        errors: Of its baselines on the validation split: a goal may stand in their terms.
+
+    Raises:
+        UserError: The error's goal is relative and every baseline fails on some sample.
+    """
+    goals = problem.goals
+    if not isinstance(goals.error, BaselineMargin):
+        return Limits(error=goals.error, speedup=goals.speedup)
+    if not errors:
+        raise UserError(
+            f"problem {problem.name!r}: its goal is relative to the best baseline, and every "
+            "baseline fails on some sample of the validation split; give the error as a figure"
+        )
+    best = min(errors, key=lambda name: errors[name])
+    return Limits(
+        error=errors[best] * (1.0 + goals.error.worse_by),
+        speedup=goals.speedup,
+        worse_by=goals.error.worse_by,
+        baseline=best,
+    )
+
+
+def measured(problem: Problem, record: Record) -> tuple[float, float]:
+    """Return a complete trial's error and speed-up."""
+    if record.timing is None:
+        raise ValueError(f"trial {record.number} was not measured")
+    return record.metrics[problem.objective.name], record.timing.speedup
+
+
+def objectives(problem: Problem, record: Record) -> tuple[float, ...]:
+    """Return what the study makes small: log10 of error, relative time and, if asked, memory."""
+    error, speedup = measured(problem, record)
+    memory = () if record.memory_bytes is None else (math.log10(record.memory_bytes),)
+    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup), *memory
+
+
+def penalty(besides: Sequence[Besides]) -> tuple[float, ...]:
+    """Return the objectives that a failure is told with, those besides error and time too."""
+    return (*PENALTY, *(PENALTY_BESIDES[each] for each in besides))
+
+
+def told(problem: Problem, record: Record, limits: Limits, besides: Sequence[Besides]) -> Told:
+    """Return what a study is told of a trial: each goal is a constraint, as is not to fail.
+
+    A failure is infeasible at a penalty, so that it is learned.
+    """
+    if record.state is State.INFEASIBLE:
+        missed = dict.fromkeys(("failure", *limits.shortfalls(1.0, 1.0)), 1.0)
+        return Told(penalty(besides), missed)
+    missed = {"failure": -1.0, **limits.shortfalls(*measured(problem, record))}
+    return Told(objectives(problem, record), missed)

@@ -1,0 +1,86 @@
+"""Where a run ran: enough to judge its times and to run it again."""
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from spaces.candidate import Frozen
+
+LIBRARIES = (
+    "numpy",
+    "torch",
+    "optuna",
+    "ray",
+    "onnxruntime",
+    "openvino",
+    "nncf",
+    "torch-pruning",
+    "rebound",
+    "simstead",
+)
+
+
+class Environment(Frozen):
+    """Machine, libraries and code at the start of a run."""
+
+    started: str
+    python: str
+    system: str
+    processor: str
+    cores: int
+    memory_gib: float
+    commit: str
+    command: tuple[str, ...]
+    versions: dict[str, str]
+
+
+def read_environment() -> Environment:
+    """Return what this machine is now."""
+    return Environment(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        system=platform.platform(),
+        processor=_processor(),
+        cores=psutil.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        commit=_commit(),
+        command=("simstead", *sys.argv[1:]),
+        versions={name: _version(name) for name in LIBRARIES},
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """Return the checkout's commit, marked where the tree differs from it."""
+    root = Path(__file__).parents[2]
+    try:
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return asked.stdout.strip()

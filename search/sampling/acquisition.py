@@ -1,0 +1,101 @@
+"""Which network to try next: of many that are proposed, the one that promises most.
+
+A draw from what is expected of them tells what each would add to the front. What no sum of effects
+shows is left to other samplers.
+
+What other workers are at is taken for found, by the same draw, lest two be after the same. Networks
+that were stopped at a rung may be gone on with: their errors there are known.
+
+Sources: Thompson, Biometrika 25 (1933) 285; Snoek et al., NeurIPS 2012; Ginsbourger et al., in:
+Computational Intelligence in Expensive Optimization Problems (Springer 2010) 131 (believing what is
+underway).
+"""
+
+import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from search.pareto import front, hypervolume
+from search.sampling.effects_model import Known, Trials, errors_of, times_of
+from search.sampling.next_deployment import Found, lowered_sooner_than_trained, not_hopeless
+
+BOLDNESS = 0.3
+"""Standard deviations that a draw spreads over: whole ones explore for longer than a search lasts
+(0.22 in place of 0.18 of the time of 100 trials in benchmarks/search_efficiency.py)."""
+
+MARGIN = 0.5
+"""Powers of ten between the worst that was found and the corner up to which area is counted: what
+may be worse still in one is wanted only if it is better in the other, and a failure isn't."""
+
+
+def next_network(
+    proposals: Sequence[Known],
+    trials: Trials,
+    found: Found,
+    rng: np.random.Generator,
+    boldness: float = BOLDNESS,
+) -> Known | None:
+    """Return the network that promises most, or None where none promises anything.
+
+    It is a proposal, or one that was stopped at a rung.
+
+    Args:
+        proposals: What may be tried.
+        trials: Those of the run.
+        found: What those that ended found; what misses its goals adds nothing.
+        rng: Draws the effects.
+        boldness: Standard deviations that a draw spreads over.
+    """
+    runtimes = {each.cell.runtime for each in proposals}
+    stopped = [each.known for each in trials.stopped().values()]
+    proposals = worth_training(proposals, trials, found)
+    proposals += _deployable(stopped, found, runtimes)
+    if not proposals or not found.points:
+        return None
+    every = [*proposals, *trials.underway]
+    columns = [of(every, trials, rng, boldness) for of in (errors_of, times_of)]
+    drawn, expected = np.split(np.stack(columns, axis=1), [len(proposals)])
+    worst = found.corner(MARGIN)
+    limits = found.limits
+    goals = (limits.error, None if limits.speedup is None else 1.0 / limits.speedup)
+    worst = [
+        min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
+    ]
+    best = front([*found.front, *expected.tolist()])
+    before = hypervolume(best, worst)
+    gains = [
+        0.0 if _beaten(point, best) else hypervolume([*best, point], worst) - before
+        for point in drawn.tolist()
+    ]
+    most = int(np.argmax(gains))
+    return proposals[most] if gains[most] > 0.0 else None
+
+
+def _beaten(point: Sequence[float], best: Sequence[Sequence[float]]) -> bool:
+    return any(error <= point[0] and time <= point[1] for error, time in best)
+
+
+def worth_training(
+    proposals: Sequence[Known], trials: Trials, found: Found, runtimes: Collection[str] = ()
+) -> list[Known]:
+    """Leave out what is known already, what can't be deployed, and what is long in lowering.
+
+    A network is lowered before it is trained, and most aren't trained to the end: a runtime that
+    takes longer than a training waits for a network that is worth it.
+
+    Args:
+        proposals: What may be tried.
+        trials: Those of the run.
+        found: What those that ended found.
+        runtimes: Those that there are, where the proposals don't show them all.
+    """
+    known = trials.lessons()
+    return [each for each in _deployable(proposals, found, runtimes) if each.lesson not in known]
+
+
+def _deployable(networks: Sequence[Known], found: Found, runtimes: Collection[str]) -> list[Known]:
+    usable = set(not_hopeless([each.cell for each in networks], found.records))
+    every = {*runtimes, *(each.cell.runtime for each in networks)}
+    quick = lowered_sooner_than_trained(every, found.records)
+    return [each for each in networks if each.cell in usable and each.cell.runtime in quick]

@@ -1,0 +1,313 @@
+"""Which deployment of a trained network to try next, by what is known of those tried before.
+
+A deployment's effect on error and time is much the same for all networks, and more so for those of
+one family: log10 of both is a sum of effects, fitted as Bayesian linear regression. Drawing the
+effects from their posterior (Thompson sampling) tries what is promising or little known; what it
+promises is weighed against how long it takes.
+
+Sources: Thompson, Biometrika 25 (1933) 285; Snoek et al., NeurIPS 2012 (improvement per second).
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from problems import Array
+from search.objectives.baselines import NO_RIVALS, Rivals
+from search.pareto import front, hypervolume
+from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
+from search.sampling.linear_model import Observed, posterior_draw
+from search.trial.preparation import FINE_TUNING_SHARE
+from spaces.candidate import Pruning
+from spaces.combinations import Cell
+from spaces.registered import RUNTIMES
+
+PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
+"""Standard deviations, in powers of ten: of a runtime in a precision, of a kind of pruning, and of
+what is peculiar to a family. Runtimes differ by up to ten times, a family's mostly by two at most.
+"""
+
+NOISE = 0.1
+"""Powers of ten by which a network's deployment departs from the sum of its effects."""
+
+DEPLOYMENT = ("prepare", "load", "deploy", "validate", "measure")
+"""Stages of a further deployment's life, but for pruning."""
+
+SHORTEST_S = 1e-3
+"""What nothing takes less than."""
+
+MARGIN = 0.1
+"""Powers of ten between the worst that was found and the corner up to which area is counted."""
+
+
+class Found(NamedTuple):
+    """What a run has found so far.
+
+    Args:
+        records: Of every trial that ended.
+        points: log10 of error and relative time of those that are complete.
+        objective: Name of the error.
+        rivals: What is to be bettered.
+        limits: The problem's goals.
+    """
+
+    records: Sequence[Record]
+    points: Sequence[Sequence[float]]
+    objective: str
+    rivals: Rivals = NO_RIVALS
+    limits: Limits = NO_LIMITS
+
+    @property
+    def front(self) -> list[tuple[float, float]]:
+        """What a further point has to better: the best of what was found and of baselines."""
+        return front([*self.points, *self.rivals.points])
+
+    @property
+    def best_networks(self) -> set[int]:
+        """The trials that trained the networks on the front."""
+        best = set(self.front)
+        complete = (each for each in self.records if each.state is State.COMPLETE)
+        return {
+            each.network
+            for each, point in zip(complete, self.points, strict=True)
+            if tuple(point) in best
+        }
+
+    def corner(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
+        """Return log10 of the error and time up to which area counts.
+
+        It lies so far beyond the worst that was found or drawn, but not beyond what is of use; nor,
+        until anything of use was found, further than so far beyond the best.
+        """
+        best = np.min(self.points, axis=0, initial=math.inf) + margin
+        limit = np.maximum(self.rivals.worst, best)
+        return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
+
+
+class Deployed(NamedTuple):
+    """A deployment that was measured.
+
+    Args:
+        training: Whose network.
+        cell: How it was deployed.
+        error: log10 of its error over the trained network's own.
+        time: log10 of its time over the reference's.
+    """
+
+    training: int
+    cell: Cell
+    error: float
+    time: float
+
+
+def cell_of(record: Record) -> Cell:
+    """Return what of the skeleton a trial tried."""
+    candidate = record.candidate
+    return Cell(
+        candidate.encoding,
+        candidate.architecture,
+        candidate.pruning,
+        candidate.runtime,
+        candidate.precision,
+    )
+
+
+def trained(record: Record) -> bool:
+    """Return whether a trial left a trained network that may be deployed again."""
+    error = record.unpruned_error
+    return record.training is None and error is not None and math.isfinite(error)
+
+
+def next_deployment(
+    of: Record, cells: Sequence[Cell], found: Found, rng: np.random.Generator
+) -> Cell | None:
+    """Return what to try of `cells`, or None where nothing is drawn that betters the front.
+
+    Args:
+        of: The trial that trained the network.
+        cells: What is left to try of it.
+        found: What is known.
+        rng: Draws the effects.
+    """
+    deployed = (_deployed(record, found.objective) for record in found.records)
+    tried = [each for each in deployed if each]
+    cells = not_hopeless(cells, found.records)
+    lasts_s, longest_s = costs_s(of, cells, found.records), _longest_s(of, found)
+    cells = [cell for cell, each_s in zip(cells, lasts_s, strict=True) if each_s <= longest_s]
+    lasts_s = lasts_s[lasts_s <= longest_s]
+    own = [each for each in tried if each.training == of.number] or _untrained(of)
+    if not cells or not own or of.unpruned_error is None:
+        return None
+    error = math.log10(max(of.unpruned_error, NO_ERROR))
+    drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
+    drawn[:, 1] = np.maximum(drawn[:, 1], _shortest(own))
+    worst = found.corner(MARGIN, drawn.tolist())
+    best = found.front
+    before = hypervolume(best, worst)
+    gains = [hypervolume([*best, point], worst) - before for point in drawn]
+    worth = np.array(gains) / lasts_s
+    most = int(np.argmax(worth))
+    return cells[most] if gains[most] > 0.0 else None
+
+
+def _longest_s(of: Record, found: Found) -> float:
+    """Return how long a deployment may take: as another network does, unless this is on the front.
+
+    Of 34 longer ones in eight searches of `planets`, mostly by compilers, which took an eighth of
+    their time, five came on the front.
+    """
+    others = [sum(each.durations_s.values()) for each in found.records if each.from_scratch]
+    unlimited = not any(others) or of.number in found.best_networks
+    return math.inf if unlimited else float(np.median(others))
+
+
+def _shortest(own: Sequence[Deployed]) -> float:
+    """Return log10 of the least time to be had of a network, by what its deployments took."""
+    return max(each.time - math.log10(RUNTIMES[each.cell.runtime].headroom) for each in own)
+
+
+def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:
+    """Return about how long deployments of a network take (n,) [s].
+
+    Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
+    been seen of each runtime. Of one that hasn't been it is what the others take apart from
+    lowering, and what it says of that.
+    """
+    lasted = _lasted_s(records, DEPLOYMENT)
+    if not any(map(any, lasted.values())):
+        return np.ones(len(cells))
+    apart = [
+        max(seconds - RUNTIMES[runtime].lowers_in_s, 0.0)
+        for runtime, each in lasted.items()
+        for seconds in each
+    ]
+    training_s = of.durations_s.get("train", 0.0)
+
+    def lasts_s(runtime: str) -> float:
+        if runtime in lasted:
+            return float(np.median(lasted[runtime]))
+        return float(np.median(apart)) + RUNTIMES[runtime].lowers_in_s
+
+    each_s = {runtime: lasts_s(runtime) for runtime in {cell.runtime for cell in cells}}
+    return np.array(
+        [
+            max(each_s[cell.runtime], SHORTEST_S)
+            + FINE_TUNING_SHARE * training_s * (cell.pruning is not Pruning.NONE)
+            for cell in cells
+        ]
+    )
+
+
+def _deployed(record: Record, objective: str) -> Deployed | None:
+    error = record.unpruned_error
+    if record.state is not State.COMPLETE or record.timing is None:
+        return None
+    if not error or not math.isfinite(error):
+        return None
+    gap = math.log10(max(record.metrics[objective], NO_ERROR) / error)
+    return Deployed(record.network, cell_of(record), gap, math.log10(record.timing.relative_time))
+
+
+def _untrained(of: Record) -> list[Deployed]:
+    """Return what is known of a network none of whose deployments was measured: its first time."""
+    if of.untrained_relative_time is None:
+        return []
+    return [Deployed(of.number, cell_of(of), 0.0, math.log10(of.untrained_relative_time))]
+
+
+def not_hopeless(cells: Sequence[Cell], records: Sequence[Record]) -> list[Cell]:
+    """Leave out how networks of the family failed to be deployed, at least twice and always."""
+    ended: dict[Cell, Counter[bool]] = defaultdict(Counter)
+    for record in records:
+        if record.unpruned_error is not None and record.state is not State.PRUNED:
+            ended[cell_of(record)][record.state is State.COMPLETE] += 1
+    return [cell for cell in cells if ended[cell][True] or ended[cell][False] < 2]
+
+
+def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Record]) -> set[str]:
+    """Return the runtimes that lower a network sooner than one is trained, or else the quickest.
+
+    By the medians of what was seen; of a runtime that wasn't by what it says of itself. All of them
+    where no network was trained to the end.
+    """
+    trainings = [
+        each.durations_s.get("train", 0.0)
+        for each in records
+        if trained(each) and each.from_scratch
+    ]
+    if not trainings:
+        return set(runtimes)
+    seen = _lasted_s(records, ("deploy",))
+    lasts_s = {
+        each: float(np.median(seen[each])) if each in seen else RUNTIMES[each].lowers_in_s
+        for each in runtimes
+    }
+    longest_s = max(float(np.median(trainings)), min(lasts_s.values(), default=0.0))
+    return {each for each in runtimes if lasts_s[each] <= longest_s}
+
+
+def _lasted_s(records: Sequence[Record], stages: Sequence[str]) -> dict[str, list[float]]:
+    """Return how long complete trials were in some stages, by their runtimes [s]."""
+    lasted: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.state is State.COMPLETE:
+            own = sum(record.durations_s.get(stage, 0.0) for stage in stages)
+            lasted[record.candidate.runtime].append(own)
+    return lasted
+
+
+class Effects:
+    """What deployments do to (error, time), in powers of ten: a draw from the posterior."""
+
+    def __init__(
+        self, tried: Sequence[Deployed], cells: Sequence[Cell], rng: np.random.Generator
+    ) -> None:
+        every = (*cells, *(each.cell for each in tried))
+        names = dict.fromkeys(name for cell in every for name in _features(cell))
+        self._places = {name: place for place, name in enumerate(names)}
+        spread = np.array([PRIOR[str(name[0])] for name in self._places])
+        design = self._design([each.cell for each in tried])
+        times = np.array([each.time for each in tried])
+        # A network's own time has no part in the effects: each is held against its own mean.
+        groups = np.array([each.training for each in tried])
+        centred = design.copy()
+        for training in np.unique(groups):
+            own = groups == training
+            centred[own] -= design[own].mean(axis=0)
+            times[own] -= times[own].mean()
+        errors = np.array([each.error for each in tried])
+        noise = np.full(len(tried), NOISE)
+        self._error = posterior_draw(Observed(design, errors, noise), spread, rng)
+        self._time = posterior_draw(Observed(centred, times, noise), spread, rng)
+
+    def drawn(self, own: Sequence[Deployed], cells: Sequence[Cell]) -> Array:
+        """Return log10 of (error over the network's own, time) (n, 2) of cells.
+
+        Args:
+            own: What was measured of this network.
+            cells: What is asked about.
+        """
+        known = self._design([each.cell for each in own])
+        base = np.mean([each.time for each in own] - known @ self._time)
+        wanted = self._design(cells)
+        return np.stack([wanted @ self._error, base + wanted @ self._time], axis=1)
+
+    def _design(self, cells: Sequence[Cell]) -> Array:
+        design = np.zeros((len(cells), len(self._places)))
+        for row, cell in enumerate(cells):
+            for name in _features(cell):
+                if name in self._places:
+                    design[row, self._places[name]] = 1.0
+        return design
+
+
+def _features(cell: Cell) -> list[tuple[Hashable, ...]]:
+    """Return the effects that add up to a deployment's, each with its kind first."""
+    return [
+        ("runtime", cell.runtime, cell.precision),
+        ("pruning", cell.pruning),
+        ("family", cell.architecture, cell.runtime, cell.precision),
+    ]

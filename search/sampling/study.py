@@ -1,0 +1,338 @@
+"""The one Optuna study of a run: asks for candidates, is told how they ended.
+
+The first candidates (the opening) are dealt so that every choice of the skeleton is tried; each
+depends on the seed and its number alone. Later ones come from a sampler and depend on what was
+measured, measured times included. So do the further deployments of a trained network, each of which
+is a trial of its own.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from problems import Problem
+from search.objectives.baselines import NO_RIVALS, Rivals
+from search.objectives.goals import objectives, penalty, told
+from search.run.journal import Journal
+from search.run.records import NO_LIMITS, Limits, Record, State
+from search.run.spec import SamplerName, Spec
+from search.sampling.choices import SettledChoice, TrialChoice, answers_of, at_random
+from search.sampling.effects_model import Known, Trials, Tried
+from search.sampling.initial_design import opening
+from search.sampling.next_deployment import Found, cell_of, next_deployment
+from search.sampling.next_network import Proposing, Wanted
+from search.sampling.samplers import asks, by_tpe, sampler, weighs_proposals
+from spaces.candidate import Candidate
+from spaces.combinations import Cell
+from spaces.space import Space, pruning_branch
+
+AGAIN = "again"
+"""User attribute of a trial that takes up an abandoned one: that one's number."""
+
+TRAINING = "training"
+"""User attribute of a further deployment: the number of the trial that trained its network."""
+
+GOES_ON_WITH = "goes on with"
+"""User attribute of a trial: the number of one that was stopped in training the same network."""
+
+DEPLOYING, PROMISING, BY_TPE = 1, 2, 3
+"""Seeds of deployments, of proposals and of TPE are drawn apart from those of candidates."""
+
+TURNS = 8
+"""So often TPE is asked, where it asks for what isn't worth training."""
+
+
+class Abandoned(NamedTuple):
+    """A trial that was cut off before it ended, perhaps before all its parameters were asked."""
+
+    number: int
+    position: int
+    parameters: dict[str, object]
+    training: int | None = None
+    """The trial that trained its network, where it is a further deployment."""
+    goes_on_with: int | None = None
+    """The trial that was stopped in training its network, where it goes on with that."""
+
+
+class Study:
+    """Asks and tells; the driver's process is the journal's only writer.
+
+    Args:
+        journal: Where it is kept.
+        problem: What is replaced.
+        spec: What is asked for.
+        limits: Goals, told as constraints.
+        rivals: What is to be bettered.
+    """
+
+    def __init__(
+        self,
+        journal: Path,
+        problem: Problem,
+        spec: Spec,
+        limits: Limits = NO_LIMITS,
+        rivals: Rivals = NO_RIVALS,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._journal = Journal(journal)
+        self._problem, self._spec, self._limits = problem, spec, limits
+        self._rivals = rivals
+        self._space = Space(problem, spec.narrowing)
+        self._opening = opening(self._space, spec.seed, spec.opening)
+        self._open: dict[int, Trial] = {}
+        self._records: dict[int, Record] = {}
+        self._known: dict[int, Known] = {}
+        self._study = optuna.create_study(
+            storage=JournalStorage(self._journal),
+            study_name="simstead",
+            directions=[StudyDirection.MINIMIZE for _ in penalty(spec.besides)],
+            load_if_exists=True,
+        )
+        self._journal.keep()
+        self._asked = 0
+        self.position = 0
+        """How many candidates were dealt; an interrupted one is dealt again and counts once."""
+        self._count()
+
+    def _count(self) -> None:
+        """Count what the journal holds; every ask counts on from there."""
+        trials = self._study.get_trials(deepcopy=False)
+        self._asked = len(trials)
+        self.position = sum(_dealt(trial.user_attrs) for trial in trials)
+
+    @property
+    def opens(self) -> bool:
+        """Whether the next candidate is given or dealt, whatever was found."""
+        return self.position < len(self._spec.first) + len(self._opening)
+
+    def abandoned(self, records: Mapping[int, Record]) -> list[Abandoned]:
+        """Close what an earlier driver left open; return what was not tried and not asked again.
+
+        A trial whose record is on disk was finished: it is told now. Without a record it is told as
+        failed, and stands here until its parameters are asked for again.
+        """
+        self._keep_numbers(records)
+        self._records |= records
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._opened(frozen)
+            if frozen.number in records:
+                self.tell(records[frozen.number])
+        self.close()
+        trials = self._study.get_trials(deepcopy=False)
+        positions: dict[int, int] = {}
+        dealt = 0
+        for trial in trials:
+            if AGAIN in trial.user_attrs:
+                positions[trial.number] = positions[trial.user_attrs[AGAIN]]
+            else:
+                positions[trial.number] = dealt
+                dealt += _dealt(trial.user_attrs)
+        asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
+        return [
+            Abandoned(
+                trial.number,
+                positions[trial.number],
+                dict(trial.params),
+                trial.user_attrs.get(TRAINING),
+                trial.user_attrs.get(GOES_ON_WITH),
+            )
+            for trial in trials
+            if trial.state is TrialState.FAIL
+            and trial.number not in asked_again
+            and trial.number not in records
+        ]
+
+    def _keep_numbers(self, records: Mapping[int, Record]) -> None:
+        """Have no number asked again whose record is on disk, where a journal has lost its end."""
+        for number in range(self._asked, max(records, default=-1) + 1):
+            trial = self._study.ask()
+            if number in records and records[number].training is not None:
+                trial.set_user_attr(TRAINING, records[number].training)
+            self._study.tell(trial, state=TrialState.FAIL)
+        self._count()
+
+    def close(self) -> None:
+        """Tell every trial that is still open as failed: none stays running."""
+        for number in list(self._open):
+            self._study.tell(number, state=TrialState.FAIL)
+            del self._open[number]
+        self._journal.keep()
+
+    def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
+        """Return the next candidate and its number, or an abandoned one under a new number."""
+        if again is None:
+            return self._next(self.position, {}, {})
+        if again.training is None:
+            attributes = {AGAIN: again.number} | _going_on(again.goes_on_with)
+            return self._next(again.position, again.parameters, attributes)
+        known = {**self._taught(again.training), **again.parameters}
+        attributes = {TRAINING: again.training, AGAIN: again.number}
+        return self._settled(known, self._seed(again.number, DEPLOYING), attributes)
+
+    def goes_on_with(self, number: int) -> int | None:
+        """Return the trial that was stopped in training a trial's network, if one was."""
+        return self._study.get_trials(deepcopy=False)[number].user_attrs.get(GOES_ON_WITH)
+
+    def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
+        """Return another deployment of a network that a trial trained; None: none is promising."""
+        skeleton, own = self._space.skeleton, cell_of(of)
+        trials = self._study.get_trials(deepcopy=False)
+        if not trials[of.number].params:  # the journal has lost them
+            return None
+        before = [
+            skeleton.cell(trial.params)
+            for trial in trials
+            if trial.user_attrs.get(TRAINING) == of.number and trial.state is not TrialState.FAIL
+        ]
+        cells = [c for c in skeleton.cells if c[:2] == own[:2] and c not in (own, *before)]
+        seed = self._seed(len(trials), DEPLOYING)
+        chosen = next_deployment(of, cells, self._found(), np.random.default_rng(seed))
+        if chosen is None:
+            return None
+        known = {**self._taught(of.number), **skeleton.parameters(chosen)}
+        return self._settled(known, seed, {TRAINING: of.number})
+
+    def networks_on_the_front(self) -> set[int]:
+        """Return the trials that trained a network which no other one, and no baseline, beats."""
+        return self._found().best_networks
+
+    def _found(self) -> Found:
+        records = [self._records[number] for number in sorted(self._records)]
+        points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
+        objective = self._problem.objective.name
+        return Found(records, points, objective, self._rivals, self._limits)
+
+    def _trials(self, found: Found) -> Trials:
+        trials = self._study.get_trials(deepcopy=False)
+
+        def known(number: int, cell: Cell) -> Known:
+            return Known(answers_of(trials[number].params, trials[number].distributions), cell)
+
+        for each in found.records:
+            if each.number not in self._known:
+                self._known[each.number] = known(each.number, cell_of(each))
+        ended = [Tried(self._known[each.number], each) for each in found.records]
+        underway = [
+            known(number, self._space.skeleton.cell(trials[number].params))
+            for number in sorted(self._open)
+            if TRAINING not in trials[number].user_attrs
+        ]
+        return Trials(ended, underway)
+
+    def _wanted(self, position: int) -> Wanted | None:
+        """Return the network that is asked for at a position, where no sampler is asked for it."""
+        asking = asks(self._spec.sampler, self._asked)
+        weighs = weighs_proposals(self._spec.sampler, position, self._asked)
+        if not weighs and asking is not SamplerName.TPE:
+            return None
+        found = self._found()
+        proposing = Proposing(self._space, self._spec, self._trials(found), found)
+        rng = np.random.default_rng(self._seed(position, PROMISING))
+        wanted = proposing.promising(rng) if weighs else None
+        if wanted or asking is not SamplerName.TPE:
+            return wanted
+        seeds = (self._seed(position, BY_TPE, turn) for turn in range(TURNS))
+        return proposing.asked_of_tpe((by_tpe(self._study, seed) for seed in seeds), rng)
+
+    def _next(
+        self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
+    ) -> tuple[int, Candidate]:
+        """Ask for the candidate at a position, of which some parameters may be known."""
+        first = self._spec.first
+        dealt = position - len(first)
+        if position < len(first):
+            known = {**first[position], **known}
+        elif dealt < len(self._opening):
+            known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
+        wanted = None if known else self._wanted(position)
+        if wanted:
+            known = wanted.parameters
+            attributes = {**attributes, **_going_on(wanted.goes_on_with)}
+        asking = asks(self._spec.sampler, self._asked)
+        if known or asking is SamplerName.RANDOM:
+            return self._settled(known, self._seed(position), attributes)
+        self._study.sampler = sampler(asking, self._seed(position))
+        trial = self._study.ask()
+        for attribute, value in attributes.items():
+            trial.set_user_attr(attribute, value)
+        self._open[trial.number] = trial
+        self._counted(attributes)
+        candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
+        self._journal.keep()
+        return trial.number, candidate
+
+    def _counted(self, attributes: Mapping[str, object]) -> None:
+        self._asked += 1
+        self.position += _dealt(attributes)
+
+    def _settled(
+        self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
+    ) -> tuple[int, Candidate]:
+        """Ask for a candidate of which some parameters are known, and others drawn at random."""
+        choice = SettledChoice(known, at_random(np.random.default_rng(seed)))
+        candidate = self._space.compose(self._spec.size, choice, self._spec.seed)
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(choice.values),
+                distributions=choice.kinds,
+                user_attrs=dict(attributes),
+            )
+        )
+        frozen = self._study.get_trials(deepcopy=False)[-1]
+        self._opened(frozen)
+        self._counted(attributes)
+        self._journal.keep()
+        return frozen.number, candidate
+
+    def _opened(self, frozen: FrozenTrial) -> None:
+        """Have a stored trial be one that can be told: Optuna has no public way back to it."""
+        self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    def _taught(self, number: int) -> dict[str, object]:
+        """Return the parameters of a trial that made its trained network what it is."""
+        asked = self._study.get_trials(deepcopy=False)[number].params
+        cell = self._space.skeleton.cell(asked)
+        deployment = list(self._space.skeleton.parameters(cell))[2:]
+        pruned = f"{pruning_branch(cell.architecture, cell.pruning)}."
+        return {
+            name: value
+            for name, value in asked.items()
+            if name not in deployment and not name.startswith(pruned)
+        }
+
+    def tell(self, record: Record) -> None:
+        """Tell how a trial ended; one that was stopped has no objectives, only its rungs."""
+        trial = self._open.pop(record.number)
+        self._records[record.number] = record
+        trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
+        if record.state is State.PRUNED:
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            figures = told(self._problem, record, self._limits, self._spec.besides)
+            known = trial.constraints
+            for name, value in figures.missed.items():
+                if name not in known:  # a driver may have been killed in the middle of this
+                    trial.set_constraint(name, value)
+            self._study.tell(trial, figures.objectives)
+        self._journal.keep()
+
+    def _seed(self, *position: int) -> int:
+        sequence = np.random.SeedSequence([self._spec.seed, *position])
+        return int(sequence.generate_state(1)[0])
+
+
+def _going_on(stopped: int | None) -> dict[str, int]:
+    """Return the attribute of a trial that goes on with another, if it does."""
+    return {} if stopped is None else {GOES_ON_WITH: stopped}
+
+
+def _dealt(attributes: Mapping[str, object]) -> bool:
+    """Return whether a trial's candidate was neither asked before nor deploys another's network."""
+    return AGAIN not in attributes and TRAINING not in attributes

@@ -1,0 +1,170 @@
+"""What a search tries next: what was cut off, further deployments of trained networks, new ones."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from search.run.directory import Run
+from search.run.records import Record, State, networks
+from search.run.spec import Spec
+from search.sampling.next_deployment import trained
+from search.sampling.study import Abandoned, Study
+from spaces.candidate import Candidate
+from spaces.combinations import DIMENSIONS
+
+MOST_COURSES = 64
+"""So many courses of stopped networks are kept, those with the smallest errors: disks have ends."""
+
+
+class Asked(NamedTuple):
+    """A trial to run.
+
+    Args:
+        number: Its number.
+        candidate: What it tries.
+        training: The trial that trained its network, where it is a further deployment.
+        goes_on_with: The trial that was stopped in training its network, where it goes on.
+        passes: After which share of its training it isn't stopped again.
+    """
+
+    number: int
+    candidate: Candidate
+    training: int | None = None
+    goes_on_with: int | None = None
+    passes: float = 0.0
+
+
+class Agenda:
+    """Asks the study, keeps and tells it how trials ended.
+
+    Further deployments of a trained network come before new candidates: they take seconds, and the
+    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen.
+    After a network ended one of the front has another turn, however often it was deployed.
+
+    Args:
+        study: Of the run.
+        run: Where records go; those that are there were told before.
+        spec: How many networks to try, and how often to deploy each.
+        again: Trials that were cut off.
+    """
+
+    def __init__(self, study: Study, run: Run, spec: Spec, again: Iterable[Abandoned]) -> None:
+        self._study, self._run = study, run
+        self._again = [each for each in again if _worth_taking_up(each, spec.trials)]
+        self._records = run.records()
+        begun = networks(self._records) + sum(each.training is None for each in self._again)
+        self._new = max(spec.trials - begun, 0)
+        self._further = spec.deployments - 1
+        deployed = Counter(each.training for each in (*self._records, *self._again))
+        self._to_deploy = [
+            record
+            for record in self._records
+            if trained(record)
+            for _ in range(self._further - deployed[record.number])
+        ]
+        self._running: set[int] = set()
+        self._another_turn = False
+        self._courses = {
+            each.number
+            for each in self._records
+            if each.state is State.PRUNED and run.unfinished(each.number).exists()
+        }
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs or is left to try."""
+        left = self._again or self._new or self._to_deploy or self._another_turn
+        return not (self._running or left)
+
+    def next(self) -> Asked | None:
+        """Return what to try next; nothing, while there is none, may change when a trial ends."""
+        first, then = self._deployment, self._candidate
+        if self._study.opens:
+            first, then = then, first
+        asked = self._cut_off() or first() or then()
+        if asked:
+            self._running.add(asked.number)
+        return asked
+
+    def _cut_off(self) -> Asked | None:
+        if not self._again:
+            return None
+        again = self._again.pop(0)
+        asked = self._new_one(*self._study.ask(again), again.training)
+        self._run.hand_on(again.number, asked.number)
+        return asked
+
+    def _deployment(self) -> Asked | None:
+        while self._to_deploy:
+            of = self._to_deploy.pop(0)
+            deployment = self._study.ask_deployment(of)
+            if deployment:
+                return Asked(*deployment, of.number)
+            self._to_deploy = [each for each in self._to_deploy if each is not of]
+        return self._of_the_front()
+
+    def _of_the_front(self) -> Asked | None:
+        """Return a deployment of the network that was deployed least, of those on the front."""
+        if not self._another_turn:
+            return None
+        self._another_turn = False
+        best = self._study.networks_on_the_front()
+        deployed = Counter(each.network for each in self._records)
+        able = [each for each in self._records if each.number in best and trained(each)]
+        of = min(able, key=lambda each: deployed[each.number], default=None)
+        deployment = self._study.ask_deployment(of) if of else None
+        return Asked(*deployment, of.number) if deployment and of else None
+
+    def _candidate(self) -> Asked | None:
+        if not self._new:
+            return None
+        self._new -= 1
+        return self._new_one(*self._study.ask())
+
+    def _new_one(self, number: int, candidate: Candidate, training: int | None = None) -> Asked:
+        """Return a trial to run, with the course that it goes on with, if it does."""
+        stopped = self._study.goes_on_with(number)
+        if stopped is None:
+            return Asked(number, candidate, training)
+        self._run.hand_on(stopped, number)
+        self._courses.discard(stopped)
+        passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
+        return Asked(number, candidate, training, stopped, max(passed, default=0.0))
+
+    def ended(self, record: Record) -> None:
+        """Record how a trial ended, then tell the study.
+
+        Raises:
+            OSError: The run directory can't be written any more.
+        """
+        self._run.record(record)
+        self._study.tell(record)
+        self._running.discard(record.number)
+        self._records.append(record)
+        if record.state is State.PRUNED:
+            self._keep_course(record.number)
+        if trained(record):
+            self._to_deploy += [record] * self._further
+        if record.training is None:
+            self._another_turn = self._further > 0
+
+    def _keep_course(self, number: int) -> None:
+        """Keep a stopped network's course, in the place of another's where there are many."""
+        self._courses.add(number)
+        if len(self._courses) > MOST_COURSES:
+            stopped = (each for each in self._records if each.number in self._courses)
+            worst = max(stopped, key=lambda each: each.rungs[-1].error if each.rungs else math.inf)
+            self._run.discard_course(worst.number)
+            self._courses.discard(worst.number)
+
+
+def _worth_taking_up(cut_off: Abandoned, trials: int) -> bool:
+    """Return whether enough of a trial is known to go on with it.
+
+    Of a deployment it is its cell; one that was cut off earlier still, before the journal knew that
+    it is one, stands there as a new candidate, and may be one too many.
+    """
+    if cut_off.training is None:
+        return cut_off.position < trials
+    return len(cut_off.parameters) >= len(DIMENSIONS)

@@ -1,0 +1,1 @@
+"""How long a call takes, beside the reference, and how much memory."""

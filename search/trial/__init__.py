@@ -1,0 +1,1 @@
+"""A candidate's life: prepared, trained, scored."""

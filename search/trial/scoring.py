@@ -1,0 +1,83 @@
+"""Score what would ship: the outputs of a surrogate or a baseline, in physical units."""
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems import Array, Batch, Problem, Run, Split
+from problems.data.simulate import finite_samples, run_each
+from problems.errors import telling_of
+from problems.interfaces.types import rows
+from search.run.records import Interval
+
+RESAMPLES = 200
+QUANTILES = (0.05, 0.95)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Outputs, which samples of them are finite, and the metrics over those."""
+
+    outputs: Batch
+    finite: Array
+    survivors: Split
+    failed: int
+    metrics: dict[str, float]
+    reason: str
+    """Why the first sample failed that did."""
+
+    @property
+    def predicted(self) -> Batch:
+        """The outputs of the survivors."""
+        return rows(self.outputs, self.finite)
+
+
+def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -> Scored:
+    """Run over a split and score the samples whose prediction is finite; the others are counted.
+
+    Raises:
+        UserError: The predictions don't have the fields and shapes of the reference's outputs.
+    """
+    rng = np.random.default_rng(0)
+    outputs, reasons = split.outputs, [""]
+    with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
+        if len(split):
+            outputs, reasons = run_each(run, problem.outputs, split.inputs, rng, name)
+        finite = np.flatnonzero(finite_samples(outputs, len(split)))
+        survivors = split.take(finite)
+        metrics: dict[str, float] = {}
+        if len(finite):
+            kept = rows(outputs, finite)
+            with telling_of(f"the score of {name}"):
+                metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
+    reason = next((reason for reason in reasons if reason), "")
+    return Scored(outputs, finite, survivors, len(split) - len(finite), metrics, reason)
+
+
+def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
+    """Return every metric with its 90 % bootstrap interval over the surviving samples.
+
+    A score may not exist of a resample, as where it compares classes and one isn't drawn: such are
+    left out.
+    """
+    if not result.metrics:
+        return {}
+    kept = result.predicted
+    rng = np.random.default_rng(0)
+    n = len(result.survivors)
+    drawn: dict[str, list[float]] = {name: [] for name in result.metrics}
+    for _ in range(RESAMPLES):
+        index = rng.integers(n, size=n)
+        sample = result.survivors.take(index)
+        with suppress(Exception):
+            found = problem.score(rows(kept, index), sample.outputs, sample.inputs)
+            for name in drawn.keys() & found.keys():
+                drawn[name].append(float(found[name]))
+    each: dict[str, Interval] = {}
+    for name, value in result.metrics.items():
+        there = [one for one in drawn[name] if math.isfinite(one)] or [value]
+        low, high = np.quantile(there, QUANTILES)
+        each[name] = Interval(value=value, low=float(low), high=float(high))
+    return each

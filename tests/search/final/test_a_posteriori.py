@@ -1,0 +1,101 @@
+"""The host is run with every entrant in the simulation's place, and says how it fares."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from problems import Batch, Problem, Run
+from problems.template.problem import DampedOscillator
+from problems.template.problem import problem as template
+from search.final.a_posteriori import departures, in_host
+
+REFERENCE = DampedOscillator()
+
+
+def host(kernel: Run, rng: np.random.Generator) -> Batch:
+    """Feed on the kernel's own answers: the last position is the next frequency."""
+    inputs = dict(REFERENCE.draw(4, rng))
+    for _ in range(3):
+        outputs = kernel(inputs, rng)
+        inputs["frequency"] = 1.0 + np.abs(next(iter(outputs.values()))[:, -1])
+    return outputs
+
+
+def biased(inputs: Batch, rng: np.random.Generator) -> Batch:
+    return {name: array + 0.1 for name, array in REFERENCE.run(inputs, rng).items()}
+
+
+def diverging(inputs: Batch, rng: np.random.Generator) -> Batch:
+    return {name: array * np.inf for name, array in REFERENCE.run(inputs, rng).items()}
+
+
+def refusing(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
+    raise FloatingPointError("too far out")
+
+
+def misshapen(inputs: Batch, rng: np.random.Generator) -> Batch:
+    return {name: array[:, :5] for name, array in REFERENCE.run(inputs, rng).items()}
+
+
+HOSTED = replace(template, host=host)
+
+
+def test_the_reference_departs_by_nothing_from_itself() -> None:
+    facts, hosted = in_host(HOSTED, {"itself": REFERENCE.run, "biased": biased})
+    assert facts is not None
+    assert facts.calls == 3
+    assert 0.0 < facts.fraction <= 1.0
+    assert set(hosted["itself"].scores.values()) == {0.0}
+    assert all(value > 0.0 for value in hosted["biased"].scores.values())
+    assert hosted["itself"].speedup
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (diverging, "is not finite"),
+        (refusing, "FloatingPointError: too far out"),
+        (misshapen, "another shape than the reference's"),
+    ],
+)
+def test_what_fails_in_the_host_says_why(kernel: Run, words: str) -> None:
+    _, hosted = in_host(HOSTED, {"it": kernel, "itself": REFERENCE.run})
+    assert words in hosted["it"].reason
+    assert not hosted["it"].scores
+    assert not hosted["itself"].reason
+
+
+def test_a_problem_scores_what_its_host_returns() -> None:
+    def score(predicted: Batch, reference: Batch) -> dict[str, float]:
+        return {"worst": max(float(np.abs(predicted[n] - reference[n]).max()) for n in reference)}
+
+    _, hosted = in_host(replace(HOSTED, host_score=score), {"biased": biased})
+    assert set(hosted["biased"].scores) == {"worst"}
+
+
+def test_a_score_that_fails_for_one_entrant_says_why_and_spares_the_others() -> None:
+    def score(predicted: Batch, reference: Batch) -> dict[str, float]:
+        if any(np.any(predicted[name] != reference[name]) for name in reference):
+            raise ZeroDivisionError("no such thing")
+        return {"worst": 0.0}
+
+    _, hosted = in_host(
+        replace(HOSTED, host_score=score), {"biased": biased, "itself": REFERENCE.run}
+    )
+    assert hosted["biased"].reason.startswith("host_score: ZeroDivisionError: no such thing")
+    assert hosted["itself"].scores == {"worst": 0.0}
+
+
+def test_without_a_host_there_is_nothing() -> None:
+    problem: Problem = replace(template, host=None)
+    assert in_host(problem, {"itself": REFERENCE.run}) == (None, {})
+
+
+def test_a_departure_is_in_units_of_the_deviation() -> None:
+    constant = np.array([2.0, 2.0 + 1e-15])
+    reference = {"flux": np.array([1.0, 3.0]), "constant": constant}
+    predicted = {"flux": np.array([2.0, 4.0]), "constant": np.array([2.0, 2.5])}
+    found = departures(predicted, reference)
+    assert found["departure of flux"] == pytest.approx(1.0)
+    assert found["departure of constant"] == pytest.approx(np.sqrt(0.125))

@@ -1,0 +1,28 @@
+"""Who comes into the final heat."""
+
+import pytest
+
+from problems import Problem
+from search.final.evaluation import front_members
+from search.run.records import NO_LIMITS, Record, State, Timing
+
+
+def ended(problem: Problem, number: int, state: State, error: float, time: float) -> Record:
+    ratio = 1.0 / time
+    timing = Timing(
+        time_s=time, reference_s=1.0, speedup=ratio, speedup_low=ratio, speedup_high=ratio, rounds=6
+    )
+    return Record.model_construct(
+        number=number, state=state, timing=timing, training=None, memory_bytes=None,
+        metrics={problem.objective.name: error},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.COMPLETE])
+def test_what_is_not_complete_is_on_no_front(problem: Problem, state: State) -> None:
+    whole = [ended(problem, i, State.COMPLETE, 0.1 * (i + 1), 0.1 / (i + 1)) for i in range(3)]
+    beaten = ended(problem, 3, State.COMPLETE, 0.9, 0.9)
+    best = ended(problem, 4, state, 1e-6, 1e-6)
+    members = front_members(problem, [*whole, beaten, best], NO_LIMITS)
+    assert [member.number for member in members] == [0, 1, 2]
+    assert front_members(problem, [best], NO_LIMITS) == []

@@ -1,0 +1,322 @@
+"""Goals become figures, and what a surrogate's time is held against is known or timed."""
+
+import itertools
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from problems import (
+    BaselineMargin,
+    Batch,
+    Calibration,
+    Dataset,
+    Goals,
+    Problem,
+    Run,
+    Samples,
+    Size,
+    Split,
+    UserError,
+)
+from problems.contract import DrawnChoice
+from problems.data.dataset import generate
+from problems.template.problem import OUTPUTS, DampedOscillator, undamped
+from problems.template.problem import problem as template
+from search.final.evaluation import LARGEST_FRONT, front_members, knee_trial
+from search.objectives.baselines import baseline_errors, rivals
+from search.objectives.goals import limits_of
+from search.run.finalists import Entrant
+from search.run.records import NO_LIMITS, Limits, Record, State, Timing
+from search.timing import reference
+from search.timing.reference import Yardstick, yardstick
+from search.trial.scoring import scored
+from spaces.space import compose
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Problem, Dataset]:
+    problem = replace(template, samples=Samples(32, 16, 16, 0), shifted=None)
+    return problem, generate(problem, tmp_path_factory.mktemp("cache"))
+
+
+def nothing(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
+    return {f.name: np.full((len(inputs["damping"]), *f.shape), np.nan) for f in OUTPUTS}
+
+
+def constant(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
+    return {f.name: np.full((len(inputs["damping"]), *f.shape), 9.0) for f in OUTPUTS}
+
+
+def limits_for(problem: Problem, data: Dataset) -> Limits:
+    return limits_of(problem, baseline_errors(problem, data))
+
+
+def test_a_relative_goal_is_a_share_of_the_best_baseline(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    wish = replace(
+        problem,
+        baselines={"constant": constant, "undamped": undamped, "nothing": nothing},
+        goals=Goals(error=BaselineMargin(0.01), speedup=5.0),
+    )
+    limits = limits_for(wish, data)
+    best = scored(problem, undamped, data.validation).metrics["error"]
+    assert limits.error == pytest.approx(1.01 * best)
+    assert (limits.baseline, limits.worse_by, limits.speedup) == ("undamped", 0.01, 5.0)
+    with pytest.raises(UserError, match="give the error as a figure"):
+        limits_for(replace(wish, baselines={"nothing": nothing}), data)
+
+
+def test_a_goal_in_figures_stays_as_it_is(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    assert limits_for(problem, data) == NO_LIMITS
+    assert not NO_LIMITS.any
+    assert NO_LIMITS.met(1e9, 1e-9)
+    wish = replace(problem, goals=Goals(error=0.1))
+    assert limits_for(wish, data) == Limits(error=0.1)
+
+
+@pytest.mark.parametrize(
+    ("error", "speedup", "met"),
+    [(0.1, 10.0, True), (0.1001, 10.0, False), (0.1, 9.9, False), (0.0, 1e6, True)],
+)
+def test_goals_are_met_together(error: float, speedup: float, met: bool) -> None:  # noqa: FBT001 - a table's column
+    limits = Limits(error=0.1, speedup=10.0)
+    assert limits.met(error, speedup) is met
+    assert (max(limits.shortfalls(error, speedup).values()) <= 0.0) is met
+
+
+def test_the_reference_is_timed_as_the_host_calls_it(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    stick = yardstick(problem, data.test)
+    assert stick.samples == problem.deployment.batch
+    (timed,) = stick.contenders(data.test).values()
+    assert timed.samples == problem.deployment.batch
+    np.testing.assert_allclose(stick.seconds({"reference": np.ones(3)}), 1.0)
+
+
+def test_a_calibration_comes_first(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    short = Calibration(DampedOscillator(steps_per_frame=5), share=0.2, samples=4)
+    stick = yardstick(replace(problem, calibration=short), data.test)
+    assert (stick.samples, stick.share) == (4, 0.2)
+    np.testing.assert_allclose(stick.seconds({"reference": np.ones(2)}), 5.0)
+
+
+@dataclass
+class Slow:
+    """Stands in for the clock: what calls of so many samples take, and which were asked for."""
+
+    per_call_s: float
+    per_sample_s: float
+    asked: list[int] = field(default_factory=list)
+
+    def __call__(self, run: object, inputs: Batch) -> float:  # noqa: ARG002 - the clock's signature
+        n = len(inputs["damping"])
+        self.asked.append(n)
+        return self.per_call_s + n * self.per_sample_s
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch, per_call_s: float, per_sample_s: float) -> Slow:
+    clock = Slow(per_call_s, per_sample_s)
+    monkeypatch.setattr(reference, "seconds_of", clock)
+    return clock
+
+
+def test_a_long_reference_is_timed_beforehand_in_as_few_calls_as_will_do(
+    small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, data = small
+    clock = ticking(monkeypatch, 0.0, 10.0)
+    stick = yardstick(problem, data.test)
+    assert clock.asked == [1, 2]
+    assert stick.known_s == 10.0
+    assert stick.contenders(data.test) == {}
+    np.testing.assert_array_equal(stick.seconds({}), stick.known_s)
+    assert yardstick(problem, data.test, before_s=7.0) == Yardstick(None, 7.0)
+    assert clock.asked == [1, 2]
+
+
+def test_a_reference_that_is_rather_long_is_timed_several_times(
+    small: tuple[Problem, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, data = small
+    clock = ticking(monkeypatch, 0.0, 0.4)
+    assert yardstick(problem, data.test).known_s == pytest.approx(0.4)
+    assert clock.asked == [1, 2, *[2] * reference.MOST_CALLS]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 64])
+@pytest.mark.parametrize("slow_calls", [(0,), (1,), (0, 2)])
+def test_a_call_that_compiles_or_was_held_up_decides_nothing(
+    small: tuple[Problem, Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    slow_calls: tuple[int, ...],
+) -> None:
+    problem, data = small
+    calls = itertools.count()
+
+    def seconds_of(run: object, inputs: Batch) -> float:  # noqa: ARG001 - the clock's signature
+        return 0.01 * len(inputs["damping"]) + 6.0 * (next(calls) in slow_calls)
+
+    monkeypatch.setattr(reference, "seconds_of", seconds_of)
+    problem = replace(problem, deployment=replace(problem.deployment, batch=batch))
+    assert yardstick(problem, data.test).known_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("per_call_s", "per_sample_s", "samples", "known_s"),
+    [
+        (1e-3, 0.0, 64, 0.0),  # vectorised
+        (0.3, 1e-3, 64, 0.0),  # vectorised and slow
+        (60.0, 0.0, 1, 60.0 / 64),  # vectorised and very slow: a call serves the whole batch
+        (0.0, 1e-3, 64, 0.0),
+        (0.0, 0.1, 4, 0.0),
+        (0.0, 0.3, 1, 0.3),
+    ],
+)
+def test_a_reference_is_given_as_many_samples_as_it_can_take(  # noqa: PLR0917 - a table's columns
+    small: tuple[Problem, Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    per_call_s: float,
+    per_sample_s: float,
+    samples: int,
+    known_s: float,
+) -> None:
+    problem, data = small
+    ticking(monkeypatch, per_call_s, per_sample_s)
+    stick = yardstick(problem, data.test)
+    assert (stick.samples, stick.known_s) == (samples, pytest.approx(known_s))
+
+
+def raising_when_fast(inputs: Batch, rng: np.random.Generator) -> Batch:
+    if np.any(inputs["frequency"] > 1.5):
+        raise ArithmeticError("too fast")
+    return undamped(inputs, rng)
+
+
+def test_a_baseline_that_raises_fails_on_those_samples_alone(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    result = scored(problem, raising_when_fast, data.test)
+    fast = data.test.inputs["frequency"] > 1.5
+    assert result.failed == fast.sum()
+    assert result.reason == "ArithmeticError: too fast"
+    assert len(result.survivors) == (~fast).sum()
+
+
+def shapeless(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
+    return {"position": np.zeros(3)}
+
+
+def test_a_baseline_of_another_shape_is_told_before_any_trial(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    with pytest.raises(UserError, match="baseline 'shapeless': field 'position' has shape"):
+        baseline_errors(replace(problem, baselines={"shapeless": shapeless}), data)
+
+
+def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
+    errors = baseline_errors(wish, data)
+    assert errors == {"undamped": scored(wish, undamped, data.validation).metrics["error"]}
+    known = rivals(wish, data, yardstick(wish, data.test), errors)
+    ((error, time),) = known.points
+    assert error == pytest.approx(np.log10(errors["undamped"]))
+    assert np.isfinite(time)
+    assert known.worst == (error, 0.0)
+
+
+def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    slow = np.flatnonzero(data.validation.inputs["frequency"] <= 1.5)
+    fast = np.flatnonzero(data.test.inputs["frequency"] > 1.5)
+    data = replace(data, validation=data.validation.take(slow), test=data.test.take(fast))
+    wish = replace(problem, baselines={"raising": raising_when_fast})
+    errors = baseline_errors(wish, data)
+    assert len(rivals(wish, data, yardstick(wish, data.test), errors).points) == 1
+
+
+def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
+    return DampedOscillator().run(inputs, rng)
+
+
+def test_a_baseline_without_error_leaves_a_goal_that_can_be_computed(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    goals = Goals(error=BaselineMargin(0.01))
+    limits = limits_for(replace(problem, baselines={"perfect": perfect}, goals=goals), data)
+    assert limits.error == 0.0
+    assert not limits.met(1e-3, 1.0)
+    assert limits.met(0.0, 1.0)
+
+
+def member(number: int, error: float, speedup: float) -> Record:
+    candidate = compose(template, Size.STANDARD, DrawnChoice(np.random.default_rng(number)), 0)
+    timing = Timing(
+        time_s=1.0 / speedup, reference_s=1.0, speedup=speedup, speedup_low=speedup,
+        speedup_high=speedup, rounds=1,
+    )  # fmt: skip
+    return Record(
+        number=number, key=candidate.key, candidate=candidate, state=State.COMPLETE,
+        stage="measure", metrics={"error": error}, timing=timing, ended="now",
+    )  # fmt: skip
+
+
+def test_the_best_of_every_objective_is_in_the_heat() -> None:
+    front = [
+        member(i, 0.01 * 1.2**i, 1e4 if i == 4 else 10.0 * 1.2**i).model_copy(
+            update={"memory_bytes": 10 if i == 7 else 10_000 - 100 * i}
+        )
+        for i in range(30)
+    ]
+    chosen = {record.number for record in front_members(template, front, NO_LIMITS)}
+    assert len(chosen) == LARGEST_FRONT
+    assert {0, 4, 7} <= chosen
+
+
+def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
+    front = [member(i, 0.01 * 1.2**i, 10.0 * 1.2**i) for i in range(30)]
+    goals = Limits(error=0.0101, speedup=5.0)
+    assert len(front_members(template, front, NO_LIMITS)) == LARGEST_FRONT
+    chosen = front_members(template, front, goals)
+    assert len(chosen) == LARGEST_FRONT
+    assert chosen[0].number == 0
+    entrants = [
+        Entrant(name=str(r.number), trial=r.number, timing=r.timing, test={}, shifted={}, failed={})
+        for r in chosen
+        if r.timing
+    ]
+    assert knee_trial(template, entrants, chosen, goals) == 0
+    assert knee_trial(template, entrants, chosen, NO_LIMITS) not in {0, None}
+
+
+def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:
+    assert Yardstick(None, known_s=3.0).contenders(small[1].test) == {}
+    np.testing.assert_array_equal(Yardstick(None, known_s=3.0).seconds({}), [3.0])
+
+
+@dataclass(frozen=True)
+class Unfit:
+    def fit(self, train: Split) -> Run:
+        raise ValueError(f"{len(train)} samples are too few")
+
+
+def unscored(predicted: Batch, true: Batch, inputs: Batch) -> dict[str, float]:  # noqa: ARG001 - a score's signature
+    raise KeyError("velocity")
+
+
+def test_what_a_users_part_raises_is_told_in_a_line(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    with pytest.raises(UserError, match=r"the fit of baseline 'unfit' ended in ValueError: \d+"):
+        replace(problem, baselines={"unfit": Unfit()}).fitted(data.train)
+    wish = replace(problem, baselines={"undamped": undamped}, score=unscored)
+    with pytest.raises(UserError, match="the score of baseline 'undamped' ended in KeyError"):
+        baseline_errors(wish, data)

@@ -1,0 +1,295 @@
+"""What is proposed next, on effects that are known."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from search.run.records import NO_LIMITS, Limits, Record, Rung, State, Timing
+from search.sampling.acquisition import next_network, worth_training
+from search.sampling.choices import Answer, Proposal, place
+from search.sampling.effects_model import AT_RUNG, NOISE, Known, Trials, Tried, errors_of
+from search.sampling.linear_model import Design, Observed, posterior_draw
+from search.sampling.next_deployment import Found
+from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces.combinations import Cell
+
+ERRORS = {"mlp": 0.0, "gru": -0.5}
+WIDTHS = {16: 0.3, 64: 0.0, 256: -0.4}
+TIMES = {"eager": 0.0, "onnxruntime": -0.7}
+"""Powers of ten, of error by family and width, of time by runtime."""
+
+
+def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Known:
+    cell = Cell("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
+    answers = {
+        "encoding": Answer("flat"),
+        "flat.architecture": Answer(architecture),
+        "runtime": Answer(runtime),
+        f"{architecture}.width": Answer(width),
+        "training.learning_rate": Answer(10.0 ** (rate - 2.5), rate),
+    }
+    return Known(answers, cell)
+
+
+def error_of(of: Known) -> float:
+    width = int(of.settings(of.cell.architecture)[f"{of.cell.architecture}.width"].value)
+    rate = of.answers["training.learning_rate"].place or 0.0
+    return ERRORS[of.cell.architecture] + WIDTHS[width] + 0.5 * rate**2 - 1.0
+
+
+def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
+    """A trial of a network whose error and time are sums of what is known of it."""
+    error, time_s = 10.0 ** error_of(of), 10.0 ** (TIMES[of.cell.runtime] - 2.0)
+    candidate = Candidate(
+        problem="known", problem_version=1, size="tiny", encoding="flat", encoding_settings={},
+        architecture=of.cell.architecture, architecture_settings={}, pruning=Pruning.NONE,
+        training=Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
+        pruning_settings={}, precision=Precision.FP32, runtime=of.cell.runtime, seed=0,
+    )  # fmt: skip
+    timing = Timing(
+        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
+        speedup_high=1 / time_s, rounds=9,
+    )  # fmt: skip
+    complete = state is State.COMPLETE
+    return Tried(
+        of,
+        Record(
+            number=number, key=candidate.key, candidate=candidate, state=state, stage="measure",
+            rungs=(Rung(epoch=1, share=0.25, error=2.0 * error),), ended="now",
+            metrics={"error": error} if complete else {}, timing=timing if complete else None,
+            unpruned_error=error if complete else None, untrained_relative_time=time_s,
+        ),
+    )  # fmt: skip
+
+
+def found(trials: list[Tried], limits: Limits = NO_LIMITS) -> Found:
+    complete = [each.record for each in trials if each.record.timing]
+    points = [
+        (math.log10(each.metrics["error"]), math.log10(each.timing.relative_time))
+        for each in complete
+        if each.timing
+    ]
+    return Found([each.record for each in trials], points, "error", limits=limits)
+
+
+EVERY = [
+    known(architecture, width, runtime, rate)
+    for architecture in ERRORS
+    for width in WIDTHS
+    for runtime in TIMES
+    for rate in (-1.0, 0.0, 1.0)
+]
+
+
+BEST = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+WORST = max(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None:
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != BEST.lesson]
+    chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(seed))
+    assert chosen == BEST
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
+    accurate, alike = known("gru", 256, "eager"), known("gru", 256, "eager", 0.02)
+    fast = known("mlp", 64, "onnxruntime")
+    rates = [each.answers["training.learning_rate"].place for each in EVERY]
+    ended = [
+        tried(i, each)
+        for i, (each, rate) in enumerate(zip(EVERY, rates, strict=True))
+        if (rate != 0.0 or each.answers.get(f"{each.cell.architecture}.width") == Answer(16))
+        and (each.cell.architecture, each.cell.runtime) != ("gru", "onnxruntime")
+    ]
+
+    def chosen(trials: Trials) -> Known | None:
+        rng = np.random.default_rng(seed)
+        return next_network([alike, fast], trials, found(ended), rng)
+
+    assert chosen(Trials(ended)) == alike
+    assert chosen(Trials(ended, [accurate])) == fast
+
+
+def after_the_mlps(
+    *more: Tried, proposals: Sequence[Known] = EVERY, underway: Sequence[Known] = ()
+) -> list[Known]:
+    """What is chosen by several seeds, once all MLPs were trained and more was tried."""
+    others = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
+    trials = [*others, *more]
+    known = Trials(trials, underway)
+    rngs = map(np.random.default_rng, range(8))
+    chosen = (next_network(proposals, known, found(trials), rng) for rng in rngs)
+    return [each for each in chosen if each]
+
+
+def test_no_network_is_trained_twice() -> None:
+    chosen = after_the_mlps(tried(99, known("gru", 256, "eager")))
+    assert BEST.lesson not in {each.lesson for each in chosen}
+
+
+def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
+    stopped = tried(99, known("gru", 256, "eager"), State.PRUNED)
+    assert stopped.known in after_the_mlps(stopped, proposals=[BEST])
+    assert BEST not in after_the_mlps(stopped, proposals=[BEST])
+    failed = stopped.record.model_copy(update={"number": 100, "state": State.INFEASIBLE})
+    assert not after_the_mlps(stopped, Tried(stopped.known, failed), proposals=[BEST])
+    assert not after_the_mlps(stopped, proposals=[BEST], underway=[stopped.known])
+
+
+def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
+    lucky, unlucky = known("gru", 64, "eager"), known("gru", 64, "eager")
+    answers = {**unlucky.answers, "training.learning_rate": Answer(0.5, 0.0)}
+    unlucky = Known(answers, unlucky.cell)  # another network, of which the same is thought
+    trials = [tried(i, each, State.PRUNED) for i, each in enumerate((lucky, unlucky))]
+    rungs = tuple(
+        rung.model_copy(update={"error": rung.error / 10}) for rung in tried(0, lucky).record.rungs
+    )
+    trials[0] = Tried(lucky, trials[0].record.model_copy(update={"rungs": rungs}))
+    rng = np.random.default_rng(0)
+    better, worse, new = errors_of(
+        [lucky, unlucky, known("gru", 64, "eager", 0.5)], Trials(trials), rng, 0.0
+    )
+    assert better - worse == pytest.approx(-((NOISE / AT_RUNG) ** 2))
+    assert better < new
+
+
+def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> None:
+    paces = {"mlp": 0.1, "gru": 0.5}
+    at_rung = {each.lesson: error_of(each) + paces[each.cell.architecture] for each in EVERY}
+    usual = np.median(list(at_rung.values()))
+    trials: list[Tried] = []
+    for i, each in enumerate(EVERY):
+        state = State.COMPLETE if at_rung[each.lesson] < usual else State.PRUNED
+        rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.lesson])
+        record = tried(i, each, state).record
+        trials.append(Tried(each, record.model_copy(update={"rungs": (rung,)})))
+    stopped = [each.known for each in trials if each.record.state is State.PRUNED]
+    assert {each.cell.architecture for each in stopped} == set(paces)
+    expected = errors_of(stopped, Trials(trials), np.random.default_rng(0), 0.0)
+    assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)
+
+
+def test_where_little_promises_bolder_draws_promise_more() -> None:
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != WORST.lesson]
+
+    def promised(boldness: float) -> int:
+        rngs = map(np.random.default_rng, range(32))
+        known = Trials(trials)
+        drawn = (next_network([WORST], known, found(trials), rng, boldness) for rng in rngs)
+        return sum(each is not None for each in drawn)
+
+    assert promised(0.3) == 0
+    assert promised(10.0) > 0
+
+
+def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
+    lasted = {"onnxruntime": 9.0, "eager": 0.1}
+
+    def trials_of(training_s: float) -> list[Tried]:
+        trials = []
+        for i, each in enumerate(each for each in EVERY if each.lesson != BEST.lesson):
+            known, record = tried(i, each)
+            durations_s = {"train": training_s, "deploy": lasted[each.cell.runtime]}
+            trials.append(Tried(known, record.model_copy(update={"durations_s": durations_s})))
+        return trials
+
+    def after(trials: list[Tried]) -> Known | None:
+        rng = np.random.default_rng(0)
+        return next_network(EVERY, Trials(trials), found(trials), rng)
+
+    assert after(trials_of(10.0)) == BEST
+    short = trials_of(1.0)
+    slower = after(short)
+    assert slower is not None
+    assert (slower.lesson, slower.cell.runtime) == (BEST.lesson, "eager")
+    assert worth_training([BEST], Trials(short), found(short)) == [BEST], "there is no other"
+    assert not worth_training([BEST], Trials(short), found(short), list(lasted))
+
+
+def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
+    new = [each for each in EVERY if each.answers["training.learning_rate"].place == 0.0]
+    trials = [
+        tried(i, each, State.PRUNED if each.cell.architecture == "gru" else State.COMPLETE)
+        for i, each in enumerate(EVERY)
+        if each not in new
+    ]
+    chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(0))
+    assert chosen is not None
+    assert chosen.cell.architecture == "gru"
+
+
+def test_what_fails_is_left_alone() -> None:
+    trials = [
+        tried(i, each, State.INFEASIBLE if each.cell.architecture == "gru" else State.COMPLETE)
+        for i, each in enumerate(EVERY)
+    ]
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        chosen = next_network(EVERY, Trials(trials), found(trials), rng)
+        assert chosen is None or chosen.cell.architecture == "mlp"
+
+
+def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
+    def refused(number: int, of: Known) -> Tried:
+        known, record = tried(number, of, State.INFEASIBLE)
+        left = {"stage": "time first", "rungs": (), "untrained_relative_time": 20.0}
+        return Tried(known, record.model_copy(update=left))
+
+    new = [known("gru", width, "onnxruntime") for width in (64, 256)]
+    trials = [
+        refused(i, each) if each.cell.runtime == "eager" else tried(i, each)
+        for i, each in enumerate(EVERY)
+        if each.lesson not in [one.lesson for one in new]
+    ]
+    trials += [refused(len(EVERY) + i, known("gru", 256, "eager", i / 10)) for i in range(20)]
+    chosen = [
+        next_network(new, Trials(trials), found(trials), np.random.default_rng(seed))
+        for seed in range(8)
+    ]
+    assert chosen == [new[1]] * 8
+
+
+def test_only_what_meets_the_goals_adds_anything() -> None:
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.runtime == "eager"]
+    few = [*trials[:6], tried(6, EVERY[3])]
+    assert EVERY[3].cell.runtime == "onnxruntime"
+    rng = np.random.default_rng(0)
+    chosen = next_network(EVERY, Trials(few), found(few, Limits(speedup=300.0)), rng)
+    assert chosen is not None
+    assert chosen.cell.runtime == "onnxruntime"
+    assert next_network(EVERY, Trials(trials), found(trials, Limits(error=1e-9)), rng) is None
+
+
+def test_nothing_is_promised_before_anything_was_found() -> None:
+    assert next_network(EVERY, Trials(), found([]), np.random.default_rng(0)) is None
+
+
+def test_a_proposal_notes_every_answer_and_its_place() -> None:
+    drawn = Proposal(np.random.default_rng(0))
+    width = drawn.categorical("mlp.width", [16, 64])
+    depth = drawn.integer("mlp.depth", 1, 7, step=2)
+    rate = drawn.real("training.learning_rate", 1e-4, 1e-2, log=True)
+    assert drawn.answers["mlp.width"] == Answer(width)
+    assert drawn.answers["mlp.depth"] == Answer(depth, place(depth, 1, 7))
+    assert depth in {1, 3, 5, 7}
+    where = drawn.answers["training.learning_rate"].place
+    assert where == pytest.approx(place(rate, 1e-4, 1e-2, log=True))
+    assert place(1e-3, 1e-4, 1e-2, log=True) == pytest.approx(0.0)
+    assert place(4, 4, 4) == 0.0
+
+
+def test_the_posterior_is_that_of_the_formula() -> None:
+    design = Design([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
+    rows = design.rows([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
+    observed = Observed(rows, np.array([1.0, 3.0]), np.array([1e-6, 1e-6]))
+    drawn = posterior_draw(observed, np.ones(2), np.random.default_rng(0))
+    assert drawn == pytest.approx([1.0, 2.0], abs=1e-4)
+    unseen = Observed(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    draws = [
+        posterior_draw(unseen, np.array([0.5, 2.0]), np.random.default_rng(i)) for i in range(2000)
+    ]
+    assert np.std(draws, axis=0) == pytest.approx([0.5, 2.0], rel=0.06)

@@ -1,0 +1,401 @@
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from problems import Problem, Size
+from search.run.records import Limits, Record, Rung, State, Timing
+from search.run.spec import Besides, SamplerName, Spec
+from search.sampling.effects_model import Known
+from search.sampling.initial_design import opening, opening_size
+from search.sampling.next_network import BOLDER
+from search.sampling.samplers import TPE_TRIALS, asks, weighs_proposals
+from search.sampling.study import TURNS, Study
+from spaces.candidate import Candidate
+from spaces.combinations import DIMENSIONS
+from spaces.registered import RUNTIMES
+from spaces.restrictions import Narrowing
+from spaces.space import Space
+
+OPENING = Spec.model_fields["opening"].default
+
+
+def spec(problem: Problem, seed: int = 0, narrowing: Narrowing | None = None) -> Spec:
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=seed,
+        trials=10,
+        workers=1,
+        narrowing=narrowing or Narrowing(),
+    )
+
+
+def ended(
+    problem: Problem, number: int, candidate: Candidate, state: State = State.COMPLETE
+) -> Record:
+    done = state is State.COMPLETE
+    score = 1.0 / (1 + int(candidate.key[:4], 16))
+    timing = Timing(time_s=score, reference_s=1, speedup=1, speedup_low=1, speedup_high=1, rounds=1)
+    return Record(
+        number=number,
+        key=candidate.key,
+        candidate=candidate,
+        state=state,
+        stage="measure",
+        rungs=(Rung(epoch=1, share=0.25, error=1.0),),
+        metrics={problem.objective.name: score} if done else {},
+        timing=timing if done else None,
+        ended="now",
+    )
+
+
+def candidates(study: Study, problem: Problem, n: int, state: State = State.COMPLETE) -> list[str]:
+    keys: list[str] = []
+    for _ in range(n):
+        number, candidate = study.ask()
+        study.tell(ended(problem, number, candidate, state))
+        keys.append(candidate.key)
+    return keys
+
+
+def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Path) -> None:
+    n = OPENING + 4
+    first = candidates(Study(tmp_path / "a", problem, spec(problem)), problem, n)
+    second = candidates(Study(tmp_path / "b", problem, spec(problem)), problem, n)
+    other = candidates(Study(tmp_path / "c", problem, spec(problem, 1)), problem, n)
+    assert first == second
+    assert first != other
+    assert len(set(first)) == n
+
+
+@pytest.mark.parametrize("state", [State.COMPLETE, State.INFEASIBLE])
+def test_memory_is_told_as_a_third_objective(
+    problem: Problem, tmp_path: Path, state: State
+) -> None:
+    asked = spec(problem).model_copy(update={"besides": (Besides.MEMORY,), "opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    for _ in range(6):
+        number, candidate = study.ask()
+        record = ended(problem, number, candidate, state)
+        study.tell(record.model_copy(update={"memory_bytes": 1000 * (1 + number)}))
+    told = [trial.values for trial in study._study.get_trials()]
+    if state is State.COMPLETE:
+        assert [values[2] for values in told] == [math.log10(1000 * n) for n in range(1, 7)]
+    else:
+        assert told == [[3.0, 3.0, 12.0]] * 6
+
+
+@pytest.mark.parametrize("name", SamplerName)
+def test_every_sampler_asks_the_same_again(
+    problem: Problem, tmp_path: Path, name: SamplerName
+) -> None:
+    asked = spec(problem).model_copy(update={"sampler": name, "opening": 4})
+    first = candidates(Study(tmp_path / "a", problem, asked), problem, 8)
+    assert candidates(Study(tmp_path / "b", problem, asked), problem, 8) == first
+    assert len(set(first)) == 8
+
+
+def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Known] = []
+
+    def third_is(proposals: list[Known], *_: object) -> list[Known]:
+        asked.extend(proposals)
+        return proposals if len(asked) == 3 else []
+
+    monkeypatch.setattr("search.sampling.next_network.worth_training", third_is)
+    monkeypatch.setattr("search.sampling.next_network.next_network", lambda *_: None)
+    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, tpe)
+    candidates(study, problem, 4)
+    _, candidate = study.ask()
+    assert len({each.lesson for each in asked}) == 3
+    assert (
+        candidate.parameters.items()
+        >= {
+            name: answer.value for name, answer in asked[-1].answers.items() if "." not in name
+        }.items()
+    )
+    study.ask()
+    assert len(asked) == 3 + TURNS, "it has its way in the end"
+
+
+def test_where_tpe_has_nothing_new_what_is_new_is_tried(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bold: list[float] = []
+
+    def bolder(proposals: Sequence[Known], *known: Any) -> Known | None:
+        bold.append(known[-1])
+        return proposals[5] if len(bold) == 2 else None
+
+    monkeypatch.setattr("search.sampling.next_network.worth_training", lambda *_: [])
+    monkeypatch.setattr("search.sampling.next_network.next_network", bolder)
+    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, tpe)
+    keys = candidates(study, problem, 4)
+    _, candidate = study.ask()
+    assert bold == list(BOLDER[:2])
+    assert candidate.key not in keys
+
+
+def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path: Path) -> None:
+    asked = spec(problem).model_copy(update={"sampler": SamplerName.NSGA2})
+    study = Study(tmp_path / "journal", problem, asked)
+    candidates(study, problem, OPENING)
+    candidates(study, problem, 20)
+    trials = study._study.get_trials()
+    parents, children = trials[:OPENING], trials[OPENING:]
+    rates = {parent.params["training.learning_rate"] for parent in parents}
+    inherited = [child.params["training.learning_rate"] in rates for child in children]
+    assert sum(inherited) > len(children) / 2  # a real number isn't drawn twice by chance
+    generations = {child.system_attrs["InheritingNSGA2:generation"] for child in children}
+    assert generations == {1}
+
+
+def test_auto_asks_tpe_every_fourth_time_until_evolution_asks() -> None:
+    weighs = [weighs_proposals(SamplerName.AUTO, position, TPE_TRIALS - 1) for position in range(8)]
+    assert weighs == [False, True, True, True] * 2
+    assert asks(SamplerName.AUTO, TPE_TRIALS - 1) is SamplerName.TPE
+    assert asks(SamplerName.AUTO, TPE_TRIALS) is SamplerName.NSGA2
+    assert not weighs_proposals(SamplerName.AUTO, 1, TPE_TRIALS)
+
+
+def test_auto_turns_to_evolution(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.sampling.samplers.TPE_TRIALS", OPENING + 2)
+    study = Study(tmp_path / "journal", problem, spec(problem))
+    candidates(study, problem, OPENING + 4)
+    evolved = [
+        "InheritingNSGA2:generation" in trial.system_attrs for trial in study._study.get_trials()
+    ]
+    assert evolved == [False] * (OPENING + 2) + [True] * 2
+
+
+def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_path: Path) -> None:
+    told = Study(tmp_path / "a", problem, spec(problem))
+    failing = Study(tmp_path / "b", problem, spec(problem))
+    at_once = Study(tmp_path / "c", problem, spec(problem))
+    keys = candidates(told, problem, OPENING)
+    assert candidates(failing, problem, OPENING, State.INFEASIBLE) == keys
+    assert [at_once.ask()[1].key for _ in range(OPENING)] == keys
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: int) -> None:
+    space = Space(problem)
+    dealt = opening(space, seed, OPENING)
+    first = dealt[: opening_size(space)]
+    assert len(set(first)) == len(first)
+    for dimension in DIMENSIONS:
+        times = Counter(str(getattr(cell, dimension)) for cell in dealt)
+        expected = set(space.skeleton.options(dimension))
+        if dimension == "runtime":
+            expected = {each for each in expected if RUNTIMES[each].lowers_in_s <= 1.0}
+        assert set(times) == expected
+        # Not all alike: an encoding that many families serve is dealt as often as they are.
+        assert min(times.values()) >= OPENING // (2 * len(times)), dimension
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
+    if len(Space(problem).skeleton.options(dimension)) < 2:
+        pytest.skip("there is no choice")
+    option = str(getattr(opening(Space(problem), 0, 1)[0], dimension))
+
+    def times(weight: float) -> int:
+        space = Space(problem, Narrowing(weights={dimension: {option: weight}}))
+        dealt = opening(space, 0, 4 * OPENING)
+        return sum(str(getattr(cell, dimension)) == option for cell in dealt)
+
+    assert 1.2 * times(0.3) < times(1.0)
+    assert 1.2 * times(1.0) < times(3.0)
+
+
+def test_a_small_space_is_dealt_again(problem: Problem) -> None:
+    keep = {"pruning": ("none",), "runtime": ("eager", "onnxruntime"), "precision": ("fp32",)}
+    architecture = Space(problem).skeleton.options("architecture")[:1]
+    narrowing = Narrowing(keep={**keep, "architecture": tuple(architecture)})
+    narrowing = narrowing.updated(Narrowing(weights={"runtime": {"eager": 2.0}}))
+    dealt = Counter(cell.runtime for cell in opening(Space(problem, narrowing), 0, OPENING))
+    assert dealt == {"eager": 16, "onnxruntime": 8}
+
+
+def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path) -> None:
+    narrowing = Narrowing(
+        keep={"runtime": ("eager",), "training.batch_size": (128,), "precision": ("fp32", "bf16")}
+    )
+    study = Study(tmp_path / "journal", problem, spec(problem, narrowing=narrowing))
+    for _ in range(OPENING + 4):
+        number, candidate = study.ask()
+        assert candidate.runtime == "eager"
+        assert candidate.training.batch_size == 128
+        assert candidate.precision in {"fp32", "bf16"}
+        study.tell(ended(problem, number, candidate))
+
+
+@pytest.mark.parametrize(
+    ("state", "stored"),
+    [
+        (State.COMPLETE, optuna.trial.TrialState.COMPLETE),
+        (State.PRUNED, optuna.trial.TrialState.PRUNED),
+        (State.INFEASIBLE, optuna.trial.TrialState.COMPLETE),
+    ],
+)
+def test_a_trial_always_ends_told(
+    problem: Problem, tmp_path: Path, state: State, stored: optuna.trial.TrialState
+) -> None:
+    study = Study(tmp_path / "journal", problem, spec(problem))
+    candidates(study, problem, 1, state)
+    (trial,) = study._study.get_trials()
+    assert trial.state is stored
+    assert trial.user_attrs["rungs"] == [{"epoch": 1, "share": 0.25, "error": 1.0}]
+    if state is State.INFEASIBLE:
+        assert trial.constraints == {"failure": 1.0}
+
+
+def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> None:
+    study = Study(tmp_path / "journal", problem, spec(problem))
+    whole = Study(tmp_path / "whole", problem, spec(problem))
+    keys = [whole.ask()[1].key for _ in range(6)]
+    recorded = ended(problem, *study.ask())
+    study.ask()
+    cut_off = study.ask()[1].key
+
+    later = Study(tmp_path / "journal", problem, spec(problem))
+    again = later.abandoned({recorded.number: recorded})
+    states = [trial.state for trial in later._study.get_trials()]
+    assert optuna.trial.TrialState.RUNNING not in states
+    assert len(again) == 2
+    resumed = [later.ask(fixed)[1].key for fixed in again]
+    assert cut_off in resumed
+    resumed += [later.ask()[1].key for _ in range(3)]
+    assert {recorded.key, *resumed} == set(keys)
+
+
+def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Path) -> None:
+    whole = Study(tmp_path / "whole", problem, spec(problem))
+    keys = {whole.ask()[1].key for _ in range(6)}
+    first = Study(tmp_path / "journal", problem, spec(problem))
+    for _ in range(4):
+        first.ask()
+    second = Study(tmp_path / "journal", problem, spec(problem))
+    assert len(second.abandoned({})) == 4  # and the driver dies before it asks for any
+    third = Study(tmp_path / "journal", problem, spec(problem))
+    for each in third.abandoned({})[:2]:
+        third.ask(each)
+    fourth = Study(tmp_path / "journal", problem, spec(problem))
+    again = fourth.abandoned({})
+    assert len(again) == 4
+    resumed = [fourth.ask(each)[1].key for each in again]
+    resumed += [fourth.ask()[1].key for _ in range(2)]
+    assert set(resumed) == keys
+    fourth.close()
+    states = {trial.state for trial in fourth._study.get_trials()}
+    assert optuna.trial.TrialState.RUNNING not in states
+
+
+def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
+    problem: Problem, tmp_path: Path
+) -> None:
+    whole = Study(tmp_path / "whole", problem, spec(problem))
+    keys = [whole.ask()[1].key for _ in range(4)]
+    first = Study(tmp_path / "journal", problem, spec(problem))
+    first.ask()
+    first._study.ask()
+    first._journal.keep()  # the driver dies before a single parameter is written
+    second = Study(tmp_path / "journal", problem, spec(problem))
+    resumed = [second.ask(each)[1].key for each in second.abandoned({})]
+    resumed += [second.ask()[1].key for _ in range(2)]
+    assert resumed == keys
+
+
+def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    study = Study(journal, problem, spec(problem))
+    candidates(study, problem, 2)
+    whole = journal.read_bytes()
+    start = whole[:-1].rfind(b"\n") + 1
+    for end in range(start, len(whole), 7):
+        journal.write_bytes(whole[:end])
+        mended = Study(journal, problem, spec(problem))
+        mended.abandoned({})
+        mended.ask()
+
+
+def test_a_study_without_its_journal_goes_on_from_the_records(
+    problem: Problem, tmp_path: Path
+) -> None:
+    asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    records: dict[int, Record] = {}
+    for _ in range(4):
+        number, candidate = study.ask()
+        records[number] = ended(problem, number, candidate)
+        study.tell(records[number])
+    (tmp_path / "journal").unlink()
+    without = Study(tmp_path / "journal", problem, asked)
+    assert not without.abandoned(records)
+    assert without.ask_deployment(records[0]) is None
+    numbers = [without.ask()[0] for _ in range(4)]
+    assert numbers == [4, 5, 6, 7]
+
+
+def test_a_network_that_was_stopped_is_asked_for_again(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.sampling.next_network.PROPOSALS", 0)
+    asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    candidates(study, problem, 4)
+    number, stopped = study.ask()
+    rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
+    record = ended(problem, number, stopped, State.PRUNED)
+    study.tell(record.model_copy(update={"rungs": rungs, "untrained_relative_time": 1e-9}))
+    again, candidate = study.ask()
+    assert candidate == stopped
+    assert study.goes_on_with(again) == number
+    assert study.position == 6, "it is a network more"
+    later, other = study.ask()
+    assert study.goes_on_with(later) is None, "somebody is at it"
+    assert other != stopped
+
+
+def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path: Path) -> None:
+    asked = spec(problem).model_copy(update={"opening": 4})
+    study = Study(tmp_path / "journal", problem, asked)
+    records: dict[int, Record] = {}
+    for n in range(5):
+        number, candidate = study.ask()
+        state = State.PRUNED if n == 4 else State.COMPLETE
+        rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
+        record = ended(problem, number, candidate, state)
+        records[number] = record.model_copy(update={"rungs": rungs, "unpruned_error": None})
+        study.tell(records[number])
+    (tmp_path / "journal").unlink()
+    without = Study(tmp_path / "journal", problem, asked)
+    assert not without.abandoned(records)
+    for _ in range(4):
+        number, _ = without.ask()
+        assert without.goes_on_with(number) is None
+
+
+def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path: Path) -> None:
+    limits = Limits(error=0.5, speedup=10.0)
+    study = Study(tmp_path / "journal", problem, spec(problem), limits)
+    for state in (State.COMPLETE, State.INFEASIBLE):
+        candidates(study, problem, 1, state)
+    complete, failed = study._study.get_trials()
+    error = complete.values[0]
+    assert complete.constraints["failure"] < 0.0
+    assert complete.constraints["error"] == pytest.approx(error - math.log10(0.5))
+    assert complete.constraints["speedup"] == pytest.approx(1.0)
+    assert failed.constraints == {"failure": 1.0, "error": 1.0, "speedup": 1.0}

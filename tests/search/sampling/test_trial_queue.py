@@ -1,0 +1,228 @@
+"""What a search tries next, without training anything."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from problems import Problem, Size
+from search.objectives.goals import objectives
+from search.pareto import ranks
+from search.run.checkpoints import keep, kept
+from search.run.directory import Run
+from search.run.records import Record, Rung, State, Timing, networks
+from search.run.spec import Spec
+from search.sampling.next_deployment import cell_of
+from search.sampling.next_network import Wanted
+from search.sampling.study import Study
+from search.sampling.trial_queue import Agenda, Asked
+
+TRIALS, DEPLOYMENTS = 5, 3
+
+
+@pytest.fixture
+def spec(problem: Problem) -> Spec:
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=0,
+        trials=TRIALS,
+        workers=2,
+        deployments=DEPLOYMENTS,
+    )
+
+
+@pytest.fixture
+def run(spec: Spec, tmp_path: Path) -> Run:
+    return Run.start(tmp_path / "run", spec)
+
+
+def agenda(problem: Problem, spec: Spec, run: Run) -> Agenda:
+    study = Study(run.journal, problem, spec)
+    return Agenda(study, run, spec, study.abandoned({r.number: r for r in run.records()}))
+
+
+def ended(problem: Problem, asked: Asked, state: State = State.COMPLETE) -> Record:
+    """A record whose figures hang on the candidate alone."""
+    error, time_s = (1.0 / (1 + int(asked.candidate.key[i : i + 4], 16)) for i in (0, 4))
+    timing = Timing(
+        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
+        speedup_high=1 / time_s, rounds=9,
+    )  # fmt: skip
+    return Record(
+        number=asked.number, key=asked.candidate.key, candidate=asked.candidate,
+        training=asked.training, state=state, stage="measure",
+        metrics={problem.objective.name: error}, timing=timing,
+        unpruned_error=None if state is State.PRUNED else error,
+        untrained_relative_time=time_s, ended="now",
+    )  # fmt: skip
+
+
+def deployed_again(records: list[Record]) -> int:
+    return sum(record.training is not None for record in records)
+
+
+def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
+    plan = agenda(problem, spec, run)
+    while asked := plan.next():
+        plan.ended(ended(problem, asked))
+    assert plan.over
+    records = run.records()
+    assert networks(records) == TRIALS
+    assert len(records) > TRIALS
+    assert deployed_again(records) <= TRIALS * DEPLOYMENTS, (
+        "a network that ended gives one more turn"
+    )
+    for first in (record for record in records if record.training is None):
+        own = [record for record in records if record.training == first.number]
+        assert len({cell_of(record) for record in (first, *own)}) == 1 + len(own)
+        for record in own:
+            pruned = {"pruning", "pruning_settings", "precision", "runtime"}
+            same = record.candidate.model_dump(exclude=pruned)
+            assert same == first.candidate.model_dump(exclude=pruned)
+
+
+def test_who_is_on_the_front_is_deployed_on(
+    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.sampling.study.next_deployment", lambda _, cells, *__: cells[0])
+    plan = agenda(problem, spec.model_copy(update={"opening": 1}), run)
+    while asked := plan.next():
+        plan.ended(ended(problem, asked))
+    assert plan.over
+    records = run.records()
+    points = [objectives(problem, record) for record in records]
+    best = {r.network for r, rank in zip(records, ranks(points), strict=True) if rank == 0}
+    deployed = Counter(record.network for record in records)
+    assert all(deployed[each] >= DEPLOYMENTS for each in best)
+    assert max(deployed.values()) > DEPLOYMENTS
+    assert deployed_again(records) == TRIALS * DEPLOYMENTS
+
+
+def test_what_was_stopped_has_no_network_to_deploy(problem: Problem, spec: Spec, run: Run) -> None:
+    plan = agenda(problem, spec, run)
+    while asked := plan.next():
+        plan.ended(ended(problem, asked, State.PRUNED))
+    assert len(run.records()) == TRIALS
+
+
+def test_it_waits_for_what_may_be_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
+    plan = agenda(problem, spec, run)
+    begun = [plan.next() for _ in range(TRIALS)]
+    assert plan.next() is None
+    assert not plan.over
+    (first, *_) = begun
+    assert first is not None
+    plan.ended(ended(problem, first))
+    further = plan.next()
+    assert further is not None
+    assert further.training == first.number
+
+
+def test_networks_of_the_opening_are_deployed_again_after_it(
+    problem: Problem, spec: Spec, run: Run
+) -> None:
+    plan = agenda(problem, spec.model_copy(update={"opening": 3}), run)
+    trained: list[int | None] = []
+    for _ in range(4):
+        asked = plan.next()
+        assert asked is not None
+        trained.append(asked.training)
+        plan.ended(ended(problem, asked))
+    assert trained == [None, None, None, 0]
+
+
+def test_a_deployment_that_was_cut_off_is_tried_again(
+    problem: Problem, spec: Spec, run: Run
+) -> None:
+    spec = spec.model_copy(update={"opening": 1})
+    plan = agenda(problem, spec, run)
+    first = plan.next()
+    assert first is not None
+    plan.ended(ended(problem, first))
+    further, new = plan.next(), plan.next()
+    assert further is not None
+    assert new is not None
+    run.unfinished(new.number).parent.mkdir()
+    run.unfinished(new.number).touch()
+
+    later = agenda(problem, spec, run)
+    again = [later.next(), later.next()]
+    assert [each and each.candidate for each in again] == [further.candidate, new.candidate]
+    assert [each and each.training for each in again] == [first.number, new.training]
+    if new.training is None:
+        assert again[1] is not None
+        assert run.unfinished(again[1].number).exists()
+    asked = [each for each in again if each]
+    while asked:
+        later.ended(ended(problem, asked.pop(0)))
+        asked += [each for each in [later.next()] if each]
+    records = run.records()
+    assert networks(records) == TRIALS
+    assert deployed_again(records) <= TRIALS * DEPLOYMENTS
+
+
+def test_who_was_stopped_is_gone_on_with(
+    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec.model_copy(update={"opening": 1})
+    plan = agenda(problem, spec, run)
+    first = plan.next()
+    assert first is not None
+    rungs = tuple(Rung(epoch=n, share=n / 4, error=1.0) for n in (1, 2))
+    stopped = ended(problem, first, State.PRUNED).model_copy(update={"rungs": rungs})
+    keep(run.unfinished(first.number), {"taught": 2})
+    plan.ended(stopped)
+
+    parameters = plan._study._study.get_trials()[0].params
+    wanted = Wanted(parameters, goes_on_with=first.number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "_wanted", lambda *_: wanted)
+        on = plan.next()
+    assert on is not None
+    assert on == Asked(on.number, first.candidate, None, first.number, passes=0.5)
+    assert kept(run.unfinished(on.number)) == {"taught": 2}
+    assert not run.unfinished(first.number).exists()
+
+    later = agenda(problem, spec, run)  # the driver was killed meanwhile
+    again = later.next()
+    assert again == on._replace(number=again.number if again else -1)
+    assert again is not None
+    assert kept(run.unfinished(again.number)) == {"taught": 2}
+    later.ended(ended(problem, again))
+    assert not run.unfinished(again.number).exists()
+    while asked := later.next():
+        later.ended(ended(problem, asked))
+    assert networks(run.records()) == TRIALS
+
+
+def test_of_many_that_were_stopped_the_best_courses_are_kept(
+    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.sampling.trial_queue.MOST_COURSES", 2)
+    plan = agenda(problem, spec, run)
+    for error in (0.3, 0.1, 0.4, 0.2):
+        asked = plan.next()
+        assert asked is not None
+        keep(run.unfinished(asked.number), {"error": error})
+        rung = Rung(epoch=1, share=0.25, error=error)
+        stopped = ended(problem, asked, State.PRUNED).model_copy(update={"rungs": (rung,)})
+        plan.ended(stopped)
+
+    def errors() -> list[float]:
+        return sorted(kept(path)["error"] for path in run.folder.glob("trainings/*.unfinished"))
+
+    assert errors() == [0.1, 0.2]
+    run.discard_courses()
+    assert errors() == []
+
+
+def test_one_deployment_is_the_trainings_own(problem: Problem, spec: Spec, run: Run) -> None:
+    alone = spec.model_copy(update={"deployments": 1})
+    plan = agenda(problem, alone, run)
+    while asked := plan.next():
+        assert asked.training is None
+        plan.ended(ended(problem, asked))
+    assert plan.over
+    assert agenda(problem, alone, run).over

@@ -1,0 +1,212 @@
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from problems import Array
+from search.timing.stopwatch import (
+    CLOSE,
+    CONFIDENCE,
+    LEAST_ROUNDS,
+    Contender,
+    Spread,
+    Until,
+    exclusive_slot,
+    time_in_turn,
+)
+
+MOST = 30
+
+
+class FakeClock:
+    """A clock that only work moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.speed = 1.0
+        self.order: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self, name: str, *seconds: float) -> Contender:
+        """Work whose calls take so long, in turn and from the start again."""
+        durations = itertools.cycle(seconds)
+
+        def spend() -> None:
+            self.now += next(durations) * self.speed
+            self.order.append(name)
+
+        return Contender(spend, samples=4)
+
+
+def ratios(timed: Mapping[str, Array]) -> list[Array]:
+    return [timed["reference"] / timed[name] for name in timed if name != "reference"]
+
+
+def settled(scatter: float, rounds: int = MOST) -> Array:
+    """Ratios of 10, and so much of it below and above, a third each."""
+    return 10.0 * (1.0 + scatter * (np.arange(rounds) % 3 - 1.0))
+
+
+def test_seconds_are_per_sample() -> None:
+    clock = FakeClock()
+    seconds = time_in_turn({"a": clock.work("a", 0.008)}, rounds=3, clock=clock)
+    np.testing.assert_allclose(seconds["a"], 0.002)
+
+
+def test_contenders_warm_up_and_take_turns() -> None:
+    clock = FakeClock()
+    work = {"slow": clock.work("slow", 1.0), "fast": clock.work("fast", 0.006)}
+    time_in_turn(work, rounds=2, clock=clock)
+    assert clock.order == ["slow", *["fast"] * 6, *(["slow", *["fast"] * 4] * 2)]
+
+
+def test_a_call_that_was_held_up_makes_no_short_block() -> None:
+    clock = FakeClock()
+    held_up = clock.work("a", 0.001, 0.019, *[0.001] * 1000)
+    seconds = time_in_turn({"a": held_up}, rounds=1, clock=clock)
+    np.testing.assert_allclose(seconds["a"], 0.00025)
+    assert clock.order.count("a") >= 2 * 20
+
+
+def test_a_ratio_survives_a_drifting_machine() -> None:
+    clock = FakeClock()
+    quick, slow = clock.work("quick", 0.03), clock.work("slow", 0.3)
+
+    def drifting(contender: Contender) -> Contender:
+        def work() -> None:
+            contender.work()
+            clock.speed *= 1.01
+
+        return Contender(work, contender.samples)
+
+    seconds = time_in_turn(
+        {"quick": drifting(quick), "slow": drifting(slow)}, rounds=20, clock=clock
+    )
+    ratio = Spread.of(seconds["slow"] / seconds["quick"])
+    assert ratio.median == pytest.approx(10.0, rel=0.02)
+    assert np.ptp(seconds["slow"]) > 0.2 * seconds["slow"].min()
+
+
+@pytest.mark.parametrize("rounds", range(LEAST_ROUNDS, 80))
+def test_an_interval_holds_the_median_with_its_confidence_and_no_narrower_one_does(
+    rounds: int,
+) -> None:
+    low = int(Spread.of(np.arange(1.0, rounds + 1.0)).low)
+    assert 1.0 - 2.0 * binom.cdf(low - 1, rounds, 0.5) >= CONFIDENCE
+    assert 1.0 - 2.0 * binom.cdf(low, rounds, 0.5) < CONFIDENCE
+
+
+def test_a_spread_does_not_mind_the_order_of_rounds() -> None:
+    values = np.array([7.0, 1.0, 3.0, 2.0, 9.0, 4.0, 8.0, 5.0, 6.0])
+    assert Spread.of(values) == Spread(5.0, 2.0, 8.0, 9)
+
+
+@pytest.mark.parametrize("rounds", range(1, LEAST_ROUNDS))
+def test_few_rounds_are_noisy_however_alike(rounds: int) -> None:
+    alike = Spread.of(np.ones(rounds))
+    assert (alike.low, alike.high) == (1.0, 1.0)
+    assert alike.noisy
+
+
+def test_the_slow_are_given_fewer_rounds() -> None:
+    few = Until(lambda _: [settled(0.0, 2)], budget_s=1.0, most_s=5.0)
+    assert not few.reached({}, 4.0)
+    assert few.reached({}, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "elapsed_s", "reached"),
+    [
+        ([settled(0.9 * CLOSE)], 0.0, True),
+        ([settled(1.1 * CLOSE)], 0.0, False),
+        ([settled(0.0), settled(1.1 * CLOSE)], 0.0, False),
+        ([settled(0.0), settled(1.1 * CLOSE)], 1.0, True),
+        ([np.append(2.0, settled(0.0, 8) / 10.0)], 0.0, False),
+        ([np.append(2.0, settled(0.0, 9) / 10.0)], 0.0, True),
+        ([settled(0.0, LEAST_ROUNDS + 1)], 0.0, True),
+        ([settled(0.0, LEAST_ROUNDS)], 0.0, False),
+        ([settled(0.0, LEAST_ROUNDS)], 1.0, True),
+        ([settled(0.0, LEAST_ROUNDS - 1)], 1.0, False),
+        ([], 0.0, True),
+    ],
+    ids=[
+        "known",
+        "noisy",
+        "one of two is noisy",
+        "noisy and out of time",
+        "known since this round",
+        "known since the last",
+        "known as soon as can be",
+        "one more to be sure",
+        "the least and out of time",
+        "too few and out of time",
+        "nothing to know",
+    ],
+)
+def test_the_rule_ends_the_rounds(quoted: Sequence[Array], elapsed_s: float, reached: bool) -> None:  # noqa: FBT001 - a case
+    assert Until(lambda _: quoted, budget_s=1.0).reached({}, elapsed_s) is reached
+
+
+@pytest.mark.parametrize(
+    ("durations", "budget_s", "rounds"),
+    [
+        ((0.05,), 60.0, LEAST_ROUNDS + 1),
+        ((0.05, 0.08), 60.0, MOST),
+        ((0.05, 0.08), 0.1, LEAST_ROUNDS),
+    ],
+    ids=["quiet", "noisy", "noisy and out of time"],
+)
+def test_rounds_go_on_until_every_ratio_is_known(
+    durations: tuple[float, ...], budget_s: float, rounds: int
+) -> None:
+    clock = FakeClock()
+    contenders = {
+        "quiet": clock.work("quiet", 0.03),
+        "restless": clock.work("restless", *durations),
+        "reference": clock.work("reference", 0.2),
+    }
+    told: list[int] = []
+    seconds = time_in_turn(contenders, MOST, Until(ratios, budget_s), clock, told.append)
+    assert {len(each) for each in seconds.values()} == {rounds}
+    assert told == list(range(1, rounds + 1))
+
+
+def test_the_slot_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    script = (
+        "import sys, time\n"
+        "from search.timing.stopwatch import exclusive_slot\n"
+        "with exclusive_slot():\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60 if sys.argv[1] == 'stay' else 0)\n"
+    )
+
+    def start(kind: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", script, kind], env=environment, stdout=subprocess.PIPE, text=True
+        )
+
+    with start("stay") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        with start("go") as second:
+            assert second.stdout is not None
+            with pytest.raises(subprocess.TimeoutExpired):
+                second.wait(1.0)
+            first.kill()
+            assert second.stdout.readline() == "held\n"
+            assert second.wait(30) == 0
+
+
+def test_the_slot_is_in_the_temporary_folder() -> None:
+    with exclusive_slot():
+        assert list(Path(tempfile.gettempdir()).glob("simstead-stopwatch-*.lock"))

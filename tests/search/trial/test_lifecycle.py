@@ -1,0 +1,346 @@
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+from problems import Dataset, Problem, Size
+from problems.contract import DrawnChoice
+from search.final.seeds import retrained
+from search.objectives.goals import objectives
+from search.run.checkpoints import kept
+from search.run.directory import Run
+from search.run.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
+from search.run.spec import Besides
+from search.timing.reference import Yardstick, yardstick
+from search.trial.lifecycle import PATIENCE, RUNG_SHARES, AtRung, Setting, live
+from search.trial.preparation import Best, LastLesson, Lesson, epochs_of, prepared
+from spaces.candidate import Candidate, Precision
+from spaces.space import compose
+
+
+@pytest.fixture
+def timed(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
+    return Setting(problem, data, yardstick(problem, data.test), NO_LIMITS, Run(tmp_path))
+
+
+@pytest.fixture
+def setting(problem: Problem, data: Dataset, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
+    """The same with a clock that says one thing: most of a life isn't about time."""
+    return Setting(problem, data, Yardstick(None, 1e-3), NO_LIMITS, Run(tmp_path))
+
+
+@pytest.fixture
+def candidate(problem: Problem) -> Candidate:
+    """A candidate that is quick to lower."""
+    drawn = compose(problem, Size.TINY, DrawnChoice(np.random.default_rng(0)), 0)
+    return drawn.model_copy(update={"runtime": "eager", "precision": Precision.FP32})
+
+
+def test_a_whole_life(timed: Setting, candidate: Candidate) -> None:
+    *rungs, record = live(timed, candidate, 7)
+    assert isinstance(record, Record)
+    assert record.state is State.COMPLETE, record.reason
+    assert [rung.rung for rung in rungs if isinstance(rung, AtRung)] == list(record.rungs)
+    assert record.timing is not None
+    assert record.timing.speedup > 1.0
+    assert set(record.metrics) == {metric.name for metric in timed.problem.metrics}
+    assert (timed.run.artefact(7) / "manifest.json").is_file()
+    assert Record.model_validate_json(record.model_dump_json()) == record
+
+
+@pytest.mark.parametrize("problem", ["planets"], indirect=True)
+def test_memory_is_measured_where_it_is_an_objective(timed: Setting, candidate: Candidate) -> None:
+    asked = replace(timed, besides=(Besides.MEMORY,))
+    first, *_, record = live(asked, candidate, 7)
+    assert isinstance(first, AtRung)
+    assert isinstance(record, Record)
+    assert record.state is State.COMPLETE, record.reason
+    assert first.memory_bytes == record.untrained_memory_bytes
+    assert record.memory_bytes is not None
+    assert record.parameters is not None
+    # Weights and what lies between layers; not the runtime's libraries.
+    assert 4 * record.parameters <= record.memory_bytes < 100e6
+    assert len(objectives(timed.problem, record)) == 3
+
+
+def test_a_further_deployment_is_of_the_trained_network(
+    setting: Setting, candidate: Candidate
+) -> None:
+    *_, first = live(setting, candidate, 3)
+    assert isinstance(first, Record)
+    (again,) = live(setting, candidate, 5, training=3)
+    assert isinstance(again, Record)
+    assert again.state is State.COMPLETE, again.reason
+    assert again.training == 3
+    assert "train" not in again.durations_s
+    assert again.unpruned_error == first.unpruned_error
+    assert (again.metrics, again.artefact_hash) == (first.metrics, first.artefact_hash)
+    other = candidate.model_copy(update={"runtime": "onnxruntime"})
+    (elsewhere,) = live(setting, other, 6, training=3)
+    assert isinstance(elsewhere, Record)
+    assert elsewhere.exact_error == first.exact_error
+    assert (setting.run.artefact(6) / "manifest.json").is_file()
+
+
+def test_a_training_that_is_lost_is_a_reason(setting: Setting, candidate: Candidate) -> None:
+    (record,) = live(setting, candidate, 5, training=3)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "load")
+    assert "0003.trained can't be read" in record.reason
+
+
+def test_a_course_that_was_cut_off_is_gone_on_with(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, whole = live(setting, candidate, 0)
+    assert isinstance(whole, Record)
+    monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
+    life = live(setting, candidate, 1)
+    rungs = [next(life), next(life)]
+    life.close()
+    setting.run.hand_on(1, 2)
+    taught: list[int] = []
+    offer = Best.offer
+
+    def counted(self: Best, network: nn.Module) -> None:
+        taught.append(1)
+        offer(self, network)
+
+    monkeypatch.setattr(Best, "offer", counted)
+    *again, record = live(setting, candidate, 2)
+    assert isinstance(record, Record)
+    assert record.rungs == whole.rungs
+    assert [event.rung for event in again if isinstance(event, AtRung)] == list(whole.rungs)
+    assert [event.rung for event in rungs if isinstance(event, AtRung)] == list(whole.rungs)
+    assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
+    assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(setting, candidate))
+
+
+def test_a_network_that_was_stopped_at_a_rung_is_gone_on_with_from_there(
+    setting: Setting, candidate: Candidate
+) -> None:
+    *_, whole = live(setting, candidate, 0)
+    assert isinstance(whole, Record)
+    life = live(setting, candidate, 1)
+    first = next(life)
+    assert isinstance(first, AtRung)
+    life.close()
+    course = kept(setting.run.unfinished(1))
+    assert course["rungs"] == [first.rung.model_dump()]
+    setting.run.hand_on(1, 2)
+    *_, record = live(setting, candidate, 2)
+    assert isinstance(record, Record)
+    assert (record.rungs, record.metrics) == (whole.rungs, whole.metrics)
+
+
+def test_another_candidates_course_is_not_taken_up(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = candidate.model_copy(update={"seed": candidate.seed + 1})
+    *_, own = live(setting, other, 0)
+    assert isinstance(own, Record)
+    monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
+    life = live(setting, candidate, 1)
+    next(life)
+    next(life)
+    life.close()
+    *_, record = live(setting, other, 1)
+    assert isinstance(record, Record)
+    assert (record.rungs, record.metrics) == (own.rungs, own.metrics)
+
+
+def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    @contextmanager
+    def limited() -> Generator[None]:
+        begun.append(1)
+        yield
+
+    monkeypatch.setattr("search.final.seeds.limited", limited)
+    again = retrained(setting, candidate, 3, 1)
+    assert not again.reason
+    assert len(begun) == len(RUNG_SHARES) + 2
+
+
+def test_a_training_in_which_nothing_gets_better_ends_early(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = {metric.name: 1.0 for metric in setting.problem.metrics}
+    alike = replace(setting.problem, score=lambda *_: scored)
+    offered: list[float] = []
+    offer = Best.offer
+
+    def noted(best: Best, network: nn.Module) -> None:
+        offer(best, network)
+        offered.append(best.error)
+
+    monkeypatch.setattr(Best, "offer", noted)
+    epochs = epochs_of(alike, prepared(alike, candidate, setting.data).pairs)
+    *rungs, _ = live(replace(setting, problem=alike), candidate, 3)
+    assert len(rungs) == len(RUNG_SHARES)
+    assert len(offered) == 1 + math.ceil(PATIENCE * epochs) < epochs
+    *_, again = live(replace(setting, problem=alike), candidate, 3)  # as after an interruption
+    assert isinstance(again, Record)
+    assert again.unpruned_error == 1.0
+    assert len(offered) == 1 + math.ceil(PATIENCE * epochs)
+
+
+@pytest.mark.parametrize("problem", ["planets"], indirect=True)
+def test_what_is_augmented_is_taught_with_more_pairs(
+    problem: Problem, data: Dataset, candidate: Candidate
+) -> None:
+    assert problem.symmetries
+    more = candidate.training.model_copy(update={"augmented": 2})
+    plain = prepared(problem, candidate, data)
+    richer = prepared(problem, candidate.model_copy(update={"training": more}), data)
+    assert len(richer.pairs.inputs) == 3 * len(plain.pairs.inputs)
+
+
+def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Lesson] = []
+
+    def noted(*asked: Any) -> Lesson:
+        made.append(prepared(*asked))
+        return made[-1]
+
+    monkeypatch.setattr("search.trial.preparation.prepared", noted)
+    first = [*live(setting, candidate, 0)][-1]
+    again = [*live(setting, candidate, 1, training=0)][-1]
+    elsewhere = replace(setting, last_lesson=LastLesson())
+    anew = [*live(elsewhere, candidate, 2, training=0)][-1]
+    assert isinstance(first, Record)
+    assert isinstance(again, Record)
+    assert isinstance(anew, Record)
+    assert first.metrics == again.metrics == anew.metrics
+    assert first.artefact_hash == again.artefact_hash == anew.artefact_hash
+    acting = made[0].environment is not None
+    assert len(made) == (3 if acting else 2)
+
+
+def whole_epochs(setting: Setting, candidate: Candidate) -> int:
+    lesson = prepared(setting.problem, candidate, setting.data)
+    return epochs_of(setting.problem, lesson.pairs)
+
+
+def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candidate) -> None:
+    first, second = ([*live(setting, candidate, n)][-1] for n in (0, 1))
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert first.metrics == second.metrics
+    assert first.artefact_hash == second.artefact_hash
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"limits": Limits(speedup=1e9)}, "the goal is 1e+09x"),
+        ({"yardstick": Yardstick(None, 1e-9)}, "times as long as the reference"),
+    ],
+)
+def test_too_slow_is_infeasible_before_training(
+    timed: Setting, candidate: Candidate, change: dict[str, Any], words: str
+) -> None:
+    (record,) = live(replace(timed, **change), candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "time first")
+    assert words in record.reason
+    assert "train" not in record.durations_s
+    assert not timed.run.artefact(0).exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "stage"),
+    [
+        ("search.trial.lifecycle.untrained", "prepare"),
+        ("search.trial.preparation.Course", "train"),
+        ("search.trial.lifecycle.measure", "time first"),
+        ("search.trial.lifecycle.write_artefact", "time first"),
+    ],
+)
+@pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])
+def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
+    setting: Setting,
+    candidate: Candidate,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    stage: str,
+    error: Exception,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise type(error)(*error.args)  # one that was raised before brings its traceback
+
+    monkeypatch.setattr(where, fail)
+    *_, record = live(setting, candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, stage)
+    assert type(error).__name__ in record.reason
+    assert str(error) in record.reason
+    assert record.traceback.startswith("Traceback (most recent call last)")
+    assert record.traceback.rstrip().endswith(f"{type(error).__name__}: {error}")
+
+
+def test_a_record_keeps_the_end_of_a_long_traceback(
+    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("long " * MOST_TRACEBACK + "end")
+
+    monkeypatch.setattr("search.trial.preparation.prepared", fail)
+    (record,) = live(setting, candidate, 0)
+    assert isinstance(record, Record)
+    assert len(record.traceback) == MOST_TRACEBACK
+    assert record.traceback.endswith("end\n")
+
+
+def test_a_record_without_a_traceback_is_read(setting: Setting, candidate: Candidate) -> None:
+    (record,) = live(setting, candidate, 5, training=3)
+    assert isinstance(record, Record)
+    older = record.model_dump(mode="json", exclude={"traceback"})
+    assert Record.model_validate(older).traceback == ""
+
+
+def test_a_stopped_trial_stops_and_leaves_no_artefact(
+    setting: Setting, candidate: Candidate
+) -> None:
+    life = live(setting, candidate, 0)
+    first = next(life)
+    assert isinstance(first, AtRung)
+    assert list(first.durations_s) == ["prepare", "time first", "train"]
+    life.close()
+    assert list(life) == []
+    assert list((setting.run.folder / "artefacts").iterdir()) == []
+
+
+def test_a_score_that_is_no_number_is_a_reason(setting: Setting, candidate: Candidate) -> None:
+    def score(*_: object) -> dict[str, float]:
+        return dict.fromkeys((metric.name for metric in setting.problem.metrics), math.nan)
+
+    odd = replace(setting, problem=replace(setting.problem, score=score))
+    *_, record = live(odd, candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "validate")
+    assert "not a finite number" in record.reason
+
+
+def test_a_goal_that_is_missed_is_a_constraint_and_no_failure(
+    setting: Setting, candidate: Candidate
+) -> None:
+    wish = replace(setting, limits=Limits(error=1e-9))
+    *_, record = live(wish, candidate, 0)
+    assert isinstance(record, Record)
+    assert record.state is State.COMPLETE
+    assert record.timing is not None
+    error = record.metrics[setting.problem.objective.name]
+    assert wish.limits.shortfalls(error, record.timing.speedup)["error"] > 0.0
+    assert not wish.limits.met(error, record.timing.speedup)

@@ -1,0 +1,162 @@
+"""What the driver does with what its workers say, without a cluster."""
+
+import io
+import math
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from rich.console import Console
+
+from problems import Dataset, Deployment, InterruptedRunError, Problem, Size
+from search import driver
+from search.progress import Progress
+from search.run.checkpoints import keep
+from search.run.directory import Run
+from search.run.records import NO_LIMITS, Rung, State
+from search.run.spec import Spec
+from search.sampling.next_deployment import trained
+from search.sampling.study import Study
+from search.sampling.trial_queue import Agenda
+from search.timing.reference import Yardstick
+from search.trial.lifecycle import AtRung, Setting
+from search.workers.successive_halving import Halving
+from search.workers.tune_adapter import EndEarly, RungScheduler, StudySearcher
+
+
+@pytest.fixture
+def spec(problem: Problem) -> Spec:
+    return Spec(
+        problem=problem.name,
+        problem_version=problem.version,
+        size=Size.TINY,
+        seed=0,
+        trials=4,
+        workers=1,
+    )
+
+
+@pytest.fixture
+def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
+    run = Run.start(tmp_path / "run", spec)
+    progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
+    agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+    return StudySearcher(agenda, run, progress, spec.workers)
+
+
+def at_rung(error: float = 0.5) -> dict:
+    return AtRung(Rung(epoch=1, share=0.25, error=error), 1e-4, {"train": 3.0}).told()
+
+
+def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
+    searcher.suggest()
+    searcher.on_trial_result("0", at_rung())
+    searcher.on_trial_complete("0", at_rung())
+    (record,) = searcher._run.records()
+    assert record.state is State.PRUNED
+    assert [rung.error for rung in record.rungs] == [0.5, 0.5]
+    assert record.untrained_relative_time == 1e-4
+    assert record.durations_s == {"train": 3.0}
+
+
+def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySearcher) -> None:
+    halving = Halving()
+    scheduler = RungScheduler(halving, searcher)
+    halving.goes_on(0.25, 0.1, 1e-5)
+
+    def decided(passes: float) -> str:
+        trial = SimpleNamespace(config={"passes": passes})
+        return scheduler.on_trial_result(None, trial, at_rung(9.0))
+
+    assert decided(0.0) == TrialScheduler.STOP
+    came = len(halving._arrivals[0.25])
+    assert decided(0.25) == TrialScheduler.CONTINUE
+    assert len(halving._arrivals[0.25]) == came
+
+
+def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
+    searcher.suggest()
+    searcher.note_death("0", "its worker died: out of memory")
+    searcher.on_trial_complete("0", error=True)
+    (record,) = searcher._run.records()
+    assert (record.state, record.stage) == (State.INFEASIBLE, "worker")
+    assert record.reason == "its worker died: out of memory"
+
+
+def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(searcher: StudySearcher) -> None:
+    asked = searcher.suggest()
+    assert asked
+    keep(searcher._run.trained(asked.number), {"learner": {}, "error": 0.25})
+    searcher.on_trial_complete("0", error=True)
+    (record,) = searcher._run.records()
+    assert record.state is State.INFEASIBLE
+    assert record.unpruned_error == 0.25
+    assert trained(record)
+
+
+@pytest.mark.parametrize("where", ["record", "check_space"])
+def test_a_full_disk_ends_the_search_and_blames_no_candidate(
+    searcher: StudySearcher, problem: Problem, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    asked = searcher.suggest()
+    assert asked
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, where, full)
+        searcher.on_trial_complete("0", error=True)
+    assert searcher.broken is not None
+    assert EndEarly(searcher).stop_all()
+    assert searcher.suggest() is None
+    run = searcher._run
+    assert run.records() == []
+    later = Study(run.journal, problem, run.spec())
+    (fixed,) = later.abandoned({})
+    assert later.ask(fixed)[1] == asked.candidate
+
+
+def test_infinity_travels(searcher: StudySearcher) -> None:
+    searcher.suggest()
+    searcher.on_trial_complete("0", at_rung(math.inf))
+    (record,) = searcher._run.records()
+    assert record.rungs[0].error == math.inf
+
+
+def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> None:
+    assert not EndEarly(searcher).stop_all()
+    searcher._run.ask_to_stop()
+    assert EndEarly(searcher).stop_all()
+    assert searcher.suggest() is None
+    assert searcher.is_finished()
+
+
+def test_a_trial_is_granted_a_core_for_every_thread(
+    problem: Problem, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granted: list[dict[str, float]] = []
+
+    def with_resources(_: object, resources: dict[str, float]) -> None:
+        granted.append(resources)
+
+    monkeypatch.setattr(tune, "with_parameters", lambda actor, **_: actor)
+    monkeypatch.setattr(tune, "with_resources", with_resources)
+    monkeypatch.setattr(tune, "Tuner", lambda *_, **__: SimpleNamespace(fit=lambda: None))
+    threaded = replace(problem, deployment=Deployment(batch=1, threads=3))
+    run = Run.start(tmp_path / "run", spec)
+    nothing = Dataset(*[SimpleNamespace()] * 4)
+    setting = Setting(threaded, nothing, Yardstick(None, 1.0), NO_LIMITS, run)
+    with pytest.raises(InterruptedRunError):
+        driver._trials(setting, spec, run, Progress(problem, 4, Console(file=io.StringIO())), {})
+    assert granted == [{"cpu": 3}]
+
+
+def test_no_more_run_at_a_time_than_there_are_workers(searcher: StudySearcher) -> None:
+    assert searcher.suggest()
+    assert searcher.suggest() is None
+    searcher.on_trial_complete("0", at_rung())
+    assert searcher.suggest()
