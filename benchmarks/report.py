@@ -21,7 +21,7 @@ from asking import parser
 from playwright.sync_api import Page, sync_playwright
 from synthetic_run import Made, write_run
 
-from reports.html import write_report
+from reports.pages import write_report
 
 LOADS = 5
 LARGEST_MB, PAINTED_MS, FILTERED_MS = 15.0, 2000.0, 100.0

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from problems import UserError
 from reports.charts import Axis, Chart, Kind, Series, named
-from reports.html import WORDS, Drawing, drawn_chart, page, written
+from reports.pages import WORDS, Drawing, drawn_chart, page, written
 from reports.views import Facts, read
-from reports.views.course import course_view
 from reports.views.encodings import corner_of, dominated, front_of
+from reports.views.search_progress import course_view
 from search.run.directory import Run
 
 

@@ -17,8 +17,8 @@ from reports.diagnosis_figures import (
     learning_curve,
     noise_floors,
 )
-from reports.html import Drawing, drawing, page, written
-from reports.words import counted, duration, percent, rounded, signed, times
+from reports.formatting import counted, duration, percent, rounded, signed, times
+from reports.pages import Drawing, drawing, page, written
 
 STRONG = 0.5
 """Inputs with a stronger rank correlation are told."""

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from problems.diagnosis import Correlations, HostShare, LearningCurve, NoiseFloor
 from problems.diagnosis.host import amdahl
-from reports.figures import COLOURS, GREY, harmless, plain
+from reports.plotly_figures import COLOURS, GREY, harmless, plain
 
 BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
 DIVERGING = [[0.0, BLUE], [0.5, "#f3f3f3"], [1.0, VERMILION]]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from problems import UserError
-from reports.html import WORDS, page, written
+from reports.pages import WORDS, page, written
 from reports.views import Facts, read
 from search.run.directory import Run
 

@@ -1,4 +1,4 @@
-"""Imports run one way, between the packages and within `search`; each engine has its own modules."""
+"""Imports run one way, between packages and within `search`; each engine has its own modules."""
 
 import ast
 from pathlib import Path

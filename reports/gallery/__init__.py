@@ -1,8 +1,8 @@
 """Which figures a report has: facts turned into charts, without those that have nothing to show."""
 
 from reports.charts import Chart
-from reports.gallery.answer import front
 from reports.gallery.data import learning
+from reports.gallery.front import front
 from reports.gallery.inference import batches, deployments, latency
 from reports.gallery.networks import courses, importances
 from reports.gallery.search import hypervolume, workers

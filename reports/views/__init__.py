@@ -6,8 +6,6 @@ from typing import NamedTuple
 from problems import Metric
 from problems.diagnosis import Diagnosis
 from problems.interfaces.pictures import Picture
-from reports.views.choice import Choice, choice_of
-from reports.views.course import Course, course_view
 from reports.views.encodings import Corner, EncodingView, corner_of, encoding_views, front_of
 from reports.views.finalists import (
     EntrantView,
@@ -20,6 +18,8 @@ from reports.views.importance import Branch, branches
 from reports.views.inference import DeploymentView, deployment_views
 from reports.views.networks import Networks, networks_view
 from reports.views.provenance import Provenance, provenance_view
+from reports.views.recommendation import Choice, choice_of
+from reports.views.search_progress import Course, course_view
 from reports.views.trials import TrialView, trial_view
 from search.run.directory import Run
 from search.run.environment import Environment

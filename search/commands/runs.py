@@ -208,7 +208,7 @@ def report(
 ) -> None:
     """Write a run's report: one HTML file that opens without a network."""
     # The one exception to the layers' direction: a command of ours asks for a report.
-    from reports.writing import Wanted, write  # noqa: PLC0415
+    from reports.commands import Wanted, write  # noqa: PLC0415
 
     wanted = Wanted(tuple(runs or ()), output, figures, index, watch=watch)
     for path in write(wanted, lambda words: out.print(words, soft_wrap=True)):
@@ -291,7 +291,7 @@ def _refuse_below(given: Mapping[str, tuple[int | None, int]]) -> None:
 
 def _write_report(run: "Run") -> None:
     # The one exception to the layers' direction: a command of ours asks for a report.
-    from reports.html import write_report  # noqa: PLC0415
+    from reports.pages import write_report  # noqa: PLC0415
 
     path = write_report(run)
     out.print(f"report: {path}", soft_wrap=True)

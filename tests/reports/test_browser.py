@@ -19,8 +19,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from reports.comparison import write_comparison
-from reports.html import write_report
 from reports.index import write_index
+from reports.pages import write_report
 from search.run.directory import Run
 from search.run.finalists import Entrant
 

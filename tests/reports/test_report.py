@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from problems import Metric, Size, UserError, load_problem
-from reports.html import render, write_report
+from reports.pages import render, write_report
 from reports.views import GoalsView, read
 from search.final.profiling import SLOWEST_CALL_S
 from search.run.directory import Run
@@ -254,7 +254,7 @@ def test_the_page_asks_nothing_of_a_network(young: Run) -> None:
 
 def test_views_need_no_engine() -> None:
     engines = ("ray", "torch", "optuna")
-    script = f"import sys, reports.html; print([m for m in {engines} if m in sys.modules])"
+    script = f"import sys, reports.pages; print([m for m in {engines} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -10,13 +10,13 @@ import pytest
 from problems import Size
 from reports.charts import Axis, Chart, Kind, Series, table_of
 from reports.gallery import charts, front
-from reports.html import render
+from reports.pages import render
 from reports.views import Facts, Progress, read
-from reports.views.choice import choice_of
 from reports.views.encodings import corner_of, dominated, encoding_views, front_of, usual_error
 from reports.views.finalists import EntrantView
 from reports.views.importance import branches
 from reports.views.networks import networks_view
+from reports.views.recommendation import choice_of
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import Run
 from search.run.records import Interval, Rung, State

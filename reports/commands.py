@@ -8,9 +8,9 @@ from pathlib import Path
 from problems import UserError
 from reports.comparison import write_comparison
 from reports.gallery import charts, front
-from reports.html import write_report
 from reports.index import write_index
-from reports.static import write_figures
+from reports.matplotlib_figures import write_figures
+from reports.pages import write_report
 from reports.views import read
 from search.run.directory import Run
 

@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from reports.charts import Axis, Chart, Kind, Series
-from reports.figures import plotted
 from reports.gallery import charts, front
-from reports.static import COLUMN, LOOKS, drawn, write_figures
+from reports.matplotlib_figures import COLUMN, LOOKS, drawn, write_figures
+from reports.plotly_figures import plotted
 from reports.views import read
 
 LARGEST = 0.01

@@ -10,8 +10,8 @@ from typing import Any
 
 from problems import MissingExtraError, UserError
 from reports.charts import Axis, Chart, Kind, Series, log_ticks, symbol_of
-from reports.figures import COLOURS, GREY
-from reports.words import ticked
+from reports.formatting import ticked
+from reports.plotly_figures import COLOURS, GREY
 
 MARKERS = ("o", "s", "^", "P", "X", "*")
 STYLES = {Kind.DASHED: "--", Kind.DOTTED: ":"}

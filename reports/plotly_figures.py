@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from reports.charts import Axis, Chart, Kind, Series, Value, log_ticks, symbol_of
-from reports.words import ticked
+from reports.formatting import ticked
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")

@@ -16,12 +16,12 @@ from plotly.offline import get_plotlyjs
 from problems import UserError
 from problems.atomic_files import written_whole
 from reports.charts import Chart, Table, symbol_of, table_of
-from reports.explorer import payload
-from reports.figures import COLOURS, GREY, SYMBOLS, plotted
+from reports.formatting import counted, duration, percent, rounded, times
 from reports.gallery import charts, front, samples
+from reports.plotly_figures import COLOURS, GREY, SYMBOLS, plotted
+from reports.trial_explorer import payload
 from reports.views import Facts, read
 from reports.views.trials import named
-from reports.words import counted, duration, percent, rounded, times
 from search.run.directory import Run
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -4,7 +4,7 @@ from types import ModuleType
 import pytest
 
 from problems import UserError
-from reports.writing import Wanted, write
+from reports.commands import Wanted, write
 from search.run.directory import Run
 
 
@@ -75,8 +75,8 @@ def test_a_running_search_is_watched_until_it_ends(
     runs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driven = iter(["a driver"] * 3)
-    monkeypatch.setattr("reports.writing.LOOK_S", 0.01)
-    monkeypatch.setattr("reports.writing.WATCH_S", 0)
+    monkeypatch.setattr("reports.commands.LOOK_S", 0.01)
+    monkeypatch.setattr("reports.commands.WATCH_S", 0)
     monkeypatch.setattr(Run, "driver", lambda _: next(driven, None))
     pages = [path.read_text() for path in write(wanted(runs[0], watch=True), said)]
     assert len(pages) == 2
@@ -89,7 +89,7 @@ def test_a_page_waits_for_nothing_once_ctrl_c_ended_its_watching(
     def pressed(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reports.writing.time.sleep", pressed)
+    monkeypatch.setattr("reports.commands.time.sleep", pressed)
     monkeypatch.setattr(Run, "driver", lambda _: "a driver")
     told: list[str] = []
     pages = [path.read_text() for path in write(wanted(runs[0], watch=True), told.append)]
