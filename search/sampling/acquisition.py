@@ -17,8 +17,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from search.pareto import front, hypervolume
-from search.sampling.effects_model import Known, Trials, errors_of, times_of
-from search.sampling.next_deployment import Found, lowered_sooner_than_trained, not_hopeless
+from search.sampling.configuration import Known
+from search.sampling.effects_model import errors_of, times_of
+from search.sampling.history import Found, Trials
+from search.sampling.next_deployment import lowered_sooner_than_trained, not_hopeless
 
 BOLDNESS = 0.3
 """Standard deviations that a draw spreads over: whole ones explore for longer than a search lasts

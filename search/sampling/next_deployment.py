@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from problems import Array
-from search.objectives.baselines import NO_RIVALS, Rivals
-from search.pareto import front, hypervolume
-from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
+from search.pareto import hypervolume
+from search.run.records import NO_ERROR, Record, State
+from search.sampling.history import Found, cell_of, trained
 from search.sampling.linear_model import Observed, posterior_draw
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
@@ -43,50 +43,6 @@ MARGIN = 0.1
 """Powers of ten between the worst that was found and the corner up to which area is counted."""
 
 
-class Found(NamedTuple):
-    """What a run has found so far.
-
-    Args:
-        records: Of every trial that ended.
-        points: log10 of error and relative time of those that are complete.
-        objective: Name of the error.
-        rivals: What is to be bettered.
-        limits: The problem's goals.
-    """
-
-    records: Sequence[Record]
-    points: Sequence[Sequence[float]]
-    objective: str
-    rivals: Rivals = NO_RIVALS
-    limits: Limits = NO_LIMITS
-
-    @property
-    def front(self) -> list[tuple[float, float]]:
-        """What a further point has to better: the best of what was found and of baselines."""
-        return front([*self.points, *self.rivals.points])
-
-    @property
-    def best_networks(self) -> set[int]:
-        """The trials that trained the networks on the front."""
-        best = set(self.front)
-        complete = (each for each in self.records if each.state is State.COMPLETE)
-        return {
-            each.network
-            for each, point in zip(complete, self.points, strict=True)
-            if tuple(point) in best
-        }
-
-    def corner(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
-        """Return log10 of the error and time up to which area counts.
-
-        It lies so far beyond the worst that was found or drawn, but not beyond what is of use; nor,
-        until anything of use was found, further than so far beyond the best.
-        """
-        best = np.min(self.points, axis=0, initial=math.inf) + margin
-        limit = np.maximum(self.rivals.worst, best)
-        return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
-
-
 class Deployed(NamedTuple):
     """A deployment that was measured.
 
@@ -101,24 +57,6 @@ class Deployed(NamedTuple):
     cell: Cell
     error: float
     time: float
-
-
-def cell_of(record: Record) -> Cell:
-    """Return what of the skeleton a trial tried."""
-    candidate = record.candidate
-    return Cell(
-        candidate.encoding,
-        candidate.architecture,
-        candidate.pruning,
-        candidate.runtime,
-        candidate.precision,
-    )
-
-
-def trained(record: Record) -> bool:
-    """Return whether a trial left a trained network that may be deployed again."""
-    error = record.unpruned_error
-    return record.training is None and error is not None and math.isfinite(error)
 
 
 def next_deployment(

@@ -12,8 +12,8 @@ import numpy as np
 from search.run.spec import Spec
 from search.sampling.acquisition import BOLDNESS, next_network, worth_training
 from search.sampling.choices import Draw, Proposal, SettledChoice
-from search.sampling.effects_model import Known, Trials
-from search.sampling.next_deployment import Found
+from search.sampling.configuration import Known
+from search.sampling.history import Found, Trials
 from spaces.space import Space
 
 PROPOSALS = 128

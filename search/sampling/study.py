@@ -23,9 +23,10 @@ from search.run.journal import Journal
 from search.run.records import NO_LIMITS, Limits, Record, State
 from search.run.spec import SamplerName, Spec
 from search.sampling.choices import SettledChoice, TrialChoice, answers_of, at_random
-from search.sampling.effects_model import Known, Trials, Tried
+from search.sampling.configuration import Known
+from search.sampling.history import Found, Trials, Tried, cell_of
 from search.sampling.initial_design import opening
-from search.sampling.next_deployment import Found, cell_of, next_deployment
+from search.sampling.next_deployment import next_deployment
 from search.sampling.next_network import Proposing, Wanted
 from search.sampling.samplers import asks, by_tpe, sampler, weighs_proposals
 from spaces.candidate import Candidate

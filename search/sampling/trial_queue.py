@@ -8,7 +8,7 @@ from typing import NamedTuple
 from search.run.directory import Run
 from search.run.records import Record, State, networks
 from search.run.spec import Spec
-from search.sampling.next_deployment import trained
+from search.sampling.history import trained
 from search.sampling.study import Abandoned, Study
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS

@@ -22,7 +22,7 @@ from search.final import seeds
 from search.final.seeds import retrained_in_parallel
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, State, networks
-from search.sampling.next_deployment import cell_of
+from search.sampling.history import cell_of
 from search.timing.reference import Yardstick
 from search.trial.lifecycle import Setting
 from search.workers import ray_cluster as workers

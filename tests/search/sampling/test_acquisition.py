@@ -9,9 +9,10 @@ import pytest
 from search.run.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.sampling.acquisition import next_network, worth_training
 from search.sampling.choices import Answer, Proposal, place
-from search.sampling.effects_model import AT_RUNG, NOISE, Known, Trials, Tried, errors_of
+from search.sampling.configuration import Known
+from search.sampling.effects_model import AT_RUNG, NOISE, errors_of
+from search.sampling.history import Found, Trials, Tried
 from search.sampling.linear_model import Design, Observed, posterior_draw
-from search.sampling.next_deployment import Found
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.combinations import Cell
 

@@ -7,7 +7,8 @@ import pytest
 
 from search.objectives.baselines import Rivals
 from search.run.records import Record, State, Timing
-from search.sampling.next_deployment import Found, cell_of, costs_s, next_deployment, trained
+from search.sampling.history import Found, cell_of, trained
+from search.sampling.next_deployment import costs_s, next_deployment
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces import registered
 from spaces.candidate import Candidate, Precision, Pruning, Training

@@ -10,7 +10,7 @@ import pytest
 from problems import Problem, Size
 from search.run.records import Limits, Record, Rung, State, Timing
 from search.run.spec import Besides, SamplerName, Spec
-from search.sampling.effects_model import Known
+from search.sampling.configuration import Known
 from search.sampling.initial_design import opening, opening_size
 from search.sampling.next_network import BOLDER
 from search.sampling.samplers import TPE_TRIALS, asks, weighs_proposals

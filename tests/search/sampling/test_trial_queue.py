@@ -12,7 +12,7 @@ from search.run.checkpoints import keep, kept
 from search.run.directory import Run
 from search.run.records import Record, Rung, State, Timing, networks
 from search.run.spec import Spec
-from search.sampling.next_deployment import cell_of
+from search.sampling.history import cell_of
 from search.sampling.next_network import Wanted
 from search.sampling.study import Study
 from search.sampling.trial_queue import Agenda, Asked

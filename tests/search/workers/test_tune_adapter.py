@@ -18,7 +18,7 @@ from search.run.checkpoints import keep
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Rung, State
 from search.run.spec import Spec
-from search.sampling.next_deployment import trained
+from search.sampling.history import trained
 from search.sampling.study import Study
 from search.sampling.trial_queue import Agenda
 from search.timing.reference import Yardstick

@@ -1,0 +1,101 @@
+"""A candidate as the sampler sees it: its answers, what of it decides the network, its effects.
+
+An effect is a term of the sums that log10 of a network's error and of its time are taken as.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from problems import Scalar
+from search.sampling.choices import Answer
+from search.sampling.linear_model import Effects
+from spaces.combinations import DIMENSIONS, Cell
+
+ANY = 3.0
+CHOICE, COMBINED, SETTING, PECULIAR = 0.6, 0.5, 0.3, 0.2
+"""Standard deviations of effects on the error, in powers of ten: of anything, of an encoding or a
+family, of both together, of a setting, of what a setting of training does to one family."""
+
+SHAPES = {"encoding": 1.0, "architecture": 0.7, "runtime": 0.5, "family": 0.3, "setting": 0.4}
+"""Standard deviations of effects on the time, in powers of ten."""
+
+Lesson = frozenset[tuple[str, Scalar]]
+"""The parameters that decide a network once it is trained: all but those of its deployment."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A candidate by its answers.
+
+    Args:
+        answers: By the names of the parameters.
+        cell: What of the skeleton it is.
+    """
+
+    answers: Mapping[str, Answer]
+    cell: Cell
+
+    @cached_property
+    def _by_branch(self) -> dict[str, dict[str, Answer]]:
+        found: dict[str, dict[str, Answer]] = defaultdict(dict)
+        for name, answer in self.answers.items():
+            branch, _, last = name.rpartition(".")
+            if last not in DIMENSIONS:
+                found[branch][name] = answer
+        return found
+
+    def settings(self, *branches: str) -> dict[str, Answer]:
+        """Return the answers on some branches, without the skeleton's and those further out."""
+        known = self._by_branch
+        return {n: answer for each in branches for n, answer in known.get(each, {}).items()}
+
+    @cached_property
+    def lesson(self) -> Lesson:
+        """What the network is taught, and by which encoding."""
+        cell = self.cell
+        settings = self.settings(cell.encoding, cell.architecture, "training")
+        chosen: dict[str, Scalar] = {"encoding": cell.encoding, "architecture": cell.architecture}
+        return frozenset((chosen | {n: answer.value for n, answer in settings.items()}).items())
+
+    @cached_property
+    def of_error(self) -> Effects:
+        """The effects that add up to the network's error once it is trained."""
+        cell = self.cell
+        effects: dict[Hashable, float] = {
+            "any": ANY,
+            ("encoding", cell.encoding): CHOICE,
+            ("architecture", cell.architecture): CHOICE,
+            ("both", cell.encoding, cell.architecture): COMBINED,
+        }
+        training = self.settings("training")
+        for name, answer in (self.settings(cell.encoding, cell.architecture) | training).items():
+            effects |= _of_setting(name, answer, SETTING)
+        for name, answer in training.items():
+            effects |= _of_setting((cell.architecture, name), answer, PECULIAR)
+        return effects
+
+    @cached_property
+    def of_time(self) -> Effects:
+        """The effects that add up to the network's time."""
+        cell = self.cell
+        deployment = (cell.runtime, cell.precision)
+        effects: dict[Hashable, float] = {
+            "any": ANY,
+            ("encoding", cell.encoding): SHAPES["encoding"],
+            ("architecture", cell.encoding, cell.architecture): SHAPES["architecture"],
+            ("runtime", *deployment): SHAPES["runtime"],
+            ("family", cell.architecture, *deployment): SHAPES["family"],
+            ("pruning", cell.pruning): SHAPES["family"],
+        }
+        for name, answer in self.settings(cell.encoding, cell.architecture).items():
+            effects |= _of_setting(name, answer, SHAPES["setting"])
+        return effects
+
+
+def _of_setting(name: Hashable, answer: Answer, spread: float) -> dict[Hashable, float]:
+    """Return a setting's effects: of a choice its own, of a number a slope and a bend."""
+    if answer.place is None:
+        return {(name, str(answer.value)): spread}
+    return {(name, "slope"): spread * answer.place, (name, "bend"): spread * answer.place**2}

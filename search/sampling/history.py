@@ -1,0 +1,146 @@
+"""What a run has found so far, as the sampler reads it."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from search.objectives.baselines import NO_RIVALS, Rivals
+from search.pareto import front
+from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
+from search.sampling.configuration import Known, Lesson
+from spaces.combinations import Cell
+
+
+class Found(NamedTuple):
+    """What a run has found so far.
+
+    Args:
+        records: Of every trial that ended.
+        points: log10 of error and relative time of those that are complete.
+        objective: Name of the error.
+        rivals: What is to be bettered.
+        limits: The problem's goals.
+    """
+
+    records: Sequence[Record]
+    points: Sequence[Sequence[float]]
+    objective: str
+    rivals: Rivals = NO_RIVALS
+    limits: Limits = NO_LIMITS
+
+    @property
+    def front(self) -> list[tuple[float, float]]:
+        """What a further point has to better: the best of what was found and of baselines."""
+        return front([*self.points, *self.rivals.points])
+
+    @property
+    def best_networks(self) -> set[int]:
+        """The trials that trained the networks on the front."""
+        best = set(self.front)
+        complete = (each for each in self.records if each.state is State.COMPLETE)
+        return {
+            each.network
+            for each, point in zip(complete, self.points, strict=True)
+            if tuple(point) in best
+        }
+
+    def corner(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
+        """Return log10 of the error and time up to which area counts.
+
+        It lies so far beyond the worst that was found or drawn, but not beyond what is of use; nor,
+        until anything of use was found, further than so far beyond the best.
+        """
+        best = np.min(self.points, axis=0, initial=math.inf) + margin
+        limit = np.maximum(self.rivals.worst, best)
+        return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
+
+
+class Tried(NamedTuple):
+    """A trial that ended."""
+
+    known: Known
+    record: Record
+
+
+class Stopped(NamedTuple):
+    """A network as it was at the rung where it was stopped.
+
+    Args:
+        number: The trial's.
+        known: What is known of it.
+        share: How much of its training was done.
+        error: log10 of its error there.
+    """
+
+    number: int
+    known: Known
+    share: float
+    error: float
+
+
+class Trials(NamedTuple):
+    """What is learned from, and what is not worth trying twice.
+
+    Args:
+        ended: The trials that ended.
+        underway: Networks that other workers are at.
+    """
+
+    ended: Sequence[Tried] = ()
+    underway: Sequence[Known] = ()
+
+    def lessons(self) -> set[Lesson]:
+        """Return those that were taught, to a rung or to the end, or that are underway."""
+        ended = (each for each in self.ended if each.record.rungs or trained(each.record))
+        return {each.known.lesson for each in ended} | {each.lesson for each in self.underway}
+
+    def at_rungs(self) -> dict[Lesson, Stopped]:
+        """Return the networks that were stopped, as they were last.
+
+        Those of which a journal has lost what they are can't be asked for again.
+        """
+        found: dict[Lesson, Stopped] = {}
+        for known, record in self.ended:
+            stopped = record.state is State.PRUNED and known.answers
+            for share, error in rung_errors(record)[-1:] if stopped else ():
+                found[known.lesson] = Stopped(record.number, known, share, error)
+        return found
+
+    def stopped(self) -> dict[Lesson, Stopped]:
+        """Return those of them that may be gone on with: none was tried again."""
+        last = {known.lesson: record.number for known, record in self.ended}
+        busy = {each.lesson for each in self.underway}
+        return {
+            lesson: each
+            for lesson, each in self.at_rungs().items()
+            if lesson not in busy and last[lesson] == each.number
+        }
+
+
+def cell_of(record: Record) -> Cell:
+    """Return what of the skeleton a trial tried."""
+    candidate = record.candidate
+    return Cell(
+        candidate.encoding,
+        candidate.architecture,
+        candidate.pruning,
+        candidate.runtime,
+        candidate.precision,
+    )
+
+
+def trained(record: Record) -> bool:
+    """Return whether a trial left a trained network that may be deployed again."""
+    error = record.unpruned_error
+    return record.training is None and error is not None and math.isfinite(error)
+
+
+def rung_errors(record: Record) -> list[tuple[float, float]]:
+    """Return log10 of a network's error after some shares of its training."""
+    return [
+        (rung.share, math.log10(max(rung.error, NO_ERROR)))
+        for rung in record.rungs
+        if math.isfinite(rung.error)
+    ]
