@@ -72,9 +72,9 @@ def filled(study: Study, problem: Problem, trials: int, records: dict[int, Recor
     return told
 
 
-def asked(study: Study, problem: Problem, records: dict[int, Record]) -> float:
+def median_ask_s(study: Study, problem: Problem, records: dict[int, Record]) -> float:
     """Return the median time of a few asks of a study that is told what ended before."""
-    study.abandoned(records)
+    study.interrupted_trials(records)
     seconds: list[float] = []
     for _ in range(ASKS):
         started = time.perf_counter()
@@ -120,7 +120,7 @@ def main() -> int:
         for trials in TRIALS:
             told = filled(study(SamplerName.RANDOM), problem, trials, records)
             facts[trials] = {
-                f"{sampler}_ask_ms": 1e3 * asked(study(sampler), problem, records)
+                f"{sampler}_ask_ms": 1e3 * median_ask_s(study(sampler), problem, records)
                 for sampler in SAMPLERS
             } | {"tell_ms": 1e3 * median(told[-ASKS:])}
             figures = ", ".join(f"{name} {figure:.1f}" for name, figure in facts[trials].items())

@@ -35,7 +35,7 @@ from search.run.directory import Run
 from search.run.records import NO_LIMITS, Record, Rung, State, Timing, now
 from search.run.spec import SamplerName, Spec
 from search.sampling.study import Study
-from search.sampling.trial_queue import Agenda
+from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import Yardstick
 from search.trial.lifecycle import RUNG_SHARES, AtRung, Setting
 from search.workers import tune_adapter
@@ -141,7 +141,7 @@ def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
     run = Run.start(folder, spec)
     setting = Setting(problem, data, Yardstick(None, 1.0), NO_LIMITS, run)
     ends = Ends()
-    agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+    agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
     execute(setting, StudySearcher(agenda, run, ends, WORKERS), AllGoOn())
     return ends.times
 

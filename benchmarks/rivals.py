@@ -23,7 +23,7 @@ from search.run.records import Limits, Record, State
 from search.run.spec import Spec
 from search.sampling.choices import TrialChoice
 from search.sampling.study import Study
-from search.sampling.trial_queue import Agenda, Asked
+from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.workers.successive_halving import Halving
 from spaces.candidate import Candidate
 from spaces.space import Space
@@ -37,11 +37,13 @@ class Searcher(Protocol):
     times_first: bool
     """Whether the untrained network is lowered and timed."""
 
-    def ask(self) -> Asked:
+    def ask(self) -> TrialRequest:
         """Return what a worker is to do next."""
         ...
 
-    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(
+        self, request: TrialRequest, share: float, error: float, relative_time: float
+    ) -> bool:
         """Return whether a trial goes on at a rung; the time is the untrained network's."""
         ...
 
@@ -64,19 +66,21 @@ class Simstead:
         rivals: Rivals,
     ) -> None:
         study = Study(run.journal, problem, spec, limits, rivals)
-        self._agenda = Agenda(study, run, spec, [])
+        self._agenda = TrialQueue(study, run, spec, [])
         self._halving = Halving()
 
-    def ask(self) -> Asked:
+    def ask(self) -> TrialRequest:
         """Return what is next on the agenda."""
-        asked = self._agenda.next()
-        if asked is None:
+        request = self._agenda.next()
+        if request is None:
             raise RuntimeError("nothing is left to try")
-        return asked
+        return request
 
-    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(
+        self, request: TrialRequest, share: float, error: float, relative_time: float
+    ) -> bool:
         """Ask the halving, where it wasn't asked before."""
-        return share <= asked.passes or self._halving.goes_on(share, error, relative_time)
+        return share <= request.passes or self._halving.goes_on(share, error, relative_time)
 
     def tell(self, record: Record) -> None:
         """Have it recorded, and told to the study."""
@@ -107,7 +111,7 @@ class RayTune:
         spec = self._spec
         return {"candidate": self._space.compose(spec.size, TrialChoice(trial), spec.seed)}
 
-    def ask(self) -> Asked:
+    def ask(self) -> TrialRequest:
         """Have a candidate suggested."""
         trial = SimpleNamespace(trial_id=str(len(self._trials)))
         self._trials.append(trial)
@@ -115,16 +119,18 @@ class RayTune:
         if found is None:
             raise RuntimeError("Ray Tune's searcher suggests nothing")
         self._asha.on_trial_add(None, trial)
-        return Asked(len(self._trials) - 1, found["candidate"])
+        return TrialRequest(len(self._trials) - 1, found["candidate"])
 
-    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:
+    def goes_on(
+        self, request: TrialRequest, share: float, error: float, relative_time: float
+    ) -> bool:
         """Report; ask ASHA."""
         result = _result(share, error, relative_time)
-        decision = self._asha.on_trial_result(None, self._trials[asked.number], result)
-        self._last[asked.number] = result
+        decision = self._asha.on_trial_result(None, self._trials[request.number], result)
+        self._last[request.number] = result
         if decision == TrialScheduler.STOP:
             return False
-        self._search.on_trial_result(str(asked.number), result)
+        self._search.on_trial_result(str(request.number), result)
         return True
 
     def tell(self, record: Record) -> None:
@@ -168,14 +174,18 @@ class Optuna:
         self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
         self._open: dict[int, Trial] = {}
 
-    def ask(self) -> Asked:
+    def ask(self) -> TrialRequest:
         """Ask the study."""
         trial = self._study.ask()
         self._open[trial.number] = trial
         spec = self._spec
-        return Asked(trial.number, self._space.compose(spec.size, TrialChoice(trial), spec.seed))
+        return TrialRequest(
+            trial.number, self._space.compose(spec.size, TrialChoice(trial), spec.seed)
+        )
 
-    def goes_on(self, asked: Asked, share: float, error: float, relative_time: float) -> bool:  # noqa: ARG002
+    def goes_on(
+        self, request: TrialRequest, share: float, error: float, relative_time: float
+    ) -> bool:  # noqa: ARG002
         """Stop nothing."""
         return True
 

@@ -42,7 +42,7 @@ from search.run.directory import Run
 from search.run.records import State
 from search.run.spec import Spec
 from search.sampling.study import Study
-from search.sampling.trial_queue import Agenda
+from search.sampling.trial_queue import TrialQueue
 from search.workers import tune_adapter
 from search.workers.successive_halving import Halving
 from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
@@ -164,7 +164,7 @@ def searched(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
     run, notes = Run.start(folder, spec), folder / SLEEPS
     notes.touch()
     progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
-    agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+    agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
     # It stands for the setting: the problem's modules would bring PyTorch into every worker.
     setting = cast("Setting", (seconds, str(notes), problem.objective.name))
     threading.Thread(target=stopped_later, args=(run, notes, workers), daemon=True).start()

@@ -46,7 +46,7 @@ from search.run.directory import Run
 from search.run.records import NO_LIMITS, TIME_FIRST, Record, Rung, State, Timing
 from search.run.spec import Spec
 from search.sampling.initial_design import opening_size
-from search.sampling.trial_queue import Asked
+from search.sampling.trial_queue import TrialRequest
 from search.trial.lifecycle import RUNG_SHARES
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
@@ -88,7 +88,7 @@ class Outcome(NamedTuple):
     durations_s: dict[str, float]
 
 
-def _record(asked: Asked, outcome: Outcome) -> Record:
+def _record(asked: TrialRequest, outcome: Outcome) -> Record:
     deployed, done = outcome.deployed, outcome.state is State.COMPLETE
     return Record(
         number=asked.number,
@@ -183,7 +183,7 @@ class Replay:
                 lasts = next(life, None)
             heapq.heappush(waiting, (self.now + lasts, worker, life))
 
-    def _life(self, asked: Asked) -> Generator[float, None, None]:
+    def _life(self, asked: TrialRequest) -> Generator[float, None, None]:
         """Yield how long each part of a trial lasts; what follows it happens then."""
         taught, deployed = self.table.taught(asked.candidate), self.table.deployed(asked.candidate)
         # Of what no network could be used the table holds no time: as slow as the reference.

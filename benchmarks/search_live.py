@@ -46,7 +46,7 @@ from search.run.directory import Run
 from search.run.records import Record, State, now
 from search.run.spec import Spec
 from search.sampling.initial_design import opening_size
-from search.sampling.trial_queue import Asked
+from search.sampling.trial_queue import TrialRequest
 from search.timing.reference import measure, yardstick
 from search.timing.stopwatch import MOST_ROUNDS
 from search.trial.lifecycle import AtRung, Setting, live
@@ -105,7 +105,7 @@ def to_beat(setting: Setting) -> Rivals:
     return rivals(problem, data, setting.yardstick, baseline_errors(problem, data))
 
 
-def ended(setting: Setting, searcher: Searcher, asked: Asked) -> Record:
+def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
     """Live a trial to its record."""
     life = live(setting, asked.candidate, asked.number, asked.training)
     rungs: list[AtRung] = []

@@ -31,7 +31,7 @@ from search.run.records import DataFacts, FieldFacts, networks
 from search.run.spec import Besides, Spec
 from search.sampling.initial_design import opening_size
 from search.sampling.study import Study
-from search.sampling.trial_queue import Agenda
+from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import refuse_unmeasurable
 from search.timing.reference import yardstick
 from search.trial.lifecycle import Setting
@@ -200,7 +200,7 @@ def _trials(
         return
     to_beat = rivals(setting.problem, setting.data, setting.yardstick, errors)
     study = Study(run.journal, setting.problem, spec, setting.limits, to_beat)
-    agenda = Agenda(study, run, spec, study.abandoned(earlier))
+    agenda = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
     if not agenda.over:
         run.outdate()
         searcher = StudySearcher(agenda, run, progress, spec.workers)

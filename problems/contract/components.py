@@ -162,11 +162,11 @@ class Listener:
     """A network that knows every answer, and notes what it was asked."""
 
     network: Predict
-    asked: list[Array]
+    recorded_inputs: list[Array]
 
     def __call__(self, inputs: Array) -> Array:
         """Return targets (b, o)."""
-        self.asked.append(inputs)
+        self.recorded_inputs.append(inputs)
         return self.network(inputs)
 
 
@@ -176,7 +176,7 @@ def _applied(
     samples = candidate.encoding.target is Target.DISTRIBUTION
     listener = Listener(MemorisedSampler(pairs) if samples else MemorisedNetwork(pairs), [])
     surrogate = Surrogate(candidate.encoding, listener)
-    return surrogate.run(inputs, np.random.default_rng(seed)), listener.asked
+    return surrogate.run(inputs, np.random.default_rng(seed)), listener.recorded_inputs
 
 
 def _draws(candidate: Candidate, pairs: Pairs, inputs: Batch, outputs: Batch) -> bool:
@@ -193,14 +193,16 @@ def decoding_undoes_encoding(evidence: Evidence) -> Iterator[str]:
     for candidate in evidence.fitted:
         label, pairs = candidate.label, candidate.encoding.pairs(test)
         kept = {name: np.array(array) for name, array in test.inputs.items()}
-        outputs, asked = _applied(candidate, pairs, kept)
+        outputs, recorded_inputs = _applied(candidate, pairs, kept)
         for name, array in kept.items():
             if not np.array_equal(array, test.inputs[name]):
                 yield f"{label}: apply changes the input {name!r}; copy it first"
-        if not asked:
+        if not recorded_inputs:
             yield f"{label}: apply never calls the network"
             continue
-        odd = {(str(x.dtype), x.shape[1:]) for x in asked} - {("float32", pairs.inputs.shape[1:])}
+        odd = {(str(x.dtype), x.shape[1:]) for x in recorded_inputs} - {
+            ("float32", pairs.inputs.shape[1:])
+        }
         for kind, shape in odd:
             yield (
                 f"{label}: apply asks the network with {kind} {shape}, it learns from float32 "
@@ -276,18 +278,18 @@ def host_runs_with_the_reference(evidence: Evidence) -> Iterator[str]:
     problem = evidence.problem
     if problem.host is None or problem.simulation is None:
         return
-    asked: list[Batch] = []
+    recorded_inputs: list[Batch] = []
     run = problem.simulation.run
 
     def kernel(inputs: Batch, rng: np.random.Generator) -> Batch:
-        asked.append(inputs)
+        recorded_inputs.append(inputs)
         return run(inputs, rng)
 
     outputs = problem.host(kernel, np.random.default_rng(0))
-    if not asked:
+    if not recorded_inputs:
         yield "host never calls its kernel; call kernel(inputs, rng) where it needs the simulation"
         return
-    for words in mismatches(asked[0], problem.inputs, samples_in(asked[0])):
+    for words in mismatches(recorded_inputs[0], problem.inputs, samples_in(recorded_inputs[0])):
         yield f"host: what it hands to the kernel: {words}"
     if not isinstance(outputs, Mapping) or not outputs:
         yield f"host returns {type(outputs).__name__}; return a dictionary of arrays"

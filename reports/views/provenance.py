@@ -23,7 +23,7 @@ class Provenance(NamedTuple):
     """
 
     commands: tuple[str, ...]
-    again: str
+    search_command: str
     spec: dict[str, str]
     machine: dict[str, str]
     versions: dict[str, str]
@@ -36,7 +36,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
     last = sessions[-1] if sessions else None
     return Provenance(
         commands=tuple(shlex.join(session.command) for session in sessions),
-        again=_again(spec),
+        search_command=_again(spec),
         spec={
             "problem": f"{spec.problem}, version {spec.problem_version}",
             "source": spec.source or spec.problem,

@@ -223,10 +223,10 @@ def screen(  # noqa: PLR0913, PLR0917 - a command's options
     source = locate(problem)
     chosen = declared(source, size)
     from search.screening import screen as carry_out  # noqa: PLC0415 - brings torch and Ray
-    from search.screening.request import Asked, prepared  # noqa: PLC0415
+    from search.screening.request import ScreeningRequest, prepared  # noqa: PLC0415
     from search.screening.summary_text import lines, table  # noqa: PLC0415
 
-    asked = Asked(points, sweep, seed, label, keep, keep_recall, audit)
+    asked = ScreeningRequest(points, sweep, seed, label, keep, keep_recall, audit)
     folder = (
         folder or Path("screenings") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     )

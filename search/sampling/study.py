@@ -49,7 +49,7 @@ TURNS = 8
 """So often TPE is asked, where it asks for what isn't worth training."""
 
 
-class Abandoned(NamedTuple):
+class InterruptedTrial(NamedTuple):
     """A trial that was cut off before it ended, perhaps before all its parameters were asked."""
 
     number: int
@@ -112,7 +112,7 @@ class Study:
         """Whether the next candidate is given or dealt, whatever was found."""
         return self.position < len(self._spec.first) + len(self._opening)
 
-    def abandoned(self, records: Mapping[int, Record]) -> list[Abandoned]:
+    def interrupted_trials(self, records: Mapping[int, Record]) -> list[InterruptedTrial]:
         """Close what an earlier driver left open; return what was not tried and not asked again.
 
         A trial whose record is on disk was finished: it is told now. Without a record it is told as
@@ -136,7 +136,7 @@ class Study:
                 dealt += _dealt(trial.user_attrs)
         asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
         return [
-            Abandoned(
+            InterruptedTrial(
                 trial.number,
                 positions[trial.number],
                 dict(trial.params),
@@ -165,16 +165,16 @@ class Study:
             del self._open[number]
         self._journal.keep()
 
-    def ask(self, again: Abandoned | None = None) -> tuple[int, Candidate]:
+    def ask(self, interrupted: InterruptedTrial | None = None) -> tuple[int, Candidate]:
         """Return the next candidate and its number, or an abandoned one under a new number."""
-        if again is None:
+        if interrupted is None:
             return self._next(self.position, {}, {})
-        if again.training is None:
-            attributes = {AGAIN: again.number} | _going_on(again.goes_on_with)
-            return self._next(again.position, again.parameters, attributes)
-        known = {**self._taught(again.training), **again.parameters}
-        attributes = {TRAINING: again.training, AGAIN: again.number}
-        return self._settled(known, self._seed(again.number, DEPLOYING), attributes)
+        if interrupted.training is None:
+            attributes = {AGAIN: interrupted.number} | _going_on(interrupted.goes_on_with)
+            return self._next(interrupted.position, interrupted.parameters, attributes)
+        known = {**self._taught(interrupted.training), **interrupted.parameters}
+        attributes = {TRAINING: interrupted.training, AGAIN: interrupted.number}
+        return self._settled(known, self._seed(interrupted.number, DEPLOYING), attributes)
 
     def goes_on_with(self, number: int) -> int | None:
         """Return the trial that was stopped in training a trial's network, if one was."""

@@ -9,7 +9,7 @@ from search.run.directory import Run
 from search.run.records import Record, State, networks
 from search.run.spec import Spec
 from search.sampling.history import trained
-from search.sampling.study import Abandoned, Study
+from search.sampling.study import InterruptedTrial, Study
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 
@@ -17,7 +17,7 @@ MOST_COURSES = 64
 """So many courses of stopped networks are kept, those with the smallest errors: disks have ends."""
 
 
-class Asked(NamedTuple):
+class TrialRequest(NamedTuple):
     """A trial to run.
 
     Args:
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     passes: float = 0.0
 
 
-class Agenda:
+class TrialQueue:
     """Asks the study, keeps and tells it how trials ended.
 
     Further deployments of a trained network come before new candidates: they take seconds, and the
@@ -49,9 +49,11 @@ class Agenda:
         again: Trials that were cut off.
     """
 
-    def __init__(self, study: Study, run: Run, spec: Spec, again: Iterable[Abandoned]) -> None:
+    def __init__(
+        self, study: Study, run: Run, spec: Spec, interrupted: Iterable[InterruptedTrial]
+    ) -> None:
         self._study, self._run = study, run
-        self._again = [each for each in again if _worth_taking_up(each, spec.trials)]
+        self._again = [each for each in interrupted if _worth_taking_up(each, spec.trials)]
         self._records = run.records()
         begun = networks(self._records) + sum(each.training is None for each in self._again)
         self._new = max(spec.trials - begun, 0)
@@ -77,7 +79,7 @@ class Agenda:
         left = self._again or self._new or self._to_deploy or self._another_turn
         return not (self._running or left)
 
-    def next(self) -> Asked | None:
+    def next(self) -> TrialRequest | None:
         """Return what to try next; nothing, while there is none, may change when a trial ends."""
         first, then = self._deployment, self._candidate
         if self._study.opens:
@@ -87,24 +89,24 @@ class Agenda:
             self._running.add(asked.number)
         return asked
 
-    def _cut_off(self) -> Asked | None:
+    def _cut_off(self) -> TrialRequest | None:
         if not self._again:
             return None
-        again = self._again.pop(0)
-        asked = self._new_one(*self._study.ask(again), again.training)
-        self._run.hand_on(again.number, asked.number)
+        interrupted = self._again.pop(0)
+        asked = self._new_one(*self._study.ask(interrupted), interrupted.training)
+        self._run.hand_on(interrupted.number, asked.number)
         return asked
 
-    def _deployment(self) -> Asked | None:
+    def _deployment(self) -> TrialRequest | None:
         while self._to_deploy:
             of = self._to_deploy.pop(0)
             deployment = self._study.ask_deployment(of)
             if deployment:
-                return Asked(*deployment, of.number)
+                return TrialRequest(*deployment, of.number)
             self._to_deploy = [each for each in self._to_deploy if each is not of]
         return self._of_the_front()
 
-    def _of_the_front(self) -> Asked | None:
+    def _of_the_front(self) -> TrialRequest | None:
         """Return a deployment of the network that was deployed least, of those on the front."""
         if not self._another_turn:
             return None
@@ -114,23 +116,25 @@ class Agenda:
         able = [each for each in self._records if each.number in best and trained(each)]
         of = min(able, key=lambda each: deployed[each.number], default=None)
         deployment = self._study.ask_deployment(of) if of else None
-        return Asked(*deployment, of.number) if deployment and of else None
+        return TrialRequest(*deployment, of.number) if deployment and of else None
 
-    def _candidate(self) -> Asked | None:
+    def _candidate(self) -> TrialRequest | None:
         if not self._new:
             return None
         self._new -= 1
         return self._new_one(*self._study.ask())
 
-    def _new_one(self, number: int, candidate: Candidate, training: int | None = None) -> Asked:
+    def _new_one(
+        self, number: int, candidate: Candidate, training: int | None = None
+    ) -> TrialRequest:
         """Return a trial to run, with the course that it goes on with, if it does."""
         stopped = self._study.goes_on_with(number)
         if stopped is None:
-            return Asked(number, candidate, training)
+            return TrialRequest(number, candidate, training)
         self._run.hand_on(stopped, number)
         self._courses.discard(stopped)
         passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
-        return Asked(number, candidate, training, stopped, max(passed, default=0.0))
+        return TrialRequest(number, candidate, training, stopped, max(passed, default=0.0))
 
     def ended(self, record: Record) -> None:
         """Record how a trial ended, then tell the study.
@@ -159,12 +163,12 @@ class Agenda:
             self._courses.discard(worst.number)
 
 
-def _worth_taking_up(cut_off: Abandoned, trials: int) -> bool:
+def _worth_taking_up(interrupted: InterruptedTrial, trials: int) -> bool:
     """Return whether enough of a trial is known to go on with it.
 
     Of a deployment it is its cell; one that was cut off earlier still, before the journal knew that
     it is one, stands there as a new candidate, and may be one too many.
     """
-    if cut_off.training is None:
-        return cut_off.position < trials
-    return len(cut_off.parameters) >= len(DIMENSIONS)
+    if interrupted.training is None:
+        return interrupted.position < trials
+    return len(interrupted.parameters) >= len(DIMENSIONS)

@@ -74,7 +74,7 @@ class Job:
         return self.folder / RUNS
 
 
-class Asked(NamedTuple):
+class ScreeningRequest(NamedTuple):
     """What the user says of a screening besides problem and surrogate."""
 
     points: int | None = None
@@ -107,7 +107,7 @@ def artefact_of(text: str) -> tuple[Path, Manifest]:
     return run.artefact(record.number), verified_manifest(run, record)
 
 
-def prepared(problem: Problem, named: str, asked: Asked, folder: Path) -> Job:
+def prepared(problem: Problem, named: str, asked: ScreeningRequest, folder: Path) -> Job:
     """Return a screening that can begin, or be gone on with; nothing is run for it.
 
     Raises:
@@ -154,7 +154,7 @@ def prepared(problem: Problem, named: str, asked: Asked, folder: Path) -> Job:
     return Job(screening, problem, problem.simulation, inputs, surrogate, folder.resolve())
 
 
-def _refuse_figures(asked: Asked) -> None:
+def _refuse_figures(asked: ScreeningRequest) -> None:
     if not 0.0 < asked.keep_recall <= 1.0:
         raise UserError(f"--keep-recall must lie in (0, 1], not {asked.keep_recall:g}")
     if asked.keep not in {0, 1}:

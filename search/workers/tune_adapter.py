@@ -21,7 +21,7 @@ from search.progress import Progress
 from search.run.checkpoints import DamagedError, kept
 from search.run.directory import Run
 from search.run.records import Record, Rung, State, now
-from search.sampling.trial_queue import Agenda, Asked
+from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.trial.lifecycle import AtRung, Setting, live
 from search.watchdog import limited
 from search.workers.ray_cluster import prepare_process
@@ -75,10 +75,10 @@ class StudySearcher(SearchAlgorithm):
         workers: How many trials run at a time.
     """
 
-    def __init__(self, agenda: Agenda, run: Run, progress: Progress, workers: int) -> None:
+    def __init__(self, agenda: TrialQueue, run: Run, progress: Progress, workers: int) -> None:
         self._agenda, self._run, self._progress = agenda, run, progress
         self._workers = workers
-        self._asked: dict[str, Asked] = {}
+        self._asked: dict[str, TrialRequest] = {}
         self._rungs: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
         self.broken: OSError | None = None
@@ -110,7 +110,7 @@ class StudySearcher(SearchAlgorithm):
         """Return whether there will be no more trials."""
         return self._finished or self._agenda.over
 
-    def suggest(self) -> Asked | None:
+    def suggest(self) -> TrialRequest | None:
         """Return the next candidate.
 
         None says that there is nothing now: a network being trained may be deployed again.
@@ -277,7 +277,7 @@ def _refuse_full(reason: str, folder: Path) -> None:
 
 
 def _unfinished(
-    asked: Asked, rungs: list[dict[str, Any]], state: State, stage: str, reason: str
+    asked: TrialRequest, rungs: list[dict[str, Any]], state: State, stage: str, reason: str
 ) -> Record:
     return Record(
         number=asked.number,

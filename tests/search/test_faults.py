@@ -585,7 +585,7 @@ def damaged(file: Path) -> Iterator[bytes]:
         yield flipped(data, place)
 
 
-def cut_off(setting: Setting, *trial: Any) -> Iterator[AtRung | Record]:
+def interrupt_training(setting: Setting, *trial: Any) -> Iterator[AtRung | Record]:
     """A life whose driver is killed once it is at a rung and what it learned is put aside."""
     life = live(setting, *trial)
     yield next(life)
@@ -608,7 +608,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     begun = drive(real, tmp_path / "begun", live, trials=1)
     if kind == "unfinished":
         with pytest.raises(KeyboardInterrupt):
-            drive(real, begun.folder, cut_off, trials=2)
+            drive(real, begun.folder, interrupt_training, trials=2)
         (file,) = begun.unfinished(0).parent.glob("*.unfinished")
     else:
         file = begun.trained(0)

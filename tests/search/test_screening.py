@@ -28,7 +28,7 @@ from search.run.spec import Spec
 from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
 from search.screening.audit import Calls, compute, recall_reached
 from search.screening.decision import Decision, label_field, scores
-from search.screening.request import Asked, Job, artefact_of, prepared
+from search.screening.request import Job, ScreeningRequest, artefact_of, prepared
 from search.screening.sweep import calls_for, calls_in_parallel, returned
 from search.screening.threshold import CONFIDENCE, TAIL, proportion, share_of, threshold
 from search.timing.reference import yardstick
@@ -288,19 +288,19 @@ def test_a_surrogate_is_an_artefact_or_a_pick(run: Run) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (Asked(keep_recall=0.0), r"--keep-recall must lie in \(0, 1\], not 0"),
-        (Asked(keep_recall=1.1), "--keep-recall must lie"),
-        (Asked(points=0), "--points must be 1 or more"),
-        (Asked(audit=3), "--audit must be 10 or more"),
-        (Asked(keep=2), "--keep is the class"),
-        (Asked(seed=-1), "--seed must be 0 or more"),
-        (Asked(label="bond"), "did you mean 'bound'"),
-        (Asked(points=5, sweep=Path("points.csv")), "leave one out"),
-        (Asked(sweep=Path("points.csv")), "no file points.csv"),
+        (ScreeningRequest(keep_recall=0.0), r"--keep-recall must lie in \(0, 1\], not 0"),
+        (ScreeningRequest(keep_recall=1.1), "--keep-recall must lie"),
+        (ScreeningRequest(points=0), "--points must be 1 or more"),
+        (ScreeningRequest(audit=3), "--audit must be 10 or more"),
+        (ScreeningRequest(keep=2), "--keep is the class"),
+        (ScreeningRequest(seed=-1), "--seed must be 0 or more"),
+        (ScreeningRequest(label="bond"), "did you mean 'bound'"),
+        (ScreeningRequest(points=5, sweep=Path("points.csv")), "leave one out"),
+        (ScreeningRequest(sweep=Path("points.csv")), "no file points.csv"),
     ],
 )
 def test_a_figure_out_of_range_is_refused(
-    escape: Problem, surrogate: Path, asked: Asked, words: str, tmp_path: Path
+    escape: Problem, surrogate: Path, asked: ScreeningRequest, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=words):
         prepared(escape, str(surrogate), asked, tmp_path / "out")
@@ -313,33 +313,33 @@ def test_what_cannot_be_screened_is_refused(
     out = tmp_path / "out"
     planets = load_problem("planets", Size.TINY)
     with pytest.raises(UserError, match="no encoding whose target is a label"):
-        prepared(planets, str(surrogate), Asked(), out)
+        prepared(planets, str(surrogate), ScreeningRequest(), out)
     with pytest.raises(UserError, match="was made for escape version 1, not other version 1"):
-        prepared(replace(escape, name="other"), str(surrogate), Asked(), out)
+        prepared(replace(escape, name="other"), str(surrogate), ScreeningRequest(), out)
     assert escape.simulation is not None
     moved = replace(escape, simulation=replace(escape.simulation, steps=50))
     with pytest.raises(UserError, match="other parameters"):
-        prepared(moved, str(surrogate), Asked(), out)
+        prepared(moved, str(surrogate), ScreeningRequest(), out)
     assert not out.exists()
 
 
 def test_a_folder_holds_one_screening(escape: Problem, surrogate: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = prepared(escape, str(surrogate), Asked(points=40), out)
-    again = prepared(escape, str(surrogate), Asked(points=40), out)
+    first = prepared(escape, str(surrogate), ScreeningRequest(points=40), out)
+    again = prepared(escape, str(surrogate), ScreeningRequest(points=40), out)
     assert first.screening == again.screening
     with pytest.raises(UserError, match="holds another screening, with other points, keep_recall;"):
-        prepared(escape, str(surrogate), Asked(points=41, keep_recall=0.9), out)
+        prepared(escape, str(surrogate), ScreeningRequest(points=41, keep_recall=0.9), out)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("")
     with pytest.raises(UserError, match="holds other files"):
-        prepared(escape, str(surrogate), Asked(points=40), tmp_path / "taken")
+        prepared(escape, str(surrogate), ScreeningRequest(points=40), tmp_path / "taken")
 
 
 def test_points_are_read_from_a_table(escape: Problem, surrogate: Path, tmp_path: Path) -> None:
     table = pd.DataFrame({"im": [0.1, 0.2], "re": [0.0, -1.0], "name": ["a", "b"]})
     table.to_csv(tmp_path / "points.csv", index=False)
-    asked = Asked(sweep=tmp_path / "points.csv")
+    asked = ScreeningRequest(sweep=tmp_path / "points.csv")
     job = prepared(escape, str(surrogate), asked, tmp_path / "out")
     assert isinstance(job, Job)
     assert job.inputs["re"].tolist() == [0.0, -1.0]
@@ -419,7 +419,7 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     assert "recall" in done.stdout
     assert "near" in done.stdout
     source = locate(str(file))
-    asked = Asked(POINTS, seed=3, keep_recall=RECALL, audit=60)
+    asked = ScreeningRequest(POINTS, seed=3, keep_recall=RECALL, audit=60)
     job = prepared(source.load(), f"{run.folder}:4", asked, out)
     before = Summary.read(out / SUMMARY)
     assert screen(job, source, 1, Console(file=io.StringIO())) == before  # nothing is left to run

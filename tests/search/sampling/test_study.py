@@ -271,7 +271,7 @@ def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> No
     cut_off = study.ask()[1].key
 
     later = Study(tmp_path / "journal", problem, spec(problem))
-    again = later.abandoned({recorded.number: recorded})
+    again = later.interrupted_trials({recorded.number: recorded})
     states = [trial.state for trial in later._study.get_trials()]
     assert optuna.trial.TrialState.RUNNING not in states
     assert len(again) == 2
@@ -288,12 +288,12 @@ def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Pat
     for _ in range(4):
         first.ask()
     second = Study(tmp_path / "journal", problem, spec(problem))
-    assert len(second.abandoned({})) == 4  # and the driver dies before it asks for any
+    assert len(second.interrupted_trials({})) == 4  # and the driver dies before it asks for any
     third = Study(tmp_path / "journal", problem, spec(problem))
-    for each in third.abandoned({})[:2]:
+    for each in third.interrupted_trials({})[:2]:
         third.ask(each)
     fourth = Study(tmp_path / "journal", problem, spec(problem))
-    again = fourth.abandoned({})
+    again = fourth.interrupted_trials({})
     assert len(again) == 4
     resumed = [fourth.ask(each)[1].key for each in again]
     resumed += [fourth.ask()[1].key for _ in range(2)]
@@ -313,7 +313,7 @@ def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
     first._study.ask()
     first._journal.keep()  # the driver dies before a single parameter is written
     second = Study(tmp_path / "journal", problem, spec(problem))
-    resumed = [second.ask(each)[1].key for each in second.abandoned({})]
+    resumed = [second.ask(each)[1].key for each in second.interrupted_trials({})]
     resumed += [second.ask()[1].key for _ in range(2)]
     assert resumed == keys
 
@@ -327,7 +327,7 @@ def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_pat
     for end in range(start, len(whole), 7):
         journal.write_bytes(whole[:end])
         mended = Study(journal, problem, spec(problem))
-        mended.abandoned({})
+        mended.interrupted_trials({})
         mended.ask()
 
 
@@ -343,7 +343,7 @@ def test_a_study_without_its_journal_goes_on_from_the_records(
         study.tell(records[number])
     (tmp_path / "journal").unlink()
     without = Study(tmp_path / "journal", problem, asked)
-    assert not without.abandoned(records)
+    assert not without.interrupted_trials(records)
     assert without.ask_deployment(records[0]) is None
     numbers = [without.ask()[0] for _ in range(4)]
     assert numbers == [4, 5, 6, 7]
@@ -382,7 +382,7 @@ def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path:
         study.tell(records[number])
     (tmp_path / "journal").unlink()
     without = Study(tmp_path / "journal", problem, asked)
-    assert not without.abandoned(records)
+    assert not without.interrupted_trials(records)
     for _ in range(4):
         number, _ = without.ask()
         assert without.goes_on_with(number) is None

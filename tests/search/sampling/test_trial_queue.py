@@ -15,7 +15,7 @@ from search.run.spec import Spec
 from search.sampling.history import cell_of
 from search.sampling.next_network import Wanted
 from search.sampling.study import Study
-from search.sampling.trial_queue import Agenda, Asked
+from search.sampling.trial_queue import TrialQueue, TrialRequest
 
 TRIALS, DEPLOYMENTS = 5, 3
 
@@ -38,12 +38,14 @@ def run(spec: Spec, tmp_path: Path) -> Run:
     return Run.start(tmp_path / "run", spec)
 
 
-def agenda(problem: Problem, spec: Spec, run: Run) -> Agenda:
+def agenda(problem: Problem, spec: Spec, run: Run) -> TrialQueue:
     study = Study(run.journal, problem, spec)
-    return Agenda(study, run, spec, study.abandoned({r.number: r for r in run.records()}))
+    return TrialQueue(
+        study, run, spec, study.interrupted_trials({r.number: r for r in run.records()})
+    )
 
 
-def ended(problem: Problem, asked: Asked, state: State = State.COMPLETE) -> Record:
+def ended(problem: Problem, asked: TrialRequest, state: State = State.COMPLETE) -> Record:
     """A record whose figures hang on the candidate alone."""
     error, time_s = (1.0 / (1 + int(asked.candidate.key[i : i + 4], 16)) for i in (0, 4))
     timing = Timing(
@@ -181,7 +183,7 @@ def test_who_was_stopped_is_gone_on_with(
         patch.setattr(Study, "_wanted", lambda *_: wanted)
         on = plan.next()
     assert on is not None
-    assert on == Asked(on.number, first.candidate, None, first.number, passes=0.5)
+    assert on == TrialRequest(on.number, first.candidate, None, first.number, passes=0.5)
     assert kept(run.unfinished(on.number)) == {"taught": 2}
     assert not run.unfinished(first.number).exists()
 

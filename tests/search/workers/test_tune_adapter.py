@@ -20,7 +20,7 @@ from search.run.records import NO_LIMITS, Rung, State
 from search.run.spec import Spec
 from search.sampling.history import trained
 from search.sampling.study import Study
-from search.sampling.trial_queue import Agenda
+from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import Yardstick
 from search.trial.lifecycle import AtRung, Setting
 from search.workers.successive_halving import Halving
@@ -43,7 +43,7 @@ def spec(problem: Problem) -> Spec:
 def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
     run = Run.start(tmp_path / "run", spec)
     progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
-    agenda = Agenda(Study(run.journal, problem, spec), run, spec, [])
+    agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
     return StudySearcher(agenda, run, progress, spec.workers)
 
 
@@ -116,7 +116,7 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
     run = searcher._run
     assert run.records() == []
     later = Study(run.journal, problem, run.spec())
-    (fixed,) = later.abandoned({})
+    (fixed,) = later.interrupted_trials({})
     assert later.ask(fixed)[1] == asked.candidate
 
 
