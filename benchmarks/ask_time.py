@@ -15,7 +15,7 @@ from statistics import median
 
 import plotly.graph_objects as go
 from asking import parser
-from keeping import keep
+from keeping import save_results
 
 from problems import Problem, Size, load_problem
 from search.run.records import Record, Rung, State, Timing
@@ -125,7 +125,7 @@ def main() -> int:
             } | {"tell_ms": 1e3 * median(told[-ASKS:])}
             figures = ", ".join(f"{name} {figure:.1f}" for name, figure in facts[trials].items())
             print(f"{trials} trials: {figures}", flush=True)
-    keep(__file__, facts, drawn(facts))
+    save_results(__file__, facts, drawn(facts))
     return 1 if facts[TARGET_TRIALS][f"{SamplerName.AUTO}_ask_ms"] > TARGET_MS else 0
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from asking import parser
-from keeping import keep
+from keeping import save_results
 from rich.console import Console
 
 from problems import Dataset, Size
@@ -228,7 +228,9 @@ def main() -> int:
     facts["ratio"] = median(mine / its for mine, its in pairs)
     facts["trials"] = ROUNDS * TRIALS
     print(json.dumps(facts, indent=1))
-    keep(__file__, facts | {f"{name}_each": each for name, each in found.items()}, drawn(found))
+    save_results(
+        __file__, facts | {f"{name}_each": each for name, each in found.items()}, drawn(found)
+    )
     return 1 if facts["ratio"] > ALLOWED else 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 
-def keep(file: str, facts: object, figure: go.Figure) -> None:
+def save_results(file: str, facts: object, figure: go.Figure) -> None:
     """Write NAME.json and NAME.html beside NAME.py; infinity becomes null."""
     text = json.dumps(facts, indent=1).replace("Infinity", "null")
     Path(file).with_suffix(".json").write_text(f"{text}\n", encoding="utf-8")

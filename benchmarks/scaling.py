@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import plotly.graph_objects as go
 from asking import parser
-from keeping import keep
+from keeping import save_results
 from rich.console import Console
 
 from problems import Size
@@ -263,7 +263,7 @@ def main() -> int:
     facts |= {"load": os.getloadavg()[0], "nodes": NODES}
     facts |= {"real_trials_an_hour": [one, two], "real_two_over_one": two / one}
     print(json.dumps(facts, indent=1))
-    keep(__file__, facts, drawn(spans))
+    save_results(__file__, facts, drawn(spans))
     return 0 if facts["busy"] >= BUSY else 1
 
 

@@ -33,10 +33,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 from asking import parser
-from keeping import keep
+from keeping import save_results
 from plotly.subplots import make_subplots
 from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
-from tabulated import Deployed, Table, Taught, kept, tabulate
+from tabulated import Deployed, Table, TrainingResult, table_restrictions, tabulate
 
 from problems import Size
 from problems.template.problem import problem
@@ -83,7 +83,7 @@ class Outcome(NamedTuple):
     state: State
     rungs: list[float]
     untrained_time: float
-    trained: Taught
+    trained: TrainingResult
     deployed: Deployed
     durations_s: dict[str, float]
 
@@ -95,7 +95,7 @@ def _record(asked: TrialRequest, outcome: Outcome) -> Record:
         key=asked.candidate.key,
         candidate=asked.candidate,
         training=asked.training,
-        goes_on_with=asked.goes_on_with,
+        resumes=asked.resumes,
         state=outcome.state,
         stage="measure" if done else "train",
         rungs=tuple(
@@ -126,7 +126,7 @@ def _timing(relative_time: float | None) -> Timing | None:
 
 
 @dataclass
-class Course:
+class SearchTrace:
     """What one search found, and when."""
 
     trained: float = 0.0
@@ -146,7 +146,7 @@ class Course:
         """Return when so much had been found; infinity where it never was."""
         return next((now for now, _, found in self.found if found >= area), math.inf)
 
-    def overtakes(self, other: "Course", ends_s: float) -> float:
+    def overtakes(self, other: "SearchTrace", ends_s: float) -> float:
         """Return in which share of the time it finds what another has found when that is up."""
         return self.reached(float(other.area_at(np.array([ends_s]), 0)[0])) / ends_s
 
@@ -166,9 +166,9 @@ class Replay:
     longer: float
     now: float = 0.0
     points: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    course: Course = field(default_factory=Course)
+    trace: SearchTrace = field(default_factory=SearchTrace)
 
-    def run(self, until_s: float) -> Course:
+    def run(self, until_s: float) -> SearchTrace:
         """Have the workers work until a time; what is unfinished then counts for nothing."""
         waiting: list[tuple[float, int, Iterator[float]]] = [
             (0.0, worker, iter(())) for worker in range(WORKERS)
@@ -176,7 +176,7 @@ class Replay:
         while True:
             self.now, worker, life = heapq.heappop(waiting)
             if self.now > until_s:
-                return self.course
+                return self.trace
             lasts = next(life, None)
             while lasts is None:
                 life = self._life(self.searcher.ask())
@@ -192,7 +192,7 @@ class Replay:
         lasted: dict[str, float] = {}
 
         def end(state: State) -> None:
-            self.course.ended[state] += 1
+            self.trace.ended[state] += 1
             outcome = Outcome(state, rungs, untrained_time, taught, deployed, lasted)
             self.searcher.tell(_record(asked, outcome))
 
@@ -207,7 +207,7 @@ class Replay:
                 if share > asked.passes:  # else it was taught so far before
                     yield (seconds - before_s) * self.longer
                     lasted["train"] = lasted.get("train", 0.0) + (seconds - before_s) * self.longer
-                    self.course.trained += share - before
+                    self.trace.trained += share - before
                 before_s, before = seconds, share
                 if share < 1.0:
                     rungs.append(error)
@@ -218,7 +218,7 @@ class Replay:
         lasted["deploy"] = deployed.seconds - deployed.prune_s
         yield lasted["prune"] + lasted["deploy"]
         if asked.candidate.pruning is not Pruning.NONE:
-            self.course.trained += FINE_TUNING_SHARE
+            self.trace.trained += FINE_TUNING_SHARE
         if deployed.error is None or deployed.relative_time is None:
             end(State.INFEASIBLE)
             return
@@ -228,8 +228,8 @@ class Replay:
     def _note(self, error: float, time: float) -> None:
         self.points.append((error, time))
         area = hypervolume(self.points, WORST)
-        if not self.course.found or area > self.course.found[-1][2]:
-            self.course.found.append((self.now, self.course.trained, area))
+        if not self.trace.found or area > self.trace.found[-1][2]:
+            self.trace.found.append((self.now, self.trace.trained, area))
 
 
 def searched(seed: int) -> Spec:
@@ -241,39 +241,39 @@ def searched(seed: int) -> Spec:
         seed=seed,
         trials=NEVER_ENDING,
         workers=WORKERS,
-        narrowing=kept(),
-        opening=opening_size(Space(problem, kept())),
+        narrowing=table_restrictions(),
+        opening=opening_size(Space(problem, table_restrictions())),
     )
 
 
-def cost_of(taught: Taught, deployed: Deployed, longer: float) -> float:
+def cost_of(taught: TrainingResult, deployed: Deployed, longer: float) -> float:
     """Return the seconds of a whole trial that isn't timed untrained."""
     training = (taught.seconds[-1] + deployed.prune_s) * longer
     return taught.prepare_s + training + deployed.seconds - deployed.prune_s
 
 
-def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[Course]]]:
+def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[SearchTrace]]]:
     """Return the fake time that each searcher has, and every seed's search by each."""
     costs = [
         cost_of(taught, deployed, longer)
-        for taught in table.lessons.values()
+        for taught in table.trainings.values()
         for deployed in taught.deployed.values()
     ]
     until_s = LENGTHS[-1] * float(np.mean(costs)) / WORKERS
     memory = Path("/dev/shm")  # noqa: S108 - a journal that nobody keeps needs no disk
-    courses: dict[str, list[Course]] = {}
+    traces: dict[str, list[SearchTrace]] = {}
     for name, searcher in SEARCHERS.items():
-        courses[name] = []
+        traces[name] = []
         for seed in range(SEEDS):
             folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
             spec = searched(seed)
             run = Run.start(folder, spec)
             replay = Replay(searcher(problem, spec, run, NO_LIMITS, TO_BEAT), table, longer)
-            courses[name].append(replay.run(until_s))
+            traces[name].append(replay.run(until_s))
             shutil.rmtree(folder)
-        trials = sum(sum(each.ended.values()) for each in courses[name]) / SEEDS
+        trials = sum(sum(each.ended.values()) for each in traces[name]) / SEEDS
         print(f"{name}, training {longer:g}x as long: {trials:.0f} trials a search", flush=True)
-    return until_s, courses
+    return until_s, traces
 
 
 def quartiles(values: Any) -> list[float]:
@@ -281,12 +281,12 @@ def quartiles(values: Any) -> list[float]:
     return np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="nearest").tolist()
 
 
-def summary(until_s: float, courses: dict[str, list[Course]], whole: float) -> dict[str, Any]:
+def summary(until_s: float, traces: dict[str, list[SearchTrace]], whole: float) -> dict[str, Any]:
     """Return the figures: what each found, and the share of the time that simstead needs for it."""
     facts: dict[str, Any] = {"time_s": until_s}
-    epochs = max(each.trained for own in courses.values() for each in own)
+    epochs = max(each.trained for own in traces.values() for each in own)
     facts["trainings"] = epochs
-    for name, own in courses.items():
+    for name, own in traces.items():
         last = [each.found[-1][2] for each in own]
         facts[name] = {
             "found": quartiles(np.array(last) / whole),
@@ -295,7 +295,7 @@ def summary(until_s: float, courses: dict[str, list[Course]], whole: float) -> d
             "by_epochs": quartiles([each.area_at(GRID * epochs, 1) / whole for each in own]),
         }
         if name != ITSELF:
-            pairs = list(product(courses[ITSELF], own))  # seeds of two searchers share nothing
+            pairs = list(product(traces[ITSELF], own))  # seeds of two searchers share nothing
             facts[name]["time_share_of_simstead"] = {
                 str(length): quartiles(
                     [ours.overtakes(other, until_s * length / LENGTHS[-1]) for ours, other in pairs]
@@ -361,8 +361,8 @@ def main() -> None:
     facts: dict[str, dict[str, Any]] = {}
     with ProcessPoolExecutor() as pool:
         every = list(pool.map(partial(replayed, table), TRAINING_TIMES))
-    for longer, (until_s, courses) in zip(TRAINING_TIMES, every, strict=True):
-        facts[str(longer)] = own = summary(until_s, courses, whole)
+    for longer, (until_s, traces) in zip(TRAINING_TIMES, every, strict=True):
+        facts[str(longer)] = own = summary(until_s, traces, whole)
         print(f"training {longer}x as long, {until_s:.0f} s with {WORKERS} workers")
         for name in SEARCHERS:
             low, found, high = own[name]["found"]
@@ -370,7 +370,7 @@ def main() -> None:
             for length, (low, share, high) in own[name].get("time_share_of_simstead", {}).items():
                 told = f"{share:.2f} of the time ({low:.2f} to {high:.2f})"
                 print(f"    {length} trials' worth of it: simstead finds as much in {told}")
-    keep(__file__, without_curves(facts), drawn(facts))
+    save_results(__file__, without_curves(facts), drawn(facts))
     last = str(LENGTHS[-1])
     shares = [
         each["time_share_of_simstead"][last][1]

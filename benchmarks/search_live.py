@@ -33,7 +33,7 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 from asking import parser
-from keeping import keep
+from keeping import save_results
 from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
@@ -111,7 +111,7 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
     rungs: list[AtRung] = []
     for event in life:
         if isinstance(event, Record):
-            return event.model_copy(update={"goes_on_with": asked.goes_on_with})
+            return event.model_copy(update={"goes_on_with": asked.resumes})
         rungs.append(event)
         if not searcher.goes_on(asked, event.rung.share, event.rung.error, event.relative_time):
             life.close()
@@ -119,7 +119,7 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
         number=asked.number,
         key=asked.candidate.key,
         candidate=asked.candidate,
-        goes_on_with=asked.goes_on_with,
+        resumes=asked.resumes,
         state=State.PRUNED,
         stage="train",
         rungs=tuple(each.rung for each in rungs),
@@ -305,7 +305,7 @@ def main() -> int:
                 largest = max(largest, median(each))
                 told += f"; simstead finds as much in {median(each):.2f} of the time ({parts})"
             print(told, flush=True)
-    keep(__file__, facts, drawn(facts))
+    save_results(__file__, facts, drawn(facts))
     print(f"the largest: {largest:.2f}, target {TARGET}")
     return 1 if largest > TARGET else 0
 

@@ -37,7 +37,14 @@ from problems.template.problem import problem as template
 from search.timing.reference import Yardstick, contender, yardstick
 from search.timing.stopwatch import keep_large_blocks, time_in_turn
 from search.trial.lifecycle import RUNG_SHARES
-from search.trial.preparation import Best, Lesson, epochs_of, fine_tuned, prepared, untrained
+from search.trial.preparation import (
+    BestWeights,
+    TrainingTask,
+    epochs_of,
+    fine_tune,
+    initialise_learner,
+    prepare_training,
+)
 from search.trial.scoring import scored
 from spaces.artefact import DisagreementError, calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Pruning
@@ -132,14 +139,14 @@ def every(compose: Callable[[Walk], Made]) -> Iterator[Made]:
         plan[-1] += 1
 
 
-def kept() -> Narrowing:
+def table_restrictions() -> Narrowing:
     """Return what is kept of the problem's space, settled."""
     return narrowed(template, written(None, ONLY, ()))
 
 
 def candidates(seed: int = 0) -> list[Candidate]:
     """Return every candidate of the table."""
-    space = Space(template, kept())
+    space = Space(template, table_restrictions())
     return list(every(lambda walk: space.compose(Size.TINY, walk, seed)))
 
 
@@ -190,7 +197,7 @@ class Deployed(NamedTuple):
         return self.lower_s + self.measure_s * UNTRAINED_ROUNDS / ROUNDS
 
 
-class Taught(NamedTuple):
+class TrainingResult(NamedTuple):
     """A trained network.
 
     Args:
@@ -212,7 +219,7 @@ class Taught(NamedTuple):
 class Table:
     """Every trained network by what decides it."""
 
-    lessons: dict[str, Taught]
+    trainings: dict[str, TrainingResult]
 
     @classmethod
     def read(cls) -> "Table":
@@ -220,9 +227,9 @@ class Table:
         rows = json.loads(gzip.decompress(TABLE.read_bytes()))
         return cls(dict(map(_taught, rows)))
 
-    def taught(self, candidate: Candidate) -> Taught:
+    def taught(self, candidate: Candidate) -> TrainingResult:
         """Return a candidate's network."""
-        return self.lessons[lesson_of(candidate)]
+        return self.trainings[lesson_of(candidate)]
 
     def deployed(self, candidate: Candidate) -> Deployed:
         """Return a candidate's deployment."""
@@ -233,15 +240,15 @@ class Table:
         """log10 of error and relative time of every candidate that can be used."""
         return [
             (math.log10(each.error), math.log10(each.relative_time))
-            for taught in self.lessons.values()
+            for taught in self.trainings.values()
             for each in taught.deployed.values()
             if each.error is not None and each.relative_time is not None
         ]
 
 
-def _taught(row: dict[str, Any]) -> tuple[str, Taught]:
+def _taught(row: dict[str, Any]) -> tuple[str, TrainingResult]:
     deployed = {name: Deployed(*each) for name, each in row["deployed"].items()}
-    return row["lesson"], Taught(
+    return row["lesson"], TrainingResult(
         row["epochs"], row["prepare_s"], row["errors"], row["seconds"], deployed
     )
 
@@ -298,16 +305,16 @@ class Maker:
     def row(self, group: Sequence[Candidate]) -> dict[str, Any]:
         """Teach the network that candidates share, and deploy it as each says."""
         first, started = group[0], clock()
-        lesson = prepared(self._problem, first, self._data)
-        learner = untrained(first, lesson.shape)
+        task = prepare_training(self._problem, first, self._data)
+        learner = initialise_learner(first, task.shape)
         prepare_s = clock() - started
-        epochs = epochs_of(self._problem, lesson.pairs)
-        errors, seconds = self._teach(learner, lesson, first, epochs)
+        epochs = epochs_of(self._problem, task.pairs)
+        errors, seconds = self._teach(learner, task, first, epochs)
         deployed: dict[str, Deployed] = {}
         for pruning in Pruning:
             own = [each for each in group if each.pruning is pruning]
             if own:
-                deployed |= self._deployments(own, learner, lesson)
+                deployed |= self._deployments(own, learner, task)
         return {
             "lesson": lesson_of(first),
             "epochs": epochs,
@@ -318,16 +325,16 @@ class Maker:
         }
 
     def _teach(
-        self, learner: Learner, lesson: Lesson, candidate: Candidate, epochs: int
+        self, learner: Learner, task: TrainingTask, candidate: Candidate, epochs: int
     ) -> tuple[list[float], list[float]]:
         """Train in place; return errors at the rungs and in the end, and the seconds to each."""
-        best = Best(self._problem, lesson, self._data.validation)
+        best = BestWeights(self._problem, task, self._data.validation)
         pauses = {max(1, round(share * epochs)) for share in RUNG_SHARES}
         errors: list[float] = []
         seconds: list[float] = []
         started = clock()
-        for epoch in lesson.course(learner, candidate.training, epochs, candidate.seed):
-            best.offer(learner.network)
+        for epoch in task.trainer(learner, candidate.training, epochs, candidate.seed):
+            best.update(learner.network)
             if epoch in pauses:
                 errors.append(best.error)
                 seconds.append(clock() - started)
@@ -335,13 +342,13 @@ class Maker:
         return [*errors, best.error], [*seconds, clock() - started]
 
     def _deployments(
-        self, group: Sequence[Candidate], learner: Learner, lesson: Lesson
+        self, group: Sequence[Candidate], learner: Learner, task: TrainingTask
     ) -> dict[str, Deployed]:
         """Deploy one network, pruned or not, in every runtime and precision of a group."""
         first, started = group[0], clock()
         learner = copy.deepcopy(learner)
         if first.pruning is not Pruning.NONE:
-            calibration = calibration_inputs(lesson.pairs, 2)
+            calibration = calibration_inputs(task.pairs, 2)
             try:
                 learner.network = pruned(
                     learner.network, first.pruning, first.pruning_settings, calibration[:2]
@@ -349,19 +356,19 @@ class Maker:
             except NothingToPruneError:
                 unusable = Deployed(None, None, clock() - started, 0.0, 0.0, 0.0)
                 return {deployment_of(each): unusable for each in group}
-            fine_tuned(self._problem, lesson, self._data.validation, learner, first)
+            fine_tune(self._problem, task, self._data.validation, learner, first)
         prune_s = clock() - started
         return {
-            deployment_of(each): self._deploy(each, learner.network, lesson, prune_s)
+            deployment_of(each): self._deploy(each, learner.network, task, prune_s)
             for each in group
         }
 
     def _deploy(
-        self, candidate: Candidate, network: nn.Module, lesson: Lesson, prune_s: float
+        self, candidate: Candidate, network: nn.Module, task: TrainingTask, prune_s: float
     ) -> Deployed:
         problem, data = self._problem, self._data
-        calibration = calibration_inputs(lesson.pairs, problem.deployment.batch, lesson.noise)
-        trained = lesson.trained(network, calibration, data.validation.inputs)
+        calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
+        trained = task.trained(network, calibration, data.validation.inputs)
         place, spared_s = (network_of(candidate), deployment_of(candidate)), self._export.spared_s
         with tempfile.TemporaryDirectory() as scratch:
             started = clock()
@@ -420,18 +427,18 @@ def tabulate() -> None:
     rows = {row["lesson"]: row for row in map(json.loads, lines)}
     data = generate(template, default_cache())
     maker = Maker(template, data, yardstick(template, data.test))
-    for lesson, row in rows.items():
-        if lesson in groups:
-            maker.known(network_of(groups[lesson][0]), _taught(row)[1].deployed)
+    for task, row in rows.items():
+        if task in groups:
+            maker.known(network_of(groups[task][0]), _taught(row)[1].deployed)
     began = time.monotonic()
-    for number, (lesson, group) in enumerate(groups.items(), 1):
-        if lesson in rows:
+    for number, (task, group) in enumerate(groups.items(), 1):
+        if task in rows:
             continue
-        rows[lesson] = maker.row(group)
+        rows[task] = maker.row(group)
         with unfinished.open("a") as file:
-            file.write(json.dumps(rows[lesson]) + "\n")
+            file.write(json.dumps(rows[task]) + "\n")
         gone = time.monotonic() - began
-        print(f"{number}/{len(groups)}  {gone:.0f} s gone  {lesson}", flush=True)
-    whole = json.dumps([rows[lesson] for lesson in groups]).encode()
+        print(f"{number}/{len(groups)}  {gone:.0f} s gone  {task}", flush=True)
+    whole = json.dumps([rows[task] for task in groups]).encode()
     TABLE.write_bytes(gzip.compress(whole, mtime=0))
     print(f"{TABLE}: {len(groups)} networks, {sum(map(len, groups.values()))} candidates")

@@ -23,7 +23,7 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from asking import parser
-from keeping import keep
+from keeping import save_results
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
@@ -200,7 +200,7 @@ def main() -> int:
     for name, each in facts.items():
         print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in each.items())}")
     kept = {**facts, "rounds at least": LEAST_ROUNDS, "times": relative}
-    keep(__file__, kept, drawn(relative))
+    save_results(__file__, kept, drawn(relative))
     covered = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
     return 0 if covered >= LEAST_COVERAGE and facts["ranks"]["kendall_tau"] >= LEAST_TAU else 1
 

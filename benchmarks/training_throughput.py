@@ -22,13 +22,13 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from asking import parser
-from keeping import keep
+from keeping import save_results
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Layout, Pairs, Settings, Target
 from search.timing.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
-from search.trial.training import GRADIENT_NORM, WARM_UP, Course
+from search.trial.training import GRADIENT_NORM, WARM_UP, Trainer
 from spaces.architectures import Shape
 from spaces.candidate import Training
 from spaces.registered import ARCHITECTURES
@@ -88,15 +88,15 @@ CASES = (
 )
 
 
-def epoch_of(course: Iterator[int]) -> Callable[[], object]:
+def epoch_of(trainer: Iterator[int]) -> Callable[[], object]:
     """Return what makes one more epoch."""
-    return lambda: next(course)
+    return lambda: next(trainer)
 
 
 def begun(case: Case, **settings: float) -> Iterator[int]:
     """Return a course."""
     training = case.training.model_copy(update=settings)
-    return iter(Course(case.learner(), case.pairs(), training, FOREVER, 0))
+    return iter(Trainer(case.learner(), case.pairs(), training, FOREVER, 0))
 
 
 def optimised(parameters: list[nn.Parameter], case: Case, *, fused: bool) -> torch.optim.Optimizer:
@@ -229,7 +229,7 @@ def main() -> int:
             f"{each[other]:.2f} of {other.removeprefix('over_')}" for other in compared(each)
         )
         print(f"{name}: {each['course_per_s']:,.0f} samples/s: {ratios}", flush=True)
-    keep(__file__, facts, drawn(facts))
+    save_results(__file__, facts, drawn(facts))
     slow = [name for name, each in facts.items() if each["over_bare"] < TARGET]
     print(f"below {TARGET:.0%} of a bare loop: {', '.join(slow) or 'none'}")
     return 1 if slow else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def unfinished(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Return a name beside `path` that no other process has, on whatever machine it runs."""
     return path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
 
@@ -20,7 +20,7 @@ def written_whole(path: Path) -> Generator[BinaryIO]:
     Raises:
         OSError: It can't be written; `path` is as it was.
     """
-    partial = unfinished(path)
+    partial = temporary_path(path)
     try:
         with partial.open("wb") as file:
             yield file

@@ -59,7 +59,7 @@ def _trial(trial: TrialView, front: set[int], traces: dict[str, int]) -> dict[st
     found: dict[str, Any] = {
         "number": trial.number,
         "of": trial.training,
-        "on": trial.goes_on_with,
+        "on": trial.resumes,
         "state": STATES[trial.state],
         "encoding": trial.encoding,
         "family": trial.family,

@@ -213,7 +213,7 @@ def _trials(
         raise InterruptedRunError(
             f"interrupted after {done} of {spec.trials} trials; {_how_to_go_on(run)}"
         )
-    run.discard_courses()
+    run.discard_checkpoints()
 
 
 def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int], None]) -> None:

@@ -182,13 +182,13 @@ class Space:
         """Ask how a family's networks are pruned."""
         return prunings.settings(pruning, self._branch(pruning_branch(family, pruning), choose))
 
-    def taught_as(self, encoding: str, family: str) -> tuple[bool, bool]:
+    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool]:
         """Return what decides which settings of training are asked for.
 
         Whether the family practises, and whether the encoding rolls forward.
         """
         rolls = isinstance(self.problem.encodings[encoding], RollsForward)
-        return ARCHITECTURES[family].practises, rolls
+        return ARCHITECTURES[family].trains_policy, rolls
 
     def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
         """Ask how a network is trained; one that practises does so as its library has it."""
@@ -198,8 +198,8 @@ class Space:
             batch_size=asked.categorical("batch_size", (128, 256, 512)),
             weight_decay=asked.real("weight_decay", 1e-6, 1e-2, log=True),
         )
-        practises, rolls = self.taught_as(encoding, family)
-        if practises:
+        trains_policy, rolls = self.training_kind(encoding, family)
+        if trains_policy:
             return training
         own: dict[str, Arithmetic | float] = {
             "arithmetic": Arithmetic(asked.categorical("arithmetic", [*map(str, arithmetics())])),

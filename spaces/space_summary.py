@@ -182,9 +182,9 @@ def lines(tree: Tree) -> Iterator[str]:
 
 def _training(space: Space, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Explored]:
     """Return what is asked of training, by encoding and family; each kind is looked at once."""
-    kinds = {space.taught_as(*pair): pair for pair in pairs}
+    kinds = {space.training_kind(*pair): pair for pair in pairs}
     found = {kind: explored(partial(_trained, space, *pair)) for kind, pair in kinds.items()}
-    return {pair: found[space.taught_as(*pair)] for pair in pairs}
+    return {pair: found[space.training_kind(*pair)] for pair in pairs}
 
 
 def _trained(space: Space, encoding: str, family: str, choose: Choose) -> Training:

@@ -68,7 +68,7 @@ class Supervised(Learner):
         return self._loss(self.network(inputs), targets)
 
 
-class Practising(Learner):
+class ReinforcementLearner(Learner):
     """Learns by acting in an environment rather than from pairs."""
 
     def players(self) -> Sequence[Player]:
@@ -76,7 +76,7 @@ class Practising(Learner):
         return []
 
     @abstractmethod
-    def practise(
+    def train_policy(
         self, environment: Any, training: Training, epochs: int, seed: int
     ) -> Iterator[int]:
         """Train in place; yield the number of epochs done after each.

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from problems.atomic_files import unfinished, written_whole
+from problems.atomic_files import temporary_path, written_whole
 from problems.data.readers import Chunk
 from problems.errors import UserError
 from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Field, Split
@@ -246,7 +246,7 @@ class Store:
         Raises:
             UserError: The folder can't be written, or a file can't be read or has changed.
         """
-        partial = unfinished(self.place)
+        partial = temporary_path(self.place)
         try:
             partial.mkdir(parents=True)
             try:

@@ -6,7 +6,7 @@ from reports.views import Facts
 
 def hypervolume(facts: Facts) -> list[Chart]:
     """Return how the hypervolume grew over trials and over time."""
-    found = facts.course.found
+    found = facts.search_progress.found
     if not found:
         return []
     volume = [each.hypervolume for each in found]
@@ -31,7 +31,7 @@ def hypervolume(facts: Facts) -> list[Chart]:
 
 def workers(facts: Facts) -> list[Chart]:
     """Return how many workers were busy over time, and what with."""
-    use = facts.course.use
+    use = facts.search_progress.use
     if not use.points:
         return []
     hours = [hour for hour, _ in use.points]

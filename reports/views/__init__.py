@@ -19,7 +19,7 @@ from reports.views.inference import DeploymentView, deployment_views
 from reports.views.networks import Networks, networks_view
 from reports.views.provenance import Provenance, provenance_view
 from reports.views.recommendation import Choice, choice_of
-from reports.views.search_progress import Course, course_view
+from reports.views.search_progress import SearchProgress, course_view
 from reports.views.trials import TrialView, trial_view
 from search.run.directory import Run
 from search.run.environment import Environment
@@ -66,7 +66,7 @@ class Facts(NamedTuple):
     left_out: dict[str, str]
     host: HostFacts | None
     ceiling: Ceiling | None
-    course: Course
+    search_progress: SearchProgress
     provenance: Provenance
 
     @property
@@ -125,7 +125,7 @@ def read(run: Run) -> Facts:
         left_out=heat.left_out if heat else {},
         host=host,
         ceiling=heat.ceiling if heat else None,
-        course=course_view(trials, sessions, spec.workers, corner),
+        search_progress=course_view(trials, sessions, spec.workers, corner),
         provenance=provenance_view(spec, sessions),
     )
 

@@ -9,7 +9,7 @@ from reports.views.trials import TrialView, last_tries
 from search.run.records import Record, State
 from search.workers.successive_halving import Agreement, agreements
 
-MOST_COURSES = 60
+MAX_TRAINING_CURVES = 60
 """So many networks' rungs are drawn at most, evenly from the best to the worst."""
 
 TRAINED_SHARE = 1.0
@@ -28,7 +28,7 @@ class FamilyView(NamedTuple):
     """Its most accurate trial."""
 
 
-class Course(NamedTuple):
+class TrainingCurve(NamedTuple):
     """A network's error at its rungs, and at the end where it came so far."""
 
     trial: int
@@ -58,7 +58,7 @@ class Networks(NamedTuple):
     """Families, courses of training, rungs."""
 
     families: tuple[FamilyView, ...]
-    courses: tuple[Course, ...]
+    training_curves: tuple[TrainingCurve, ...]
     courses_left_out: int
     rungs: tuple[Agreement, ...]
     saving: Saving
@@ -67,14 +67,14 @@ class Networks(NamedTuple):
 def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> Networks:
     """Return the families and how their networks were taught."""
     front = {trial.number for trial in front_of(trials)}
-    courses = _courses(records)
+    training_curves = _courses(records)
     return Networks(
         families=tuple(
             _family(name, [trial for trial in trials if trial.family == name], front)
             for name in sorted({trial.family for trial in trials})
         ),
-        courses=tuple(_spread(courses)),
-        courses_left_out=max(0, len(courses) - MOST_COURSES),
+        training_curves=tuple(_spread(training_curves)),
+        courses_left_out=max(0, len(training_curves) - MAX_TRAINING_CURVES),
         rungs=tuple(agreements(records)),
         saving=_saving(records),
     )
@@ -94,23 +94,23 @@ def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
     )
 
 
-def _courses(records: Sequence[Record]) -> list[Course]:
-    found: list[Course] = []
+def _courses(records: Sequence[Record]) -> list[TrainingCurve]:
+    found: list[TrainingCurve] = []
     for record in last_tries(records):
         points = [(rung.share, rung.error) for rung in record.rungs]
         if points:
             if record.unpruned_error is not None:
                 points.append((TRAINED_SHARE, record.unpruned_error))
             family, stopped = record.candidate.architecture, record.state is State.PRUNED
-            found.append(Course(record.number, family, tuple(points), stopped))
+            found.append(TrainingCurve(record.number, family, tuple(points), stopped))
     return sorted(found, key=lambda course: course.points[-1][1])
 
 
-def _spread(courses: Sequence[Course]) -> list[Course]:
-    if len(courses) <= MOST_COURSES:
-        return list(courses)
-    step = (len(courses) - 1) / (MOST_COURSES - 1)
-    return [courses[round(step * place)] for place in range(MOST_COURSES)]
+def _spread(training_curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
+    if len(training_curves) <= MAX_TRAINING_CURVES:
+        return list(training_curves)
+    step = (len(training_curves) - 1) / (MAX_TRAINING_CURVES - 1)
+    return [training_curves[round(step * place)] for place in range(MAX_TRAINING_CURVES)]
 
 
 def _saving(records: Sequence[Record]) -> Saving:

@@ -52,7 +52,7 @@ class Cause(NamedTuple):
     families: str
 
 
-class Course(NamedTuple):
+class SearchProgress(NamedTuple):
     """How the search went."""
 
     found: tuple[Found, ...]
@@ -66,7 +66,7 @@ def course_view(
     sessions: Sequence[Environment],
     workers: int,
     corner: Corner | None,
-) -> Course:
+) -> SearchProgress:
     """Return how the search went.
 
     Args:
@@ -82,7 +82,7 @@ def course_view(
     firsts = [end - sum(trial.durations_s.values()) for trial, end in ends]
     began = min([*starts[:1], *firsts], default=0.0)
     timed = _without_pauses(ends, starts[1:], began)
-    return Course(
+    return SearchProgress(
         found=_found(timed, began, corner),
         use=_use(timed, began, workers),
         causes=_causes(trials),

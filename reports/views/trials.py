@@ -15,7 +15,7 @@ class TrialView(NamedTuple):
     number: int
     training: int | None
     """The trial that trained its network, where that was another one."""
-    goes_on_with: int | None
+    resumes: int | None
     """The trial that was stopped in training its network, where it went on with that."""
     state: State
     encoding: str
@@ -50,7 +50,7 @@ Tried = TypeVar("Tried", Record, TrialView)
 
 def last_tries(trials: Sequence[Tried]) -> list[Tried]:
     """Return the trials that trained, without those whose training another one went on with."""
-    gone_on_with = {each.goes_on_with for each in trials if each.rungs}
+    gone_on_with = {each.resumes for each in trials if each.rungs}
     return [t for t in trials if t.training is None and t.number not in gone_on_with]
 
 
@@ -63,7 +63,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
     return TrialView(
         number=record.number,
         training=record.training,
-        goes_on_with=record.goes_on_with,
+        resumes=record.resumes,
         state=record.state,
         encoding=candidate.encoding,
         family=candidate.architecture,

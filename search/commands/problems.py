@@ -223,14 +223,14 @@ def screen(  # noqa: PLR0913, PLR0917 - a command's options
     source = locate(problem)
     chosen = declared(source, size)
     from search.screening import screen as carry_out  # noqa: PLC0415 - brings torch and Ray
-    from search.screening.request import ScreeningRequest, prepared  # noqa: PLC0415
+    from search.screening.request import ScreeningRequest, prepare_screening  # noqa: PLC0415
     from search.screening.summary_text import lines, table  # noqa: PLC0415
 
     asked = ScreeningRequest(points, sweep, seed, label, keep, keep_recall, audit)
     folder = (
         folder or Path("screenings") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     )
-    job = prepared(chosen, surrogate, asked, folder)
+    job = prepare_screening(chosen, surrogate, asked, folder)
     summary = carry_out(job, source, workers, out)
     for line in lines(summary):
         out.print(line, soft_wrap=True)

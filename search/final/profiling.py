@@ -19,7 +19,7 @@ from search.run.records import Record
 from search.timing.reference import run_contender, spread_evenly, stopwatch
 from search.timing.stopwatch import Spread, Until, time_in_turn
 from search.trial.lifecycle import Setting
-from search.trial.preparation import prepared, untrained
+from search.trial.preparation import initialise_learner, prepare_training
 from search.trial.scoring import Scored
 from spaces.artefact import calibration_inputs
 from spaces.candidate import Pruning
@@ -95,10 +95,10 @@ def work_of(setting: Setting, each: Examined) -> Work | None:
 def _flops_a_sample(setting: Setting, each: Examined) -> float:
     problem, candidate = setting.problem, each.record.candidate
     plain = candidate.training.model_copy(update={"augmented": 0})
-    lesson = prepared(problem, candidate.model_copy(update={"training": plain}), setting.data)
+    task = prepare_training(problem, candidate.model_copy(update={"training": plain}), setting.data)
     batch = problem.deployment.batch
-    inputs = calibration_inputs(lesson.pairs, batch, lesson.noise)[:batch]
-    network = untrained(candidate, lesson.shape).network
+    inputs = calibration_inputs(task.pairs, batch, task.noise)[:batch]
+    network = initialise_learner(candidate, task.shape).network
     if candidate.pruning is Pruning.STRUCTURED:
         network = pruned(network, candidate.pruning, candidate.pruning_settings, inputs[:2])
     return _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, setting.data.test)

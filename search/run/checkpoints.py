@@ -21,7 +21,7 @@ class DamagedError(Exception):
     """A file isn't what was written; the message says which."""
 
 
-def keep(path: Path, content: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors and plain values, whole or not at all.
 
     Raises:
@@ -35,7 +35,7 @@ def keep(path: Path, content: Mapping[str, Any]) -> None:
         file.write(hashlib.sha256(data).digest() + data)
 
 
-def kept(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return what `keep` wrote.
 
     Raises:

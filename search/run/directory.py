@@ -255,7 +255,7 @@ class Run:
         """Put a trial's record on disk; unless it was stopped at a rung, its course is over."""
         self.write(f"trials/{record.number:04d}.json", record)
         if record.state is not State.PRUNED:
-            self.discard_course(record.number)
+            self.discard_checkpoint(record.number)
 
     def records(self) -> list[Record]:
         """Every trial's record, by number."""
@@ -272,20 +272,20 @@ class Run:
         """Where a trial's trained network lies, for further deployments."""
         return self.folder / "trainings" / f"{number:04d}.trained"
 
-    def unfinished(self, number: int) -> Path:
+    def checkpoint_path(self, number: int) -> Path:
         """Where the course of a trial lies that was cut off, or stopped at a rung."""
         return self.folder / "trainings" / f"{number:04d}.unfinished"
 
-    def hand_on(self, number: int, to: int) -> None:
+    def transfer_checkpoint(self, number: int, to: int) -> None:
         """Give what a trial has learned to the one that takes it up, or goes on with it."""
         with suppress(FileNotFoundError):
-            self.unfinished(number).rename(self.unfinished(to))
+            self.checkpoint_path(number).rename(self.checkpoint_path(to))
 
-    def discard_course(self, number: int) -> None:
+    def discard_checkpoint(self, number: int) -> None:
         """Remove what a trial's training would be gone on with from, if it is there."""
-        self.unfinished(number).unlink(missing_ok=True)
+        self.checkpoint_path(number).unlink(missing_ok=True)
 
-    def discard_courses(self) -> None:
+    def discard_checkpoints(self) -> None:
         """Remove the courses of all trials that were stopped, once the search is over."""
         for path in (self.folder / "trainings").glob("*.unfinished"):
             path.unlink()

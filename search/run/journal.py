@@ -44,7 +44,7 @@ class Journal(BaseJournalBackend):
         self._waiting += [f"{line}\n".encode() for line in lines]
         self._logs += [json.loads(line) for line in lines]
 
-    def keep(self) -> None:
+    def flush(self) -> None:
         """Write what was noted.
 
         Raises:

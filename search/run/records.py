@@ -79,7 +79,7 @@ class Record(Frozen):
     candidate: Candidate
     training: int | None = None
     """The trial that trained its network, where that was another one."""
-    goes_on_with: int | None = None
+    resumes: int | None = None
     """The trial that was stopped at a rung in training its network, where this one went on; older
     runs have none. What the training lasted before that is the other's, if its course was kept."""
     state: State
@@ -115,7 +115,7 @@ class Record(Frozen):
     @property
     def from_scratch(self) -> bool:
         """Whether its network was trained in it from the beginning: only that lasts a whole one."""
-        return self.training is None and self.goes_on_with is None
+        return self.training is None and self.resumes is None
 
     @property
     def too_slow(self) -> bool:

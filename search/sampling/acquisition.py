@@ -92,8 +92,10 @@ def worth_training(
         found: What those that ended found.
         runtimes: Those that there are, where the proposals don't show them all.
     """
-    known = trials.lessons()
-    return [each for each in _deployable(proposals, found, runtimes) if each.lesson not in known]
+    known = trials.network_keys()
+    return [
+        each for each in _deployable(proposals, found, runtimes) if each.network_key not in known
+    ]
 
 
 def _deployable(networks: Sequence[Known], found: Found, runtimes: Collection[str]) -> list[Known]:

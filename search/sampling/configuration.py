@@ -21,7 +21,7 @@ family, of both together, of a setting, of what a setting of training does to on
 SHAPES = {"encoding": 1.0, "architecture": 0.7, "runtime": 0.5, "family": 0.3, "setting": 0.4}
 """Standard deviations of effects on the time, in powers of ten."""
 
-Lesson = frozenset[tuple[str, Scalar]]
+NetworkKey = frozenset[tuple[str, Scalar]]
 """The parameters that decide a network once it is trained: all but those of its deployment."""
 
 
@@ -52,7 +52,7 @@ class Known:
         return {n: answer for each in branches for n, answer in known.get(each, {}).items()}
 
     @cached_property
-    def lesson(self) -> Lesson:
+    def network_key(self) -> NetworkKey:
         """What the network is taught, and by which encoding."""
         cell = self.cell
         settings = self.settings(cell.encoding, cell.architecture, "training")

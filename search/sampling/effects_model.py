@@ -38,8 +38,8 @@ def errors_of(
         boldness: Standard deviations that a draw spreads over.
     """
     before = trials.at_rungs()
-    again = [i for i, each in enumerate(wanted) if each.lesson in before]
-    came = [before[wanted[i].lesson] for i in again]
+    again = [i for i, each in enumerate(wanted) if each.network_key in before]
+    came = [before[wanted[i].network_key] for i in again]
     sums = [_after(each, 1.0) for each in wanted]
     sums += [_after(each.known, each.share) for each in came]
     drawn, there = np.split(_drawn(sums, _errors(trials), rng, boldness), [len(wanted)])
@@ -81,7 +81,7 @@ def _errors(trials: Trials) -> _Seen:
     be worse than it is, and the end better.
     """
     seen = _Seen([], [], [])
-    gone_on_with = {record.goes_on_with for _, record in trials.ended}
+    gone_on_with = {record.resumes for _, record in trials.ended}
     networks = [
         each
         for each in trials.ended

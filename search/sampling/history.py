@@ -9,7 +9,7 @@ import numpy as np
 from search.objectives.baselines import NO_RIVALS, Rivals
 from search.pareto import front
 from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
-from search.sampling.configuration import Known, Lesson
+from search.sampling.configuration import Known, NetworkKey
 from spaces.combinations import Cell
 
 
@@ -91,31 +91,33 @@ class Trials(NamedTuple):
     ended: Sequence[Tried] = ()
     underway: Sequence[Known] = ()
 
-    def lessons(self) -> set[Lesson]:
+    def network_keys(self) -> set[NetworkKey]:
         """Return those that were taught, to a rung or to the end, or that are underway."""
         ended = (each for each in self.ended if each.record.rungs or trained(each.record))
-        return {each.known.lesson for each in ended} | {each.lesson for each in self.underway}
+        return {each.known.network_key for each in ended} | {
+            each.network_key for each in self.underway
+        }
 
-    def at_rungs(self) -> dict[Lesson, Stopped]:
+    def at_rungs(self) -> dict[NetworkKey, Stopped]:
         """Return the networks that were stopped, as they were last.
 
         Those of which a journal has lost what they are can't be asked for again.
         """
-        found: dict[Lesson, Stopped] = {}
+        found: dict[NetworkKey, Stopped] = {}
         for known, record in self.ended:
             stopped = record.state is State.PRUNED and known.answers
             for share, error in rung_errors(record)[-1:] if stopped else ():
-                found[known.lesson] = Stopped(record.number, known, share, error)
+                found[known.network_key] = Stopped(record.number, known, share, error)
         return found
 
-    def stopped(self) -> dict[Lesson, Stopped]:
+    def stopped(self) -> dict[NetworkKey, Stopped]:
         """Return those of them that may be gone on with: none was tried again."""
-        last = {known.lesson: record.number for known, record in self.ended}
-        busy = {each.lesson for each in self.underway}
+        last = {known.network_key: record.number for known, record in self.ended}
+        busy = {each.network_key for each in self.underway}
         return {
-            lesson: each
-            for lesson, each in self.at_rungs().items()
-            if lesson not in busy and last[lesson] == each.number
+            network_key: each
+            for network_key, each in self.at_rungs().items()
+            if network_key not in busy and last[network_key] == each.number
         }
 
 

@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
     """
 
     parameters: Mapping[str, object]
-    goes_on_with: int | None = None
+    resumes: int | None = None
 
 
 class Proposing(NamedTuple):
@@ -66,7 +66,7 @@ class Proposing(NamedTuple):
         chosen = next_network(proposals, self.trials, self.found, rng, boldness)
         if chosen is None:
             return None
-        stopped = self.trials.stopped().get(chosen.lesson)
+        stopped = self.trials.stopped().get(chosen.network_key)
         values = {name: answer.value for name, answer in chosen.answers.items()}
         return Wanted(values, stopped and stopped.number)
 

@@ -39,7 +39,7 @@ AGAIN = "again"
 TRAINING = "training"
 """User attribute of a further deployment: the number of the trial that trained its network."""
 
-GOES_ON_WITH = "goes on with"
+RESUMES = "goes on with"
 """User attribute of a trial: the number of one that was stopped in training the same network."""
 
 DEPLOYING, PROMISING, BY_TPE = 1, 2, 3
@@ -57,7 +57,7 @@ class InterruptedTrial(NamedTuple):
     parameters: dict[str, object]
     training: int | None = None
     """The trial that trained its network, where it is a further deployment."""
-    goes_on_with: int | None = None
+    resumes: int | None = None
     """The trial that was stopped in training its network, where it goes on with that."""
 
 
@@ -95,7 +95,7 @@ class Study:
             directions=[StudyDirection.MINIMIZE for _ in penalty(spec.besides)],
             load_if_exists=True,
         )
-        self._journal.keep()
+        self._journal.flush()
         self._asked = 0
         self.position = 0
         """How many candidates were dealt; an interrupted one is dealt again and counts once."""
@@ -141,7 +141,7 @@ class Study:
                 positions[trial.number],
                 dict(trial.params),
                 trial.user_attrs.get(TRAINING),
-                trial.user_attrs.get(GOES_ON_WITH),
+                trial.user_attrs.get(RESUMES),
             )
             for trial in trials
             if trial.state is TrialState.FAIL
@@ -163,22 +163,22 @@ class Study:
         for number in list(self._open):
             self._study.tell(number, state=TrialState.FAIL)
             del self._open[number]
-        self._journal.keep()
+        self._journal.flush()
 
     def ask(self, interrupted: InterruptedTrial | None = None) -> tuple[int, Candidate]:
         """Return the next candidate and its number, or an abandoned one under a new number."""
         if interrupted is None:
             return self._next(self.position, {}, {})
         if interrupted.training is None:
-            attributes = {AGAIN: interrupted.number} | _going_on(interrupted.goes_on_with)
+            attributes = {AGAIN: interrupted.number} | _going_on(interrupted.resumes)
             return self._next(interrupted.position, interrupted.parameters, attributes)
-        known = {**self._taught(interrupted.training), **interrupted.parameters}
+        known = {**self._training_parameters(interrupted.training), **interrupted.parameters}
         attributes = {TRAINING: interrupted.training, AGAIN: interrupted.number}
         return self._settled(known, self._seed(interrupted.number, DEPLOYING), attributes)
 
-    def goes_on_with(self, number: int) -> int | None:
+    def resumes(self, number: int) -> int | None:
         """Return the trial that was stopped in training a trial's network, if one was."""
-        return self._study.get_trials(deepcopy=False)[number].user_attrs.get(GOES_ON_WITH)
+        return self._study.get_trials(deepcopy=False)[number].user_attrs.get(RESUMES)
 
     def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
         """Return another deployment of a network that a trial trained; None: none is promising."""
@@ -196,7 +196,7 @@ class Study:
         chosen = next_deployment(of, cells, self._found(), np.random.default_rng(seed))
         if chosen is None:
             return None
-        known = {**self._taught(of.number), **skeleton.parameters(chosen)}
+        known = {**self._training_parameters(of.number), **skeleton.parameters(chosen)}
         return self._settled(known, seed, {TRAINING: of.number})
 
     def networks_on_the_front(self) -> set[int]:
@@ -254,7 +254,7 @@ class Study:
         wanted = None if known else self._wanted(position)
         if wanted:
             known = wanted.parameters
-            attributes = {**attributes, **_going_on(wanted.goes_on_with)}
+            attributes = {**attributes, **_going_on(wanted.resumes)}
         asking = asks(self._spec.sampler, self._asked)
         if known or asking is SamplerName.RANDOM:
             return self._settled(known, self._seed(position), attributes)
@@ -265,7 +265,7 @@ class Study:
         self._open[trial.number] = trial
         self._counted(attributes)
         candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
-        self._journal.keep()
+        self._journal.flush()
         return trial.number, candidate
 
     def _counted(self, attributes: Mapping[str, object]) -> None:
@@ -289,14 +289,14 @@ class Study:
         frozen = self._study.get_trials(deepcopy=False)[-1]
         self._opened(frozen)
         self._counted(attributes)
-        self._journal.keep()
+        self._journal.flush()
         return frozen.number, candidate
 
     def _opened(self, frozen: FrozenTrial) -> None:
         """Have a stored trial be one that can be told: Optuna has no public way back to it."""
         self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
-    def _taught(self, number: int) -> dict[str, object]:
+    def _training_parameters(self, number: int) -> dict[str, object]:
         """Return the parameters of a trial that made its trained network what it is."""
         asked = self._study.get_trials(deepcopy=False)[number].params
         cell = self._space.skeleton.cell(asked)
@@ -322,7 +322,7 @@ class Study:
                 if name not in known:  # a driver may have been killed in the middle of this
                     trial.set_constraint(name, value)
             self._study.tell(trial, figures.objectives)
-        self._journal.keep()
+        self._journal.flush()
 
     def _seed(self, *position: int) -> int:
         sequence = np.random.SeedSequence([self._spec.seed, *position])
@@ -331,7 +331,7 @@ class Study:
 
 def _going_on(stopped: int | None) -> dict[str, int]:
     """Return the attribute of a trial that goes on with another, if it does."""
-    return {} if stopped is None else {GOES_ON_WITH: stopped}
+    return {} if stopped is None else {RESUMES: stopped}
 
 
 def _dealt(attributes: Mapping[str, object]) -> bool:

@@ -13,7 +13,7 @@ from search.sampling.study import InterruptedTrial, Study
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 
-MOST_COURSES = 64
+MAX_CHECKPOINTS = 64
 """So many courses of stopped networks are kept, those with the smallest errors: disks have ends."""
 
 
@@ -31,7 +31,7 @@ class TrialRequest(NamedTuple):
     number: int
     candidate: Candidate
     training: int | None = None
-    goes_on_with: int | None = None
+    resumes: int | None = None
     passes: float = 0.0
 
 
@@ -70,7 +70,7 @@ class TrialQueue:
         self._courses = {
             each.number
             for each in self._records
-            if each.state is State.PRUNED and run.unfinished(each.number).exists()
+            if each.state is State.PRUNED and run.checkpoint_path(each.number).exists()
         }
 
     @property
@@ -94,7 +94,7 @@ class TrialQueue:
             return None
         interrupted = self._again.pop(0)
         asked = self._new_one(*self._study.ask(interrupted), interrupted.training)
-        self._run.hand_on(interrupted.number, asked.number)
+        self._run.transfer_checkpoint(interrupted.number, asked.number)
         return asked
 
     def _deployment(self) -> TrialRequest | None:
@@ -128,10 +128,10 @@ class TrialQueue:
         self, number: int, candidate: Candidate, training: int | None = None
     ) -> TrialRequest:
         """Return a trial to run, with the course that it goes on with, if it does."""
-        stopped = self._study.goes_on_with(number)
+        stopped = self._study.resumes(number)
         if stopped is None:
             return TrialRequest(number, candidate, training)
-        self._run.hand_on(stopped, number)
+        self._run.transfer_checkpoint(stopped, number)
         self._courses.discard(stopped)
         passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
         return TrialRequest(number, candidate, training, stopped, max(passed, default=0.0))
@@ -156,10 +156,10 @@ class TrialQueue:
     def _keep_course(self, number: int) -> None:
         """Keep a stopped network's course, in the place of another's where there are many."""
         self._courses.add(number)
-        if len(self._courses) > MOST_COURSES:
+        if len(self._courses) > MAX_CHECKPOINTS:
             stopped = (each for each in self._records if each.number in self._courses)
             worst = max(stopped, key=lambda each: each.rungs[-1].error if each.rungs else math.inf)
-            self._run.discard_course(worst.number)
+            self._run.discard_checkpoint(worst.number)
             self._courses.discard(worst.number)
 
 

@@ -107,7 +107,7 @@ def artefact_of(text: str) -> tuple[Path, Manifest]:
     return run.artefact(record.number), verified_manifest(run, record)
 
 
-def prepared(problem: Problem, named: str, asked: ScreeningRequest, folder: Path) -> Job:
+def prepare_screening(problem: Problem, named: str, asked: ScreeningRequest, folder: Path) -> Job:
     """Return a screening that can begin, or be gone on with; nothing is run for it.
 
     Raises:

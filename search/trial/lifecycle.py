@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from torch import Tensor, nn
 
 from problems import Dataset, Problem
-from search.run.checkpoints import keep, kept
+from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import Run
 from search.run.records import MOST_TRACEBACK, TIME_FIRST, Limits, Record, Rung, State, Timing, now
 from search.run.spec import Besides
@@ -27,13 +27,13 @@ from search.timing.memory import memory_of
 from search.timing.reference import Yardstick, measure
 from search.timing.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
 from search.trial.preparation import (
-    Aside,
-    Best,
-    LastLesson,
-    Lesson,
+    BestWeights,
+    Checkpointer,
+    TaskCache,
+    TrainingTask,
     epochs_of,
-    fine_tuned,
-    untrained,
+    fine_tune,
+    initialise_learner,
 )
 from search.trial.scoring import scored
 from spaces.artefact import (
@@ -95,7 +95,7 @@ class Setting:
     """What the user names the problem by."""
     besides: tuple[Besides, ...] = ()
     """Objectives besides error and time."""
-    last_lesson: LastLesson = field(default_factory=LastLesson, compare=False, repr=False)
+    task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
     """Of this process."""
 
 
@@ -176,28 +176,28 @@ def live(
 def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
     problem, data, candidate = setting.problem, setting.data, draft.candidate
     with draft.during("prepare"):
-        lesson = setting.last_lesson.prepared(problem, candidate, data)
-        calibration = calibration_inputs(lesson.pairs, problem.deployment.batch, lesson.noise)
-        learner = untrained(candidate, lesson.shape)
+        task = setting.task_cache.prepare_training(problem, candidate, data)
+        calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
+        learner = initialise_learner(candidate, task.shape)
     if draft.training is None:
         with draft.during(TIME_FIRST):
-            timing = _time_first(setting, draft, lesson, learner.network, calibration)
+            timing = _time_first(setting, draft, task, learner.network, calibration)
         with draft.during("train"):
-            yield from _train(setting, draft, lesson, learner, timing)
+            yield from _train(setting, draft, task, learner, timing)
     else:
         with draft.during("load"):
-            trained = kept(setting.run.trained(draft.training))
+            trained = load_checkpoint(setting.run.trained(draft.training))
             learner.load_state_dict(trained["learner"])
             draft.found["unpruned_error"] = trained["error"]
     with draft.during("prune"):
         draft.found["exact_error"] = draft.found["unpruned_error"]
         if candidate.pruning is not Pruning.NONE:
             learner.network = _pruned(learner.network, candidate, calibration)
-            draft.found["exact_error"] = fine_tuned(
-                problem, lesson, data.validation, learner, candidate
+            draft.found["exact_error"] = fine_tune(
+                problem, task, data.validation, learner, candidate
             )
     with draft.during("deploy"):
-        trained = lesson.trained(learner.network, calibration, data.validation.inputs)
+        trained = task.trained(learner.network, calibration, data.validation.inputs)
         manifest, surrogate = _lower(setting, draft, trained)
         draft.found["disagreement"] = manifest.disagreement
         draft.found["parameters"] = manifest.parameters
@@ -221,7 +221,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
 
 
 def _time_first(
-    setting: Setting, draft: Draft, lesson: Lesson, network: nn.Module, calibration: Tensor
+    setting: Setting, draft: Draft, task: TrainingTask, network: nn.Module, calibration: Tensor
 ) -> Timing:
     """Time the untrained network as it would be deployed.
 
@@ -230,7 +230,7 @@ def _time_first(
     """
     problem, data = setting.problem, setting.data
     sketch = _pruned(network, draft.candidate, calibration)
-    trained = lesson.trained(sketch, calibration, data.validation.inputs)
+    trained = task.trained(sketch, calibration, data.validation.inputs)
     _, surrogate = _lower(setting, draft, trained, sketch=True)
     timing = measure(problem, data, setting.yardstick, surrogate, LEAST_ROUNDS)
     draft.found["untrained_relative_time"] = timing.relative_time
@@ -243,7 +243,7 @@ def _time_first(
 
 
 def _train(
-    setting: Setting, draft: Draft, lesson: Lesson, learner: Learner, timing: Timing
+    setting: Setting, draft: Draft, task: TrainingTask, learner: Learner, timing: Timing
 ) -> Iterator[AtRung]:
     """Train to the end, or on from where it was cut off; pause at every rung.
 
@@ -253,34 +253,36 @@ def _train(
     is put aside at every rung, where it can be: who is stopped there may be gone on with.
     """
     candidate, run = draft.candidate, setting.run
-    epochs = epochs_of(setting.problem, lesson.pairs)
+    epochs = epochs_of(setting.problem, task.pairs)
     pauses = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
-    best = Best(setting.problem, lesson, setting.data.validation)
-    course = lesson.course(learner, candidate.training, epochs, candidate.seed)
-    aside = Aside(run.unfinished(draft.number), course, best, candidate.key)
+    best = BestWeights(setting.problem, task, setting.data.validation)
+    trainer = task.trainer(learner, candidate.training, epochs, candidate.seed)
+    aside = Checkpointer(run.checkpoint_path(draft.number), trainer, best, candidate.key)
     memory = cast("int | None", draft.found.get("untrained_memory_bytes"))
-    for rung in aside.taken_up():
+    for rung in aside.restore():
         draft.rungs.append(rung)
         yield AtRung(rung, timing.relative_time, draft.so_far(), memory)
-    for epoch in _while_it_helps(course, best, epochs):
-        best.offer(learner.network)
+    for epoch in _while_it_helps(trainer, best, epochs):
+        best.update(learner.network)
         if epoch in pauses and epoch < epochs:
             draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
-            aside.put(draft.rungs)
+            aside.save(draft.rungs)
             yield AtRung(draft.rungs[-1], timing.relative_time, draft.so_far(), memory)
-        aside.put_now_and_then(draft.rungs)
-    aside.put(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
+        aside.save_if_due(draft.rungs)
+    aside.save(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
     best.restore(learner.network)
     draft.found["unpruned_error"] = best.error
-    keep(run.trained(draft.number), {"learner": learner.state_dict(), "error": best.error})
+    save_checkpoint(
+        run.trained(draft.number), {"learner": learner.state_dict(), "error": best.error}
+    )
 
 
-def _while_it_helps(course: Iterable[int], best: Best, epochs: int) -> Iterator[int]:
+def _while_it_helps(trainer: Iterable[int], best: BestWeights, epochs: int) -> Iterator[int]:
     """Go through a course until nothing has got better for too long (early stopping).
 
     Source: Prechelt, Neural Networks: Tricks of the Trade (1998) 55.
     """
-    passes = iter(course)
+    passes = iter(trainer)
     while best.waited < PATIENCE * epochs and (epoch := next(passes, 0)):
         yield epoch
 

@@ -15,15 +15,15 @@ from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Sur
 from problems.encodings.augmentation import augmented
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import Remembers, RollsForward
-from search.run.checkpoints import DamagedError, keep, kept
+from search.run.checkpoints import DamagedError, load_checkpoint, save_checkpoint
 from search.run.records import Rung
 from search.trial.scoring import scored
-from search.trial.training import Course, RollOutPairs, practise
+from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
 from spaces.artefact import Trained
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Learner, Practising
+from spaces.training_targets import Learner, ReinforcementLearner
 
 FINE_TUNING_SHARE = 0.25
 """Epochs after pruning, as a share of those before."""
@@ -40,11 +40,11 @@ UNDEPLOYED = {
 }
 """What of a candidate has no part in how its network is taught."""
 
-ASIDE_EVERY_S = 20.0
+CHECKPOINT_INTERVAL_S = 20.0
 """How often a course is put aside: what an interruption costs at most, for some milliseconds."""
 
 
-class Lesson(NamedTuple):
+class TrainingTask(NamedTuple):
     """What a network is taught with: a fitted encoding, its training pairs, how much noise.
 
     A policy has an environment too, and learns by acting in it.
@@ -57,24 +57,24 @@ class Lesson(NamedTuple):
     noise: int
     environment: Any
 
-    def course(
+    def trainer(
         self, learner: Learner, training: Training, epochs: int, seed: int
-    ) -> Course | Iterator[int]:
+    ) -> Trainer | Iterator[int]:
         """Return what teaches in place and yields the number of epochs done after each."""
-        if isinstance(learner, Practising):
-            return practise(learner, self.environment, training, epochs, seed)
+        if isinstance(learner, ReinforcementLearner):
+            return train_policy(learner, self.environment, training, epochs, seed)
         pairs, encoding = self.pairs, self.encoding
         if isinstance(encoding, RollsForward):
             later = partial(encoding.unrolled, self.split)
             pairs = RollOutPairs(pairs.inputs, pairs.targets, later)
-        return Course(learner, pairs, training, epochs, seed)
+        return Trainer(learner, pairs, training, epochs, seed)
 
     def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> Trained:
         """Return a network of this lesson with what is needed to deploy it."""
         return Trained(network, self.encoding, self.shape, self.noise, calibration, samples)
 
 
-def prepared(problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
+def prepare_training(problem: Problem, candidate: Candidate, data: Dataset) -> TrainingTask:
     """Return what a candidate's network is taught with."""
     recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     encoding = recipe.fit(data.train)
@@ -88,39 +88,41 @@ def prepared(problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
     noise = family.noise(shape, candidate.architecture_settings)
     acting = isinstance(encoding, PolicyEncoding)
     environment = encoding.environment(data.train) if acting else None
-    return Lesson(encoding, split, pairs, shape, noise, environment)
+    return TrainingTask(encoding, split, pairs, shape, noise, environment)
 
 
-class LastLesson:
+class TaskCache:
     """The lesson that was prepared last: a network's further deployments need no other.
 
     A lesson with an environment is not kept: what acts in it changes it.
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[Candidate, Dataset, Lesson] | None = None
+        self._kept: tuple[Candidate, Dataset, TrainingTask] | None = None
 
-    def prepared(self, problem: Problem, candidate: Candidate, data: Dataset) -> Lesson:
+    def prepare_training(
+        self, problem: Problem, candidate: Candidate, data: Dataset
+    ) -> TrainingTask:
         """Return what a candidate's network is taught with."""
         network = candidate.model_copy(update=UNDEPLOYED)
         if self._kept and self._kept[0] == network and self._kept[1] is data:
             return self._kept[2]
         self._kept = None  # there should be room for one, not for two
-        lesson = prepared(problem, candidate, data)
-        if lesson.environment is None:
-            self._kept = network, data, lesson
-        return lesson
+        task = prepare_training(problem, candidate, data)
+        if task.environment is None:
+            self._kept = network, data, task
+        return task
 
     def __getstate__(self) -> dict[str, None]:
         """Leave it out: every process prepares its own."""
         return {"_kept": None}
 
 
-def untrained(candidate: Candidate, shape: Shape) -> Learner:
+def initialise_learner(candidate: Candidate, shape: Shape) -> Learner:
     """Return the candidate's learner with its seed's weights, on the CPU."""
     torch.manual_seed(candidate.seed)
     family, settings = ARCHITECTURES[candidate.architecture], candidate.architecture_settings
-    return family.learner(family.untrained(shape, settings), shape, settings).eval()
+    return family.learner(family.initialise_learner(shape, settings), shape, settings).eval()
 
 
 def epochs_of(problem: Problem, pairs: Pairs) -> int:
@@ -131,22 +133,22 @@ def epochs_of(problem: Problem, pairs: Pairs) -> int:
     return min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
 
 
-class Best:
+class BestWeights:
     """Keeps the weights with the smallest objective on a split, rolled out and decoded.
 
     The training loss may rank epochs the wrong way round: a roll-out feeds on its own errors.
     """
 
-    def __init__(self, problem: Problem, lesson: Lesson, split: Split) -> None:
+    def __init__(self, problem: Problem, task: TrainingTask, split: Split) -> None:
         self.waited = 0
         """How often in a row what was offered was no better."""
-        self._problem, self._split, self._noise = problem, split, lesson.noise
-        encoding = lesson.encoding
+        self._problem, self._split, self._noise = problem, split, task.noise
+        encoding = task.encoding
         self._encoding = encoding.remembering() if isinstance(encoding, Remembers) else encoding
         self._weights: dict[str, torch.Tensor] = {}
         self.error = math.inf
 
-    def offer(self, network: nn.Module) -> None:
+    def update(self, network: nn.Module) -> None:
         """Score a network, run eagerly on the CPU, and keep its weights where they are the best."""
 
         def predict(inputs: Array) -> Array:
@@ -166,17 +168,17 @@ class Best:
         """Give a network the weights that were best."""
         network.load_state_dict(self._weights)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return what it has kept, as tensors and plain values."""
         return {"error": self.error, "waited": self.waited, "weights": self._weights}
 
-    def take_up(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the place of one whose state this is."""
-        self.error, self._weights = state["error"], state["weights"]
-        self.waited = state.get("waited", 0)  # courses of older runs don't say
+        self.error, self._weights = state_dict["error"], state_dict["weights"]
+        self.waited = state_dict.get("waited", 0)  # courses of older runs don't say
 
 
-class Aside:
+class Checkpointer:
     """Puts a course aside now and then, so that it can be gone on with where it ended.
 
     A learner that practises begins anew: its environment can't be put aside.
@@ -188,52 +190,54 @@ class Aside:
         key: Of the candidate that is taught: another one's course isn't taken up.
     """
 
-    def __init__(self, path: Path, course: "Course | Iterator[int]", best: Best, key: str) -> None:
+    def __init__(
+        self, path: Path, trainer: "Trainer | Iterator[int]", best: BestWeights, key: str
+    ) -> None:
         self._path, self._best, self._key = path, best, key
-        self._course = course if isinstance(course, Course) else None
+        self._course = trainer if isinstance(trainer, Trainer) else None
         self._put = time.monotonic()
 
-    def taken_up(self) -> list[Rung]:
+    def restore(self) -> list[Rung]:
         """Set the course to where it was put aside; return the rungs before that."""
         if self._course is None or not self._path.exists():
             return []
         try:
-            state = kept(self._path)
+            state_dict = load_checkpoint(self._path)
         except DamagedError:  # what it taught is lost, and nothing else: it begins anew
             return []
-        if state.get("key") != self._key:
+        if state_dict.get("key") != self._key:
             return []
-        self._course.restore(state["course"])
-        self._best.take_up(state["best"])
-        return [Rung.model_validate(rung) for rung in state["rungs"]]
+        self._course.restore(state_dict["course"])
+        self._best.load_state_dict(state_dict["best"])
+        return [Rung.model_validate(rung) for rung in state_dict["rungs"]]
 
-    def put_now_and_then(self, rungs: Sequence[Rung]) -> None:
+    def save_if_due(self, rungs: Sequence[Rung]) -> None:
         """Put the course aside if that was long ago."""
-        if time.monotonic() - self._put >= ASIDE_EVERY_S:
-            self.put(rungs)
+        if time.monotonic() - self._put >= CHECKPOINT_INTERVAL_S:
+            self.save(rungs)
 
-    def put(self, rungs: Sequence[Rung]) -> None:
+    def save(self, rungs: Sequence[Rung]) -> None:
         """Put the course aside."""
         if self._course is None:
             return
-        state = {
+        state_dict = {
             "key": self._key,
-            "course": self._course.state(),
-            "best": self._best.state(),
+            "course": self._course.state_dict(),
+            "best": self._best.state_dict(),
             "rungs": [rung.model_dump() for rung in rungs],
         }
-        keep(self._path, state)
+        save_checkpoint(self._path, state_dict)
         self._put = time.monotonic()
 
 
-def fine_tuned(
-    problem: Problem, lesson: Lesson, split: Split, learner: Learner, candidate: Candidate
+def fine_tune(
+    problem: Problem, task: TrainingTask, split: Split, learner: Learner, candidate: Candidate
 ) -> float:
     """Train a pruned network a little more, in place; return its error then."""
-    best = Best(problem, lesson, split)
-    best.offer(learner.network)
-    epochs = max(1, round(FINE_TUNING_SHARE * epochs_of(problem, lesson.pairs)))
-    for _ in lesson.course(learner, candidate.training, epochs, candidate.seed):
-        best.offer(learner.network)
+    best = BestWeights(problem, task, split)
+    best.update(learner.network)
+    epochs = max(1, round(FINE_TUNING_SHARE * epochs_of(problem, task.pairs)))
+    for _ in task.trainer(learner, candidate.training, epochs, candidate.seed):
+        best.update(learner.network)
     best.restore(learner.network)
     return best.error

@@ -12,7 +12,7 @@ from problems import Array, Pairs, Predict
 from search.trial.weight_averaging import Mean, deployed_weights
 from search.watchdog import goes_on
 from spaces.candidate import Arithmetic, Training
-from spaces.training_targets import Learner, Player, Practising
+from spaces.training_targets import Learner, Player, ReinforcementLearner
 
 GRADIENT_NORM = 1.0
 WARM_UP = 0.2
@@ -56,7 +56,7 @@ class RollOutPairs(Pairs):
     later: Callable[[Predict, int], Pairs]
 
 
-class Course:
+class Trainer:
     """A training in place that can be left after any epoch, put aside, and taken up again.
 
     AdamW, one cycle of the learning rate (Smith & Topin 2018), clipped gradients, weights averaged
@@ -117,35 +117,35 @@ class Course:
             self._done += 1
             yield self._done
 
-    def state(self) -> State:
+    def state_dict(self) -> State:
         """Return what is needed to go on from this yield, on the CPU; it shares no memory."""
         return _copied(
             {
                 "done": self._done,
                 "learner": self._learner.state_dict(),
                 "numbers": _numbers(self._learner),
-                "turns": [turn.state() for turn in self._turns],
-                "mean": self._mean.state(),
+                "turns": [turn.state_dict() for turn in self._turns],
+                "mean": self._mean.state_dict(),
                 "order": self._order.get_state(),
                 "drawn": self._drawn,
             }
         )
 
-    def restore(self, state: State) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         """Go on from a state, before the first epoch: on the CPU bit for bit as the first course.
 
         Args:
             state: Of a course that was begun alike.
         """
-        state = _copied(state)
-        self._done = state["done"]
-        self._learner.to(self._device).load_state_dict(state["learner"])
-        vars(self._learner).update(state["numbers"])
-        for turn, own in zip(self._turns, state["turns"], strict=True):
-            turn.restore(own)
-        self._mean.restore(state["mean"])
-        self._order.set_state(state["order"])
-        self._drawn = state["drawn"]
+        state_dict = _copied(state_dict)
+        self._done = state_dict["done"]
+        self._learner.to(self._device).load_state_dict(state_dict["learner"])
+        vars(self._learner).update(state_dict["numbers"])
+        for turn, own in zip(self._turns, state_dict["turns"], strict=True):
+            turn.load_state_dict(own)
+        self._mean.load_state_dict(state_dict["mean"])
+        self._order.set_state(state_dict["order"])
+        self._drawn = state_dict["drawn"]
         self._learner.to("cpu").eval()
 
     def _met(self) -> tuple[Tensor, Tensor]:
@@ -213,8 +213,8 @@ class Course:
         return inputs.add_(torch.randn_like(inputs).masked_fill_(exact, 0.0), alpha=self._noise)
 
 
-def practise(
-    learner: Practising, environment: Any, training: Training, epochs: int, seed: int
+def train_policy(
+    learner: ReinforcementLearner, environment: Any, training: Training, epochs: int, seed: int
 ) -> Iterator[int]:
     """Train in place by acting; yield as a `Course` does.
 
@@ -231,7 +231,7 @@ def practise(
     Raises:
         DivergedError: A weight is not finite at the end of an epoch.
     """
-    practising = learner.practise(environment, training, epochs, seed)
+    practising = learner.train_policy(environment, training, epochs, seed)
     for epoch in range(1, epochs + 1):
         goes_on()
         try:
@@ -296,14 +296,14 @@ class Turn:
         self._schedule.step()
         return loss.detach()
 
-    def state(self) -> State:
+    def state_dict(self) -> State:
         """Return what is needed to go on."""
         return {name: part.state_dict() for name, part in self._parts.items()}
 
-    def restore(self, state: State) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         """Go on from a state; the parameters are on their device."""
         for name, part in self._parts.items():
-            part.load_state_dict(state[name])
+            part.load_state_dict(state_dict[name])
 
     @property
     def _parts(self) -> dict[str, Any]:
@@ -324,8 +324,8 @@ def _draw_on(states: Sequence[Tensor], device: torch.device) -> None:
     """Have PyTorch's own generators go on from states, another kind of device's too."""
     torch.set_rng_state(states[0])
     if device.type == "cuda":
-        for state in states[1:]:
-            torch.cuda.set_rng_state(state, device)
+        for state_dict in states[1:]:
+            torch.cuda.set_rng_state(state_dict, device)
 
 
 def _numbers(learner: Learner) -> dict[str, float]:

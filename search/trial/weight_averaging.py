@@ -49,14 +49,14 @@ class Mean:
             weight.copy_(other)
             other.copy_(before)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on; the mean itself is among the weights."""
         return {"steps": self._steps, "others": self._others}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state."""
-        self._steps = state["steps"]
-        for other, before in zip(self._others, state["others"], strict=True):
+        self._steps = state_dict["steps"]
+        for other, before in zip(self._others, state_dict["others"], strict=True):
             other.copy_(before)
 
 

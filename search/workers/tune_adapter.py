@@ -18,7 +18,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from search.progress import Progress
-from search.run.checkpoints import DamagedError, kept
+from search.run.checkpoints import DamagedError, load_checkpoint
 from search.run.directory import Run
 from search.run.records import Record, Rung, State, now
 from search.sampling.trial_queue import TrialQueue, TrialRequest
@@ -164,7 +164,7 @@ class StudySearcher(SearchAlgorithm):
         rungs = self._rungs.pop(trial_id)
         if result and "record" in result:
             record = Record.model_validate_json(result["record"])
-            return record.model_copy(update={"goes_on_with": asked.goes_on_with})
+            return record.model_copy(update={"goes_on_with": asked.resumes})
         self._run.discard(asked.number)
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
@@ -179,7 +179,7 @@ class StudySearcher(SearchAlgorithm):
         It may be deployed otherwise, and how not is known of its family.
         """
         try:
-            return kept(self._run.trained(network))["error"]
+            return load_checkpoint(self._run.trained(network))["error"]
         except DamagedError:
             return None
 
@@ -284,7 +284,7 @@ def _unfinished(
         key=asked.candidate.key,
         candidate=asked.candidate,
         training=asked.training,
-        goes_on_with=asked.goes_on_with,
+        resumes=asked.resumes,
         state=state,
         stage=stage,
         reason=reason,

@@ -63,7 +63,7 @@ class Architecture(ABC):
 
     needs: ClassVar[str] = ""
     """A module that its training needs, where an extra brings it."""
-    practises: ClassVar[bool] = False
+    trains_policy: ClassVar[bool] = False
     """Whether it learns by acting, with arithmetic of its own, rather than from pairs."""
 
     @classmethod

@@ -23,7 +23,7 @@ from spaces.architectures import (
     serving,
 )
 from spaces.candidate import Training
-from spaces.training_targets import Learner, Practising
+from spaces.training_targets import Learner, ReinforcementLearner
 
 DISCOUNTS = (0.9, 0.97, 0.99)
 """What a reward is worth a step later: an actor looks some 10, 30 or 100 steps ahead."""
@@ -65,7 +65,7 @@ class Actor(nn.Module):
         return self.bound(self.action(self.hidden(x)))
 
 
-class Acting(Practising):
+class Acting(ReinforcementLearner):
     """An actor, with the model of stable-baselines3 that it learns in.
 
     The model is lent the network's own layers and no copy of them, so that weights which pruning
@@ -85,7 +85,7 @@ class Acting(Practising):
         self._settings = settings
         self._model: Any = None
 
-    def practise(
+    def train_policy(
         self, environment: Any, training: Training, epochs: int, seed: int
     ) -> Iterator[int]:
         """Act and learn in turn, `STEPS` steps an epoch.
@@ -186,7 +186,7 @@ class ActorCritic(Architecture):
 
     serves = serving((Layout.FLAT,), (Target.POLICY,))
     needs = "stable_baselines3"
-    practises = True
+    trains_policy = True
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:

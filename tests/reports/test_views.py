@@ -30,7 +30,7 @@ def facts(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Fa
 
 def trial(number: int, error: float, speedup: float, **parameters: Any) -> TrialView:
     return TrialView(
-        number=number, training=None, goes_on_with=None, state=State.COMPLETE, encoding="series",
+        number=number, training=None, resumes=None, state=State.COMPLETE, encoding="series",
         family="mlp", network="mlp", deployment="eager fp32", error=error, speedup=speedup,
         speedup_low=None, speedup_high=None, time_us=None, memory_bytes=None, ended_in="measure",
         reason="", traceback="", key="", parameters=parameters, rungs=(), metrics={},
@@ -93,7 +93,10 @@ def test_a_network_that_was_gone_on_with_was_not_stopped_in_the_end(small: Run) 
     before, after = (networks_view(each, ()) for each in (records, again))
     assert after.saving.stopped == before.saving.stopped - 1
     assert after.saving.trained == before.saving.trained
-    numbers = [{course.trial for course in each.courses} for each in (before, after)]
+    numbers = [
+        {search_progress.trial for search_progress in each.training_curves}
+        for each in (before, after)
+    ]
     assert numbers[0] - numbers[1] == {stopped.number}
 
 
@@ -123,25 +126,25 @@ def test_few_trials_say_nothing_of_importance() -> None:
 
 
 def test_hypervolume_grows_with_trials(facts: Facts) -> None:
-    volumes = [each.hypervolume for each in facts.course.found]
+    volumes = [each.hypervolume for each in facts.search_progress.found]
     assert volumes == sorted(volumes)
     assert volumes[-1] == pytest.approx(dominated(facts.trials, facts.corner))
     assert max(each.hypervolume for each in facts.encodings) <= volumes[-1]
 
 
 def test_workers_are_never_busier_than_there_are(facts: Facts) -> None:
-    use = facts.course.use
+    use = facts.search_progress.use
     assert use.share is not None
     assert 0.0 < use.share <= 1.0
-    width = facts.course.hours / len(use.points)
+    width = facts.search_progress.hours / len(use.points)
     spent = sum(sum(each.durations_s.values()) for each in facts.trials)
     assert sum(busy for _, busy in use.points) * width * 3600.0 == pytest.approx(spent, rel=0.01)
 
 
 def test_failures_are_grouped_whatever_their_numbers(facts: Facts, synthetic: ModuleType) -> None:
     failed = [each for each in facts.trials if each.state is State.INFEASIBLE]
-    assert sum(cause.times for cause in facts.course.causes) == len(failed)
-    assert len(facts.course.causes) == len(synthetic.REASONS)
+    assert sum(cause.times for cause in facts.search_progress.causes) == len(failed)
+    assert len(facts.search_progress.causes) == len(synthetic.REASONS)
 
 
 def test_what_deployments_cost_and_give_is_of_the_same_network(facts: Facts) -> None:
@@ -257,16 +260,16 @@ def test_a_run_without_its_heat_tells_its_best_so_far(
 
 
 def test_trials_without_times_make_the_use_of_workers_a_lower_bound(small: Run) -> None:
-    assert read(small).course.use.untimed == 0
+    assert read(small).search_progress.use.untimed == 0
     assert "busy at least" not in render(read(small))
     record = small.records()[-1]
     small.record(record.model_copy(update={"durations_s": {}}))
-    assert read(small).course.use.untimed == 1
+    assert read(small).search_progress.use.untimed == 1
     assert "busy at least" in render(read(small))
 
 
 def test_the_night_between_two_sessions_is_not_counted(small: Run) -> None:
-    before, begun = read(small).course, small.sessions().each[0]
+    before, begun = read(small).search_progress, small.sessions().each[0]
     night = timedelta(hours=10)
 
     def later(text: str) -> str:
@@ -277,10 +280,10 @@ def test_the_night_between_two_sessions_is_not_counted(small: Run) -> None:
     for record in moved:
         small.record(record.model_copy(update={"ended": later(record.ended)}))
     small.add_session(begun.model_copy(update={"started": later(kept[-1].ended)}))
-    course = read(small).course
-    assert course.hours == pytest.approx(before.hours)
-    assert course.use.share == pytest.approx(before.use.share)
-    assert [each.hours for each in course.found] == pytest.approx(
+    search_progress = read(small).search_progress
+    assert search_progress.hours == pytest.approx(before.hours)
+    assert search_progress.use.share == pytest.approx(before.use.share)
+    assert [each.hours for each in search_progress.found] == pytest.approx(
         [each.hours for each in before.found]
     )
 

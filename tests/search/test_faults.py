@@ -34,7 +34,7 @@ from search import driver
 from search.export import export
 from search.final.evaluation import final_heat, front_members
 from search.progress import Progress
-from search.run.checkpoints import DamagedError, kept
+from search.run.checkpoints import DamagedError, load_checkpoint
 from search.run.directory import Run
 from search.run.journal import repair
 from search.run.records import NO_LIMITS, Record, Rung, State, Timing, networks
@@ -171,7 +171,7 @@ def in_turn(
         raise searcher.broken
 
 
-def untaught(
+def instant_trial(
     setting: Setting, candidate: Candidate, number: int, training: int | None = None
 ) -> Iterator[AtRung | Record]:
     """A life that takes no time: its figures hang on the candidate alone."""
@@ -205,7 +205,9 @@ def setting(tmp_path: Path) -> Setting:
 def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
     """Search in a folder, or go on there, in this process."""
 
-    def drive(setting: Setting, folder: Path, life: Life = untaught, trials: int = TRIALS) -> Run:
+    def drive(
+        setting: Setting, folder: Path, life: Life = instant_trial, trials: int = TRIALS
+    ) -> Run:
         monkeypatch.setattr(driver, "execute", partial(in_turn, life))
         spec = Spec(
             problem=SMALL.name,
@@ -263,7 +265,7 @@ def watched(watcher: Callable[[str, Path], None]) -> Generator[None]:
 
 def states(drive: Drive, setting: Setting, folder: Path) -> list[Path]:
     """Search once; return what a driver that was killed before each of its writes would leave."""
-    run, kept = folder / "run", list[Path]()
+    run, load_checkpoint = folder / "run", list[Path]()
     seen: set[tuple[tuple[str, bytes], ...]] = set()
 
     def keep(_: str, path: Path) -> None:
@@ -276,12 +278,12 @@ def states(drive: Drive, setting: Setting, folder: Path) -> list[Path]:
         }
         if (state := tuple(sorted(content.items()))) not in seen:
             seen.add(state)
-            kept.append(folder / f"{len(kept):04d}")
-            shutil.copytree(run, kept[-1], ignore=shutil.ignore_patterns("*.lock*"))
+            load_checkpoint.append(folder / f"{len(load_checkpoint):04d}")
+            shutil.copytree(run, load_checkpoint[-1], ignore=shutil.ignore_patterns("*.lock*"))
 
     with watched(keep):
         drive(setting, run)
-    return kept
+    return load_checkpoint
 
 
 # The driver.
@@ -609,7 +611,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     if kind == "unfinished":
         with pytest.raises(KeyboardInterrupt):
             drive(real, begun.folder, interrupt_training, trials=2)
-        (file,) = begun.unfinished(0).parent.glob("*.unfinished")
+        (file,) = begun.checkpoint_path(0).parent.glob("*.unfinished")
     else:
         file = begun.trained(0)
         for further in (record for record in begun.records() if record.training == 0):
@@ -618,7 +620,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     for wrong in damaged(file):
         file.write_bytes(wrong)
         with pytest.raises(DamagedError):
-            kept(file)
+            load_checkpoint(file)
         ledger.injected += 1
         ledger.carried_on += 1  # what is refused is refused alike, so one is gone on with
         ledger.finished_before += len(on_disk(begun.folder))

@@ -28,7 +28,7 @@ from search.run.spec import Spec
 from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
 from search.screening.audit import Calls, compute, recall_reached
 from search.screening.decision import Decision, label_field, scores
-from search.screening.request import Job, ScreeningRequest, artefact_of, prepared
+from search.screening.request import Job, ScreeningRequest, artefact_of, prepare_screening
 from search.screening.sweep import calls_for, calls_in_parallel, returned
 from search.screening.threshold import CONFIDENCE, TAIL, proportion, share_of, threshold
 from search.timing.reference import yardstick
@@ -303,7 +303,7 @@ def test_a_figure_out_of_range_is_refused(
     escape: Problem, surrogate: Path, asked: ScreeningRequest, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=words):
-        prepared(escape, str(surrogate), asked, tmp_path / "out")
+        prepare_screening(escape, str(surrogate), asked, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -313,40 +313,40 @@ def test_what_cannot_be_screened_is_refused(
     out = tmp_path / "out"
     planets = load_problem("planets", Size.TINY)
     with pytest.raises(UserError, match="no encoding whose target is a label"):
-        prepared(planets, str(surrogate), ScreeningRequest(), out)
+        prepare_screening(planets, str(surrogate), ScreeningRequest(), out)
     with pytest.raises(UserError, match="was made for escape version 1, not other version 1"):
-        prepared(replace(escape, name="other"), str(surrogate), ScreeningRequest(), out)
+        prepare_screening(replace(escape, name="other"), str(surrogate), ScreeningRequest(), out)
     assert escape.simulation is not None
     moved = replace(escape, simulation=replace(escape.simulation, steps=50))
     with pytest.raises(UserError, match="other parameters"):
-        prepared(moved, str(surrogate), ScreeningRequest(), out)
+        prepare_screening(moved, str(surrogate), ScreeningRequest(), out)
     assert not out.exists()
 
 
 def test_a_folder_holds_one_screening(escape: Problem, surrogate: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = prepared(escape, str(surrogate), ScreeningRequest(points=40), out)
-    again = prepared(escape, str(surrogate), ScreeningRequest(points=40), out)
+    first = prepare_screening(escape, str(surrogate), ScreeningRequest(points=40), out)
+    again = prepare_screening(escape, str(surrogate), ScreeningRequest(points=40), out)
     assert first.screening == again.screening
     with pytest.raises(UserError, match="holds another screening, with other points, keep_recall;"):
-        prepared(escape, str(surrogate), ScreeningRequest(points=41, keep_recall=0.9), out)
+        prepare_screening(escape, str(surrogate), ScreeningRequest(points=41, keep_recall=0.9), out)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("")
     with pytest.raises(UserError, match="holds other files"):
-        prepared(escape, str(surrogate), ScreeningRequest(points=40), tmp_path / "taken")
+        prepare_screening(escape, str(surrogate), ScreeningRequest(points=40), tmp_path / "taken")
 
 
 def test_points_are_read_from_a_table(escape: Problem, surrogate: Path, tmp_path: Path) -> None:
     table = pd.DataFrame({"im": [0.1, 0.2], "re": [0.0, -1.0], "name": ["a", "b"]})
     table.to_csv(tmp_path / "points.csv", index=False)
     asked = ScreeningRequest(sweep=tmp_path / "points.csv")
-    job = prepared(escape, str(surrogate), asked, tmp_path / "out")
+    job = prepare_screening(escape, str(surrogate), asked, tmp_path / "out")
     assert isinstance(job, Job)
     assert job.inputs["re"].tolist() == [0.0, -1.0]
     assert job.screening.points == 2
     table.assign(re=[0.0, 7.0]).to_csv(tmp_path / "points.csv", index=False)
     with pytest.raises(UserError, match=r"--sweep: .* leaves its range"):
-        prepared(escape, str(surrogate), asked, tmp_path / "out")
+        prepare_screening(escape, str(surrogate), asked, tmp_path / "out")
 
 
 def test_the_label_is_found_or_asked_for(escape: Problem) -> None:
@@ -420,7 +420,7 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     assert "near" in done.stdout
     source = locate(str(file))
     asked = ScreeningRequest(POINTS, seed=3, keep_recall=RECALL, audit=60)
-    job = prepared(source.load(), f"{run.folder}:4", asked, out)
+    job = prepare_screening(source.load(), f"{run.folder}:4", asked, out)
     before = Summary.read(out / SUMMARY)
     assert screen(job, source, 1, Console(file=io.StringIO())) == before  # nothing is left to run
     (out / DECISIONS).unlink()

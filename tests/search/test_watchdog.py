@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 from problems import Pairs
-from search.trial.training import Course
+from search.trial.training import Trainer
 from search.watchdog import LIMIT_S, goes_on
 from spaces.candidate import Training
 from spaces.training_targets import Supervised
@@ -58,11 +58,11 @@ def limit_running() -> Generator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
-def course(pairs: int) -> Course:
+def trainer(pairs: int) -> Trainer:
     network = nn.Linear(2, 1)
     data = Pairs(np.zeros((pairs, 2), np.float32), np.zeros((pairs, 1), np.float32))
     training = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0)
-    return Course(Supervised(network, nn.MSELoss()), data, training, epochs=2, seed=0)
+    return Trainer(Supervised(network, nn.MSELoss()), data, training, epochs=2, seed=0)
 
 
 @pytest.mark.parametrize(("code", "ends"), [(HANGS, -signal.SIGALRM), (GOES_ON, 0), (WAITS, 0)])
@@ -73,7 +73,7 @@ def test_what_hangs_is_ended_and_nothing_else(code: str, ends: int) -> None:
 
 def test_every_epoch_begins_the_limit_anew() -> None:
     with limit_running():
-        for _ in course(pairs=8):
+        for _ in trainer(pairs=8):
             left_s, _ = signal.getitimer(signal.ITIMER_REAL)
             assert LEFT_S < left_s <= LIMIT_S
             signal.setitimer(signal.ITIMER_REAL, LEFT_S)

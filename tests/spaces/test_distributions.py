@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice, WalkedChoice
-from search.trial.training import Course
+from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.spline_flow import SplineFlow
 from spaces.candidate import Training
@@ -86,7 +86,7 @@ def test_samples_come_near_the_distribution(family: type[Architecture]) -> None:
     )
     nearest = np.inf
     # As in a trial, the best epoch counts; the first that is good enough ends the test.
-    for _ in Course(learner, pairs, TRAINING, MOST_EPOCHS, 0):
+    for _ in Trainer(learner, pairs, TRAINING, MOST_EPOCHS, 0):
         gaps: list[float] = []
         for condition in (-1.0, 1.0):
             asked = torch.cat([torch.full((SAMPLES, 1), condition), noise], dim=1)

@@ -8,13 +8,13 @@ import torch
 
 from problems import Layout, Pairs, Target
 from problems.contract import DrawnChoice
-from search.trial.training import Course
+from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
 from spaces.deployment_check import example_inputs, example_shapes
 from spaces.precision import arithmetics
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Practising
+from spaces.training_targets import ReinforcementLearner
 
 TRIED = [
     pytest.param(
@@ -68,13 +68,13 @@ def test_the_seed_decides_the_weights(family: type[Architecture], shape: Shape) 
 def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> None:
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
-    if isinstance(learner, Practising):
+    if isinstance(learner, ReinforcementLearner):
         pytest.skip("learns by acting, not from pairs")
     before = copy.deepcopy(dict(learner.named_parameters()))
     inputs = example_inputs(shape, 32)
     targets = torch.rand(32, shape.outputs, generator=torch.Generator().manual_seed(1))
     training = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0)
-    for _ in Course(learner, Pairs(inputs.numpy(), targets.numpy()), training, 2, 0):
+    for _ in Trainer(learner, Pairs(inputs.numpy(), targets.numpy()), training, 2, 0):
         assert not learner.training
     still = [
         name
@@ -104,12 +104,12 @@ def test_it_learns_in_every_arithmetic(
 ) -> None:
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
-    if isinstance(learner, Practising):
+    if isinstance(learner, ReinforcementLearner):
         pytest.skip("learns by acting, not from pairs")
     targets = torch.rand(16, shape.outputs, generator=torch.Generator().manual_seed(1))
     pairs = Pairs(example_inputs(shape, 16).numpy(), targets.numpy())
     training = Training(learning_rate=1e-3, batch_size=2, weight_decay=0.0, arithmetic=arithmetic)
-    assert list(Course(learner, pairs, training, 1, 0)) == [1]
+    assert list(Trainer(learner, pairs, training, 1, 0)) == [1]
 
 
 @LAW

@@ -10,13 +10,13 @@ import torch
 
 from problems import Layout, MissingExtraError, Target
 from problems.contract import WalkedChoice
-from search.trial.training import DivergedError, practise
+from search.trial.training import DivergedError, train_policy
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Pruning, Training
 from spaces.pruning import pruned
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Practising
+from spaces.training_targets import ReinforcementLearner
 
 gymnasium = pytest.importorskip("gymnasium", reason="policies are an extra")
 pytest.importorskip("stable_baselines3", reason="policies are an extra")
@@ -63,12 +63,12 @@ TRIED = [
 LAW = pytest.mark.parametrize(("family", "position"), TRIED)
 
 
-def untrained(family: type[Architecture], position: int) -> Practising:
+def untrained(family: type[Architecture], position: int) -> ReinforcementLearner:
     """The learner with the option at one position of every choice: three positions try them all."""
     settings = family.settings(WalkedChoice(position))
     torch.manual_seed(0)
     learner = family.learner(family.untrained(SHAPE, settings), SHAPE, settings).eval()
-    assert isinstance(learner, Practising)
+    assert isinstance(learner, ReinforcementLearner)
     return learner
 
 
@@ -91,7 +91,7 @@ def strayed(network: torch.nn.Module) -> float:
 def test_it_learns_by_acting(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
     before = strayed(learner.network)
-    for _ in practise(learner, Homing(), TRAINING, 4, 0):
+    for _ in train_policy(learner, Homing(), TRAINING, 4, 0):
         assert not learner.network.training
         assert next(learner.parameters()).device.type == "cpu"
     assert strayed(learner.network) < 0.3 * before
@@ -101,7 +101,7 @@ def test_it_learns_by_acting(family: type[Architecture], position: int) -> None:
 def test_the_same_seed_gives_the_same_weights(family: type[Architecture], position: int) -> None:
     first, second = (untrained(family, position) for _ in range(2))
     for learner in (first, second):
-        assert list(practise(learner, Homing(), TRAINING, 1, 7)) == [1]
+        assert list(train_policy(learner, Homing(), TRAINING, 1, 7)) == [1]
     for name, weights in first.state_dict().items():
         assert torch.equal(weights, second.state_dict()[name])
 
@@ -109,14 +109,14 @@ def test_the_same_seed_gives_the_same_weights(family: type[Architecture], positi
 @LAW
 def test_a_network_that_is_exchanged_learns_on(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
-    list(practise(learner, Homing(), TRAINING, 1, 0))
+    list(train_policy(learner, Homing(), TRAINING, 1, 0))
     for pruning in (Pruning.STRUCTURED, Pruning.MAGNITUDE):
         if pruning in family.unsuited:
             continue
         settings = {"ratio": 0.5, "criterion": "magnitude"}
         learner.network = pruned(learner.network, pruning, settings, torch.zeros(2, 2))
     before = {name: weights.clone() for name, weights in learner.network.named_parameters()}
-    list(practise(learner, Homing(), TRAINING, 1, 0))
+    list(train_policy(learner, Homing(), TRAINING, 1, 0))
     for name, weights in learner.network.named_parameters():
         assert weights.shape == before[name].shape
         assert not torch.equal(weights, before[name])
@@ -127,7 +127,7 @@ def test_a_network_that_is_exchanged_learns_on(family: type[Architecture], posit
 def test_the_network_acts_as_its_model_does(algorithm: str) -> None:
     settings = {**ActorCritic.settings(WalkedChoice(0)), "algorithm": algorithm}
     learner = ActorCritic.learner(ActorCritic.build(SHAPE, settings), SHAPE, settings)
-    list(practise(learner, Homing(), TRAINING, 1, 0))
+    list(train_policy(learner, Homing(), TRAINING, 1, 0))
     seen = np.random.default_rng(0).uniform(-2.0, 2.0, (64, 2)).astype(np.float32)
     with torch.inference_mode():
         actions = learner.network(torch.from_numpy(seen)).numpy()
@@ -139,10 +139,10 @@ def test_the_network_acts_as_its_model_does(algorithm: str) -> None:
 def test_a_weight_that_is_no_number_is_told(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
     with pytest.raises(DivergedError, match="a weight is not a finite number in epoch 1"):
-        list(practise(learner, Homing(earned=np.nan), TRAINING, 2, 0))
+        list(train_policy(learner, Homing(earned=np.nan), TRAINING, 2, 0))
 
 
 def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     with pytest.raises(MissingExtraError, match=r"stable-baselines3.*\[policies\]"):
-        list(practise(untrained(ActorCritic, 0), Homing(), TRAINING, 1, 0))
+        list(train_policy(untrained(ActorCritic, 0), Homing(), TRAINING, 1, 0))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from problems import Pairs
-from search.trial.training import Course
+from search.trial.training import Trainer
 from spaces.candidate import Candidate, Pruning, Training
 from spaces.deployment_check import example, example_inputs, example_shapes, lowered_shape
 from spaces.pruning import (
@@ -21,7 +21,7 @@ from spaces.pruning import (
     shaped_like,
 )
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Practising
+from spaces.training_targets import ReinforcementLearner
 
 STRUCTURED = [name for name in ARCHITECTURES if "structured" not in ARCHITECTURES[name].unsuited]
 
@@ -181,14 +181,14 @@ def test_weights_taken_out_stay_out_in_fine_tuning(family: str) -> None:
     before = [weight.detach() == 0 for weight in matrices(tried.network)]
     for zero in before:
         assert float(zero.float().mean()) >= min(ratio, 1 - 1 / zero.numel()) - 0.01
-    if isinstance(learner, Practising):
+    if isinstance(learner, ReinforcementLearner):
         pytest.skip("learns by acting, not from pairs")
     pairs = Pairs(
         example_inputs(shape, 64).numpy(),
         np.random.default_rng(0).random((64, shape.outputs), dtype=np.float32),
     )
     training = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-2)
-    list(Course(learner, pairs, training, 3, 0))
+    list(Trainer(learner, pairs, training, 3, 0))
     for weight, zero in zip(matrices(learner.network), before, strict=True):
         assert (weight[zero] == 0).all()
         assert not torch.equal(weight == 0, torch.ones_like(zero))

@@ -57,7 +57,9 @@ def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
 
 def settings_of(candidate: Candidate) -> dict[str, Scalar]:
     training = candidate.training.model_dump()
-    if ARCHITECTURES[candidate.architecture].practises:  # the rest is its library's, never asked
+    if ARCHITECTURES[
+        candidate.architecture
+    ].trains_policy:  # the rest is its library's, never asked
         training = {name: training[name] for name in ASKED_OF_ALL}
     branches = {
         candidate.encoding: candidate.encoding_settings,

@@ -90,7 +90,9 @@ WORST = max(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None:
-    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != BEST.lesson]
+    trials = [
+        tried(i, each) for i, each in enumerate(EVERY) if each.network_key != BEST.network_key
+    ]
     chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(seed))
     assert chosen == BEST
 
@@ -129,7 +131,7 @@ def after_the_mlps(
 
 def test_no_network_is_trained_twice() -> None:
     chosen = after_the_mlps(tried(99, known("gru", 256, "eager")))
-    assert BEST.lesson not in {each.lesson for each in chosen}
+    assert BEST.network_key not in {each.network_key for each in chosen}
 
 
 def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
@@ -160,12 +162,12 @@ def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
 
 def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> None:
     paces = {"mlp": 0.1, "gru": 0.5}
-    at_rung = {each.lesson: error_of(each) + paces[each.cell.architecture] for each in EVERY}
+    at_rung = {each.network_key: error_of(each) + paces[each.cell.architecture] for each in EVERY}
     usual = np.median(list(at_rung.values()))
     trials: list[Tried] = []
     for i, each in enumerate(EVERY):
-        state = State.COMPLETE if at_rung[each.lesson] < usual else State.PRUNED
-        rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.lesson])
+        state = State.COMPLETE if at_rung[each.network_key] < usual else State.PRUNED
+        rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.network_key])
         record = tried(i, each, state).record
         trials.append(Tried(each, record.model_copy(update={"rungs": (rung,)})))
     stopped = [each.known for each in trials if each.record.state is State.PRUNED]
@@ -175,7 +177,9 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
 
 
 def test_where_little_promises_bolder_draws_promise_more() -> None:
-    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.lesson != WORST.lesson]
+    trials = [
+        tried(i, each) for i, each in enumerate(EVERY) if each.network_key != WORST.network_key
+    ]
 
     def promised(boldness: float) -> int:
         rngs = map(np.random.default_rng, range(32))
@@ -192,7 +196,7 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
 
     def trials_of(training_s: float) -> list[Tried]:
         trials = []
-        for i, each in enumerate(each for each in EVERY if each.lesson != BEST.lesson):
+        for i, each in enumerate(each for each in EVERY if each.network_key != BEST.network_key):
             known, record = tried(i, each)
             durations_s = {"train": training_s, "deploy": lasted[each.cell.runtime]}
             trials.append(Tried(known, record.model_copy(update={"durations_s": durations_s})))
@@ -206,7 +210,7 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
     short = trials_of(1.0)
     slower = after(short)
     assert slower is not None
-    assert (slower.lesson, slower.cell.runtime) == (BEST.lesson, "eager")
+    assert (slower.network_key, slower.cell.runtime) == (BEST.network_key, "eager")
     assert worth_training([BEST], Trials(short), found(short)) == [BEST], "there is no other"
     assert not worth_training([BEST], Trials(short), found(short), list(lasted))
 
@@ -244,7 +248,7 @@ def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
     trials = [
         refused(i, each) if each.cell.runtime == "eager" else tried(i, each)
         for i, each in enumerate(EVERY)
-        if each.lesson not in [one.lesson for one in new]
+        if each.network_key not in [one.network_key for one in new]
     ]
     trials += [refused(len(EVERY) + i, known("gru", 256, "eager", i / 10)) for i in range(20)]
     chosen = [

@@ -116,7 +116,7 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
     study = Study(tmp_path / "journal", problem, tpe)
     candidates(study, problem, 4)
     _, candidate = study.ask()
-    assert len({each.lesson for each in asked}) == 3
+    assert len({each.network_key for each in asked}) == 3
     assert (
         candidate.parameters.items()
         >= {
@@ -362,10 +362,10 @@ def test_a_network_that_was_stopped_is_asked_for_again(
     study.tell(record.model_copy(update={"rungs": rungs, "untrained_relative_time": 1e-9}))
     again, candidate = study.ask()
     assert candidate == stopped
-    assert study.goes_on_with(again) == number
+    assert study.resumes(again) == number
     assert study.position == 6, "it is a network more"
     later, other = study.ask()
-    assert study.goes_on_with(later) is None, "somebody is at it"
+    assert study.resumes(later) is None, "somebody is at it"
     assert other != stopped
 
 
@@ -385,7 +385,7 @@ def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path:
     assert not without.interrupted_trials(records)
     for _ in range(4):
         number, _ = without.ask()
-        assert without.goes_on_with(number) is None
+        assert without.resumes(number) is None
 
 
 def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from problems import Problem, Size
 from search.objectives.goals import objectives
 from search.pareto import ranks
-from search.run.checkpoints import keep, kept
+from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import Run
 from search.run.records import Record, Rung, State, Timing, networks
 from search.run.spec import Spec
@@ -146,8 +146,8 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
     further, new = plan.next(), plan.next()
     assert further is not None
     assert new is not None
-    run.unfinished(new.number).parent.mkdir()
-    run.unfinished(new.number).touch()
+    run.checkpoint_path(new.number).parent.mkdir()
+    run.checkpoint_path(new.number).touch()
 
     later = agenda(problem, spec, run)
     again = [later.next(), later.next()]
@@ -155,7 +155,7 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
     assert [each and each.training for each in again] == [first.number, new.training]
     if new.training is None:
         assert again[1] is not None
-        assert run.unfinished(again[1].number).exists()
+        assert run.checkpoint_path(again[1].number).exists()
     asked = [each for each in again if each]
     while asked:
         later.ended(ended(problem, asked.pop(0)))
@@ -174,26 +174,26 @@ def test_who_was_stopped_is_gone_on_with(
     assert first is not None
     rungs = tuple(Rung(epoch=n, share=n / 4, error=1.0) for n in (1, 2))
     stopped = ended(problem, first, State.PRUNED).model_copy(update={"rungs": rungs})
-    keep(run.unfinished(first.number), {"taught": 2})
+    save_checkpoint(run.checkpoint_path(first.number), {"taught": 2})
     plan.ended(stopped)
 
     parameters = plan._study._study.get_trials()[0].params
-    wanted = Wanted(parameters, goes_on_with=first.number)
+    wanted = Wanted(parameters, resumes=first.number)
     with monkeypatch.context() as patch:
         patch.setattr(Study, "_wanted", lambda *_: wanted)
         on = plan.next()
     assert on is not None
     assert on == TrialRequest(on.number, first.candidate, None, first.number, passes=0.5)
-    assert kept(run.unfinished(on.number)) == {"taught": 2}
-    assert not run.unfinished(first.number).exists()
+    assert load_checkpoint(run.checkpoint_path(on.number)) == {"taught": 2}
+    assert not run.checkpoint_path(first.number).exists()
 
     later = agenda(problem, spec, run)  # the driver was killed meanwhile
     again = later.next()
     assert again == on._replace(number=again.number if again else -1)
     assert again is not None
-    assert kept(run.unfinished(again.number)) == {"taught": 2}
+    assert load_checkpoint(run.checkpoint_path(again.number)) == {"taught": 2}
     later.ended(ended(problem, again))
-    assert not run.unfinished(again.number).exists()
+    assert not run.checkpoint_path(again.number).exists()
     while asked := later.next():
         later.ended(ended(problem, asked))
     assert networks(run.records()) == TRIALS
@@ -207,16 +207,18 @@ def test_of_many_that_were_stopped_the_best_courses_are_kept(
     for error in (0.3, 0.1, 0.4, 0.2):
         asked = plan.next()
         assert asked is not None
-        keep(run.unfinished(asked.number), {"error": error})
+        save_checkpoint(run.checkpoint_path(asked.number), {"error": error})
         rung = Rung(epoch=1, share=0.25, error=error)
         stopped = ended(problem, asked, State.PRUNED).model_copy(update={"rungs": (rung,)})
         plan.ended(stopped)
 
     def errors() -> list[float]:
-        return sorted(kept(path)["error"] for path in run.folder.glob("trainings/*.unfinished"))
+        return sorted(
+            load_checkpoint(path)["error"] for path in run.folder.glob("trainings/*.unfinished")
+        )
 
     assert errors() == [0.1, 0.2]
-    run.discard_courses()
+    run.discard_checkpoints()
     assert errors() == []
 
 

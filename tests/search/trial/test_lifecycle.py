@@ -13,13 +13,19 @@ from problems import Dataset, Problem, Size
 from problems.contract import DrawnChoice
 from search.final.seeds import retrained
 from search.objectives.goals import objectives
-from search.run.checkpoints import kept
+from search.run.checkpoints import load_checkpoint
 from search.run.directory import Run
 from search.run.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
 from search.run.spec import Besides
 from search.timing.reference import Yardstick, yardstick
 from search.trial.lifecycle import PATIENCE, RUNG_SHARES, AtRung, Setting, live
-from search.trial.preparation import Best, LastLesson, Lesson, epochs_of, prepared
+from search.trial.preparation import (
+    BestWeights,
+    TaskCache,
+    TrainingTask,
+    epochs_of,
+    prepare_training,
+)
 from spaces.candidate import Candidate, Precision
 from spaces.space import compose
 
@@ -104,15 +110,15 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
     life = live(setting, candidate, 1)
     rungs = [next(life), next(life)]
     life.close()
-    setting.run.hand_on(1, 2)
+    setting.run.transfer_checkpoint(1, 2)
     taught: list[int] = []
-    offer = Best.offer
+    update = BestWeights.update
 
-    def counted(self: Best, network: nn.Module) -> None:
+    def counted(self: BestWeights, network: nn.Module) -> None:
         taught.append(1)
-        offer(self, network)
+        update(self, network)
 
-    monkeypatch.setattr(Best, "offer", counted)
+    monkeypatch.setattr(BestWeights, "offer", counted)
     *again, record = live(setting, candidate, 2)
     assert isinstance(record, Record)
     assert record.rungs == whole.rungs
@@ -131,9 +137,9 @@ def test_a_network_that_was_stopped_at_a_rung_is_gone_on_with_from_there(
     first = next(life)
     assert isinstance(first, AtRung)
     life.close()
-    course = kept(setting.run.unfinished(1))
-    assert course["rungs"] == [first.rung.model_dump()]
-    setting.run.hand_on(1, 2)
+    trainer = load_checkpoint(setting.run.checkpoint_path(1))
+    assert trainer["rungs"] == [first.rung.model_dump()]
+    setting.run.transfer_checkpoint(1, 2)
     *_, record = live(setting, candidate, 2)
     assert isinstance(record, Record)
     assert (record.rungs, record.metrics) == (whole.rungs, whole.metrics)
@@ -177,14 +183,14 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
     scored = {metric.name: 1.0 for metric in setting.problem.metrics}
     alike = replace(setting.problem, score=lambda *_: scored)
     offered: list[float] = []
-    offer = Best.offer
+    update = BestWeights.update
 
-    def noted(best: Best, network: nn.Module) -> None:
-        offer(best, network)
+    def noted(best: BestWeights, network: nn.Module) -> None:
+        update(best, network)
         offered.append(best.error)
 
-    monkeypatch.setattr(Best, "offer", noted)
-    epochs = epochs_of(alike, prepared(alike, candidate, setting.data).pairs)
+    monkeypatch.setattr(BestWeights, "offer", noted)
+    epochs = epochs_of(alike, prepare_training(alike, candidate, setting.data).pairs)
     *rungs, _ = live(replace(setting, problem=alike), candidate, 3)
     assert len(rungs) == len(RUNG_SHARES)
     assert len(offered) == 1 + math.ceil(PATIENCE * epochs) < epochs
@@ -200,24 +206,24 @@ def test_what_is_augmented_is_taught_with_more_pairs(
 ) -> None:
     assert problem.symmetries
     more = candidate.training.model_copy(update={"augmented": 2})
-    plain = prepared(problem, candidate, data)
-    richer = prepared(problem, candidate.model_copy(update={"training": more}), data)
+    plain = prepare_training(problem, candidate, data)
+    richer = prepare_training(problem, candidate.model_copy(update={"training": more}), data)
     assert len(richer.pairs.inputs) == 3 * len(plain.pairs.inputs)
 
 
 def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
     setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[Lesson] = []
+    made: list[TrainingTask] = []
 
-    def noted(*asked: Any) -> Lesson:
-        made.append(prepared(*asked))
+    def noted(*asked: Any) -> TrainingTask:
+        made.append(prepare_training(*asked))
         return made[-1]
 
     monkeypatch.setattr("search.trial.preparation.prepared", noted)
     first = [*live(setting, candidate, 0)][-1]
     again = [*live(setting, candidate, 1, training=0)][-1]
-    elsewhere = replace(setting, last_lesson=LastLesson())
+    elsewhere = replace(setting, task_cache=TaskCache())
     anew = [*live(elsewhere, candidate, 2, training=0)][-1]
     assert isinstance(first, Record)
     assert isinstance(again, Record)
@@ -229,8 +235,8 @@ def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
 
 
 def whole_epochs(setting: Setting, candidate: Candidate) -> int:
-    lesson = prepared(setting.problem, candidate, setting.data)
-    return epochs_of(setting.problem, lesson.pairs)
+    task = prepare_training(setting.problem, candidate, setting.data)
+    return epochs_of(setting.problem, task.pairs)
 
 
 def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candidate) -> None:

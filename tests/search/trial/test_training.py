@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Pairs
 from problems.interfaces.types import Predict
-from search.trial.training import Course, DivergedError, Mean, RollOutPairs, State
+from search.trial.training import DivergedError, Mean, RollOutPairs, State, Trainer
 from spaces.candidate import Training
 from spaces.deployment_check import example, example_inputs, lowered_shape
 from spaces.registered import ARCHITECTURES
@@ -22,7 +22,7 @@ TRAINING = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-4)
 WITH_ALL = TRAINING.model_copy(update={"averaging": 0.1, "input_noise": 0.01})
 
 LAW = pytest.mark.parametrize(
-    "family", [name for name in ARCHITECTURES if not ARCHITECTURES[name].practises]
+    "family", [name for name in ARCHITECTURES if not ARCHITECTURES[name].trains_policy]
 )
 
 
@@ -73,10 +73,10 @@ def kept(learner: Learner) -> dict[str, Tensor]:
     return {name: each.clone() for name, each in learner.state_dict().items()}
 
 
-def written(state: State) -> State:
+def written(state_dict: State) -> State:
     """A state that was on a disk."""
     file = io.BytesIO()
-    torch.save(state, file)
+    torch.save(state_dict, file)
     file.seek(0)
     return torch.load(file, weights_only=True)
 
@@ -90,7 +90,7 @@ def assert_equal(some: dict[str, Tensor], others: dict[str, Tensor]) -> None:
 def test_it_learns() -> None:
     trained = network()
     before = error(trained)
-    assert list(Course(trained, pairs(), TRAINING, 20, 0)) == list(range(1, 21))
+    assert list(Trainer(trained, pairs(), TRAINING, 20, 0)) == list(range(1, 21))
     assert error(trained) < 0.2 * before
 
 
@@ -98,14 +98,14 @@ def test_it_learns() -> None:
 def test_the_same_seed_gives_the_same_weights(training: Training) -> None:
     both = [network(), network()]
     for trained in both:
-        list(Course(trained, pairs(), training, 3, 7))
+        list(Trainer(trained, pairs(), training, 3, 7))
     assert_equal(kept(both[0]), kept(both[1]))
 
 
 @pytest.mark.parametrize("training", [TRAINING, WITH_ALL])
 def test_between_epochs_the_network_is_ready_to_use(training: Training) -> None:
     trained = network()
-    for _ in Course(trained, pairs(), training, 2, 0):
+    for _ in Trainer(trained, pairs(), training, 2, 0):
         assert not trained.training
         assert next(trained.parameters()).device.type == "cpu"
 
@@ -113,27 +113,27 @@ def test_between_epochs_the_network_is_ready_to_use(training: Training) -> None:
 def test_a_loss_that_is_no_number_is_told() -> None:
     broken = Pairs(pairs().inputs, pairs().targets * np.nan)
     with pytest.raises(DivergedError, match="training loss is nan in epoch 1"):
-        list(Course(network(), broken, TRAINING, 3, 0))
+        list(Trainer(network(), broken, TRAINING, 3, 0))
 
 
 def test_a_course_that_was_left_goes_on() -> None:
-    course = Course(network(), pairs(), TRAINING, 4, 0)
-    assert next(iter(course)) == 1
-    assert list(course) == [2, 3, 4]
-    assert list(course) == []
+    trainer = Trainer(network(), pairs(), TRAINING, 4, 0)
+    assert next(iter(trainer)) == 1
+    assert list(trainer) == [2, 3, 4]
+    assert list(trainer) == []
 
 
-def resumed(first: Learner, again: Learner, lesson: Pairs, training: Training) -> None:
+def resumed(first: Learner, again: Learner, task: Pairs, training: Training) -> None:
     """Assert that a course taken up again after any epoch ends as the one that wasn't left."""
-    whole = Course(first, lesson, training, 3, 3)
+    whole = Trainer(first, task, training, 3, 3)
     states, ends = {}, {}
     for epoch in whole:
-        states[epoch], ends[epoch] = whole.state(), kept(first)
+        states[epoch], ends[epoch] = whole.state_dict(), kept(first)
     for begun in (1, 2):
-        course = Course(again, lesson, training, 3, 3)
-        course.restore(written(states[begun]))
+        trainer = Trainer(again, task, training, 3, 3)
+        trainer.load_state_dict(written(states[begun]))
         assert_equal(kept(again), ends[begun])
-        for epoch in course:
+        for epoch in trainer:
             assert_equal(kept(again), ends[epoch])
             torch.manual_seed(epoch)  # what others draw between epochs is no part of a course
         assert epoch == 3
@@ -141,9 +141,9 @@ def resumed(first: Learner, again: Learner, lesson: Pairs, training: Training) -
 
 @LAW
 def test_a_course_taken_up_again_is_as_one_never_left(family: str) -> None:
-    first, lesson = of_family(family)
+    first, task = of_family(family)
     again, _ = of_family(family)
-    resumed(first, again, lesson, WITH_ALL)
+    resumed(first, again, task, WITH_ALL)
 
 
 @pytest.mark.parametrize("training", [TRAINING, WITH_ALL])
@@ -174,15 +174,15 @@ UNROLLED = WITH_ALL.model_copy(update={"unrolled": 3})
 
 def test_epochs_take_the_calls_of_a_roll_out_in_turn() -> None:
     rolling, trained = Rolling(), network()
-    assert list(Course(trained, rolling.pairs, UNROLLED, 7, 0)) == [*range(1, 8)]
+    assert list(Trainer(trained, rolling.pairs, UNROLLED, 7, 0)) == [*range(1, 8)]
     assert rolling.calls == [2, 3, 2, 3]
     assert error(trained) < 0.5
 
 
 def test_without_unrolling_a_roll_out_is_taught_as_pairs_are() -> None:
     rolling, both = Rolling(), [network(), network()]
-    list(Course(both[0], rolling.pairs, TRAINING, 3, 0))
-    list(Course(both[1], pairs(), TRAINING, 3, 0))
+    list(Trainer(both[0], rolling.pairs, TRAINING, 3, 0))
+    list(Trainer(both[1], pairs(), TRAINING, 3, 0))
     assert_equal(kept(both[0]), kept(both[1]))
     assert not rolling.calls
 
@@ -192,14 +192,14 @@ def test_an_unrolled_course_is_taken_up_again() -> None:
 
 
 def test_a_state_shares_nothing_with_its_course() -> None:
-    course = Course(network(), pairs(), WITH_ALL, 3, 0)
-    next(iter(course))
-    state = course.state()
-    before = written(state)
-    list(course)
-    course.restore(state)
-    list(course)
-    assert_same(state, before)
+    trainer = Trainer(network(), pairs(), WITH_ALL, 3, 0)
+    next(iter(trainer))
+    state_dict = trainer.state_dict()
+    before = written(state_dict)
+    list(trainer)
+    trainer.load_state_dict(state_dict)
+    list(trainer)
+    assert_same(state_dict, before)
 
 
 def assert_same(some: object, other: object) -> None:
@@ -216,11 +216,11 @@ def assert_same(some: object, other: object) -> None:
         assert some == other
 
 
-def taught_plainly(learner: Learner, lesson: Pairs, training: Training, epochs: int) -> None:
+def train_plainly(learner: Learner, task: Pairs, training: Training, epochs: int) -> None:
     """Train as anybody would write it, with seed 3."""
     torch.manual_seed(3)
     order = torch.Generator().manual_seed(3)
-    inputs, targets = torch.from_numpy(lesson.inputs), torch.from_numpy(lesson.targets)
+    inputs, targets = torch.from_numpy(task.inputs), torch.from_numpy(task.targets)
     steps = len(inputs) // training.batch_size
     turns = []
     for player in learner.players():
@@ -256,11 +256,11 @@ def taught_plainly(learner: Learner, lesson: Pairs, training: Training, epochs: 
 
 @LAW
 def test_a_course_is_the_plain_loop_but_for_rounding(family: str) -> None:
-    learner, lesson = of_family(family)
+    learner, task = of_family(family)
     plain, _ = of_family(family)
     training = Training(learning_rate=1e-3, batch_size=8, weight_decay=1e-4)
-    list(Course(learner, lesson, training, 2, 3))
-    taught_plainly(plain, lesson, training, 2)
+    list(Trainer(learner, task, training, 2, 3))
+    train_plainly(plain, task, training, 2)
     asked = example(family, lowered_shape(ARCHITECTURES[family])).calibration
     with torch.inference_mode():
         answers, expected = learner.network(asked), plain.network(asked)
@@ -269,16 +269,16 @@ def test_a_course_is_the_plain_loop_but_for_rounding(family: str) -> None:
 
 @LAW
 def test_averaging_changes_nothing_in_what_is_learned(family: str) -> None:
-    averaged, lesson = of_family(family)
+    averaged, task = of_family(family)
     plain, _ = of_family(family)
-    course = Course(averaged, lesson, TRAINING.model_copy(update={"averaging": 0.1}), 2, 0)
-    for _, _ in zip(course, Course(plain, lesson, TRAINING, 2, 0), strict=True):
+    trainer = Trainer(averaged, task, TRAINING.model_copy(update={"averaging": 0.1}), 2, 0)
+    for _, _ in zip(trainer, Trainer(plain, task, TRAINING, 2, 0), strict=True):
         means = dict(averaged.named_parameters())
         shown = {name: each.detach().clone() for name, each in means.items()}
-        course._mean.change_places()
+        trainer._mean.change_places()
         for name, weight in plain.named_parameters():
             assert torch.equal(means[name], weight), name
-        course._mean.change_places()
+        trainer._mean.change_places()
         for name, weight in means.items():
             assert torch.equal(weight, shown[name]), name
 
@@ -307,7 +307,7 @@ def test_a_mean_is_nearer_while_steps_are_large(build: Callable[[], Learner]) ->
     for averaging in (0.0, 0.2):
         trained = build()
         training = TRAINING.model_copy(update={"averaging": averaging})
-        halfway = iter(Course(trained, noisy, training, 40, 0))
+        halfway = iter(Trainer(trained, noisy, training, 40, 0))
         for _ in range(20):
             next(halfway)
         errors.append(error(trained))
@@ -336,7 +336,7 @@ def read(input_noise: float, seed: int = 0, masked: int = 0) -> tuple[Tensor, Te
         inputs[:100] = 0.0
     learner = Reading(nn.Linear(4, 2), nn.SmoothL1Loss())
     training = TRAINING.model_copy(update={"input_noise": input_noise})
-    list(Course(learner, Pairs(inputs, pairs().targets), training, 1, seed))
+    list(Trainer(learner, Pairs(inputs, pairs().targets), training, 1, seed))
     return torch.cat(learner.read), torch.cat(learner.asked)
 
 
@@ -377,11 +377,11 @@ def test_it_learns_on_a_gpu_and_is_taken_up_again(build: Callable[[], Learner]) 
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     left, trained = build(), build()
-    course = Course(left, pairs(), WITH_ALL, 20, 0)
-    for _ in zip(range(10), course, strict=False):
+    trainer = Trainer(left, pairs(), WITH_ALL, 20, 0)
+    for _ in zip(range(10), trainer, strict=False):
         assert next(left.parameters()).device.type == "cpu"
-    again = Course(trained, pairs(), WITH_ALL, 20, 0)
-    again.restore(written(course.state()))
+    again = Trainer(trained, pairs(), WITH_ALL, 20, 0)
+    again.load_state_dict(written(trainer.state_dict()))
     assert_equal(kept(left), kept(trained))
     assert list(again) == list(range(11, 21))
     assert error(trained) < 0.3

@@ -14,7 +14,7 @@ from rich.console import Console
 from problems import Dataset, Deployment, InterruptedRunError, Problem, Size
 from search import driver
 from search.progress import Progress
-from search.run.checkpoints import keep
+from search.run.checkpoints import save_checkpoint
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Rung, State
 from search.run.spec import Spec
@@ -89,7 +89,7 @@ def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
 def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(searcher: StudySearcher) -> None:
     asked = searcher.suggest()
     assert asked
-    keep(searcher._run.trained(asked.number), {"learner": {}, "error": 0.25})
+    save_checkpoint(searcher._run.trained(asked.number), {"learner": {}, "error": 0.25})
     searcher.on_trial_complete("0", error=True)
     (record,) = searcher._run.records()
     assert record.state is State.INFEASIBLE

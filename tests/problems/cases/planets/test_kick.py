@@ -25,7 +25,7 @@ def systems(n: int = 6) -> Batch:
     return Planets(horizon_yr=TIMES[-1], frames=len(TIMES)).draw(n, np.random.default_rng(4))
 
 
-def untaught(theory: str = LAPLACE_LAGRANGE) -> Kick:
+def untrained_encoding(theory: str = LAPLACE_LAGRANGE) -> Kick:
     statistics = {
         "mean": np.zeros(CHANNELS),
         "scale": np.full(CHANNELS, 3.0),
@@ -51,7 +51,7 @@ def ran(encoding: Kick, network: Predict, inputs: Batch) -> Array:
 @pytest.mark.parametrize("theory", THEORIES)
 def test_angular_momentum_deficit_is_conserved_to_rounding(theory: str) -> None:
     inputs = systems()
-    path = ran(untaught(theory), random_network(CHANNELS, COEFFICIENTS), inputs)
+    path = ran(untrained_encoding(theory), random_network(CHANNELS, COEFFICIENTS), inputs)
     inertia = planet_pairs(inputs).inertia * (inputs["mass"] > 0.0)
     start = inputs["elements"][:, None]
     for vectors in zip(
@@ -75,9 +75,9 @@ def test_a_permutation_of_the_planets_permutes_the_answer(theory: str) -> None:
         "mass": inputs["mass"][:, order],
         "elements": inputs["elements"][:, order],
     }
-    path = ran(untaught(theory), network, inputs)
+    path = ran(untrained_encoding(theory), network, inputs)
     np.testing.assert_allclose(
-        ran(untaught(theory), network, permuted), path[:, :, order], rtol=1e-5, atol=1e-9
+        ran(untrained_encoding(theory), network, permuted), path[:, :, order], rtol=1e-5, atol=1e-9
     )
 
 
@@ -93,9 +93,12 @@ def test_turning_the_system_turns_the_answer() -> None:
         parts = [axis, shape.real, shape.imag, tilt.real, tilt.imag, longitude]
         return np.stack(parts, axis=-1)
 
-    there = ran(untaught(), network, {**inputs, "elements": turned(inputs["elements"])})
+    there = ran(untrained_encoding(), network, {**inputs, "elements": turned(inputs["elements"])})
     np.testing.assert_allclose(
-        there[..., 1:5], turned(ran(untaught(), network, inputs))[..., 1:5], rtol=1e-4, atol=1e-8
+        there[..., 1:5],
+        turned(ran(untrained_encoding(), network, inputs))[..., 1:5],
+        rtol=1e-4,
+        atol=1e-8,
     )
 
 
@@ -129,7 +132,9 @@ def test_the_secular_flow_is_symplectic_under_any_coefficients() -> None:
 def test_without_corrections_it_is_laplace_lagrange_theory() -> None:
     inputs = systems()
     theory = LaplaceLagrange(TIMES)(inputs, np.random.default_rng(0))["elements"]
-    np.testing.assert_allclose(ran(untaught(), silent, inputs), theory, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        ran(untrained_encoding(), silent, inputs), theory, rtol=1e-9, atol=1e-12
+    )
 
 
 def test_resonant_coefficients_are_the_published_ones() -> None:

@@ -200,7 +200,7 @@ def test_newtons_energy_is_kept() -> None:
     np.testing.assert_allclose(total[:, 1] / total[:, 0], 1.0, rtol=0.0, atol=1e-6)
 
 
-def untaught() -> SteppedKick:
+def untrained_encoding() -> SteppedKick:
     statistics = {
         "mean": np.zeros(CHANNELS),
         "scale": np.full(CHANNELS, 4.0),
@@ -243,8 +243,8 @@ def test_a_permutation_of_the_planets_permutes_the_answer() -> None:
         "mass": inputs["mass"][:, order],
         "elements": inputs["elements"][:, order],
     }
-    path = untaught().apply(network(), inputs, rng)["state"]
-    again = untaught().apply(network(), permuted, rng)["state"]
+    path = untrained_encoding().apply(network(), inputs, rng)["state"]
+    again = untrained_encoding().apply(network(), permuted, rng)["state"]
     np.testing.assert_allclose(again, path[:, :, order], rtol=0.0, atol=1e-6)
 
 
@@ -252,7 +252,7 @@ def test_taught_newtons_law_it_follows_the_reference() -> None:
     simulation = Planets(horizon_yr=100.0, frames=5)
     inputs = simulation.draw(4, np.random.default_rng(4))
     reference = simulation.run(inputs, np.random.default_rng(0))["elements"]
-    encoding = untaught()
+    encoding = untrained_encoding()
     encoding = SteppedKick(tuple(simulation.times_yr), 10).restored(encoding.statistics)
 
     def newton(seen: Array) -> Array:
