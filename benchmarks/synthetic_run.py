@@ -18,7 +18,15 @@ from problems.interfaces.pictures import Curve, Picture
 from search.pareto import knee
 from search.run.directory import Run
 from search.run.environment import Environment
-from search.run.finalists import BatchTime, Entrant, Heat, Hosted, HostFacts, Retrained, Work
+from search.run.finalists import (
+    BatchTime,
+    FinalEvaluation,
+    Finalist,
+    Hosted,
+    HostFacts,
+    Retrained,
+    Work,
+)
 from search.run.records import DataFacts, FieldFacts, Interval, Limits, Record, Rung, State, Timing
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -241,7 +249,7 @@ def _timing(speedup: float, *, noisy: bool) -> Timing:
     )
 
 
-def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> Heat:
+def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> FinalEvaluation:
     complete = [record for record in records if record.timing]
     front: list[Record] = []
     for record in sorted(complete, key=lambda r: (r.timing.relative_time, r.metrics[ERROR])):
@@ -253,14 +261,14 @@ def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> Hea
     if members:
         points = [(math.log(r.metrics[ERROR]), -math.log(r.timing.speedup)) for r in members]
         chosen = members[knee(points)].number
-    entrants = [
+    finalists = [
         _entrant(f"persistence{mark}", None, 0.4, 900.0),
         _entrant("linear", None, 0.11, 60.0),
         *(_member(record, rng, chosen, mark) for record in members),
     ]
-    return Heat(
+    return FinalEvaluation(
         knee=chosen,
-        entrants=tuple(entrants),
+        finalists=tuple(finalists),
         pictures=(_picture(f"Flux along the axis{mark}", mark),) if members else (),
         left_out={f"a third baseline{mark}": f"it failed on every sample{mark}"},
         host=HostFacts(time_s=2.0, fraction=0.83, calls=40),
@@ -270,10 +278,10 @@ def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> Hea
     )
 
 
-def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Entrant:
+def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Finalist:
     test = Interval(value=error, low=error * 0.93, high=error * 1.08)
     shifted = Interval(value=error * 1.6, low=error * 1.4, high=error * 1.9)
-    return Entrant(
+    return Finalist(
         name=name,
         trial=trial,
         timing=_timing(speedup, noisy=False),
@@ -284,7 +292,7 @@ def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Entr
     )
 
 
-def _member(record: Record, rng: np.random.Generator, chosen: int | None, mark: str) -> Entrant:
+def _member(record: Record, rng: np.random.Generator, chosen: int | None, mark: str) -> Finalist:
     error, speedup = record.metrics[ERROR] * 1.05, record.timing.speedup
     own = _entrant(f"trial {record.number}", record.number, error, speedup)
     if record.number != chosen:

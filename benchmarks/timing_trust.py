@@ -28,7 +28,7 @@ from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
 from problems import Array
-from search.final.evaluation import HEAT_S
+from search.final.evaluation import TIME_BUDGET_S
 from search.run.records import Timing
 from search.timing.reference import SLOT_S, timing_of
 from search.timing.stopwatch import (
@@ -153,7 +153,7 @@ def ranked(calls: Mapping[str, Contender]) -> tuple[Facts, dict[str, dict[str, f
             name: timed({name: call, REFERENCE: reference}, SLOT_S)[name]
             for name, call in calls.items()
         }
-    alone = timed({**calls, REFERENCE: reference}, HEAT_S)
+    alone = timed({**calls, REFERENCE: reference}, TIME_BUDGET_S)
     relative = {
         name: {
             "under_load": under[name].relative_time,

@@ -129,7 +129,7 @@ def _legend(facts: Facts) -> list[tuple[str, Markup]]:
         (view.name, _mark(SYMBOLS[symbol_of(i)], COLOURS[i % len(COLOURS)]))
         for i, view in enumerate(facts.encodings)
     ]
-    if any(each.trial is None for each in facts.entrants):
+    if any(each.trial is None for each in facts.finalists):
         found.append(("baselines", _mark("diamond", GREY)))
     return found
 

@@ -29,11 +29,11 @@ def payload(facts: Facts) -> Markup:
         "memory": bool(facts.spec.besides),
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER),
-        "usual": usual_error(facts.trials, facts.entrants),
+        "usual": usual_error(facts.trials, facts.finalists),
         "knee": facts.choice.trial.number if facts.choice else None,
         "traces": traces,
         "trials": [_trial(trial, front, places) for trial in facts.trials],
-        "entrants": [_entrant(each) for each in facts.entrants if each.test],
+        "entrants": [_entrant(each) for each in facts.finalists if each.test],
     }
     return embedded(found)
 

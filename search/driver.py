@@ -19,7 +19,7 @@ from problems.data.shards import default_cache
 from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import Source
-from search.final.evaluation import final_heat
+from search.final.evaluation import run_final_evaluation
 from search.final.seeds import recommended, retrained_in_parallel
 from search.objectives.baselines import baseline_errors, rivals
 from search.objectives.goals import limits_of
@@ -157,7 +157,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             _retrain(setting, spec, run, counted)
         progress.phase("final heat")
         with ended_by_signals():
-            run.write("heat.json", final_heat(setting, run, counted))
+            run.write("heat.json", run_final_evaluation(setting, run, counted))
     return run
 
 

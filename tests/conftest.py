@@ -134,7 +134,7 @@ def once(shared: Path) -> Once:
 
 
 @pytest.fixture(scope="session")
-def quick_heat() -> str:
+def quick_final_evaluation() -> str:
     """What ends the final heat of a search soon, in a user's file: its times are of no account."""
     return textwrap.dedent(
         """
@@ -149,7 +149,7 @@ def quick_heat() -> str:
 
 
 @pytest.fixture(scope="session")
-def small_template(quick_heat: str) -> Callable[[str, Path], Path]:
+def small_template(quick_final_evaluation: str) -> Callable[[str, Path], Path]:
     """Write the template of a user's problem with few samples, to be searched soon."""
 
     def write(name: str, folder: Path) -> Path:
@@ -159,7 +159,7 @@ def small_template(quick_heat: str) -> Callable[[str, Path], Path]:
             "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
         )
         assert "epochs=4" in small
-        path.write_text(small + quick_heat)
+        path.write_text(small + quick_final_evaluation)
         return path
 
     return write

@@ -20,13 +20,13 @@ def commands(text: str) -> Iterator[tuple[list[str], int, list[str]]]:
 
 
 @pytest.mark.slow
-def test_following_the_steps(simstead, quick_heat: str, tmp_path: Path) -> None:  # noqa: ANN001 - conftest's
+def test_following_the_steps(simstead, quick_final_evaluation: str, tmp_path: Path) -> None:  # noqa: ANN001 - conftest's
     followed = 0
     for language, name, text in BLOCK.findall(TUTORIAL.read_text()):
         if language == "python":
             new = not (tmp_path / name).exists()
             with (tmp_path / name).open("a") as file:
-                file.write(quick_heat * new + text)
+                file.write(quick_final_evaluation * new + text)
         elif language == "console":
             for (program, *arguments), code, expected in commands(text):
                 assert program == "simstead"

@@ -26,14 +26,14 @@ def front(facts: Facts) -> Chart:
                     faint=True,
                 )
             )
-        members = [each for each in facts.entrants if each.encoding == view.name and each.test]
+        members = [each for each in facts.finalists if each.encoding == view.name and each.test]
         if members:
             series.append(_entrants(f"{view.name} (test)", members, i))
-    baselines = [each for each in facts.entrants if each.trial is None and each.test]
+    baselines = [each for each in facts.finalists if each.trial is None and each.test]
     if baselines:
         series.append(_entrants("baselines (test)", baselines, None))
     on_front = sorted(
-        (each for each in facts.entrants if each.on_front), key=lambda each: each.timing.speedup
+        (each for each in facts.finalists if each.on_front), key=lambda each: each.timing.speedup
     )
     if on_front:
         speeds = [each.timing.speedup for each in on_front]
@@ -44,23 +44,23 @@ def front(facts: Facts) -> Chart:
         "front",
         "Error against speed",
         Axis("speed-up over the reference", log=True),
-        Axis(error, log=True, usual=usual_error(facts.trials, facts.entrants)),
+        Axis(error, log=True, usual=usual_error(facts.trials, facts.finalists)),
         tuple(series),
         height=520,
     )
 
 
-def _entrants(name: str, entrants: Sequence[EntrantView], colour: int | None) -> Series:
-    tests = [each.test for each in entrants]
+def _entrants(name: str, finalists: Sequence[EntrantView], colour: int | None) -> Series:
+    tests = [each.test for each in finalists]
     return Series(
         name,
-        [each.timing.speedup for each in entrants],
+        [each.timing.speedup for each in finalists],
         [test.value if test else None for test in tests],
         Kind.POINTS,
         colour=colour,
-        names=[each.name for each in entrants],
-        x_low=[each.timing.speedup_low for each in entrants],
-        x_high=[each.timing.speedup_high for each in entrants],
+        names=[each.name for each in finalists],
+        x_low=[each.timing.speedup_low for each in finalists],
+        x_high=[each.timing.speedup_high for each in finalists],
         y_low=[test.low if test else None for test in tests],
         y_high=[test.high if test else None for test in tests],
     )

@@ -28,7 +28,7 @@ def deployments(facts: Facts) -> list[Chart]:
 
 def latency(facts: Facts) -> list[Chart]:
     """Return the distribution of rounds of each entrant: 5th percentile, median, 95th."""
-    able = [each for each in facts.entrants if each.timing.time_p5_s and each.timing.time_p95_s]
+    able = [each for each in facts.finalists if each.timing.time_p5_s and each.timing.time_p95_s]
     able = sorted(able, key=lambda each: -each.timing.time_s)
     names = [each.name for each in able]
     series: list[Series] = []
@@ -64,7 +64,7 @@ def batches(facts: Facts) -> list[Chart]:
             y_low=[1e6 * time.low_s / time.batch for time in each.batches],
             y_high=[1e6 * time.high_s / time.batch for time in each.batches],
         )
-        for place, each in enumerate(each for each in facts.entrants if each.batches)
+        for place, each in enumerate(each for each in facts.finalists if each.batches)
     ]
     x, y = Axis("samples in a call", log=True), Axis("time of a sample [µs]", log=True)
     note = (

@@ -16,7 +16,7 @@ def samples(facts: Facts) -> dict[int, list[Chart]]:
     """Return the case study's own drawings of each front member's prediction, by its trial."""
     return {
         each.trial: [chart for chart in drawn if chart.series]
-        for each in facts.entrants
+        for each in facts.finalists
         if each.trial is not None and each.pictures
         for drawn in [pictures(each.pictures, f"samples-{each.trial}", TALL_IN_DRAWER)]
     }

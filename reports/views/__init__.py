@@ -10,7 +10,7 @@ from reports.views.encodings import Corner, EncodingView, corner_of, encoding_vi
 from reports.views.finalists import (
     EntrantView,
     GoalsView,
-    entrant_views,
+    finalist_views,
     goals_view,
     limits_on_test,
 )
@@ -23,7 +23,7 @@ from reports.views.search_progress import SearchProgress, course_view
 from reports.views.trials import TrialView, trial_view
 from search.run.directory import Run
 from search.run.environment import Environment
-from search.run.finalists import Ceiling, HostFacts, recommended_members
+from search.run.finalists import Ceiling, HostFacts, recommend_finalists
 from search.run.records import NO_LIMITS, DataFacts
 from search.run.spec import Spec
 
@@ -53,7 +53,7 @@ class Facts(NamedTuple):
     diagnosis: Diagnosis | None
     choice: Choice | None
     goals: GoalsView | None
-    entrants: tuple[EntrantView, ...]
+    finalists: tuple[EntrantView, ...]
     corner: Corner | None
     encodings: tuple[EncodingView, ...]
     networks: Networks
@@ -94,14 +94,14 @@ def read(run: Run) -> Facts:
     by_number = {trial.number: trial for trial in trials}
     diagnosis, host = run.diagnosis(), heat.host if heat else None
     fraction = host.fraction if host else _profiled(diagnosis)
-    found, limits, split = heat.pictured if heat else (), NO_LIMITS, "test"
+    found, limits, split = heat.finalists_with_pictures if heat else (), NO_LIMITS, "test"
     if data:
         limits, split = limits_on_test(data.limits, found, objective.name)
-    entrants = entrant_views(found, by_number, objective.name, limits, host)
+    finalists = finalist_views(found, by_number, objective.name, limits, host)
     corner = corner_of(trials)
     errors = {f"trial {trial.number}": trial.error for trial in trials if trial.error is not None}
     searched = data.limits if data else NO_LIMITS
-    recommended = recommended_members(found, errors, objective.name, searched)
+    recommended = recommend_finalists(found, errors, objective.name, searched)
     return Facts(
         folder=str(run.folder),
         spec=spec,
@@ -110,11 +110,11 @@ def read(run: Run) -> Facts:
         progress=_progress(run, finished=heat is not None),
         objective=objective,
         diagnosis=diagnosis,
-        choice=choice_of(heat.knee if heat else None, recommended, entrants, by_number, fraction),
-        goals=goals_view(limits, entrants, split),
-        entrants=entrants,
+        choice=choice_of(heat.knee if heat else None, recommended, finalists, by_number, fraction),
+        goals=goals_view(limits, finalists, split),
+        finalists=finalists,
         corner=corner,
-        encodings=encoding_views(trials, entrants, corner),
+        encodings=encoding_views(trials, finalists, corner),
         networks=networks_view(records, trials),
         importance=branches(trials),
         deployments=deployment_views(records, objective.name),

@@ -35,7 +35,7 @@ class EncodingView(NamedTuple):
     stopped_error: float | None
     """Smallest error that a network had at the rung where it was stopped."""
     best_speedup: float | None
-    heat_members: int
+    finalist_count: int
     hypervolume: float
     """On logarithmic axes (decades of error times decades of speed), up to the run's `Corner`."""
     at_speed: dict[float, float | None]
@@ -67,19 +67,19 @@ def front_of(trials: Sequence[TrialView]) -> list[TrialView]:
     return found
 
 
-def usual_error(trials: Sequence[TrialView], entrants: Sequence[EntrantView]) -> float | None:
+def usual_error(trials: Sequence[TrialView], finalists: Sequence[EntrantView]) -> float | None:
     """Return up to which error a figure shows: a few times the smallest, and the front's intervals.
 
     The smallest of a network, since a baseline may be all but exact; None where nothing was
     measured. A diverging network can be wrong by many powers of ten.
     """
-    tests = [each.test for each in entrants if each.test]
+    tests = [each.test for each in finalists if each.test]
     found = [trial.error or 0.0 for trial in measured(trials)]
     positive = [error for error in (*found, *(test.value for test in tests)) if error > 0.0]
     if not positive:
         return None
     usual = SPAN * min([error for error in found if error > 0.0] or positive)
-    front = [each.test for each in entrants if each.on_front and each.test]
+    front = [each.test for each in finalists if each.on_front and each.test]
     highs = [test.high for test in front if test.value < 10.0 * usual]
     return min(max(positive), max([usual, *highs]))
 
@@ -123,16 +123,16 @@ def budgets(trials: Sequence[TrialView]) -> tuple[float, ...]:
 
 
 def encoding_views(
-    trials: Sequence[TrialView], entrants: Sequence[EntrantView], corner: Corner | None
+    trials: Sequence[TrialView], finalists: Sequence[EntrantView], corner: Corner | None
 ) -> tuple[EncodingView, ...]:
     """Return every encoding that was tried, by name."""
-    members = {entrant.trial for entrant in entrants if entrant.trial is not None}
+    members = {finalist.trial for finalist in finalists if finalist.trial is not None}
     speeds = budgets(trials)
     return tuple(
         _view(
             name,
             [trial for trial in trials if trial.encoding == name],
-            [each for each in entrants if each.encoding == name],
+            [each for each in finalists if each.encoding == name],
             members,
             speeds,
             corner,
@@ -144,7 +144,7 @@ def encoding_views(
 def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
     name: str,
     own: Sequence[TrialView],
-    entrants: Sequence[EntrantView],
+    finalists: Sequence[EntrantView],
     members: set[int],
     speeds: Sequence[float],
     corner: Corner | None,
@@ -164,12 +164,12 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
             default=None,
         ),
         best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),
-        heat_members=sum(trial.number in members for trial in own),
+        finalist_count=sum(trial.number in members for trial in own),
         hypervolume=dominated(own, corner),
         at_speed={
             speed: min((t.error or 0.0 for t in able if (t.speedup or 0.0) >= speed), default=None)
             for speed in speeds
         },
-        seeds=tuple(each.seeds for each in entrants if each.seeds),
+        seeds=tuple(each.seeds for each in finalists if each.seeds),
         front=tuple(trial.number for trial in front_of(own)),
     )

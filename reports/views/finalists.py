@@ -8,7 +8,7 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
 from reports.views.trials import TrialView
-from search.run.finalists import BatchTime, Entrant, HostFacts, Work, best_of
+from search.run.finalists import BatchTime, Finalist, HostFacts, Work, best_of
 from search.run.records import Interval, Limits, Timing
 
 
@@ -70,7 +70,7 @@ class GoalsView(NamedTuple):
 
 
 def limits_on_test(
-    limits: Limits, entrants: Sequence[Entrant], objective: str
+    limits: Limits, finalists: Sequence[Finalist], objective: str
 ) -> tuple[Limits, str]:
     """Return the goals as they stand on the test split, and on which they do.
 
@@ -78,7 +78,7 @@ def limits_on_test(
     """
     if limits.worse_by is None:
         return limits, "test"
-    baselines = [each for each in entrants if each.trial is None and not each.failed.get("test")]
+    baselines = [each for each in finalists if each.trial is None and not each.failed.get("test")]
     known = [each.test[objective].value for each in baselines if objective in each.test]
     errors = [error for error in known if isfinite(error)]
     if not errors:
@@ -86,55 +86,57 @@ def limits_on_test(
     return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"
 
 
-def goals_view(limits: Limits, entrants: Sequence[EntrantView], split: str) -> GoalsView | None:
+def goals_view(limits: Limits, finalists: Sequence[EntrantView], split: str) -> GoalsView | None:
     """Return the goals with those who meet them; None where there are none."""
     if not limits.any:
         return None
-    met_by = tuple(entrant.name for entrant in entrants if entrant.meets_goals)
+    met_by = tuple(finalist.name for finalist in finalists if finalist.meets_goals)
     return GoalsView(limits.error, limits.worse_by, limits.speedup, met_by, split)
 
 
-def entrant_views(
-    entrants: Sequence[Entrant],
+def finalist_views(
+    finalists: Sequence[Finalist],
     trials: dict[int, TrialView],
     objective: str,
     limits: Limits,
     host: HostFacts | None,
 ) -> tuple[EntrantView, ...]:
     """Return the entrants, with what the trials say of them."""
-    front = best_of(entrants, objective)
+    front = best_of(finalists, objective)
     return tuple(
         EntrantView(
-            name=entrant.name,
-            trial=entrant.trial,
-            what=_described(trials.get(entrant.trial)) if entrant.trial is not None else "baseline",
-            encoding=_encoding(entrant, trials),
-            test=entrant.test.get(objective),
-            shifted=entrant.shifted.get(objective),
-            timing=entrant.timing,
-            failed=", ".join(f"{n} on {split}" for split, n in entrant.failed.items() if n),
-            on_front=entrant.name in front,
-            seeds=_seeds(entrant, objective),
-            meets_goals=_meets(limits, entrant, objective),
-            metrics=entrant.test,
-            shifted_metrics=entrant.shifted,
-            batches=entrant.batches,
-            work=entrant.work,
-            hosted=_hosted(entrant, host),
-            memory_bytes=_memory(entrant, trials),
-            pictures=entrant.pictures,
+            name=finalist.name,
+            trial=finalist.trial,
+            what=_described(trials.get(finalist.trial))
+            if finalist.trial is not None
+            else "baseline",
+            encoding=_encoding(finalist, trials),
+            test=finalist.test.get(objective),
+            shifted=finalist.shifted.get(objective),
+            timing=finalist.timing,
+            failed=", ".join(f"{n} on {split}" for split, n in finalist.failed.items() if n),
+            on_front=finalist.name in front,
+            seeds=_seeds(finalist, objective),
+            meets_goals=_meets(limits, finalist, objective),
+            metrics=finalist.test,
+            shifted_metrics=finalist.shifted,
+            batches=finalist.batches,
+            work=finalist.work,
+            hosted=_hosted(finalist, host),
+            memory_bytes=_memory(finalist, trials),
+            pictures=finalist.pictures,
         )
-        for entrant in entrants
+        for finalist in finalists
     )
 
 
-def _encoding(entrant: Entrant, trials: dict[int, TrialView]) -> str:
-    trial = trials.get(entrant.trial) if entrant.trial is not None else None
+def _encoding(finalist: Finalist, trials: dict[int, TrialView]) -> str:
+    trial = trials.get(finalist.trial) if finalist.trial is not None else None
     return trial.encoding if trial else ""
 
 
-def _memory(entrant: Entrant, trials: dict[int, TrialView]) -> int | None:
-    trial = trials.get(entrant.trial) if entrant.trial is not None else None
+def _memory(finalist: Finalist, trials: dict[int, TrialView]) -> int | None:
+    trial = trials.get(finalist.trial) if finalist.trial is not None else None
     return trial.memory_bytes if trial else None
 
 
@@ -145,28 +147,28 @@ def _described(trial: TrialView | None) -> str:
     return f"{trial.encoding} / {trial.network} / {trial.deployment}"
 
 
-def _hosted(entrant: Entrant, host: HostFacts | None) -> HostedView | None:
-    own = entrant.hosted
+def _hosted(finalist: Finalist, host: HostFacts | None) -> HostedView | None:
+    own = finalist.hosted
     if own is None or host is None:
         return None
-    bound = amdahl(host.fraction, entrant.timing.speedup)
+    bound = amdahl(host.fraction, finalist.timing.speedup)
     return HostedView(own.reason, own.scores, own.speedup, bound)
 
 
-def _seeds(entrant: Entrant, objective: str) -> SeedsView | None:
-    if not entrant.retrained or objective not in entrant.test:
+def _seeds(finalist: Finalist, objective: str) -> SeedsView | None:
+    if not finalist.retrained or objective not in finalist.test:
         return None
-    ended = [each.test[objective] for each in entrant.retrained if not each.reason]
-    errors = [entrant.test[objective].value, *ended]
-    failed = Counter(each.reason for each in entrant.retrained if each.reason)
+    ended = [each.test[objective] for each in finalist.retrained if not each.reason]
+    errors = [finalist.test[objective].value, *ended]
+    failed = Counter(each.reason for each in finalist.retrained if each.reason)
     told = "; ".join(f"{times} x {reason}" for reason, times in failed.items())
     return SeedsView(len(errors), min(errors), max(errors), told)
 
 
-def _meets(limits: Limits, entrant: Entrant, objective: str) -> bool | None:
+def _meets(limits: Limits, finalist: Finalist, objective: str) -> bool | None:
     """Return whether an entrant meets the goals: with a failure on the test split it doesn't."""
     if not limits.any:
         return None
-    if objective not in entrant.test or entrant.failed.get("test"):
+    if objective not in finalist.test or finalist.failed.get("test"):
         return False
-    return limits.met(entrant.test[objective].value, entrant.timing.speedup)
+    return limits.met(finalist.test[objective].value, finalist.timing.speedup)

@@ -14,7 +14,7 @@ class Pick(NamedTuple):
     """A recommendation, and what it is recommended as."""
 
     title: str
-    entrant: EntrantView
+    finalist: EntrantView
     trial: TrialView
     over_baseline: float | None
     """Its speed-up over the most accurate baseline."""
@@ -36,9 +36,9 @@ class Choice(NamedTuple):
     best_baseline: EntrantView | None
 
     @property
-    def entrant(self) -> EntrantView:
+    def finalist(self) -> EntrantView:
         """The one at the knee."""
-        return self.picks[0].entrant
+        return self.picks[0].finalist
 
     @property
     def trial(self) -> TrialView:
@@ -49,7 +49,7 @@ class Choice(NamedTuple):
 def choice_of(
     knee: int | None,
     recommended: Recommended | None,
-    entrants: Sequence[EntrantView],
+    finalists: Sequence[EntrantView],
     trials: dict[int, TrialView],
     fraction: float | None,
 ) -> Choice | None:
@@ -64,38 +64,38 @@ def choice_of(
     """
     if knee is None or knee not in trials:
         return None
-    chosen = next(entrant for entrant in entrants if entrant.trial == knee)
-    baselines = [entrant for entrant in entrants if entrant.trial is None and entrant.test]
+    chosen = next(finalist for finalist in finalists if finalist.trial == knee)
+    baselines = [finalist for finalist in finalists if finalist.trial is None and finalist.test]
     best = min(baselines, key=_test_error, default=None)
-    ties = tuple(each.name for each in entrants if each is not chosen and _tie(each, chosen))
+    ties = tuple(each.name for each in finalists if each is not chosen and _tie(each, chosen))
     picks = tuple(
         Pick(
             title,
-            entrant,
-            trials[entrant.trial],
-            best.timing.time_s / entrant.timing.time_s if best else None,
-            None if fraction is None else amdahl(fraction, entrant.timing.speedup),
-            _beaten_by(entrant, baselines),
+            finalist,
+            trials[finalist.trial],
+            best.timing.time_s / finalist.timing.time_s if best else None,
+            None if fraction is None else amdahl(fraction, finalist.timing.speedup),
+            _beaten_by(finalist, baselines),
         )
-        for title, entrant in _picked(chosen, entrants, recommended)
-        if entrant.trial is not None
+        for title, finalist in _picked(chosen, finalists, recommended)
+        if finalist.trial is not None
     )
     return Choice(picks, ties, best)
 
 
-def _beaten_by(entrant: EntrantView, baselines: Sequence[EntrantView]) -> EntrantView | None:
+def _beaten_by(finalist: EntrantView, baselines: Sequence[EntrantView]) -> EntrantView | None:
     better = (
         baseline
         for baseline in baselines
         if not baseline.failed
-        and _test_error(baseline) <= _test_error(entrant)
-        and baseline.timing.relative_time <= entrant.timing.relative_time
+        and _test_error(baseline) <= _test_error(finalist)
+        and baseline.timing.relative_time <= finalist.timing.relative_time
     )
     return next(better, None)
 
 
 def _picked(
-    chosen: EntrantView, entrants: Sequence[EntrantView], recommended: Recommended | None
+    chosen: EntrantView, finalists: Sequence[EntrantView], recommended: Recommended | None
 ) -> list[tuple[str, EntrantView]]:
     """Return the knee, the fastest and the most accurate; one that is two of them stands once."""
     titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
@@ -103,7 +103,7 @@ def _picked(
         titles.setdefault(recommended.fastest, []).append("fastest")
         titles.setdefault(recommended.accurate, []).append("most accurate")
     within = " within the goals" if recommended and recommended.within else ""
-    by_name = {each.name: each for each in entrants}
+    by_name = {each.name: each for each in finalists}
     return [
         (" and ".join(own).capitalize() + (within if own != ["at the knee"] else ""), by_name[name])
         for name, own in titles.items()
@@ -121,6 +121,6 @@ def _tie(one: EntrantView, other: EntrantView) -> bool:
     )
 
 
-def _test_error(entrant: EntrantView) -> float:
-    test = entrant.test
+def _test_error(finalist: EntrantView) -> float:
+    test = finalist.test
     return test.value if test and isfinite(test.value) else float("inf")

@@ -116,7 +116,7 @@ def picked(run: Run, pick: str) -> Record:
         if heat.knee not in records:
             raise UserError(f"{run.folder} lacks the trial that its final heat chose: {heat.knee}")
         return records[heat.knee]
-    members = {e.trial: e.timing.speedup for e in heat.entrants if e.trial is not None}
+    members = {e.trial: e.timing.speedup for e in heat.finalists if e.trial is not None}
     if pick == "fastest":
         return records[max(members, key=lambda trial: members[trial])]
     objective = run.data().metrics[0].name

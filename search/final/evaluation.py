@@ -15,9 +15,9 @@ from search.final.a_posteriori import in_host
 from search.final.profiling import (
     Examined,
     batch_times,
-    pictured,
     pictures_of,
     sample_errors,
+    with_pictures,
     work_of,
     worst_pictures,
 )
@@ -25,7 +25,7 @@ from search.final.seeds import recommended
 from search.objectives.goals import measured, objectives
 from search.pareto import knee, ranks, spread
 from search.run.directory import Run
-from search.run.finalists import Ceiling, Entrant, Heat, Retrained, recommended_members
+from search.run.finalists import Ceiling, FinalEvaluation, Finalist, Retrained, recommend_finalists
 from search.run.records import Limits, Record, State, Timing, now
 from search.timing.reference import (
     Yardstick,
@@ -41,7 +41,7 @@ from search.trial.lifecycle import Setting
 from search.trial.scoring import Scored, intervals, scored
 from spaces.surrogate import Surrogate
 
-HEAT_S, TINY_HEAT_S = 20.0, 2.0
+TIME_BUDGET_S, TINY_HEAT_S = 20.0, 2.0
 """No more rounds are begun after so long, the least apart: a report should not wait for noise; of
 the tiny size nobody quotes times."""
 
@@ -61,7 +61,9 @@ LARGEST_FRONT = 12
 """So many front members at most are timed again, spread evenly along the front."""
 
 
-def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None]) -> Heat:
+def run_final_evaluation(
+    setting: Setting, run: Run, progress: Callable[[int, int], None]
+) -> FinalEvaluation:
     """Time the front and the baselines again, in turn, and score them on the held-out splits.
 
     Args:
@@ -89,19 +91,19 @@ def final_heat(setting: Setting, run: Run, progress: Callable[[int, int], None])
     reference = _reference_time(problem, held_against, seconds)
     host, hosted = in_host(problem, field.runs)
     again = _retrained(run)
-    entrants: list[Entrant] = []
+    finalists: list[Finalist] = []
     for done, name in enumerate(field.runs, start=MOST_ROUNDS + 1):
         timing = timing_of(seconds[name], reference)
-        entrant = _entrant(setting, field, name, timing, again)
-        entrants.append(entrant.model_copy(update={"hosted": hosted.get(name)}))
+        finalist = _entrant(setting, field, name, timing, again)
+        finalists.append(finalist.model_copy(update={"hosted": hosted.get(name)}))
         progress(done, steps)
-    chosen = knee_trial(problem, entrants, list(field.trials.values()), setting.limits)
+    chosen = knee_trial(problem, finalists, list(field.trials.values()), setting.limits)
     test = None if chosen is None else field.tests[f"trial {chosen}"]
     errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
-    entrants = pictured(problem, entrants, field.tests, chosen)
-    return Heat(
+    finalists = with_pictures(problem, finalists, field.tests, chosen)
+    return FinalEvaluation(
         knee=chosen,
-        entrants=_examined(setting, field, entrants, chosen, CLOSER_SHARE * budget_s),
+        finalists=_examined(setting, field, finalists, chosen, CLOSER_SHARE * budget_s),
         pictures=() if test is None else pictures_of(problem, test),
         sample_errors=errors,
         worst=() if test is None else worst_pictures(problem, test, errors),
@@ -195,11 +197,11 @@ def _entrant(
     name: str,
     timing: Timing,
     again: Mapping[int, tuple[Retrained, ...]],
-) -> Entrant:
+) -> Finalist:
     test = field.tests[name]
     shifted = scored(setting.problem, field.runs[name], setting.data.shifted)
     record = field.trials.get(name)
-    return Entrant(
+    return Finalist(
         name=name,
         trial=None if record is None else record.number,
         timing=timing,
@@ -211,37 +213,37 @@ def _entrant(
 
 
 def _budget_s(run: Run) -> float:
-    return TINY_HEAT_S if run.spec().size is Size.TINY else HEAT_S
+    return TINY_HEAT_S if run.spec().size is Size.TINY else TIME_BUDGET_S
 
 
 def _examined(
     setting: Setting,
     field: Field,
-    entrants: Sequence[Entrant],
+    finalists: Sequence[Finalist],
     chosen: int | None,
     budget_s: float,
-) -> tuple[Entrant, ...]:
+) -> tuple[Finalist, ...]:
     """Return the entrants, the recommended ones with their batches and work."""
     objective = setting.problem.objective.name
     errors = {name: record.metrics[objective] for name, record in field.trials.items()}
-    others = recommended_members(entrants, errors, objective, setting.limits)
+    others = recommend_finalists(finalists, errors, objective, setting.limits)
     names = [others.fastest, others.accurate] if others else []
     names += [f"trial {chosen}"] if chosen is not None else []
-    by_name = {entrant.name: entrant for entrant in entrants}
+    by_name = {finalist.name: finalist for finalist in finalists}
     examined = {
         name: Examined(field.trials[name], field.surrogates[name], by_name[name]) for name in names
     }
     times = batch_times(setting.problem, examined, setting.data.test, budget_s)
     return tuple(
-        entrant.model_copy(
+        finalist.model_copy(
             update={
-                "batches": times[entrant.name],
-                "work": work_of(setting, examined[entrant.name]),
+                "batches": times[finalist.name],
+                "work": work_of(setting, examined[finalist.name]),
             }
         )
-        if entrant.name in examined
-        else entrant
-        for entrant in entrants
+        if finalist.name in examined
+        else finalist
+        for finalist in finalists
     )
 
 
@@ -267,7 +269,7 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
 
 
 def knee_trial(
-    problem: Problem, entrants: Sequence[Entrant], members: Sequence[Record], limits: Limits
+    problem: Problem, finalists: Sequence[Finalist], members: Sequence[Record], limits: Limits
 ) -> int | None:
     """Return the trial at the knee of (validation error, relative time measured again, ...).
 
@@ -276,7 +278,7 @@ def knee_trial(
     """
     if not members:
         return None
-    again = {entrant.trial: entrant.timing.relative_time for entrant in entrants}
+    again = {finalist.trial: finalist.timing.relative_time for finalist in finalists}
     name = problem.objective.name
     members = [
         record for record in members if limits.met(record.metrics[name], 1.0 / again[record.number])

@@ -14,7 +14,7 @@ from problems import Array, Problem, Split, Target
 from problems.errors import telling_of
 from problems.interfaces.pictures import Picture
 from problems.interfaces.types import Surrogate, rows
-from search.run.finalists import BatchTime, Entrant, Work
+from search.run.finalists import BatchTime, Finalist, Work
 from search.run.records import Record
 from search.timing.reference import run_contender, spread_evenly, stopwatch
 from search.timing.stopwatch import Spread, Until, time_in_turn
@@ -46,7 +46,7 @@ class Examined(NamedTuple):
 
     record: Record
     surrogate: Surrogate
-    entrant: Entrant
+    finalist: Finalist
 
 
 def batch_times(
@@ -61,7 +61,7 @@ def batch_times(
         (name, batch): run_contender(each.surrogate.run, split, batch)
         for name, each in examined.items()
         for batch in sorted({*BATCHES, usual})
-        if max(batch, usual) * each.entrant.timing.time_s <= SLOWEST_CALL_S
+        if max(batch, usual) * each.finalist.timing.time_s <= SLOWEST_CALL_S
     }
     contenders = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
     with stopwatch(problem):
@@ -172,15 +172,15 @@ def pictures_of(problem: Problem, result: Scored) -> tuple[Picture, ...]:
         return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))
 
 
-def pictured(
-    problem: Problem, entrants: Sequence[Entrant], tests: Mapping[str, Scored], chosen: int | None
-) -> list[Entrant]:
+def with_pictures(
+    problem: Problem, finalists: Sequence[Finalist], tests: Mapping[str, Scored], chosen: int | None
+) -> list[Finalist]:
     """Return the entrants, members with their pictures; the heat itself has the chosen one's."""
     return [
         each
         if each.trial in {None, chosen}
         else each.model_copy(update={"pictures": pictures_of(problem, tests[each.name])})
-        for each in entrants
+        for each in finalists
     ]
 
 

@@ -22,7 +22,7 @@ from problems import UserError
 from problems.atomic_files import written_whole
 from problems.diagnosis import Diagnosis
 from search.run.environment import Environment
-from search.run.finalists import Heat, Retrainings
+from search.run.finalists import FinalEvaluation, Retrainings
 from search.run.records import DataFacts, Record, Sessions, State
 from search.run.spec import FORMAT, Spec
 from spaces.candidate import Frozen
@@ -225,10 +225,12 @@ class Run:
         path = self.folder / "retrained.json"
         return Retrainings.read(path) if path.exists() else Retrainings()
 
-    def heat(self) -> Heat | None:
+    def heat(self) -> FinalEvaluation | None:
         """The final heat, where the run got so far."""
         return (
-            Heat.read(self.folder / "heat.json") if (self.folder / "heat.json").exists() else None
+            FinalEvaluation.read(self.folder / "heat.json")
+            if (self.folder / "heat.json").exists()
+            else None
         )
 
     def diagnosis(self) -> Diagnosis | None:

@@ -93,7 +93,7 @@ class Work(Frozen):
     peak: float
 
 
-class Entrant(Frozen):
+class Finalist(Frozen):
     """A front member or a baseline, as the final heat found it."""
 
     name: str
@@ -129,11 +129,11 @@ class Ceiling(Frozen):
     failed: int
 
 
-class Heat(Frozen):
+class FinalEvaluation(Frozen):
     """The final heat: front members and baselines timed again, alone, in turn."""
 
     knee: int | None
-    entrants: tuple[Entrant, ...]
+    finalists: tuple[Finalist, ...]
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
     """Who couldn't take part, each with the reason."""
@@ -149,18 +149,18 @@ class Heat(Frozen):
     ended: str
 
     @property
-    def pictured(self) -> tuple[Entrant, ...]:
+    def finalists_with_pictures(self) -> tuple[Finalist, ...]:
         """The entrants with their pictures, the chosen one's too."""
         return tuple(
             each.model_copy(update={"pictures": self.pictures})
             if each.trial is not None and each.trial == self.knee
             else each
-            for each in self.entrants
+            for each in self.finalists
         )
 
-    def of_trial(self, number: int) -> Entrant | None:
+    def of_trial(self, number: int) -> Finalist | None:
         """Return a trial as the heat found it, if it took part."""
-        return next((entrant for entrant in self.entrants if entrant.trial == number), None)
+        return next((finalist for finalist in self.finalists if finalist.trial == number), None)
 
 
 class Recommended(NamedTuple):
@@ -177,8 +177,8 @@ class Recommended(NamedTuple):
     within: bool
 
 
-def recommended_members(
-    entrants: Sequence[Entrant], errors: Mapping[str, float], objective: str, limits: Limits
+def recommend_finalists(
+    finalists: Sequence[Finalist], errors: Mapping[str, float], objective: str, limits: Limits
 ) -> Recommended | None:
     """Return who is recommended besides the one at the knee; None where no member was scored.
 
@@ -192,21 +192,21 @@ def recommended_members(
         objective: Name of the error.
         limits: The goals, as the search had them.
     """
-    members = [each for each in entrants if each.name in errors and objective in each.test]
+    members = [each for each in finalists if each.name in errors and objective in each.test]
     if not members:
         return None
     meeting = [each for each in members if limits.met(errors[each.name], each.timing.speedup)]
     within = bool(meeting) and limits.any
-    best = best_of(entrants, objective)
+    best = best_of(finalists, objective)
     able = meeting if within else [each for each in members if each.name in best] or members
     fastest = max(able, key=lambda each: each.timing.speedup)
     accurate = min(meeting or members, key=lambda each: errors[each.name])
     return Recommended(fastest.name, accurate.name, within)
 
 
-def best_of(entrants: Sequence[Entrant], objective: str) -> set[str]:
+def best_of(finalists: Sequence[Finalist], objective: str) -> set[str]:
     """Return the names of those that no other one beats in test error and time."""
-    scored = [each for each in entrants if objective in each.test]
+    scored = [each for each in finalists if objective in each.test]
     points = [(each.test[objective].value, each.timing.relative_time) for each in scored]
     standing = ranks(points) if points else ()
     return {each.name for each, rank in zip(scored, standing, strict=True) if rank == 0}

@@ -22,7 +22,7 @@ from reports.comparison import write_comparison
 from reports.index import write_index
 from reports.pages import write_report
 from search.run.directory import Run
-from search.run.finalists import Entrant
+from search.run.finalists import Finalist
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -113,11 +113,11 @@ def draw_everything(page: Page) -> None:
     )
 
 
-def members(report: Path) -> list[Entrant]:
+def members(report: Path) -> list[Finalist]:
     """The front members of the final heat with their pictures, the recommended one last."""
     heat = Run.open(report.parent).heat()
     assert heat is not None
-    found = [each for each in heat.pictured if each.trial is not None]
+    found = [each for each in heat.finalists_with_pictures if each.trial is not None]
     return sorted(found, key=lambda each: each.trial == heat.knee)
 
 
@@ -349,7 +349,7 @@ def test_a_run_without_pictures_of_its_members_shows_their_drawers(
     run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=60))
     heat = run.heat()
     assert heat is not None
-    bare = tuple(each.model_copy(update={"pictures": ()}) for each in heat.entrants)
+    bare = tuple(each.model_copy(update={"pictures": ()}) for each in heat.finalists)
     run.write("heat.json", heat.model_copy(update={"entrants": bare}))
     member = next(each for each in bare if each.trial not in {None, heat.knee})
     opened(page, write_report(run), f"#trial={member.trial}")

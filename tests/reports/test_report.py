@@ -12,7 +12,7 @@ from reports.views import GoalsView, read
 from search.final.profiling import SLOWEST_CALL_S
 from search.run.directory import Run
 from search.run.environment import read_environment
-from search.run.finalists import Entrant, Heat, Hosted, HostFacts
+from search.run.finalists import FinalEvaluation, Finalist, Hosted, HostFacts
 from search.run.records import DataFacts, Interval, Limits, Record, State, Timing
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -86,13 +86,13 @@ def test_failures_keep_their_reasons_and_no_string_is_markup(young: Run) -> None
     assert page.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") >= 2
 
 
-def entrant(name: str, error: float, speedup: float, failed: int = 0, **more: int) -> Entrant:
+def finalist(name: str, error: float, speedup: float, failed: int = 0, **more: int) -> Finalist:
     timing = Timing(
         time_s=1.0, reference_s=speedup, speedup=speedup, speedup_low=speedup,
         speedup_high=speedup, rounds=5,
     )  # fmt: skip
     value = Interval(value=error, low=error, high=error)
-    return Entrant(
+    return Finalist(
         name=name,
         trial=None,
         timing=timing,
@@ -102,9 +102,11 @@ def entrant(name: str, error: float, speedup: float, failed: int = 0, **more: in
     )
 
 
-def with_goals(run: Run, limits: Limits, *entrants: Entrant) -> GoalsView:
+def with_goals(run: Run, limits: Limits, *finalists: Finalist) -> GoalsView:
     run.write("data.json", run.data().model_copy(update={"limits": limits}))
-    run.write("heat.json", Heat(knee=None, entrants=entrants, pictures=(), ended="now"))
+    run.write(
+        "heat.json", FinalEvaluation(knee=None, finalists=finalists, pictures=(), ended="now")
+    )
     goals = read(run).goals
     assert goals is not None
     return goals
@@ -112,7 +114,7 @@ def with_goals(run: Run, limits: Limits, *entrants: Entrant) -> GoalsView:
 
 @pytest.mark.parametrize("noisy", [True, False])
 def test_a_noisy_speed_up_is_marked(young: Run, noisy: bool) -> None:  # noqa: FBT001 - a case
-    good = entrant("good", 0.1, 10.0)
+    good = finalist("good", 0.1, 10.0)
     timing = good.timing.model_copy(update={"noisy": noisy})
     with_goals(young, Limits(error=0.1), good.model_copy(update={"timing": timing}))
     assert (") noisy</span>" in render(read(young))) is noisy
@@ -120,12 +122,12 @@ def test_a_noisy_speed_up_is_marked(young: Run, noisy: bool) -> None:  # noqa: F
 
 def test_how_the_host_fares_is_told_with_amdahls_bound(young: Run) -> None:
     good = Hosted(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
-    entrants = (
-        entrant("good", 0.1, 10.0).model_copy(update={"hosted": good}),
-        entrant("bad", 0.1, 10.0).model_copy(update={"hosted": Hosted(reason=PAYLOAD)}),
+    finalists = (
+        finalist("good", 0.1, 10.0).model_copy(update={"hosted": good}),
+        finalist("bad", 0.1, 10.0).model_copy(update={"hosted": Hosted(reason=PAYLOAD)}),
     )
     host = HostFacts(time_s=2.0, fraction=0.5, calls=7)
-    heat = Heat(knee=None, entrants=entrants, pictures=(), host=host, ended="now")
+    heat = FinalEvaluation(knee=None, finalists=finalists, pictures=(), host=host, ended="now")
     assert "a posteriori" not in render(read(young))
     young.write("heat.json", heat)
     page = render(read(young))
@@ -138,10 +140,10 @@ def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> Non
     goals = with_goals(
         young,
         Limits(error=0.1, speedup=10.0),
-        entrant("good", 0.1, 10.0),
-        entrant("wrong", 0.2, 10.0),
-        entrant("slow", 0.1, 9.0),
-        entrant("failing", 0.01, 100.0, failed=1),
+        finalist("good", 0.1, 10.0),
+        finalist("wrong", 0.2, 10.0),
+        finalist("slow", 0.1, 9.0),
+        finalist("failing", 0.01, 100.0, failed=1),
     )
     assert goals.met_by == ("good",)
     page = render(read(young))
@@ -150,7 +152,7 @@ def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> Non
 
 
 def test_goals_are_told_where_nothing_meets_them(young: Run) -> None:
-    with_goals(young, Limits(error=0.01), entrant("wrong", 0.2, 10.0))
+    with_goals(young, Limits(error=0.01), finalist("wrong", 0.2, 10.0))
     page = render(read(young))
     assert "error at most 0.01 on the test split" in page
     assert "Nothing in the final heat meets them." in page
@@ -161,12 +163,12 @@ def test_a_relative_goal_looks_at_baselines_that_passed_the_test_split(young: Ru
     goals = with_goals(
         young,
         relative,
-        entrant("fair", 0.2, 1.0, shifted=3),
-        entrant("partial", 0.1, 1.0, failed=2),
+        finalist("fair", 0.2, 1.0, shifted=3),
+        finalist("partial", 0.1, 1.0, failed=2),
     )
     assert goals.error == pytest.approx(0.3)
     assert goals.split == "test"
-    unknown = with_goals(young, relative, entrant("partial", 0.1, 1.0, failed=2))
+    unknown = with_goals(young, relative, finalist("partial", 0.1, 1.0, failed=2))
     assert (unknown.error, unknown.split) == (9.0, "validation")
 
 
@@ -182,8 +184,8 @@ def test_a_whole_report(finished: Path) -> None:
     page = write_report(run).read_text()
     assert facts.choice is not None
     assert "Laplace-Lagrange" in page
-    assert {entrant.name for entrant in facts.entrants} >= {"persistence", "Laplace-Lagrange"}
-    assert any(entrant.on_front for entrant in facts.entrants)
+    assert {finalist.name for finalist in facts.finalists} >= {"persistence", "Laplace-Lagrange"}
+    assert any(finalist.on_front for finalist in facts.finalists)
     assert facts.pictures
     for trial in facts.trials:
         assert trial.reason or trial.state == State.COMPLETE
@@ -205,15 +207,15 @@ def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> N
     assert facts.choice is not None
     usual = load_problem("planets", Size.TINY).deployment.batch
     for pick in facts.choice.picks:
-        times = {time.batch: time.call_s for time in pick.entrant.batches}
-        if usual * pick.entrant.timing.time_s > SLOWEST_CALL_S:  # as on a machine that is busy
+        times = {time.batch: time.call_s for time in pick.finalist.batches}
+        if usual * pick.finalist.timing.time_s > SLOWEST_CALL_S:  # as on a machine that is busy
             assert not times
             continue
         assert 1 in times
         assert times[1] < times[max(times)]
-        assert pick.entrant.work is not None
-        reached = pick.entrant.work.flops / pick.entrant.timing.time_s
-        assert 0.0 < reached < pick.entrant.work.peak
+        assert pick.finalist.work is not None
+        reached = pick.finalist.work.flops / pick.finalist.timing.time_s
+        assert 0.0 < reached < pick.finalist.work.peak
     assert facts.data is not None
     assert len(facts.sample_errors) == facts.data.samples["test"]
     assert facts.worst
@@ -225,10 +227,10 @@ def test_the_heat_keeps_pictures_of_every_front_member_once(finished: Path) -> N
     heat = run.heat()
     assert heat is not None
     assert heat.pictures
-    for entrant in heat.entrants:
-        drawn = entrant.trial not in {None, heat.knee}
-        assert len(entrant.pictures) == (len(heat.pictures) if drawn else 0)
-    assert all(bool(each.pictures) is (each.trial is not None) for each in read(run).entrants)
+    for finalist in heat.finalists:
+        drawn = finalist.trial not in {None, heat.knee}
+        assert len(finalist.pictures) == (len(heat.pictures) if drawn else 0)
+    assert all(bool(each.pictures) is (each.trial is not None) for each in read(run).finalists)
 
 
 def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
@@ -237,7 +239,7 @@ def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
     knee, *others = facts.choice.picks
 
     def page(**changes: object) -> str:
-        own = knee._replace(entrant=knee.entrant._replace(**changes))
+        own = knee._replace(finalist=knee.finalist._replace(**changes))
         return render(facts._replace(choice=facts.choice._replace(picks=(own, *others))))
 
     assert "It failed on samples: 3 on test" in page(failed="3 on test")

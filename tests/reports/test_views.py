@@ -45,18 +45,18 @@ def test_a_front_holds_what_nothing_beats() -> None:
 
 
 def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: Facts) -> None:
-    one, two, *_ = (each for each in facts.entrants if each.trial is not None)
+    one, two, *_ = (each for each in facts.finalists if each.trial is not None)
     known = {each.number: each for each in facts.trials}
 
     def told_of(error: float, speedup: float) -> tuple[str, ...]:
-        def shown(entrant: EntrantView, error: float, speedup: float) -> EntrantView:
+        def shown(finalist: EntrantView, error: float, speedup: float) -> EntrantView:
             test = Interval(value=error, low=0.9 * error, high=1.1 * error)
             spread = {"speedup_low": 0.99 * speedup, "speedup_high": 1.01 * speedup}
-            timing = entrant.timing.model_copy(update={"speedup": speedup, **spread})
-            return entrant._replace(test=test, timing=timing)
+            timing = finalist.timing.model_copy(update={"speedup": speedup, **spread})
+            return finalist._replace(test=test, timing=timing)
 
-        entrants = shown(one, 1.0, 10.0), shown(two, error, speedup)
-        choice = choice_of(one.trial, None, entrants, known, None)
+        finalists = shown(one, 1.0, 10.0), shown(two, error, speedup)
+        choice = choice_of(one.trial, None, finalists, known, None)
         assert choice
         return choice.ties
 
@@ -171,11 +171,11 @@ def test_what_is_far_above_the_best_is_not_usual(facts: Facts) -> None:
     assert usual_error([], []) is None
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 1e6, 1.0)], []) == pytest.approx(0.6)
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], []) == 0.2
-    exact = facts.entrants[0]._replace(test=Interval(value=1e-9, low=1e-9, high=1e-9))
+    exact = facts.finalists[0]._replace(test=Interval(value=1e-9, low=1e-9, high=1e-9))
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], [exact]) == 0.2
-    usual = usual_error(facts.trials, facts.entrants)
+    usual = usual_error(facts.trials, facts.finalists)
     assert usual is not None
-    for each in facts.entrants:
+    for each in facts.finalists:
         assert not each.on_front or each.test is None or each.test.value <= usual
 
 
@@ -224,13 +224,13 @@ def small(synthetic: ModuleType, tmp_path: Path) -> Run:
 def test_every_recommendation_says_which_baseline_beats_it(small: Run) -> None:
     heat = small.heat()
     assert heat is not None
-    (first, *_) = (each for each in heat.entrants if each.trial is None)
+    (first, *_) = (each for each in heat.finalists if each.trial is None)
     timing = first.timing.model_copy(update={"speedup": 1e9})
     error = Interval(value=0.0, low=0.0, high=0.0)
     test = {read(small).objective.name: error}
     best = first.model_copy(update={"timing": timing, "test": test})
-    entrants = tuple(best if each is first else each for each in heat.entrants)
-    small.write("heat.json", heat.model_copy(update={"entrants": entrants}))
+    finalists = tuple(best if each is first else each for each in heat.finalists)
+    small.write("heat.json", heat.model_copy(update={"entrants": finalists}))
     choice = read(small).choice
     assert choice is not None
     beaten = {pick.beaten_by.name for pick in choice.picks if pick.beaten_by}
@@ -243,8 +243,8 @@ def test_what_cannot_be_counted_is_said(small: Run) -> None:
     heat = small.heat()
     assert heat is not None
     assert "t be counted: " not in render(read(small))
-    entrants = tuple(each.model_copy(update={"work": None}) for each in heat.entrants)
-    small.write("heat.json", heat.model_copy(update={"entrants": entrants}))
+    finalists = tuple(each.model_copy(update={"work": None}) for each in heat.finalists)
+    small.write("heat.json", heat.model_copy(update={"entrants": finalists}))
     page = render(read(small))
     assert "t be counted: " in page
     assert "GFLOP/s reached" not in page

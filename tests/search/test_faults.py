@@ -32,7 +32,7 @@ from problems.data.dataset import generate
 from problems.template.problem import problem as template
 from search import driver
 from search.export import export
-from search.final.evaluation import final_heat, front_members
+from search.final.evaluation import front_members, run_final_evaluation
 from search.progress import Progress
 from search.run.checkpoints import DamagedError, load_checkpoint
 from search.run.directory import Run
@@ -667,10 +667,10 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
             Surrogate.load(whole.artefact(record.number), SMALL)
         alone = replace(real, run=whole)
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # a stopwatch to itself
-        heat = final_heat(alone, whole, lambda *_: None)
+        heat = run_final_evaluation(alone, whole, lambda *_: None)
         assert f"{record.number:04d}/network" in heat.left_out[f"trial {record.number}"]
         assert heat.of_trial(record.number) is None
-        assert heat.entrants
+        assert heat.finalists
         drive(real, whole.folder, live, trials=2)
 
 

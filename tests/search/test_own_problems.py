@@ -89,7 +89,7 @@ problem = Problem(
 @pytest.fixture(scope="module")
 def theirs(
     tmp_path_factory: pytest.TempPathFactory,
-    quick_heat: str,
+    quick_final_evaluation: str,
     small_template: Callable[[str, Path], Path],
 ) -> Path:
     """A user's folder: a simulation, a table and a netCDF file, with a problem for each."""
@@ -103,7 +103,7 @@ def theirs(
     table["p"] = 0.5 * speed**2 / width
     table.loc[[3, 50], "p"] = np.nan
     pd.concat([table, table.tail(1)]).to_csv(folder / "pipes.csv", index=False)
-    (folder / "pipes.py").write_text(HEAD + TABLE + quick_heat)
+    (folder / "pipes.py").write_text(HEAD + TABLE + quick_final_evaluation)
     wind, height = rng.normal(size=(ROWS, 6)), rng.uniform(1.0, 10.0, ROWS)
     heat = np.roll(wind, 1, axis=1) * height[:, None]
     xr.Dataset(
@@ -113,7 +113,7 @@ def theirs(
             "heat": (("sample", "x"), heat, {"units": "W/m^2"}),
         }
     ).to_netcdf(folder / "fields.nc", engine="h5netcdf")
-    (folder / "fields.py").write_text(HEAD + GRID + quick_heat)
+    (folder / "fields.py").write_text(HEAD + GRID + quick_final_evaluation)
     return folder
 
 

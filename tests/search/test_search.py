@@ -70,15 +70,15 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
         assert read_manifest(finished / record.artefact).hash == record.artefact_hash
     heat = run.heat()
     assert heat is not None
-    assert {"persistence", "Laplace-Lagrange"} <= {entrant.name for entrant in heat.entrants}
-    assert any(entrant.trial == heat.knee for entrant in heat.entrants)
+    assert {"persistence", "Laplace-Lagrange"} <= {finalist.name for finalist in heat.finalists}
+    assert any(finalist.trial == heat.knee for finalist in heat.finalists)
     assert optuna.trial.TrialState.RUNNING not in stored_states(finished)
     assert not list((finished / "trainings").glob("*.unfinished"))
     again = run.retrained().each
     assert again
     seed = run.spec().seed
     assert all(each.seed == seed + 1 and (each.reason or each.test) for each in again)
-    assert all(each in again for entrant in heat.entrants for each in entrant.retrained)
+    assert all(each in again for finalist in heat.finalists for each in finalist.retrained)
     assert run.sessions().each[0].versions["rebound"] != "not installed"
 
 

@@ -26,7 +26,7 @@ from problems.template.problem import problem as template
 from search.final.evaluation import LARGEST_FRONT, front_members, knee_trial
 from search.objectives.baselines import baseline_errors, rivals
 from search.objectives.goals import limits_of
-from search.run.finalists import Entrant
+from search.run.finalists import Finalist
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.timing import reference
 from search.timing.reference import Yardstick, yardstick
@@ -289,13 +289,15 @@ def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
     chosen = front_members(template, front, goals)
     assert len(chosen) == LARGEST_FRONT
     assert chosen[0].number == 0
-    entrants = [
-        Entrant(name=str(r.number), trial=r.number, timing=r.timing, test={}, shifted={}, failed={})
+    finalists = [
+        Finalist(
+            name=str(r.number), trial=r.number, timing=r.timing, test={}, shifted={}, failed={}
+        )
         for r in chosen
         if r.timing
     ]
-    assert knee_trial(template, entrants, chosen, goals) == 0
-    assert knee_trial(template, entrants, chosen, NO_LIMITS) not in {0, None}
+    assert knee_trial(template, finalists, chosen, goals) == 0
+    assert knee_trial(template, finalists, chosen, NO_LIMITS) not in {0, None}
 
 
 def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:
