@@ -36,7 +36,7 @@ from search.run.records import NO_LIMITS, Record, Rung, State, Timing, now
 from search.run.spec import SamplerName, Spec
 from search.sampling.study import Study
 from search.sampling.trial_queue import TrialQueue
-from search.timing.reference import Yardstick
+from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import RUNG_SHARES, AtRung, Setting
 from search.workers import tune_adapter
 from search.workers.ray_cluster import cluster
@@ -139,7 +139,7 @@ def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
         opening=0,
     )
     run = Run.start(folder, spec)
-    setting = Setting(problem, data, Yardstick(None, 1.0), NO_LIMITS, run)
+    setting = Setting(problem, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     ends = Ends()
     agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
     execute(setting, StudySearcher(agenda, run, ends, WORKERS), AllGoOn())

@@ -22,7 +22,7 @@ from asking import parser
 from torch import Tensor
 
 from problems import Array
-from search.timing.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.timing.stopwatch import Spread, TimedCall, exclusive_slot, time_in_turn
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import example, lowered_shape
@@ -85,12 +85,12 @@ def timed(family: str, runtime: str) -> dict[str, float]:
         folder = Path(scratch)
         RUNTIMES[runtime].lower(tried.network, tried.calibration[:1], lowering, folder)
         artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), 1)
-        contenders = {
-            "artefact": Contender(lambda: artefact(inputs), 1),
-            "by_hand": Contender(by_hand(runtime, folder, lowering, inputs), 1),
+        timed_calls = {
+            "artefact": TimedCall(lambda: artefact(inputs), 1),
+            "by_hand": TimedCall(by_hand(runtime, folder, lowering, inputs), 1),
         }
         with exclusive_slot():
-            seconds = time_in_turn(contenders, ROUNDS)
+            seconds = time_in_turn(timed_calls, ROUNDS)
     facts = {f"{name}_us": 1e6 * Spread.of(each).median for name, each in seconds.items()}
     return facts | {"ratio": Spread.of(seconds["artefact"] / seconds["by_hand"]).median}
 

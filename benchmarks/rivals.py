@@ -17,7 +17,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from problems import Problem
-from search.objectives.baselines import Rivals
+from search.objectives.baselines import BaselineScores
 from search.run.directory import Run
 from search.run.records import Limits, Record, State
 from search.run.spec import Spec
@@ -63,7 +63,7 @@ class Simstead:
         spec: Spec,
         run: Run,
         limits: Limits,
-        rivals: Rivals,
+        rivals: BaselineScores,
     ) -> None:
         study = Study(run.journal, problem, spec, limits, rivals)
         self._agenda = TrialQueue(study, run, spec, [])
@@ -199,7 +199,7 @@ class Optuna:
             self._study.tell(trial, [_log(error), math.log10(record.timing.relative_time)])
 
 
-SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, Rivals], Searcher]] = {
+SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, BaselineScores], Searcher]] = {
     ITSELF: Simstead,
     "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTune(problem, spec, 4),
     "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTune(problem, spec, 2),

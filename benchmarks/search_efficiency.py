@@ -40,7 +40,7 @@ from tabulated import Deployed, Table, TrainingResult, table_restrictions, tabul
 
 from problems import Size
 from problems.template.problem import problem
-from search.objectives.baselines import Rivals
+from search.objectives.baselines import BaselineScores
 from search.pareto import hypervolume
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, TIME_FIRST, Record, Rung, State, Timing
@@ -66,7 +66,7 @@ TRAINING_TIMES = (1, 30)
 WORST = (0.0, 0.0)
 """log10 of error and relative time: no better than the mean, as slow as the reference."""
 
-TO_BEAT = Rivals(worst=WORST)
+BASELINES = BaselineScores(worst=WORST)
 
 LEAST = 1e-4
 """A smaller share of the area is drawn as this one."""
@@ -268,7 +268,7 @@ def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[SearchT
             folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
             spec = searched(seed)
             run = Run.start(folder, spec)
-            replay = Replay(searcher(problem, spec, run, NO_LIMITS, TO_BEAT), table, longer)
+            replay = Replay(searcher(problem, spec, run, NO_LIMITS, BASELINES), table, longer)
             traces[name].append(replay.run(until_s))
             shutil.rmtree(folder)
         trials = sum(sum(each.ended.values()) for each in traces[name]) / SEEDS

@@ -39,7 +39,12 @@ from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
 from problems import Dataset, Problem, Size, load_problem
 from problems.data.dataset import generate
 from problems.data.shards import default_cache
-from search.objectives.baselines import NO_RIVALS, Rivals, baseline_errors, rivals
+from search.objectives.baselines import (
+    NO_BASELINES,
+    BaselineScores,
+    baseline_errors,
+    score_baselines,
+)
 from search.objectives.goals import limits_of
 from search.pareto import hypervolume
 from search.run.directory import Run
@@ -95,14 +100,14 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
     data = generate(problem, default_cache())
     problem = problem.fitted(data.train)
     limits = limits_of(problem, baseline_errors(problem, data))
-    held_against = yardstick(problem, data.test)
-    return Setting(problem, data, held_against, limits, Run.start(folder, spec), PROBLEM), spec
+    reference_timing = yardstick(problem, data.test)
+    return Setting(problem, data, reference_timing, limits, Run.start(folder, spec), PROBLEM), spec
 
 
-def to_beat(setting: Setting) -> Rivals:
+def score_baselines(setting: Setting) -> BaselineScores:
     """Score and time the baselines, as a search does before its first trial."""
     problem, data = setting.problem, setting.data
-    return rivals(problem, data, setting.yardstick, baseline_errors(problem, data))
+    return score_baselines(problem, data, setting.yardstick, baseline_errors(problem, data))
 
 
 def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
@@ -136,7 +141,7 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
     found: list[tuple[float, float, float, int]] = []
     states: list[str] = []
     started = clock()
-    known = to_beat(setting) if name == ITSELF else NO_RIVALS
+    known = score_baselines(setting) if name == ITSELF else NO_BASELINES
     searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits, known)
     while True:
         record = ended(setting, searcher, searcher.ask())

@@ -34,7 +34,7 @@ from problems.data.dataset import generate
 from problems.data.shards import default_cache
 from problems.interfaces.types import Option
 from problems.template.problem import problem as template
-from search.timing.reference import Yardstick, contender, yardstick
+from search.timing.reference import ReferenceTiming, deployment_call, yardstick
 from search.timing.stopwatch import keep_large_blocks, time_in_turn
 from search.trial.lifecycle import RUNG_SHARES
 from search.trial.preparation import (
@@ -289,8 +289,8 @@ class SharedExport:
 class Maker:
     """Teaches, prunes, deploys and times networks of the problem, each thing once."""
 
-    def __init__(self, problem: Problem, data: Dataset, held_against: Yardstick) -> None:
-        self._problem, self._data, self._held_against = problem, data, held_against
+    def __init__(self, problem: Problem, data: Dataset, reference_timing: ReferenceTiming) -> None:
+        self._problem, self._data, self._held_against = problem, data, reference_timing
         self._timed: dict[tuple[str, str], tuple[float, float]] = {}
         self._export = SharedExport()
         spaces.runtimes.onnxruntime.write_graph = self._export
@@ -397,11 +397,11 @@ class Maker:
 
     def _relative_time(self, surrogate: Surrogate) -> float:
         """Return the time over the reference's, both the processor's: one thread computes."""
-        contenders = {
-            "surrogate": contender(surrogate.run, self._problem, self._data.test),
-            **self._held_against.contenders(self._data.test),
+        timed_calls = {
+            "surrogate": deployment_call(surrogate.run, self._problem, self._data.test),
+            **self._held_against.timed_calls(self._data.test),
         }
-        seconds = time_in_turn(contenders, ROUNDS, clock=clock)
+        seconds = time_in_turn(timed_calls, ROUNDS, clock=clock)
         return float(np.median(seconds["surrogate"] / self._held_against.seconds(seconds)))
 
 

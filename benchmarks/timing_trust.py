@@ -34,7 +34,7 @@ from search.timing.reference import SLOT_S, timing_of
 from search.timing.stopwatch import (
     LEAST_ROUNDS,
     MOST_ROUNDS,
-    Contender,
+    TimedCall,
     Until,
     exclusive_slot,
     keep_large_blocks,
@@ -65,10 +65,10 @@ REFERENCE = "reference"
 Facts = dict[str, float]
 
 
-def product() -> Contender:
+def product() -> TimedCall:
     """Return work of a fraction of a millisecond."""
     matrix = np.random.default_rng(0).random((SIZE, SIZE))
-    return Contender(lambda: matrix @ matrix, 1)
+    return TimedCall(lambda: matrix @ matrix, 1)
 
 
 def burn() -> None:
@@ -96,15 +96,15 @@ def loaded() -> Generator[None]:
             burner.join()
 
 
-def timed(contenders: Mapping[str, Contender], budget_s: float) -> dict[str, Timing]:
+def timed(timed_calls: Mapping[str, TimedCall], budget_s: float) -> dict[str, Timing]:
     """Return what the stopwatch says of each, against the reference among them."""
-    names = [name for name in contenders if name != REFERENCE]
+    names = [name for name in timed_calls if name != REFERENCE]
 
     def quoted(seconds: Mapping[str, Array]) -> list[Array]:
         return [seconds[REFERENCE] / seconds[name] for name in names]
 
     with exclusive_slot(), threadpool_limits(1):
-        seconds = time_in_turn(contenders, MOST_ROUNDS, Until(quoted, budget_s))
+        seconds = time_in_turn(timed_calls, MOST_ROUNDS, Until(quoted, budget_s))
     return {name: timing_of(seconds[name], seconds[REFERENCE]) for name in names}
 
 
@@ -123,9 +123,9 @@ def null() -> Facts:
     }
 
 
-def networks(scratch: Path) -> dict[str, Contender]:
+def networks(scratch: Path) -> dict[str, TimedCall]:
     """Return calls of lowered networks, by family, samples of a call, and runtime."""
-    calls: dict[str, Contender] = {}
+    calls: dict[str, TimedCall] = {}
     for family in FAMILIES:
         for seed, batch in DRAWS:
             tried = example(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
@@ -137,7 +137,7 @@ def networks(scratch: Path) -> dict[str, Contender]:
                 lowering = tried.deployed(runtime, Precision.FP32, batch)
                 RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
                 artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), batch)
-                calls[name] = Contender(_call(artefact, inputs), batch)
+                calls[name] = TimedCall(_call(artefact, inputs), batch)
     return calls
 
 
@@ -145,7 +145,7 @@ def _call(artefact: InPortions, inputs: Array) -> Callable[[], object]:
     return lambda: artefact(inputs)
 
 
-def ranked(calls: Mapping[str, Contender]) -> tuple[Facts, dict[str, dict[str, float]]]:
+def ranked(calls: Mapping[str, TimedCall]) -> tuple[Facts, dict[str, dict[str, float]]]:
     """Return how well times under load agree with times alone, and both of every network."""
     reference = product()
     with loaded():

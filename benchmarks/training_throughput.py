@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Layout, Pairs, Settings, Target
-from search.timing.stopwatch import Contender, Spread, exclusive_slot, time_in_turn
+from search.timing.stopwatch import Spread, TimedCall, exclusive_slot, time_in_turn
 from search.trial.training import GRADIENT_NORM, WARM_UP, Trainer
 from spaces.architectures import Shape
 from spaces.candidate import Training
@@ -173,20 +173,20 @@ def by_lightning(case: Case) -> Callable[[], object]:
 
 def measured(case: Case) -> dict[str, float]:
     """Return samples a second of every contender, and the course's speed over theirs."""
-    contenders = {
-        "course": Contender(epoch_of(begun(case)), PAIRS),
-        "course_with_all": Contender(
+    timed_calls = {
+        "course": TimedCall(epoch_of(begun(case)), PAIRS),
+        "course_with_all": TimedCall(
             epoch_of(begun(case, averaging=0.05, input_noise=0.01)), PAIRS
         ),
-        "bare": Contender(epoch_of(bare(case, fused=True)), PAIRS),
-        "bare_default": Contender(epoch_of(bare(case, fused=False)), PAIRS),
+        "bare": TimedCall(epoch_of(bare(case, fused=True)), PAIRS),
+        "bare_default": TimedCall(epoch_of(bare(case, fused=False)), PAIRS),
     }
     if find_spec("lightning"):
-        contenders["lightning"] = Contender(by_lightning(case), FIT * PAIRS)
+        timed_calls["lightning"] = TimedCall(by_lightning(case), FIT * PAIRS)
     with exclusive_slot():
-        seconds = time_in_turn(contenders, ROUNDS)
+        seconds = time_in_turn(timed_calls, ROUNDS)
     facts = {f"{name}_per_s": Spread.of(1.0 / each).median for name, each in seconds.items()}
-    for name in contenders:
+    for name in timed_calls:
         if name != "course":
             spread = Spread.of(seconds[name] / seconds["course"])
             facts |= {

@@ -21,7 +21,7 @@ from problems.source_code import source_hash
 from problems.sources import Source
 from search.final.evaluation import run_final_evaluation
 from search.final.seeds import recommended, retrained_in_parallel
-from search.objectives.baselines import baseline_errors, rivals
+from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_of
 from search.progress import Progress
 from search.run.directory import Run
@@ -147,8 +147,10 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             errors = baseline_errors(problem, data)
             limits = limits_of(problem, errors)
             before_s = run.reference_s(environment.processor)
-            held_against = yardstick(problem, data.test, before_s)
-            setting = Setting(problem, data, held_against, limits, run, spec.source, spec.besides)
+            reference_timing = yardstick(problem, data.test, before_s)
+            setting = Setting(
+                problem, data, reference_timing, limits, run, spec.source, spec.besides
+            )
             run.write("data.json", _facts(setting, environment.processor))
             progress.note(told(data))
             progress.phase("trials")
@@ -198,7 +200,7 @@ def _trials(
     progress.earlier_trials(earlier.values())
     if run.heat() and networks(earlier.values()) >= spec.trials:
         return
-    to_beat = rivals(setting.problem, setting.data, setting.yardstick, errors)
+    to_beat = score_baselines(setting.problem, setting.data, setting.yardstick, errors)
     study = Study(run.journal, setting.problem, spec, setting.limits, to_beat)
     agenda = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
     if not agenda.over:
@@ -277,7 +279,7 @@ def _facts(setting: Setting, processor: str) -> DataFacts:
         limits=setting.limits,
         recorded=problem.data is not None,
         reference_known=setting.yardstick.run is None,
-        reference_s=setting.yardstick.known_s or None if problem.simulation else None,
+        reference_s=setting.yardstick.sample_s or None if problem.simulation else None,
         processor=processor,
         fields=_fields(setting),
     )

@@ -28,15 +28,15 @@ from search.run.directory import Run
 from search.run.finalists import Ceiling, FinalEvaluation, Finalist, Retrained, recommend_finalists
 from search.run.records import Limits, Record, State, Timing, now
 from search.timing.reference import (
-    Yardstick,
-    contender,
-    run_contender,
+    ReferenceTiming,
+    deployment_call,
     samples_a_call,
+    spread_call,
     stopwatch,
     timing_of,
     verified_manifest,
 )
-from search.timing.stopwatch import MOST_ROUNDS, Contender, Until, keep_large_blocks, time_in_turn
+from search.timing.stopwatch import MOST_ROUNDS, TimedCall, Until, keep_large_blocks, time_in_turn
 from search.trial.lifecycle import Setting
 from search.trial.scoring import Scored, intervals, scored
 from spaces.surrogate import Surrogate
@@ -72,23 +72,23 @@ def run_final_evaluation(
         progress: Told (steps done, steps in all).
     """
     keep_large_blocks()
-    problem, held_against = setting.problem, setting.yardstick
+    problem, reference_timing = setting.problem, setting.yardstick
     field, budget_s = _field(setting, run), _budget_s(run)
     steps = MOST_ROUNDS + len(field.runs)
     progress(0, steps)
 
     def quoted(timed: Mapping[str, Array]) -> list[Array]:
-        reference = _reference_time(problem, held_against, timed)
+        reference = _reference_time(problem, reference_timing, timed)
         return [reference / timed[name] for name in field.runs]
 
     with stopwatch(problem):
         seconds = time_in_turn(
-            field.contenders,
+            field.timed_calls,
             MOST_ROUNDS,
             Until(quoted, budget_s),
             after_round=lambda done: progress(done, steps),
         )
-    reference = _reference_time(problem, held_against, seconds)
+    reference = _reference_time(problem, reference_timing, seconds)
     host, hosted = in_host(problem, field.runs)
     again = _retrained(run)
     finalists: list[Finalist] = []
@@ -136,7 +136,7 @@ class Field(NamedTuple):
     """
 
     runs: dict[str, SimulationRun]
-    contenders: dict[str, Contender]
+    timed_calls: dict[str, TimedCall]
     trials: dict[str, Record]
     surrogates: dict[str, Surrogate]
     tests: dict[str, Scored]
@@ -167,7 +167,7 @@ def _field(setting: Setting, run: Run) -> Field:
         for name, baseline in runs.items():
             can = tests[name].survivors
             samples = samples_a_call(baseline, problem, can)
-            field.contenders[name] = run_contender(baseline, can, samples)
+            field.timed_calls[name] = spread_call(baseline, can, samples)
     for record in front_members(problem, run.records(), setting.limits):
         name = f"trial {record.number}"
         try:
@@ -178,9 +178,9 @@ def _field(setting: Setting, run: Run) -> Field:
             continue
         field.trials[name], field.surrogates[name] = record, surrogate
         runs[name] = surrogate.run
-        field.contenders[name] = contender(runs[name], problem, split)
+        field.timed_calls[name] = deployment_call(runs[name], problem, split)
         tests[name] = scored(problem, runs[name], split)
-    field.contenders.update(_reference_contenders(problem, setting.yardstick, split))
+    field.timed_calls.update(_reference_contenders(problem, setting.yardstick, split))
     return field
 
 
@@ -292,20 +292,20 @@ def knee_trial(
 
 
 def _reference_contenders(
-    problem: Problem, held_against: Yardstick, split: Split
-) -> dict[str, Contender]:
+    problem: Problem, reference_timing: ReferenceTiming, split: Split
+) -> dict[str, TimedCall]:
     if problem.calibration is None or problem.simulation is None:
-        return held_against.contenders(split)
+        return reference_timing.timed_calls(split)
     calibration = problem.calibration.simulation.run
     return {
-        REFERENCE: run_contender(problem.simulation.run, split, REFERENCE_SAMPLES),
-        CALIBRATION: run_contender(calibration, split, REFERENCE_SAMPLES),
-        CALIBRATION_ON_ALL: run_contender(calibration, split, len(split)),
+        REFERENCE: spread_call(problem.simulation.run, split, REFERENCE_SAMPLES),
+        CALIBRATION: spread_call(calibration, split, REFERENCE_SAMPLES),
+        CALIBRATION_ON_ALL: spread_call(calibration, split, len(split)),
     }
 
 
 def _reference_time(
-    problem: Problem, held_against: Yardstick, seconds: Mapping[str, Array]
+    problem: Problem, reference_timing: ReferenceTiming, seconds: Mapping[str, Array]
 ) -> Array:
     """Return the reference's seconds per sample (rounds,), over all systems of the split.
 
@@ -314,5 +314,5 @@ def _reference_time(
     calibration run on both.
     """
     if problem.calibration is None or problem.simulation is None:
-        return held_against.seconds(seconds)
+        return reference_timing.seconds(seconds)
     return seconds[REFERENCE] * seconds[CALIBRATION_ON_ALL] / seconds[CALIBRATION]

@@ -16,7 +16,7 @@ from problems.interfaces.pictures import Picture
 from problems.interfaces.types import Surrogate, rows
 from search.run.finalists import BatchTime, Finalist, Work
 from search.run.records import Record
-from search.timing.reference import run_contender, spread_evenly, stopwatch
+from search.timing.reference import spread_call, spread_evenly, stopwatch
 from search.timing.stopwatch import Spread, Until, time_in_turn
 from search.trial.lifecycle import Setting
 from search.trial.preparation import initialise_learner, prepare_training
@@ -58,15 +58,15 @@ def batch_times(
     """
     usual = problem.deployment.batch
     wanted = {
-        (name, batch): run_contender(each.surrogate.run, split, batch)
+        (name, batch): spread_call(each.surrogate.run, split, batch)
         for name, each in examined.items()
         for batch in sorted({*BATCHES, usual})
         if max(batch, usual) * each.finalist.timing.time_s <= SLOWEST_CALL_S
     }
-    contenders = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
+    timed_calls = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
     with stopwatch(problem):
         until = Until(lambda timed: list(timed.values()), budget_s)
-        seconds = time_in_turn(contenders, ROUNDS, until)
+        seconds = time_in_turn(timed_calls, ROUNDS, until)
     found: dict[str, list[BatchTime]] = {name: [] for name in examined}
     for name, batch in wanted:
         spread = Spread.of(seconds[f"{name} {batch}"] * batch)

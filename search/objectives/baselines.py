@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from problems import Dataset, Problem
 from search.run.records import NO_ERROR
-from search.timing.reference import Yardstick, run_contender, samples_a_call, stopwatch, timed
+from search.timing.reference import ReferenceTiming, samples_a_call, spread_call, stopwatch, timed
 from search.timing.stopwatch import LEAST_ROUNDS
 from search.trial.scoring import scored
 
 
-class Rivals(NamedTuple):
+class BaselineScores(NamedTuple):
     """What is to be bettered.
 
     Args:
@@ -28,7 +28,7 @@ class Rivals(NamedTuple):
     worst: tuple[float, float] = (math.inf, math.inf)
 
 
-NO_RIVALS = Rivals()
+NO_BASELINES = BaselineScores()
 
 
 def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
@@ -46,9 +46,9 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
     return errors
 
 
-def rivals(
-    problem: Problem, data: Dataset, held_against: Yardstick, errors: Mapping[str, float]
-) -> Rivals:
+def score_baselines(
+    problem: Problem, data: Dataset, reference_timing: ReferenceTiming, errors: Mapping[str, float]
+) -> BaselineScores:
     """Return the baselines by their errors, each timed as a trial is.
 
     They are called with samples of the validation split, on none of which they fail.
@@ -58,7 +58,7 @@ def rivals(
         run = problem.baseline_runs[name]
         with stopwatch(problem):
             samples = samples_a_call(run, problem, data.validation)
-        own = run_contender(run, data.validation, samples)
-        timing = timed(problem, data, held_against, own, LEAST_ROUNDS)
+        own = spread_call(run, data.validation, samples)
+        timing = timed(problem, data, reference_timing, own, LEAST_ROUNDS)
         found.append((math.log10(max(error, NO_ERROR)), math.log10(timing.relative_time)))
-    return Rivals(found, (max((error for error, _ in found), default=math.inf), 0.0))
+    return BaselineScores(found, (max((error for error, _ in found), default=math.inf), 0.0))

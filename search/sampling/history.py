@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.objectives.baselines import NO_RIVALS, Rivals
+from search.objectives.baselines import NO_BASELINES, BaselineScores
 from search.pareto import front
 from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
 from search.sampling.configuration import Known, NetworkKey
@@ -27,13 +27,13 @@ class Found(NamedTuple):
     records: Sequence[Record]
     points: Sequence[Sequence[float]]
     objective: str
-    rivals: Rivals = NO_RIVALS
+    baselines: BaselineScores = NO_BASELINES
     limits: Limits = NO_LIMITS
 
     @property
     def front(self) -> list[tuple[float, float]]:
         """What a further point has to better: the best of what was found and of baselines."""
-        return front([*self.points, *self.rivals.points])
+        return front([*self.points, *self.baselines.points])
 
     @property
     def best_networks(self) -> set[int]:
@@ -53,7 +53,7 @@ class Found(NamedTuple):
         until anything of use was found, further than so far beyond the best.
         """
         best = np.min(self.points, axis=0, initial=math.inf) + margin
-        limit = np.maximum(self.rivals.worst, best)
+        limit = np.maximum(self.baselines.worst, best)
         return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
 
 

@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from problems import Problem
-from search.objectives.baselines import NO_RIVALS, Rivals
+from search.objectives.baselines import NO_BASELINES, BaselineScores
 from search.objectives.goals import objectives, penalty, told
 from search.run.journal import Journal
 from search.run.records import NO_LIMITS, Limits, Record, State
@@ -78,12 +78,12 @@ class Study:
         problem: Problem,
         spec: Spec,
         limits: Limits = NO_LIMITS,
-        rivals: Rivals = NO_RIVALS,
+        baselines: BaselineScores = NO_BASELINES,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal = Journal(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
-        self._rivals = rivals
+        self._rivals = baselines
         self._space = Space(problem, spec.narrowing)
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}

@@ -13,7 +13,7 @@ from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, User
 from problems.interfaces.types import repeated, rows, samples_in
 from search.run.directory import Run as RunDirectory
 from search.run.records import Record, Timing
-from search.timing.stopwatch import Contender, Spread, Until, exclusive_slot, time_in_turn
+from search.timing.stopwatch import Spread, TimedCall, Until, exclusive_slot, time_in_turn
 from spaces.manifest import Manifest, read_manifest
 
 SLOWEST_CALL_S = 0.5
@@ -43,7 +43,7 @@ LONGEST_SLOT_S = 5.0
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class ReferenceTiming:
     """What a surrogate's time is held against.
 
     Args:
@@ -55,26 +55,26 @@ class Yardstick:
     """
 
     run: Run | None
-    known_s: float = 0.0
+    sample_s: float = 0.0
     share: float = 1.0
     samples: int = 1
     places: tuple[int, ...] = ()
 
-    def contenders(self, split: Split) -> dict[str, Contender]:
+    def timed_calls(self, split: Split) -> dict[str, TimedCall]:
         """Return what has to be timed, under "reference"; nothing where its time is known."""
         if self.run is None:
             return {}
         split = split.take(np.array(self.places)) if self.places else split
-        return {"reference": run_contender(self.run, split, self.samples)}
+        return {"reference": spread_call(self.run, split, self.samples)}
 
     def seconds(self, timed: Mapping[str, Array]) -> Array:
         """Return the reference's seconds per sample (rounds,), or (1,) where its time is known."""
         if self.run is None:
-            return np.array([self.known_s])
+            return np.array([self.sample_s])
         return timed["reference"] / self.share
 
 
-def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> Yardstick:
+def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> ReferenceTiming:
     """Return what to hold times against: the calibration, the reference itself, or a known time.
 
     Where the cost of each sample is known beside others', the reference is called on a few cheap
@@ -88,25 +88,29 @@ def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> 
     """
     if problem.calibration is not None:
         calibration = problem.calibration
-        return Yardstick(calibration.simulation.run, 0.0, calibration.share, calibration.samples)
+        return ReferenceTiming(
+            calibration.simulation.run, 0.0, calibration.share, calibration.samples
+        )
     if problem.simulation is None:
-        return Yardstick(None, problem.data.cost_s if problem.data else 0.0)
+        return ReferenceTiming(None, problem.data.cost_s if problem.data else 0.0)
     run = problem.simulation.run
     costs = problem.costs(split.outputs)
     if costs is not None:
         places = np.argsort(np.abs(costs / np.mean(costs) - CHEAP), kind="stable")[:FEW]
         share = float(np.mean(costs[places]) / np.mean(costs))
-        return Yardstick(run, share=share, samples=len(places), places=tuple(map(int, places)))
+        return ReferenceTiming(
+            run, share=share, samples=len(places), places=tuple(map(int, places))
+        )
     if before_s is not None:
-        return Yardstick(None, before_s)
+        return ReferenceTiming(None, before_s)
     with stopwatch(problem):
         widening = _widened(run, problem, split)
         sample_s, samples = widening.widest_s / widening.widest, widening.samples(problem)
         if sample_s * samples > SLOWEST_TURN_S:
             sample_s = _beforehand_s(run, split, widening)
     if sample_s * samples > SLOWEST_TURN_S:
-        return Yardstick(None, sample_s)
-    return Yardstick(run, samples=samples)
+        return ReferenceTiming(None, sample_s)
+    return ReferenceTiming(run, samples=samples)
 
 
 def _beforehand_s(run: Run, split: Split, widening: "Widening") -> float:
@@ -184,14 +188,20 @@ def spread_evenly(split: Split, samples: int) -> Batch:
 
 
 def measure(
-    problem: Problem, data: Dataset, held_against: Yardstick, surrogate: Surrogate, rounds: int
+    problem: Problem,
+    data: Dataset,
+    reference_timing: ReferenceTiming,
+    surrogate: Surrogate,
+    rounds: int,
 ) -> Timing:
     """Time a surrogate, end to end, called as the host would."""
-    return timed(problem, data, held_against, contender(surrogate.run, problem, data.test), rounds)
+    return timed(
+        problem, data, reference_timing, deployment_call(surrogate.run, problem, data.test), rounds
+    )
 
 
 def timed(
-    problem: Problem, data: Dataset, held_against: Yardstick, own: Contender, rounds: int
+    problem: Problem, data: Dataset, reference_timing: ReferenceTiming, own: TimedCall, rounds: int
 ) -> Timing:
     """Time a call in turn with what it is held against.
 
@@ -202,33 +212,33 @@ def timed(
         own: The call.
         rounds: At most; fewer where the ratio is known well enough or `SLOT_S` is spent.
     """
-    contenders = {"own": own, **held_against.contenders(data.test)}
+    timed_calls = {"own": own, **reference_timing.timed_calls(data.test)}
     until = Until(
-        lambda seconds: [held_against.seconds(seconds) / seconds["own"]], SLOT_S, LONGEST_SLOT_S
+        lambda seconds: [reference_timing.seconds(seconds) / seconds["own"]], SLOT_S, LONGEST_SLOT_S
     )
     with stopwatch(problem):
-        seconds = time_in_turn(contenders, rounds, until)
-    return timing_of(seconds["own"], held_against.seconds(seconds))
+        seconds = time_in_turn(timed_calls, rounds, until)
+    return timing_of(seconds["own"], reference_timing.seconds(seconds))
 
 
-def contender(run: Run, problem: Problem, split: Split) -> Contender:
+def deployment_call(run: Run, problem: Problem, split: Split) -> TimedCall:
     """Return what the host would do: one call with the deployment's number of samples."""
     return _call(run, repeated(split.inputs, problem.deployment.batch))
 
 
-def run_contender(run: Run, split: Split, samples: int) -> Contender:
+def spread_call(run: Run, split: Split, samples: int) -> TimedCall:
     """Return one call of a reference or baseline on samples spread evenly over a split."""
     return _call(run, spread_evenly(split, samples))
 
 
-def _call(run: Run, inputs: Batch) -> Contender:
+def _call(run: Run, inputs: Batch) -> TimedCall:
     rng = np.random.default_rng(0)
 
     def work() -> None:
         with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
             run(inputs, rng)
 
-    return Contender(work, samples_in(inputs))
+    return TimedCall(work, samples_in(inputs))
 
 
 def timing_of(seconds: Array, reference: Array) -> Timing:

@@ -51,7 +51,7 @@ LARGEST_DOCUMENTED_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
-class Contender:
+class TimedCall:
     """Something to time: one call of `work` serves `samples` samples."""
 
     work: Callable[[], object]
@@ -130,7 +130,7 @@ class Until:
 
 
 def time_in_turn(
-    contenders: Mapping[str, Contender],
+    timed_calls: Mapping[str, TimedCall],
     rounds: int,
     until: Until | None = None,
     clock: Clock = time.perf_counter,
@@ -146,11 +146,11 @@ def time_in_turn(
         after_round: Told how many rounds are done.
     """
     started = clock()
-    repeats = {name: _repeats(contender, clock) for name, contender in contenders.items()}
-    blocks: dict[str, list[float]] = {name: [] for name in contenders}
+    repeats = {name: _repeats(contender, clock) for name, contender in timed_calls.items()}
+    blocks: dict[str, list[float]] = {name: [] for name in timed_calls}
     seconds: dict[str, Array] = {}
     for turn in range(rounds):
-        for name, contender in contenders.items():
+        for name, contender in timed_calls.items():
             elapsed = _duration(contender, clock, repeats[name])
             blocks[name].append(elapsed / (repeats[name] * contender.samples))
         if after_round:
@@ -161,7 +161,7 @@ def time_in_turn(
     return seconds
 
 
-def _repeats(contender: Contender, clock: Clock) -> int:
+def _repeats(contender: TimedCall, clock: Clock) -> int:
     """Return how many calls make a block and warm up: one that was held up won't shorten it."""
     once = _duration(contender, clock)
     if once >= LONG_S:
@@ -174,7 +174,7 @@ def _repeats(contender: Contender, clock: Clock) -> int:
     return calls
 
 
-def _duration(contender: Contender, clock: Clock, calls: int = 1) -> float:
+def _duration(contender: TimedCall, clock: Clock, calls: int = 1) -> float:
     started = clock()
     for _ in range(calls):
         contender.work()

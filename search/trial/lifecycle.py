@@ -24,7 +24,7 @@ from search.run.directory import Run
 from search.run.records import MOST_TRACEBACK, TIME_FIRST, Limits, Record, Rung, State, Timing, now
 from search.run.spec import Besides
 from search.timing.memory import memory_of
-from search.timing.reference import Yardstick, measure
+from search.timing.reference import ReferenceTiming, measure
 from search.timing.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
 from search.trial.preparation import (
     BestWeights,
@@ -88,7 +88,7 @@ class Setting:
 
     problem: Problem
     data: Dataset
-    yardstick: Yardstick
+    yardstick: ReferenceTiming
     limits: Limits
     run: Run
     source: str = ""

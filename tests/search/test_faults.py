@@ -39,7 +39,7 @@ from search.run.directory import Run
 from search.run.journal import repair
 from search.run.records import NO_LIMITS, Record, Rung, State, Timing, networks
 from search.run.spec import Spec
-from search.timing.reference import Yardstick, verified_manifest
+from search.timing.reference import ReferenceTiming, verified_manifest
 from search.trial.lifecycle import AtRung, Setting, live
 from search.trial.scoring import Scored
 from search.workers.successive_halving import Halving
@@ -198,7 +198,7 @@ def instant_trial(
 def setting(tmp_path: Path) -> Setting:
     """What trials share that are neither taught nor scored."""
     nothing = Dataset(*[SimpleNamespace()] * 4)
-    return Setting(SMALL, nothing, Yardstick(None, 1.0), NO_LIMITS, Run(tmp_path))
+    return Setting(SMALL, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.fixture
@@ -500,7 +500,7 @@ def test_a_search_refused_for_want_of_space_can_be_begun_again(
 def real(cache: Path, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
     """What trials share that are taught and scored, and timed by a clock that says one thing."""
     data = generate(SMALL, cache)
-    return Setting(SMALL, data, Yardstick(None, 1.0), NO_LIMITS, Run(tmp_path))
+    return Setting(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.mark.parametrize("seen", [True, False])

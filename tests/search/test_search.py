@@ -23,7 +23,7 @@ from search.final.seeds import retrained_in_parallel
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, State, networks
 from search.sampling.history import cell_of
-from search.timing.reference import Yardstick
+from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import Setting
 from search.workers import ray_cluster as workers
 from search.workers.ray_cluster import cluster, in_parallel
@@ -227,7 +227,7 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
 ) -> None:
     run = Run.open(finished)
     problem = load_problem(run.spec().problem, Size.TINY)
-    setting = Setting(problem, generate(problem, cache), Yardstick(None, 1.0), NO_LIMITS, run)
+    setting = Setting(problem, generate(problem, cache), ReferenceTiming(None, 1.0), NO_LIMITS, run)
     looked = 0
 
     def asleep(*_: object) -> None:

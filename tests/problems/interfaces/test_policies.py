@@ -30,7 +30,7 @@ from problems.data.dataset import generate
 from problems.interfaces.policies import PolicyEncoding
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Record, State
-from search.timing.reference import Yardstick
+from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import Setting, live
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -284,7 +284,7 @@ def test_what_is_missing_is_told(law: str, cache: Path, monkeypatch: pytest.Monk
 def test_a_whole_life(algorithm: str, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3", reason="policies are an extra")
     data = generate(PROBLEM, cache)
-    slow = Yardstick(None, 1.0)  # no network is as fast as the toy itself
+    slow = ReferenceTiming(None, 1.0)  # no network is as fast as the toy itself
     setting = Setting(PROBLEM, data, slow, NO_LIMITS, Run(tmp_path))
     candidate = Candidate(
         problem=PROBLEM.name,

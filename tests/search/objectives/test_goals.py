@@ -24,12 +24,12 @@ from problems.data.dataset import generate
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
 from search.final.evaluation import LARGEST_FRONT, front_members, knee_trial
-from search.objectives.baselines import baseline_errors, rivals
+from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_of
 from search.run.finalists import Finalist
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.timing import reference
-from search.timing.reference import Yardstick, yardstick
+from search.timing.reference import ReferenceTiming, yardstick
 from search.trial.scoring import scored
 from spaces.space import compose
 
@@ -90,7 +90,7 @@ def test_the_reference_is_timed_as_the_host_calls_it(small: tuple[Problem, Datas
     problem, data = small
     stick = yardstick(problem, data.test)
     assert stick.samples == problem.deployment.batch
-    (timed,) = stick.contenders(data.test).values()
+    (timed,) = stick.timed_calls(data.test).values()
     assert timed.samples == problem.deployment.batch
     np.testing.assert_allclose(stick.seconds({"reference": np.ones(3)}), 1.0)
 
@@ -130,10 +130,10 @@ def test_a_long_reference_is_timed_beforehand_in_as_few_calls_as_will_do(
     clock = ticking(monkeypatch, 0.0, 10.0)
     stick = yardstick(problem, data.test)
     assert clock.asked == [1, 2]
-    assert stick.known_s == 10.0
-    assert stick.contenders(data.test) == {}
-    np.testing.assert_array_equal(stick.seconds({}), stick.known_s)
-    assert yardstick(problem, data.test, before_s=7.0) == Yardstick(None, 7.0)
+    assert stick.sample_s == 10.0
+    assert stick.timed_calls(data.test) == {}
+    np.testing.assert_array_equal(stick.seconds({}), stick.sample_s)
+    assert yardstick(problem, data.test, before_s=7.0) == ReferenceTiming(None, 7.0)
     assert clock.asked == [1, 2]
 
 
@@ -142,7 +142,7 @@ def test_a_reference_that_is_rather_long_is_timed_several_times(
 ) -> None:
     problem, data = small
     clock = ticking(monkeypatch, 0.0, 0.4)
-    assert yardstick(problem, data.test).known_s == pytest.approx(0.4)
+    assert yardstick(problem, data.test).sample_s == pytest.approx(0.4)
     assert clock.asked == [1, 2, *[2] * reference.MOST_CALLS]
 
 
@@ -162,7 +162,7 @@ def test_a_call_that_compiles_or_was_held_up_decides_nothing(
 
     monkeypatch.setattr(reference, "seconds_of", seconds_of)
     problem = replace(problem, deployment=replace(problem.deployment, batch=batch))
-    assert yardstick(problem, data.test).known_s == 0.0
+    assert yardstick(problem, data.test).sample_s == 0.0
 
 
 @pytest.mark.parametrize(
@@ -182,12 +182,12 @@ def test_a_reference_is_given_as_many_samples_as_it_can_take(  # noqa: PLR0917 -
     per_call_s: float,
     per_sample_s: float,
     samples: int,
-    known_s: float,
+    sample_s: float,
 ) -> None:
     problem, data = small
     ticking(monkeypatch, per_call_s, per_sample_s)
     stick = yardstick(problem, data.test)
-    assert (stick.samples, stick.known_s) == (samples, pytest.approx(known_s))
+    assert (stick.samples, stick.sample_s) == (samples, pytest.approx(sample_s))
 
 
 def raising_when_fast(inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -224,7 +224,7 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
     errors = baseline_errors(wish, data)
     assert errors == {"undamped": scored(wish, undamped, data.validation).metrics["error"]}
-    known = rivals(wish, data, yardstick(wish, data.test), errors)
+    known = score_baselines(wish, data, yardstick(wish, data.test), errors)
     ((error, time),) = known.points
     assert error == pytest.approx(np.log10(errors["undamped"]))
     assert np.isfinite(time)
@@ -240,7 +240,7 @@ def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(
     data = replace(data, validation=data.validation.take(slow), test=data.test.take(fast))
     wish = replace(problem, baselines={"raising": raising_when_fast})
     errors = baseline_errors(wish, data)
-    assert len(rivals(wish, data, yardstick(wish, data.test), errors).points) == 1
+    assert len(score_baselines(wish, data, yardstick(wish, data.test), errors).points) == 1
 
 
 def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -301,8 +301,8 @@ def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
 
 
 def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:
-    assert Yardstick(None, known_s=3.0).contenders(small[1].test) == {}
-    np.testing.assert_array_equal(Yardstick(None, known_s=3.0).seconds({}), [3.0])
+    assert ReferenceTiming(None, sample_s=3.0).timed_calls(small[1].test) == {}
+    np.testing.assert_array_equal(ReferenceTiming(None, sample_s=3.0).seconds({}), [3.0])
 
 
 @dataclass(frozen=True)

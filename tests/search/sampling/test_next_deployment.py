@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from search.objectives.baselines import Rivals
+from search.objectives.baselines import BaselineScores
 from search.run.records import Record, State, Timing
 from search.sampling.history import Found, cell_of, trained
 from search.sampling.next_deployment import costs_s, next_deployment
@@ -98,7 +98,7 @@ def test_what_is_dominated_beyond_doubt_is_not_deployed_again(seed: int) -> None
 def test_what_a_baseline_betters_is_not_deployed_again() -> None:
     own = record(0, CELLS[0])
     alone, drawn = found([own]), np.random.default_rng(0)
-    beaten = alone._replace(rivals=Rivals([(-9.0, -9.0)]))
+    beaten = alone._replace(baselines=BaselineScores([(-9.0, -9.0)]))
     assert next_deployment(own, CELLS[1:], alone, drawn) is not None
     assert next_deployment(own, CELLS[1:], beaten, drawn) is None
 
@@ -109,7 +109,8 @@ def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
 ) -> None:
     useful, own = record(0, CELLS[0]), record(1, CELLS[0], **useless)
     alone, both = (
-        found(known)._replace(rivals=Rivals(worst=(0.0, 0.0))) for known in ([own], [useful, own])
+        found(known)._replace(baselines=BaselineScores(worst=(0.0, 0.0)))
+        for known in ([own], [useful, own])
     )
 
     def chosen(known: Found) -> set[Cell | None]:

@@ -5,7 +5,7 @@ import pytest
 
 from problems import Array, Batch, Size, Split, load_problem
 from search.run.records import Timing
-from search.timing.reference import FEW, Yardstick, timing_of, yardstick
+from search.timing.reference import FEW, ReferenceTiming, timing_of, yardstick
 
 SECONDS = np.linspace(0.9, 1.1, 21)
 
@@ -22,7 +22,7 @@ def test_a_timing_tells_the_ratio_with_its_interval_and_how_the_seconds_scatter(
 
 
 def test_a_known_reference_leaves_the_noise_of_the_seconds() -> None:
-    known = Yardstick(None, known_s=5.0)
+    known = ReferenceTiming(None, sample_s=5.0)
     timing = timing_of(SECONDS, known.seconds({"surrogate": SECONDS}))
     assert timing.speedup == pytest.approx(5.0)
     assert timing.speedup_low < 4.8

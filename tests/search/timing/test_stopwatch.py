@@ -15,8 +15,8 @@ from search.timing.stopwatch import (
     CLOSE,
     CONFIDENCE,
     LEAST_ROUNDS,
-    Contender,
     Spread,
+    TimedCall,
     Until,
     exclusive_slot,
     time_in_turn,
@@ -36,7 +36,7 @@ class FakeClock:
     def __call__(self) -> float:
         return self.now
 
-    def work(self, name: str, *seconds: float) -> Contender:
+    def work(self, name: str, *seconds: float) -> TimedCall:
         """Work whose calls take so long, in turn and from the start again."""
         durations = itertools.cycle(seconds)
 
@@ -44,7 +44,7 @@ class FakeClock:
             self.now += next(durations) * self.speed
             self.order.append(name)
 
-        return Contender(spend, samples=4)
+        return TimedCall(spend, samples=4)
 
 
 def ratios(timed: Mapping[str, Array]) -> list[Array]:
@@ -81,12 +81,12 @@ def test_a_ratio_survives_a_drifting_machine() -> None:
     clock = FakeClock()
     quick, slow = clock.work("quick", 0.03), clock.work("slow", 0.3)
 
-    def drifting(contender: Contender) -> Contender:
+    def drifting(contender: TimedCall) -> TimedCall:
         def work() -> None:
             contender.work()
             clock.speed *= 1.01
 
-        return Contender(work, contender.samples)
+        return TimedCall(work, contender.samples)
 
     seconds = time_in_turn(
         {"quick": drifting(quick), "slow": drifting(slow)}, rounds=20, clock=clock
@@ -169,13 +169,13 @@ def test_rounds_go_on_until_every_ratio_is_known(
     durations: tuple[float, ...], budget_s: float, rounds: int
 ) -> None:
     clock = FakeClock()
-    contenders = {
+    timed_calls = {
         "quiet": clock.work("quiet", 0.03),
         "restless": clock.work("restless", *durations),
         "reference": clock.work("reference", 0.2),
     }
     told: list[int] = []
-    seconds = time_in_turn(contenders, MOST, Until(ratios, budget_s), clock, told.append)
+    seconds = time_in_turn(timed_calls, MOST, Until(ratios, budget_s), clock, told.append)
     assert {len(each) for each in seconds.values()} == {rounds}
     assert told == list(range(1, rounds + 1))
 

@@ -17,7 +17,7 @@ from search.run.checkpoints import load_checkpoint
 from search.run.directory import Run
 from search.run.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
 from search.run.spec import Besides
-from search.timing.reference import Yardstick, yardstick
+from search.timing.reference import ReferenceTiming, yardstick
 from search.trial.lifecycle import PATIENCE, RUNG_SHARES, AtRung, Setting, live
 from search.trial.preparation import (
     BestWeights,
@@ -38,7 +38,7 @@ def timed(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
 @pytest.fixture
 def setting(problem: Problem, data: Dataset, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
     """The same with a clock that says one thing: most of a life isn't about time."""
-    return Setting(problem, data, Yardstick(None, 1e-3), NO_LIMITS, Run(tmp_path))
+    return Setting(problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candida
     ("change", "words"),
     [
         ({"limits": Limits(speedup=1e9)}, "the goal is 1e+09x"),
-        ({"yardstick": Yardstick(None, 1e-9)}, "times as long as the reference"),
+        ({"yardstick": ReferenceTiming(None, 1e-9)}, "times as long as the reference"),
     ],
 )
 def test_too_slow_is_infeasible_before_training(

@@ -21,7 +21,7 @@ from search.run.spec import Spec
 from search.sampling.history import trained
 from search.sampling.study import Study
 from search.sampling.trial_queue import TrialQueue
-from search.timing.reference import Yardstick
+from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import AtRung, Setting
 from search.workers.successive_halving import Halving
 from search.workers.tune_adapter import EndEarly, RungScheduler, StudySearcher
@@ -149,7 +149,7 @@ def test_a_trial_is_granted_a_core_for_every_thread(
     threaded = replace(problem, deployment=Deployment(batch=1, threads=3))
     run = Run.start(tmp_path / "run", spec)
     nothing = Dataset(*[SimpleNamespace()] * 4)
-    setting = Setting(threaded, nothing, Yardstick(None, 1.0), NO_LIMITS, run)
+    setting = Setting(threaded, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     with pytest.raises(InterruptedRunError):
         driver._trials(setting, spec, run, Progress(problem, 4, Console(file=io.StringIO())), {})
     assert granted == [{"cpu": 3}]
