@@ -97,7 +97,7 @@ class RayTune:
     times_first = True
 
     def __init__(self, problem: Problem, spec: Spec, reduction_factor: int) -> None:
-        self._space, self._spec = Space(problem, spec.narrowing), spec
+        self._space, self._spec = Space(problem, spec.restrictions), spec
         self._objective = problem.objective.name
         metrics = ["error", "time"]
         self._search = OptunaSearch(self._asked, metrics, ["min", "min"], seed=spec.seed)
@@ -169,7 +169,7 @@ class Optuna:
 
     def __init__(self, problem: Problem, spec: Spec, sampler: BaseSampler) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._spec = Space(problem, spec.narrowing), spec
+        self._space, self._spec = Space(problem, spec.restrictions), spec
         self._objective = problem.objective.name
         self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
         self._open: dict[int, Trial] = {}

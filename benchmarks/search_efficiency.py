@@ -241,7 +241,7 @@ def searched(seed: int) -> Spec:
         seed=seed,
         trials=NEVER_ENDING,
         workers=WORKERS,
-        narrowing=table_restrictions(),
+        restrictions=table_restrictions(),
         opening=opening_size(Space(problem, table_restrictions())),
     )
 

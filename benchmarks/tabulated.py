@@ -50,10 +50,10 @@ from spaces.artefact import DisagreementError, calibration_inputs, write_artefac
 from spaces.candidate import Candidate, Pruning
 from spaces.onnx_graph import export, with_weights
 from spaces.pruning import NothingToPruneError, pruned
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 from spaces.space import Space
 from spaces.training_targets import Learner
-from spaces.user_restrictions import narrowed, written
+from spaces.user_restrictions import resolve_restrictions, written
 
 ONLY = (
     "architecture=mlp,tcn,gru",
@@ -139,9 +139,9 @@ def every(compose: Callable[[Walk], Made]) -> Iterator[Made]:
         plan[-1] += 1
 
 
-def table_restrictions() -> Narrowing:
+def table_restrictions() -> Restrictions:
     """Return what is kept of the problem's space, settled."""
-    return narrowed(template, written(None, ONLY, ()))
+    return resolve_restrictions(template, written(None, ONLY, ()))
 
 
 def candidates(seed: int = 0) -> list[Candidate]:

@@ -40,9 +40,9 @@ from search.workers.successive_halving import Halving
 from search.workers.tune_adapter import StudySearcher, execute
 from spaces.exclusions import exclusions
 from spaces.registered import ARCHITECTURES
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 from spaces.space import Space, served
-from spaces.user_restrictions import Wish, narrowed
+from spaces.user_restrictions import UserRestriction, resolve_restrictions
 
 RANGE_SAMPLES = 500
 """Ranges are those of so many training samples at most: data may be larger than memory."""
@@ -60,11 +60,13 @@ def specified(problem: Problem, source: Source, held: Spec | None = None, **aske
     `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
     besides; the opening where the space doesn't say how large it is. What is None isn't asked for.
     """
-    space = Space(problem, cast("Narrowing", asked.get("narrowing", Narrowing())))
+    space = Space(problem, cast("Restrictions", asked.get("narrowing", Restrictions())))
     return Spec.model_validate(
         {
             "opening": opening_size(space),
-            "offered": sorted({f"{c.precision} by {c.runtime}" for c in space.skeleton.cells}),
+            "offered": sorted(
+                {f"{c.precision} by {c.runtime}" for c in space.combination_space.combinations}
+            ),
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
@@ -85,16 +87,20 @@ def families_of_users() -> dict[str, str]:
     }
 
 
-def narrowed_for(problem: Problem, wishes: Sequence[Wish], folder: Path) -> Narrowing:
+def restrictions_for(
+    problem: Problem, user_restrictions: Sequence[UserRestriction], folder: Path
+) -> Restrictions:
     """Return what is left of a problem's space; without a wish, what the run in the folder left.
 
     Raises:
         UserError: Something is unknown or not to be had here, or nothing is left to deploy.
     """
-    held = None if wishes else held_in(folder)
+    held = None if user_restrictions else held_in(folder)
     if held:
-        wishes = [Wish(f"run {folder}", held.narrowing)] * (held.problem == problem.name)
-    return narrowed(problem, wishes)
+        user_restrictions = [UserRestriction(f"run {folder}", held.restrictions)] * (
+            held.problem == problem.name
+        )
+    return resolve_restrictions(problem, user_restrictions)
 
 
 def held_in(folder: Path) -> Spec | None:
@@ -127,8 +133,8 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
     progress = Progress(problem, spec.trials, console)
     with _ending_well(run), run.exclusively(), progress:
         progress.note(f"run directory: {run.folder}")
-        if spec.narrowing != Narrowing():
-            progress.note(f"narrowed     {spec.narrowing}")
+        if spec.restrictions != Restrictions():
+            progress.note(f"narrowed     {spec.restrictions}")
         if spec.first:
             progress.note(f"first        {len(spec.first)} candidates, before those that are dealt")
         environment = read_environment()

@@ -7,7 +7,7 @@ from problems import Choose
 from spaces.candidate import Precision, Pruning
 
 
-class Cell(NamedTuple):
+class Combination(NamedTuple):
     """One combination of the skeleton."""
 
     encoding: str
@@ -17,7 +17,7 @@ class Cell(NamedTuple):
     precision: Precision
 
 
-DIMENSIONS = Cell._fields
+DIMENSIONS = Combination._fields
 
 BRANCHES: dict[str, tuple[tuple[str, ...], ...]] = {
     "encoding": ((),),
@@ -36,7 +36,7 @@ _Place = tuple[str, tuple[str, ...], tuple[str, ...]]
 """A dimension, the dimensions that it hangs on, and what was chosen in them."""
 
 
-class Skeleton:
+class CombinationSpace:
     """What can be chosen together, asked branch by branch.
 
     A choice is asked under the widest branch in which it has the same options everywhere: what is
@@ -47,23 +47,23 @@ class Skeleton:
             those in `BRANCHES`.
     """
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self.cells = tuple(cells)
+    def __init__(self, combinations: Sequence[Combination]) -> None:
+        self.combinations = tuple(combinations)
         offered: dict[_Place, set[str]] = {}
         for dimension, branches in BRANCHES.items():
             for branch in branches:
-                for cell in cells:
-                    chosen = tuple(str(getattr(cell, name)) for name in branch)
+                for combination in combinations:
+                    chosen = tuple(str(getattr(combination, name)) for name in branch)
                     offered.setdefault((dimension, branch, chosen), set()).add(
-                        str(getattr(cell, dimension))
+                        str(getattr(combination, dimension))
                     )
         self._offered = {branch: sorted(options) for branch, options in offered.items()}
 
     def options(self, dimension: str) -> list[str]:
         """Return every option of a dimension."""
-        return sorted({str(getattr(cell, dimension)) for cell in self.cells})
+        return sorted({str(getattr(combination, dimension)) for combination in self.combinations})
 
-    def choose(self, choose: Choose) -> Cell:
+    def choose(self, choose: Choose) -> Combination:
         """Ask for a cell."""
         chosen: dict[str, str] = {}
         for dimension in DIMENSIONS:
@@ -71,16 +71,16 @@ class Skeleton:
             chosen[dimension] = choose.categorical(name, options)
         return _cell(chosen)
 
-    def parameters(self, cell: Cell) -> dict[str, str]:
+    def parameters(self, combination: Combination) -> dict[str, str]:
         """Return a cell as the answers to its questions, by their names, in their order."""
         answers: dict[str, str] = {}
         chosen: dict[str, str] = {}
         for dimension in DIMENSIONS:
             name, _ = self._question(dimension, chosen)
-            chosen[dimension] = answers[name] = str(getattr(cell, dimension))
+            chosen[dimension] = answers[name] = str(getattr(combination, dimension))
         return answers
 
-    def cell(self, answers: Mapping[str, object]) -> Cell:
+    def combination(self, answers: Mapping[str, object]) -> Combination:
         """Return the cell that was chosen by answers, among which others may stand."""
         chosen: dict[str, str] = {}
         for dimension in DIMENSIONS:
@@ -101,8 +101,8 @@ class Skeleton:
         return self._offered[dimension, branch, tuple(chosen[name] for name in branch)]
 
 
-def _cell(chosen: Mapping[str, str]) -> Cell:
-    return Cell(
+def _cell(chosen: Mapping[str, str]) -> Combination:
+    return Combination(
         chosen["encoding"],
         chosen["architecture"],
         Pruning(chosen["pruning"]),

@@ -9,7 +9,7 @@ from spaces import pruning as prunings
 from spaces.candidate import Precision, Pruning
 from spaces.precision import without
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.space import families, lacks, willing
+from spaces.space import compatible_families, families, lacks
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -50,7 +50,9 @@ def _not_installed(problem: Problem) -> list[Exclusion]:
     """Return the families that would serve the problem if what they need were there."""
     return [
         Exclusion("", family, "", "", f"its training needs {lacks(family)}, which isn't installed")
-        for family in sorted({f for e in problem.encodings.values() for f in willing(e)})
+        for family in sorted(
+            {f for e in problem.encodings.values() for f in compatible_families(e)}
+        )
         if lacks(family)
     ]
 

@@ -15,7 +15,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from problems import Choose, Scalar, UnknownNameError, UserError
 from problems.interfaces.types import Option
 from spaces.candidate import Frozen
-from spaces.combinations import DIMENSIONS, Cell
+from spaces.combinations import DIMENSIONS, Combination
 from spaces.settings_space import Domain, Interval, Parameter, told
 
 BETWEEN = ".."
@@ -54,7 +54,7 @@ Kept = Annotated[
 Weight = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-class Narrowing(Frozen):
+class Restrictions(Frozen):
     """What is left of a space, and which of its options are tried oftener.
 
     Weights rule the opening alone: an option of weight 3 is dealt three times as often as one of
@@ -99,19 +99,19 @@ class Narrowing(Frozen):
             for option, weight in options.items()
         ]
 
-    def updated(self, later: "Narrowing") -> "Narrowing":
+    def updated(self, later: "Restrictions") -> "Restrictions":
         """Return this with what a later one says instead, a parameter or a weight at a time."""
         weights = {
             dimension: {**self.weights.get(dimension, {}), **later.weights.get(dimension, {})}
             for dimension in (*self.weights, *later.weights)
         }
-        return Narrowing(keep={**self.keep, **later.keep}, weights=weights)
+        return Restrictions(keep={**self.keep, **later.keep}, weights=weights)
 
-    def admits(self, cell: Cell) -> bool:
+    def admits(self, combination: Combination) -> bool:
         """Return whether every choice of a cell is kept."""
         return all(
             value in self.options(dimension, (value,))
-            for dimension, value in zip(DIMENSIONS, cell, strict=True)
+            for dimension, value in zip(DIMENSIONS, combination, strict=True)
         )
 
     def options(self, name: str, everything: Sequence[Option]) -> Sequence[Option]:
@@ -123,7 +123,7 @@ class Narrowing(Frozen):
         """Return how much an option of a dimension weighs."""
         return self.weights.get(dimension, {}).get(option, 1.0)
 
-    def settled(self, known: Mapping[str, Parameter]) -> "Narrowing":
+    def settled(self, known: Mapping[str, Parameter]) -> "Restrictions":
         """Return this as the space's own values, in its order.
 
         Args:
@@ -135,7 +135,7 @@ class Narrowing(Frozen):
         for dimension in self.weights:
             if dimension not in DIMENSIONS:
                 raise UnknownNameError("dimension to weigh", dimension, DIMENSIONS)
-        return Narrowing(
+        return Restrictions(
             keep={name: _settled(_known(name, known), self.keep[name]) for name in self.keep},
             weights={
                 name: {
@@ -146,7 +146,7 @@ class Narrowing(Frozen):
             },
         )
 
-    def essential(self, known: Mapping[str, Parameter]) -> "Narrowing":
+    def essential(self, known: Mapping[str, Parameter]) -> "Restrictions":
         """Return this, settled, without what changes nothing; equal spaces have equal ones."""
         weights = {
             dimension: {
@@ -156,7 +156,7 @@ class Narrowing(Frozen):
             }
             for dimension in sorted(self.weights)
         }
-        return Narrowing(
+        return Restrictions(
             keep={
                 name: self.keep[name]
                 for name in sorted(self.keep)
@@ -167,19 +167,19 @@ class Narrowing(Frozen):
 
 
 @dataclass(frozen=True)
-class Narrowed:
+class RestrictedChoice:
     """Asks for settings as far as they are kept; `narrowing` is settled."""
 
     choose: Choose
-    narrowing: Narrowing
+    restrictions: Restrictions
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         """Choose one of the options that are kept."""
-        return self.choose.categorical(name, self.narrowing.options(name, options))
+        return self.choose.categorical(name, self.restrictions.options(name, options))
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         """Choose an integer of those that are kept."""
-        kept = self.narrowing.keep.get(name)
+        kept = self.restrictions.keep.get(name)
         if isinstance(kept, Range):
             low, high = int(kept.low), int(kept.high)
         elif kept is not None:
@@ -188,7 +188,7 @@ class Narrowed:
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Choose a real number in what is kept."""
-        kept = self.narrowing.keep.get(name)
+        kept = self.restrictions.keep.get(name)
         if isinstance(kept, Range):
             low, high = kept.low, kept.high
         elif kept is not None:

@@ -15,12 +15,12 @@ from problems import Choose, Encoding, Problem, Settings, Size, UserError
 from problems.interfaces.types import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
-from spaces.combinations import Cell, Skeleton
+from spaces.combinations import Combination, CombinationSpace
 from spaces.precision import arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.restrictions import Narrowed, Narrowing
+from spaces.restrictions import RestrictedChoice, Restrictions
 
-EVERYTHING = Narrowing()
+UNRESTRICTED = Restrictions()
 
 AVERAGINGS = (0.0, 0.05)
 """Shares of the steps so far that a mean of weights spans; 0 averages nothing. Of a perceptron's
@@ -61,10 +61,10 @@ class Branch:
 
 def families(encoding: Encoding) -> list[str]:
     """Return the families that serve an encoding's layout and target here."""
-    return [name for name in willing(encoding) if not lacks(name)]
+    return [name for name in compatible_families(encoding) if not lacks(name)]
 
 
-def willing(encoding: Encoding) -> list[str]:
+def compatible_families(encoding: Encoding) -> list[str]:
     """Return the families that serve an encoding, where what they need is installed."""
     wanted = (encoding.layout, encoding.target)
     return [name for name in ARCHITECTURES if wanted in ARCHITECTURES[name].serves]
@@ -106,10 +106,10 @@ def against(architecture: str, pruning: Pruning, runtime: str, precision: Precis
     )
 
 
-def cells(problem: Problem) -> list[Cell]:
+def deployable_combinations(problem: Problem) -> list[Combination]:
     """Return every combination that can be deployed here."""
     return [
-        Cell(name, family, *deployment)
+        Combination(name, family, *deployment)
         for name, encoding in problem.encodings.items()
         for family in families(encoding)
         for deployment in deployments(family)
@@ -125,12 +125,12 @@ def deployments(family: str) -> list[tuple[Pruning, str, Precision]]:
     ]
 
 
-def reason_against(problem: Problem, wanted: Narrowing) -> str:
+def reason_against(problem: Problem, wanted: Restrictions) -> str:
     """Return why most of what is wanted can't be deployed, none of which can.
 
     Runtimes that execute nothing here are no reason against what may run in another one.
     """
-    present = {cell.runtime for cell in cells(problem)}
+    present = {combination.runtime for combination in deployable_combinations(problem)}
     runtimes = [name for name in RUNTIMES if name in present or "runtime" in wanted.keep]
     served = [
         (name, family)
@@ -140,7 +140,7 @@ def reason_against(problem: Problem, wanted: Narrowing) -> str:
     reasons = Counter(
         against(family, *deployment)
         for (name, family), deployment in product(served, product(Pruning, runtimes, Precision))
-        if wanted.admits(Cell(name, family, *deployment))
+        if wanted.admits(Combination(name, family, *deployment))
     )
     if reasons:
         return str(reasons.most_common(1)[0][0])
@@ -163,12 +163,18 @@ class Space:
     """
 
     problem: Problem
-    narrowing: Narrowing = EVERYTHING
+    restrictions: Restrictions = UNRESTRICTED
 
     @cached_property
-    def skeleton(self) -> Skeleton:
+    def combination_space(self) -> CombinationSpace:
         """Every combination that can be deployed and is kept."""
-        return Skeleton([cell for cell in cells(self.problem) if self.narrowing.admits(cell)])
+        return CombinationSpace(
+            [
+                combination
+                for combination in deployable_combinations(self.problem)
+                if self.restrictions.admits(combination)
+            ]
+        )
 
     def encoding_settings(self, encoding: str, choose: Choose) -> Settings:
         """Ask for an encoding's settings."""
@@ -214,28 +220,30 @@ class Space:
 
     def compose(self, size: Size, choose: Choose, seed: int) -> Candidate:
         """Ask for a whole candidate: the skeleton first, then the settings of its branches."""
-        return self.filled(self.skeleton.choose(choose), size, choose, seed)
+        return self.filled(self.combination_space.choose(choose), size, choose, seed)
 
-    def filled(self, cell: Cell, size: Size, choose: Choose, seed: int) -> Candidate:
+    def filled(self, combination: Combination, size: Size, choose: Choose, seed: int) -> Candidate:
         """Ask for the settings of a cell's branches."""
         return Candidate(
             problem=self.problem.name,
             problem_version=self.problem.version,
             size=size,
-            encoding=cell.encoding,
-            encoding_settings=dict(self.encoding_settings(cell.encoding, choose)),
-            architecture=cell.architecture,
-            architecture_settings=dict(self.family_settings(cell.architecture, choose)),
-            training=self.training_settings(choose, cell.encoding, cell.architecture),
-            pruning=cell.pruning,
-            pruning_settings=dict(self.pruning_settings(cell.architecture, cell.pruning, choose)),
-            precision=cell.precision,
-            runtime=cell.runtime,
+            encoding=combination.encoding,
+            encoding_settings=dict(self.encoding_settings(combination.encoding, choose)),
+            architecture=combination.architecture,
+            architecture_settings=dict(self.family_settings(combination.architecture, choose)),
+            training=self.training_settings(choose, combination.encoding, combination.architecture),
+            pruning=combination.pruning,
+            pruning_settings=dict(
+                self.pruning_settings(combination.architecture, combination.pruning, choose)
+            ),
+            precision=combination.precision,
+            runtime=combination.runtime,
             seed=seed,
         )
 
     def _branch(self, name: str, choose: Choose) -> Branch:
-        return Branch(Narrowed(choose, self.narrowing), name)
+        return Branch(RestrictedChoice(choose, self.restrictions), name)
 
 
 def compose(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidate:

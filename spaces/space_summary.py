@@ -9,7 +9,7 @@ from typing import NamedTuple
 from problems import Layout, Target
 from problems.interfaces.types import Choose
 from spaces.candidate import Pruning, Training
-from spaces.combinations import DIMENSIONS, Cell
+from spaces.combinations import DIMENSIONS, Combination
 from spaces.exclusions import Exclusion, exclusions
 from spaces.settings_space import Domain, Explored, Parameter, agreed, explored, told
 from spaces.space import Space
@@ -37,7 +37,7 @@ class Extent(NamedTuple):
         whole: Whether every candidate was counted; else there are more.
     """
 
-    cells: int
+    combinations: int
     discrete: int
     reals: tuple[int, int]
     whole: bool
@@ -71,8 +71,8 @@ class Tree:
         fewest: list[int] = []
         most: list[int] = []
         discrete, whole = 0, True
-        for cell in self.space.skeleton.cells:
-            parts = self._parts(cell)
+        for combination in self.space.combination_space.combinations:
+            parts = self._parts(combination)
             fewest.append(sum(part.reals[0] for part in parts))
             most.append(sum(part.reals[1] for part in parts))
             discrete += prod(part.discrete for part in parts)
@@ -86,7 +86,7 @@ class Tree:
             UserError: Two branches of one name ask for a setting with different options.
         """
         found = {
-            dimension: Parameter(dimension, tuple(self.space.skeleton.options(dimension)))
+            dimension: Parameter(dimension, tuple(self.space.combination_space.options(dimension)))
             for dimension in DIMENSIONS
         }
         for part in self._every_part():
@@ -95,12 +95,12 @@ class Tree:
                 agreed(parameter.name, first.domain, parameter.domain)
         return found
 
-    def _parts(self, cell: Cell) -> tuple[Explored, ...]:
+    def _parts(self, combination: Combination) -> tuple[Explored, ...]:
         return (
-            self.encodings[cell.encoding].settings,
-            self.families[cell.architecture],
-            self.prunings[cell.pruning][cell.architecture],
-            self.training[cell.encoding, cell.architecture],
+            self.encodings[combination.encoding].settings,
+            self.families[combination.architecture],
+            self.prunings[combination.pruning][combination.architecture],
+            self.training[combination.encoding, combination.architecture],
         )
 
     def _every_part(self) -> Iterator[Explored]:
@@ -117,18 +117,26 @@ def tree_of(space: Space) -> Tree:
     Raises:
         UserError: A parameter's options depend on other answers.
     """
-    cells = space.skeleton.cells
+    combinations = space.combination_space.combinations
     encodings = {
         name: EncodingFacts(
             space.problem.encodings[name].layout,
             space.problem.encodings[name].target,
             explored(partial(space.encoding_settings, name)),
-            _each(cell.architecture for cell in cells if cell.encoding == name),
+            _each(
+                combination.architecture
+                for combination in combinations
+                if combination.encoding == name
+            ),
         )
-        for name in _each(cell.encoding for cell in cells)
+        for name in _each(combination.encoding for combination in combinations)
     }
     pruned = {
-        pruning: _each(cell.architecture for cell in cells if cell.pruning is pruning)
+        pruning: _each(
+            combination.architecture
+            for combination in combinations
+            if combination.pruning is pruning
+        )
         for pruning in Pruning
     }
     return Tree(
@@ -136,7 +144,7 @@ def tree_of(space: Space) -> Tree:
         encodings=encodings,
         families={
             name: explored(partial(space.family_settings, name))
-            for name in _each(cell.architecture for cell in cells)
+            for name in _each(combination.architecture for combination in combinations)
         },
         prunings={
             pruning: {
@@ -147,10 +155,17 @@ def tree_of(space: Space) -> Tree:
             if families
         },
         runtimes={
-            name: _each(str(cell.precision) for cell in cells if cell.runtime == name)
-            for name in _each(cell.runtime for cell in cells)
+            name: _each(
+                str(combination.precision)
+                for combination in combinations
+                if combination.runtime == name
+            )
+            for name in _each(combination.runtime for combination in combinations)
         },
-        training=_training(space, {(cell.encoding, cell.architecture) for cell in cells}),
+        training=_training(
+            space,
+            {(combination.encoding, combination.architecture) for combination in combinations},
+        ),
         exclusions=exclusions(space.problem),
     )
 
@@ -169,7 +184,7 @@ def lines(tree: Tree) -> Iterator[str]:
     fewest, most = extent.reals
     reals = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     yield "size"
-    yield f"{INDENT}{extent.cells:,} combinations of {', '.join(DIMENSIONS)}"
+    yield f"{INDENT}{extent.combinations:,} combinations of {', '.join(DIMENSIONS)}"
     yield (
         f"{INDENT}{'' if extent.whole else 'more than '}{extent.discrete:,} candidates "
         f"x {reals} real dimensions"
@@ -236,7 +251,7 @@ def _settings(part: Explored, indent: str) -> Iterator[str]:
 
 
 def _weighed(tree: Tree, dimension: str, option: str) -> str:
-    weight = tree.space.narrowing.weight(dimension, option)
+    weight = tree.space.restrictions.weight(dimension, option)
     return option if weight == 1.0 else f"{option} (weight {weight:g})"
 
 

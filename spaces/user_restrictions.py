@@ -14,7 +14,7 @@ from problems import Problem, UnknownNameError, UserError
 from spaces.candidate import Precision, Pruning
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.restrictions import OPTIONS, RANGE, Narrowing, Range
+from spaces.restrictions import OPTIONS, RANGE, Range, Restrictions
 from spaces.settings_space import Parameter
 from spaces.space import Space, reason_against, served
 from spaces.space_summary import Tree, tree_of
@@ -22,11 +22,11 @@ from spaces.space_summary import Tree, tree_of
 ONLY, WEIGHT = "--only", "--weight"
 
 
-class Wish(NamedTuple):
+class UserRestriction(NamedTuple):
     """A narrowing as it was written, and where it was, for what is said of it."""
 
     place: str
-    narrowing: Narrowing
+    restrictions: Restrictions
 
 
 class _Words(yaml.SafeLoader):
@@ -45,7 +45,9 @@ class _Words(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def written(file: Path | None, only: Sequence[str], weights: Sequence[str]) -> list[Wish]:
+def written(
+    file: Path | None, only: Sequence[str], weights: Sequence[str]
+) -> list[UserRestriction]:
     """Return what a user asks for; a later wish wins over an earlier one.
 
     Args:
@@ -56,22 +58,22 @@ def written(file: Path | None, only: Sequence[str], weights: Sequence[str]) -> l
     Raises:
         UserError: The file or an option can't be read.
     """
-    wishes: list[Wish] = []
+    user_restrictions: list[UserRestriction] = []
     if file is not None:
         with _placed(str(file)):
-            wishes.append(Wish(str(file), _from_yaml(file)))
+            user_restrictions.append(UserRestriction(str(file), _from_yaml(file)))
     for option, texts, read in ((ONLY, only, _only), (WEIGHT, weights, _weight)):
         for text in texts:
             with _placed(f"{option} {text}"):
-                wishes.append(Wish(f"{option} {text}", read(text)))
+                user_restrictions.append(UserRestriction(f"{option} {text}", read(text)))
         names = Counter(text.partition("=")[0] for text in texts)
         for name, times in names.items():
             if times > 1:
                 raise UserError(f"{option} names {name} {times} times; name it once")
-    return wishes
+    return user_restrictions
 
 
-def listed(file: Path) -> list[Wish]:
+def listed(file: Path) -> list[UserRestriction]:
     """Return the candidates that a user lists, each as what is kept for it.
 
     Args:
@@ -84,46 +86,50 @@ def listed(file: Path) -> list[Wish]:
         found = _read_yaml(file)
         if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
             raise UserError("it holds no list of candidates; write - {PARAMETER: VALUE, ...}")
-    wishes: list[Wish] = []
+    user_restrictions: list[UserRestriction] = []
     for number, each in enumerate(cast("list[Mapping[str, object]]", found), start=1):
         place = f"{file}, candidate {number}"
         with _placed(place):
-            wishes.append(Wish(place, _validated({"keep": each})))
-    return wishes
+            user_restrictions.append(UserRestriction(place, _validated({"keep": each})))
+    return user_restrictions
 
 
-def narrowed(problem: Problem, wishes: Sequence[Wish]) -> Narrowing:
+def resolve_restrictions(
+    problem: Problem, user_restrictions: Sequence[UserRestriction]
+) -> Restrictions:
     """Return what is wished of a problem's space, in the space's own values.
 
     Raises:
         UserError: Something is unknown or not to be had here, or nothing is left to deploy.
     """
     served(problem)
-    return narrowed_from(tree_of(Space(problem)), wishes)
+    return resolve_restrictions_in(tree_of(Space(problem)), user_restrictions)
 
 
-def narrowed_from(whole: Tree, wishes: Sequence[Wish]) -> Narrowing:
+def resolve_restrictions_in(
+    whole: Tree, user_restrictions: Sequence[UserRestriction]
+) -> Restrictions:
     """Return what is wished of a whole space, in its own values, as `narrowed` does.
 
     Exploring a space takes a good part of a second: who asks often does it once.
     """
     known = whole.parameters()
-    narrowing = Narrowing()
-    for place, wish in wishes:
+    restrictions = Restrictions()
+    for place, wish in user_restrictions:
         with _placed(place):
             _refuse_absent(whole.space.problem, wish, known)
-            narrowing = narrowing.updated(wish.settled(known))
-    _refuse_nothing_left(whole.space, narrowing)
-    return narrowing.essential(known)
+            restrictions = restrictions.updated(wish.settled(known))
+    _refuse_nothing_left(whole.space, restrictions)
+    return restrictions.essential(known)
 
 
-def _from_yaml(file: Path) -> Narrowing:
+def _from_yaml(file: Path) -> Restrictions:
     found = _read_yaml(file)
     if not isinstance(found, Mapping):
         raise UserError("it holds no names; write keep: and weights:, and under them what each is")
     for name in cast("Mapping[str, object]", found):
-        if name not in Narrowing.model_fields:
-            raise UnknownNameError("entry", name, Narrowing.model_fields)
+        if name not in Restrictions.model_fields:
+            raise UnknownNameError("entry", name, Restrictions.model_fields)
     return _validated(found)
 
 
@@ -141,14 +147,14 @@ def _read_yaml(file: Path) -> object:
         raise UserError(str(error)) from None
 
 
-def _only(text: str) -> Narrowing:
+def _only(text: str) -> Restrictions:
     name, equals, kept = text.partition("=")
     if not equals:
         raise UserError("write PARAMETER=OPTION,OPTION or PARAMETER=LOW..HIGH")
     return _validated({"keep": {name.strip(): kept}})
 
 
-def _weight(text: str) -> Narrowing:
+def _weight(text: str) -> Restrictions:
     name, equals, weight = text.rpartition("=")
     dimension, dot, option = name.partition(".")
     if not equals or not dot:
@@ -156,9 +162,9 @@ def _weight(text: str) -> Narrowing:
     return _validated({"weights": {dimension.strip(): {option.strip(): weight}}})
 
 
-def _validated(found: object) -> Narrowing:
+def _validated(found: object) -> Restrictions:
     try:
-        return Narrowing.model_validate(found)
+        return Restrictions.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in {OPTIONS, RANGE})
@@ -174,7 +180,7 @@ def _placed(place: str) -> Generator[None]:
         raise UserError(f"{place}: {error}") from None
 
 
-def _refuse_absent(problem: Problem, wish: Narrowing, known: Mapping[str, Parameter]) -> None:
+def _refuse_absent(problem: Problem, wish: Restrictions, known: Mapping[str, Parameter]) -> None:
     """Say of what exists, but is not in the space, why not."""
     there = {
         "encoding": problem.encodings,
@@ -188,17 +194,19 @@ def _refuse_absent(problem: Problem, wish: Narrowing, known: Mapping[str, Parame
         domain = cast("tuple[str, ...]", known[dimension].domain)
         for word in (*(() if isinstance(kept, Range) else kept), *wish.weights.get(dimension, ())):
             if word in set(there[dimension]) - set(domain):
-                reason = reason_against(problem, Narrowing(keep={dimension: (word,)}))
+                reason = reason_against(problem, Restrictions(keep={dimension: (word,)}))
                 raise UserError(f"{dimension} {word} is not to be had here: {reason}")
 
 
-def _refuse_nothing_left(whole: Space, narrowing: Narrowing) -> None:
+def _refuse_nothing_left(whole: Space, restrictions: Restrictions) -> None:
     """Name the fewest dimensions whose options can't be had together."""
-    kept = [dimension for dimension in DIMENSIONS if dimension in narrowing.keep]
+    kept = [dimension for dimension in DIMENSIONS if dimension in restrictions.keep]
     for number in range(2, len(kept) + 1):
         for dimensions in combinations(kept, number):
-            part = Narrowing(keep={name: narrowing.keep[name] for name in dimensions})
-            if not any(part.admits(cell) for cell in whole.skeleton.cells):
+            part = Restrictions(keep={name: restrictions.keep[name] for name in dimensions})
+            if not any(
+                part.admits(combination) for combination in whole.combination_space.combinations
+            ):
                 raise UserError(
                     f"{' and '.join(part.kept)} leave nothing to deploy: "
                     f"{reason_against(whole.problem, part)}"

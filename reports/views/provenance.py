@@ -50,7 +50,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
             "deployments": str(spec.deployments),
             "other seeds": str(spec.retrainings),
             "objectives besides": ", ".join(spec.besides) or "none",
-            "narrowed to": str(spec.narrowing) or "nothing",
+            "narrowed to": str(spec.restrictions) or "nothing",
             "candidates of one's own": str(len(spec.first)),
             "format": str(spec.format),
         },
@@ -71,7 +71,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
 
 
 def _again(spec: Spec) -> str:
-    narrowed = str(spec.narrowing)
+    narrowed = str(spec.restrictions)
     parts = [
         f"simstead search {named(spec)}",
         f"--seed {spec.seed} --trials {spec.trials} --workers {spec.workers}",

@@ -99,10 +99,10 @@ def show_space(
     chosen = declared(locate(problem), size)
     from spaces.space import Space  # noqa: PLC0415 - brings torch
     from spaces.space_summary import lines, tree_of  # noqa: PLC0415
-    from spaces.user_restrictions import narrowed, written  # noqa: PLC0415
+    from spaces.user_restrictions import resolve_restrictions, written  # noqa: PLC0415
 
-    narrowing = narrowed(chosen, written(space, only or (), weight or ()))
-    for line in lines(tree_of(Space(chosen, narrowing))):
+    restrictions = resolve_restrictions(chosen, written(space, only or (), weight or ()))
+    for line in lines(tree_of(Space(chosen, restrictions))):
         out.print(line, soft_wrap=True)
 
 

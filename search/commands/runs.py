@@ -77,14 +77,14 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     chosen = declared(source, size)
     room = max(len(os.sched_getaffinity(0)) // chosen.deployment.threads, 1)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    from search.driver import held_in, narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
+    from search.driver import held_in, restrictions_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.driver import search as run_search  # noqa: PLC0415
     from search.run.directory import Run  # noqa: PLC0415 - as below
     from search.sampling.warm_start import first_candidates  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
     from spaces.user_restrictions import written  # noqa: PLC0415
 
-    narrowing = narrowed_for(chosen, written(space, only or (), weight or ()), folder)
+    restrictions = restrictions_for(chosen, written(space, only or (), weight or ()), folder)
     earlier = [Run.open(each) for each in warm_start or ()]
     spec = specified(
         chosen,
@@ -97,8 +97,8 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         retrainings=retrain,
         workers=room if workers is None else workers,
         sampler=sampler,
-        narrowing=narrowing,
-        first=first_candidates(Space(chosen, narrowing), first, earlier, folder, seed),
+        restrictions=restrictions,
+        first=first_candidates(Space(chosen, restrictions), first, earlier, folder, seed),
         besides=tuple(dict.fromkeys(objective)) if objective else None,
     )
     _write_report(run_search(chosen, source, spec, folder, out))
@@ -129,7 +129,7 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = Source(held.source, held.folder)
     chosen = declared(source, None, held.size)
-    from search.driver import narrowed_for, specified  # noqa: PLC0415 - brings torch and Ray
+    from search.driver import restrictions_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.driver import search as run_search  # noqa: PLC0415
 
     spec = specified(
@@ -145,7 +145,7 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
         sampler=sampler,
         opening=held.opening,
         first=held.first,
-        narrowing=narrowed_for(chosen, (), run),
+        restrictions=restrictions_for(chosen, (), run),
     )
     _write_report(run_search(chosen, source, spec, run, out))
 

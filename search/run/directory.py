@@ -26,7 +26,7 @@ from search.run.finalists import FinalEvaluation, Retrainings
 from search.run.records import DataFacts, Record, Sessions, State
 from search.run.spec import FORMAT, Spec
 from spaces.candidate import Frozen
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 
 SPACE_NEEDED_BYTES = 200 * 2**20
 """A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""
@@ -71,7 +71,7 @@ class Run:
             if driver is not None:
                 raise self._in_use(driver)
             held = self.spec()
-            if (held.origin, held.narrowing) == (spec.origin, spec.narrowing):
+            if (held.origin, held.restrictions) == (spec.origin, spec.restrictions):
                 _refuse_elsewhere(held, spec, folder)
             if held.identity != spec.identity:
                 changed = held.model_copy(update={"origin": spec.origin})
@@ -317,7 +317,7 @@ def _refuse_elsewhere(held: Spec, spec: Spec, folder: Path) -> None:
 
 
 def _described(spec: Spec) -> str:
-    narrowed = "" if spec.narrowing == Narrowing() else f", narrowed to {spec.narrowing}"
+    narrowed = "" if spec.restrictions == Restrictions() else f", narrowed to {spec.restrictions}"
     return (
         f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}, "
         f"simulation and encodings {spec.origin[:8]}, format {spec.format}, "

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from problems import Scalar, Size
 from spaces.candidate import Frozen
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 
 FORMAT = 3
 
@@ -52,7 +52,7 @@ class Spec(Frozen):
     workers: int
     offered: tuple[str, ...] = ()
     """Precisions by runtimes that are to be had where it was begun; older runs don't say."""
-    narrowing: Narrowing = Narrowing()
+    restrictions: Restrictions = Restrictions()
     """What is left of the problem's space, and how much its options weigh."""
     first: tuple[dict[str, Scalar], ...] = ()
     """Parameters of candidates that are tried before the opening."""
@@ -78,7 +78,7 @@ class Spec(Frozen):
             self.origin,
             self.size,
             self.seed,
-            self.narrowing,
+            self.restrictions,
             self.first,
             self.besides,
             self.opening,

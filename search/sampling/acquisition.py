@@ -49,7 +49,7 @@ def next_network(
         rng: Draws the effects.
         boldness: Standard deviations that a draw spreads over.
     """
-    runtimes = {each.cell.runtime for each in proposals}
+    runtimes = {each.combination.runtime for each in proposals}
     stopped = [each.known for each in trials.stopped().values()]
     proposals = worth_training(proposals, trials, found)
     proposals += _deployable(stopped, found, runtimes)
@@ -99,7 +99,11 @@ def worth_training(
 
 
 def _deployable(networks: Sequence[Known], found: Found, runtimes: Collection[str]) -> list[Known]:
-    usable = set(not_hopeless([each.cell for each in networks], found.records))
-    every = {*runtimes, *(each.cell.runtime for each in networks)}
+    usable = set(not_hopeless([each.combination for each in networks], found.records))
+    every = {*runtimes, *(each.combination.runtime for each in networks)}
     quick = lowered_sooner_than_trained(every, found.records)
-    return [each for each in networks if each.cell in usable and each.cell.runtime in quick]
+    return [
+        each
+        for each in networks
+        if each.combination in usable and each.combination.runtime in quick
+    ]

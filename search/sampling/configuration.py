@@ -11,7 +11,7 @@ from functools import cached_property
 from problems import Scalar
 from search.sampling.choices import Answer
 from search.sampling.linear_model import Effects
-from spaces.combinations import DIMENSIONS, Cell
+from spaces.combinations import DIMENSIONS, Combination
 
 ANY = 3.0
 CHOICE, COMBINED, SETTING, PECULIAR = 0.6, 0.5, 0.3, 0.2
@@ -35,7 +35,7 @@ class Known:
     """
 
     answers: Mapping[str, Answer]
-    cell: Cell
+    combination: Combination
 
     @cached_property
     def _by_branch(self) -> dict[str, dict[str, Answer]]:
@@ -54,42 +54,49 @@ class Known:
     @cached_property
     def network_key(self) -> NetworkKey:
         """What the network is taught, and by which encoding."""
-        cell = self.cell
-        settings = self.settings(cell.encoding, cell.architecture, "training")
-        chosen: dict[str, Scalar] = {"encoding": cell.encoding, "architecture": cell.architecture}
+        combination = self.combination
+        settings = self.settings(combination.encoding, combination.architecture, "training")
+        chosen: dict[str, Scalar] = {
+            "encoding": combination.encoding,
+            "architecture": combination.architecture,
+        }
         return frozenset((chosen | {n: answer.value for n, answer in settings.items()}).items())
 
     @cached_property
     def of_error(self) -> Effects:
         """The effects that add up to the network's error once it is trained."""
-        cell = self.cell
+        combination = self.combination
         effects: dict[Hashable, float] = {
             "any": ANY,
-            ("encoding", cell.encoding): CHOICE,
-            ("architecture", cell.architecture): CHOICE,
-            ("both", cell.encoding, cell.architecture): COMBINED,
+            ("encoding", combination.encoding): CHOICE,
+            ("architecture", combination.architecture): CHOICE,
+            ("both", combination.encoding, combination.architecture): COMBINED,
         }
         training = self.settings("training")
-        for name, answer in (self.settings(cell.encoding, cell.architecture) | training).items():
+        for name, answer in (
+            self.settings(combination.encoding, combination.architecture) | training
+        ).items():
             effects |= _of_setting(name, answer, SETTING)
         for name, answer in training.items():
-            effects |= _of_setting((cell.architecture, name), answer, PECULIAR)
+            effects |= _of_setting((combination.architecture, name), answer, PECULIAR)
         return effects
 
     @cached_property
     def of_time(self) -> Effects:
         """The effects that add up to the network's time."""
-        cell = self.cell
-        deployment = (cell.runtime, cell.precision)
+        combination = self.combination
+        deployment = (combination.runtime, combination.precision)
         effects: dict[Hashable, float] = {
             "any": ANY,
-            ("encoding", cell.encoding): SHAPES["encoding"],
-            ("architecture", cell.encoding, cell.architecture): SHAPES["architecture"],
+            ("encoding", combination.encoding): SHAPES["encoding"],
+            ("architecture", combination.encoding, combination.architecture): SHAPES[
+                "architecture"
+            ],
             ("runtime", *deployment): SHAPES["runtime"],
-            ("family", cell.architecture, *deployment): SHAPES["family"],
-            ("pruning", cell.pruning): SHAPES["family"],
+            ("family", combination.architecture, *deployment): SHAPES["family"],
+            ("pruning", combination.pruning): SHAPES["family"],
         }
-        for name, answer in self.settings(cell.encoding, cell.architecture).items():
+        for name, answer in self.settings(combination.encoding, combination.architecture).items():
             effects |= _of_setting(name, answer, SHAPES["setting"])
         return effects
 

@@ -126,7 +126,7 @@ def _after(known: Known, share: float) -> Effects:
 
     Families learn at paces of their own.
     """
-    of_family = ("share", share, known.cell.architecture)
+    of_family = ("share", share, known.combination.architecture)
     return {**known.of_error, ("share", share): SETTING, of_family: PECULIAR}
 
 

@@ -10,7 +10,7 @@ from search.objectives.baselines import NO_BASELINES, BaselineScores
 from search.pareto import front
 from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
 from search.sampling.configuration import Known, NetworkKey
-from spaces.combinations import Cell
+from spaces.combinations import Combination
 
 
 class Found(NamedTuple):
@@ -121,10 +121,10 @@ class Trials(NamedTuple):
         }
 
 
-def cell_of(record: Record) -> Cell:
+def combination_of(record: Record) -> Combination:
     """Return what of the skeleton a trial tried."""
     candidate = record.candidate
-    return Cell(
+    return Combination(
         candidate.encoding,
         candidate.architecture,
         candidate.pruning,

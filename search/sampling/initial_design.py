@@ -8,7 +8,7 @@ from itertools import starmap
 
 import numpy as np
 
-from spaces.combinations import DIMENSIONS, Cell
+from spaces.combinations import DIMENSIONS, Combination
 from spaces.registered import RUNTIMES
 from spaces.space import Space
 
@@ -18,11 +18,11 @@ FEWEST, MOST = 8, 24
 
 def opening_size(space: Space) -> int:
     """Return how many candidates are dealt: every option once, within `FEWEST` and `MOST`."""
-    options = max(len(space.skeleton.options(dimension)) for dimension in DIMENSIONS)
+    options = max(len(space.combination_space.options(dimension)) for dimension in DIMENSIONS)
     return min(max(options, FEWEST), MOST)
 
 
-def opening(space: Space, seed: int, size: int) -> list[Cell]:
+def opening(space: Space, seed: int, size: int) -> list[Combination]:
     """Return the opening's cells: each next one has the choices that were dealt least so far.
 
     A choice is an option of a dimension, or a few that belong together. It is dealt in proportion
@@ -30,23 +30,26 @@ def opening(space: Space, seed: int, size: int) -> list[Cell]:
     the less the longer it takes to lower a network: one that takes long is tried as a further
     deployment of a network that is worth it.
     """
-    cells = list(space.skeleton.cells)
-    np.random.default_rng(seed).shuffle(cells)
+    combinations = list(space.combination_space.combinations)
+    np.random.default_rng(seed).shuffle(combinations)
     places: dict[_Choice, int] = {}
     choices = np.array(
-        [[places.setdefault(choice, len(places)) for choice in _choices(cell)] for cell in cells]
+        [
+            [places.setdefault(choice, len(places)) for choice in _choices(combination)]
+            for combination in combinations
+        ]
     )
 
     def weigh(dimension: str, option: str) -> float:
         quick = 1.0 / RUNTIMES[option].lowers_in_s if dimension == "runtime" else 1.0
-        return quick * space.narrowing.weight(dimension, option)
+        return quick * space.restrictions.weight(dimension, option)
 
     weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])
     dealt = np.zeros(len(places))
-    dealing: list[Cell] = []
+    dealing: list[Combination] = []
     for _ in range(size):
         best = int(np.argmin(((dealt + 1.0) / weights)[choices].sum(axis=1)))
-        dealing.append(cells[best])
+        dealing.append(combinations[best])
         dealt[choices[best]] += 1.0
     return dealing
 
@@ -55,9 +58,9 @@ _Choice = tuple[tuple[str, str], ...]
 """Options that are dealt together, each with its dimension."""
 
 
-def _choices(cell: Cell) -> list[_Choice]:
+def _choices(combination: Combination) -> list[_Choice]:
     """Return what a cell deals: every option, two pairs that fail together, and itself."""
-    options = dict(zip(DIMENSIONS, map(str, cell), strict=True))
+    options = dict(zip(DIMENSIONS, map(str, combination), strict=True))
     together = ("runtime", "precision"), ("architecture", "pruning"), DIMENSIONS
     each = ((dimension,) for dimension in DIMENSIONS)
     return [tuple((name, options[name]) for name in names) for names in (*each, *together)]

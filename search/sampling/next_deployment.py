@@ -18,11 +18,11 @@ import numpy as np
 from problems import Array
 from search.pareto import hypervolume
 from search.run.records import NO_ERROR, Record, State
-from search.sampling.history import Found, cell_of, trained
+from search.sampling.history import Found, combination_of, trained
 from search.sampling.linear_model import Observed, posterior_draw
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
-from spaces.combinations import Cell
+from spaces.combinations import Combination
 from spaces.registered import RUNTIMES
 
 PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
@@ -54,14 +54,14 @@ class Deployed(NamedTuple):
     """
 
     training: int
-    cell: Cell
+    combination: Combination
     error: float
     time: float
 
 
 def next_deployment(
-    of: Record, cells: Sequence[Cell], found: Found, rng: np.random.Generator
-) -> Cell | None:
+    of: Record, combinations: Sequence[Combination], found: Found, rng: np.random.Generator
+) -> Combination | None:
     """Return what to try of `cells`, or None where nothing is drawn that betters the front.
 
     Args:
@@ -72,15 +72,19 @@ def next_deployment(
     """
     deployed = (_deployed(record, found.objective) for record in found.records)
     tried = [each for each in deployed if each]
-    cells = not_hopeless(cells, found.records)
-    lasts_s, longest_s = costs_s(of, cells, found.records), _longest_s(of, found)
-    cells = [cell for cell, each_s in zip(cells, lasts_s, strict=True) if each_s <= longest_s]
+    combinations = not_hopeless(combinations, found.records)
+    lasts_s, longest_s = costs_s(of, combinations, found.records), _longest_s(of, found)
+    combinations = [
+        combination
+        for combination, each_s in zip(combinations, lasts_s, strict=True)
+        if each_s <= longest_s
+    ]
     lasts_s = lasts_s[lasts_s <= longest_s]
     own = [each for each in tried if each.training == of.number] or _untrained(of)
-    if not cells or not own or of.unpruned_error is None:
+    if not combinations or not own or of.unpruned_error is None:
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
-    drawn = Effects(tried, cells, rng).drawn(own, cells) + np.array([error, 0.0])
+    drawn = Effects(tried, combinations, rng).drawn(own, combinations) + np.array([error, 0.0])
     drawn[:, 1] = np.maximum(drawn[:, 1], _shortest(own))
     worst = found.corner(MARGIN, drawn.tolist())
     best = found.front
@@ -88,7 +92,7 @@ def next_deployment(
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
     worth = np.array(gains) / lasts_s
     most = int(np.argmax(worth))
-    return cells[most] if gains[most] > 0.0 else None
+    return combinations[most] if gains[most] > 0.0 else None
 
 
 def _longest_s(of: Record, found: Found) -> float:
@@ -104,10 +108,10 @@ def _longest_s(of: Record, found: Found) -> float:
 
 def _shortest(own: Sequence[Deployed]) -> float:
     """Return log10 of the least time to be had of a network, by what its deployments took."""
-    return max(each.time - math.log10(RUNTIMES[each.cell.runtime].headroom) for each in own)
+    return max(each.time - math.log10(RUNTIMES[each.combination.runtime].headroom) for each in own)
 
 
-def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Array:
+def costs_s(of: Record, combinations: Sequence[Combination], records: Sequence[Record]) -> Array:
     """Return about how long deployments of a network take (n,) [s].
 
     Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
@@ -116,7 +120,7 @@ def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Arr
     """
     lasted = _lasted_s(records, DEPLOYMENT)
     if not any(map(any, lasted.values())):
-        return np.ones(len(cells))
+        return np.ones(len(combinations))
     apart = [
         max(seconds - RUNTIMES[runtime].lowers_in_s, 0.0)
         for runtime, each in lasted.items()
@@ -129,12 +133,15 @@ def costs_s(of: Record, cells: Sequence[Cell], records: Sequence[Record]) -> Arr
             return float(np.median(lasted[runtime]))
         return float(np.median(apart)) + RUNTIMES[runtime].lowers_in_s
 
-    each_s = {runtime: lasts_s(runtime) for runtime in {cell.runtime for cell in cells}}
+    each_s = {
+        runtime: lasts_s(runtime)
+        for runtime in {combination.runtime for combination in combinations}
+    }
     return np.array(
         [
-            max(each_s[cell.runtime], SHORTEST_S)
-            + FINE_TUNING_SHARE * training_s * (cell.pruning is not Pruning.NONE)
-            for cell in cells
+            max(each_s[combination.runtime], SHORTEST_S)
+            + FINE_TUNING_SHARE * training_s * (combination.pruning is not Pruning.NONE)
+            for combination in combinations
         ]
     )
 
@@ -146,23 +153,31 @@ def _deployed(record: Record, objective: str) -> Deployed | None:
     if not error or not math.isfinite(error):
         return None
     gap = math.log10(max(record.metrics[objective], NO_ERROR) / error)
-    return Deployed(record.network, cell_of(record), gap, math.log10(record.timing.relative_time))
+    return Deployed(
+        record.network, combination_of(record), gap, math.log10(record.timing.relative_time)
+    )
 
 
 def _untrained(of: Record) -> list[Deployed]:
     """Return what is known of a network none of whose deployments was measured: its first time."""
     if of.untrained_relative_time is None:
         return []
-    return [Deployed(of.number, cell_of(of), 0.0, math.log10(of.untrained_relative_time))]
+    return [Deployed(of.number, combination_of(of), 0.0, math.log10(of.untrained_relative_time))]
 
 
-def not_hopeless(cells: Sequence[Cell], records: Sequence[Record]) -> list[Cell]:
+def not_hopeless(
+    combinations: Sequence[Combination], records: Sequence[Record]
+) -> list[Combination]:
     """Leave out how networks of the family failed to be deployed, at least twice and always."""
-    ended: dict[Cell, Counter[bool]] = defaultdict(Counter)
+    ended: dict[Combination, Counter[bool]] = defaultdict(Counter)
     for record in records:
         if record.unpruned_error is not None and record.state is not State.PRUNED:
-            ended[cell_of(record)][record.state is State.COMPLETE] += 1
-    return [cell for cell in cells if ended[cell][True] or ended[cell][False] < 2]
+            ended[combination_of(record)][record.state is State.COMPLETE] += 1
+    return [
+        combination
+        for combination in combinations
+        if ended[combination][True] or ended[combination][False] < 2
+    ]
 
 
 def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Record]) -> set[str]:
@@ -201,13 +216,16 @@ class Effects:
     """What deployments do to (error, time), in powers of ten: a draw from the posterior."""
 
     def __init__(
-        self, tried: Sequence[Deployed], cells: Sequence[Cell], rng: np.random.Generator
+        self,
+        tried: Sequence[Deployed],
+        combinations: Sequence[Combination],
+        rng: np.random.Generator,
     ) -> None:
-        every = (*cells, *(each.cell for each in tried))
-        names = dict.fromkeys(name for cell in every for name in _features(cell))
+        every = (*combinations, *(each.combination for each in tried))
+        names = dict.fromkeys(name for combination in every for name in _features(combination))
         self._places = {name: place for place, name in enumerate(names)}
         spread = np.array([PRIOR[str(name[0])] for name in self._places])
-        design = self._design([each.cell for each in tried])
+        design = self._design([each.combination for each in tried])
         times = np.array([each.time for each in tried])
         # A network's own time has no part in the effects: each is held against its own mean.
         groups = np.array([each.training for each in tried])
@@ -221,31 +239,31 @@ class Effects:
         self._error = posterior_draw(Observed(design, errors, noise), spread, rng)
         self._time = posterior_draw(Observed(centred, times, noise), spread, rng)
 
-    def drawn(self, own: Sequence[Deployed], cells: Sequence[Cell]) -> Array:
+    def drawn(self, own: Sequence[Deployed], combinations: Sequence[Combination]) -> Array:
         """Return log10 of (error over the network's own, time) (n, 2) of cells.
 
         Args:
             own: What was measured of this network.
             cells: What is asked about.
         """
-        known = self._design([each.cell for each in own])
+        known = self._design([each.combination for each in own])
         base = np.mean([each.time for each in own] - known @ self._time)
-        wanted = self._design(cells)
+        wanted = self._design(combinations)
         return np.stack([wanted @ self._error, base + wanted @ self._time], axis=1)
 
-    def _design(self, cells: Sequence[Cell]) -> Array:
-        design = np.zeros((len(cells), len(self._places)))
-        for row, cell in enumerate(cells):
-            for name in _features(cell):
+    def _design(self, combinations: Sequence[Combination]) -> Array:
+        design = np.zeros((len(combinations), len(self._places)))
+        for row, combination in enumerate(combinations):
+            for name in _features(combination):
                 if name in self._places:
                     design[row, self._places[name]] = 1.0
         return design
 
 
-def _features(cell: Cell) -> list[tuple[Hashable, ...]]:
+def _features(combination: Combination) -> list[tuple[Hashable, ...]]:
     """Return the effects that add up to a deployment's, each with its kind first."""
     return [
-        ("runtime", cell.runtime, cell.precision),
-        ("pruning", cell.pruning),
-        ("family", cell.architecture, cell.runtime, cell.precision),
+        ("runtime", combination.runtime, combination.precision),
+        ("pruning", combination.pruning),
+        ("family", combination.architecture, combination.runtime, combination.precision),
     ]

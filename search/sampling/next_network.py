@@ -62,7 +62,7 @@ class Proposing(NamedTuple):
             drawn = Proposal(rng)
             self.space.compose(self.spec.size, drawn, self.spec.seed)
             values = {name: answer.value for name, answer in drawn.answers.items()}
-            proposals.append(Known(drawn.answers, self.space.skeleton.cell(values)))
+            proposals.append(Known(drawn.answers, self.space.combination_space.combination(values)))
         chosen = next_network(proposals, self.trials, self.found, rng, boldness)
         if chosen is None:
             return None
@@ -77,14 +77,16 @@ class Proposing(NamedTuple):
             turns: What draws by TPE, turn by turn.
             rng: Draws proposals.
         """
-        skeleton = self.space.skeleton
+        combination_space = self.space.combination_space
         asked = Wanted({})
         for draw in turns:
             choice = SettledChoice({}, draw)
             self.space.compose(self.spec.size, choice, self.spec.seed)
             asked = Wanted(dict(choice.values))
-            network = Known(choice.answers, skeleton.cell(choice.values))
-            if worth_training([network], self.trials, self.found, skeleton.options("runtime")):
+            network = Known(choice.answers, combination_space.combination(choice.values))
+            if worth_training(
+                [network], self.trials, self.found, combination_space.options("runtime")
+            ):
                 return asked
         bold = (self.promising(rng, each) for each in BOLDER)
         return next(filter(None, bold), asked)

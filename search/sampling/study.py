@@ -24,13 +24,13 @@ from search.run.records import NO_LIMITS, Limits, Record, State
 from search.run.spec import SamplerName, Spec
 from search.sampling.choices import SettledChoice, TrialChoice, answers_of, at_random
 from search.sampling.configuration import Known
-from search.sampling.history import Found, Trials, Tried, cell_of
+from search.sampling.history import Found, Trials, Tried, combination_of
 from search.sampling.initial_design import opening
 from search.sampling.next_deployment import next_deployment
 from search.sampling.next_network import Proposing, Wanted
 from search.sampling.samplers import asks, by_tpe, sampler, weighs_proposals
 from spaces.candidate import Candidate
-from spaces.combinations import Cell
+from spaces.combinations import Combination
 from spaces.space import Space, pruning_branch
 
 AGAIN = "again"
@@ -84,7 +84,7 @@ class Study:
         self._journal = Journal(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
         self._rivals = baselines
-        self._space = Space(problem, spec.narrowing)
+        self._space = Space(problem, spec.restrictions)
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._records: dict[int, Record] = {}
@@ -182,21 +182,25 @@ class Study:
 
     def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
         """Return another deployment of a network that a trial trained; None: none is promising."""
-        skeleton, own = self._space.skeleton, cell_of(of)
+        combination_space, own = self._space.combination_space, combination_of(of)
         trials = self._study.get_trials(deepcopy=False)
         if not trials[of.number].params:  # the journal has lost them
             return None
         before = [
-            skeleton.cell(trial.params)
+            combination_space.combination(trial.params)
             for trial in trials
             if trial.user_attrs.get(TRAINING) == of.number and trial.state is not TrialState.FAIL
         ]
-        cells = [c for c in skeleton.cells if c[:2] == own[:2] and c not in (own, *before)]
+        combinations = [
+            c
+            for c in combination_space.combinations
+            if c[:2] == own[:2] and c not in (own, *before)
+        ]
         seed = self._seed(len(trials), DEPLOYING)
-        chosen = next_deployment(of, cells, self._found(), np.random.default_rng(seed))
+        chosen = next_deployment(of, combinations, self._found(), np.random.default_rng(seed))
         if chosen is None:
             return None
-        known = {**self._training_parameters(of.number), **skeleton.parameters(chosen)}
+        known = {**self._training_parameters(of.number), **combination_space.parameters(chosen)}
         return self._settled(known, seed, {TRAINING: of.number})
 
     def networks_on_the_front(self) -> set[int]:
@@ -212,15 +216,17 @@ class Study:
     def _trials(self, found: Found) -> Trials:
         trials = self._study.get_trials(deepcopy=False)
 
-        def known(number: int, cell: Cell) -> Known:
-            return Known(answers_of(trials[number].params, trials[number].distributions), cell)
+        def known(number: int, combination: Combination) -> Known:
+            return Known(
+                answers_of(trials[number].params, trials[number].distributions), combination
+            )
 
         for each in found.records:
             if each.number not in self._known:
-                self._known[each.number] = known(each.number, cell_of(each))
+                self._known[each.number] = known(each.number, combination_of(each))
         ended = [Tried(self._known[each.number], each) for each in found.records]
         underway = [
-            known(number, self._space.skeleton.cell(trials[number].params))
+            known(number, self._space.combination_space.combination(trials[number].params))
             for number in sorted(self._open)
             if TRAINING not in trials[number].user_attrs
         ]
@@ -250,7 +256,7 @@ class Study:
         if position < len(first):
             known = {**first[position], **known}
         elif dealt < len(self._opening):
-            known = {**self._space.skeleton.parameters(self._opening[dealt]), **known}
+            known = {**self._space.combination_space.parameters(self._opening[dealt]), **known}
         wanted = None if known else self._wanted(position)
         if wanted:
             known = wanted.parameters
@@ -299,9 +305,9 @@ class Study:
     def _training_parameters(self, number: int) -> dict[str, object]:
         """Return the parameters of a trial that made its trained network what it is."""
         asked = self._study.get_trials(deepcopy=False)[number].params
-        cell = self._space.skeleton.cell(asked)
-        deployment = list(self._space.skeleton.parameters(cell))[2:]
-        pruned = f"{pruning_branch(cell.architecture, cell.pruning)}."
+        combination = self._space.combination_space.combination(asked)
+        deployment = list(self._space.combination_space.parameters(combination))[2:]
+        pruned = f"{pruning_branch(combination.architecture, combination.pruning)}."
         return {
             name: value
             for name, value in asked.items()

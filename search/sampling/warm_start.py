@@ -16,10 +16,10 @@ from search.run.directory import Run
 from search.run.records import Record, State
 from search.run.spec import Spec
 from spaces.candidate import Training
-from spaces.restrictions import Narrowed, Narrowing, Range
+from spaces.restrictions import Range, RestrictedChoice, Restrictions
 from spaces.space import Space
 from spaces.space_summary import Tree, tree_of
-from spaces.user_restrictions import Wish, listed, narrowed_from
+from spaces.user_restrictions import UserRestriction, listed, resolve_restrictions_in
 
 MOST_OF_A_RUN = 8
 """So many networks of an earlier front are tried at most, spread evenly along it."""
@@ -110,7 +110,7 @@ def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
     found: list[Parameters] = []
     known, whole = tree_of(space).parameters(), tree_of(Space(space.problem))
     for number, wish in enumerate(listed(file)):
-        settled = narrowed_from(whole, [_asked(wish, known)])
+        settled = resolve_restrictions_in(whole, [_asked(wish, known)])
         try:
             found.append(_drawn(space, settled, [seed, number], strictly=True))
         except UserError as error:
@@ -118,7 +118,7 @@ def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
     return found
 
 
-def _asked(wish: Wish, known: Container[str]) -> Wish:
+def _asked(wish: UserRestriction, known: Container[str]) -> UserRestriction:
     """Return a wish without settings of the training that this space never asks for.
 
     A candidate of a report states them all; that they are as they would be anyway is no slip.
@@ -130,10 +130,10 @@ def _asked(wish: Wish, known: Container[str]) -> Wish:
     }
     keep = {
         name: kept
-        for name, kept in wish.narrowing.keep.items()
+        for name, kept in wish.restrictions.keep.items()
         if name in known or isinstance(kept, Range) or [*map(str, kept)] != [usual.get(name)]
     }
-    return wish._replace(narrowing=wish.narrowing.model_copy(update={"keep": keep}))
+    return wish._replace(restrictions=wish.restrictions.model_copy(update={"keep": keep}))
 
 
 def first_of_run(space: Space, run: Run, seed: int) -> list[Parameters]:
@@ -174,29 +174,35 @@ def _front(run: Run) -> list[Record]:
     return spread(list(networks.values()), MOST_OF_A_RUN)
 
 
-def _kept(whole: Tree, record: Record) -> Narrowing:
+def _kept(whole: Tree, record: Record) -> Restrictions:
     """Return a candidate as what is kept of a space, without what the space doesn't have."""
     keep: dict[str, object] = {}
     for name, value in record.candidate.parameters.items():
         with suppress(UserError):
-            narrowing = Narrowing.model_validate({"keep": {name: (value,)}})
-            keep |= narrowed_from(whole, [Wish("", narrowing)]).keep
-    return Narrowing.model_validate({"keep": keep})
+            restrictions = Restrictions.model_validate({"keep": {name: (value,)}})
+            keep |= resolve_restrictions_in(whole, [UserRestriction("", restrictions)]).keep
+    return Restrictions.model_validate({"keep": keep})
 
 
-def _drawn(space: Space, wanted: Narrowing, seed: Sequence[int], *, strictly: bool) -> Parameters:
+def _drawn(
+    space: Space, wanted: Restrictions, seed: Sequence[int], *, strictly: bool
+) -> Parameters:
     """Return a candidate's parameters under the names that the study asks them by.
 
     Raises:
         UserError: It isn't in the space; or, `strictly`, part of what is wanted has no place in it.
     """
     rng = np.random.default_rng(list(seed))
-    cells = [cell for cell in space.skeleton.cells if wanted.admits(cell)]
-    if not cells:
+    combinations = [
+        combination
+        for combination in space.combination_space.combinations
+        if wanted.admits(combination)
+    ]
+    if not combinations:
         raise UserError("nothing of this search's space is so")
-    cell = cells[int(rng.integers(len(cells)))]
-    noted = Noted(Narrowed(DrawnChoice(rng), wanted))
-    filled = space.filled(cell, Size.STANDARD, noted, 0).parameters
+    combination = combinations[int(rng.integers(len(combinations)))]
+    noted = Noted(RestrictedChoice(DrawnChoice(rng), wanted))
+    filled = space.filled(combination, Size.STANDARD, noted, 0).parameters
     astray = sorted(
         name
         for name in set(wanted.keep) - set(noted.answers)
@@ -204,7 +210,7 @@ def _drawn(space: Space, wanted: Narrowing, seed: Sequence[int], *, strictly: bo
     )
     if strictly and astray:
         raise UserError(
-            f"{', '.join(astray)} isn't asked of {cell.architecture} on {cell.encoding}; "
+            f"{', '.join(astray)} isn't asked of {combination.architecture} on {combination.encoding}; "
             "name the architecture, or the encoding, that it belongs to"
         )
-    return {**space.skeleton.parameters(cell), **noted.answers}
+    return {**space.combination_space.parameters(combination), **noted.answers}

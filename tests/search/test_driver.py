@@ -6,21 +6,21 @@ import pytest
 
 from problems import Problem, UserError
 from problems.sources import Source
-from search.driver import ended_by_signals, narrowed_for, specified
+from search.driver import ended_by_signals, restrictions_for, specified
 from search.run.directory import Run
 from search.run.environment import read_environment
 from search.run.records import DataFacts
 from search.run.spec import Spec
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 from spaces.user_restrictions import written
 
 FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
 
 
 def spec(problem: Problem, folder: Path, only: list[str]) -> Spec:
-    narrowing = narrowed_for(problem, written(None, only, []), folder)
+    restrictions = restrictions_for(problem, written(None, only, []), folder)
     asked = {"size": "tiny", "seed": 0, "trials": 4, "workers": 1}
-    return specified(problem, Source(problem.name, ""), narrowing=narrowing, **asked)
+    return specified(problem, Source(problem.name, ""), restrictions=restrictions, **asked)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_a_run_is_gone_on_with_in_its_own_space(problem: Problem, tmp_path: Path
     Run.start(tmp_path / "run", begun)
     assert spec(problem, tmp_path / "run", []) == begun
     assert spec(problem, tmp_path / "run", ["runtime=onnxruntime,eager"]) == begun
-    assert Run.start(tmp_path / "run", begun).spec().narrowing == begun.narrowing
-    assert spec(problem, tmp_path / "other", []).narrowing == Narrowing()
+    assert Run.start(tmp_path / "run", begun).spec().restrictions == begun.restrictions
+    assert spec(problem, tmp_path / "other", []).restrictions == Restrictions()
 
 
 @pytest.mark.parametrize(("begun", "other"), [(FIRST, SECOND), ([], SECOND)])
@@ -71,7 +71,7 @@ def test_what_a_long_reference_took_holds_for_later_sessions_on_such_a_processor
 
 def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: Path) -> None:
     lost = spec(problem, tmp_path / "run", []).model_copy(
-        update={"narrowing": Narrowing(keep={"architecture": ("of another version",)})}
+        update={"narrowing": Restrictions(keep={"architecture": ("of another version",)})}
     )
     Run.start(tmp_path / "run", lost)
     with pytest.raises(UserError, match=r"run .*: unknown option of architecture"):

@@ -45,7 +45,7 @@ from search.trial.scoring import Scored
 from search.workers.successive_halving import Halving
 from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 from spaces.surrogate import Surrogate
 
 Life = Callable[[Setting, Candidate, int, int | None], Iterator[AtRung | Record]]
@@ -63,7 +63,7 @@ SMALL = replace(
     samples=Samples(train=32, validation=8, test=8, shifted=0),
     epochs=4,
 )
-NARROWING = Narrowing(keep={"architecture": ("mlp",), "runtime": ("eager",)})
+NARROWING = Restrictions(keep={"architecture": ("mlp",), "runtime": ("eager",)})
 TRIALS, DEPLOYMENTS, WORKERS = 3, 2, 2
 MOMENTS = itertools.count()
 """No two records are alike: one that is written again is noticed."""
@@ -217,7 +217,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
             trials=trials,
             workers=WORKERS,
             deployments=DEPLOYMENTS,
-            narrowing=NARROWING,
+            restrictions=NARROWING,
         )
         run = Run.start(folder, spec)
         progress = Progress(SMALL, trials, Console(file=io.StringIO()))
@@ -616,7 +616,9 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
         file = begun.trained(0)
         for further in (record for record in begun.records() if record.training == 0):
             (begun.folder / "trials" / f"{further.number:04d}.json").unlink()
-        monkeypatch.setattr("search.sampling.study.next_deployment", lambda _, cells, *__: cells[0])
+        monkeypatch.setattr(
+            "search.sampling.study.next_deployment", lambda _, combinations, *__: combinations[0]
+        )
     for wrong in damaged(file):
         file.write_bytes(wrong)
         with pytest.raises(DamagedError):

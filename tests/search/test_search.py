@@ -22,7 +22,7 @@ from search.final import seeds
 from search.final.seeds import retrained_in_parallel
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, State, networks
-from search.sampling.history import cell_of
+from search.sampling.history import combination_of
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import Setting
 from search.workers import ray_cluster as workers
@@ -61,7 +61,7 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
         assert all(
             getattr(further.candidate, name) == getattr(first.candidate, name) for name in kept
         )
-        assert cell_of(further) != cell_of(first)
+        assert combination_of(further) != combination_of(first)
     complete = [record for record in records if record.state is State.COMPLETE]
     assert complete
     assert all(record.reason for record in records if record.state is not State.COMPLETE)

@@ -37,27 +37,33 @@ from spaces.precision import FORMATS, Format, relative_distance
 from spaces.pruning import pruned
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import InPortions, eager
-from spaces.space import Cell, cells, compose
+from spaces.space import Combination, compose, deployable_combinations
 from spaces.surrogate import Surrogate
 
 SOON_S = 5.0
 
 
-def deployed_cells(problem: Problem) -> list[Cell]:
+def deployed_cells(problem: Problem) -> list[Combination]:
     """One network for each runtime, families and precisions in turn.
 
     The law over all families is in `test_agreement.py`; this one is of the whole artefact, so that
     a compiler, which may take a minute for others, is given one problem's MLP where there is one.
     """
-    chosen: list[Cell] = []
+    chosen: list[Combination] = []
     names = list(known_problems())
-    own = [cell for cell in cells(problem) if cell.pruning == "none"]
-    for i, runtime in enumerate(dict.fromkeys(cell.runtime for cell in own)):
-        fitting = [cell for cell in own if cell.runtime == runtime]
+    own = [
+        combination
+        for combination in deployable_combinations(problem)
+        if combination.pruning == "none"
+    ]
+    for i, runtime in enumerate(dict.fromkeys(combination.runtime for combination in own)):
+        fitting = [combination for combination in own if combination.runtime == runtime]
         if RUNTIMES[runtime].lowers_in_s > SOON_S:
             if names[list(RUNTIMES).index(runtime) % len(names)] != problem.name:
                 continue
-            fitting = [cell for cell in fitting if cell.architecture == "mlp"] or fitting
+            fitting = [
+                combination for combination in fitting if combination.architecture == "mlp"
+            ] or fitting
         chosen.append(fitting[7 * i % len(fitting)])
     return chosen
 
@@ -68,29 +74,33 @@ PICKLED = (".pkl", ".pickle", ".pt", ".pth")
 class Fixed(DrawnChoice):
     """Draws settings; the skeleton is the cell's."""
 
-    def __init__(self, cell: Cell, seed: int = 0) -> None:
+    def __init__(self, combination: Combination, seed: int = 0) -> None:
         super().__init__(np.random.default_rng(seed))
-        object.__setattr__(self, "cell", cell)
+        object.__setattr__(self, "cell", combination)
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         leaf = name.rpartition(".")[2]
         return (
-            getattr(self.cell, leaf) if leaf in Cell._fields else super().categorical(name, options)
+            getattr(self.combination, leaf)
+            if leaf in Combination._fields
+            else super().categorical(name, options)
         )
 
 
-def built(problem: Problem, data: Dataset, cell: Cell, seed: int = 0) -> tuple[Candidate, Trained]:
-    candidate = compose(problem, Size.TINY, Fixed(cell, seed), 0)
+def built(
+    problem: Problem, data: Dataset, combination: Combination, seed: int = 0
+) -> tuple[Candidate, Trained]:
+    candidate = compose(problem, Size.TINY, Fixed(combination, seed), 0)
     encoding = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     encoding = encoding.fit(data.train)
     pairs = encoding.pairs(data.train)
     torch.manual_seed(0)
     shape = Shape.of(encoding, pairs)
-    family, settings = ARCHITECTURES[cell.architecture], candidate.architecture_settings
+    family, settings = ARCHITECTURES[combination.architecture], candidate.architecture_settings
     network = family.untrained(shape, settings).eval()
     noise = family.noise(shape, settings)
     calibration = calibration_inputs(pairs, problem.deployment.batch, noise)
-    network = pruned(network, cell.pruning, candidate.pruning_settings, calibration[:2])
+    network = pruned(network, combination.pruning, candidate.pruning_settings, calibration[:2])
     samples = data.validation.inputs
     return candidate, Trained(network, encoding, shape, noise, calibration, samples)
 
@@ -98,8 +108,12 @@ def built(problem: Problem, data: Dataset, cell: Cell, seed: int = 0) -> tuple[C
 @pytest.fixture(scope="module")
 def plain(problem: Problem, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artefact of the first cell that runs eagerly."""
-    cell = next(cell for cell in cells(problem) if cell.runtime == "eager")
-    candidate, trained = built(problem, data, cell)
+    combination = next(
+        combination
+        for combination in deployable_combinations(problem)
+        if combination.runtime == "eager"
+    )
+    candidate, trained = built(problem, data, combination)
     folder = tmp_path_factory.mktemp("artefact") / "plain"
     write_artefact(trained, candidate, problem, folder)
     return folder
@@ -124,9 +138,11 @@ for folder in sys.argv[1:]:
 def test_lowered_agrees_with_eager_after_load_and_bit_for_bit_elsewhere(
     problem: Problem, data: Dataset, tmp_path: Path
 ) -> None:
-    folders = {"-".join(map(str, cell)): cell for cell in deployed_cells(problem)}
-    for name, cell in folders.items():
-        agrees_with_eager(cell, problem, data, tmp_path / name)
+    folders = {
+        "-".join(map(str, combination)): combination for combination in deployed_cells(problem)
+    }
+    for name, combination in folders.items():
+        agrees_with_eager(combination, problem, data, tmp_path / name)
     done = subprocess.run(
         [sys.executable, "-c", AGAIN, *folders],
         capture_output=True, text=True, check=False, cwd=tmp_path,
@@ -134,8 +150,10 @@ def test_lowered_agrees_with_eager_after_load_and_bit_for_bit_elsewhere(
     assert done.returncode == 0, done.stderr
 
 
-def agrees_with_eager(cell: Cell, problem: Problem, data: Dataset, folder: Path) -> None:
-    candidate, trained = built(problem, data, cell)
+def agrees_with_eager(
+    combination: Combination, problem: Problem, data: Dataset, folder: Path
+) -> None:
+    candidate, trained = built(problem, data, combination)
     write_artefact(trained, candidate, problem, folder)
     assert not [path for path in folder.iterdir() if path.suffix in PICKLED]
     surrogate = Surrogate.load(folder, problem)
@@ -143,7 +161,7 @@ def agrees_with_eager(cell: Cell, problem: Problem, data: Dataset, folder: Path)
     with torch.inference_mode():
         exact = trained.network(torch.from_numpy(inputs)).numpy()
     lowered = surrogate.network(inputs)
-    assert relative_distance(lowered, exact) <= FORMATS[cell.precision].tolerance
+    assert relative_distance(lowered, exact) <= FORMATS[combination.precision].tolerance
     np.testing.assert_array_equal(surrogate.network(inputs), lowered)
     # A sample alone equals the sample in a batch, whatever the batch size that was lowered.
     np.testing.assert_allclose(surrogate.network(inputs[3:4]), lowered[3:4], rtol=1e-5, atol=1e-6)
@@ -277,8 +295,12 @@ def test_loading_needs_no_reference(
 def test_a_failed_lowering_leaves_nothing_behind(
     problem: Problem, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = next(cell for cell in cells(problem) if cell.runtime == "eager")
-    candidate, trained = built(problem, data, cell)
+    combination = next(
+        combination
+        for combination in deployable_combinations(problem)
+        if combination.runtime == "eager"
+    )
+    candidate, trained = built(problem, data, combination)
 
     def fail(*_: object) -> None:
         raise RuntimeError("no such kernel")
@@ -292,9 +314,13 @@ def test_a_failed_lowering_leaves_nothing_behind(
 def test_disagreement_leaves_nothing_behind(
     problem: Problem, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = next(c for c in cells(problem) if c.runtime == "eager" and c.precision == "bf16")
-    candidate, trained = built(problem, data, cell)
-    monkeypatch.setitem(FORMATS, cell.precision, Format(torch.bfloat16, 1e-9))
+    combination = next(
+        c
+        for c in deployable_combinations(problem)
+        if c.runtime == "eager" and c.precision == "bf16"
+    )
+    candidate, trained = built(problem, data, combination)
+    monkeypatch.setitem(FORMATS, combination.precision, Format(torch.bfloat16, 1e-9))
     with pytest.raises(DisagreementError, match="eager in bf16"):
         write_artefact(trained, candidate, problem, tmp_path / "artefact")
     assert list(tmp_path.iterdir()) == []

@@ -11,11 +11,11 @@ from problems.interfaces.types import RollsForward
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES
-from spaces.restrictions import Narrowed, Narrowing, Range
+from spaces.restrictions import Range, RestrictedChoice, Restrictions
 from spaces.settings_space import Interval, Parameter
 from spaces.space import Space, cells
 from spaces.space_summary import tree_of
-from spaces.user_restrictions import narrowed, written
+from spaces.user_restrictions import resolve_restrictions, written
 
 FILE = """
 keep:
@@ -74,9 +74,9 @@ def settings_of(candidate: Candidate) -> dict[str, Scalar]:
 
 def test_every_setting_can_be_narrowed(problem: Problem) -> None:
     known = tree_of(Space(problem)).parameters()
-    wished = Narrowing(keep={name: kept_of(known[name]) for name in known if "." in name})
-    narrowing = wished.settled(known)
-    space = Space(problem, narrowing)
+    wished = Restrictions(keep={name: kept_of(known[name]) for name in known if "." in name})
+    restrictions = wished.settled(known)
+    space = Space(problem, restrictions)
     for seed in range(50):
         candidate = space.compose(Size.TINY, DrawnChoice(np.random.default_rng(seed)), 0)
         asked = {name: each for name, each in settings_of(candidate).items() if name in known}
@@ -84,7 +84,7 @@ def test_every_setting_can_be_narrowed(problem: Problem) -> None:
             asked.pop("training.unrolled", None)  # of roll-outs alone: the others keep its default
         assert asked
         for name, value in asked.items():
-            kept = narrowing.keep.get(name, known[name].domain)
+            kept = restrictions.keep.get(name, known[name].domain)
             if isinstance(kept, Range):
                 assert kept.low <= float(value) <= kept.high
             else:
@@ -96,33 +96,39 @@ def test_every_setting_can_be_narrowed(problem: Problem) -> None:
 def test_every_option_of_a_dimension_can_be_kept_alone(problem: Problem) -> None:
     whole = cells(problem)
     for dimension in DIMENSIONS:
-        for option in Space(problem).skeleton.options(dimension):
-            narrowing = narrowed(problem, written(None, [f"{dimension}={option}"], []))
-            left = Space(problem, narrowing).skeleton.cells
-            assert left == tuple(cell for cell in whole if getattr(cell, dimension) == option)
+        for option in Space(problem).combination_space.options(dimension):
+            restrictions = resolve_restrictions(
+                problem, written(None, [f"{dimension}={option}"], [])
+            )
+            left = Space(problem, restrictions).combination_space.cells
+            assert left == tuple(
+                combination for combination in whole if getattr(combination, dimension) == option
+            )
 
 
 def test_an_integer_range_keeps_its_step() -> None:
     known = {"depth": Parameter("depth", Interval(2, 14, 4))}
-    kept = Narrowing(keep={"depth": Range(low=5, high=13)}).settled(known)
+    kept = Restrictions(keep={"depth": Range(low=5, high=13)}).settled(known)
     assert kept.keep["depth"] == Range(low=6, high=10)
     drawn = {
-        Narrowed(DrawnChoice(np.random.default_rng(seed)), kept).integer("depth", 2, 14, step=4)
+        RestrictedChoice(DrawnChoice(np.random.default_rng(seed)), kept).integer(
+            "depth", 2, 14, step=4
+        )
         for seed in range(30)
     }
     assert drawn == {6, 10}
 
 
 def test_one_number_of_an_interval_can_be_kept(planets: Problem) -> None:
-    wishes = written(None, ["training.learning_rate=1e-3", "mlp.depth=3,1"], [])
-    narrowing = narrowed(planets, wishes)
-    assert narrowing.keep == {"training.learning_rate": (1e-3,), "mlp.depth": (1, 3)}
-    assert tree_of(Space(planets, narrowing)).extent.reals == (1, 1)
+    user_restrictions = written(None, ["training.learning_rate=1e-3", "mlp.depth=3,1"], [])
+    restrictions = resolve_restrictions(planets, user_restrictions)
+    assert restrictions.keep == {"training.learning_rate": (1e-3,), "mlp.depth": (1, 3)}
+    assert tree_of(Space(planets, restrictions)).extent.reals == (1, 1)
 
 
 def test_a_file_is_read_as_it_is_meant(planets: Problem, file: Path) -> None:
-    narrowing = narrowed(planets, written(file, [], []))
-    assert narrowing.keep == {
+    restrictions = resolve_restrictions(planets, written(file, [], []))
+    assert restrictions.keep == {
         "architecture": ("lstm", "mlp"),
         "pruning": ("none",),
         "precision": ("fp32", "int8"),
@@ -131,25 +137,27 @@ def test_a_file_is_read_as_it_is_meant(planets: Problem, file: Path) -> None:
         "training.batch_size": (128,),
         "training.learning_rate": Range(low=1e-3, high=1e-2),
     }
-    assert narrowing.weights == {"runtime": {"eager": 0.5, "onnxruntime": 3.0}}
-    assert narrowing.weight("runtime", "openvino") == 1.0
+    assert restrictions.weights == {"runtime": {"eager": 0.5, "onnxruntime": 3.0}}
+    assert restrictions.weight("runtime", "openvino") == 1.0
 
 
 def test_the_command_line_wins_over_the_file(planets: Problem, file: Path) -> None:
     only = ["architecture=lstm", "mlp.depth=1..2"]
-    narrowing = narrowed(planets, written(file, only, ["runtime.eager=2"]))
-    assert narrowing.keep["architecture"] == ("lstm",)
-    assert narrowing.keep["mlp.depth"] == Range(low=1, high=2)
-    assert narrowing.keep["mlp.width"] == (64, 128)
-    assert narrowing.weights == {"runtime": {"eager": 2.0, "onnxruntime": 3.0}}
+    restrictions = resolve_restrictions(planets, written(file, only, ["runtime.eager=2"]))
+    assert restrictions.keep["architecture"] == ("lstm",)
+    assert restrictions.keep["mlp.depth"] == Range(low=1, high=2)
+    assert restrictions.keep["mlp.width"] == (64, 128)
+    assert restrictions.weights == {"runtime": {"eager": 2.0, "onnxruntime": 3.0}}
 
 
 def test_it_can_be_typed_again_and_survives_json(planets: Problem, file: Path) -> None:
-    narrowing = narrowed(planets, written(file, ["mlp.structured.criterion=magnitude"], []))
-    again = narrowed(planets, written(None, narrowing.kept, narrowing.weighed))
-    assert again == narrowing
-    assert Narrowing.model_validate_json(narrowing.model_dump_json()) == narrowing
-    assert all(option in str(narrowing) for option in ("--only mlp.width=64,128", "--weight"))
+    restrictions = resolve_restrictions(
+        planets, written(file, ["mlp.structured.criterion=magnitude"], [])
+    )
+    again = resolve_restrictions(planets, written(None, restrictions.kept, restrictions.weighed))
+    assert again == restrictions
+    assert Restrictions.model_validate_json(restrictions.model_dump_json()) == restrictions
+    assert all(option in str(restrictions) for option in ("--only mlp.width=64,128", "--weight"))
 
 
 def test_what_changes_nothing_is_no_narrowing(problem: Problem) -> None:
@@ -161,17 +169,17 @@ def test_what_changes_nothing_is_no_narrowing(problem: Problem) -> None:
         for name, parameter in known.items()
     }
     weights = {"encoding": dict.fromkeys(problem.encodings, 1.0)}
-    whole = Narrowing(keep=everything, weights=weights).settled(known)
-    assert whole.essential(known) == Narrowing()
+    whole = Restrictions(keep=everything, weights=weights).settled(known)
+    assert whole.essential(known) == Restrictions()
 
 
 def test_the_command_line_can_give_back_what_the_file_took(planets: Problem, file: Path) -> None:
-    everything = ",".join(Space(planets).skeleton.options("architecture"))
-    narrowing = narrowed(
+    everything = ",".join(Space(planets).combination_space.options("architecture"))
+    restrictions = resolve_restrictions(
         planets, written(file, [f"architecture={everything}"], ["runtime.eager=1"])
     )
-    assert "architecture" not in narrowing.keep
-    assert narrowing.weights == {"runtime": {"onnxruntime": 3.0}}
+    assert "architecture" not in restrictions.keep
+    assert restrictions.weights == {"runtime": {"onnxruntime": 3.0}}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +206,7 @@ def test_the_command_line_can_give_back_what_the_file_took(planets: Problem, fil
 )
 def test_a_mistake_in_what_is_kept_is_told(planets: Problem, only: str, words: str) -> None:
     with pytest.raises(UserError) as raised:
-        narrowed(planets, written(None, [only], []))
+        resolve_restrictions(planets, written(None, [only], []))
     assert words in str(raised.value)
     assert str(raised.value).startswith(f"--only {only}: ")
 
@@ -218,7 +226,7 @@ def test_a_mistake_in_what_is_kept_is_told(planets: Problem, only: str, words: s
 )
 def test_a_mistake_in_a_weight_is_told(planets: Problem, weight: str, words: str) -> None:
     with pytest.raises(UserError) as raised:
-        narrowed(planets, written(None, [], [weight]))
+        resolve_restrictions(planets, written(None, [], [weight]))
     assert words in str(raised.value)
     assert str(raised.value).startswith(f"--weight {weight}: ")
 
@@ -248,7 +256,7 @@ def test_a_mistake_in_a_file_is_told(
     file = tmp_path / "wrong.yaml"
     file.write_text(text)
     with pytest.raises(UserError) as raised:
-        narrowed(planets, written(file, [], []))
+        resolve_restrictions(planets, written(file, [], []))
     assert words in str(raised.value)
     assert str(raised.value).startswith(f"{file}: ")
     assert "\n" not in str(raised.value)
@@ -281,5 +289,5 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 )
 def test_what_leaves_nothing_is_told(planets: Problem, only: list[str], words: str) -> None:
     with pytest.raises(UserError) as raised:
-        narrowed(planets, written(None, only, []))
+        resolve_restrictions(planets, written(None, only, []))
     assert words in str(raised.value)

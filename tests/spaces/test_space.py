@@ -10,7 +10,7 @@ from problems.contract import DrawnChoice
 from problems.interfaces.types import Option
 from problems.provenance import digest
 from spaces.candidate import Candidate, Precision, Pruning
-from spaces.combinations import Cell
+from spaces.combinations import Combination
 from spaces.exclusions import Exclusion, exclusions
 from spaces.pruning import VECTOR_WIDTH
 from spaces.registered import ARCHITECTURES, RUNTIMES
@@ -80,29 +80,32 @@ def test_every_choice_can_be_made(problem: Problem) -> None:
         """Answers with a cell's own choices."""
 
         def categorical(self, name: str, options: Sequence[Option]) -> Option:
-            answer = getattr(cell, name.rpartition(".")[2])
+            answer = getattr(combination, name.rpartition(".")[2])
             assert answer in options
             return answer
 
-    for cell in space.skeleton.cells:
-        assert space.skeleton.choose(Wanting(0)) == cell
+    for combination in space.combination_space.cells:
+        assert space.combination_space.choose(Wanting(0)) == combination
 
 
 def test_every_dimension_is_in_the_space(problem: Problem) -> None:
     space = cells(problem)
-    assert {cell.encoding for cell in space} == set(problem.encodings)
-    assert {Pruning.NONE, Pruning.STRUCTURED} <= {cell.pruning for cell in space}
-    assert {Precision.FP32, Precision.INT8} <= {cell.precision for cell in space}
+    assert {combination.encoding for combination in space} == set(problem.encodings)
+    assert {Pruning.NONE, Pruning.STRUCTURED} <= {combination.pruning for combination in space}
+    assert {Precision.FP32, Precision.INT8} <= {combination.precision for combination in space}
     assert all(families(encoding) for encoding in problem.encodings.values())
-    assert len({cell.architecture for cell in space}) >= 2
+    assert len({combination.architecture for combination in space}) >= 2
 
 
-def explains(exclusion: Exclusion, cell: Cell) -> bool:
-    parts = {cell.pruning, cell.runtime, cell.precision}
+def explains(exclusion: Exclusion, combination: Combination) -> bool:
+    parts = {combination.pruning, combination.runtime, combination.precision}
     return (
-        exclusion.encoding in {"", cell.encoding}
-        and (not exclusion.architecture or cell.architecture in exclusion.architecture.split(", "))
-        and (not exclusion.runtime or cell.runtime in exclusion.runtime.split(", "))
+        exclusion.encoding in {"", combination.encoding}
+        and (
+            not exclusion.architecture
+            or combination.architecture in exclusion.architecture.split(", ")
+        )
+        and (not exclusion.runtime or combination.runtime in exclusion.runtime.split(", "))
         and any(set(what.split()) <= parts for what in exclusion.what.split(", "))
     )
 
@@ -114,9 +117,9 @@ def test_what_is_left_out_is_listed_with_its_reason(problem: Problem) -> None:
         assert any(exclusion[:4])
     for name, encoding in problem.encodings.items():
         for combination in product(families(encoding), Pruning, RUNTIMES, Precision):
-            cell = Cell(name, *combination)
-            if cell not in space:
-                assert any(explains(exclusion, cell) for exclusion in left_out), cell
+            combination = Combination(name, *combination)
+            if combination not in space:
+                assert any(explains(exclusion, combination) for exclusion in left_out), combination
 
 
 def test_what_is_left_out_concerns_the_problem(problem: Problem) -> None:
@@ -142,4 +145,4 @@ def test_widths_fill_the_vectors_of_a_processor(family: str) -> None:
 def test_every_family_is_explored_whole(problem: Problem) -> None:
     tree = tree_of(Space(problem))
     assert tree.extent.whole
-    assert set(tree.families) == {cell.architecture for cell in cells(problem)}
+    assert set(tree.families) == {combination.architecture for combination in cells(problem)}

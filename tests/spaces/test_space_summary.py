@@ -13,7 +13,7 @@ from problems.interfaces.types import Settings
 from problems.template.problem import INPUTS, OUTPUTS
 from problems.template.problem import problem as template
 from spaces.candidate import Candidate
-from spaces.restrictions import Narrowing, Range
+from spaces.restrictions import Range, Restrictions
 from spaces.settings_space import FEW_INTEGERS, Interval, explored
 from spaces.space import Space
 from spaces.space_summary import lines, tree_of
@@ -94,12 +94,12 @@ def test_the_extent_is_that_of_what_is_composed(problem: Problem) -> None:
         if "." in name and not name.endswith(".width")
     }
     keep |= {"runtime": ("eager",), "pruning": ("none",)}
-    space = Space(problem, Narrowing(keep=keep))
+    space = Space(problem, Restrictions(keep=keep))
     extent = tree_of(space).extent
     drawn = {composed(space, seed).key for seed in range(40 * extent.discrete)}
     assert extent.discrete == len(drawn)
     assert extent.reals == (0, 0)
-    assert extent.cells == len(space.skeleton.cells)
+    assert extent.combinations == len(space.combination_space.combinations)
 
 
 def composed(space: Space, seed: int) -> Candidate:
@@ -118,5 +118,5 @@ def test_what_is_searched_and_left_out_is_told(problem: Problem) -> None:
 
 
 def test_a_weight_is_told(problem: Problem) -> None:
-    space = Space(problem, Narrowing(weights={"runtime": {"eager": 3.0}}))
+    space = Space(problem, Restrictions(weights={"runtime": {"eager": 3.0}}))
     assert any(line.startswith("  eager (weight 3): fp32") for line in lines(tree_of(space)))

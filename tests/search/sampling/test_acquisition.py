@@ -14,7 +14,7 @@ from search.sampling.effects_model import AT_RUNG, NOISE, errors_of
 from search.sampling.history import Found, Trials, Tried
 from search.sampling.linear_model import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
-from spaces.combinations import Cell
+from spaces.combinations import Combination
 
 ERRORS = {"mlp": 0.0, "gru": -0.5}
 WIDTHS = {16: 0.3, 64: 0.0, 256: -0.4}
@@ -23,7 +23,7 @@ TIMES = {"eager": 0.0, "onnxruntime": -0.7}
 
 
 def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Known:
-    cell = Cell("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
+    combination = Combination("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
     answers = {
         "encoding": Answer("flat"),
         "flat.architecture": Answer(architecture),
@@ -31,23 +31,25 @@ def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Kno
         f"{architecture}.width": Answer(width),
         "training.learning_rate": Answer(10.0 ** (rate - 2.5), rate),
     }
-    return Known(answers, cell)
+    return Known(answers, combination)
 
 
 def error_of(of: Known) -> float:
-    width = int(of.settings(of.cell.architecture)[f"{of.cell.architecture}.width"].value)
+    width = int(
+        of.settings(of.combination.architecture)[f"{of.combination.architecture}.width"].value
+    )
     rate = of.answers["training.learning_rate"].place or 0.0
-    return ERRORS[of.cell.architecture] + WIDTHS[width] + 0.5 * rate**2 - 1.0
+    return ERRORS[of.combination.architecture] + WIDTHS[width] + 0.5 * rate**2 - 1.0
 
 
 def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
     """A trial of a network whose error and time are sums of what is known of it."""
-    error, time_s = 10.0 ** error_of(of), 10.0 ** (TIMES[of.cell.runtime] - 2.0)
+    error, time_s = 10.0 ** error_of(of), 10.0 ** (TIMES[of.combination.runtime] - 2.0)
     candidate = Candidate(
         problem="known", problem_version=1, size="tiny", encoding="flat", encoding_settings={},
-        architecture=of.cell.architecture, architecture_settings={}, pruning=Pruning.NONE,
+        architecture=of.combination.architecture, architecture_settings={}, pruning=Pruning.NONE,
         training=Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
-        pruning_settings={}, precision=Precision.FP32, runtime=of.cell.runtime, seed=0,
+        pruning_settings={}, precision=Precision.FP32, runtime=of.combination.runtime, seed=0,
     )  # fmt: skip
     timing = Timing(
         time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
@@ -84,8 +86,8 @@ EVERY = [
 ]
 
 
-BEST = min(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
-WORST = max(EVERY, key=lambda each: (error_of(each), TIMES[each.cell.runtime]))
+BEST = min(EVERY, key=lambda each: (error_of(each), TIMES[each.combination.runtime]))
+WORST = max(EVERY, key=lambda each: (error_of(each), TIMES[each.combination.runtime]))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -105,8 +107,8 @@ def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
     ended = [
         tried(i, each)
         for i, (each, rate) in enumerate(zip(EVERY, rates, strict=True))
-        if (rate != 0.0 or each.answers.get(f"{each.cell.architecture}.width") == Answer(16))
-        and (each.cell.architecture, each.cell.runtime) != ("gru", "onnxruntime")
+        if (rate != 0.0 or each.answers.get(f"{each.combination.architecture}.width") == Answer(16))
+        and (each.combination.architecture, each.combination.runtime) != ("gru", "onnxruntime")
     ]
 
     def chosen(trials: Trials) -> Known | None:
@@ -121,7 +123,9 @@ def after_the_mlps(
     *more: Tried, proposals: Sequence[Known] = EVERY, underway: Sequence[Known] = ()
 ) -> list[Known]:
     """What is chosen by several seeds, once all MLPs were trained and more was tried."""
-    others = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.architecture == "mlp"]
+    others = [
+        tried(i, each) for i, each in enumerate(EVERY) if each.combination.architecture == "mlp"
+    ]
     trials = [*others, *more]
     known = Trials(trials, underway)
     rngs = map(np.random.default_rng, range(8))
@@ -146,7 +150,7 @@ def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
 def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
     lucky, unlucky = known("gru", 64, "eager"), known("gru", 64, "eager")
     answers = {**unlucky.answers, "training.learning_rate": Answer(0.5, 0.0)}
-    unlucky = Known(answers, unlucky.cell)  # another network, of which the same is thought
+    unlucky = Known(answers, unlucky.combination)  # another network, of which the same is thought
     trials = [tried(i, each, State.PRUNED) for i, each in enumerate((lucky, unlucky))]
     rungs = tuple(
         rung.model_copy(update={"error": rung.error / 10}) for rung in tried(0, lucky).record.rungs
@@ -162,7 +166,9 @@ def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
 
 def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> None:
     paces = {"mlp": 0.1, "gru": 0.5}
-    at_rung = {each.network_key: error_of(each) + paces[each.cell.architecture] for each in EVERY}
+    at_rung = {
+        each.network_key: error_of(each) + paces[each.combination.architecture] for each in EVERY
+    }
     usual = np.median(list(at_rung.values()))
     trials: list[Tried] = []
     for i, each in enumerate(EVERY):
@@ -171,7 +177,7 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
         record = tried(i, each, state).record
         trials.append(Tried(each, record.model_copy(update={"rungs": (rung,)})))
     stopped = [each.known for each in trials if each.record.state is State.PRUNED]
-    assert {each.cell.architecture for each in stopped} == set(paces)
+    assert {each.combination.architecture for each in stopped} == set(paces)
     expected = errors_of(stopped, Trials(trials), np.random.default_rng(0), 0.0)
     assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)
 
@@ -198,7 +204,7 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
         trials = []
         for i, each in enumerate(each for each in EVERY if each.network_key != BEST.network_key):
             known, record = tried(i, each)
-            durations_s = {"train": training_s, "deploy": lasted[each.cell.runtime]}
+            durations_s = {"train": training_s, "deploy": lasted[each.combination.runtime]}
             trials.append(Tried(known, record.model_copy(update={"durations_s": durations_s})))
         return trials
 
@@ -210,7 +216,7 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
     short = trials_of(1.0)
     slower = after(short)
     assert slower is not None
-    assert (slower.network_key, slower.cell.runtime) == (BEST.network_key, "eager")
+    assert (slower.network_key, slower.combination.runtime) == (BEST.network_key, "eager")
     assert worth_training([BEST], Trials(short), found(short)) == [BEST], "there is no other"
     assert not worth_training([BEST], Trials(short), found(short), list(lasted))
 
@@ -218,24 +224,26 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
     new = [each for each in EVERY if each.answers["training.learning_rate"].place == 0.0]
     trials = [
-        tried(i, each, State.PRUNED if each.cell.architecture == "gru" else State.COMPLETE)
+        tried(i, each, State.PRUNED if each.combination.architecture == "gru" else State.COMPLETE)
         for i, each in enumerate(EVERY)
         if each not in new
     ]
     chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(0))
     assert chosen is not None
-    assert chosen.cell.architecture == "gru"
+    assert chosen.combination.architecture == "gru"
 
 
 def test_what_fails_is_left_alone() -> None:
     trials = [
-        tried(i, each, State.INFEASIBLE if each.cell.architecture == "gru" else State.COMPLETE)
+        tried(
+            i, each, State.INFEASIBLE if each.combination.architecture == "gru" else State.COMPLETE
+        )
         for i, each in enumerate(EVERY)
     ]
     for seed in range(8):
         rng = np.random.default_rng(seed)
         chosen = next_network(EVERY, Trials(trials), found(trials), rng)
-        assert chosen is None or chosen.cell.architecture == "mlp"
+        assert chosen is None or chosen.combination.architecture == "mlp"
 
 
 def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
@@ -246,7 +254,7 @@ def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
 
     new = [known("gru", width, "onnxruntime") for width in (64, 256)]
     trials = [
-        refused(i, each) if each.cell.runtime == "eager" else tried(i, each)
+        refused(i, each) if each.combination.runtime == "eager" else tried(i, each)
         for i, each in enumerate(EVERY)
         if each.network_key not in [one.network_key for one in new]
     ]
@@ -259,13 +267,13 @@ def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
 
 
 def test_only_what_meets_the_goals_adds_anything() -> None:
-    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.cell.runtime == "eager"]
+    trials = [tried(i, each) for i, each in enumerate(EVERY) if each.combination.runtime == "eager"]
     few = [*trials[:6], tried(6, EVERY[3])]
-    assert EVERY[3].cell.runtime == "onnxruntime"
+    assert EVERY[3].combination.runtime == "onnxruntime"
     rng = np.random.default_rng(0)
     chosen = next_network(EVERY, Trials(few), found(few, Limits(speedup=300.0)), rng)
     assert chosen is not None
-    assert chosen.cell.runtime == "onnxruntime"
+    assert chosen.combination.runtime == "onnxruntime"
     assert next_network(EVERY, Trials(trials), found(trials, Limits(error=1e-9)), rng) is None
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from search.objectives.baselines import BaselineScores
 from search.run.records import Record, State, Timing
-from search.sampling.history import Found, cell_of, trained
+from search.sampling.history import Found, combination_of, trained
 from search.sampling.next_deployment import costs_s, next_deployment
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces import registered
 from spaces.candidate import Candidate, Precision, Pruning, Training
-from spaces.combinations import Cell
+from spaces.combinations import Combination
 
 RUNTIMES = {"eager": 1.0, "onnxruntime": 0.2, "openvino": 0.5}
 """Times of a network over those of the same network run eagerly."""
@@ -21,7 +21,7 @@ PRECISIONS = {Precision.FP32: (1.0, 1.0), Precision.INT8: (0.5, 3.0)}
 """Time and error over those in float32."""
 
 CELLS = [
-    Cell("flat", "mlp", Pruning.NONE, runtime, precision)
+    Combination("flat", "mlp", Pruning.NONE, runtime, precision)
     for runtime in RUNTIMES
     for precision in PRECISIONS
 ]
@@ -29,7 +29,7 @@ CELLS = [
 
 def record(
     number: int,
-    cell: Cell,
+    combination: Combination,
     training: int | None = None,
     state: State = State.COMPLETE,
     *,
@@ -37,14 +37,14 @@ def record(
     eager_s: float = 0.01,
 ) -> Record:
     """A trial of a network by its error and its time, run eagerly."""
-    shorter, worse = PRECISIONS[cell.precision]
-    time_s = eager_s * RUNTIMES[cell.runtime] * shorter
+    shorter, worse = PRECISIONS[combination.precision]
+    time_s = eager_s * RUNTIMES[combination.runtime] * shorter
     candidate = Candidate(
-        problem="known", problem_version=1, size="tiny", encoding=cell.encoding,
-        encoding_settings={}, architecture=cell.architecture, architecture_settings={},
+        problem="known", problem_version=1, size="tiny", encoding=combination.encoding,
+        encoding_settings={}, architecture=combination.architecture, architecture_settings={},
         training=Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
-        pruning=cell.pruning, pruning_settings={}, precision=cell.precision,
-        runtime=cell.runtime, seed=0,
+        pruning=combination.pruning, pruning_settings={}, precision=combination.precision,
+        runtime=combination.runtime, seed=0,
     )  # fmt: skip
     timing = Timing(
         time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
@@ -74,7 +74,10 @@ def many() -> list[Record]:
     for _ in range(10):
         first = len(records)
         records.append(record(first, CELLS[0]))
-        records += [record(first + i, cell, first) for i, cell in enumerate(CELLS[1:], start=1)]
+        records += [
+            record(first + i, combination, first)
+            for i, combination in enumerate(CELLS[1:], start=1)
+        ]
     return records
 
 
@@ -113,7 +116,7 @@ def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
         for known in ([own], [useful, own])
     )
 
-    def chosen(known: Found) -> set[Cell | None]:
+    def chosen(known: Found) -> set[Combination | None]:
         draws = (np.random.default_rng(seed) for seed in range(8))
         return {next_deployment(own, CELLS[1:], known, rng) for rng in draws}
 
@@ -186,4 +189,4 @@ def test_what_always_fails_is_left_alone() -> None:
     own = record(2, CELLS[0])
     everything = found([*failures, own])
     assert next_deployment(own, [CELLS[1]], everything, np.random.default_rng(0)) is None
-    assert cell_of(failures[0]) == CELLS[1]
+    assert combination_of(failures[0]) == CELLS[1]

@@ -18,13 +18,13 @@ from search.sampling.study import TURNS, Study
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 from spaces.registered import RUNTIMES
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 from spaces.space import Space
 
 OPENING = Spec.model_fields["opening"].default
 
 
-def spec(problem: Problem, seed: int = 0, narrowing: Narrowing | None = None) -> Spec:
+def spec(problem: Problem, seed: int = 0, restrictions: Restrictions | None = None) -> Spec:
     return Spec(
         problem=problem.name,
         problem_version=problem.version,
@@ -32,7 +32,7 @@ def spec(problem: Problem, seed: int = 0, narrowing: Narrowing | None = None) ->
         seed=seed,
         trials=10,
         workers=1,
-        narrowing=narrowing or Narrowing(),
+        restrictions=restrictions or Restrictions(),
     )
 
 
@@ -196,8 +196,8 @@ def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: in
     first = dealt[: opening_size(space)]
     assert len(set(first)) == len(first)
     for dimension in DIMENSIONS:
-        times = Counter(str(getattr(cell, dimension)) for cell in dealt)
-        expected = set(space.skeleton.options(dimension))
+        times = Counter(str(getattr(combination, dimension)) for combination in dealt)
+        expected = set(space.combination_space.options(dimension))
         if dimension == "runtime":
             expected = {each for each in expected if RUNTIMES[each].lowers_in_s <= 1.0}
         assert set(times) == expected
@@ -207,14 +207,14 @@ def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: in
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
-    if len(Space(problem).skeleton.options(dimension)) < 2:
+    if len(Space(problem).combination_space.options(dimension)) < 2:
         pytest.skip("there is no choice")
     option = str(getattr(opening(Space(problem), 0, 1)[0], dimension))
 
     def times(weight: float) -> int:
-        space = Space(problem, Narrowing(weights={dimension: {option: weight}}))
+        space = Space(problem, Restrictions(weights={dimension: {option: weight}}))
         dealt = opening(space, 0, 4 * OPENING)
-        return sum(str(getattr(cell, dimension)) == option for cell in dealt)
+        return sum(str(getattr(combination, dimension)) == option for combination in dealt)
 
     assert 1.2 * times(0.3) < times(1.0)
     assert 1.2 * times(1.0) < times(3.0)
@@ -222,18 +222,20 @@ def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
 
 def test_a_small_space_is_dealt_again(problem: Problem) -> None:
     keep = {"pruning": ("none",), "runtime": ("eager", "onnxruntime"), "precision": ("fp32",)}
-    architecture = Space(problem).skeleton.options("architecture")[:1]
-    narrowing = Narrowing(keep={**keep, "architecture": tuple(architecture)})
-    narrowing = narrowing.updated(Narrowing(weights={"runtime": {"eager": 2.0}}))
-    dealt = Counter(cell.runtime for cell in opening(Space(problem, narrowing), 0, OPENING))
+    architecture = Space(problem).combination_space.options("architecture")[:1]
+    restrictions = Restrictions(keep={**keep, "architecture": tuple(architecture)})
+    restrictions = restrictions.updated(Restrictions(weights={"runtime": {"eager": 2.0}}))
+    dealt = Counter(
+        combination.runtime for combination in opening(Space(problem, restrictions), 0, OPENING)
+    )
     assert dealt == {"eager": 16, "onnxruntime": 8}
 
 
 def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path) -> None:
-    narrowing = Narrowing(
+    restrictions = Restrictions(
         keep={"runtime": ("eager",), "training.batch_size": (128,), "precision": ("fp32", "bf16")}
     )
-    study = Study(tmp_path / "journal", problem, spec(problem, narrowing=narrowing))
+    study = Study(tmp_path / "journal", problem, spec(problem, restrictions=restrictions))
     for _ in range(OPENING + 4):
         number, candidate = study.ask()
         assert candidate.runtime == "eager"

@@ -12,7 +12,7 @@ from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import Run
 from search.run.records import Record, Rung, State, Timing, networks
 from search.run.spec import Spec
-from search.sampling.history import cell_of
+from search.sampling.history import combination_of
 from search.sampling.next_network import Wanted
 from search.sampling.study import Study
 from search.sampling.trial_queue import TrialQueue, TrialRequest
@@ -78,7 +78,7 @@ def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, r
     )
     for first in (record for record in records if record.training is None):
         own = [record for record in records if record.training == first.number]
-        assert len({cell_of(record) for record in (first, *own)}) == 1 + len(own)
+        assert len({combination_of(record) for record in (first, *own)}) == 1 + len(own)
         for record in own:
             pruned = {"pruning", "pruning_settings", "precision", "runtime"}
             same = record.candidate.model_dump(exclude=pruned)
@@ -88,7 +88,9 @@ def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, r
 def test_who_is_on_the_front_is_deployed_on(
     problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.sampling.study.next_deployment", lambda _, cells, *__: cells[0])
+    monkeypatch.setattr(
+        "search.sampling.study.next_deployment", lambda _, combinations, *__: combinations[0]
+    )
     plan = agenda(problem, spec.model_copy(update={"opening": 1}), run)
     while asked := plan.next():
         plan.ended(ended(problem, asked))

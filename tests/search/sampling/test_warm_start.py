@@ -14,7 +14,7 @@ from search.sampling.study import Study
 from search.sampling.warm_start import first_candidates, first_of_file, first_of_run
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
-from spaces.restrictions import Narrowing
+from spaces.restrictions import Restrictions
 from spaces.space import Space
 
 
@@ -83,7 +83,7 @@ def test_a_slip_is_told_with_its_place(tmp_path: Path, text: str, words: str) ->
 
     file = tmp_path / "first.yaml"
     file.write_text(text)
-    keep = Narrowing(keep={"runtime": ("eager",), "training.batch_size": (128,)})
+    keep = Restrictions(keep={"runtime": ("eager",), "training.batch_size": (128,)})
     space = Space(load_problem("planets", Size.TINY), keep)
     with pytest.raises(UserError, match=rf"first\.yaml.*{words}"):
         first_of_file(space, file, seed=0)
@@ -128,7 +128,7 @@ def test_of_another_space_nothing_is_taken(finished: Path) -> None:
     from problems import load_problem  # noqa: PLC0415 - the case of the run
 
     problem = load_problem("planets", Size.TINY)
-    narrow = Narrowing(keep={"runtime": ("compiled",)})
+    narrow = Restrictions(keep={"runtime": ("compiled",)})
     with pytest.raises(UserError, match="nothing on the front of"):
         first_of_run(Space(problem, narrow), Run.open(finished), seed=0)
 
