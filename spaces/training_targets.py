@@ -16,7 +16,7 @@ from spaces.candidate import Training
 
 
 @dataclass(frozen=True)
-class Player:
+class OptimisationTarget:
     """Parameters that one optimiser moves, and the loss that it makes small.
 
     Args:
@@ -45,10 +45,10 @@ class Learner(nn.Module, ABC):
         self.network = network
 
     @abstractmethod
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return who learns, in the order in which they play a step."""
 
-    def settle(self, inputs: Tensor, targets: Tensor) -> None:
+    def on_epoch_end(self, inputs: Tensor, targets: Tensor) -> None:
         """Put into the network what it needs of the training pairs, at the end of every epoch."""
 
 
@@ -59,9 +59,9 @@ class Supervised(Learner):
         super().__init__(network)
         self._loss = loss
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the network alone."""
-        return [Player(list(self.network.parameters()), self.loss)]
+        return [OptimisationTarget(list(self.network.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean loss of the network's answers."""
@@ -71,7 +71,7 @@ class Supervised(Learner):
 class ReinforcementLearner(Learner):
     """Learns by acting in an environment rather than from pairs."""
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return nobody: the loop over pairs has no part in it."""
         return []
 
@@ -114,9 +114,9 @@ class Classifying(Learner):
 
     network: Probabilities
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the network alone."""
-        return [Player(list(self.network.parameters()), self.loss)]
+        return [OptimisationTarget(list(self.network.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy; targets are 0 or 1, or probabilities."""

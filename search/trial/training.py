@@ -12,7 +12,7 @@ from problems import Array, Pairs, Predict
 from search.trial.weight_averaging import Mean, deployed_weights
 from search.watchdog import goes_on
 from spaces.candidate import Arithmetic, Training
-from spaces.training_targets import Learner, Player, ReinforcementLearner
+from spaces.training_targets import Learner, OptimisationTarget, ReinforcementLearner
 
 GRADIENT_NORM = 1.0
 WARM_UP = 0.2
@@ -90,10 +90,14 @@ class Trainer:
         torch.manual_seed(seed)
         self._order = torch.Generator().manual_seed(seed)
         self._drawn = _random_states(self._device)
-        players, steps = learner.players(), epochs * self._steps
-        self._turns = [Turn(player, training, steps, self._device) for player in players]
+        optimisation_targets, steps = learner.optimisation_targets(), epochs * self._steps
+        self._turns = [
+            OptimiserStep(player, training, steps, self._device) for player in optimisation_targets
+        ]
         deployed = (
-            partial(deployed_weights, learner, players) if training.averaging else list[Tensor]
+            partial(deployed_weights, learner, optimisation_targets)
+            if training.averaging
+            else list[Tensor]
         )
         self._mean = Mean(deployed, training.averaging, self._device)
 
@@ -111,7 +115,7 @@ class Trainer:
             self._mean.change_places()
             self._learner.eval()
             with torch.no_grad():
-                self._learner.settle(self._inputs, self._targets)
+                self._learner.on_epoch_end(self._inputs, self._targets)
             self._drawn = _random_states(self._device)
             self._learner.to("cpu")
             self._done += 1
@@ -185,7 +189,7 @@ class Trainer:
                 step += 1
                 for turn in self._turns:
                     if step % turn.every == 0:
-                        total += turn.take(some, answers)
+                        total += turn.step(some, answers)
                 self._mean.follow()
         return total
 
@@ -249,11 +253,11 @@ def _finite(learner: Learner) -> bool:
     return all(bool(torch.isfinite(weight).all()) for weight in learner.parameters())
 
 
-class Turn:
+class OptimiserStep:
     """One player's optimiser, its schedule and its arithmetic."""
 
     def __init__(
-        self, player: Player, training: Training, steps: int, device: torch.device
+        self, player: OptimisationTarget, training: Training, steps: int, device: torch.device
     ) -> None:
         self.every = min(player.every, max(steps, 1))
         self._parameters = list(player.parameters)
@@ -282,7 +286,7 @@ class Turn:
             device.type, enabled=training.arithmetic is Arithmetic.FP16
         )
 
-    def take(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Make one step on a batch; return the loss before it."""
         with self._autocast:
             loss = self._loss(inputs, targets)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spaces.training_targets import Learner, Player
+from spaces.training_targets import Learner, OptimisationTarget
 
 
 class Mean:
@@ -60,7 +60,9 @@ class Mean:
             other.copy_(before)
 
 
-def deployed_weights(learner: Learner, players: Sequence[Player]) -> list[Tensor]:
+def deployed_weights(
+    learner: Learner, optimisation_targets: Sequence[OptimisationTarget]
+) -> list[Tensor]:
     """Return the weights that become the deployed network's.
 
     These are what moves together with the network, an encoder too that fills it when it settles,
@@ -68,7 +70,11 @@ def deployed_weights(learner: Learner, players: Sequence[Player]) -> list[Tensor
     normalisation belong to its weights, and go with them.
     """
     own = set(learner.network.parameters())
-    moved = [player.parameters for player in players if not own.isdisjoint(player.parameters)]
+    moved = [
+        player.parameters
+        for player in optimisation_targets
+        if not own.isdisjoint(player.parameters)
+    ]
     if not moved:
         return []
     running = [

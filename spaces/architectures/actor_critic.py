@@ -75,7 +75,7 @@ class Acting(ReinforcementLearner):
 
     network: Actor
     algorithm: ClassVar[str]
-    rhythm: ClassVar[Mapping[str, int]]
+    algorithm_arguments: ClassVar[Mapping[str, int]]
     """How many steps it takes before it learns, and from how many."""
     bound: ClassVar[type[nn.Module]]
     """What keeps the algorithm's actions within their range."""
@@ -119,7 +119,7 @@ class Acting(ReinforcementLearner):
             policy_kwargs=self._policy(training),
             seed=seed,
             device="cpu",
-            **self.rhythm,
+            **self.algorithm_arguments,
         )
         model.set_logger(Logger(None, []))  # its own would make a folder at every call of `learn`
         return model
@@ -141,7 +141,7 @@ class Proximal(Acting):
     """Learns from a whole roll-out at a time, then forgets it."""
 
     algorithm = "PPO"
-    rhythm: ClassVar[Mapping[str, int]] = {"n_steps": STEPS}
+    algorithm_arguments: ClassVar[Mapping[str, int]] = {"n_steps": STEPS}
     bound = nn.Hardtanh
 
     def _policy(self, training: Training) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class Soft(Acting):
     """Learns from single steps that it remembers, and is paid for acting at random besides."""
 
     algorithm = "SAC"
-    rhythm: ClassVar[Mapping[str, int]] = {
+    algorithm_arguments: ClassVar[Mapping[str, int]] = {
         "buffer_size": REMEMBERED,
         "train_freq": STEPS_PER_UPDATE,
     }

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.training_targets import Learner, Player
+from spaces.training_targets import Learner, OptimisationTarget
 
 LATENT = (8, 16, 32)
 
@@ -86,9 +86,9 @@ class Autoencoder(Learner):
         self.encoder = MLP.build(coded, settings)
         self._beta, self._smudge = float(settings["beta"]), float(settings["smudge"])
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return encoder and decoder as one."""
-        return [Player(list(self.parameters()), self.loss)]
+        return [OptimisationTarget(list(self.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the frame's negative log-likelihood, the squared error and B times divergence."""
@@ -102,7 +102,7 @@ class Autoencoder(Learner):
         divergence = 0.5 * (mean.square() + spread.square() - 1.0) - spread.log()
         return frame + error + self._beta * divergence.sum(dim=1).mean()
 
-    def settle(self, inputs: Tensor, targets: Tensor) -> None:
+    def on_epoch_end(self, inputs: Tensor, targets: Tensor) -> None:
         """Fill the buffer with codes of training pairs spread evenly, in their order."""
         network = self.network
         rows = torch.arange(len(network.means), device=inputs.device)

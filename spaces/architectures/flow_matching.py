@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.training_targets import Learner, Player
+from spaces.training_targets import Learner, OptimisationTarget
 
 STEPS = (2, 4, 8)
 """Each takes the velocity twice, by the midpoint rule: two steps of it came nearer to normal
@@ -55,9 +55,9 @@ class Matching(Learner):
 
     network: Carried
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the network alone."""
-        return [Player(list(self.network.parameters()), self.loss)]
+        return [OptimisationTarget(list(self.network.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean square error of the velocity at random times of paths from noise."""

@@ -19,7 +19,7 @@ from zuko.transforms import MonotonicRQSTransform
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.training_targets import Learner, Player
+from spaces.training_targets import Learner, OptimisationTarget
 
 FLATTEST = 1e-2
 """Smallest slope of a spline, its inverse the largest: bounds what rounding may grow to."""
@@ -120,7 +120,7 @@ class SplineFlow(nn.Module):
             state = layer(conditions, state)
         return state.to(x.dtype)
 
-    def surprise(self, conditions: Tensor, samples: Tensor) -> Tensor:
+    def negative_log_likelihood(self, conditions: Tensor, samples: Tensor) -> Tensor:
         """Return the negative log-density (b,) of samples (b, o), but for the normal's constant."""
         growth = torch.zeros_like(samples[:, 0])
         for layer in reversed(self.layers):
@@ -134,13 +134,13 @@ class Likelihood(Learner):
 
     network: SplineFlow
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the network alone."""
-        return [Player(list(self.network.parameters()), self.loss)]
+        return [OptimisationTarget(list(self.network.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean negative log-density of the targets, in nats for each output."""
-        return self.network.surprise(inputs, targets).mean() / targets.shape[1]
+        return self.network.negative_log_likelihood(inputs, targets).mean() / targets.shape[1]
 
 
 @register_architecture("spline_flow")

@@ -19,7 +19,7 @@ from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
 from spaces.pruning import copy_held
-from spaces.training_targets import Learner, Player
+from spaces.training_targets import Learner, OptimisationTarget
 
 PENALTIES = (0.1, 1.0, 10.0)
 """Weights of the gradient penalty: 10 in Gulrajani et al.'s paper, 0.1 in their code for samples of
@@ -54,16 +54,18 @@ class Adversaries(Learner):
         self._latent, self._penalty = int(settings["latent"]), float(settings["penalty"])
         self._steps = 0
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the critic, then the generator, which plays more rarely."""
         self.generator = copy_held(self.network)
         self._steps = 0
         return [
-            Player(list(self.critic.parameters()), self.criticism, betas=BETAS),
-            Player(list(self.generator.parameters()), self.deception, CRITIC_STEPS, BETAS),
+            OptimisationTarget(list(self.critic.parameters()), self.critic_loss, betas=BETAS),
+            OptimisationTarget(
+                list(self.generator.parameters()), self.generator_loss, CRITIC_STEPS, BETAS
+            ),
         ]
 
-    def criticism(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def critic_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return how much higher the critic scores made samples than targets, and its penalty."""
         with torch.no_grad():
             made = self._made(inputs).to(targets.dtype)  # autocast makes it of fewer digits
@@ -75,7 +77,7 @@ class Adversaries(Learner):
         gap = self._score(inputs, made).mean() - self._score(inputs, targets).mean()
         return gap + self._penalty * penalty
 
-    def deception(self, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 - a loss's signature
+    def generator_loss(self, inputs: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002 - a loss's signature
         """Return the critic's mean score of made samples, negative."""
         self._remember()
         return -self._score(inputs, self._made(inputs)).mean()

@@ -129,5 +129,5 @@ def test_a_flow_is_undone_and_its_volume_is_told(outputs: int) -> None:
         )
         density = 0.5 * noise[i].square().sum() + torch.linalg.slogdet(jacobian).logabsdet
         torch.testing.assert_close(
-            flow.surprise(here, samples[i : i + 1])[0], density, rtol=1e-3, atol=1e-3
+            flow.negative_log_likelihood(here, samples[i : i + 1])[0], density, rtol=1e-3, atol=1e-3
         )

@@ -16,7 +16,7 @@ from search.trial.training import DivergedError, Mean, RollOutPairs, State, Trai
 from spaces.candidate import Training
 from spaces.deployment_check import example, example_inputs, lowered_shape
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Learner, Player, Supervised
+from spaces.training_targets import Learner, OptimisationTarget, Supervised
 
 TRAINING = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-4)
 WITH_ALL = TRAINING.model_copy(update={"averaging": 0.1, "input_noise": 0.01})
@@ -223,7 +223,7 @@ def train_plainly(learner: Learner, task: Pairs, training: Training, epochs: int
     inputs, targets = torch.from_numpy(task.inputs), torch.from_numpy(task.targets)
     steps = len(inputs) // training.batch_size
     turns = []
-    for player in learner.players():
+    for player in learner.optimisation_targets():
         optimiser = torch.optim.AdamW(
             player.parameters,
             betas=player.betas or (0.9, 0.999),
@@ -251,7 +251,7 @@ def train_plainly(learner: Learner, task: Pairs, training: Training, epochs: int
                     schedule.step()
     learner.eval()
     with torch.no_grad():
-        learner.settle(inputs, targets)
+        learner.on_epoch_end(inputs, targets)
 
 
 @LAW
@@ -317,10 +317,10 @@ def test_a_mean_is_nearer_while_steps_are_large(build: Callable[[], Learner]) ->
 class Reading(Supervised):
     """Keeps what it is given to read."""
 
-    def players(self) -> Sequence[Player]:
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         self.read: list[Tensor] = []
         self.asked: list[Tensor] = []
-        return super().players()
+        return super().optimisation_targets()
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self.read.append(inputs.clone())
