@@ -72,7 +72,7 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def baselines_stand_in(evidence: Evidence) -> Iterator[str]:
+def baselines_are_valid(evidence: Evidence) -> Iterator[str]:
     """Call every baseline as the reference is called; it may fail on some samples, as NaN.
 
     So does the ceiling stand in, where there is one.
@@ -95,7 +95,7 @@ def baselines_stand_in(evidence: Evidence) -> Iterator[str]:
             yield f"{what}: {words}"
 
 
-def pairs_well_formed(evidence: Evidence) -> Iterator[str]:
+def pairs_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at statistics, and at what networks would learn from."""
     for candidate in evidence.fitted:
         label, encoding = candidate.label, candidate.encoding
@@ -139,7 +139,7 @@ def _no_labels(encoding: Encoding, pairs: Pairs) -> Iterator[str]:
         )
 
 
-def statistics_from_training_alone(evidence: Evidence) -> Iterator[str]:
+def statistics_come_from_training(evidence: Evidence) -> Iterator[str]:
     """Encode part of a split and look for its pairs among those of the whole."""
     test = evidence.data.test
     some = test.take(np.arange(len(test) // 2))
@@ -186,7 +186,7 @@ def _draws(candidate: Candidate, pairs: Pairs, inputs: Batch, outputs: Batch) ->
     return bool(differing(outputs, _applied(candidate, pairs, inputs, seed=1)[0]))
 
 
-def decoding_undoes_encoding(evidence: Evidence) -> Iterator[str]:
+def decoding_inverts_encoding(evidence: Evidence) -> Iterator[str]:
     """Apply each encoding around a network that knows every answer."""
     problem, test = evidence.problem, evidence.data.test
     metric = problem.objective.name
@@ -229,7 +229,7 @@ def decoding_undoes_encoding(evidence: Evidence) -> Iterator[str]:
             )
 
 
-def surrogate_alone_as_in_batch(evidence: Evidence) -> Iterator[str]:
+def surrogate_samples_are_independent(evidence: Evidence) -> Iterator[str]:
     """Apply each encoding to one sample alone and to the same sample in a batch."""
     test = evidence.data.test
     for candidate in evidence.fitted:
@@ -248,7 +248,7 @@ def surrogate_alone_as_in_batch(evidence: Evidence) -> Iterator[str]:
                 )
 
 
-def travels_to_workers(evidence: Evidence) -> Iterator[str]:
+def problem_is_picklable(evidence: Evidence) -> Iterator[str]:
     """Pickle the problem, as it is when it goes to a worker."""
     for name, part in vars(evidence.problem).items():
         try:
@@ -273,7 +273,7 @@ def costs_are_positive(evidence: Evidence) -> Iterator[str]:
     yield from ()
 
 
-def host_runs_with_the_reference(evidence: Evidence) -> Iterator[str]:
+def host_runs_with_reference(evidence: Evidence) -> Iterator[str]:
     """Run the host with the reference as its kernel."""
     problem = evidence.problem
     if problem.host is None or problem.simulation is None:
@@ -311,7 +311,7 @@ def _figures(scores: object) -> Iterator[str]:
             yield f"host_score: {name!r} of the reference's own run is {value}"
 
 
-def pictures_are_facts(evidence: Evidence) -> Iterator[str]:
+def pictures_are_valid(evidence: Evidence) -> Iterator[str]:
     """Draw the reference against itself."""
     problem, test = evidence.problem, evidence.data.test
     if problem.pictures is not None:

@@ -22,7 +22,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """What names a folder in the cache and a branch of the search."""
 
 
-def names_are_plain(evidence: Evidence) -> Iterator[str]:
+def names_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at the names of problem, encodings and baselines."""
     problem = evidence.problem
     for what, name in (
@@ -74,7 +74,7 @@ def _wrong_with(field: Any) -> Iterator[str]:
         yield f"field {field.name!r} has the empty range [{low:g}, {high:g}]; put the smaller first"
 
 
-def simulation_can_be_named(evidence: Evidence) -> Iterator[str]:
+def simulation_is_identifiable(evidence: Evidence) -> Iterator[str]:
     """Look for the methods of a simulation, and for parameters that name its data."""
     for what, simulation in evidence.simulations:
         for method in ("draw", "run"):
@@ -101,7 +101,7 @@ def _split_mistakes(problem: Problem) -> Iterator[str]:
         yield "shifted: data are given; hold some of them out with Recorded(shifted=Beyond(FIELD))"
 
 
-def encodings_are_encodings(evidence: Evidence) -> Iterator[str]:
+def encodings_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at the encodings without fitting them."""
     encodings = evidence.problem.encodings
     if not encodings:
@@ -146,7 +146,7 @@ def settings_are_fields(evidence: Evidence) -> Iterator[str]:
                 )
 
 
-def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
+def score_and_metrics_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at the score, its metrics and the baselines."""
     problem = evidence.problem
     for what, function in (
@@ -181,7 +181,7 @@ def score_names_its_metrics(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def sizes_make_sense(evidence: Evidence) -> Iterator[str]:
+def sizes_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at samples, epochs, deployment, calibration and version."""
     problem = evidence.problem
     if problem.samples is not None:
@@ -204,7 +204,7 @@ def sizes_make_sense(evidence: Evidence) -> Iterator[str]:
             yield f"calibration: samples is {problem.calibration.samples}; give 1 or more"
 
 
-def goals_can_be_met(evidence: Evidence) -> Iterator[str]:
+def goals_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at goals and profile."""
     problem = evidence.problem
     error, speedup = problem.goals.error, problem.goals.speedup
@@ -228,7 +228,7 @@ def goals_can_be_met(evidence: Evidence) -> Iterator[str]:
             yield "profile: parts need times of 0 or more, not all 0"
 
 
-def recorded_data_are_there(evidence: Evidence) -> Iterator[str]:
+def recorded_data_exist(evidence: Evidence) -> Iterator[str]:
     """Look at the files of recorded data, without reading them through."""
     if evidence.problem.data is not None:
         yield from check_recorded(evidence.problem.data)

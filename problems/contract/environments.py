@@ -22,7 +22,7 @@ ROUNDING = 1e-6
 """How far single precision may put an action beyond its range."""
 
 
-def environments_serve_policies(evidence: Evidence) -> Iterator[str]:
+def environments_are_valid(evidence: Evidence) -> Iterator[str]:
     """Put every environment through gymnasium's checker; compare its spaces with the pairs."""
     for label, encoding in _policies(evidence):
         from gymnasium.utils.env_checker import check_env  # noqa: PLC0415 - an extra
@@ -40,7 +40,7 @@ def environments_serve_policies(evidence: Evidence) -> Iterator[str]:
             yield f"{label}: environment fails gymnasium's check_env, mend it: {raised(error)}"
 
 
-def reward_prefers_the_reference(evidence: Evidence) -> Iterator[str]:
+def reward_prefers_reference(evidence: Evidence) -> Iterator[str]:
     """Let a policy act that knows the reference's actions, and one that acts at random."""
     some = evidence.data.train.take(np.arange(EPISODES))
     for label, encoding in _policies(evidence):

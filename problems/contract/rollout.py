@@ -12,7 +12,7 @@ TOLERANCE = 1e-3
 """In scaled units: what answers in float32 may carry on."""
 
 
-def unrolling_follows_the_reference(evidence: Evidence) -> Iterator[str]:
+def unrolling_follows_reference(evidence: Evidence) -> Iterator[str]:
     """Roll windows forward by a network that knows every answer: the reference's own come out."""
     split = evidence.data.test
     for candidate in evidence.fitted:

@@ -46,7 +46,7 @@ def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def columns_differ(evidence: Evidence) -> Iterator[str]:
+def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
     """Look for fields that never vary, and for fields that say the same."""
     problem, train = evidence.problem, evidence.data.train
     for side, fields, batch in (
@@ -87,7 +87,7 @@ def _standardised(values: Array) -> Array:
     return (flat - flat.mean()) / (flat.std() or 1.0)
 
 
-def splits_apart(evidence: Evidence) -> Iterator[str]:
+def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
     """Look for a sample of one split that stands, or nearly stands, in another."""
     splits = evidence.data.splits()
     varying, centre, scale = _spread(splits["train"].inputs)
@@ -109,7 +109,7 @@ def splits_apart(evidence: Evidence) -> Iterator[str]:
                     )
 
 
-def shifted_lies_outside(evidence: Evidence) -> Iterator[str]:
+def shifted_split_is_outside(evidence: Evidence) -> Iterator[str]:
     """Look for a shifted sample that lies within the training range in every input."""
     train, shifted = evidence.data.train, evidence.data.shifted
     outside = np.zeros(len(shifted), dtype=bool)

@@ -57,7 +57,7 @@ def same_seed_same_data(evidence: Evidence) -> Iterator[str]:
             yield f"{what}.draw: two seeds give the same inputs; draw them from the generator"
 
 
-def sample_alone_as_in_batch(evidence: Evidence) -> Iterator[str]:
+def samples_are_independent(evidence: Evidence) -> Iterator[str]:
     """Run one sample alone and compare it with the same sample of a batch."""
     for what, simulation in evidence.simulations:
         few = evidence.few(what)

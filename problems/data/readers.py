@@ -90,7 +90,7 @@ class Reader(ABC):
     """What reads it."""
 
     @abstractmethod
-    def mistakes(self) -> Iterator[str]:
+    def header_errors(self) -> Iterator[str]:
         """Say where the file's header doesn't fit what is wanted; no sample is read.
 
         Raises:
@@ -127,7 +127,7 @@ class Table(Reader):
     def _frames(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield data frames of `Wanted.rows` rows."""
 
-    def mistakes(self) -> Iterator[str]:
+    def header_errors(self) -> Iterator[str]:
         """Compare the columns with the fields."""
         with _reading(self.path):
             header = self._header()
@@ -237,7 +237,7 @@ class Variables(Reader):
 
     library = "xarray"
 
-    def mistakes(self) -> Iterator[str]:
+    def header_errors(self) -> Iterator[str]:
         """Compare the variables' dimensions, types and units with the fields."""
         with _reading(self.path), self._opened() as data:
             absent = list(self._absent(data))

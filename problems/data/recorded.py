@@ -215,10 +215,10 @@ def _header_mistakes(recorded: Recorded) -> Iterator[str]:
     """Compare every file's header with the fields; the first file's mistakes hide the others'."""
     try:
         first, *others = _readers(recorded, _paths(recorded))
-        wrong = list(first.mistakes())
+        wrong = list(first.header_errors())
         yield from wrong
         for reader in () if wrong else others:
-            for mistake in reader.mistakes():
+            for mistake in reader.header_errors():
                 yield f"{mistake}; {first.path} is as declared, and all files need one layout"
     except UserError as error:
         yield str(error)

@@ -48,7 +48,7 @@ class Deployment(NamedTuple):
         return f"{self.family} ({self.shape.layout} -> {self.shape.target})"
 
 
-class Verdict(NamedTuple):
+class DeploymentResult(NamedTuple):
     """What became of a deployment: why it is excluded, how it failed, or how near it came."""
 
     deployment: Deployment
@@ -82,7 +82,7 @@ def _worth_trying(pruning: Pruning, runtime: str, precision: Precision) -> bool:
 
 def verdicts_in_parallel(
     tried: Sequence[Deployment], source: Source | None, progress: Callable[[str], None]
-) -> list[Verdict]:
+) -> list[DeploymentResult]:
     """Try deployments, as many families at a time as there are cores.
 
     Args:
@@ -90,7 +90,7 @@ def verdicts_in_parallel(
         source: A user's file or module whose families are among them.
         progress: Told of each family that is done.
     """
-    found: list[Verdict] = []
+    found: list[DeploymentResult] = []
     families = list(dict.fromkeys(each.family for each in tried))
     by_family = [[each for each in tried if each.family == family] for family in families]
     with ProcessPoolExecutor(
@@ -111,7 +111,7 @@ def _prepare(source: Source | None) -> None:
         source.load()
 
 
-def verdicts(tried: Sequence[Deployment], source: str = "") -> list[Verdict]:
+def verdicts(tried: Sequence[Deployment], source: str = "") -> list[DeploymentResult]:
     """Try deployments one after the other; have all answered again by one new process.
 
     Args:
@@ -122,32 +122,32 @@ def verdicts(tried: Sequence[Deployment], source: str = "") -> list[Verdict]:
         return _verdicts(tried, Path(scratch), source)
 
 
-def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[Verdict]:
-    ended: dict[Deployment, Verdict] = {}
+def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[DeploymentResult]:
+    ended: dict[Deployment, DeploymentResult] = {}
     written: dict[Deployment, Path] = {}
     for number, each in enumerate(tried):
         family, shape, pruning, runtime, precision = each
         excluded = against(family, pruning, runtime, precision)
         if excluded is not None:
-            ended[each] = Verdict(each, excluded=excluded)
+            ended[each] = DeploymentResult(each, excluded=excluded)
             continue
         folder = scratch / str(number)
         try:
             lower(example(family, shape, pruning), runtime, precision, folder)
         except Exception as error:  # noqa: BLE001 - whatever a compiler raises is its verdict
-            ended[each] = Verdict(each, failed=f"{type(error).__name__}: {error}")
+            ended[each] = DeploymentResult(each, failed=f"{type(error).__name__}: {error}")
         else:
             written[each] = folder
     in_new_process(list(written.values()), source)
     for each, folder in written.items():
         if (folder / FAILED).exists():
-            ended[each] = Verdict(each, failed=(folder / FAILED).read_text())
+            ended[each] = DeploymentResult(each, failed=(folder / FAILED).read_text())
         else:
-            ended[each] = Verdict(each, agreement=agreement(folder))
+            ended[each] = DeploymentResult(each, agreement=agreement(folder))
     return [ended[each] for each in tried]
 
 
-def markdown(found: Sequence[Verdict]) -> str:
+def markdown(found: Sequence[DeploymentResult]) -> str:
     """Return verdicts as Markdown: a table of networks in runtimes and precisions, and reasons.
 
     A column in which no network can be had, as of a device that isn't there, stands below, with the
@@ -166,9 +166,9 @@ def markdown(found: Sequence[Verdict]) -> str:
 
 
 def _table(
-    found: Sequence[Verdict], column: Callable[[Deployment], str], reasons: dict[str, int]
+    found: Sequence[DeploymentResult], column: Callable[[Deployment], str], reasons: dict[str, int]
 ) -> str:
-    by_column: dict[str, list[Verdict]] = {}
+    by_column: dict[str, list[DeploymentResult]] = {}
     for each in found:
         by_column.setdefault(column(each.deployment), []).append(each)
     absent: dict[str, list[str]] = {}
@@ -188,7 +188,7 @@ def _table(
     return "\n\n".join([table, "\n".join(left)] if left else [table])
 
 
-def _mark(verdict: Verdict, reasons: dict[str, int]) -> str:
+def _mark(verdict: DeploymentResult, reasons: dict[str, int]) -> str:
     """Return the distance where it is admitted, else a bracketed number of the reason."""
     if verdict.agreement is not None and verdict.holds:
         return f"{verdict.agreement.distance:.0e}"

@@ -144,8 +144,8 @@ Weights = Annotated[
 
 def declared(source: Source, size: Size | None, default: Size = Size.STANDARD) -> Problem:
     """Return a problem, once what it says of itself is complete; see `Source.load`."""
-    from problems.contract import refuse_undeclared  # noqa: PLC0415 - its laws import much
+    from problems.contract import check_declarations  # noqa: PLC0415 - its laws import much
 
     problem = source.load(size, default)
-    refuse_undeclared(problem)
+    check_declarations(problem)
     return problem

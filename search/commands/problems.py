@@ -48,7 +48,7 @@ def problems() -> None:
 )
 def check(problem: ProblemName, size: SizeOption = None) -> None:
     """Run the contract on a problem: every promise it makes, tried, with a remedy for each slip."""
-    from problems.contract import Evidence, examine  # noqa: PLC0415 - its laws import much
+    from problems.contract import Evidence, run_checks  # noqa: PLC0415 - its laws import much
     from problems.data.shards import default_cache  # noqa: PLC0415
 
     source = locate(problem)
@@ -59,14 +59,16 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
             out.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
 
     broken, said = 0, set[str]()
-    for law, tried, breaches in examine(Evidence(chosen, default_cache(), counted)):
-        mark, style = ("no ", "red") if breaches else ("yes", "green") if tried else ("-  ", "dim")
-        out.print(Text.assemble((mark, style), f"  {law.says}"))
-        for breach in breaches:
+    for check, tried, violations in run_checks(Evidence(chosen, default_cache(), counted)):
+        mark, style = (
+            ("no ", "red") if violations else ("yes", "green") if tried else ("-  ", "dim")
+        )
+        out.print(Text.assemble((mark, style), f"  {check.description}"))
+        for breach in violations:
             words = "for the same reason" if breach in said else breach
             out.print(f"       {words}", soft_wrap=True)
-        said.update(breaches)
-        broken += bool(breaches)
+        said.update(violations)
+        broken += bool(violations)
     if broken:
         out.print(
             f"{problem}: {broken} broken; what is marked - is tried once they hold", style="red"

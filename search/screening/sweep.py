@@ -44,7 +44,7 @@ def read_points(problem: Problem, path: Path) -> Batch:
     if not path.exists():
         raise UserError(f"--sweep: there is no file {path}")
     reader = format_of(path)(path, Wanted(problem.inputs, "", {}, ""))
-    for mistake in reader.mistakes():
+    for mistake in reader.header_errors():
         raise UserError(f"--sweep: {mistake}")
     points = [chunk.fields for chunk in reader.chunks() if len(chunk)]
     if not points:

@@ -81,13 +81,13 @@ class StudySearcher(SearchAlgorithm):
         self._asked: dict[str, TrialRequest] = {}
         self._rungs: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
-        self.broken: OSError | None = None
+        self.storage_error: OSError | None = None
         """Why nothing more can be recorded; the search ends and can be gone on with."""
 
     @property
     def ending(self) -> bool:
         """Whether nothing more can be recorded, or somebody asked the search to stop."""
-        return self.broken is not None or self._run.stop_asked
+        return self.storage_error is not None or self._run.stop_asked
 
     def add_configurations(self, experiments: Any) -> None:
         """Learn from Tune's one experiment what its trials share."""
@@ -122,7 +122,7 @@ class StudySearcher(SearchAlgorithm):
         try:
             asked = self._agenda.next()
         except OSError as error:
-            self.broken = error
+            self.storage_error = error
             return None
         if asked:
             self._asked[str(asked.number)] = asked
@@ -146,7 +146,7 @@ class StudySearcher(SearchAlgorithm):
         error: bool = False,  # noqa: FBT001, FBT002 - Tune's signature
     ) -> None:
         """Record how a trial ended; what is told of it later counts for nothing."""
-        if self.broken or trial_id not in self._asked:
+        if self.storage_error or trial_id not in self._asked:
             return
         try:
             record = self._as_record(trial_id, result, error=error)
@@ -155,7 +155,7 @@ class StudySearcher(SearchAlgorithm):
                 _refuse_full(record.reason, self._run.folder)
             self._agenda.ended(record)
         except OSError as storage_error:
-            self.broken = storage_error
+            self.storage_error = storage_error
             return
         self._progress.trial_ended(record)
 
@@ -265,8 +265,8 @@ def execute(setting: Setting, searcher: StudySearcher, halving: Halving, cores: 
             ),
         )
         tuner.fit()
-    if searcher.broken:
-        raise searcher.broken
+    if searcher.storage_error:
+        raise searcher.storage_error
 
 
 def _refuse_full(reason: str, folder: Path) -> None:

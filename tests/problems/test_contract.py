@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from problems import Problem, Size, UserError, known_problems, load_problem
-from problems.contract import LAWS, Evidence, Stage, examine, refuse_undeclared
+from problems.contract import CHECKS, CheckStage, Evidence, check_declarations, run_checks
 from problems.template.write import TEMPLATE
 
 EVERY = {name: (name, Size.TINY) for name in known_problems()} | {"template": (str(TEMPLATE), None)}
@@ -16,14 +16,14 @@ def evidence(request: pytest.FixtureRequest, cache: Path) -> Evidence:
     return Evidence(load_problem(*EVERY[request.param]), cache)
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_law(law: str, evidence: Evidence) -> None:
-    assert LAWS[law].breaches(evidence) == []
+@pytest.mark.parametrize("law", CHECKS)
+def test_law(check: str, evidence: Evidence) -> None:
+    assert CHECKS[check].violations(evidence) == []
 
 
 def test_stages_come_in_order() -> None:
-    stages = list(Stage)
-    order = [stages.index(law.stage) for law in LAWS.values()]
+    stages = list(CheckStage)
+    order = [stages.index(check.stage) for check in CHECKS.values()]
     assert order == sorted(order)
 
 
@@ -33,8 +33,8 @@ def test_a_later_stage_waits_for_the_earlier(evidence: Evidence) -> None:
         encodings={},
         score=evidence.problem.score,
     )
-    verdicts = list(examine(Evidence(broken, Path("/nonexistent"))))
-    assert [verdict.law.says for verdict in verdicts if verdict.breaches]
-    assert {verdict.law.stage for verdict in verdicts if verdict.tried} == {Stage.DECLARED}
+    verdicts = list(run_checks(Evidence(broken, Path("/nonexistent"))))
+    assert [verdict.check.description for verdict in verdicts if verdict.violations]
+    assert {verdict.check.stage for verdict in verdicts if verdict.tried} == {CheckStage.DECLARED}
     with pytest.raises(UserError, match="encodings is empty"):
-        refuse_undeclared(broken)
+        check_declarations(broken)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, Field, FlatEncoding, Pairs, Problem, Samples, Target
-from problems.contract import LAWS, Evidence
+from problems.contract import CHECKS, Evidence
 from problems.contract.evidence import MemorisedSampler
 
 INPUTS = (Field("stretch", unit="1", valid=(0.0, 10.0)),)
@@ -96,9 +96,9 @@ GOOD = Problem(
 )
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", CHECKS)
 def test_a_distribution_keeps_every_law(law: str, tmp_path: Path) -> None:
-    assert LAWS[law].breaches(Evidence(GOOD, tmp_path)) == []
+    assert CHECKS[law].violations(Evidence(GOOD, tmp_path)) == []
 
 
 def blind(*_: Batch) -> Mapping[str, float]:
@@ -122,8 +122,8 @@ def blind(*_: Batch) -> Mapping[str, float]:
     ],
 )
 def test_a_slip_is_told(change: dict[str, Any], law: str, told: str, tmp_path: Path) -> None:
-    breaches = LAWS[law].breaches(Evidence(replace(GOOD, **change), tmp_path))
-    assert any(told in words for words in breaches)
+    violations = CHECKS[law].violations(Evidence(replace(GOOD, **change), tmp_path))
+    assert any(told in words for words in violations)
 
 
 def test_equal_inputs_get_their_targets_in_turn() -> None:

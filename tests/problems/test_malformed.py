@@ -29,7 +29,7 @@ from problems import (
     Target,
     UserError,
 )
-from problems.contract import LAWS, Evidence, Stage
+from problems.contract import CHECKS, CheckStage, Evidence
 from problems.encodings.rollout import never_asked
 from problems.template.problem import INPUTS, OUTPUTS, DampedOscillator
 from problems.template.problem import problem as template
@@ -565,17 +565,19 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
 def test_there_are_forty_and_every_law_has_one() -> None:
     assert len(MALFORMED) >= 40
     # An environment's are in test_policies.py: they need an extra.
-    environments = {n for n, law in LAWS.items() if law.broken.__module__.endswith("environments")}
-    assert {law for _, law, _ in MALFORMED.values()} == set(LAWS) - environments
+    environments = {
+        n for n, law in CHECKS.items() if law.find_violations.__module__.endswith("environments")
+    }
+    assert {law for _, law, _ in MALFORMED.values()} == set(CHECKS) - environments
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_a_slip_is_told(name: str, tmp_path: Path) -> None:
     make, law, words = MALFORMED[name]
-    breaches = LAWS[law].breaches(Evidence(make(), tmp_path))
-    assert any(words in breach for breach in breaches), breaches
-    assert all("\n" not in breach for breach in breaches)
+    violations = CHECKS[law].violations(Evidence(make(), tmp_path))
+    assert any(words in breach for breach in violations), violations
+    assert all("\n" not in breach for breach in violations)
 
 
 def spawning(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -594,13 +596,13 @@ def single(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> B
 @pytest.mark.parametrize("run", [spawning, single])
 def test_good_practice_is_no_slip(run: Callable[..., Batch], tmp_path: Path) -> None:
     evidence = Evidence(simulating(run=run), tmp_path)
-    laws = [law for law in LAWS.values() if law.stage is Stage.SIMULATED]
-    assert [words for law in laws for words in law.breaches(evidence)] == []
+    laws = [law for law in CHECKS.values() if law.stage is CheckStage.SIMULATED]
+    assert [words for law in laws for words in law.violations(evidence)] == []
 
 
 def test_a_floor_that_is_kept_is_no_slip(tmp_path: Path) -> None:
     problem = encoding(apply=doubled, floor=10.0)
-    assert LAWS["decoding_undoes_encoding"].breaches(Evidence(problem, tmp_path)) == []
+    assert CHECKS["decoding_undoes_encoding"].violations(Evidence(problem, tmp_path)) == []
 
 
 SLIPS: dict[str, tuple[Callable[[], object], str]] = {

@@ -167,8 +167,8 @@ def in_turn(
                 told = {"record": event.model_dump_json(), "done": True}
             searcher.on_trial_complete(name, told)
             del lives[name]
-    if searcher.broken:
-        raise searcher.broken
+    if searcher.storage_error:
+        raise searcher.storage_error
 
 
 def instant_trial(

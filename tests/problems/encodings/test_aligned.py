@@ -28,7 +28,7 @@ from problems import (
     UserError,
     VectorsEncoding,
 )
-from problems.contract import LAWS, Evidence, Stage
+from problems.contract import CHECKS, CheckStage, Evidence
 from problems.encodings.transforms import NORMALISATIONS, TRANSFORMS, admitted, nonzero
 from problems.interfaces.types import LAYOUTS, rows
 
@@ -176,7 +176,9 @@ READY: dict[str, Encoding] = {
     "six of a tensor": TensorEncoding(GRADIENT, SIX),
     "roll-out": RollOutEncoding(INPUTS[:6], MOVING, start={"path": "start"}),
 }
-EVERY_LAW = [name for name, law in LAWS.items() if law.stage in {Stage.DECLARED, Stage.USED}]
+EVERY_LAW = [
+    name for name, law in CHECKS.items() if law.stage in {CheckStage.DECLARED, CheckStage.USED}
+]
 
 
 @pytest.fixture(scope="module", params=list(READY))
@@ -197,7 +199,7 @@ def built(encoding: Encoding) -> Problem:
 
 @pytest.mark.parametrize("law", EVERY_LAW)
 def test_law(law: str, evidence: Evidence) -> None:
-    assert LAWS[law].breaches(evidence) == []
+    assert CHECKS[law].violations(evidence) == []
 
 
 def test_every_layout_is_ready_and_described() -> None:

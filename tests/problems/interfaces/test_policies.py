@@ -25,7 +25,7 @@ from problems import (
     Split,
     Target,
 )
-from problems.contract import LAWS, Evidence, WalkedChoice, environments
+from problems.contract import CHECKS, Evidence, WalkedChoice, environments
 from problems.data.dataset import generate
 from problems.interfaces.policies import PolicyEncoding
 from search.run.directory import Run
@@ -159,9 +159,9 @@ PROBLEM = Problem(
 )
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", CHECKS)
 def test_law(law: str, cache: Path) -> None:
-    assert LAWS[law].breaches(Evidence(PROBLEM, cache)) == []
+    assert CHECKS[law].violations(Evidence(PROBLEM, cache)) == []
 
 
 def acting(**methods: Any) -> Problem:
@@ -259,7 +259,11 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
 
 
 def test_every_law_of_environments_has_one() -> None:
-    laws = {name for name, law in LAWS.items() if law.broken.__module__ == environments.__name__}
+    laws = {
+        name
+        for name, law in CHECKS.items()
+        if law.find_violations.__module__ == environments.__name__
+    }
     assert laws == {SERVES, PREFERS}
     assert laws < {law for _, law, _ in MALFORMED.values()}
 
@@ -267,15 +271,15 @@ def test_every_law_of_environments_has_one() -> None:
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_slip_is_told(name: str, cache: Path) -> None:
     make, law, words = MALFORMED[name]
-    breaches = LAWS[law].breaches(Evidence(make(), cache))
-    assert any(words in breach for breach in breaches), breaches
-    assert all("\n" not in breach for breach in breaches)
+    violations = CHECKS[law].violations(Evidence(make(), cache))
+    assert any(words in breach for breach in violations), violations
+    assert all("\n" not in breach for breach in violations)
 
 
 @pytest.mark.parametrize("law", [SERVES, PREFERS])
 def test_what_is_missing_is_told(law: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gymnasium", None)
-    (words,) = LAWS[law].breaches(Evidence(PROBLEM, cache))
+    (words,) = CHECKS[law].violations(Evidence(PROBLEM, cache))
     assert "trying an environment needs gymnasium" in words
     assert "[policies]" in words
 

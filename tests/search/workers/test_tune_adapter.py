@@ -110,7 +110,7 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
     with monkeypatch.context() as patch:
         patch.setattr(Run, where, full)
         searcher.on_trial_complete("0", error=True)
-    assert searcher.broken is not None
+    assert searcher.storage_error is not None
     assert EndEarly(searcher).stop_all()
     assert searcher.suggest() is None
     run = searcher._run

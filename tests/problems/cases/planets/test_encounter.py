@@ -16,7 +16,7 @@ from problems.cases.planets.orbits import (
 )
 from problems.cases.planets.simulation import Planets, begun
 from problems.cases.planets.validation import normalised_error
-from problems.contract import LAWS, Evidence, Stage
+from problems.contract import CHECKS, CheckStage, Evidence
 from problems.data.simulate import finite_samples
 from problems.interfaces.types import Array
 
@@ -151,10 +151,15 @@ def test_a_drawn_encounter_changes_the_orbits() -> None:
 
 
 @pytest.mark.parametrize(
-    "law", [name for name, law in LAWS.items() if law.stage in {Stage.DECLARED, Stage.SIMULATED}]
+    "law",
+    [
+        name
+        for name, law in CHECKS.items()
+        if law.stage in {CheckStage.DECLARED, CheckStage.SIMULATED}
+    ],
 )
 def test_the_option_keeps_the_promises(law: str, cache: Path) -> None:
     problem = load_problem("planets", Size.TINY)
     passed = replace(problem.simulation, passing_star=PassingStar())
     problem = replace(problem, simulation=passed, shifted=None)
-    assert LAWS[law].breaches(Evidence(problem, cache)) == []
+    assert CHECKS[law].violations(Evidence(problem, cache)) == []
