@@ -155,7 +155,7 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
             found.append((clock() - started, error, took, record.number))
 
 
-def corner(problem: Problem, data: Dataset) -> tuple[float, float]:
+def reference_point(problem: Problem, data: Dataset) -> tuple[float, float]:
     """Return log10 of the worst baseline's error, and of the reference's time over itself."""
     return math.log10(max(baseline_errors(problem, data).values())), 0.0
 
@@ -237,7 +237,7 @@ def summary(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Return what each found, and the share of the time that simstead needs for it."""
     problem = load_problem(PROBLEM, Size.TINY)
     data = generate(problem, default_cache())
-    worst = corner(problem.fitted(data.train), data)
+    worst = reference_point(problem.fitted(data.train), data)
     whole = area_by([point for each in results for point in each["found"]], math.inf, worst)
     facts: dict[str, Any] = {"seconds": seconds, "corner": worst}
     own = [each["found"] for each in results if each["name"] == ITSELF]

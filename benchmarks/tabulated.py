@@ -296,7 +296,7 @@ class Maker:
         spaces.runtimes.onnxruntime.write_graph = self._export
         spaces.runtimes.openvino.write_graph = self._export
 
-    def known(self, network: str, deployed: dict[str, Deployed]) -> None:
+    def reuse_timings(self, network: str, deployed: dict[str, Deployed]) -> None:
         """Take over what an earlier run timed."""
         for name, each in deployed.items():
             if each.relative_time is not None and each.measure_s:
@@ -429,7 +429,7 @@ def tabulate() -> None:
     maker = Maker(template, data, yardstick(template, data.test))
     for task, row in rows.items():
         if task in groups:
-            maker.known(network_of(groups[task][0]), _taught(row)[1].deployed)
+            maker.reuse_timings(network_of(groups[task][0]), _taught(row)[1].deployed)
     began = time.monotonic()
     for number, (task, group) in enumerate(groups.items(), 1):
         if task in rows:

@@ -22,7 +22,7 @@ COMPARISON = Path("comparison.html")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReportRequest:
     """What was asked for.
 
     Args:
@@ -40,39 +40,39 @@ class Wanted:
     watch: bool = False
 
 
-def write(wanted: Wanted, tell: Callable[[str], None]) -> Iterator[Path]:
+def write(request: ReportRequest, tell: Callable[[str], None]) -> Iterator[Path]:
     """Write what is wanted and yield each file; `tell` is given what is worth knowing besides.
 
     Raises:
         UserError: What is asked for doesn't go together, can't be read or can't be written.
     """
-    _refuse_contradictions(wanted)
-    if wanted.index:
-        yield write_index(wanted.index)
+    _refuse_contradictions(request)
+    if request.index:
+        yield write_index(request.index)
         return
-    runs = [Run.open(folder) for folder in wanted.runs]
+    runs = [Run.open(folder) for folder in request.runs]
     if len(runs) > 1:
-        yield write_comparison(runs, wanted.output or COMPARISON)
+        yield write_comparison(runs, request.output or COMPARISON)
         return
     run = runs[0]
-    if wanted.figures:
+    if request.figures:
         facts = read(run)
         drawn = [each for own in charts(facts).values() for each in own]
-        yield from write_figures([front(facts), *drawn], wanted.figures)
-    if wanted.watch:
+        yield from write_figures([front(facts), *drawn], request.figures)
+    if request.watch:
         yield from _watched(run, tell)
     yield write_report(run)
 
 
-def _refuse_contradictions(wanted: Wanted) -> None:
-    several = len(wanted.runs) > 1
-    if not wanted.runs and not wanted.index:
+def _refuse_contradictions(request: ReportRequest) -> None:
+    several = len(request.runs) > 1
+    if not request.runs and not request.index:
         raise UserError("RUN is missing: name a run directory, or a folder of them with --index")
-    if wanted.index and (wanted.runs or wanted.watch or wanted.figures or wanted.output):
+    if request.index and (request.runs or request.watch or request.figures or request.output):
         raise UserError("--index stands alone: it takes no RUN, --watch, --figures or --output")
-    if several and (wanted.watch or wanted.figures):
+    if several and (request.watch or request.figures):
         raise UserError("--watch and --figures are of one RUN; several are compared")
-    if wanted.output and not several:
+    if request.output and not several:
         raise UserError("--output is where several runs are compared; one's report is its own")
 
 

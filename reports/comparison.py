@@ -8,7 +8,7 @@ from problems import UserError
 from reports.charts import Axis, Chart, Kind, Series, named
 from reports.pages import WORDS, Drawing, drawn_chart, page, written
 from reports.views import Facts, read
-from reports.views.encodings import corner_of, dominated, front_of
+from reports.views.encodings import default_reference_point, dominated, front_of
 from reports.views.search_progress import course_view
 from search.run.directory import Run
 
@@ -75,9 +75,12 @@ def _name(run: Run, runs: Sequence[Run]) -> str:
 
 def _group(number: int, facts: dict[str, Facts]) -> Group:
     first = next(iter(facts.values()))
-    corner = corner_of([trial for each in facts.values() for trial in each.trials])
+    reference_point = default_reference_point(
+        [trial for each in facts.values() for trial in each.trials]
+    )
     runs = tuple(
-        Compared(name, each, dominated(each.trials, corner)) for name, each in facts.items()
+        Compared(name, each, dominated(each.trials, reference_point))
+        for name, each in facts.items()
     )
     asked = [each.provenance.spec for each in facts.values()]
     differences = tuple(
@@ -117,14 +120,14 @@ def _fronts(number: int, runs: Sequence[Compared]) -> Chart:
 
 
 def _growth(number: int, runs: Sequence[Compared]) -> Chart:
-    corner = corner_of([trial for run in runs for trial in run.facts.trials])
+    reference_point = default_reference_point([trial for run in runs for trial in run.facts.trials])
     series: list[Series] = []
     for colour, run in enumerate(runs):
         facts = run.facts
-        course = course_view(facts.trials, facts.sessions, facts.spec.workers, corner)
-        if course.found:
-            trials = [each.trials for each in course.found]
-            volume = [each.hypervolume for each in course.found]
+        course = course_view(facts.trials, facts.sessions, facts.spec.workers, reference_point)
+        if course.hypervolume_curve:
+            trials = [each.trials for each in course.hypervolume_curve]
+            volume = [each.hypervolume for each in course.hypervolume_curve]
             series.append(Series(run.name, trials, volume, Kind.STEP, colour))
     return Chart(
         f"growth-{number}",

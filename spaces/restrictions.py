@@ -123,7 +123,7 @@ class Restrictions(Frozen):
         """Return how much an option of a dimension weighs."""
         return self.weights.get(dimension, {}).get(option, 1.0)
 
-    def settled(self, known: Mapping[str, Parameter]) -> "Restrictions":
+    def settled(self, parameters: Mapping[str, Parameter]) -> "Restrictions":
         """Return this as the space's own values, in its order.
 
         Args:
@@ -136,22 +136,22 @@ class Restrictions(Frozen):
             if dimension not in DIMENSIONS:
                 raise UnknownNameError("dimension to weigh", dimension, DIMENSIONS)
         return Restrictions(
-            keep={name: _settled(_known(name, known), self.keep[name]) for name in self.keep},
+            keep={name: _settled(_known(name, parameters), self.keep[name]) for name in self.keep},
             weights={
                 name: {
-                    str(_option(name, _options(known[name]), option)): weight
+                    str(_option(name, _options(parameters[name]), option)): weight
                     for option, weight in own.items()
                 }
                 for name, own in self.weights.items()
             },
         )
 
-    def essential(self, known: Mapping[str, Parameter]) -> "Restrictions":
+    def essential(self, parameters: Mapping[str, Parameter]) -> "Restrictions":
         """Return this, settled, without what changes nothing; equal spaces have equal ones."""
         weights = {
             dimension: {
                 option: self.weight(dimension, option)
-                for option in _options(known[dimension])
+                for option in _options(parameters[dimension])
                 if self.weight(dimension, option) != 1.0
             }
             for dimension in sorted(self.weights)
@@ -160,7 +160,7 @@ class Restrictions(Frozen):
             keep={
                 name: self.keep[name]
                 for name in sorted(self.keep)
-                if self.keep[name] != _everything(known[name].domain)
+                if self.keep[name] != _everything(parameters[name].domain)
             },
             weights={dimension: own for dimension, own in weights.items() if own},
         )
@@ -206,11 +206,11 @@ def _read(kept: object) -> object:
     return tuple(word.strip() for word in kept.split(",") if word.strip())
 
 
-def _known(name: str, known: Mapping[str, Parameter]) -> Parameter:
+def _known(name: str, parameters: Mapping[str, Parameter]) -> Parameter:
     """Return a parameter; all there are would be too many to list."""
-    if name in known:
-        return known[name]
-    near = get_close_matches(name, known, n=1, cutoff=NEAR)
+    if name in parameters:
+        return parameters[name]
+    near = get_close_matches(name, parameters, n=1, cutoff=NEAR)
     if near:
         raise UnknownNameError("parameter", name, near)
     raise UserError(f"unknown parameter {name!r}; `simstead space` lists those that there are")

@@ -113,14 +113,14 @@ def resolve_restrictions_in(
 
     Exploring a space takes a good part of a second: who asks often does it once.
     """
-    known = whole.parameters()
+    parameters = whole.parameters()
     restrictions = Restrictions()
     for place, wish in user_restrictions:
         with _placed(place):
-            _refuse_absent(whole.space.problem, wish, known)
-            restrictions = restrictions.updated(wish.settled(known))
+            _refuse_absent(whole.space.problem, wish, parameters)
+            restrictions = restrictions.updated(wish.settled(parameters))
     _refuse_nothing_left(whole.space, restrictions)
-    return restrictions.essential(known)
+    return restrictions.essential(parameters)
 
 
 def _from_yaml(file: Path) -> Restrictions:
@@ -180,7 +180,9 @@ def _placed(place: str) -> Generator[None]:
         raise UserError(f"{place}: {error}") from None
 
 
-def _refuse_absent(problem: Problem, wish: Restrictions, known: Mapping[str, Parameter]) -> None:
+def _refuse_absent(
+    problem: Problem, wish: Restrictions, parameters: Mapping[str, Parameter]
+) -> None:
     """Say of what exists, but is not in the space, why not."""
     there = {
         "encoding": problem.encodings,
@@ -191,7 +193,7 @@ def _refuse_absent(problem: Problem, wish: Restrictions, known: Mapping[str, Par
     }
     for dimension in DIMENSIONS:
         kept = wish.keep.get(dimension, ())
-        domain = cast("tuple[str, ...]", known[dimension].domain)
+        domain = cast("tuple[str, ...]", parameters[dimension].domain)
         for word in (*(() if isinstance(kept, Range) else kept), *wish.weights.get(dimension, ())):
             if word in set(there[dimension]) - set(domain):
                 reason = reason_against(problem, Restrictions(keep={dimension: (word,)}))

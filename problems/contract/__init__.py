@@ -70,7 +70,7 @@ class CheckResult(NamedTuple):
     """A law, whether it was tried, and what breaks it."""
 
     check: ContractCheck
-    tried: bool
+    was_run: bool
     violations: list[str]
 
 
@@ -142,11 +142,11 @@ def run_checks(evidence: Evidence) -> Iterator[CheckResult]:
     """Try every law, stage by stage; those of later stages stay untried once a stage is broken."""
     broken: CheckStage | None = None
     for check in CHECKS.values():
-        tried = broken in {None, check.stage}
-        violations = check.violations(evidence) if tried else []
+        was_run = broken in {None, check.stage}
+        violations = check.violations(evidence) if was_run else []
         if violations:
             broken = check.stage
-        yield CheckResult(check, tried, violations)
+        yield CheckResult(check, was_run, violations)
 
 
 def check_declarations(problem: Problem) -> None:

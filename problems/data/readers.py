@@ -27,7 +27,7 @@ _READ_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FieldSelection:
     """What is read from each file.
 
     Args:
@@ -84,7 +84,7 @@ class Reader(ABC):
     """One file with samples."""
 
     path: Path
-    wanted: Wanted
+    selection: FieldSelection
 
     library: ClassVar[str]
     """What reads it."""
@@ -131,8 +131,8 @@ class Table(Reader):
         """Compare the columns with the fields."""
         with _reading(self.path):
             header = self._header()
-        for field in self.wanted.fields:
-            names = self.wanted.names(field, table=True)
+        for field in self.selection.fields:
+            names = self.selection.names(field, table=True)
             what = f"field {field.name!r}"
             if len(names) != field.size:
                 yield (
@@ -145,21 +145,23 @@ class Table(Reader):
                     break
                 if header[name]:
                     yield f"{self.path}: column {name!r} holds {header[name]}, {what} needs numbers"
-        group = self.wanted.group
+        group = self.selection.group
         if group and group not in header:
             yield f"{self._missing('column', group, 'the group', header)}; correct group="
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the wanted columns alone."""
-        wanted = self.wanted
-        columns = {name for f in wanted.fields for name in wanted.names(f, table=True)}
-        if wanted.group:
-            columns.add(wanted.group)
+        selection = self.selection
+        columns = {name for f in selection.fields for name in selection.names(f, table=True)}
+        if selection.group:
+            columns.add(selection.group)
         first = 0
         with _reading(self.path):
             for frame in self._frames(sorted(columns)):
-                fields = {f.name: self._numbers(frame, f, first) for f in wanted.fields}
-                group = frame[wanted.group].astype(object).to_numpy() if wanted.group else None
+                fields = {f.name: self._numbers(frame, f, first) for f in selection.fields}
+                group = (
+                    frame[selection.group].astype(object).to_numpy() if selection.group else None
+                )
                 yield Chunk(self.path, first, fields, group)
                 first += len(frame)
 
@@ -167,7 +169,7 @@ class Table(Reader):
         """Return a field's values (b, ...); `first` is the row of the frame's first."""
         pandas = _library("pandas")
         values = np.empty((len(frame), field.size))
-        for i, name in enumerate(self.wanted.names(field, table=True)):
+        for i, name in enumerate(self.selection.names(field, table=True)):
             column = frame[name]
             numbers = pandas.to_numeric(column, errors="coerce")
             text = np.flatnonzero(numbers.isna() & column.notna())
@@ -197,8 +199,8 @@ class Csv(Table):
         with pandas.read_csv(
             self.path,
             usecols=columns if set(columns) < set(self._header()) else None,
-            chunksize=self.wanted.rows,
-            dtype={self.wanted.group: str} if self.wanted.group else None,
+            chunksize=self.selection.rows,
+            dtype={self.selection.group: str} if self.selection.group else None,
             low_memory=False,
         ) as frames:
             for frame in frames:
@@ -228,7 +230,7 @@ class Parquet(Table):
         with _library("pyarrow.parquet").ParquetFile(
             self.path, pre_buffer=False, buffer_size=_READ_BYTES
         ) as file:
-            for batch in file.iter_batches(batch_size=self.wanted.rows, columns=columns):
+            for batch in file.iter_batches(batch_size=self.selection.rows, columns=columns):
                 yield batch.to_pandas(ignore_metadata=True)  # an index is a column too
 
 
@@ -245,9 +247,9 @@ class Variables(Reader):
             if absent:
                 return
             sample = self._sample(data)
-            for field in self.wanted.fields:
+            for field in self.selection.fields:
                 yield from _variable_mistakes(self.path, field, self._variable(data, field), sample)
-            group = self.wanted.group
+            group = self.selection.group
             if group and data.variables[group].dims != (sample,):
                 yield (
                     f"{self.path}: the group {group!r} lies along {data.variables[group].dims}; "
@@ -255,39 +257,39 @@ class Variables(Reader):
                 )
 
     def _absent(self, data: Any) -> Iterator[str]:
-        for field in self.wanted.fields:
-            names = self.wanted.names(field, table=False)
+        for field in self.selection.fields:
+            names = self.selection.names(field, table=False)
             what = f"field {field.name!r}"
             if len(names) != 1:
                 yield f"columns= names {len(names)} variables for {what}; {self.path} needs one"
             elif names[0] not in data.variables:
                 missing = self._missing("variable", names[0], what, data.variables)
                 yield f"{missing}; correct columns="
-        group, sample = self.wanted.group, self.wanted.sample
+        group, sample = self.selection.group, self.selection.sample
         if group and group not in data.variables:
             yield f"{self._missing('variable', group, 'the group', data.variables)}; correct group="
         if sample and sample not in data.sizes:
             yield f"{self._missing('dimension', sample, 'samples', data.sizes)}; correct sample="
 
     def _variable(self, data: Any, field: Field) -> Any:
-        return data.variables[self.wanted.names(field, table=False)[0]]
+        return data.variables[self.selection.names(field, table=False)[0]]
 
     def _sample(self, data: Any) -> str:
         """Return the dimension along which samples lie, "" if the first field has none."""
-        dimensions = self._variable(data, self.wanted.fields[0]).dims
-        return self.wanted.sample or (str(dimensions[0]) if dimensions else "")
+        dimensions = self._variable(data, self.selection.fields[0]).dims
+        return self.selection.sample or (str(dimensions[0]) if dimensions else "")
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the wanted variables alone."""
         with _reading(self.path), self._opened() as data:
             sample = self._sample(data)
-            for first in range(0, data.sizes[sample], self.wanted.rows):
-                here = {sample: slice(first, first + self.wanted.rows)}
+            for first in range(0, data.sizes[sample], self.selection.rows):
+                here = {sample: slice(first, first + self.selection.rows)}
                 fields: dict[str, Array] = {}
-                for field in self.wanted.fields:
+                for field in self.selection.fields:
                     part = self._variable(data, field).isel(here).transpose(sample, ...)
                     fields[field.name] = np.asarray(part.values, dtype=np.float64)
-                group = self.wanted.group
+                group = self.selection.group
                 values = data.variables[group].isel(here).values if group else None
                 yield Chunk(self.path, first, fields, values)
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from problems.data.memory_maps import Store, Survey, survey
-from problems.data.readers import EXTRA, Chunk, Reader, Wanted, format_of
+from problems.data.readers import EXTRA, Chunk, FieldSelection, Reader, format_of
 from problems.data.splits import Beyond, divided, in_two_splits
 from problems.errors import MissingExtraError, UnknownNameError, UserError
 from problems.interfaces.types import SPLITS, Array, Dataset, Field
@@ -255,7 +255,7 @@ def _paths(recorded: Recorded) -> list[Path]:
 
 def _readers(recorded: Recorded, paths: Sequence[Path]) -> list[Reader]:
     fields = (*recorded.inputs, *recorded.outputs)
-    wanted = Wanted(fields, recorded.group, recorded.columns, recorded.sample)
+    wanted = FieldSelection(fields, recorded.group, recorded.columns, recorded.sample)
     return [format_of(path)(path, wanted) for path in paths]
 
 

@@ -6,10 +6,10 @@ from reports.views import Facts
 
 def hypervolume(facts: Facts) -> list[Chart]:
     """Return how the hypervolume grew over trials and over time."""
-    found = facts.search_progress.found
-    if not found:
+    hypervolume_curve = facts.search_progress.hypervolume_curve
+    if not hypervolume_curve:
         return []
-    volume = [each.hypervolume for each in found]
+    volume = [each.hypervolume for each in hypervolume_curve]
     y = Axis("hypervolume [decades²]")
     return [
         Chart(
@@ -17,14 +17,18 @@ def hypervolume(facts: Facts) -> list[Chart]:
             "Hypervolume over trials",
             Axis("trials that have ended"),
             y,
-            (Series("hypervolume", [each.trials for each in found], volume, Kind.STEP),),
+            (
+                Series(
+                    "hypervolume", [each.trials for each in hypervolume_curve], volume, Kind.STEP
+                ),
+            ),
         ),
         Chart(
             "hypervolume-time",
             "Hypervolume over time",
             Axis("time [h]"),
             y,
-            (Series("hypervolume", [each.hours for each in found], volume, Kind.STEP),),
+            (Series("hypervolume", [each.hours for each in hypervolume_curve], volume, Kind.STEP),),
         ),
     ]
 

@@ -6,7 +6,13 @@ from typing import NamedTuple
 from problems import Metric
 from problems.diagnosis import Diagnosis
 from problems.interfaces.pictures import Picture
-from reports.views.encodings import Corner, EncodingView, corner_of, encoding_views, front_of
+from reports.views.encodings import (
+    Corner,
+    EncodingView,
+    default_reference_point,
+    encoding_views,
+    front_of,
+)
 from reports.views.finalists import (
     EntrantView,
     GoalsView,
@@ -54,7 +60,7 @@ class Facts(NamedTuple):
     choice: Choice | None
     goals: GoalsView | None
     finalists: tuple[EntrantView, ...]
-    corner: Corner | None
+    reference_point: Corner | None
     encodings: tuple[EncodingView, ...]
     networks: Networks
     importance: tuple[Branch, ...]
@@ -98,7 +104,7 @@ def read(run: Run) -> Facts:
     if data:
         limits, split = limits_on_test(data.limits, found, objective.name)
     finalists = finalist_views(found, by_number, objective.name, limits, host)
-    corner = corner_of(trials)
+    reference_point = default_reference_point(trials)
     errors = {f"trial {trial.number}": trial.error for trial in trials if trial.error is not None}
     searched = data.limits if data else NO_LIMITS
     recommended = recommend_finalists(found, errors, objective.name, searched)
@@ -113,8 +119,8 @@ def read(run: Run) -> Facts:
         choice=choice_of(heat.knee if heat else None, recommended, finalists, by_number, fraction),
         goals=goals_view(limits, finalists, split),
         finalists=finalists,
-        corner=corner,
-        encodings=encoding_views(trials, finalists, corner),
+        reference_point=reference_point,
+        encodings=encoding_views(trials, finalists, reference_point),
         networks=networks_view(records, trials),
         importance=branches(trials),
         deployments=deployment_views(records, objective.name),
@@ -125,7 +131,7 @@ def read(run: Run) -> Facts:
         left_out=heat.left_out if heat else {},
         host=host,
         ceiling=heat.ceiling if heat else None,
-        search_progress=course_view(trials, sessions, spec.workers, corner),
+        search_progress=course_view(trials, sessions, spec.workers, reference_point),
         provenance=provenance_view(spec, sessions),
     )
 

@@ -84,7 +84,7 @@ def usual_error(trials: Sequence[TrialView], finalists: Sequence[EntrantView]) -
     return min(max(positive), max([usual, *highs]))
 
 
-def corner_of(trials: Sequence[TrialView]) -> Corner | None:
+def default_reference_point(trials: Sequence[TrialView]) -> Corner | None:
     """Return the median error and the slowest speed of what was measured; None where nothing was.
 
     A diverging network can be wrong by many powers of ten: the largest error would drown the rest.
@@ -96,11 +96,13 @@ def corner_of(trials: Sequence[TrialView]) -> Corner | None:
     return Corner(max(error, NO_ERROR), min(trial.speedup or 1.0 for trial in able))
 
 
-def dominated(trials: Sequence[TrialView], corner: Corner | None) -> float:
+def dominated(trials: Sequence[TrialView], reference_point: Corner | None) -> float:
     """Return the hypervolume of some trials on logarithmic axes."""
-    if corner is None:
+    if reference_point is None:
         return 0.0
-    return hypervolume([point(trial) for trial in measured(trials)], worst_of(corner))
+    return hypervolume(
+        [point(trial) for trial in measured(trials)], log_reference_point(reference_point)
+    )
 
 
 def point(trial: TrialView) -> tuple[float, float]:
@@ -108,9 +110,9 @@ def point(trial: TrialView) -> tuple[float, float]:
     return math.log10(max(trial.error or 0.0, NO_ERROR)), -math.log10(trial.speedup or 1.0)
 
 
-def worst_of(corner: Corner) -> tuple[float, float]:
+def log_reference_point(reference_point: Corner) -> tuple[float, float]:
     """Return a corner as a place."""
-    return math.log10(corner.error), -math.log10(corner.speedup)
+    return math.log10(reference_point.error), -math.log10(reference_point.speedup)
 
 
 def budgets(trials: Sequence[TrialView]) -> tuple[float, ...]:
@@ -123,7 +125,7 @@ def budgets(trials: Sequence[TrialView]) -> tuple[float, ...]:
 
 
 def encoding_views(
-    trials: Sequence[TrialView], finalists: Sequence[EntrantView], corner: Corner | None
+    trials: Sequence[TrialView], finalists: Sequence[EntrantView], reference_point: Corner | None
 ) -> tuple[EncodingView, ...]:
     """Return every encoding that was tried, by name."""
     members = {finalist.trial for finalist in finalists if finalist.trial is not None}
@@ -135,7 +137,7 @@ def encoding_views(
             [each for each in finalists if each.encoding == name],
             members,
             speeds,
-            corner,
+            reference_point,
         )
         for name in sorted({trial.encoding for trial in trials})
     )
@@ -147,7 +149,7 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
     finalists: Sequence[EntrantView],
     members: set[int],
     speeds: Sequence[float],
-    corner: Corner | None,
+    reference_point: Corner | None,
 ) -> EncodingView:
     networks = last_tries(own)
     states = Counter(trial.state for trial in networks)
@@ -165,7 +167,7 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
         ),
         best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),
         finalist_count=sum(trial.number in members for trial in own),
-        hypervolume=dominated(own, corner),
+        hypervolume=dominated(own, reference_point),
         at_speed={
             speed: min((t.error or 0.0 for t in able if (t.speedup or 0.0) >= speed), default=None)
             for speed in speeds

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.views.encodings import Corner, measured, point, worst_of
+from reports.views.encodings import Corner, log_reference_point, measured, point
 from reports.views.trials import TrialView
 from search.pareto import hypervolume
 from search.run.environment import Environment
@@ -21,7 +21,7 @@ EXAMPLES = 5
 """So many trials of a cause are named."""
 
 
-class Found(NamedTuple):
+class HypervolumePoint(NamedTuple):
     """The hypervolume after a trial that made it larger, or after the last one."""
 
     trials: int
@@ -55,7 +55,7 @@ class Cause(NamedTuple):
 class SearchProgress(NamedTuple):
     """How the search went."""
 
-    found: tuple[Found, ...]
+    hypervolume_curve: tuple[HypervolumePoint, ...]
     use: Use
     causes: tuple[Cause, ...]
     hours: float
@@ -65,7 +65,7 @@ def course_view(
     trials: Sequence[TrialView],
     sessions: Sequence[Environment],
     workers: int,
-    corner: Corner | None,
+    reference_point: Corner | None,
 ) -> SearchProgress:
     """Return how the search went.
 
@@ -83,7 +83,7 @@ def course_view(
     began = min([*starts[:1], *firsts], default=0.0)
     timed = _without_pauses(ends, starts[1:], began)
     return SearchProgress(
-        found=_found(timed, began, corner),
+        hypervolume_curve=_found(timed, began, reference_point),
         use=_use(timed, began, workers),
         causes=_causes(trials),
         hours=(timed[-1][1] - began) / 3600.0 if timed else 0.0,
@@ -101,33 +101,33 @@ def _without_pauses(
     ends: Sequence[tuple[TrialView, float]], resumed: Sequence[float], began: float
 ) -> list[tuple[TrialView, float]]:
     """Return the ends as if every session had followed on the last trial of the one before."""
-    found: list[tuple[TrialView, float]] = []
+    hypervolume_curve: list[tuple[TrialView, float]] = []
     paused, last, left = 0.0, began, list(resumed)
     for trial, end in ends:
         while left and left[0] <= end:
             start = left.pop(0)
             paused, last = paused + max(start - last, 0.0), max(start, last)
-        found.append((trial, end - paused))
+        hypervolume_curve.append((trial, end - paused))
         last = end
-    return found
+    return hypervolume_curve
 
 
 def _found(
-    timed: Sequence[tuple[TrialView, float]], began: float, corner: Corner | None
-) -> tuple[Found, ...]:
-    if corner is None:
+    timed: Sequence[tuple[TrialView, float]], began: float, reference_point: Corner | None
+) -> tuple[HypervolumePoint, ...]:
+    if reference_point is None:
         return ()
-    worst = worst_of(corner)
+    worst = log_reference_point(reference_point)
     front: list[tuple[float, float]] = []
-    steps = [Found(0, 0.0, 0.0)]
+    steps = [HypervolumePoint(0, 0.0, 0.0)]
     for done, (trial, end) in enumerate(timed, start=1):
         hours = (end - began) / 3600.0
         for place in [point(each) for each in measured([trial])]:
             if not any(held[0] <= place[0] and held[1] <= place[1] for held in front):
                 front = [h for h in front if not (place[0] <= h[0] and place[1] <= h[1])] + [place]
-                steps.append(Found(done, hours, hypervolume(front, worst)))
+                steps.append(HypervolumePoint(done, hours, hypervolume(front, worst)))
         if done == len(timed) and steps[-1].trials < done:
-            steps.append(Found(done, hours, steps[-1].hypervolume))
+            steps.append(HypervolumePoint(done, hours, steps[-1].hypervolume))
     return tuple(steps)
 
 
@@ -161,7 +161,7 @@ def _causes(trials: Sequence[TrialView]) -> tuple[Cause, ...]:
     for trial in trials:
         if trial.state is State.INFEASIBLE:
             groups.setdefault((trial.ended_in, _without_numbers(trial.reason)), []).append(trial)
-    found = [
+    hypervolume_curve = [
         Cause(
             stage=stage,
             reason=own[0].reason,
@@ -173,7 +173,7 @@ def _causes(trials: Sequence[TrialView]) -> tuple[Cause, ...]:
         )
         for (stage, _), own in groups.items()
     ]
-    return tuple(sorted(found, key=lambda cause: -cause.times))
+    return tuple(sorted(hypervolume_curve, key=lambda cause: -cause.times))
 
 
 def _without_numbers(reason: str) -> str:

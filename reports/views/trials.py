@@ -45,10 +45,10 @@ class TrialView(NamedTuple):
     artefact_hash: str | None
 
 
-Tried = TypeVar("Tried", Record, TrialView)
+TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
 
 
-def last_tries(trials: Sequence[Tried]) -> list[Tried]:
+def last_tries(trials: Sequence[TrialOrRecord]) -> list[TrialOrRecord]:
     """Return the trials that trained, without those whose training another one went on with."""
     gone_on_with = {each.resumes for each in trials if each.rungs}
     return [t for t in trials if t.training is None and t.number not in gone_on_with]

@@ -59,9 +59,9 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
             out.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
 
     broken, said = 0, set[str]()
-    for check, tried, violations in run_checks(Evidence(chosen, default_cache(), counted)):
+    for check, was_run, violations in run_checks(Evidence(chosen, default_cache(), counted)):
         mark, style = (
-            ("no ", "red") if violations else ("yes", "green") if tried else ("-  ", "dim")
+            ("no ", "red") if violations else ("yes", "green") if was_run else ("-  ", "dim")
         )
         out.print(Text.assemble((mark, style), f"  {check.description}"))
         for breach in violations:

@@ -208,9 +208,9 @@ def report(
 ) -> None:
     """Write a run's report: one HTML file that opens without a network."""
     # The one exception to the layers' direction: a command of ours asks for a report.
-    from reports.commands import Wanted, write  # noqa: PLC0415
+    from reports.commands import ReportRequest, write  # noqa: PLC0415
 
-    wanted = Wanted(tuple(runs or ()), output, figures, index, watch=watch)
+    wanted = ReportRequest(tuple(runs or ()), output, figures, index, watch=watch)
     for path in write(wanted, lambda words: out.print(words, soft_wrap=True)):
         what = "report" if path.suffix == ".html" else "figure"
         out.print(f"{what}: {path}", soft_wrap=True)

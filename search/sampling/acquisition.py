@@ -17,27 +17,27 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from search.pareto import front, hypervolume
-from search.sampling.configuration import Known
+from search.sampling.configuration import Configuration
 from search.sampling.effects_model import errors_of, times_of
-from search.sampling.history import Found, Trials
+from search.sampling.history import History, Trials
 from search.sampling.next_deployment import lowered_sooner_than_trained, not_hopeless
 
 BOLDNESS = 0.3
 """Standard deviations that a draw spreads over: whole ones explore for longer than a search lasts
 (0.22 in place of 0.18 of the time of 100 trials in benchmarks/search_efficiency.py)."""
 
-MARGIN = 0.5
+REFERENCE_POINT_MARGIN = 0.5
 """Powers of ten between the worst that was found and the corner up to which area is counted: what
 may be worse still in one is wanted only if it is better in the other, and a failure isn't."""
 
 
 def next_network(
-    proposals: Sequence[Known],
+    proposals: Sequence[Configuration],
     trials: Trials,
-    found: Found,
+    history: History,
     rng: np.random.Generator,
-    boldness: float = BOLDNESS,
-) -> Known | None:
+    std_factor: float = BOLDNESS,
+) -> Configuration | None:
     """Return the network that promises most, or None where none promises anything.
 
     It is a proposal, or one that was stopped at a rung.
@@ -51,20 +51,20 @@ def next_network(
     """
     runtimes = {each.combination.runtime for each in proposals}
     stopped = [each.known for each in trials.stopped().values()]
-    proposals = worth_training(proposals, trials, found)
-    proposals += _deployable(stopped, found, runtimes)
-    if not proposals or not found.points:
+    proposals = worth_training(proposals, trials, history)
+    proposals += _deployable(stopped, history, runtimes)
+    if not proposals or not history.points:
         return None
     every = [*proposals, *trials.underway]
-    columns = [of(every, trials, rng, boldness) for of in (errors_of, times_of)]
+    columns = [of(every, trials, rng, std_factor) for of in (errors_of, times_of)]
     drawn, expected = np.split(np.stack(columns, axis=1), [len(proposals)])
-    worst = found.corner(MARGIN)
-    limits = found.limits
+    worst = history.reference_point(REFERENCE_POINT_MARGIN)
+    limits = history.limits
     goals = (limits.error, None if limits.speedup is None else 1.0 / limits.speedup)
     worst = [
         min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
     ]
-    best = front([*found.front, *expected.tolist()])
+    best = front([*history.front, *expected.tolist()])
     before = hypervolume(best, worst)
     gains = [
         0.0 if _beaten(point, best) else hypervolume([*best, point], worst) - before
@@ -79,8 +79,11 @@ def _beaten(point: Sequence[float], best: Sequence[Sequence[float]]) -> bool:
 
 
 def worth_training(
-    proposals: Sequence[Known], trials: Trials, found: Found, runtimes: Collection[str] = ()
-) -> list[Known]:
+    proposals: Sequence[Configuration],
+    trials: Trials,
+    history: History,
+    runtimes: Collection[str] = (),
+) -> list[Configuration]:
     """Leave out what is known already, what can't be deployed, and what is long in lowering.
 
     A network is lowered before it is trained, and most aren't trained to the end: a runtime that
@@ -94,14 +97,16 @@ def worth_training(
     """
     known = trials.network_keys()
     return [
-        each for each in _deployable(proposals, found, runtimes) if each.network_key not in known
+        each for each in _deployable(proposals, history, runtimes) if each.network_key not in known
     ]
 
 
-def _deployable(networks: Sequence[Known], found: Found, runtimes: Collection[str]) -> list[Known]:
-    usable = set(not_hopeless([each.combination for each in networks], found.records))
+def _deployable(
+    networks: Sequence[Configuration], history: History, runtimes: Collection[str]
+) -> list[Configuration]:
+    usable = set(not_hopeless([each.combination for each in networks], history.records))
     every = {*runtimes, *(each.combination.runtime for each in networks)}
-    quick = lowered_sooner_than_trained(every, found.records)
+    quick = lowered_sooner_than_trained(every, history.records)
     return [
         each
         for each in networks

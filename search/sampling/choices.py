@@ -63,8 +63,8 @@ class SettledChoice:
         draw: Draws the rest.
     """
 
-    def __init__(self, known: Mapping[str, object], draw: Draw) -> None:
-        self._known, self._draw = known, draw
+    def __init__(self, fixed_parameters: Mapping[str, object], draw: Draw) -> None:
+        self._known, self._draw = fixed_parameters, draw
         self.values: dict[str, Scalar] = {}
         """What was answered, by the parameters' names."""
         self.kinds: dict[str, BaseDistribution] = {}

@@ -26,7 +26,7 @@ NetworkKey = frozenset[tuple[str, Scalar]]
 
 
 @dataclass(frozen=True)
-class Known:
+class Configuration:
     """A candidate by its answers.
 
     Args:
@@ -39,12 +39,12 @@ class Known:
 
     @cached_property
     def _by_branch(self) -> dict[str, dict[str, Answer]]:
-        found: dict[str, dict[str, Answer]] = defaultdict(dict)
+        history: dict[str, dict[str, Answer]] = defaultdict(dict)
         for name, answer in self.answers.items():
             branch, _, last = name.rpartition(".")
             if last not in DIMENSIONS:
-                found[branch][name] = answer
-        return found
+                history[branch][name] = answer
+        return history
 
     def settings(self, *branches: str) -> dict[str, Answer]:
         """Return the answers on some branches, without the skeleton's and those further out."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from problems import Array
 from search.run.records import NO_ERROR, Record, State
-from search.sampling.configuration import PECULIAR, SETTING, Known
+from search.sampling.configuration import PECULIAR, SETTING, Configuration
 from search.sampling.history import Trials, rung_errors
 from search.sampling.linear_model import Design, Effects, Observed, posterior_draw
 
@@ -27,7 +27,10 @@ is there at its rungs as well."""
 
 
 def errors_of(
-    wanted: Sequence[Known], trials: Trials, rng: np.random.Generator, boldness: float
+    configurations: Sequence[Configuration],
+    trials: Trials,
+    rng: np.random.Generator,
+    std_factor: float,
 ) -> Array:
     """Return log10 of the errors of networks trained to the end (n,), as drawn.
 
@@ -38,22 +41,25 @@ def errors_of(
         boldness: Standard deviations that a draw spreads over.
     """
     before = trials.at_rungs()
-    again = [i for i, each in enumerate(wanted) if each.network_key in before]
-    came = [before[wanted[i].network_key] for i in again]
-    sums = [_after(each, 1.0) for each in wanted]
+    again = [i for i, each in enumerate(configurations) if each.network_key in before]
+    came = [before[configurations[i].network_key] for i in again]
+    sums = [_after(each, 1.0) for each in configurations]
     sums += [_after(each.known, each.share) for each in came]
-    drawn, there = np.split(_drawn(sums, _errors(trials), rng, boldness), [len(wanted)])
+    drawn, there = np.split(_drawn(sums, _errors(trials), rng, std_factor), [len(configurations)])
     # Of what a network departs by at a rung so much is its own, and stays with it to the end.
-    own = np.zeros(len(wanted))
+    own = np.zeros(len(configurations))
     own[again] = (NOISE / AT_RUNG) ** 2
-    departed = np.zeros(len(wanted))
+    departed = np.zeros(len(configurations))
     departed[again] = np.array([each.error for each in came]) - there
-    spread = boldness * NOISE * np.sqrt(1.0 - own)
-    return drawn + own * departed + spread * rng.standard_normal(len(wanted))
+    spread = std_factor * NOISE * np.sqrt(1.0 - own)
+    return drawn + own * departed + spread * rng.standard_normal(len(configurations))
 
 
 def times_of(
-    wanted: Sequence[Known], trials: Trials, rng: np.random.Generator, boldness: float
+    configurations: Sequence[Configuration],
+    trials: Trials,
+    rng: np.random.Generator,
+    std_factor: float,
 ) -> Array:
     """Return log10 of networks' times over the reference's (n,), as drawn.
 
@@ -63,7 +69,7 @@ def times_of(
         rng: Draws the effects.
         boldness: Standard deviations that a draw spreads over.
     """
-    return _drawn([each.of_time for each in wanted], _times(trials), rng, boldness)
+    return _drawn([each.of_time for each in configurations], _times(trials), rng, std_factor)
 
 
 class _Seen(NamedTuple):
@@ -121,7 +127,7 @@ def _at_end(record: Record) -> float | None:
     return math.log10(max(error, NO_ERROR)) if error is not None and math.isfinite(error) else None
 
 
-def _after(known: Known, share: float) -> Effects:
+def _after(known: Configuration, share: float) -> Effects:
     """Return the effects that add up to a network's error after a share of its training.
 
     Families learn at paces of their own.
@@ -131,11 +137,11 @@ def _after(known: Known, share: float) -> Effects:
 
 
 def _drawn(
-    wanted: Sequence[Effects], seen: _Seen, rng: np.random.Generator, boldness: float
+    configurations: Sequence[Effects], seen: _Seen, rng: np.random.Generator, std_factor: float
 ) -> Array:
     """Return sums of effects (n,), which are drawn given the sums that were found."""
-    design = Design([*seen.effects, *wanted])
+    design = Design([*seen.effects, *configurations])
     spread = np.ones(len(design.names))
     observed = Observed(design.rows(seen.effects), np.array(seen.found), np.array(seen.noise))
-    effects = posterior_draw(observed, spread, rng, boldness)
-    return design.rows(wanted) @ effects
+    effects = posterior_draw(observed, spread, rng, std_factor)
+    return design.rows(configurations) @ effects

@@ -9,11 +9,11 @@ import numpy as np
 from search.objectives.baselines import NO_BASELINES, BaselineScores
 from search.pareto import front
 from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
-from search.sampling.configuration import Known, NetworkKey
+from search.sampling.configuration import Configuration, NetworkKey
 from spaces.combinations import Combination
 
 
-class Found(NamedTuple):
+class History(NamedTuple):
     """What a run has found so far.
 
     Args:
@@ -46,7 +46,7 @@ class Found(NamedTuple):
             if tuple(point) in best
         }
 
-    def corner(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
+    def reference_point(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
         """Return log10 of the error and time up to which area counts.
 
         It lies so far beyond the worst that was found or drawn, but not beyond what is of use; nor,
@@ -57,10 +57,10 @@ class Found(NamedTuple):
         return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
 
 
-class Tried(NamedTuple):
+class FinishedTrial(NamedTuple):
     """A trial that ended."""
 
-    known: Known
+    known: Configuration
     record: Record
 
 
@@ -75,7 +75,7 @@ class Stopped(NamedTuple):
     """
 
     number: int
-    known: Known
+    known: Configuration
     share: float
     error: float
 
@@ -88,8 +88,8 @@ class Trials(NamedTuple):
         underway: Networks that other workers are at.
     """
 
-    ended: Sequence[Tried] = ()
-    underway: Sequence[Known] = ()
+    ended: Sequence[FinishedTrial] = ()
+    underway: Sequence[Configuration] = ()
 
     def network_keys(self) -> set[NetworkKey]:
         """Return those that were taught, to a rung or to the end, or that are underway."""
@@ -103,12 +103,12 @@ class Trials(NamedTuple):
 
         Those of which a journal has lost what they are can't be asked for again.
         """
-        found: dict[NetworkKey, Stopped] = {}
+        history: dict[NetworkKey, Stopped] = {}
         for known, record in self.ended:
             stopped = record.state is State.PRUNED and known.answers
             for share, error in rung_errors(record)[-1:] if stopped else ():
-                found[known.network_key] = Stopped(record.number, known, share, error)
-        return found
+                history[known.network_key] = Stopped(record.number, known, share, error)
+        return history
 
     def stopped(self) -> dict[NetworkKey, Stopped]:
         """Return those of them that may be gone on with: none was tried again."""

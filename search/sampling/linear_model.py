@@ -54,7 +54,7 @@ class Observed(NamedTuple):
 
 
 def posterior_draw(
-    observed: Observed, spread: Array, rng: np.random.Generator, boldness: float = 1.0
+    observed: Observed, spread: Array, rng: np.random.Generator, std_factor: float = 1.0
 ) -> Array:
     """Return effects (k,) drawn given what was found.
 
@@ -69,7 +69,7 @@ def posterior_draw(
         precision = observed.design.T @ weighed + np.diag(spread**-2.0)
         # With precision = L L', solving for L z gives the inverse of L' times z: a draw around 0.
         drawn = np.linalg.cholesky(precision) @ rng.standard_normal(len(precision))
-        sides = np.column_stack([weighed.T @ observed.values, boldness * drawn])
+        sides = np.column_stack([weighed.T @ observed.values, std_factor * drawn])
         return np.linalg.solve(precision, sides).sum(axis=1)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from problems import Array
 from search.pareto import hypervolume
 from search.run.records import NO_ERROR, Record, State
-from search.sampling.history import Found, combination_of, trained
+from search.sampling.history import History, combination_of, trained
 from search.sampling.linear_model import Observed, posterior_draw
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
@@ -39,7 +39,7 @@ DEPLOYMENT = ("prepare", "load", "deploy", "validate", "measure")
 SHORTEST_S = 1e-3
 """What nothing takes less than."""
 
-MARGIN = 0.1
+REFERENCE_POINT_MARGIN = 0.1
 """Powers of ten between the worst that was found and the corner up to which area is counted."""
 
 
@@ -60,7 +60,7 @@ class Deployed(NamedTuple):
 
 
 def next_deployment(
-    of: Record, combinations: Sequence[Combination], found: Found, rng: np.random.Generator
+    of: Record, combinations: Sequence[Combination], history: History, rng: np.random.Generator
 ) -> Combination | None:
     """Return what to try of `cells`, or None where nothing is drawn that betters the front.
 
@@ -70,24 +70,24 @@ def next_deployment(
         found: What is known.
         rng: Draws the effects.
     """
-    deployed = (_deployed(record, found.objective) for record in found.records)
-    tried = [each for each in deployed if each]
-    combinations = not_hopeless(combinations, found.records)
-    lasts_s, longest_s = costs_s(of, combinations, found.records), _longest_s(of, found)
+    deployed = (_deployed(record, history.objective) for record in history.records)
+    measured = [each for each in deployed if each]
+    combinations = not_hopeless(combinations, history.records)
+    lasts_s, longest_s = costs_s(of, combinations, history.records), _longest_s(of, history)
     combinations = [
         combination
         for combination, each_s in zip(combinations, lasts_s, strict=True)
         if each_s <= longest_s
     ]
     lasts_s = lasts_s[lasts_s <= longest_s]
-    own = [each for each in tried if each.training == of.number] or _untrained(of)
+    own = [each for each in measured if each.training == of.number] or _untrained(of)
     if not combinations or not own or of.unpruned_error is None:
         return None
     error = math.log10(max(of.unpruned_error, NO_ERROR))
-    drawn = Effects(tried, combinations, rng).drawn(own, combinations) + np.array([error, 0.0])
+    drawn = Effects(measured, combinations, rng).drawn(own, combinations) + np.array([error, 0.0])
     drawn[:, 1] = np.maximum(drawn[:, 1], _shortest(own))
-    worst = found.corner(MARGIN, drawn.tolist())
-    best = found.front
+    worst = history.reference_point(REFERENCE_POINT_MARGIN, drawn.tolist())
+    best = history.front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
     worth = np.array(gains) / lasts_s
@@ -95,14 +95,14 @@ def next_deployment(
     return combinations[most] if gains[most] > 0.0 else None
 
 
-def _longest_s(of: Record, found: Found) -> float:
+def _longest_s(of: Record, history: History) -> float:
     """Return how long a deployment may take: as another network does, unless this is on the front.
 
     Of 34 longer ones in eight searches of `planets`, mostly by compilers, which took an eighth of
     their time, five came on the front.
     """
-    others = [sum(each.durations_s.values()) for each in found.records if each.from_scratch]
-    unlimited = not any(others) or of.number in found.best_networks
+    others = [sum(each.durations_s.values()) for each in history.records if each.from_scratch]
+    unlimited = not any(others) or of.number in history.best_networks
     return math.inf if unlimited else float(np.median(others))
 
 
@@ -217,25 +217,25 @@ class Effects:
 
     def __init__(
         self,
-        tried: Sequence[Deployed],
+        measured: Sequence[Deployed],
         combinations: Sequence[Combination],
         rng: np.random.Generator,
     ) -> None:
-        every = (*combinations, *(each.combination for each in tried))
+        every = (*combinations, *(each.combination for each in measured))
         names = dict.fromkeys(name for combination in every for name in _features(combination))
         self._places = {name: place for place, name in enumerate(names)}
         spread = np.array([PRIOR[str(name[0])] for name in self._places])
-        design = self._design([each.combination for each in tried])
-        times = np.array([each.time for each in tried])
+        design = self._design([each.combination for each in measured])
+        times = np.array([each.time for each in measured])
         # A network's own time has no part in the effects: each is held against its own mean.
-        groups = np.array([each.training for each in tried])
+        groups = np.array([each.training for each in measured])
         centred = design.copy()
         for training in np.unique(groups):
             own = groups == training
             centred[own] -= design[own].mean(axis=0)
             times[own] -= times[own].mean()
-        errors = np.array([each.error for each in tried])
-        noise = np.full(len(tried), NOISE)
+        errors = np.array([each.error for each in measured])
+        noise = np.full(len(measured), NOISE)
         self._error = posterior_draw(Observed(design, errors, noise), spread, rng)
         self._time = posterior_draw(Observed(centred, times, noise), spread, rng)
 

@@ -12,18 +12,18 @@ import numpy as np
 from search.run.spec import Spec
 from search.sampling.acquisition import BOLDNESS, next_network, worth_training
 from search.sampling.choices import Draw, Proposal, SettledChoice
-from search.sampling.configuration import Known
-from search.sampling.history import Found, Trials
+from search.sampling.configuration import Configuration
+from search.sampling.history import History, Trials
 from spaces.space import Space
 
 PROPOSALS = 128
 """Drawn at random, for each network that is asked for."""
 
-BOLDER = (1.0, 3.0, 10.0)
+LARGER_STD_FACTORS = (1.0, 3.0, 10.0)
 """Standard deviations that draws spread over, one after the other, where nothing else is left."""
 
 
-class Wanted(NamedTuple):
+class NetworkSuggestion(NamedTuple):
     """A network to train.
 
     Args:
@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
     resumes: int | None = None
 
 
-class Proposing(NamedTuple):
+class NetworkSuggester(NamedTuple):
     """Chooses what is trained next by what is known.
 
     Args:
@@ -48,29 +48,33 @@ class Proposing(NamedTuple):
     space: Space
     spec: Spec
     trials: Trials
-    found: Found
+    history: History
 
-    def promising(self, rng: np.random.Generator, boldness: float = BOLDNESS) -> Wanted | None:
+    def suggest_by_acquisition(
+        self, rng: np.random.Generator, std_factor: float = BOLDNESS
+    ) -> NetworkSuggestion | None:
         """Return the network that promises most of many, or of those stopped; None if none does.
 
         Args:
             rng: Draws proposals, and what they promise.
             boldness: Standard deviations that a draw spreads over.
         """
-        proposals: list[Known] = []
+        proposals: list[Configuration] = []
         for _ in range(PROPOSALS):
             drawn = Proposal(rng)
             self.space.compose(self.spec.size, drawn, self.spec.seed)
             values = {name: answer.value for name, answer in drawn.answers.items()}
-            proposals.append(Known(drawn.answers, self.space.combination_space.combination(values)))
-        chosen = next_network(proposals, self.trials, self.found, rng, boldness)
+            proposals.append(
+                Configuration(drawn.answers, self.space.combination_space.combination(values))
+            )
+        chosen = next_network(proposals, self.trials, self.history, rng, std_factor)
         if chosen is None:
             return None
         stopped = self.trials.stopped().get(chosen.network_key)
         values = {name: answer.value for name, answer in chosen.answers.items()}
-        return Wanted(values, stopped and stopped.number)
+        return NetworkSuggestion(values, stopped and stopped.number)
 
-    def asked_of_tpe(self, turns: Iterable[Draw], rng: np.random.Generator) -> Wanted:
+    def asked_of_tpe(self, turns: Iterable[Draw], rng: np.random.Generator) -> NetworkSuggestion:
         """Return what TPE asks for; where that isn't worth training, a bold proposal if there is.
 
         Args:
@@ -78,15 +82,15 @@ class Proposing(NamedTuple):
             rng: Draws proposals.
         """
         combination_space = self.space.combination_space
-        asked = Wanted({})
+        asked = NetworkSuggestion({})
         for draw in turns:
             choice = SettledChoice({}, draw)
             self.space.compose(self.spec.size, choice, self.spec.seed)
-            asked = Wanted(dict(choice.values))
-            network = Known(choice.answers, combination_space.combination(choice.values))
+            asked = NetworkSuggestion(dict(choice.values))
+            network = Configuration(choice.answers, combination_space.combination(choice.values))
             if worth_training(
-                [network], self.trials, self.found, combination_space.options("runtime")
+                [network], self.trials, self.history, combination_space.options("runtime")
             ):
                 return asked
-        bold = (self.promising(rng, each) for each in BOLDER)
+        bold = (self.suggest_by_acquisition(rng, each) for each in LARGER_STD_FACTORS)
         return next(filter(None, bold), asked)

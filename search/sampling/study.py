@@ -23,11 +23,11 @@ from search.run.journal import Journal
 from search.run.records import NO_LIMITS, Limits, Record, State
 from search.run.spec import SamplerName, Spec
 from search.sampling.choices import SettledChoice, TrialChoice, answers_of, at_random
-from search.sampling.configuration import Known
-from search.sampling.history import Found, Trials, Tried, combination_of
+from search.sampling.configuration import Configuration
+from search.sampling.history import FinishedTrial, History, Trials, combination_of
 from search.sampling.initial_design import opening
 from search.sampling.next_deployment import next_deployment
-from search.sampling.next_network import Proposing, Wanted
+from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
 from search.sampling.samplers import asks, by_tpe, sampler, weighs_proposals
 from spaces.candidate import Candidate
 from spaces.combinations import Combination
@@ -88,7 +88,7 @@ class Study:
         self._opening = opening(self._space, spec.seed, spec.opening)
         self._open: dict[int, Trial] = {}
         self._records: dict[int, Record] = {}
-        self._known: dict[int, Known] = {}
+        self._known: dict[int, Configuration] = {}
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
@@ -207,24 +207,24 @@ class Study:
         """Return the trials that trained a network which no other one, and no baseline, beats."""
         return self._found().best_networks
 
-    def _found(self) -> Found:
+    def _found(self) -> History:
         records = [self._records[number] for number in sorted(self._records)]
         points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
         objective = self._problem.objective.name
-        return Found(records, points, objective, self._rivals, self._limits)
+        return History(records, points, objective, self._rivals, self._limits)
 
-    def _trials(self, found: Found) -> Trials:
+    def _trials(self, history: History) -> Trials:
         trials = self._study.get_trials(deepcopy=False)
 
-        def known(number: int, combination: Combination) -> Known:
-            return Known(
+        def known(number: int, combination: Combination) -> Configuration:
+            return Configuration(
                 answers_of(trials[number].params, trials[number].distributions), combination
             )
 
-        for each in found.records:
+        for each in history.records:
             if each.number not in self._known:
                 self._known[each.number] = known(each.number, combination_of(each))
-        ended = [Tried(self._known[each.number], each) for each in found.records]
+        ended = [FinishedTrial(self._known[each.number], each) for each in history.records]
         underway = [
             known(number, self._space.combination_space.combination(trials[number].params))
             for number in sorted(self._open)
@@ -232,16 +232,16 @@ class Study:
         ]
         return Trials(ended, underway)
 
-    def _wanted(self, position: int) -> Wanted | None:
+    def _wanted(self, position: int) -> NetworkSuggestion | None:
         """Return the network that is asked for at a position, where no sampler is asked for it."""
         asking = asks(self._spec.sampler, self._asked)
         weighs = weighs_proposals(self._spec.sampler, position, self._asked)
         if not weighs and asking is not SamplerName.TPE:
             return None
-        found = self._found()
-        proposing = Proposing(self._space, self._spec, self._trials(found), found)
+        history = self._found()
+        proposing = NetworkSuggester(self._space, self._spec, self._trials(history), history)
         rng = np.random.default_rng(self._seed(position, PROMISING))
-        wanted = proposing.promising(rng) if weighs else None
+        wanted = proposing.suggest_by_acquisition(rng) if weighs else None
         if wanted or asking is not SamplerName.TPE:
             return wanted
         seeds = (self._seed(position, BY_TPE, turn) for turn in range(TURNS))

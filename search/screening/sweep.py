@@ -13,7 +13,7 @@ import numpy as np
 
 from problems import Array, Batch, Field, Problem, Simulation, UserError
 from problems.atomic_files import written_whole
-from problems.data.readers import Wanted, format_of
+from problems.data.readers import FieldSelection, format_of
 from problems.data.simulate import draw, joined, run_simulation
 from problems.interfaces.batch_checks import out_of_range
 from problems.interfaces.types import rows, samples_in
@@ -43,7 +43,7 @@ def read_points(problem: Problem, path: Path) -> Batch:
     """
     if not path.exists():
         raise UserError(f"--sweep: there is no file {path}")
-    reader = format_of(path)(path, Wanted(problem.inputs, "", {}, ""))
+    reader = format_of(path)(path, FieldSelection(problem.inputs, "", {}, ""))
     for mistake in reader.header_errors():
         raise UserError(f"--sweep: {mistake}")
     points = [chunk.fields for chunk in reader.chunks() if len(chunk)]

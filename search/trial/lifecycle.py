@@ -110,7 +110,7 @@ class Draft:
     began: float = 0.0
     durations_s: dict[str, float] = field(default_factory=dict[str, float])
     rungs: list[Rung] = field(default_factory=list[Rung])
-    found: dict[str, object] = field(default_factory=dict[str, object])
+    results: dict[str, object] = field(default_factory=dict[str, object])
 
     @contextmanager
     def during(self, stage: str) -> Generator[None]:
@@ -140,7 +140,7 @@ class Draft:
                 "rungs": tuple(self.rungs),
                 "durations_s": self.durations_s,
                 "ended": now(),
-                **self.found,
+                **self.results,
             }
         )
 
@@ -169,7 +169,7 @@ def live(
         traced = "".join(traceback.format_exception(error))
     if state is State.INFEASIBLE:
         shutil.rmtree(setting.run.artefact(number), ignore_errors=True)
-        draft.found.pop("artefact", None)
+        draft.results.pop("artefact", None)
     yield draft.record(state, reason, traced)
 
 
@@ -188,22 +188,22 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         with draft.during("load"):
             trained = load_checkpoint(setting.run.trained(draft.training))
             learner.load_state_dict(trained["learner"])
-            draft.found["unpruned_error"] = trained["error"]
+            draft.results["unpruned_error"] = trained["error"]
     with draft.during("prune"):
-        draft.found["exact_error"] = draft.found["unpruned_error"]
+        draft.results["exact_error"] = draft.results["unpruned_error"]
         if candidate.pruning is not Pruning.NONE:
             learner.network = _pruned(learner.network, candidate, calibration)
-            draft.found["exact_error"] = fine_tune(
+            draft.results["exact_error"] = fine_tune(
                 problem, task, data.validation, learner, candidate
             )
     with draft.during("deploy"):
         trained = task.trained(learner.network, calibration, data.validation.inputs)
         manifest, surrogate = _lower(setting, draft, trained)
-        draft.found["disagreement"] = manifest.disagreement
-        draft.found["parameters"] = manifest.parameters
-        draft.found["zeros"] = manifest.zeros
-        draft.found["artefact"] = f"artefacts/{setting.run.artefact(draft.number).name}"
-        draft.found["artefact_hash"] = manifest.hash
+        draft.results["disagreement"] = manifest.disagreement
+        draft.results["parameters"] = manifest.parameters
+        draft.results["zeros"] = manifest.zeros
+        draft.results["artefact"] = f"artefacts/{setting.run.artefact(draft.number).name}"
+        draft.results["artefact_hash"] = manifest.hash
     with draft.during("validate"):
         result = scored(problem, surrogate.run, data.validation)
         if result.failed:
@@ -213,11 +213,11 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         odd = [name for name, value in result.metrics.items() if not math.isfinite(value)]
         if odd:
             raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")
-        draft.found["metrics"] = result.metrics
+        draft.results["metrics"] = result.metrics
     with draft.during("measure"):
-        draft.found["timing"] = measure(problem, data, setting.yardstick, surrogate, MOST_ROUNDS)
+        draft.results["timing"] = measure(problem, data, setting.yardstick, surrogate, MOST_ROUNDS)
         if Besides.MEMORY in setting.besides:
-            draft.found["memory_bytes"] = memory_of(setting.run.artefact(draft.number))
+            draft.results["memory_bytes"] = memory_of(setting.run.artefact(draft.number))
 
 
 def _time_first(
@@ -233,10 +233,10 @@ def _time_first(
     trained = task.trained(sketch, calibration, data.validation.inputs)
     _, surrogate = _lower(setting, draft, trained, sketch=True)
     timing = measure(problem, data, setting.yardstick, surrogate, LEAST_ROUNDS)
-    draft.found["untrained_relative_time"] = timing.relative_time
+    draft.results["untrained_relative_time"] = timing.relative_time
     if Besides.MEMORY in setting.besides:
         memory = memory_of(setting.run.artefact(draft.number))
-        draft.found["untrained_memory_bytes"] = memory
+        draft.results["untrained_memory_bytes"] = memory
     shutil.rmtree(setting.run.artefact(draft.number))  # with random weights it is no artefact
     _refuse_slow(setting.limits, timing, RUNTIMES[draft.candidate.runtime].headroom)
     return timing
@@ -258,7 +258,7 @@ def _train(
     best = BestWeights(setting.problem, task, setting.data.validation)
     trainer = task.trainer(learner, candidate.training, epochs, candidate.seed)
     aside = Checkpointer(run.checkpoint_path(draft.number), trainer, best, candidate.key)
-    memory = cast("int | None", draft.found.get("untrained_memory_bytes"))
+    memory = cast("int | None", draft.results.get("untrained_memory_bytes"))
     for rung in aside.restore():
         draft.rungs.append(rung)
         yield AtRung(rung, timing.relative_time, draft.so_far(), memory)
@@ -271,7 +271,7 @@ def _train(
         aside.save_if_due(draft.rungs)
     aside.save(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
     best.restore(learner.network)
-    draft.found["unpruned_error"] = best.error
+    draft.results["unpruned_error"] = best.error
     save_checkpoint(
         run.trained(draft.number), {"learner": learner.state_dict(), "error": best.error}
     )

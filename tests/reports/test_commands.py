@@ -4,7 +4,7 @@ from types import ModuleType
 import pytest
 
 from problems import UserError
-from reports.commands import Wanted, write
+from reports.commands import ReportRequest, write
 from search.run.directory import Run
 
 
@@ -16,9 +16,9 @@ def runs(synthetic: ModuleType, tmp_path: Path) -> list[Path]:
     ]
 
 
-def wanted(*runs: Path, **more: object) -> Wanted:
+def wanted(*runs: Path, **more: object) -> ReportRequest:
     usual = {"output": None, "figures": None, "index": None}
-    return Wanted(runs, **{**usual, **more})  # type: ignore[arg-type]
+    return ReportRequest(runs, **{**usual, **more})  # type: ignore[arg-type]
 
 
 def said(_: str) -> None:

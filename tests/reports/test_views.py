@@ -12,7 +12,13 @@ from reports.charts import Axis, Chart, Kind, Series, table_of
 from reports.gallery import charts, front
 from reports.pages import render
 from reports.views import Facts, Progress, read
-from reports.views.encodings import corner_of, dominated, encoding_views, front_of, usual_error
+from reports.views.encodings import (
+    default_reference_point,
+    dominated,
+    encoding_views,
+    front_of,
+    usual_error,
+)
 from reports.views.finalists import EntrantView
 from reports.views.importance import branches
 from reports.views.networks import networks_view
@@ -67,10 +73,12 @@ def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: Facts) -> No
 
 def test_hypervolumes_are_areas_in_decades() -> None:
     trials = [trial(0, 0.01, 100.0), trial(1, 0.1, 1.0), trial(2, 1.0, 1.0)]
-    corner = corner_of(trials)
-    assert corner == (0.1, 1.0)
-    assert dominated(trials, corner) == pytest.approx(2.0)  # one decade of error, two of speed
-    assert corner_of([]) is None
+    reference_point = default_reference_point(trials)
+    assert reference_point == (0.1, 1.0)
+    assert dominated(trials, reference_point) == pytest.approx(
+        2.0
+    )  # one decade of error, two of speed
+    assert default_reference_point([]) is None
     assert dominated([], None) == 0.0
 
 
@@ -126,9 +134,9 @@ def test_few_trials_say_nothing_of_importance() -> None:
 
 
 def test_hypervolume_grows_with_trials(facts: Facts) -> None:
-    volumes = [each.hypervolume for each in facts.search_progress.found]
+    volumes = [each.hypervolume for each in facts.search_progress.hypervolume_curve]
     assert volumes == sorted(volumes)
-    assert volumes[-1] == pytest.approx(dominated(facts.trials, facts.corner))
+    assert volumes[-1] == pytest.approx(dominated(facts.trials, facts.reference_point))
     assert max(each.hypervolume for each in facts.encodings) <= volumes[-1]
 
 
@@ -158,10 +166,10 @@ def test_what_deployments_cost_and_give_is_of_the_same_network(facts: Facts) -> 
 
 
 def test_every_figure_has_its_data(facts: Facts) -> None:
-    found = [front(facts), *(chart for own in charts(facts).values() for chart in own)]
-    keys = [chart.key for chart in found]
+    hypervolume_curve = [front(facts), *(chart for own in charts(facts).values() for chart in own)]
+    keys = [chart.key for chart in hypervolume_curve]
     assert len(set(keys)) == len(keys) > 12
-    for chart in found:
+    for chart in hypervolume_curve:
         table = table_of(chart)
         assert len(table.rows) == sum(len(series.x) for series in chart.series) > 0
         assert all(len(row) == len(table.columns) for row in table.rows)
@@ -283,8 +291,8 @@ def test_the_night_between_two_sessions_is_not_counted(small: Run) -> None:
     search_progress = read(small).search_progress
     assert search_progress.hours == pytest.approx(before.hours)
     assert search_progress.use.share == pytest.approx(before.use.share)
-    assert [each.hours for each in search_progress.found] == pytest.approx(
-        [each.hours for each in before.found]
+    assert [each.hours for each in search_progress.hypervolume_curve] == pytest.approx(
+        [each.hours for each in before.hypervolume_curve]
     )
 
 

@@ -40,7 +40,7 @@ NEAREST = 0.1
 CHANNELS = 3
 """Logarithms of the distance, of the masses' product, and of their ratio without its sign."""
 
-MARGIN = 1.1
+DISTANCE_MARGIN = 1.1
 """Distances are learned from this factor below the smallest to the same above the largest."""
 
 FLOOR = 0.02
@@ -161,7 +161,9 @@ def _distances(inputs: Batch) -> Array:
     apart = np.where(pairs.exists, outer - inner, 1.0)
     near = np.maximum(outer * (1.0 - most) - inner * (1.0 + least), NEAREST * apart)
     far = outer * (1.0 + most) + inner * (1.0 + least)
-    return np.linspace(np.log(near / MARGIN), np.log(far * MARGIN), DISTANCES, axis=-1)
+    return np.linspace(
+        np.log(near / DISTANCE_MARGIN), np.log(far * DISTANCE_MARGIN), DISTANCES, axis=-1
+    )
 
 
 def _seen(inputs: Batch, grid: Array) -> Array:

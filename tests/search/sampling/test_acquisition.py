@@ -9,9 +9,9 @@ import pytest
 from search.run.records import NO_LIMITS, Limits, Record, Rung, State, Timing
 from search.sampling.acquisition import next_network, worth_training
 from search.sampling.choices import Answer, Proposal, place
-from search.sampling.configuration import Known
+from search.sampling.configuration import Configuration
 from search.sampling.effects_model import AT_RUNG, NOISE, errors_of
-from search.sampling.history import Found, Trials, Tried
+from search.sampling.history import FinishedTrial, History, Trials
 from search.sampling.linear_model import Design, Observed, posterior_draw
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.combinations import Combination
@@ -22,7 +22,7 @@ TIMES = {"eager": 0.0, "onnxruntime": -0.7}
 """Powers of ten, of error by family and width, of time by runtime."""
 
 
-def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Known:
+def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Configuration:
     combination = Combination("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
     answers = {
         "encoding": Answer("flat"),
@@ -31,10 +31,10 @@ def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Kno
         f"{architecture}.width": Answer(width),
         "training.learning_rate": Answer(10.0 ** (rate - 2.5), rate),
     }
-    return Known(answers, combination)
+    return Configuration(answers, combination)
 
 
-def error_of(of: Known) -> float:
+def error_of(of: Configuration) -> float:
     width = int(
         of.settings(of.combination.architecture)[f"{of.combination.architecture}.width"].value
     )
@@ -42,7 +42,7 @@ def error_of(of: Known) -> float:
     return ERRORS[of.combination.architecture] + WIDTHS[width] + 0.5 * rate**2 - 1.0
 
 
-def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
+def tried(number: int, of: Configuration, state: State = State.COMPLETE) -> FinishedTrial:
     """A trial of a network whose error and time are sums of what is known of it."""
     error, time_s = 10.0 ** error_of(of), 10.0 ** (TIMES[of.combination.runtime] - 2.0)
     candidate = Candidate(
@@ -56,7 +56,7 @@ def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
         speedup_high=1 / time_s, rounds=9,
     )  # fmt: skip
     complete = state is State.COMPLETE
-    return Tried(
+    return FinishedTrial(
         of,
         Record(
             number=number, key=candidate.key, candidate=candidate, state=state, stage="measure",
@@ -67,14 +67,14 @@ def tried(number: int, of: Known, state: State = State.COMPLETE) -> Tried:
     )  # fmt: skip
 
 
-def found(trials: list[Tried], limits: Limits = NO_LIMITS) -> Found:
+def found(trials: list[FinishedTrial], limits: Limits = NO_LIMITS) -> History:
     complete = [each.record for each in trials if each.record.timing]
     points = [
         (math.log10(each.metrics["error"]), math.log10(each.timing.relative_time))
         for each in complete
         if each.timing
     ]
-    return Found([each.record for each in trials], points, "error", limits=limits)
+    return History([each.record for each in trials], points, "error", limits=limits)
 
 
 EVERY = [
@@ -111,7 +111,7 @@ def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
         and (each.combination.architecture, each.combination.runtime) != ("gru", "onnxruntime")
     ]
 
-    def chosen(trials: Trials) -> Known | None:
+    def chosen(trials: Trials) -> Configuration | None:
         rng = np.random.default_rng(seed)
         return next_network([alike, fast], trials, found(ended), rng)
 
@@ -120,8 +120,10 @@ def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
 
 
 def after_the_mlps(
-    *more: Tried, proposals: Sequence[Known] = EVERY, underway: Sequence[Known] = ()
-) -> list[Known]:
+    *more: FinishedTrial,
+    proposals: Sequence[Configuration] = EVERY,
+    underway: Sequence[Configuration] = (),
+) -> list[Configuration]:
     """What is chosen by several seeds, once all MLPs were trained and more was tried."""
     others = [
         tried(i, each) for i, each in enumerate(EVERY) if each.combination.architecture == "mlp"
@@ -143,19 +145,21 @@ def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
     assert stopped.known in after_the_mlps(stopped, proposals=[BEST])
     assert BEST not in after_the_mlps(stopped, proposals=[BEST])
     failed = stopped.record.model_copy(update={"number": 100, "state": State.INFEASIBLE})
-    assert not after_the_mlps(stopped, Tried(stopped.known, failed), proposals=[BEST])
+    assert not after_the_mlps(stopped, FinishedTrial(stopped.known, failed), proposals=[BEST])
     assert not after_the_mlps(stopped, proposals=[BEST], underway=[stopped.known])
 
 
 def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
     lucky, unlucky = known("gru", 64, "eager"), known("gru", 64, "eager")
     answers = {**unlucky.answers, "training.learning_rate": Answer(0.5, 0.0)}
-    unlucky = Known(answers, unlucky.combination)  # another network, of which the same is thought
+    unlucky = Configuration(
+        answers, unlucky.combination
+    )  # another network, of which the same is thought
     trials = [tried(i, each, State.PRUNED) for i, each in enumerate((lucky, unlucky))]
     rungs = tuple(
         rung.model_copy(update={"error": rung.error / 10}) for rung in tried(0, lucky).record.rungs
     )
-    trials[0] = Tried(lucky, trials[0].record.model_copy(update={"rungs": rungs}))
+    trials[0] = FinishedTrial(lucky, trials[0].record.model_copy(update={"rungs": rungs}))
     rng = np.random.default_rng(0)
     better, worse, new = errors_of(
         [lucky, unlucky, known("gru", 64, "eager", 0.5)], Trials(trials), rng, 0.0
@@ -170,12 +174,12 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
         each.network_key: error_of(each) + paces[each.combination.architecture] for each in EVERY
     }
     usual = np.median(list(at_rung.values()))
-    trials: list[Tried] = []
+    trials: list[FinishedTrial] = []
     for i, each in enumerate(EVERY):
         state = State.COMPLETE if at_rung[each.network_key] < usual else State.PRUNED
         rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.network_key])
         record = tried(i, each, state).record
-        trials.append(Tried(each, record.model_copy(update={"rungs": (rung,)})))
+        trials.append(FinishedTrial(each, record.model_copy(update={"rungs": (rung,)})))
     stopped = [each.known for each in trials if each.record.state is State.PRUNED]
     assert {each.combination.architecture for each in stopped} == set(paces)
     expected = errors_of(stopped, Trials(trials), np.random.default_rng(0), 0.0)
@@ -187,10 +191,10 @@ def test_where_little_promises_bolder_draws_promise_more() -> None:
         tried(i, each) for i, each in enumerate(EVERY) if each.network_key != WORST.network_key
     ]
 
-    def promised(boldness: float) -> int:
+    def promised(std_factor: float) -> int:
         rngs = map(np.random.default_rng, range(32))
         known = Trials(trials)
-        drawn = (next_network([WORST], known, found(trials), rng, boldness) for rng in rngs)
+        drawn = (next_network([WORST], known, found(trials), rng, std_factor) for rng in rngs)
         return sum(each is not None for each in drawn)
 
     assert promised(0.3) == 0
@@ -200,15 +204,17 @@ def test_where_little_promises_bolder_draws_promise_more() -> None:
 def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
     lasted = {"onnxruntime": 9.0, "eager": 0.1}
 
-    def trials_of(training_s: float) -> list[Tried]:
+    def trials_of(training_s: float) -> list[FinishedTrial]:
         trials = []
         for i, each in enumerate(each for each in EVERY if each.network_key != BEST.network_key):
             known, record = tried(i, each)
             durations_s = {"train": training_s, "deploy": lasted[each.combination.runtime]}
-            trials.append(Tried(known, record.model_copy(update={"durations_s": durations_s})))
+            trials.append(
+                FinishedTrial(known, record.model_copy(update={"durations_s": durations_s}))
+            )
         return trials
 
-    def after(trials: list[Tried]) -> Known | None:
+    def after(trials: list[FinishedTrial]) -> Configuration | None:
         rng = np.random.default_rng(0)
         return next_network(EVERY, Trials(trials), found(trials), rng)
 
@@ -247,10 +253,10 @@ def test_what_fails_is_left_alone() -> None:
 
 
 def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
-    def refused(number: int, of: Known) -> Tried:
+    def refused(number: int, of: Configuration) -> FinishedTrial:
         known, record = tried(number, of, State.INFEASIBLE)
         left = {"stage": "time first", "rungs": (), "untrained_relative_time": 20.0}
-        return Tried(known, record.model_copy(update=left))
+        return FinishedTrial(known, record.model_copy(update=left))
 
     new = [known("gru", width, "onnxruntime") for width in (64, 256)]
     trials = [

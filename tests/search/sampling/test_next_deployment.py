@@ -7,7 +7,7 @@ import pytest
 
 from search.objectives.baselines import BaselineScores
 from search.run.records import Record, State, Timing
-from search.sampling.history import Found, combination_of, trained
+from search.sampling.history import History, combination_of, trained
 from search.sampling.next_deployment import costs_s, next_deployment
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces import registered
@@ -59,13 +59,13 @@ def record(
     )  # fmt: skip
 
 
-def found(records: list[Record]) -> Found:
+def found(records: list[Record]) -> History:
     points = [
         (math.log10(each.metrics["error"]), math.log10(each.timing.relative_time))
         for each in records
         if each.timing
     ]
-    return Found(records, points, "error")
+    return History(records, points, "error")
 
 
 def many() -> list[Record]:
@@ -116,7 +116,7 @@ def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
         for known in ([own], [useful, own])
     )
 
-    def chosen(known: Found) -> set[Combination | None]:
+    def chosen(known: History) -> set[Combination | None]:
         draws = (np.random.default_rng(seed) for seed in range(8))
         return {next_deployment(own, CELLS[1:], known, rng) for rng in draws}
 

@@ -10,9 +10,9 @@ import pytest
 from problems import Problem, Size
 from search.run.records import Limits, Record, Rung, State, Timing
 from search.run.spec import Besides, SamplerName, Spec
-from search.sampling.configuration import Known
+from search.sampling.configuration import Configuration
 from search.sampling.initial_design import opening, opening_size
-from search.sampling.next_network import BOLDER
+from search.sampling.next_network import LARGER_STD_FACTORS
 from search.sampling.samplers import TPE_TRIALS, asks, weighs_proposals
 from search.sampling.study import TURNS, Study
 from spaces.candidate import Candidate
@@ -104,9 +104,9 @@ def test_every_sampler_asks_the_same_again(
 def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Known] = []
+    asked: list[Configuration] = []
 
-    def third_is(proposals: list[Known], *_: object) -> list[Known]:
+    def third_is(proposals: list[Configuration], *_: object) -> list[Configuration]:
         asked.extend(proposals)
         return proposals if len(asked) == 3 else []
 
@@ -132,7 +132,7 @@ def test_where_tpe_has_nothing_new_what_is_new_is_tried(
 ) -> None:
     bold: list[float] = []
 
-    def bolder(proposals: Sequence[Known], *known: Any) -> Known | None:
+    def bolder(proposals: Sequence[Configuration], *known: Any) -> Configuration | None:
         bold.append(known[-1])
         return proposals[5] if len(bold) == 2 else None
 
@@ -142,7 +142,7 @@ def test_where_tpe_has_nothing_new_what_is_new_is_tried(
     study = Study(tmp_path / "journal", problem, tpe)
     keys = candidates(study, problem, 4)
     _, candidate = study.ask()
-    assert bold == list(BOLDER[:2])
+    assert bold == list(LARGER_STD_FACTORS[:2])
     assert candidate.key not in keys
 
 

@@ -13,7 +13,7 @@ from search.run.directory import Run
 from search.run.records import Record, Rung, State, Timing, networks
 from search.run.spec import Spec
 from search.sampling.history import combination_of
-from search.sampling.next_network import Wanted
+from search.sampling.next_network import NetworkSuggestion
 from search.sampling.study import Study
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 
@@ -180,7 +180,7 @@ def test_who_was_stopped_is_gone_on_with(
     plan.ended(stopped)
 
     parameters = plan._study._study.get_trials()[0].params
-    wanted = Wanted(parameters, resumes=first.number)
+    wanted = NetworkSuggestion(parameters, resumes=first.number)
     with monkeypatch.context() as patch:
         patch.setattr(Study, "_wanted", lambda *_: wanted)
         on = plan.next()

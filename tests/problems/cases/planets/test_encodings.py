@@ -22,28 +22,28 @@ def planets() -> Problem:
 
 
 @pytest.fixture(scope="module")
-def known(planets: Problem, cache: Path) -> Dataset:
+def dataset(planets: Problem, cache: Path) -> Dataset:
     return generate(planets, cache)
 
 
 @pytest.fixture(params=list(COORDINATES))
-def agent(request: pytest.FixtureRequest, planets: Problem, known: Dataset) -> Agent:
+def agent(request: pytest.FixtureRequest, planets: Problem, dataset: Dataset) -> Agent:
     encoding = planets.encodings["agent"]
     assert isinstance(encoding, Agent)
-    return replace(encoding, coordinates=request.param).fit(known.train)
+    return replace(encoding, coordinates=request.param).fit(dataset.train)
 
 
 def test_an_image_shows_a_planets_coordinates_side_by_side(
-    planets: Problem, known: Dataset
+    planets: Problem, dataset: Dataset
 ) -> None:
     image = planets.encodings["image"]
     assert isinstance(image, Image)
     settings = {"coordinates": "elements", "window": 5}
-    image = image.configured(settings).fit(known.train)
-    inputs = image.pairs(known.test).inputs.reshape(len(known.test), -1, 5, 3, 5, 7)
+    image = image.configured(settings).fit(dataset.train)
+    inputs = image.pairs(dataset.test).inputs.reshape(len(dataset.test), -1, 5, 3, 5, 7)
     window = inputs[:, 7]  # ends with frame 7, which the epoch precedes
-    axis = np.log(known.test.outputs["elements"][:, 2:7, :, 0])
-    exists = known.test.inputs["mass"] > 0
+    axis = np.log(dataset.test.outputs["elements"][:, 2:7, :, 0])
+    exists = dataset.test.inputs["mass"] > 0
     scaled = (axis - image.statistics["mean"][0]) / image.statistics["scale"][0]
     scaled = np.where(exists[:, None], scaled, 0.0)
     np.testing.assert_allclose(window[..., 0, 0], scaled, rtol=1e-4, atol=1e-6)
@@ -70,33 +70,33 @@ def wilful(seen: Array) -> Array:
     return 0.1 * np.sin(seen @ weights)
 
 
-def test_agents_know_no_numbers_of_slots(agent: Agent, known: Dataset) -> None:
-    channels = agent.pairs(known.test).targets.shape[1]
+def test_agents_know_no_numbers_of_slots(agent: Agent, dataset: Dataset) -> None:
+    channels = agent.pairs(dataset.test).targets.shape[1]
 
     def run(inputs: Batch) -> Array:
         outputs = agent.apply(lambda seen: wilful(seen)[:, :channels], inputs, None)
         return outputs["elements"]
 
-    expected = run(known.test.inputs)[..., ORDER, :5]
-    np.testing.assert_allclose(run(permuted(known.test.inputs))[..., :5], expected, rtol=1e-6)
+    expected = run(dataset.test.inputs)[..., ORDER, :5]
+    np.testing.assert_allclose(run(permuted(dataset.test.inputs))[..., :5], expected, rtol=1e-6)
 
 
-def test_agents_that_do_nothing_do_what_is_expected(agent: Agent, known: Dataset) -> None:
-    channels = agent.pairs(known.test).targets.shape[1]
-    idle = agent.apply(lambda seen: np.zeros((len(seen), channels)), known.test.inputs, None)
+def test_agents_that_do_nothing_do_what_is_expected(agent: Agent, dataset: Dataset) -> None:
+    channels = agent.pairs(dataset.test).targets.shape[1]
+    idle = agent.apply(lambda seen: np.zeros((len(seen), channels)), dataset.test.inputs, None)
     system = COORDINATES[agent.coordinates]
-    start = system.encode(known.test.inputs, known.test.inputs["elements"][:, None])
+    start = system.encode(dataset.test.inputs, dataset.test.inputs["elements"][:, None])
     times = np.array(agent.times_yr)
-    expected = system.expectation(known.test.inputs)(start[:, 0], times)
-    expected = system.decode(known.test.inputs, expected, times)
-    exists = known.test.inputs["mass"] > 0
+    expected = system.expectation(dataset.test.inputs)(start[:, 0], times)
+    expected = system.decode(dataset.test.inputs, expected, times)
+    exists = dataset.test.inputs["mass"] > 0
     gap = (idle["elements"] - expected)[..., :5] * exists[:, None, :, None]
     np.testing.assert_allclose(gap, 0.0, atol=1e-9)
 
 
-def test_the_bound_is_in_typical_changes(agent: Agent, known: Dataset) -> None:
-    orbits = agent.path(known.test)[:, 0]
-    around = agent.surroundings(known.test.inputs)
+def test_the_bound_is_in_typical_changes(agent: Agent, dataset: Dataset) -> None:
+    orbits = agent.path(dataset.test)[:, 0]
+    around = agent.surroundings(dataset.test.inputs)
     none, full = (agent.moved(orbits, action * np.ones(orbits.shape), around) for action in (0, 1))
     reach = LIMIT * agent.statistics["scale"]
     wanted = none + agent.bound * agent.statistics["change"]
@@ -104,11 +104,11 @@ def test_the_bound_is_in_typical_changes(agent: Agent, known: Dataset) -> None:
     np.testing.assert_allclose(full, wanted)
 
 
-def test_an_episode_begins_on_the_references_path(agent: Agent, known: Dataset) -> None:
+def test_an_episode_begins_on_the_references_path(agent: Agent, dataset: Dataset) -> None:
     pytest.importorskip("gymnasium", reason="policies are an extra")
-    environment = agent.environment(known.train)
-    path = agent.path(known.train)
-    frames, train = path.shape[1], known.train.take(np.arange(len(path)).repeat(path.shape[1]))
+    environment = agent.environment(dataset.train)
+    path = agent.path(dataset.train)
+    frames, train = path.shape[1], dataset.train.take(np.arange(len(path)).repeat(path.shape[1]))
     met = agent.seen(path.reshape(-1, *path.shape[2:]), agent.surroundings(train.inputs))
     for seed in range(5):
         seen, _ = environment.reset(seed=seed)
