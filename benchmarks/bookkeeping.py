@@ -106,9 +106,9 @@ class IdleActor(TrialActor):
 class AllGoOn(Halving):
     """Notes arrivals and ranks them, but stops nobody: every trial makes all its reports."""
 
-    def goes_on(self, share: float, error: float, *costs: float) -> bool:
+    def should_continue(self, share: float, error: float, *costs: float) -> bool:
         """Return true."""
-        super().goes_on(share, error, *costs)
+        super().should_continue(share, error, *costs)
         return True
 
 

@@ -41,7 +41,7 @@ class Searcher(Protocol):
         """Return what a worker is to do next."""
         ...
 
-    def goes_on(
+    def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
         """Return whether a trial goes on at a rung; the time is the untrained network's."""
@@ -76,11 +76,11 @@ class Simstead:
             raise RuntimeError("nothing is left to try")
         return request
 
-    def goes_on(
+    def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
         """Ask the halving, where it wasn't asked before."""
-        return share <= request.passes or self._halving.goes_on(share, error, relative_time)
+        return share <= request.passes or self._halving.should_continue(share, error, relative_time)
 
     def tell(self, record: Record) -> None:
         """Have it recorded, and told to the study."""
@@ -121,7 +121,7 @@ class RayTune:
         self._asha.on_trial_add(None, trial)
         return TrialRequest(len(self._trials) - 1, found["candidate"])
 
-    def goes_on(
+    def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
         """Report; ask ASHA."""
@@ -183,7 +183,7 @@ class Optuna:
             trial.number, self._space.compose(spec.size, TrialChoice(trial), spec.seed)
         )
 
-    def goes_on(
+    def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:  # noqa: ARG002
         """Stop nothing."""

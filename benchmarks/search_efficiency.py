@@ -211,7 +211,7 @@ class Replay:
                 before_s, before = seconds, share
                 if share < 1.0:
                     rungs.append(error)
-                    if not self.searcher.goes_on(asked, share, error, untrained_time):
+                    if not self.searcher.should_continue(asked, share, error, untrained_time):
                         end(State.PRUNED)
                         return
         lasted["prune"] = deployed.prune_s * self.longer

@@ -118,7 +118,9 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
         if isinstance(event, Record):
             return event.model_copy(update={"goes_on_with": asked.resumes})
         rungs.append(event)
-        if not searcher.goes_on(asked, event.rung.share, event.rung.error, event.relative_time):
+        if not searcher.should_continue(
+            asked, event.rung.share, event.rung.error, event.relative_time
+        ):
             life.close()
     return Record(
         number=asked.number,
@@ -199,16 +201,16 @@ def timed_again(results: list[dict[str, Any]]) -> None:
 def searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
     """Search with everyone and every seed, a few at a time, each on a core of its own."""
     names = [name for name in SEARCHERS if name not in LEFT_OUT]
-    waiting = [(name, seed) for seed in range(seeds) for name in names]
+    on_poll = [(name, seed) for seed in range(seeds) for name in names]
     cores = sorted(os.sched_getaffinity(0))[:AT_A_TIME]
     running: dict[int, tuple[subprocess.Popen[str], str]] = {}
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        while waiting or running:
+        while on_poll or running:
             for core in cores:
-                if waiting and core not in running:
-                    name, seed = waiting.pop(0)
-                    told = f"{scratch}/{len(waiting)}.json"
+                if on_poll and core not in running:
+                    name, seed = on_poll.pop(0)
+                    told = f"{scratch}/{len(on_poll)}.json"
                     call = [sys.executable, __file__, "--one", name, "--seed", str(seed)]
                     call += ["--seconds", str(seconds), "--folder", f"{told}.run", "--told", told]
                     process = subprocess.Popen(  # noqa: S603 - our own arguments

@@ -147,7 +147,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         cores = spec.workers * problem.deployment.threads
         with cluster(cores, run.folder, source.code, nbytes(problem)), ended_by_signals():
             progress.phase("data")
-            make = partial(in_parallel, waiting=lambda: _end_if_asked(run))
+            make = partial(in_parallel, on_poll=lambda: _end_if_asked(run))
             data = generate(problem, default_cache(), make, counted)
             problem = problem.fitted(data.train)
             errors = baseline_errors(problem, data)

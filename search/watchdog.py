@@ -4,7 +4,7 @@ import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 
-LIMIT_S = 900.0
+TIMEOUT_S = 900.0
 """A worker in which nothing goes on for longer hangs."""
 
 
@@ -16,21 +16,21 @@ def limited() -> Generator[None]:
     that waits beside would cost every report a millisecond where all cores are busy.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
-def goes_on() -> None:
+def reset_watchdog() -> None:
     """Begin the limit anew, where there is one: a training may take hours, if it only goes on."""
     if signal.getitimer(signal.ITIMER_REAL)[0]:
-        signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+        signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S)
 
 
 @contextmanager
-def waiting() -> Generator[None]:
+def watchdog_paused() -> Generator[None]:
     """Let the limit stand still: who waits for another doesn't hang."""
     left_s, _ = signal.setitimer(signal.ITIMER_REAL, 0.0)
     try:

@@ -27,7 +27,7 @@ STATUS, PEAK_RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET = "5"
 """Written to `clear_refs`, it sets the peak to what is resident now."""
 
-LIMIT_S = 300.0
+TIMEOUT_S = 300.0
 LAST_WORDS = 300
 
 
@@ -55,7 +55,7 @@ def memory_of(folder: Path) -> int:
         capture_output=True,
         text=True,
         check=False,
-        timeout=LIMIT_S,
+        timeout=TIMEOUT_S,
         env=os.environ | paths,
     )
     if done.returncode:

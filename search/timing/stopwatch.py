@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from problems import Array
-from search.watchdog import waiting
+from search.watchdog import watchdog_paused
 
 Clock = Callable[[], float]
 
@@ -190,7 +190,7 @@ def exclusive_slot() -> Generator[None]:
     path = Path(tempfile.gettempdir()) / f"simstead-stopwatch-{os.getuid()}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        with waiting():
+        with watchdog_paused():
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from problems import Array, Pairs, Predict
 from search.trial.weight_averaging import Mean, deployed_weights
-from search.watchdog import goes_on
+from search.watchdog import reset_watchdog
 from spaces.candidate import Arithmetic, Training
 from spaces.training_targets import Learner, OptimisationTarget, ReinforcementLearner
 
@@ -182,7 +182,7 @@ class Trainer:
         total = torch.zeros((), device=self._device)
         step = self._done * self._steps
         for chosen in self._shuffled(len(inputs)).split(BATCHES_GATHERED * self._batch):
-            goes_on()
+            reset_watchdog()
             seen = self._disturbed(inputs.index_select(0, chosen)).split(self._batch)
             asked = targets.index_select(0, chosen).split(self._batch)
             for some, answers in zip(seen, asked, strict=True):
@@ -237,7 +237,7 @@ def train_policy(
     """
     practising = learner.train_policy(environment, training, epochs, seed)
     for epoch in range(1, epochs + 1):
-        goes_on()
+        reset_watchdog()
         try:
             next(practising)
         except ValueError:  # PyTorch's distributions take no mean that isn't a number

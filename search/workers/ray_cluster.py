@@ -71,7 +71,7 @@ def cluster(
 
 
 def in_parallel(
-    shards: Sequence[Shard], cache: Path, waiting: Waiting | None = None
+    shards: Sequence[Shard], cache: Path, on_poll: Waiting | None = None
 ) -> Iterator[Shard]:
     """Make shards of data on every worker; yield each when it lies in the cache.
 
@@ -83,7 +83,7 @@ def in_parallel(
         cache: Where they are put.
         waiting: Called meanwhile.
     """
-    yield from run_tasks(shards, cache, produce, _made_apart, waiting)
+    yield from run_tasks(shards, cache, produce, _made_apart, on_poll)
 
 
 def run_tasks(
@@ -91,7 +91,7 @@ def run_tasks(
     folder: Path,
     run: Callable[[Task, Path], None],
     run_apart: Callable[[Task, Path], None],
-    waiting: Waiting | None = None,
+    on_poll: Waiting | None = None,
 ) -> Iterator[Task]:
     """Run tasks on every worker; yield each when it is done.
 
@@ -104,7 +104,7 @@ def run_tasks(
     """
     remote = ray.remote(max_retries=0)(run)
     pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
-    for reference, task in _as_completed(pending, waiting):
+    for reference, task in _as_completed(pending, on_poll):
         try:
             ray.get(reference)
         except RayTaskError as error:
@@ -121,7 +121,7 @@ def run_sharing(
     shared: Shared,
     tasks: Sequence[Task],
     cores: int,
-    waiting: Waiting | None = None,
+    on_poll: Waiting | None = None,
 ) -> Iterator[tuple[Task, Result | None]]:
     """Run tasks on every worker; yield each with its result, None where its worker died.
 
@@ -135,19 +135,19 @@ def run_sharing(
     held = ray.put(shared)
     remote = ray.remote(max_retries=0, num_cpus=cores)(run)
     pending: dict[Any, Task] = {remote.remote(held, task): task for task in tasks}
-    for reference, task in _as_completed(pending, waiting):
+    for reference, task in _as_completed(pending, on_poll):
         try:
             yield task, ray.get(reference)
         except DIED:
             yield task, None
 
 
-def _as_completed(pending: dict[Any, Task], waiting: Waiting | None) -> Iterator[tuple[Any, Task]]:
+def _as_completed(pending: dict[Any, Task], on_poll: Waiting | None) -> Iterator[tuple[Any, Task]]:
     """Take out of `pending` what has ended, and yield it with its reference."""
     while pending:
-        if waiting:
-            waiting()
-        limit_s = WAITING_S if waiting else None
+        if on_poll:
+            on_poll()
+        limit_s = WAITING_S if on_poll else None
         ready, _ = ray.wait(list(pending), num_returns=1, timeout=limit_s)
         for reference in ready:
             yield reference, pending.pop(reference)

@@ -81,7 +81,7 @@ class Halving:
                     came.add((record.key, rung.share))
                     self._arrivals[rung.share].append((rung.error, *known))
 
-    def goes_on(self, share: float, error: float, *costs: float) -> bool:
+    def should_continue(self, share: float, error: float, *costs: float) -> bool:
         """Note an arrival; return whether it is on its rung's front so far, or in its best quarter.
 
         Within a rank those in a crowd go first. A front is never cut: each of its candidates is

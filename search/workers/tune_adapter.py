@@ -233,8 +233,8 @@ class RungScheduler(FIFOScheduler):
         if rung.share <= trial.config["passes"]:  # it came here before, when it was stopped
             return TrialScheduler.CONTINUE
         costs = [result[cost] for cost in COSTS if result.get(cost) is not None]
-        goes_on = self._halving.goes_on(rung.share, rung.error, *costs)
-        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+        should_continue = self._halving.should_continue(rung.share, rung.error, *costs)
+        return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
 
 
 def execute(setting: Setting, searcher: StudySearcher, halving: Halving, cores: int = 1) -> None:

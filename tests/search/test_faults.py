@@ -160,8 +160,10 @@ def in_turn(
             if isinstance(event, AtRung):
                 told = event.told()
                 searcher.on_trial_result(name, told)
-                goes_on = halving.goes_on(event.rung.share, event.rung.error, event.relative_time)
-                if goes_on or math.isfinite(event.rung.error):
+                should_continue = halving.should_continue(
+                    event.rung.share, event.rung.error, event.relative_time
+                )
+                if should_continue or math.isfinite(event.rung.error):
                     continue
             else:
                 told = {"record": event.model_dump_json(), "done": True}

@@ -243,7 +243,7 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
     monkeypatch.setattr(workers, "produce", asleep)
     with cluster(1, tmp_path):
         with pytest.raises(InterruptedRunError):
-            generate(problem, tmp_path / "cache", partial(in_parallel, waiting=stopped))
+            generate(problem, tmp_path / "cache", partial(in_parallel, on_poll=stopped))
         with pytest.raises(InterruptedRunError):
             list(retrained_in_parallel(setting, [(run.records()[0], 1)], stopped))
     assert looked == 6

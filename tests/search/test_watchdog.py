@@ -12,7 +12,7 @@ from torch import nn
 
 from problems import Pairs
 from search.trial.training import Trainer
-from search.watchdog import LIMIT_S, goes_on
+from search.watchdog import TIMEOUT_S, reset_watchdog
 from spaces.candidate import Training
 from spaces.training_targets import Supervised
 
@@ -75,10 +75,10 @@ def test_every_epoch_begins_the_limit_anew() -> None:
     with limit_running():
         for _ in trainer(pairs=8):
             left_s, _ = signal.getitimer(signal.ITIMER_REAL)
-            assert LEFT_S < left_s <= LIMIT_S
+            assert LEFT_S < left_s <= TIMEOUT_S
             signal.setitimer(signal.ITIMER_REAL, LEFT_S)
 
 
 def test_where_there_is_no_limit_none_begins() -> None:
-    goes_on()
+    reset_watchdog()
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

@@ -7,40 +7,40 @@ from search.workers.successive_halving import FEWEST, Halving, agreements, rank_
 
 
 def test_the_first_goes_on() -> None:
-    assert Halving().goes_on(1, 10.0, 1.0)
+    assert Halving().should_continue(1, 10.0, 1.0)
 
 
 def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
     halving = Halving()
     for i in range(8):
-        assert halving.goes_on(1, 1.0 + i, 9.0 - i), "a front member was cut"
-    assert not halving.goes_on(1, 20.0, 20.0)
-    assert halving.goes_on(1, 0.5, 9.5)
+        assert halving.should_continue(1, 1.0 + i, 9.0 - i), "a front member was cut"
+    assert not halving.should_continue(1, 20.0, 20.0)
+    assert halving.should_continue(1, 0.5, 9.5)
 
 
 def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
     halving = Halving()
     for error in (1.0, 1.1, 1.2, 1.3, 1.4):
-        halving.goes_on(1, error, error)
-    assert not halving.goes_on(1, 1.15, 1.15), "third of six"
-    assert halving.goes_on(1, 1.05, 1.05), "second of seven"
+        halving.should_continue(1, error, error)
+    assert not halving.should_continue(1, 1.15, 1.15), "third of six"
+    assert halving.should_continue(1, 1.05, 1.05), "second of seven"
     others = Halving()
     arrivals = [(1.0, 1.0), *((9.0, 9.0),) * 5, (2.0, 4.0), (2.1, 3.0), (2.11, 2.9), (4.0, 2.0)]
     for error, time in arrivals:
-        others.goes_on(1, error, time)
-    assert not others.goes_on(1, 2.105, 2.95), "amid its neighbours"
-    assert others.goes_on(1, 1.5, 9.5), "at the end of its front"
+        others.should_continue(1, error, time)
+    assert not others.should_continue(1, 2.105, 2.95), "amid its neighbours"
+    assert others.should_continue(1, 1.5, 9.5), "at the end of its front"
 
 
 def test_rungs_are_apart() -> None:
     halving = Halving()
     for _ in range(8):
-        halving.goes_on(1, 1.0, 1.0)
-    assert halving.goes_on(2, 50.0, 50.0)
+        halving.should_continue(1, 1.0, 1.0)
+    assert halving.should_continue(2, 50.0, 50.0)
 
 
 def test_a_diverged_candidate_is_stopped() -> None:
-    assert not Halving().goes_on(1, math.inf, 1.0)
+    assert not Halving().should_continue(1, math.inf, 1.0)
 
 
 def test_a_rungs_ranking_is_held_against_the_ends() -> None:
@@ -66,9 +66,9 @@ def test_only_networks_that_were_trained_to_the_end_tell_of_a_rung() -> None:
 
 def test_a_third_objective_has_its_say() -> None:
     halving = Halving()
-    assert all(halving.goes_on(1, 1.0, 1.0, 10.0) for _ in range(4))
-    assert not halving.goes_on(1, 2.0, 2.0, 20.0)
-    assert halving.goes_on(1, 2.0, 2.0, 5.0)
+    assert all(halving.should_continue(1, 1.0, 1.0, 10.0) for _ in range(4))
+    assert not halving.should_continue(1, 2.0, 2.0, 20.0)
+    assert halving.should_continue(1, 2.0, 2.0, 5.0)
 
 
 def test_who_was_stopped_and_gone_on_with_came_to_a_rung_once() -> None:

@@ -65,7 +65,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
 def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySearcher) -> None:
     halving = Halving()
     scheduler = RungScheduler(halving, searcher)
-    halving.goes_on(0.25, 0.1, 1e-5)
+    halving.should_continue(0.25, 0.1, 1e-5)
 
     def decided(passes: float) -> str:
         trial = SimpleNamespace(config={"passes": passes})
