@@ -26,7 +26,7 @@ def payload(facts: Facts) -> Markup:
     places = {trace: place for place, trace in enumerate(traces)}
     found = {
         "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
-        "memory": bool(facts.spec.besides),
+        "memory": bool(facts.spec.extra_objectives),
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER),
         "usual": usual_error(facts.trials, facts.finalists),

@@ -28,7 +28,7 @@ from search.run.directory import Run
 from search.run.environment import read_environment
 from search.run.finalists import Retrainings
 from search.run.records import DataFacts, FieldFacts, networks
-from search.run.spec import Besides, Spec
+from search.run.spec import ExtraObjective, Spec
 from search.sampling.initial_design import opening_size
 from search.sampling.study import Study
 from search.sampling.trial_queue import TrialQueue
@@ -126,7 +126,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
         InterruptedRunError: Not all trials were run.
     """
     served(problem)
-    if Besides.MEMORY in spec.besides:
+    if ExtraObjective.MEMORY in spec.extra_objectives:
         refuse_unmeasurable()
     run = Run.start(folder, spec)
     spec = run.spec()  # with as many trials as it was asked for before
@@ -155,7 +155,7 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             before_s = run.reference_s(environment.processor)
             reference_timing = yardstick(problem, data.test, before_s)
             setting = Setting(
-                problem, data, reference_timing, limits, run, spec.source, spec.besides
+                problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
             )
             run.write("data.json", _facts(setting, environment.processor))
             progress.note(told(data))

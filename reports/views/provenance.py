@@ -49,7 +49,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
             "dealt first": str(spec.opening),
             "deployments": str(spec.deployments),
             "other seeds": str(spec.retrainings),
-            "objectives besides": ", ".join(spec.besides) or "none",
+            "objectives besides": ", ".join(spec.extra_objectives) or "none",
             "narrowed to": str(spec.restrictions) or "nothing",
             "candidates of one's own": str(len(spec.first)),
             "format": str(spec.format),
@@ -76,7 +76,7 @@ def _again(spec: Spec) -> str:
         f"simstead search {named(spec)}",
         f"--seed {spec.seed} --trials {spec.trials} --workers {spec.workers}",
         f"--deployments {spec.deployments} --retrain {spec.retrainings} --sampler {spec.sampler}",
-        *(f"--objective {each}" for each in spec.besides),
+        *(f"--objective {each}" for each in spec.extra_objectives),
         *([narrowed] if narrowed else []),
     ]
     return " ".join(parts)

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
 from problems.sources import Source
-from search.run.spec import DEPLOYMENTS, RETRAININGS, Besides, SamplerName
+from search.run.spec import DEPLOYMENTS, RETRAININGS, ExtraObjective, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
 
@@ -58,7 +58,7 @@ def known_sampler(name: str) -> SamplerName:
 
 
 Objectives = Annotated[
-    list[Besides] | None,
+    list[ExtraObjective] | None,
     typer.Option(
         "--objective",
         help="Make this small, too, besides error and time: memory takes seconds more a trial.",

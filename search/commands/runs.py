@@ -99,7 +99,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         sampler=sampler,
         restrictions=restrictions,
         first=first_candidates(Space(chosen, restrictions), first, earlier, folder, seed),
-        besides=tuple(dict.fromkeys(objective)) if objective else None,
+        extra_objectives=tuple(dict.fromkeys(objective)) if objective else None,
     )
     _write_report(run_search(chosen, source, spec, folder, out))
 

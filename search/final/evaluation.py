@@ -284,9 +284,9 @@ def knee_trial(
         record for record in members if limits.met(record.metrics[name], 1.0 / again[record.number])
     ] or members
     points = [
-        (error, np.log10(again[record.number]), *besides)
+        (error, np.log10(again[record.number]), *extra_objectives)
         for record in members
-        for error, _, *besides in [objectives(problem, record)]
+        for error, _, *extra_objectives in [objectives(problem, record)]
     ]
     return members[knee(points)].number
 

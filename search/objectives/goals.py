@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from problems import BaselineMargin, Problem, UserError
 from search.run.records import NO_ERROR, Limits, Record, State
-from search.run.spec import Besides
+from search.run.spec import ExtraObjective
 
 PENALTY = (3.0, 3.0)
 """log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
 
-PENALTY_BESIDES = {Besides.MEMORY: 12.0}
+EXTRA_OBJECTIVE_PENALTIES = {ExtraObjective.MEMORY: 12.0}
 """The same of what else is made small: a terabyte."""
 
 
@@ -68,18 +68,20 @@ def objectives(problem: Problem, record: Record) -> tuple[float, ...]:
     return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup), *memory
 
 
-def penalty(besides: Sequence[Besides]) -> tuple[float, ...]:
+def penalty(extra_objectives: Sequence[ExtraObjective]) -> tuple[float, ...]:
     """Return the objectives that a failure is told with, those besides error and time too."""
-    return (*PENALTY, *(PENALTY_BESIDES[each] for each in besides))
+    return (*PENALTY, *(EXTRA_OBJECTIVE_PENALTIES[each] for each in extra_objectives))
 
 
-def told(problem: Problem, record: Record, limits: Limits, besides: Sequence[Besides]) -> Told:
+def told(
+    problem: Problem, record: Record, limits: Limits, extra_objectives: Sequence[ExtraObjective]
+) -> Told:
     """Return what a study is told of a trial: each goal is a constraint, as is not to fail.
 
     A failure is infeasible at a penalty, so that it is learned.
     """
     if record.state is State.INFEASIBLE:
         missed = dict.fromkeys(("failure", *limits.shortfalls(1.0, 1.0)), 1.0)
-        return Told(penalty(besides), missed)
+        return Told(penalty(extra_objectives), missed)
     missed = {"failure": -1.0, **limits.shortfalls(*measured(problem, record))}
     return Told(objectives(problem, record), missed)

@@ -322,5 +322,5 @@ def _described(spec: Spec) -> str:
         f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}, "
         f"simulation and encodings {spec.origin[:8]}, format {spec.format}, "
         f"{len(spec.first)} candidates given first, {spec.opening} dealt, objectives besides error "
-        f"and time: {', '.join(spec.besides) or 'none'}{narrowed}"
+        f"and time: {', '.join(spec.extra_objectives) or 'none'}{narrowed}"
     )

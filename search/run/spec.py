@@ -28,7 +28,7 @@ class SamplerName(StrEnum):
     RANDOM = "random"
 
 
-class Besides(StrEnum):
+class ExtraObjective(StrEnum):
     """What may be made small besides error and time."""
 
     MEMORY = "memory"
@@ -56,7 +56,7 @@ class Spec(Frozen):
     """What is left of the problem's space, and how much its options weigh."""
     first: tuple[dict[str, Scalar], ...] = ()
     """Parameters of candidates that are tried before the opening."""
-    besides: tuple[Besides, ...] = ()
+    extra_objectives: tuple[ExtraObjective, ...] = ()
     """Objectives besides error and time."""
     sampler: SamplerName = SamplerName.AUTO
     """Who asks later; may change when a run is gone on with."""
@@ -80,6 +80,6 @@ class Spec(Frozen):
             self.seed,
             self.restrictions,
             self.first,
-            self.besides,
+            self.extra_objectives,
             self.opening,
         )

@@ -92,7 +92,7 @@ class Study:
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
-            directions=[StudyDirection.MINIMIZE for _ in penalty(spec.besides)],
+            directions=[StudyDirection.MINIMIZE for _ in penalty(spec.extra_objectives)],
             load_if_exists=True,
         )
         self._journal.flush()
@@ -322,7 +322,7 @@ class Study:
         if record.state is State.PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            figures = told(self._problem, record, self._limits, self._spec.besides)
+            figures = told(self._problem, record, self._limits, self._spec.extra_objectives)
             known = trial.constraints
             for name, value in figures.missed.items():
                 if name not in known:  # a driver may have been killed in the middle of this

@@ -22,7 +22,7 @@ from problems import Dataset, Problem
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import Run
 from search.run.records import MOST_TRACEBACK, TIME_FIRST, Limits, Record, Rung, State, Timing, now
-from search.run.spec import Besides
+from search.run.spec import ExtraObjective
 from search.timing.memory import memory_of
 from search.timing.reference import ReferenceTiming, measure
 from search.timing.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
@@ -93,7 +93,7 @@ class Setting:
     run: Run
     source: str = ""
     """What the user names the problem by."""
-    besides: tuple[Besides, ...] = ()
+    extra_objectives: tuple[ExtraObjective, ...] = ()
     """Objectives besides error and time."""
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
     """Of this process."""
@@ -216,7 +216,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         draft.results["metrics"] = result.metrics
     with draft.during("measure"):
         draft.results["timing"] = measure(problem, data, setting.yardstick, surrogate, MOST_ROUNDS)
-        if Besides.MEMORY in setting.besides:
+        if ExtraObjective.MEMORY in setting.extra_objectives:
             draft.results["memory_bytes"] = memory_of(setting.run.artefact(draft.number))
 
 
@@ -234,7 +234,7 @@ def _time_first(
     _, surrogate = _lower(setting, draft, trained, sketch=True)
     timing = measure(problem, data, setting.yardstick, surrogate, LEAST_ROUNDS)
     draft.results["untrained_relative_time"] = timing.relative_time
-    if Besides.MEMORY in setting.besides:
+    if ExtraObjective.MEMORY in setting.extra_objectives:
         memory = memory_of(setting.run.artefact(draft.number))
         draft.results["untrained_memory_bytes"] = memory
     shutil.rmtree(setting.run.artefact(draft.number))  # with random weights it is no artefact

@@ -9,7 +9,7 @@ import pytest
 
 from problems import Problem, Size
 from search.run.records import Limits, Record, Rung, State, Timing
-from search.run.spec import Besides, SamplerName, Spec
+from search.run.spec import ExtraObjective, SamplerName, Spec
 from search.sampling.configuration import Configuration
 from search.sampling.initial_design import opening, opening_size
 from search.sampling.next_network import LARGER_STD_FACTORS
@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Pat
 def test_memory_is_told_as_a_third_objective(
     problem: Problem, tmp_path: Path, state: State
 ) -> None:
-    asked = spec(problem).model_copy(update={"besides": (Besides.MEMORY,), "opening": 4})
+    asked = spec(problem).model_copy(update={"besides": (ExtraObjective.MEMORY,), "opening": 4})
     study = Study(tmp_path / "journal", problem, asked)
     for _ in range(6):
         number, candidate = study.ask()

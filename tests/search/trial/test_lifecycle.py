@@ -16,7 +16,7 @@ from search.objectives.goals import objectives
 from search.run.checkpoints import load_checkpoint
 from search.run.directory import Run
 from search.run.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
-from search.run.spec import Besides
+from search.run.spec import ExtraObjective
 from search.timing.reference import ReferenceTiming, yardstick
 from search.trial.lifecycle import PATIENCE, RUNG_SHARES, AtRung, Setting, live
 from search.trial.preparation import (
@@ -62,7 +62,7 @@ def test_a_whole_life(timed: Setting, candidate: Candidate) -> None:
 
 @pytest.mark.parametrize("problem", ["planets"], indirect=True)
 def test_memory_is_measured_where_it_is_an_objective(timed: Setting, candidate: Candidate) -> None:
-    asked = replace(timed, besides=(Besides.MEMORY,))
+    asked = replace(timed, extra_objectives=(ExtraObjective.MEMORY,))
     first, *_, record = live(asked, candidate, 7)
     assert isinstance(first, AtRung)
     assert isinstance(record, Record)
