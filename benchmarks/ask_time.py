@@ -26,7 +26,7 @@ from spaces.candidate import Candidate
 
 TRIALS = (100, 300, 1000, 3000, 10_000)
 ASKS = 5
-STOPPED = 0.6
+STOPPED_SHARE = 0.6
 """The share of the networks that are stopped at a rung."""
 
 TARGET_MS, TARGET_TRIALS = 50.0, 3000
@@ -48,13 +48,13 @@ def ended(problem: Problem, number: int, candidate: Candidate) -> Record:
         number=number,
         key=candidate.key,
         candidate=candidate,
-        state=State.PRUNED,
+        state=State.STOPPED,
         stage="train",
         rungs=(Rung(epoch=1, share=RUNG_SHARES[0], error=error),),
         untrained_relative_time=time_s,
         ended="",
     )
-    if int(candidate.key[8:12], 16) < STOPPED * 16**4:
+    if int(candidate.key[8:12], 16) < STOPPED_SHARE * 16**4:
         return record
     done = {"state": State.COMPLETE, "stage": "measure", "unpruned_error": error, "timing": timing}
     return record.model_copy(update={**done, "metrics": {problem.objective.name: error}})

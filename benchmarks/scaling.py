@@ -178,7 +178,7 @@ def searched(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
         "until_all_work_s": start - began,
         "counted_s": COUNTED_S,
         "trials": len(ended),
-        "pruned": ended.count(State.PRUNED),
+        "pruned": ended.count(State.STOPPED),
         **busy(slept(notes), start, start + COUNTED_S),
     }
 

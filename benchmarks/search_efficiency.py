@@ -105,7 +105,7 @@ def _record(asked: TrialRequest, outcome: Outcome) -> Record:
         metrics={problem.objective.name: deployed.error} if done else {},
         timing=_timing(deployed.relative_time) if done else None,
         untrained_relative_time=outcome.untrained_time if asked.training is None else None,
-        unpruned_error=outcome.trained.errors[-1] if outcome.state is not State.PRUNED else None,
+        unpruned_error=outcome.trained.errors[-1] if outcome.state is not State.STOPPED else None,
         durations_s=outcome.durations_s,
         ended="",
     )
@@ -212,7 +212,7 @@ class Replay:
                 if share < 1.0:
                     rungs.append(error)
                     if not self.searcher.should_continue(asked, share, error, untrained_time):
-                        end(State.PRUNED)
+                        end(State.STOPPED)
                         return
         lasted["prune"] = deployed.prune_s * self.longer
         lasted["deploy"] = deployed.seconds - deployed.prune_s

@@ -127,7 +127,7 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
         key=asked.candidate.key,
         candidate=asked.candidate,
         resumes=asked.resumes,
-        state=State.PRUNED,
+        state=State.STOPPED,
         stage="train",
         rungs=tuple(each.rung for each in rungs),
         untrained_relative_time=rungs[-1].relative_time,

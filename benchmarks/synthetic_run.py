@@ -188,7 +188,7 @@ def _record(number: int, earlier: Sequence[Record], rng: np.random.Generator, ma
         for share in (0.25, 0.5)
     )
     if of is None and rng.uniform() < 0.3:
-        stopped = {"state": State.PRUNED, "stage": "train", "reason": "in the worse half at 25 %"}
+        stopped = {"state": State.STOPPED, "stage": "train", "reason": "in the worse half at 25 %"}
         spent = {"prepare": 0.1, "train": 4.5}
         return Record(**known, **stopped, rungs=rungs[:1], durations_s=spent)
     return _complete(known, candidate, error, () if of else rungs, rng)

@@ -49,7 +49,7 @@ from search.trial.scoring import scored
 from spaces.artefact import DisagreementError, calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Pruning
 from spaces.onnx_graph import export, with_weights
-from spaces.pruning import NothingToPruneError, pruned
+from spaces.pruning import NothingToPruneError, prune
 from spaces.restrictions import Restrictions
 from spaces.space import Space
 from spaces.training_targets import Learner
@@ -350,7 +350,7 @@ class Maker:
         if first.pruning is not Pruning.NONE:
             calibration = calibration_inputs(task.pairs, 2)
             try:
-                learner.network = pruned(
+                learner.network = prune(
                     learner.network, first.pruning, first.pruning_settings, calibration[:2]
                 )
             except NothingToPruneError:

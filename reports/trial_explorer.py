@@ -14,7 +14,7 @@ from search.run.records import State
 NUMBER = "NUMBER"
 """Stands in the command for a trial's number."""
 
-STATES = {State.COMPLETE: "complete", State.PRUNED: "stopped", State.INFEASIBLE: "failed"}
+STATES = {State.COMPLETE: "complete", State.STOPPED: "stopped", State.INFEASIBLE: "failed"}
 """In the page's words: "pruned" is said of networks alone."""
 
 

@@ -20,7 +20,7 @@ from problems.contract import DrawnChoice
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Candidate, Frozen, Precision, Pruning, Training
 from spaces.precision import FORMATS, relative_distance
-from spaces.pruning import pruned
+from spaces.pruning import prune
 from spaces.pruning import settings as pruning_settings
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import InPortions, Lowering
@@ -142,7 +142,7 @@ def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: in
         runtime="eager",
         seed=seed,
     )
-    network = pruned(network, pruning, chosen, calibration[:2]).eval()
+    network = prune(network, pruning, chosen, calibration[:2]).eval()
     return Example(network, candidate, shape, noise, calibration)
 
 

@@ -73,7 +73,7 @@ def settings(pruning: Pruning, choose: Choose) -> dict[str, Scalar]:
     return chosen
 
 
-def pruned(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tensor) -> nn.Module:
+def prune(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tensor) -> nn.Module:
     """Return a copy of the network with less in it; single weights taken out stay out in training.
 
     Args:

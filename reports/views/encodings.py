@@ -29,7 +29,7 @@ class EncodingView(NamedTuple):
     name: str
     tried: int
     complete: int
-    pruned: int
+    stopped: int
     failed: int
     best_error: float | None
     stopped_error: float | None
@@ -158,11 +158,11 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
         name=name,
         tried=states.total(),
         complete=states[State.COMPLETE],
-        pruned=states[State.PRUNED],
+        stopped=states[State.STOPPED],
         failed=states[State.INFEASIBLE],
         best_error=min((t.error for t in able if t.error is not None), default=None),
         stopped_error=min(
-            (t.rungs[-1].error for t in networks if t.state is State.PRUNED and t.rungs),
+            (t.rungs[-1].error for t in networks if t.state is State.STOPPED and t.rungs),
             default=None,
         ),
         best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),

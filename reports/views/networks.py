@@ -101,7 +101,7 @@ def _courses(records: Sequence[Record]) -> list[TrainingCurve]:
         if points:
             if record.unpruned_error is not None:
                 points.append((TRAINED_SHARE, record.unpruned_error))
-            family, stopped = record.candidate.architecture, record.state is State.PRUNED
+            family, stopped = record.candidate.architecture, record.state is State.STOPPED
             found.append(TrainingCurve(record.number, family, tuple(points), stopped))
     return sorted(found, key=lambda course: course.points[-1][1])
 
@@ -115,7 +115,7 @@ def _spread(training_curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
 
 def _saving(records: Sequence[Record]) -> Saving:
     own = last_tries(records)
-    stopped = [record for record in own if record.state is State.PRUNED and record.rungs]
+    stopped = [record for record in own if record.state is State.STOPPED and record.rungs]
     trained = [record for record in own if record.unpruned_error is not None]
     whole = [record.durations_s for record in trained if record.from_scratch]
     seconds = [each["train"] for each in whole if "train" in each]

@@ -23,7 +23,7 @@ from search.trial.preparation import initialise_learner, prepare_training
 from search.trial.scoring import Scored
 from spaces.artefact import calibration_inputs
 from spaces.candidate import Pruning
-from spaces.pruning import pruned
+from spaces.pruning import prune
 
 BATCHES = (1, 8, 64, 512)
 """Samples in a call, beside the deployment's own."""
@@ -100,7 +100,7 @@ def _flops_a_sample(setting: Setting, each: Examined) -> float:
     inputs = calibration_inputs(task.pairs, batch, task.noise)[:batch]
     network = initialise_learner(candidate, task.shape).network
     if candidate.pruning is Pruning.STRUCTURED:
-        network = pruned(network, candidate.pruning, candidate.pruning_settings, inputs[:2])
+        network = prune(network, candidate.pruning, candidate.pruning_settings, inputs[:2])
     return _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, setting.data.test)
 
 

@@ -256,7 +256,7 @@ class Run:
     def record(self, record: Record) -> None:
         """Put a trial's record on disk; unless it was stopped at a rung, its course is over."""
         self.write(f"trials/{record.number:04d}.json", record)
-        if record.state is not State.PRUNED:
+        if record.state is not State.STOPPED:
             self.discard_checkpoint(record.number)
 
     def records(self) -> list[Record]:

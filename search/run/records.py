@@ -22,7 +22,7 @@ class State(StrEnum):
     """How a trial ended."""
 
     COMPLETE = "complete"
-    PRUNED = "pruned"
+    STOPPED = "pruned"
     INFEASIBLE = "infeasible"
 
 

@@ -100,7 +100,7 @@ def _errors(trials: Trials) -> _Seen:
         learned = [(share, error, AT_RUNG) for share, error in rung_errors(record)]
         if end is not None:
             learned.append((1.0, end, NOISE))
-        elif not record.too_slow and (record.state is not State.PRUNED or not learned):
+        elif not record.too_slow and (record.state is not State.STOPPED or not learned):
             learned.append((1.0, worst + 1.0, FAILED))
         for share, error, noise in learned:
             seen.effects.append(_after(known, share))

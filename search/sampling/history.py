@@ -105,7 +105,7 @@ class Trials(NamedTuple):
         """
         history: dict[NetworkKey, Stopped] = {}
         for known, record in self.ended:
-            stopped = record.state is State.PRUNED and known.answers
+            stopped = record.state is State.STOPPED and known.answers
             for share, error in rung_errors(record)[-1:] if stopped else ():
                 history[known.network_key] = Stopped(record.number, known, share, error)
         return history

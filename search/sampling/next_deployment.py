@@ -171,7 +171,7 @@ def not_hopeless(
     """Leave out how networks of the family failed to be deployed, at least twice and always."""
     ended: dict[Combination, Counter[bool]] = defaultdict(Counter)
     for record in records:
-        if record.unpruned_error is not None and record.state is not State.PRUNED:
+        if record.unpruned_error is not None and record.state is not State.STOPPED:
             ended[combination_of(record)][record.state is State.COMPLETE] += 1
     return [
         combination

@@ -70,7 +70,7 @@ class TrialQueue:
         self._courses = {
             each.number
             for each in self._records
-            if each.state is State.PRUNED and run.checkpoint_path(each.number).exists()
+            if each.state is State.STOPPED and run.checkpoint_path(each.number).exists()
         }
 
     @property
@@ -146,7 +146,7 @@ class TrialQueue:
         self._study.tell(record)
         self._running.discard(record.number)
         self._records.append(record)
-        if record.state is State.PRUNED:
+        if record.state is State.STOPPED:
             self._keep_course(record.number)
         if trained(record):
             self._to_deploy += [record] * self._further

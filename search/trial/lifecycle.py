@@ -44,7 +44,7 @@ from spaces.artefact import (
     write_artefact,
 )
 from spaces.candidate import Candidate, Pruning
-from spaces.pruning import NothingToPruneError, pruned
+from spaces.pruning import NothingToPruneError, prune
 from spaces.registered import RUNTIMES
 from spaces.training_targets import Learner
 
@@ -291,7 +291,7 @@ def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn
     if candidate.pruning is Pruning.NONE:
         return network
     try:
-        return pruned(network, candidate.pruning, candidate.pruning_settings, calibration[:2])
+        return prune(network, candidate.pruning, candidate.pruning_settings, calibration[:2])
     except NothingToPruneError as error:
         raise InfeasibleError(str(error)) from error
 

@@ -171,7 +171,7 @@ class StudySearcher(SearchAlgorithm):
             record = _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
             return record.model_copy(update={"unpruned_error": self._taught(record.network)})
         reason = "neither on the front of its rung nor in its best quarter"
-        return _unfinished(asked, [*rungs, result], State.PRUNED, "train", reason)
+        return _unfinished(asked, [*rungs, result], State.STOPPED, "train", reason)
 
     def _taught(self, network: int) -> float | None:
         """Return the error of the network that a worker died with, where it was trained to the end.

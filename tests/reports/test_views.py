@@ -84,7 +84,7 @@ def test_hypervolumes_are_areas_in_decades() -> None:
 
 def test_what_was_stopped_shows_how_far_it_came() -> None:
     rungs = tuple(Rung(epoch=e, share=e / 4, error=1.0 / e) for e in (1, 2))
-    stopped = trial(1, 0.2, 1.0)._replace(state=State.PRUNED, error=None, rungs=rungs)
+    stopped = trial(1, 0.2, 1.0)._replace(state=State.STOPPED, error=None, rungs=rungs)
     (view,) = encoding_views([trial(0, 0.7, 1.0), stopped], [], None)
     assert (view.best_error, view.stopped_error) == (0.7, 0.5)
     (whole,) = encoding_views([trial(0, 0.7, 1.0)], [], None)
@@ -94,7 +94,7 @@ def test_what_was_stopped_shows_how_far_it_came() -> None:
 def test_a_network_that_was_gone_on_with_was_not_stopped_in_the_end(small: Run) -> None:
     records = small.records()
     own = [each for each in records if each.training is None and each.rungs]
-    stopped = next(each for each in own if each.state is State.PRUNED)
+    stopped = next(each for each in own if each.state is State.STOPPED)
     whole = next(each for each in own if each.state is State.COMPLETE)
     later = whole.model_copy(update={"goes_on_with": stopped.number})
     again = [later if each is whole else each for each in records]

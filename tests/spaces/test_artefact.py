@@ -34,7 +34,7 @@ from spaces.artefact import (
 from spaces.candidate import Candidate
 from spaces.manifest import read_manifest
 from spaces.precision import FORMATS, Format, relative_distance
-from spaces.pruning import pruned
+from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import InPortions, eager
 from spaces.space import Combination, compose, deployable_combinations
@@ -100,7 +100,7 @@ def built(
     network = family.untrained(shape, settings).eval()
     noise = family.noise(shape, settings)
     calibration = calibration_inputs(pairs, problem.deployment.batch, noise)
-    network = pruned(network, combination.pruning, candidate.pruning_settings, calibration[:2])
+    network = prune(network, combination.pruning, candidate.pruning_settings, calibration[:2])
     samples = data.validation.inputs
     return candidate, Trained(network, encoding, shape, noise, calibration, samples)
 

@@ -14,7 +14,7 @@ from search.trial.training import DivergedError, train_policy
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Pruning, Training
-from spaces.pruning import pruned
+from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES
 from spaces.training_targets import ReinforcementLearner
 
@@ -114,7 +114,7 @@ def test_a_network_that_is_exchanged_learns_on(family: type[Architecture], posit
         if pruning in family.unsuited:
             continue
         settings = {"ratio": 0.5, "criterion": "magnitude"}
-        learner.network = pruned(learner.network, pruning, settings, torch.zeros(2, 2))
+        learner.network = prune(learner.network, pruning, settings, torch.zeros(2, 2))
     before = {name: weights.clone() for name, weights in learner.network.named_parameters()}
     list(train_policy(learner, Homing(), TRAINING, 1, 0))
     for name, weights in learner.network.named_parameters():

@@ -17,7 +17,7 @@ from spaces.pruning import (
     VECTOR_WIDTH,
     NothingToPruneError,
     channels_left,
-    pruned,
+    prune,
     shaped_like,
 )
 from spaces.registered import ARCHITECTURES
@@ -68,7 +68,7 @@ def test_what_goes_is_the_ratio(family: str, criterion: str, ratio: float) -> No
     network = ARCHITECTURES[family].untrained(shape, settings).eval()
     inputs = example_inputs(shape, 2)
     chosen = {"ratio": ratio, "criterion": criterion}
-    less = pruned(network, Pruning.STRUCTURED, chosen, inputs)
+    less = prune(network, Pruning.STRUCTURED, chosen, inputs)
     kept = round(64 * (1 - ratio))
     for before, after in zip(matrices(network)[:-1], matrices(less)[:-1], strict=True):
         assert after.shape[0] == before.shape[0] // 64 * kept
@@ -138,7 +138,7 @@ def test_networks_of_users_are_pruned_and_rebuilt(
     torch.manual_seed(0)
     network, example_input = kind().eval(), torch.randn(inputs)
     chosen = {"ratio": 0.5, "criterion": "magnitude"}
-    less = pruned(network, Pruning.STRUCTURED, chosen, example_input).eval()
+    less = prune(network, Pruning.STRUCTURED, chosen, example_input).eval()
     assert len(less.state_dict()) == len(network.state_dict())
     again = shaped_like(kind(), less.state_dict()).eval()
     with torch.inference_mode():
@@ -148,7 +148,7 @@ def test_networks_of_users_are_pruned_and_rebuilt(
 def test_who_answers_is_registered_last_or_kept() -> None:
     chosen = {"ratio": 0.5, "criterion": "magnitude"}
     with pytest.raises(NothingToPruneError, match="register it last, or set `kept"):
-        pruned(HeadFirst(), Pruning.STRUCTURED, chosen, torch.randn(4, 12))
+        prune(HeadFirst(), Pruning.STRUCTURED, chosen, torch.randn(4, 12))
 
 
 def test_hidden_units_that_do_nothing_go_first() -> None:
@@ -165,7 +165,7 @@ def test_hidden_units_that_do_nothing_go_first() -> None:
             getattr(layer, f"weight_hh_l{i}")[:, silent] = 0.0
         inputs = example_inputs(shape, 8)
         chosen = {"ratio": 0.5, "criterion": "magnitude"}
-        less = pruned(network, Pruning.STRUCTURED, chosen, inputs)
+        less = prune(network, Pruning.STRUCTURED, chosen, inputs)
         torch.testing.assert_close(less(inputs), network(inputs))
 
 
@@ -196,7 +196,7 @@ def test_weights_taken_out_stay_out_in_fine_tuning(family: str) -> None:
 
 def test_two_of_four_weights_go() -> None:
     layer = nn.Linear(64, 32)
-    less = pruned(layer, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
+    less = prune(layer, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
     assert isinstance(less, nn.Linear)
     fours = less.weight.detach().unflatten(1, (-1, 4))
     assert ((fours != 0).sum(2) == 2).all()
@@ -206,8 +206,8 @@ def test_two_of_four_weights_go() -> None:
 
 def test_weights_that_nothing_would_skip_stay() -> None:
     network = nn.Sequential(nn.Linear(64, 32), nn.Linear(32, 7))
-    less = pruned(network, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
+    less = prune(network, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
     zeros = [int((weight == 0).sum()) for weight in matrices(less)]
     assert zeros == [64 * 32 // 2, 0]
     with pytest.raises(NothingToPruneError, match="multiple of 32 x 64"):
-        pruned(nn.Conv1d(64, 32, 3), Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64, 8))
+        prune(nn.Conv1d(64, 32, 3), Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64, 8))

@@ -141,7 +141,7 @@ def test_no_network_is_trained_twice() -> None:
 
 
 def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
-    stopped = tried(99, known("gru", 256, "eager"), State.PRUNED)
+    stopped = tried(99, known("gru", 256, "eager"), State.STOPPED)
     assert stopped.known in after_the_mlps(stopped, proposals=[BEST])
     assert BEST not in after_the_mlps(stopped, proposals=[BEST])
     failed = stopped.record.model_copy(update={"number": 100, "state": State.INFEASIBLE})
@@ -155,7 +155,7 @@ def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
     unlucky = Configuration(
         answers, unlucky.combination
     )  # another network, of which the same is thought
-    trials = [tried(i, each, State.PRUNED) for i, each in enumerate((lucky, unlucky))]
+    trials = [tried(i, each, State.STOPPED) for i, each in enumerate((lucky, unlucky))]
     rungs = tuple(
         rung.model_copy(update={"error": rung.error / 10}) for rung in tried(0, lucky).record.rungs
     )
@@ -176,11 +176,11 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
     usual = np.median(list(at_rung.values()))
     trials: list[FinishedTrial] = []
     for i, each in enumerate(EVERY):
-        state = State.COMPLETE if at_rung[each.network_key] < usual else State.PRUNED
+        state = State.COMPLETE if at_rung[each.network_key] < usual else State.STOPPED
         rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.network_key])
         record = tried(i, each, state).record
         trials.append(FinishedTrial(each, record.model_copy(update={"rungs": (rung,)})))
-    stopped = [each.known for each in trials if each.record.state is State.PRUNED]
+    stopped = [each.known for each in trials if each.record.state is State.STOPPED]
     assert {each.combination.architecture for each in stopped} == set(paces)
     expected = errors_of(stopped, Trials(trials), np.random.default_rng(0), 0.0)
     assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)
@@ -230,7 +230,7 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
     new = [each for each in EVERY if each.answers["training.learning_rate"].place == 0.0]
     trials = [
-        tried(i, each, State.PRUNED if each.combination.architecture == "gru" else State.COMPLETE)
+        tried(i, each, State.STOPPED if each.combination.architecture == "gru" else State.COMPLETE)
         for i, each in enumerate(EVERY)
         if each not in new
     ]

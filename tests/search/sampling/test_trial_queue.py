@@ -56,7 +56,7 @@ def ended(problem: Problem, asked: TrialRequest, state: State = State.COMPLETE) 
         number=asked.number, key=asked.candidate.key, candidate=asked.candidate,
         training=asked.training, state=state, stage="measure",
         metrics={problem.objective.name: error}, timing=timing,
-        unpruned_error=None if state is State.PRUNED else error,
+        unpruned_error=None if state is State.STOPPED else error,
         untrained_relative_time=time_s, ended="now",
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_who_is_on_the_front_is_deployed_on(
 def test_what_was_stopped_has_no_network_to_deploy(problem: Problem, spec: Spec, run: Run) -> None:
     plan = agenda(problem, spec, run)
     while asked := plan.next():
-        plan.ended(ended(problem, asked, State.PRUNED))
+        plan.ended(ended(problem, asked, State.STOPPED))
     assert len(run.records()) == TRIALS
 
 
@@ -175,7 +175,7 @@ def test_who_was_stopped_is_gone_on_with(
     first = plan.next()
     assert first is not None
     rungs = tuple(Rung(epoch=n, share=n / 4, error=1.0) for n in (1, 2))
-    stopped = ended(problem, first, State.PRUNED).model_copy(update={"rungs": rungs})
+    stopped = ended(problem, first, State.STOPPED).model_copy(update={"rungs": rungs})
     save_checkpoint(run.checkpoint_path(first.number), {"taught": 2})
     plan.ended(stopped)
 
@@ -211,7 +211,7 @@ def test_of_many_that_were_stopped_the_best_courses_are_kept(
         assert asked is not None
         save_checkpoint(run.checkpoint_path(asked.number), {"error": error})
         rung = Rung(epoch=1, share=0.25, error=error)
-        stopped = ended(problem, asked, State.PRUNED).model_copy(update={"rungs": (rung,)})
+        stopped = ended(problem, asked, State.STOPPED).model_copy(update={"rungs": (rung,)})
         plan.ended(stopped)
 
     def errors() -> list[float]:

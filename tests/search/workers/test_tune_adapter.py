@@ -56,7 +56,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
     searcher.on_trial_result("0", at_rung())
     searcher.on_trial_complete("0", at_rung())
     (record,) = searcher._run.records()
-    assert record.state is State.PRUNED
+    assert record.state is State.STOPPED
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
     assert record.untrained_relative_time == 1e-4
     assert record.durations_s == {"train": 3.0}
