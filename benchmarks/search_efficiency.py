@@ -45,7 +45,7 @@ from search.pareto import hypervolume
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, TIME_FIRST, Record, Rung, State, Timing
 from search.run.spec import Spec
-from search.sampling.initial_design import opening_size
+from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
 from search.trial.lifecycle import RUNG_SHARES
 from search.trial.preparation import FINE_TUNING_SHARE
@@ -242,7 +242,7 @@ def searched(seed: int) -> Spec:
         trials=NEVER_ENDING,
         workers=WORKERS,
         restrictions=table_restrictions(),
-        opening=opening_size(Space(problem, table_restrictions())),
+        opening=initial_design_size(Space(problem, table_restrictions())),
     )
 
 

@@ -50,7 +50,7 @@ from search.pareto import hypervolume
 from search.run.directory import Run
 from search.run.records import Record, State, now
 from search.run.spec import Spec
-from search.sampling.initial_design import opening_size
+from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
 from search.timing.reference import measure, yardstick
 from search.timing.stopwatch import MOST_ROUNDS
@@ -95,7 +95,7 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
         seed=seed,
         trials=NEVER_ENDING,
         workers=1,
-        opening=opening_size(Space(problem)),
+        opening=initial_design_size(Space(problem)),
     )
     data = generate(problem, default_cache())
     problem = problem.fitted(data.train)

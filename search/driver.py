@@ -29,7 +29,7 @@ from search.run.environment import read_environment
 from search.run.finalists import Retrainings
 from search.run.records import DataFacts, FieldFacts, networks
 from search.run.spec import ExtraObjective, Spec
-from search.sampling.initial_design import opening_size
+from search.sampling.initial_design import initial_design_size
 from search.sampling.study import Study
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import refuse_unmeasurable
@@ -63,7 +63,7 @@ def specified(problem: Problem, source: Source, held: Spec | None = None, **aske
     space = Space(problem, cast("Restrictions", asked.get("narrowing", Restrictions())))
     return Spec.model_validate(
         {
-            "opening": opening_size(space),
+            "opening": initial_design_size(space),
             "offered": sorted(
                 {f"{c.precision} by {c.runtime}" for c in space.combination_space.combinations}
             ),

@@ -16,13 +16,13 @@ FEWEST, MOST = 8, 24
 """Candidates of an opening."""
 
 
-def opening_size(space: Space) -> int:
+def initial_design_size(space: Space) -> int:
     """Return how many candidates are dealt: every option once, within `FEWEST` and `MOST`."""
     options = max(len(space.combination_space.options(dimension)) for dimension in DIMENSIONS)
     return min(max(options, FEWEST), MOST)
 
 
-def opening(space: Space, seed: int, size: int) -> list[Combination]:
+def initial_design(space: Space, seed: int, size: int) -> list[Combination]:
     """Return the opening's cells: each next one has the choices that were dealt least so far.
 
     A choice is an option of a dimension, or a few that belong together. It is dealt in proportion

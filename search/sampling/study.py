@@ -105,10 +105,10 @@ class Study:
         """Count what the journal holds; every ask counts on from there."""
         trials = self._study.get_trials(deepcopy=False)
         self._asked = len(trials)
-        self.position = sum(_dealt(trial.user_attrs) for trial in trials)
+        self.position = sum(_is_new_network(trial.user_attrs) for trial in trials)
 
     @property
-    def opens(self) -> bool:
+    def in_initial_design(self) -> bool:
         """Whether the next candidate is given or dealt, whatever was found."""
         return self.position < len(self._spec.first) + len(self._opening)
 
@@ -121,7 +121,7 @@ class Study:
         self._keep_numbers(records)
         self._records |= records
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._opened(frozen)
+            self._open_trial(frozen)
             if frozen.number in records:
                 self.tell(records[frozen.number])
         self.close()
@@ -133,7 +133,7 @@ class Study:
                 positions[trial.number] = positions[trial.user_attrs[AGAIN]]
             else:
                 positions[trial.number] = dealt
-                dealt += _dealt(trial.user_attrs)
+                dealt += _is_new_network(trial.user_attrs)
         asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
         return [
             InterruptedTrial(
@@ -276,7 +276,7 @@ class Study:
 
     def _counted(self, attributes: Mapping[str, object]) -> None:
         self._asked += 1
-        self.position += _dealt(attributes)
+        self.position += _is_new_network(attributes)
 
     def _settled(
         self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
@@ -293,12 +293,12 @@ class Study:
             )
         )
         frozen = self._study.get_trials(deepcopy=False)[-1]
-        self._opened(frozen)
+        self._open_trial(frozen)
         self._counted(attributes)
         self._journal.flush()
         return frozen.number, candidate
 
-    def _opened(self, frozen: FrozenTrial) -> None:
+    def _open_trial(self, frozen: FrozenTrial) -> None:
         """Have a stored trial be one that can be told: Optuna has no public way back to it."""
         self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
@@ -340,6 +340,6 @@ def _going_on(stopped: int | None) -> dict[str, int]:
     return {} if stopped is None else {RESUMES: stopped}
 
 
-def _dealt(attributes: Mapping[str, object]) -> bool:
+def _is_new_network(attributes: Mapping[str, object]) -> bool:
     """Return whether a trial's candidate was neither asked before nor deploys another's network."""
     return AGAIN not in attributes and TRAINING not in attributes

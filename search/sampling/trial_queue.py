@@ -82,7 +82,7 @@ class TrialQueue:
     def next(self) -> TrialRequest | None:
         """Return what to try next; nothing, while there is none, may change when a trial ends."""
         first, then = self._deployment, self._candidate
-        if self._study.opens:
+        if self._study.in_initial_design:
             first, then = then, first
         asked = self._cut_off() or first() or then()
         if asked:

@@ -64,7 +64,7 @@ class Coupling(nn.Module):
     order: Tensor
     back: Tensor
 
-    def __init__(self, shape: Shape, settings: Settings, *, dealt: bool) -> None:
+    def __init__(self, shape: Shape, settings: Settings, *, interleaved: bool) -> None:
         super().__init__()
         self.bins, self.still = int(settings["bins"]), shape.outputs // 2
         knots = (shape.outputs - self.still) * (3 * self.bins - 1)
@@ -72,7 +72,9 @@ class Coupling(nn.Module):
         self.shaping = MLP.build(shaping, settings)
         places = torch.arange(shape.outputs)
         halves = (
-            (places[::2], places[1::2]) if dealt else (places[self.still :], places[: self.still])
+            (places[::2], places[1::2])
+            if interleaved
+            else (places[self.still :], places[: self.still])
         )
         self.register_buffer("order", torch.cat(halves))
         self.register_buffer("back", torch.cat(halves).argsort())
@@ -109,7 +111,7 @@ class SplineFlow(nn.Module):
         super().__init__()
         self.channels = shape.channels
         self.layers = nn.ModuleList(
-            Coupling(shape, settings, dealt=bool(number % 2))
+            Coupling(shape, settings, interleaved=bool(number % 2))
             for number in range(int(settings["layers"]))
         )
 

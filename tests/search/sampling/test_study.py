@@ -11,7 +11,7 @@ from problems import Problem, Size
 from search.run.records import Limits, Record, Rung, State, Timing
 from search.run.spec import ExtraObjective, SamplerName, Spec
 from search.sampling.configuration import Configuration
-from search.sampling.initial_design import opening, opening_size
+from search.sampling.initial_design import initial_design, initial_design_size
 from search.sampling.next_network import LARGER_STD_FACTORS
 from search.sampling.samplers import TPE_TRIALS, asks, weighs_proposals
 from search.sampling.study import TURNS, Study
@@ -192,8 +192,8 @@ def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_
 @pytest.mark.parametrize("seed", range(3))
 def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: int) -> None:
     space = Space(problem)
-    dealt = opening(space, seed, OPENING)
-    first = dealt[: opening_size(space)]
+    dealt = initial_design(space, seed, OPENING)
+    first = dealt[: initial_design_size(space)]
     assert len(set(first)) == len(first)
     for dimension in DIMENSIONS:
         times = Counter(str(getattr(combination, dimension)) for combination in dealt)
@@ -209,11 +209,11 @@ def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: in
 def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
     if len(Space(problem).combination_space.options(dimension)) < 2:
         pytest.skip("there is no choice")
-    option = str(getattr(opening(Space(problem), 0, 1)[0], dimension))
+    option = str(getattr(initial_design(Space(problem), 0, 1)[0], dimension))
 
     def times(weight: float) -> int:
         space = Space(problem, Restrictions(weights={dimension: {option: weight}}))
-        dealt = opening(space, 0, 4 * OPENING)
+        dealt = initial_design(space, 0, 4 * OPENING)
         return sum(str(getattr(combination, dimension)) == option for combination in dealt)
 
     assert 1.2 * times(0.3) < times(1.0)
@@ -226,7 +226,8 @@ def test_a_small_space_is_dealt_again(problem: Problem) -> None:
     restrictions = Restrictions(keep={**keep, "architecture": tuple(architecture)})
     restrictions = restrictions.updated(Restrictions(weights={"runtime": {"eager": 2.0}}))
     dealt = Counter(
-        combination.runtime for combination in opening(Space(problem, restrictions), 0, OPENING)
+        combination.runtime
+        for combination in initial_design(Space(problem, restrictions), 0, OPENING)
     )
     assert dealt == {"eager": 16, "onnxruntime": 8}
 
