@@ -20,7 +20,7 @@ from problems import Size, load_problem
 from problems.cases.radiation.encodings import GasOptics, Layer
 from problems.cases.radiation.k_distribution import KDistribution
 from problems.cases.radiation.longwave import Longwave
-from problems.interfaces.types import Array, Batch, Split, rows
+from problems.interfaces.types import Array, Batch, Split, take_samples
 from spaces.surrogate import Surrogate
 
 BATCHES = (1, 8, 64, 512, 10_000)
@@ -62,11 +62,11 @@ def main() -> None:
     surrogates = {folder: Surrogate.load(Path(folder), problem) for folder in artefacts}
     runs |= {folder: surrogate.run for folder, surrogate in surrogates.items()}
     for batch in BATCHES:
-        some = rows(columns, slice(batch))
+        some = take_samples(columns, slice(batch))
         for name, run in runs.items():
             each = quickest(lambda run=run, some=some: run(some, rng)) / batch
             print(f"{batch:6} columns  {1e6 * each:8.1f} us a column  {name}", flush=True)
-    some = rows(columns, slice(64))
+    some = take_samples(columns, slice(64))
     each = quickest(lambda: STANDARD.optics(some)) / 64
     print(f"gas optics alone, of 64 columns: {1e6 * each:.1f} us a column")
     encoding = Layer(STANDARD).fit(Split(some, {}))

@@ -98,7 +98,7 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
         opening=initial_design_size(Space(problem)),
     )
     data = generate(problem, default_cache())
-    problem = problem.fitted(data.train)
+    problem = problem.with_fitted_baselines(data.train)
     limits = limits_of(problem, baseline_errors(problem, data))
     reference_timing = yardstick(problem, data.test)
     return Setting(problem, data, reference_timing, limits, Run.start(folder, spec), PROBLEM), spec
@@ -239,7 +239,7 @@ def summary(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Return what each found, and the share of the time that simstead needs for it."""
     problem = load_problem(PROBLEM, Size.TINY)
     data = generate(problem, default_cache())
-    worst = reference_point(problem.fitted(data.train), data)
+    worst = reference_point(problem.with_fitted_baselines(data.train), data)
     whole = area_by([point for each in results for point in each["found"]], math.inf, worst)
     facts: dict[str, Any] = {"seconds": seconds, "corner": worst}
     own = [each["found"] for each in results if each["name"] == ITSELF]

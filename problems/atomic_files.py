@@ -14,7 +14,7 @@ def temporary_path(path: Path) -> Path:
 
 
 @contextmanager
-def written_whole(path: Path) -> Generator[BinaryIO]:
+def atomic_write(path: Path) -> Generator[BinaryIO]:
     """Yield a file that takes `path`'s place, on disk, once it is written: then rename.
 
     Raises:

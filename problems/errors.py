@@ -36,7 +36,7 @@ class InterruptedRunError(UserError):
 
 
 @contextmanager
-def telling_of(part: str) -> Generator[None]:
+def user_code_errors(part: str) -> Generator[None]:
     """Tell in one line what a user's part of a problem raises.
 
     Raises:
@@ -48,11 +48,11 @@ def telling_of(part: str) -> Generator[None]:
         raise
     except Exception as error:
         raise UserError(
-            f"{part} ended in {raised(error)}; simstead check tries a problem's parts one by one"
+            f"{part} ended in {describe_error(error)}; simstead check tries a problem's parts one by one"
         ) from error
 
 
-def raised(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return what an exception says and where it was raised."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}, line {last.lineno}"

@@ -88,19 +88,19 @@ def kind_name(kind: type) -> str:
     return declared if isinstance(declared, str) else kind.__qualname__
 
 
-def described(value: Any) -> Any:
+def canonical_form(value: Any) -> Any:
     """Return a value as JSON can hold it: code by its hash, an array by its bytes' hash."""
     if is_dataclass(value) and not isinstance(value, type):
-        each = {f.name: described(getattr(value, f.name)) for f in fields(value)}
+        each = {f.name: canonical_form(getattr(value, f.name)) for f in fields(value)}
         return [kind_name(type(value)), source_hash(value), each]
     if isinstance(value, Mapping):
-        return {str(key): described(each) for key, each in value.items()}
+        return {str(key): canonical_form(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [described(each) for each in value]
+        return [canonical_form(each) for each in value]
     if isinstance(value, functools.partial):
-        return described([value.func, value.args, value.keywords])
+        return canonical_form([value.func, value.args, value.keywords])
     if isinstance(value, MethodType):
-        return [value.__name__, described(value.__self__)]
+        return [value.__name__, canonical_form(value.__self__)]
     return _described_one(value)
 
 

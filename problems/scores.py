@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.encodings.transforms import CONSTANT
+from problems.encodings.transforms import CONSTANT_TOLERANCE
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch, Field
 
@@ -41,7 +41,7 @@ class NormalisedError:
             f.name: _rms(np.subtract(predicted[f.name], reference[f.name], dtype=float))
             for f in self.outputs
         }
-        relative = [rmse[f.name] / spread(reference[f.name]) for f in self.outputs]
+        relative = [rmse[f.name] / standard_deviation(reference[f.name]) for f in self.outputs]
         return {
             "error": float(np.mean(relative)),
             **{f"{name}_rmse": value for name, value in rmse.items()},
@@ -52,7 +52,11 @@ def _rms(difference: Array) -> float:
     return float(np.sqrt(np.mean(difference**2)))
 
 
-def spread(values: Array) -> float:
+def standard_deviation(values: Array) -> float:
     """Return the standard deviation over samples and elements; 1 where a field never varies."""
     deviation = float(np.std(values, dtype=float))
-    return deviation if deviation > CONSTANT * float(np.abs(values).max(initial=0.0)) else 1.0
+    return (
+        deviation
+        if deviation > CONSTANT_TOLERANCE * float(np.abs(values).max(initial=0.0))
+        else 1.0
+    )

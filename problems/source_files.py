@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from problems.errors import UserError
 
-SITE = "site-packages"
+SITE_PACKAGES = "site-packages"
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -64,7 +64,7 @@ def module_home(module: str) -> Path | None:
         return None  # a compiled library
     if "." in module:
         return _package_folder(module.partition(".")[0])
-    return path if SITE in path.parts else path.parent
+    return path if SITE_PACKAGES in path.parts else path.parent
 
 
 def _package_folder(package: str) -> Path | None:
@@ -94,7 +94,7 @@ def lies_in(module: str, home: Path | None) -> bool:
     path = module_file(module)
     if path is None or home is None or not path.is_relative_to(home):
         return False
-    return SITE not in path.relative_to(home).parts
+    return SITE_PACKAGES not in path.relative_to(home).parts
 
 
 @functools.cache

@@ -14,29 +14,31 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from problems.errors import UnknownNameError, UserError, raised
+from problems.errors import UnknownNameError, UserError, describe_error
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Size
 from problems.registry import PROBLEMS, known_problems
-from problems.source_files import SITE
+from problems.source_files import SITE_PACKAGES
 
-GROUP = "simstead.problems"
+ENTRY_POINT_GROUP = "simstead.problems"
 """Entry points in this group are problems under their names."""
 
-USER_MODULE = "simstead_user_"
+USER_MODULE_PREFIX = "simstead_user_"
 """Modules loaded from a user's file are called so, then a hash of its place, then its stem."""
 
-ATTRIBUTE = "problem"
+DEFAULT_ATTRIBUTE = "problem"
 """What a file's or module's problem is called where the user names none."""
 
-ROOMS = [Path(__file__).parents[1] / name for name in ("problems", "spaces", "search", "reports")]
+PACKAGE_FOLDERS = [
+    Path(__file__).parents[1] / name for name in ("problems", "spaces", "search", "reports")
+]
 """Where simstead's own code lies."""
 
-Factory = Callable[[Size], Problem]
+ProblemFactory = Callable[[Size], Problem]
 
 
 @dataclass(frozen=True)
-class Source:
+class ProblemSource:
     """Where a problem comes from, in words that can be typed again.
 
     Args:
@@ -48,7 +50,7 @@ class Source:
     folder: str
 
     @property
-    def code(self) -> "Source | None":
+    def user_source(self) -> "ProblemSource | None":
         """This source if it is a user's file or module, None for a name that is registered."""
         return self if ":" in self.reference or self.reference.endswith(".py") else None
 
@@ -75,7 +77,7 @@ class Source:
         return _checked(found, size, self.reference)
 
 
-def locate(reference: str) -> Source:
+def locate_problem(reference: str) -> ProblemSource:
     """Return where the problem lies that a user means: a name, `file.py[:attribute]`, or module.
 
     Raises:
@@ -89,13 +91,13 @@ def locate(reference: str) -> Source:
                 f"{place} is no Python file; name a file that registers a problem, such as one "
                 "that `simstead new NAME` writes"
             )
-        return Source(f"{path}{colon}{attribute}", str(path.parent))
-    return Source(reference, str(Path.cwd()))
+        return ProblemSource(f"{path}{colon}{attribute}", str(path.parent))
+    return ProblemSource(reference, str(Path.cwd()))
 
 
 def load_problem(reference: str, size: Size | None = None) -> Problem:
     """Return a problem by its name, file or module; see `locate` and `Source.load`."""
-    return locate(reference).load(size)
+    return locate_problem(reference).load(size)
 
 
 def import_file(path: Path) -> ModuleType:
@@ -107,7 +109,7 @@ def import_file(path: Path) -> ModuleType:
         UserError: The file fails; says in which line, and why.
     """
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"{USER_MODULE}{place}_{path.stem}"
+    name = f"{USER_MODULE_PREFIX}{place}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():
@@ -126,10 +128,10 @@ def import_file(path: Path) -> ModuleType:
     return module
 
 
-def problem_factories() -> Mapping[str, Callable[[Size | None], Problem]]:
+def problem_loaders() -> Mapping[str, Callable[[Size | None], Problem]]:
     """Return every problem that has a name: those that ship with simstead, then entry points."""
-    names = [*known_problems(), *(point.name for point in entry_points(group=GROUP))]
-    return {name: Source(name, "").load for name in names}
+    names = [*known_problems(), *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
+    return {name: ProblemSource(name, "").load for name in names}
 
 
 def _import_module(name: str, folder: str) -> ModuleType:
@@ -183,19 +185,19 @@ def _in_module(module: ModuleType, attribute: str, reference: str) -> Any:
         if not hasattr(module, attribute):
             raise UnknownNameError(f"attribute of {module.__file__}", attribute, known)
         return getattr(module, attribute)
-    if hasattr(module, ATTRIBUTE):
-        return getattr(module, ATTRIBUTE)
+    if hasattr(module, DEFAULT_ATTRIBUTE):
+        return getattr(module, DEFAULT_ATTRIBUTE)
     if len({id(problem) for problem in known.values()}) != 1:
         words = f"several problems: {', '.join(known)}" if known else "no problem"
         raise UserError(
-            f"{reference} holds {words}; call one {ATTRIBUTE!r}, or name it as {reference}:NAME"
+            f"{reference} holds {words}; call one {DEFAULT_ATTRIBUTE!r}, or name it as {reference}:NAME"
         )
     return next(iter(known.values()))
 
 
-def _registered(name: str) -> Factory | Problem:
+def _registered(name: str) -> ProblemFactory | Problem:
     points: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
+    for point in entry_points(group=ENTRY_POINT_GROUP):
         points.setdefault(point.name, []).append(point)
     shipped = known_problems()
     places = [*(each.value for each in points.get(name, ())), *(["simstead"] * (name in shipped))]
@@ -215,7 +217,9 @@ def _registered(name: str) -> Factory | Problem:
         if Path(f"{name}.py").is_file():
             raise UserError(f"unknown problem {name!r}; for the file beside you type {name}.py")
         if "." in name:
-            raise UserError(f"unknown problem {name!r}; for a module type {name}:{ATTRIBUTE}")
+            raise UserError(
+                f"unknown problem {name!r}; for a module type {name}:{DEFAULT_ATTRIBUTE}"
+            )
         raise UnknownNameError("problem", name, [*shipped, *points])
     return PROBLEMS[name]
 
@@ -227,7 +231,7 @@ def _called(make: Callable[[Size], object], size: Size, reference: str) -> objec
         raise
     except Exception as error:
         raise UserError(
-            f"{reference} is called with the size and raised {raised(error)}"
+            f"{reference} is called with the size and raised {describe_error(error)}"
         ) from error
 
 
@@ -247,8 +251,8 @@ def _of_user(place: Path, path: Path) -> bool:
     """Return whether a line is the user's whose file that is: neither installed nor simstead's."""
     if place == path:
         return True
-    ours = any(place.is_relative_to(room) for room in ROOMS)
-    return place.is_relative_to(path.parent) and SITE not in str(place) and not ours
+    ours = any(place.is_relative_to(room) for room in PACKAGE_FOLDERS)
+    return place.is_relative_to(path.parent) and SITE_PACKAGES not in str(place) and not ours
 
 
 def _told(error: BaseException, path: Path) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems.diagnosis import Correlations, Diagnosis, LearningCurve, Suggestion
-from problems.diagnosis.columns import MOST_ELEMENTS
-from problems.diagnosis.host import RUNS
-from problems.diagnosis.learning_curve import MOST_SAMPLES as MOST_TRAINED
-from problems.diagnosis.noise_floor import MOST_SAMPLES as MOST_COMPARED
-from problems.interfaces.types import LAYOUTS, Layout, Target
+from problems.diagnosis.columns import MAX_ELEMENTS
+from problems.diagnosis.host import HOST_RUNS
+from problems.diagnosis.learning_curve import MAX_SAMPLES as MOST_TRAINED
+from problems.diagnosis.noise_floor import MAX_SAMPLES as MOST_COMPARED
+from problems.interfaces.types import LAYOUT_SHAPES, Layout, Target
 from reports.diagnosis_figures import (
     correlation_map,
     host_bound,
@@ -73,7 +73,7 @@ def render(diagnosis: Diagnosis, families: Families) -> str:
         },
         facts=diagnosis,
         advised=[
-            Advised(each, LAYOUTS[each.layout], families.get((each.layout, each.target), ()))
+            Advised(each, LAYOUT_SHAPES[each.layout], families.get((each.layout, each.target), ()))
             for each in diagnosis.suggestions
         ],
         floors=[*diagnosis.relation.fields, *filter(None, overall)],
@@ -82,10 +82,10 @@ def render(diagnosis: Diagnosis, families: Families) -> str:
         learnt=[] if curve is None else _learnt(curve),
         drawings=_drawings(diagnosis),
         caps={
-            "elements": MOST_ELEMENTS,
+            "elements": MAX_ELEMENTS,
             "compared": MOST_COMPARED,
             "trained": MOST_TRAINED,
-            "runs": RUNS,
+            "runs": HOST_RUNS,
         },
     )
 
@@ -95,11 +95,11 @@ def _strong(correlation: float) -> bool:
 
 
 def _learnt(curve: LearningCurve) -> list[Learnt]:
-    known = [Learnt(count, error, curve.law.at(count)) for count, error in curve.points]
+    known = [Learnt(count, error, curve.law.predict(count)) for count, error in curve.points]
     beyond = (
         (curve.samples, curve.now),
-        (2 * curve.samples, curve.at_double),
-        (4 * curve.samples, curve.at_quadruple),
+        (2 * curve.samples, curve.error_at_double),
+        (4 * curve.samples, curve.error_at_quadruple),
     )
     last = known[-1].samples
     return [*known, *(Learnt(count, None, error) for count, error in beyond if count > last)]

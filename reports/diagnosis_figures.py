@@ -146,11 +146,11 @@ def learning_curve(curve: LearningCurve) -> go.Figure:
     )
     figure = go.Figure()
     for name, samples, dash in lines:
-        errors = [100.0 * curve.law.at(float(count)) for count in samples]
+        errors = [100.0 * curve.law.predict(float(count)) for count in samples]
         figure.add_trace(_line(name, samples.tolist(), errors, VERMILION, dash))
     counts, measured = zip(*curve.points, strict=True)
     figure.add_trace(_errors("measured", counts, measured, "circle", BLUE))
-    foretold = [curve.law.at(count) for count in ahead]
+    foretold = [curve.law.predict(count) for count in ahead]
     figure.add_trace(_errors("foretold", ahead, foretold, "circle-open", VERMILION))
     ticks = [most * 2.0**-octave for octave in range(4) if most * 2.0**-octave >= 0.9 * least]
     ticks += ahead

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from problems import UserError
-from problems.atomic_files import written_whole
+from problems.atomic_files import atomic_write
 from reports.charts import Chart, Table, symbol_of, table_of
 from reports.formatting import counted, duration, percent, rounded, times
 from reports.gallery import charts, front, samples
@@ -95,7 +95,7 @@ def written(path: Path, page: str, remedy: str) -> Path:
     if path.is_dir():
         raise UserError(f"{path} can't be written (it is a folder); {remedy}")
     try:
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             file.write(page.encode())
     except OSError as error:
         raise UserError(f"{path} can't be written ({error.strerror}); {remedy}") from error

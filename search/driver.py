@@ -14,11 +14,11 @@ import numpy as np
 from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
-from problems.data.dataset import generate, nbytes, searched
+from problems.data.dataset import data_bytes, generate, search_digest
 from problems.data.shards import default_cache
 from problems.provenance import digest
 from problems.source_code import source_hash
-from problems.sources import Source
+from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
 from search.final.seeds import recommended, retrained_in_parallel
 from search.objectives.baselines import baseline_errors, score_baselines
@@ -54,7 +54,9 @@ AS_BEFORE = ("deployments", "retrainings", "sampler", "besides")
 """What a run is gone on with as it was where nothing else is asked for."""
 
 
-def specified(problem: Problem, source: Source, held: Spec | None = None, **asked: object) -> Spec:
+def specified(
+    problem: Problem, source: ProblemSource, held: Spec | None = None, **asked: object
+) -> Spec:
     """Return what is asked for as a value; some of what isn't stays as `held` of a run.
 
     `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
@@ -71,7 +73,7 @@ def specified(problem: Problem, source: Source, held: Spec | None = None, **aske
             "problem_version": problem.version,
             "source": source.reference,
             "folder": source.folder,
-            "origin": digest([searched(problem), families_of_users()]),
+            "origin": digest([search_digest(problem), families_of_users()]),
             **({name: getattr(held, name) for name in AS_BEFORE} if held else {}),
             **{name: value for name, value in asked.items() if value is not None},
         }
@@ -111,7 +113,9 @@ def held_in(folder: Path) -> Spec | None:
     return None
 
 
-def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: Console) -> Run:
+def search(
+    problem: Problem, source: ProblemSource, spec: Spec, folder: Path, console: Console
+) -> Run:
     """Run a search, or go on with it, to its final heat.
 
     Args:
@@ -145,11 +149,14 @@ def search(problem: Problem, source: Source, spec: Spec, folder: Path, console: 
             _end_if_asked(run)
 
         cores = spec.workers * problem.deployment.threads
-        with cluster(cores, run.folder, source.code, nbytes(problem)), ended_by_signals():
+        with (
+            cluster(cores, run.folder, source.user_source, data_bytes(problem)),
+            ended_by_signals(),
+        ):
             progress.phase("data")
             make = partial(in_parallel, on_poll=lambda: _end_if_asked(run))
             data = generate(problem, default_cache(), make, counted)
-            problem = problem.fitted(data.train)
+            problem = problem.with_fitted_baselines(data.train)
             errors = baseline_errors(problem, data)
             limits = limits_of(problem, errors)
             before_s = run.reference_s(environment.processor)

@@ -21,8 +21,8 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from problems import Array, Batch, Encoding, Pairs, Problem, Surrogate
-from problems.data.dataset import origin
-from problems.interfaces.types import rows
+from problems.data.dataset import reference_digest
+from problems.interfaces.types import take_samples
 from spaces.architectures import Shape
 from spaces.candidate import Candidate
 from spaces.manifest import FORMAT, MANIFEST, FieldFacts, Manifest, sha256
@@ -144,7 +144,7 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
             format=FORMAT,
             candidate=candidate,
             source=source or candidate.problem,
-            simulation=origin(problem),
+            simulation=reference_digest(problem),
             network_inputs=shape.inputs,
             network_outputs=shape.outputs,
             noise=noise,
@@ -207,7 +207,7 @@ def _record_answers(trained: Trained, lowered: InPortions, batch: int, folder: P
 
 def _record_predictions(trained: Trained, surrogate: Surrogate, folder: Path) -> None:
     """Write what the surrogate around it predicts here."""
-    samples = rows(trained.samples, slice(RECORDED))
+    samples = take_samples(trained.samples, slice(RECORDED))
     with np.errstate(all="ignore"):  # a network may overflow; that is recorded, too
         outputs = surrogate.run(samples, np.random.default_rng(0))
     named = {f"inputs.{name}": array for name, array in samples.items()}

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from problems import Layout, Size, Target, load_problem
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Candidate, Frozen, Precision, Pruning, Training
 from spaces.precision import FORMATS, relative_distance
@@ -120,7 +120,7 @@ def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: in
         seed: Of all three.
     """
     architecture = ARCHITECTURES[family]
-    choose = DrawnChoice(np.random.default_rng(seed))
+    choose = RandomChoice(np.random.default_rng(seed))
     settings = dict(architecture.settings(choose))
     torch.manual_seed(seed)
     network = architecture.untrained(shape, settings).eval()

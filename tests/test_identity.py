@@ -27,7 +27,7 @@ RENAMED = {
     "search.run.spec": "search.specification",
 }
 
-FACTS = """
+METADATA_FILE = """
 import json, sys
 from pathlib import Path
 
@@ -65,7 +65,7 @@ print(json.dumps(facts))
 def facts_of(root: Path, run: Path) -> dict[str, list[str]]:
     """Return the keys of data, searches and trials, as the code in a folder computes them."""
     done = subprocess.run(
-        [sys.executable, "-c", FACTS, str(run)],
+        [sys.executable, "-c", METADATA_FILE, str(run)],
         cwd=root,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -13,24 +13,24 @@ import numpy as np
 
 from problems.contract import components, declarations, environments, rollout, samples, simulation
 from problems.contract.evidence import (
-    DrawnChoice,
+    CyclicChoice,
     Evidence,
     MemorisedNetwork,
-    WalkedChoice,
+    RandomChoice,
 )
 from problems.data.shards import default_cache
-from problems.errors import UserError, raised
+from problems.errors import UserError, describe_error
 from problems.interfaces.problem import Problem
 
 __all__ = [
     "CHECKS",
-    "DrawnChoice",
+    "RandomChoice",
     "Evidence",
     "ContractCheck",
     "MemorisedNetwork",
     "CheckStage",
     "CheckResult",
-    "WalkedChoice",
+    "CyclicChoice",
     "run_checks",
     "check_declarations",
 ]
@@ -39,10 +39,10 @@ __all__ = [
 class CheckStage(StrEnum):
     """How much a law needs: nothing, a few samples, data, data and what is built on them."""
 
-    DECLARED = "declared"
-    SIMULATED = "simulated"
-    SAMPLED = "sampled"
-    USED = "used"
+    DECLARATIONS = "declared"
+    SIMULATION = "simulated"
+    SAMPLES = "sampled"
+    COMPONENTS = "used"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ContractCheck:
         except UserError as error:
             found.append(str(error))
         except Exception as error:  # noqa: BLE001 - a user's code: whatever it raises is told
-            found.append(f"it could not be tried: {raised(error)}")
+            found.append(f"it could not be tried: {describe_error(error)}")
         return list(dict.fromkeys(found))
 
 
@@ -85,7 +85,7 @@ def _laws(
 
 CHECKS: Mapping[str, ContractCheck] = {
     **_laws(
-        CheckStage.DECLARED,
+        CheckStage.DECLARATIONS,
         {
             declarations.names_are_valid: "Names are plain.",
             declarations.fields_are_complete: "Fields have names, units, axes and ranges that fit.",
@@ -99,7 +99,7 @@ CHECKS: Mapping[str, ContractCheck] = {
         },
     ),
     **_laws(
-        CheckStage.SIMULATED,
+        CheckStage.SIMULATION,
         {
             simulation.runs_as_declared: "A few samples have the declared fields and ranges.",
             simulation.same_seed_same_data: "Equal seeds give equal data, others others.",
@@ -107,17 +107,17 @@ CHECKS: Mapping[str, ContractCheck] = {
         },
     ),
     **_laws(
-        CheckStage.SAMPLED,
+        CheckStage.SAMPLES,
         {
             samples.values_in_range: "All values are finite and within the declared ranges.",
-            samples.most_samples_succeed: "Few samples fail and none stands twice.",
+            samples.most_samples_succeed: "SampleRun samples fail and none stands twice.",
             samples.fields_are_distinct: "No field is constant or says what another says.",
             samples.splits_are_disjoint: "No sample stands in two splits.",
             samples.shifted_split_is_outside: "The shifted split lies outside the training range.",
         },
     ),
     **_laws(
-        CheckStage.USED,
+        CheckStage.COMPONENTS,
         {
             components.reference_scores_zero: "The reference scores zero, errors score more.",
             components.baselines_are_valid: "Baselines and ceiling stand in for the reference.",
@@ -157,6 +157,6 @@ def check_declarations(problem: Problem) -> None:
     """
     evidence = Evidence(problem, cache=default_cache())
     for check in CHECKS.values():
-        if check.stage is CheckStage.DECLARED:
+        if check.stage is CheckStage.DECLARATIONS:
             for words in check.violations(evidence):
                 raise UserError(f"problem {problem.name!r}: {words} (`simstead check` says all)")

@@ -11,12 +11,12 @@ from typing import cast
 import numpy as np
 
 from problems.contract.evidence import (
-    Candidate,
     Evidence,
+    FittedEncoding,
     MemorisedNetwork,
     MemorisedSampler,
-    differing,
-    nearest,
+    differing_fields,
+    nearest_rows,
 )
 from problems.data.simulate import finite_samples, run_simulation
 from problems.interfaces.batch_checks import mismatches, out_of_range
@@ -31,14 +31,14 @@ from problems.interfaces.types import (
     Split,
     Surrogate,
     Target,
-    rows,
-    samples_in,
+    n_samples,
+    take_samples,
 )
 
 ROUND_TRIP_TOLERANCE = 1e-3
 """Largest objective of a network that knows every answer: what float32 pairs may cost."""
 
-SAMPLES_APART = 1e-4
+INDEPENDENCE_TOLERANCE = 1e-4
 """Pairs of a sample, in scaled units, may differ by rounding alone with the samples beside it."""
 
 
@@ -64,7 +64,9 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
         what, others = "are all alike", np.zeros(len(test), dtype=int)
     else:
         what, others = "belong to other samples", np.roll(np.arange(len(test)), 1)
-    wrong = problem.score(rows(test.outputs, others), test.outputs, test.inputs).get(name, 1.0)
+    wrong = problem.score(take_samples(test.outputs, others), test.outputs, test.inputs).get(
+        name, 1.0
+    )
     if not wrong > 0.0:
         yield (
             f"score: {name!r} is {wrong:g} for predictions that {what}; it must be above 0 where "
@@ -84,14 +86,14 @@ def baselines_are_valid(evidence: Evidence) -> Iterator[str]:
     for what, run in runs.items():
         kept = {key: np.array(array) for key, array in inputs.items()}
         outputs = run(kept, np.random.default_rng(0))
-        wrong = [*mismatches(outputs, problem.outputs, samples_in(inputs))]
+        wrong = [*mismatches(outputs, problem.outputs, n_samples(inputs))]
         yield from (f"{what}: {words}" for words in wrong)
         if wrong:
             continue
-        finite = np.flatnonzero(finite_samples(outputs, samples_in(inputs)))
+        finite = np.flatnonzero(finite_samples(outputs, n_samples(inputs)))
         if not len(finite):
             yield f"{what} fails on every sample of the test split"
-        for words in out_of_range(rows(outputs, finite), problem.outputs):
+        for words in out_of_range(take_samples(outputs, finite), problem.outputs):
             yield f"{what}: {words}"
 
 
@@ -149,7 +151,7 @@ def statistics_come_from_training(evidence: Evidence) -> Iterator[str]:
             ("inputs", part.inputs, whole.inputs),
             ("targets", part.targets, whole.targets),
         ):
-            if np.any(nearest(few, many)[1] > SAMPLES_APART):
+            if np.any(nearest_rows(few, many)[1] > INDEPENDENCE_TOLERANCE):
                 yield (
                     f"{candidate.label}: {what} of a sample change with the samples beside it; "
                     "take centres and scales in measure(train), not in pairs"
@@ -158,7 +160,7 @@ def statistics_come_from_training(evidence: Evidence) -> Iterator[str]:
 
 
 @dataclass
-class Listener:
+class RecordingNetwork:
     """A network that knows every answer, and notes what it was asked."""
 
     network: Predict
@@ -171,19 +173,19 @@ class Listener:
 
 
 def _applied(
-    candidate: Candidate, pairs: Pairs, inputs: Batch, seed: int = 0
+    candidate: FittedEncoding, pairs: Pairs, inputs: Batch, seed: int = 0
 ) -> tuple[Batch, list[Array]]:
     samples = candidate.encoding.target is Target.DISTRIBUTION
-    listener = Listener(MemorisedSampler(pairs) if samples else MemorisedNetwork(pairs), [])
+    listener = RecordingNetwork(MemorisedSampler(pairs) if samples else MemorisedNetwork(pairs), [])
     surrogate = Surrogate(candidate.encoding, listener)
     return surrogate.run(inputs, np.random.default_rng(seed)), listener.recorded_inputs
 
 
-def _draws(candidate: Candidate, pairs: Pairs, inputs: Batch, outputs: Batch) -> bool:
+def _draws(candidate: FittedEncoding, pairs: Pairs, inputs: Batch, outputs: Batch) -> bool:
     """Return whether decoding a sample of a distribution draws what encoding took out of it."""
     if candidate.encoding.target is not Target.DISTRIBUTION:
         return False
-    return bool(differing(outputs, _applied(candidate, pairs, inputs, seed=1)[0]))
+    return bool(differing_fields(outputs, _applied(candidate, pairs, inputs, seed=1)[0]))
 
 
 def decoding_inverts_encoding(evidence: Evidence) -> Iterator[str]:
@@ -235,7 +237,7 @@ def surrogate_samples_are_independent(evidence: Evidence) -> Iterator[str]:
     for candidate in evidence.fitted:
         pairs = candidate.encoding.pairs(test)
         batch, _ = _applied(candidate, pairs, test.inputs)
-        alone, _ = _applied(candidate, pairs, rows(test.inputs, slice(1)))
+        alone, _ = _applied(candidate, pairs, take_samples(test.inputs, slice(1)))
         if _draws(candidate, pairs, test.inputs, batch):
             for words in mismatches(alone, evidence.problem.outputs, 1):
                 yield f"{candidate.label}: apply to one sample: {words}"
@@ -261,7 +263,7 @@ def calibration_runs(evidence: Evidence) -> Iterator[str]:
     """Run the calibration's simulation on two samples."""
     calibration = evidence.problem.calibration
     if calibration is not None:
-        some = rows(evidence.data.test.inputs, slice(2))
+        some = take_samples(evidence.data.test.inputs, slice(2))
         _, reasons = run_simulation(calibration.simulation, some, np.random.default_rng(0))
         if all(reasons):
             yield f"calibration: its simulation fails on every sample: {reasons[0]}"
@@ -289,7 +291,7 @@ def host_runs_with_reference(evidence: Evidence) -> Iterator[str]:
     if not recorded_inputs:
         yield "host never calls its kernel; call kernel(inputs, rng) where it needs the simulation"
         return
-    for words in mismatches(recorded_inputs[0], problem.inputs, samples_in(recorded_inputs[0])):
+    for words in mismatches(recorded_inputs[0], problem.inputs, n_samples(recorded_inputs[0])):
         yield f"host: what it hands to the kernel: {words}"
     if not isinstance(outputs, Mapping) or not outputs:
         yield f"host returns {type(outputs).__name__}; return a dictionary of arrays"

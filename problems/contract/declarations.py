@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from problems.contract.evidence import Evidence
-from problems.data.dataset import FEWEST
+from problems.data.dataset import MIN_SAMPLES
 from problems.data.recorded import check_recorded
 from problems.errors import UserError
 from problems.interfaces.policies import PolicyEncoding
@@ -91,7 +91,7 @@ def _split_mistakes(problem: Problem) -> Iterator[str]:
     for split in problem.held_out:
         if split not in ("validation", "test"):
             yield f"held_out: {split!r} isn't held out; give 'validation', 'test' or both"
-    for split, simulation in problem.drawn_otherwise.items() if problem.simulation else ():
+    for split, simulation in problem.split_simulations.items() if problem.simulation else ():
         for side in ("inputs", "outputs"):
             if getattr(problem.simulation, side) != getattr(simulation, side):
                 yield f"{split}: its {side} differ from the simulation's; declare the same fields"
@@ -132,7 +132,7 @@ def encodings_are_valid(evidence: Evidence) -> Iterator[str]:
 
 def settings_are_fields(evidence: Evidence) -> Iterator[str]:
     """Ask every encoding for its settings; each must be a field of it and a plain value."""
-    for name, encoding, settings in evidence.choices():
+    for name, encoding, settings in evidence.configurations():
         for setting, value in settings.items():
             if setting not in type(encoding).__dataclass_fields__:
                 yield (
@@ -185,7 +185,7 @@ def sizes_are_valid(evidence: Evidence) -> Iterator[str]:
     """Look at samples, epochs, deployment, calibration and version."""
     problem = evidence.problem
     if problem.samples is not None:
-        for split, fewest in FEWEST.items():
+        for split, fewest in MIN_SAMPLES.items():
             n = getattr(problem.samples, split)
             if not isinstance(n, int) or n < fewest:
                 yield f"samples: {split} is {n!r}; give {fewest} or more"

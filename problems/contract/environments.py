@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from problems.contract.evidence import Evidence, MemorisedNetwork
-from problems.errors import MissingExtraError, raised
-from problems.interfaces.policies import EXTRA, PolicyEncoding
+from problems.errors import MissingExtraError, describe_error
+from problems.interfaces.policies import POLICIES_EXTRA, PolicyEncoding
 from problems.interfaces.types import Array, Pairs, Predict
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def environments_are_valid(evidence: Evidence) -> Iterator[str]:
                 warnings.simplefilter("ignore")  # its advice, as against spaces without bounds
                 check_env(environment, skip_render_check=True)
         except Exception as error:  # noqa: BLE001 - a user's code: whatever it raises is told
-            yield f"{label}: environment fails gymnasium's check_env, mend it: {raised(error)}"
+            yield f"{label}: environment fails gymnasium's check_env, mend it: {describe_error(error)}"
 
 
 def reward_prefers_reference(evidence: Evidence) -> Iterator[str]:
@@ -57,10 +57,10 @@ def reward_prefers_reference(evidence: Evidence) -> Iterator[str]:
 
 
 def _policies(evidence: Evidence) -> Iterator[tuple[str, PolicyEncoding]]:
-    for candidate in evidence.fitted:
+    for candidate in evidence.fitted_encodings:
         if isinstance(candidate.encoding, PolicyEncoding):
             if find_spec("gymnasium") is None:
-                raise MissingExtraError("gymnasium", EXTRA, "trying an environment")
+                raise MissingExtraError("gymnasium", POLICIES_EXTRA, "trying an environment")
             yield candidate.label, candidate.encoding
 
 

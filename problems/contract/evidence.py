@@ -22,16 +22,16 @@ from problems.interfaces.types import (
     Simulation,
 )
 
-ENOUGH = Samples(train=32, validation=8, test=8, shifted=8)
+CHECK_SAMPLES = Samples(train=32, validation=8, test=8, shifted=8)
 """So many samples are enough to break a promise; a check makes no more."""
 
-FEW, FEW_SEED = 3, 1
+N_FEW_SAMPLES, FEW_SEED = 3, 1
 
-INTEGERS_TRIED = 5
+MAX_INTEGER_OPTIONS = 5
 
 
 @dataclass(frozen=True)
-class DrawnChoice:
+class RandomChoice:
     """Answers every question of an encoding or architecture at random, for tests of a space."""
 
     rng: np.random.Generator
@@ -51,7 +51,7 @@ class DrawnChoice:
         return float(self.rng.uniform(low, high))
 
 
-class WalkedChoice:
+class CyclicChoice:
     """Answers every question with the option at one position: all positions try every option.
 
     Args:
@@ -60,17 +60,17 @@ class WalkedChoice:
 
     def __init__(self, position: int) -> None:
         self._position = position
-        self.most = 1
+        self.max_options = 1
         """The largest number of options that was offered so far."""
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
         """Return the option at the position."""
-        self.most = max(self.most, len(options))
+        self.max_options = max(self.max_options, len(options))
         return options[self._position % len(options)]
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         """Return the integer at the position, up to a handful of them."""
-        return self.categorical(name, range(low, high + 1, step)[:INTEGERS_TRIED])
+        return self.categorical(name, range(low, high + 1, step)[:MAX_INTEGER_OPTIONS])
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Return one end or the other."""
@@ -86,7 +86,7 @@ class MemorisedNetwork:
 
     def __call__(self, inputs: Array) -> Array:
         """Return targets (b, o) for inputs (b, ...)."""
-        return self.pairs.targets[nearest(inputs, self.pairs.inputs)[0]]
+        return self.pairs.targets[nearest_rows(inputs, self.pairs.inputs)[0]]
 
 
 class MemorisedSampler:
@@ -108,14 +108,14 @@ class MemorisedSampler:
     def __call__(self, inputs: Array) -> Array:
         """Return targets (b, o) for inputs (b, ...)."""
         answers: list[Array] = []
-        for number in nearest(inputs, self._known)[0]:
+        for number in nearest_rows(inputs, self._known)[0]:
             targets = self._targets[number]
             answers.append(targets[self._turns[number] % len(targets)])
             self._turns[number] += 1
         return np.stack(answers)
 
 
-def nearest(asked: Array, known: Array) -> tuple[Array, Array]:
+def nearest_rows(asked: Array, known: Array) -> tuple[Array, Array]:
     """Return which known row is nearest to each asked one (b,), and how far in the rms (b,)."""
     rows = known.reshape(len(known), -1).astype(np.float64)
     points = asked.reshape(len(asked), -1).astype(np.float64)
@@ -125,7 +125,7 @@ def nearest(asked: Array, known: Array) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FittedEncoding:
     """An encoding with one choice of its settings, fitted to the training split."""
 
     label: str
@@ -133,7 +133,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Few:
+class SampleRun:
     """A few samples of a simulation, and why each failed that did."""
 
     inputs: Batch
@@ -161,56 +161,56 @@ class Evidence:
         own = self.problem.simulation
         return [
             *([("simulation", own)] if own is not None else []),
-            *self.problem.drawn_otherwise.items(),
+            *self.problem.split_simulations.items(),
         ]
 
     @cached_property
     def data(self) -> Dataset:
         """As many samples as are enough."""
-        return generate(smaller(self.problem), self.cache, progress=self.progress)
+        return generate(with_check_samples(self.problem), self.cache, progress=self.progress)
 
-    def few(self, what: str) -> Few:
+    def sample_run(self, what: str) -> SampleRun:
         """Return a few samples of the "simulation" or the "shifted" one, run once."""
         if what not in self._few:
             simulation = dict(self.simulations)[what]
             rng = np.random.default_rng(FEW_SEED)
-            inputs = draw(simulation, FEW, rng)
+            inputs = draw(simulation, N_FEW_SAMPLES, rng)
             outputs, reasons = run_simulation(simulation, inputs, rng)
-            self._few[what] = Few(inputs, outputs, reasons)
+            self._few[what] = SampleRun(inputs, outputs, reasons)
         return self._few[what]
 
     @cached_property
-    def _few(self) -> dict[str, Few]:
+    def _few(self) -> dict[str, SampleRun]:
         return {}
 
-    def choices(self) -> Iterator[tuple[str, Encoding, Settings]]:
+    def configurations(self) -> Iterator[tuple[str, Encoding, Settings]]:
         """Yield every encoding with settings that try each option of each choice."""
         for name, encoding in self.problem.encodings.items():
-            walk = WalkedChoice(0)
+            walk = CyclicChoice(0)
             encoding.settings(walk)
-            for position in range(walk.most):
-                yield name, encoding, encoding.settings(WalkedChoice(position))
+            for position in range(walk.max_options):
+                yield name, encoding, encoding.settings(CyclicChoice(position))
 
     @cached_property
-    def fitted(self) -> list[Candidate]:
+    def fitted_encodings(self) -> list[FittedEncoding]:
         """Every encoding, with settings that try each option of each choice, fitted."""
         return [
-            Candidate(
+            FittedEncoding(
                 f"encoding {name!r} with {dict(settings)}",
                 encoding.configured(settings).fit(self.data.train),
             )
-            for name, encoding, settings in self.choices()
+            for name, encoding, settings in self.configurations()
         ]
 
 
-def smaller(problem: Problem) -> Problem:
+def with_check_samples(problem: Problem) -> Problem:
     """Return the problem with no more samples than a check needs."""
-    samples = problem.samples or ENOUGH
-    each = {split: min(getattr(samples, split), getattr(ENOUGH, split)) for split in SPLITS}
+    samples = problem.samples or CHECK_SAMPLES
+    each = {split: min(getattr(samples, split), getattr(CHECK_SAMPLES, split)) for split in SPLITS}
     return replace(problem, samples=Samples(**each))
 
 
-def differing(left: Batch, right: Batch) -> list[str]:
+def differing_fields(left: Batch, right: Batch) -> list[str]:
     """Return the fields in which two batches differ."""
     return [
         name

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from problems.contract.evidence import Evidence, nearest
+from problems.contract.evidence import Evidence, nearest_rows
 from problems.interfaces.batch_checks import mismatches, out_of_range
 from problems.interfaces.types import SPLITS, Array, Batch, Field
 
-SAME = 1e-9
+IDENTICAL_TOLERANCE = 1e-9
 """Columns, in units of their spread, that differ by less hold the same values."""
 
-TOO_CLOSE = 1e-6
+LEAKAGE_TOLERANCE = 1e-6
 """Samples of two splits nearer than this, in units of the inputs' spread, are one and the same."""
 
 
@@ -75,7 +75,7 @@ def _twins(side: str, fields: Sequence[Field], batch: Batch) -> Iterator[str]:
             one, other = scaled[left], scaled[right]
             if one.shape == other.shape and len(one) > 2:
                 gap = min(np.max(np.abs(one - other)), np.max(np.abs(one + other)))
-                if gap < SAME:
+                if gap < IDENTICAL_TOLERANCE:
                     yield (
                         f"{side}s {left!r} and {right!r} are the same up to a factor and an "
                         "offset; leave one out"
@@ -99,8 +99,8 @@ def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
     for i, name in enumerate(SPLITS):
         for other in SPLITS[i + 1 :]:
             if name in points and other in points:
-                index, gap = nearest(points[other], points[name])
-                close = np.flatnonzero(gap < TOO_CLOSE)
+                index, gap = nearest_rows(points[other], points[name])
+                close = np.flatnonzero(gap < LEAKAGE_TOLERANCE)
                 if len(close):
                     yield (
                         f"sample {close[0]} of {other} is sample {index[close[0]]} of {name} "

@@ -7,38 +7,45 @@ from pathlib import Path
 
 import numpy as np
 
-from problems.data.recorded import file_sizes, open_recorded, recorded_facts
-from problems.data.shards import Execute, Shard, plan, read_shard, serially, simulated_samples
-from problems.data.simulate import NOT_FINITE, finite_samples, joined
+from problems.data.recorded import file_sizes, open_recorded, recorded_identity
+from problems.data.shards import (
+    Shard,
+    ShardExecutor,
+    make_serially,
+    plan_shards,
+    read_shard,
+    split_sizes,
+)
+from problems.data.simulate import NOT_FINITE, concatenate_batches, finite_samples
 from problems.errors import UserError
 from problems.interfaces.problem import BaselineMargin, Problem
 from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Split
-from problems.provenance import described, digest, fingerprint, identity
+from problems.provenance import canonical_form, digest, fingerprint, identity
 
-FEWEST = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
+MIN_SAMPLES = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
 """Samples without which a split can't be learned from or judged by."""
 
 
-def origin(problem: Problem) -> str:
+def reference_digest(problem: Problem) -> str:
     """Return a hash of what a surrogate stands in for: parameters or files, not their code."""
     if problem.simulation is None:
-        return digest(recorded_facts(problem.data)) if problem.data else ""
+        return digest(recorded_identity(problem.data)) if problem.data else ""
     return digest(identity(problem.simulation))
 
 
-def searched(problem: Problem) -> str:
+def search_digest(problem: Problem) -> str:
     """Return a hash of what decides a search's numbers, values and code: its trials must share it.
 
     Baselines have a part in it only where a goal stands in terms of them.
     """
     own = [problem.simulation] if problem.simulation else []
-    references = [*own, *problem.drawn_otherwise.values()]
+    references = [*own, *problem.split_simulations.values()]
     goals = problem.goals
     return digest(
         [
             [fingerprint(simulation) for simulation in references] or _recorded(problem),
             *map(
-                described,
+                canonical_form,
                 (
                     problem.encodings,
                     problem.score,
@@ -59,21 +66,21 @@ def searched(problem: Problem) -> str:
 
 def _recorded(problem: Problem) -> list[object]:
     """Return which data these are, and how large their files: they may have grown since."""
-    return [origin(problem), file_sizes(problem.data) if problem.data else []]
+    return [reference_digest(problem), file_sizes(problem.data) if problem.data else []]
 
 
-def nbytes(problem: Problem) -> int:
+def data_bytes(problem: Problem) -> int:
     """Return the memory that a simulation's data take; recorded data stay in their files."""
     if problem.simulation is None:
         return 0
     each = sum(field.size for field in (*problem.inputs, *problem.outputs))
-    return 8 * each * sum(asdict(simulated_samples(problem)).values())
+    return 8 * each * sum(asdict(split_sizes(problem)).values())
 
 
 def generate(
     problem: Problem,
     cache: Path,
-    execute: Execute = serially,
+    execute: ShardExecutor = make_serially,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Return a problem's data, making what the cache doesn't hold.
@@ -90,9 +97,9 @@ def generate(
     if problem.data is not None:
         largest = None if problem.samples is None else asdict(problem.samples)
         data = open_recorded(problem.data, largest, cache / problem.name, progress)
-        refuse_too_few(problem, data)
+        check_split_sizes(problem, data)
         return data
-    shards = plan(problem)
+    shards = plan_shards(problem)
     total = sum(shard.samples for shard in shards)
     missing = [shard for shard in shards if not shard.path(cache).exists()]
     done = total - sum(shard.samples for shard in missing)
@@ -116,7 +123,7 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
     failed: dict[str, int] = {}
     duplicates: dict[str, int] = {}
     splits: dict[str, Split] = {}
-    seen = Seen()
+    seen = DuplicateFilter()
     for name, part in parts.items():
         split = _joined(part) if part else empty_split(problem)
         good = finite_samples(split.outputs, len(split))
@@ -139,11 +146,11 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
         reasons=dict(reasons),
         made=sum(len(each) for part in parts.values() for each in part),
     )
-    refuse_too_few(problem, data)
+    check_split_sizes(problem, data)
     return data
 
 
-class Seen:
+class DuplicateFilter:
     """What stood in earlier splits, by its inputs, and in any, by inputs and outputs.
 
     Repeats of a stochastic reference, with equal inputs and other outputs, may stand in one split;
@@ -172,13 +179,13 @@ def _bytes(batch: Batch, i: np.intp) -> bytes:
     return b"".join(np.ascontiguousarray(array[i]).tobytes() for array in batch.values())
 
 
-def refuse_too_few(problem: Problem, data: Dataset) -> None:
+def check_split_sizes(problem: Problem, data: Dataset) -> None:
     """Refuse splits that are too small to learn from or to judge by.
 
     Raises:
         UserError: One is; says what was left out.
     """
-    for name, fewest in FEWEST.items():
+    for name, fewest in MIN_SAMPLES.items():
         n = len(data.splits()[name])
         if n < fewest:
             failed, twice = data.failed.get(name, 0), data.duplicates.get(name, 0)
@@ -203,6 +210,6 @@ def _most(reasons: Counter[str]) -> str:
 
 def _joined(parts: Sequence[Split]) -> Split:
     return Split(
-        joined([part.inputs for part in parts]),
-        joined([part.outputs for part in parts]),
+        concatenate_batches([part.inputs for part in parts]),
+        concatenate_batches([part.outputs for part in parts]),
     )

@@ -13,14 +13,14 @@ from urllib.parse import quote
 
 import numpy as np
 
-from problems.atomic_files import temporary_path, written_whole
+from problems.atomic_files import atomic_write, temporary_path
 from problems.data.readers import Chunk
 from problems.errors import UserError
 from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Field, Split
 
-FACTS = "facts.json"
-COUNTS = ("failed", "duplicates", "reasons", "unplaced", "made")
-DOUBLE = np.lib.format.dtype_to_descr(np.dtype(np.float64))
+METADATA_FILE = "facts.json"
+COUNT_KEYS = ("failed", "duplicates", "reasons", "unplaced", "made")
+FLOAT64_DESCR = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
 _HASH_BYTES = 16
 _ROWS_HASHED = 1024
@@ -29,7 +29,7 @@ _EXACT = 2**53
 """From here on, a double doesn't tell neighbouring integers apart."""
 
 
-class StoredBatch(Mapping[str, Array]):
+class MemoryMappedBatch(Mapping[str, Array]):
     """A batch whose arrays lie in files: mapped when first asked for, read-only, never copied.
 
     It pickles as its folder and names, so a worker maps the same pages as everyone else.
@@ -48,7 +48,7 @@ class StoredBatch(Mapping[str, Array]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._open:
-            path = array_file(self._folder, name)
+            path = array_path(self._folder, name)
             try:
                 self._open[name] = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError) as error:
@@ -61,15 +61,15 @@ class StoredBatch(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def __reduce__(self) -> tuple[type["StoredBatch"], tuple[Path, tuple[str, ...]]]:
-        return StoredBatch, (self._folder, self._names)
+    def __reduce__(self) -> tuple[type["MemoryMappedBatch"], tuple[Path, tuple[str, ...]]]:
+        return MemoryMappedBatch, (self._folder, self._names)
 
     def __repr__(self) -> str:
         return f"StoredBatch({self._folder}, {', '.join(self._names)})"
 
 
 @dataclass(frozen=True)
-class Survey:
+class SampleIndex:
     """What a first pass over the files tells of each sample, in their order.
 
     Args:
@@ -80,27 +80,27 @@ class Survey:
         beyond: Value of the field that tells shifted samples (n,), 0 where there is none.
     """
 
-    unfinite: Array
-    earlier: Array
-    same: Array
+    nonfinite_field: Array
+    is_duplicate: Array
+    input_id: Array
     group: Array
     beyond: Array
 
     def __len__(self) -> int:
-        return len(self.unfinite)
+        return len(self.nonfinite_field)
 
     @property
     def finite(self) -> Array:
         """Samples that are finite throughout (n,)."""
-        return self.unfinite < 0
+        return self.nonfinite_field < 0
 
     @property
-    def good(self) -> Array:
+    def usable(self) -> Array:
         """Samples that a split may hold (n,)."""
-        return self.finite & ~self.earlier
+        return self.finite & ~self.is_duplicate
 
 
-def survey(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> Survey:
+def index_samples(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> SampleIndex:
     """Look at every sample once, and keep a few bytes of each.
 
     Args:
@@ -111,7 +111,7 @@ def survey(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> Surve
     Raises:
         UserError: A file can't be read, or a sample has no group.
     """
-    unfinite: list[Array] = [np.empty(0, dtype=np.int64)]
+    nonfinite_field: list[Array] = [np.empty(0, dtype=np.int64)]
     asked: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
     whole: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
     group: list[Array] = [np.empty(0, dtype=np.int64)]
@@ -121,19 +121,21 @@ def survey(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> Surve
         n = len(chunk)
         if not n:
             continue
-        unfinite.append(_first_unfinite(chunk.fields))
+        nonfinite_field.append(_first_unfinite(chunk.fields))
         asked.append(_hashes([chunk.fields[name].reshape(n, -1) for name in inputs]))
         whole.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
         group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.of(chunk))
         values.append(np.array(chunk.fields[beyond]) if beyond else np.zeros(n))
-    failing = np.concatenate(unfinite)
-    earlier = np.zeros(len(failing), dtype=bool)
+    failing = np.concatenate(nonfinite_field)
+    is_duplicate = np.zeros(len(failing), dtype=bool)
     # A sample that failed does not make a later one superfluous.
     finite = np.flatnonzero(failing < 0)
     _, first = np.unique(np.concatenate(whole)[finite], return_index=True)
-    earlier[np.delete(finite, first)] = True
-    _, same = np.unique(np.concatenate(asked), return_inverse=True)
-    return Survey(failing, earlier, same, np.concatenate(group), np.concatenate(values))
+    is_duplicate[np.delete(finite, first)] = True
+    _, input_id = np.unique(np.concatenate(asked), return_inverse=True)
+    return SampleIndex(
+        failing, is_duplicate, input_id, np.concatenate(group), np.concatenate(values)
+    )
 
 
 class _Groups:
@@ -191,7 +193,7 @@ def _hashes(columns: Sequence[Array]) -> Array:
 
 
 @dataclass(frozen=True)
-class Store:
+class MemoryMapStore:
     """The folder of one data set: it is there whole or not at all.
 
     Args:
@@ -215,14 +217,18 @@ class Store:
             UserError: The folder is damaged.
         """
         try:
-            facts = json.loads((self.place / FACTS).read_text())
-            counts = {name: facts[name] for name in COUNTS}
+            facts = json.loads((self.place / METADATA_FILE).read_text())
+            counts = {name: facts[name] for name in COUNT_KEYS}
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(self.place, error) from error
         splits = {
             split: Split(
-                inputs=StoredBatch(self.place / split / "inputs", [f.name for f in self.inputs]),
-                outputs=StoredBatch(self.place / split / "outputs", [f.name for f in self.outputs]),
+                inputs=MemoryMappedBatch(
+                    self.place / split / "inputs", [f.name for f in self.inputs]
+                ),
+                outputs=MemoryMappedBatch(
+                    self.place / split / "outputs", [f.name for f in self.outputs]
+                ),
             )
             for split in SPLITS
         }
@@ -251,7 +257,7 @@ class Store:
             partial.mkdir(parents=True)
             try:
                 self._write_splits(partial, chunks, chosen, progress)
-                with written_whole(partial / FACTS) as file:
+                with atomic_write(partial / METADATA_FILE) as file:
                     file.write(json.dumps(facts).encode())
                 self._put(partial)
             finally:
@@ -308,14 +314,18 @@ class Store:
         for part, fields in zip(_PARTS, (self.inputs, self.outputs), strict=True):
             (folder / part).mkdir(parents=True)
             for field in fields:
-                file = stack.enter_context(array_file(folder / part, field.name).open("wb"))
-                header = {"descr": DOUBLE, "fortran_order": False, "shape": (n, *field.shape)}
+                file = stack.enter_context(array_path(folder / part, field.name).open("wb"))
+                header = {
+                    "descr": FLOAT64_DESCR,
+                    "fortran_order": False,
+                    "shape": (n, *field.shape),
+                }
                 np.lib.format.write_array_header_1_0(file, header)
                 files.append((field.name, file))
         return files
 
 
-def array_file(folder: Path, name: str) -> Path:
+def array_path(folder: Path, name: str) -> Path:
     """Return where a field lies; characters that a file's name can't have are escaped."""
     return folder / f"{quote(name, safe=' ')}.npy"
 

@@ -16,7 +16,7 @@ from problems.errors import MissingExtraError, UserError
 from problems.interfaces.types import Array, Batch, Field
 
 CHUNK_BYTES = 64 * 2**20
-EXTRA = "files"
+FILES_EXTRA = "files"
 """The project's extra that brings the libraries of this module."""
 
 # What libraries raise on bytes that they don't understand, beside OSError and ValueError.
@@ -54,7 +54,7 @@ class FieldSelection:
         return (field.name,)
 
     @property
-    def rows(self) -> int:
+    def chunk_rows(self) -> int:
         """Samples that make a chunk of about `CHUNK_BYTES`."""
         return max(1, CHUNK_BYTES // (8 * sum(field.size for field in self.fields)))
 
@@ -114,7 +114,7 @@ class Reader(ABC):
         return f"{self.path}: no {kind} {name!r} for {purpose}; {hint}"
 
 
-class Table(Reader):
+class TableReader(Reader):
     """A table whose rows are samples, read by pandas: a column for each number."""
 
     library = "pandas"
@@ -183,7 +183,7 @@ class Table(Reader):
         return values.reshape(len(frame), *field.shape)
 
 
-class Csv(Table):
+class CsvReader(TableReader):
     """A text file with a line of names and commas between values, perhaps compressed by gzip."""
 
     def _header(self) -> Mapping[str, str]:
@@ -199,7 +199,7 @@ class Csv(Table):
         with pandas.read_csv(
             self.path,
             usecols=columns if set(columns) < set(self._header()) else None,
-            chunksize=self.selection.rows,
+            chunksize=self.selection.chunk_rows,
             dtype={self.selection.group: str} if self.selection.group else None,
             low_memory=False,
         ) as frames:
@@ -212,7 +212,7 @@ class Csv(Table):
                 yield frame
 
 
-class Parquet(Table):
+class ParquetReader(TableReader):
     """A Parquet file, read a part of a row group at a time."""
 
     def _header(self) -> Mapping[str, str]:
@@ -230,11 +230,11 @@ class Parquet(Table):
         with _library("pyarrow.parquet").ParquetFile(
             self.path, pre_buffer=False, buffer_size=_READ_BYTES
         ) as file:
-            for batch in file.iter_batches(batch_size=self.selection.rows, columns=columns):
+            for batch in file.iter_batches(batch_size=self.selection.chunk_rows, columns=columns):
                 yield batch.to_pandas(ignore_metadata=True)  # an index is a column too
 
 
-class Variables(Reader):
+class XarrayReader(Reader):
     """Named arrays that share a dimension of samples, read by xarray: netCDF, HDF5 or Zarr."""
 
     library = "xarray"
@@ -283,8 +283,8 @@ class Variables(Reader):
         """Read the wanted variables alone."""
         with _reading(self.path), self._opened() as data:
             sample = self._sample(data)
-            for first in range(0, data.sizes[sample], self.selection.rows):
-                here = {sample: slice(first, first + self.selection.rows)}
+            for first in range(0, data.sizes[sample], self.selection.chunk_rows):
+                here = {sample: slice(first, first + self.selection.chunk_rows)}
                 fields: dict[str, Array] = {}
                 for field in self.selection.fields:
                     part = self._variable(data, field).isel(here).transpose(sample, ...)
@@ -317,29 +317,29 @@ class Variables(Reader):
         raise UserError(f"{self.path} is neither netCDF nor HDF5; write it anew as one of them")
 
 
-FORMATS: Mapping[str, type[Reader]] = {
-    ".nc": Variables,
-    ".nc4": Variables,
-    ".cdf": Variables,
-    ".h5": Variables,
-    ".hdf5": Variables,
-    ".zarr": Variables,
-    ".csv": Csv,
-    ".csv.gz": Csv,
-    ".parquet": Parquet,
+READERS: Mapping[str, type[Reader]] = {
+    ".nc": XarrayReader,
+    ".nc4": XarrayReader,
+    ".cdf": XarrayReader,
+    ".h5": XarrayReader,
+    ".hdf5": XarrayReader,
+    ".zarr": XarrayReader,
+    ".csv": CsvReader,
+    ".csv.gz": CsvReader,
+    ".parquet": ParquetReader,
 }
 
 
-def format_of(path: Path) -> type[Reader]:
+def reader_for(path: Path) -> type[Reader]:
     """Return what reads a file of this name.
 
     Raises:
         UserError: Nothing does.
     """
-    for suffix, reader in FORMATS.items():
+    for suffix, reader in READERS.items():
         if path.name.lower().endswith(suffix):
             return reader
-    raise UserError(f"{path} is of no known format; known: {', '.join(FORMATS)}")
+    raise UserError(f"{path} is of no known format; known: {', '.join(READERS)}")
 
 
 def _variable_mistakes(path: Path, field: Field, variable: Any, sample: str) -> Iterator[str]:
@@ -368,7 +368,7 @@ def _library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(name.partition(".")[0], EXTRA, "reading this file") from error
+        raise MissingExtraError(name.partition(".")[0], FILES_EXTRA, "reading this file") from error
 
 
 @contextmanager

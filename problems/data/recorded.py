@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.data.memory_maps import Store, Survey, survey
-from problems.data.readers import EXTRA, Chunk, FieldSelection, Reader, format_of
-from problems.data.splits import Beyond, divided, in_two_splits
+from problems.data.memory_maps import MemoryMapStore, SampleIndex, index_samples
+from problems.data.readers import FILES_EXTRA, Chunk, FieldSelection, Reader, reader_for
+from problems.data.splits import Beyond, assign_splits, leaked_samples
 from problems.errors import MissingExtraError, UnknownNameError, UserError
 from problems.interfaces.types import SPLITS, Array, Dataset, Field
 from problems.provenance import digest, kind_name
 
-FORMAT = 2
+CACHE_VERSION = 2
 """Raised when the same files would be split or stored otherwise: older folders are left alone."""
-FEWEST_BLOCKS = 3
-LARGEST_SHARE = 0.5
+MIN_BLOCKS = 3
+MAX_SHIFTED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,16 @@ class Recorded:
         Raises:
             UserError: It isn't installed, or the files are of no known format.
         """
-        libraries = {format_of(path).library for path in _given(self)}
+        libraries = {reader_for(path).library for path in _given(self)}
         try:
             return {name: importlib.metadata.version(name) for name in sorted(libraries)}
         except importlib.metadata.PackageNotFoundError as error:
-            raise MissingExtraError(str(error.name), EXTRA, "reading recorded data") from error
+            raise MissingExtraError(
+                str(error.name), FILES_EXTRA, "reading recorded data"
+            ) from error
 
 
-def recorded_facts(recorded: Recorded) -> dict[str, Any]:
+def recorded_identity(recorded: Recorded) -> dict[str, Any]:
     """Return which data these are, as JSON holds it; files stand without their folders."""
     parameters = asdict(recorded) | {"files": [path.name for path in _given(recorded)]}
     return {"class": kind_name(type(recorded)), "parameters": _plain(parameters)}
@@ -106,7 +108,9 @@ def open_recorded(
     for mistake in _parameter_mistakes(recorded):
         raise UserError(mistake)
     paths = _paths(recorded)
-    store = Store(folder / _key(recorded, paths, largest), recorded.inputs, recorded.outputs)
+    store = MemoryMapStore(
+        folder / _key(recorded, paths, largest), recorded.inputs, recorded.outputs
+    )
     if not store.exists():
         for mistake in _header_mistakes(recorded):
             raise UserError(mistake)
@@ -118,7 +122,7 @@ def _make(
     recorded: Recorded,
     readers: Sequence[Reader],
     largest: Mapping[str, int],
-    store: Store,
+    store: MemoryMapStore,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Read the files twice: what splits depend on, then the samples that they hold."""
@@ -128,38 +132,38 @@ def _make(
             yield from reader.chunks()
 
     beyond = recorded.shifted.field if recorded.shifted else ""
-    seen = survey(chunks(), [each.name for each in recorded.inputs], beyond)
+    seen = index_samples(chunks(), [each.name for each in recorded.inputs], beyond)
     reasons = _reasons(recorded, seen)
-    split = divided(seen, recorded.group, recorded.blocks, recorded.shifted)
-    repeated = in_two_splits(seen, split)
+    split = assign_splits(seen, recorded.group, recorded.blocks, recorded.shifted)
+    repeated = leaked_samples(seen, split)
     chosen: dict[str, Array] = {}
     failed: dict[str, int] = {}
     duplicates: dict[str, int] = {}
     for place, name in enumerate(SPLITS):
         here = split == place
         failed[name] = int((here & ~seen.finite).sum())
-        duplicates[name] = int((here & (seen.earlier | repeated)).sum())
-        index = np.flatnonzero(here & seen.good & ~repeated)
+        duplicates[name] = int((here & (seen.is_duplicate | repeated)).sum())
+        index = np.flatnonzero(here & seen.usable & ~repeated)
         most = min(len(index), largest.get(name, len(index)))
         chosen[name] = index[np.arange(most) * len(index) // max(most, 1)]
     facts = {
         "failed": failed,
         "duplicates": duplicates,
         "reasons": reasons,
-        "unplaced": int((seen.good & (split < 0)).sum()),
+        "unplaced": int((seen.usable & (split < 0)).sum()),
         "made": len(seen),
     }
     store.write(chunks(), chosen, facts, progress)
 
 
-def _reasons(recorded: Recorded, seen: Survey) -> dict[str, int]:
+def _reasons(recorded: Recorded, seen: SampleIndex) -> dict[str, int]:
     """Count the samples that are not finite by the first field that isn't.
 
     Raises:
         UserError: There is no sample, or most are not finite.
     """
     names = [each.name for each in (*recorded.inputs, *recorded.outputs)]
-    counts = np.bincount(seen.unfinite[~seen.finite], minlength=len(names))
+    counts = np.bincount(seen.nonfinite_field[~seen.finite], minlength=len(names))
     path, *others = _given(recorded)
     what = f"{path} and {len(others)} more" if others else str(path)
     if not len(seen):
@@ -180,10 +184,10 @@ def _parameter_mistakes(recorded: Recorded) -> Iterator[str]:
     yield from _field_mistakes(recorded)
     if recorded.group and recorded.blocks:
         yield "group= and blocks= are both given; leave one out"
-    elif recorded.blocks and recorded.blocks < FEWEST_BLOCKS:
-        yield f"blocks={recorded.blocks} is too few; give at least {FEWEST_BLOCKS}, better many"
+    elif recorded.blocks and recorded.blocks < MIN_BLOCKS:
+        yield f"blocks={recorded.blocks} is too few; give at least {MIN_BLOCKS}, better many"
     try:
-        kinds = {format_of(path).library: path for path in _paths(recorded)}
+        kinds = {reader_for(path).library: path for path in _paths(recorded)}
     except UserError as error:
         yield str(error)
     else:
@@ -207,8 +211,8 @@ def _field_mistakes(recorded: Recorded) -> Iterator[str]:
         scalars = [each.name for each in recorded.inputs if not each.shape]
         if beyond.field not in scalars:
             yield f"shifted=: {UnknownNameError('scalar input field', beyond.field, scalars)}"
-        if not 0 < beyond.share <= LARGEST_SHARE:
-            yield f"shifted=: share={beyond.share!r} must lie in (0, {LARGEST_SHARE}]"
+        if not 0 < beyond.share <= MAX_SHIFTED_SHARE:
+            yield f"shifted=: share={beyond.share!r} must lie in (0, {MAX_SHIFTED_SHARE}]"
 
 
 def _header_mistakes(recorded: Recorded) -> Iterator[str]:
@@ -256,15 +260,15 @@ def _paths(recorded: Recorded) -> list[Path]:
 def _readers(recorded: Recorded, paths: Sequence[Path]) -> list[Reader]:
     fields = (*recorded.inputs, *recorded.outputs)
     wanted = FieldSelection(fields, recorded.group, recorded.columns, recorded.sample)
-    return [format_of(path)(path, wanted) for path in paths]
+    return [reader_for(path)(path, wanted) for path in paths]
 
 
 def _key(recorded: Recorded, paths: Sequence[Path], largest: Mapping[str, int] | None) -> str:
     """Return a hash of all that decides what the splits hold."""
-    facts = recorded_facts(recorded)
+    facts = recorded_identity(recorded)
     # What a sample cost doesn't change it: a figure put right reads no file again.
     del facts["parameters"]["cost_s"]
-    found = [FORMAT, facts, [_stamp(path) for path in paths], dict(largest or {})]
+    found = [CACHE_VERSION, facts, [_stamp(path) for path in paths], dict(largest or {})]
     return digest(found)
 
 

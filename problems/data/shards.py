@@ -14,15 +14,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from problems.atomic_files import written_whole
+from problems.atomic_files import atomic_write
 from problems.data.simulate import draw, run_simulation
 from problems.errors import UserError
 from problems.interfaces.problem import Problem, Samples
 from problems.interfaces.types import SPLITS, Batch, Simulation, Split
 from problems.provenance import digest, fingerprint
 
-SMALLEST_SHARD, LARGEST_SHARD = 8, 64
-SHARDS_IN_A_SPLIT = 64
+MIN_SHARD_SAMPLES, MAX_SHARD_SAMPLES = 8, 64
+SHARDS_PER_SPLIT = 64
 """A large split is made in about so many shards, within the limits above."""
 
 DATA_SEED = 0
@@ -54,7 +54,7 @@ class Shard:
         return cache / self.problem / f"{self.key}.npz"
 
 
-Execute = Callable[[Sequence[Shard], Path], Iterator[Shard]]
+ShardExecutor = Callable[[Sequence[Shard], Path], Iterator[Shard]]
 """Make shards, in any order and wherever; yield each when it lies in the cache."""
 
 
@@ -66,22 +66,22 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "simstead"
 
 
-def simulated_samples(problem: Problem) -> Samples:
+def split_sizes(problem: Problem) -> Samples:
     """Return how many samples each split of a simulation is given; none where none is shifted."""
     samples = problem.samples or Samples()
     return samples if problem.shifted else replace(samples, shifted=0)
 
 
-def plan(problem: Problem) -> list[Shard]:
+def plan_shards(problem: Problem) -> list[Shard]:
     """Return every shard of a problem, split by split; recorded data have none."""
     shards: list[Shard] = []
     for split in SPLITS:
-        simulation = problem.drawn_otherwise.get(split, problem.simulation)
-        total = getattr(simulated_samples(problem), split)
+        simulation = problem.split_simulations.get(split, problem.simulation)
+        total = getattr(split_sizes(problem), split)
         if simulation is None:
             continue
         made_by = fingerprint(simulation)
-        largest = min(LARGEST_SHARD, max(SMALLEST_SHARD, -(-total // SHARDS_IN_A_SPLIT)))
+        largest = min(MAX_SHARD_SAMPLES, max(MIN_SHARD_SAMPLES, -(-total // SHARDS_PER_SPLIT)))
         for index, first in enumerate(range(0, total, largest)):
             size = min(largest, total - first)
             key = digest([made_by, split, index, size, DATA_SEED])
@@ -89,24 +89,26 @@ def plan(problem: Problem) -> list[Shard]:
     return shards
 
 
-def produce(shard: Shard, cache: Path) -> None:
+def make_shard(shard: Shard, cache: Path) -> None:
     """Run the simulation for one shard and put it into the cache, whole or not at all.
 
     Raises:
         UserError: What came out isn't what the fields declare, or the cache can't be written.
     """
-    inputs, rng = drawn(shard)
+    inputs, rng = draw_inputs(shard)
     outputs, reasons = run_simulation(shard.simulation, inputs, rng)
-    store(shard, cache, inputs, outputs, reasons)
+    write_shard(shard, cache, inputs, outputs, reasons)
 
 
-def drawn(shard: Shard) -> tuple[Batch, np.random.Generator]:
+def draw_inputs(shard: Shard) -> tuple[Batch, np.random.Generator]:
     """Return a shard's inputs, and the generator that its outputs are made with."""
     rng = np.random.default_rng([DATA_SEED, zlib.crc32(shard.split.encode()), shard.index])
     return draw(shard.simulation, shard.samples, rng), rng
 
 
-def store(shard: Shard, cache: Path, inputs: Batch, outputs: Batch, reasons: Sequence[str]) -> None:
+def write_shard(
+    shard: Shard, cache: Path, inputs: Batch, outputs: Batch, reasons: Sequence[str]
+) -> None:
     """Put a shard into the cache, whole or not at all.
 
     Raises:
@@ -124,7 +126,7 @@ def store(shard: Shard, cache: Path, inputs: Batch, outputs: Batch, reasons: Seq
     path = shard.path(cache)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
     except OSError as error:
         raise UserError(
@@ -133,10 +135,10 @@ def store(shard: Shard, cache: Path, inputs: Batch, outputs: Batch, reasons: Seq
         ) from error
 
 
-def serially(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
+def make_serially(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
     """Make shards one after the other in this process."""
     for shard in shards:
-        produce(shard, cache)
+        make_shard(shard, cache)
         yield shard
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from problems.errors import UserError
 from problems.interfaces.batch_checks import mismatches
-from problems.interfaces.types import Array, Batch, Field, Run, Simulation, rows, samples_in
+from problems.interfaces.types import Array, Batch, Field, Run, Simulation, n_samples, take_samples
 
 NOT_FINITE = "an output is not finite"
 
@@ -33,10 +33,10 @@ def run_simulation(
 ) -> tuple[Batch, list[str]]:
     """Run a simulation as `run_each` does."""
     name = f"{type(simulation).__name__}.run"
-    return run_each(simulation.run, simulation.outputs, inputs, rng, name)
+    return run_isolating_failures(simulation.run, simulation.outputs, inputs, rng, name)
 
 
-def run_each(
+def run_isolating_failures(
     run: Run, declared: Sequence[Field], inputs: Batch, rng: np.random.Generator, name: str
 ) -> tuple[Batch, list[str]]:
     """Run a batch; where it raises, run every sample alone, so that only the faulty ones fail.
@@ -54,23 +54,23 @@ def run_each(
     Raises:
         UserError: The outputs aren't what the fields declare.
     """
-    n = samples_in(inputs)
+    n = n_samples(inputs)
     try:
         outputs = run(inputs, rng)
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's code: counted and shown
         if n == 1:
-            return failed(declared, _words(error))
-        each = (rows(inputs, slice(i, i + 1)) for i in range(n))
-        alone = [run_each(run, declared, one, rng, name) for one in each]
-        return joined([each for each, _ in alone]), [reason for _, (reason,) in alone]
+            return failed_sample(declared, _words(error))
+        each = (take_samples(inputs, slice(i, i + 1)) for i in range(n))
+        alone = [run_isolating_failures(run, declared, one, rng, name) for one in each]
+        return concatenate_batches([each for each, _ in alone]), [reason for _, (reason,) in alone]
     _refuse_mismatches(name, outputs, declared, n)
     finite = finite_samples(outputs, n)
     return outputs, ["" if good else NOT_FINITE for good in finite]
 
 
-def failed(fields: Sequence[Field], reason: str) -> tuple[Batch, list[str]]:
+def failed_sample(fields: Sequence[Field], reason: str) -> tuple[Batch, list[str]]:
     """Return what stands for one sample that failed, and why."""
     return {field.name: np.full((1, *field.shape), np.nan) for field in fields}, [reason]
 
@@ -96,6 +96,6 @@ def finite_samples(outputs: Batch, n: int) -> Array:
     return good
 
 
-def joined(batches: Sequence[Batch]) -> Batch:
+def concatenate_batches(batches: Sequence[Batch]) -> Batch:
     """Return batches one after the other as one."""
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}

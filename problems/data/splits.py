@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.data.memory_maps import Survey
+from problems.data.memory_maps import SampleIndex
 from problems.errors import UserError
 from problems.interfaces.types import SPLITS, Array
 
@@ -27,7 +27,7 @@ class Beyond:
     share: float = 0.1
 
 
-def divided(seen: Survey, group: str, blocks: int, shifted: Beyond | None) -> Array:
+def assign_splits(seen: SampleIndex, group: str, blocks: int, shifted: Beyond | None) -> Array:
     """Return the place in `SPLITS` of each sample (n,), -1 for one that none may hold.
 
     Samples that are left out have a place too, that of their group, and none of the weight.
@@ -47,20 +47,20 @@ def divided(seen: Survey, group: str, blocks: int, shifted: Beyond | None) -> Ar
     elif blocks:
         unit = np.arange(n) * blocks // n
     else:
-        unit = seen.same  # repeats of a stochastic reference stay together
-    weights = np.bincount(unit, weights=seen.good)
+        unit = seen.input_id  # repeats of a stochastic reference stay together
+    weights = np.bincount(unit, weights=seen.usable)
     far = np.zeros(len(weights), dtype=bool)
     if shifted:
-        sums = np.bincount(unit, weights=np.where(seen.good, seen.beyond, 0.0))
+        sums = np.bincount(unit, weights=np.where(seen.usable, seen.shift_value, 0.0))
         far = _largest(weights, sums, shifted.share)
     _require_enough(group, blocks, int((weights > 0).sum()), int(far.sum()))
     places = _dealt(np.where(far, 0.0, weights))
     places[far] = SPLITS.index("shifted")
     split = places[unit]
     if shifted:
-        away = far[unit] & seen.good
-        rest = seen.beyond[seen.good & ~away]
-        split[away & (seen.beyond >= rest.min()) & (seen.beyond <= rest.max())] = -1
+        away = far[unit] & seen.usable
+        rest = seen.shift_value[seen.usable & ~away]
+        split[away & (seen.shift_value >= rest.min()) & (seen.shift_value <= rest.max())] = -1
         if not (away & (split >= 0)).any():
             raise UserError(
                 f"shifted=: no sample with a large {shifted.field!r} lies beyond all "
@@ -117,9 +117,9 @@ def _require_enough(group: str, blocks: int, units: int, shifted: int) -> None:
     raise UserError(f"{what}, and {splits}; {remedy}")
 
 
-def in_two_splits(seen: Survey, split: Array) -> Array:
+def leaked_samples(seen: SampleIndex, split: Array) -> Array:
     """Return which good samples (n,) have inputs of an earlier split: they would leak."""
-    placed = seen.good & (split >= 0)
+    placed = seen.usable & (split >= 0)
     home = np.full(len(seen), len(SPLITS))
-    np.minimum.at(home, seen.same[placed], split[placed])
-    return placed & (split != home[seen.same])
+    np.minimum.at(home, seen.input_id[placed], split[placed])
+    return placed & (split != home[seen.input_id])

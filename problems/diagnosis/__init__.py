@@ -12,14 +12,20 @@ one sample three times and once more for each transformation (if these take 90 s
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from problems.diagnosis.advice import Suggestion, remarks, suggest
-from problems.diagnosis.correlation import Correlations, Pair, correlations
+from problems.diagnosis.advice import Suggestion, remarks, suggest_encodings
+from problems.diagnosis.correlation import CorrelatedPair, Correlations, correlations
 from problems.diagnosis.host import HostShare, host_share
-from problems.diagnosis.learning_curve import BreakEven, Enough, LearningCurve, PowerLaw, enough
-from problems.diagnosis.noise_floor import NoiseFloor, Relation, relation
+from problems.diagnosis.learning_curve import (
+    BreakEven,
+    DataSufficiency,
+    LearningCurve,
+    PowerLaw,
+    enough,
+)
+from problems.diagnosis.noise_floor import NoiseAnalysis, NoiseFloor, relation
 from problems.diagnosis.repeatability import run_twice
-from problems.diagnosis.symmetry import Finding, Symmetries, symmetries
-from problems.diagnosis.transformations import Kind
+from problems.diagnosis.symmetry import Symmetries, SymmetryResult, symmetries
+from problems.diagnosis.transformations import SymmetryKind
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Dataset
 
@@ -27,15 +33,15 @@ __all__ = [
     "BreakEven",
     "Correlations",
     "Diagnosis",
-    "Enough",
-    "Finding",
+    "DataSufficiency",
+    "SymmetryResult",
     "HostShare",
-    "Kind",
+    "SymmetryKind",
     "LearningCurve",
     "NoiseFloor",
-    "Pair",
+    "CorrelatedPair",
     "PowerLaw",
-    "Relation",
+    "NoiseAnalysis",
     "Suggestion",
     "Symmetries",
     "diagnose",
@@ -61,9 +67,9 @@ class Diagnosis:
     problem: str
     samples: tuple[tuple[str, int], ...]
     host: HostShare | None
-    relation: Relation
+    relation: NoiseAnalysis
     correlations: Correlations
-    enough: Enough
+    enough: DataSufficiency
     symmetries: Symmetries
     suggestions: tuple[Suggestion, ...]
     remarks: tuple[str, ...]
@@ -108,6 +114,6 @@ def diagnose(
         correlations=correlated,
         enough=sufficient,
         symmetries=symmetric,
-        suggestions=suggest(problem, data.train.outputs, related, symmetric),
+        suggestions=suggest_encodings(problem, data.train.outputs, related, symmetric),
         remarks=remarks(host, related, correlated, sufficient, symmetric),
     )

@@ -7,22 +7,28 @@ import numpy as np
 
 from problems.diagnosis.correlation import Correlations
 from problems.diagnosis.host import HostShare
-from problems.diagnosis.learning_curve import BreakEven, Enough
-from problems.diagnosis.noise_floor import NEGLIGIBLE, Relation
+from problems.diagnosis.learning_curve import BreakEven, DataSufficiency
+from problems.diagnosis.noise_floor import NEGLIGIBLE, NoiseAnalysis
 from problems.diagnosis.symmetry import Symmetries
-from problems.diagnosis.transformations import TIME, Kind, entity_axes, grid_axes, is_vector
+from problems.diagnosis.transformations import (
+    TIME_AXES,
+    SymmetryKind,
+    entity_axes,
+    grid_axes,
+    is_vector,
+)
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Batch, Field, Layout, Target
 
-GRIDS = {1: Layout.GRID1D, 2: Layout.GRID2D, 3: Layout.GRID3D}
-NOISY = 0.1
+GRID_LAYOUTS = {1: Layout.GRID1D, 2: Layout.GRID2D, 3: Layout.GRID3D}
+NOISY_SHARE = 0.1
 """Share of the deviation above which a mean alone would hide what the outputs do."""
 
-STEEP = 0.15
+STEEP_GAIN = 0.15
 """A quick model whose error falls by more with doubled data is short of them."""
 
 FLAT = 0.03
-ALIKE = 0.95
+ALIKE_CORRELATION = 0.95
 """Two inputs with a stronger rank correlation say nearly the same."""
 
 
@@ -35,8 +41,8 @@ class Suggestion:
     why: str
 
 
-def suggest(
-    problem: Problem, outputs: Batch, related: Relation, symmetric: Symmetries
+def suggest_encodings(
+    problem: Problem, outputs: Batch, related: NoiseAnalysis, symmetric: Symmetries
 ) -> tuple[Suggestion, ...]:
     """Return the layouts and targets that the facts suggest, best first.
 
@@ -62,9 +68,9 @@ def suggest(
 
 def remarks(
     host: HostShare | None,
-    related: Relation,
+    related: NoiseAnalysis,
     correlated: Correlations,
-    sufficient: Enough,
+    sufficient: DataSufficiency,
     symmetric: Symmetries,
 ) -> tuple[str, ...]:
     """Return a conclusion for each question, in a sentence with its number."""
@@ -78,7 +84,7 @@ def remarks(
     )
 
 
-def _target(outputs: Batch, related: Relation) -> tuple[Target, str]:
+def _target(outputs: Batch, related: NoiseAnalysis) -> tuple[Target, str]:
     if all(np.asarray(each[:1]).dtype.kind in "biu" for each in outputs.values()):
         return Target.LABEL, "the outputs are whole numbers"
     floor = related.overall
@@ -86,7 +92,7 @@ def _target(outputs: Batch, related: Relation) -> tuple[Target, str]:
         spread = None if floor is None else floor.spread
         share = "" if spread is None else f" by {_percent(spread)} of their deviation"
         return Target.DISTRIBUTION, f"the same inputs give outputs that differ{share}"
-    if related.deterministic is None and floor and floor.trustworthy and floor.share > NOISY:
+    if related.deterministic is None and floor and floor.trustworthy and floor.share > NOISY_SHARE:
         return (
             Target.DISTRIBUTION,
             f"the inputs leave {_percent(floor.share)} of the outputs' deviation open",
@@ -112,12 +118,12 @@ def _along_axes(inputs: Sequence[Field], outputs: Sequence[Field]) -> list[tuple
     shared = [axis for axis in grid_axes(inputs) if axis in grid_axes(outputs)]
     if shared:
         words = f"inputs and outputs share the grid {', '.join(shared)}"
-        found.append((GRIDS[len(shared)], words))
+        found.append((GRID_LAYOUTS[len(shared)], words))
     elif grid_axes(inputs):
         words = f"the inputs lie on the grid {', '.join(grid_axes(inputs))}"
-        found.append((GRIDS[len(grid_axes(inputs))], words))
+        found.append((GRID_LAYOUTS[len(grid_axes(inputs))], words))
     read, told = (
-        [axis for axis in TIME if any(axis in each.axes for each in fields)]
+        [axis for axis in TIME_AXES if any(axis in each.axes for each in fields)]
         for fields in (inputs, outputs)
     )
     if told:
@@ -132,7 +138,9 @@ def _along_axes(inputs: Sequence[Field], outputs: Sequence[Field]) -> list[tuple
 def _of_entities(inputs: Sequence[Field], symmetric: Symmetries) -> list[tuple[Layout, str]]:
     """Return set and graph for the axes whose order doesn't matter, or isn't known to."""
     verdicts = {
-        each.axis: each.holds for each in symmetric.findings if each.kind is Kind.PERMUTATION
+        each.axis: each.holds
+        for each in symmetric.findings
+        if each.kind is SymmetryKind.PERMUTATION
     }
     found: list[tuple[Layout, str]] = []
     for axis in entity_axes(inputs):
@@ -159,7 +167,7 @@ def _on_host(host: HostShare | None) -> str:
     )
 
 
-def _on_relation(related: Relation) -> list[str]:
+def _on_relation(related: NoiseAnalysis) -> list[str]:
     words: list[str] = []
     floor = related.overall
     if related.deterministic:
@@ -193,7 +201,7 @@ def _on_correlations(correlated: Correlations) -> list[str]:
             f"The strongest rank correlation is {top.value:+.2f}, of input {top.first} and output "
             f"{top.second}."
         )
-    twins = [pair for pair in correlated.strongest_inputs if abs(pair.value) > ALIKE]
+    twins = [pair for pair in correlated.strongest_inputs if abs(pair.value) > ALIKE_CORRELATION]
     if twins:
         top = twins[0]
         words.append(
@@ -206,7 +214,7 @@ def _on_correlations(correlated: Correlations) -> list[str]:
     return words
 
 
-def _on_curve(sufficient: Enough) -> list[str]:
+def _on_curve(sufficient: DataSufficiency) -> list[str]:
     curve = sufficient.curve
     if curve is None:
         return [f"Whether the samples are enough is unknown: {sufficient.reason}."]
@@ -216,7 +224,7 @@ def _on_curve(sufficient: Enough) -> list[str]:
     words = [f"{measured} with {samples} samples; by its learning curve, {bought}."]
     if error > 1.0:
         words.append("The quick model is no better than the mean: nothing was learnt yet.")
-    elif curve.gain > STEEP:
+    elif curve.gain > STEEP_GAIN:
         words.append(
             "The learning curve is steep: with no more data, prefer smaller networks, invariant "
             "inputs and augmentation by what holds."

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.encodings.transforms import CONSTANT
-from problems.interfaces.types import Array, Batch, Field, samples_in
+from problems.encodings.transforms import CONSTANT_TOLERANCE
+from problems.interfaces.types import Array, Batch, Field, n_samples
 
-FEW = 6
+MAX_SMALL_FIELD = 6
 """A field with at most so many elements is looked at element by element."""
 
-MOST_ELEMENTS = 1024
+MAX_ELEMENTS = 1024
 """Of a larger field so many elements are looked at, drawn at random once."""
 
 COMPONENT = "component"
-QUANTITIES = ("element", "channel", "feature", "quantity", "variable", "parameter")
+QUANTITY_AXES = ("element", "channel", "feature", "quantity", "variable", "parameter")
 
-ROUNDING = 1e-12
+RELATIVE_ROUNDING = 1e-12
 """A principal component with less than this share of the first one's variance is rounding."""
 
-ROWS_AT_ONCE = 64
+CHUNK_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class FieldColumns:
     """How the samples of one field become columns, learnt from some samples of it.
 
     Args:
@@ -51,13 +51,17 @@ class Columns:
     explained: float
     deviation: float
 
-    def of(self, batch: Batch, index: Array) -> Array:
+    def transform(self, batch: Batch, index: Array) -> Array:
         """Return the columns (n, c) of the samples at `index`."""
-        values = (read(batch[self.field.name], index, self.elements) - self.mean) / self.scale
+        values = (
+            read_elements(batch[self.field.name], index, self.elements) - self.mean
+        ) / self.scale
         return values if self.basis is None else values @ self.basis
 
 
-def fit_columns(field: Field, batch: Batch, index: Array, *, share: float, most: int) -> Columns:
+def fit_columns(
+    field: Field, batch: Batch, index: Array, *, explained_variance: float, most: int
+) -> FieldColumns:
     """Learn how a field becomes columns of mean 0.
 
     Each element of a small field is divided by its own standard deviation, those of a larger one by
@@ -71,10 +75,12 @@ def fit_columns(field: Field, batch: Batch, index: Array, *, share: float, most:
         most: Principal components at most.
     """
     elements = _elements(field)
-    values = read(batch[field.name], index, elements)
+    values = read_elements(batch[field.name], index, elements)
     mean, std = values.mean(axis=0), values.std(axis=0)
-    varies = std > CONSTANT * (np.abs(values).max(axis=0, initial=0.0) + np.finfo(float).tiny)
-    small = field.size <= FEW
+    varies = std > CONSTANT_TOLERANCE * (
+        np.abs(values).max(axis=0, initial=0.0) + np.finfo(float).tiny
+    )
+    small = field.size <= MAX_SMALL_FIELD
     names = element_names(field) if small else ()
     constant = tuple(name for name, used in zip(names, varies, strict=small) if not used)
     if not varies.any():
@@ -85,23 +91,25 @@ def fit_columns(field: Field, batch: Batch, index: Array, *, share: float, most:
     if small or not std.size:
         kept = tuple(name for name, used in zip(names, varies, strict=small) if used)
         facts = (len(std), 1.0, deviation)
-        return Columns(field, elements, mean, scale, None, kept, constant, *facts)
-    basis, variance, explained = _principal((values[:, varies] - mean) / scale, share, most)
+        return FieldColumns(field, elements, mean, scale, None, kept, constant, *facts)
+    basis, variance, explained = _principal(
+        (values[:, varies] - mean) / scale, explained_variance, most
+    )
     kept = tuple(f"{field.name} pc{i + 1}" for i in range(basis.shape[1]))
     facts = (variance, explained, deviation)
-    return Columns(field, elements, mean, scale, basis, kept, constant, *facts)
+    return FieldColumns(field, elements, mean, scale, basis, kept, constant, *facts)
 
 
-def lists_quantities(field: Field, place: int) -> bool:
+def is_quantity_axis(field: Field, place: int) -> bool:
     """Whether an axis of a field lists different quantities: none can take another's place.
 
     So does the last axis of a field whose unit lists several, and an axis without a name of a small
     field.
     """
     if place >= len(field.axes):
-        return field.size <= FEW
+        return field.size <= MAX_SMALL_FIELD
     severally = "," in field.unit and place == len(field.axes) - 1
-    return severally or field.axes[place] in QUANTITIES
+    return severally or field.axes[place] in QUANTITY_AXES
 
 
 def shared_scale(field: Field, elements: Array, std: Array) -> Array:
@@ -117,7 +125,7 @@ def shared_scale(field: Field, elements: Array, std: Array) -> Array:
     """
     group = np.zeros(len(elements), dtype=int)
     for place, index in enumerate(np.unravel_index(elements, field.shape or (1,))):
-        if field.shape and lists_quantities(field, place):
+        if field.shape and is_quantity_axis(field, place):
             group = group * field.shape[place] + index
     _, group = np.unique(group, return_inverse=True)
     return np.sqrt(np.bincount(group, std**2) / np.bincount(group))[group]
@@ -130,18 +138,18 @@ def element_names(field: Field) -> tuple[str, ...]:
     return tuple(f"{field.name}[{','.join(map(str, i))}]" for i in np.ndindex(*field.shape))
 
 
-def read(array: Array, index: Array, elements: Array) -> Array:
+def read_elements(array: Array, index: Array, elements: Array) -> Array:
     """Return elements (n, e) of the samples at `index`, a few rows at a time: it may be a file."""
     values = np.empty((len(index), len(elements)))
-    for start in range(0, len(index), ROWS_AT_ONCE):
-        part = index[start : start + ROWS_AT_ONCE]
+    for start in range(0, len(index), CHUNK_ROWS):
+        part = index[start : start + CHUNK_ROWS]
         values[start : start + len(part)] = np.asarray(array[part]).reshape(len(part), -1)[
             :, elements
         ]
     return values
 
 
-def spread_over(total: int, most: int) -> Array:
+def random_subset(total: int, most: int) -> Array:
     """Return at most `most` places, drawn at random once and in order, out of `total`."""
     if total <= most:
         return np.arange(total)
@@ -152,25 +160,25 @@ def finite_rows(fields: Iterable[Field], batch: Batch, index: Array) -> Array:
     """Return those samples of `index` that are finite in the elements looked at."""
     good = np.ones(len(index), dtype=bool)
     for field in fields:
-        good &= np.isfinite(read(batch[field.name], index, _elements(field))).all(axis=1)
+        good &= np.isfinite(read_elements(batch[field.name], index, _elements(field))).all(axis=1)
     return index[good]
 
 
-def joined(columns: Iterable[Columns], batch: Batch, index: Array) -> Array:
+def stack_columns(columns: Iterable[FieldColumns], batch: Batch, index: Array) -> Array:
     """Return the columns of several fields side by side (n, c)."""
-    return np.concatenate([each.of(batch, index) for each in columns], axis=1)
+    return np.concatenate([each.transform(batch, index) for each in columns], axis=1)
 
 
-def sample_of(inputs: Batch, most: int) -> Array:
+def subset_of_samples(inputs: Batch, most: int) -> Array:
     """Return which samples are looked at: all, or `most` of them drawn at random."""
-    return spread_over(samples_in(inputs), most)
+    return random_subset(n_samples(inputs), most)
 
 
 def _elements(field: Field) -> Array:
-    return spread_over(field.size, MOST_ELEMENTS)
+    return random_subset(field.size, MAX_ELEMENTS)
 
 
-def _principal(values: Array, share: float, most: int) -> tuple[Array, float, float]:
+def _principal(values: Array, explained_variance: float, most: int) -> tuple[Array, float, float]:
     """Return the leading principal components of (n, e): basis (e, c), variance and share.
 
     The components are divided by the first one's standard deviation, so that a large field does not
@@ -181,8 +189,8 @@ def _principal(values: Array, share: float, most: int) -> tuple[Array, float, fl
     variance, vectors = np.linalg.eigh(gram)
     variance, vectors = variance[::-1].clip(min=0.0), vectors[:, ::-1]
     held = np.cumsum(variance) / variance.sum()
-    real = int((variance > ROUNDING * variance[0]).sum())
-    count = min(int(np.searchsorted(held, share)) + 1, most, real)
+    real = int((variance > RELATIVE_ROUNDING * variance[0]).sum())
+    count = min(int(np.searchsorted(held, explained_variance)) + 1, most, real)
     basis = vectors[:, :count]
     if by_sample:
         basis = values.T @ basis

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.diagnosis.columns import finite_rows, fit_columns, joined, sample_of
+from problems.diagnosis.columns import finite_rows, fit_columns, stack_columns, subset_of_samples
 from problems.interfaces.types import Array, Batch, Field, Split
 
-MOST_SAMPLES = 2000
-MOST_COLUMNS = 24
-COMPONENTS = 3
-STRONGEST = 10
+MAX_SAMPLES = 2000
+MAX_COLUMNS = 24
+N_COMPONENTS = 3
+MAX_PAIRS = 10
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class Pair:
+class CorrelatedPair:
     """Two columns and their rank correlation."""
 
     first: str
@@ -50,8 +50,8 @@ class Correlations:
     outputs: tuple[str, ...]
     matrix: Matrix
     among_inputs: Matrix
-    strongest: tuple[Pair, ...]
-    strongest_inputs: tuple[Pair, ...]
+    strongest: tuple[CorrelatedPair, ...]
+    strongest_inputs: tuple[CorrelatedPair, ...]
     constant_inputs: tuple[str, ...]
     constant_outputs: tuple[str, ...]
     left_out: int
@@ -71,17 +71,17 @@ def correlations(
     inputs: tuple[Field, ...], outputs: tuple[Field, ...], train: Split
 ) -> Correlations:
     """Return the rank correlations of a split's inputs and outputs."""
-    index = finite_rows(inputs, train.inputs, sample_of(train.inputs, MOST_SAMPLES))
+    index = finite_rows(inputs, train.inputs, subset_of_samples(train.inputs, MAX_SAMPLES))
     index = finite_rows(outputs, train.outputs, index)
     read, told = _side(inputs, train.inputs, index), _side(outputs, train.outputs, index)
     across, among = spearman(read.values, told.values), spearman(read.values, read.values)
     pairs = [
-        Pair(one, other, float(across[i, j]))
+        CorrelatedPair(one, other, float(across[i, j]))
         for i, one in enumerate(read.names)
         for j, other in enumerate(told.names)
     ]
     twins = [
-        Pair(read.names[i], read.names[j], float(among[i, j]))
+        CorrelatedPair(read.names[i], read.names[j], float(among[i, j]))
         for i, j in zip(*np.triu_indices(len(read.names), 1), strict=True)
     ]
     return Correlations(
@@ -117,16 +117,19 @@ def _normalised_ranks(values: Array) -> Array:
 def _side(fields: Sequence[Field], batch: Batch, index: Array) -> _Side:
     if len(index) < 2:
         return _Side(np.empty((len(index), 0)), (), (), 0)
-    learnt = [fit_columns(field, batch, index, share=1.0, most=COMPONENTS) for field in fields]
-    values = joined(learnt, batch, index)
+    learnt = [
+        fit_columns(field, batch, index, explained_variance=1.0, max_components=N_COMPONENTS)
+        for field in fields
+    ]
+    values = stack_columns(learnt, batch, index)
     names = tuple(name for each in learnt for name in each.names)
     constant = tuple(name for each in learnt for name in each.constant)
-    left_out = max(0, len(names) - MOST_COLUMNS)
-    return _Side(values[:, :MOST_COLUMNS], names[:MOST_COLUMNS], constant, left_out)
+    left_out = max(0, len(names) - MAX_COLUMNS)
+    return _Side(values[:, :MAX_COLUMNS], names[:MAX_COLUMNS], constant, left_out)
 
 
-def _strongest(pairs: list[Pair]) -> tuple[Pair, ...]:
-    return tuple(sorted(pairs, key=lambda pair: -abs(pair.value))[:STRONGEST])
+def _strongest(pairs: list[CorrelatedPair]) -> tuple[CorrelatedPair, ...]:
+    return tuple(sorted(pairs, key=lambda pair: -abs(pair.value))[:MAX_PAIRS])
 
 
 def _plain(matrix: Array) -> Matrix:

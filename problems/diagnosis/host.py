@@ -18,10 +18,10 @@ from problems.interfaces.problem import Host, Problem, Profile
 from problems.interfaces.types import Batch, Run
 
 SPEEDUPS = (2.0, 5.0, 10.0, 100.0, 1000.0, math.inf)
-RUNS = 3
+HOST_RUNS = 3
 """Timed runs of a host, after one to warm up."""
 
-PATIENCE_S = 30.0
+HOST_BUDGET_S = 30.0
 """No further run of the host is begun once so much time has gone into it."""
 
 Clock = Callable[[], float]
@@ -121,9 +121,9 @@ def measure_host(
         clock: Seconds from any origin.
     """
     began = clock()
-    runs = [host_run(host, kernel, seed, clock)]
-    while len(runs) <= RUNS and clock() - began < PATIENCE_S:
-        runs.append(host_run(host, kernel, seed, clock))
+    runs = [run_host(host, kernel, seed, clock)]
+    while len(runs) <= HOST_RUNS and clock() - began < HOST_BUDGET_S:
+        runs.append(run_host(host, kernel, seed, clock))
     timed = sorted(runs[1:] or runs, key=lambda run: run.total_s)
     median = timed[(len(timed) - 1) // 2]
     return HostShare(
@@ -138,7 +138,7 @@ def measure_host(
     )
 
 
-def host_run(host: Host, kernel: Run, seed: int = 0, clock: Clock = time.perf_counter) -> HostRun:
+def run_host(host: Host, kernel: Run, seed: int = 0, clock: Clock = time.perf_counter) -> HostRun:
     """Run the host once; runs of one seed have the same random numbers."""
     clocked = _ClockedKernel(kernel, clock)
     began = clock()

@@ -9,23 +9,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.diagnosis.columns import Columns, finite_rows, fit_columns, joined, sample_of
+from problems.diagnosis.columns import (
+    FieldColumns,
+    finite_rows,
+    fit_columns,
+    stack_columns,
+    subset_of_samples,
+)
 from problems.interfaces.types import Array, Dataset, Field, Split
 
-MOST_SAMPLES = 1000
+MAX_SAMPLES = 1000
 """Training and validation samples that the quick model is given."""
 
-FEWEST_TRAINED, FEWEST_TRIED, FEWEST_FITTED = 8, 2, 4
-STEPS = 6
+MIN_TRAINING, MIN_VALIDATION, MIN_SUBSET = 8, 2, 4
+CURVE_STEPS = 6
 """Half-octaves from the smallest training set to the largest: n/8 to n in 7 sizes."""
 
 SUBSETS = 3
-LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+LENGTH_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Length scales tried, in median distances of two samples."""
 
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 EXPONENTS = np.linspace(0.0, 2.0, 201)
-SHARE, MOST_COLUMNS = 0.99, 32
+EXPLAINED_VARIANCE, MAX_COLUMNS = 0.99, 32
 SPEEDUPS = (2.0, 10.0, 100.0, 1000.0)
 
 
@@ -45,7 +51,7 @@ class PowerLaw:
     exponent: float
     misfit: float
 
-    def at(self, samples: float) -> float:
+    def predict(self, samples: float) -> float:
         """Return the error with so many samples."""
         return self.floor + self.scale * samples**-self.exponent
 
@@ -76,8 +82,8 @@ class LearningCurve:
     validation: int
     law: PowerLaw
     now: float
-    at_double: float
-    at_quadruple: float
+    error_at_double: float
+    error_at_quadruple: float
     gain: float
     explained: float
 
@@ -100,7 +106,7 @@ class BreakEven:
 
 
 @dataclass(frozen=True)
-class Enough:
+class DataSufficiency:
     """Whether the samples are enough.
 
     Args:
@@ -128,7 +134,7 @@ def break_even(samples: int, sample_s: float) -> BreakEven:
     return BreakEven(samples, sample_s, samples * sample_s, runs)
 
 
-def generated(data: Dataset) -> int:
+def generated_samples(data: Dataset) -> int:
     """Return how many samples the reference was run for, those left out among them."""
     if data.made:
         return data.made
@@ -142,7 +148,7 @@ def enough(
     data: Dataset,
     sample_s: float | None,
     seed: int = 0,
-) -> Enough:
+) -> DataSufficiency:
     """Return the learning curve and the break-even of a problem's data.
 
     Args:
@@ -152,14 +158,14 @@ def enough(
         sample_s: The reference's time for one sample [s], if known.
         seed: Of the random subsets.
     """
-    paid = None if sample_s is None else break_even(generated(data), sample_s)
-    curve = learning_curve(inputs, outputs, data, seed)
+    paid = None if sample_s is None else break_even(generated_samples(data), sample_s)
+    curve = measure_learning_curve(inputs, outputs, data, seed)
     if isinstance(curve, str):
-        return Enough(None, paid, curve)
-    return Enough(curve, paid, "")
+        return DataSufficiency(None, paid, curve)
+    return DataSufficiency(curve, paid, "")
 
 
-def learning_curve(
+def measure_learning_curve(
     inputs: tuple[Field, ...], outputs: tuple[Field, ...], data: Dataset, seed: int = 0
 ) -> LearningCurve | str:
     """Return the quick model's learning curve, or why there is none."""
@@ -167,10 +173,19 @@ def learning_curve(
         _finite(inputs, outputs, split) if split.inputs else np.arange(0)
         for split in (data.train, data.validation)
     )
-    if len(index) < FEWEST_TRAINED or len(tried) < FEWEST_TRIED:
+    if len(index) < MIN_TRAINING or len(tried) < MIN_VALIDATION:
         return f"{len(index)} training and {len(tried)} validation samples are too few"
     read, told = (
-        [fit_columns(each, batch, index, share=SHARE, most=MOST_COLUMNS) for each in fields]
+        [
+            fit_columns(
+                each,
+                batch,
+                index,
+                explained_variance=EXPLAINED_VARIANCE,
+                max_components=MAX_COLUMNS,
+            )
+            for each in fields
+        ]
         for fields, batch in ((inputs, data.train.inputs), (outputs, data.train.outputs))
     )
     told = [each for each in told if each.variance > 0.0]
@@ -183,15 +198,15 @@ def learning_curve(
     points = _measured(train, validation, seed)
     law = fit_power_law(*zip(*points, strict=True))
     samples = max(len(data.train), len(index))
-    now, double, quadruple = (law.at(factor * samples) for factor in (1, 2, 4))
+    now, double, quadruple = (law.predict(factor * samples) for factor in (1, 2, 4))
     return LearningCurve(
         points=points,
         samples=samples,
         validation=len(tried),
         law=law,
         now=now,
-        at_double=double,
-        at_quadruple=quadruple,
+        error_at_double=double,
+        error_at_quadruple=quadruple,
         gain=1.0 - double / now if now > 0.0 else 0.0,
         explained=min(each.explained for each in told),
     )
@@ -224,24 +239,29 @@ def fit_power_law(samples: Sequence[float], errors: Sequence[float]) -> PowerLaw
 
 
 def _finite(inputs: tuple[Field, ...], outputs: tuple[Field, ...], split: Split) -> Array:
-    index = finite_rows(inputs, split.inputs, sample_of(split.inputs, MOST_SAMPLES))
+    index = finite_rows(inputs, split.inputs, subset_of_samples(split.inputs, MAX_SAMPLES))
     return finite_rows(outputs, split.outputs, index)
 
 
-def _pairs(read: list[Columns], told: list[Columns], split: Split, index: Array) -> _Pairs:
+def _pairs(
+    read: list[FieldColumns], told: list[FieldColumns], split: Split, index: Array
+) -> _Pairs:
     weights = np.concatenate([np.full(len(each.names), each.variance**-0.5) for each in told])
-    return _Pairs(joined(read, split.inputs, index), weights * joined(told, split.outputs, index))
+    return _Pairs(
+        stack_columns(read, split.inputs, index),
+        weights * stack_columns(told, split.outputs, index),
+    )
 
 
 def _measured(train: _Pairs, validation: _Pairs, seed: int) -> tuple[tuple[int, float], ...]:
     """Return (samples, median error) from an eighth of the samples to all of them."""
     rng = np.random.default_rng(seed)
     count = len(train.inputs)
-    sizes = sorted({round(count * 2.0 ** (-step / 2.0)) for step in range(STEPS + 1)})
+    sizes = sorted({round(count * 2.0 ** (-step / 2.0)) for step in range(CURVE_STEPS + 1)})
     near = _squared_distances(train.inputs, train.inputs)
     far = _squared_distances(validation.inputs, train.inputs)
     points: list[tuple[int, float]] = []
-    for size in (size for size in sizes if size >= FEWEST_FITTED):
+    for size in (size for size in sizes if size >= MIN_SUBSET):
         subsets = [rng.permutation(count)[:size] for _ in range(SUBSETS if size < count else 1)]
         errors = [
             _error(near[np.ix_(some, some)], far[:, some], train.outputs[some], validation.outputs)
@@ -269,7 +289,7 @@ def _error(near: Array, far: Array, targets: Array, truth: Array) -> float:
     mean = targets.mean(axis=0)
     norm = float(np.sqrt(np.mean(truth**2))) or 1.0
     errors: list[float] = []
-    for length in LENGTHS:
+    for length in LENGTH_SCALES:
         width = 2.0 * typical * length**2
         eigenvalues, vectors = np.linalg.eigh(np.exp(-near / width))
         across = np.exp(-far / width) @ vectors

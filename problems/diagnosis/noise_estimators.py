@@ -25,16 +25,16 @@ import numpy as np
 from problems.interfaces.types import Array
 
 GAMMA_NEIGHBOURS = 10
-FITS = ((1, 2.0), (2, 1.5), (2, 2.0))
+LOCAL_FITS = ((1, 2.0), (2, 1.5), (2, 2.0))
 """(degree, samples per coefficient) of the local polynomials."""
 
-SPARE = 4
+MIN_DEGREES_OF_FREEDOM = 4
 """Samples that a local polynomial has at least beyond its coefficients."""
 
-MOST_COEFFICIENTS = 66
+MAX_COEFFICIENTS = 66
 """A quadratic in 10 inputs, a plane in 65: more take minutes."""
 
-NUMBERS_AT_ONCE = 4_000_000
+CHUNK_NUMBERS = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,41 +50,41 @@ class Neighbours:
     """
 
     inputs: Array
-    order: Array
-    squared: Array
+    indices: Array
+    squared_distances: Array
     reach: float
 
 
-def neighbours_of(inputs: Array) -> Neighbours:
+def find_neighbours(inputs: Array) -> Neighbours:
     """Return the neighbours of standardised inputs (b, c), as many as the estimators need."""
     count, dimension = inputs.shape
     norms = (inputs**2).sum(axis=1)
-    squared = (norms[:, None] + norms - 2.0 * inputs @ inputs.T).clip(min=0.0)
-    np.fill_diagonal(squared, np.inf)
-    typical = float(np.median(squared[np.triu_indices(count, 1)]))
-    sizes = [_fit_size(dimension, degree, ratio)[1] for degree, ratio in FITS]
+    squared_distances = (norms[:, None] + norms - 2.0 * inputs @ inputs.T).clip(min=0.0)
+    np.fill_diagonal(squared_distances, np.inf)
+    typical = float(np.median(squared_distances[np.triu_indices(count, 1)]))
+    sizes = [_fit_size(dimension, degree, ratio)[1] for degree, ratio in LOCAL_FITS]
     most = min(max(*sizes, GAMMA_NEIGHBOURS), count - 1)
-    order = np.argpartition(squared, most - 1, axis=1)[:, :most]
-    near = np.take_along_axis(squared, order, axis=1)
+    indices = np.argpartition(squared_distances, most - 1, axis=1)[:, :most]
+    near = np.take_along_axis(squared_distances, indices, axis=1)
     sorting = np.argsort(near, axis=1, kind="stable")
-    order = np.take_along_axis(order, sorting, axis=1)
+    indices = np.take_along_axis(indices, sorting, axis=1)
     near = np.take_along_axis(near, sorting, axis=1)
     plane = min(_fit_size(dimension, 1, 2.0)[1], most)
     reach = float(np.sqrt(np.median(near[:, plane - 1]) / typical)) if typical > 0.0 else 1.0
-    return Neighbours(inputs, order, near, reach)
+    return Neighbours(inputs, indices, near, reach)
 
 
 def delta_test(near: Neighbours, outputs: Array) -> Array:
     """Return the noise variance (o,) of outputs (b, o) by the Delta test."""
-    return 0.5 * np.mean((outputs[near.order[:, 0]] - outputs) ** 2, axis=0)
+    return 0.5 * np.mean((outputs[near.indices[:, 0]] - outputs) ** 2, axis=0)
 
 
 def gamma_test(near: Neighbours, outputs: Array) -> Array:
     """Return the noise variance (o,) of outputs (b, o) by the Gamma test, at least 0."""
-    count = min(GAMMA_NEIGHBOURS, near.order.shape[1])
-    delta = near.squared[:, :count].mean(axis=0)
+    count = min(GAMMA_NEIGHBOURS, near.indices.shape[1])
+    delta = near.squared_distances[:, :count].mean(axis=0)
     gamma = np.stack(
-        [0.5 * np.mean((outputs[near.order[:, k]] - outputs) ** 2, axis=0) for k in range(count)]
+        [0.5 * np.mean((outputs[near.indices[:, k]] - outputs) ** 2, axis=0) for k in range(count)]
     )
     centred = delta - delta.mean()
     spread = float(centred @ centred)
@@ -99,9 +99,9 @@ def local_polynomials(near: Neighbours, outputs: Array) -> Array | None:
     """
     count, dimension = near.inputs.shape
     found: list[Array] = []
-    for degree, ratio in FITS:
+    for degree, ratio in LOCAL_FITS:
         coefficients, samples = _fit_size(dimension, degree, ratio)
-        if coefficients <= MOST_COEFFICIENTS and samples <= count // 2:
+        if coefficients <= MAX_COEFFICIENTS and samples <= count // 2:
             found.append(_residual_variance(near, outputs, degree, samples))
     return np.min(found, axis=0) if found else None
 
@@ -109,7 +109,7 @@ def local_polynomials(near: Neighbours, outputs: Array) -> Array | None:
 def _fit_size(dimension: int, degree: int, ratio: float) -> tuple[int, int]:
     """Return (coefficients, samples) of a local polynomial."""
     coefficients = dimension + 1 if degree == 1 else (dimension + 1) * (dimension + 2) // 2
-    return coefficients, max(round(ratio * coefficients), coefficients + SPARE)
+    return coefficients, max(round(ratio * coefficients), coefficients + MIN_DEGREES_OF_FREEDOM)
 
 
 def _residual_variance(near: Neighbours, outputs: Array, degree: int, samples: int) -> Array:
@@ -117,8 +117,8 @@ def _residual_variance(near: Neighbours, outputs: Array, degree: int, samples: i
     count, dimension = near.inputs.shape
     coefficients = _fit_size(dimension, degree, 1.0)[0]
     # The centre is one of its own neighbourhood.
-    places = np.concatenate([np.arange(count)[:, None], near.order[:, : samples - 1]], axis=1)
-    step = max(1, NUMBERS_AT_ONCE // (samples * (coefficients + outputs.shape[1])))
+    places = np.concatenate([np.arange(count)[:, None], near.indices[:, : samples - 1]], axis=1)
+    step = max(1, CHUNK_NUMBERS // (samples * (coefficients + outputs.shape[1])))
     total = np.zeros(outputs.shape[1])
     for start in range(0, count, step):
         part = places[start : start + step]

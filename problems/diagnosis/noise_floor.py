@@ -5,24 +5,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from problems.diagnosis.columns import Columns, finite_rows, fit_columns, joined, sample_of
+from problems.diagnosis.columns import (
+    FieldColumns,
+    finite_rows,
+    fit_columns,
+    stack_columns,
+    subset_of_samples,
+)
 from problems.diagnosis.noise_estimators import (
     Neighbours,
     delta_test,
+    find_neighbours,
     gamma_test,
     local_polynomials,
-    neighbours_of,
 )
-from problems.diagnosis.repeatability import Reference
+from problems.diagnosis.repeatability import RepeatedRuns
 from problems.interfaces.types import Array, Field, Split
 
-MOST_SAMPLES = 2000
-FEWEST = 8
-FEWEST_SAMPLES = 400
+MAX_SAMPLES = 2000
+MIN_SAMPLES = 8
+MIN_TRUSTED_SAMPLES = 400
 """Below, the estimate's own scatter is above about 10 %."""
 
-FARTHEST_REACH = 0.5
-FALL, FALL_SCATTER = 0.07, 2.0
+MAX_REACH = 0.5
+MAX_RELATIVE_FALL, FALL_SCATTER = 0.07, 2.0
 """A floor that falls by a larger share when the samples double still holds unresolved f.
 
 The share is widened to FALL_SCATTER / sqrt(b) for b samples. The trace of a jump falls by
@@ -33,8 +39,8 @@ size it adds to it (a unit jump in 2 inputs makes noise of 10 % look like 12 to 
 NEGLIGIBLE = 0.01
 """A floor below this share needs no further proof: it is an upper bound in any case."""
 
-OUTPUT_SHARE, MOST_OUTPUT_COLUMNS = 0.95, 8
-INPUT_SHARE, MOST_INPUT_COLUMNS = 0.99, 32
+OUTPUT_EXPLAINED_VARIANCE, MAX_OUTPUT_COLUMNS = 0.95, 8
+INPUT_EXPLAINED_VARIANCE, MAX_INPUT_COLUMNS = 0.99, 32
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class NoiseFloor:
 
 
 @dataclass(frozen=True)
-class Relation:
+class NoiseAnalysis:
     """Whether a relation exists between inputs and outputs.
 
     Args:
@@ -112,12 +118,12 @@ class _Variances:
     polynomial: bool
 
 
-def relation(
+def analyse_noise(
     inputs: tuple[Field, ...],
     outputs: tuple[Field, ...],
     train: Split,
-    reference: Reference | None = None,
-) -> Relation:
+    reference: RepeatedRuns | None = None,
+) -> NoiseAnalysis:
     """Estimate what the inputs leave open of each output, from neighbouring samples.
 
     Valid where neighbours are near: see `Relation.reach`, about 2000 samples in up to 6 dimensions.
@@ -129,21 +135,25 @@ def relation(
         train: Samples; at most 2000 of them are looked at.
         reference: What the simulation said twice; None for recorded data.
     """
-    index = finite_rows(inputs, train.inputs, sample_of(train.inputs, MOST_SAMPLES))
+    index = finite_rows(inputs, train.inputs, subset_of_samples(train.inputs, MAX_SAMPLES))
     index = finite_rows(outputs, train.outputs, index)
     unknown = _unknown(len(index), reference)
-    if len(index) < FEWEST:
-        return replace(unknown, reason=f"fewer than {FEWEST} samples")
-    read = [_fit(each, train.inputs, index, INPUT_SHARE, MOST_INPUT_COLUMNS) for each in inputs]
-    values = joined(read, train.inputs, index)
+    if len(index) < MIN_SAMPLES:
+        return replace(unknown, reason=f"fewer than {MIN_SAMPLES} samples")
+    read = [
+        _fit(each, train.inputs, index, INPUT_EXPLAINED_VARIANCE, MAX_INPUT_COLUMNS)
+        for each in inputs
+    ]
+    values = stack_columns(read, train.inputs, index)
     answers = [
-        _fit(each, train.outputs, index, OUTPUT_SHARE, MOST_OUTPUT_COLUMNS) for each in outputs
+        _fit(each, train.outputs, index, OUTPUT_EXPLAINED_VARIANCE, MAX_OUTPUT_COLUMNS)
+        for each in outputs
     ]
     varying = [each for each in answers if each.deviation > 0.0]
     if not values.shape[1] or not varying:
         words = "no output changes" if values.shape[1] else "no input changes"
         return replace(unknown, dimension=values.shape[1], reason=words)
-    targets = [each.of(train.outputs, index) for each in varying]
+    targets = [each.transform(train.outputs, index) for each in varying]
     near, fields, overall = _floors(values, varying, targets, reference)
     return replace(
         unknown,
@@ -157,14 +167,14 @@ def relation(
 
 
 def _fit(
-    field: Field, batch: Mapping[str, Array], index: Array, share: float, most: int
-) -> Columns:
-    return fit_columns(field, batch, index, share=share, most=most)
+    field: Field, batch: Mapping[str, Array], index: Array, share: float, max_components: int
+) -> FieldColumns:
+    return fit_columns(field, batch, index, share=share, max_components=max_components)
 
 
-def _unknown(samples: int, reference: Reference | None) -> Relation:
+def _unknown(samples: int, reference: RepeatedRuns | None) -> NoiseAnalysis:
     """Return what is known without looking at neighbours."""
-    return Relation(
+    return NoiseAnalysis(
         samples=samples,
         dimension=0,
         inputs_explained=1.0,
@@ -179,14 +189,14 @@ def _unknown(samples: int, reference: Reference | None) -> Relation:
 
 
 def _floors(
-    values: Array, varying: list[Columns], targets: list[Array], reference: Reference | None
+    values: Array, varying: list[FieldColumns], targets: list[Array], reference: RepeatedRuns | None
 ) -> tuple[Neighbours, tuple[NoiseFloor, ...], NoiseFloor]:
     """Return the neighbours of all samples, the floor of each field and that over all."""
     answers = np.concatenate(targets, axis=1)
-    near = neighbours_of(values)
+    near = find_neighbours(values)
     whole = _variances(near, answers)
     halves = np.array_split(np.random.default_rng(0).permutation(len(values)), 2)
-    parts = [_variances(neighbours_of(values[half]), answers[half]).quoted for half in halves]
+    parts = [_variances(find_neighbours(values[half]), answers[half]).quoted for half in halves]
     floors: list[NoiseFloor] = []
     first = 0
     for columns, target in zip(varying, targets, strict=True):
@@ -229,14 +239,14 @@ def _doubt(near: Neighbours, share: float, at_half: float, *, polynomial: bool) 
         return f"{count} samples are too few for a plane in {dimension} inputs"
     if share < NEGLIGIBLE:
         return ""
-    if count < FEWEST_SAMPLES:
-        return f"{count} samples are too few: fewer than {FEWEST_SAMPLES}"
-    if near.reach > FARTHEST_REACH:
+    if count < MIN_TRUSTED_SAMPLES:
+        return f"{count} samples are too few: fewer than {MIN_TRUSTED_SAMPLES}"
+    if near.reach > MAX_REACH:
         return (
             f"{count} samples in {dimension} inputs are too far apart: neighbours lie at "
             f"{near.reach:.0%} of the distance of any two samples"
         )
-    if share < (1.0 - max(FALL, FALL_SCATTER / np.sqrt(count))) * at_half:
+    if share < (1.0 - max(MAX_RELATIVE_FALL, FALL_SCATTER / np.sqrt(count))) * at_half:
         return f"it still falls with more samples: {at_half:.2g} at half of them, {share:.2g} now"
     return ""
 

@@ -6,27 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.diagnosis.columns import shared_scale, spread_over
+from problems.diagnosis.columns import random_subset, shared_scale
 from problems.diagnosis.host import Clock
-from problems.encodings.transforms import CONSTANT
-from problems.interfaces.types import Array, Batch, Dataset, Field, Simulation, rows, samples_in
+from problems.encodings.transforms import CONSTANT_TOLERANCE
+from problems.interfaces.types import (
+    Array,
+    Batch,
+    Dataset,
+    Field,
+    Simulation,
+    n_samples,
+    take_samples,
+)
 
-MOST_REPEATS = 256
+MAX_REPEATS = 256
 REPEATS_S = 5.0
 """About as long as each of the two runs may take."""
 
-LONG_S = 20.0
+LONG_SAMPLE_S = 20.0
 """A sample that takes longer is timed once."""
 
-MOST_SCALED = 256
+MAX_SCALE_SAMPLES = 256
 """Samples of the training split that the outputs' mean and deviation are taken from."""
 
-SAME = 1e-9
+IDENTICAL_TOLERANCE = 1e-9
 """Two runs that differ by less than this share of the deviation are the same (rounding)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class RepeatedRuns:
     """The reference and what it said about the same inputs, with two generators.
 
     Args:
@@ -47,7 +55,7 @@ class Reference:
     sample_s: float
 
     def __len__(self) -> int:
-        return samples_in(self.inputs)
+        return n_samples(self.inputs)
 
     @property
     def spread(self) -> Mapping[str, float | None]:
@@ -61,7 +69,7 @@ class Reference:
             squares = mean_squares(self.first[name], self.second[name], scale)
             squares = squares[np.isfinite(squares)]
             share = float(np.sqrt(0.5 * squares.mean())) if squares.size else None
-            shares[name] = share if share is None or share > SAME else 0.0
+            shares[name] = share if share is None or share > IDENTICAL_TOLERANCE else 0.0
         return shares
 
     @property
@@ -71,15 +79,17 @@ class Reference:
         return all(share == 0.0 for share in known) if known else None
 
 
-def run_twice(simulation: Simulation, data: Dataset, clock: Clock = time.perf_counter) -> Reference:
+def run_twice(
+    simulation: Simulation, data: Dataset, clock: Clock = time.perf_counter
+) -> RepeatedRuns:
     """Time the reference and run it twice on a few of the training split's inputs."""
     sample_s = measure_sample(simulation, data.train.inputs, clock)
     wanted = int(REPEATS_S / max(sample_s, 1e-9))
-    inputs = _taken(data.train.inputs, min(max(wanted, 1), MOST_REPEATS))
-    few = _taken(data.train.outputs, MOST_SCALED)
+    inputs = _taken(data.train.inputs, min(max(wanted, 1), MAX_REPEATS))
+    few = _taken(data.train.outputs, MAX_SCALE_SAMPLES)
     scale = {field.name: _scale(field, few[field.name]) for field in simulation.outputs}
     first, second = (quiet_run(simulation, inputs, seed) for seed in (1, 2))
-    return Reference(simulation, inputs, first, second, scale, sample_s)
+    return RepeatedRuns(simulation, inputs, first, second, scale, sample_s)
 
 
 def measure_sample(
@@ -92,12 +102,12 @@ def measure_sample(
     began = clock()
     quiet_run(simulation, _taken(inputs, 1), seed=0)
     first_s = clock() - began
-    if first_s > LONG_S:
+    if first_s > LONG_SAMPLE_S:
         return first_s
-    few = _taken(inputs, max(1, min(MOST_REPEATS, int(1.0 / max(first_s, 1e-6)))))
+    few = _taken(inputs, max(1, min(MAX_REPEATS, int(1.0 / max(first_s, 1e-6)))))
     began = clock()
     quiet_run(simulation, few, seed=0)
-    return (clock() - began) / samples_in(few)
+    return (clock() - began) / n_samples(few)
 
 
 def quiet_run(simulation: Simulation, inputs: Batch, seed: int) -> Batch:
@@ -119,15 +129,15 @@ def mean_squares(one: Array, other: Array, scale: Array) -> Array:
 
 
 def _taken(inputs: Batch, most: int) -> Batch:
-    index = spread_over(samples_in(inputs), most)
-    return {name: np.array(array) for name, array in rows(inputs, index).items()}
+    index = random_subset(n_samples(inputs), most)
+    return {name: np.array(array) for name, array in take_samples(inputs, index).items()}
 
 
 def _scale(field: Field, values: Array) -> Array:
     """Return what differences of a field (b, ...) are divided by (...)."""
     std = np.std(values, axis=0, dtype=float)
-    if not np.any(std > CONSTANT * np.abs(values).max(axis=0)):
+    if not np.any(std > CONSTANT_TOLERANCE * np.abs(values).max(axis=0)):
         return np.zeros(std.shape)
     scale = shared_scale(field, np.arange(field.size), std.reshape(-1)).reshape(std.shape)
     # A quantity that doesn't change must not either where the others do.
-    return np.where(scale > CONSTANT * scale.max(), scale, scale.max())
+    return np.where(scale > CONSTANT_TOLERANCE * scale.max(), scale, scale.max())

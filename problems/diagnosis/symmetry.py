@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from problems.diagnosis.repeatability import Reference, mean_squares, quiet_run
-from problems.diagnosis.transformations import Kind, Transformation, transformations
+from problems.diagnosis.repeatability import RepeatedRuns, mean_squares, quiet_run
+from problems.diagnosis.transformations import SymmetryKind, Transformation, transformations
 from problems.interfaces.problem import Problem
-from problems.interfaces.types import Array, Batch, rows, samples_in
+from problems.interfaces.types import Array, Batch, n_samples, take_samples
 
 BUDGET_S = 15.0
 """About as long as all transformations together may take; each gets one sample at least."""
@@ -15,8 +15,8 @@ BUDGET_S = 15.0
 LIMIT_S = 90.0
 """No transformation is tried once so long has been spent, or one sample of each takes longer."""
 
-MOST_SAMPLES = 256
-DOUBLE, SINGLE = 1e-6, 1e-4
+MAX_SAMPLES = 256
+DOUBLE_TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-4
 """Largest discrepancy of a symmetry that holds, as a share of the outputs' deviation.
 
 A transformed run adds in another order, so it differs by rounding: 1e-16 of the outputs' size in
@@ -24,42 +24,42 @@ double precision and 1e-7 in single, times some hundreds of operations and the r
 size to their deviation. A broken symmetry stands far above: it moves the outputs themselves.
 """
 
-ROUNDING = 4.0
+ROUNDING_ULPS = 4.0
 """Relative change of inputs in units of their last place: what another order of adding may do."""
 
-AMPLIFIED = 100.0
+ROUNDING_AMPLIFICATION = 100.0
 """A sample's discrepancy counts from so many times what such a change grows to in it: of a chaotic
 one as much as that is rounding."""
 
-STOCHASTIC = 1.1
+STOCHASTIC_RATIO = 1.1
 """A stochastic reference may differ so many times as much as from its own second run."""
 
-UNTOLD = 0.25
+MAX_RELATIVE_ERROR = 0.25
 """A stochastic discrepancy whose standard error is above this share of it tells nothing."""
 
-NEARLY = 0.03
+NEARLY_HOLDS = 0.03
 """A broken symmetry below this share is said to hold nearly."""
 
-WAYS = {
-    Kind.PERMUTATION: "an equivariant network fits best (set or graph: the order never enters); "
+ADVICE = {
+    SymmetryKind.PERMUTATION: "an equivariant network fits best (set or graph: the order never enters); "
     "else invariant inputs (sums, sorted values), or augmentation by random orders",
-    Kind.TRANSLATION: "an equivariant network fits best (convolutions with periodic padding); "
+    SymmetryKind.TRANSLATION: "an equivariant network fits best (convolutions with periodic padding); "
     "else augmentation by random rolls, or invariant inputs (Fourier amplitudes)",
-    Kind.REFLECTION: "augmentation fits best (it only doubles the samples); else an equivariant "
+    SymmetryKind.REFLECTION: "augmentation fits best (it only doubles the samples); else an equivariant "
     "network (mirrored weights), or invariant inputs",
-    Kind.TURN: "augmentation fits best (four turns); else an equivariant network (turned kernels), "
+    SymmetryKind.QUARTER_TURN: "augmentation fits best (four turns); else an equivariant network (turned kernels), "
     "or invariant inputs",
-    Kind.ROTATION: "invariant inputs fit best (lengths, angles, or components in axes of the "
+    SymmetryKind.ROTATION: "invariant inputs fit best (lengths, angles, or components in axes of the "
     "sample's own); else augmentation by random rotations, or an equivariant network",
-    Kind.SHIFT: "invariant inputs fit best (differences from the mean or from one of the vectors, "
+    SymmetryKind.VECTOR_SHIFT: "invariant inputs fit best (differences from the mean or from one of the vectors, "
     "added back to the outputs); else augmentation, or an equivariant network on differences",
-    Kind.DECLARED: "augmentation fits at once (the declared functions make the samples); else "
+    SymmetryKind.DECLARATIONS: "augmentation fits at once (the declared functions make the samples); else "
     "invariant inputs, or an equivariant network",
 }
 
 
 @dataclass(frozen=True)
-class Finding:
+class SymmetryResult:
     """What became of one transformation.
 
     Args:
@@ -79,7 +79,7 @@ class Finding:
     """
 
     name: str
-    kind: Kind
+    kind: SymmetryKind
     axis: str
     holds: bool | None
     discrepancy: float | None
@@ -102,12 +102,12 @@ class Symmetries:
         reason: Why none was tried; empty where some were.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[SymmetryResult, ...]
     tolerance: float
     reason: str
 
 
-def symmetries(problem: Problem, reference: Reference | None, seed: int = 0) -> Symmetries:
+def find_symmetries(problem: Problem, reference: RepeatedRuns | None, seed: int = 0) -> Symmetries:
     """Try every transformation that the fields' axes suggest or the problem declares.
 
     Args:
@@ -117,15 +117,17 @@ def symmetries(problem: Problem, reference: Reference | None, seed: int = 0) -> 
         seed: Draws the transformations.
     """
     if reference is None:
-        return Symmetries((), DOUBLE, "recorded data can't be run on transformed inputs")
+        return Symmetries((), DOUBLE_TOLERANCE, "recorded data can't be run on transformed inputs")
     if reference.deterministic is None:
-        return Symmetries((), DOUBLE, "the reference returned no sample, or its outputs don't vary")
+        return Symmetries(
+            (), DOUBLE_TOLERANCE, "the reference returned no sample, or its outputs don't vary"
+        )
     found = transformations(problem, reference.inputs, np.random.default_rng(seed))
     cost_s = reference.sample_s * (len(found) + 1)  # the run that tells rounding is one more
     if cost_s > LIMIT_S:
         words = f"one sample of each would take {cost_s:.0f} s, more than {LIMIT_S:.0f} s"
-        return Symmetries((), DOUBLE, words)
-    count = min(len(reference), MOST_SAMPLES, max(1, int(BUDGET_S / cost_s)))
+        return Symmetries((), DOUBLE_TOLERANCE, words)
+    count = min(len(reference), MAX_SAMPLES, max(1, int(BUDGET_S / cost_s)))
     tolerance = _tolerance(reference)
     rounding = _grown_from_rounding(reference, count) if found else {}
     findings = tuple(_tried(each, reference, tolerance, rounding) for each in found)
@@ -133,14 +135,14 @@ def symmetries(problem: Problem, reference: Reference | None, seed: int = 0) -> 
     return Symmetries(findings, tolerance, reason)
 
 
-def _tolerance(reference: Reference) -> float:
+def _tolerance(reference: RepeatedRuns) -> float:
     if not reference.deterministic:
-        return STOCHASTIC
+        return STOCHASTIC_RATIO
     single = any(np.asarray(each).dtype == np.float32 for each in reference.first.values())
-    return SINGLE if single else DOUBLE
+    return SINGLE_TOLERANCE if single else DOUBLE_TOLERANCE
 
 
-def _grown_from_rounding(reference: Reference, count: int) -> Batch:
+def _grown_from_rounding(reference: RepeatedRuns, count: int) -> Batch:
     """Return what rounding grows to in each field of the samples (count,), in its deviations.
 
     It is told by a run that starts some units in the last place away, if the reference repeats
@@ -153,11 +155,13 @@ def _grown_from_rounding(reference: Reference, count: int) -> Batch:
     def shaken(array: Array) -> Array:
         if not np.issubdtype(array.dtype, np.floating) or np.all(array == np.round(array)):
             return array  # numbers of things, and classes, are no measurements
-        step = ROUNDING * np.finfo(array.dtype).eps
+        step = ROUNDING_ULPS * np.finfo(array.dtype).eps
         return (array * (1.0 + step * rng.standard_normal(array.shape))).astype(array.dtype)
 
-    inputs = {name: shaken(each) for name, each in rows(reference.inputs, slice(count)).items()}
-    first = rows(reference.first, slice(count))
+    inputs = {
+        name: shaken(each) for name, each in take_samples(reference.inputs, slice(count)).items()
+    }
+    first = take_samples(reference.first, slice(count))
     try:
         outputs = quiet_run(reference.simulation, inputs, seed=1)
     except Exception:  # noqa: BLE001 - inputs at the edge of what the user's code takes
@@ -170,21 +174,21 @@ def _grown_from_rounding(reference: Reference, count: int) -> Batch:
 
 def _beyond(squares: Array, rounding: Array) -> Array:
     """Return what is left of squared discrepancies (b,) without what rounding grows to."""
-    return np.maximum(np.sqrt(squares) - AMPLIFIED * rounding, 0.0) ** 2
+    return np.maximum(np.sqrt(squares) - ROUNDING_AMPLIFICATION * rounding, 0.0) ** 2
 
 
 def _tried(
-    transformation: Transformation, reference: Reference, tolerance: float, rounding: Batch
-) -> Finding:
+    transformation: Transformation, reference: RepeatedRuns, tolerance: float, rounding: Batch
+) -> SymmetryResult:
     """Run the reference on transformed inputs and compare, on as many samples as `rounding` has."""
-    if transformation.obstacle:
-        return _untried(transformation, transformation.obstacle)
-    count = samples_in(rounding)
+    if transformation.untestable_reason:
+        return _untried(transformation, transformation.untestable_reason)
+    count = n_samples(rounding)
     try:
         # All samples are transformed, since each has an element of the group of its own.
         # Copies, because a declared one may write into what it is given.
-        moved = rows(transformation.inputs(_copied(reference.inputs)), slice(count))
-        expected = rows(transformation.outputs(_copied(reference.first)), slice(count))
+        moved = take_samples(transformation.inputs(_copied(reference.inputs)), slice(count))
+        expected = take_samples(transformation.outputs(_copied(reference.first)), slice(count))
         if all(np.array_equal(moved[k], reference.inputs[k][:count]) for k in moved):
             return _untried(transformation, "it leaves every input as it was")
         # The generator is that of the first run for a deterministic reference, and another for a
@@ -207,10 +211,10 @@ def _copied(batch: Batch) -> Batch:
 
 def _judged(
     transformation: Transformation,
-    reference: Reference,
+    reference: RepeatedRuns,
     squares: dict[str, Array],
     tolerance: float,
-) -> Finding:
+) -> SymmetryResult:
     """Return the finding from each field's squared discrepancies; NaN where a sample failed."""
     good = np.logical_and.reduce([np.isfinite(each) for each in squares.values()])
     if not good.any():
@@ -224,8 +228,8 @@ def _judged(
         verdicts = [_alike(reference, name, each, good) for name, each in squares.items()]
         holds = False if False in verdicts else None if None in verdicts else True
         reason = "too few samples to tell it from noise" if holds is None else ""
-    nearly = roots[worst] if reference.deterministic and roots[worst] < NEARLY else None
-    return Finding(
+    nearly = roots[worst] if reference.deterministic and roots[worst] < NEARLY_HOLDS else None
+    return SymmetryResult(
         name=transformation.name,
         kind=transformation.kind,
         axis=transformation.axis,
@@ -240,7 +244,7 @@ def _judged(
     )
 
 
-def _alike(reference: Reference, name: str, squares: Array, good: Array) -> bool | None:
+def _alike(reference: RepeatedRuns, name: str, squares: Array, good: Array) -> bool | None:
     """Whether a field differs no more than from the reference's own second run.
 
     The allowed ratio is widened by two standard errors of the difference over the samples; None
@@ -253,13 +257,13 @@ def _alike(reference: Reference, name: str, squares: Array, good: Array) -> bool
     if len(own) < 2:
         return None
     error = float(np.std(squares - own, ddof=1) / np.sqrt(len(own)))
-    allowed = STOCHASTIC**2 * float(own.mean()) + DOUBLE**2
+    allowed = STOCHASTIC_RATIO**2 * float(own.mean()) + DOUBLE_TOLERANCE**2
     if squares.mean() > allowed + 2.0 * error:
         return False
-    return None if error > UNTOLD * allowed else True
+    return None if error > MAX_RELATIVE_ERROR * allowed else True
 
 
-def _left_range(reference: Reference, moved: Batch, count: int) -> tuple[str, ...]:
+def _left_range(reference: RepeatedRuns, moved: Batch, count: int) -> tuple[str, ...]:
     """Return the input fields that only the transformation takes out of their valid range."""
 
     def outside(low: float, high: float, array: Array) -> bool:
@@ -273,8 +277,8 @@ def _left_range(reference: Reference, moved: Batch, count: int) -> tuple[str, ..
     )
 
 
-def _untried(transformation: Transformation, reason: str) -> Finding:
-    return Finding(
+def _untried(transformation: Transformation, reason: str) -> SymmetryResult:
+    return SymmetryResult(
         name=transformation.name,
         kind=transformation.kind,
         axis=transformation.axis,
@@ -289,9 +293,9 @@ def _untried(transformation: Transformation, reason: str) -> Finding:
     )
 
 
-def _advice(kind: Kind, holds: bool | None, nearly: float | None) -> str:  # noqa: FBT001 - a fact
+def _advice(kind: SymmetryKind, holds: bool | None, nearly: float | None) -> str:  # noqa: FBT001 - a fact
     if holds:
-        return WAYS[kind]
+        return ADVICE[kind]
     if holds is None:
         return "unknown: don't build it in"
     if nearly is not None:

@@ -11,26 +11,26 @@ from itertools import combinations
 
 import numpy as np
 
-from problems.diagnosis.columns import COMPONENT, lists_quantities
+from problems.diagnosis.columns import COMPONENT, is_quantity_axis
 from problems.interfaces.problem import Problem
-from problems.interfaces.types import Array, Batch, Field, samples_in
+from problems.interfaces.types import Array, Batch, Field, n_samples
 
-SPACE = ("x", "y", "z")
-TIME = ("time", "frame", "t")
-DIMENSIONS = (2, 3)
+SPATIAL_AXES = ("x", "y", "z")
+TIME_AXES = ("time", "frame", "t")
+VECTOR_DIMENSIONS = (2, 3)
 """Lengths of a component axis that make it a vector's."""
 
 
-class Kind(StrEnum):
+class SymmetryKind(StrEnum):
     """What a transformation does."""
 
     PERMUTATION = "permutation"
     TRANSLATION = "translation"
     REFLECTION = "reflection"
-    TURN = "quarter turn"
+    QUARTER_TURN = "quarter turn"
     ROTATION = "rotation"
-    SHIFT = "shift of vectors"
-    DECLARED = "declared"
+    VECTOR_SHIFT = "shift of vectors"
+    DECLARATIONS = "declared"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +47,14 @@ class Transformation:
     """
 
     name: str
-    kind: Kind
+    kind: SymmetryKind
     axis: str
     inputs: Callable[[Batch], Batch]
     outputs: Callable[[Batch], Batch]
-    obstacle: str = ""
+    untestable_reason: str = ""
 
 
-Change = Callable[[Field, Array], Array]
+FieldTransform = Callable[[Field, Array], Array]
 """What a transformation does to one field (b, ...)."""
 
 
@@ -73,7 +73,7 @@ def transformations(
         suggested += _of_vectors(problem, inputs, rng)
     suggested += _shifts(problem, inputs, rng)
     declared = [
-        Transformation(each.name, Kind.DECLARED, "", each.inputs, each.outputs)
+        Transformation(each.name, SymmetryKind.DECLARATIONS, "", each.inputs, each.outputs)
         for each in problem.symmetries
     ]
     return (*suggested, *declared)
@@ -81,7 +81,7 @@ def transformations(
 
 def grid_axes(fields: Sequence[Field]) -> tuple[str, ...]:
     """Return which of x, y and z are axes of the fields."""
-    return tuple(axis for axis in SPACE if any(axis in each.axes for each in fields))
+    return tuple(axis for axis in SPATIAL_AXES if any(axis in each.axes for each in fields))
 
 
 def entity_axes(fields: Sequence[Field]) -> tuple[str, ...]:
@@ -91,14 +91,15 @@ def entity_axes(fields: Sequence[Field]) -> tuple[str, ...]:
             axis
             for each in fields
             for place, axis in enumerate(each.axes)
-            if axis not in (*SPACE, *TIME, COMPONENT) and not lists_quantities(each, place)
+            if axis not in (*SPATIAL_AXES, *TIME_AXES, COMPONENT)
+            and not is_quantity_axis(each, place)
         )
     )
 
 
 def is_vector(field: Field) -> bool:
     """Whether a field holds Cartesian vectors of the plane or of space."""
-    return any(length in DIMENSIONS for length in lengths(field, COMPONENT))
+    return any(length in VECTOR_DIMENSIONS for length in lengths(field, COMPONENT))
 
 
 def lengths(field: Field, axis: str) -> tuple[int, ...]:
@@ -108,18 +109,26 @@ def lengths(field: Field, axis: str) -> tuple[int, ...]:
     )
 
 
-def _built(problem: Problem, name: str, kind: Kind, axis: str, change: Change) -> Transformation:
+def _built(
+    problem: Problem, name: str, kind: SymmetryKind, axis: str, change: FieldTransform
+) -> Transformation:
     def side(fields: Sequence[Field]) -> Callable[[Batch], Batch]:
         return lambda batch: {each.name: change(each, batch[each.name]) for each in fields}
 
     nameless = [each.name for each in problem.outputs if each.shape and not each.axes]
-    obstacle = f"output {nameless[0]!r} doesn't name its axes (Field(axes=...))" if nameless else ""
-    return Transformation(name, kind, axis, side(problem.inputs), side(problem.outputs), obstacle)
+    untestable_reason = (
+        f"output {nameless[0]!r} doesn't name its axes (Field(axes=...))" if nameless else ""
+    )
+    return Transformation(
+        name, kind, axis, side(problem.inputs), side(problem.outputs), untestable_reason
+    )
 
 
-def _unless(obstacle: str, transformation: Transformation) -> Transformation:
+def _unless(untestable_reason: str, transformation: Transformation) -> Transformation:
     """Return a transformation that can't be tried where there is an obstacle."""
-    return replace(transformation, obstacle=obstacle or transformation.obstacle)
+    return replace(
+        transformation, untestable_reason=untestable_reason or transformation.untestable_reason
+    )
 
 
 def _along(field: Field, axis: str) -> list[int]:
@@ -144,7 +153,7 @@ def _permutations(
         if length < 2:
             continue
         # Never the identity: a cyclic shift of a random order, taken back.
-        order = np.stack([rng.permutation(length) for _ in range(samples_in(inputs))])
+        order = np.stack([rng.permutation(length) for _ in range(n_samples(inputs))])
         moved = np.take_along_axis(np.roll(order, 1, axis=1), np.argsort(order, axis=1), axis=1)
 
         def change(field: Field, array: Array, axis: str = axis, moved: Array = moved) -> Array:
@@ -154,7 +163,7 @@ def _permutations(
                 array = np.take_along_axis(array, moved.reshape(shape), axis=place)
             return array
 
-        made = _built(problem, f"permutation along {axis}", Kind.PERMUTATION, axis, change)
+        made = _built(problem, f"permutation along {axis}", SymmetryKind.PERMUTATION, axis, change)
         yield _unless(_lengths_differ(problem, axis), made)
 
 
@@ -166,7 +175,7 @@ def _on_grids(
         length = _length(problem, axis)
         if length < 2:
             continue
-        steps = rng.integers(1, length, samples_in(inputs))
+        steps = rng.integers(1, length, n_samples(inputs))
 
         def roll(field: Field, array: Array, axis: str = axis, steps: Array = steps) -> Array:
             for place in _along(field, axis):
@@ -177,14 +186,14 @@ def _on_grids(
             return array
 
         name = f"periodic translation along {axis}"
-        made = _built(problem, name, Kind.TRANSLATION, axis, roll)
+        made = _built(problem, name, SymmetryKind.TRANSLATION, axis, roll)
         yield _unless(_lengths_differ(problem, axis), made)
 
         def flip(field: Field, array: Array, axis: str = axis) -> Array:
             array = np.flip(array, tuple(_along(field, axis)))
-            return _sign_changed(field, array, SPACE.index(axis))
+            return _sign_changed(field, array, SPATIAL_AXES.index(axis))
 
-        yield _built(problem, f"reflection along {axis}", Kind.REFLECTION, axis, flip)
+        yield _built(problem, f"reflection along {axis}", SymmetryKind.REFLECTION, axis, flip)
     for first, second in combinations(axes, 2):
         if _length(problem, first) == _length(problem, second) > 1:
             yield _turn(problem, first, second)
@@ -192,14 +201,14 @@ def _on_grids(
 
 def _turn(problem: Problem, first: str, second: str) -> Transformation:
     """Return the turn by 90 degrees that takes the first axis to the second."""
-    one, other = SPACE.index(first), SPACE.index(second)
+    one, other = SPATIAL_AXES.index(first), SPATIAL_AXES.index(second)
 
     def change(field: Field, array: Array) -> Array:
         if first in field.axes:
             array = np.rot90(array, axes=(_along(field, first)[0], _along(field, second)[0]))
         for place in _along(field, COMPONENT):
             length = array.shape[place]
-            if other < length <= len(SPACE):
+            if other < length <= len(SPATIAL_AXES):
                 matrix = np.eye(length)
                 matrix[[one, other], [one, other]] = 0.0
                 matrix[one, other], matrix[other, one] = -1.0, 1.0
@@ -207,13 +216,15 @@ def _turn(problem: Problem, first: str, second: str) -> Transformation:
         return array
 
     fields = (*problem.inputs, *problem.outputs)
-    obstacle = _lengths_differ(problem, first) or _lengths_differ(problem, second)
+    untestable_reason = _lengths_differ(problem, first) or _lengths_differ(problem, second)
     for each in fields:
         counts = (len(lengths(each, first)), len(lengths(each, second)))
         if counts not in {(0, 0), (1, 1)}:
-            obstacle = f"field {each.name!r} hasn't one axis {first} and one axis {second}"
-    made = _built(problem, f"quarter turn {first}-{second}", Kind.TURN, first, change)
-    return _unless(obstacle, made)
+            untestable_reason = f"field {each.name!r} hasn't one axis {first} and one axis {second}"
+    made = _built(
+        problem, f"quarter turn {first}-{second}", SymmetryKind.QUARTER_TURN, first, change
+    )
+    return _unless(untestable_reason, made)
 
 
 def _of_vectors(
@@ -223,8 +234,8 @@ def _of_vectors(
     if not vectors:
         return
     dimension = lengths(vectors[0], COMPONENT)[0]
-    obstacle = _not_vectors(problem, dimension)
-    matrices = _rotations(samples_in(inputs), dimension, rng)
+    untestable_reason = _not_vectors(problem, dimension)
+    matrices = _rotations(n_samples(inputs), dimension, rng)
 
     def rotate(field: Field, array: Array) -> Array:
         for place in _along(field, COMPONENT):
@@ -236,9 +247,13 @@ def _of_vectors(
         return _sign_changed(field, array, 0)
 
     name = f"rotation, SO({dimension})"
-    yield _unless(obstacle, _built(problem, name, Kind.ROTATION, COMPONENT, rotate))
+    yield _unless(
+        untestable_reason, _built(problem, name, SymmetryKind.ROTATION, COMPONENT, rotate)
+    )
     name = "reflection of vectors along x"
-    yield _unless(obstacle, _built(problem, name, Kind.REFLECTION, COMPONENT, reflect))
+    yield _unless(
+        untestable_reason, _built(problem, name, SymmetryKind.REFLECTION, COMPONENT, reflect)
+    )
 
 
 def _shifts(problem: Problem, inputs: Batch, rng: np.random.Generator) -> Iterator[Transformation]:
@@ -247,7 +262,7 @@ def _shifts(problem: Problem, inputs: Batch, rng: np.random.Generator) -> Iterat
         alike = [each for each in vectors if each.unit == unit]
         dimension = lengths(alike[0], COMPONENT)[0]
         scale = float(np.std(inputs[alike[0].name])) or 1.0
-        offsets = scale * rng.standard_normal((samples_in(inputs), dimension))
+        offsets = scale * rng.standard_normal((n_samples(inputs), dimension))
 
         def change(field: Field, array: Array, unit: str = unit, by: Array = offsets) -> Array:
             places = _along(field, COMPONENT)
@@ -259,11 +274,13 @@ def _shifts(problem: Problem, inputs: Batch, rng: np.random.Generator) -> Iterat
 
         alike += [each for each in problem.outputs if each.unit == unit and COMPONENT in each.axes]
         others = {n for each in alike for n in lengths(each, COMPONENT)} - {dimension}
-        obstacle = (
+        untestable_reason = (
             f"vectors in {unit} have {dimension} and {min(others)} components" if others else ""
         )
         name = f"shift of all vectors in {unit}"
-        yield _unless(obstacle, _built(problem, name, Kind.SHIFT, unit, change))
+        yield _unless(
+            untestable_reason, _built(problem, name, SymmetryKind.VECTOR_SHIFT, unit, change)
+        )
 
 
 def _not_vectors(problem: Problem, dimension: int) -> str:
@@ -276,7 +293,7 @@ def _not_vectors(problem: Problem, dimension: int) -> str:
 
 def _sign_changed(field: Field, array: Array, component: int) -> Array:
     for place in _along(field, COMPONENT):
-        if array.shape[place] in DIMENSIONS and component < array.shape[place]:
+        if array.shape[place] in VECTOR_DIMENSIONS and component < array.shape[place]:
             signs = np.ones(array.shape[place])
             signs[component] = -1.0
             array = np.moveaxis(np.moveaxis(array, place, -1) * signs, -1, place)

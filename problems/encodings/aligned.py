@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from problems.encodings.transforms import (
-    LIMIT,
+    CLIP_LIMIT,
     NONE,
     NORMALISATIONS,
     TRANSFORMS,
-    admitted,
+    admissible_transforms,
     nonzero,
     transform_of,
 )
@@ -68,7 +68,7 @@ class AlignedEncoding(Encoding):
     output_scale: str = BY_ELEMENT
 
     target: ClassVar[Target] = Target.VALUE
-    axes_kept: ClassVar[int]
+    n_axes: ClassVar[int]
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
@@ -83,18 +83,16 @@ class AlignedEncoding(Encoding):
                 f"{kind}: a label is one output, not {len(self.outputs)}; give one field whose "
                 "elements are an event's probability at each place, or each class's"
             )
-        if len(self.axes) != self.axes_kept:
-            raise UserError(
-                f"{kind} keeps {self.axes_kept} axes, not {self.axes}: name them in axes="
-            )
+        if len(self.axes) != self.n_axes:
+            raise UserError(f"{kind} keeps {self.n_axes} axes, not {self.axes}: name them in axes=")
         for axis in self.axes:
-            sizes = {length(f, axis) for f in self.inputs if axis in f.axes}
+            sizes = {axis_length(f, axis) for f in self.inputs if axis in f.axes}
             if not sizes:
                 known = sorted({name for f in self.inputs for name in f.axes})
                 raise UnknownNameError(f"axis of {kind}'s inputs", axis, known)
             if len(sizes) > 1:
                 raise UserError(f"{kind}: axis {axis!r} has lengths {sorted(sizes)} in its inputs")
-            theirs = {length(f, axis) for f in self.outputs} if self.aligned else sizes
+            theirs = {axis_length(f, axis) for f in self.outputs} if self.aligned else sizes
             if theirs != sizes:
                 raise UserError(
                     f"{kind}: axis {axis!r} has length {sizes.pop()} in its inputs and "
@@ -116,7 +114,9 @@ class AlignedEncoding(Encoding):
         chosen: dict[str, str] = {}
         outputs = () if self._labels else self.outputs
         for name, fields in (("input_transform", self.inputs), ("output_transform", outputs)):
-            options = admitted(tuple(f for f in fields if f.name not in self.transforms))
+            options = admissible_transforms(
+                tuple(f for f in fields if f.name not in self.transforms)
+            )
             if len(options) > 1:
                 chosen[name] = choose.categorical(name, options)
         chosen["normalisation"] = choose.categorical("normalisation", list(NORMALISATIONS))
@@ -154,12 +154,12 @@ class AlignedEncoding(Encoding):
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Call the network once and return the output fields, within their declared ranges."""
         known = self.statistics
-        answer = np.clip(network(self._network_input(inputs)), -LIMIT, LIMIT)
+        answer = np.clip(network(self._network_input(inputs)), -CLIP_LIMIT, CLIP_LIMIT)
         values = answer * known["output_scale"] + known["output_centre"]
         outputs: dict[str, Array] = {}
         for f, own in zip(self.outputs, self._by_field(values), strict=True):
             transform = transform_of(f, self.output_transform, self.transforms)
-            outputs[f.name] = np.clip(transform.back(own).reshape(len(own), *f.shape), *f.valid)
+            outputs[f.name] = np.clip(transform.inverse(own).reshape(len(own), *f.shape), *f.valid)
         return outputs
 
     def _network_input(self, inputs: Batch) -> Array:
@@ -175,7 +175,7 @@ class AlignedEncoding(Encoding):
     def _aligned(self, inputs: Batch) -> Array:
         """Return the inputs (b, *axes, c), transformed."""
         sizes = tuple(
-            next(length(f, axis) for f in self.inputs if axis in f.axes) for axis in self.axes
+            next(axis_length(f, axis) for f in self.inputs if axis in f.axes) for axis in self.axes
         )
         parts = [
             aligned(f, self._transformed(f, inputs, self.input_transform), self.axes, sizes)
@@ -198,7 +198,7 @@ class AlignedEncoding(Encoding):
             for start, f in zip(first, self.outputs, strict=False)
         ]
         if self.aligned:
-            sizes = tuple(length(self.outputs[0], axis) for axis in self.axes)
+            sizes = tuple(axis_length(self.outputs[0], axis) for axis in self.axes)
             parts = [
                 aligned(f, part, self.axes, sizes)
                 for f, part in zip(self.outputs, parts, strict=True)
@@ -222,7 +222,7 @@ class FlatEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "flat"
 
     layout: ClassVar[Layout] = Layout.FLAT
-    axes_kept: ClassVar[int] = 0
+    n_axes: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +232,7 @@ class SequenceEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "sequence"
 
     layout: ClassVar[Layout] = Layout.SEQUENCE
-    axes_kept: ClassVar[int] = 1
+    n_axes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +242,7 @@ class Grid1DEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "grid1d"
 
     layout: ClassVar[Layout] = Layout.GRID1D
-    axes_kept: ClassVar[int] = 1
+    n_axes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +252,7 @@ class Grid2DEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "grid2d"
 
     layout: ClassVar[Layout] = Layout.GRID2D
-    axes_kept: ClassVar[int] = 2
+    n_axes: ClassVar[int] = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,10 +262,10 @@ class Grid3DEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "grid3d"
 
     layout: ClassVar[Layout] = Layout.GRID3D
-    axes_kept: ClassVar[int] = 3
+    n_axes: ClassVar[int] = 3
 
 
-def length(field: Field, axis: str) -> int:
+def axis_length(field: Field, axis: str) -> int:
     """Return how long an axis of a field is."""
     return field.shape[field.axes.index(axis)]
 
@@ -289,7 +289,7 @@ def _refuse_transforms(kind: str, fields: tuple[Field, ...], transforms: Mapping
             raise UnknownNameError("transform", transform, TRANSFORMS)
         low = by_name[name].valid[0]
         if transform != NONE and (
-            low < 0.0 or (low == 0.0 and not TRANSFORMS[transform].from_zero)
+            low < 0.0 or (low == 0.0 and not TRANSFORMS[transform].accepts_zero)
         ):
             raise UserError(
                 f"{kind}: {transform} of field {name!r} needs a range above zero, declared from "

@@ -8,7 +8,7 @@ from problems.interfaces.problem import Symmetry
 from problems.interfaces.types import Batch, Split
 
 
-def augmented(
+def augment(
     split: Split, symmetries: Sequence[Symmetry], copies: int, rng: np.random.Generator
 ) -> Split:
     """Return a split and transformed copies of its samples.

@@ -6,8 +6,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from problems.encodings.aligned import aligned, length
-from problems.encodings.transforms import LIMIT, NORMALISATIONS, nonzero
+from problems.encodings.aligned import align_field, length
+from problems.encodings.transforms import CLIP_LIMIT, NORMALISATIONS, nonzero
 from problems.errors import UnknownNameError, UserError
 from problems.interfaces.types import (
     Array,
@@ -23,11 +23,11 @@ from problems.interfaces.types import (
     Target,
 )
 
-WINDOWS = (1, 2, 4, 8)
-STEPS = (1, 2, 4, 5, 8, 10)
+WINDOW_OPTIONS = (1, 2, 4, 8)
+STEP_OPTIONS = (1, 2, 4, 5, 8, 10)
 
 
-class Windows(NamedTuple):
+class SlidingWindows(NamedTuple):
     """Every window of paths, as a roll-out meets them in the last of some calls.
 
     Before a path the first state is repeated.
@@ -46,7 +46,7 @@ class Windows(NamedTuple):
         """Return the sample (n,) that each window of paths (b, 1 + t, ...) is of."""
         return np.repeat(np.arange(len(path)), self._starts(path))
 
-    def met(self, path: Array, follow: Callable[[Array], Array]) -> tuple[Array, Array]:
+    def unroll(self, path: Array, follow: Callable[[Array], Array]) -> tuple[Array, Array]:
         """Return the windows (n, l, ...) and what follows them in truth (n, s, ...).
 
         Args:
@@ -69,7 +69,7 @@ class Windows(NamedTuple):
         return cut.reshape(-1, *cut.shape[2:])
 
 
-def never_asked(inputs: Array) -> Array:  # noqa: ARG001 - a network's signature
+def unused_network(inputs: Array) -> Array:  # noqa: ARG001 - a network's signature
     """Stand where a network isn't called: in the first call a roll-out meets the truth."""
     raise AssertionError("no network is asked for its own answers here")
 
@@ -145,9 +145,9 @@ class RollOutEncoding(Encoding):
     def settings(self, choose: Choose) -> Settings:
         """Choose window, step and normalisation."""
         # A step that doesn't divide the horizon would end in windows that it never learned from.
-        steps = [step for step in STEPS if self._frames % step == 0]
+        steps = [step for step in STEP_OPTIONS if self._frames % step == 0]
         return {
-            "window": choose.categorical("window", WINDOWS),
+            "window": choose.categorical("window", WINDOW_OPTIONS),
             "step": choose.categorical("step", steps),
             "normalisation": choose.categorical("normalisation", list(NORMALISATIONS)),
         }
@@ -171,14 +171,14 @@ class RollOutEncoding(Encoding):
 
     def pairs(self, split: Split) -> Pairs:
         """Return every window of every sample: inputs (n, l, c), targets (n, o)."""
-        return self.unrolled(split, never_asked, 1)
+        return self.unrolled(split, unused_network, 1)
 
     def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
         """Return windows that end in own answers: inputs (n, l, c), targets (n, o)."""
         path = self._path(split)
-        windows = Windows(self.window, self.step, min(stages, self._frames // self.step))
+        windows = SlidingWindows(self.window, self.step, min(stages, self._frames // self.step))
         constants = self._scaled_constants(split.inputs)[windows.samples(path)]
-        seen, truth = windows.met(path, lambda seen: self._next(network, seen, constants))
+        seen, truth = windows.unroll(path, lambda seen: self._next(network, seen, constants))
         targets = (truth - seen[:, -1:]) / self.statistics["change"]
         return Pairs(
             inputs=self._network_input(seen, constants),
@@ -202,8 +202,8 @@ class RollOutEncoding(Encoding):
         known = self.statistics
         answer = network(self._network_input(seen, constants))
         change = answer.reshape(len(seen), self.step, -1) * known["change"]
-        low = known["centre"] - LIMIT * known["scale"]
-        high = known["centre"] + LIMIT * known["scale"]
+        low = known["centre"] - CLIP_LIMIT * known["scale"]
+        high = known["centre"] + CLIP_LIMIT * known["scale"]
         return np.clip(seen[:, -1:] + change, low, high)
 
     @property
@@ -213,7 +213,7 @@ class RollOutEncoding(Encoding):
     def _path(self, split: Split) -> Array:
         """Return states (b, 1 + t, c), the start first."""
         parts = [
-            aligned(f, np.asarray(split.outputs[f.name], float), (self.axis,), (self._frames,))
+            align_field(f, np.asarray(split.outputs[f.name], float), (self.axis,), (self._frames,))
             for f in self.outputs
         ]
         start = self._start(split.inputs)[:, None]

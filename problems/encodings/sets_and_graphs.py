@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.encodings.aligned import AlignedEncoding, aligned, length
+from problems.encodings.aligned import AlignedEncoding, align_field, axis_length
 from problems.encodings.transforms import NORMALISATIONS, nonzero
 from problems.errors import UnknownNameError
-from problems.interfaces.types import Array, Batch, Field, Layout, Split, samples_in
+from problems.interfaces.types import Array, Batch, Field, Layout, Split, n_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class SetEncoding(AlignedEncoding):
     present: str = ""
 
     layout: ClassVar[Layout] = Layout.SET
-    axes_kept: ClassVar[int] = 1
+    n_axes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,7 +58,7 @@ class GraphEncoding(AlignedEncoding):
     edge: str = ""
 
     layout: ClassVar[Layout] = Layout.GRAPH
-    axes_kept: ClassVar[int] = 1
+    n_axes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,7 +108,7 @@ class GraphEncoding(AlignedEncoding):
 
     @property
     def _edge_channels(self) -> int:
-        nodes = next(length(f, self.axes[0]) for f in self.inputs if self.axes[0] in f.axes)
+        nodes = next(axis_length(f, self.axes[0]) for f in self.inputs if self.axes[0] in f.axes)
         return sum(f.size // nodes**2 for f in self._edge_fields)
 
     def _between(self, f: Field, values: Array) -> Array:
@@ -123,9 +123,9 @@ class GraphEncoding(AlignedEncoding):
         edges = self._edge_fields
         nodes = [f for f in self.inputs if f not in edges]
         axis = self.axes[0]
-        size = next(length(f, axis) for f in self.inputs if axis in f.axes)
+        size = next(axis_length(f, axis) for f in self.inputs if axis in f.axes)
         parts = [
-            aligned(f, self._transformed(f, inputs, self.input_transform), self.axes, (size,))
+            align_field(f, self._transformed(f, inputs, self.input_transform), self.axes, (size,))
             for f in nodes
         ]
         joins = [
@@ -141,8 +141,8 @@ def _there(inputs: Batch, fields: tuple[Field, ...], axis: str, present: str) ->
     """Return where there is an element (b, p)."""
     if present:
         return inputs[present] > 0.0
-    size = next(length(f, axis) for f in fields if axis in f.axes)
-    return np.ones((samples_in(inputs), size), dtype=bool)
+    size = next(axis_length(f, axis) for f in fields if axis in f.axes)
+    return np.ones((n_samples(inputs), size), dtype=bool)
 
 
 def _refuse_present(kind: str, fields: tuple[Field, ...], axis: str, present: str) -> None:

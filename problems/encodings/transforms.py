@@ -7,7 +7,7 @@ import numpy as np
 
 from problems.interfaces.types import Array, Field
 
-LIMIT = 30.0
+CLIP_LIMIT = 30.0
 """Decoding holds a quantity within so many scales of its centre: a wild answer stays a number."""
 
 
@@ -22,8 +22,8 @@ class Transform:
     """
 
     forward: Callable[[Array], Array]
-    back: Callable[[Array], Array]
-    from_zero: bool = True
+    inverse: Callable[[Array], Array]
+    accepts_zero: bool = True
 
 
 NONE = "none"
@@ -35,21 +35,21 @@ def _power(root: int) -> Transform:
     def forward(x: Array) -> Array:
         return (x ** (1.0 / root) - 1.0) * root
 
-    def back(y: Array) -> Array:
+    def inverse(y: Array) -> Array:
         return np.maximum(y / root + 1.0, 0.0) ** root
 
-    return Transform(forward, back)
+    return Transform(forward, inverse)
 
 
 TRANSFORMS: Mapping[str, Transform] = {
     NONE: Transform(lambda x: x, lambda y: y),
-    "log": Transform(np.log, np.exp, from_zero=False),
+    "log": Transform(np.log, np.exp, accepts_zero=False),
     "power 1/4": _power(4),
     "power 1/16": _power(16),
 }
 
 
-def admitted(fields: tuple[Field, ...]) -> list[str]:
+def admissible_transforms(fields: tuple[Field, ...]) -> list[str]:
     """Return the transforms that the declared ranges of some fields admit; "none" is the first.
 
     A field whose range reaches below zero is left as it is by every transform, so it has no say.
@@ -58,7 +58,7 @@ def admitted(fields: tuple[Field, ...]) -> list[str]:
     if not positive:
         return [NONE]
     zero = any(field.valid[0] == 0.0 for field in positive)
-    return [name for name, transform in TRANSFORMS.items() if transform.from_zero or not zero]
+    return [name for name, transform in TRANSFORMS.items() if transform.accepts_zero or not zero]
 
 
 def transform_of(field: Field, chosen: str, fixed: Mapping[str, str]) -> Transform:
@@ -68,7 +68,7 @@ def transform_of(field: Field, chosen: str, fixed: Mapping[str, str]) -> Transfo
     return TRANSFORMS[chosen if field.valid[0] >= 0.0 else NONE]
 
 
-CONSTANT = 1e-10
+CONSTANT_TOLERANCE = 1e-10
 """What varies by less than this share of its own size is constant, but for rounding."""
 
 
@@ -98,7 +98,9 @@ def _half_range(values: Array) -> Array:
 
 def _beyond_rounding(scale: Array, values: Array) -> Array:
     """Return the scale with zero where values vary by no more than the rounding of their sum."""
-    rounding = max(CONSTANT, 10.0 * float(np.finfo(np.result_type(values, np.float32)).eps))
+    rounding = max(
+        CONSTANT_TOLERANCE, 10.0 * float(np.finfo(np.result_type(values, np.float32)).eps)
+    )
     return np.where(scale > rounding * np.abs(values).max(axis=0), scale, 0.0)
 
 

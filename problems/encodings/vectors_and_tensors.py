@@ -9,18 +9,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.encodings.aligned import AlignedEncoding, aligned, length
-from problems.encodings.transforms import NONE, NORMALISATIONS, admitted, nonzero
+from problems.encodings.aligned import AlignedEncoding, aligned, axis_length
+from problems.encodings.transforms import NONE, NORMALISATIONS, admissible_transforms, nonzero
 from problems.errors import UserError
 from problems.interfaces.types import Array, Batch, Choose, Field, Layout, Settings, Split
 
 COMPONENT = "component"
-SPACE = 3
+SPATIAL_DIMENSION = 3
 
-SIX = (0, 4, 8, 1, 2, 5)
+SYMMETRIC_INDICES = (0, 4, 8, 1, 2, 5)
 """Where xx, yy, zz, xy, xz and yz stand in a flattened tensor (3, 3)."""
 
-NINE = (0, 3, 4, 3, 1, 5, 4, 5, 2)
+SYMMETRIC_EXPANSION = (0, 3, 4, 3, 1, 5, 4, 5, 2)
 """Which of those six stands at each place of a flattened symmetric tensor (3, 3)."""
 
 
@@ -35,7 +35,7 @@ class VectorsEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "vectors"
 
     layout: ClassVar[Layout] = Layout.VECTORS
-    axes_kept: ClassVar[int] = 1
+    n_axes: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,7 +58,7 @@ class VectorsEncoding(AlignedEncoding):
     def settings(self, choose: Choose) -> Settings:
         """Choose transform and normalisation of the scalars; vectors leave no choice."""
         scalars = tuple(f for f in self.inputs if COMPONENT not in f.axes)
-        options = admitted(tuple(f for f in scalars if f.name not in self.transforms))
+        options = admissible_transforms(tuple(f for f in scalars if f.name not in self.transforms))
         chosen: dict[str, str] = {}
         if len(options) > 1:
             chosen["input_transform"] = choose.categorical("input_transform", options)
@@ -69,8 +69,10 @@ class VectorsEncoding(AlignedEncoding):
     def measure(self, train: Split) -> Batch:
         """Return centres and scales: of scalars by channel, of each field of vectors one scale."""
         known = dict(super().measure(train))
-        known["input_centre"][:SPACE] = 0.0
-        known["input_scale"][:SPACE] = _size(self._aligned(train.inputs)[..., :SPACE])
+        known["input_centre"][:SPATIAL_DIMENSION] = 0.0
+        known["input_scale"][:SPATIAL_DIMENSION] = _size(
+            self._aligned(train.inputs)[..., :SPATIAL_DIMENSION]
+        )
         if not self._labels:
             scales = [
                 np.full(f.size, _size(own))
@@ -88,7 +90,7 @@ class VectorsEncoding(AlignedEncoding):
     def _aligned(self, inputs: Batch) -> Array:
         """Return the inputs (b, p, 3 + c), the vector first."""
         vector_first = sorted(self.inputs, key=lambda f: COMPONENT not in f.axes)
-        sizes = (length(vector_first[0], self.axes[0]),)
+        sizes = (axis_length(vector_first[0], self.axes[0]),)
         parts = [
             aligned(f, self._transformed(f, inputs, self.input_transform), self.axes, sizes)
             for f in vector_first
@@ -126,15 +128,15 @@ class TensorEncoding(AlignedEncoding):
     IDENTITY: ClassVar[str] = "tensor"
 
     layout: ClassVar[Layout] = Layout.TENSOR
-    axes_kept: ClassVar[int] = 0
+    n_axes: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        kind, square = type(self).__name__, (SPACE, SPACE)
+        kind, square = type(self).__name__, (SPATIAL_DIMENSION, SPATIAL_DIMENSION)
         shapes = tuple(f.shape for f in (*self.inputs, *self.outputs))
-        if shapes not in ((square, square), (square, (len(SIX),))):
+        if shapes not in ((square, square), (square, (len(SYMMETRIC_INDICES),))):
             raise UserError(
-                f"{kind} maps one field {square} to one field {square} or ({len(SIX)},), not "
+                f"{kind} maps one field {square} to one field {square} or ({len(SYMMETRIC_INDICES)},), not "
                 f"{shapes[: len(self.inputs)]} to {shapes[len(self.inputs) :]}"
             )
         if set(self.transforms.values()) - {NONE}:
@@ -151,19 +153,23 @@ class TensorEncoding(AlignedEncoding):
             "input_centre": np.zeros(seen.shape[1]),
             "input_scale": np.full(seen.shape[1], _size(seen)),
             "output_centre": np.zeros(answers.shape[1]),
-            "output_scale": np.full(answers.shape[1], _size(answers[:, NINE])),
+            "output_scale": np.full(answers.shape[1], _size(answers[:, SYMMETRIC_EXPANSION])),
         }
 
     def _network_input(self, inputs: Batch) -> Array:
-        return super()._network_input(inputs).reshape(-1, SPACE, SPACE)
+        return super()._network_input(inputs).reshape(-1, SPATIAL_DIMENSION, SPATIAL_DIMENSION)
 
     def _answers(self, outputs: Batch) -> Array:
         """Return the outputs (b, 6)."""
         flat = super()._answers(outputs)
-        return flat[:, SIX] if flat.shape[1] > len(SIX) else flat
+        return flat[:, SYMMETRIC_INDICES] if flat.shape[1] > len(SYMMETRIC_INDICES) else flat
 
     def _by_field(self, values: Array) -> list[Array]:
-        return [values[..., NINE] if self.outputs[0].size > len(SIX) else values]
+        return [
+            values[..., SYMMETRIC_EXPANSION]
+            if self.outputs[0].size > len(SYMMETRIC_INDICES)
+            else values
+        ]
 
 
 def _size(components: Array) -> Array:
@@ -177,9 +183,9 @@ def _refuse_bent(kind: str, f: Field, transform: str) -> None:
             f"{kind}: output {f.name!r} is no vector; give it one axis {COMPONENT!r}, or answer "
             "with it through another encoding"
         )
-    if length(f, COMPONENT) != SPACE:
+    if axis_length(f, COMPONENT) != SPATIAL_DIMENSION:
         raise UserError(
-            f"{kind}: field {f.name!r} has {length(f, COMPONENT)} components, not {SPACE}"
+            f"{kind}: field {f.name!r} has {axis_length(f, COMPONENT)} components, not {SPATIAL_DIMENSION}"
         )
     if transform != NONE:
         raise UserError(f"{kind}: {transform} of field {f.name!r} would bend its vectors")

@@ -9,7 +9,7 @@ from problems.interfaces.types import Array, Encoding, Layout, Pairs, Split, Tar
 if TYPE_CHECKING:
     import gymnasium
 
-EXTRA = "policies"
+POLICIES_EXTRA = "policies"
 """The extra that brings what environments and their learners are made with."""
 
 

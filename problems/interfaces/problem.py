@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from problems.data.recorded import Recorded
-from problems.errors import UserError, telling_of
+from problems.errors import UserError, user_code_errors
 from problems.interfaces.pictures import OutputPictures, Picture
 from problems.interfaces.types import (
     Array,
@@ -18,7 +18,7 @@ from problems.interfaces.types import (
     Run,
     Simulation,
     Split,
-    samples_in,
+    n_samples,
 )
 
 
@@ -141,7 +141,7 @@ Host = Callable[[Run, np.random.Generator], Batch]
 HostScore = Callable[[Batch, Batch], Mapping[str, float]]
 """host_score(predicted, reference): how far what a host returned is from what it should return."""
 
-ONE_METRIC = Metric("error", "1", "as the score of this problem returns it")
+DEFAULT_METRIC = Metric("error", "1", "as the score of this problem returns it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +218,7 @@ class Problem:
             object.__setattr__(self, "name", words.lower())
         if not self.metrics:
             brought = getattr(self.score, "metrics", None)
-            metrics = brought if isinstance(brought, tuple) else (ONE_METRIC,)
+            metrics = brought if isinstance(brought, tuple) else (DEFAULT_METRIC,)
             object.__setattr__(self, "metrics", metrics)
         if self.pictures is None:
             object.__setattr__(
@@ -234,7 +234,7 @@ class Problem:
         return source
 
     @property
-    def drawn_otherwise(self) -> Mapping[str, Simulation]:
+    def split_simulations(self) -> Mapping[str, Simulation]:
         """The splits that are not drawn as training is, with what draws them."""
         return {**self.held_out, **({"shifted": self.shifted} if self.shifted else {})}
 
@@ -261,7 +261,7 @@ class Problem:
         """
         runs: dict[str, Run | FittedBaseline] = {}
         for name, each in self.baselines.items():
-            with telling_of(f"the fit of baseline {name!r}"):
+            with user_code_errors(f"the fit of baseline {name!r}"):
                 fitted = each.fit(train) if isinstance(each, FittedBaseline) else each
                 runs[name] = _called(fitted)
         return replace(self, baselines=runs)
@@ -274,9 +274,9 @@ class Problem:
         """
         if self.cost is None:
             return None
-        with telling_of("cost"):
+        with user_code_errors("cost"):
             costs = np.asarray(self.cost(outputs), dtype=float)
-        if costs.shape != (samples_in(outputs),) or not (np.isfinite(costs) & (costs > 0.0)).all():
+        if costs.shape != (n_samples(outputs),) or not (np.isfinite(costs) & (costs > 0.0)).all():
             raise UserError("cost: return one positive number for each sample")
         return costs
 

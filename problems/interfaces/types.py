@@ -53,7 +53,7 @@ class Layout(StrEnum):
     TENSOR = "tensor"
 
 
-LAYOUTS: Mapping[Layout, str] = {
+LAYOUT_SHAPES: Mapping[Layout, str] = {
     Layout.FLAT: "(c,)",
     Layout.SEQUENCE: "(l, c): elements in order",
     Layout.GRID1D: "(x, c)",
@@ -171,11 +171,13 @@ class Split:
     outputs: Batch
 
     def __len__(self) -> int:
-        return samples_in(self.inputs)
+        return n_samples(self.inputs)
 
     def take(self, index: Array) -> Self:
         """Return the samples at `index`."""
-        return replace(self, inputs=rows(self.inputs, index), outputs=rows(self.outputs, index))
+        return replace(
+            self, inputs=take_samples(self.inputs, index), outputs=take_samples(self.outputs, index)
+        )
 
 
 @dataclass(frozen=True)
@@ -330,16 +332,16 @@ class Surrogate:
         return self.encoding.apply(drawing, inputs, rng)
 
 
-def samples_in(batch: Batch) -> int:
+def n_samples(batch: Batch) -> int:
     """Return how many samples a batch holds."""
     return len(next(iter(batch.values())))
 
 
-def rows(batch: Batch, index: Array | slice) -> Batch:
+def take_samples(batch: Batch, index: Array | slice) -> Batch:
     """Return the samples of a batch at `index`."""
     return {name: array[index] for name, array in batch.items()}
 
 
-def repeated(batch: Batch, n: int) -> Batch:
+def tile_samples(batch: Batch, n: int) -> Batch:
     """Return exactly n samples, the batch's own in turn."""
-    return rows(batch, np.arange(n) % samples_in(batch))
+    return take_samples(batch, np.arange(n) % n_samples(batch))

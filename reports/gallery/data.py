@@ -13,7 +13,7 @@ def learning(facts: Facts) -> list[Chart]:
     ahead = [curve.samples * factor for factor in (1, 2, 4)]
     series = (
         Series("measured", counts, [error for _, error in curve.points], Kind.LINE_AND_POINTS),
-        Series("foretold", ahead, [curve.law.at(n) for n in ahead], Kind.DASHED, colour=1),
+        Series("foretold", ahead, [curve.law.predict(n) for n in ahead], Kind.DASHED, colour=1),
     )
     x, y = Axis("training samples", log=True), Axis("error [share of the deviation]", log=True)
     return [Chart("learning", "Learning curve of a quick model", x, y, series)]

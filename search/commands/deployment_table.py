@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import torch
 
-from problems.sources import Source
+from problems.sources import ProblemSource
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
@@ -81,7 +81,7 @@ def _worth_trying(pruning: Pruning, runtime: str, precision: Precision) -> bool:
 
 
 def verdicts_in_parallel(
-    tried: Sequence[Deployment], source: Source | None, progress: Callable[[str], None]
+    tried: Sequence[Deployment], source: ProblemSource | None, progress: Callable[[str], None]
 ) -> list[DeploymentResult]:
     """Try deployments, as many families at a time as there are cores.
 
@@ -105,7 +105,7 @@ def verdicts_in_parallel(
     return found
 
 
-def _prepare(source: Source | None) -> None:
+def _prepare(source: ProblemSource | None) -> None:
     torch.set_num_threads(1)
     if source:
         source.load()

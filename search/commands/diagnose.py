@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target, UserError
-from problems.data.dataset import generate, nbytes
-from problems.data.shards import default_cache, plan
+from problems.data.dataset import data_bytes, generate
+from problems.data.shards import default_cache, plan_shards
 from problems.diagnosis import Diagnosis, diagnose
-from problems.errors import raised
-from problems.sources import Source
+from problems.errors import describe_error
+from problems.sources import ProblemSource
 from search.progress import Progress
 from search.workers.ray_cluster import cluster, in_parallel
 from spaces.registered import ARCHITECTURES
@@ -21,7 +21,7 @@ FEW_SHARDS = 8
 """So many are made sooner than workers start."""
 
 
-def diagnosed(problem: Problem, source: Source, console: Console) -> Diagnosis:
+def diagnosed(problem: Problem, source: ProblemSource, console: Console) -> Diagnosis:
     """Return the facts about a complete problem, on the data that a search would use.
 
     Raises:
@@ -35,20 +35,20 @@ def diagnosed(problem: Problem, source: Source, console: Console) -> Diagnosis:
             return diagnose(problem, data, lambda words: progress.note(f"  {words}"))
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"the diagnosis of {problem.name!r} ended in {raised(error)}; `simstead check` "
+                f"the diagnosis of {problem.name!r} ended in {describe_error(error)}; `simstead check` "
                 "tries its parts one by one"
             ) from error
 
 
-def _data(problem: Problem, source: Source, progress: Progress) -> Dataset:
+def _data(problem: Problem, source: ProblemSource, progress: Progress) -> Dataset:
     cache = default_cache()
-    missing = [shard for shard in plan(problem) if not shard.path(cache).exists()]
+    missing = [shard for shard in plan_shards(problem) if not shard.path(cache).exists()]
     if len(missing) <= FEW_SHARDS:
         return generate(problem, cache, progress=progress.count)
     workers = len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="simstead-") as folder,
-        cluster(workers, Path(folder), source.code, nbytes(problem)),
+        cluster(workers, Path(folder), source.user_source, data_bytes(problem)),
     ):
         return generate(problem, cache, in_parallel, progress.count)
 

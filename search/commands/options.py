@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
-from problems.sources import Source
+from problems.sources import ProblemSource
 from search.run.spec import DEPLOYMENTS, RETRAININGS, ExtraObjective, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
@@ -142,7 +142,7 @@ Weights = Annotated[
 ]
 
 
-def declared(source: Source, size: Size | None, default: Size = Size.STANDARD) -> Problem:
+def declared(source: ProblemSource, size: Size | None, default: Size = Size.STANDARD) -> Problem:
     """Return a problem, once what it says of itself is complete; see `Source.load`."""
     from problems.contract import check_declarations  # noqa: PLC0415 - its laws import much
 

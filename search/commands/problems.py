@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from problems import Size, UserError
-from problems.sources import locate, problem_factories
+from problems.sources import locate_problem, problem_loaders
 from search.commands.options import (
     Only,
     ProblemName,
@@ -30,7 +30,7 @@ def problems() -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("problem", "what it is", "encodings", "baselines"):
         table.add_column(column)
-    for name, load in problem_factories().items():
+    for name, load in problem_loaders().items():
         try:
             problem = load(None)
         except UserError as error:  # a broken plug-in must not hide the others
@@ -51,7 +51,7 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
     from problems.contract import Evidence, run_checks  # noqa: PLC0415 - its laws import much
     from problems.data.shards import default_cache  # noqa: PLC0415
 
-    source = locate(problem)
+    source = locate_problem(problem)
     chosen = source.load(size, default=Size.TINY)
 
     def counted(done: int, total: int) -> None:
@@ -98,7 +98,7 @@ def show_space(
     weight: Weights = None,
 ) -> None:
     """Show what a search may choose among: the tree, its size, what is left out and why."""
-    chosen = declared(locate(problem), size)
+    chosen = declared(locate_problem(problem), size)
     from spaces.space import Space  # noqa: PLC0415 - brings torch
     from spaces.space_summary import lines, tree_of  # noqa: PLC0415
     from spaces.user_restrictions import resolve_restrictions, written  # noqa: PLC0415
@@ -150,7 +150,7 @@ def deployments(
     from search.commands.deployment_table import markdown, verdicts_in_parallel  # noqa: PLC0415
     from spaces.registered import ARCHITECTURES, RUNTIMES  # noqa: PLC0415
 
-    source = locate(problem) if problem else None
+    source = locate_problem(problem) if problem else None
     if source:
         source.load()
     chosen = families or list(ARCHITECTURES)
@@ -222,7 +222,7 @@ def screen(  # noqa: PLR0913, PLR0917 - a command's options
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers must be 1 or more, not {workers}")
-    source = locate(problem)
+    source = locate_problem(problem)
     chosen = declared(source, size)
     from search.screening import screen as carry_out  # noqa: PLC0415 - brings torch and Ray
     from search.screening.request import ScreeningRequest, prepare_screening  # noqa: PLC0415

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from problems import Size, UserError
-from problems.sources import Source, locate
+from problems.sources import ProblemSource, locate_problem
 from search.commands.options import (
     Deployments,
     First,
@@ -73,7 +73,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     """Search encodings, networks, precisions, pruning and runtimes for a surrogate."""
     least = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
-    source = locate(problem)
+    source = locate_problem(problem)
     chosen = declared(source, size)
     room = max(len(os.sched_getaffinity(0)) // chosen.deployment.threads, 1)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
@@ -127,7 +127,7 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
     workers = held.workers if workers is None else workers
     least = {"--trials": (trials, held.trials), "--workers": (workers, 1)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
-    source = Source(held.source, held.folder)
+    source = ProblemSource(held.source, held.folder)
     chosen = declared(source, None, held.size)
     from search.driver import restrictions_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.driver import search as run_search  # noqa: PLC0415
@@ -257,7 +257,7 @@ def diagnose(
     ] = None,
 ) -> None:
     """Say before a search whether one is worth it: host, relation, data, symmetries, encodings."""
-    source = locate(problem)
+    source = locate_problem(problem)
     chosen = declared(source, size)
     from search.run.directory import Run  # noqa: PLC0415 - as below
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from problems import Batch, Problem, Run
-from problems.diagnosis.host import HostRun, host_run
-from problems.errors import raised, telling_of
-from problems.scores import spread
+from problems.diagnosis.host import HostRun, run_host
+from problems.errors import describe_error, user_code_errors
+from problems.scores import standard_deviation
 from search.run.finalists import Hosted, HostFacts
 from search.timing.reference import stopwatch
 
@@ -45,13 +45,13 @@ def in_host(
     began = time.monotonic()
     with stopwatch(problem), np.errstate(all="ignore"):  # what diverges is told, not warned of
         while len(reference) <= ROUNDS and (not reference or time.monotonic() - began < PATIENCE_S):
-            with telling_of("the host with the reference in its place"):
-                reference.append(host_run(problem.host, problem.simulation.run))
+            with user_code_errors("the host with the reference in its place"):
+                reference.append(run_host(problem.host, problem.simulation.run))
             for name in kernels.keys() - reasons.keys():
                 try:
-                    others[name].append(host_run(problem.host, kernels[name]))
+                    others[name].append(run_host(problem.host, kernels[name]))
                 except Exception as error:  # noqa: BLE001 - the host is the user's, whatever it says
-                    reasons[name] = raised(error)
+                    reasons[name] = describe_error(error)
     hosted = {
         name: Hosted(reason=reasons[name])
         if name in reasons
@@ -76,7 +76,7 @@ def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> 
     try:
         scores = {name: float(value) for name, value in score(returned, wanted).items()}
     except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
-        return Hosted(reason=f"host_score: {raised(error)}")
+        return Hosted(reason=f"host_score: {describe_error(error)}")
     ratios = [a.total_s / b.total_s for a, b in zip(reference, runs, strict=True)]
     return Hosted(
         scores=scores,
@@ -89,7 +89,7 @@ def departures(predicted: Batch, reference: Batch) -> dict[str, float]:
     """Return each array's root mean square departure in units of the reference's deviation."""
     found: dict[str, float] = {}
     for name, array in reference.items():
-        deviation = spread(np.asarray(array, float))
+        deviation = standard_deviation(np.asarray(array, float))
         difference = np.asarray(predicted[name], float) - np.asarray(array, float)
         found[f"departure of {name}"] = float(np.sqrt(np.mean(difference**2))) / deviation
     return found

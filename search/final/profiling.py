@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from problems import Array, Problem, Split, Target
-from problems.errors import telling_of
+from problems.errors import user_code_errors
 from problems.interfaces.pictures import Picture
-from problems.interfaces.types import Surrogate, rows
+from problems.interfaces.types import Surrogate, take_samples
 from search.run.finalists import BatchTime, Finalist, Work
 from search.run.records import Record
 from search.timing.reference import spread_call, spread_evenly, stopwatch
@@ -155,7 +155,7 @@ def sample_errors(problem: Problem, encoding: str, result: Scored) -> tuple[floa
         try:
             with np.errstate(all="ignore"):
                 metrics = problem.score(
-                    rows(predicted, np.array([sample])), one.outputs, one.inputs
+                    take_samples(predicted, np.array([sample])), one.outputs, one.inputs
                 )
         except (ValueError, ArithmeticError, IndexError):  # a score that needs several samples
             return ()
@@ -168,7 +168,7 @@ def pictures_of(problem: Problem, result: Scored) -> tuple[Picture, ...]:
     if problem.pictures is None or not result.metrics:
         return ()
     survivors = result.survivors
-    with telling_of("the pictures of a prediction"):
+    with user_code_errors("the pictures of a prediction"):
         return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))
 
 
@@ -192,5 +192,7 @@ def worst_pictures(
         return ()
     worst = np.argsort(errors)[::-1][:WORST]
     split = result.survivors.take(worst)
-    with telling_of("the pictures of the worst samples"):
-        return tuple(problem.pictures(rows(result.predicted, worst), split.outputs, split.inputs))
+    with user_code_errors("the pictures of the worst samples"):
+        return tuple(
+            problem.pictures(take_samples(result.predicted, worst), split.outputs, split.inputs)
+        )

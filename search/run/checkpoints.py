@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from problems.atomic_files import written_whole
+from problems.atomic_files import atomic_write
 
 HASH_BYTES = hashlib.sha256().digest_size
 
@@ -31,7 +31,7 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     torch.save(dict(content), buffer)
     data = buffer.getvalue()
     path.parent.mkdir(exist_ok=True)
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(hashlib.sha256(data).digest() + data)
 
 

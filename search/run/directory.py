@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from problems import UserError
-from problems.atomic_files import written_whole
+from problems.atomic_files import atomic_write
 from problems.diagnosis import Diagnosis
 from search.run.environment import Environment
 from search.run.finalists import FinalEvaluation, Retrainings
@@ -180,7 +180,7 @@ class Run:
 
     def write(self, name: str, value: Frozen) -> None:
         """Put a value on disk, whole or not at all."""
-        with written_whole(self.folder / name) as file:
+        with atomic_write(self.folder / name) as file:
             file.write(value.model_dump_json(indent=1).encode())
 
     def check_space(self) -> None:
@@ -249,7 +249,7 @@ class Run:
 
     def add_diagnosis(self, facts: Diagnosis) -> None:
         """Put into the run what was said of its problem."""
-        with written_whole(self.folder / "diagnosis.json") as file:
+        with atomic_write(self.folder / "diagnosis.json") as file:
             # Pydantic would write an infinite speed-up as null; Infinity is read again.
             file.write(json.dumps(DIAGNOSES.dump_python(facts)).encode())
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from problems import Choose, Scalar, Size, UserError
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.interfaces.types import Option
 from search.pareto import ranks, spread
 from search.run.directory import Run
@@ -201,7 +201,7 @@ def _drawn(
     if not combinations:
         raise UserError("nothing of this search's space is so")
     combination = combinations[int(rng.integers(len(combinations)))]
-    noted = Noted(RestrictedChoice(DrawnChoice(rng), wanted))
+    noted = Noted(RestrictedChoice(RandomChoice(rng), wanted))
     filled = space.filled(combination, Size.STANDARD, noted, 0).parameters
     astray = sorted(
         name

@@ -14,10 +14,10 @@ import numpy as np
 from rich.console import Console
 
 from problems import Array, InterruptedRunError, UserError
-from problems.data.dataset import generate, nbytes
+from problems.data.dataset import data_bytes, generate
 from problems.data.shards import default_cache
 from problems.interfaces.types import Batch
-from problems.sources import Source
+from problems.sources import ProblemSource
 from search.driver import UNWRITABLE, ended_by_signals, told
 from search.progress import Progress
 from search.run.records import Interval
@@ -87,7 +87,7 @@ class Plan(NamedTuple):
         return [calls[i] for i in mixed if not calls[i].path(job.runs).exists()]
 
 
-def screen(job: Job, source: Source, workers: int, console: Console) -> Summary:
+def screen(job: Job, source: ProblemSource, workers: int, console: Console) -> Summary:
     """Carry a screening out, or go on with it; results and summary lie in its folder.
 
     Args:
@@ -104,8 +104,8 @@ def screen(job: Job, source: Source, workers: int, console: Console) -> Summary:
         progress.note(f"screening    {job.folder}")
         plan = _planned(job)
         if plan is None or plan.missing(job):
-            size = nbytes(job.problem)
-            with cluster(workers, job.folder, source.code, size), ended_by_signals():
+            size = data_bytes(job.problem)
+            with cluster(workers, job.folder, source.user_source, size), ended_by_signals():
                 plan = plan or _decide(job, progress)
                 _run(job, plan, progress)
         summary = _summarised(job, plan)

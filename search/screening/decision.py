@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
-from problems.data.simulate import joined, run_each
-from problems.interfaces.types import rows, samples_in
+from problems.data.simulate import concatenate_batches, run_isolating_failures
+from problems.interfaces.types import n_samples, take_samples
 from search.run.records import Interval
 from search.screening.request import Job, Screening
 from search.screening.sweep import LARGEST_CALL, shuffled
@@ -120,7 +120,7 @@ def decided(
     own = compared(job, data, label, SURROGATE, job.surrogate.run)
     if own.threshold is None:
         raise UserError(f"the surrogate fails on the validation split: {own.reason}")
-    baselines = problem.fitted(data.train).baseline_runs
+    baselines = problem.with_fitted_baselines(data.train).baseline_runs
     others = [compared(job, data, label, *named) for named in baselines.items()]
     answers = answered(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
     probability = answers.outputs[label]
@@ -206,21 +206,21 @@ def answered(
     progress: Callable[[int, int], None] | None = None,
 ) -> Answers:
     """Call a surrogate or baseline piece by piece, and time that."""
-    rng, n = np.random.default_rng(0), samples_in(inputs)
+    rng, n = np.random.default_rng(0), n_samples(inputs)
     parts: list[Batch] = []
     reasons: list[str] = []
     seconds = 0.0
     for first in range(0, n, PIECE):
-        piece = rows(inputs, slice(first, first + PIECE))
+        piece = take_samples(inputs, slice(first, first + PIECE))
         started = time.perf_counter()
         with np.errstate(all="ignore"):  # what isn't finite is no answer, and the point is run
-            outputs, why = run_each(run, problem.outputs, piece, rng, name)
+            outputs, why = run_isolating_failures(run, problem.outputs, piece, rng, name)
         seconds += time.perf_counter() - started
         parts.append(outputs)
         reasons += why
         if progress:
             progress(min(first + PIECE, n), n)
-    return Answers(joined(parts), seconds, reasons)
+    return Answers(concatenate_batches(parts), seconds, reasons)
 
 
 def _decisions(kept: Array, asked: Screening) -> Array:

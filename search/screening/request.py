@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems import Batch, Problem, Simulation, Size, Target, UnknownNameError, UserError
-from problems.atomic_files import written_whole
-from problems.data.shards import plan
-from problems.interfaces.types import samples_in
-from problems.provenance import described, digest
+from problems.atomic_files import atomic_write
+from problems.data.shards import plan_shards
+from problems.interfaces.types import n_samples
+from problems.provenance import canonical_form, digest
 from search.export import picked
 from search.run.directory import Run
 from search.screening.sweep import drawn_points, read_points
@@ -140,10 +140,10 @@ def prepare_screening(problem: Problem, named: str, asked: ScreeningRequest, fol
     screening = Screening(
         problem=problem.name,
         size=manifest.candidate.size,
-        data=digest([shard.key for shard in plan(problem)]),
+        data=digest([shard.key for shard in plan_shards(problem)]),
         artefact=manifest.hash,
-        points=samples_in(inputs),
-        sweep="" if asked.sweep is None else digest(described(inputs)),
+        points=n_samples(inputs),
+        sweep="" if asked.sweep is None else digest(canonical_form(inputs)),
         seed=asked.seed,
         label=asked.label or "",
         keep=asked.keep,
@@ -196,5 +196,5 @@ def _claim(folder: Path, screening: Screening) -> None:
 
 def write(path: Path, value: Frozen) -> None:
     """Put a value on disk, whole or not at all."""
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(value.model_dump_json(indent=1).encode())

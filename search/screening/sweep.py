@@ -12,11 +12,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from problems import Array, Batch, Field, Problem, Simulation, UserError
-from problems.atomic_files import written_whole
-from problems.data.readers import FieldSelection, format_of
-from problems.data.simulate import draw, joined, run_simulation
+from problems.atomic_files import atomic_write
+from problems.data.readers import FieldSelection, reader_for
+from problems.data.simulate import concatenate_batches, draw, run_simulation
 from problems.interfaces.batch_checks import out_of_range
-from problems.interfaces.types import rows, samples_in
+from problems.interfaces.types import n_samples, take_samples
 from search.workers.ray_cluster import run_samples_apart, run_tasks
 
 LARGEST_CALL = 64
@@ -43,13 +43,13 @@ def read_points(problem: Problem, path: Path) -> Batch:
     """
     if not path.exists():
         raise UserError(f"--sweep: there is no file {path}")
-    reader = format_of(path)(path, FieldSelection(problem.inputs, "", {}, ""))
+    reader = reader_for(path)(path, FieldSelection(problem.inputs, "", {}, ""))
     for mistake in reader.header_errors():
         raise UserError(f"--sweep: {mistake}")
     points = [chunk.fields for chunk in reader.chunks() if len(chunk)]
     if not points:
         raise UserError(f"--sweep: {path} holds no point")
-    inputs = joined(points)
+    inputs = concatenate_batches(points)
     for wrong in out_of_range(inputs, problem.inputs):
         raise UserError(f"--sweep: {path}: {wrong}")
     return inputs
@@ -91,7 +91,7 @@ def calls_for(
     """Yield the calls for some points of a sweep, so many to each."""
     for first in range(0, len(places), size):
         some = places[first : first + size]
-        yield Call(simulation, rows(inputs, some), some, seed)
+        yield Call(simulation, take_samples(inputs, some), some, seed)
 
 
 def make_call(call: Call, folder: Path) -> None:
@@ -151,19 +151,21 @@ def returned(outputs: Sequence[Field], calls: Sequence[Call], folder: Path) -> R
     """
     read = [opened(call.path(folder)) for call in calls]
     none = {f"{OUTPUTS}{field.name}": np.empty((0, *field.shape)) for field in outputs}
-    every = joined([{**none, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}, *read])
+    every = concatenate_batches(
+        [{**none, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}, *read]
+    )
     return Returned(
         every["places"],
         {name.removeprefix(OUTPUTS): every[name] for name in none},
         every["reasons"],
-        np.array([samples_in(call.inputs) for call in calls], dtype=int),
+        np.array([n_samples(call.inputs) for call in calls], dtype=int),
         np.array([each["seconds"] for each in read], dtype=float),
     )
 
 
 def save(path: Path, arrays: Batch) -> None:
     """Write an .npz file, whole or not at all."""
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, UserError
-from problems.interfaces.types import repeated, rows, samples_in
+from problems.interfaces.types import n_samples, take_samples, tile_samples
 from search.run.directory import Run as RunDirectory
 from search.run.records import Record, Timing
 from search.timing.stopwatch import Spread, TimedCall, Until, exclusive_slot, time_in_turn
@@ -119,7 +119,7 @@ def _beforehand_s(run: Run, split: Split, widening: "Widening") -> float:
     calls: list[float] = []
     spent_s = widening.widest_s
     while len(calls) < MOST_CALLS and spent_s < BEFOREHAND_S:
-        calls.append(seconds_of(run, rows(every, slice(len(calls), None, MOST_CALLS))))
+        calls.append(seconds_of(run, take_samples(every, slice(len(calls), None, MOST_CALLS))))
         spent_s += calls[-1]
     return float(np.median(calls or [widening.widest_s])) / widening.widest
 
@@ -184,7 +184,7 @@ def seconds_of(run: Run, inputs: Batch) -> float:
 
 def spread_evenly(split: Split, samples: int) -> Batch:
     """Return inputs spread evenly over a split, repeated where it has fewer."""
-    return rows(split.inputs, np.linspace(0, len(split) - 1, samples).round().astype(int))
+    return take_samples(split.inputs, np.linspace(0, len(split) - 1, samples).round().astype(int))
 
 
 def measure(
@@ -223,7 +223,7 @@ def timed(
 
 def deployment_call(run: Run, problem: Problem, split: Split) -> TimedCall:
     """Return what the host would do: one call with the deployment's number of samples."""
-    return _call(run, repeated(split.inputs, problem.deployment.batch))
+    return _call(run, tile_samples(split.inputs, problem.deployment.batch))
 
 
 def spread_call(run: Run, split: Split, samples: int) -> TimedCall:
@@ -238,7 +238,7 @@ def _call(run: Run, inputs: Batch) -> TimedCall:
         with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
             run(inputs, rng)
 
-    return TimedCall(work, samples_in(inputs))
+    return TimedCall(work, n_samples(inputs))
 
 
 def timing_of(seconds: Array, reference: Array) -> Timing:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems import Array, Batch, Problem, Run, Split
-from problems.data.simulate import finite_samples, run_each
-from problems.errors import telling_of
-from problems.interfaces.types import rows
+from problems.data.simulate import finite_samples, run_isolating_failures
+from problems.errors import user_code_errors
+from problems.interfaces.types import take_samples
 from search.run.records import Interval
 
 RESAMPLES = 200
@@ -31,7 +31,7 @@ class Scored:
     @property
     def predicted(self) -> Batch:
         """The outputs of the survivors."""
-        return rows(self.outputs, self.finite)
+        return take_samples(self.outputs, self.finite)
 
 
 def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -> Scored:
@@ -44,13 +44,13 @@ def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -
     outputs, reasons = split.outputs, [""]
     with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
         if len(split):
-            outputs, reasons = run_each(run, problem.outputs, split.inputs, rng, name)
+            outputs, reasons = run_isolating_failures(run, problem.outputs, split.inputs, rng, name)
         finite = np.flatnonzero(finite_samples(outputs, len(split)))
         survivors = split.take(finite)
         metrics: dict[str, float] = {}
         if len(finite):
-            kept = rows(outputs, finite)
-            with telling_of(f"the score of {name}"):
+            kept = take_samples(outputs, finite)
+            with user_code_errors(f"the score of {name}"):
                 metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
     reason = next((reason for reason in reasons if reason), "")
     return Scored(outputs, finite, survivors, len(split) - len(finite), metrics, reason)
@@ -72,7 +72,7 @@ def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
         index = rng.integers(n, size=n)
         sample = result.survivors.take(index)
         with suppress(Exception):
-            found = problem.score(rows(kept, index), sample.outputs, sample.inputs)
+            found = problem.score(take_samples(kept, index), sample.outputs, sample.inputs)
             for name in drawn.keys() & found.keys():
                 drawn[name].append(float(found[name]))
     each: dict[str, Interval] = {}

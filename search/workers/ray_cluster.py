@@ -13,10 +13,10 @@ import ray
 import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from problems.data.shards import Shard, drawn, produce, store
-from problems.data.simulate import failed, joined, run_simulation
-from problems.interfaces.types import Batch, Simulation, rows, samples_in
-from problems.sources import Source
+from problems.data.shards import Shard, draw_inputs, make_shard, write_shard
+from problems.data.simulate import concatenate_batches, failed_sample, run_simulation
+from problems.interfaces.types import Batch, Simulation, n_samples, take_samples
+from problems.sources import ProblemSource
 from search.timing.stopwatch import keep_large_blocks
 
 WAITING_S = 1.0
@@ -38,7 +38,7 @@ Waiting = Callable[[], None]
 
 @contextlib.contextmanager
 def cluster(
-    cores: int, folder: Path, problem: Source | None = None, data_bytes: int = 0
+    cores: int, folder: Path, problem: ProblemSource | None = None, data_bytes: int = 0
 ) -> Generator[None]:
     """Start Ray on this machine and stop it.
 
@@ -83,7 +83,7 @@ def in_parallel(
         cache: Where they are put.
         waiting: Called meanwhile.
     """
-    yield from run_tasks(shards, cache, produce, _made_apart, on_poll)
+    yield from run_tasks(shards, cache, make_shard, _made_apart, on_poll)
 
 
 def run_tasks(
@@ -155,9 +155,9 @@ def _as_completed(pending: dict[Any, Task], on_poll: Waiting | None) -> Iterator
 
 def _made_apart(shard: Shard, cache: Path) -> None:
     """Make a shard whose worker died."""
-    inputs, rng = drawn(shard)
+    inputs, rng = draw_inputs(shard)
     outputs, reasons = run_samples_apart(shard.simulation, inputs, rng)
-    store(shard, cache, inputs, outputs, reasons)
+    write_shard(shard, cache, inputs, outputs, reasons)
 
 
 def run_samples_apart(
@@ -166,13 +166,13 @@ def run_samples_apart(
     """Run a process for each sample, with chance of its own; those that die count as failed."""
     run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
     parts: list[tuple[Batch, list[str]]] = []
-    for i, own in enumerate(rng.spawn(samples_in(inputs))):
-        one = rows(inputs, slice(i, i + 1))
+    for i, own in enumerate(rng.spawn(n_samples(inputs))):
+        one = take_samples(inputs, slice(i, i + 1))
         try:
             parts.append(ray.get(run.remote(simulation, one, own)))
         except DIED:
-            parts.append(failed(simulation.outputs, "its process died"))
-    return joined([each for each, _ in parts]), [reason for _, (reason,) in parts]
+            parts.append(failed_sample(simulation.outputs, "its process died"))
+    return concatenate_batches([each for each, _ in parts]), [reason for _, (reason,) in parts]
 
 
 def prepare_process(threads: int) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from problems import Choose, Layout, MissingExtraError, Scalar, Settings, Target
-from problems.interfaces.policies import EXTRA
+from problems.interfaces.policies import POLICIES_EXTRA
 from spaces.architectures import (
     ACTIVATIONS,
     WIDTHS,
@@ -109,7 +109,9 @@ class Acting(ReinforcementLearner):
             import stable_baselines3  # noqa: PLC0415 - an extra, and slow to import
             from stable_baselines3.common.logger import Logger  # noqa: PLC0415
         except ImportError:
-            raise MissingExtraError("stable-baselines3", EXTRA, "teaching an actor") from None
+            raise MissingExtraError(
+                "stable-baselines3", POLICIES_EXTRA, "teaching an actor"
+            ) from None
         model = getattr(stable_baselines3, self.algorithm)(
             "MlpPolicy",
             environment,

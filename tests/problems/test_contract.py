@@ -35,6 +35,8 @@ def test_a_later_stage_waits_for_the_earlier(evidence: Evidence) -> None:
     )
     verdicts = list(run_checks(Evidence(broken, Path("/nonexistent"))))
     assert [verdict.check.description for verdict in verdicts if verdict.violations]
-    assert {verdict.check.stage for verdict in verdicts if verdict.was_run} == {CheckStage.DECLARED}
+    assert {verdict.check.stage for verdict in verdicts if verdict.was_run} == {
+        CheckStage.DECLARATIONS
+    }
     with pytest.raises(UserError, match="encodings is empty"):
         check_declarations(broken)

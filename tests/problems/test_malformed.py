@@ -30,7 +30,7 @@ from problems import (
     UserError,
 )
 from problems.contract import CHECKS, CheckStage, Evidence
-from problems.encodings.rollout import never_asked
+from problems.encodings.rollout import unused_network
 from problems.template.problem import INPUTS, OUTPUTS, DampedOscillator
 from problems.template.problem import problem as template
 
@@ -94,7 +94,7 @@ def rolling(change: Callable[[Pairs], Pairs], stage: int) -> Problem:
         return change(pairs) if stages == stage else pairs
 
     def measured(self: RollOutEncoding, split: Split) -> Pairs:
-        return RollOutEncoding.unrolled(self, split, never_asked, 1)
+        return RollOutEncoding.unrolled(self, split, unused_network, 1)
 
     parts = {"__doc__": "One roll-out.", "unrolled": unrolled, "pairs": measured}
     kind = dataclass(frozen=True, eq=False)(type("Rolling", (RollOutEncoding,), parts))
@@ -596,7 +596,7 @@ def single(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> B
 @pytest.mark.parametrize("run", [spawning, single])
 def test_good_practice_is_no_slip(run: Callable[..., Batch], tmp_path: Path) -> None:
     evidence = Evidence(simulating(run=run), tmp_path)
-    laws = [law for law in CHECKS.values() if law.stage is CheckStage.SIMULATED]
+    laws = [law for law in CHECKS.values() if law.stage is CheckStage.SIMULATION]
     assert [words for law in laws for words in law.violations(evidence)] == []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from problems import Problem, Size, UserError, load_problem, sources
 from problems.registry import PROBLEMS
-from problems.sources import GROUP, Source, locate, problem_factories
+from problems.sources import ENTRY_POINT_GROUP, ProblemSource, locate_problem, problem_loaders
 from problems.template.write import write_template
 
 
@@ -29,7 +29,7 @@ def test_a_reference_can_be_typed_from_anywhere(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(file.parent)
-    source = locate("mine.py:problem")
+    source = locate_problem("mine.py:problem")
     monkeypatch.chdir(tmp_path.parent)
     assert load_problem(source.reference).name == "mine"
 
@@ -75,26 +75,26 @@ def test_an_entry_point_is_a_name(file: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(file.parent)
     file.rename(file.with_name("plugged_in.py"))
     points = [
-        EntryPoint("plugged", "plugged_in:problem", GROUP),
-        EntryPoint("broken", "plugged_in:nothing", GROUP),
+        EntryPoint("plugged", "plugged_in:problem", ENTRY_POINT_GROUP),
+        EntryPoint("broken", "plugged_in:nothing", ENTRY_POINT_GROUP),
     ]
     monkeypatch.setattr(
         sources, "entry_points", lambda group: [p for p in points if p.group == group]
     )
     assert load_problem("plugged").name == "mine"
-    assert locate("plugged").load(default=Size.TINY).name == "mine"
-    assert {"plugged", "broken", "planets"} <= set(problem_factories())
+    assert locate_problem("plugged").load(default=Size.TINY).name == "mine"
+    assert {"plugged", "broken", "planets"} <= set(problem_loaders())
     with pytest.raises(UserError, match=r"'broken' \(plugged_in:nothing\) can't be loaded"):
         load_problem("broken")
     with pytest.raises(UserError, match="did you mean 'plugged'"):
         load_problem("pluged")
-    points.append(EntryPoint("planets", "plugged_in:problem", GROUP))
+    points.append(EntryPoint("planets", "plugged_in:problem", ENTRY_POINT_GROUP))
     with pytest.raises(UserError, match="'planets' is registered by plugged_in:problem, simstead"):
         load_problem("planets")
 
 
 def test_no_entry_points_of_ours_are_left_installed() -> None:
-    assert not list(importlib.metadata.entry_points(group=GROUP))
+    assert not list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
 
 
 WRONG = {
@@ -149,8 +149,8 @@ def test_a_size_is_refused_where_there_is_one(file: Path) -> None:
 
 
 def test_a_source_knows_whether_it_is_code(file: Path) -> None:
-    assert locate("planets").code is None
-    assert locate(str(file)).code == Source(str(file), str(file.parent))
+    assert locate_problem("planets").user_source is None
+    assert locate_problem(str(file)).user_source == ProblemSource(str(file), str(file.parent))
     assert isinstance(PROBLEMS["planets"](Size.TINY), Problem)
 
 

@@ -13,14 +13,14 @@ import pytest
 from problems import Layout, Samples, Target, UserError
 from problems.data.dataset import generate
 from problems.diagnosis import (
+    CorrelatedPair,
     Correlations,
+    DataSufficiency,
     Diagnosis,
-    Enough,
-    Finding,
-    Kind,
-    Pair,
-    Relation,
+    NoiseAnalysis,
     Symmetries,
+    SymmetryKind,
+    SymmetryResult,
     diagnose,
 )
 from problems.diagnosis.learning_curve import break_even
@@ -45,9 +45,9 @@ NOTHING = Diagnosis(
     problem="nothing",
     samples=(),
     host=None,
-    relation=Relation(0, 0, 1.0, 1.0, None, (), (), None, 0, ""),
+    relation=NoiseAnalysis(0, 0, 1.0, 1.0, None, (), (), None, 0, ""),
     correlations=Correlations(0, (), (), (), (), (), (), (), (), 0),
-    enough=Enough(None, None, ""),
+    enough=DataSufficiency(None, None, ""),
     symmetries=Symmetries((), 1e-6, ""),
     suggestions=(),
     remarks=(),
@@ -69,10 +69,10 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Diagnosis:
     return diagnose(small, generate(small, tmp_path_factory.mktemp("cache")))
 
 
-def finding(*, holds: bool | None, **changes: Any) -> Finding:
-    found = Finding(
+def finding(*, holds: bool | None, **changes: Any) -> SymmetryResult:
+    found = SymmetryResult(
         name="permutation along atom",
-        kind=Kind.PERMUTATION,
+        kind=SymmetryKind.PERMUTATION,
         axis="atom",
         holds=holds,
         discrepancy=None if holds is None else 3e-16 if holds else 0.25,
@@ -175,7 +175,7 @@ def test_reasons_stand_where_facts_are_missing() -> None:
         NOTHING,
         relation=replace(NOTHING.relation, reason="first reason", constant=("still",)),
         correlations=replace(NOTHING.correlations, samples=9, constant_inputs=("fixed",)),
-        enough=Enough(None, break_even(10, 100.0), "second reason"),
+        enough=DataSufficiency(None, break_even(10, 100.0), "second reason"),
         symmetries=Symmetries((), 1e-6, "third reason"),
     )
     page = render(told, {})
@@ -206,7 +206,7 @@ def test_symmetries_are_told_with_their_verdicts() -> None:
 
 
 def test_only_strong_links_among_inputs_are_told() -> None:
-    pairs = (Pair("one", "other", -0.97), Pair("weak", "weaker", 0.2))
+    pairs = (CorrelatedPair("one", "other", -0.97), CorrelatedPair("weak", "weaker", 0.2))
     found = replace(NOTHING.correlations, inputs=("one", "other"), strongest_inputs=pairs)
     page = render(replace(NOTHING, correlations=found), {})
     assert "-0.97" in page
@@ -234,7 +234,7 @@ def test_no_string_is_markup(facts: Diagnosis, *, deterministic: bool | None) ->
     for figure in figures.values():
         # Plotly reads some markup in any text: none of ours may be left.
         assert "<img" not in json.dumps(figure)
-    missing = render(infected(replace(NOTHING, enough=Enough(None, None, "x"))), {})
+    missing = render(infected(replace(NOTHING, enough=DataSufficiency(None, None, "x"))), {})
     assert "<img" not in without_scripts(missing)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from problems import Problem, UserError
-from problems.sources import Source
+from problems.sources import ProblemSource
 from search.driver import ended_by_signals, restrictions_for, specified
 from search.run.directory import Run
 from search.run.environment import read_environment
@@ -20,7 +20,7 @@ FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
 def spec(problem: Problem, folder: Path, only: list[str]) -> Spec:
     restrictions = restrictions_for(problem, written(None, only, []), folder)
     asked = {"size": "tiny", "seed": 0, "trials": 4, "workers": 1}
-    return specified(problem, Source(problem.name, ""), restrictions=restrictions, **asked)
+    return specified(problem, ProblemSource(problem.name, ""), restrictions=restrictions, **asked)
 
 
 @pytest.fixture

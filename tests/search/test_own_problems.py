@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from problems.data.dataset import generate
-from problems.sources import locate
+from problems.sources import locate_problem
 from search.driver import told
 from search.run.directory import Run
 from search.run.records import State
@@ -220,7 +220,7 @@ problem = replace(
 
 def test_a_sample_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text(CRASHING)
-    source = locate(str(tmp_path / "crashing.py"))
+    source = locate_problem(str(tmp_path / "crashing.py"))
     problem = source.load()
     with cluster(2, tmp_path, source.code):
         data = generate(problem, tmp_path / "cache", in_parallel)

@@ -18,10 +18,10 @@ from rich.console import Console
 from scipy.stats import beta, binom, hypergeom
 
 from problems import Problem, Size, UserError, load_problem
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.data.shards import read_shard
-from problems.sources import locate
+from problems.sources import locate_problem
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Record, State
 from search.run.spec import Spec
@@ -236,14 +236,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def escape(file: Path) -> Problem:
-    return locate(str(file)).load()
+    return locate_problem(str(file)).load()
 
 
 @pytest.fixture(scope="module")
 def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with one trained network, trial 4."""
     drawn = (
-        compose(escape, Size.STANDARD, DrawnChoice(np.random.default_rng(i)), 0)
+        compose(escape, Size.STANDARD, RandomChoice(np.random.default_rng(i)), 0)
         for i in itertools.count()
     )
     candidate = next(each for each in drawn if each.architecture == "mlp").model_copy(
@@ -415,10 +415,10 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     assert done.returncode == 0, done.stderr
     assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
     assert len(list(out.glob("runs/*.npz"))) > len(kept)
-    _hold_to_the_truth(locate(str(file)).load(), out)
+    _hold_to_the_truth(locate_problem(str(file)).load(), out)
     assert "recall" in done.stdout
     assert "near" in done.stdout
-    source = locate(str(file))
+    source = locate_problem(str(file))
     asked = ScreeningRequest(POINTS, seed=3, keep_recall=RECALL, audit=60)
     job = prepare_screening(source.load(), f"{run.folder}:4", asked, out)
     before = Summary.read(out / SUMMARY)
@@ -459,7 +459,7 @@ problem = Problem(simulation=Crashing(), encodings={}, score=lambda *_: {})
 def test_a_point_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     path = tmp_path / "crashing.py"
     path.write_text(CRASHING)
-    source = locate(str(path))
+    source = locate_problem(str(path))
     simulation = source.load().simulation
     assert simulation is not None
     inputs, places = {"x": np.array([-1.0, 1.0, 2.0, 3.0])}, np.arange(4)

@@ -22,7 +22,7 @@ from problems import (
     known_problems,
     load_problem,
 )
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.interfaces.types import Option
 from spaces.architectures import Shape
 from spaces.artefact import (
@@ -71,7 +71,7 @@ def deployed_cells(problem: Problem) -> list[Combination]:
 PICKLED = (".pkl", ".pickle", ".pt", ".pth")
 
 
-class Fixed(DrawnChoice):
+class Fixed(RandomChoice):
     """Draws settings; the skeleton is the cell's."""
 
     def __init__(self, combination: Combination, seed: int = 0) -> None:

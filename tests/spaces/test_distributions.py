@@ -9,7 +9,7 @@ import torch
 from scipy.stats import wasserstein_distance
 
 from problems import Layout, Pairs, Target
-from problems.contract import DrawnChoice, WalkedChoice
+from problems.contract import CyclicChoice, RandomChoice
 from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.spline_flow import SplineFlow
@@ -74,7 +74,7 @@ def far(sampled: np.ndarray, condition: float) -> float:
 
 @LAW
 def test_samples_come_near_the_distribution(family: type[Architecture]) -> None:
-    settings = {**family.settings(WalkedChoice(0)), "depth": 2}
+    settings = {**family.settings(CyclicChoice(0)), "depth": 2}
     torch.manual_seed(0)
     learner = family.learner(family.untrained(PLANE, settings), PLANE, settings)
     rng = np.random.default_rng(1)
@@ -102,7 +102,7 @@ def test_samples_come_near_the_distribution(family: type[Architecture]) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_makes_the_sample(family: type[Architecture], seed: int) -> None:
     for shape in example_shapes(family):
-        settings = family.settings(DrawnChoice(np.random.default_rng(seed)))
+        settings = family.settings(RandomChoice(np.random.default_rng(seed)))
         torch.manual_seed(seed)
         network = family.untrained(shape, settings).eval()
         asked = example_inputs(shape, 64, family.noise(shape, settings))
@@ -118,7 +118,7 @@ def test_a_flow_is_undone_and_its_volume_is_told(outputs: int) -> None:
     shape = Shape(Layout.FLAT, Target.DISTRIBUTION, (3,), outputs)
     family = ARCHITECTURES["spline_flow"]
     torch.manual_seed(0)
-    flow = family.build(shape, family.settings(WalkedChoice(1))).eval()
+    flow = family.build(shape, family.settings(CyclicChoice(1))).eval()
     assert isinstance(flow, SplineFlow)
     conditions, noise = torch.randn(5, 3), 2.0 * torch.randn(5, outputs)
     samples = flow(torch.cat([conditions, noise], dim=1)).detach()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from problems import Layout, Pairs, Target
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
@@ -29,7 +29,7 @@ LAW = pytest.mark.parametrize(("family", "shape"), TRIED)
 
 
 def drawn(family: type[Architecture], shape: Shape, seed: int = 0) -> tuple[torch.nn.Module, dict]:
-    settings = dict(family.settings(DrawnChoice(np.random.default_rng(seed))))
+    settings = dict(family.settings(RandomChoice(np.random.default_rng(seed))))
     torch.manual_seed(seed)
     return family.untrained(shape, settings).eval(), settings
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from problems import Layout, MissingExtraError, Target
-from problems.contract import WalkedChoice
+from problems.contract import CyclicChoice
 from search.trial.training import DivergedError, train_policy
 from spaces.architectures import Architecture, Shape
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
@@ -65,7 +65,7 @@ LAW = pytest.mark.parametrize(("family", "position"), TRIED)
 
 def untrained(family: type[Architecture], position: int) -> ReinforcementLearner:
     """The learner with the option at one position of every choice: three positions try them all."""
-    settings = family.settings(WalkedChoice(position))
+    settings = family.settings(CyclicChoice(position))
     torch.manual_seed(0)
     learner = family.learner(family.untrained(SHAPE, settings), SHAPE, settings).eval()
     assert isinstance(learner, ReinforcementLearner)
@@ -125,7 +125,7 @@ def test_a_network_that_is_exchanged_learns_on(family: type[Architecture], posit
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_network_acts_as_its_model_does(algorithm: str) -> None:
-    settings = {**ActorCritic.settings(WalkedChoice(0)), "algorithm": algorithm}
+    settings = {**ActorCritic.settings(CyclicChoice(0)), "algorithm": algorithm}
     learner = ActorCritic.learner(ActorCritic.build(SHAPE, settings), SHAPE, settings)
     list(train_policy(learner, Homing(), TRAINING, 1, 0))
     seen = np.random.default_rng(0).uniform(-2.0, 2.0, (64, 2)).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from problems import Problem, Scalar, Size, UserError, load_problem
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.interfaces.types import RollsForward
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
@@ -78,7 +78,7 @@ def test_every_setting_can_be_narrowed(problem: Problem) -> None:
     restrictions = wished.settled(known)
     space = Space(problem, restrictions)
     for seed in range(50):
-        candidate = space.compose(Size.TINY, DrawnChoice(np.random.default_rng(seed)), 0)
+        candidate = space.compose(Size.TINY, RandomChoice(np.random.default_rng(seed)), 0)
         asked = {name: each for name, each in settings_of(candidate).items() if name in known}
         if not isinstance(problem.encodings[candidate.encoding], RollsForward):
             asked.pop("training.unrolled", None)  # of roll-outs alone: the others keep its default
@@ -111,7 +111,7 @@ def test_an_integer_range_keeps_its_step() -> None:
     kept = Restrictions(keep={"depth": Range(low=5, high=13)}).settled(known)
     assert kept.keep["depth"] == Range(low=6, high=10)
     drawn = {
-        RestrictedChoice(DrawnChoice(np.random.default_rng(seed)), kept).integer(
+        RestrictedChoice(RandomChoice(np.random.default_rng(seed)), kept).integer(
             "depth", 2, 14, step=4
         )
         for seed in range(30)

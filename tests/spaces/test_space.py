@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from problems import Problem, Size
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.interfaces.types import Option
 from problems.provenance import digest
 from spaces.candidate import Candidate, Precision, Pruning
@@ -21,7 +21,7 @@ from spaces.space_summary import tree_of
 FAMILIES = pytest.mark.parametrize("family", list(ARCHITECTURES))
 
 
-class Recorder(DrawnChoice):
+class Recorder(RandomChoice):
     """Draws, and keeps what each parameter could have been."""
 
     def __init__(self, seed: int) -> None:
@@ -39,7 +39,7 @@ class Recorder(DrawnChoice):
 
 @pytest.fixture(params=range(20))
 def candidate(problem: Problem, request: pytest.FixtureRequest) -> Candidate:
-    return compose(problem, Size.TINY, DrawnChoice(np.random.default_rng(request.param)), 0)
+    return compose(problem, Size.TINY, RandomChoice(np.random.default_rng(request.param)), 0)
 
 
 def test_a_candidate_survives_json(candidate: Candidate) -> None:

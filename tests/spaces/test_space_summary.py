@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from problems import Choose, Problem, Size, UserError
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.encodings.aligned import FlatEncoding
 from problems.interfaces.types import Settings
 from problems.template.problem import INPUTS, OUTPUTS
@@ -103,7 +103,7 @@ def test_the_extent_is_that_of_what_is_composed(problem: Problem) -> None:
 
 
 def composed(space: Space, seed: int) -> Candidate:
-    return space.compose(Size.TINY, DrawnChoice(np.random.default_rng(seed)), 0)
+    return space.compose(Size.TINY, RandomChoice(np.random.default_rng(seed)), 0)
 
 
 def test_what_is_searched_and_left_out_is_told(problem: Problem) -> None:

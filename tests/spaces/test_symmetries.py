@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from problems import Layout, Target, UserError
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from spaces.architectures import Architecture, Shape
 from spaces.deployment_check import example_inputs, example_shapes
 from spaces.registered import ARCHITECTURES
@@ -41,7 +41,7 @@ def tried(
     family: type[Architecture], shape: Shape, seed: int
 ) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     """Return a network of drawn settings, and inputs for it."""
-    settings = dict(family.settings(DrawnChoice(np.random.default_rng(seed))))
+    settings = dict(family.settings(RandomChoice(np.random.default_rng(seed))))
     torch.manual_seed(seed)
     network = family.untrained(shape, settings).eval().double()
     inputs = example_inputs(shape, 8, family.noise(shape, settings), seed).double()

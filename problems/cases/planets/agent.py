@@ -9,7 +9,16 @@ from problems.cases.planets.coordinates import COORDINATES
 from problems.cases.planets.encodings import OrbitEncoding, Systems
 from problems.cases.planets.simulation import SLOTS, with_states
 from problems.interfaces.policies import PolicyEncoding
-from problems.interfaces.types import Array, Batch, Choose, Pairs, Predict, Settings, Split, rows
+from problems.interfaces.types import (
+    Array,
+    Batch,
+    Choose,
+    Pairs,
+    Predict,
+    Settings,
+    Split,
+    take_samples,
+)
 
 if TYPE_CHECKING:
     from problems.cases.planets.environment import Steering
@@ -73,7 +82,7 @@ class Agent(OrbitEncoding, PolicyEncoding):
             frames.reshape(-1, *path.shape[2:]) for frames in (path[:, :-1], path[:, 1:])
         )
         sample = np.repeat(np.arange(len(path)), path.shape[1] - 1)
-        around = self.surroundings(rows(split.inputs, sample))
+        around = self.surroundings(take_samples(split.inputs, sample))
         change = (follows - self._expected(start, around)) / self.statistics["change"]
         action = np.arcsinh(change) / np.arcsinh(self.bound)
         there = (around.systems.exists[..., 0] > 0.0) & np.all(np.abs(action) <= 1.0, axis=-1)

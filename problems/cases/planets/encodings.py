@@ -7,7 +7,7 @@ import numpy as np
 
 from problems.cases.planets.coordinates import COORDINATES, Coordinates, Expectation
 from problems.cases.planets.simulation import with_states
-from problems.encodings.rollout import Windows, never_asked
+from problems.encodings.rollout import SlidingWindows, unused_network
 from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
     Array,
@@ -20,7 +20,7 @@ from problems.interfaces.types import (
     Settings,
     Split,
     Target,
-    rows,
+    take_samples,
 )
 
 TYPICAL = 0.9
@@ -152,14 +152,16 @@ class Rollout(OrbitEncoding):
 
     def pairs(self, split: Split) -> Pairs:
         """Return every window of every system: inputs (n, l, c), targets (n, o)."""
-        return self.unrolled(split, never_asked, 1)
+        return self.unrolled(split, unused_network, 1)
 
     def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
         """Return windows that end in own answers: inputs (n, l, c), targets (n, o)."""
         frames = self._frames(split)
-        windows = Windows(self.window, self.step, min(stages, len(self.times_yr) // self.step))
-        systems = self._systems(rows(split.inputs, windows.samples(frames)))
-        seen, truth = windows.met(frames, lambda seen: self._next(network, seen, systems))
+        windows = SlidingWindows(
+            self.window, self.step, min(stages, len(self.times_yr) // self.step)
+        )
+        systems = self._systems(take_samples(split.inputs, windows.samples(frames)))
+        seen, truth = windows.unroll(frames, lambda seen: self._next(network, seen, systems))
         expected = systems.expectation(seen[:, -1], self._delays)
         targets = (truth - expected) / self.statistics["change"][:, None]
         targets = targets * systems.exists[:, None]

@@ -7,7 +7,7 @@ import numpy as np
 
 from problems.cases.planets.agent import Agent
 from problems.cases.planets.validation import orbit_vectors, system_size
-from problems.interfaces.types import Array, Split, rows
+from problems.interfaces.types import Array, Split, take_samples
 
 CLOSE = 0.3
 """Error that earns 1/e of the most, in units of the system's own e and I, as the score has them."""
@@ -35,7 +35,7 @@ class Steering(gymnasium.Env[Array, Array]):
         self._planets = np.argwhere(exists)
         self._frames = elements.shape[1]
         orbits = self._path[:1, 0]
-        around = encoding.surroundings(rows(split.inputs, slice(1)))
+        around = encoding.surroundings(take_samples(split.inputs, slice(1)))
         observed = encoding.seen(orbits, around).shape[-1:]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, observed, np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, orbits.shape[-1:], np.float32)
@@ -47,7 +47,7 @@ class Steering(gymnasium.Env[Array, Array]):
         super().reset(seed=seed, options=options)
         self._sample, self._planet = self._planets[self.np_random.integers(len(self._planets))]
         self._frame = int(self.np_random.integers(self._frames // 2))
-        self._inputs = rows(self._split.inputs, slice(self._sample, self._sample + 1))
+        self._inputs = take_samples(self._split.inputs, slice(self._sample, self._sample + 1))
         self._around = self._encoding.surroundings(self._inputs)
         self._orbits = self._path[self._sample, self._frame][None]
         return self._observed(), {}

@@ -19,7 +19,7 @@ from problems.cases.planets.orbits import (
     states_from_elements,
 )
 from problems.errors import MissingExtraError
-from problems.interfaces.types import Array, Batch, Field, samples_in
+from problems.interfaces.types import Array, Batch, Field, n_samples
 
 SLOTS = 3
 """Planets that a batch has room for; an empty slot has mass zero and a placeholder orbit."""
@@ -149,7 +149,7 @@ class Planets:
             MissingExtraError: REBOUND is not installed.
         """
         rebound = _rebound()
-        states = np.full((samples_in(inputs), self.frames, SLOTS, 6), np.nan)
+        states = np.full((n_samples(inputs), self.frames, SLOTS, 6), np.nan)
         for i, state in enumerate(states):
             star, mass = float(inputs["star_mass"][i]), inputs["mass"][i]
             mass = mass[mass > 0.0]

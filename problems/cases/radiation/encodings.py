@@ -7,7 +7,7 @@ import numpy as np
 
 from problems.cases.radiation.gas_optics import AVOGADRO, Radiation, molecules, named
 from problems.cases.radiation.solver import layer_pressures
-from problems.encodings.transforms import LIMIT, nonzero
+from problems.encodings.transforms import CLIP_LIMIT, nonzero
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -131,7 +131,7 @@ class GasOptics(Encoding):
     def _optics(self, answers: Array, columns: Batch) -> tuple[Array, Array]:
         """Return both optics, (b, l, g) each, of a network's answers."""
         known, points = self.statistics, answers.shape[-1] // 2
-        held = np.clip(answers, -LIMIT, LIMIT)
+        held = np.clip(answers, -CLIP_LIMIT, CLIP_LIMIT)
         scale = known["scale"].astype(np.float32)
         centre = known["centre"].astype(np.float32)
         amount = self._amount(columns).astype(np.float32)[..., None]

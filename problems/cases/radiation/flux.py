@@ -8,7 +8,7 @@ import numpy as np
 
 from problems.cases.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE
 from problems.cases.radiation.solver import EMISSIVITY
-from problems.encodings.transforms import LIMIT, nonzero
+from problems.encodings.transforms import CLIP_LIMIT, nonzero
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -81,7 +81,7 @@ class Flux(Encoding):
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Call the network once; fluxes are held at zero or more."""
         known = self.statistics
-        answers = np.clip(network(self._network_input(inputs)), -LIMIT, LIMIT)
+        answers = np.clip(network(self._network_input(inputs)), -CLIP_LIMIT, CLIP_LIMIT)
         values = answers * known["scale"] + known["centre"]
         values[:, 0] += self._from_surface(inputs)
         levels = inputs["pressure"].shape[1]

@@ -16,7 +16,7 @@ import numpy as np
 from problems.cases.radiation.k_distribution import KDistribution, lookup, rrtmgp, single_precision
 from problems.cases.radiation.profiles import fixed_gases
 from problems.cases.radiation.solver import STANDARD_GRAVITY, layer_pressures
-from problems.interfaces.types import Array, Batch, samples_in
+from problems.interfaces.types import Array, Batch, n_samples
 
 AVOGADRO = 6.02214076e23
 """[mol-1], exact in the SI."""
@@ -181,7 +181,7 @@ class GasState:
 
 def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Array, ...]:
     columns = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
-    n, begin = samples_in(columns), 0
+    n, begin = n_samples(columns), 0
     parts: list[tuple[Array, ...]] = []
     many, few, one = PORTIONS
     while begin < n:

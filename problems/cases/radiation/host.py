@@ -12,7 +12,7 @@ import numpy as np
 
 from problems.cases.radiation.profiles import CO2_ALONE, rfmip
 from problems.cases.radiation.solver import heating_rate, layer_pressures
-from problems.interfaces.types import Array, Batch, Run, rows
+from problems.interfaces.types import Array, Batch, Run, take_samples
 
 ADJUSTING = 1e4
 """Layers of lower pressure adjust [Pa]."""
@@ -38,7 +38,8 @@ class StratosphericAdjustment:
     def __call__(self, kernel: Run, rng: np.random.Generator) -> Batch:
         """Return forcings (b,) [W m-2], positive downward, and the adjustment (b, l) [K]."""
         present, fourfold = (
-            rows(rfmip(CO2_ALONE[name]), np.array(self.sites)) for name in ("present", "fourfold")
+            take_samples(rfmip(CO2_ALONE[name]), np.array(self.sites))
+            for name in ("present", "fourfold")
         )
         before = kernel(present, rng)
         balance = _heating(before, present)

@@ -15,7 +15,7 @@ from problems.cases.stability.features import log, summary
 from problems.cases.stability.short_run import ShortRun
 from problems.cases.stability.theory import amd_ratios, hill_spacing, own_elements
 from problems.errors import MissingExtraError
-from problems.interfaces.types import Array, Batch, Run, Split, samples_in
+from problems.interfaces.types import Array, Batch, Run, Split, n_samples
 
 FOREST_SEED = 0
 
@@ -83,7 +83,7 @@ class HillSpacing(Criterion):
     def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
         """Return its logarithm."""
         spacing = hill_spacing(inputs["mass"], inputs["elements"]).min(axis=-1)
-        return log(spacing), np.zeros(samples_in(inputs), dtype=bool)
+        return log(spacing), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class AMD(Criterion):
         """Return the logarithm of the larger ratio, for Hill stability."""
         mass = inputs["mass"]
         ratio = amd_ratios(mass, own_elements(mass, inputs["elements"]))[1].max(axis=-1)
-        return log(ratio), np.zeros(samples_in(inputs), dtype=bool)
+        return log(ratio), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True)

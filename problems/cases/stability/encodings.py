@@ -19,7 +19,7 @@ from problems.interfaces.types import (
     Settings,
     Split,
     Target,
-    samples_in,
+    n_samples,
 )
 
 LIMIT = 8.0
@@ -129,7 +129,7 @@ class Initial(FateEncoding):
         return np.concatenate(parts, axis=-1)
 
     def _looked_at(self, inputs: Batch) -> tuple[Array, Array]:
-        return self._seen(inputs), np.zeros(samples_in(inputs), dtype=bool)
+        return self._seen(inputs), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)

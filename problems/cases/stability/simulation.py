@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from problems.cases.stability.integration import STAR, STEP, systems, versions
-from problems.interfaces.types import Array, Batch, Field, samples_in
+from problems.interfaces.types import Array, Batch, Field, n_samples
 
 PLANETS = 3
 
@@ -99,7 +99,7 @@ class Stability:
         Raises:
             MissingExtraError: REBOUND is not installed.
         """
-        survival = np.full(samples_in(inputs), self.horizon_orbits)
+        survival = np.full(n_samples(inputs), self.horizon_orbits)
         batch = systems(inputs["mass"], inputs["elements"], step=self.step)
         for i, system in enumerate(batch):
             if not system.survives(self.horizon_orbits):

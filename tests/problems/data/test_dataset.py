@@ -9,16 +9,16 @@ import pytest
 
 from problems import Batch, Dataset, Problem, Samples, UserError
 from problems.data.dataset import generate
-from problems.data.shards import Shard, plan, serially
+from problems.data.shards import Shard, make_serially, plan_shards
 from problems.data.simulate import NOT_FINITE
-from problems.interfaces.types import SPLITS, rows
+from problems.interfaces.types import SPLITS, take_samples
 from problems.source_code import forget_sources, source_hash
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as template
 
 
 def test_shards_cover_every_split(problem: Problem) -> None:
-    shards = plan(problem)
+    shards = plan_shards(problem)
     for split in ("train", "validation", "test", "shifted"):
         own = [shard for shard in shards if shard.split == split]
         assert sum(shard.samples for shard in own) == getattr(problem.samples, split)
@@ -26,10 +26,10 @@ def test_shards_cover_every_split(problem: Problem) -> None:
 
 
 def test_a_key_changes_with_what_produces_the_data(problem: Problem) -> None:
-    keys = {shard.key for shard in plan(problem)}
-    assert {shard.key for shard in plan(problem)} == keys
+    keys = {shard.key for shard in plan_shards(problem)}
+    assert {shard.key for shard in plan_shards(problem)} == keys
     other = replace(problem, simulation=problem.shifted)
-    own = {s.key for s in plan(other) if s.split not in problem.drawn_otherwise}
+    own = {s.key for s in plan_shards(other) if s.split not in problem.split_simulations}
     assert own
     assert own.isdisjoint(keys)
 
@@ -106,13 +106,13 @@ def copy_shards(shards: Sequence[Shard], cache: Path, folder: Path) -> None:
 def test_a_killed_generation_goes_on(
     problem: Problem, data: Dataset, cache: Path, tmp_path: Path
 ) -> None:
-    *kept, last = shards = plan(problem)
+    *kept, last = shards = plan_shards(problem)
     copy_shards(kept, cache, tmp_path)
     (tmp_path / problem.name / "torn.npz.part").write_bytes(b"half a shard")
     made: list[Shard] = []
 
     def watched(missing: list[Shard], cache: Path):  # noqa: ANN202
-        for shard in serially(missing, cache):
+        for shard in make_serially(missing, cache):
             made.append(shard)
             yield shard
 
@@ -130,7 +130,7 @@ def test_a_killed_generation_goes_on(
 def test_failed_samples_are_counted_and_left_out(
     problem: Problem, cache: Path, tmp_path: Path
 ) -> None:
-    shard, *_ = shards = plan(problem)
+    shard, *_ = shards = plan_shards(problem)
     copy_shards(shards, cache, tmp_path)
     path = shard.path(tmp_path)
     with np.load(path) as stored:
@@ -148,8 +148,8 @@ def test_failed_samples_are_counted_and_left_out(
 def test_a_reference_that_mostly_fails_is_refused(
     problem: Problem, cache: Path, tmp_path: Path
 ) -> None:
-    copy_shards(plan(problem), cache, tmp_path)
-    for shard in plan(problem):
+    copy_shards(plan_shards(problem), cache, tmp_path)
+    for shard in plan_shards(problem):
         path = shard.path(tmp_path)
         with np.load(path) as stored:
             arrays = {k: v * np.nan if k.startswith("outputs/") else v for k, v in stored.items()}
@@ -220,7 +220,7 @@ class Repeating(DampedOscillator):
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         few = super().draw(self.values, np.random.default_rng(0))
-        return rows(few, rng.integers(self.values, size=n))
+        return take_samples(few, rng.integers(self.values, size=n))
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         outputs = super().run(inputs, rng)
@@ -252,7 +252,7 @@ def test_too_few_samples_left_are_refused(tmp_path: Path) -> None:
 
 def test_large_splits_are_made_in_larger_shards() -> None:
     few, many = (
-        [s for s in plan(replace(template, samples=Samples(train=n))) if s.split == "train"]
+        [s for s in plan_shards(replace(template, samples=Samples(train=n))) if s.split == "train"]
         for n in (512, 100_000)
     )
     assert {shard.samples for shard in few} == {8}

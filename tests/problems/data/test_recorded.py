@@ -17,9 +17,9 @@ import xarray as xr
 
 from problems import Beyond, Dataset, Field, Recorded, UserError
 from problems.data import memory_maps, readers
-from problems.data.memory_maps import StoredBatch, group_key
-from problems.data.readers import FORMATS, Reader
-from problems.data.recorded import check_recorded, open_recorded, recorded_facts
+from problems.data.memory_maps import MemoryMappedBatch, group_key
+from problems.data.readers import READERS, Reader
+from problems.data.recorded import check_recorded, open_recorded, recorded_identity
 from problems.interfaces.types import SPLITS
 
 N = 60
@@ -110,7 +110,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return watched
 
-    for kind in (readers.Table, readers.Variables):
+    for kind in (readers.TableReader, readers.XarrayReader):
         monkeypatch.setattr(kind, "chunks", watch(kind.chunks))
     return sizes
 
@@ -445,7 +445,7 @@ def test_who_comes_second_uses_what_the_first_one_wrote(
     path = write(tmp_path / "a.csv", samples())
     first = opened(path, tmp_path / "cache")
     answers = iter([False, True])
-    monkeypatch.setattr(memory_maps.Store, "exists", lambda _: next(answers))
+    monkeypatch.setattr(memory_maps.MemoryMapStore, "exists", lambda _: next(answers))
     second = opened(path, tmp_path / "cache")
     np.testing.assert_array_equal(second.train.inputs["speed"], first.train.inputs["speed"])
     assert len(list((tmp_path / "cache").iterdir())) == 1
@@ -454,7 +454,7 @@ def test_who_comes_second_uses_what_the_first_one_wrote(
 def test_a_batch_travels_as_its_path(tmp_path: Path) -> None:
     data = opened(write(tmp_path / "a.csv", samples(2000)), tmp_path)
     batch = data.train.inputs
-    assert isinstance(batch, StoredBatch)
+    assert isinstance(batch, MemoryMappedBatch)
     assert isinstance(batch, Mapping)
     assert list(batch) == ["speed", "angles"]
     assert batch["speed"] is batch["speed"]
@@ -483,12 +483,12 @@ def test_any_name_of_a_field_makes_a_file(tmp_path: Path) -> None:
 
 def test_facts_are_json_without_folders(tmp_path: Path) -> None:
     source = recorded([tmp_path / "a.csv", "b/c.csv"], shifted=Beyond("speed"))
-    facts = recorded_facts(source)
+    facts = recorded_identity(source)
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["parameters"]["files"] == ["a.csv", "c.csv"]
     assert str(tmp_path) not in json.dumps(facts)
-    assert recorded_facts(replace(source, files=["a.csv", Path("c.csv")])) == facts
-    assert recorded_facts(replace(source, blocks=4)) != facts
+    assert recorded_identity(replace(source, files=["a.csv", Path("c.csv")])) == facts
+    assert recorded_identity(replace(source, blocks=4)) != facts
 
 
 def test_versions_name_what_reads_the_files() -> None:
@@ -750,4 +750,4 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
 
 def test_formats_are_all_tried() -> None:
     tried = {"".join(Path(name).suffixes) for name in NAMES}
-    assert set(FORMATS) - tried == {".hdf5"}
+    assert set(READERS) - tried == {".hdf5"}

@@ -5,11 +5,11 @@ import pytest
 
 from problems.diagnosis.noise_estimators import (
     delta_test,
+    find_neighbours,
     gamma_test,
     local_polynomials,
-    neighbours_of,
 )
-from problems.diagnosis.noise_floor import Relation, relation
+from problems.diagnosis.noise_floor import NoiseAnalysis, analyse_noise
 from problems.diagnosis.repeatability import measure_sample, run_twice
 from problems.interfaces.types import Array, Batch, Dataset, Field, Split
 
@@ -32,9 +32,9 @@ def noisy(name: str, sigma: float, seed: int = 0, n: int = 2000) -> tuple[Split,
     return Split({"x": 5.0 + 100.0 * x}, {"y": 7.0 * y}), sigma / float(y.std())
 
 
-def related(split: Split) -> Relation:
+def related(split: Split) -> NoiseAnalysis:
     inputs = (Field("x", split.inputs["x"].shape[1:], "m"),)
-    return relation(inputs, (Field("y", split.outputs["y"].shape[1:], "K"),), split)
+    return analyse_noise(inputs, (Field("y", split.outputs["y"].shape[1:], "K"),), split)
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.1, 0.3, 1.0])
@@ -55,7 +55,7 @@ def test_the_noise_floor_is_within_ten_per_cent(name: str, sigma: float) -> None
 def test_the_three_estimators_agree_where_neighbours_are_near() -> None:
     split, share = noisy("waves in 2", 0.5, seed=1)
     x = split.inputs["x"]
-    near = neighbours_of((x - x.mean(axis=0)) / x.std(axis=0))
+    near = find_neighbours((x - x.mean(axis=0)) / x.std(axis=0))
     y = (split.outputs["y"] / split.outputs["y"].std())[:, None]
     for noise in (delta_test(near, y), gamma_test(near, y), local_polynomials(near, y)):
         assert noise is not None
@@ -111,10 +111,12 @@ def test_what_does_not_change_is_said() -> None:
     x = np.linspace(0.0, 1.0, 200)
     inputs, outputs = (Field("x"), Field("same")), (Field("y"), Field("one"))
     still = np.full(200, 0.1)
-    found = relation(inputs, outputs, Split({"x": x, "same": still}, {"y": x**2, "one": still}))
+    found = analyse_noise(
+        inputs, outputs, Split({"x": x, "same": still}, {"y": x**2, "one": still})
+    )
     assert (found.dimension, found.constant) == (1, ("one",))
     assert [each.field for each in found.fields] == ["y"]
-    nothing = relation(inputs[1:], outputs, Split({"same": still}, {"y": x, "one": still}))
+    nothing = analyse_noise(inputs[1:], outputs, Split({"same": still}, {"y": x, "one": still}))
     assert nothing.reason == "no input changes"
     assert nothing.overall is None
 
@@ -145,7 +147,7 @@ def test_running_twice_tells_a_stochastic_reference(sigma: float) -> None:
     train = Split(inputs, simulation.run({"x": inputs["x"].copy()}, rng))
     reference = run_twice(simulation, Dataset(train, train, train, train))
     assert np.isfinite(inputs["x"]).all()
-    found = relation(simulation.inputs, simulation.outputs, train, reference)
+    found = analyse_noise(simulation.inputs, simulation.outputs, train, reference)
     assert found.deterministic is (sigma == 0.0)
     assert found.repeats == 256
     assert found.fields[0].spread == pytest.approx(sigma / np.hypot(1.0, sigma), rel=0.1)

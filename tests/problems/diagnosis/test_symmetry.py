@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from problems.diagnosis.repeatability import run_twice
-from problems.diagnosis.symmetry import Finding, Symmetries, symmetries
+from problems.diagnosis.symmetry import Symmetries, SymmetryResult, symmetries
 from problems.interfaces.problem import Problem, Symmetry
 from problems.interfaces.types import Array, Batch, Dataset, Field, Split
 
@@ -38,7 +38,7 @@ def verdicts(toy: Toy) -> dict[str, bool | None]:
     return {each.name: each.holds for each in tried(toy).findings}
 
 
-def one(toy: Toy, name: str) -> Finding:
+def one(toy: Toy, name: str) -> SymmetryResult:
     return next(each for each in tried(toy).findings if each.name == name)
 
 

@@ -29,8 +29,8 @@ from problems import (
     VectorsEncoding,
 )
 from problems.contract import CHECKS, CheckStage, Evidence
-from problems.encodings.transforms import NORMALISATIONS, TRANSFORMS, admitted, nonzero
-from problems.interfaces.types import LAYOUTS, rows
+from problems.encodings.transforms import NORMALISATIONS, TRANSFORMS, admissible_transforms, nonzero
+from problems.interfaces.types import LAYOUT_SHAPES, take_samples
 
 BODIES, POINTS, FRAMES = 4, 3, 6
 
@@ -177,7 +177,9 @@ READY: dict[str, Encoding] = {
     "roll-out": RollOutEncoding(INPUTS[:6], MOVING, start={"path": "start"}),
 }
 EVERY_LAW = [
-    name for name, law in CHECKS.items() if law.stage in {CheckStage.DECLARED, CheckStage.USED}
+    name
+    for name, law in CHECKS.items()
+    if law.stage in {CheckStage.DECLARATIONS, CheckStage.COMPONENTS}
 ]
 
 
@@ -203,7 +205,7 @@ def test_law(law: str, evidence: Evidence) -> None:
 
 
 def test_every_layout_is_ready_and_described() -> None:
-    assert {encoding.layout for encoding in READY.values()} == set(Layout) == set(LAYOUTS)
+    assert {encoding.layout for encoding in READY.values()} == set(Layout) == set(LAYOUT_SHAPES)
 
 
 def network_inputs(encoding: Encoding, inputs: Batch) -> np.ndarray:
@@ -320,21 +322,21 @@ def whole(six: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_transform_has_an_inverse(name: str) -> None:
     x = np.geomspace(1e-6, 1e6, 50)
-    np.testing.assert_allclose(TRANSFORMS[name].back(TRANSFORMS[name].forward(x)), x, rtol=1e-9)
+    np.testing.assert_allclose(TRANSFORMS[name].inverse(TRANSFORMS[name].forward(x)), x, rtol=1e-9)
 
 
 def test_transforms_follow_the_declared_range() -> None:
-    assert admitted((Field("x"),)) == ["none"]
-    assert "log" in admitted((Field("x", valid=(1e-3, 1.0)),))
-    from_zero = admitted((Field("x", valid=(0.0, 1.0)), Field("y", valid=(0.1, 1.0))))
+    assert admissible_transforms((Field("x"),)) == ["none"]
+    assert "log" in admissible_transforms((Field("x", valid=(1e-3, 1.0)),))
+    from_zero = admissible_transforms((Field("x", valid=(0.0, 1.0)), Field("y", valid=(0.1, 1.0))))
     assert "log" not in from_zero
     assert "power 1/4" in from_zero
 
 
 def test_answers_stay_within_the_declared_range(tmp_path: Path) -> None:
     evidence = Evidence(built(READY["flat"]), tmp_path)
-    encoding = evidence.fitted[0].encoding
-    inputs = rows(evidence.data.test.inputs, slice(4))
+    encoding = evidence.fitted_encodings[0].encoding
+    inputs = take_samples(evidence.data.test.inputs, slice(4))
     outputs = encoding.apply(
         lambda x: np.full((len(x), 13), -1e9, np.float32), inputs, np.random.default_rng(0)
     )

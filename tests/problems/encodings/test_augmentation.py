@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems import Batch, Split, Symmetry
-from problems.encodings.augmentation import augmented
+from problems.encodings.augmentation import augment
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ def split(n: int = 50) -> Split:
 
 
 def test_transformed_samples_are_what_the_reference_would_return() -> None:
-    more = augmented(split(), SYMMETRIES, 3, np.random.default_rng(1))
+    more = augment(split(), SYMMETRIES, 3, np.random.default_rng(1))
     assert len(more) == 200
     np.testing.assert_allclose(more.outputs["force"], central(more.inputs)["force"])
 
 
 def test_the_samples_themselves_come_first_and_stay() -> None:
-    before, more = split(), augmented(split(), SYMMETRIES, 1, np.random.default_rng(1))
+    before, more = split(), augment(split(), SYMMETRIES, 1, np.random.default_rng(1))
     np.testing.assert_array_equal(more.inputs["place"][:50], before.inputs["place"])
 
 
@@ -55,10 +55,10 @@ def test_products_of_symmetries_are_met() -> None:
     seen = {
         tuple(np.round(place, 9))
         for seed in range(40)
-        for place in augmented(one, SYMMETRIES, 3, np.random.default_rng(seed)).inputs["place"]
+        for place in augment(one, SYMMETRIES, 3, np.random.default_rng(seed)).inputs["place"]
     }
     assert len(seen) == 8  # the whole symmetry group of the square
 
 
 def test_no_copies_leave_the_split_alone() -> None:
-    assert len(augmented(split(), SYMMETRIES, 0, np.random.default_rng(0))) == 50
+    assert len(augment(split(), SYMMETRIES, 0, np.random.default_rng(0))) == 50

@@ -25,7 +25,7 @@ from problems import (
     Split,
     Target,
 )
-from problems.contract import CHECKS, Evidence, WalkedChoice, environments
+from problems.contract import CHECKS, CyclicChoice, Evidence, environments
 from problems.data.dataset import generate
 from problems.interfaces.policies import PolicyEncoding
 from search.run.directory import Run
@@ -297,7 +297,7 @@ def test_a_whole_life(algorithm: str, cache: Path, tmp_path: Path) -> None:
         encoding="pushing",
         encoding_settings={},
         architecture="actor_critic",
-        architecture_settings={**ActorCritic.settings(WalkedChoice(0)), "algorithm": algorithm},
+        architecture_settings={**ActorCritic.settings(CyclicChoice(0)), "algorithm": algorithm},
         training=Training(learning_rate=3e-3, batch_size=256, weight_decay=1e-5),
         pruning=Pruning.STRUCTURED,
         pruning_settings={"ratio": 0.25, "criterion": "magnitude"},

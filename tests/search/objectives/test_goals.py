@@ -19,7 +19,7 @@ from problems import (
     Split,
     UserError,
 )
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
@@ -259,7 +259,7 @@ def test_a_baseline_without_error_leaves_a_goal_that_can_be_computed(
 
 
 def member(number: int, error: float, speedup: float) -> Record:
-    candidate = compose(template, Size.STANDARD, DrawnChoice(np.random.default_rng(number)), 0)
+    candidate = compose(template, Size.STANDARD, RandomChoice(np.random.default_rng(number)), 0)
     timing = Timing(
         time_s=1.0 / speedup, reference_s=1.0, speedup=speedup, speedup_low=speedup,
         speedup_high=speedup, rounds=1,
@@ -318,7 +318,7 @@ def unscored(predicted: Batch, true: Batch, inputs: Batch) -> dict[str, float]: 
 def test_what_a_users_part_raises_is_told_in_a_line(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
     with pytest.raises(UserError, match=r"the fit of baseline 'unfit' ended in ValueError: \d+"):
-        replace(problem, baselines={"unfit": Unfit()}).fitted(data.train)
+        replace(problem, baselines={"unfit": Unfit()}).with_fitted_baselines(data.train)
     wish = replace(problem, baselines={"undamped": undamped}, score=unscored)
     with pytest.raises(UserError, match="the score of baseline 'undamped' ended in KeyError"):
         baseline_errors(wish, data)

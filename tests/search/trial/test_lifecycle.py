@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 from problems import Dataset, Problem, Size
-from problems.contract import DrawnChoice
+from problems.contract import RandomChoice
 from search.final.seeds import retrained
 from search.objectives.goals import objectives
 from search.run.checkpoints import load_checkpoint
@@ -44,7 +44,7 @@ def setting(problem: Problem, data: Dataset, tmp_path: Path, still_clock: None) 
 @pytest.fixture
 def candidate(problem: Problem) -> Candidate:
     """A candidate that is quick to lower."""
-    drawn = compose(problem, Size.TINY, DrawnChoice(np.random.default_rng(0)), 0)
+    drawn = compose(problem, Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
     return drawn.model_copy(update={"runtime": "eager", "precision": Precision.FP32})
 
 

@@ -155,7 +155,7 @@ def test_a_drawn_encounter_changes_the_orbits() -> None:
     [
         name
         for name, law in CHECKS.items()
-        if law.stage in {CheckStage.DECLARED, CheckStage.SIMULATED}
+        if law.stage in {CheckStage.DECLARATIONS, CheckStage.SIMULATION}
     ],
 )
 def test_the_option_keeps_the_promises(law: str, cache: Path) -> None:

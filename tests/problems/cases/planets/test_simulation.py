@@ -7,7 +7,7 @@ from problems import Batch, MissingExtraError, Size, load_problem
 from problems.cases.planets.orbits import energy, mean_motion
 from problems.cases.planets.simulation import Planets, hill_radii, with_states
 from problems.cases.planets.validation import normalised_error
-from problems.interfaces.types import rows
+from problems.interfaces.types import take_samples
 
 RNG = np.random.default_rng(0)
 
@@ -58,7 +58,7 @@ def test_draws_keep_their_ranges(systems: Batch) -> None:
 
 def test_energy_and_angular_momentum_are_conserved(systems: Batch) -> None:
     simulation = Planets(1e3, 20)
-    inputs = rows(systems, slice(12))
+    inputs = take_samples(systems, slice(12))
     states = simulation.run(inputs, RNG)["state"]
     total = energy(inputs["star_mass"], inputs["mass"], states)
     np.testing.assert_allclose(total / total[:, :1], 1.0, atol=1e-6)
@@ -76,7 +76,7 @@ def test_energy_error_falls_with_the_square_of_the_step(systems: Batch) -> None:
     def worst(steps: int) -> float:
         # Frames at irrational phases of the orbit, so that no step count is favoured.
         simulation = Planets(20.0 * np.sqrt(2.0), 50, steps_per_orbit=steps)
-        inputs = rows(systems, slice(4))
+        inputs = take_samples(systems, slice(4))
         states = simulation.run(inputs, RNG)["state"]
         start = with_states(inputs, inputs["elements"][:, None])["state"]
         before = energy(inputs["star_mass"], inputs["mass"], start)
@@ -89,7 +89,7 @@ def test_energy_error_falls_with_the_square_of_the_step(systems: Batch) -> None:
 
 def test_the_step_is_short_enough_for_the_scores(systems: Batch) -> None:
     problem = load_problem("planets", Size.TINY)
-    inputs = rows(systems, slice(8))
+    inputs = take_samples(systems, slice(8))
     coarse = problem.simulation.run(inputs, RNG)
     fine = replace(problem.simulation, steps_per_orbit=80).run(inputs, RNG)
     error = normalised_error(coarse["elements"], fine["elements"], inputs["mass"] > 0)

@@ -6,7 +6,7 @@ from problems.cases.radiation.k_distribution import SHORTWAVE, KDistribution
 from problems.cases.radiation.profiles import reference_fluxes, rfmip, sunlight
 from problems.cases.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE, Shortwave, solar_shares
 from problems.cases.radiation.simulation import LOWEST_SUN, ShortwaveColumns
-from problems.interfaces.types import rows
+from problems.interfaces.types import take_samples
 
 RNG = np.random.default_rng(0)
 COARSE = KDistribution(112, merged=4)
@@ -32,7 +32,7 @@ def test_fluxes_are_those_that_rte_rrtmgp_left_for_rfmip() -> None:
     lit = {name: sun[name][day] for name in ("cos_zenith", "albedo")}
     nearer = (sun["irradiance"][day] / TOTAL_SOLAR_IRRADIANCE)[:, None]
     for experiment in range(18):
-        state = rows(rfmip(experiment), day)
+        state = take_samples(rfmip(experiment), day)
         known = {n: a for n, a in state.items() if not n.endswith("surface_temperature")}
         found = simulation.run({**known, **lit}, RNG)
         for name, wanted in zip(DIRECTIONS, reference_fluxes(SHORTWAVE, experiment), strict=True):
@@ -51,7 +51,7 @@ def test_all_of_the_suns_irradiance_enters_at_the_top(tiny: Problem, columns: Ba
 
 
 def test_no_night_is_drawn(tiny: Problem) -> None:
-    for drawn in tiny.drawn_otherwise.values():
+    for drawn in tiny.split_simulations.values():
         columns = drawn.draw(16, RNG)
         assert columns["cos_zenith"].min() >= LOWEST_SUN
         assert set(columns) == {field.name for field in tiny.inputs}

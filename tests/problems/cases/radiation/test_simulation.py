@@ -13,7 +13,7 @@ from problems.cases.radiation.longwave import Longwave, planck_table
 from problems.cases.radiation.profiles import WARMEST, reference_fluxes, rfmip
 from problems.cases.radiation.simulation import LongwaveColumns
 from problems.cases.radiation.solver import SECANT, planck_radiance
-from problems.interfaces.types import Split, rows
+from problems.interfaces.types import Split, take_samples
 
 RNG = np.random.default_rng(0)
 COARSE = KDistribution(128, merged=4)
@@ -176,7 +176,7 @@ def test_fourfold_carbon_dioxide_warms_below_and_cools_the_stratosphere(tiny: Pr
     assert (found["forcing_top"] > 0.0).all()
     assert (found["forcing_surface"] > 0.0).all()
     assert found["adjustment"].min(axis=1).max() < -1.0
-    below = rows(rfmip(0), np.array(host.sites))["pressure"][:, 1:] > 1.1e4
+    below = take_samples(rfmip(0), np.array(host.sites))["pressure"][:, 1:] > 1.1e4
     assert (found["adjustment"][below] == 0.0).all()
 
 

@@ -7,7 +7,7 @@ from problems import Batch, MissingExtraError, Size, Split, UserError, load_prob
 from problems.cases.stability import baselines
 from problems.cases.stability.encodings import Early, Summary
 from problems.cases.stability.simulation import Stability
-from problems.interfaces.types import samples_in
+from problems.interfaces.types import n_samples
 
 HORIZON = 1e3
 LENGTH = 50
@@ -66,9 +66,7 @@ def test_remembering_changes_no_answer(kind: type[Early | Summary], train: Split
     encoding = kind(HORIZON, (LENGTH,), LENGTH).fit(train)
 
     def network(x: np.ndarray) -> np.ndarray:
-        return 1.0 / (
-            1.0 + np.exp(-x.reshape(samples_in({"x": x}), -1).mean(axis=1, keepdims=True))
-        )
+        return 1.0 / (1.0 + np.exp(-x.reshape(n_samples({"x": x}), -1).mean(axis=1, keepdims=True)))
 
     fresh = encoding.apply(network, train.inputs, RNG)
     again = encoding.remembering().apply(network, train.inputs, RNG)

@@ -15,7 +15,7 @@ from problems.cases.stability.simulation import (
     mutual_hill,
 )
 from problems.cases.stability.theory import angular_momentum_deficit
-from problems.interfaces.types import rows
+from problems.interfaces.types import take_samples
 
 RNG = np.random.default_rng(0)
 DRAWN = Stability(1e3).draw(60, np.random.default_rng(3))
@@ -116,7 +116,7 @@ def test_megno_of_a_regular_system_tends_to_two_and_of_a_chaotic_one_grows() -> 
 
 
 def test_following_megno_leaves_the_orbits_as_they_are() -> None:
-    inputs = rows(DRAWN, slice(3))
+    inputs = take_samples(DRAWN, slice(3))
     without, with_it = (ShortRun(20, chaos=chaos).run(inputs) for chaos in (False, True))
     np.testing.assert_allclose(with_it.elements, without.elements, atol=1e-9)
 

@@ -15,7 +15,7 @@ from problems.cases.stability.theory import (
     resonance_strength,
     three_body_spacing,
 )
-from problems.interfaces.types import rows
+from problems.interfaces.types import take_samples
 
 DRAWN = Stability(1e3).draw(20, np.random.default_rng(1))
 LENGTHS = (10, 20, 30)
@@ -42,7 +42,7 @@ def rotated(inputs: Batch, seed: int) -> Batch:
 def test_no_encoding_feels_a_common_rotation(encoding: FateEncoding) -> None:
     # Systems that stay regular for so long: in others rounding grows.
     regular = np.flatnonzero(hill_spacing(DRAWN["mass"], DRAWN["elements"]).min(axis=1) > 8.0)
-    inputs = rows(DRAWN, regular)
+    inputs = take_samples(DRAWN, regular)
     here, _ = encoding._looked_at(inputs)
     there, _ = encoding._looked_at(rotated(inputs, seed=2))
     np.testing.assert_allclose(there, here, atol=2e-3)
