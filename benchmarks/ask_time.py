@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import plotly.graph_objects as go
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
 
 from problems import Problem, Size, load_problem
@@ -60,7 +60,9 @@ def ended(problem: Problem, number: int, candidate: Candidate) -> Record:
     return record.model_copy(update={**done, "metrics": {problem.objective.name: error}})
 
 
-def filled(study: Study, problem: Problem, trials: int, records: dict[int, Record]) -> list[float]:
+def fill_study(
+    study: Study, problem: Problem, trials: int, records: dict[int, Record]
+) -> list[float]:
     """Ask and tell until there are so many trials; return how long each took to tell."""
     told: list[float] = []
     while study.position < trials:
@@ -85,7 +87,7 @@ def median_ask_s(study: Study, problem: Problem, records: dict[int, Record]) -> 
     return median(seconds)
 
 
-def drawn(facts: dict[int, dict[str, float]]) -> go.Figure:
+def _plot(facts: dict[int, dict[str, float]]) -> go.Figure:
     """Return what asking and telling take against the number of trials."""
     figure = go.Figure()
     for name in next(iter(facts.values())):
@@ -98,7 +100,7 @@ def drawn(facts: dict[int, dict[str, float]]) -> go.Figure:
 
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where the default takes too long."""
-    parser(__doc__).parse_args()
+    argument_parser(__doc__).parse_args()
     problem = load_problem("planets", Size.TINY)
     facts: dict[int, dict[str, float]] = {}
     records: dict[int, Record] = {}
@@ -118,14 +120,14 @@ def main() -> int:
             return Study(journal, problem, spec)
 
         for trials in TRIALS:
-            told = filled(study(SamplerName.RANDOM), problem, trials, records)
+            told = fill_study(study(SamplerName.RANDOM), problem, trials, records)
             facts[trials] = {
                 f"{sampler}_ask_ms": 1e3 * median_ask_s(study(sampler), problem, records)
                 for sampler in SAMPLERS
             } | {"tell_ms": 1e3 * median(told[-ASKS:])}
             figures = ", ".join(f"{name} {figure:.1f}" for name, figure in facts[trials].items())
             print(f"{trials} trials: {figures}", flush=True)
-    save_results(__file__, facts, drawn(facts))
+    save_results(__file__, facts, _plot(facts))
     return 1 if facts[TARGET_TRIALS][f"{SamplerName.AUTO}_ask_ms"] > TARGET_MS else 0
 
 

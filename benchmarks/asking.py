@@ -3,7 +3,7 @@
 import argparse
 
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
+def argument_parser(doc: str | None) -> argparse.ArgumentParser:
     """Return a parser of a benchmark's arguments, described by its module's docstring."""
     return argparse.ArgumentParser(
         usage=argparse.SUPPRESS,

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
 from rich.console import Console
 
@@ -45,17 +45,17 @@ from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
 from spaces.candidate import Candidate
 
 WORKERS, TRIALS, ROUNDS = 2, 300, 5
-SKIPPED = 30
+WARM_UP_TRIALS = 30
 """Trials that end before the time is taken."""
 
-STARTING_S = 8.0
+START_DELAY_S = 8.0
 """A worker's first trial lasts until the others are there: Tune gives a free worker the trial that
 another is being started for, and starts that one again, for ever where trials take no time."""
 
-ALLOWED = 1.5
+MAX_RATIO = 1.5
 
 
-def nothing(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
+def idle_trial(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
     """Yield the rungs of a trial, and its record, with figures that hang on its number alone."""
     error, time_s = np.random.default_rng(number).uniform(0.01, 1.0, 2).tolist()
     rungs = [
@@ -93,17 +93,17 @@ class IdleActor(TrialActor):
 
     def _begin(self, config: dict[str, Any]) -> None:
         candidate = Candidate.model_validate_json(config["candidate"])
-        self._life = nothing(config["number"], candidate)
+        self._life = idle_trial(config["number"], candidate)
 
     def step(self) -> dict[str, Any]:
         """Go on, the first time once the other workers are there."""
         if not self._begun:
             self._begun = True
-            time.sleep(STARTING_S)
+            time.sleep(START_DELAY_S)
         return super().step()
 
 
-class AllGoOn(Halving):
+class NeverStopping(Halving):
     """Notes arrivals and ranks them, but stops nobody: every trial makes all its reports."""
 
     def should_continue(self, share: float, error: float, *costs: float) -> bool:
@@ -112,7 +112,7 @@ class AllGoOn(Halving):
         return True
 
 
-class Ends(Progress):
+class TimedProgress(Progress):
     """Shows what a search shows, and notes when trials end."""
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class Ends(Progress):
         self.times.append(time.perf_counter())
 
 
-def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
+def run_simstead(data: Dataset, folder: Path, seed: int) -> list[float]:
     """Return when each of our trials ended."""
     spec = Spec(
         problem=problem.name,
@@ -140,13 +140,13 @@ def ours(data: Dataset, folder: Path, seed: int) -> list[float]:
     )
     run = Run.start(folder, spec)
     setting = Setting(problem, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
-    ends = Ends()
+    ends = TimedProgress()
     agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
-    execute(setting, StudySearcher(agenda, run, ends, WORKERS), AllGoOn())
+    execute(setting, StudySearcher(agenda, run, ends, WORKERS), NeverStopping())
     return ends.times
 
 
-class Idle(tune.Trainable):
+class IdleTrainable(tune.Trainable):
     """Ray Tune's worker, whose trials do nothing, in as many reports."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ class Idle(tune.Trainable):
         """Report; the one after the rungs is the last. The first waits for the other workers."""
         if not self._begun:
             self._begun = True
-            time.sleep(STARTING_S)
+            time.sleep(START_DELAY_S)
         self._reports += 1
         return {"error": self._x, "time": self._x, "done": self._reports > len(RUNG_SHARES)}
 
@@ -168,7 +168,7 @@ class Idle(tune.Trainable):
         return True
 
 
-class Noted(tune.Callback):
+class EndTimeCallback(tune.Callback):
     """Notes when trials end."""
 
     def __init__(self) -> None:
@@ -179,11 +179,11 @@ class Noted(tune.Callback):
         self.times.append(time.perf_counter())
 
 
-def alone(scratch: str) -> list[float]:
+def run_ray_tune(scratch: str) -> list[float]:
     """Return when each of Ray Tune's trials ended."""
-    noted = Noted()
+    noted = EndTimeCallback()
     tuner = tune.Tuner(
-        tune.with_resources(Idle, {"cpu": 1}),
+        tune.with_resources(IdleTrainable, {"cpu": 1}),
         param_space={"x": tune.uniform(0.0, 1.0)},
         tune_config=tune.TuneConfig(
             num_samples=TRIALS, max_concurrent_trials=WORKERS, reuse_actors=True
@@ -199,12 +199,12 @@ def alone(scratch: str) -> list[float]:
     return noted.times
 
 
-def a_trial_ms(ends: list[float]) -> float:
+def per_trial_ms(ends: list[float]) -> float:
     """Return milliseconds a trial once the workers are there."""
-    return 1e3 * (ends[-1] - ends[SKIPPED - 1]) / (len(ends) - SKIPPED)
+    return 1e3 * (ends[-1] - ends[WARM_UP_TRIALS - 1]) / (len(ends) - WARM_UP_TRIALS)
 
 
-def drawn(found: dict[str, list[float]]) -> go.Figure:
+def _plot(found: dict[str, list[float]]) -> go.Figure:
     """Return what every round took a trial."""
     names = {"ours_ms": "simstead", "ray_tune_ms": "Ray Tune alone"}
     figure = go.Figure(
@@ -215,23 +215,25 @@ def drawn(found: dict[str, list[float]]) -> go.Figure:
 
 def main() -> int:
     """Measure in turn, print, keep beside this file; return 1 where ours is too large."""
-    parser(__doc__).parse_args()
+    argument_parser(__doc__).parse_args()
     tune_adapter.TrialActor = IdleActor
     data = generate(problem, default_cache())
     found: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}
     with tempfile.TemporaryDirectory() as scratch, cluster(WORKERS, Path(scratch)):
         for turn in range(ROUNDS):
-            found["ours_ms"].append(a_trial_ms(ours(data, Path(scratch) / f"run{turn}", turn)))
-            found["ray_tune_ms"].append(a_trial_ms(alone(f"{scratch}/alone{turn}")))
+            found["ours_ms"].append(
+                per_trial_ms(run_simstead(data, Path(scratch) / f"run{turn}", turn))
+            )
+            found["ray_tune_ms"].append(per_trial_ms(run_ray_tune(f"{scratch}/alone{turn}")))
     facts = {name: median(each) for name, each in found.items()}
     pairs = zip(found["ours_ms"], found["ray_tune_ms"], strict=True)
     facts["ratio"] = median(mine / its for mine, its in pairs)
     facts["trials"] = ROUNDS * TRIALS
     print(json.dumps(facts, indent=1))
     save_results(
-        __file__, facts | {f"{name}_each": each for name, each in found.items()}, drawn(found)
+        __file__, facts | {f"{name}_each": each for name, each in found.items()}, _plot(found)
     )
-    return 1 if facts["ratio"] > ALLOWED else 0
+    return 1 if facts["ratio"] > MAX_RATIO else 0
 
 
 if __name__ == "__main__":

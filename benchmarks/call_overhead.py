@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from asking import parser
+from asking import argument_parser
 from torch import Tensor
 
 from problems import Array
@@ -36,11 +36,11 @@ from spaces.runtimes.openvino import bound_request
 from spaces.space import against
 
 ROUNDS = 9
-ALLOWED = 1.5
+MAX_RATIO = 1.5
 Call = Callable[[], object]
 
 
-def by_hand(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Call:
+def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Call:
     """Return the runtime's own call, on buffers that are bound already."""
     if runtime == "onnxruntime":
         session, binding, source, _ = bound_session(folder, lowering)
@@ -75,7 +75,7 @@ def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:
     return call
 
 
-def timed(family: str, runtime: str) -> dict[str, float]:
+def call_times(family: str, runtime: str) -> dict[str, float]:
     """Return microseconds of a call through the artefact and by hand, and their ratio."""
     shape = lowered_shape(ARCHITECTURES[family])
     tried = example(family, shape)
@@ -87,7 +87,7 @@ def timed(family: str, runtime: str) -> dict[str, float]:
         artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), 1)
         timed_calls = {
             "artefact": TimedCall(lambda: artefact(inputs), 1),
-            "by_hand": TimedCall(by_hand(runtime, folder, lowering, inputs), 1),
+            "by_hand": TimedCall(bound_call(runtime, folder, lowering, inputs), 1),
         }
         with exclusive_slot():
             seconds = time_in_turn(timed_calls, ROUNDS)
@@ -97,7 +97,7 @@ def timed(family: str, runtime: str) -> dict[str, float]:
 
 def main() -> int:
     """Measure and print; keep beside this file what holds for all; return 1 where one is over."""
-    asked = parser(__doc__)
+    asked = argument_parser(__doc__)
     asked.add_argument("families", nargs="*", metavar="FAMILY", help="only these")
     families = asked.parse_args().families
     if unknown := [family for family in families if family not in ARCHITECTURES]:
@@ -107,7 +107,7 @@ def main() -> int:
     facts: dict[str, dict[str, dict[str, float]]] = {}
     for family in families or list(ARCHITECTURES):
         facts[family] = {
-            runtime: timed(family, runtime)
+            runtime: call_times(family, runtime)
             for runtime in runtimes
             if against(family, Pruning.NONE, runtime, Precision.FP32) is None
         }
@@ -122,9 +122,9 @@ def main() -> int:
         f"{family} in {runtime}"
         for family, each in facts.items()
         for runtime, timing in each.items()
-        if timing["ratio"] > ALLOWED
+        if timing["ratio"] > MAX_RATIO
     ]
-    print(f"over {ALLOWED}x: {', '.join(over) or 'none'}")
+    print(f"over {MAX_RATIO}x: {', '.join(over) or 'none'}")
     if not families:
         Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
     return 1 if over else 0

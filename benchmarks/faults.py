@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from asking import parser
+from asking import argument_parser
 
 TESTS = "tests/search/test_faults.py"
-TIMES = 3
+REPETITIONS = 3
 PLACES = 20
 """Where a fault strikes that is cheap to inject, for each of the times."""
 
@@ -36,7 +36,7 @@ COLUMNS = {
 """What the tests note, and what it is called in the table."""
 
 
-def noted(which: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
+def run_fault_tests(which: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
     """Return what the tests noted of each fault, and whether they all passed.
 
     Args:
@@ -63,7 +63,7 @@ def noted(which: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
     return facts, done.returncode == 0
 
 
-def table(faults: Mapping[str, Mapping[str, int]]) -> str:
+def format_table(faults: Mapping[str, Mapping[str, int]]) -> str:
     """Return the figures in words, a line each."""
     width = max(map(len, [*faults, "fault"]))
     lines = [" | ".join((f"{'fault':<{width}}", *COLUMNS.values()))]
@@ -75,18 +75,18 @@ def table(faults: Mapping[str, Mapping[str, int]]) -> str:
 
 def main() -> int:
     """Inject, print, keep beside this file; return 1 where something was lost."""
-    asked = parser(__doc__)
-    asked.add_argument("--times", type=int, default=TIMES, metavar="N")
+    asked = argument_parser(__doc__)
+    asked.add_argument("--times", type=int, default=REPETITIONS, metavar="N")
     times = asked.parse_args().times
     faults: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
     passed = True
     for which in ("not slow", *["slow"] * times):
-        facts, well = noted(which, PLACES * times)
+        facts, well = run_fault_tests(which, PLACES * times)
         passed &= well
         for fault, figures in facts.items():
             for name, figure in figures.items():
                 faults[fault][name] += figure
-    print(table(faults))
+    print(format_table(faults))
     Path(__file__).with_suffix(".json").write_text(json.dumps(faults, indent=1) + "\n")
     even = all(
         facts["lost"] == facts["left_running"] == 0 and facts["carried_on"] == facts["injected"]

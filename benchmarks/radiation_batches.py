@@ -14,32 +14,34 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from asking import parser
+from asking import argument_parser
 
 from problems import Size, load_problem
-from problems.cases.radiation.encodings import GasOptics, Layer
+from problems.cases.radiation.encodings import GasOpticsEncoding, LayerEncoding
 from problems.cases.radiation.k_distribution import KDistribution
-from problems.cases.radiation.longwave import Longwave
+from problems.cases.radiation.longwave import LongwaveModel
 from problems.interfaces.types import Array, Batch, Split, take_samples
 from spaces.surrogate import Surrogate
 
 BATCHES = (1, 8, 64, 512, 10_000)
-PATIENCE_S = 3.0
-STANDARD = Longwave(KDistribution(128))
+TIME_LIMIT_S = 3.0
+STANDARD = LongwaveModel(KDistribution(128))
 
 
-def quickest(call: Callable[[], object]) -> float:
+def min_process_time_s(call: Callable[[], object]) -> float:
     """Return the processor time [s] of the quickest call after one to warm up."""
     call()
     began, times = time.perf_counter(), list[float]()
-    while not times or time.perf_counter() - began < PATIENCE_S:
+    while not times or time.perf_counter() - began < TIME_LIMIT_S:
         start = time.process_time()
         call()
         times.append(time.process_time() - start)
     return min(times)
 
 
-def depth_error(encoding: GasOptics, network: Callable[[Array], Array], columns: Batch) -> float:
+def depth_error(
+    encoding: GasOpticsEncoding, network: Callable[[Array], Array], columns: Batch
+) -> float:
     """Return the median relative error of optical depths above 0.001."""
     pairs = encoding.pairs(Split(columns, {}))
     n, layers = columns["temperature"].shape
@@ -51,7 +53,7 @@ def depth_error(encoding: GasOptics, network: Callable[[Array], Array], columns:
 
 def main() -> None:
     """Print a table."""
-    asked = parser(__doc__)
+    asked = argument_parser(__doc__)
     asked.add_argument("artefacts", nargs="*", metavar="ARTEFACT", help="folder of a search's")
     artefacts = asked.parse_args().artefacts
     torch.set_num_threads(1)
@@ -64,17 +66,17 @@ def main() -> None:
     for batch in BATCHES:
         some = take_samples(columns, slice(batch))
         for name, run in runs.items():
-            each = quickest(lambda run=run, some=some: run(some, rng)) / batch
+            each = min_process_time_s(lambda run=run, some=some: run(some, rng)) / batch
             print(f"{batch:6} columns  {1e6 * each:8.1f} us a column  {name}", flush=True)
     some = take_samples(columns, slice(64))
-    each = quickest(lambda: STANDARD.optics(some)) / 64
+    each = min_process_time_s(lambda: STANDARD.optics(some)) / 64
     print(f"gas optics alone, of 64 columns: {1e6 * each:.1f} us a column")
-    encoding = Layer(STANDARD).fit(Split(some, {}))
+    encoding = LayerEncoding(STANDARD).fit(Split(some, {}))
     answers = encoding.pairs(Split(some, {})).targets
-    each = quickest(lambda: encoding.apply(lambda _: answers, some, rng)) / 64
+    each = min_process_time_s(lambda: encoding.apply(lambda _: answers, some, rng)) / 64
     print(f"`layer` without its network, of 64 columns: {1e6 * each:.1f} us a column")
     for folder, surrogate in surrogates.items():
-        if isinstance(surrogate.encoding, GasOptics):
+        if isinstance(surrogate.encoding, GasOpticsEncoding):
             error = depth_error(surrogate.encoding, surrogate.network, some)
             print(f"optical depths: {100 * error:.2f} % off (median)  {folder}")
 

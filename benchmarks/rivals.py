@@ -28,13 +28,13 @@ from search.workers.successive_halving import Halving
 from spaces.candidate import Candidate
 from spaces.space import Space
 
-ITSELF = "simstead"
+SIMSTEAD_NAME = "simstead"
 
 
 class Searcher(Protocol):
     """Who asks for candidates, and says at rungs which go on."""
 
-    times_first: bool
+    times_untrained: bool
     """Whether the untrained network is lowered and timed."""
 
     def ask(self) -> TrialRequest:
@@ -52,10 +52,10 @@ class Searcher(Protocol):
         ...
 
 
-class Simstead:
+class SimsteadSearcher:
     """Our agenda and halving, as the driver uses them."""
 
-    times_first = True
+    times_untrained = True
 
     def __init__(
         self,
@@ -87,14 +87,14 @@ class Simstead:
         self._agenda.ended(record)
 
 
-class RayTune:
+class RayTuneSearcher:
     """OptunaSearch for both objectives and ASHA on the error, called as Tune's controller does.
 
     Tune wants every metric in every report, so the untrained network's time goes with the errors at
     the rungs; it tells a stopped trial as complete, with what was last reported.
     """
 
-    times_first = True
+    times_untrained = True
 
     def __init__(self, problem: Problem, spec: Spec, reduction_factor: int) -> None:
         self._space, self._spec = Space(problem, spec.restrictions), spec
@@ -162,10 +162,10 @@ def _log(error: float) -> float:
     return math.log10(error) if math.isfinite(error) else error
 
 
-class Optuna:
+class OptunaSearcher:
     """An Optuna study by itself: whole trainings, two objectives, failures told as such."""
 
-    times_first = False
+    times_untrained = False
 
     def __init__(self, problem: Problem, spec: Spec, sampler: BaseSampler) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -200,11 +200,13 @@ class Optuna:
 
 
 SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, BaselineScores], Searcher]] = {
-    ITSELF: Simstead,
-    "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTune(problem, spec, 4),
-    "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTune(problem, spec, 2),
-    "Optuna": lambda problem, spec, *_: Optuna(problem, spec, TPESampler(seed=spec.seed)),
-    "random": lambda problem, spec, *_: Optuna(problem, spec, RandomSampler(spec.seed)),
+    SIMSTEAD_NAME: SimsteadSearcher,
+    "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTuneSearcher(problem, spec, 4),
+    "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTuneSearcher(problem, spec, 2),
+    "OptunaSearcher": lambda problem, spec, *_: OptunaSearcher(
+        problem, spec, TPESampler(seed=spec.seed)
+    ),
+    "random": lambda problem, spec, *_: OptunaSearcher(problem, spec, RandomSampler(spec.seed)),
 }
 
 COLOURS = dict(zip(SEARCHERS, ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98"), strict=True))

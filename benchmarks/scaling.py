@@ -31,7 +31,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, cast
 
 import plotly.graph_objects as go
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
 from rich.console import Console
 
@@ -61,15 +61,15 @@ NODES_STORE_BYTES = 128 * 2**20
 REAL_TRIALS = 12
 """Of the opening, so that they are the same whoever has time for them."""
 
-COUNTED_S = 60.0
-TRIALS_EACH = 100
+MEASURED_S = 60.0
+TRIALS_PER_WORKER = 100
 """More than a worker has time for."""
 
-BUSY = 0.95
-SLEEPS = "sleeps.jsonl"
+MIN_UTILISATION = 0.95
+SLEEP_LOG = "sleeps.jsonl"
 
 
-class Sleeper(tune.Trainable):
+class SleepingTrainable(tune.Trainable):
     """A worker that sleeps; what it says is written by hand, as ours would have to be imported."""
 
     def setup(self, config: dict[str, Any], setting: Any = None) -> None:
@@ -130,7 +130,7 @@ class Sleeper(tune.Trainable):
 
 
 @contextlib.contextmanager
-def several_nodes(cores: int, folder: Path) -> Generator[None]:
+def local_cluster(cores: int, folder: Path) -> Generator[None]:
     """Start Ray as if this machine were several, with so many cores between them."""
     import ray  # noqa: PLC0415 - reads at once what `search` says in the environment
     from ray.cluster_utils import Cluster  # noqa: PLC0415
@@ -150,40 +150,40 @@ def several_nodes(cores: int, folder: Path) -> Generator[None]:
         nodes.shutdown()
 
 
-def searched(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
+def run_search(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
     """Run a search of sleeping trials; return its figures."""
     spec = Spec(
         problem=problem.name,
         problem_version=problem.version,
         size=Size.TINY,
         seed=0,
-        trials=TRIALS_EACH * workers,
+        trials=TRIALS_PER_WORKER * workers,
         workers=workers,
         deployments=1,
     )
-    run, notes = Run.start(folder, spec), folder / SLEEPS
+    run, notes = Run.start(folder, spec), folder / SLEEP_LOG
     notes.touch()
     progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
     agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
     # It stands for the setting: the problem's modules would bring PyTorch into every worker.
     setting = cast("Setting", (seconds, str(notes), problem.objective.name))
-    threading.Thread(target=stopped_later, args=(run, notes, workers), daemon=True).start()
+    threading.Thread(target=stop_after_measurement, args=(run, notes, workers), daemon=True).start()
     began = time.time()
     execute(setting, StudySearcher(agenda, run, progress, workers), Halving())
     ended = [record.state for record in run.records()]
-    start = max(own[0][0] for own in slept(notes).values())
+    start = max(own[0][0] for own in sleep_intervals(notes).values())
     return {
         "workers": workers,
         "trial_s": seconds,
         "until_all_work_s": start - began,
-        "counted_s": COUNTED_S,
+        "counted_s": MEASURED_S,
         "trials": len(ended),
         "pruned": ended.count(State.STOPPED),
-        **busy(slept(notes), start, start + COUNTED_S),
+        **utilisation(sleep_intervals(notes), start, start + MEASURED_S),
     }
 
 
-def slept(notes: Path) -> dict[int, list[tuple[float, float]]]:
+def sleep_intervals(notes: Path) -> dict[int, list[tuple[float, float]]]:
     """Return when each worker began to sleep and when it woke up, by its process."""
     found: dict[int, list[tuple[float, float]]] = {}
     for line in notes.read_text().splitlines():
@@ -192,16 +192,18 @@ def slept(notes: Path) -> dict[int, list[tuple[float, float]]]:
     return found
 
 
-def stopped_later(run: Run, notes: Path, workers: int) -> None:
+def stop_after_measurement(run: Run, notes: Path, workers: int) -> None:
     """Ask the search to stop once all workers have worked for as long as is counted."""
     while len(list(notes.parent.glob("there.*"))) < workers:
         time.sleep(1.0)
     (notes.parent / "go").touch()
-    time.sleep(COUNTED_S)
+    time.sleep(MEASURED_S)
     run.ask_to_stop()
 
 
-def busy(sleeps: dict[int, list[tuple[float, float]]], start: float, end: float) -> dict[str, Any]:
+def utilisation(
+    sleeps: dict[int, list[tuple[float, float]]], start: float, end: float
+) -> dict[str, Any]:
     """Return for which share of the time workers slept, and how long they waited in between."""
     total = sum(
         max(0.0, min(woke, end) - max(began, start))
@@ -235,7 +237,7 @@ def real(workers: int, folder: Path) -> float:
     return 3600.0 * len(records) / (max(ends) - min(began))
 
 
-def drawn(spans: dict[int, list[tuple[float, float]]]) -> go.Figure:
+def _plot(spans: dict[int, list[tuple[float, float]]]) -> go.Figure:
     """Return when every worker was at work."""
     figure = go.Figure()
     first = min(own[0][0] for own in spans.values())
@@ -249,22 +251,22 @@ def drawn(spans: dict[int, list[tuple[float, float]]]) -> go.Figure:
 
 def main() -> int:
     """Measure, print, keep beside this file; return 1 where workers are idle for too long."""
-    asked = parser(__doc__)
+    asked = argument_parser(__doc__)
     asked.add_argument("workers", nargs="?", type=int, default=WORKERS, metavar="WORKERS")
     asked.add_argument("seconds", nargs="?", type=float, default=SECONDS, metavar="SECONDS")
     given = asked.parse_args()
     workers, seconds = given.workers, given.seconds
-    tune_adapter.TrialActor = cast("type[TrialActor]", Sleeper)
+    tune_adapter.TrialActor = cast("type[TrialActor]", SleepingTrainable)
     with tempfile.TemporaryDirectory() as scratch:
-        with several_nodes(workers, Path(scratch)):
-            facts = searched(Path(scratch) / "run", workers, seconds)
-        spans = slept(Path(scratch) / "run" / SLEEPS)
+        with local_cluster(workers, Path(scratch)):
+            facts = run_search(Path(scratch) / "run", workers, seconds)
+        spans = sleep_intervals(Path(scratch) / "run" / SLEEP_LOG)
         one, two = (real(count, Path(scratch) / f"real {count}") for count in (1, 2))
     facts |= {"load": os.getloadavg()[0], "nodes": NODES}
     facts |= {"real_trials_an_hour": [one, two], "real_two_over_one": two / one}
     print(json.dumps(facts, indent=1))
-    save_results(__file__, facts, drawn(spans))
-    return 0 if facts["busy"] >= BUSY else 1
+    save_results(__file__, facts, _plot(spans))
+    return 0 if facts["busy"] >= MIN_UTILISATION else 1
 
 
 if __name__ == "__main__":

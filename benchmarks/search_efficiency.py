@@ -32,11 +32,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
 from plotly.subplots import make_subplots
-from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
-from tabulated import Deployed, Table, TrainingResult, table_restrictions, tabulate
+from rivals import COLOURS, SEARCHERS, SIMSTEAD_NAME, Searcher
+from tabulated import (
+    DeploymentResult,
+    TabularBenchmark,
+    TrainingResult,
+    table_restrictions,
+    tabulate,
+)
 
 from problems import Size
 from problems.template.problem import problem
@@ -54,21 +60,21 @@ from spaces.space import Space
 
 WORKERS = 4
 SEEDS = 8
-LENGTHS = (50, 100, 200, 300)
+SEARCH_LENGTHS = (50, 100, 200, 300)
 """So many whole trials of average cost fill the time of a search."""
 
-NEVER_ENDING = 10_000
+UNLIMITED_TRIALS = 10_000
 """Networks: more than there is time for."""
 
-TRAINING_TIMES = (1, 30)
+TRAINING_SCALES = (1, 30)
 """How many times longer training takes than in the table."""
 
-WORST = (0.0, 0.0)
+REFERENCE_POINT = (0.0, 0.0)
 """log10 of error and relative time: no better than the mean, as slow as the reference."""
 
-BASELINES = BaselineScores(worst=WORST)
+BASELINES = BaselineScores(worst=REFERENCE_POINT)
 
-LEAST = 1e-4
+MIN_SHARE = 1e-4
 """A smaller share of the area is drawn as this one."""
 
 GRID = np.linspace(0.0, 1.0, 101)
@@ -77,18 +83,18 @@ TARGET = 0.2
 """Of the time of the longest search of anybody else: what a short one finds is luck in part."""
 
 
-class Outcome(NamedTuple):
+class ReplayedTrial(NamedTuple):
     """How a trial ended, and how long each stage of it took."""
 
     state: State
     rungs: list[float]
     untrained_time: float
     trained: TrainingResult
-    deployed: Deployed
+    deployed: DeploymentResult
     durations_s: dict[str, float]
 
 
-def _record(asked: TrialRequest, outcome: Outcome) -> Record:
+def _record(asked: TrialRequest, outcome: ReplayedTrial) -> Record:
     deployed, done = outcome.deployed, outcome.state is State.COMPLETE
     return Record(
         number=asked.number,
@@ -137,18 +143,18 @@ class SearchTrace:
     """Fake time, trainings' worth of epochs, and the area found, whenever it grew."""
     ended: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
 
-    def area_at(self, times: np.ndarray, axis: int) -> np.ndarray:
+    def hypervolume_at(self, times: np.ndarray, axis: int) -> np.ndarray:
         """Return what had been found at each of some times, or of some epochs (axis 1)."""
         steps = np.array([(0.0, 0.0, 0.0), *self.found])
         return steps[np.searchsorted(steps[:, axis], times, side="right") - 1, 2]
 
-    def reached(self, area: float) -> float:
+    def time_to_reach(self, area: float) -> float:
         """Return when so much had been found; infinity where it never was."""
         return next((now for now, _, found in self.found if found >= area), math.inf)
 
-    def overtakes(self, other: "SearchTrace", ends_s: float) -> float:
+    def time_share_to_match(self, other: "SearchTrace", ends_s: float) -> float:
         """Return in which share of the time it finds what another has found when that is up."""
-        return self.reached(float(other.area_at(np.array([ends_s]), 0)[0])) / ends_s
+        return self.time_to_reach(float(other.hypervolume_at(np.array([ends_s]), 0)[0])) / ends_s
 
 
 @dataclass
@@ -162,8 +168,8 @@ class Replay:
     """
 
     searcher: Searcher
-    table: Table
-    longer: float
+    table: TabularBenchmark
+    training_scale: float
     now: float = 0.0
     points: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     trace: SearchTrace = field(default_factory=SearchTrace)
@@ -193,20 +199,24 @@ class Replay:
 
         def end(state: State) -> None:
             self.trace.ended[state] += 1
-            outcome = Outcome(state, rungs, untrained_time, taught, deployed, lasted)
+            outcome = ReplayedTrial(state, rungs, untrained_time, taught, deployed, lasted)
             self.searcher.tell(_record(asked, outcome))
 
         if asked.training is None:
             lasted["prepare"] = taught.prepare_s
-            lasted[TIME_FIRST] = deployed.first_s if self.searcher.times_first else 0.0
+            lasted[TIME_FIRST] = (
+                deployed.untrained_timing_s if self.searcher.times_untrained else 0.0
+            )
             yield sum(lasted.values())
             before_s, before = 0.0, 0.0
             for share, error, seconds in zip(
                 (*RUNG_SHARES, 1.0), taught.errors, taught.seconds, strict=True
             ):
                 if share > asked.passes:  # else it was taught so far before
-                    yield (seconds - before_s) * self.longer
-                    lasted["train"] = lasted.get("train", 0.0) + (seconds - before_s) * self.longer
+                    yield (seconds - before_s) * self.training_scale
+                    lasted["train"] = (
+                        lasted.get("train", 0.0) + (seconds - before_s) * self.training_scale
+                    )
                     self.trace.trained += share - before
                 before_s, before = seconds, share
                 if share < 1.0:
@@ -214,7 +224,7 @@ class Replay:
                     if not self.searcher.should_continue(asked, share, error, untrained_time):
                         end(State.STOPPED)
                         return
-        lasted["prune"] = deployed.prune_s * self.longer
+        lasted["prune"] = deployed.prune_s * self.training_scale
         lasted["deploy"] = deployed.seconds - deployed.prune_s
         yield lasted["prune"] + lasted["deploy"]
         if asked.candidate.pruning is not Pruning.NONE:
@@ -227,52 +237,61 @@ class Replay:
 
     def _note(self, error: float, time: float) -> None:
         self.points.append((error, time))
-        area = hypervolume(self.points, WORST)
+        area = hypervolume(self.points, REFERENCE_POINT)
         if not self.trace.found or area > self.trace.found[-1][2]:
             self.trace.found.append((self.now, self.trace.trained, area))
 
 
-def searched(seed: int) -> Spec:
+def search_spec(seed: int) -> Spec:
     """Return what every searcher is asked for."""
     return Spec(
         problem=problem.name,
         problem_version=problem.version,
         size=Size.TINY,
         seed=seed,
-        trials=NEVER_ENDING,
+        trials=UNLIMITED_TRIALS,
         workers=WORKERS,
         restrictions=table_restrictions(),
         opening=initial_design_size(Space(problem, table_restrictions())),
     )
 
 
-def cost_of(taught: TrainingResult, deployed: Deployed, longer: float) -> float:
+def trial_cost_s(
+    taught: TrainingResult, deployed: DeploymentResult, training_scale: float
+) -> float:
     """Return the seconds of a whole trial that isn't timed untrained."""
-    training = (taught.seconds[-1] + deployed.prune_s) * longer
+    training = (taught.seconds[-1] + deployed.prune_s) * training_scale
     return taught.prepare_s + training + deployed.seconds - deployed.prune_s
 
 
-def replayed(table: Table, longer: float) -> tuple[float, dict[str, list[SearchTrace]]]:
+def replay_searches(
+    table: TabularBenchmark, training_scale: float
+) -> tuple[float, dict[str, list[SearchTrace]]]:
     """Return the fake time that each searcher has, and every seed's search by each."""
     costs = [
-        cost_of(taught, deployed, longer)
+        trial_cost_s(taught, deployed, training_scale)
         for taught in table.trainings.values()
         for deployed in taught.deployed.values()
     ]
-    until_s = LENGTHS[-1] * float(np.mean(costs)) / WORKERS
+    until_s = SEARCH_LENGTHS[-1] * float(np.mean(costs)) / WORKERS
     memory = Path("/dev/shm")  # noqa: S108 - a journal that nobody keeps needs no disk
     traces: dict[str, list[SearchTrace]] = {}
     for name, searcher in SEARCHERS.items():
         traces[name] = []
         for seed in range(SEEDS):
             folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
-            spec = searched(seed)
+            spec = search_spec(seed)
             run = Run.start(folder, spec)
-            replay = Replay(searcher(problem, spec, run, NO_LIMITS, BASELINES), table, longer)
+            replay = Replay(
+                searcher(problem, spec, run, NO_LIMITS, BASELINES), table, training_scale
+            )
             traces[name].append(replay.run(until_s))
             shutil.rmtree(folder)
         trials = sum(sum(each.ended.values()) for each in traces[name]) / SEEDS
-        print(f"{name}, training {longer:g}x as long: {trials:.0f} trials a search", flush=True)
+        print(
+            f"{name}, training {training_scale:g}x as long: {trials:.0f} trials a search",
+            flush=True,
+        )
     return until_s, traces
 
 
@@ -281,7 +300,9 @@ def quartiles(values: Any) -> list[float]:
     return np.quantile(values, [0.25, 0.5, 0.75], axis=0, method="nearest").tolist()
 
 
-def summary(until_s: float, traces: dict[str, list[SearchTrace]], whole: float) -> dict[str, Any]:
+def summarise_replays(
+    until_s: float, traces: dict[str, list[SearchTrace]], whole: float
+) -> dict[str, Any]:
     """Return the figures: what each found, and the share of the time that simstead needs for it."""
     facts: dict[str, Any] = {"time_s": until_s}
     epochs = max(each.trained for own in traces.values() for each in own)
@@ -291,16 +312,21 @@ def summary(until_s: float, traces: dict[str, list[SearchTrace]], whole: float) 
         facts[name] = {
             "found": quartiles(np.array(last) / whole),
             "ended": {str(s): float(np.mean([each.ended[s] for each in own])) for s in State},
-            "by_time": quartiles([each.area_at(GRID * until_s, 0) / whole for each in own]),
-            "by_epochs": quartiles([each.area_at(GRID * epochs, 1) / whole for each in own]),
+            "by_time": quartiles([each.hypervolume_at(GRID * until_s, 0) / whole for each in own]),
+            "by_epochs": quartiles([each.hypervolume_at(GRID * epochs, 1) / whole for each in own]),
         }
-        if name != ITSELF:
-            pairs = list(product(traces[ITSELF], own))  # seeds of two searchers share nothing
+        if name != SIMSTEAD_NAME:
+            pairs = list(
+                product(traces[SIMSTEAD_NAME], own)
+            )  # seeds of two searchers share nothing
             facts[name]["time_share_of_simstead"] = {
                 str(length): quartiles(
-                    [ours.overtakes(other, until_s * length / LENGTHS[-1]) for ours, other in pairs]
+                    [
+                        ours.time_share_to_match(other, until_s * length / SEARCH_LENGTHS[-1])
+                        for ours, other in pairs
+                    ]
                 )
-                for length in LENGTHS
+                for length in SEARCH_LENGTHS
             }
     return facts
 
@@ -308,19 +334,19 @@ def summary(until_s: float, traces: dict[str, list[SearchTrace]], whole: float) 
 def without_curves(facts: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the figures without what the drawing alone needs."""
     return {
-        longer: {
+        training_scale: {
             name: {k: v for k, v in each.items() if k not in CURVES}
             if isinstance(each, dict)
             else each
             for name, each in own.items()
         }
-        for longer, own in facts.items()
+        for training_scale, own in facts.items()
     }
 
 
-def drawn(facts: dict[str, dict[str, Any]]) -> go.Figure:
+def _plot(facts: dict[str, dict[str, Any]]) -> go.Figure:
     """Return what is missing of the whole table's area, against time and against epochs."""
-    titles = [f"training {longer}x as long" for longer in facts for _ in range(2)]
+    titles = [f"training {training_scale}x as long" for training_scale in facts for _ in range(2)]
     figure = make_subplots(len(facts), 2, subplot_titles=titles, vertical_spacing=0.14)
     for row, own in enumerate(facts.values(), 1):
         axes = {"by_time": own["time_s"], "by_epochs": own["trainings"]}
@@ -341,7 +367,7 @@ def drawn(facts: dict[str, dict[str, Any]]) -> go.Figure:
 
 def _band(name: str, colour: str, x: np.ndarray, found: list[list[float]]) -> Iterator[go.Scatter]:
     """Yield the quartiles' band and the median of what is missing."""
-    low, median, high = (np.maximum(1.0 - np.array(each), LEAST) for each in found)
+    low, median, high = (np.maximum(1.0 - np.array(each), MIN_SHARE) for each in found)
     common = {"legendgroup": name, "name": name, "x": x, "mode": "lines"}
     edge = {**common, "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
     yield go.Scatter(y=low, **edge)
@@ -351,32 +377,32 @@ def _band(name: str, colour: str, x: np.ndarray, found: list[list[float]]) -> It
 
 def main() -> None:
     """Replay, print, and keep beside this file; or make the table anew."""
-    asked = parser(__doc__)
+    asked = argument_parser(__doc__)
     asked.add_argument("what", nargs="?", choices=["tabulate"], metavar="tabulate")
     if asked.parse_args().what:
         tabulate()
         return
-    table = Table.read()
-    whole = hypervolume(table.points, WORST)
+    table = TabularBenchmark.read()
+    whole = hypervolume(table.points, REFERENCE_POINT)
     facts: dict[str, dict[str, Any]] = {}
     with ProcessPoolExecutor() as pool:
-        every = list(pool.map(partial(replayed, table), TRAINING_TIMES))
-    for longer, (until_s, traces) in zip(TRAINING_TIMES, every, strict=True):
-        facts[str(longer)] = own = summary(until_s, traces, whole)
-        print(f"training {longer}x as long, {until_s:.0f} s with {WORKERS} workers")
+        every = list(pool.map(partial(replay_searches, table), TRAINING_SCALES))
+    for training_scale, (until_s, traces) in zip(TRAINING_SCALES, every, strict=True):
+        facts[str(training_scale)] = own = summarise_replays(until_s, traces, whole)
+        print(f"training {training_scale}x as long, {until_s:.0f} s with {WORKERS} workers")
         for name in SEARCHERS:
             low, found, high = own[name]["found"]
             print(f"  {name}: {found:.4f} of the table's area ({low:.4f} to {high:.4f})")
             for length, (low, share, high) in own[name].get("time_share_of_simstead", {}).items():
                 told = f"{share:.2f} of the time ({low:.2f} to {high:.2f})"
                 print(f"    {length} trials' worth of it: simstead finds as much in {told}")
-    save_results(__file__, without_curves(facts), drawn(facts))
-    last = str(LENGTHS[-1])
+    save_results(__file__, without_curves(facts), _plot(facts))
+    last = str(SEARCH_LENGTHS[-1])
     shares = [
         each["time_share_of_simstead"][last][1]
         for own in facts.values()
         for name, each in own.items()
-        if name in SEARCHERS and name != ITSELF
+        if name in SEARCHERS and name != SIMSTEAD_NAME
     ]
     print(f"the largest of {last} trials' worth: {max(shares):.2f}, target {TARGET}")
     sys.exit(max(shares) > TARGET)

@@ -32,9 +32,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 import torch
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
-from rivals import COLOURS, ITSELF, SEARCHERS, Searcher
+from rivals import COLOURS, SEARCHERS, SIMSTEAD_NAME, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
 from problems.data.dataset import generate
@@ -65,17 +65,17 @@ TARGET = 0.2
 SECONDS = 900.0
 """Processor time that each search has."""
 
-AT_A_TIME = 2
-LEFT_OUT = ("OptunaSearch + ASHA, by 2",)
+PARALLEL_SEARCHES = 2
+EXCLUDED_SEARCHERS = ("OptunaSearch + ASHA, by 2",)
 """As on the fake clock it finds what ASHA by 4 does."""
 
-NEVER_ENDING = 10_000
+UNLIMITED_TRIALS = 10_000
 """Networks: more than there is time for."""
 
-PASSES = 3
+TIMING_REPEATS = 3
 """So often is timed again; the median counts."""
 
-GRAPHS = "TORCHINDUCTOR_CACHE_DIR"
+COMPILER_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 """Where the compiler keeps what it has compiled: each search has a folder of its own."""
 
 
@@ -85,7 +85,7 @@ def clock() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in each)
 
 
-def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
+def trial_context(folder: Path, seed: int) -> tuple[Setting, Spec]:
     """Return what every trial of a search shares, and what is asked for."""
     problem = load_problem(PROBLEM, Size.TINY)
     spec = Spec(
@@ -93,7 +93,7 @@ def setting_of(folder: Path, seed: int) -> tuple[Setting, Spec]:
         problem_version=problem.version,
         size=Size.TINY,
         seed=seed,
-        trials=NEVER_ENDING,
+        trials=UNLIMITED_TRIALS,
         workers=1,
         opening=initial_design_size(Space(problem)),
     )
@@ -138,12 +138,12 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
 
 def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
     """Return when a searcher found which points, and how its trials ended."""
-    setting, spec = setting_of(folder, seed)
+    setting, spec = trial_context(folder, seed)
     torch.set_num_threads(setting.problem.deployment.threads)
     found: list[tuple[float, float, float, int]] = []
     states: list[str] = []
     started = clock()
-    known = score_baselines(setting) if name == ITSELF else NO_BASELINES
+    known = score_baselines(setting) if name == SIMSTEAD_NAME else NO_BASELINES
     searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits, known)
     while True:
         record = ended(setting, searcher, searcher.ask())
@@ -162,12 +162,12 @@ def reference_point(problem: Problem, data: Dataset) -> tuple[float, float]:
     return math.log10(max(baseline_errors(problem, data).values())), 0.0
 
 
-def area_by(found: list[list[float]], seconds: float, worst: tuple[float, float]) -> float:
+def hypervolume_by(found: list[list[float]], seconds: float, worst: tuple[float, float]) -> float:
     """Return the area that was found by a time."""
     return hypervolume([(error, took) for at, error, took, _ in found if at <= seconds], worst)
 
 
-def once_on_the_front(found: list[list[float]]) -> list[list[float]]:
+def front_when_found(found: list[list[float]]) -> list[list[float]]:
     """Return what nothing beat that was found before it."""
     return [
         one
@@ -176,19 +176,19 @@ def once_on_the_front(found: list[list[float]]) -> list[list[float]]:
     ]
 
 
-def timed_again(results: list[dict[str, Any]]) -> None:
+def retime_fronts(results: list[dict[str, Any]]) -> None:
     """Time what stood on the searches' fronts, `PASSES` times in turn; leave out the rest."""
-    setting, _ = setting_of(Path(results[0]["folder"]).with_name("again"), 0)
+    setting, _ = trial_context(Path(results[0]["folder"]).with_name("again"), 0)
     torch.set_num_threads(setting.problem.deployment.threads)
     held: list[tuple[list[float], Surrogate]] = []
     for each in results:
-        each["found"] = once_on_the_front(each["found"])
+        each["found"] = front_when_found(each["found"])
         for one in each["found"]:
             artefact = Run(Path(each["folder"])).artefact(int(one[3]))
             held.append((one, Surrogate.load(artefact, setting.problem)))
     times: list[list[float]] = [[] for _ in held]
-    for done in range(PASSES):
-        print(f"timing {len(held)} artefacts again, {done + 1} of {PASSES}", flush=True)
+    for done in range(TIMING_REPEATS):
+        print(f"timing {len(held)} artefacts again, {done + 1} of {TIMING_REPEATS}", flush=True)
         for own, (_, surrogate) in zip(times, held, strict=True):
             timing = measure(
                 setting.problem, setting.data, setting.yardstick, surrogate, MOST_ROUNDS
@@ -198,11 +198,11 @@ def timed_again(results: list[dict[str, Any]]) -> None:
         one[2] = math.log10(median(own))
 
 
-def searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
+def run_searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
     """Search with everyone and every seed, a few at a time, each on a core of its own."""
-    names = [name for name in SEARCHERS if name not in LEFT_OUT]
+    names = [name for name in SEARCHERS if name not in EXCLUDED_SEARCHERS]
     on_poll = [(name, seed) for seed in range(seeds) for name in names]
-    cores = sorted(os.sched_getaffinity(0))[:AT_A_TIME]
+    cores = sorted(os.sched_getaffinity(0))[:PARALLEL_SEARCHES]
     running: dict[int, tuple[subprocess.Popen[str], str]] = {}
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -216,7 +216,7 @@ def searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
                     process = subprocess.Popen(  # noqa: S603 - our own arguments
                         ["taskset", "-c", str(core), *call],  # noqa: S607 - of the system
                         text=True,
-                        env=os.environ | {GRAPHS: f"{told}.graphs"},
+                        env=os.environ | {COMPILER_CACHE_VARIABLE: f"{told}.graphs"},
                     )
                     running[core] = process, told
             time.sleep(1.0)
@@ -231,32 +231,34 @@ def searches(seeds: int, seconds: float) -> list[dict[str, Any]]:
                 results.append(last)
                 trials = len(last["ended"])
                 print(f"{last['name']}, seed {last['seed']}: {trials} trials", flush=True)
-        timed_again(results)
+        retime_fronts(results)
     return results
 
 
-def summary(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+def summarise_searches(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Return what each found, and the share of the time that simstead needs for it."""
     problem = load_problem(PROBLEM, Size.TINY)
     data = generate(problem, default_cache())
     worst = reference_point(problem.with_fitted_baselines(data.train), data)
-    whole = area_by([point for each in results for point in each["found"]], math.inf, worst)
+    whole = hypervolume_by([point for each in results for point in each["found"]], math.inf, worst)
     facts: dict[str, Any] = {"seconds": seconds, "corner": worst}
-    own = [each["found"] for each in results if each["name"] == ITSELF]
+    own = [each["found"] for each in results if each["name"] == SIMSTEAD_NAME]
     for name in dict.fromkeys(each["name"] for each in results):
         each = {one["seed"]: one for one in results if one["name"] == name}
-        last = {seed: area_by(one["found"], seconds, worst) for seed, one in each.items()}
+        last = {seed: hypervolume_by(one["found"], seconds, worst) for seed, one in each.items()}
         facts[name] = {
             "found": {seed: area / whole for seed, area in last.items()},
             "trials": {seed: len(one["ended"]) for seed, one in each.items()},
             "curve": {
-                seed: [(at, area_by(one["found"], at, worst) / whole) for at, *_ in one["found"]]
+                seed: [
+                    (at, hypervolume_by(one["found"], at, worst) / whole) for at, *_ in one["found"]
+                ]
                 for seed, one in each.items()
             },
         }
-        if name != ITSELF:
+        if name != SIMSTEAD_NAME:
             facts[name]["time_share_of_simstead"] = [
-                next((at for at, *_ in found if area_by(found, at, worst) >= area), math.inf)
+                next((at for at, *_ in found if hypervolume_by(found, at, worst) >= area), math.inf)
                 / seconds
                 for found in own
                 for area in last.values()
@@ -264,7 +266,7 @@ def summary(results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     return facts
 
 
-def drawn(facts: dict[str, Any]) -> go.Figure:
+def _plot(facts: dict[str, Any]) -> go.Figure:
     """Return what each search had found against time."""
     figure = go.Figure()
     for name, colour in COLOURS.items():
@@ -289,7 +291,7 @@ def drawn(facts: dict[str, Any]) -> go.Figure:
 
 def main() -> int:
     """Search, print, and keep beside this file; return 1 where ours is too slow."""
-    asked = parser(__doc__)
+    asked = argument_parser(__doc__)
     asked.add_argument("--seeds", type=int, default=2, help="searches of each searcher")
     asked.add_argument("--seconds", type=float, default=SECONDS, help="processor time of each")
     for name in ("--one", "--folder", "--told"):
@@ -300,19 +302,19 @@ def main() -> int:
         found = search(given.one, given.seed, given.seconds, Path(given.folder))
         Path(given.told).write_text(json.dumps(found), encoding="utf-8")
         return 0
-    facts = summary(searches(given.seeds, given.seconds), given.seconds)
+    facts = summarise_searches(run_searches(given.seeds, given.seconds), given.seconds)
     largest = 0.0
     for name, own in facts.items():
         if isinstance(own, dict) and "found" in own:
             shares = ", ".join(f"{share:.3f}" for share in own["found"].values())
             told = f"{name}: {median(own['found'].values()):.3f} of the area ({shares})"
-            if name != ITSELF:
+            if name != SIMSTEAD_NAME:
                 each = own["time_share_of_simstead"]
                 parts = ", ".join(f"{share:.2f}" for share in each)
                 largest = max(largest, median(each))
                 told += f"; simstead finds as much in {median(each):.2f} of the time ({parts})"
             print(told, flush=True)
-    save_results(__file__, facts, drawn(facts))
+    save_results(__file__, facts, _plot(facts))
     print(f"the largest: {largest:.2f}, target {TARGET}")
     return 1 if largest > TARGET else 0
 

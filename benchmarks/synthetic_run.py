@@ -31,12 +31,12 @@ from search.run.records import DataFacts, FieldFacts, Interval, Limits, Record, 
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
-BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-ERROR, SECOND = "error", "drift"
+START_TIME = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+ERROR, SECOND_METRIC = "error", "drift"
 LARGEST_FRONT = 12
 REFERENCE_S = 1e-2
 RUNTIMES = ("eager", "onnxruntime", "openvino", "aotinductor")
-FACTORS = {"eager": 1.0, "onnxruntime": 4.0, "openvino": 3.0, "aotinductor": 3.5}
+RUNTIME_SPEEDUPS = {"eager": 1.0, "onnxruntime": 4.0, "openvino": 3.0, "aotinductor": 3.5}
 REASONS = (
     "RuntimeError at recurrent.py:41: expected 32 channels but got 16",
     "3 of 8 predictions failed: values outside [0, 1]",
@@ -46,7 +46,7 @@ REASONS = (
 
 
 @dataclass(frozen=True)
-class Made:
+class SyntheticRunOptions:
     """What the run is like.
 
     Args:
@@ -59,13 +59,13 @@ class Made:
 
     trials: int = 60
     heat: bool = True
-    failing: float = 0.08
+    failing_share: float = 0.08
     mark: str = ""
     seed: int = 0
     names: tuple[str, ...] = field(default=("series", "pattern", "grid"))
 
 
-def write_run(folder: Path, made: Made) -> Run:
+def write_run(folder: Path, made: SyntheticRunOptions) -> Run:
     """Write a run directory and return it."""
     spec = Spec(
         problem=f"synthetic{made.mark}",
@@ -94,7 +94,7 @@ def write_run(folder: Path, made: Made) -> Run:
 
 def _environment(mark: str) -> Environment:
     return Environment(
-        started=BEGAN.isoformat(timespec="seconds"),
+        started=START_TIME.isoformat(timespec="seconds"),
         python="3.11.2",
         system="Linux-6.1",
         processor=f"a processor{mark}",
@@ -115,7 +115,7 @@ def _data(mark: str) -> DataFacts:
         reasons={f"it diverged{mark}": 2},
         metrics=(
             Metric(ERROR, "1", f"root mean square error{mark}"),
-            Metric(SECOND, "J", f"change of the energy{mark}"),
+            Metric(SECOND_METRIC, "J", f"change of the energy{mark}"),
         ),
         exclusions=(("", f"lstm{mark}", "", "int8", "no kernel"),),
         limits=Limits(error=0.08, speedup=20.0),
@@ -134,7 +134,7 @@ def _data(mark: str) -> DataFacts:
     )
 
 
-def _candidate(rng: np.random.Generator, made: Made, of: Record | None) -> Candidate:
+def _candidate(rng: np.random.Generator, made: SyntheticRunOptions, of: Record | None) -> Candidate:
     deployed = {
         "pruning": (Pruning.NONE, Pruning.STRUCTURED)[int(rng.integers(2))],
         "precision": (Precision.FP32, Precision.BF16, Precision.INT8)[int(rng.integers(3))],
@@ -162,12 +162,14 @@ def _candidate(rng: np.random.Generator, made: Made, of: Record | None) -> Candi
     )
 
 
-def _record(number: int, earlier: Sequence[Record], rng: np.random.Generator, made: Made) -> Record:
+def _record(
+    number: int, earlier: Sequence[Record], rng: np.random.Generator, made: SyntheticRunOptions
+) -> Record:
     trained = [each for each in earlier[-40:] if each.training is None and each.exact_error]
     again = number % 3 > 0 and bool(trained)
     of = trained[int(rng.integers(len(trained)))] if again else None
     candidate = _candidate(rng, made, of)
-    ended = BEGAN + timedelta(seconds=30.0 + 8.0 * number + float(rng.uniform(0.0, 6.0)))
+    ended = START_TIME + timedelta(seconds=30.0 + 8.0 * number + float(rng.uniform(0.0, 6.0)))
     known = {
         "number": number,
         "key": candidate.key,
@@ -176,7 +178,7 @@ def _record(number: int, earlier: Sequence[Record], rng: np.random.Generator, ma
         "ended": ended.isoformat(timespec="seconds"),
     }
     error = of.unpruned_error if of and of.unpruned_error else _error(candidate, rng)
-    if rng.uniform() < made.failing:
+    if rng.uniform() < made.failing_share:
         reason = REASONS[int(rng.integers(len(REASONS)))] + made.mark
         spent = {"prepare": 0.1, "train": 4.0}
         failed = {"state": State.INFEASIBLE, "stage": "train", "reason": reason}
@@ -214,14 +216,14 @@ def _complete(
     work = float(candidate.architecture_settings["width"]) * (1.0 - 0.6 * ratio)
     gained = {Precision.FP32: 1.0, Precision.BF16: 1.6, Precision.INT8: 2.2}[candidate.precision]
     slow = {"mlp": 1.0, "tcn": 4.0, "gru": 12.0}[candidate.architecture]
-    speedup = 4e3 * FACTORS[candidate.runtime] * gained / slow / work
+    speedup = 4e3 * RUNTIME_SPEEDUPS[candidate.runtime] * gained / slow / work
     spent = {"prepare": 0.1, "deploy": 2.0, "validate": 0.2, "measure": 1.0}
     return Record(
         **known,
         state=State.COMPLETE,
         stage="measure",
         rungs=rungs,
-        metrics={ERROR: exact * lost, SECOND: exact * 3.0},
+        metrics={ERROR: exact * lost, SECOND_METRIC: exact * 3.0},
         timing=_timing(speedup * float(rng.lognormal(0.0, 0.1)), noisy=True),
         unpruned_error=unpruned,
         exact_error=exact,
@@ -274,7 +276,9 @@ def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> Fin
         host=HostFacts(time_s=2.0, fraction=0.83, calls=40),
         sample_errors=tuple(rng.lognormal(-2.7, 0.5, 128).tolist()) if members else (),
         worst=(_picture(f"The worst sample{mark}", mark),) if members else (),
-        ended=(BEGAN + timedelta(seconds=60.0 + 8.0 * len(records))).isoformat(timespec="seconds"),
+        ended=(START_TIME + timedelta(seconds=60.0 + 8.0 * len(records))).isoformat(
+            timespec="seconds"
+        ),
     )
 
 
@@ -285,8 +289,8 @@ def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Fina
         name=name,
         trial=trial,
         timing=_timing(speedup, noisy=False),
-        test={ERROR: test, SECOND: test},
-        shifted={ERROR: shifted, SECOND: shifted},
+        test={ERROR: test, SECOND_METRIC: test},
+        shifted={ERROR: shifted, SECOND_METRIC: shifted},
         failed={"test": 0, "shifted": 0},
         hosted=Hosted(scores={"departure of flux": error * 0.7}, time_s=0.5, speedup=4.0),
     )
@@ -329,10 +333,12 @@ def _picture(title: str, mark: str) -> Picture:
 
 
 if __name__ == "__main__":
-    from asking import parser  # tests import this file, and not from its folder
+    from asking import argument_parser  # tests import this file, and not from its folder
 
-    asked = parser(__doc__)
+    asked = argument_parser(__doc__)
     asked.add_argument("folder", type=Path, metavar="FOLDER")
-    asked.add_argument("trials", nargs="?", type=int, default=Made().trials, metavar="TRIALS")
+    asked.add_argument(
+        "trials", nargs="?", type=int, default=SyntheticRunOptions().trials, metavar="TRIALS"
+    )
     given = asked.parse_args()
-    print(write_run(given.folder, Made(trials=given.trials)).folder)
+    print(write_run(given.folder, SyntheticRunOptions(trials=given.trials)).folder)

@@ -95,15 +95,15 @@ ROUNDS, UNTRAINED_ROUNDS = 5, 2
 """Of the stopwatch, for a deployment and for a network untrained: the processor's time is calm."""
 
 TABLE = Path(__file__).with_name("tabulated.json.gz")
-FIGURES = 5
+SIGNIFICANT_FIGURES = 5
 """Significant figures of what is kept."""
 
 clock = time.process_time
-Made = TypeVar("Made")
+Composed = TypeVar("Composed")
 
 
 @dataclass
-class Walk:
+class PlannedChoice:
     """Answers with the options at the places that a plan says, and the first one where it ends."""
 
     plan: Sequence[int]
@@ -125,11 +125,11 @@ class Walk:
         raise NotImplementedError(name)
 
 
-def every(compose: Callable[[Walk], Made]) -> Iterator[Made]:
+def enumerate_choices(compose: Callable[[PlannedChoice], Composed]) -> Iterator[Composed]:
     """Yield what comes of every combination of answers."""
     plan: list[int] = []
     while True:
-        walk = Walk(plan)
+        walk = PlannedChoice(plan)
         yield compose(walk)
         while walk.asked and walk.asked[-1][0] + 1 == walk.asked[-1][1]:
             walk.asked.pop()
@@ -147,27 +147,27 @@ def table_restrictions() -> Restrictions:
 def candidates(seed: int = 0) -> list[Candidate]:
     """Return every candidate of the table."""
     space = Space(template, table_restrictions())
-    return list(every(lambda walk: space.compose(Size.TINY, walk, seed)))
+    return list(enumerate_choices(lambda walk: space.compose(Size.TINY, walk, seed)))
 
 
-def network_of(candidate: Candidate) -> str:
+def network_key(candidate: Candidate) -> str:
     """Return what decides a network's shape, as text."""
     facts = candidate.encoding, candidate.encoding_settings, candidate.architecture
     return json.dumps([*facts, candidate.architecture_settings], sort_keys=True)
 
 
-def lesson_of(candidate: Candidate) -> str:
+def training_key(candidate: Candidate) -> str:
     """Return what decides a trained network, its seed apart, as text."""
     training = candidate.training
-    return f"{network_of(candidate)} {training.learning_rate:g} {training.batch_size}"
+    return f"{network_key(candidate)} {training.learning_rate:g} {training.batch_size}"
 
 
-def deployment_of(candidate: Candidate) -> str:
+def deployment_key(candidate: Candidate) -> str:
     """Return how a candidate is deployed, as text; its pruning has no choice of settings here."""
     return f"{candidate.pruning} {candidate.runtime} {candidate.precision}"
 
 
-class Deployed(NamedTuple):
+class DeploymentResult(NamedTuple):
     """What a deployment of a trained network finds, and the seconds of its parts.
 
     Args:
@@ -192,7 +192,7 @@ class Deployed(NamedTuple):
         return self.prune_s + self.lower_s + self.validate_s + self.measure_s
 
     @property
-    def first_s(self) -> float:
+    def untrained_timing_s(self) -> float:
         """Of lowering and timing the network untrained: fewer rounds."""
         return self.lower_s + self.measure_s * UNTRAINED_ROUNDS / ROUNDS
 
@@ -212,28 +212,28 @@ class TrainingResult(NamedTuple):
     prepare_s: float
     errors: list[float]
     seconds: list[float]
-    deployed: dict[str, Deployed]
+    deployed: dict[str, DeploymentResult]
 
 
 @dataclass(frozen=True)
-class Table:
+class TabularBenchmark:
     """Every trained network by what decides it."""
 
     trainings: dict[str, TrainingResult]
 
     @classmethod
-    def read(cls) -> "Table":
+    def read(cls) -> "TabularBenchmark":
         """Return the table beside this file."""
         rows = json.loads(gzip.decompress(TABLE.read_bytes()))
         return cls(dict(map(_taught, rows)))
 
     def taught(self, candidate: Candidate) -> TrainingResult:
         """Return a candidate's network."""
-        return self.trainings[lesson_of(candidate)]
+        return self.trainings[training_key(candidate)]
 
-    def deployed(self, candidate: Candidate) -> Deployed:
+    def deployed(self, candidate: Candidate) -> DeploymentResult:
         """Return a candidate's deployment."""
-        return self.taught(candidate).deployed[deployment_of(candidate)]
+        return self.taught(candidate).deployed[deployment_key(candidate)]
 
     @cached_property
     def points(self) -> list[tuple[float, float]]:
@@ -247,20 +247,20 @@ class Table:
 
 
 def _taught(row: dict[str, Any]) -> tuple[str, TrainingResult]:
-    deployed = {name: Deployed(*each) for name, each in row["deployed"].items()}
+    deployed = {name: DeploymentResult(*each) for name, each in row["deployed"].items()}
     return row["lesson"], TrainingResult(
         row["epochs"], row["prepare_s"], row["errors"], row["seconds"], deployed
     )
 
 
-class SharedExport:
+class ExportCache:
     """Exports one network of an architecture; puts the weights of others into its graph.
 
     That the graph is theirs then is checked when it is lowered: it must agree with the network.
     """
 
     def __init__(self) -> None:
-        self.spared_s = 0.0
+        self.saved_s = 0.0
         """Seconds that exporting would have taken where it wasn't done."""
         self._exported: dict[str, tuple[bytes, float]] = {}
         self._latest: tuple[nn.Module, bytes, float] | None = None
@@ -271,7 +271,7 @@ class SharedExport:
             self._latest = network, *self._export(network, example, path)
         _, graph, seconds = self._latest
         path.write_bytes(graph)
-        self.spared_s += seconds
+        self.saved_s += seconds
 
     def _export(self, network: nn.Module, example: Tensor, path: Path) -> tuple[bytes, float]:
         """Return a network's graph, and the seconds that exporting it takes."""
@@ -282,21 +282,21 @@ class SharedExport:
             export(network, example, path)
             graph, seconds = path.read_bytes(), clock() - started
             self._exported[name] = graph, seconds
-        self.spared_s -= clock() - started
+        self.saved_s -= clock() - started
         return graph, seconds
 
 
-class Maker:
+class Tabulator:
     """Teaches, prunes, deploys and times networks of the problem, each thing once."""
 
     def __init__(self, problem: Problem, data: Dataset, reference_timing: ReferenceTiming) -> None:
         self._problem, self._data, self._held_against = problem, data, reference_timing
         self._timed: dict[tuple[str, str], tuple[float, float]] = {}
-        self._export = SharedExport()
+        self._export = ExportCache()
         spaces.runtimes.onnxruntime.write_graph = self._export
         spaces.runtimes.openvino.write_graph = self._export
 
-    def reuse_timings(self, network: str, deployed: dict[str, Deployed]) -> None:
+    def reuse_timings(self, network: str, deployed: dict[str, DeploymentResult]) -> None:
         """Take over what an earlier run timed."""
         for name, each in deployed.items():
             if each.relative_time is not None and each.measure_s:
@@ -310,17 +310,17 @@ class Maker:
         prepare_s = clock() - started
         epochs = epochs_of(self._problem, task.pairs)
         errors, seconds = self._teach(learner, task, first, epochs)
-        deployed: dict[str, Deployed] = {}
+        deployed: dict[str, DeploymentResult] = {}
         for pruning in Pruning:
             own = [each for each in group if each.pruning is pruning]
             if own:
                 deployed |= self._deployments(own, learner, task)
         return {
-            "lesson": lesson_of(first),
+            "lesson": training_key(first),
             "epochs": epochs,
-            "prepare_s": short(prepare_s),
-            "errors": [short(each) for each in errors],
-            "seconds": [short(each) for each in seconds],
+            "prepare_s": round_figures(prepare_s),
+            "errors": [round_figures(each) for each in errors],
+            "seconds": [round_figures(each) for each in seconds],
             "deployed": deployed,
         }
 
@@ -343,7 +343,7 @@ class Maker:
 
     def _deployments(
         self, group: Sequence[Candidate], learner: Learner, task: TrainingTask
-    ) -> dict[str, Deployed]:
+    ) -> dict[str, DeploymentResult]:
         """Deploy one network, pruned or not, in every runtime and precision of a group."""
         first, started = group[0], clock()
         learner = copy.deepcopy(learner)
@@ -354,44 +354,49 @@ class Maker:
                     learner.network, first.pruning, first.pruning_settings, calibration[:2]
                 )
             except NothingToPruneError:
-                unusable = Deployed(None, None, clock() - started, 0.0, 0.0, 0.0)
-                return {deployment_of(each): unusable for each in group}
+                unusable = DeploymentResult(None, None, clock() - started, 0.0, 0.0, 0.0)
+                return {deployment_key(each): unusable for each in group}
             fine_tune(self._problem, task, self._data.validation, learner, first)
         prune_s = clock() - started
         return {
-            deployment_of(each): self._deploy(each, learner.network, task, prune_s)
+            deployment_key(each): self._deploy(each, learner.network, task, prune_s)
             for each in group
         }
 
     def _deploy(
         self, candidate: Candidate, network: nn.Module, task: TrainingTask, prune_s: float
-    ) -> Deployed:
+    ) -> DeploymentResult:
         problem, data = self._problem, self._data
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         trained = task.trained(network, calibration, data.validation.inputs)
-        place, spared_s = (network_of(candidate), deployment_of(candidate)), self._export.spared_s
+        place, saved_s = (network_key(candidate), deployment_key(candidate)), self._export.saved_s
         with tempfile.TemporaryDirectory() as scratch:
             started = clock()
             try:
                 artefact = write_artefact(trained, candidate, problem, Path(scratch) / "artefact")
             except DisagreementError:
-                lower_s = short(clock() - started)
+                lower_s = round_figures(clock() - started)
                 relative_time, _ = self._timed.get(place, (None, 0.0))
-                return Deployed(None, relative_time, short(prune_s), lower_s, 0.0, 0.0)
+                return DeploymentResult(
+                    None, relative_time, round_figures(prune_s), lower_s, 0.0, 0.0
+                )
             lowered = clock()
             result = scored(problem, artefact.surrogate.run, data.validation)
             validated = clock()
             if place not in self._timed:
                 relative_time = self._relative_time(artefact.surrogate)
-                self._timed[place] = short(relative_time), short(clock() - validated)
+                self._timed[place] = (
+                    round_figures(relative_time),
+                    round_figures(clock() - validated),
+                )
         relative_time, measure_s = self._timed[place]
         error = result.metrics[problem.objective.name]
-        return Deployed(
-            short(error) if math.isfinite(error) and not result.failed else None,
+        return DeploymentResult(
+            round_figures(error) if math.isfinite(error) and not result.failed else None,
             relative_time,
-            short(prune_s),
-            short(lowered - started + self._export.spared_s - spared_s),
-            short(validated - lowered),
+            round_figures(prune_s),
+            round_figures(lowered - started + self._export.saved_s - saved_s),
+            round_figures(validated - lowered),
             measure_s,
         )
 
@@ -405,9 +410,9 @@ class Maker:
         return float(np.median(seconds["surrogate"] / self._held_against.seconds(seconds)))
 
 
-def short(value: float) -> float:
+def round_figures(value: float) -> float:
     """Return a number with as many figures as are kept."""
-    return float(f"{value:.{FIGURES}g}")
+    return float(f"{value:.{SIGNIFICANT_FIGURES}g}")
 
 
 def tabulate() -> None:
@@ -420,16 +425,16 @@ def tabulate() -> None:
     keep_large_blocks()
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates():
-        groups[lesson_of(candidate)].append(candidate)
+        groups[training_key(candidate)].append(candidate)
     unfinished = default_cache() / "tabulated.jsonl"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     lines = unfinished.read_text().splitlines() if unfinished.exists() else []
     rows = {row["lesson"]: row for row in map(json.loads, lines)}
     data = generate(template, default_cache())
-    maker = Maker(template, data, yardstick(template, data.test))
+    maker = Tabulator(template, data, yardstick(template, data.test))
     for task, row in rows.items():
         if task in groups:
-            maker.reuse_timings(network_of(groups[task][0]), _taught(row)[1].deployed)
+            maker.reuse_timings(network_key(groups[task][0]), _taught(row)[1].deployed)
     began = time.monotonic()
     for number, (task, group) in enumerate(groups.items(), 1):
         if task in rows:

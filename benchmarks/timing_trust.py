@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import torch
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
@@ -49,38 +49,38 @@ from spaces.runtimes import InPortions
 REPETITIONS = 60
 """Of an A/A test: a coverage of 95 % is known to within 3 %."""
 
-SIZE = 160
+MATRIX_SIZE = 160
 """Of the matrices whose product is the reference, and what a burner does."""
 
 FAMILIES = ("mlp", "conv2d", "deep_sets", "lstm", "tcn")
-DEPLOYED = ("eager", "onnxruntime", "openvino")
-DRAWS = ((0, 1), (1, 32))
+RUNTIME_NAMES = ("eager", "onnxruntime", "openvino")
+NETWORK_DRAWS = ((0, 1), (1, 32))
 """Seed, which draws widths and depths, and samples of a call."""
 
-LEAST_TAU = 0.9
-LEAST_COVERAGE = 0.9
+MIN_TAU = 0.9
+MIN_COVERAGE = 0.9
 """Rounds that end once they look settled cost an interval a few per cent of its 95."""
 
 REFERENCE = "reference"
-Facts = dict[str, float]
+Figures = dict[str, float]
 
 
-def product() -> TimedCall:
+def matrix_product() -> TimedCall:
     """Return work of a fraction of a millisecond."""
-    matrix = np.random.default_rng(0).random((SIZE, SIZE))
+    matrix = np.random.default_rng(0).random((MATRIX_SIZE, MATRIX_SIZE))
     return TimedCall(lambda: matrix @ matrix, 1)
 
 
 def burn() -> None:
     """Keep a core busy."""
     with threadpool_limits(1):
-        work = product().work
+        work = matrix_product().work
         while True:
             work()
 
 
 @contextmanager
-def loaded() -> Generator[None]:
+def background_load() -> Generator[None]:
     """Keep every core but one busy, or whichever the system puts the burners on."""
     burners = [
         multiprocessing.Process(target=burn, daemon=True)
@@ -96,7 +96,9 @@ def loaded() -> Generator[None]:
             burner.join()
 
 
-def timed(timed_calls: Mapping[str, TimedCall], budget_s: float) -> dict[str, Timing]:
+def time_against_reference(
+    timed_calls: Mapping[str, TimedCall], budget_s: float
+) -> dict[str, Timing]:
     """Return what the stopwatch says of each, against the reference among them."""
     names = [name for name in timed_calls if name != REFERENCE]
 
@@ -108,10 +110,13 @@ def timed(timed_calls: Mapping[str, TimedCall], budget_s: float) -> dict[str, Ti
     return {name: timing_of(seconds[name], seconds[REFERENCE]) for name in names}
 
 
-def null() -> Facts:
+def null_test() -> Figures:
     """Return how A/A tests came out."""
-    work = product()
-    timings = [timed({"a": work, REFERENCE: work}, SLOT_S)["a"] for _ in range(REPETITIONS)]
+    work = matrix_product()
+    timings = [
+        time_against_reference({"a": work, REFERENCE: work}, SLOT_S)["a"]
+        for _ in range(REPETITIONS)
+    ]
     ratios = [timing.speedup for timing in timings]
     return {
         "median_ratio": float(np.median(ratios)),
@@ -123,14 +128,14 @@ def null() -> Facts:
     }
 
 
-def networks(scratch: Path) -> dict[str, TimedCall]:
+def network_calls(scratch: Path) -> dict[str, TimedCall]:
     """Return calls of lowered networks, by family, samples of a call, and runtime."""
     calls: dict[str, TimedCall] = {}
     for family in FAMILIES:
-        for seed, batch in DRAWS:
+        for seed, batch in NETWORK_DRAWS:
             tried = example(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
             inputs = np.ascontiguousarray(tried.calibration[:batch].numpy())
-            for runtime in DEPLOYED:
+            for runtime in RUNTIME_NAMES:
                 name = f"{family} x {batch} in {runtime}"
                 folder = scratch / name
                 folder.mkdir()
@@ -145,15 +150,15 @@ def _call(artefact: InPortions, inputs: Array) -> Callable[[], object]:
     return lambda: artefact(inputs)
 
 
-def ranked(calls: Mapping[str, TimedCall]) -> tuple[Facts, dict[str, dict[str, float]]]:
+def rank_agreement(calls: Mapping[str, TimedCall]) -> tuple[Figures, dict[str, dict[str, float]]]:
     """Return how well times under load agree with times alone, and both of every network."""
-    reference = product()
-    with loaded():
+    reference = matrix_product()
+    with background_load():
         under = {
-            name: timed({name: call, REFERENCE: reference}, SLOT_S)[name]
+            name: time_against_reference({name: call, REFERENCE: reference}, SLOT_S)[name]
             for name, call in calls.items()
         }
-    alone = timed({**calls, REFERENCE: reference}, TIME_BUDGET_S)
+    alone = time_against_reference({**calls, REFERENCE: reference}, TIME_BUDGET_S)
     relative = {
         name: {
             "under_load": under[name].relative_time,
@@ -177,7 +182,7 @@ def ranked(calls: Mapping[str, TimedCall]) -> tuple[Facts, dict[str, dict[str, f
     return facts, relative
 
 
-def drawn(relative: dict[str, dict[str, float]]) -> go.Figure:
+def _plot(relative: dict[str, dict[str, float]]) -> go.Figure:
     """Return times under load against times alone."""
     alone, under = ([each[key] for each in relative.values()] for key in ("alone", "under_load"))
     figure = go.Figure(go.Scatter(x=alone, y=under, mode="markers", text=list(relative)))
@@ -189,20 +194,20 @@ def drawn(relative: dict[str, dict[str, float]]) -> go.Figure:
 
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where it falls short."""
-    parser(__doc__).parse_args()
+    argument_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     keep_large_blocks()
-    facts: dict[str, Facts] = {"A/A alone": null()}
-    with loaded():
-        facts["A/A under load"] = null()
+    facts: dict[str, Figures] = {"A/A alone": null_test()}
+    with background_load():
+        facts["A/A under load"] = null_test()
     with tempfile.TemporaryDirectory() as scratch:
-        facts["ranks"], relative = ranked(networks(Path(scratch)))
+        facts["ranks"], relative = rank_agreement(network_calls(Path(scratch)))
     for name, each in facts.items():
         print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in each.items())}")
     kept = {**facts, "rounds at least": LEAST_ROUNDS, "times": relative}
-    save_results(__file__, kept, drawn(relative))
+    save_results(__file__, kept, _plot(relative))
     covered = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
-    return 0 if covered >= LEAST_COVERAGE and facts["ranks"]["kendall_tau"] >= LEAST_TAU else 1
+    return 0 if covered >= MIN_COVERAGE and facts["ranks"]["kendall_tau"] >= MIN_TAU else 1
 
 
 if __name__ == "__main__":

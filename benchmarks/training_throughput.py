@@ -21,7 +21,7 @@ from importlib.util import find_spec
 import numpy as np
 import plotly.graph_objects as go
 import torch
-from asking import parser
+from asking import argument_parser
 from keeping import save_results
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -37,8 +37,8 @@ from spaces.training_targets import Learner
 ROUNDS = 9
 TARGET = 0.9
 PAIRS = 8192
-FIT = 20
-FOREVER = 10**6
+LIGHTNING_EPOCHS = 20
+UNLIMITED_EPOCHS = 10**6
 """Epochs that no measurement comes to the end of."""
 
 LAYERS: Settings = {"residual": False, "padding": "zeros", "kernel": 3, "activation": "relu"}
@@ -88,37 +88,39 @@ CASES = (
 )
 
 
-def epoch_of(trainer: Iterator[int]) -> Callable[[], object]:
+def next_epoch(trainer: Iterator[int]) -> Callable[[], object]:
     """Return what makes one more epoch."""
     return lambda: next(trainer)
 
 
-def begun(case: Case, **settings: float) -> Iterator[int]:
+def start_trainer(case: Case, **settings: float) -> Iterator[int]:
     """Return a course."""
     training = case.training.model_copy(update=settings)
-    return iter(Trainer(case.learner(), case.pairs(), training, FOREVER, 0))
+    return iter(Trainer(case.learner(), case.pairs(), training, UNLIMITED_EPOCHS, 0))
 
 
-def optimised(parameters: list[nn.Parameter], case: Case, *, fused: bool) -> torch.optim.Optimizer:
+def make_optimiser(
+    parameters: list[nn.Parameter], case: Case, *, fused: bool
+) -> torch.optim.Optimizer:
     """Return the optimiser, by its fused kernel or its default."""
     training = case.training
     rate, decay = training.learning_rate, training.weight_decay
     return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=fused or None)
 
 
-def cycle(optimiser: torch.optim.Optimizer, case: Case) -> OneCycleLR:
+def make_schedule(optimiser: torch.optim.Optimizer, case: Case) -> OneCycleLR:
     """Return PyTorch's own schedule."""
-    total = FOREVER * (PAIRS // case.batch)
+    total = UNLIMITED_EPOCHS * (PAIRS // case.batch)
     return OneCycleLR(optimiser, case.training.learning_rate, total_steps=total, pct_start=WARM_UP)
 
 
-def bare(case: Case, *, fused: bool) -> Iterator[int]:
+def train_bare_loop(case: Case, *, fused: bool) -> Iterator[int]:
     """Train as the course does, written down in a dozen lines."""
     network, pairs, loss_of = case.learner().network, case.pairs(), nn.SmoothL1Loss()
     inputs, targets = torch.from_numpy(pairs.inputs), torch.from_numpy(pairs.targets)
-    optimiser = optimised(list(network.parameters()), case, fused=fused)
-    schedule = cycle(optimiser, case)
-    for epoch in range(FOREVER):
+    optimiser = make_optimiser(list(network.parameters()), case, fused=fused)
+    schedule = make_schedule(optimiser, case)
+    for epoch in range(UNLIMITED_EPOCHS):
         network.train()
         for chosen in torch.randperm(len(inputs)).split(case.batch):
             optimiser.zero_grad()
@@ -130,7 +132,7 @@ def bare(case: Case, *, fused: bool) -> Iterator[int]:
         yield epoch
 
 
-def by_lightning(case: Case) -> Callable[[], object]:
+def lightning_fit(case: Case) -> Callable[[], object]:
     """Return a fit of `FIT` epochs, with everything off that can be."""
     import lightning  # noqa: PLC0415 - compared with where it is there
     from torch.utils.data import DataLoader, TensorDataset  # noqa: PLC0415 - it alone wants a loader
@@ -145,8 +147,8 @@ def by_lightning(case: Case) -> Callable[[], object]:
             return self.loss(self.network(inputs), targets)
 
         def configure_optimizers(self) -> dict[str, object]:
-            optimiser = optimised(list(self.parameters()), case, fused=True)
-            schedule = {"scheduler": cycle(optimiser, case), "interval": "step"}
+            optimiser = make_optimiser(list(self.parameters()), case, fused=True)
+            schedule = {"scheduler": make_schedule(optimiser, case), "interval": "step"}
             return {"optimizer": optimiser, "lr_scheduler": schedule}
 
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -160,7 +162,7 @@ def by_lightning(case: Case) -> Callable[[], object]:
     def fit() -> None:
         lightning.Trainer(
             accelerator="cpu",
-            max_epochs=FIT,
+            max_epochs=LIGHTNING_EPOCHS,
             gradient_clip_val=GRADIENT_NORM,
             logger=False,
             enable_checkpointing=False,
@@ -171,18 +173,18 @@ def by_lightning(case: Case) -> Callable[[], object]:
     return fit
 
 
-def measured(case: Case) -> dict[str, float]:
+def measure_case(case: Case) -> dict[str, float]:
     """Return samples a second of every contender, and the course's speed over theirs."""
     timed_calls = {
-        "course": TimedCall(epoch_of(begun(case)), PAIRS),
+        "course": TimedCall(next_epoch(start_trainer(case)), PAIRS),
         "course_with_all": TimedCall(
-            epoch_of(begun(case, averaging=0.05, input_noise=0.01)), PAIRS
+            next_epoch(start_trainer(case, averaging=0.05, input_noise=0.01)), PAIRS
         ),
-        "bare": TimedCall(epoch_of(bare(case, fused=True)), PAIRS),
-        "bare_default": TimedCall(epoch_of(bare(case, fused=False)), PAIRS),
+        "bare": TimedCall(next_epoch(train_bare_loop(case, fused=True)), PAIRS),
+        "bare_default": TimedCall(next_epoch(train_bare_loop(case, fused=False)), PAIRS),
     }
     if find_spec("lightning"):
-        timed_calls["lightning"] = TimedCall(by_lightning(case), FIT * PAIRS)
+        timed_calls["lightning"] = TimedCall(lightning_fit(case), LIGHTNING_EPOCHS * PAIRS)
     with exclusive_slot():
         seconds = time_in_turn(timed_calls, ROUNDS)
     facts = {f"{name}_per_s": Spread.of(1.0 / each).median for name, each in seconds.items()}
@@ -197,16 +199,16 @@ def measured(case: Case) -> dict[str, float]:
     return facts
 
 
-def compared(facts: dict[str, float]) -> list[str]:
+def ratio_names(facts: dict[str, float]) -> list[str]:
     """Return which figures are the course's speed over another's, without their intervals."""
     return [n for n in facts if n.startswith("over_") and not n.endswith(("_low", "_high"))]
 
 
-def drawn(facts: dict[str, dict[str, float]]) -> go.Figure:
+def _plot(facts: dict[str, dict[str, float]]) -> go.Figure:
     """Return the course's speed over the others', with intervals."""
     figure = go.Figure()
     cases = facts.values()
-    for over in compared(next(iter(cases))):
+    for over in ratio_names(next(iter(cases))):
         ends = {
             "array": [each[f"{over}_high"] - each[over] for each in cases],
             "arrayminus": [each[over] - each[f"{over}_low"] for each in cases],
@@ -221,15 +223,15 @@ def drawn(facts: dict[str, dict[str, float]]) -> go.Figure:
 
 def main() -> int:
     """Measure, print, and keep beside this file; return 1 where the course is too slow."""
-    parser(__doc__).parse_args()
+    argument_parser(__doc__).parse_args()
     torch.set_num_threads(1)
-    facts = {case.name: measured(case) for case in CASES}
+    facts = {case.name: measure_case(case) for case in CASES}
     for name, each in facts.items():
         ratios = ", ".join(
-            f"{each[other]:.2f} of {other.removeprefix('over_')}" for other in compared(each)
+            f"{each[other]:.2f} of {other.removeprefix('over_')}" for other in ratio_names(each)
         )
         print(f"{name}: {each['course_per_s']:,.0f} samples/s: {ratios}", flush=True)
-    save_results(__file__, facts, drawn(facts))
+    save_results(__file__, facts, _plot(facts))
     slow = [name for name, each in facts.items() if each["over_bare"] < TARGET]
     print(f"below {TARGET:.0%} of a bare loop: {', '.join(slow) or 'none'}")
     return 1 if slow else 0

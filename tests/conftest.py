@@ -20,8 +20,8 @@ from problems.template.write import write_template
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
-Once = Callable[[str, Callable[[Path], object]], Path]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
+RunOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 def pytest_configure() -> None:
@@ -50,15 +50,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def session_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder that the processes of the session share."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
-def cache(shared: Path) -> Path:
-    folder = shared / "cache"
+def cache(session_folder: Path) -> Path:
+    folder = session_folder / "cache"
     os.environ["SIMSTEAD_CACHE"] = str(folder)
     return folder
 
@@ -74,7 +74,7 @@ def data(problem: Problem, cache: Path) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decoy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder whose own modules have our packages' names, and fail when imported."""
     folder = tmp_path_factory.mktemp("elsewhere")
     for name in DECOYS:
@@ -85,7 +85,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def surroundings(cache: Path) -> Generator[dict[str, str]]:
+def command_env(cache: Path) -> Generator[dict[str, str]]:
     """The environment of a command: with a stopwatch to itself, and what others have compiled.
 
     What is timed here is of no account: another process of the session need not wait for it. The
@@ -102,14 +102,14 @@ def surroundings(cache: Path) -> Generator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def simstead(elsewhere: Path, surroundings: dict[str, str]) -> Simstead:
+def simstead(decoy_folder: Path, command_env: dict[str, str]) -> RunSimstead:
     """Run the command line as a user would, from a folder of decoys."""
 
-    def run(*arguments: object, folder: Path = elsewhere) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, folder: Path = decoy_folder) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(SIMSTEAD), *map(str, arguments)],
             cwd=folder,
-            env=surroundings,
+            env=command_env,
             capture_output=True,
             text=True,
             check=False,
@@ -120,11 +120,11 @@ def simstead(elsewhere: Path, surroundings: dict[str, str]) -> Simstead:
 
 
 @pytest.fixture(scope="session")
-def once(shared: Path) -> Once:
+def run_once(session_folder: Path) -> RunOnce:
     """Fill a folder of a name in whichever process of the session comes to it first."""
 
     def filled(name: str, fill: Callable[[Path], object]) -> Path:
-        folder = shared / name
+        folder = session_folder / name
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
                 fill(folder)
@@ -166,7 +166,7 @@ def small_template(quick_final_evaluation: str) -> Callable[[str, Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def finished(simstead: Simstead, once: Once) -> Path:
+def finished_run(simstead: RunSimstead, run_once: RunOnce) -> Path:
     """The run directory of a real search, small but whole; nobody changes it."""
 
     def search(folder: Path) -> None:
@@ -177,11 +177,11 @@ def finished(simstead: Simstead, once: Once) -> Path:
         assert done.returncode == 0, done.stderr
         assert "report:" in done.stdout
 
-    return once("finished", search)
+    return run_once("finished", search)
 
 
 @pytest.fixture(scope="session")
-def page_tried() -> Callable[[Path], subprocess.CompletedProcess[str]]:
+def run_readme_example() -> Callable[[Path], subprocess.CompletedProcess[str]]:
     """Run the code that the page of an exported surrogate shows, in its folder."""
 
     def run(folder: Path) -> subprocess.CompletedProcess[str]:

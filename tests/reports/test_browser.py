@@ -78,9 +78,9 @@ def page(browser: Browser) -> Generator[Page]:
 
 
 @pytest.fixture(scope="module")
-def report(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = synthetic.Made(trials=120)
-    return write_report(synthetic.write_run(tmp_path_factory.mktemp("run") / "whole", made))
+def report(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = synthetic_run.SyntheticRunOptions(trials=120)
+    return write_report(synthetic_run.write_run(tmp_path_factory.mktemp("run") / "whole", made))
 
 
 def opened(page: Page, path: Path, fragment: str = "") -> Page:
@@ -217,9 +217,11 @@ def test_the_front_is_walked_along_by_keyboard(page: Page, report: Path) -> None
 
 @pytest.mark.parametrize("exact", [1, 30])
 def test_an_error_of_nothing_is_on_the_front(
-    page: Page, synthetic: ModuleType, tmp_path: Path, exact: int
+    page: Page, synthetic_run: ModuleType, tmp_path: Path, exact: int
 ) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=30, heat=False))
+    run = synthetic_run.write_run(
+        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30, heat=False)
+    )
     complete = [record for record in run.records() if record.metrics]
     for record in complete[:exact]:
         run.record(record.model_copy(update={"metrics": dict.fromkeys(record.metrics, 0.0)}))
@@ -344,9 +346,9 @@ def test_no_sample_is_drawn_unseen(page: Page, report: Path) -> None:
 
 
 def test_a_run_without_pictures_of_its_members_shows_their_drawers(
-    page: Page, synthetic: ModuleType, tmp_path: Path
+    page: Page, synthetic_run: ModuleType, tmp_path: Path
 ) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=60))
+    run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=60))
     heat = run.heat()
     assert heat is not None
     bare = tuple(each.model_copy(update={"pictures": ()}) for each in heat.finalists)
@@ -370,8 +372,10 @@ def test_an_exception_shows_its_traceback(page: Page, report: Path) -> None:
     expect(page.locator("#drawer-inside details pre")).to_have_text(record.traceback)
 
 
-def test_what_a_user_wrote_is_inert(page: Page, synthetic: ModuleType, tmp_path: Path) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=60, mark=PAYLOAD))
+def test_what_a_user_wrote_is_inert(page: Page, synthetic_run: ModuleType, tmp_path: Path) -> None:
+    run = synthetic_run.write_run(
+        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=60, mark=PAYLOAD)
+    )
     failed = next(each for each in run.records() if PAYLOAD in each.traceback)
     opened(page, write_report(run), f"#trial={failed.number}")
     draw_everything(page)
@@ -388,7 +392,8 @@ def test_what_a_user_wrote_is_inert(page: Page, synthetic: ModuleType, tmp_path:
     for path in (
         write_index(tmp_path),
         write_comparison(
-            [run, synthetic.write_run(tmp_path / "b", synthetic.Made(9))], tmp_path / "c.html"
+            [run, synthetic_run.write_run(tmp_path / "b", synthetic_run.SyntheticRunOptions(9))],
+            tmp_path / "c.html",
         ),
     ):
         opened(page, path)
@@ -401,9 +406,9 @@ def test_what_a_user_wrote_is_inert(page: Page, synthetic: ModuleType, tmp_path:
     "changes", [{"trials": 0, "heat": False}, {"trials": 1}, {"trials": 9, "failing": 1.1}]
 )
 def test_small_and_failed_runs_are_shown(
-    page: Page, synthetic: ModuleType, tmp_path: Path, changes: dict[str, Any]
+    page: Page, synthetic_run: ModuleType, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(**changes))
+    run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(**changes))
     opened(page, write_report(run))
     draw_everything(page)
     assert count(page) == changes["trials"]

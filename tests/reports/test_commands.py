@@ -9,9 +9,11 @@ from search.run.directory import Run
 
 
 @pytest.fixture
-def runs(synthetic: ModuleType, tmp_path: Path) -> list[Path]:
+def runs(synthetic_run: ModuleType, tmp_path: Path) -> list[Path]:
     return [
-        synthetic.write_run(tmp_path / name, synthetic.Made(trials=30, seed=seed)).folder
+        synthetic_run.write_run(
+            tmp_path / name, synthetic_run.SyntheticRunOptions(trials=30, seed=seed)
+        ).folder
         for seed, name in enumerate(("first", "second"))
     ]
 
@@ -47,16 +49,23 @@ def test_an_index_links_reports_and_tells_what_cant_be_read(
     assert "spec.json can&#39;t be read" in page
 
 
-def test_no_name_of_a_folder_is_markup(synthetic: ModuleType, tmp_path: Path) -> None:
+def test_no_name_of_a_folder_is_markup(synthetic_run: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "javascript:alert(1)" / '"onclick="x'
-    list(write(wanted(synthetic.write_run(folder, synthetic.Made(trials=3)).folder), said))
+    list(
+        write(
+            wanted(
+                synthetic_run.write_run(folder, synthetic_run.SyntheticRunOptions(trials=3)).folder
+            ),
+            said,
+        )
+    )
     (path,) = write(wanted(index=tmp_path), said)
     assert 'href="./javascript%3Aalert%281%29/%22onclick%3D%22x/report.html"' in path.read_text()
 
 
-def test_figures_are_written_as_svg_and_pdf(synthetic: ModuleType, tmp_path: Path) -> None:
+def test_figures_are_written_as_svg_and_pdf(synthetic_run: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "paper"
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=4))
+    run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=4))
     *files, report = write(wanted(run.folder, figures=folder), said)
     assert report == run.report
     assert {path.suffix for path in files} == {".svg", ".pdf"}

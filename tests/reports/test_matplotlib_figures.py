@@ -21,8 +21,10 @@ LARGEST = 0.01
 
 
 @pytest.fixture(scope="module")
-def every(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Chart]:
-    run = synthetic.write_run(tmp_path_factory.mktemp("run") / "whole", synthetic.Made(trials=240))
+def every(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Chart]:
+    run = synthetic_run.write_run(
+        tmp_path_factory.mktemp("run") / "whole", synthetic_run.SyntheticRunOptions(trials=240)
+    )
     facts = read(run)
     return [front(facts), *(chart for own in charts(facts).values() for chart in own)]
 

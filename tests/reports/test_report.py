@@ -39,7 +39,7 @@ def candidate() -> Candidate:
 
 
 @pytest.fixture
-def young(tmp_path: Path) -> Run:
+def young_run(tmp_path: Path) -> Run:
     """A run that has its data and no trial yet."""
     spec = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
     run = Run.start(tmp_path / "run", spec)
@@ -66,22 +66,22 @@ def failed(number: int) -> Record:
     )
 
 
-def test_a_run_without_data_gives_a_page(young: Run) -> None:
+def test_a_run_without_data_gives_a_page(young_run: Run) -> None:
     for name in ("data.json", "environment.json"):
-        (young.folder / name).unlink()
-    assert "The search has no data yet" in write_report(young).read_text()
+        (young_run.folder / name).unlink()
+    assert "The search has no data yet" in write_report(young_run).read_text()
 
 
-def test_a_run_without_trials_gives_a_page(young: Run) -> None:
-    page = write_report(young).read_text()
+def test_a_run_without_trials_gives_a_page(young_run: Run) -> None:
+    page = write_report(young_run).read_text()
     assert "No trial has ended yet" in page
     assert "final heat has not been run" in page
 
 
-def test_failures_keep_their_reasons_and_no_string_is_markup(young: Run) -> None:
+def test_failures_keep_their_reasons_and_no_string_is_markup(young_run: Run) -> None:
     for number in range(3):
-        young.record(failed(number))
-    page = render(read(young))
+        young_run.record(failed(number))
+    page = render(read(young_run))
     assert PAYLOAD not in page
     assert page.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") >= 2
 
@@ -113,14 +113,14 @@ def with_goals(run: Run, limits: Limits, *finalists: Finalist) -> GoalsView:
 
 
 @pytest.mark.parametrize("noisy", [True, False])
-def test_a_noisy_speed_up_is_marked(young: Run, noisy: bool) -> None:  # noqa: FBT001 - a case
+def test_a_noisy_speed_up_is_marked(young_run: Run, noisy: bool) -> None:  # noqa: FBT001 - a case
     good = finalist("good", 0.1, 10.0)
     timing = good.timing.model_copy(update={"noisy": noisy})
-    with_goals(young, Limits(error=0.1), good.model_copy(update={"timing": timing}))
-    assert (") noisy</span>" in render(read(young))) is noisy
+    with_goals(young_run, Limits(error=0.1), good.model_copy(update={"timing": timing}))
+    assert (") noisy</span>" in render(read(young_run))) is noisy
 
 
-def test_how_the_host_fares_is_told_with_amdahls_bound(young: Run) -> None:
+def test_how_the_host_fares_is_told_with_amdahls_bound(young_run: Run) -> None:
     good = Hosted(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
     finalists = (
         finalist("good", 0.1, 10.0).model_copy(update={"hosted": good}),
@@ -128,17 +128,17 @@ def test_how_the_host_fares_is_told_with_amdahls_bound(young: Run) -> None:
     )
     host = HostFacts(time_s=2.0, fraction=0.5, calls=7)
     heat = FinalEvaluation(knee=None, finalists=finalists, pictures=(), host=host, ended="now")
-    assert "a posteriori" not in render(read(young))
-    young.write("heat.json", heat)
-    page = render(read(young))
+    assert "a posteriori" not in render(read(young_run))
+    young_run.write("heat.json", heat)
+    page = render(read(young_run))
     assert "departure of flux 0.25" in page
     assert page.count("1.82x") == 2  # 1 / (0.5 + 0.5 / 10)
     assert PAYLOAD not in page
 
 
-def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> None:
+def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young_run: Run) -> None:
     goals = with_goals(
-        young,
+        young_run,
         Limits(error=0.1, speedup=10.0),
         finalist("good", 0.1, 10.0),
         finalist("wrong", 0.2, 10.0),
@@ -146,40 +146,40 @@ def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young: Run) -> Non
         finalist("failing", 0.01, 100.0, failed=1),
     )
     assert goals.met_by == ("good",)
-    page = render(read(young))
+    page = render(read(young_run))
     assert "Met by good." in page
     assert page.count("<td>yes</td></tr>") == 1
 
 
-def test_goals_are_told_where_nothing_meets_them(young: Run) -> None:
-    with_goals(young, Limits(error=0.01), finalist("wrong", 0.2, 10.0))
-    page = render(read(young))
+def test_goals_are_told_where_nothing_meets_them(young_run: Run) -> None:
+    with_goals(young_run, Limits(error=0.01), finalist("wrong", 0.2, 10.0))
+    page = render(read(young_run))
     assert "error at most 0.01 on the test split" in page
     assert "Nothing in the final heat meets them." in page
 
 
-def test_a_relative_goal_looks_at_baselines_that_passed_the_test_split(young: Run) -> None:
+def test_a_relative_goal_looks_at_baselines_that_passed_the_test_split(young_run: Run) -> None:
     relative = Limits(error=9.0, worse_by=0.5, baseline="fair")
     goals = with_goals(
-        young,
+        young_run,
         relative,
         finalist("fair", 0.2, 1.0, shifted=3),
         finalist("partial", 0.1, 1.0, failed=2),
     )
     assert goals.error == pytest.approx(0.3)
     assert goals.split == "test"
-    unknown = with_goals(young, relative, finalist("partial", 0.1, 1.0, failed=2))
+    unknown = with_goals(young_run, relative, finalist("partial", 0.1, 1.0, failed=2))
     assert (unknown.error, unknown.split) == (9.0, "validation")
 
 
-def test_another_formats_run_is_refused(young: Run) -> None:
-    young.write("spec.json", young.spec().model_copy(update={"format": 1}))
+def test_another_formats_run_is_refused(young_run: Run) -> None:
+    young_run.write("spec.json", young_run.spec().model_copy(update={"format": 1}))
     with pytest.raises(UserError, match="has format 1"):
-        Run.open(young.folder)
+        Run.open(young_run.folder)
 
 
-def test_a_whole_report(finished: Path) -> None:
-    run = Run.open(finished)
+def test_a_whole_report(finished_run: Path) -> None:
+    run = Run.open(finished_run)
     facts = read(run)
     page = write_report(run).read_text()
     assert facts.choice is not None
@@ -202,8 +202,8 @@ def test_a_whole_report(finished: Path) -> None:
     ]
 
 
-def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> None:
-    facts = read(Run.open(finished))
+def test_the_heat_looks_at_what_is_recommended_more_closely(finished_run: Path) -> None:
+    facts = read(Run.open(finished_run))
     assert facts.choice is not None
     usual = load_problem("planets", Size.TINY).deployment.batch
     for pick in facts.choice.picks:
@@ -222,8 +222,8 @@ def test_the_heat_looks_at_what_is_recommended_more_closely(finished: Path) -> N
     assert {field.name for field in facts.data.fields if field.given} >= {"mass", "elements"}
 
 
-def test_the_heat_keeps_pictures_of_every_front_member_once(finished: Path) -> None:
-    run = Run.open(finished)
+def test_the_heat_keeps_pictures_of_every_front_member_once(finished_run: Path) -> None:
+    run = Run.open(finished_run)
     heat = run.heat()
     assert heat is not None
     assert heat.pictures
@@ -233,8 +233,8 @@ def test_the_heat_keeps_pictures_of_every_front_member_once(finished: Path) -> N
     assert all(bool(each.pictures) is (each.trial is not None) for each in read(run).finalists)
 
 
-def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
-    facts = read(Run.open(finished))
+def test_the_answer_tells_of_its_own_failures(finished_run: Path) -> None:
+    facts = read(Run.open(finished_run))
     assert facts.choice is not None
     knee, *others = facts.choice.picks
 
@@ -246,8 +246,8 @@ def test_the_answer_tells_of_its_own_failures(finished: Path) -> None:
     assert "it failed on every sample" in page(test=None, shifted=None)
 
 
-def test_the_page_asks_nothing_of_a_network(young: Run) -> None:
-    page = write_report(young).read_text()
+def test_the_page_asks_nothing_of_a_network(young_run: Run) -> None:
+    page = write_report(young_run).read_text()
     engine_free = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"""(src|href|action)\s*=\s*["']?(https?:)?//""", engine_free)
     assert "default-src 'none'" in page

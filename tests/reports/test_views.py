@@ -29,9 +29,9 @@ from search.run.records import Interval, Rung, State
 
 
 @pytest.fixture(scope="module")
-def facts(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Facts:
-    made = synthetic.Made(trials=240)
-    return read(synthetic.write_run(tmp_path_factory.mktemp("run") / "whole", made))
+def facts(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    made = synthetic_run.SyntheticRunOptions(trials=240)
+    return read(synthetic_run.write_run(tmp_path_factory.mktemp("run") / "whole", made))
 
 
 def trial(number: int, error: float, speedup: float, **parameters: Any) -> TrialView:
@@ -149,10 +149,12 @@ def test_workers_are_never_busier_than_there_are(facts: Facts) -> None:
     assert sum(busy for _, busy in use.points) * width * 3600.0 == pytest.approx(spent, rel=0.01)
 
 
-def test_failures_are_grouped_whatever_their_numbers(facts: Facts, synthetic: ModuleType) -> None:
+def test_failures_are_grouped_whatever_their_numbers(
+    facts: Facts, synthetic_run: ModuleType
+) -> None:
     failed = [each for each in facts.trials if each.state is State.INFEASIBLE]
     assert sum(cause.times for cause in facts.search_progress.causes) == len(failed)
-    assert len(facts.search_progress.causes) == len(synthetic.REASONS)
+    assert len(facts.search_progress.causes) == len(synthetic_run.REASONS)
 
 
 def test_what_deployments_cost_and_give_is_of_the_same_network(facts: Facts) -> None:
@@ -204,16 +206,22 @@ def test_a_table_leaves_out_what_nothing_fills() -> None:
     ],
 )
 def test_a_run_of_any_kind_gives_a_page(
-    synthetic: ModuleType, tmp_path: Path, changes: dict[str, Any], words: str, progress: Progress
+    synthetic_run: ModuleType,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    words: str,
+    progress: Progress,
 ) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(**changes))
+    run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(**changes))
     facts = read(run)
     assert facts.progress is progress
     assert words in render(facts)
 
 
-def test_a_running_search_is_told(synthetic: ModuleType, tmp_path: Path) -> None:
-    run = synthetic.write_run(tmp_path / "run", synthetic.Made(trials=9, heat=False))
+def test_a_running_search_is_told(synthetic_run: ModuleType, tmp_path: Path) -> None:
+    run = synthetic_run.write_run(
+        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=9, heat=False)
+    )
     with run.exclusively():
         assert "The search is running" in render(read(run), watch_s=15)
 
@@ -225,8 +233,8 @@ def test_a_usual_size_goes_without_saying(facts: Facts) -> None:
 
 
 @pytest.fixture
-def small(synthetic: ModuleType, tmp_path: Path) -> Run:
-    return synthetic.write_run(tmp_path / "run", synthetic.Made(trials=30))
+def small(synthetic_run: ModuleType, tmp_path: Path) -> Run:
+    return synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30))
 
 
 def test_every_recommendation_says_which_baseline_beats_it(small: Run) -> None:
@@ -259,9 +267,13 @@ def test_what_cannot_be_counted_is_said(small: Run) -> None:
 
 
 def test_a_run_without_its_heat_tells_its_best_so_far(
-    synthetic: ModuleType, tmp_path: Path
+    synthetic_run: ModuleType, tmp_path: Path
 ) -> None:
-    facts = read(synthetic.write_run(tmp_path / "run", synthetic.Made(trials=30, heat=False)))
+    facts = read(
+        synthetic_run.write_run(
+            tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30, heat=False)
+        )
+    )
     best = min(each.error for each in facts.front if each.error is not None)
     assert facts.front[-1].error == best
     assert f'most accurate is <a href="#trial={facts.front[-1].number}">' in render(facts)

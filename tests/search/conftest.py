@@ -6,7 +6,7 @@ from search.run.records import Timing
 
 
 @pytest.fixture
-def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def constant_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every trial of this process be timed by a clock that says one thing."""
     timing = Timing(
         time_s=1e-6, reference_s=1e-3, speedup=1e3, speedup_low=1e3, speedup_high=1e3, rounds=9

@@ -35,7 +35,7 @@ from spaces.space import against
 DOCUMENTATION = Path(__file__).parent.parent.parent / "docs" / "use-a-surrogate.md"
 BLOCK = re.compile(r"^```python (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 
 FAMILY = "mlp"
 COMPILERS = ("aotinductor", "compiled")
@@ -52,17 +52,17 @@ KERNELS = [runtime for runtime in RUNTIMES if kernel_for(runtime).is_dir()]
 
 
 Exported = Callable[[str, Precision], Path]
-Once = Callable[[str, Callable[[Path], object]], Path]
+RunOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="module")
-def exported(once: Once) -> Exported:
+def exported(run_once: RunOnce) -> Exported:
     """The artefact of a small network with what an export adds: compilers make theirs once."""
 
     def find(runtime: str, precision: Precision) -> Path:
         # A folder's name is nothing that a shell or make may read.
         name = f"it's an export; $(HOME) {runtime} {precision}"
-        return once(name, partial(write_exported, runtime, precision))
+        return run_once(name, partial(write_exported, runtime, precision))
 
     return find
 
@@ -290,13 +290,13 @@ assert (answers == recorded["answers"]).all()
 
 @pytest.mark.slow
 def test_an_export_keeps_the_artefact_and_adds_its_use(
-    simstead: Simstead, finished: Path, tmp_path: Path
+    simstead: RunSimstead, finished_run: Path, tmp_path: Path
 ) -> None:
-    run, folder = Run.open(finished), tmp_path / "surrogate"
+    run, folder = Run.open(finished_run), tmp_path / "surrogate"
     heat = run.heat()
     assert heat is not None
     assert heat.knee is not None
-    done = simstead("export", finished, "--pick", "knee", folder)
+    done = simstead("export", finished_run, "--pick", "knee", folder)
     assert done.returncode == 0, done.stderr
     artefact = run.artefact(heat.knee)
     own = {path.name for path in artefact.iterdir()}

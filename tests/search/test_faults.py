@@ -75,7 +75,7 @@ def spread(places: int) -> list[int]:
     return [round(i * (places - 1) / max(few - 1, 1)) for i in range(few)]
 
 
-def on_disk(folder: Path) -> dict[str, bytes]:
+def record_bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "trials").glob("*.json")}
 
 
@@ -87,7 +87,7 @@ def left_running(folder: Path) -> int:
 
 
 @dataclass
-class Account:
+class FaultLedger:
     """What a fault has done so far."""
 
     fault: str
@@ -105,13 +105,13 @@ class Account:
             folder: Of the run.
             trials: Networks that were asked for.
         """
-        before = on_disk(folder)
+        before = record_bytes(folder)
         self.injected += 1
         self.finished_before += len(before)
         try:
             yield
         finally:
-            after = on_disk(folder)
+            after = record_bytes(folder)
             self.lost += sum(after.get(name) != record for name, record in before.items())
         self.left_running += left_running(folder)
         self.carried_on += networks(Run.open(folder).records()) == trials
@@ -120,12 +120,12 @@ class Account:
 @pytest.fixture
 def account(
     record_property: Callable[[str, object], None],
-) -> Generator[Callable[[str], Account]]:
+) -> Generator[Callable[[str], FaultLedger]]:
     """Open accounts; they must be even when the test ends."""
-    opened: list[Account] = []
+    opened: list[FaultLedger] = []
 
-    def new(fault: str) -> Account:
-        opened.append(Account(fault))
+    def new(fault: str) -> FaultLedger:
+        opened.append(FaultLedger(fault))
         return opened[-1]
 
     yield new
@@ -133,7 +133,7 @@ def account(
         for name, value in vars(each).items():
             record_property(name, value)
     for each in opened:
-        even = Account(each.fault, each.injected, each.finished_before, 0, 0, each.injected)
+        even = FaultLedger(each.fault, each.injected, each.finished_before, 0, 0, each.injected)
         assert each.injected
         assert each == even
 
@@ -141,7 +141,7 @@ def account(
 # A driver in this process, without Ray.
 
 
-def in_turn(
+def run_sequentially(
     life: Life, setting: Setting, searcher: StudySearcher, halving: Halving, _cores: int
 ) -> None:
     """Do what Tune does: what the searcher has, a step of each in turn.
@@ -204,13 +204,13 @@ def setting(tmp_path: Path) -> Setting:
 
 
 @pytest.fixture
-def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
+def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
     """Search in a folder, or go on there, in this process."""
 
-    def drive(
+    def run_search(
         setting: Setting, folder: Path, life: Life = instant_trial, trials: int = TRIALS
     ) -> Run:
-        monkeypatch.setattr(driver, "execute", partial(in_turn, life))
+        monkeypatch.setattr(driver, "execute", partial(run_sequentially, life))
         spec = Spec(
             problem=SMALL.name,
             problem_version=SMALL.version,
@@ -227,11 +227,11 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Drive:
             driver._trials(replace(setting, run=run), spec, run, progress, {})
         return run
 
-    return drive
+    return run_search
 
 
 @pytest.fixture
-def no_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the disk: what these tests write need not outlive the machine."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
@@ -265,7 +265,7 @@ def watched(watcher: Callable[[str, Path], None]) -> Generator[None]:
         WATCHING.remove(watcher)
 
 
-def states(drive: Drive, setting: Setting, folder: Path) -> list[Path]:
+def states(run_search: Drive, setting: Setting, folder: Path) -> list[Path]:
     """Search once; return what a driver that was killed before each of its writes would leave."""
     run, load_checkpoint = folder / "run", list[Path]()
     seen: set[tuple[tuple[str, bytes], ...]] = set()
@@ -284,7 +284,7 @@ def states(drive: Drive, setting: Setting, folder: Path) -> list[Path]:
             shutil.copytree(run, load_checkpoint[-1], ignore=shutil.ignore_patterns("*.lock*"))
 
     with watched(keep):
-        drive(setting, run)
+        run_search(setting, run)
     return load_checkpoint
 
 
@@ -293,21 +293,21 @@ def states(drive: Drive, setting: Setting, folder: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_driver_killed_before_any_of_its_writes(
-    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     ledger = account("driver killed before each of its writes")
-    left = states(drive, setting, tmp_path)
+    left = states(run_search, setting, tmp_path)
     for place in spread(len(left)):
         with ledger.of(left[place]):
-            drive(setting, left[place])
+            run_search(setting, left[place])
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_journal_torn_at_any_byte(
-    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     ledger = account("journal torn at each byte of an ask or tell")
-    left = states(drive, setting, tmp_path)
+    left = states(run_search, setting, tmp_path)
     journals = [(folder / "journal.log").read_bytes() for folder in left]
     written = [i for i, (a, b) in enumerate(itertools.pairwise(journals)) if len(a) < len(b)]
     for place in spread(len(written)):
@@ -316,23 +316,23 @@ def test_a_journal_torn_at_any_byte(
         tried = spread(len(lines))
         for number, line in enumerate(lines):
             if number in tried:
-                torn_in_a_line(ledger, drive, setting, left[written[place]], whole, line)
+                tear_line(ledger, run_search, setting, left[written[place]], whole, line)
             whole += line
 
 
-def torn_in_a_line(  # noqa: PLR0917 - what is torn, and where
-    ledger: Account, drive: Drive, setting: Setting, left: Path, whole: bytes, line: bytes
+def tear_line(  # noqa: PLR0917 - what is torn, and where
+    ledger: FaultLedger, run_search: Drive, setting: Setting, left: Path, whole: bytes, line: bytes
 ) -> None:
     """Tear a line at each byte: it alone is cut off, and what is left is gone on with."""
     folder = shutil.copytree(left, left.with_name(f"{left.name}-{len(whole)}"))
-    finished = len(on_disk(folder))
+    finished = len(record_bytes(folder))
     for end in range(1, len(line)):
         (folder / "journal.log").write_bytes(whole + line[:end])
         repair(folder / "journal.log")
         assert (folder / "journal.log").read_bytes() == whole
     (folder / "journal.log").write_bytes(whole + line[:-1])
     with ledger.of(folder):
-        drive(setting, folder)
+        run_search(setting, folder)
     # Wherever the line was torn, it is this journal that is gone on with.
     ledger.injected += len(line) - 2
     ledger.carried_on += len(line) - 2
@@ -342,70 +342,70 @@ def torn_in_a_line(  # noqa: PLR0917 - what is torn, and where
 @pytest.mark.usefixtures("no_disk")
 def test_a_driver_killed_while_it_held_the_journal(
     account: Accounts,
-    drive: Drive,
+    run_search: Drive,
     setting: Setting,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = account("driver killed while it held the journal")
-    run = drive(setting, tmp_path / "run")
+    run = run_search(setting, tmp_path / "run")
     (run.folder / "journal.log.lock").symlink_to(run.journal)
     ticks = itertools.count()
     clock = SimpleNamespace(sleep=lambda _: None, monotonic=lambda: float(next(ticks)))
     monkeypatch.setattr("optuna.storages.journal._file.time", clock)
     with ledger.of(run.folder, TRIALS + 1):
-        drive(setting, run.folder, trials=TRIALS + 1)
+        run_search(setting, run.folder, trials=TRIALS + 1)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_record_that_is_lost_is_tried_again(
-    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     ledger = account("record gone that the journal knows of")
-    run = drive(setting, tmp_path / "run")
+    run = run_search(setting, tmp_path / "run")
     for record in run.records():
         folder = shutil.copytree(run.folder, tmp_path / str(record.number))
         (folder / "trials" / f"{record.number:04d}.json").unlink()
         with ledger.of(folder):
-            drive(setting, folder)
+            run_search(setting, folder)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_trial_told_twice_by_tune(
     account: Accounts,
-    drive: Drive,
+    run_search: Drive,
     setting: Setting,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = account("result told twice by Tune")
-    run = drive(setting, tmp_path / "run", trials=1)
+    run = run_search(setting, tmp_path / "run", trials=1)
     told, rung = StudySearcher.on_trial_complete, StudySearcher.on_trial_result
 
     def twice(self: StudySearcher, name: str, *result: Any, **kind: Any) -> None:
         told(self, name, *result, **kind)
-        before = on_disk(run.folder)
+        before = record_bytes(run.folder)
         told(self, name, *result, **kind)
         told(self, name, error=True)
         if "rung" in result[0]:
             rung(self, name, result[0])
-        assert on_disk(run.folder) == before
+        assert record_bytes(run.folder) == before
 
     monkeypatch.setattr(StudySearcher, "on_trial_complete", twice)
     with ledger.of(run.folder):
-        drive(setting, run.folder)
+        run_search(setting, run.folder)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_two_drivers_on_one_run(
-    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     ledger = account("two drivers on one run")
-    run = drive(setting, tmp_path / "run", trials=1)
+    run = run_search(setting, tmp_path / "run", trials=1)
     with ledger.of(run.folder):
         with run.exclusively(), pytest.raises(UserError, match="in use by another search"):
-            drive(setting, run.folder)
-        drive(setting, run.folder)
+            run_search(setting, run.folder)
+        run_search(setting, run.folder)
 
 
 # The disk.
@@ -456,50 +456,50 @@ def filling(disk: Disk) -> Generator[Disk]:
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_disk_full_at_any_of_the_drivers_writes(
-    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     ledger = account("disk full at each of the driver's writes")
-    begun = drive(setting, tmp_path / "begun", trials=1).folder
+    begun = run_search(setting, tmp_path / "begun", trials=1).folder
     whole = shutil.copytree(begun, tmp_path / "whole")
     with filling(Disk(whole)) as disk:
-        drive(setting, whole)
+        run_search(setting, whole)
     assert disk.writes > 20
     for place in spread(disk.writes):
         folder = shutil.copytree(begun, tmp_path / str(place))
         with filling(Disk(folder, room=place)), pytest.raises((OSError, UserError)):
-            drive(setting, folder)
+            run_search(setting, folder)
         with ledger.of(folder):
-            drive(setting, folder)
+            run_search(setting, folder)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_journal_that_lost_its_end_costs_no_record(
-    account: Accounts, drive: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     ledger = account("journal that lost its last lines")
-    run = drive(setting, tmp_path / "run")
+    run = run_search(setting, tmp_path / "run")
     lines = run.journal.read_bytes().splitlines(keepends=True)
     for place in spread(len(lines)):
         folder = shutil.copytree(run.folder, tmp_path / str(place))
         (folder / "journal.log").write_bytes(b"".join(lines[:place]))
         with ledger.of(folder, TRIALS + 2):
-            drive(setting, folder, trials=TRIALS + 2)
+            run_search(setting, folder, trials=TRIALS + 2)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_search_refused_for_want_of_space_can_be_begun_again(
-    drive: Drive, setting: Setting, tmp_path: Path
+    run_search: Drive, setting: Setting, tmp_path: Path
 ) -> None:
     with filling(Disk(tmp_path / "run", room=-1)), pytest.raises(UserError, match="full disk"):
-        drive(setting, tmp_path / "run")
-    drive(setting, tmp_path / "run")
+        run_search(setting, tmp_path / "run")
+    run_search(setting, tmp_path / "run")
 
 
 # Trials that are taught, in this process.
 
 
 @pytest.fixture
-def real(cache: Path, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
+def real(cache: Path, tmp_path: Path, constant_timing: None) -> Setting:  # noqa: ARG001 - it is set
     """What trials share that are taught and scored, and timed by a clock that says one thing."""
     data = generate(SMALL, cache)
     return Setting(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
@@ -507,21 +507,21 @@ def real(cache: Path, tmp_path: Path, still_clock: None) -> Setting:  # noqa: AR
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_disk_full_at_any_of_a_trials_writes(
-    account: Accounts, drive: Drive, real: Setting, tmp_path: Path, *, seen: bool
+    account: Accounts, run_search: Drive, real: Setting, tmp_path: Path, *, seen: bool
 ) -> None:
     ledger = account(f"{'disk full' if seen else 'quota used up'} at each of a trial's writes")
-    begun = drive(real, tmp_path / "begun", live, trials=1).folder
+    begun = run_search(real, tmp_path / "begun", live, trials=1).folder
     whole = shutil.copytree(begun, tmp_path / "whole")
     with filling(Disk(whole / "artefacts", whole / "trainings")) as disk:
-        drive(real, whole, live, trials=2)
+        run_search(real, whole, live, trials=2)
     assert disk.writes > 10
     for place in spread(disk.writes):
         folder = shutil.copytree(begun, tmp_path / str(place))
         full = Disk(folder / "artefacts", folder / "trainings", room=place, seen=seen)
         with filling(full), pytest.raises(OSError, match="No space left"):
-            drive(real, folder, live, trials=2)
+            run_search(real, folder, live, trials=2)
         with ledger.of(folder, 2):
-            drive(real, folder, live, trials=2)
+            run_search(real, folder, live, trials=2)
 
 
 NOT_A_NUMBER = dict.fromkeys((metric.name for metric in SMALL.metrics), math.nan)
@@ -546,14 +546,14 @@ WRONG = {
 @pytest.mark.parametrize("fault", WRONG)
 def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
     account: Accounts,
-    drive: Drive,
+    run_search: Drive,
     real: Setting,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
     ledger = account(fault)
-    run = drive(real, tmp_path / "run", live, trials=1)
+    run = run_search(real, tmp_path / "run", live, trials=1)
     where, what = WRONG[fault]
 
     def wrong(*_: object, **__: object) -> object:
@@ -564,8 +564,8 @@ def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
     with ledger.of(run.folder, 3):
         with monkeypatch.context() as patch:
             patch.setattr(where, wrong)
-            drive(real, run.folder, live, trials=2)
-        drive(real, run.folder, live, trials=3)
+            run_search(real, run.folder, live, trials=2)
+        run_search(real, run.folder, live, trials=3)
     first, second, third = (record for record in run.records() if record.training is None)
     assert (first.state, third.state) == (State.COMPLETE, State.COMPLETE)
     assert second.state is not State.COMPLETE
@@ -575,18 +575,18 @@ def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
 # What is read again.
 
 
-def flipped(data: bytes, place: int) -> bytes:
+def flip_bit(data: bytes, place: int) -> bytes:
     """Return bytes one bit of which is another."""
     bit = 1 << place % 8
     return data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
 
 
-def damaged(file: Path) -> Iterator[bytes]:
+def corruptions(file: Path) -> Iterator[bytes]:
     """Yield what may become of a file: cut off, or with another bit."""
     data = file.read_bytes()
     for place in spread(len(data) - 1):
         yield data[:place]
-        yield flipped(data, place)
+        yield flip_bit(data, place)
 
 
 def interrupt_training(setting: Setting, *trial: Any) -> Iterator[AtRung | Record]:
@@ -600,7 +600,7 @@ def interrupt_training(setting: Setting, *trial: Any) -> Iterator[AtRung | Recor
 @pytest.mark.parametrize("kind", ["unfinished", "trained"])
 def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     account: Accounts,
-    drive: Drive,
+    run_search: Drive,
     real: Setting,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -609,10 +609,10 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     ledger = account({"unfinished": "course put aside", "trained": "trained network"}[kind])
     ledger.fault += " damaged"
     monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
-    begun = drive(real, tmp_path / "begun", live, trials=1)
+    begun = run_search(real, tmp_path / "begun", live, trials=1)
     if kind == "unfinished":
         with pytest.raises(KeyboardInterrupt):
-            drive(real, begun.folder, interrupt_training, trials=2)
+            run_search(real, begun.folder, interrupt_training, trials=2)
         (file,) = begun.checkpoint_path(0).parent.glob("*.unfinished")
     else:
         file = begun.trained(0)
@@ -621,29 +621,29 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
         monkeypatch.setattr(
             "search.sampling.study.next_deployment", lambda _, combinations, *__: combinations[0]
         )
-    for wrong in damaged(file):
+    for wrong in corruptions(file):
         file.write_bytes(wrong)
         with pytest.raises(DamagedError):
             load_checkpoint(file)
         ledger.injected += 1
         ledger.carried_on += 1  # what is refused is refused alike, so one is gone on with
-        ledger.finished_before += len(on_disk(begun.folder))
+        ledger.finished_before += len(record_bytes(begun.folder))
     with ledger.of(begun.folder, 2):
-        drive(real, begun.folder, live, trials=2)
+        run_search(real, begun.folder, live, trials=2)
     if kind == "trained":
         assert any("0000.trained is damaged" in record.reason for record in begun.records())
 
 
 @pytest.fixture
-def whole(drive: Drive, real: Setting, tmp_path: Path) -> Run:
+def whole(run_search: Drive, real: Setting, tmp_path: Path) -> Run:
     """A run that was searched to its end, but for its final heat."""
-    return drive(real, tmp_path / "whole", live, trials=1)
+    return run_search(real, tmp_path / "whole", live, trials=1)
 
 
 def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
     account: Accounts,
     whole: Run,
-    drive: Drive,
+    run_search: Drive,
     real: Setting,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -654,7 +654,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
     with ledger.of(whole.folder, 2):
         for file in sorted(whole.artefact(record.number).iterdir()):
             data = file.read_bytes()
-            for wrong in damaged(file):
+            for wrong in corruptions(file):
                 file.write_bytes(wrong)
                 with pytest.raises(UserError, match=f"{record.number:04d}"):
                     verified_manifest(whole, record)
@@ -666,7 +666,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
             file.write_bytes(data)
         assert verified_manifest(whole, record) == intact
         file = next(whole.artefact(record.number).glob("network*"))
-        file.write_bytes(flipped(file.read_bytes(), 1000))
+        file.write_bytes(flip_bit(file.read_bytes(), 1000))
         with pytest.raises(UserError, match=f"{record.number:04d}.network"):
             Surrogate.load(whole.artefact(record.number), SMALL)
         alone = replace(real, run=whole)
@@ -675,7 +675,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
         assert f"{record.number:04d}/network" in heat.left_out[f"trial {record.number}"]
         assert heat.of_trial(record.number) is None
         assert heat.finalists
-        drive(real, whole.folder, live, trials=2)
+        run_search(real, whole.folder, live, trials=2)
 
 
 # Whole searches, with Ray.
@@ -755,7 +755,7 @@ GRACE_S = 30.0
 
 
 @pytest.fixture
-def faulty(tmp_path: Path) -> Path:
+def faulty_problem(tmp_path: Path) -> Path:
     file = tmp_path / "faulty.py"
     file.write_text(FAULTY)
     (tmp_path / "due").mkdir()
@@ -763,11 +763,11 @@ def faulty(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(surroundings: dict[str, str], *command: object) -> Generator[subprocess.Popen[str]]:
+def started(command_env: dict[str, str], *command: object) -> Generator[subprocess.Popen[str]]:
     """Start a command in a session of its own; what is left of it is killed in the end."""
     with subprocess.Popen(
         [*map(str, command)],
-        env=surroundings,
+        env=command_env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -798,15 +798,15 @@ def wait_for(driver: subprocess.Popen[str], look: Callable[[], bool]) -> None:
 
 @pytest.mark.slow
 def test_trials_that_hang_or_die_end_with_a_reason(
-    account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
+    account: Accounts, faulty_problem: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
     ledgers = [account(words) for words in IN_A_TRIAL.values()]
     folder, trials = tmp_path / "run", 12  # who is no match is never scored, and meets no fault
     with (
-        started(surroundings, SIMSTEAD, *asked(faulty, folder, trials)) as driver,
+        started(command_env, SIMSTEAD, *asked(faulty_problem, folder, trials)) as driver,
         ExitStack() as stack,
     ):
-        wait_for(driver, lambda: bool(on_disk(folder)))
+        wait_for(driver, lambda: bool(record_bytes(folder)))
         for ledger in ledgers:
             stack.enter_context(ledger.of(folder, trials))
         for name in IN_A_TRIAL:
@@ -822,7 +822,7 @@ def test_trials_that_hang_or_die_end_with_a_reason(
 
 @pytest.mark.slow
 def test_a_driver_ended_at_random_moments(
-    account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
+    account: Accounts, faulty_problem: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
     folder, journal, trials = tmp_path / "run", tmp_path / "run" / "journal.log", 6
 
@@ -833,7 +833,7 @@ def test_a_driver_ended_at_random_moments(
         for sign in (signal.SIGTERM, signal.SIGKILL, signal.SIGUSR1):
             ledger = account(f"driver ended by {sign.name} at a random moment")
             moment = lines() + random.SystemRandom().randint(1, 8)
-            with started(surroundings, SIMSTEAD, *asked(faulty, folder, trials)) as driver:
+            with started(command_env, SIMSTEAD, *asked(faulty_problem, folder, trials)) as driver:
                 wait_for(driver, lambda moment=moment: lines() >= moment)
                 assert driver.poll() is None, "the search was over before its moment came"
                 driver.send_signal(sign)  # to it alone: what Ray started is left behind
@@ -843,7 +843,7 @@ def test_a_driver_ended_at_random_moments(
                     assert f"go on with: simstead resume {folder}" in err
                     assert "Traceback" not in err
                 stack.enter_context(ledger.of(folder, trials))
-        with started(surroundings, SIMSTEAD, "resume", folder) as driver:
+        with started(command_env, SIMSTEAD, "resume", folder) as driver:
             _, err = driver.communicate(timeout=WAIT_S)
             assert driver.returncode == 0, err
     assert Run.open(folder).heat() is not None
@@ -897,13 +897,21 @@ main()
 
 @pytest.mark.slow
 def test_a_lost_node_costs_its_trial_alone(
-    account: Accounts, faulty: Path, surroundings: dict[str, str], tmp_path: Path
+    account: Accounts, faulty_problem: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
     ledger = account("node lost")
     folder, trials, due = tmp_path / "run", 6, tmp_path / "lost_node"
-    command = sys.executable, "-c", TWO_NODES, due, *asked(faulty, folder, trials), "--workers", 2
-    with started(surroundings, *command) as driver:
-        wait_for(driver, lambda: bool(on_disk(folder)))
+    command = (
+        sys.executable,
+        "-c",
+        TWO_NODES,
+        due,
+        *asked(faulty_problem, folder, trials),
+        "--workers",
+        2,
+    )
+    with started(command_env, *command) as driver:
+        wait_for(driver, lambda: bool(record_bytes(folder)))
         with ledger.of(folder, trials):
             due.touch()
             _, err = driver.communicate(timeout=WAIT_S)

@@ -18,8 +18,8 @@ from search.run.directory import Run
 from search.run.records import State
 from search.workers.ray_cluster import cluster, in_parallel
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
-Once = Callable[[str, Callable[[Path], object]], Path]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
+RunOnce = Callable[[str, Callable[[Path], object]], Path]
 pytestmark = pytest.mark.slow
 
 ROWS, PIPES = 240, 12
@@ -27,7 +27,7 @@ QUICKLY = ("--only", "runtime=eager,onnxruntime,openvino", "--retrain", 0)
 """Without compilers, which take half a minute a network."""
 
 
-class Searched(NamedTuple):
+class SearchedProblem(NamedTuple):
     """A problem file, the run of a search for it, and what that said."""
 
     file: Path
@@ -87,7 +87,7 @@ problem = Problem(
 
 
 @pytest.fixture(scope="module")
-def theirs(
+def user_folder(
     tmp_path_factory: pytest.TempPathFactory,
     quick_final_evaluation: str,
     small_template: Callable[[str, Path], Path],
@@ -119,10 +119,10 @@ def theirs(
 
 @pytest.fixture(scope="module", params=["mine", "pipes", "fields"])
 def searched(
-    request: pytest.FixtureRequest, simstead: Simstead, theirs: Path, once: Once
-) -> Searched:
+    request: pytest.FixtureRequest, simstead: RunSimstead, user_folder: Path, run_once: RunOnce
+) -> SearchedProblem:
     """A problem of theirs, searched whole."""
-    file = theirs / f"{request.param}.py"
+    file = user_folder / f"{request.param}.py"
 
     def search(folder: Path) -> None:
         folder.mkdir()
@@ -130,18 +130,18 @@ def searched(
         done = simstead("search", file, "--run", folder / "run", *few, *QUICKLY)
         (folder / "said.txt").write_text(done.stdout + done.stderr)
 
-    folder = once(f"searched-{request.param}", search)
+    folder = run_once(f"searched-{request.param}", search)
     said = (folder / "said.txt").read_text()
     assert "report:" in said, said
-    return Searched(file, folder / "run", said)
+    return SearchedProblem(file, folder / "run", said)
 
 
 def test_a_problem_is_searched_whole_from_elsewhere(
-    searched: Searched,
+    searched: SearchedProblem,
     *,
-    simstead: Simstead,
-    page_tried: Simstead,
-    elsewhere: Path,
+    simstead: RunSimstead,
+    run_readme_example: RunSimstead,
+    decoy_folder: Path,
     tmp_path: Path,
 ) -> None:
     checked = simstead("check", searched.file)
@@ -156,13 +156,13 @@ def test_a_problem_is_searched_whole_from_elsewhere(
     pick = str(complete[0].number)
     exported = simstead("export", searched.run, "--pick", pick, tmp_path / "out")
     assert exported.returncode == 0, exported.stderr
-    tried = page_tried(tmp_path / "out")
+    tried = run_readme_example(tmp_path / "out")
     assert tried.returncode == 0, tried.stderr
-    assert (elsewhere / "problems" / "__init__.py").is_file()
+    assert (decoy_folder / "problems" / "__init__.py").is_file()
 
 
 @pytest.mark.parametrize("searched", ["pipes"], indirect=True)
-def test_goals_and_what_was_left_out_are_in_the_report(searched: Searched) -> None:
+def test_goals_and_what_was_left_out_are_in_the_report(searched: SearchedProblem) -> None:
     facts = Run.open(searched.run).data()
     assert sum(facts.failed.values()) == 2
     assert sum(facts.duplicates.values()) == 1
@@ -177,7 +177,7 @@ def test_goals_and_what_was_left_out_are_in_the_report(searched: Searched) -> No
 
 @pytest.mark.parametrize("searched", ["mine"], indirect=True)
 def test_a_changed_file_is_another_search(
-    searched: Searched, simstead: Simstead, tmp_path: Path
+    searched: SearchedProblem, simstead: RunSimstead, tmp_path: Path
 ) -> None:
     file, run = tmp_path / "mine.py", searched.run
     file.write_text(searched.file.read_text().replace("0.02, 0.4", "0.02, 0.3"))
@@ -258,12 +258,12 @@ with cluster(1, Path.cwd(), source.code, nbytes(problem)):
 
 @pytest.mark.parametrize(("name", "kind"), [("mine", "ndarray"), ("pipes", "memmap")])
 def test_arrays_reach_workers_without_copies(
-    name: str, kind: str, theirs: Path, surroundings: dict[str, str], tmp_path: Path
+    name: str, kind: str, user_folder: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SHARED, theirs / f"{name}.py"],
+        [sys.executable, "-c", SHARED, user_folder / f"{name}.py"],
         cwd=tmp_path,
-        env=surroundings,
+        env=command_env,
         capture_output=True,
         text=True,
         check=False,

@@ -37,7 +37,7 @@ from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
 from spaces.space import compose
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 
 ESCAPE = """
 import time
@@ -376,11 +376,11 @@ class _With:
 
 @pytest.mark.slow
 def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fixtures
-    simstead: Simstead,
-    surroundings: dict[str, str],
+    simstead: RunSimstead,
+    command_env: dict[str, str],
     file: Path,
     run: Run,
-    elsewhere: Path,
+    decoy_folder: Path,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
@@ -392,8 +392,8 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     held.write_text(str(out / "runs"))
     driver = subprocess.Popen(
         [str(Path(sys.executable).with_name("simstead")), *map(str, command)],
-        cwd=elsewhere,
-        env=surroundings,
+        cwd=decoy_folder,
+        env=command_env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

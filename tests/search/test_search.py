@@ -30,7 +30,7 @@ from search.workers.ray_cluster import cluster, in_parallel
 from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 SEARCH = ("search", "planets", "--size", "tiny", "--seed", "3")
 SPACE = ("--only", "runtime=eager,onnxruntime,openvino")
@@ -50,8 +50,8 @@ def stored_states(folder: Path) -> set[optuna.trial.TrialState]:
     return {trial.state for trial in study.get_trials()}
 
 
-def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
-    run = Run.open(finished)
+def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
+    run = Run.open(finished_run)
     records = run.records()
     assert [record.number for record in records] == list(range(len(records)))
     assert networks(records) == 8
@@ -67,13 +67,13 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert all(record.reason for record in records if record.state is not State.COMPLETE)
     for record in complete:
         assert record.artefact is not None
-        assert read_manifest(finished / record.artefact).hash == record.artefact_hash
+        assert read_manifest(finished_run / record.artefact).hash == record.artefact_hash
     heat = run.heat()
     assert heat is not None
     assert {"persistence", "Laplace-Lagrange"} <= {finalist.name for finalist in heat.finalists}
     assert any(finalist.trial == heat.knee for finalist in heat.finalists)
-    assert optuna.trial.TrialState.RUNNING not in stored_states(finished)
-    assert not list((finished / "trainings").glob("*.unfinished"))
+    assert optuna.trial.TrialState.RUNNING not in stored_states(finished_run)
+    assert not list((finished_run / "trainings").glob("*.unfinished"))
     again = run.retrained().each
     assert again
     seed = run.spec().seed
@@ -82,8 +82,10 @@ def test_a_search_leaves_the_whole_truth(finished: Path) -> None:
     assert run.sessions().each[0].versions["rebound"] != "not installed"
 
 
-def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(finished, tmp_path / "copy")
+def test_a_finished_run_is_gone_on_with(
+    simstead: RunSimstead, finished_run: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished_run, tmp_path / "copy")
     before = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
     done = simstead(*SEARCH, "--trials", 9, "--run", folder, *QUICK)
     assert done.returncode == 0, done.stderr
@@ -92,41 +94,41 @@ def test_a_finished_run_is_gone_on_with(simstead: Simstead, finished: Path, tmp_
     assert before.items() <= after.items()
 
 
-def test_another_searchs_run_is_kept(simstead: Simstead, finished: Path) -> None:
-    before = keys(finished)
-    done = simstead("search", "planets", "--size", "tiny", "--seed", 4, "--run", finished)
+def test_another_searchs_run_is_kept(simstead: RunSimstead, finished_run: Path) -> None:
+    before = keys(finished_run)
+    done = simstead("search", "planets", "--size", "tiny", "--seed", 4, "--run", finished_run)
     assert done.returncode == 2
     assert "belongs to another search" in done.stderr
-    assert keys(finished) == before
+    assert keys(finished_run) == before
 
 
 def test_what_is_exported_is_what_was_measured(
-    simstead: Simstead, page_tried: Simstead, finished: Path, tmp_path: Path
+    simstead: RunSimstead, run_readme_example: RunSimstead, finished_run: Path, tmp_path: Path
 ) -> None:
-    done = simstead("export", finished, "--pick", "knee", tmp_path / "surrogate")
+    done = simstead("export", finished_run, "--pick", "knee", tmp_path / "surrogate")
     assert done.returncode == 0, done.stderr
-    heat = Run.open(finished).heat()
+    heat = Run.open(finished_run).heat()
     assert heat is not None
-    record = next(r for r in Run.open(finished).records() if r.number == heat.knee)
+    record = next(r for r in Run.open(finished_run).records() if r.number == heat.knee)
     assert read_manifest(tmp_path / "surrogate").hash == record.artefact_hash
     problem = load_problem("planets", Size.TINY)
     surrogate = Surrogate.load(tmp_path / "surrogate", problem)
     inputs = problem.simulation.draw(3, np.random.default_rng(0))
     outputs = surrogate.run(inputs, np.random.default_rng(0))
     assert np.isfinite(outputs["elements"]).all()
-    done = page_tried(tmp_path / "surrogate")
+    done = run_readme_example(tmp_path / "surrogate")
     assert done.returncode == 0, done.stderr
-    taken = simstead("export", finished, tmp_path / "surrogate")
+    taken = simstead("export", finished_run, tmp_path / "surrogate")
     assert taken.returncode == 2
     assert "isn't empty" in taken.stderr
-    wrong = simstead("export", finished, "--pick", "kneee", tmp_path / "other")
+    wrong = simstead("export", finished_run, "--pick", "kneee", tmp_path / "other")
     assert wrong.returncode == 2
     assert "did you mean 'knee'" in wrong.stderr
 
 
 @contextmanager
 def started(
-    elsewhere: Path, surroundings: dict[str, str], folder: Path, trials: int
+    decoy_folder: Path, command_env: dict[str, str], folder: Path, trials: int
 ) -> Generator[subprocess.Popen[str]]:
     """Start a search without compilers in a session of its own; what is left of it is killed."""
     with subprocess.Popen(
@@ -134,8 +136,8 @@ def started(
             str(Path(sys.executable).with_name("simstead")),
             *SEARCH, *SPACE, "--trials", str(trials), "--run", str(folder), *QUICK,
         ],
-        cwd=elsewhere,
-        env=surroundings,
+        cwd=decoy_folder,
+        env=command_env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -165,10 +167,10 @@ def trials_done(folder: Path) -> int:
 
 
 def test_an_interrupted_search_says_how_to_go_on(
-    elsewhere: Path, surroundings: dict[str, str], tmp_path: Path
+    decoy_folder: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "interrupted"
-    with started(elsewhere, surroundings, folder, 20) as driver:
+    with started(decoy_folder, command_env, folder, 20) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
         driver.send_signal(signal.SIGINT)
         _, err = driver.communicate(timeout=120)
@@ -181,14 +183,14 @@ def test_an_interrupted_search_says_how_to_go_on(
 
 
 def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
-    simstead: Simstead,
-    finished: Path,
-    elsewhere: Path,
-    surroundings: dict[str, str],
+    simstead: RunSimstead,
+    finished_run: Path,
+    decoy_folder: Path,
+    command_env: dict[str, str],
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "stopped"
-    with started(elsewhere, surroundings, folder, 3) as driver:
+    with started(decoy_folder, command_env, folder, 3) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
         driver.send_signal(signal.SIGSTOP)  # it would be done before the three commands are
         seen = simstead("status", folder)
@@ -210,7 +212,9 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert len(after) == 3
     assert before.items() <= after.items()
-    assert set(keys(folder)) == set(keys(finished)[:3]), "the same seed gives the same candidates"
+    assert set(keys(folder)) == set(keys(finished_run)[:3]), (
+        "the same seed gives the same candidates"
+    )
     seen = simstead("status", folder)
     assert "state        finished" in seen.stdout
     assert "best error" in seen.stdout
@@ -223,9 +227,9 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
 
 
 def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
-    finished: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished_run: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run.open(finished)
+    run = Run.open(finished_run)
     problem = load_problem(run.spec().problem, Size.TINY)
     setting = Setting(problem, generate(problem, cache), ReferenceTiming(None, 1.0), NO_LIMITS, run)
     looked = 0

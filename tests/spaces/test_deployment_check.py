@@ -104,11 +104,11 @@ def test_one_sample_of_a_volume_takes_no_slow_path(batch: int, tmp_path: Path) -
 
 
 def test_no_file_of_the_users_comes_before_ours(
-    elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    decoy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = example("mlp", lowered_shape(ARCHITECTURES["mlp"]))
     lower(tried, "eager", Precision.FP32, tmp_path / "lowered")
-    monkeypatch.chdir(elsewhere)
+    monkeypatch.chdir(decoy_folder)
     in_new_process([tmp_path / "lowered"])
     assert agreement(tmp_path / "lowered").holds
 

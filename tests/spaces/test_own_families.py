@@ -14,7 +14,7 @@ from search.run.records import State
 from spaces.architectures import Architecture, register_architecture
 from spaces.registered import ARCHITECTURES
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 
 FAMILY = """
 
@@ -59,7 +59,7 @@ def own(
     return path
 
 
-def test_it_stands_in_the_space(own: Path, simstead: Simstead) -> None:
+def test_it_stands_in_the_space(own: Path, simstead: RunSimstead) -> None:
     told = simstead("space", own)
     assert told.returncode == 0, told.stderr
     assert "random_features" in told.stdout
@@ -77,7 +77,9 @@ def test_a_family_that_lacks_something_is_told() -> None:
 
 
 @pytest.mark.slow
-def test_it_is_searched_and_loaded_elsewhere(own: Path, simstead: Simstead, tmp_path: Path) -> None:
+def test_it_is_searched_and_loaded_elsewhere(
+    own: Path, simstead: RunSimstead, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     only = ("--only", "architecture=random_features", "--only", "runtime=eager,onnxruntime")
     few = ("--trials", 2, "--deployments", 1, "--retrain", 0)

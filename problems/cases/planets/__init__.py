@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, replace
 
-from problems.cases.planets.agent import Agent
+from problems.cases.planets.agent import AgentEncoding
 from problems.cases.planets.baselines import (
     AveragedSecular,
     LaplaceLagrange,
     Persistence,
-    Shadow,
+    PerturbedReference,
 )
-from problems.cases.planets.encodings import Image, Pattern, Series
-from problems.cases.planets.kick import Kick
+from problems.cases.planets.encodings import ImageEncoding, PatternEncoding, SeriesEncoding
+from problems.cases.planets.kick import KickEncoding
 from problems.cases.planets.simulation import Planets
-from problems.cases.planets.stepped_kick import SteppedKick, affordable
+from problems.cases.planets.stepped_kick import SteppedKickEncoding, within_step_budget
 from problems.cases.planets.symmetries import SYMMETRIES
 from problems.cases.planets.validation import METRICS, PlanetScore
 from problems.interfaces.problem import Calibration, Problem, Samples
@@ -21,7 +21,7 @@ from problems.registry import register_problem
 
 
 @dataclass(frozen=True)
-class Extent:
+class PlanetsPreset:
     """What a size means here."""
 
     horizon_yr: float
@@ -31,17 +31,21 @@ class Extent:
     calibration_share: float
 
 
-EXTENTS = {
-    Size.TINY: Extent(1e3, 20, Samples(24, 8, 8, 8), epochs=4, calibration_share=0.5),
-    Size.STANDARD: Extent(1e5, 100, Samples(128, 32, 32, 32), epochs=24, calibration_share=0.02),
-    Size.FULL: Extent(1e6, 200, Samples(4096, 256, 256, 256), epochs=60, calibration_share=0.005),
+PRESETS = {
+    Size.TINY: PlanetsPreset(1e3, 20, Samples(24, 8, 8, 8), epochs=4, calibration_share=0.5),
+    Size.STANDARD: PlanetsPreset(
+        1e5, 100, Samples(128, 32, 32, 32), epochs=24, calibration_share=0.02
+    ),
+    Size.FULL: PlanetsPreset(
+        1e6, 200, Samples(4096, 256, 256, 256), epochs=60, calibration_share=0.005
+    ),
 }
 
 
 @register_problem("planets")
 def planets(size: Size) -> Problem:
     """Return the problem at one size."""
-    extent = EXTENTS[size]
+    extent = PRESETS[size]
     simulation = Planets(extent.horizon_yr, extent.frames)
     times = tuple(float(time) for time in simulation.times_yr)
     score = PlanetScore(times)
@@ -52,12 +56,16 @@ def planets(size: Size) -> Problem:
         simulation=simulation,
         shifted=replace(simulation, star_mass=(1.5, 2.0), eccentricity=0.06, inclination=0.02),
         encodings={
-            "series": Series(times_yr=times),
-            "pattern": Pattern(times_yr=times),
-            "image": Image(times_yr=times),
-            "agent": Agent(times_yr=times),
-            "kick": Kick(times_yr=times),
-            **({"kick-cartesian": SteppedKick(times_yr=times)} if affordable(times) else {}),
+            "series": SeriesEncoding(times_yr=times),
+            "pattern": PatternEncoding(times_yr=times),
+            "image": ImageEncoding(times_yr=times),
+            "agent": AgentEncoding(times_yr=times),
+            "kick": KickEncoding(times_yr=times),
+            **(
+                {"kick-cartesian": SteppedKickEncoding(times_yr=times)}
+                if within_step_budget(times)
+                else {}
+            ),
         },
         score=score,
         metrics=METRICS,
@@ -67,7 +75,7 @@ def planets(size: Size) -> Problem:
             "secular, averaged": AveragedSecular(times),
             "WHFast, 10x the step": replace(simulation, steps_per_orbit=2).run,
         },
-        ceiling=Shadow(simulation),
+        ceiling=PerturbedReference(simulation),
         samples=extent.samples,
         epochs=extent.epochs,
         calibration=Calibration(simulation.shortened(share), share, samples=8),

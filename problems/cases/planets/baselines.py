@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from problems.cases.planets.couplings import planet_pairs
-from problems.cases.planets.orbits import drifted_longitude
+from problems.cases.planets.orbits import propagate_longitude
 from problems.cases.planets.secular import secular_motion
-from problems.cases.planets.secular_theories import averaged_theory, secular_path
-from problems.cases.planets.simulation import Planets, with_states
+from problems.cases.planets.secular_theories import averaged_theory_correction, secular_path
+from problems.cases.planets.simulation import Planets, outputs_from_elements
 from problems.interfaces.types import Batch
 
 
@@ -28,12 +28,12 @@ class Persistence:
         """Return the elements at the epoch, turned by the mean motion."""
         time = np.array(self.times_yr)
         elements = np.repeat(inputs["elements"][:, None], len(time), axis=1)
-        elements[..., 5] = drifted_longitude(inputs, elements[..., 0], time)
-        return with_states(inputs, elements)
+        elements[..., 5] = propagate_longitude(inputs, elements[..., 0], time)
+        return outputs_from_elements(inputs, elements)
 
 
 @dataclass(frozen=True)
-class Shadow:
+class PerturbedReference:
     """The reference, started a hair away: as near as anybody comes who knows its equations.
 
     Args:
@@ -44,12 +44,12 @@ class Shadow:
     IDENTITY: ClassVar[str] = "planets/shadow"
 
     simulation: Planets
-    distance: float = 1e-11
+    perturbation: float = 1e-11
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return the shadow trajectory."""
         elements = inputs["elements"].copy()
-        elements[:, 0, 0] *= 1.0 + self.distance
+        elements[:, 0, 0] *= 1.0 + self.perturbation
         return self.simulation.run({**inputs, "elements": elements}, rng)
 
 
@@ -68,8 +68,8 @@ class LaplaceLagrange:
         motion = secular_motion(inputs["star_mass"], inputs["mass"], start[..., 0])
         elements = np.repeat(start[:, None], len(time), axis=1)
         elements[..., 1:5] = motion.advance(start[..., 1:5], time)
-        elements[..., 5] = drifted_longitude(inputs, elements[..., 0], time)
-        return with_states(inputs, elements)
+        elements[..., 5] = propagate_longitude(inputs, elements[..., 0], time)
+        return outputs_from_elements(inputs, elements)
 
 
 @dataclass(frozen=True)
@@ -86,5 +86,5 @@ class AveragedSecular:
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
         """Return the secular solution from the osculating elements at the epoch."""
         pairs = planet_pairs(inputs)
-        correction = averaged_theory(inputs, pairs, self.times_yr[-1])
+        correction = averaged_theory_correction(inputs, pairs, self.times_yr[-1])
         return secular_path(inputs, pairs, correction, np.array(self.times_yr))

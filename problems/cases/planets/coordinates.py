@@ -10,16 +10,16 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from problems.cases.planets.orbits import (
-    GRAVITATION,
-    drifted_longitude,
+    GRAVITATIONAL_CONSTANT,
+    clip_eccentricity,
     elements_from_states,
-    held_elliptic,
+    propagate_longitude,
     states_from_elements,
 )
 from problems.cases.planets.secular import secular_motion
 from problems.interfaces.types import Array, Batch
 
-Expectation = Callable[[Array, Array], Array]
+Extrapolator = Callable[[Array, Array], Array]
 """(last (b, p, c), delays (s,) [yr]) -> what is expected (b, s, p, c)."""
 
 
@@ -36,7 +36,7 @@ class Coordinates(Protocol):
         """Return elements (b, t, p, 6) of coordinates (b, t, p, c) at times (t,)."""
         ...
 
-    def expectation(self, inputs: Batch) -> Expectation:
+    def extrapolator(self, inputs: Batch) -> Extrapolator:
         """Return what these systems' orbits do when nothing is learned."""
         ...
 
@@ -45,7 +45,7 @@ def _unchanged(last: Array, delays: Array) -> Array:
     return np.repeat(last[:, None], len(delays), axis=1)
 
 
-class Elements:
+class ElementCoordinates:
     """(ln a, k, h, q, p), expected to stay; the mean longitude follows from Kepler's third law."""
 
     channels: ClassVar[int] = 5
@@ -57,22 +57,22 @@ class Elements:
     def decode(self, inputs: Batch, coordinates: Array, times_yr: Array) -> Array:
         """Return elements; orbits beyond the largest eccentricity are held there."""
         axis = np.exp(coordinates[..., 0])
-        k, h = held_elliptic(coordinates[..., 1], coordinates[..., 2])
-        longitude = drifted_longitude(inputs, axis, times_yr)
+        k, h = clip_eccentricity(coordinates[..., 1], coordinates[..., 2])
+        longitude = propagate_longitude(inputs, axis, times_yr)
         return np.stack([axis, k, h, coordinates[..., 3], coordinates[..., 4], longitude], axis=-1)
 
-    def expectation(self, inputs: Batch) -> Expectation:  # noqa: ARG002 - the protocol's
+    def extrapolator(self, inputs: Batch) -> Extrapolator:  # noqa: ARG002 - the protocol's
         """Return persistence."""
         return _unchanged
 
 
-class Secular(Elements):
+class SecularCoordinates(ElementCoordinates):
     """The same five, expected to turn as Laplace-Lagrange theory says: its error is learned.
 
     The secular frequencies are those of the system's axes at the epoch.
     """
 
-    def expectation(self, inputs: Batch) -> Expectation:
+    def extrapolator(self, inputs: Batch) -> Extrapolator:
         """Return the secular solution that starts at the last known orbit."""
         axis = inputs["elements"][..., 0]
         motion = secular_motion(inputs["star_mass"], inputs["mass"], axis)
@@ -85,7 +85,7 @@ class Secular(Elements):
         return turned
 
 
-class Cartesian:
+class CartesianCoordinates:
     """Heliocentric position and velocity, phase and all, expected to stay."""
 
     channels: ClassVar[int] = 6
@@ -98,21 +98,21 @@ class Cartesian:
         """Return elements; a state that escapes is held at the largest eccentricity."""
         elements = elements_from_states(coordinates, _mu(inputs))
         axis = np.clip(np.abs(elements[..., 0]), 1e-2, 1e3)
-        k, h = held_elliptic(elements[..., 1], elements[..., 2])
+        k, h = clip_eccentricity(elements[..., 1], elements[..., 2])
         longitude = np.nan_to_num(elements[..., 5])
         return np.stack([axis, k, h, elements[..., 3], elements[..., 4], longitude], axis=-1)
 
-    def expectation(self, inputs: Batch) -> Expectation:  # noqa: ARG002 - the protocol's
+    def extrapolator(self, inputs: Batch) -> Extrapolator:  # noqa: ARG002 - the protocol's
         """Return persistence."""
         return _unchanged
 
 
 def _mu(inputs: Batch) -> Array:
-    return GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])[:, None, :]
+    return GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])[:, None, :]
 
 
 COORDINATES: dict[str, Coordinates] = {
-    "secular": Secular(),
-    "elements": Elements(),
-    "cartesian": Cartesian(),
+    "secular": SecularCoordinates(),
+    "elements": ElementCoordinates(),
+    "cartesian": CartesianCoordinates(),
 }

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.cases.planets.orbits import GRAVITATION, mean_motion
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, mean_motion
 from problems.cases.planets.secular import SecularMotion, laplace_coefficients, secular_modes
 from problems.interfaces.types import Array, Batch
 
 COEFFICIENTS = 4
 """Of a pair: those of |z_1|^2, of |z_2|^2, of Re z_1 conj(z_2) and of |zeta_1 - zeta_2|^2."""
 
-CLOSEST = 0.97
+MAX_AXIS_RATIO = 0.97
 """Axis ratios are held at or below this one: nothing averages beyond."""
 
 
@@ -43,11 +43,11 @@ class PlanetPairs:
     exists: Array
     alpha: Array
     coupling: Array
-    coefficient: Array
-    inertia: Array
+    laplace_coefficient: Array
+    circular_momentum: Array
     motion: Array
 
-    def ends(self, values: Array) -> tuple[Array, Array]:
+    def inner_and_outer(self, values: Array) -> tuple[Array, Array]:
         """Return the values (b, ..., m) of inner and outer planets, of values (b, ..., p)."""
         between = tuple(range(1, values.ndim - 1))
         inner, outer = (np.expand_dims(end, between) for end in (self.inner, self.outer))
@@ -55,18 +55,22 @@ class PlanetPairs:
             values, outer, axis=-1
         )
 
-    def phases(self, horizon_yr: float) -> Array:
+    def phase_advances(self, horizon_yr: float) -> Array:
         """Return by how much (b, m, 4) [rad] each coefficient turns what it turns fastest."""
-        first, second = self.ends(self.inertia)
+        first, second = self.inner_and_outer(self.circular_momentum)
         slowest = np.stack(
             [first, second, np.sqrt(first * second), np.minimum(first, second)], axis=-1
         )
-        return horizon_yr * self.coupling[..., None] * np.abs(self.coefficient) / slowest
+        return horizon_yr * self.coupling[..., None] * np.abs(self.laplace_coefficient) / slowest
 
     def secular_motion(self, correction: Array) -> SecularMotion:
         """Return the motion under coefficients of 1 + correction (b, m, 4) times the theory's."""
-        value = self.coupling[..., None] * self.coefficient * (1.0 + correction)
-        size = len(self.inertia), self.inertia.shape[1], self.inertia.shape[1]
+        value = self.coupling[..., None] * self.laplace_coefficient * (1.0 + correction)
+        size = (
+            len(self.circular_momentum),
+            self.circular_momentum.shape[1],
+            self.circular_momentum.shape[1],
+        )
         eccentricity, inclination = np.zeros(size), np.zeros(size)
         sample = np.arange(len(value))
         for pair in range(value.shape[1]):
@@ -79,7 +83,7 @@ class PlanetPairs:
             for row, column in ((inner, outer), (outer, inner)):
                 eccentricity[sample, row, column] += both
                 inclination[sample, row, column] += tilt
-        scale = np.sqrt(self.inertia)
+        scale = np.sqrt(self.circular_momentum)
         norm = scale[:, :, None] * scale[:, None, :]
         return SecularMotion(
             secular_modes(eccentricity / norm, scale), secular_modes(inclination / norm, scale)
@@ -98,8 +102,10 @@ def planet_pairs(inputs: Batch) -> PlanetPairs:
 
     exists = (of(mass, inner) > 0.0) & (of(mass, outer) > 0.0)
     alpha = np.where(exists, of(axis, inner) / of(axis, outer), 0.5)
-    alpha = np.clip(alpha, 1.0 - CLOSEST, CLOSEST)
-    strength = GRAVITATION * of(mass, inner) * of(mass, outer) * alpha / (4.0 * of(axis, outer))
+    alpha = np.clip(alpha, 1.0 - MAX_AXIS_RATIO, MAX_AXIS_RATIO)
+    strength = (
+        GRAVITATIONAL_CONSTANT * of(mass, inner) * of(mass, outer) * alpha / (4.0 * of(axis, outer))
+    )
     first, second = laplace_coefficients(alpha)
     motion = mean_motion(star[:, None], mass, axis)
     return PlanetPairs(
@@ -108,8 +114,8 @@ def planet_pairs(inputs: Batch) -> PlanetPairs:
         exists=exists,
         alpha=alpha,
         coupling=np.where(exists, strength, 0.0),
-        coefficient=np.stack([first, first, -second, first], axis=-1),
-        inertia=np.where(mass > 0.0, mass * motion * axis**2, 1.0),
+        laplace_coefficient=np.stack([first, first, -second, first], axis=-1),
+        circular_momentum=np.where(mass > 0.0, mass * motion * axis**2, 1.0),
         motion=motion,
     )
 

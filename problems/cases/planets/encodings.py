@@ -5,8 +5,8 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from problems.cases.planets.coordinates import COORDINATES, Coordinates, Expectation
-from problems.cases.planets.simulation import with_states
+from problems.cases.planets.coordinates import COORDINATES, Coordinates, Extrapolator
+from problems.cases.planets.simulation import outputs_from_elements
 from problems.encodings.rollout import SlidingWindows, unused_network
 from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
@@ -23,10 +23,10 @@ from problems.interfaces.types import (
     take_samples,
 )
 
-TYPICAL = 0.9
+CHANGE_QUANTILE = 0.9
 """Quantile of |change| that counts as one unit: a few unstable systems must not set the scale."""
 
-LIMIT = 30.0
+COORDINATE_LIMIT = 30.0
 """Coordinates are held within so many scales of their mean: a diverging roll-out stays a number."""
 
 
@@ -42,14 +42,14 @@ class OrbitEncoding(Encoding):
     times_yr: tuple[float, ...]
     coordinates: str = "secular"
 
-    def measured(self, train: Split, step: int) -> Batch:
+    def orbit_statistics(self, train: Split, step: int) -> Batch:
         """Return means and scales of coordinates, changes and constants over existing planets."""
         frames = self._frames(train)
         exists = train.inputs["mass"] > 0.0
         values = np.moveaxis(frames, 1, 2)[exists].reshape(-1, frames.shape[-1])
         changes = np.moveaxis(self._changes(train, frames, step), 3, 2)  # starts, b, p, s, c
         ratio, star = _mass_ratios(train.inputs)[exists], np.log10(train.inputs["star_mass"])
-        change = np.quantile(np.abs(changes[:, exists]), TYPICAL, axis=(0, 1))
+        change = np.quantile(np.abs(changes[:, exists]), CHANGE_QUANTILE, axis=(0, 1))
         return {
             "mean": values.mean(axis=0),
             "scale": nonzero(values.std(axis=0)),
@@ -66,7 +66,7 @@ class OrbitEncoding(Encoding):
 
     @property
     def _bounds(self) -> tuple[Array, Array]:
-        reach = LIMIT * self.statistics["scale"]
+        reach = COORDINATE_LIMIT * self.statistics["scale"]
         return self.statistics["mean"] - reach, self.statistics["mean"] + reach
 
     def _frames(self, split: Split) -> Array:
@@ -77,11 +77,11 @@ class OrbitEncoding(Encoding):
 
     def _changes(self, split: Split, frames: Array, step: int) -> Array:
         """Return frames less what is expected: (starts, b, s, p, c), for every start."""
-        expectation: Expectation = self._system.expectation(split.inputs)
+        extrapolator: Extrapolator = self._system.extrapolator(split.inputs)
         delays, starts = np.array(self.times_yr[:step]), frames.shape[1] - step
         return np.stack(
             [
-                frames[:, start + 1 : start + 1 + step] - expectation(frames[:, start], delays)
+                frames[:, start + 1 : start + 1 + step] - extrapolator(frames[:, start], delays)
                 for start in range(starts)
             ]
         )
@@ -97,12 +97,12 @@ class OrbitEncoding(Encoding):
         star = (np.log10(inputs["star_mass"]) - known["star_mean"]) / known["star_scale"]
         return np.concatenate([ratio, exists, star[:, None]], axis=1).astype(np.float32)
 
-    def _systems(self, inputs: Batch) -> "Systems":
-        expectation: Expectation = self._system.expectation(inputs)
-        return Systems(_exists(inputs), self._scaled_constants(inputs), expectation)
+    def _systems(self, inputs: Batch) -> "SystemConstants":
+        extrapolator: Extrapolator = self._system.extrapolator(inputs)
+        return SystemConstants(_exists(inputs), self._scaled_constants(inputs), extrapolator)
 
 
-class Systems(NamedTuple):
+class SystemConstants(NamedTuple):
     """What of b systems stays the same along their paths.
 
     Args:
@@ -113,11 +113,11 @@ class Systems(NamedTuple):
 
     exists: Array
     constants: Array
-    expectation: Expectation
+    extrapolator: Extrapolator
 
 
 @dataclass(frozen=True, eq=False)
-class Rollout(OrbitEncoding):
+class OrbitRollOutEncoding(OrbitEncoding):
     """A window of past frames -> the changes over the next `step` frames, repeated to the horizon.
 
     Before the epoch the first frame is repeated, in training and in use alike, so a surrogate needs
@@ -148,7 +148,7 @@ class Rollout(OrbitEncoding):
 
     def measure(self, train: Split) -> Batch:
         """Return means and scales; those of changes after each frame of a step."""
-        return self.measured(train, self.step)
+        return self.orbit_statistics(train, self.step)
 
     def pairs(self, split: Split) -> Pairs:
         """Return every window of every system: inputs (n, l, c), targets (n, o)."""
@@ -162,7 +162,7 @@ class Rollout(OrbitEncoding):
         )
         systems = self._systems(take_samples(split.inputs, windows.samples(frames)))
         seen, truth = windows.unroll(frames, lambda seen: self._next(network, seen, systems))
-        expected = systems.expectation(seen[:, -1], self._delays)
+        expected = systems.extrapolator(seen[:, -1], self._delays)
         targets = (truth - expected) / self.statistics["change"][:, None]
         targets = targets * systems.exists[:, None]
         return Pairs(
@@ -182,21 +182,21 @@ class Rollout(OrbitEncoding):
             follows = slice(frame + self.window, frame + self.window + self.step)
             path[:, follows] = self._next(network, seen, systems)
         followed = path[:, self.window : self.window + len(times)]
-        return with_states(inputs, self._system.decode(inputs, followed, times))
+        return outputs_from_elements(inputs, self._system.decode(inputs, followed, times))
 
-    def _next(self, network: Predict, seen: Array, systems: Systems) -> Array:
+    def _next(self, network: Predict, seen: Array, systems: SystemConstants) -> Array:
         """Return the frames (b, s, p, c) that follow windows (b, l, p, c) by the network."""
         answer = network(self._network_input(seen, systems))
         change = answer.reshape(len(seen), self.step, *seen.shape[2:])
         change = change * self.statistics["change"][:, None] * systems.exists[:, None]
         low, high = self._bounds
-        return np.clip(systems.expectation(seen[:, -1], self._delays) + change, low, high)
+        return np.clip(systems.extrapolator(seen[:, -1], self._delays) + change, low, high)
 
     @property
     def _delays(self) -> Array:
         return np.array(self.times_yr[: self.step])
 
-    def _network_input(self, seen: Array, systems: Systems) -> Array:
+    def _network_input(self, seen: Array, systems: SystemConstants) -> Array:
         """Return (b, l, c) float32 of frames (b, l, p, c) and what is known of their systems."""
         scaled = self._scaled(seen) * systems.exists[:, None]
         flat = scaled.reshape(*scaled.shape[:2], -1).astype(np.float32)
@@ -205,7 +205,7 @@ class Rollout(OrbitEncoding):
 
 
 @dataclass(frozen=True, eq=False)
-class Series(Rollout):
+class SeriesEncoding(OrbitRollOutEncoding):
     """Time series: a long window read in order, a short step, many calls."""
 
     IDENTITY: ClassVar[str] = "planets/series"
@@ -216,7 +216,7 @@ class Series(Rollout):
 
 
 @dataclass(frozen=True, eq=False)
-class Pattern(Rollout):
+class PatternEncoding(OrbitRollOutEncoding):
     """Pattern regression: the array of a short window -> the changes over one long step."""
 
     IDENTITY: ClassVar[str] = "planets/pattern"
@@ -227,7 +227,7 @@ class Pattern(Rollout):
 
 
 @dataclass(frozen=True, eq=False)
-class Image(Rollout):
+class ImageEncoding(OrbitRollOutEncoding):
     """Image to image: the array time x feature of a window -> the next such array.
 
     A feature is a coordinate of a planet. Seven channels stand at every place: its own value, what
@@ -257,10 +257,10 @@ class Image(Rollout):
         """Return this encoding with the given settings; it answers as far as it reads."""
         return super().configured({**settings, "step": settings["window"]})
 
-    def _network_input(self, seen: Array, systems: Systems) -> Array:
+    def _network_input(self, seen: Array, systems: SystemConstants) -> Array:
         """Return (b, l, p * c, channels) float32 of frames (b, l, p, c) and their systems."""
         n, length, planets, coordinates = seen.shape
-        expected = systems.expectation(seen[:, -1], self._delays)
+        expected = systems.extrapolator(seen[:, -1], self._delays)
         ratio, exists, star = np.split(systems.constants, [planets, 2 * planets], axis=1)
         channels = [
             self._scaled(seen) * systems.exists[:, None],

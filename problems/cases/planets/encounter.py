@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from problems.cases.planets.orbits import GRAVITATION
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT
 from problems.interfaces.types import Array, Field
 
 AU_PER_YR = 4.740470
 """One au a year in km/s: 149,597,870.7 km in 365.25 days."""
 
-FAR = 50.0
+FOLLOWED_AXES = 50.0
 """Distance, in outermost axes, from which a star is followed: its tide there is 1e-5 of the pull of
 the system's own star."""
 
-APPROACH = 5.0
+FOLLOWED_PERICENTRES = 5.0
 """It is followed from so many pericentre distances at least: most of its tide acts within them."""
 
 QUANTITIES = ("mass", "impact parameter", "speed", "inclination", "node", "pericentre", "time")
@@ -73,7 +73,7 @@ class PassingStar:
         inclination = np.arccos(rng.uniform(-1.0, 1.0))
         node, pericentre = rng.uniform(0.0, 2.0 * np.pi, 2)
         passing = np.array([mass, impact, speed, inclination, node, pericentre, 0.0])
-        approach = min(Hyperbola.of(passing, system).followed_yr(axis), horizon_yr / 2.0)
+        approach = min(Hyperbola.of(passing, system).half_duration_yr(axis), horizon_yr / 2.0)
         passing[-1] = rng.uniform(approach, horizon_yr - approach)
         return passing
 
@@ -106,20 +106,20 @@ class Hyperbola:
     def of(cls, passing: Array, system: float) -> "Hyperbola":
         """Return the path of what passes (7,) a system of that mass [Msun]."""
         mass, impact, speed, inclination, node, pericentre, time = map(float, passing)
-        pull = GRAVITATION * (system + mass)
+        pull = GRAVITATIONAL_CONSTANT * (system + mass)
         axis = -pull / speed**2
         eccentricity = float(np.hypot(1.0, impact / axis))
         rate = float(np.sqrt(pull / -(axis**3)))
         return cls(mass, axis, eccentricity, inclination, node, pericentre, rate, time)
 
-    def followed_yr(self, outermost: float) -> float:
+    def half_duration_yr(self, outermost: float) -> float:
         """Return how long before and after its pericentre the star is near enough to be followed.
 
         Args:
             outermost: Semi-major axis of the outermost planet [au].
         """
         nearest = self.axis * (1.0 - self.eccentricity)
-        distance = max(FAR * outermost, APPROACH * nearest)
+        distance = max(FOLLOWED_AXES * outermost, FOLLOWED_PERICENTRES * nearest)
         anomaly = np.arccosh((1.0 - distance / self.axis) / self.eccentricity)
         return float((self.eccentricity * np.sinh(anomaly) - anomaly) / self.rate)
 

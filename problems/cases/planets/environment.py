@@ -5,18 +5,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from problems.cases.planets.agent import Agent
+from problems.cases.planets.agent import AgentEncoding
 from problems.cases.planets.validation import orbit_vectors, system_size
 from problems.interfaces.types import Array, Split, take_samples
 
-CLOSE = 0.3
+REWARD_SCALE = 0.3
 """Error that earns 1/e of the most, in units of the system's own e and I, as the score has them."""
 
-LOST = 1.0
+TERMINATION_ERROR = 1.0
 """An error as large as the orbits themselves: whatever follows teaches nothing."""
 
 
-class Steering(gymnasium.Env[Array, Array]):
+class SteeringEnv(gymnasium.Env[Array, Array]):
     """One planet of one sample acts; the others follow the reference.
 
     An episode begins anywhere in the first half of the path and ends with it, or where the planet
@@ -27,16 +27,19 @@ class Steering(gymnasium.Env[Array, Array]):
         split: Whose samples are followed.
     """
 
-    def __init__(self, encoding: Agent, split: Split) -> None:
+    def __init__(self, encoding: AgentEncoding, split: Split) -> None:
         self._encoding, self._split = encoding, split
-        self._path = encoding.path(split)
-        elements, exists = split.outputs["elements"], split.inputs["mass"] > 0.0
-        self._reference, self._size = orbit_vectors(elements), system_size(elements, exists)
+        self._path = encoding.reference_path(split)
+        orbital_elements, exists = split.outputs["elements"], split.inputs["mass"] > 0.0
+        self._reference, self._size = (
+            orbit_vectors(orbital_elements),
+            system_size(orbital_elements, exists),
+        )
         self._planets = np.argwhere(exists)
-        self._frames = elements.shape[1]
+        self._frames = orbital_elements.shape[1]
         orbits = self._path[:1, 0]
-        around = encoding.surroundings(take_samples(split.inputs, slice(1)))
-        observed = encoding.seen(orbits, around).shape[-1:]
+        around = encoding.neighbourhoods(take_samples(split.inputs, slice(1)))
+        observed = encoding.observe(orbits, around).shape[-1:]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, observed, np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, orbits.shape[-1:], np.float32)
 
@@ -48,7 +51,7 @@ class Steering(gymnasium.Env[Array, Array]):
         self._sample, self._planet = self._planets[self.np_random.integers(len(self._planets))]
         self._frame = int(self.np_random.integers(self._frames // 2))
         self._inputs = take_samples(self._split.inputs, slice(self._sample, self._sample + 1))
-        self._around = self._encoding.surroundings(self._inputs)
+        self._around = self._encoding.neighbourhoods(self._inputs)
         self._orbits = self._path[self._sample, self._frame][None]
         return self._observed(), {}
 
@@ -56,21 +59,21 @@ class Steering(gymnasium.Env[Array, Array]):
         """Move the planet by its action, the others as the reference has them."""
         actions = np.zeros(self._orbits.shape)
         actions[0, self._planet] = action
-        own = self._encoding.moved(self._orbits, actions, self._around)[0, self._planet]
+        own = self._encoding.apply_actions(self._orbits, actions, self._around)[0, self._planet]
         self._frame += 1
         self._orbits = self._path[self._sample, self._frame][None].copy()
         self._orbits[0, self._planet] = own
         error = self._error()
-        reward = float(np.exp(-((error / CLOSE) ** 2)))
-        return self._observed(), reward, error > LOST, self._frame == self._frames, {}
+        reward = float(np.exp(-((error / REWARD_SCALE) ** 2)))
+        return self._observed(), reward, error > TERMINATION_ERROR, self._frame == self._frames, {}
 
     def _error(self) -> float:
         """Return how far the planet's orbit is from the reference's, as the score measures it."""
         time = self._encoding.times_yr[self._frame - 1]
-        elements = self._encoding.elements(self._inputs, self._orbits, time)
-        gap = orbit_vectors(elements[0, self._planet])
+        orbital_elements = self._encoding.orbital_elements(self._inputs, self._orbits, time)
+        gap = orbit_vectors(orbital_elements[0, self._planet])
         gap = gap - self._reference[self._sample, self._frame - 1, self._planet]
         return float(np.linalg.norm(gap) / self._size[self._sample])
 
     def _observed(self) -> Array:
-        return self._encoding.seen(self._orbits, self._around)[0, self._planet]
+        return self._encoding.observe(self._orbits, self._around)[0, self._planet]

@@ -6,10 +6,14 @@ from typing import ClassVar
 import numpy as np
 
 from problems.cases.planets.couplings import PlanetPairs, planet_pairs
-from problems.cases.planets.orbit_averaging import Moments, averaged_correction
+from problems.cases.planets.orbit_averaging import PairVectors, averaged_correction
 from problems.cases.planets.resonances import resonant_correction
-from problems.cases.planets.secular_fit import fitted_corrections
-from problems.cases.planets.secular_theories import averaged_theory, places_passed, secular_path
+from problems.cases.planets.secular_fit import fit_corrections
+from problems.cases.planets.secular_theories import (
+    averaged_theory_correction,
+    sample_secular_motion,
+    secular_path,
+)
 from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
     Array,
@@ -31,30 +35,30 @@ THEORIES = (RESONANT, AVERAGED, LAPLACE_LAGRANGE)
 STARTS = (25, 9, 3)
 """From so many frames of a training system its corrections are learned."""
 
-GOOD = 0.1
+MAX_FIT_RESIDUAL = 0.1
 """A fit is believed where its residual is below this: elsewhere the motion isn't linear."""
 
-FARTHEST = 0.1
+MAX_DEVIATION = 0.1
 """Fitted corrections count within so much of the theory's."""
 
-UNIT = 0.3
+LINEAR_RANGE = 0.3
 """Corrections beyond this share of the leading order are learned as their logarithm."""
 
-LARGEST = 4.0
+MAX_ANSWER = 4.0
 """Answers are held within so many units: e^4 of them are 8 times the leading order."""
 
-FAINTEST = 0.1
+MIN_WEIGHT = 0.1
 """Weight of targets whose coefficients turn nothing within the horizon; others: up to 1 more."""
 
-FLOOR = 0.25
+ERROR_FLOOR = 0.25
 """Of the error. Measured: 0.12 at size tiny, 0.18 at standard (Laplace-Lagrange: 0.13 and 0.42)."""
 
-REACH = 5.0
+INPUT_LIMIT = 5.0
 """Inputs are held within so many scales of their mean."""
 
 
 @dataclass(frozen=True, eq=False)
-class Kick(Encoding):
+class KickEncoding(Encoding):
     """Constants of a pair of planets -> what corrects the coefficients of its secular potential.
 
     Every pair has an orbit-averaged potential (`couplings`) whose four coefficients start from a
@@ -126,20 +130,20 @@ class Kick(Encoding):
         for number, frame in enumerate(self._frames):
             inputs = split.inputs if frame < 0 else _begun(split, frame)
             system = self._system(inputs)
-            averaged = averaged_theory(inputs, system.pairs, self._horizon)
+            averaged = averaged_theory_correction(inputs, system.pairs, self._horizon)
             if not number:
-                fit = fitted_corrections(split, averaged, times)
-                deviation = np.clip(fit.correction - averaged, -FARTHEST, FARTHEST)
-                deviation *= (fit.residual < GOOD)[:, None, None]
+                fit = fit_corrections(split, averaged, times)
+                deviation = np.clip(fit.correction - averaged, -MAX_DEVIATION, MAX_DEVIATION)
+                deviation *= (fit.residual < MAX_FIT_RESIDUAL)[:, None, None]
             wanted = (averaged + deviation - system.theory)[system.pairs.exists]
-            learned.append(UNIT * np.arcsinh(wanted / UNIT) * system.weight)
+            learned.append(LINEAR_RANGE * np.arcsinh(wanted / LINEAR_RANGE) * system.weight)
             read.append(system.features)
         return np.concatenate(read), np.concatenate(learned)
 
     @property
     def floor(self) -> float:
         """Return what is left of `element_error` where every fitted coefficient is known."""
-        return FLOOR
+        return ERROR_FLOOR
 
     @property
     def _frames(self) -> list[int]:
@@ -153,18 +157,20 @@ class Kick(Encoding):
 
     def _scaled(self, features: Array) -> Array:
         scaled = (features - self.statistics["mean"]) / self.statistics["scale"]
-        return np.clip(scaled, -REACH, REACH).astype(np.float32)
+        return np.clip(scaled, -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32)
 
     def _system(self, inputs: Batch) -> "_Systems":
         pairs = planet_pairs(inputs)
         resonant = resonant_correction(pairs)
-        places = places_passed(inputs, pairs, resonant, self._horizon)
+        places = sample_secular_motion(inputs, pairs, resonant, self._horizon)
         theory = np.zeros_like(resonant) if self.theory == LAPLACE_LAGRANGE else resonant
         if self.theory == AVERAGED:
             theory = resonant + averaged_correction(pairs, places)
-        phases = pairs.phases(self._horizon)[pairs.exists]
+        phase_advances = pairs.phase_advances(self._horizon)[pairs.exists]
         features = pair_features(inputs, pairs, resonant, places)[pairs.exists]
-        return _Systems(pairs, theory, features, FAINTEST + phases / np.sqrt(1.0 + phases**2))
+        return _Systems(
+            pairs, theory, features, MIN_WEIGHT + phase_advances / np.sqrt(1.0 + phase_advances**2)
+        )
 
 
 @dataclass(frozen=True)
@@ -184,14 +190,14 @@ class _Systems:
     weight: Array
 
 
-def pair_features(inputs: Batch, pairs: PlanetPairs, resonant: Array, places: Moments) -> Array:
+def pair_features(inputs: Batch, pairs: PlanetPairs, resonant: Array, places: PairVectors) -> Array:
     """Return what a network reads (b, m, c) of every pair, the inner planet first.
 
     Masses, gap, place among the resonances, and the mean squares of eccentricities and inclinations
     over the gap: constants of the secular motion, of which none tells a direction.
     """
     ratios = inputs["mass"] / inputs["star_mass"][:, None]
-    mass = [np.where(pairs.exists, each, 1.0) for each in pairs.ends(ratios)]
+    mass = [np.where(pairs.exists, each, 1.0) for each in pairs.inner_and_outer(ratios)]
     gap = 1.0 - pairs.alpha
     period = pairs.alpha**-1.5
     # Resonances of first order lie at whole numbers of this, of second order at halves.
@@ -233,4 +239,4 @@ def _begun(split: Split, frame: int) -> Batch:
 
 def _grown(answer: Array) -> Array:
     """Undo the arcsinh with which corrections are learned."""
-    return UNIT * np.sinh(np.clip(answer / UNIT, -LARGEST, LARGEST))
+    return LINEAR_RANGE * np.sinh(np.clip(answer / LINEAR_RANGE, -MAX_ANSWER, MAX_ANSWER))

@@ -19,17 +19,17 @@ ORBIT_POINTS = 32
 CLOSEST_APPROACH = 0.75
 """Eccentricities are scaled down where |z_2 - alpha z_1| exceeds this share of the gap."""
 
-DIFFERENCE = 1e-5
+FINITE_DIFFERENCE = 1e-5
 """Step of the central differences of positions along an orbit."""
 
 RIDGE = 1e-2
 """Holds the fit to the theory, where z_1 and z_2 go together, by this share of their squares."""
 
-LARGEST = 1.0
+MAX_CORRECTION = 1.0
 """Corrections are held within."""
 
 
-class Orbits(NamedTuple):
+class OrbitPoints(NamedTuple):
     """Points of orbits (..., x) and how they move with (k, h, q, p).
 
     Args:
@@ -45,7 +45,7 @@ class Orbits(NamedTuple):
     weight_slope: Array
 
 
-class Moments(NamedTuple):
+class PairVectors(NamedTuple):
     """Places (b, t, m) of a pair of planets: complex eccentricity and inclination vectors."""
 
     first: Array
@@ -53,30 +53,30 @@ class Moments(NamedTuple):
     first_tilt: Array
     second_tilt: Array
 
-    def apart(self, alpha: Array) -> "Moments":
+    def apart(self, alpha: Array) -> "PairVectors":
         """Return the places with orbits kept from crossing."""
         gap = np.abs(self.second - alpha * self.first) / (1.0 - alpha)
         share = CLOSEST_APPROACH / np.maximum(gap, CLOSEST_APPROACH)
-        return Moments(*(share * vector for vector in self))
+        return PairVectors(*(share * vector for vector in self))
 
 
-def averaged_correction(pairs: PlanetPairs, places: Moments) -> Array:
+def averaged_correction(pairs: PlanetPairs, places: PairVectors) -> Array:
     """Return the corrections (b, m, 4) of Laplace-Lagrange theory's coefficients, held bounded."""
     correction = np.zeros((*pairs.alpha.shape, COEFFICIENTS))
     there = pairs.exists
     # One existing pair a row: (n,) and (n, t).
-    alpha, coefficient = pairs.alpha[there], pairs.coefficient[there]
-    rows = Moments(*(np.moveaxis(vector, 1, -1)[there] for vector in places))
+    alpha, laplace_coefficient = pairs.alpha[there], pairs.laplace_coefficient[there]
+    rows = PairVectors(*(np.moveaxis(vector, 1, -1)[there] for vector in places))
     rows = rows.apart(alpha[:, None])
     forces = [4.0 / alpha[:, None, None] * f for f in averaged_forces(alpha[:, None], rows)]
-    shape = _eccentric(coefficient, rows, *(f[..., 0] + 1j * f[..., 1] for f in forces))
+    shape = _eccentric(laplace_coefficient, rows, *(f[..., 0] + 1j * f[..., 1] for f in forces))
     tilts = [f[..., 2] + 1j * f[..., 3] for f in forces]
-    tilt = _inclined(coefficient[:, 3], rows, tilts[0] - tilts[1])
+    tilt = _inclined(laplace_coefficient[:, 3], rows, tilts[0] - tilts[1])
     correction[there] = np.concatenate([shape, tilt[:, None]], axis=1)
-    return np.clip(correction, -LARGEST, LARGEST)
+    return np.clip(correction, -MAX_CORRECTION, MAX_CORRECTION)
 
 
-def averaged_forces(alpha: Array, places: Moments) -> tuple[Array, Array]:
+def averaged_forces(alpha: Array, places: PairVectors) -> tuple[Array, Array]:
     """Return the slopes (..., 4) of the mean a_2 / distance in (k, h, q, p) of each orbit.
 
     Args:
@@ -98,7 +98,7 @@ def averaged_forces(alpha: Array, places: Moments) -> tuple[Array, Array]:
     )
 
 
-def _slope(own: Orbits, other: Orbits, inverse: Array, cubed: Array) -> Array:
+def _slope(own: OrbitPoints, other: OrbitPoints, inverse: Array, cubed: Array) -> Array:
     """Return the slope (..., 4) in an orbit's own vectors, both orbits averaged over."""
     potential = (inverse @ other.weight[..., None])[..., 0]
     pulled = cubed @ (other.weight[..., None] * other.position)
@@ -109,18 +109,18 @@ def _slope(own: Orbits, other: Orbits, inverse: Array, cubed: Array) -> Array:
     return np.sum(slope, axis=-2) / ORBIT_POINTS**2
 
 
-def _orbits(axis: Array, shape: Array, tilt: Array) -> Orbits:
+def _orbits(axis: Array, shape: Array, tilt: Array) -> OrbitPoints:
     vectors = np.stack([np.real(shape), np.imag(shape), np.real(tilt), np.imag(tilt)])
     position, weight = _points(axis, vectors)
     ahead, behind = (
         [_points(axis, vectors + step * unit) for unit in _units(vectors.ndim)]
-        for step in (DIFFERENCE, -DIFFERENCE)
+        for step in (FINITE_DIFFERENCE, -FINITE_DIFFERENCE)
     )
     slopes = [
-        [(a - b) / (2.0 * DIFFERENCE) for a, b in zip(later, earlier, strict=True)]
+        [(a - b) / (2.0 * FINITE_DIFFERENCE) for a, b in zip(later, earlier, strict=True)]
         for later, earlier in zip(ahead, behind, strict=True)
     ]
-    return Orbits(
+    return OrbitPoints(
         position,
         weight,
         np.stack([slope[0] for slope in slopes], axis=-2),
@@ -152,7 +152,7 @@ def _points(axis: Array, vectors: Array) -> tuple[Array, Array]:
     return position, 1.0 - k * cosine - h * sine
 
 
-def _eccentric(theory: Array, places: Moments, first: Array, second: Array) -> Array:
+def _eccentric(theory: Array, places: PairVectors, first: Array, second: Array) -> Array:
     """Return corrections (n, 3) by least squares of forces (n, t) on the theory's error."""
     one, other = places.first, places.second
     inner, outer, both = (theory[:, [place]] for place in range(3))
@@ -172,7 +172,7 @@ def _eccentric(theory: Array, places: Moments, first: Array, second: Array) -> A
     return np.linalg.solve(normal, right[..., None])[..., 0] / theory[:, :3]
 
 
-def _inclined(theory: Array, places: Moments, force: Array) -> Array:
+def _inclined(theory: Array, places: PairVectors, force: Array) -> Array:
     """Return the correction (n,) by least squares of the force (n, t) on zeta_1 - zeta_2."""
     apart = places.first_tilt - places.second_tilt
     size = np.sum(np.abs(apart) ** 2, axis=1)

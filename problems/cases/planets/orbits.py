@@ -10,13 +10,13 @@ import numpy as np
 
 from problems.interfaces.types import Array, Batch
 
-GRAVITATION = 39.476926421373
+GRAVITATIONAL_CONSTANT = 39.476926421373
 """Gaussian gravitational constant squared, k = 0.01720209895 (IAU 1976) [au^3 Msun^-1 yr^-2]."""
 
 ECCENTRICITY_LIMIT = 0.99
 """Where a predicted ellipse is held: beyond it there is no period to go round with."""
 
-NEWTON_STEPS = 12
+NEWTON_ITERATIONS = 12
 """At most; three do for e < 0.1, and e = 0.9 needs eight."""
 
 NEWTON_RESIDUAL = 1e-13
@@ -25,13 +25,13 @@ NEWTON_RESIDUAL = 1e-13
 
 def mean_motion(star_mass: Array, mass: Array, axis: Array) -> Array:
     """Return n [rad/yr] of planets (b, p) around stars (b,), or of any shapes that broadcast."""
-    return np.sqrt(GRAVITATION * (star_mass + mass) / axis**3)
+    return np.sqrt(GRAVITATIONAL_CONSTANT * (star_mass + mass) / axis**3)
 
 
 def eccentric_longitude(longitude: Array, k: Array, h: Array) -> Array:
     """Solve Kepler's equation lambda = F - k sin F + h cos F for F [rad] by Newton's method."""
     angle = longitude + k * np.sin(longitude) - h * np.cos(longitude)
-    for _ in range(NEWTON_STEPS):
+    for _ in range(NEWTON_ITERATIONS):
         sine, cosine = np.sin(angle), np.cos(angle)
         residual = angle - k * sine + h * cosine - longitude
         angle = angle - residual / (1.0 - k * cosine - h * sine)
@@ -96,14 +96,14 @@ def elements_from_states(states: Array, mu: Array) -> Array:
     return np.stack([a, k, h, q, p, np.mod(longitude, 2.0 * np.pi)], axis=-1)
 
 
-def held_elliptic(k: Array, h: Array) -> tuple[Array, Array]:
+def clip_eccentricity(k: Array, h: Array) -> tuple[Array, Array]:
     """Return (k, h) scaled back to the largest eccentricity that is still followed."""
     eccentricity = np.sqrt(k**2 + h**2)
     scale = ECCENTRICITY_LIMIT / np.maximum(eccentricity, ECCENTRICITY_LIMIT)
     return k * scale, h * scale
 
 
-def drifted_longitude(inputs: Batch, axis: Array, time: Array) -> Array:
+def propagate_longitude(inputs: Batch, axis: Array, time: Array) -> Array:
     """Return mean longitudes (b, t, p) [rad] of planets whose axes (b, t, p) are known.
 
     Kepler's third law gives the mean motion at each frame; the trapezoidal rule integrates it.
@@ -115,7 +115,7 @@ def drifted_longitude(inputs: Batch, axis: Array, time: Array) -> Array:
     return np.mod(inputs["elements"][:, None, :, 5] + turned, 2.0 * np.pi)
 
 
-def energy(star_mass: Array, mass: Array, states: Array) -> Array:
+def total_energy(star_mass: Array, mass: Array, states: Array) -> Array:
     """Return the total energy (b, t) [Msun au^2 yr^-2] in the barycentric frame.
 
     Args:
@@ -130,11 +130,11 @@ def energy(star_mass: Array, mass: Array, states: Array) -> Array:
     kinetic = 0.5 * np.sum(weight * np.sum((velocity - drift[..., None, :]) ** 2, axis=-1), axis=-1)
     kinetic += 0.5 * star_mass[:, None] * np.sum(drift**2, axis=-1)
     distance = np.linalg.norm(position, axis=-1)
-    potential = -GRAVITATION * star_mass[:, None] * np.sum(weight / distance, axis=-1)
+    potential = -GRAVITATIONAL_CONSTANT * star_mass[:, None] * np.sum(weight / distance, axis=-1)
     for i in range(mass.shape[1]):
         for j in range(i):
             both = weight[..., i] * weight[..., j]
             gap = np.linalg.norm(position[..., i, :] - position[..., j, :], axis=-1)
             near = np.where(both > 0.0, gap, 1.0)
-            potential -= GRAVITATION * both / near
+            potential -= GRAVITATIONAL_CONSTANT * both / near
     return kinetic + potential

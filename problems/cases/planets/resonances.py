@@ -13,10 +13,10 @@ import numpy as np
 from problems.cases.planets.couplings import COEFFICIENTS, PlanetPairs
 from problems.interfaces.types import Array
 
-HIGHEST = 9
+MAX_RESONANCE_INDEX = 9
 """Resonances j : j - 1 from 2 : 1 to this one."""
 
-LARGEST = 1.0
+MAX_CORRECTION = 1.0
 """Corrections are held at or below this one: within a resonance the series means nothing."""
 
 QUADRATURE_POINTS = 129
@@ -28,12 +28,12 @@ def resonant_coefficients(alpha: Array) -> tuple[Array, Array]:
     angle = np.linspace(0.0, np.pi, QUADRATURE_POINTS)
     weight = np.full(QUADRATURE_POINTS, 2.0 / (QUADRATURE_POINTS - 1))
     weight[[0, -1]] *= 0.5
-    cosines = np.cos(angle[:, None] * np.arange(1, HIGHEST + 1))
+    cosines = np.cos(angle[:, None] * np.arange(1, MAX_RESONANCE_INDEX + 1))
     ratio = alpha[..., None]
     squared = 1.0 - 2.0 * ratio * np.cos(angle) + ratio**2
     value = (weight / np.sqrt(squared)) @ cosines
     slope = (weight * ratio * (np.cos(angle) - ratio) / squared**1.5) @ cosines
-    j = np.arange(2, HIGHEST + 1)
+    j = np.arange(2, MAX_RESONANCE_INDEX + 1)
     inner = -0.5 * (2.0 * j * value[..., 1:] + slope[..., 1:])
     outer = 0.5 * ((2.0 * j - 1.0) * value[..., :-1] + slope[..., :-1])
     return inner, outer - np.where(j == 2, 2.0 * ratio, 0.0)
@@ -42,17 +42,19 @@ def resonant_coefficients(alpha: Array) -> tuple[Array, Array]:
 def resonant_correction(pairs: PlanetPairs) -> Array:
     """Return the corrections (b, m, 4) of Laplace-Lagrange theory's coefficients, held bounded."""
     inner, outer = resonant_coefficients(pairs.alpha)
-    first, second = (motion[..., None] for motion in pairs.ends(pairs.motion))
-    inertia = [each[..., None] for each in pairs.ends(pairs.inertia)]
-    j = np.arange(2, HIGHEST + 1)
+    first, second = (motion[..., None] for motion in pairs.inner_and_outer(pairs.motion))
+    circular_momentum = [each[..., None] for each in pairs.inner_and_outer(pairs.circular_momentum)]
+    j = np.arange(2, MAX_RESONANCE_INDEX + 1)
     detuning = j * second - (j - 1) * first
-    curvature = 1.5 * ((j - 1) ** 2 * first / inertia[0] + j**2 * second / inertia[1])
+    curvature = 1.5 * (
+        (j - 1) ** 2 * first / circular_momentum[0] + j**2 * second / circular_momentum[1]
+    )
     amplitude = 4.0 * pairs.coupling / pairs.alpha
     tiny = np.finfo(float).tiny
     strength = curvature * amplitude[..., None] ** 2 / np.maximum(detuning**2, tiny)
     added = np.stack([inner**2, outer**2, inner * outer], axis=-1) * strength[..., None]
-    theory = pairs.coupling[..., None] * pairs.coefficient[..., :3]
+    theory = pairs.coupling[..., None] * pairs.laplace_coefficient[..., :3]
     correction = np.zeros((*pairs.alpha.shape, COEFFICIENTS))
     ratio = np.sum(added, axis=-2) / np.where(pairs.exists[..., None], theory, 1.0)
-    correction[..., :3] = np.where(pairs.exists[..., None], np.minimum(ratio, LARGEST), 0.0)
+    correction[..., :3] = np.where(pairs.exists[..., None], np.minimum(ratio, MAX_CORRECTION), 0.0)
     return correction

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.cases.planets.orbits import GRAVITATION, mean_motion
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, mean_motion
 from problems.interfaces.types import Array
 
 QUADRATURE_POINTS = 257
@@ -77,10 +77,10 @@ def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
     inner = np.minimum(axis[:, :, None], axis[:, None, :])
     outer = np.maximum(axis[:, :, None], axis[:, None, :])
     first, second = laplace_coefficients(np.where(pair, inner / outer, 0.5))
-    coupling = mass[:, :, None] * mass[:, None, :] * inner / outer**2 * GRAVITATION / 4.0
+    coupling = mass[:, :, None] * mass[:, None, :] * inner / outer**2 * GRAVITATIONAL_CONSTANT / 4.0
     coupling = np.where(pair, coupling, 0.0)
-    inertia = mass * mean_motion(star_mass[:, None], mass, axis) * axis**2
-    scale = np.sqrt(np.where(present, inertia, 1.0))
+    circular_momentum = mass * mean_motion(star_mass[:, None], mass, axis) * axis**2
+    scale = np.sqrt(np.where(present, circular_momentum, 1.0))
     diagonal = np.eye(mass.shape[1]) * np.sum(coupling * first, axis=2)[:, :, None]
     eccentricity = (diagonal - coupling * second) / (scale[:, :, None] * scale[:, None, :])
     inclination = (coupling * first - diagonal) / (scale[:, :, None] * scale[:, None, :])

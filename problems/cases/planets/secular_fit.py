@@ -12,23 +12,23 @@ import numpy as np
 from problems.cases.planets.couplings import PlanetPairs, complex_vectors, planet_pairs
 from problems.interfaces.types import Array, Split
 
-PRIOR = 0.1
+PRIOR_STD = 0.1
 """Standard deviation of the coefficients about the theory's, in units of its leading order."""
 
-NOISE = 0.02
+NOISE_STD = 0.02
 """What the reference has beside the secular motion, in units of a system's rms sqrt(e^2 + I^2)."""
 
-GROWTH = 1.7
+HORIZON_GROWTH = 1.7
 """Each horizon is so many times the last one."""
 
 ITERATIONS = 8
-DIFFERENCE = 1e-6
+FINITE_DIFFERENCE = 1e-6
 DAMPING = (1e-9, 1e-2, 1e6)
 """Smallest, first and largest factor on the diagonal; a step taken divides it by five."""
 
 
 @dataclass(frozen=True)
-class Fit:
+class CorrectionFit:
     """What came out of a fit.
 
     Args:
@@ -40,7 +40,7 @@ class Fit:
     residual: Array
 
 
-def fitted_corrections(split: Split, theory: Array, times_yr: Array) -> Fit:
+def fit_corrections(split: Split, theory: Array, times_yr: Array) -> CorrectionFit:
     """Return the corrections that follow each reference best, near the theory's (b, m, 4)."""
     path = _Path.of(split, times_yr)
     shape, correction = theory.shape, theory.reshape(len(theory), -1).copy()
@@ -50,9 +50,9 @@ def fitted_corrections(split: Split, theory: Array, times_yr: Array) -> Fit:
         correction = _nearest(path, correction, theory.reshape(len(theory), -1), few)
         if few == last:
             break
-        frames *= GROWTH
+        frames *= HORIZON_GROWTH
     misfit = path.misfit(correction, last)
-    return Fit(correction.reshape(shape), np.sqrt(np.sum(misfit**2, axis=1)))
+    return CorrectionFit(correction.reshape(shape), np.sqrt(np.sum(misfit**2, axis=1)))
 
 
 def _nearest(path: "_Path", start: Array, prior: Array, frames: int) -> Array:
@@ -63,7 +63,8 @@ def _nearest(path: "_Path", start: Array, prior: Array, frames: int) -> Array:
     for _ in range(ITERATIONS):
         slope = np.stack(
             [
-                (path.penalised(best + DIFFERENCE * unit, prior, frames) - residual) / DIFFERENCE
+                (path.penalised(best + FINITE_DIFFERENCE * unit, prior, frames) - residual)
+                / FINITE_DIFFERENCE
                 for unit in np.eye(best.shape[1])
             ],
             axis=-1,
@@ -121,5 +122,5 @@ class _Path:
 
     def penalised(self, correction: Array, prior: Array, frames: int) -> Array:
         """Return the misfit and, behind it, how far the coefficients are from the prior's."""
-        far = (correction - prior) * NOISE / PRIOR
+        far = (correction - prior) * NOISE_STD / PRIOR_STD
         return np.concatenate([self.misfit(correction, frames), far], axis=1)

@@ -3,13 +3,13 @@
 import numpy as np
 
 from problems.cases.planets.couplings import PlanetPairs, complex_vectors
-from problems.cases.planets.orbit_averaging import Moments, averaged_correction
-from problems.cases.planets.orbits import drifted_longitude
+from problems.cases.planets.orbit_averaging import PairVectors, averaged_correction
+from problems.cases.planets.orbits import propagate_longitude
 from problems.cases.planets.resonances import resonant_correction
-from problems.cases.planets.simulation import with_states
+from problems.cases.planets.simulation import outputs_from_elements
 from problems.interfaces.types import Array, Batch
 
-PLACES = 8
+AVERAGING_TIMES = 8
 """Times, even over the horizon, at which a pair's potential is averaged."""
 
 
@@ -18,22 +18,22 @@ def secular_path(inputs: Batch, pairs: PlanetPairs, correction: Array, times_yr:
     start = inputs["elements"]
     elements = np.repeat(start[:, None], len(times_yr), axis=1)
     elements[..., 1:5] = pairs.secular_motion(correction).advance(start[..., 1:5], times_yr)
-    elements[..., 5] = drifted_longitude(inputs, elements[..., 0], times_yr)
-    return with_states(inputs, elements)
+    elements[..., 5] = propagate_longitude(inputs, elements[..., 0], times_yr)
+    return outputs_from_elements(inputs, elements)
 
 
-def averaged_theory(inputs: Batch, pairs: PlanetPairs, horizon_yr: float) -> Array:
+def averaged_theory_correction(inputs: Batch, pairs: PlanetPairs, horizon_yr: float) -> Array:
     """Return corrections (b, m, 4): first-order resonances, and the average over both orbits."""
     resonant = resonant_correction(pairs)
-    places = places_passed(inputs, pairs, resonant, horizon_yr)
+    places = sample_secular_motion(inputs, pairs, resonant, horizon_yr)
     return resonant + averaged_correction(pairs, places)
 
 
-def places_passed(
+def sample_secular_motion(
     inputs: Batch, pairs: PlanetPairs, correction: Array, horizon_yr: float
-) -> Moments:
+) -> PairVectors:
     """Return where planets of pairs (b, t, m) come by the secular motion over the horizon."""
-    times = horizon_yr * (np.arange(PLACES) + 0.5) / PLACES
+    times = horizon_yr * (np.arange(AVERAGING_TIMES) + 0.5) / AVERAGING_TIMES
     path = pairs.secular_motion(correction).advance(inputs["elements"][..., 1:5], times)
     shape, tilt = complex_vectors(path)
-    return Moments(*pairs.ends(shape), *pairs.ends(tilt))
+    return PairVectors(*pairs.inner_and_outer(shape), *pairs.inner_and_outer(tilt))

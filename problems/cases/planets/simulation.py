@@ -13,7 +13,7 @@ import numpy as np
 
 from problems.cases.planets.encounter import Hyperbola, PassingStar
 from problems.cases.planets.orbits import (
-    GRAVITATION,
+    GRAVITATIONAL_CONSTANT,
     elements_from_states,
     mean_motion,
     states_from_elements,
@@ -107,7 +107,7 @@ class Planets:
             mass = np.exp(rng.uniform(low, high, count))
             axis = np.cumprod([1.0, *self._axis_ratios(star, mass, rng)])
             eccentricity = rng.rayleigh(self.eccentricity, count)
-            if keep_clear(star, mass, axis, eccentricity):
+            if well_separated(star, mass, axis, eccentricity):
                 break
         perihelion, node, longitude = rng.uniform(0.0, 2.0 * np.pi, (3, count))
         tilt = np.tan(rng.rayleigh(self.inclination, count) / 2.0)
@@ -161,7 +161,7 @@ class Planets:
                 continue
             state[:, : len(mass)] = path
             state[:, len(mass) :] = placeholder_state(star)
-        outputs = with_elements(inputs, states)
+        outputs = outputs_from_states(inputs, states)
         escaped = ~np.isfinite(outputs["elements"]).all(axis=(1, 2, 3))
         for array in outputs.values():
             array[escaped] = np.nan
@@ -175,7 +175,7 @@ class Planets:
         They are NaN after a passing star has unbound a planet or made orbits cross: WHFast can't go
         on with those.
         """
-        simulation = begun(rebound, star, mass, elements)
+        simulation = rebound_simulation(rebound, star, mass, elements)
         period = 2.0 * np.pi / float(mean_motion(np.asarray(star), mass[0], elements[0, 0]))
         self._take_steps(simulation, period)
         hyperbola, nearby = None, range(-1, -1)
@@ -215,7 +215,7 @@ class Planets:
 
     def _frames_near(self, hyperbola: Hyperbola, axis: float) -> range:
         """Return the frames whose integration a passing star takes part in."""
-        cadence, followed = self.horizon_yr / self.frames, hyperbola.followed_yr(axis)
+        cadence, followed = self.horizon_yr / self.frames, hyperbola.half_duration_yr(axis)
         first = int(np.floor((hyperbola.time_yr - followed) / cadence))
         last = int(np.ceil((hyperbola.time_yr + followed) / cadence))
         return range(max(first, 0), min(last, self.frames))
@@ -226,13 +226,13 @@ class Planets:
         return replace(self, frames=frames, horizon_yr=self.horizon_yr * frames / self.frames)
 
 
-def begun(rebound: Any, star: float, mass: Array, elements: Array) -> Any:
+def rebound_simulation(rebound: Any, star: float, mass: Array, elements: Array) -> Any:
     """Return a REBOUND simulation of one system at the epoch, which ends at a close encounter."""
     simulation: Any = rebound.Simulation()
-    simulation.G = GRAVITATION
+    simulation.G = GRAVITATIONAL_CONSTANT
     simulation.add(m=star)
     for m, state in zip(
-        mass, states_from_elements(elements, GRAVITATION * (star + mass)), strict=True
+        mass, states_from_elements(elements, GRAVITATIONAL_CONSTANT * (star + mass)), strict=True
     ):
         simulation.add(m=m, **dict(zip(STATE, state, strict=True)))
     simulation.move_to_com()
@@ -242,14 +242,14 @@ def begun(rebound: Any, star: float, mass: Array, elements: Array) -> Any:
 
 def _period_if_orderly(star: float, mass: Array, states: Array) -> float | None:
     """Return the innermost period [yr] of states (p, 6), or None where WHFast isn't valid."""
-    elements = elements_from_states(states, GRAVITATION * (star + mass))
+    elements = elements_from_states(states, GRAVITATIONAL_CONSTANT * (star + mass))
     axis, eccentricity = elements[:, 0], np.hypot(elements[:, 1], elements[:, 2])
-    if not (np.all(axis > 0.0) and keep_clear(star, mass, axis, eccentricity)):
+    if not (np.all(axis > 0.0) and well_separated(star, mass, axis, eccentricity)):
         return None
     return 2.0 * np.pi / float(mean_motion(np.asarray(star), mass[0], axis[0]))
 
 
-def keep_clear(star: float, mass: Array, axis: Array, eccentricity: Array) -> bool:
+def well_separated(star: float, mass: Array, axis: Array, eccentricity: Array) -> bool:
     """Return whether orbits (p,) are ordered and nowhere within a mutual Hill radius."""
     inner, outer = axis * (1.0 - eccentricity), axis * (1.0 + eccentricity)
     return bool(np.all(outer[:-1] + hill_radii(star, mass, axis) < inner[1:]))
@@ -263,18 +263,18 @@ def hill_radii(star: float, mass: Array, axis: Array) -> Array:
 def placeholder_state(star: float) -> Array:
     """Return the state (6,) of the orbit that fills an empty slot: circular at 1 au."""
     circle = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-    return states_from_elements(circle, np.asarray(GRAVITATION * star))
+    return states_from_elements(circle, np.asarray(GRAVITATIONAL_CONSTANT * star))
 
 
-def with_elements(inputs: Batch, states: Array) -> Batch:
+def outputs_from_states(inputs: Batch, states: Array) -> Batch:
     """Return the outputs that states (b, t, p, 6) stand for."""
-    mu = GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])
+    mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])
     return {"elements": elements_from_states(states, mu[:, None, :]), "state": states}
 
 
-def with_states(inputs: Batch, elements: Array) -> Batch:
+def outputs_from_elements(inputs: Batch, elements: Array) -> Batch:
     """Return the outputs that elements (b, t, p, 6) stand for."""
-    mu = GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])
+    mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])
     return {"elements": elements, "state": states_from_elements(elements, mu[:, None, :])}
 
 

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.planets.coordinates import Cartesian
+from problems.cases.planets.coordinates import CartesianCoordinates
 from problems.cases.planets.couplings import planet_pairs
-from problems.cases.planets.orbits import GRAVITATION, mean_motion, states_from_elements
-from problems.cases.planets.simulation import with_states
-from problems.cases.planets.wisdom_holman import WisdomHolman, newtonian
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, mean_motion, states_from_elements
+from problems.cases.planets.simulation import outputs_from_elements
+from problems.cases.planets.wisdom_holman import WisdomHolman, newtonian_force
 from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
     Array,
@@ -28,13 +28,13 @@ from problems.interfaces.types import (
 STEPS_PER_ORBIT = (5, 10)
 """Of the shortest period among the training systems."""
 
-MOST_STEPS = 20_000
+MAX_STEPS = 20_000
 """A roll-out of more takes minutes in Python: the problem leaves the encoding out there."""
 
-DISTANCES = 48
+TABLE_POINTS = 48
 """At so many, evenly spaced in the logarithm, the force of every pair is learned and tabulated."""
 
-NEAREST = 0.1
+MIN_DISTANCE_SHARE = 0.1
 """Distances below this share of the axes' difference aren't learned: crossing orbits are lost."""
 
 CHANNELS = 3
@@ -43,15 +43,15 @@ CHANNELS = 3
 DISTANCE_MARGIN = 1.1
 """Distances are learned from this factor below the smallest to the same above the largest."""
 
-FLOOR = 0.02
+ERROR_FLOOR = 0.02
 """Of the error. Measured at size tiny: 0.005 with 5 steps, 0.001 with 10, the step's own error."""
 
-REACH = 5.0
+INPUT_LIMIT = 5.0
 """Inputs are held within so many scales of their mean, answers too."""
 
 
 @dataclass(frozen=True, eq=False)
-class SteppedKick(Encoding):
+class SteppedKickEncoding(Encoding):
     """Distance and masses of a pair -> the force between them, in the Wisdom-Holman scheme.
 
     A force of the distance alone, along the line between two planets, is the gradient of a
@@ -76,7 +76,7 @@ class SteppedKick(Encoding):
     @property
     def floor(self) -> float:
         """Return what is left of `element_error` where the force is known at `DISTANCES`."""
-        return FLOOR
+        return ERROR_FLOOR
 
     def settings(self, choose: Choose) -> Settings:
         """Choose the number of steps."""
@@ -108,11 +108,11 @@ class SteppedKick(Encoding):
         steps = int(np.ceil(times[0] * self.steps_per_orbit / self.statistics["period"][0]))
         grid = _distances(inputs)
         answer = network(self._scaled(_seen(inputs, grid)))[:, 0].astype(float)
-        answer = np.clip(answer, -REACH, REACH) * self.statistics["answer_scale"]
+        answer = np.clip(answer, -INPUT_LIMIT, INPUT_LIMIT) * self.statistics["answer_scale"]
         answer = answer + self.statistics["answer_mean"]
         table = np.zeros(grid.shape)
-        table[_pairs_exist(inputs)] = answer.reshape(-1, DISTANCES)
-        mu = GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])
+        table[_pairs_exist(inputs)] = answer.reshape(-1, TABLE_POINTS)
+        mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])
         step = np.full(len(grid), times[0] / steps)
         force = partial(tabulated_force, grid[..., 0], grid[..., -1], table)
         scheme = WisdomHolman(inputs["star_mass"], inputs["mass"], force, step)
@@ -121,14 +121,14 @@ class SteppedKick(Encoding):
         for frame in range(len(times)):
             states = scheme.advance(states, steps)
             path[:, frame] = scheme.heliocentric(states)
-        elements = Cartesian().decode(inputs, path, times)
+        elements = CartesianCoordinates().decode(inputs, path, times)
         empty = inputs["mass"] <= 0.0
         elements = np.where(empty[:, None, :, None], inputs["elements"][:, None], elements)
-        return with_states(inputs, elements)
+        return outputs_from_elements(inputs, elements)
 
     def _scaled(self, seen: Array) -> Array:
         scaled = (seen - self.statistics["mean"]) / self.statistics["scale"]
-        return np.clip(scaled, -REACH, REACH).astype(np.float32)
+        return np.clip(scaled, -INPUT_LIMIT, INPUT_LIMIT).astype(np.float32)
 
 
 def tabulated_force(low: Array, high: Array, table: Array, distance: Array) -> Array:
@@ -156,13 +156,13 @@ def _distances(inputs: Batch) -> Array:
     """Return logarithms of distances (b, m, x) from the nearest to the farthest of each pair."""
     pairs = planet_pairs(inputs)
     axis, k, h = (inputs["elements"][..., place] for place in range(3))
-    inner, outer = pairs.ends(axis)
-    least, most = pairs.ends(np.sqrt(k**2 + h**2))
+    inner, outer = pairs.inner_and_outer(axis)
+    least, most = pairs.inner_and_outer(np.sqrt(k**2 + h**2))
     apart = np.where(pairs.exists, outer - inner, 1.0)
-    near = np.maximum(outer * (1.0 - most) - inner * (1.0 + least), NEAREST * apart)
+    near = np.maximum(outer * (1.0 - most) - inner * (1.0 + least), MIN_DISTANCE_SHARE * apart)
     far = outer * (1.0 + most) + inner * (1.0 + least)
     return np.linspace(
-        np.log(near / DISTANCE_MARGIN), np.log(far * DISTANCE_MARGIN), DISTANCES, axis=-1
+        np.log(near / DISTANCE_MARGIN), np.log(far * DISTANCE_MARGIN), TABLE_POINTS, axis=-1
     )
 
 
@@ -180,7 +180,7 @@ def _seen(inputs: Batch, grid: Array) -> Array:
 def _true_pairs(inputs: Batch) -> tuple[Array, Array]:
     """Return what is read (n, c) and the logarithm of the true force (n, 1)."""
     seen = _seen(inputs, _distances(inputs))
-    return seen, np.log(newtonian(np.exp(seen[:, :1])))
+    return seen, np.log(newtonian_force(np.exp(seen[:, :1])))
 
 
 def _pairs_exist(inputs: Batch) -> Array:
@@ -189,6 +189,6 @@ def _pairs_exist(inputs: Batch) -> Array:
     return (inputs["mass"][:, one] > 0.0) & (inputs["mass"][:, other] > 0.0)
 
 
-def affordable(times_yr: tuple[float, ...]) -> bool:
+def within_step_budget(times_yr: tuple[float, ...]) -> bool:
     """Return whether a roll-out has at most `MOST_STEPS`, if the shortest period is a year."""
-    return times_yr[-1] * max(STEPS_PER_ORBIT) <= MOST_STEPS
+    return times_yr[-1] * max(STEPS_PER_ORBIT) <= MAX_STEPS

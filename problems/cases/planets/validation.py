@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.planets.orbits import energy
-from problems.cases.planets.simulation import with_states
+from problems.cases.planets.orbits import total_energy
+from problems.cases.planets.simulation import outputs_from_elements
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
@@ -15,7 +15,7 @@ from problems.interfaces.types import Array, Batch
 FORECAST_THRESHOLD = 0.1
 """A forecast ends where the normalised error first passes this."""
 
-SYSTEMS_DRAWN = 3
+SYSTEMS_PLOTTED = 3
 
 WASSERSTEIN = "Wasserstein-1 distance between the distributions of final"
 
@@ -60,9 +60,9 @@ class PlanetScore:
             "forecast_horizon_yr": float(np.mean(self.forecast_horizons(error))),
             "longitude_error_rad": float(np.sqrt(np.sum(turn**2) / (np.sum(exists) * frames))),
             "energy_drift": float(np.median(energy_drift(predicted["state"], inputs))),
-            "axis_distance": distance(*(np.log(end[:, 0]) for end in ends)),
-            "eccentricity_distance": distance(*map(eccentricity, ends)),
-            "inclination_distance_rad": distance(*map(inclination, ends)),
+            "axis_distance": wasserstein_distance(*(np.log(end[:, 0]) for end in ends)),
+            "eccentricity_distance": wasserstein_distance(*map(eccentricity, ends)),
+            "inclination_distance_rad": wasserstein_distance(*map(inclination, ends)),
         }
 
     def forecast_horizons(self, error: Array) -> Array:
@@ -75,7 +75,7 @@ class PlanetScore:
     def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
         """Return, for the first systems, the path of the eccentricity vector and e over time."""
         drawn: list[Picture] = []
-        for system in range(min(SYSTEMS_DRAWN, len(inputs["mass"]))):
+        for system in range(min(SYSTEMS_PLOTTED, len(inputs["mass"]))):
             planets = np.flatnonzero(inputs["mass"][system] > 0.0)
             both = (("reference", reference, True), ("predicted", predicted, False))
             paths: list[Curve] = []
@@ -134,7 +134,7 @@ def orbit_vectors(elements: Array) -> Array:
     return np.concatenate([np.log(axis), vector, 2.0 * tilt], axis=-1)
 
 
-def distance(one: Array, other: Array) -> float:
+def wasserstein_distance(one: Array, other: Array) -> float:
     """Return the Wasserstein-1 distance of two samples (n,): sorted, they are matched in order."""
     return float(np.mean(np.abs(np.sort(one) - np.sort(other))))
 
@@ -151,7 +151,7 @@ def eccentricity(elements: Array) -> Array:
 
 def energy_drift(states: Array, inputs: Batch) -> Array:
     """Return |E(end) - E(epoch)| / |E(epoch)| (b,) of states (b, t, p, 6)."""
-    epoch = with_states(inputs, inputs["elements"][:, None])["state"]
+    epoch = outputs_from_elements(inputs, inputs["elements"][:, None])["state"]
     ends = np.concatenate([epoch, states[:, -1:]], axis=1)
-    total = energy(inputs["star_mass"], inputs["mass"], ends)
+    total = total_energy(inputs["star_mass"], inputs["mass"], ends)
     return np.abs(total[:, 1] / total[:, 0] - 1.0)

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from problems.cases.planets.orbits import GRAVITATION, NEWTON_RESIDUAL, NEWTON_STEPS
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, NEWTON_ITERATIONS, NEWTON_RESIDUAL
 from problems.interfaces.types import Array
 
 Force = Callable[[Array], Array]
@@ -57,7 +57,7 @@ def _eccentric_difference(mean: Array, cosine: Array, sine: Array) -> Array:
     """Solve M = E - c sin E + s (1 - cos E) for E [rad], the differences over a drift."""
     angle = mean + cosine * np.sin(mean) - sine * (1.0 - np.cos(mean))
     done = np.zeros(np.shape(angle), dtype=bool)
-    for _ in range(NEWTON_STEPS):
+    for _ in range(NEWTON_ITERATIONS):
         s, c = np.sin(angle), np.cos(angle)
         residual = angle - cosine * s + sine * (1.0 - c) - mean
         # What has converged stays, so that a system alone moves as in a batch, to the last bit.
@@ -96,7 +96,7 @@ class WisdomHolman:
         """Return states (b, p, 6), positions heliocentric and velocities barycentric, later."""
         states = states.copy()
         half = 0.5 * self.step_yr[:, None, None]
-        mu = GRAVITATION * self.star_mass[:, None]
+        mu = GRAVITATIONAL_CONSTANT * self.star_mass[:, None]
         pull = self.acceleration(states)
         for _ in range(steps):
             states[..., 3:] += half * pull
@@ -113,7 +113,7 @@ class WisdomHolman:
         both = (self.mass[:, one] > 0.0) & (self.mass[:, other] > 0.0)
         apart = states[:, other, :3] - states[:, one, :3]
         distance = np.where(both, np.sqrt(np.sum(apart**2, axis=-1)), 1.0)
-        strength = np.where(both, GRAVITATION * self.force(distance), 0.0) / distance
+        strength = np.where(both, GRAVITATIONAL_CONSTANT * self.force(distance), 0.0) / distance
         pulled = strength[..., None] * apart
         acceleration = np.zeros((*self.mass.shape, 3))
         for pair, (i, j) in enumerate(zip(one, other, strict=True)):
@@ -139,6 +139,6 @@ def _pairs(slots: int) -> tuple[Array, Array]:
     return one, other
 
 
-def newtonian(distance: Array) -> Array:
+def newtonian_force(distance: Array) -> Array:
     """Return Newton's attraction over G m_1 m_2 [au^-2]."""
     return distance**-2.0

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.radiation.encodings import Layer
-from problems.cases.radiation.gas_optics import Radiation
+from problems.cases.radiation.encodings import LayerEncoding
+from problems.cases.radiation.gas_optics import RadiationModel
 from problems.interfaces.types import Array, Run, Split, Surrogate
 
 
@@ -20,11 +20,11 @@ class LinearRegression:
 
     IDENTITY: ClassVar[str] = "radiation/linear-regression"
 
-    radiation: Radiation
+    radiation: RadiationModel
 
     def fit(self, train: Split) -> Run:
         """Return what least squares say of the training split."""
-        encoding = Layer(self.radiation).fit(train)
+        encoding = LayerEncoding(self.radiation).fit(train)
         pairs = encoding.pairs(train)
         weights = np.linalg.lstsq(pairs.inputs, pairs.targets)[0]
         return Surrogate(encoding, _Linear(weights)).run

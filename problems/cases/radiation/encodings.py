@@ -5,7 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.radiation.gas_optics import AVOGADRO, Radiation, molecules, named
+from problems.cases.radiation.gas_optics import (
+    AVOGADRO,
+    RadiationModel,
+    dry_air_molecules,
+    output_batch,
+)
 from problems.cases.radiation.solver import layer_pressures
 from problems.encodings.transforms import CLIP_LIMIT, nonzero
 from problems.interfaces.types import (
@@ -21,18 +26,18 @@ from problems.interfaces.types import (
     Target,
 )
 
-TROPOPAUSE = 9948.4316
+TROPOPAUSE_PA = 9948.4316
 """Pressure [Pa] at which RRTMGP goes from one set of tables to another."""
 
 ROOTS = (16, 8, 4)
 """Exponents 1/16 (Ukkonen & Hogan 2023) to 1/4 of the power-law transform."""
 
-TOGETHER = 16
+SOLVER_BATCH = 16
 """Columns that are solved at once: their arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
-class GasOptics(Encoding):
+class GasOpticsEncoding(Encoding):
     """States of layers -> both optics at every g-point of each: see `Radiation`.
 
     An optical depth is learned per amount of air, as (x^(1/root) - 1) root, a Planck fraction as it
@@ -46,7 +51,7 @@ class GasOptics(Encoding):
             their own: their states then stand in different channels.
     """
 
-    radiation: Radiation
+    radiation: RadiationModel
     root: int = ROOTS[0]
     split: bool = False
 
@@ -62,8 +67,8 @@ class GasOptics(Encoding):
     def measure(self, train: Split) -> Batch:
         """Return centres and scales of states and of optics, and the solver's table."""
         state, answers = _states(train.inputs), self._answers(train.inputs)
-        above = layer_pressures(train.inputs["pressure"]) < TROPOPAUSE
-        known = [state[above], state[~above]] if self.split else [state.reshape(-1, CHANNELS)]
+        above = layer_pressures(train.inputs["pressure"]) < TROPOPAUSE_PA
+        known = [state[above], state[~above]] if self.split else [state.reshape(-1, STATE_CHANNELS)]
         return {
             "state_centre": np.stack([each.mean(axis=0) for each in known]),
             "state_scale": nonzero(np.stack([each.std(axis=0) for each in known])),
@@ -87,12 +92,12 @@ class GasOptics(Encoding):
         up = np.empty((n, layers + 1), np.float32)
         down, depth = np.empty_like(up), np.empty((n, layers), np.float32)
         table = self.statistics["table"].astype(np.float32)
-        for begin in range(0, n, TOGETHER):
-            some = slice(begin, begin + TOGETHER)
+        for begin in range(0, n, SOLVER_BATCH):
+            some = slice(begin, begin + SOLVER_BATCH)
             columns = {name: np.asarray(array[some], np.float32) for name, array in inputs.items()}
             optics = self._optics(answers[some], columns)
-            up[some], down[some], depth[some] = self.radiation.solved(optics, columns, table)
-        return named((up, down, depth))
+            up[some], down[some], depth[some] = self.radiation.solve(optics, columns, table)
+        return output_batch((up, down, depth))
 
     def _targets(self, targets: Array) -> Array:
         """Return targets (n, o) of scaled answers (b, l, o)."""
@@ -103,7 +108,7 @@ class GasOptics(Encoding):
 
     @property
     def _channels(self) -> int:
-        return 2 * CHANNELS + 1 if self.split else CHANNELS
+        return 2 * STATE_CHANNELS + 1 if self.split else STATE_CHANNELS
 
     def _scaled_states(self, inputs: Batch) -> Array:
         """Return states (b, l, c); where split, those below stand behind those above, then 1."""
@@ -111,7 +116,7 @@ class GasOptics(Encoding):
         scaled = (state[..., None, :] - known["state_centre"]) / known["state_scale"]
         if not self.split:
             return scaled[..., 0, :].astype(np.float32)
-        above = (layer_pressures(inputs["pressure"]) < TROPOPAUSE)[..., None]
+        above = (layer_pressures(inputs["pressure"]) < TROPOPAUSE_PA)[..., None]
         parts = [np.where(above, scaled[..., 0, :], 0.0), np.where(above, 0.0, scaled[..., 1, :])]
         return np.concatenate([*parts, above], axis=-1).astype(np.float32)
 
@@ -123,9 +128,11 @@ class GasOptics(Encoding):
         """Return transformed optics (b, l, 2 g) by the reference."""
         amount = self._amount(inputs).astype(np.float32)[..., None]
         parts: list[Array] = []
-        for own, powered in zip(self.radiation.optics(inputs), self.radiation.powered, strict=True):
+        for own, power_transformed in zip(
+            self.radiation.optics(inputs), self.radiation.power_transformed, strict=True
+        ):
             root = np.float32(1.0 / self.root)
-            parts.append(((own / amount) ** root - 1.0) * self.root if powered else own)
+            parts.append(((own / amount) ** root - 1.0) * self.root if power_transformed else own)
         return np.concatenate(parts, axis=-1)
 
     def _optics(self, answers: Array, columns: Batch) -> tuple[Array, Array]:
@@ -137,10 +144,10 @@ class GasOptics(Encoding):
         amount = self._amount(columns).astype(np.float32)[..., None]
         first, second = (
             self._depth(held[..., own], scale[own], centre[own], amount)
-            if powered
+            if power_transformed
             else np.maximum(held[..., own] * scale[own] + centre[own], 0.0)
-            for own, powered in zip(
-                (slice(points), slice(points, None)), self.radiation.powered, strict=True
+            for own, power_transformed in zip(
+                (slice(points), slice(points, None)), self.radiation.power_transformed, strict=True
             )
         )
         return first, second
@@ -157,7 +164,7 @@ class GasOptics(Encoding):
 
 
 @dataclass(frozen=True, eq=False)
-class Layer(GasOptics):
+class LayerEncoding(GasOpticsEncoding):
     """One layer's state -> its optics: optical depth per pressure thickness."""
 
     IDENTITY: ClassVar[str] = "radiation/layer"
@@ -166,17 +173,17 @@ class Layer(GasOptics):
 
 
 @dataclass(frozen=True, eq=False)
-class Molecule(Layer):
+class MoleculeEncoding(LayerEncoding):
     """One layer's state -> its optics: absorption per kilomole of dry air, whatever the grid."""
 
     IDENTITY: ClassVar[str] = "radiation/molecule"
 
     def _amount(self, columns: Batch) -> Array:
-        return molecules(np, columns["pressure"], columns["h2o"]) / (1e3 * AVOGADRO)
+        return dry_air_molecules(np, columns["pressure"], columns["h2o"]) / (1e3 * AVOGADRO)
 
 
 @dataclass(frozen=True, eq=False)
-class Column(GasOptics):
+class ColumnEncoding(GasOpticsEncoding):
     """The layers' states in order, from the top down -> the optics of all of them."""
 
     IDENTITY: ClassVar[str] = "radiation/column"
@@ -195,7 +202,7 @@ class Column(GasOptics):
         return targets.reshape(len(targets), -1)
 
 
-CHANNELS = 7
+STATE_CHANNELS = 7
 
 
 def _states(inputs: Batch) -> Array:

@@ -25,11 +25,11 @@ from problems.interfaces.types import (
 STEFAN_BOLTZMANN = 5.670374419e-8
 """[W m-2 K-4], exact in the SI to the digits given."""
 
-DIRECTIONS = ("flux_up", "flux_down")
+FLUX_NAMES = ("flux_up", "flux_down")
 
 
 @dataclass(frozen=True, eq=False)
-class Flux(Encoding):
+class FluxEncoding(Encoding):
     """The whole column in one row -> upward and downward flux at every level, and optical depths.
 
     Heating is the convergence of the net flux that is answered, so energy is conserved whatever the
@@ -45,9 +45,9 @@ class Flux(Encoding):
     layout: ClassVar[Layout] = Layout.FLAT
     target: ClassVar[Target] = Target.VALUE
 
-    enters: ClassVar[float]
+    top_flux: ClassVar[float]
     """The downward flux at the top, in units of `_unit`."""
-    single: ClassVar[tuple[str, ...]]
+    scalar_inputs: ClassVar[tuple[str, ...]]
     """Inputs that are one number a column, besides the gases."""
 
     @abstractmethod
@@ -86,13 +86,13 @@ class Flux(Encoding):
         values[:, 0] += self._from_surface(inputs)
         levels = inputs["pressure"].shape[1]
         up, down, depth = np.split(values, [levels, 2 * levels - 1], axis=1)
-        down = np.concatenate([np.full_like(up[:, :1], self.enters), down], axis=1)
+        down = np.concatenate([np.full_like(up[:, :1], self.top_flux), down], axis=1)
         if self.steps:
             up, down = np.cumsum(up, axis=1), np.cumsum(down, axis=1)
         unit = self._unit(inputs)
         fluxes = {
             name: np.maximum(unit * flux, 0.0).astype(np.float32)
-            for name, flux in zip(DIRECTIONS, (up[:, ::-1], down), strict=True)
+            for name, flux in zip(FLUX_NAMES, (up[:, ::-1], down), strict=True)
         }
         return {**fluxes, "optical_depth": np.exp(depth).astype(np.float32)}
 
@@ -102,7 +102,7 @@ class Flux(Encoding):
         Optical depths (b, l) stand as their logarithms behind the fluxes (b, 2 l + 1).
         """
         unit = self._unit(split.inputs)
-        up, down = (np.asarray(split.outputs[name], float) / unit for name in DIRECTIONS)
+        up, down = (np.asarray(split.outputs[name], float) / unit for name in FLUX_NAMES)
         up = up[:, ::-1]
         if self.steps:
             up = np.concatenate([up[:, :1], np.diff(up, axis=1)], axis=1)
@@ -121,23 +121,23 @@ class Flux(Encoding):
 
     def _seen(self, inputs: Batch) -> Array:
         """Return a column as one row (b, c); levels that lie alike in all columns vary in none."""
-        single = [
+        scalar_inputs = [
             np.log(inputs["pressure"][:, -1]),
-            *(inputs[name] for name in self.single),
+            *(inputs[name] for name in self.scalar_inputs),
             *(np.log(inputs[name]) for name in ("co2", "ch4", "n2o")),
         ]
         profiles = [inputs["temperature"], inputs["h2o"] ** 0.25, inputs["o3"] ** 0.25]
-        return np.concatenate([np.stack(single, axis=1), *profiles], axis=1)
+        return np.concatenate([np.stack(scalar_inputs, axis=1), *profiles], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
-class LongwaveFlux(Flux):
+class LongwaveFluxEncoding(FluxEncoding):
     """A column -> its longwave fluxes [W m-2]; none enters at the top."""
 
     IDENTITY: ClassVar[str] = "radiation/longwave-flux"
 
-    enters: ClassVar[float] = 0.0
-    single: ClassVar[tuple[str, ...]] = ("near_surface_temperature", "surface_temperature")
+    top_flux: ClassVar[float] = 0.0
+    scalar_inputs: ClassVar[tuple[str, ...]] = ("near_surface_temperature", "surface_temperature")
 
     def _unit(self, inputs: Batch) -> Array:
         return np.ones((len(inputs["pressure"]), 1))
@@ -148,13 +148,13 @@ class LongwaveFlux(Flux):
 
 
 @dataclass(frozen=True, eq=False)
-class ShortwaveFlux(Flux):
+class ShortwaveFluxEncoding(FluxEncoding):
     """A column -> its shortwave fluxes as shares of what the sun sends in."""
 
     IDENTITY: ClassVar[str] = "radiation/shortwave-flux"
 
-    enters: ClassVar[float] = 1.0
-    single: ClassVar[tuple[str, ...]] = ("cos_zenith", "albedo")
+    top_flux: ClassVar[float] = 1.0
+    scalar_inputs: ClassVar[tuple[str, ...]] = ("cos_zenith", "albedo")
 
     def _unit(self, inputs: Batch) -> Array:
         return TOTAL_SOLAR_IRRADIANCE * inputs["cos_zenith"][:, None]

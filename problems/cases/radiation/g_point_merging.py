@@ -9,7 +9,7 @@ import numpy as np
 from problems.interfaces.types import Array
 
 
-def merged_tables(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]) -> Any:
+def merge_g_points(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]) -> Any:
     """Return tables with fewer g-points: neighbours of one band are averaged by their weight.
 
     A g-point's weight is its mean Planck fraction, or its share of the solar irradiance; these are

@@ -13,7 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.cases.radiation.k_distribution import KDistribution, lookup, rrtmgp, single_precision
+from problems.cases.radiation.k_distribution import (
+    KDistribution,
+    ignore_dtype_warnings,
+    import_rrtmgp,
+    load_tables,
+)
 from problems.cases.radiation.profiles import fixed_gases
 from problems.cases.radiation.solver import STANDARD_GRAVITY, layer_pressures
 from problems.interfaces.types import Array, Batch, n_samples
@@ -24,21 +29,21 @@ AVOGADRO = 6.02214076e23
 DRY_AIR, WATER = 0.028964, 0.018016
 """Molar masses [kg mol-1], as RRTMGP has them."""
 
-VARIABLE = ("h2o", "o3", "co2", "ch4", "n2o")
+VARIABLE_GASES = ("h2o", "o3", "co2", "ch4", "n2o")
 """Gases whose mixing ratio is an input."""
 
-PORTIONS = (32, 8, 1)
+COMPILED_BATCHES = (32, 8, 1)
 """Columns of a compiled call, since XLA compiles for one shape at a time; 32 are the quickest."""
 
-Pair = tuple[Any, Any]
-Answers = tuple[Any, Any, Any]
+OpticsPair = tuple[Any, Any]
+RadiationOutputs = tuple[Any, Any, Any]
 """Upward and downward fluxes (b, l + 1) [W m-2], and optical depths of grey layers (b, l)."""
-Program = Callable[[Any], tuple[Any, ...]]
-Spectral = Callable[[Any], Pair]
+CompiledProgram = Callable[[Any], tuple[Any, ...]]
+SpectralOptics = Callable[[Any], OpticsPair]
 """Of a g-point's number: its optics (b, l) each."""
 
 
-class Answer(Enum):
+class ProgramKind(Enum):
     """What a compiled program returns."""
 
     OPTICS = auto()
@@ -46,7 +51,7 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True)
-class Radiation(ABC):
+class RadiationModel(ABC):
     """One part of the spectrum: RRTMGP's gas optics of it, and the solver behind them.
 
     Args:
@@ -55,9 +60,9 @@ class Radiation(ABC):
 
     distribution: KDistribution
 
-    single: ClassVar[tuple[str, ...]]
+    scalar_inputs: ClassVar[tuple[str, ...]]
     """Inputs that are one number a column."""
-    powered: ClassVar[tuple[bool, bool]]
+    power_transformed: ClassVar[tuple[bool, bool]]
     """Which of both optics are learned by the power-law transform of an amount per air."""
 
     def optics(self, inputs: Batch) -> tuple[Array, Array]:
@@ -66,10 +71,10 @@ class Radiation(ABC):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        first, second = _in_portions(self, inputs, Answer.OPTICS)
+        first, second = _in_portions(self, inputs, ProgramKind.OPTICS)
         return first, second
 
-    def answers(self, inputs: Batch) -> tuple[Array, Array, Array]:
+    def fluxes_and_depths(self, inputs: Batch) -> tuple[Array, Array, Array]:
         """Return upward and downward fluxes (b, l + 1) [W m-2] and optical depths (b, l).
 
         A layer's optical depth is that of a grey one which takes as much of black radiation, or of
@@ -78,43 +83,43 @@ class Radiation(ABC):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        up, down, depth = _in_portions(self, inputs, Answer.ALL)
+        up, down, depth = _in_portions(self, inputs, ProgramKind.ALL)
         return up, down, depth
 
     def shapes(self, levels: int) -> Mapping[str, tuple[int, ...]]:
         """Return the shape of each input of one column."""
         profile = dict.fromkeys(("temperature", "h2o", "o3"), (levels - 1,))
-        return {"pressure": (levels,), **profile, **dict.fromkeys(self.single, ())}
+        return {"pressure": (levels,), **profile, **dict.fromkeys(self.scalar_inputs, ())}
 
     @abstractmethod
     def table(self) -> Array:
         """Return what the solver has to know of each g-point, (..., g)."""
 
     @abstractmethod
-    def optics_of_one(self, columns: Batch) -> Spectral:
+    def spectral_optics(self, columns: Batch) -> SpectralOptics:
         """Return what gives the optics of any g-point of columns, in JAX."""
 
     @abstractmethod
-    def answers_of(self, columns: Batch) -> Answers:
+    def traced_fluxes_and_depths(self, columns: Batch) -> RadiationOutputs:
         """Return fluxes and optical depths of columns, in JAX."""
 
-    def over_g_points(self, spectral: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
+    def map_g_points(self, spectral: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
         """Return what is told of each g-point, one after the other: (g, ...) each."""
-        jax = rrtmgp().jax
-        return jax.lax.map(spectral, jax.numpy.arange(lookup(self.distribution).n_gpt))
+        jax = import_rrtmgp().jax
+        return jax.lax.map(spectral, jax.numpy.arange(load_tables(self.distribution).n_gpt))
 
     @abstractmethod
-    def solved(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> Answers:
+    def solve(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> RadiationOutputs:
         """Return fluxes and optical depths of optics (b, l, g), in NumPy."""
 
 
-def named(answers: Answers) -> Batch:
+def output_batch(fluxes_and_depths: RadiationOutputs) -> Batch:
     """Return answers by the names of a run's outputs."""
-    up, down, depth = answers
+    up, down, depth = fluxes_and_depths
     return {"flux_up": up, "flux_down": down, "optical_depth": depth}
 
 
-def molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
+def dry_air_molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
     """Return molecules of dry air (b, l) [m-2] between levels (b, l + 1) [Pa].
 
     Args:
@@ -149,8 +154,8 @@ class GasState:
     @classmethod
     def of(cls, distribution: KDistribution, columns: Batch) -> "GasState":
         """Return the layers of columns."""
-        xp, tables = rrtmgp().jax.numpy, lookup(distribution)
-        ratios = rrtmgp().mixing_ratios.LookupVolumeMixingRatio(
+        xp, tables = import_rrtmgp().jax.numpy, load_tables(distribution)
+        ratios = import_rrtmgp().mixing_ratios.LookupVolumeMixingRatio(
             global_means={"dry_air": 1.0, **dict(fixed_gases())}
         )
         level, shape = columns["pressure"], columns["temperature"].shape
@@ -158,12 +163,12 @@ class GasState:
             tables.idx_gases[name]: xp.broadcast_to(
                 columns[name].reshape(shape[0], -1), shape
             ).ravel()
-            for name in VARIABLE
+            for name in VARIABLE_GASES
         }
         return cls(
             tables,
             ratios,
-            molecules(xp, level, columns["h2o"]).ravel(),
+            dry_air_molecules(xp, level, columns["h2o"]).ravel(),
             columns["temperature"].ravel(),
             layer_pressures(level).ravel(),
             gases,
@@ -171,7 +176,7 @@ class GasState:
 
     def absorption(self, g: Any) -> Any:
         """Return the optical depth (n,) that major and minor gases absorb by."""
-        optics = rrtmgp().gas_optics
+        optics = import_rrtmgp().gas_optics
         arguments = (
             self.tables, self.ratios, self.amount, self.temperature, self.pressure, g, self.gases
         )  # fmt: skip
@@ -179,11 +184,11 @@ class GasState:
         return depth + optics.compute_minor_optical_depth(*arguments)
 
 
-def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Array, ...]:
+def _in_portions(radiation: RadiationModel, inputs: Batch, what: ProgramKind) -> tuple[Array, ...]:
     columns = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
     n, begin = n_samples(columns), 0
     parts: list[tuple[Array, ...]] = []
-    many, few, one = PORTIONS
+    many, few, one = COMPILED_BATCHES
     while begin < n:
         # A column alone is called as such; what is left of more is filled up with its last column.
         portion = one if n == 1 else many if n - begin > few else few
@@ -198,19 +203,21 @@ def _in_portions(radiation: Radiation, inputs: Batch, what: Answer) -> tuple[Arr
 
 
 @cache
-def _compiled(radiation: Radiation, what: Answer, columns: int, levels: int) -> Program:
+def _compiled(
+    radiation: RadiationModel, what: ProgramKind, columns: int, levels: int
+) -> CompiledProgram:
     """Return the program for so many columns; the first call compiles for a few seconds."""
-    jax = rrtmgp().jax
+    jax = import_rrtmgp().jax
     shapes = {
         name: jax.ShapeDtypeStruct((columns, *shape), np.float32)
         for name, shape in radiation.shapes(levels).items()
     }
-    lookup(radiation.distribution)  # read once, and not as a part of the first program
+    load_tables(radiation.distribution)  # read once, and not as a part of the first program
 
-    def optics(columns: Any) -> Pair:
-        first, second = radiation.over_g_points(radiation.optics_of_one(columns))
+    def optics(columns: Any) -> OpticsPair:
+        first, second = radiation.map_g_points(radiation.spectral_optics(columns))
         return jax.numpy.moveaxis(first, 0, -1), jax.numpy.moveaxis(second, 0, -1)
 
-    program = optics if what is Answer.OPTICS else radiation.answers_of
-    with single_precision():
+    program = optics if what is ProgramKind.OPTICS else radiation.traced_fluxes_and_depths
+    with ignore_dtype_warnings():
         return jax.jit(program).lower(shapes).compile()

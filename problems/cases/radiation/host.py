@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.cases.radiation.profiles import CO2_ALONE, rfmip
+from problems.cases.radiation.profiles import CO2_EXPERIMENTS, rfmip_columns
 from problems.cases.radiation.solver import heating_rate, layer_pressures
 from problems.interfaces.types import Array, Batch, Run, take_samples
 
-ADJUSTING = 1e4
+ADJUSTMENT_PRESSURE_PA = 1e4
 """Layers of lower pressure adjust [Pa]."""
 
-COLDEST, WARMEST = 160.0, 355.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 160.0, 355.0
 """What RRTMGP's tables span [K]: a surrogate that drives a layer beyond is held there."""
 
 
@@ -38,18 +38,20 @@ class StratosphericAdjustment:
     def __call__(self, kernel: Run, rng: np.random.Generator) -> Batch:
         """Return forcings (b,) [W m-2], positive downward, and the adjustment (b, l) [K]."""
         present, fourfold = (
-            take_samples(rfmip(CO2_ALONE[name]), np.array(self.sites))
+            take_samples(rfmip_columns(CO2_EXPERIMENTS[name]), np.array(self.sites))
             for name in ("present", "fourfold")
         )
         before = kernel(present, rng)
         balance = _heating(before, present)
         changed = kernel(fourfold, rng)
         level = present["pressure"]
-        moves = layer_pressures(level) < ADJUSTING
+        moves = layer_pressures(level) < ADJUSTMENT_PRESSURE_PA
         temperature, now = present["temperature"], changed
         for _ in range(self.steps):
             left = np.where(moves, _heating(now, present) - balance, 0.0)
-            temperature = np.clip(temperature + self.step_days * left, COLDEST, WARMEST)
+            temperature = np.clip(
+                temperature + self.step_days * left, MIN_TEMPERATURE, MAX_TEMPERATURE
+            )
             now = kernel({**fourfold, "temperature": temperature}, rng)
         return {
             "forcing_top": _net_down(changed, 0) - _net_down(before, 0),

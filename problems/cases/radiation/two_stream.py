@@ -10,9 +10,9 @@ gamma_2 tau = 3/4 r and gamma_3 = gamma_4 = 1/2. Layers are added as by Shonk & 
 
 from typing import Any, NamedTuple
 
-from problems.cases.radiation.solver import TINY, Scan, crossed
+from problems.cases.radiation.solver import TINY, Scan, cross_layer
 
-RESONANT = 0.1
+RESONANCE_TOLERANCE = 0.1
 """Where slant depth and diffusion differ by less than this share, their difference is expanded."""
 
 
@@ -30,7 +30,7 @@ class Sunlight(NamedTuple):
     albedo: Any
 
 
-class Layers(NamedTuple):
+class TwoStreamLayers(NamedTuple):
     """What layers do to what falls on them, as shares of it (l, ...).
 
     Args:
@@ -50,7 +50,9 @@ class Layers(NamedTuple):
     extinguished: Any
 
 
-def layers_of(xp: Any, absorption: Any, scattering: Any, cos_zenith: Any) -> Layers:
+def two_stream_layers(
+    xp: Any, absorption: Any, scattering: Any, cos_zenith: Any
+) -> TwoStreamLayers:
     """Return the two-stream solution of homogeneous layers.
 
     It is Meador & Weaver's, as an integral over the depth at which the beam is scattered of what
@@ -76,13 +78,13 @@ def layers_of(xp: Any, absorption: Any, scattering: Any, cos_zenith: Any) -> Lay
     apart = xp.abs(lost - lost_beam) / xp.maximum(gap, TINY)
     squared = gap * gap
     close = xp.sqrt(faded * unscattered) * (1.0 + squared / 24.0 * (1.0 + squared / 80.0))
-    against = xp.where(gap > RESONANT * slant, apart, close)
+    against = xp.where(gap > RESONANCE_TOLERANCE * slant, apart, close)
     whole = (diffusion + 2.0 * absorption) * twice + 1.0 + faded * faded
     ratio = cos_zenith * diffusion / xp.maximum(depth, TINY)
     share = scattering / (cos_zenith * whole)
     beneath = 0.5 * (1.0 - ratio) * (both + faded * against)
     above = 0.5 * (1.0 + ratio) * (faded * both + against)
-    return Layers(
+    return TwoStreamLayers(
         1.5 * scattering * twice / whole,
         2.0 * faded / whole,
         share * (ratio * twice + beneath),
@@ -92,7 +94,7 @@ def layers_of(xp: Any, absorption: Any, scattering: Any, cos_zenith: Any) -> Lay
     )
 
 
-class Fluxes(NamedTuple):
+class ShortwaveFluxes(NamedTuple):
     """Fluxes of columns, and what their layers take of the direct beam.
 
     Args:
@@ -108,7 +110,7 @@ class Fluxes(NamedTuple):
 
 def shortwave_fluxes(
     xp: Any, scan: Scan, absorption: Any, scattering: Any, sunlight: Sunlight
-) -> Fluxes:
+) -> ShortwaveFluxes:
     """Return fluxes at the levels, and what layers take of the sun.
 
     Args:
@@ -118,10 +120,10 @@ def shortwave_fluxes(
         scattering: Optical depth of scattering, (l, ...).
         sunlight: At the top, and the surface.
     """
-    layers = layers_of(xp, absorption, scattering, sunlight.cos_zenith)
+    layers = two_stream_layers(xp, absorption, scattering, sunlight.cos_zenith)
     top = sunlight.incoming
     nothing = xp.zeros_like(top)
-    _, (beam,) = scan(crossed, top, (layers.unscattered, xp.zeros_like(layers.unscattered)))
+    _, (beam,) = scan(cross_layer, top, (layers.unscattered, xp.zeros_like(layers.unscattered)))
     falling = xp.concatenate([top[None], beam[:-1]])
     surface = (sunlight.albedo + nothing, sunlight.albedo * beam[-1])
     rows = (
@@ -132,9 +134,9 @@ def shortwave_fluxes(
     )
     (_, outgoing), below = scan(_added, surface, rows, reverse=True)
     albedo, source, passed, gained = below
-    _, (diffuse,) = scan(crossed, nothing, (passed, gained))
+    _, (diffuse,) = scan(cross_layer, nothing, (passed, gained))
     up = xp.concatenate([outgoing[None], albedo * diffuse + source])
-    return Fluxes(up, xp.concatenate([top[None], diffuse + beam]), layers.extinguished)
+    return ShortwaveFluxes(up, xp.concatenate([top[None], diffuse + beam]), layers.extinguished)
 
 
 def _added(below: tuple[Any, Any], layer: Any) -> tuple[Any, Any]:

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.radiation.encodings import TROPOPAUSE
-from problems.cases.radiation.flux import DIRECTIONS
+from problems.cases.radiation.encodings import TROPOPAUSE_PA
+from problems.cases.radiation.flux import FLUX_NAMES
 from problems.cases.radiation.solver import heating_rate, layer_pressures
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
 
-COLUMNS_DRAWN = 3
+COLUMNS_PLOTTED = 3
 
 METRICS = (
     Metric("flux_error", "W m-2", "rms error of both fluxes over levels and columns"),
@@ -40,12 +40,12 @@ class FluxScore:
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
         """Return the metrics."""
         up, down = (
-            np.subtract(predicted[name], reference[name], dtype=float) for name in DIRECTIONS
+            np.subtract(predicted[name], reference[name], dtype=float) for name in FLUX_NAMES
         )
         pressure = inputs["pressure"]
         heating = heating_rate(up, down, pressure)  # linear: the error of a difference
         depth, wanted = (np.asarray(b["optical_depth"], float) for b in (predicted, reference))
-        below = layer_pressures(pressure) > TROPOPAUSE
+        below = layer_pressures(pressure) > TROPOPAUSE_PA
         return {
             "flux_error": _rms(np.stack([up, down])),
             "heating_error": _rms(heating),
@@ -58,7 +58,7 @@ class FluxScore:
     def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
         """Return, for the first columns, the heating rate and the error of the fluxes."""
         drawn: list[Picture] = []
-        for column in range(min(COLUMNS_DRAWN, len(inputs["pressure"]))):
+        for column in range(min(COLUMNS_PLOTTED, len(inputs["pressure"]))):
             level = inputs["pressure"][column]
             layer = tuple(np.log10(layer_pressures(level)))
             heating: list[Curve] = []
@@ -67,10 +67,10 @@ class FluxScore:
                 ("reference", reference, True),
                 ("predicted", predicted, False),
             ):
-                up, down = (outputs[f][column : column + 1] for f in DIRECTIONS)
+                up, down = (outputs[f][column : column + 1] for f in FLUX_NAMES)
                 rate = heating_rate(up, down, level[None])[0]
                 heating.append(Curve(name, tuple(rate), layer, truth))
-            for name in DIRECTIONS:
+            for name in FLUX_NAMES:
                 error = np.subtract(predicted[name][column], reference[name][column], dtype=float)
                 errors.append(Curve(name, tuple(error[1:]), tuple(np.log10(level[1:])), False))
             title = f"Column {column + 1}"

@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.cases.stability.encodings import typical_survival, with_survival
-from problems.cases.stability.features import log, summary
+from problems.cases.stability.encodings import mean_unstable_survival, survival_outputs
+from problems.cases.stability.features import log, summary_features
 from problems.cases.stability.short_run import ShortRun
-from problems.cases.stability.theory import amd_ratios, hill_spacing, own_elements
+from problems.cases.stability.theory import amd_ratios, hill_spacing, system_frame_elements
 from problems.errors import MissingExtraError
 from problems.interfaces.types import Array, Batch, Run, Split, n_samples
 
-FOREST_SEED = 0
+BOOSTING_SEED = 0
 
 
 @dataclass(frozen=True)
-class Criterion:
+class StabilityCriterion:
     """One number of a system, fitted as a logistic curve.
 
     Args:
@@ -36,19 +36,19 @@ class Criterion:
         Raises:
             MissingExtraError: scikit-learn is not installed.
         """
-        value, met = self.judged(train.inputs, remembered=True)
-        unknown = ~met
+        value, collided = self.evaluate(train.inputs, cached=True)
+        unknown = ~collided
         curve = _linear().LogisticRegression(C=np.inf)
         curve.fit(value[unknown, None], train.outputs["stable"][unknown])
-        return Fitted(
+        return LogisticBaseline(
             self,
             float(curve.intercept_[0]),
             float(curve.coef_[0, 0]),
-            float(typical_survival(train.outputs)[0]),
+            float(mean_unstable_survival(train.outputs)[0]),
         )
 
     @abstractmethod
-    def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:
         """Return the number (b,), and which systems (b,) were seen to be unstable.
 
         Args:
@@ -58,49 +58,49 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class LogisticBaseline:
     """A criterion with its curve: 1 / (1 + exp(-(intercept + slope * number)))."""
 
-    criterion: Criterion
+    criterion: StabilityCriterion
     intercept: float
     slope: float
-    unstable: float
+    unstable_survival: float
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
         """Return the probability of surviving."""
-        value, met = self.criterion.judged(inputs)
+        value, collided = self.criterion.evaluate(inputs)
         logit = np.clip(self.intercept + self.slope * value, -700.0, 700.0)
-        probability = np.where(met, 0.0, 1.0 / (1.0 + np.exp(-logit)))
-        return with_survival(probability, self.unstable, self.criterion.horizon_orbits)
+        probability = np.where(collided, 0.0, 1.0 / (1.0 + np.exp(-logit)))
+        return survival_outputs(probability, self.unstable_survival, self.criterion.horizon_orbits)
 
 
 @dataclass(frozen=True)
-class HillSpacing(Criterion):
+class HillSpacing(StabilityCriterion):
     """The closer pair's distance in mutual Hill radii (Gladman 1993; Chambers et al. 1996)."""
 
     IDENTITY: ClassVar[str] = "stability/hill-spacing"
 
-    def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
         """Return its logarithm."""
         spacing = hill_spacing(inputs["mass"], inputs["elements"]).min(axis=-1)
         return log(spacing), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True)
-class AMD(Criterion):
+class AMD(StabilityCriterion):
     """The AMD over the critical one of the worse pair (Laskar & Petit 2017, Petit et al. 2018)."""
 
     IDENTITY: ClassVar[str] = "stability/amd"
 
-    def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
         """Return the logarithm of the larger ratio, for Hill stability."""
         mass = inputs["mass"]
-        ratio = amd_ratios(mass, own_elements(mass, inputs["elements"]))[1].max(axis=-1)
+        ratio = amd_ratios(mass, system_frame_elements(mass, inputs["elements"]))[1].max(axis=-1)
         return log(ratio), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True)
-class MEGNO(Criterion):
+class MEGNO(StabilityCriterion):
     """Chaos seen in a short run (Cincotta & Simo 2000).
 
     Args:
@@ -111,11 +111,11 @@ class MEGNO(Criterion):
 
     orbits: int
 
-    def judged(self, inputs: Batch, *, remembered: bool = False) -> tuple[Array, Array]:
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:
         """Return the logarithm of MEGNO's departure from 2."""
         short = ShortRun(self.orbits, chaos=True)
-        begun = short.remembered(inputs) if remembered else short.run(inputs)
-        return log(np.abs(begun.megno[:, -1] - 2.0)), begun.met
+        short_run = short.cached(inputs) if cached else short.run(inputs)
+        return log(np.abs(short_run.megno[:, -1] - 2.0)), short_run.collided
 
 
 @dataclass(frozen=True)
@@ -139,33 +139,33 @@ class BoostedTrees:
             MissingExtraError: scikit-learn is not installed.
         """
         short = ShortRun(self.orbits, chaos=True)
-        seen = summary(train.inputs, short.remembered(train.inputs), chaos=True)
+        seen = summary_features(train.inputs, short.cached(train.inputs), chaos=True)
         trees = _ensemble().HistGradientBoostingClassifier(
             learning_rate=0.05,
             max_iter=150,
             max_leaf_nodes=8,
             l2_regularization=1.0,
             early_stopping=False,
-            random_state=FOREST_SEED,
+            random_state=BOOSTING_SEED,
         )
         trees.fit(seen, train.outputs["stable"] > 0.0)
-        return Grown(self, trees, float(typical_survival(train.outputs)[0]))
+        return BoostedTreesBaseline(self, trees, float(mean_unstable_survival(train.outputs)[0]))
 
 
 @dataclass(frozen=True)
-class Grown:
+class BoostedTreesBaseline:
     """Trees that were grown."""
 
-    recipe: BoostedTrees
+    settings: BoostedTrees
     trees: Any
-    unstable: float
+    unstable_survival: float
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
         """Return the probability of surviving."""
-        begun = ShortRun(self.recipe.orbits, chaos=True).run(inputs)
-        answer = self.trees.predict_proba(summary(inputs, begun, chaos=True))[:, 1]
-        probability = np.where(begun.met, 0.0, answer)
-        return with_survival(probability, self.unstable, self.recipe.horizon_orbits)
+        short_run = ShortRun(self.settings.orbits, chaos=True).run(inputs)
+        answer = self.trees.predict_proba(summary_features(inputs, short_run, chaos=True))[:, 1]
+        probability = np.where(short_run.collided, 0.0, answer)
+        return survival_outputs(probability, self.unstable_survival, self.settings.horizon_orbits)
 
 
 def _linear() -> Any:

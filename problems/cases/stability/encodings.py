@@ -6,8 +6,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from problems.cases.stability.features import criteria, phases, scale_free, series, shapes, summary
-from problems.cases.stability.short_run import FRAMES, Beginning, ShortRun
+from problems.cases.stability.features import (
+    orbit_angles,
+    orbit_shapes,
+    scale_free,
+    stability_criteria,
+    summary_features,
+    time_series,
+)
+from problems.cases.stability.short_run import FRAMES, ShortRun, ShortRunResult
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -22,19 +29,19 @@ from problems.interfaces.types import (
     n_samples,
 )
 
-LIMIT = 8.0
+CHANNEL_LIMIT = 8.0
 """Channels are held within so many standard deviations of their mean."""
 
-MILESTONES = 4
+MAX_MILESTONES = 4
 """Powers of ten up to the horizon, it included, between which a network may be asked where a system
 ends: half of the unstable ones last for less than a hundredth of it."""
 
-CONSTANT = 1e-6
+MIN_DEVIATION = 1e-6
 """A channel that deviates by less never varies but for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
-class FateEncoding(Encoding):
+class StabilityEncoding(Encoding):
     """Numbers of a system, standardised -> the probability that it survives.
 
     When a system ends says more than that it ends, which is learned from few systems otherwise: a
@@ -53,7 +60,7 @@ class FateEncoding(Encoding):
 
     def settings(self, choose: Choose) -> Settings:
         """Choose how many milestones there are."""
-        return {"milestones": choose.categorical("milestones", (1, MILESTONES))}
+        return {"milestones": choose.categorical("milestones", (1, MAX_MILESTONES))}
 
     def measure(self, train: Split) -> Batch:
         """Return means and deviations of channels, and how long the unstable ones last."""
@@ -62,8 +69,8 @@ class FateEncoding(Encoding):
         deviation = seen.std(axis=0)
         return {
             "mean": seen.mean(axis=0),
-            "scale": np.where(deviation > CONSTANT, deviation, 1.0),
-            "unstable": typical_survival(train.outputs),
+            "scale": np.where(deviation > MIN_DEVIATION, deviation, 1.0),
+            "unstable": mean_unstable_survival(train.outputs),
         }
 
     def pairs(self, split: Split) -> Pairs:
@@ -81,14 +88,14 @@ class FateEncoding(Encoding):
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the probability, and the survival time that is to be expected with it."""
-        seen, met = self._looked_at(inputs)
+        seen, collided = self._looked_at(inputs)
         probability = np.clip(network(self._scaled(seen))[:, -1].astype(float), 0.0, 1.0)
-        probability = np.where(met, 0.0, probability)
-        return with_survival(probability, self.statistics["unstable"], self.horizon_orbits)
+        probability = np.where(collided, 0.0, probability)
+        return survival_outputs(probability, self.statistics["unstable"], self.horizon_orbits)
 
     def _scaled(self, seen: Array) -> Array:
         scaled = (seen - self.statistics["mean"]) / self.statistics["scale"]
-        return np.clip(scaled, -LIMIT, LIMIT).astype(np.float32)
+        return np.clip(scaled, -CHANNEL_LIMIT, CHANNEL_LIMIT).astype(np.float32)
 
     @abstractmethod
     def _seen(self, inputs: Batch) -> Array:
@@ -100,7 +107,7 @@ class FateEncoding(Encoding):
 
 
 @dataclass(frozen=True, eq=False)
-class Initial(FateEncoding):
+class InitialEncoding(StabilityEncoding):
     """The system at the epoch, in one row: nothing is integrated.
 
     Args:
@@ -124,8 +131,8 @@ class Initial(FateEncoding):
         }
 
     def _seen(self, inputs: Batch) -> Array:
-        parts = [scale_free(inputs), shapes(inputs)]
-        parts += [phases(inputs)] * self.angles + [criteria(inputs)] * self.theory
+        parts = [scale_free(inputs), orbit_shapes(inputs)]
+        parts += [orbit_angles(inputs)] * self.angles + [stability_criteria(inputs)] * self.theory
         return np.concatenate(parts, axis=-1)
 
     def _looked_at(self, inputs: Batch) -> tuple[Array, Array]:
@@ -133,7 +140,7 @@ class Initial(FateEncoding):
 
 
 @dataclass(frozen=True, eq=False)
-class Integrated(FateEncoding):
+class ShortRunEncoding(StabilityEncoding):
     """What a short run of the reference shows: it is part of the surrogate and of its time.
 
     A system whose Hill spheres touch meanwhile is answered with 0, whatever the network says.
@@ -145,42 +152,42 @@ class Integrated(FateEncoding):
         remembers: Whether the same systems are integrated once only, as in training.
     """
 
-    lengths: tuple[int, ...]
+    run_lengths: tuple[int, ...]
     orbits: int
     chaos: bool = True
-    remembers: bool = False
+    caches_runs: bool = False
 
     def settings(self, choose: Choose) -> Settings:
         """Choose how long the run is, and whether MEGNO is followed."""
         return {
             **super().settings(choose),
-            "orbits": choose.categorical("orbits", self.lengths),
+            "orbits": choose.categorical("orbits", self.run_lengths),
             "chaos": choose.categorical("chaos", (False, True)),
         }
 
     def remembering(self) -> Self:
         """Return this encoding, integrating the same systems once only."""
-        return replace(self, remembers=True)
+        return replace(self, caches_runs=True)
 
     def _seen(self, inputs: Batch) -> Array:
-        return self._channels(inputs, self._short.remembered(inputs))
+        return self._channels(inputs, self._short.cached(inputs))
 
     def _looked_at(self, inputs: Batch) -> tuple[Array, Array]:
-        run = self._short.remembered if self.remembers else self._short.run
-        begun = run(inputs)
-        return self._channels(inputs, begun), begun.met
+        run = self._short.cached if self.caches_runs else self._short.run
+        short_run = run(inputs)
+        return self._channels(inputs, short_run), short_run.collided
 
     @property
     def _short(self) -> ShortRun:
         return ShortRun(self.orbits, self.chaos)
 
     @abstractmethod
-    def _channels(self, inputs: Batch, begun: Beginning) -> Array:
+    def _channels(self, inputs: Batch, short_run: ShortRunResult) -> Array:
         """Return the channels (b, ..., c)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Early(Integrated):
+class EarlyEncoding(ShortRunEncoding):
     """The short run as a time series, with what criteria say of the epoch.
 
     Args:
@@ -198,29 +205,29 @@ class Early(Integrated):
         frames = choose.categorical("frames", (FRAMES // 4, FRAMES // 2, FRAMES))
         return {**super().settings(choose), "frames": frames}
 
-    def _channels(self, inputs: Batch, begun: Beginning) -> Array:
-        return series(inputs, begun, FRAMES // self.frames, chaos=self.chaos)
+    def _channels(self, inputs: Batch, short_run: ShortRunResult) -> Array:
+        return time_series(inputs, short_run, FRAMES // self.frames, chaos=self.chaos)
 
 
 @dataclass(frozen=True, eq=False)
-class Summary(Integrated):
+class SummaryEncoding(ShortRunEncoding):
     """Criteria at the epoch, and extremes, means and spreads over the short run, in one row."""
 
     IDENTITY: ClassVar[str] = "stability/summary"
 
     layout: ClassVar[Layout] = Layout.FLAT
 
-    def _channels(self, inputs: Batch, begun: Beginning) -> Array:
-        return summary(inputs, begun, chaos=self.chaos)
+    def _channels(self, inputs: Batch, short_run: ShortRunResult) -> Array:
+        return summary_features(inputs, short_run, chaos=self.chaos)
 
 
-def typical_survival(outputs: Batch) -> Array:
+def mean_unstable_survival(outputs: Batch) -> Array:
     """Return the mean survival (1,) of the unstable systems, 0 where there are none [orbits]."""
     lost = outputs["stable"] < 1.0
     return np.sum(outputs["survival"] * lost, keepdims=True) / np.maximum(np.sum(lost), 1)
 
 
-def with_survival(probability: Array, unstable: Array | float, horizon_orbits: float) -> Batch:
+def survival_outputs(probability: Array, unstable: Array | float, horizon_orbits: float) -> Batch:
     """Return the outputs that a probability (b,) stands for.
 
     The time is the mean to be expected: the horizon by the probability, else that of the unstable.

@@ -6,33 +6,33 @@ Sources: Tamayo et al., PNAS 117 (2020) 18194 (summaries of a short run); Cranme
 
 import numpy as np
 
-from problems.cases.stability.short_run import Beginning
+from problems.cases.stability.short_run import ShortRunResult
 from problems.cases.stability.theory import (
-    LEAST,
+    EPSILON,
     amd_ratios,
     angular_momentum_deficit,
     axis_gap,
+    complex_orbit_vectors,
     hill_spacing,
-    overlap,
-    own_elements,
+    max_relative_eccentricity,
     relative_eccentricity,
+    resonance_overlap,
     resonance_strength,
-    secular_extremes,
+    system_frame_elements,
     three_body_spacing,
-    vectors,
 )
 from problems.interfaces.types import Array, Batch
 
-SMALL = 1e-8
+LOG_FLOOR = 1e-8
 """Eccentricities, inclinations and changes below this are as good as none."""
 
-AXIS_CHANGE = 1e-4
+AXIS_CHANGE_SCALE = 1e-4
 """Relative change of an axis from which on its logarithm is told rather than itself."""
 
 
 def log(values: Array) -> Array:
     """Return log10, of what is next to nothing that of the smallest."""
-    return np.log10(np.maximum(values, SMALL))
+    return np.log10(np.maximum(values, LOG_FLOOR))
 
 
 def scale_free(inputs: Batch) -> Array:
@@ -43,10 +43,10 @@ def scale_free(inputs: Batch) -> Array:
     )
 
 
-def shapes(inputs: Batch) -> Array:
+def orbit_shapes(inputs: Batch) -> Array:
     """Return eccentricities, tilts and what neighbours differ by (b, 10), as logarithms."""
-    elements = own_elements(inputs["mass"], inputs["elements"])
-    eccentricity, tilt = vectors(elements)
+    elements = system_frame_elements(inputs["mass"], inputs["elements"])
+    eccentricity, tilt = complex_orbit_vectors(elements)
     relative = relative_eccentricity(elements) / axis_gap(elements)
     mutual = np.abs(np.diff(tilt, axis=-1))
     return np.concatenate(
@@ -54,29 +54,29 @@ def shapes(inputs: Batch) -> Array:
     )
 
 
-def phases(inputs: Batch) -> Array:
+def orbit_angles(inputs: Batch) -> Array:
     """Return directions of e- and I-vectors and longitudes (b, 18) as cosines and sines."""
-    elements = own_elements(inputs["mass"], inputs["elements"])
-    parts = [each / np.maximum(np.abs(each), LEAST) for each in vectors(elements)]
+    elements = system_frame_elements(inputs["mass"], inputs["elements"])
+    parts = [each / np.maximum(np.abs(each), EPSILON) for each in complex_orbit_vectors(elements)]
     parts.append(np.exp(1j * elements[..., 5]))
     return np.concatenate([part for each in parts for part in (each.real, each.imag)], axis=-1)
 
 
-def criteria(inputs: Batch) -> Array:
+def stability_criteria(inputs: Batch) -> Array:
     """Return AMD over critical, overlap and nearness of resonances (b, 13) as logarithms.
 
     Overlap is told at the epoch and where secular theory has the eccentricities differ most.
     """
     mass = inputs["mass"]
-    elements = own_elements(mass, inputs["elements"])
+    elements = system_frame_elements(mass, inputs["elements"])
     of_collision, of_hill = amd_ratios(mass, elements)
-    extreme = secular_extremes(mass, elements)
+    extreme = max_relative_eccentricity(mass, elements)
     return np.concatenate(
         [
             log(of_collision),
             log(of_hill),
-            log(overlap(mass, elements, relative_eccentricity(elements))),
-            log(overlap(mass, elements, extreme)),
+            log(resonance_overlap(mass, elements, relative_eccentricity(elements))),
+            log(resonance_overlap(mass, elements, extreme)),
             log(extreme / axis_gap(elements)),
             log(resonance_strength(mass, elements)),
             log(three_body_spacing(mass, elements)),
@@ -85,7 +85,7 @@ def criteria(inputs: Batch) -> Array:
     )
 
 
-def series(inputs: Batch, begun: Beginning, stride: int, *, chaos: bool) -> Array:
+def time_series(inputs: Batch, short_run: ShortRunResult, stride: int, *, chaos: bool) -> Array:
     """Return every stride-th frame's numbers (b, t, c); those of the epoch stand in every frame.
 
     Args:
@@ -95,15 +95,19 @@ def series(inputs: Batch, begun: Beginning, stride: int, *, chaos: bool) -> Arra
         chaos: Whether MEGNO is told, which the short run followed.
     """
     frames = slice(stride - 1, None, stride)
-    elements = begun.elements[:, frames]
+    elements = short_run.elements[:, frames]
     start = inputs["elements"]
-    eccentricity, tilt = vectors(elements)
+    eccentricity, tilt = complex_orbit_vectors(elements)
     gap = axis_gap(start)[:, None]
     relative = np.diff(eccentricity, axis=-1) / gap
     change = np.log(elements[..., 0] / start[:, None, :, 0])
-    constant = [scale_free(inputs), criteria(inputs), log(begun.lasted)[:, None]]
+    constant = [
+        scale_free(inputs),
+        stability_criteria(inputs),
+        log(short_run.duration_orbits)[:, None],
+    ]
     parts = [
-        np.arcsinh(change / AXIS_CHANGE),
+        np.arcsinh(change / AXIS_CHANGE_SCALE),
         log(np.abs(eccentricity)),
         log(np.abs(relative)),
         relative.real,
@@ -112,11 +116,11 @@ def series(inputs: Batch, begun: Beginning, stride: int, *, chaos: bool) -> Arra
         np.repeat(np.concatenate(constant, axis=-1)[:, None], elements.shape[1], axis=1),
     ]
     if chaos:
-        parts.append(log(np.abs(begun.megno[:, frames, None] - 2.0)))
+        parts.append(log(np.abs(short_run.megno[:, frames, None] - 2.0)))
     return np.concatenate(parts, axis=-1)
 
 
-def summary(inputs: Batch, begun: Beginning, *, chaos: bool) -> Array:
+def summary_features(inputs: Batch, short_run: ShortRunResult, *, chaos: bool) -> Array:
     """Return what theory says of the epoch and how the short run went (b, c), as logarithms.
 
     Args:
@@ -125,8 +129,8 @@ def summary(inputs: Batch, begun: Beginning, *, chaos: bool) -> Array:
         chaos: Whether MEGNO is told, which the short run followed.
     """
     mass = inputs["mass"][:, None]
-    elements = begun.elements
-    eccentricity, tilt = vectors(elements)
+    elements = short_run.elements
+    eccentricity, tilt = complex_orbit_vectors(elements)
     gap = axis_gap(inputs["elements"])[:, None]
     relative = np.abs(np.diff(eccentricity, axis=-1)) / gap
     axis = np.log(elements[..., 0] / inputs["elements"][:, None, :, 0])
@@ -134,9 +138,9 @@ def summary(inputs: Batch, begun: Beginning, *, chaos: bool) -> Array:
     deficit = np.sum(angular_momentum_deficit(mass, elements), axis=-1, keepdims=True)
     parts = [
         scale_free(inputs),
-        shapes(inputs),
-        criteria(inputs),
-        log(begun.lasted)[:, None],
+        orbit_shapes(inputs),
+        stability_criteria(inputs),
+        log(short_run.duration_orbits)[:, None],
         log(relative.max(axis=1)),
         log(relative.mean(axis=1)),
         log(relative.std(axis=1)),
@@ -145,11 +149,11 @@ def summary(inputs: Batch, begun: Beginning, *, chaos: bool) -> Array:
         log(np.abs(np.diff(tilt, axis=-1)).max(axis=1)),
         log(axis.std(axis=1)),
         log(np.abs(axis[:, half:].mean(axis=1) - axis[:, :half].mean(axis=1))),
-        log(deficit.std(axis=1) / np.maximum(deficit.mean(axis=1), LEAST)),
-        log(overlap(mass, elements, relative_eccentricity(elements)).max(axis=1)),
+        log(deficit.std(axis=1) / np.maximum(deficit.mean(axis=1), EPSILON)),
+        log(resonance_overlap(mass, elements, relative_eccentricity(elements)).max(axis=1)),
         log(resonance_strength(mass, elements).mean(axis=1)),
     ]
     if chaos:
-        departure = np.abs(begun.megno[..., None] - 2.0)
+        departure = np.abs(short_run.megno[..., None] - 2.0)
         parts += [log(departure[:, -1]), log(departure[:, half:].mean(axis=1))]
     return np.concatenate(parts, axis=-1)

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from problems.cases.planets.orbits import GRAVITATION, mean_motion, states_from_elements
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, mean_motion, states_from_elements
 from problems.errors import MissingExtraError
 from problems.interfaces.types import Array
 
-STAR = 1.0
+STAR_MASS = 1.0
 """Mass of the star [Msun]. The dynamics know mass ratios alone, so one star stands for all."""
 
-STEP = 2.0 * np.sqrt(3.0) / 100.0
+RELATIVE_STEP = 2.0 * np.sqrt(3.0) / 100.0
 """Integrator's step in units of the innermost period: no simple fraction of it, and under 4 %."""
 
 MEGNO_SEED = 0
@@ -29,7 +29,7 @@ STATE = ("x", "y", "z", "vx", "vy", "vz")
 
 def hill_radius(mass: Array, axis: Array) -> Array:
     """Return the Hill radius [au] of a planet: a (m / 3 M)^(1/3)."""
-    return axis * np.cbrt(mass / (3.0 * STAR))
+    return axis * np.cbrt(mass / (3.0 * STAR_MASS))
 
 
 class System:
@@ -46,15 +46,15 @@ class System:
     """
 
     def __init__(
-        self, mass: Array, elements: Array, *, step: float = STEP, chaos: bool = False
+        self, mass: Array, elements: Array, *, step: float = RELATIVE_STEP, chaos: bool = False
     ) -> None:
         self._rebound, self._chaos = rebound(), chaos
-        rate = mean_motion(np.asarray(STAR), mass[0], elements[0, 0])
+        rate = mean_motion(np.asarray(STAR_MASS), mass[0], elements[0, 0])
         self.period_yr = 2.0 * np.pi / float(rate)
         simulation: Any = self._rebound.Simulation()
-        simulation.G = GRAVITATION
-        simulation.add(m=STAR)
-        states = states_from_elements(elements, GRAVITATION * (STAR + mass))
+        simulation.G = GRAVITATIONAL_CONSTANT
+        simulation.add(m=STAR_MASS)
+        states = states_from_elements(elements, GRAVITATIONAL_CONSTANT * (STAR_MASS + mass))
         for m, radius, state in zip(mass, hill_radius(mass, elements[:, 0]), states, strict=True):
             simulation.add(m=m, r=radius, **dict(zip(STATE, state, strict=True)))
         simulation.move_to_com()
@@ -69,7 +69,7 @@ class System:
             simulation.init_megno(seed=MEGNO_SEED)
         self._simulation = simulation
 
-    def survives(self, orbits: float) -> bool:
+    def integrate(self, orbits: float) -> bool:
         """Integrate to a time in innermost orbits; return whether no Hill spheres touched."""
         try:
             self._simulation.integrate(orbits * self.period_yr, exact_finish_time=0)
@@ -96,8 +96,8 @@ class System:
         return float(self._simulation.megno()) if self._chaos else 2.0
 
 
-def systems(
-    mass: Array, elements: Array, *, step: float = STEP, chaos: bool = False
+def iterate_systems(
+    mass: Array, elements: Array, *, step: float = RELATIVE_STEP, chaos: bool = False
 ) -> Iterator[System]:
     """Yield the systems of a batch: masses (b, p), elements (b, p, 6)."""
     for m, each in zip(mass, elements, strict=True):

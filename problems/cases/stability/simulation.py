@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.stability.integration import STAR, STEP, systems, versions
+from problems.cases.stability.integration import RELATIVE_STEP, STAR_MASS, iterate_systems, versions
 from problems.interfaces.types import Array, Batch, Field, n_samples
 
 PLANETS = 3
 
-LEAST_ECCENTRICITY_SHARE = 0.1
+MIN_ECCENTRICITY_SHARE = 0.1
 """Eccentricities are drawn over a factor of 10 at least, where one conjunction's kick is large."""
 
 
@@ -33,7 +33,7 @@ class Stability:
     IDENTITY: ClassVar[str] = "stability/simulation"
 
     horizon_orbits: float
-    step: float = STEP
+    step: float = RELATIVE_STEP
     mass: tuple[float, float] = (1e-7, 1e-4)
     spacing: tuple[float, float] = (1.0, 30.0)
     inclination: tuple[float, float] = (1e-3, 1e-1)
@@ -75,7 +75,7 @@ class Stability:
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Draw n systems, innermost planet at 1 au."""
         mass = log_uniform(self.mass, (n, PLANETS), rng)
-        hill = mutual_hill(mass)
+        hill = mutual_hill_ratio(mass)
         spacing = rng.uniform(*self.spacing, (n, PLANETS - 1))
         ratio = 1.0 + spacing * hill
         axis = np.concatenate([np.ones((n, 1)), np.cumprod(ratio, axis=1)], axis=1)
@@ -100,9 +100,9 @@ class Stability:
             MissingExtraError: REBOUND is not installed.
         """
         survival = np.full(n_samples(inputs), self.horizon_orbits)
-        batch = systems(inputs["mass"], inputs["elements"], step=self.step)
+        batch = iterate_systems(inputs["mass"], inputs["elements"], step=self.step)
         for i, system in enumerate(batch):
-            if not system.survives(self.horizon_orbits):
+            if not system.integrate(self.horizon_orbits):
                 survival[i] = min(system.orbits, self.horizon_orbits)
         stable = survival >= self.horizon_orbits
         return {"stable": stable.astype(float), "survival": survival}
@@ -113,12 +113,12 @@ def cost(outputs: Batch) -> Array:
     return outputs["survival"]
 
 
-def mutual_hill(mass: Array) -> Array:
+def mutual_hill_ratio(mass: Array) -> Array:
     """Return neighbours' mutual Hill radii (b, p - 1) in units of the inner one's axis.
 
     As in Gladman, Icarus 106 (1993) 247, whose two-planet limit is 2 sqrt(3) of them.
     """
-    return np.cbrt((mass[..., :-1] + mass[..., 1:]) / (3.0 * STAR))
+    return np.cbrt((mass[..., :-1] + mass[..., 1:]) / (3.0 * STAR_MASS))
 
 
 def crossing_eccentricity(axis: Array) -> Array:
@@ -137,8 +137,8 @@ def eccentricity_range(mass: Array, axis: Array) -> tuple[Array, Array]:
     The smallest is what the heaviest neighbour's kick leaves after one conjunction, m / gap^2.
     """
     crossing = crossing_eccentricity(axis)
-    heaviest = np.max(mass, axis=-1, keepdims=True) / STAR
-    return np.minimum(heaviest / crossing**2, LEAST_ECCENTRICITY_SHARE * crossing), crossing
+    heaviest = np.max(mass, axis=-1, keepdims=True) / STAR_MASS
+    return np.minimum(heaviest / crossing**2, MIN_ECCENTRICITY_SHARE * crossing), crossing
 
 
 def log_uniform(

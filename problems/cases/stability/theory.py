@@ -6,24 +6,28 @@ neighbour. All arrays may have axes between the sample's and the planets', as fr
 
 import numpy as np
 
-from problems.cases.planets.orbits import GRAVITATION, elements_from_states, states_from_elements
+from problems.cases.planets.orbits import (
+    GRAVITATIONAL_CONSTANT,
+    elements_from_states,
+    states_from_elements,
+)
 from problems.cases.planets.secular import secular_motion
-from problems.cases.stability.integration import STAR
-from problems.cases.stability.simulation import mutual_hill
+from problems.cases.stability.integration import STAR_MASS
+from problems.cases.stability.simulation import mutual_hill_ratio
 from problems.interfaces.types import Array
 
 BISECTIONS = 50
 """Halvings of an interval of 1: down to float64's last digit."""
 
-LARGEST_ORDER = 3
-LARGEST_INDEX = 30
+MAX_RESONANCE_ORDER = 3
+MAX_RESONANCE_INDEX = 30
 """Mean-motion resonances j : j - k with k up to the order and j up to the index are looked at."""
 
-LEAST = 1e-12
+EPSILON = 1e-12
 """What stands for zero where a logarithm or a ratio is taken."""
 
 
-def own_axes(mass: Array, states: Array) -> Array:
+def system_frame(mass: Array, states: Array) -> Array:
     """Return the axes (b, 3, 3) that turn with the system.
 
     The pole is the angular momentum; the first axis points to where the innermost planet is.
@@ -40,27 +44,27 @@ def own_axes(mass: Array, states: Array) -> Array:
     return np.stack([np.cross(second, pole), second, pole], axis=1)
 
 
-def turned(states: Array, axes: Array) -> Array:
+def components_along(states: Array, axes: Array) -> Array:
     """Return states (b, ..., 6) by their components along axes (b, 3, 3)."""
     parts = states.reshape(len(states), -1, 2, 3) @ np.swapaxes(axes, 1, 2)[:, None]
     return parts.reshape(states.shape)
 
 
-def own_elements(mass: Array, elements: Array) -> Array:
+def system_frame_elements(mass: Array, elements: Array) -> Array:
     """Return elements (b, p, 6) that a common rotation leaves as they are."""
-    mu = GRAVITATION * (STAR + mass)
+    mu = GRAVITATIONAL_CONSTANT * (STAR_MASS + mass)
     states = states_from_elements(elements, mu)
-    return elements_from_states(turned(states, own_axes(mass, states)), mu)
+    return elements_from_states(components_along(states, system_frame(mass, states)), mu)
 
 
-def vectors(elements: Array) -> tuple[Array, Array]:
+def complex_orbit_vectors(elements: Array) -> tuple[Array, Array]:
     """Return e exp(i varpi) and tan(I/2) exp(i Omega), complex (..., p)."""
     return elements[..., 1] + 1j * elements[..., 2], elements[..., 3] + 1j * elements[..., 4]
 
 
 def relative_eccentricity(elements: Array) -> Array:
     """Return |e_vector' - e_vector| of each pair (..., p - 1)."""
-    return np.abs(np.diff(vectors(elements)[0], axis=-1))
+    return np.abs(np.diff(complex_orbit_vectors(elements)[0], axis=-1))
 
 
 def axis_gap(elements: Array) -> Array:
@@ -72,12 +76,12 @@ def axis_gap(elements: Array) -> Array:
 def hill_spacing(mass: Array, elements: Array) -> Array:
     """Return each pair's distance (b, p - 1) in mutual Hill radii."""
     axis = elements[..., 0]
-    return (axis[..., 1:] / axis[..., :-1] - 1.0) / mutual_hill(mass)
+    return (axis[..., 1:] / axis[..., :-1] - 1.0) / mutual_hill_ratio(mass)
 
 
 def angular_momentum_deficit(mass: Array, elements: Array) -> Array:
     """Return each planet's AMD (..., p) [Msun au^2/yr]: Lambda (1 - sqrt(1 - e^2) cos I)."""
-    eccentricity, tilt = (np.abs(each) for each in vectors(elements))
+    eccentricity, tilt = (np.abs(each) for each in complex_orbit_vectors(elements))
     eccentricity = np.minimum(eccentricity, 1.0)
     cosine = (1.0 - tilt**2) / (1.0 + tilt**2)
     return circular_momentum(mass, elements) * (1.0 - np.sqrt(1.0 - eccentricity**2) * cosine)
@@ -85,7 +89,7 @@ def angular_momentum_deficit(mass: Array, elements: Array) -> Array:
 
 def circular_momentum(mass: Array, elements: Array) -> Array:
     """Return Lambda = m sqrt(G M a) (..., p) [Msun au^2/yr]."""
-    return mass * np.sqrt(GRAVITATION * STAR * np.abs(elements[..., 0]))
+    return mass * np.sqrt(GRAVITATIONAL_CONSTANT * STAR_MASS * np.abs(elements[..., 0]))
 
 
 def critical_amd_of_collision(alpha: Array, gamma: Array) -> Array:
@@ -137,13 +141,13 @@ def amd_ratios(mass: Array, elements: Array) -> tuple[Array, Array]:
     held = total / circular_momentum(mass, elements)[..., 1:]
     axis = elements[..., 0]
     alpha, gamma = axis[..., :-1] / axis[..., 1:], mass[..., :-1] / mass[..., 1:]
-    epsilon = (mass[..., :-1] + mass[..., 1:]) / STAR
+    epsilon = (mass[..., :-1] + mass[..., 1:]) / STAR_MASS
     of_hill = critical_amd_of_hill(alpha, gamma, epsilon)
     of_collision = critical_amd_of_collision(alpha, gamma)
-    return held / np.maximum(of_collision, LEAST), held / np.maximum(of_hill, LEAST)
+    return held / np.maximum(of_collision, EPSILON), held / np.maximum(of_hill, EPSILON)
 
 
-def secular_extremes(mass: Array, elements: Array) -> Array:
+def max_relative_eccentricity(mass: Array, elements: Array) -> Array:
     """Return the largest relative eccentricity that each pair comes to (b, p - 1).
 
     To second order (Laplace-Lagrange) e-vectors are sums of turning modes, which line up some time.
@@ -153,14 +157,14 @@ def secular_extremes(mass: Array, elements: Array) -> Array:
         mass: (b, p) [Msun].
         elements: (b, p, 6).
     """
-    star = np.full(len(mass), STAR)
+    star = np.full(len(mass), STAR_MASS)
     modes = secular_motion(star, mass, elements[..., 0]).eccentricity
-    amplitude = np.einsum("bij,bj->bi", modes.to_modes, vectors(elements)[0])
+    amplitude = np.einsum("bij,bj->bi", modes.to_modes, complex_orbit_vectors(elements)[0])
     parts = modes.from_modes * amplitude[:, None, :]
     return np.sum(np.abs(np.diff(parts, axis=1)), axis=-1)
 
 
-def overlap(mass: Array, elements: Array, relative: Array) -> Array:
+def resonance_overlap(mass: Array, elements: Array, relative: Array) -> Array:
     """Return each pair's relative eccentricity over that at which resonances overlap.
 
     Source: Hadden & Lithwick, AJ 156 (2018) 95: chaos of two planets begins at
@@ -171,8 +175,8 @@ def overlap(mass: Array, elements: Array, relative: Array) -> Array:
         elements: (b, ..., p, 6).
         relative: Relative eccentricity (b, ..., p - 1).
     """
-    gap = np.clip(axis_gap(elements), LEAST, 1.0)
-    both = (mass[..., :-1] + mass[..., 1:]) / STAR
+    gap = np.clip(axis_gap(elements), EPSILON, 1.0)
+    both = (mass[..., :-1] + mass[..., 1:]) / STAR_MASS
     exponent = 2.2 * np.cbrt(both) * gap ** (-4.0 / 3.0)
     return relative / gap * np.exp(np.minimum(exponent, 30.0))
 
@@ -192,7 +196,7 @@ def three_body_spacing(mass: Array, elements: Array) -> Array:
     gap, nu = 1.0 - alpha, alpha**1.5
     inner, outer = nu[..., :-1], nu[..., 1:]
     eta = inner * (1.0 - outer) / (1.0 - inner * outer)
-    m1, m2, m3 = (mass[..., i : i + mass.shape[-1] - 2] / STAR for i in range(3))
+    m1, m2, m3 = (mass[..., i : i + mass.shape[-1] - 2] / STAR_MASS for i in range(3))
     squared = m1 * m3 + m2 * m3 * (eta / alpha[..., :-1]) ** 2
     squared = squared + m1 * m2 * (alpha[..., 1:] * (1.0 - eta)) ** 2
     harmonic = gap[..., :-1] * gap[..., 1:] / (gap[..., :-1] + gap[..., 1:])
@@ -211,16 +215,16 @@ def resonance_strength(mass: Array, elements: Array) -> Array:
     """
     axis = np.abs(elements[..., 0])
     ratio = (axis[..., :-1] / axis[..., 1:]) ** 1.5
-    both = (mass[..., :-1] + mass[..., 1:]) / STAR
-    gap = np.clip(axis_gap(elements), LEAST, 1.0)
+    both = (mass[..., :-1] + mass[..., 1:]) / STAR_MASS
+    gap = np.clip(axis_gap(elements), EPSILON, 1.0)
     eccentricity = np.clip(relative_eccentricity(elements) / gap, 1e-6, 1.0)
     strongest = np.zeros_like(ratio)
-    for order in range(1, LARGEST_ORDER + 1):
+    for order in range(1, MAX_RESONANCE_ORDER + 1):
         width = np.sqrt(both * eccentricity**order)
         # The resonances of this order on either side: j is the index just above or below.
-        index = np.floor(order / np.maximum(1.0 - ratio, LEAST))
+        index = np.floor(order / np.maximum(1.0 - ratio, EPSILON))
         for j in (index, index + 1.0):
-            j_held = np.clip(j, order + 1.0, LARGEST_INDEX)
+            j_held = np.clip(j, order + 1.0, MAX_RESONANCE_INDEX)
             away = np.abs(ratio - (j_held - order) / j_held)
-            strongest = np.maximum(strongest, width / np.maximum(away, LEAST))
+            strongest = np.maximum(strongest, width / np.maximum(away, EPSILON))
     return strongest

@@ -12,13 +12,13 @@ from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
 
-FALSE_POSITIVES = 0.1
-KEPT = 0.99
+FALSE_POSITIVE_RATE = 0.1
+TARGET_RECALL = 0.99
 """Share of the systems that are looked for, which a sweep is to keep."""
 
 BINS = 10
 
-DRAWN = 128
+CURVE_POINTS = 128
 """Points of a curve that has one for each system; a report holds a dozen members' curves."""
 
 METRICS = (
@@ -56,9 +56,9 @@ METRICS = (
 def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG001 - a score's signature
     """Return the metrics."""
     probability, stable = predicted["stable"], reference["stable"] > 0.5
-    skipped = probability < threshold(probability, stable)
+    skipped = probability < recall_threshold(probability, stable)
     unstable = 1.0 - probability
-    regular = unstable < threshold(unstable, ~stable)
+    regular = unstable < recall_threshold(unstable, ~stable)
     time = reference["survival"]
     return {
         "ranking_error": ranking_error(probability, stable),
@@ -76,7 +76,7 @@ def ranking_error(probability: Array, stable: Array) -> float:
     """Return 1 - AUC, ties counting half; of one fate alone the mean distance from it."""
     if stable.all() or not stable.any():
         return float(np.mean(np.abs(probability - stable)))
-    false, true = roc(probability, stable)
+    false, true = roc_curve(probability, stable)
     return float(1.0 - np.trapezoid(true, false))
 
 
@@ -84,11 +84,11 @@ def true_positive_rate(probability: Array, stable: Array) -> float:
     """Return the rate at 10 % false positives, thresholds joined by lines; 1 of one fate alone."""
     if stable.all() or not stable.any():
         return 1.0
-    false, true = roc(probability, stable)
-    return float(np.interp(FALSE_POSITIVES, false, true))
+    false, true = roc_curve(probability, stable)
+    return float(np.interp(FALSE_POSITIVE_RATE, false, true))
 
 
-def roc(probability: Array, stable: Array) -> tuple[Array, Array]:
+def roc_curve(probability: Array, stable: Array) -> tuple[Array, Array]:
     """Return rates of false and true positives (n + 1,) as the threshold falls, ties together."""
     order = np.argsort(-probability, kind="stable")
     last = np.append(np.diff(probability[order]) != 0.0, True)
@@ -97,16 +97,16 @@ def roc(probability: Array, stable: Array) -> tuple[Array, Array]:
     return np.append(0.0, false), np.append(0.0, true)
 
 
-def threshold(probability: Array, sought: Array) -> float:
+def recall_threshold(probability: Array, positive: Array) -> float:
     """Return the largest probability that keeps 99 % of what is sought; 0 keeps all, of none.
 
     It is chosen on the samples that it is judged on, as the rate at 10 % false positives is;
     `simstead screen` chooses on the validation split.
     """
-    if not sought.any():
+    if not positive.any():
         return 0.0
-    kept = np.sort(probability[sought])
-    return float(kept[int(np.floor((1.0 - KEPT) * len(kept) + 1e-9))])
+    kept = np.sort(probability[positive])
+    return float(kept[int(np.floor((1.0 - TARGET_RECALL) * len(kept) + 1e-9))])
 
 
 def calibration_error(probability: Array, stable: Array) -> float:
@@ -122,11 +122,11 @@ def _survival_error(predicted: Array, reference: Array) -> float:
     return float(np.sqrt(np.mean(ratio**2)))
 
 
-def skipping(probability: Array, sought: Array, time: Array) -> tuple[Array, Array]:
+def savings_curve(probability: Array, positive: Array, time: Array) -> tuple[Array, Array]:
     """Return the share of compute skipped, and of what is sought kept, as the threshold rises."""
     order = np.argsort(probability, kind="stable")
     skipped = np.append(0.0, np.cumsum(time[order])) / time.sum()
-    kept = 1.0 - np.append(0.0, np.cumsum(sought[order])) / max(sought.sum(), 1)
+    kept = 1.0 - np.append(0.0, np.cumsum(positive[order])) / max(positive.sum(), 1)
     return skipped, kept
 
 
@@ -136,7 +136,7 @@ def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Pict
     drawn: list[Picture] = []
     line = Curve("chance", (0.0, 1.0), (0.0, 1.0), reference=True)
     if stable.any() and not stable.all():
-        curve = _curve("predicted", *roc(probability, stable))
+        curve = _curve("predicted", *roc_curve(probability, stable))
         labels = ("unstable systems taken for stable", "stable systems found")
         drawn.append(Picture("Stable systems found", *labels, (line, curve), equal_axes=True))
     place = np.minimum((probability * BINS).astype(int), BINS - 1)
@@ -147,17 +147,17 @@ def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Pict
     curves = (exact, Curve("predicted", said, found))
     drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
     time = reference["survival"]
-    for fate, sought, chance, known in (
+    for fate, positive, chance, known in (
         ("stable", stable, probability, time),
         ("unstable", ~stable, 1.0 - probability, -time),
     ):
-        best = _curve("all known", *skipping(known, sought, time), reference=True)
-        own = _curve("predicted", *skipping(chance, sought, time))
+        best = _curve("all known", *savings_curve(known, positive, time), reference=True)
+        own = _curve("predicted", *savings_curve(chance, positive, time))
         labels = ("share of the integration time skipped", f"share of the {fate} systems kept")
         drawn.append(Picture(f"A sweep for the {fate} by this surrogate", *labels, (best, own)))
     return drawn
 
 
 def _curve(name: str, x: Array, y: Array, *, reference: bool = False) -> Curve:
-    few = np.linspace(0, len(x) - 1, min(len(x), DRAWN)).round().astype(int)
+    few = np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int)
     return Curve(name, tuple(map(float, x[few])), tuple(map(float, y[few])), reference=reference)

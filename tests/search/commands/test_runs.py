@@ -8,7 +8,7 @@ import pytest
 
 from problems.template.write import write_template
 
-Simstead = Callable[..., subprocess.CompletedProcess[str]]
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("search", "space", "report", "export", "problems", "check")
 OWN_FAMILY = """
 from problems.template.problem import problem
@@ -25,7 +25,7 @@ class Mine(MLP):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example(simstead: Simstead, command: str) -> None:
+def test_help_shows_an_example(simstead: RunSimstead, command: str) -> None:
     done = simstead(command, "--help")
     assert done.returncode == 0
     assert "Example" in done.stdout
@@ -70,7 +70,7 @@ def test_help_shows_an_example(simstead: Simstead, command: str) -> None:
         (["export", "nowhere", "folder"], "holds no run"),
     ],
 )
-def test_a_mistake_is_one_line(simstead: Simstead, arguments: list[object], words: str) -> None:
+def test_a_mistake_is_one_line(simstead: RunSimstead, arguments: list[object], words: str) -> None:
     done = simstead(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
@@ -78,7 +78,7 @@ def test_a_mistake_is_one_line(simstead: Simstead, arguments: list[object], word
     assert done.stdout == ""
 
 
-def test_a_path_is_printed_as_it_is(simstead: Simstead, tmp_path: Path) -> None:
+def test_a_path_is_printed_as_it_is(simstead: RunSimstead, tmp_path: Path) -> None:
     folder = tmp_path / "d[old] :one: [/x]"
     folder.mkdir(parents=True)
     done = simstead("new", "mine", "--folder", folder)
@@ -86,14 +86,14 @@ def test_a_path_is_printed_as_it_is(simstead: Simstead, tmp_path: Path) -> None:
     assert str(folder / "mine.py") in done.stdout
 
 
-def test_problems_are_listed(simstead: Simstead) -> None:
+def test_problems_are_listed(simstead: RunSimstead) -> None:
     done = simstead("problems")
     assert done.returncode == 0
     assert "planets" in done.stdout
     assert "pattern" in done.stdout
 
 
-def test_a_space_is_shown_as_it_is_narrowed(simstead: Simstead, tmp_path: Path) -> None:
+def test_a_space_is_shown_as_it_is_narrowed(simstead: RunSimstead, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(
         "keep: {architecture: [mlp]}\nweights: {runtime: {eager: 2}}"
     )
@@ -111,20 +111,20 @@ def test_a_space_is_shown_as_it_is_narrowed(simstead: Simstead, tmp_path: Path) 
     assert "series" not in narrow.stdout
 
 
-def test_a_family_of_a_users_own_is_shown(simstead: Simstead, tmp_path: Path) -> None:
+def test_a_family_of_a_users_own_is_shown(simstead: RunSimstead, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN_FAMILY)
     shown = simstead("space", tmp_path / "mine.py")
     assert shown.returncode == 0, shown.stderr
     assert "[bold]mine.width: 16, 32" in shown.stdout
 
 
-def test_check_passes(simstead: Simstead, tmp_path: Path) -> None:
+def test_check_passes(simstead: RunSimstead, tmp_path: Path) -> None:
     done = simstead("check", write_template("mine", tmp_path))
     assert done.returncode == 0, done.stdout
     assert "every promise holds" in " ".join(done.stdout.split())
 
 
-def test_a_file_in_the_way_is_said(simstead: Simstead, tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_said(simstead: RunSimstead, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     done = simstead("search", "planets", "--size", "tiny", "--run", tmp_path / "taken")
     assert done.returncode == 2

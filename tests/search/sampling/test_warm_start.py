@@ -106,11 +106,11 @@ def point(record: Record) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_a_front_is_tried_again(finished: Path, tmp_path: Path) -> None:
+def test_a_front_is_tried_again(finished_run: Path, tmp_path: Path) -> None:
     from problems import load_problem  # noqa: PLC0415 - the case of the run
 
     problem = load_problem("planets", Size.TINY)
-    run = Run.open(finished)
+    run = Run.open(finished_run)
     first = first_of_run(Space(problem), run, seed=0)
     study = Study(tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed))
     asked = [study.ask()[1] for _ in first]
@@ -124,21 +124,23 @@ def test_a_front_is_tried_again(finished: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_of_another_space_nothing_is_taken(finished: Path) -> None:
+def test_of_another_space_nothing_is_taken(finished_run: Path) -> None:
     from problems import load_problem  # noqa: PLC0415 - the case of the run
 
     problem = load_problem("planets", Size.TINY)
     narrow = Restrictions(keep={"runtime": ("compiled",)})
     with pytest.raises(UserError, match="nothing on the front of"):
-        first_of_run(Space(problem, narrow), Run.open(finished), seed=0)
+        first_of_run(Space(problem, narrow), Run.open(finished_run), seed=0)
 
 
 @pytest.mark.slow
-def test_a_candidate_as_a_report_states_it_is_tried_again(finished: Path, tmp_path: Path) -> None:
+def test_a_candidate_as_a_report_states_it_is_tried_again(
+    finished_run: Path, tmp_path: Path
+) -> None:
     from problems import load_problem  # noqa: PLC0415 - the case of the run
 
     problem = load_problem("planets", Size.TINY)
-    run = Run.open(finished)
+    run = Run.open(finished_run)
     records = run.records()
     file = tmp_path / "trials.yaml"
     file.write_text(yaml.safe_dump([record.candidate.parameters for record in records]))

@@ -36,7 +36,7 @@ def timed(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
 
 
 @pytest.fixture
-def setting(problem: Problem, data: Dataset, tmp_path: Path, still_clock: None) -> Setting:  # noqa: ARG001 - it is set
+def setting(problem: Problem, data: Dataset, tmp_path: Path, constant_timing: None) -> Setting:  # noqa: ARG001 - it is set
     """The same with a clock that says one thing: most of a life isn't about time."""
     return Setting(problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, Run(tmp_path))
 

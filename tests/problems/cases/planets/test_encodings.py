@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem, Size, load_problem
-from problems.cases.planets.agent import Agent
+from problems.cases.planets.agent import AgentEncoding
 from problems.cases.planets.coordinates import COORDINATES
-from problems.cases.planets.encodings import LIMIT, Image
+from problems.cases.planets.encodings import COORDINATE_LIMIT, ImageEncoding
 from problems.data.dataset import generate
 from problems.interfaces.types import Array, Batch
 
@@ -27,9 +27,9 @@ def dataset(planets: Problem, cache: Path) -> Dataset:
 
 
 @pytest.fixture(params=list(COORDINATES))
-def agent(request: pytest.FixtureRequest, planets: Problem, dataset: Dataset) -> Agent:
+def agent(request: pytest.FixtureRequest, planets: Problem, dataset: Dataset) -> AgentEncoding:
     encoding = planets.encodings["agent"]
-    assert isinstance(encoding, Agent)
+    assert isinstance(encoding, AgentEncoding)
     return replace(encoding, coordinates=request.param).fit(dataset.train)
 
 
@@ -37,7 +37,7 @@ def test_an_image_shows_a_planets_coordinates_side_by_side(
     planets: Problem, dataset: Dataset
 ) -> None:
     image = planets.encodings["image"]
-    assert isinstance(image, Image)
+    assert isinstance(image, ImageEncoding)
     settings = {"coordinates": "elements", "window": 5}
     image = image.configured(settings).fit(dataset.train)
     inputs = image.pairs(dataset.test).inputs.reshape(len(dataset.test), -1, 5, 3, 5, 7)
@@ -64,52 +64,54 @@ def permuted(batch: Batch) -> Batch:
     }
 
 
-def wilful(seen: Array) -> Array:
+def extreme_actions(seen: Array) -> Array:
     """Act by whatever is seen, as no planet should."""
     weights = np.random.default_rng(0).normal(size=(seen.shape[1], 6))
     return 0.1 * np.sin(seen @ weights)
 
 
-def test_agents_know_no_numbers_of_slots(agent: Agent, dataset: Dataset) -> None:
+def test_agents_know_no_numbers_of_slots(agent: AgentEncoding, dataset: Dataset) -> None:
     channels = agent.pairs(dataset.test).targets.shape[1]
 
     def run(inputs: Batch) -> Array:
-        outputs = agent.apply(lambda seen: wilful(seen)[:, :channels], inputs, None)
+        outputs = agent.apply(lambda seen: extreme_actions(seen)[:, :channels], inputs, None)
         return outputs["elements"]
 
     expected = run(dataset.test.inputs)[..., ORDER, :5]
     np.testing.assert_allclose(run(permuted(dataset.test.inputs))[..., :5], expected, rtol=1e-6)
 
 
-def test_agents_that_do_nothing_do_what_is_expected(agent: Agent, dataset: Dataset) -> None:
+def test_agents_that_do_nothing_do_what_is_expected(agent: AgentEncoding, dataset: Dataset) -> None:
     channels = agent.pairs(dataset.test).targets.shape[1]
     idle = agent.apply(lambda seen: np.zeros((len(seen), channels)), dataset.test.inputs, None)
     system = COORDINATES[agent.coordinates]
     start = system.encode(dataset.test.inputs, dataset.test.inputs["elements"][:, None])
     times = np.array(agent.times_yr)
-    expected = system.expectation(dataset.test.inputs)(start[:, 0], times)
+    expected = system.extrapolator(dataset.test.inputs)(start[:, 0], times)
     expected = system.decode(dataset.test.inputs, expected, times)
     exists = dataset.test.inputs["mass"] > 0
     gap = (idle["elements"] - expected)[..., :5] * exists[:, None, :, None]
     np.testing.assert_allclose(gap, 0.0, atol=1e-9)
 
 
-def test_the_bound_is_in_typical_changes(agent: Agent, dataset: Dataset) -> None:
+def test_the_bound_is_in_typical_changes(agent: AgentEncoding, dataset: Dataset) -> None:
     orbits = agent.path(dataset.test)[:, 0]
-    around = agent.surroundings(dataset.test.inputs)
-    none, full = (agent.moved(orbits, action * np.ones(orbits.shape), around) for action in (0, 1))
-    reach = LIMIT * agent.statistics["scale"]
+    around = agent.neighbourhoods(dataset.test.inputs)
+    none, full = (
+        agent.apply_actions(orbits, action * np.ones(orbits.shape), around) for action in (0, 1)
+    )
+    reach = COORDINATE_LIMIT * agent.statistics["scale"]
     wanted = none + agent.bound * agent.statistics["change"]
     wanted = np.minimum(wanted, agent.statistics["mean"] + reach)
     np.testing.assert_allclose(full, wanted)
 
 
-def test_an_episode_begins_on_the_references_path(agent: Agent, dataset: Dataset) -> None:
+def test_an_episode_begins_on_the_references_path(agent: AgentEncoding, dataset: Dataset) -> None:
     pytest.importorskip("gymnasium", reason="policies are an extra")
     environment = agent.environment(dataset.train)
     path = agent.path(dataset.train)
     frames, train = path.shape[1], dataset.train.take(np.arange(len(path)).repeat(path.shape[1]))
-    met = agent.seen(path.reshape(-1, *path.shape[2:]), agent.surroundings(train.inputs))
+    met = agent.seen(path.reshape(-1, *path.shape[2:]), agent.neighbourhoods(train.inputs))
     for seed in range(5):
         seen, _ = environment.reset(seed=seed)
         sample, _ = np.argwhere((met == seen).all(axis=-1))[0]

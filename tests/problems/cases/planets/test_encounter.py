@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from problems import Batch, Size, load_problem
-from problems.cases.planets.encounter import FAR, Hyperbola, PassingStar
+from problems.cases.planets.encounter import FOLLOWED_AXES, Hyperbola, PassingStar
 from problems.cases.planets.orbits import (
-    GRAVITATION,
+    GRAVITATIONAL_CONSTANT,
     elements_from_states,
     mean_motion,
     states_from_elements,
 )
-from problems.cases.planets.simulation import Planets, begun
+from problems.cases.planets.simulation import Planets, rebound_simulation
 from problems.cases.planets.validation import normalised_error
 from problems.contract import CHECKS, CheckStage, Evidence
 from problems.data.simulate import finite_samples
@@ -49,7 +49,7 @@ def changes(mass: float, impact: float, speed: float) -> tuple[Array, Array]:
     run = Planets(1.0, 10, passing_star=PassingStar()).run(inputs, RNG)["elements"]
     at = start.copy()
     at[:, 5] += time * mean_motion(np.array(1.0), np.array(0.0), at[:, 0])
-    mu = np.full(2, GRAVITATION)
+    mu = np.full(2, GRAVITATIONAL_CONSTANT)
     states = states_from_elements(at, mu)
     states[:, 3:] += impulse(states[:, :3], mass, impact, speed)
     return run[0, -1, :2, :5] - start[:, :5], elements_from_states(states, mu)[:, :5] - start[:, :5]
@@ -70,7 +70,7 @@ def impulse(position: Array, mass: float, impact: float, speed: float) -> Array:
     apart = nearest - position
     apart = apart - (apart @ flight)[:, None] * flight
     pull = apart / np.sum(apart**2, axis=1)[:, None] - nearest / impact**2
-    return 2.0 * GRAVITATION * mass / speed * pull
+    return 2.0 * GRAVITATIONAL_CONSTANT * mass / speed * pull
 
 
 def off(mass: float, impact: float, speed: float) -> Array:
@@ -110,7 +110,7 @@ def test_energy_and_angular_momentum_of_all_are_conserved() -> None:
     inputs = system((0.8, 10.0, 0.5, 60.0), planet_mass=1e-3)
     mass = inputs["mass"][0, :2]
     hyperbola = Hyperbola.of(inputs["passing_star"][0], 1.0 + mass.sum())
-    simulation = begun(rebound, 1.0, mass, inputs["elements"][0, :2])
+    simulation = rebound_simulation(rebound, 1.0, mass, inputs["elements"][0, :2])
     simulation.integrator = "ias15"
     hyperbola.join(simulation)
     energy, spin = simulation.energy(), np.array(simulation.angular_momentum())
@@ -130,11 +130,11 @@ def test_energy_and_angular_momentum_of_all_are_conserved() -> None:
 def test_a_star_is_followed_from_afar() -> None:
     hyperbola = Hyperbola.of(np.array([1.0, 30.0, 0.3, *DIRECTION, 0.0]), 1.0)
     simulation = rebound.Simulation()
-    simulation.G = GRAVITATION
+    simulation.G = GRAVITATIONAL_CONSTANT
     simulation.add(m=1.0)
-    simulation.t = -hyperbola.followed_yr(outermost=6.0)
+    simulation.t = -hyperbola.half_duration_yr(outermost=6.0)
     hyperbola.join(simulation)
-    assert np.linalg.norm(simulation.particles[1].xyz) == pytest.approx(FAR * 6.0)
+    assert np.linalg.norm(simulation.particles[1].xyz) == pytest.approx(FOLLOWED_AXES * 6.0)
 
 
 def test_a_drawn_encounter_changes_the_orbits() -> None:

@@ -8,11 +8,15 @@ import pytest
 from problems import Array, Batch
 from problems.cases.planets.baselines import AveragedSecular, LaplaceLagrange
 from problems.cases.planets.couplings import COEFFICIENTS, complex_vectors, planet_pairs
-from problems.cases.planets.kick import LAPLACE_LAGRANGE, THEORIES, Kick
-from problems.cases.planets.orbit_averaging import Moments, averaged_correction, averaged_forces
-from problems.cases.planets.resonances import HIGHEST, resonant_coefficients, resonant_correction
+from problems.cases.planets.kick import LAPLACE_LAGRANGE, THEORIES, KickEncoding
+from problems.cases.planets.orbit_averaging import PairVectors, averaged_correction, averaged_forces
+from problems.cases.planets.resonances import (
+    MAX_RESONANCE_INDEX,
+    resonant_coefficients,
+    resonant_correction,
+)
 from problems.cases.planets.secular import laplace_coefficients
-from problems.cases.planets.secular_fit import fitted_corrections
+from problems.cases.planets.secular_fit import fit_corrections
 from problems.cases.planets.secular_theories import secular_path
 from problems.cases.planets.simulation import Planets
 from problems.interfaces.types import Predict, Split
@@ -25,13 +29,13 @@ def systems(n: int = 6) -> Batch:
     return Planets(horizon_yr=TIMES[-1], frames=len(TIMES)).draw(n, np.random.default_rng(4))
 
 
-def untrained_encoding(theory: str = LAPLACE_LAGRANGE) -> Kick:
+def untrained_encoding(theory: str = LAPLACE_LAGRANGE) -> KickEncoding:
     statistics = {
         "mean": np.zeros(CHANNELS),
         "scale": np.full(CHANNELS, 3.0),
         "answer": np.ones(COEFFICIENTS),
     }
-    return Kick(TIMES, theory).restored(statistics)
+    return KickEncoding(TIMES, theory).restored(statistics)
 
 
 def random_network(size: int, outputs: int, seed: int = 0) -> Predict:
@@ -40,28 +44,32 @@ def random_network(size: int, outputs: int, seed: int = 0) -> Predict:
     return lambda inputs: (np.tanh(inputs @ first) @ second).astype(np.float32)
 
 
-def silent(inputs: Array) -> Array:
+def zero_network(inputs: Array) -> Array:
     return np.zeros((len(inputs), COEFFICIENTS), np.float32)
 
 
-def ran(encoding: Kick, network: Predict, inputs: Batch) -> Array:
+def run_encoding(encoding: KickEncoding, network: Predict, inputs: Batch) -> Array:
     return encoding.apply(network, inputs, np.random.default_rng(0))["elements"]
 
 
 @pytest.mark.parametrize("theory", THEORIES)
 def test_angular_momentum_deficit_is_conserved_to_rounding(theory: str) -> None:
     inputs = systems()
-    path = ran(untrained_encoding(theory), random_network(CHANNELS, COEFFICIENTS), inputs)
-    inertia = planet_pairs(inputs).inertia * (inputs["mass"] > 0.0)
+    path = run_encoding(untrained_encoding(theory), random_network(CHANNELS, COEFFICIENTS), inputs)
+    circular_momentum = planet_pairs(inputs).circular_momentum * (inputs["mass"] > 0.0)
     start = inputs["elements"][:, None]
     for vectors in zip(
         complex_vectors(path[..., 1:5]), complex_vectors(start[..., 1:5]), strict=True
     ):
-        deficit, first = (np.sum(inertia[:, None] * np.abs(v) ** 2, axis=-1) for v in vectors)
+        deficit, first = (
+            np.sum(circular_momentum[:, None] * np.abs(v) ** 2, axis=-1) for v in vectors
+        )
         np.testing.assert_allclose(deficit, first * np.ones(len(TIMES)), rtol=1e-12)
     # The total of the angular momentum's horizontal part is one with the sum of m n a^2 zeta.
     tilt, begun = (complex_vectors(e[..., 1:5])[1] for e in (path, start))
-    total, first = (np.sum(inertia[:, None] * vector, axis=-1) for vector in (tilt, begun))
+    total, first = (
+        np.sum(circular_momentum[:, None] * vector, axis=-1) for vector in (tilt, begun)
+    )
     np.testing.assert_allclose(total, first * np.ones(len(TIMES)), rtol=0.0, atol=1e-17)
     np.testing.assert_array_equal(path[..., 0], start[..., 0] * np.ones((len(TIMES), 1)))
 
@@ -75,9 +83,12 @@ def test_a_permutation_of_the_planets_permutes_the_answer(theory: str) -> None:
         "mass": inputs["mass"][:, order],
         "elements": inputs["elements"][:, order],
     }
-    path = ran(untrained_encoding(theory), network, inputs)
+    path = run_encoding(untrained_encoding(theory), network, inputs)
     np.testing.assert_allclose(
-        ran(untrained_encoding(theory), network, permuted), path[:, :, order], rtol=1e-5, atol=1e-9
+        run_encoding(untrained_encoding(theory), network, permuted),
+        path[:, :, order],
+        rtol=1e-5,
+        atol=1e-9,
     )
 
 
@@ -93,10 +104,12 @@ def test_turning_the_system_turns_the_answer() -> None:
         parts = [axis, shape.real, shape.imag, tilt.real, tilt.imag, longitude]
         return np.stack(parts, axis=-1)
 
-    there = ran(untrained_encoding(), network, {**inputs, "elements": turned(inputs["elements"])})
+    there = run_encoding(
+        untrained_encoding(), network, {**inputs, "elements": turned(inputs["elements"])}
+    )
     np.testing.assert_allclose(
         there[..., 1:5],
-        turned(ran(untrained_encoding(), network, inputs))[..., 1:5],
+        turned(run_encoding(untrained_encoding(), network, inputs))[..., 1:5],
         rtol=1e-4,
         atol=1e-8,
     )
@@ -117,7 +130,7 @@ def test_the_secular_flow_is_symplectic_under_any_coefficients() -> None:
     pairs = planet_pairs(inputs)
     correction = np.random.default_rng(1).normal(0.0, 0.5, (*pairs.alpha.shape, COEFFICIENTS))
     motion = pairs.secular_motion(correction)
-    scale = np.sqrt(pairs.inertia[0])[:, None]
+    scale = np.sqrt(pairs.circular_momentum[0])[:, None]
     planets = len(scale)
 
     def flow(canonical: Array) -> Array:
@@ -133,14 +146,14 @@ def test_without_corrections_it_is_laplace_lagrange_theory() -> None:
     inputs = systems()
     theory = LaplaceLagrange(TIMES)(inputs, np.random.default_rng(0))["elements"]
     np.testing.assert_allclose(
-        ran(untrained_encoding(), silent, inputs), theory, rtol=1e-9, atol=1e-12
+        run_encoding(untrained_encoding(), zero_network, inputs), theory, rtol=1e-9, atol=1e-12
     )
 
 
 def test_resonant_coefficients_are_the_published_ones() -> None:
     # Murray & Dermott (1999), table 8.5, without their factor alpha: 2:1 and 3:2.
     inner, outer = resonant_coefficients(np.array([0.629961, 0.763143]))
-    assert inner.shape == (2, HIGHEST - 1)
+    assert inner.shape == (2, MAX_RESONANCE_INDEX - 1)
     np.testing.assert_allclose([inner[0, 0], outer[0, 0]], [-1.190494, 0.428390], rtol=1e-4)
     np.testing.assert_allclose([inner[1, 1], outer[1, 1]], [-2.025223, 2.484005], rtol=1e-4)
 
@@ -149,17 +162,18 @@ def test_averaging_is_laplace_lagrange_theory_at_small_eccentricity() -> None:
     alpha = np.array([0.6])
     small, none = np.array([1e-4 + 0j]), np.zeros(1, complex)
     first, second = laplace_coefficients(alpha)
-    shape, _ = averaged_forces(alpha, Moments(small, none, none, none))
-    _, other = averaged_forces(alpha, Moments(small, none, none, none))
+    shape, _ = averaged_forces(alpha, PairVectors(small, none, none, none))
+    _, other = averaged_forces(alpha, PairVectors(small, none, none, none))
     np.testing.assert_allclose(4.0 / alpha * shape[0, 0] / 1e-4, first, rtol=1e-5)
     np.testing.assert_allclose(4.0 / alpha * other[0, 0] / 1e-4, -second, rtol=1e-5)
     inputs = systems()
     inputs = {**inputs, "elements": inputs["elements"] * np.array([1, 1e-3, 1e-3, 1e-3, 1e-3, 1])}
     pairs = planet_pairs(inputs)
     vectors = [
-        pairs.ends(vector) for vector in complex_vectors(inputs["elements"][..., None, :, 1:5])
+        pairs.inner_and_outer(vector)
+        for vector in complex_vectors(inputs["elements"][..., None, :, 1:5])
     ]
-    places = Moments(*vectors[0], *vectors[1])
+    places = PairVectors(*vectors[0], *vectors[1])
     wide = pairs.exists & (pairs.alpha < 0.7)
     assert wide.any()
     correction = averaged_correction(pairs, places)[wide]
@@ -205,7 +219,7 @@ def test_a_fit_finds_the_coefficients_that_made_a_path() -> None:
     theory = resonant_correction(pairs)
     wanted = theory + 0.02 * pairs.exists[..., None]
     path = secular_path(inputs, pairs, wanted, times)
-    fit = fitted_corrections(Split(inputs, path), theory, times)
+    fit = fit_corrections(Split(inputs, path), theory, times)
     assert np.all(fit.residual < 5e-3)
     again = secular_path(inputs, pairs, fit.correction, times)["elements"]
     before = secular_path(inputs, pairs, theory, times)["elements"]

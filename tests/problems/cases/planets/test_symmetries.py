@@ -5,7 +5,7 @@ import pytest
 
 from problems import Batch, Problem, Size, Symmetry, load_problem
 from problems.cases.planets.coordinates import COORDINATES
-from problems.cases.planets.orbits import GRAVITATION, states_from_elements
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, states_from_elements
 from problems.cases.planets.symmetries import SYMMETRIES
 
 CHAOS = 1e-7
@@ -49,7 +49,7 @@ def test_empty_slots_stay(planets: Problem, inputs: Batch, symmetry: Symmetry) -
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES, ids=lambda symmetry: symmetry.name)
 def test_states_and_elements_are_turned_alike(inputs: Batch, symmetry: Symmetry) -> None:
-    mu = GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])[:, None]
+    mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])[:, None]
     path = inputs["elements"][:, None]
     turned = symmetry.outputs({"elements": path, "state": states_from_elements(path, mu)})
     np.testing.assert_allclose(
@@ -64,9 +64,9 @@ def test_what_is_expected_commutes(inputs: Batch, symmetry: Symmetry, coordinate
 
     def expected(given: Batch) -> np.ndarray:
         start = system.encode(given, given["elements"][:, None])[:, 0]
-        return system.decode(given, system.expectation(given)(start, times), times)
+        return system.decode(given, system.extrapolator(given)(start, times), times)
 
-    mu = GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])[:, None]
+    mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])[:, None]
     straight = expected(inputs)
     straight = {"elements": straight, "state": states_from_elements(straight, mu)}
     gap = expected(symmetry.inputs(inputs)) - symmetry.outputs(straight)["elements"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from problems import Array, Batch
-from problems.cases.planets.orbits import GRAVITATION, energy, states_from_elements
+from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, states_from_elements, total_energy
 from problems.cases.planets.simulation import Planets
-from problems.cases.planets.stepped_kick import SteppedKick, tabulated_force
-from problems.cases.planets.wisdom_holman import WisdomHolman, kepler_drift, newtonian
+from problems.cases.planets.stepped_kick import SteppedKickEncoding, tabulated_force
+from problems.cases.planets.wisdom_holman import WisdomHolman, kepler_drift, newtonian_force
 from problems.interfaces.types import Predict
 
 CHANNELS = 3
@@ -20,11 +20,11 @@ def systems(n: int = 4) -> Batch:
 
 
 def heliocentric(inputs: Batch) -> Array:
-    mu = GRAVITATION * (inputs["star_mass"][:, None] + inputs["mass"])
+    mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])
     return states_from_elements(inputs["elements"], mu)
 
 
-def scheme(inputs: Batch, step_yr: float, force: Any = newtonian) -> WisdomHolman:
+def scheme(inputs: Batch, step_yr: float, force: Any = newtonian_force) -> WisdomHolman:
     return WisdomHolman(
         inputs["star_mass"], inputs["mass"], force, np.full(len(inputs["mass"]), step_yr)
     )
@@ -49,7 +49,7 @@ def test_the_kepler_drift_is_rebounds() -> None:
     states = heliocentric(systems(8)).reshape(-1, 6)
     for state in states[:6]:
         simulation = rebound.Simulation()
-        simulation.G = GRAVITATION
+        simulation.G = GRAVITATIONAL_CONSTANT
         simulation.add(m=1.0)
         simulation.add(**dict(zip(("x", "y", "z", "vx", "vy", "vz"), state, strict=True)))
         simulation.integrator = "whfast"
@@ -57,12 +57,12 @@ def test_the_kepler_drift_is_rebounds() -> None:
         simulation.integrate(0.3)
         planet = simulation.particles[1]
         there = [planet.x, planet.y, planet.z, planet.vx, planet.vy, planet.vz]
-        drifted = kepler_drift(state, np.asarray(GRAVITATION), np.asarray(0.3))
+        drifted = kepler_drift(state, np.asarray(GRAVITATIONAL_CONSTANT), np.asarray(0.3))
         np.testing.assert_allclose(drifted, there, rtol=0.0, atol=3e-14 * np.abs(there).max())
 
 
 def test_the_kepler_drift_there_and_back_changes_nothing() -> None:
-    states, mu = heliocentric(systems(16)), np.asarray(GRAVITATION)
+    states, mu = heliocentric(systems(16)), np.asarray(GRAVITATIONAL_CONSTANT)
     there = kepler_drift(states, mu, np.asarray(0.37))
     assert np.abs(there - states).max() > 0.1
     back = kepler_drift(there, mu, np.asarray(-0.37))
@@ -71,7 +71,7 @@ def test_the_kepler_drift_there_and_back_changes_nothing() -> None:
 
 def test_an_unbound_body_goes_straight_on() -> None:
     state = np.array([1.0, 0.0, 0.0, 0.0, 20.0, 0.0])
-    later = kepler_drift(state, np.asarray(GRAVITATION), np.asarray(0.1))
+    later = kepler_drift(state, np.asarray(GRAVITATIONAL_CONSTANT), np.asarray(0.1))
     np.testing.assert_allclose(later, [1.0, 2.0, 0.0, 0.0, 20.0, 0.0])
 
 
@@ -91,7 +91,7 @@ def test_it_converges_in_second_order_to_the_reference() -> None:
     there = inputs["mass"][0] > 0.0
     states = heliocentric(inputs)
     simulation = rebound.Simulation()
-    simulation.G = GRAVITATION
+    simulation.G = GRAVITATIONAL_CONSTANT
     simulation.add(m=inputs["star_mass"][0])
     for mass, state in zip(inputs["mass"][0][there], states[0][there], strict=True):
         simulation.add(m=mass, **dict(zip(("x", "y", "z", "vx", "vy", "vz"), state, strict=True)))
@@ -109,7 +109,7 @@ def test_it_converges_in_second_order_to_the_reference() -> None:
     assert errors[-1] < 1e-5
 
 
-@pytest.mark.parametrize("force", [newtonian, random_force])
+@pytest.mark.parametrize("force", [newtonian_force, random_force])
 def test_momentum_is_conserved_to_rounding_under_any_force(force: Any) -> None:
     inputs = heavier(systems())
     pulled = scheme(inputs, 0.1, force).acceleration(heliocentric(inputs))
@@ -164,11 +164,11 @@ def hamiltonian(inputs: Batch, states: Array) -> Array:
     kinetic = 0.5 * np.sum(mass * np.sum(states[..., 3:] ** 2, axis=-1), axis=1)
     kinetic += 0.5 * np.sum(momentum**2, axis=-1) / star
     distance = np.linalg.norm(states[..., :3], axis=-1)
-    total = kinetic - GRAVITATION * star * np.sum(mass / distance, axis=1)
+    total = kinetic - GRAVITATIONAL_CONSTANT * star * np.sum(mass / distance, axis=1)
     for i in range(mass.shape[1]):
         for j in range(i):
             apart = np.linalg.norm(states[:, i, :3] - states[:, j, :3], axis=-1)
-            total += GRAVITATION * mass[:, i] * mass[:, j] * random_potential(apart)
+            total += GRAVITATIONAL_CONSTANT * mass[:, i] * mass[:, j] * random_potential(apart)
     return total
 
 
@@ -196,11 +196,11 @@ def test_newtons_energy_is_kept() -> None:
     inputs = heavier(systems())
     stepping, states = scheme(inputs, 0.05), heliocentric(inputs)
     later = stepping.heliocentric(stepping.advance(stepping.barycentric(states), 1000))
-    total = energy(inputs["star_mass"], inputs["mass"], np.stack([states, later], axis=1))
+    total = total_energy(inputs["star_mass"], inputs["mass"], np.stack([states, later], axis=1))
     np.testing.assert_allclose(total[:, 1] / total[:, 0], 1.0, rtol=0.0, atol=1e-6)
 
 
-def untrained_encoding() -> SteppedKick:
+def untrained_encoding() -> SteppedKickEncoding:
     statistics = {
         "mean": np.zeros(CHANNELS),
         "scale": np.full(CHANNELS, 4.0),
@@ -208,7 +208,7 @@ def untrained_encoding() -> SteppedKick:
         "answer_scale": np.ones(1),
         "period": np.ones(1),
     }
-    return SteppedKick((1.0, 2.0, 3.0), 10).restored(statistics)
+    return SteppedKickEncoding((1.0, 2.0, 3.0), 10).restored(statistics)
 
 
 def network() -> Predict:
@@ -219,11 +219,11 @@ def network() -> Predict:
 def test_a_tabulated_force_is_smooth_and_exact_at_its_places() -> None:
     places = np.linspace(np.log(0.3), np.log(3.0), 48)
     low, high = places[:1][None], places[-1:][None]
-    table = np.log(newtonian(np.exp(places)))[None, None]
+    table = np.log(newtonian_force(np.exp(places)))[None, None]
     found = np.concatenate(
         [tabulated_force(low, high, table, np.exp(place)[None, None]) for place in places]
     )
-    np.testing.assert_allclose(found[:, 0], newtonian(np.exp(places)), rtol=1e-12)
+    np.testing.assert_allclose(found[:, 0], newtonian_force(np.exp(places)), rtol=1e-12)
     wave = np.sin(3.0 * places)[None, None]
     between = np.array([[0.7123]])
     expected = np.exp(np.sin(3.0 * np.log(between)))
@@ -253,7 +253,7 @@ def test_taught_newtons_law_it_follows_the_reference() -> None:
     inputs = simulation.draw(4, np.random.default_rng(4))
     reference = simulation.run(inputs, np.random.default_rng(0))["elements"]
     encoding = untrained_encoding()
-    encoding = SteppedKick(tuple(simulation.times_yr), 10).restored(encoding.statistics)
+    encoding = SteppedKickEncoding(tuple(simulation.times_yr), 10).restored(encoding.statistics)
 
     def newton(seen: Array) -> Array:
         return -2.0 * 4.0 * seen[:, :1]

@@ -3,14 +3,14 @@ import pytest
 
 from problems import Batch, Problem, Size, load_problem
 from problems.cases.radiation.k_distribution import SHORTWAVE, KDistribution
-from problems.cases.radiation.profiles import reference_fluxes, rfmip, sunlight
-from problems.cases.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE, Shortwave, solar_shares
-from problems.cases.radiation.simulation import LOWEST_SUN, ShortwaveColumns
+from problems.cases.radiation.profiles import reference_fluxes, rfmip_columns, rfmip_sunlight
+from problems.cases.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE, ShortwaveModel, solar_shares
+from problems.cases.radiation.simulation import MIN_COS_ZENITH, ShortwaveColumns
 from problems.interfaces.types import take_samples
 
 RNG = np.random.default_rng(0)
 COARSE = KDistribution(112, merged=4)
-DIRECTIONS = ("flux_up", "flux_down")
+FLUX_NAMES = ("flux_up", "flux_down")
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +27,15 @@ def columns(tiny: Problem) -> Batch:
 @pytest.mark.slow
 def test_fluxes_are_those_that_rte_rrtmgp_left_for_rfmip() -> None:
     simulation = ShortwaveColumns((0,), (0,), KDistribution(224))
-    sun = sunlight()
+    sun = rfmip_sunlight()
     day = np.flatnonzero(sun["cos_zenith"] > 0.0)
     lit = {name: sun[name][day] for name in ("cos_zenith", "albedo")}
     nearer = (sun["irradiance"][day] / TOTAL_SOLAR_IRRADIANCE)[:, None]
     for experiment in range(18):
-        state = take_samples(rfmip(experiment), day)
+        state = take_samples(rfmip_columns(experiment), day)
         known = {n: a for n, a in state.items() if not n.endswith("surface_temperature")}
         found = simulation.run({**known, **lit}, RNG)
-        for name, wanted in zip(DIRECTIONS, reference_fluxes(SHORTWAVE, experiment), strict=True):
+        for name, wanted in zip(FLUX_NAMES, reference_fluxes(SHORTWAVE, experiment), strict=True):
             error = np.abs(nearer * found[name] - wanted[day])
             assert np.sqrt(np.mean(error**2)) < 0.003
             assert error.max() < 0.02
@@ -53,7 +53,7 @@ def test_all_of_the_suns_irradiance_enters_at_the_top(tiny: Problem, columns: Ba
 def test_no_night_is_drawn(tiny: Problem) -> None:
     for drawn in tiny.split_simulations.values():
         columns = drawn.draw(16, RNG)
-        assert columns["cos_zenith"].min() >= LOWEST_SUN
+        assert columns["cos_zenith"].min() >= MIN_COS_ZENITH
         assert set(columns) == {field.name for field in tiny.inputs}
 
 
@@ -67,7 +67,7 @@ def test_water_takes_sunlight_from_the_surface(tiny: Problem, columns: Batch) ->
 
 def test_rayleigh_scattering_is_what_is_measured_of_air(columns: Batch) -> None:
     fine = KDistribution(112)
-    _, scattering = Shortwave(fine).optics(columns)
+    _, scattering = ShortwaveModel(fine).optics(columns)
     atmospheres = columns["pressure"][:, -1].mean() / 101325.0
     total = scattering.sum(axis=1).mean(axis=0) / atmospheres
     for first, last, wavenumber in ((80, 89, 14425.0), (89, 96, 19325.0)):  # [cm-1]
@@ -79,11 +79,11 @@ def test_rayleigh_scattering_is_what_is_measured_of_air(columns: Batch) -> None:
 
 def test_numpy_and_jax_solve_alike(tiny: Problem, columns: Batch) -> None:
     assert tiny.simulation is not None
-    shortwave, found = Shortwave(COARSE), tiny.simulation.run(columns, RNG)
+    shortwave, found = ShortwaveModel(COARSE), tiny.simulation.run(columns, RNG)
     singles = {name: np.asarray(array, np.float32) for name, array in columns.items()}
-    solved = shortwave.solved(shortwave.optics(columns), singles, shortwave.table())
-    for field, array in zip(tiny.outputs, solved, strict=True):
-        atol = 2e-3 if field.name in DIRECTIONS else 0.0
+    solve = shortwave.solve(shortwave.optics(columns), singles, shortwave.table())
+    for field, array in zip(tiny.outputs, solve, strict=True):
+        atol = 2e-3 if field.name in FLUX_NAMES else 0.0
         np.testing.assert_allclose(array, found[field.name], rtol=1e-5, atol=atol)
 
 
@@ -91,7 +91,7 @@ def test_optical_depths_sum_over_g_points_as_sunlight_weighs_them(
     tiny: Problem, columns: Batch
 ) -> None:
     assert tiny.simulation is not None
-    absorption, scattering = (each.astype(float) for each in Shortwave(COARSE).optics(columns))
+    absorption, scattering = (each.astype(float) for each in ShortwaveModel(COARSE).optics(columns))
     cosine = columns["cos_zenith"][:, None]
     passed = np.exp(-(absorption + scattering) / cosine[..., None]) @ solar_shares(COARSE)
     found = tiny.simulation.run(columns, RNG)["optical_depth"]
@@ -109,8 +109,8 @@ def test_a_layer_with_more_of_a_gas_is_optically_thicker(tiny: Problem, columns:
 
 
 def test_without_gas_a_sunbeam_meets_no_optical_depth(columns: Batch) -> None:
-    shortwave = Shortwave(COARSE)
+    shortwave = ShortwaveModel(COARSE)
     singles = {name: np.asarray(array, np.float32) for name, array in columns.items()}
     nothing = np.zeros_like(shortwave.optics(columns)[0])
-    *_, depth = shortwave.solved((nothing, nothing), singles, shortwave.table())
+    *_, depth = shortwave.solve((nothing, nothing), singles, shortwave.table())
     np.testing.assert_array_equal(depth, 0.0)

@@ -6,11 +6,11 @@ import pytest
 
 from problems import Batch, MissingExtraError, Problem, Size, load_problem
 from problems.cases.radiation import profiles
-from problems.cases.radiation.gas_optics import molecules
+from problems.cases.radiation.gas_optics import dry_air_molecules
 from problems.cases.radiation.host import StratosphericAdjustment
 from problems.cases.radiation.k_distribution import LONGWAVE, KDistribution
-from problems.cases.radiation.longwave import Longwave, planck_table
-from problems.cases.radiation.profiles import WARMEST, reference_fluxes, rfmip
+from problems.cases.radiation.longwave import LongwaveModel, planck_table
+from problems.cases.radiation.profiles import WARM_EXPERIMENTS, reference_fluxes, rfmip_columns
 from problems.cases.radiation.simulation import LongwaveColumns
 from problems.cases.radiation.solver import SECANT, planck_radiance
 from problems.interfaces.types import Split, take_samples
@@ -44,7 +44,7 @@ def outgoing(columns: Batch) -> float:
 def test_fluxes_are_those_that_rte_rrtmgp_left_for_rfmip() -> None:
     simulation = LongwaveColumns((0,), (0,), KDistribution(256))
     for experiment in AS_TODAY:
-        found = simulation.run(rfmip(experiment), RNG)
+        found = simulation.run(rfmip_columns(experiment), RNG)
         for name, wanted in zip(
             ("flux_up", "flux_down"), reference_fluxes(LONGWAVE, experiment), strict=True
         ):
@@ -62,8 +62,8 @@ def test_more_of_a_gas_lets_less_out(columns: Batch) -> None:
 def test_without_gases_most_of_the_surface_is_seen(columns: Batch) -> None:
     fewer = {n: 0.01 * a if n in ("h2o", "o3", "co2", "ch4", "n2o") else a
              for n, a in columns.items()}  # fmt: skip
-    depth, _ = Longwave(COARSE).optics(fewer)
-    assert (depth < Longwave(COARSE).optics(columns)[0].mean()).mean() > 0.9
+    depth, _ = LongwaveModel(COARSE).optics(fewer)
+    assert (depth < LongwaveModel(COARSE).optics(columns)[0].mean()).mean() > 0.9
     assert outgoing(fewer) > 1.2 * outgoing(columns)
 
 
@@ -76,7 +76,7 @@ def test_a_layer_with_more_of_a_gas_is_optically_thicker(columns: Batch) -> None
 
 
 def test_optical_depths_sum_over_g_points_as_planck_weighs_them(columns: Batch) -> None:
-    depth, fraction = (each.astype(float) for each in Longwave(COARSE).optics(columns))
+    depth, fraction = (each.astype(float) for each in LongwaveModel(COARSE).optics(columns))
     radiance = planck_radiance(np, planck_table(COARSE).astype(float), columns["temperature"])
     weight = fraction * radiance
     passed = (weight * np.exp(-SECANT * depth)).sum(axis=-1) / weight.sum(axis=-1)
@@ -103,19 +103,19 @@ def test_an_average_over_g_points_is_told_by_optical_depths(tiny: Problem, colum
 
 
 def test_numpy_and_jax_solve_alike(tiny: Problem, columns: Batch) -> None:
-    longwave, found = Longwave(COARSE), run(columns)
+    longwave, found = LongwaveModel(COARSE), run(columns)
     singles = {name: np.asarray(array, np.float32) for name, array in columns.items()}
-    solved = longwave.solved(longwave.optics(columns), singles, longwave.table())
-    for field, array in zip(tiny.outputs, solved, strict=True):
+    solve = longwave.solve(longwave.optics(columns), singles, longwave.table())
+    for field, array in zip(tiny.outputs, solve, strict=True):
         atol = 0.0 if field.name == "optical_depth" else 2e-3
         np.testing.assert_allclose(array, found[field.name], rtol=2e-4, atol=atol)
 
 
 def test_an_answer_that_has_neither_absorption_nor_emission_is_a_number(columns: Batch) -> None:
-    longwave = Longwave(COARSE)
+    longwave = LongwaveModel(COARSE)
     singles = {name: np.asarray(array, np.float32) for name, array in columns.items()}
     nothing = np.zeros_like(longwave.optics(columns)[0])
-    *_, depth = longwave.solved((nothing, nothing), singles, longwave.table())
+    *_, depth = longwave.solve((nothing, nothing), singles, longwave.table())
     np.testing.assert_array_equal(depth, 0.0)
 
 
@@ -136,7 +136,7 @@ def test_wild_answers_have_scores_that_are_numbers(name: str) -> None:
 def test_merged_tables_keep_each_bands_radiance(columns: Batch) -> None:
     bands: list[np.ndarray] = []
     for distribution in (KDistribution(128), COARSE):
-        _, fraction = Longwave(distribution).optics(columns)
+        _, fraction = LongwaveModel(distribution).optics(columns)
         table = planck_table(distribution)
         assert fraction.shape[-1] == table.shape[1]
         bands.append(fraction @ table[100])
@@ -145,7 +145,7 @@ def test_merged_tables_keep_each_bands_radiance(columns: Batch) -> None:
 
 def test_molecules_weigh_what_hydrostatics_says() -> None:
     pressure = np.array([[0.0, 1e4, 1e5]])
-    count = molecules(np, pressure, np.zeros((1, 2)))
+    count = dry_air_molecules(np, pressure, np.zeros((1, 2)))
     kilograms = count / 6.02214076e23 * 0.028964
     np.testing.assert_allclose(kilograms * 9.80665, np.diff(pressure))
 
@@ -156,7 +156,7 @@ def test_splits_have_sites_of_their_own() -> None:
     sites = [site for each in drawn.values() for site in getattr(each, "sites", ())]
     assert sorted(sites) == list(range(100))
     warm = getattr(problem.shifted, "experiments", ())
-    assert warm == WARMEST
+    assert warm == WARM_EXPERIMENTS
     assert not set(warm) & set(getattr(problem.simulation, "experiments", ()))
 
 
@@ -164,7 +164,7 @@ def test_a_split_is_drawn_near_its_own_sites(tiny: Problem) -> None:
     test = tiny.held_out["test"]
     assert isinstance(test, LongwaveColumns)
     drawn = test.draw(16, RNG)["pressure"]
-    known = rfmip(0)["pressure"][list(test.sites)]
+    known = rfmip_columns(0)["pressure"][list(test.sites)]
     assert all((known == each).all(axis=1).any() for each in drawn)
 
 
@@ -176,7 +176,7 @@ def test_fourfold_carbon_dioxide_warms_below_and_cools_the_stratosphere(tiny: Pr
     assert (found["forcing_top"] > 0.0).all()
     assert (found["forcing_surface"] > 0.0).all()
     assert found["adjustment"].min(axis=1).max() < -1.0
-    below = take_samples(rfmip(0), np.array(host.sites))["pressure"][:, 1:] > 1.1e4
+    below = take_samples(rfmip_columns(0), np.array(host.sites))["pressure"][:, 1:] > 1.1e4
     assert (found["adjustment"][below] == 0.0).all()
 
 

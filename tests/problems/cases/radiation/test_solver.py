@@ -14,8 +14,8 @@ from problems.cases.radiation.solver import (
     grey_depth,
     heating_rate,
     longwave_radiances,
+    numpy_scan,
     planck_radiance,
-    scan_arrays,
 )
 from problems.interfaces.types import Array
 
@@ -25,7 +25,7 @@ LAYERS = 20
 def all_of(depth: Array, source: Array, surface: float) -> Radiances:
     """What the solver tells of one g-point that has its band alone, in one column."""
     return longwave_radiances(
-        np, scan_arrays, depth, np.ones_like(depth), (source, np.asarray(surface))
+        np, numpy_scan, depth, np.ones_like(depth), (source, np.asarray(surface))
     )
 
 
@@ -48,7 +48,7 @@ def test_black_isothermal_atmosphere_radiates_as_planck_says(temperature: float)
     assert count.sum() == table.shape[1]
     opaque = np.full((LAYERS, len(first)), 50.0)
     up, down, *_ = longwave_radiances(
-        np, scan_arrays, opaque, np.ones_like(opaque), (radiance, radiance[0])
+        np, numpy_scan, opaque, np.ones_like(opaque), (radiance, radiance[0])
     )
     # RRTMGP's bands end at 10 and 3250 cm-1: they leave out some hundredths of a per cent.
     black = STEFAN_BOLTZMANN * temperature**4

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from problems.cases.radiation.solver import scan_arrays
-from problems.cases.radiation.two_stream import Sunlight, layers_of, shortwave_fluxes
+from problems.cases.radiation.solver import numpy_scan
+from problems.cases.radiation.two_stream import Sunlight, shortwave_fluxes, two_stream_layers
 from problems.interfaces.types import Array
 
 LAYERS = 20
@@ -14,7 +14,7 @@ def solved(absorption: Array, scattering: Array, albedo: float) -> tuple[Array, 
     sunlight = Sunlight(np.ones_like(COSINES), COSINES, np.full_like(COSINES, albedo))
     shape = (LAYERS, len(COSINES))
     depths = (np.broadcast_to(d[:, None], shape) for d in (absorption, scattering))
-    up, down, _ = shortwave_fluxes(np, scan_arrays, *depths, sunlight)
+    up, down, _ = shortwave_fluxes(np, numpy_scan, *depths, sunlight)
     return up, down
 
 
@@ -49,7 +49,7 @@ def test_layers_are_those_of_meador_and_weaver() -> None:
     absorption, scattering = (
         grid[..., None] for grid in np.meshgrid(np.geomspace(0.01, 5.0, 12), [0.02, 0.3, 4.0])
     )
-    found = layers_of(np, absorption, scattering, COSINES)
+    found = two_stream_layers(np, absorption, scattering, COSINES)
     wanted = meador_weaver(absorption, scattering, COSINES)
     for ours, theirs in zip(found[:4], wanted, strict=True):
         np.testing.assert_allclose(
@@ -60,7 +60,7 @@ def test_layers_are_those_of_meador_and_weaver() -> None:
 def test_layers_hold_where_the_beam_fades_as_diffuse_light_does() -> None:
     cosine = np.linspace(0.5, 0.7, 2001)  # k mu = 1 lies between
     up, down = (
-        layers_of(np, np.array(0.5), np.array(0.3), cosine)[part] for part in (2, 3)
+        two_stream_layers(np, np.array(0.5), np.array(0.3), cosine)[part] for part in (2, 3)
     )  # fmt: skip
     for share in (up, down):
         assert np.abs(np.diff(share, 2)).max() < 1e-7
@@ -104,7 +104,7 @@ def test_what_a_surface_sends_up_fades_at_the_diffuse_rate() -> None:
 
 def test_what_the_beam_loses_is_told_however_little() -> None:
     depth = np.geomspace(1e-12, 0.5, LAYERS)[:, None]
-    found = layers_of(np, 0.4 * depth, 0.6 * depth, COSINES)
+    found = two_stream_layers(np, 0.4 * depth, 0.6 * depth, COSINES)
     np.testing.assert_allclose(found.extinguished + found.unscattered, 1.0, rtol=1e-12)
     np.testing.assert_allclose(-np.log1p(-found.extinguished), depth / COSINES, rtol=1e-6)
 
@@ -121,13 +121,13 @@ def test_layers_may_be_cut_in_two() -> None:
     absorption[1::2] = absorption[::2] = np.linspace(0.01, 0.5, LAYERS // 2)
     sunlight = Sunlight(np.ones_like(COSINES), COSINES, np.full_like(COSINES, 0.2))
     whole = (2.0 * d[::2, None] + 0.0 * COSINES for d in (absorption, scattering))
-    coarse = shortwave_fluxes(np, scan_arrays, *whole, sunlight)[:2]
+    coarse = shortwave_fluxes(np, numpy_scan, *whole, sunlight)[:2]
     for fine, each in zip(solved(absorption, scattering, 0.2), coarse, strict=True):
         np.testing.assert_allclose(fine[::2], each, rtol=1e-7)
 
 
 @pytest.mark.parametrize("cosine", COSINES)
 def test_a_thick_cloud_of_scatterers_sends_all_back(cosine: float) -> None:
-    layers = layers_of(np, np.array(0.0), np.array(1e6), np.array(cosine))
+    layers = two_stream_layers(np, np.array(0.0), np.array(1e6), np.array(cosine))
     assert layers.reflected == pytest.approx(1.0, abs=1e-5)
     assert layers.scattered_up == pytest.approx(1.0, abs=1e-5)

@@ -5,7 +5,7 @@ import pytest
 
 from problems import Batch, MissingExtraError, Size, Split, UserError, load_problem
 from problems.cases.stability import baselines
-from problems.cases.stability.encodings import Early, Summary
+from problems.cases.stability.encodings import EarlyEncoding, SummaryEncoding
 from problems.cases.stability.simulation import Stability
 from problems.interfaces.types import n_samples
 
@@ -61,8 +61,10 @@ def test_what_met_in_the_short_run_has_no_chance(train: Split) -> None:
         assert (EVERY[name].fit(train)(train.inputs, RNG)["stable"][lost] == 0.0).all()
 
 
-@pytest.mark.parametrize("kind", [Early, Summary])
-def test_remembering_changes_no_answer(kind: type[Early | Summary], train: Split) -> None:
+@pytest.mark.parametrize("kind", [EarlyEncoding, SummaryEncoding])
+def test_remembering_changes_no_answer(
+    kind: type[EarlyEncoding | SummaryEncoding], train: Split
+) -> None:
     encoding = kind(HORIZON, (LENGTH,), LENGTH).fit(train)
 
     def network(x: np.ndarray) -> np.ndarray:

@@ -2,16 +2,25 @@ import numpy as np
 import pytest
 
 from problems import Batch
-from problems.cases.planets.orbits import GRAVITATION, elements_from_states, states_from_elements
-from problems.cases.stability.encodings import Early, FateEncoding, Initial, Summary
-from problems.cases.stability.integration import STAR
-from problems.cases.stability.simulation import Stability, mutual_hill
+from problems.cases.planets.orbits import (
+    GRAVITATIONAL_CONSTANT,
+    elements_from_states,
+    states_from_elements,
+)
+from problems.cases.stability.encodings import (
+    EarlyEncoding,
+    InitialEncoding,
+    StabilityEncoding,
+    SummaryEncoding,
+)
+from problems.cases.stability.integration import STAR_MASS
+from problems.cases.stability.simulation import Stability, mutual_hill_ratio
 from problems.cases.stability.theory import (
     angular_momentum_deficit,
     critical_amd_of_collision,
     critical_amd_of_hill,
     hill_spacing,
-    overlap,
+    resonance_overlap,
     resonance_strength,
     three_body_spacing,
 )
@@ -25,7 +34,7 @@ def rotated(inputs: Batch, seed: int) -> Batch:
     """Turn every system by one rotation of space."""
     turn, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
     turn *= np.linalg.det(turn)
-    mu = GRAVITATION * (STAR + inputs["mass"])
+    mu = GRAVITATIONAL_CONSTANT * (STAR_MASS + inputs["mass"])
     states = states_from_elements(inputs["elements"], mu).reshape(*mu.shape, 2, 3) @ turn.T
     return {**inputs, "elements": elements_from_states(states.reshape(*mu.shape, 6), mu)}
 
@@ -33,13 +42,13 @@ def rotated(inputs: Batch, seed: int) -> Batch:
 @pytest.mark.parametrize(
     "encoding",
     [
-        Initial(1e3),
-        Early(1e3, LENGTHS, 10),
-        Early(1e3, LENGTHS, 10, chaos=False),
-        Summary(1e3, LENGTHS, 10, chaos=False),
+        InitialEncoding(1e3),
+        EarlyEncoding(1e3, LENGTHS, 10),
+        EarlyEncoding(1e3, LENGTHS, 10, chaos=False),
+        SummaryEncoding(1e3, LENGTHS, 10, chaos=False),
     ],
 )
-def test_no_encoding_feels_a_common_rotation(encoding: FateEncoding) -> None:
+def test_no_encoding_feels_a_common_rotation(encoding: StabilityEncoding) -> None:
     # Systems that stay regular for so long: in others rounding grows.
     regular = np.flatnonzero(hill_spacing(DRAWN["mass"], DRAWN["elements"]).min(axis=1) > 8.0)
     inputs = take_samples(DRAWN, regular)
@@ -75,7 +84,7 @@ def test_hill_stability_allows_less_deficit_than_collision() -> None:
 def test_the_deficit_of_small_vectors_is_half_their_square() -> None:
     elements = np.array([[1.0, 0.01, 0.0, 0.005, 0.0, 0.0]])
     mass = np.array([1e-5])
-    momentum = mass * np.sqrt(GRAVITATION)
+    momentum = mass * np.sqrt(GRAVITATIONAL_CONSTANT)
     expected = momentum * 0.5 * (0.01**2 + (2.0 * 0.005) ** 2)
     np.testing.assert_allclose(angular_momentum_deficit(mass, elements), expected, rtol=1e-3)
 
@@ -83,7 +92,7 @@ def test_the_deficit_of_small_vectors_is_half_their_square() -> None:
 def test_spacing_is_counted_in_mutual_hill_radii() -> None:
     mass = np.array([1e-5, 3e-5])
     elements = np.zeros((2, 6))
-    elements[:, 0] = 1.0, 1.0 + 7.0 * mutual_hill(mass)[0]
+    elements[:, 0] = 1.0, 1.0 + 7.0 * mutual_hill_ratio(mass)[0]
     np.testing.assert_allclose(hill_spacing(mass, elements), 7.0)
 
 
@@ -95,8 +104,12 @@ def test_resonances_overlap_sooner_with_mass_and_the_strongest_is_the_nearest() 
         return np.full(2, mass), elements
 
     relative = np.array([0.02])
-    assert overlap(*pair(1.3, 1e-4), relative) > overlap(*pair(1.3, 1e-6), relative)
-    assert overlap(*pair(1.3, 1e-5), relative) > overlap(*pair(1.6, 1e-5), relative)
+    assert resonance_overlap(*pair(1.3, 1e-4), relative) > resonance_overlap(
+        *pair(1.3, 1e-6), relative
+    )
+    assert resonance_overlap(*pair(1.3, 1e-5), relative) > resonance_overlap(
+        *pair(1.6, 1e-5), relative
+    )
     near, far = resonance_strength(*pair(1.5001, 1e-5)), resonance_strength(*pair(1.54, 1e-5))
     assert near > 10.0 * far
 

@@ -7,8 +7,8 @@ from problems.cases.stability.validation import (
     calibration_error,
     pictures,
     ranking_error,
+    recall_threshold,
     score,
-    threshold,
     true_positive_rate,
 )
 
@@ -48,9 +48,9 @@ def test_the_true_positive_rate_is_read_off_at_ten_per_cent() -> None:
 
 
 def test_the_threshold_keeps_what_it_must() -> None:
-    kept = PROBABILITY[STABLE] >= threshold(PROBABILITY, STABLE)
+    kept = PROBABILITY[STABLE] >= recall_threshold(PROBABILITY, STABLE)
     assert kept.mean() >= 0.99
-    assert threshold(PROBABILITY, np.zeros(300, dtype=bool)) == 0.0
+    assert recall_threshold(PROBABILITY, np.zeros(300, dtype=bool)) == 0.0
 
 
 def test_what_is_skipped_is_weighed_by_what_it_costs() -> None:
