@@ -25,15 +25,15 @@ from problems import Array
 from search.timing.stopwatch import Spread, TimedCall, exclusive_slot, time_in_turn
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
-from spaces.deployment_check import example, lowered_shape
+from spaces.deployment_check import example_network, lowered_shape
 from spaces.registered import RUNTIMES
-from spaces.runtimes import InPortions, Lowering
+from spaces.runtimes import FixedBatchPredictor, Lowering
 from spaces.runtimes.aotinductor import PACKAGE
-from spaces.runtimes.compiled import Compiled
-from spaces.runtimes.eager import quickly, rebuilt
-from spaces.runtimes.onnxruntime import bound_session
-from spaces.runtimes.openvino import bound_request
-from spaces.space import against
+from spaces.runtimes.compiled import TorchCompile
+from spaces.runtimes.eager import avoid_slow_conv3d, rebuild_network
+from spaces.runtimes.onnxruntime import bind_session
+from spaces.runtimes.openvino import bind_request
+from spaces.space import incompatibility
 
 ROUNDS = 9
 MAX_RATIO = 1.5
@@ -43,11 +43,11 @@ Call = Callable[[], object]
 def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Call:
     """Return the runtime's own call, on buffers that are bound already."""
     if runtime == "onnxruntime":
-        session, binding, source, _ = bound_session(folder, lowering)
+        session, binding, source, _ = bind_session(folder, lowering)
         np.copyto(source, inputs)
         return lambda: session.run_with_iobinding(binding)
     if runtime == "openvino":
-        request, source, _ = bound_request(folder, lowering)
+        request, source, _ = bind_request(folder, lowering)
         np.copyto(source, inputs)
         return request.infer
     with torch.inference_mode():  # what was made outside is another input to torch.compile
@@ -61,10 +61,10 @@ def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) ->
             return package.loader.run([tensor])[0].numpy()
 
         return run
-    network = rebuilt(folder, lowering, "cpu")
+    network = rebuild_network(folder, lowering, "cpu")
     if runtime == "compiled":
-        return _in_inference(Compiled().compiled(network, lowering), tensor)
-    return _in_inference(quickly(network, lowering, "cpu"), tensor)
+        return _in_inference(TorchCompile().compiled(network, lowering), tensor)
+    return _in_inference(avoid_slow_conv3d(network, lowering, "cpu"), tensor)
 
 
 def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:
@@ -78,13 +78,13 @@ def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:
 def call_times(family: str, runtime: str) -> dict[str, float]:
     """Return microseconds of a call through the artefact and by hand, and their ratio."""
     shape = lowered_shape(ARCHITECTURES[family])
-    tried = example(family, shape)
-    lowering = tried.deployed(runtime, Precision.FP32, batch=1)
+    tried = example_network(family, shape)
+    lowering = tried.lowering_for(runtime, Precision.FP32, batch=1)
     inputs = np.ascontiguousarray(tried.calibration[:1].numpy())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         RUNTIMES[runtime].lower(tried.network, tried.calibration[:1], lowering, folder)
-        artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), 1)
+        artefact = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), 1)
         timed_calls = {
             "artefact": TimedCall(lambda: artefact(inputs), 1),
             "by_hand": TimedCall(bound_call(runtime, folder, lowering, inputs), 1),
@@ -109,7 +109,7 @@ def main() -> int:
         facts[family] = {
             runtime: call_times(family, runtime)
             for runtime in runtimes
-            if against(family, Pruning.NONE, runtime, Precision.FP32) is None
+            if incompatibility(family, Pruning.NONE, runtime, Precision.FP32) is None
         }
         best = min(each["artefact_us"] for each in facts[family].values())
         least = min(each["by_hand_us"] for each in facts[family].values())

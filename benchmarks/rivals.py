@@ -109,7 +109,7 @@ class RayTuneSearcher:
 
     def _asked(self, trial: Any) -> dict[str, Candidate]:
         spec = self._spec
-        return {"candidate": self._space.compose(spec.size, TrialChoice(trial), spec.seed)}
+        return {"candidate": self._space.choose_candidate(spec.size, TrialChoice(trial), spec.seed)}
 
     def ask(self) -> TrialRequest:
         """Have a candidate suggested."""
@@ -180,7 +180,7 @@ class OptunaSearcher:
         self._open[trial.number] = trial
         spec = self._spec
         return TrialRequest(
-            trial.number, self._space.compose(spec.size, TrialChoice(trial), spec.seed)
+            trial.number, self._space.choose_candidate(spec.size, TrialChoice(trial), spec.seed)
         )
 
     def should_continue(

@@ -53,7 +53,7 @@ from spaces.pruning import NothingToPruneError, prune
 from spaces.restrictions import Restrictions
 from spaces.space import Space
 from spaces.training_targets import Learner
-from spaces.user_restrictions import resolve_restrictions, written
+from spaces.user_restrictions import parse_restrictions, resolve_restrictions
 
 ONLY = (
     "architecture=mlp,tcn,gru",
@@ -125,12 +125,12 @@ class PlannedChoice:
         raise NotImplementedError(name)
 
 
-def enumerate_choices(compose: Callable[[PlannedChoice], Composed]) -> Iterator[Composed]:
+def enumerate_choices(choose_candidate: Callable[[PlannedChoice], Composed]) -> Iterator[Composed]:
     """Yield what comes of every combination of answers."""
     plan: list[int] = []
     while True:
         walk = PlannedChoice(plan)
-        yield compose(walk)
+        yield choose_candidate(walk)
         while walk.asked and walk.asked[-1][0] + 1 == walk.asked[-1][1]:
             walk.asked.pop()
         if not walk.asked:
@@ -141,13 +141,13 @@ def enumerate_choices(compose: Callable[[PlannedChoice], Composed]) -> Iterator[
 
 def table_restrictions() -> Restrictions:
     """Return what is kept of the problem's space, settled."""
-    return resolve_restrictions(template, written(None, ONLY, ()))
+    return resolve_restrictions(template, parse_restrictions(None, ONLY, ()))
 
 
 def candidates(seed: int = 0) -> list[Candidate]:
     """Return every candidate of the table."""
     space = Space(template, table_restrictions())
-    return list(enumerate_choices(lambda walk: space.compose(Size.TINY, walk, seed)))
+    return list(enumerate_choices(lambda walk: space.choose_candidate(Size.TINY, walk, seed)))
 
 
 def network_key(candidate: Candidate) -> str:

@@ -42,9 +42,9 @@ from search.timing.stopwatch import (
 )
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision
-from spaces.deployment_check import example, lowered_shape
+from spaces.deployment_check import example_network, lowered_shape
 from spaces.registered import RUNTIMES
-from spaces.runtimes import InPortions
+from spaces.runtimes import FixedBatchPredictor
 
 REPETITIONS = 60
 """Of an A/A test: a coverage of 95 % is known to within 3 %."""
@@ -133,20 +133,20 @@ def network_calls(scratch: Path) -> dict[str, TimedCall]:
     calls: dict[str, TimedCall] = {}
     for family in FAMILIES:
         for seed, batch in NETWORK_DRAWS:
-            tried = example(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
+            tried = example_network(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
             inputs = np.ascontiguousarray(tried.calibration[:batch].numpy())
             for runtime in RUNTIME_NAMES:
                 name = f"{family} x {batch} in {runtime}"
                 folder = scratch / name
                 folder.mkdir()
-                lowering = tried.deployed(runtime, Precision.FP32, batch)
+                lowering = tried.lowering_for(runtime, Precision.FP32, batch)
                 RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
-                artefact = InPortions(RUNTIMES[runtime].load(folder, lowering), batch)
+                artefact = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), batch)
                 calls[name] = TimedCall(_call(artefact, inputs), batch)
     return calls
 
 
-def _call(artefact: InPortions, inputs: Array) -> Callable[[], object]:
+def _call(artefact: FixedBatchPredictor, inputs: Array) -> Callable[[], object]:
     return lambda: artefact(inputs)
 
 

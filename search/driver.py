@@ -41,7 +41,7 @@ from search.workers.tune_adapter import StudySearcher, execute
 from spaces.exclusions import exclusions
 from spaces.registered import ARCHITECTURES
 from spaces.restrictions import Restrictions
-from spaces.space import Space, served
+from spaces.space import Space, supported_encodings
 from spaces.user_restrictions import UserRestriction, resolve_restrictions
 
 RANGE_SAMPLES = 500
@@ -129,7 +129,7 @@ def search(
         UserError: No family serves the problem, the run directory or the cache can't be used.
         InterruptedRunError: Not all trials were run.
     """
-    served(problem)
+    supported_encodings(problem)
     if ExtraObjective.MEMORY in spec.extra_objectives:
         refuse_unmeasurable()
     run = Run.start(folder, spec)

@@ -25,10 +25,10 @@ from problems.data.dataset import reference_digest
 from problems.interfaces.types import take_samples
 from spaces.architectures import Shape
 from spaces.candidate import Candidate
-from spaces.manifest import FORMAT, MANIFEST, FieldFacts, Manifest, sha256
-from spaces.precision import FORMATS, relative_distance
+from spaces.manifest import FORMAT_VERSION, MANIFEST, FieldSpec, Manifest, sha256
+from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.registered import RUNTIMES
-from spaces.runtimes import InPortions, Lowering
+from spaces.runtimes import FixedBatchPredictor, Lowering
 
 STATISTICS = "encoding.safetensors"
 
@@ -40,7 +40,7 @@ PREDICTIONS = "predictions.safetensors"
 """A run of the surrogate as recorded: "inputs." and "outputs." and each field's name. What is drawn
 at random is that of `numpy.random.default_rng(0)`."""
 
-RECORDED = 4
+RECORDED_SAMPLES = 4
 """Samples whose predictions an artefact carries."""
 
 LIBRARIES = ("simstead", "torch", "onnxruntime", "openvino", "nncf", "tensorrt", "zuko", "numpy")
@@ -69,7 +69,7 @@ class DisagreementError(Exception):
     """A lowered network is farther from the float32 network than its precision allows."""
 
 
-class Trained(NamedTuple):
+class TrainedNetwork(NamedTuple):
     """A network with what is needed to deploy it.
 
     Args:
@@ -97,13 +97,13 @@ class Artefact(NamedTuple):
 
 
 def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
-    trained: Trained,
+    trained: TrainedNetwork,
     candidate: Candidate,
     problem: Problem,
     folder: Path,
     source: str = "",
     *,
-    sketch: bool = False,
+    timing_only: bool = False,
 ) -> Artefact:
     """Lower a trained network into `folder`, which then holds all of it or doesn't exist.
 
@@ -133,15 +133,15 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
         runtime = RUNTIMES[candidate.runtime]
         runtime.lower(network, calibration, lowering, partial)
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
-        lowered = InPortions(runtime.load(partial, lowering), batch)
+        lowered = FixedBatchPredictor(runtime.load(partial, lowering), batch)
         disagreement = _disagreement(trained, lowered)
         surrogate = Surrogate(encoding, lowered, noise)
         _record_answers(trained, lowered, batch, partial)
-        if not sketch:
+        if not timing_only:
             _refuse_disagreement(disagreement, candidate)
             _record_predictions(trained, surrogate, partial)
         manifest = Manifest(
-            format=FORMAT,
+            format=FORMAT_VERSION,
             candidate=candidate,
             source=source or candidate.problem,
             simulation=reference_digest(problem),
@@ -153,19 +153,19 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
             aligned=shape.aligned,
             batch=batch,
             threads=threads,
-            tolerance=FORMATS[candidate.precision].tolerance,
+            tolerance=NUMBER_FORMATS[candidate.precision].tolerance,
             disagreement=disagreement,
             parameters=sum(weight.numel() for weight in network.parameters()),
             zeros=sum(int((weight == 0).sum()) for weight in network.parameters()),
-            inputs=FieldFacts.of(problem.inputs),
-            outputs=FieldFacts.of(problem.outputs),
+            inputs=FieldSpec.of(problem.inputs),
+            outputs=FieldSpec.of(problem.outputs),
             files={path.name: sha256(path) for path in sorted(partial.iterdir())},
             versions=_installed(),
             machine=platform.machine(),
             bound_to=runtime.bound_to(),
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
-        if not sketch:
+        if not timing_only:
             _to_disk(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -183,7 +183,7 @@ def _installed() -> dict[str, str]:
     return found
 
 
-def _disagreement(trained: Trained, lowered: InPortions) -> float:
+def _disagreement(trained: TrainedNetwork, lowered: FixedBatchPredictor) -> float:
     """Return how far the lowered network is from the float32 network on calibration inputs."""
     with torch.inference_mode():
         exact = trained.network(trained.calibration).numpy()
@@ -191,7 +191,7 @@ def _disagreement(trained: Trained, lowered: InPortions) -> float:
 
 
 def _refuse_disagreement(distance: float, candidate: Candidate) -> None:
-    tolerance = FORMATS[candidate.precision].tolerance
+    tolerance = NUMBER_FORMATS[candidate.precision].tolerance
     if not distance <= tolerance:
         raise DisagreementError(
             f"lowered to {candidate.runtime} in {candidate.precision}, the network is "
@@ -199,15 +199,17 @@ def _refuse_disagreement(distance: float, candidate: Candidate) -> None:
         )
 
 
-def _record_answers(trained: Trained, lowered: InPortions, batch: int, folder: Path) -> None:
+def _record_answers(
+    trained: TrainedNetwork, lowered: FixedBatchPredictor, batch: int, folder: Path
+) -> None:
     """Write what the lowered network answers here."""
     inputs = trained.calibration[:batch].numpy()
     save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
 
 
-def _record_predictions(trained: Trained, surrogate: Surrogate, folder: Path) -> None:
+def _record_predictions(trained: TrainedNetwork, surrogate: Surrogate, folder: Path) -> None:
     """Write what the surrogate around it predicts here."""
-    samples = take_samples(trained.samples, slice(RECORDED))
+    samples = take_samples(trained.samples, slice(RECORDED_SAMPLES))
     with np.errstate(all="ignore"):  # a network may overflow; that is recorded, too
         outputs = surrogate.run(samples, np.random.default_rng(0))
     named = {f"inputs.{name}": array for name, array in samples.items()}

@@ -36,7 +36,7 @@ class Pruning(StrEnum):
     TWO_OF_FOUR = "2:4"
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """A value that never changes and refuses fields it doesn't know.
 
     Infinity and NaN survive JSON as strings: a diverged roll-out has an error, and it is infinite.
@@ -63,7 +63,7 @@ class Frozen(BaseModel):
             raise UserError(f"{path} can't be read: {where}: {first['msg']}") from None
 
 
-class Training(Frozen):
+class Training(FrozenModel):
     """How a candidate is trained; epochs are the problem's, not searched.
 
     Args:
@@ -88,7 +88,7 @@ class Training(Frozen):
     augmented: int = 0
 
 
-class Candidate(Frozen):
+class Candidate(FrozenModel):
     """Problem, encoding, architecture, training, pruning, precision, runtime and seed.
 
     Args:

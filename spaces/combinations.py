@@ -19,7 +19,7 @@ class Combination(NamedTuple):
 
 DIMENSIONS = Combination._fields
 
-BRANCHES: dict[str, tuple[tuple[str, ...], ...]] = {
+CONDITIONAL_ON: dict[str, tuple[tuple[str, ...], ...]] = {
     "encoding": ((),),
     "architecture": (("encoding",),),
     "pruning": (("architecture",),),
@@ -50,7 +50,7 @@ class CombinationSpace:
     def __init__(self, combinations: Sequence[Combination]) -> None:
         self.combinations = tuple(combinations)
         offered: dict[_Place, set[str]] = {}
-        for dimension, branches in BRANCHES.items():
+        for dimension, branches in CONDITIONAL_ON.items():
             for branch in branches:
                 for combination in combinations:
                     chosen = tuple(str(getattr(combination, name)) for name in branch)
@@ -90,7 +90,7 @@ class CombinationSpace:
 
     def _question(self, dimension: str, chosen: Mapping[str, str]) -> tuple[str, list[str]]:
         """Return a dimension's name after what was chosen, and its options there."""
-        branches = BRANCHES[dimension]
+        branches = CONDITIONAL_ON[dimension]
         options = self._options(dimension, branches[-1], chosen)
         widest = next(b for b in branches if self._options(dimension, b, chosen) == options)
         return ".".join((*(chosen[each] for each in widest), dimension)), options

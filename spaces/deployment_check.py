@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from problems import Layout, Size, Target, load_problem
 from problems.contract import RandomChoice
 from spaces.architectures import Architecture, Shape
-from spaces.candidate import Candidate, Frozen, Precision, Pruning, Training
-from spaces.precision import FORMATS, relative_distance
+from spaces.candidate import Candidate, FrozenModel, Precision, Pruning, Training
+from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.pruning import prune
 from spaces.pruning import settings as pruning_settings
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import InPortions, Lowering
+from spaces.runtimes import FixedBatchPredictor, Lowering
 
-INPUTS: dict[Layout, tuple[int, ...]] = {
+EXAMPLE_INPUTS: dict[Layout, tuple[int, ...]] = {
     Layout.FLAT: (12,),
     Layout.SEQUENCE: (6, 5),
     Layout.GRID1D: (12, 3),
@@ -38,10 +38,10 @@ INPUTS: dict[Layout, tuple[int, ...]] = {
 }
 """One sample of each layout, as `LAYOUTS` says; extents differ, and not all are powers of two."""
 
-OUTPUTS = {Layout.VECTORS: 3, Layout.TENSOR: 6}
+EXAMPLE_OUTPUTS = {Layout.VECTORS: 3, Layout.TENSOR: 6}
 """How many numbers are asked for where a layout says what they are; seven elsewhere."""
 
-CHANNELS = 3
+EXAMPLE_CHANNELS = 3
 """Numbers asked for at every place: a vector's where the layout is of vectors."""
 
 
@@ -49,14 +49,14 @@ def example_shapes(family: type[Architecture]) -> list[Shape]:
     """Return the shapes that a family is tried on, for each layout and target that it serves."""
     shapes: list[Shape] = []
     for layout, target in sorted(family.serves):
-        outputs = OUTPUTS.get(layout, 1 if target is Target.LABEL else 7)
-        whole = Shape(layout, target, INPUTS[layout], outputs)
+        outputs = EXAMPLE_OUTPUTS.get(layout, 1 if target is Target.LABEL else 7)
+        whole = Shape(layout, target, EXAMPLE_INPUTS[layout], outputs)
         shapes.append(whole)
         if target is Target.LABEL:
-            shapes.append(Shape(layout, target, INPUTS[layout], CHANNELS))
+            shapes.append(Shape(layout, target, EXAMPLE_INPUTS[layout], EXAMPLE_CHANNELS))
         if whole.places and layout is not Layout.TENSOR:
-            asked = CHANNELS * int(np.prod(whole.places))
-            shapes.append(Shape(layout, target, INPUTS[layout], asked, aligned=True))
+            asked = EXAMPLE_CHANNELS * int(np.prod(whole.places))
+            shapes.append(Shape(layout, target, EXAMPLE_INPUTS[layout], asked, aligned=True))
     return shapes
 
 
@@ -88,7 +88,7 @@ def example_inputs(shape: Shape, n: int, noise: int = 0, seed: int = 0) -> Tenso
     return inputs
 
 
-class Example(NamedTuple):
+class ExampleNetwork(NamedTuple):
     """A family's network with fresh weights, and what it is tried with."""
 
     network: nn.Module
@@ -97,7 +97,7 @@ class Example(NamedTuple):
     noise: int
     calibration: Tensor
 
-    def deployed(self, runtime: str, precision: Precision, batch: int) -> Lowering:
+    def lowering_for(self, runtime: str, precision: Precision, batch: int) -> Lowering:
         """Return what a runtime is told of it."""
         candidate = self.candidate.model_copy(update={"runtime": runtime, "precision": precision})
         return Lowering(candidate, self.shape, self.noise, batch, threads=1)
@@ -106,11 +106,13 @@ class Example(NamedTuple):
 BATCH = 4
 """Samples of a call."""
 
-CALLS = 8
+EXAMPLE_CALLS = 8
 """Calls' worth of inputs that a network is calibrated and tried with."""
 
 
-def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: int = 0) -> Example:
+def example_network(
+    family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: int = 0
+) -> ExampleNetwork:
     """Return a network of a family, with settings, weights and inputs that the seed draws.
 
     Args:
@@ -125,7 +127,7 @@ def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: in
     torch.manual_seed(seed)
     network = architecture.untrained(shape, settings).eval()
     noise = architecture.noise(shape, settings)
-    calibration = example_inputs(shape, CALLS * BATCH, noise, seed)
+    calibration = example_inputs(shape, EXAMPLE_CALLS * BATCH, noise, seed)
     chosen = pruning_settings(pruning, choose)
     candidate = Candidate(
         problem="example",
@@ -143,18 +145,22 @@ def example(family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: in
         seed=seed,
     )
     network = prune(network, pruning, chosen, calibration[:2]).eval()
-    return Example(network, candidate, shape, noise, calibration)
+    return ExampleNetwork(network, candidate, shape, noise, calibration)
 
 
-LOWERING, ANSWERS, AGAIN = "lowering.json", "answers.safetensors", "again.safetensors"
-FAILED = "failed.txt"
+LOWERING_FILE, OUTPUTS_FILE, RELOADED_FILE = (
+    "lowering.json",
+    "answers.safetensors",
+    "again.safetensors",
+)
+FAILURE_FILE = "failed.txt"
 
 
-LAST_WORDS = 400
+STDERR_CHARACTERS = 400
 """So many characters of a dying process are kept."""
 
 
-class Written(Frozen):
+class LoweredExample(FrozenModel):
     """A lowered example as another process finds it."""
 
     candidate: Candidate
@@ -172,18 +178,18 @@ class Written(Frozen):
         return Lowering(self.candidate, shape, self.noise, BATCH, threads=1)
 
 
-def lower(tried: Example, runtime: str, precision: Precision, folder: Path) -> None:
+def lower(tried: ExampleNetwork, runtime: str, precision: Precision, folder: Path) -> None:
     """Lower an example into a new folder, with what it answers here and what it should answer."""
     folder.mkdir(parents=True)
-    lowering = tried.deployed(runtime, precision, BATCH)
+    lowering = tried.lowering_for(runtime, precision, BATCH)
     RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
     inputs = tried.calibration.numpy()
     with torch.inference_mode():
         exact = tried.network(tried.calibration).numpy()
-    answers = InPortions(RUNTIMES[runtime].load(folder, lowering), BATCH)(inputs)
-    save_file({"inputs": inputs, "exact": exact, "answers": answers}, folder / ANSWERS)
+    answers = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), BATCH)(inputs)
+    save_file({"inputs": inputs, "exact": exact, "answers": answers}, folder / OUTPUTS_FILE)
     shape = tried.shape
-    written = Written(
+    written = LoweredExample(
         candidate=lowering.candidate,
         layout=shape.layout,
         target=shape.target,
@@ -192,19 +198,23 @@ def lower(tried: Example, runtime: str, precision: Precision, folder: Path) -> N
         aligned=shape.aligned,
         noise=tried.noise,
     )
-    (folder / LOWERING).write_text(written.model_dump_json())
+    (folder / LOWERING_FILE).write_text(written.model_dump_json())
 
 
-def answer_again(folder: Path) -> None:
+def predict_reloaded(folder: Path) -> None:
     """Load a lowered example, as another process does, and write what it answers now."""
-    lowering = Written.read(folder / LOWERING).lowering
-    predict = InPortions(RUNTIMES[lowering.candidate.runtime].load(folder, lowering), BATCH)
-    inputs = load_file(folder / ANSWERS)["inputs"]
-    alone = predict(np.ascontiguousarray(inputs[BATCH - 1 : BATCH]))
-    save_file({"answers": predict(inputs), "alone": alone}, folder / AGAIN)
+    lowering = LoweredExample.read(folder / LOWERING_FILE).lowering
+    predict = FixedBatchPredictor(
+        RUNTIMES[lowering.candidate.runtime].load(folder, lowering), BATCH
+    )
+    inputs = load_file(folder / OUTPUTS_FILE)["inputs"]
+    single_sample_difference = predict(np.ascontiguousarray(inputs[BATCH - 1 : BATCH]))
+    save_file(
+        {"answers": predict(inputs), "alone": single_sample_difference}, folder / RELOADED_FILE
+    )
 
 
-class Agreement(NamedTuple):
+class DeploymentAgreement(NamedTuple):
     """How a deployment did.
 
     Args:
@@ -217,29 +227,35 @@ class Agreement(NamedTuple):
 
     distance: float
     tolerance: float
-    repeated: bool
-    alone: float
+    reproducible: bool
+    single_sample_difference: float
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether the law does."""
-        return self.distance <= self.tolerance and self.repeated and self.alone <= self.tolerance
+        return (
+            self.distance <= self.tolerance
+            and self.reproducible
+            and self.single_sample_difference <= self.tolerance
+        )
 
 
-def agreement(folder: Path) -> Agreement:
+def measure_agreement(folder: Path) -> DeploymentAgreement:
     """Return what became of a lowered example that was answered again."""
-    precision = Written.read(folder / LOWERING).candidate.precision
-    first, again = load_file(folder / ANSWERS), load_file(folder / AGAIN)
+    precision = LoweredExample.read(folder / LOWERING_FILE).candidate.precision
+    first, again = load_file(folder / OUTPUTS_FILE), load_file(folder / RELOADED_FILE)
     batch = again["answers"][BATCH - 1 : BATCH]
-    return Agreement(
+    return DeploymentAgreement(
         distance=relative_distance(again["answers"], first["exact"]),
-        tolerance=FORMATS[precision].tolerance,
-        repeated=np.array_equal(again["answers"], first["answers"]),
-        alone=float(np.abs(again["alone"] - batch).max() / np.abs(first["exact"]).max()),
+        tolerance=NUMBER_FORMATS[precision].tolerance,
+        reproducible=np.array_equal(again["answers"], first["answers"]),
+        single_sample_difference=float(
+            np.abs(again["alone"] - batch).max() / np.abs(first["exact"]).max()
+        ),
     )
 
 
-def in_new_process(folders: Sequence[Path], source: str = "") -> None:
+def predict_in_new_process(folders: Sequence[Path], source: str = "") -> None:
     """Have lowered examples answered again by a process that has seen none of them before.
 
     Args:
@@ -250,8 +266,10 @@ def in_new_process(folders: Sequence[Path], source: str = "") -> None:
     command = [sys.executable, "-P", "-m", "spaces.deployment_check", source, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
     for folder in folders:
-        if not (folder / AGAIN).exists() and not (folder / FAILED).exists():
-            (folder / FAILED).write_text(f"the new process died: {done.stderr[-LAST_WORDS:]}")
+        if not (folder / RELOADED_FILE).exists() and not (folder / FAILURE_FILE).exists():
+            (folder / FAILURE_FILE).write_text(
+                f"the new process died: {done.stderr[-STDERR_CHARACTERS:]}"
+            )
 
 
 def _main(source: str, *folders: str) -> None:
@@ -259,9 +277,9 @@ def _main(source: str, *folders: str) -> None:
         load_problem(source)
     for folder in map(Path, folders):
         try:
-            answer_again(folder)
+            predict_reloaded(folder)
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises is its verdict
-            (folder / FAILED).write_text(f"{type(error).__name__}: {error}")
+            (folder / FAILURE_FILE).write_text(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeVar
 from problems import Problem
 from spaces import pruning as prunings
 from spaces.candidate import Precision, Pruning
-from spaces.precision import without
+from spaces.precision import unavailable_arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.space import compatible_families, families, lacks
+from spaces.space import available_families, compatible_families, missing_module
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -20,7 +20,7 @@ class Exclusion(NamedTuple):
     encoding: str
     architecture: str
     runtime: str
-    what: str
+    option: str
     reason: str
 
 
@@ -32,7 +32,10 @@ def exclusions(problem: Problem) -> list[Exclusion]:
         *_unsuited(problem),
         *_runtimes(),
         *_prunings(),
-        *(Exclusion("", "", "", f"training in {name}", why) for name, why in without().items()),
+        *(
+            Exclusion("", "", "", f"training in {name}", why)
+            for name, why in unavailable_arithmetics().items()
+        ),
     ]
 
 
@@ -42,37 +45,45 @@ def _unserved(problem: Problem) -> list[Exclusion]:
             name, "", "", "", f"no family serves {encoding.layout} with {encoding.target} yet"
         )
         for name, encoding in problem.encodings.items()
-        if not families(encoding)
+        if not available_families(encoding)
     ]
 
 
 def _not_installed(problem: Problem) -> list[Exclusion]:
     """Return the families that would serve the problem if what they need were there."""
     return [
-        Exclusion("", family, "", "", f"its training needs {lacks(family)}, which isn't installed")
+        Exclusion(
+            "",
+            family,
+            "",
+            "",
+            f"its training needs {missing_module(family)}, which isn't installed",
+        )
         for family in sorted(
             {f for e in problem.encodings.values() for f in compatible_families(e)}
         )
-        if lacks(family)
+        if missing_module(family)
     ]
 
 
 def _unsuited(problem: Problem) -> list[Exclusion]:
     """Return what families can't be combined with that serve the problem."""
-    serving = {name for encoding in problem.encodings.values() for name in families(encoding)}
+    serving = {
+        name for encoding in problem.encodings.values() for name in available_families(encoding)
+    }
     absent = _absent()
     found = (
-        ((what, reason), family)
+        ((option, reason), family)
         for family in sorted(serving)
-        for what, reason in ARCHITECTURES[family].unsuited.items()
-        if what.partition(" ")[0] not in absent
+        for option, reason in ARCHITECTURES[family].unsuited.items()
+        if option.partition(" ")[0] not in absent
     )
     by_families = (
-        ((_listed(names), reason), what) for (what, reason), names in _grouped(found).items()
+        ((_listed(names), reason), option) for (option, reason), names in _grouped(found).items()
     )
     return [
-        Exclusion("", names, "", _listed(what), reason)
-        for (names, reason), what in _grouped(by_families).items()
+        Exclusion("", names, "", _listed(option), reason)
+        for (names, reason), option in _grouped(by_families).items()
     ]
 
 
@@ -99,7 +110,7 @@ def _prunings() -> list[Exclusion]:
     found = (
         ((str(pruning), reason), runtime)
         for pruning, runtime, precision in product(Pruning, present, Precision)
-        if (reason := prunings.excludes(pruning, runtime, precision)) is not None
+        if (reason := prunings.pruning_incompatibility(pruning, runtime, precision)) is not None
     )
     return [
         Exclusion("", "", _listed(names, present), pruning, reason)

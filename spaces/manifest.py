@@ -7,7 +7,7 @@ from problems import Field, Layout, Problem, Target, UserError
 from problems.data.dataset import origin
 from problems.provenance import digest
 from spaces.architectures import Shape
-from spaces.candidate import Candidate, Frozen
+from spaces.candidate import Candidate, FrozenModel
 from spaces.runtimes import Lowering
 
 MANIFEST = "manifest.json"
@@ -15,14 +15,14 @@ MANIFEST = "manifest.json"
 USAGE, USAGE_FOLDER = "README.md", "use"
 """What an export puts beside an artefact's files; it isn't part of the artefact."""
 
-FORMAT = 3
+FORMAT_VERSION = 3
 
 NAMED_BY_PATH = 2
 """The format whose hash of the simulation was made with the path of its class: it says nothing now,
 so the fields are compared in its place."""
 
 
-class FieldFacts(Frozen):
+class FieldSpec(FrozenModel):
     """A field of the problem as the manifest states it."""
 
     name: str
@@ -30,12 +30,12 @@ class FieldFacts(Frozen):
     unit: str
 
     @classmethod
-    def of(cls, fields: tuple[Field, ...]) -> "tuple[FieldFacts, ...]":
+    def of(cls, fields: tuple[Field, ...]) -> "tuple[FieldSpec, ...]":
         """Return the facts of fields."""
         return tuple(cls(name=f.name, shape=f.shape, unit=f.unit) for f in fields)
 
 
-class Manifest(Frozen):
+class Manifest(FrozenModel):
     """What an artefact is.
 
     Args:
@@ -79,8 +79,8 @@ class Manifest(Frozen):
     disagreement: float
     parameters: int
     zeros: int
-    inputs: tuple[FieldFacts, ...]
-    outputs: tuple[FieldFacts, ...]
+    inputs: tuple[FieldSpec, ...]
+    outputs: tuple[FieldSpec, ...]
     files: dict[str, str]
     versions: dict[str, str]
     machine: str
@@ -89,7 +89,7 @@ class Manifest(Frozen):
     def stands_in_for(self, problem: Problem) -> bool:
         """Return whether it was made for this simulation, with these parameters, or these files."""
         if self.format == NAMED_BY_PATH:
-            fields = FieldFacts.of(problem.inputs), FieldFacts.of(problem.outputs)
+            fields = FieldSpec.of(problem.inputs), FieldSpec.of(problem.outputs)
             return (self.inputs, self.outputs) == fields
         return self.simulation == origin(problem)
 
@@ -117,9 +117,9 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"{folder} is no artefact: it has no {MANIFEST}")
     manifest = Manifest.read(path)
-    if manifest.format not in {NAMED_BY_PATH, FORMAT}:
+    if manifest.format not in {NAMED_BY_PATH, FORMAT_VERSION}:
         raise UserError(
-            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} and {FORMAT}"
+            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} and {FORMAT_VERSION}"
         )
     there = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE, USAGE_FOLDER}
     for name in there | manifest.files.keys():

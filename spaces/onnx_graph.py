@@ -15,22 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from spaces.candidate import Precision
-from spaces.precision import FORMATS, relative_distance
+from spaces.precision import NUMBER_FORMATS, relative_distance
 
 INPUT, OUTPUT = "inputs", "outputs"
 
-REMEMBERED_BYTES = 64 * 2**20
+GRAPH_CACHE_BYTES = 64 * 2**20
 """So much of the graphs that it wrote last does a process keep, weights included."""
 
 
-class Written(NamedTuple):
+class CachedGraph(NamedTuple):
     """A graph that was written, and a hash of the weights that it had."""
 
     weights: str
     graph: bytes
 
 
-_remembered: dict[str, Written] = {}
+_remembered: dict[str, CachedGraph] = {}
 
 
 def write_graph(network: nn.Module, example: Tensor, path: Path, settings: str) -> None:
@@ -51,14 +51,14 @@ def write_graph(network: nn.Module, example: Tensor, path: Path, settings: str) 
     graph = None
     if before:
         alike = before.weights == weights
-        graph = before.graph if alike else with_weights(before.graph, network)
+        graph = before.graph if alike else replace_weights(before.graph, network)
     if graph is not None and _answers(graph, network, example):
         path.write_bytes(graph)
     else:
         export(network, example, path)
         graph = path.read_bytes()
-    _remembered[like] = Written(weights, graph)
-    while sum(len(each.graph) for each in _remembered.values()) > REMEMBERED_BYTES:
+    _remembered[like] = CachedGraph(weights, graph)
+    while sum(len(each.graph) for each in _remembered.values()) > GRAPH_CACHE_BYTES:
         del _remembered[next(iter(_remembered))]
 
 
@@ -69,7 +69,7 @@ def _weights(network: nn.Module) -> str:
     return found.hexdigest()
 
 
-def with_weights(graph: bytes, network: nn.Module) -> bytes | None:
+def replace_weights(graph: bytes, network: nn.Module) -> bytes | None:
     """Return a graph with a network's weights, or nothing where it doesn't hold them all as such.
 
     The exporter leaves out what isn't used, and folds or joins what it can.
@@ -87,13 +87,13 @@ def with_weights(graph: bytes, network: nn.Module) -> bytes | None:
 
 def _answers(graph: bytes, network: nn.Module, example: Tensor) -> bool:
     """Return whether a graph answers as a network does; of what isn't a number it never does."""
-    (found,) = session_of(graph, threads=1).run([OUTPUT], {INPUT: example.numpy()})
+    (found,) = create_session(graph, threads=1).run([OUTPUT], {INPUT: example.numpy()})
     with torch.inference_mode():
         exact = network(example).numpy()
-    return relative_distance(found, exact) <= FORMATS[Precision.FP32].tolerance
+    return relative_distance(found, exact) <= NUMBER_FORMATS[Precision.FP32].tolerance
 
 
-def session_of(graph: bytes | str, threads: int) -> Any:
+def create_session(graph: bytes | str, threads: int) -> Any:
     """Return ONNX Runtime's session of a graph, given itself or by its file's name."""
     import onnxruntime  # noqa: PLC0415 - half a second to import
 

@@ -11,7 +11,7 @@ from spaces.candidate import Arithmetic, Precision
 
 
 @dataclass(frozen=True)
-class Format:
+class NumberFormat:
     """A number format.
 
     Args:
@@ -23,15 +23,15 @@ class Format:
     tolerance: float
 
 
-FORMATS: dict[Precision, Format] = {
+NUMBER_FORMATS: dict[Precision, NumberFormat] = {
     # Rounding in another order; TensorFloat is switched off.
-    Precision.FP32: Format(torch.float32, 1e-4),
+    Precision.FP32: NumberFormat(torch.float32, 1e-4),
     # Eight bits of mantissa, 0.4 % a rounding, through a handful of layers.
-    Precision.BF16: Format(torch.bfloat16, 5e-2),
+    Precision.BF16: NumberFormat(torch.bfloat16, 5e-2),
     # Eleven bits of mantissa and a narrow range: what overflows isn't a number.
-    Precision.FP16: Format(torch.float16, 1e-2),
+    Precision.FP16: NumberFormat(torch.float16, 1e-2),
     # 1/127 of the largest activation a layer: large where a few outliers set the scale.
-    Precision.INT8: Format(None, 3e-1),
+    Precision.INT8: NumberFormat(None, 3e-1),
 }
 
 
@@ -41,20 +41,20 @@ def relative_distance(lowered: Array, exact: Array) -> float:
     return 0.0 if gap == size == 0.0 else float(gap / size)
 
 
-def arithmetics() -> tuple[Arithmetic, ...]:
+def available_arithmetics() -> tuple[Arithmetic, ...]:
     """Return the arithmetics that a network can be trained in here."""
-    left_out = without()
+    left_out = unavailable_arithmetics()
     return tuple(each for each in Arithmetic if each not in left_out)
 
 
-def without() -> dict[Arithmetic, str]:
+def unavailable_arithmetics() -> dict[Arithmetic, str]:
     """Return the arithmetics that a network can't be trained in here, each with the reason."""
     if torch.cuda.is_available():
         return {}
     return {Arithmetic.FP16: "scaled gradients in fp16 want a CUDA device"}
 
 
-class ComputedIn(nn.Module):
+class CastNetwork(nn.Module):
     """A network that reads and answers float32 and computes in another type."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
@@ -67,13 +67,13 @@ class ComputedIn(nn.Module):
         return self.network(x.to(self.dtype)).float()
 
 
-def computing_in(network: nn.Module, precision: Precision) -> nn.Module:
+def cast_network(network: nn.Module, precision: Precision) -> nn.Module:
     """Return the network computing in a precision that PyTorch has a type for.
 
     Raises:
         ValueError: A runtime quantises to it in its own way.
     """
-    dtype = FORMATS[precision].dtype
+    dtype = NUMBER_FORMATS[precision].dtype
     if dtype is None:
         raise ValueError(f"{precision} is a runtime's own")
-    return network if dtype is torch.float32 else ComputedIn(network, dtype)
+    return network if dtype is torch.float32 else CastNetwork(network, dtype)

@@ -21,22 +21,22 @@ from torch import Tensor, nn
 from problems import Choose, Scalar, Settings
 from spaces.candidate import Precision, Pruning
 
-VECTOR_WIDTH, HALF_A_VECTOR = 16, 8
+VECTOR_WIDTH, HALF_VECTOR_WIDTH = 16, 8
 """Channels are kept in multiples of a vector (AVX-512, fp32): odd counts can triple the latency.
 Layers of fewer than `NARROW` channels, of which a ratio would leave none or all, go by halves."""
 
-NARROW = 64
+NARROW_LAYER = 64
 
-RATIOS = {Pruning.STRUCTURED: (0.25, 0.5, 0.75), Pruning.MAGNITUDE: (0.5, 0.75, 0.9)}
+PRUNING_RATIOS = {Pruning.STRUCTURED: (0.25, 0.5, 0.75), Pruning.MAGNITUDE: (0.5, 0.75, 0.9)}
 """Shares of channels, or of a layer's weights, that are taken out."""
 
 CRITERIA = ("magnitude", "geometric median")
 """A channel goes whose weights are small, or are nearest to those of all others."""
 
-AT_ZERO = "at_zero"
+MASK_ATTRIBUTE = "at_zero"
 """Attribute of a weight that says where it is held at zero."""
 
-GATES: dict[type[nn.Module], int] = {nn.LSTM: 4, nn.GRU: 3}
+GATES_PER_CELL: dict[type[nn.Module], int] = {nn.LSTM: 4, nn.GRU: 3}
 
 SPARSE_CORES = 8
 """CUDA's compute capability from which on tensor cores skip two of four weights (Ampere)."""
@@ -52,7 +52,7 @@ class NothingToPruneError(Exception):
     """A network has nothing of the kind that is taken out."""
 
 
-def excludes(pruning: Pruning, runtime: str, precision: Precision) -> str | None:
+def pruning_incompatibility(pruning: Pruning, runtime: str, precision: Precision) -> str | None:
     """Return why a pruned network can't be deployed so here, or None where it can."""
     if pruning is not Pruning.TWO_OF_FOUR:
         return None
@@ -66,8 +66,8 @@ def excludes(pruning: Pruning, runtime: str, precision: Precision) -> str | None
 def settings(pruning: Pruning, choose: Choose) -> dict[str, Scalar]:
     """Ask the search how much is taken out, and by which criterion."""
     chosen: dict[str, Scalar] = {}
-    if pruning in RATIOS:
-        chosen["ratio"] = choose.categorical("ratio", RATIOS[pruning])
+    if pruning in PRUNING_RATIOS:
+        chosen["ratio"] = choose.categorical("ratio", PRUNING_RATIOS[pruning])
     if pruning is Pruning.STRUCTURED:
         chosen["criterion"] = choose.categorical("criterion", CRITERIA)
     return chosen
@@ -99,7 +99,7 @@ def prune(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tenso
         for weight in _matrices(smaller):
             _hold_at_zero(weight, _smallest(weight, float(chosen["ratio"])))
     elif pruning is Pruning.TWO_OF_FOUR:
-        layers = packable(smaller)
+        layers = sparsifiable_layers(smaller)
         if not layers:
             raise NothingToPruneError(
                 f"no linear layer is a multiple of {SPARSE_ROWS} x {SPARSE_COLUMNS}, as sparse "
@@ -111,7 +111,7 @@ def prune(network: nn.Module, pruning: Pruning, chosen: Settings, example: Tenso
     return smaller
 
 
-def packable(network: nn.Module) -> list[nn.Linear]:
+def sparsifiable_layers(network: nn.Module) -> list[nn.Linear]:
     """Return the layers whose weights sparse tensor cores can skip."""
     linear = (layer for layer in network.modules() if isinstance(layer, nn.Linear))
     return [
@@ -121,9 +121,9 @@ def packable(network: nn.Module) -> list[nn.Linear]:
     ]
 
 
-def channels_left(width: int, ratio: float) -> int:
+def remaining_channels(width: int, ratio: float) -> int:
     """Return how many of a layer's channels stay: the nearest multiple, down from between two."""
-    step = VECTOR_WIDTH if width >= NARROW else HALF_A_VECTOR
+    step = VECTOR_WIDTH if width >= NARROW_LAYER else HALF_VECTOR_WIDTH
     return min(width, max(step, math.ceil(width * (1.0 - ratio) / step - 0.5) * step))
 
 
@@ -144,9 +144,11 @@ def _prune_channels(network: nn.Module, ratio: float, criterion: str, example: T
             if criterion == "magnitude"
             else importance.FPGMImportance(p=1),
             pruning_ratio=0.0,
-            pruning_ratio_dict={layer: 1.0 - channels_left(w, ratio) / w for layer, w in widths},
+            pruning_ratio_dict={
+                layer: 1.0 - remaining_channels(w, ratio) / w for layer, w in widths
+            },
             ignored_layers=[layers[-1], *kept],
-            round_to=HALF_A_VECTOR,
+            round_to=HALF_VECTOR_WIDTH,
         )
     pruner.step()
     for layer in network.modules():  # it leaves those that it doesn't know with their old figures
@@ -187,8 +189,8 @@ def _prune_hidden_units(network: nn.Module, ratio: float, criterion: str) -> Non
             "hidden units are taken out of one recurrent layer that reads forwards, with one "
             'linear layer behind it; say unsuited = {"structured": ...} of this family'
         )
-    gates = GATES[type(layer)]
-    left = channels_left(hidden, ratio)
+    gates = GATES_PER_CELL[type(layer)]
+    left = remaining_channels(hidden, ratio)
     chosen = [_units(layer, i, criterion)[:left].sort().values for i in range(layer.num_layers)]
     for i, units in enumerate(chosen):
         rows = torch.cat([gate * hidden + units for gate in range(gates)])
@@ -235,11 +237,11 @@ def _smaller_two_of_four(weight: Tensor) -> Tensor:
     ).reshape(weight.shape)  # fmt: skip
 
 
-def copy_held(network: nn.Module) -> nn.Module:
+def copy_with_masks(network: nn.Module) -> nn.Module:
     """Return a deep copy whose weights that were taken out stay out, too: hooks aren't copied."""
     twin = copy.deepcopy(network)
     for weight, own in zip(network.parameters(), twin.parameters(), strict=True):
-        out: Tensor | None = getattr(weight, AT_ZERO, None)
+        out: Tensor | None = getattr(weight, MASK_ATTRIBUTE, None)
         if out is not None:
             _hold_at_zero(own, out)
     return twin
@@ -248,7 +250,7 @@ def copy_held(network: nn.Module) -> nn.Module:
 def _hold_at_zero(weight: nn.Parameter, out: Tensor) -> None:
     """Set weights to zero and keep them there: without gradient, moments and decay leave zero."""
     weight.data[out] = 0.0
-    setattr(weight, AT_ZERO, out)
+    setattr(weight, MASK_ATTRIBUTE, out)
 
     def without(gradient: Tensor) -> Tensor:
         return gradient.masked_fill(out.to(gradient.device), 0.0)
@@ -256,7 +258,7 @@ def _hold_at_zero(weight: nn.Parameter, out: Tensor) -> None:
     weight.register_hook(without)
 
 
-def shaped_like(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+def load_pruned_weights(network: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     """Return the network with its layers' widths changed to those of pruned weights.
 
     Settings rebuild a family's full width; a pruned artefact carries smaller tensors.

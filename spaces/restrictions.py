@@ -14,23 +14,23 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from problems import Choose, Scalar, UnknownNameError, UserError
 from problems.interfaces.types import Option
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 from spaces.combinations import DIMENSIONS, Combination
-from spaces.settings_space import Domain, Interval, Parameter, told
+from spaces.settings_space import Domain, NumericDomain, Parameter, describe_domain
 
-BETWEEN = ".."
+RANGE_SEPARATOR = ".."
 """Stands between the ends of a range, as it is typed."""
 
-TYPED = ".12g"
+NUMBER_FORMAT = ".12g"
 """A number as it is typed: without what binary fractions add, and with all that anybody types."""
 
-NEAR = 0.5
+SIMILARITY_CUTOFF = 0.5
 """From this similarity on (difflib's) a name may be what was meant; as for other names."""
 
-OPTIONS, RANGE = "options", "range"
+OPTIONS_TAG, RANGE_TAG = "options", "range"
 
 
-class Range(Frozen):
+class Range(FrozenModel):
     """Numbers in [low, high]."""
 
     low: float
@@ -38,15 +38,15 @@ class Range(Frozen):
 
     def __str__(self) -> str:
         """Return it as it is typed."""
-        return f"{self.low:{TYPED}}{BETWEEN}{self.high:{TYPED}}"
+        return f"{self.low:{NUMBER_FORMAT}}{RANGE_SEPARATOR}{self.high:{NUMBER_FORMAT}}"
 
 
 def _kind(kept: object) -> str:
-    return RANGE if isinstance(kept, Range | Mapping) else OPTIONS
+    return RANGE_TAG if isinstance(kept, Range | Mapping) else OPTIONS_TAG
 
 
-Kept = Annotated[
-    Annotated[tuple[Scalar, ...], Tag(OPTIONS)] | Annotated[Range, Tag(RANGE)],
+Selection = Annotated[
+    Annotated[tuple[Scalar, ...], Tag(OPTIONS_TAG)] | Annotated[Range, Tag(RANGE_TAG)],
     Discriminator(_kind),
 ]
 """Some options, or a range: what is wrong is said of the one that was meant."""
@@ -54,7 +54,7 @@ Kept = Annotated[
 Weight = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-class Restrictions(Frozen):
+class Restrictions(FrozenModel):
     """What is left of a space, and which of its options are tried oftener.
 
     Weights rule the opening alone: an option of weight 3 is dealt three times as often as one of
@@ -65,7 +65,7 @@ class Restrictions(Frozen):
         weights: Of a dimension's options; 1 where none is given.
     """
 
-    keep: dict[str, Kept] = Field(default_factory=dict[str, Kept])
+    keep: dict[str, Selection] = Field(default_factory=dict[str, Selection])
     weights: dict[str, dict[str, Weight]] = Field(default_factory=dict[str, dict[str, Weight]])
 
     @field_validator("keep", mode="before")
@@ -79,7 +79,7 @@ class Restrictions(Frozen):
         """Return it as the command line's options."""
         return " ".join(
             [f"--only {shlex.quote(each)}" for each in self.kept]
-            + [f"--weight {shlex.quote(each)}" for each in self.weighed]
+            + [f"--weight {shlex.quote(each)}" for each in self.weight_arguments]
         )
 
     @property
@@ -91,15 +91,15 @@ class Restrictions(Frozen):
         ]
 
     @property
-    def weighed(self) -> list[str]:
+    def weight_arguments(self) -> list[str]:
         """The weights, as they are typed."""
         return [
-            f"{dimension}.{option}={weight:{TYPED}}"
+            f"{dimension}.{option}={weight:{NUMBER_FORMAT}}"
             for dimension, options in self.weights.items()
             for option, weight in options.items()
         ]
 
-    def updated(self, later: "Restrictions") -> "Restrictions":
+    def merged(self, later: "Restrictions") -> "Restrictions":
         """Return this with what a later one says instead, a parameter or a weight at a time."""
         weights = {
             dimension: {**self.weights.get(dimension, {}), **later.weights.get(dimension, {})}
@@ -107,7 +107,7 @@ class Restrictions(Frozen):
         }
         return Restrictions(keep={**self.keep, **later.keep}, weights=weights)
 
-    def admits(self, combination: Combination) -> bool:
+    def allows(self, combination: Combination) -> bool:
         """Return whether every choice of a cell is kept."""
         return all(
             value in self.options(dimension, (value,))
@@ -123,7 +123,7 @@ class Restrictions(Frozen):
         """Return how much an option of a dimension weighs."""
         return self.weights.get(dimension, {}).get(option, 1.0)
 
-    def settled(self, parameters: Mapping[str, Parameter]) -> "Restrictions":
+    def resolved(self, parameters: Mapping[str, Parameter]) -> "Restrictions":
         """Return this as the space's own values, in its order.
 
         Args:
@@ -146,7 +146,7 @@ class Restrictions(Frozen):
             },
         )
 
-    def essential(self, parameters: Mapping[str, Parameter]) -> "Restrictions":
+    def canonical(self, parameters: Mapping[str, Parameter]) -> "Restrictions":
         """Return this, settled, without what changes nothing; equal spaces have equal ones."""
         weights = {
             dimension: {
@@ -200,7 +200,7 @@ def _read(kept: object) -> object:
     """Return what is kept of text as it is typed; anything else as it is."""
     if not isinstance(kept, str):
         return kept
-    low, between, high = kept.partition(BETWEEN)
+    low, between, high = kept.partition(RANGE_SEPARATOR)
     if between:
         return {"low": low, "high": high}
     return tuple(word.strip() for word in kept.split(",") if word.strip())
@@ -210,7 +210,7 @@ def _known(name: str, parameters: Mapping[str, Parameter]) -> Parameter:
     """Return a parameter; all there are would be too many to list."""
     if name in parameters:
         return parameters[name]
-    near = get_close_matches(name, parameters, n=1, cutoff=NEAR)
+    near = get_close_matches(name, parameters, n=1, cutoff=SIMILARITY_CUTOFF)
     if near:
         raise UnknownNameError("parameter", name, near)
     raise UserError(f"unknown parameter {name!r}; `simstead space` lists those that there are")
@@ -220,13 +220,13 @@ def _options(dimension: Parameter) -> tuple[str, ...]:
     return cast("tuple[str, ...]", dimension.domain)
 
 
-def _settled(parameter: Parameter, kept: Kept) -> Kept:
+def _settled(parameter: Parameter, kept: Selection) -> Selection:
     name, domain = parameter.name, parameter.domain
     if isinstance(kept, Range):
         return _within(name, domain, kept)
     if not kept:
-        raise UserError(f"{name} keeps nothing; it may be {told(domain)}")
-    if isinstance(domain, Interval):
+        raise UserError(f"{name} keeps nothing; it may be {describe_domain(domain)}")
+    if isinstance(domain, NumericDomain):
         return tuple(sorted({_number(name, domain, each) for each in kept}))
     meant = [_option(name, domain, each) for each in kept]
     return tuple(option for option in domain if option in meant)
@@ -248,7 +248,7 @@ def _spelt(value: Scalar) -> str | float:
         return str(value).casefold() if str(value).casefold() in {"true", "false"} else str(value)
 
 
-def _number(name: str, interval: Interval, word: Scalar) -> float:
+def _number(name: str, interval: NumericDomain, word: Scalar) -> float:
     """Return the number of an interval that a word means."""
     value = _spelt(word)
     if isinstance(value, str) or not interval.low <= value <= interval.high:
@@ -260,8 +260,10 @@ def _number(name: str, interval: Interval, word: Scalar) -> float:
 
 def _within(name: str, domain: Domain, kept: Range) -> Range:
     """Return a range whose ends the interval has."""
-    if not isinstance(domain, Interval):
-        raise UserError(f"{name} is one of {told(domain)}: name those to keep, not a range")
+    if not isinstance(domain, NumericDomain):
+        raise UserError(
+            f"{name} is one of {describe_domain(domain)}: name those to keep, not a range"
+        )
     if not domain.low <= kept.low <= kept.high <= domain.high:
         raise UserError(f"{name} is in {domain}; {kept} is no range within it")
     if not domain.step:
@@ -273,5 +275,5 @@ def _within(name: str, domain: Domain, kept: Range) -> Range:
     return Range(low=up, high=down)
 
 
-def _everything(domain: Domain) -> Kept:
-    return Range(low=domain.low, high=domain.high) if isinstance(domain, Interval) else domain
+def _everything(domain: Domain) -> Selection:
+    return Range(low=domain.low, high=domain.high) if isinstance(domain, NumericDomain) else domain

@@ -13,15 +13,15 @@ from typing import NamedTuple
 from problems import Choose, Scalar, UserError
 from problems.interfaces.types import Option
 
-MOST_WALKS = 20_000
+MAX_CALLS = 20_000
 """A settings function is called no oftener: about half a second for one with ten questions."""
 
-FEW_INTEGERS = 8
+MAX_ENUMERATED_INTEGERS = 8
 """Of more integers than these only the ends are tried; all of them are counted."""
 
 
 @dataclass(frozen=True)
-class Interval:
+class NumericDomain:
     """Numbers in [low, high].
 
     Args:
@@ -51,7 +51,7 @@ class Interval:
         return f"{self.low:g}..{self.high:g}{every}{', log' if self.log else ''}"
 
 
-Domain = tuple[Scalar, ...] | Interval
+Domain = tuple[Scalar, ...] | NumericDomain
 """What a parameter may be: one of these options, or a number in an interval."""
 
 
@@ -67,11 +67,13 @@ class Parameter:
 
     name: str
     domain: Domain
-    under: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict[str, tuple[Scalar, ...]])
+    conditions: Mapping[str, tuple[Scalar, ...]] = field(
+        default_factory=dict[str, tuple[Scalar, ...]]
+    )
 
 
 @dataclass(frozen=True)
-class Explored:
+class SettingsSpace:
     """What a settings function asks for.
 
     Args:
@@ -82,9 +84,9 @@ class Explored:
     """
 
     parameters: tuple[Parameter, ...]
-    discrete: int
-    reals: tuple[int, int]
-    whole: bool = True
+    discrete_count: int
+    real_dimensions: tuple[int, int]
+    exhaustive: bool = True
 
 
 class _Asked(NamedTuple):
@@ -122,11 +124,11 @@ class _Walk:
         values = range(low, high + 1, step)
         if not values:
             raise UserError(f"{name}: no integer lies in [{low}, {high}]")
-        tried = values if len(values) <= FEW_INTEGERS else (values[0], values[-1])
-        return self._answer(name, Interval(low, values[-1], step), tried)
+        tried = values if len(values) <= MAX_ENUMERATED_INTEGERS else (values[0], values[-1])
+        return self._answer(name, NumericDomain(low, values[-1], step), tried)
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return self._answer(name, Interval(low, high, log=log), (low,))
+        return self._answer(name, NumericDomain(low, high, log=log), (low,))
 
     def _answer(self, name: str, domain: Domain, tried: Sequence[Option]) -> Option:
         place = len(self.asked)
@@ -135,7 +137,9 @@ class _Walk:
         return tried[given]
 
 
-def explored(settings: Callable[[Choose], object], most: int = MOST_WALKS) -> Explored:
+def explore_settings(
+    settings: Callable[[Choose], object], max_calls: int = MAX_CALLS
+) -> SettingsSpace:
     """Return what a settings function asks for.
 
     Args:
@@ -145,10 +149,15 @@ def explored(settings: Callable[[Choose], object], most: int = MOST_WALKS) -> Ex
     Raises:
         UserError: A parameter is asked with other options after other answers.
     """
-    walks = list(islice(_walks(settings), most))
-    reals = [sum(_real(asked.domain) for asked in walk) for walk in walks]
-    discrete = sum(prod(asked.stands_for for asked in walk) for walk in walks)
-    return Explored(_parameters(walks), discrete, (min(reals), max(reals)), len(walks) < most)
+    walks = list(islice(_walks(settings), max_calls))
+    real_dimensions = [sum(_real(asked.domain) for asked in walk) for walk in walks]
+    discrete_count = sum(prod(asked.stands_for for asked in walk) for walk in walks)
+    return SettingsSpace(
+        _parameters(walks),
+        discrete_count,
+        (min(real_dimensions), max(real_dimensions)),
+        len(walks) < max_calls,
+    )
 
 
 def _walks(settings: Callable[[Choose], object]) -> Iterator[list[_Asked]]:
@@ -172,7 +181,9 @@ def _parameters(walks: Sequence[Sequence[_Asked]]) -> tuple[Parameter, ...]:
     times: dict[str, int] = {}
     for walk in walks:
         for asked in walk:
-            agreed(asked.name, domains.setdefault(asked.name, asked.domain), asked.domain)
+            check_same_domain(
+                asked.name, domains.setdefault(asked.name, asked.domain), asked.domain
+            )
             times[asked.name] = times.get(asked.name, 0) + 1
     return tuple(
         Parameter(name, domain, {} if times[name] == len(walks) else _under(name, walks))
@@ -180,7 +191,7 @@ def _parameters(walks: Sequence[Sequence[_Asked]]) -> tuple[Parameter, ...]:
     )
 
 
-def agreed(name: str, first: Domain, second: Domain) -> None:
+def check_same_domain(name: str, first: Domain, second: Domain) -> None:
     """Refuse a parameter whose options change: what was learned of it would be about another one.
 
     Raises:
@@ -188,14 +199,14 @@ def agreed(name: str, first: Domain, second: Domain) -> None:
     """
     if first != second:
         raise UserError(
-            f"parameter {name!r} is asked with {told(first)} and with {told(second)}; options must "
+            f"parameter {name!r} is asked with {describe_domain(first)} and with {describe_domain(second)}; options must "
             "not depend on other answers: give each set of them a name of its own"
         )
 
 
-def told(domain: Domain) -> str:
+def describe_domain(domain: Domain) -> str:
     """Return what a parameter may be, in words."""
-    return str(domain) if isinstance(domain, Interval) else ", ".join(map(str, domain))
+    return str(domain) if isinstance(domain, NumericDomain) else ", ".join(map(str, domain))
 
 
 def _under(name: str, walks: Sequence[Sequence[_Asked]]) -> dict[str, tuple[Scalar, ...]]:
@@ -215,4 +226,4 @@ def _under(name: str, walks: Sequence[Sequence[_Asked]]) -> dict[str, tuple[Scal
 
 
 def _real(domain: Domain) -> bool:
-    return isinstance(domain, Interval) and domain.real
+    return isinstance(domain, NumericDomain) and domain.real

@@ -16,31 +16,31 @@ from problems.interfaces.types import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
 from spaces.combinations import Combination, CombinationSpace
-from spaces.precision import arithmetics
+from spaces.precision import available_arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.restrictions import RestrictedChoice, Restrictions
 
 UNRESTRICTED = Restrictions()
 
-AVERAGINGS = (0.0, 0.05)
+AVERAGING_SPANS = (0.0, 0.05)
 """Shares of the steps so far that a mean of weights spans; 0 averages nothing. Of a perceptron's
 1,000 and 4,000 steps spans of 0.02 to 0.1 took up to a fifth off the error halfway, nothing off
 it once the learning rate had fallen; one of 0.2 lagged behind."""
 
-INPUT_NOISES = (0.0, 0.003, 0.03, 0.3)
+INPUT_NOISE_STDS = (0.0, 0.003, 0.03, 0.3)
 """Standard deviations in scaled units, a decade apart; 0 adds nothing. An accurate surrogate's step
 errs by the smallest. On `planets`, which few systems teach, the largest took a quarter off the last
 epoch's error of a perceptron and a fiftieth off the best epoch's; an LSTM hardly felt any."""
 
-UNROLLED = (1, 2, 4)
+UNROLL_LENGTHS = (1, 2, 4)
 """Calls that a loss spans."""
 
-AUGMENTED = (0, 1, 3)
+AUGMENTATION_COPIES = (0, 1, 3)
 """Transformed copies of the training samples: twice and four times as many."""
 
 
 @dataclass(frozen=True)
-class Branch:
+class PrefixedChoice:
     """Asks for settings under a branch's name."""
 
     choose: Choose
@@ -59,9 +59,9 @@ class Branch:
         return self.choose.real(f"{self.name}.{name}", low, high, log=log)
 
 
-def families(encoding: Encoding) -> list[str]:
+def available_families(encoding: Encoding) -> list[str]:
     """Return the families that serve an encoding's layout and target here."""
-    return [name for name in compatible_families(encoding) if not lacks(name)]
+    return [name for name in compatible_families(encoding) if not missing_module(name)]
 
 
 def compatible_families(encoding: Encoding) -> list[str]:
@@ -70,19 +70,19 @@ def compatible_families(encoding: Encoding) -> list[str]:
     return [name for name in ARCHITECTURES if wanted in ARCHITECTURES[name].serves]
 
 
-def lacks(architecture: str) -> str:
+def missing_module(architecture: str) -> str:
     """Return which module a family needs that isn't installed, or nothing."""
     module = ARCHITECTURES[architecture].needs
     return module if module and find_spec(module) is None else ""
 
 
-def served(problem: Problem) -> list[str]:
+def supported_encodings(problem: Problem) -> list[str]:
     """Return the encodings that some family serves.
 
     Raises:
         UserError: There is none.
     """
-    names = [name for name, encoding in problem.encodings.items() if families(encoding)]
+    names = [name for name, encoding in problem.encodings.items() if available_families(encoding)]
     if not names:
         wanted = ", ".join(
             f"{name} ({encoding.layout}, {encoding.target})"
@@ -95,15 +95,17 @@ def served(problem: Problem) -> list[str]:
     return names
 
 
-def against(architecture: str, pruning: Pruning, runtime: str, precision: Precision) -> str | None:
+def incompatibility(
+    architecture: str, pruning: Pruning, runtime: str, precision: Precision
+) -> str | None:
     """Return why a network can't be deployed so on this machine, or None where it can."""
     unsuited = ARCHITECTURES[architecture].unsuited
     for what in (pruning, runtime, precision, f"{runtime} {precision}"):
         if what in unsuited:
             return unsuited[what]
-    return prunings.excludes(pruning, runtime, precision) or RUNTIMES[runtime].cannot_lower(
-        precision
-    )
+    return prunings.pruning_incompatibility(pruning, runtime, precision) or RUNTIMES[
+        runtime
+    ].cannot_lower(precision)
 
 
 def deployable_combinations(problem: Problem) -> list[Combination]:
@@ -111,36 +113,38 @@ def deployable_combinations(problem: Problem) -> list[Combination]:
     return [
         Combination(name, family, *deployment)
         for name, encoding in problem.encodings.items()
-        for family in families(encoding)
-        for deployment in deployments(family)
+        for family in available_families(encoding)
+        for deployment in family_deployments(family)
     ]
 
 
-def deployments(family: str) -> list[tuple[Pruning, str, Precision]]:
+def family_deployments(family: str) -> list[tuple[Pruning, str, Precision]]:
     """Return how a family's networks can be deployed here."""
     return [
         (pruning, runtime, precision)
         for pruning, runtime, precision in product(Pruning, RUNTIMES, Precision)
-        if against(family, pruning, runtime, precision) is None
+        if incompatibility(family, pruning, runtime, precision) is None
     ]
 
 
-def reason_against(problem: Problem, wanted: Restrictions) -> str:
+def main_incompatibility(problem: Problem, wanted: Restrictions) -> str:
     """Return why most of what is wanted can't be deployed, none of which can.
 
     Runtimes that execute nothing here are no reason against what may run in another one.
     """
     present = {combination.runtime for combination in deployable_combinations(problem)}
     runtimes = [name for name in RUNTIMES if name in present or "runtime" in wanted.keep]
-    served = [
+    supported_encodings = [
         (name, family)
         for name, encoding in problem.encodings.items()
-        for family in families(encoding)
+        for family in available_families(encoding)
     ]
     reasons = Counter(
-        against(family, *deployment)
-        for (name, family), deployment in product(served, product(Pruning, runtimes, Precision))
-        if wanted.admits(Combination(name, family, *deployment))
+        incompatibility(family, *deployment)
+        for (name, family), deployment in product(
+            supported_encodings, product(Pruning, runtimes, Precision)
+        )
+        if wanted.allows(Combination(name, family, *deployment))
     )
     if reasons:
         return str(reasons.most_common(1)[0][0])
@@ -148,7 +152,7 @@ def reason_against(problem: Problem, wanted: Restrictions) -> str:
     return f"no family of it serves its encodings' layout and target ({'; '.join(kinds)})"
 
 
-def pruning_branch(family: str, pruning: Pruning) -> str:
+def pruning_prefix(family: str, pruning: Pruning) -> str:
     """Return what the names of a pruning's settings begin with."""
     return f"{family}.{pruning}"
 
@@ -172,7 +176,7 @@ class Space:
             [
                 combination
                 for combination in deployable_combinations(self.problem)
-                if self.restrictions.admits(combination)
+                if self.restrictions.allows(combination)
             ]
         )
 
@@ -186,7 +190,7 @@ class Space:
 
     def pruning_settings(self, family: str, pruning: Pruning, choose: Choose) -> Settings:
         """Ask how a family's networks are pruned."""
-        return prunings.settings(pruning, self._branch(pruning_branch(family, pruning), choose))
+        return prunings.settings(pruning, self._branch(pruning_prefix(family, pruning), choose))
 
     def training_kind(self, encoding: str, family: str) -> tuple[bool, bool]:
         """Return what decides which settings of training are asked for.
@@ -208,21 +212,25 @@ class Space:
         if trains_policy:
             return training
         own: dict[str, Arithmetic | float] = {
-            "arithmetic": Arithmetic(asked.categorical("arithmetic", [*map(str, arithmetics())])),
-            "averaging": asked.categorical("averaging", AVERAGINGS),
-            "input_noise": asked.categorical("input_noise", INPUT_NOISES),
+            "arithmetic": Arithmetic(
+                asked.categorical("arithmetic", [*map(str, available_arithmetics())])
+            ),
+            "averaging": asked.categorical("averaging", AVERAGING_SPANS),
+            "input_noise": asked.categorical("input_noise", INPUT_NOISE_STDS),
         }
         if rolls:
-            own["unrolled"] = asked.categorical("unrolled", UNROLLED)
+            own["unrolled"] = asked.categorical("unrolled", UNROLL_LENGTHS)
         if self.problem.symmetries:
-            own["augmented"] = asked.categorical("augmented", AUGMENTED)
+            own["augmented"] = asked.categorical("augmented", AUGMENTATION_COPIES)
         return training.model_copy(update=own)
 
-    def compose(self, size: Size, choose: Choose, seed: int) -> Candidate:
+    def choose_candidate(self, size: Size, choose: Choose, seed: int) -> Candidate:
         """Ask for a whole candidate: the skeleton first, then the settings of its branches."""
-        return self.filled(self.combination_space.choose(choose), size, choose, seed)
+        return self.choose_settings(self.combination_space.choose(choose), size, choose, seed)
 
-    def filled(self, combination: Combination, size: Size, choose: Choose, seed: int) -> Candidate:
+    def choose_settings(
+        self, combination: Combination, size: Size, choose: Choose, seed: int
+    ) -> Candidate:
         """Ask for the settings of a cell's branches."""
         return Candidate(
             problem=self.problem.name,
@@ -242,10 +250,10 @@ class Space:
             seed=seed,
         )
 
-    def _branch(self, name: str, choose: Choose) -> Branch:
-        return Branch(RestrictedChoice(choose, self.restrictions), name)
+    def _branch(self, name: str, choose: Choose) -> PrefixedChoice:
+        return PrefixedChoice(RestrictedChoice(choose, self.restrictions), name)
 
 
-def compose(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidate:
+def choose_candidate(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidate:
     """Ask for a candidate of a problem's whole space."""
-    return Space(problem).compose(size, choose, seed)
+    return Space(problem).choose_candidate(size, choose, seed)

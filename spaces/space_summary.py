@@ -11,23 +11,30 @@ from problems.interfaces.types import Choose
 from spaces.candidate import Pruning, Training
 from spaces.combinations import DIMENSIONS, Combination
 from spaces.exclusions import Exclusion, exclusions
-from spaces.settings_space import Domain, Explored, Parameter, agreed, explored, told
+from spaces.settings_space import (
+    Domain,
+    Parameter,
+    SettingsSpace,
+    check_same_domain,
+    describe_domain,
+    explore_settings,
+)
 from spaces.space import Space
 
 INDENT = "  "
-ANY_FAMILY = "FAMILY"
+FAMILY_PLACEHOLDER = "FAMILY"
 
 
-class EncodingFacts(NamedTuple):
+class EncodingSummary(NamedTuple):
     """An encoding's kind and settings, and the families that are searched under it."""
 
     layout: Layout
     target: Target
-    settings: Explored
+    settings: SettingsSpace
     families: tuple[str, ...]
 
 
-class Extent(NamedTuple):
+class SpaceSize(NamedTuple):
     """How much there is to search.
 
     Args:
@@ -38,13 +45,13 @@ class Extent(NamedTuple):
     """
 
     combinations: int
-    discrete: int
-    reals: tuple[int, int]
-    whole: bool
+    discrete_count: int
+    real_dimensions: tuple[int, int]
+    exhaustive: bool
 
 
 @dataclass(frozen=True)
-class Tree:
+class SpaceSummary:
     """What a space holds.
 
     Args:
@@ -58,26 +65,26 @@ class Tree:
     """
 
     space: Space
-    encodings: Mapping[str, EncodingFacts]
-    families: Mapping[str, Explored]
-    prunings: Mapping[Pruning, Mapping[str, Explored]]
+    encodings: Mapping[str, EncodingSummary]
+    families: Mapping[str, SettingsSpace]
+    prunings: Mapping[Pruning, Mapping[str, SettingsSpace]]
     runtimes: Mapping[str, tuple[str, ...]]
-    training: Mapping[tuple[str, str], Explored]
+    training: Mapping[tuple[str, str], SettingsSpace]
     exclusions: Sequence[Exclusion]
 
     @property
-    def extent(self) -> Extent:
+    def space_size(self) -> SpaceSize:
         """How much there is to search: sums over branches of products of their settings."""
         fewest: list[int] = []
         most: list[int] = []
-        discrete, whole = 0, True
+        discrete_count, exhaustive = 0, True
         for combination in self.space.combination_space.combinations:
             parts = self._parts(combination)
-            fewest.append(sum(part.reals[0] for part in parts))
-            most.append(sum(part.reals[1] for part in parts))
-            discrete += prod(part.discrete for part in parts)
-            whole = whole and all(part.whole for part in parts)
-        return Extent(len(most), discrete, (min(fewest), max(most)), whole)
+            fewest.append(sum(part.real_dimensions[0] for part in parts))
+            most.append(sum(part.real_dimensions[1] for part in parts))
+            discrete_count += prod(part.discrete_count for part in parts)
+            exhaustive = exhaustive and all(part.exhaustive for part in parts)
+        return SpaceSize(len(most), discrete_count, (min(fewest), max(most)), exhaustive)
 
     def parameters(self) -> dict[str, Parameter]:
         """Return what can be narrowed, by name: the dimensions, then every setting.
@@ -92,10 +99,10 @@ class Tree:
         for part in self._every_part():
             for parameter in part.parameters:
                 first = found.setdefault(parameter.name, parameter)
-                agreed(parameter.name, first.domain, parameter.domain)
+                check_same_domain(parameter.name, first.domain, parameter.domain)
         return found
 
-    def _parts(self, combination: Combination) -> tuple[Explored, ...]:
+    def _parts(self, combination: Combination) -> tuple[SettingsSpace, ...]:
         return (
             self.encodings[combination.encoding].settings,
             self.families[combination.architecture],
@@ -103,7 +110,7 @@ class Tree:
             self.training[combination.encoding, combination.architecture],
         )
 
-    def _every_part(self) -> Iterator[Explored]:
+    def _every_part(self) -> Iterator[SettingsSpace]:
         yield from (facts.settings for facts in self.encodings.values())
         yield from self.families.values()
         for by_family in self.prunings.values():
@@ -111,7 +118,7 @@ class Tree:
         yield from self.training.values()
 
 
-def tree_of(space: Space) -> Tree:
+def summarise_space(space: Space) -> SpaceSummary:
     """Return what a space holds, explored setting by setting.
 
     Raises:
@@ -119,10 +126,10 @@ def tree_of(space: Space) -> Tree:
     """
     combinations = space.combination_space.combinations
     encodings = {
-        name: EncodingFacts(
+        name: EncodingSummary(
             space.problem.encodings[name].layout,
             space.problem.encodings[name].target,
-            explored(partial(space.encoding_settings, name)),
+            explore_settings(partial(space.encoding_settings, name)),
             _each(
                 combination.architecture
                 for combination in combinations
@@ -139,16 +146,16 @@ def tree_of(space: Space) -> Tree:
         )
         for pruning in Pruning
     }
-    return Tree(
+    return SpaceSummary(
         space=space,
         encodings=encodings,
         families={
-            name: explored(partial(space.family_settings, name))
+            name: explore_settings(partial(space.family_settings, name))
             for name in _each(combination.architecture for combination in combinations)
         },
         prunings={
             pruning: {
-                family: explored(partial(space.pruning_settings, family, pruning))
+                family: explore_settings(partial(space.pruning_settings, family, pruning))
                 for family in families
             }
             for pruning, families in pruned.items()
@@ -170,7 +177,7 @@ def tree_of(space: Space) -> Tree:
     )
 
 
-def lines(tree: Tree) -> Iterator[str]:
+def summary_lines(tree: SpaceSummary) -> Iterator[str]:
     """Return the tree as indented lines, its size, and what was left out of it and why."""
     yield from _branches(tree)
     yield from _prunings(tree)
@@ -179,15 +186,15 @@ def lines(tree: Tree) -> Iterator[str]:
         weighed = ", ".join(_weighed(tree, "precision", each) for each in precisions)
         yield f"{INDENT}{_weighed(tree, 'runtime', runtime)}: {weighed}"
     yield "training"
-    yield from _settings(max(tree.training.values(), key=lambda part: part.discrete), INDENT)
-    extent = tree.extent
-    fewest, most = extent.reals
-    reals = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    yield from _settings(max(tree.training.values(), key=lambda part: part.discrete_count), INDENT)
+    space_size = tree.space_size
+    fewest, most = space_size.real_dimensions
+    real_dimensions = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     yield "size"
-    yield f"{INDENT}{extent.combinations:,} combinations of {', '.join(DIMENSIONS)}"
+    yield f"{INDENT}{space_size.combinations:,} combinations of {', '.join(DIMENSIONS)}"
     yield (
-        f"{INDENT}{'' if extent.whole else 'more than '}{extent.discrete:,} candidates "
-        f"x {reals} real dimensions"
+        f"{INDENT}{'' if space_size.exhaustive else 'more than '}{space_size.discrete_count:,} candidates "
+        f"x {real_dimensions} real dimensions"
     )
     if tree.exclusions:
         yield "left out on this machine"
@@ -195,10 +202,14 @@ def lines(tree: Tree) -> Iterator[str]:
         yield f"{INDENT}{', '.join(filter(None, what))}: {reason}"
 
 
-def _training(space: Space, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], Explored]:
+def _training(
+    space: Space, pairs: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], SettingsSpace]:
     """Return what is asked of training, by encoding and family; each kind is looked at once."""
     kinds = {space.training_kind(*pair): pair for pair in pairs}
-    found = {kind: explored(partial(_trained, space, *pair)) for kind, pair in kinds.items()}
+    found = {
+        kind: explore_settings(partial(_trained, space, *pair)) for kind, pair in kinds.items()
+    }
     return {pair: found[space.training_kind(*pair)] for pair in pairs}
 
 
@@ -206,7 +217,7 @@ def _trained(space: Space, encoding: str, family: str, choose: Choose) -> Traini
     return space.training_settings(choose, encoding, family)
 
 
-def _branches(tree: Tree) -> Iterator[str]:
+def _branches(tree: SpaceSummary) -> Iterator[str]:
     """Return the encodings with their families; a family's settings stand where it first does."""
     shown: set[str] = set()
     yield "encoding and architecture"
@@ -222,7 +233,7 @@ def _branches(tree: Tree) -> Iterator[str]:
             shown.add(family)
 
 
-def _prunings(tree: Tree) -> Iterator[str]:
+def _prunings(tree: SpaceSummary) -> Iterator[str]:
     """Return the prunings; settings that all families share are told once."""
     yield "pruning"
     for pruning, by_family in tree.prunings.items():
@@ -236,21 +247,21 @@ def _prunings(tree: Tree) -> Iterator[str]:
                 domains.setdefault((own, parameter.domain), []).append(family)
         for (own, domain), families in domains.items():
             shared = len(families) == len(by_family)
-            for family in [ANY_FAMILY] if shared and len(families) > 1 else families:
-                yield f"{2 * INDENT}{family}{own}: {told(domain)}"
+            for family in [FAMILY_PLACEHOLDER] if shared and len(families) > 1 else families:
+                yield f"{2 * INDENT}{family}{own}: {describe_domain(domain)}"
 
 
-def _settings(part: Explored, indent: str) -> Iterator[str]:
+def _settings(part: SettingsSpace, indent: str) -> Iterator[str]:
     for parameter in part.parameters:
-        under = " and ".join(
+        conditions = " and ".join(
             f"{name} is {' or '.join(map(str, answers))}"
-            for name, answers in parameter.under.items()
+            for name, answers in parameter.conditions.items()
         )
-        where = f", where {under}" if under else ""
-        yield f"{indent}{parameter.name}: {told(parameter.domain)}{where}"
+        where = f", where {conditions}" if conditions else ""
+        yield f"{indent}{parameter.name}: {describe_domain(parameter.domain)}{where}"
 
 
-def _weighed(tree: Tree, dimension: str, option: str) -> str:
+def _weighed(tree: SpaceSummary, dimension: str, option: str) -> str:
     weight = tree.space.restrictions.weight(dimension, option)
     return option if weight == 1.0 else f"{option} (weight {weight:g})"
 

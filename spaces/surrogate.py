@@ -13,7 +13,7 @@ from spaces.artefact import EXAMPLES, STATISTICS
 from spaces.manifest import Manifest, read_manifest
 from spaces.precision import relative_distance
 from spaces.registered import RUNTIMES
-from spaces.runtimes import InPortions
+from spaces.runtimes import FixedBatchPredictor
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Surrogate(problems.Surrogate):
         recipe = _its_encoding(manifest, problem, folder)
         encoding = recipe.restored(load_file(folder / STATISTICS))
         predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)
-        network = InPortions(predict, manifest.batch)
+        network = FixedBatchPredictor(predict, manifest.batch)
         _refuse_other_answers(network, manifest, folder)
         return cls(encoding, network, manifest.noise)
 
@@ -95,7 +95,7 @@ def _refuse_foreign(manifest: Manifest, problem: Problem, folder: Path) -> None:
         )
 
 
-def _refuse_other_answers(network: InPortions, manifest: Manifest, folder: Path) -> None:
+def _refuse_other_answers(network: FixedBatchPredictor, manifest: Manifest, folder: Path) -> None:
     """Hold a network against its recorded call: PyTorch's are rebuilt by code that may change."""
     recorded = load_file(folder / EXAMPLES)
     away = relative_distance(network(recorded["inputs"]), recorded["answers"])

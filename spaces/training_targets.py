@@ -52,7 +52,7 @@ class Learner(nn.Module, ABC):
         """Put into the network what it needs of the training pairs, at the end of every epoch."""
 
 
-class Supervised(Learner):
+class SupervisedLearner(Learner):
     """Learns to answer with the targets."""
 
     def __init__(self, network: nn.Module, loss: nn.Module) -> None:
@@ -89,7 +89,7 @@ class ReinforcementLearner(Learner):
         """
 
 
-class Probabilities(nn.Module):
+class ProbabilityOutput(nn.Module):
     """A network's answers (b, o) as probabilities: of one event, or of classes, at every place.
 
     Args:
@@ -97,22 +97,22 @@ class Probabilities(nn.Module):
         answers: Numbers at one place: 1 for an event, or so many classes.
     """
 
-    def __init__(self, network: nn.Module, answers: int) -> None:
+    def __init__(self, network: nn.Module, classes: int) -> None:
         super().__init__()
-        self.network, self.answers = network, answers
+        self.network, self.classes = network, classes
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) within [0, 1]; a place's classes add up to one."""
         logits = self.network(x)
-        if self.answers == 1:
+        if self.classes == 1:
             return torch.sigmoid(logits)
-        return torch.softmax(logits.unflatten(1, (-1, self.answers)), dim=2).flatten(1)
+        return torch.softmax(logits.unflatten(1, (-1, self.classes)), dim=2).flatten(1)
 
 
-class Classifying(Learner):
+class ClassificationLearner(Learner):
     """Learns probabilities by the cross-entropy of the logits beneath them."""
 
-    network: Probabilities
+    network: ProbabilityOutput
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the network alone."""
@@ -120,7 +120,7 @@ class Classifying(Learner):
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy; targets are 0 or 1, or probabilities."""
-        logits, classes = self.network.network(inputs), self.network.answers
+        logits, classes = self.network.network(inputs), self.network.classes
         if classes == 1:
             return nn.functional.binary_cross_entropy_with_logits(logits, targets)
         return nn.functional.cross_entropy(

@@ -14,10 +14,10 @@ from problems import Problem, UnknownNameError, UserError
 from spaces.candidate import Precision, Pruning
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.restrictions import OPTIONS, RANGE, Range, Restrictions
+from spaces.restrictions import OPTIONS_TAG, RANGE_TAG, Range, Restrictions
 from spaces.settings_space import Parameter
-from spaces.space import Space, reason_against, served
-from spaces.space_summary import Tree, tree_of
+from spaces.space import Space, main_incompatibility, supported_encodings
+from spaces.space_summary import SpaceSummary, summarise_space
 
 ONLY, WEIGHT = "--only", "--weight"
 
@@ -25,7 +25,7 @@ ONLY, WEIGHT = "--only", "--weight"
 class UserRestriction(NamedTuple):
     """A narrowing as it was written, and where it was, for what is said of it."""
 
-    place: str
+    source: str
     restrictions: Restrictions
 
 
@@ -45,7 +45,7 @@ class _Words(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def written(
+def parse_restrictions(
     file: Path | None, only: Sequence[str], weights: Sequence[str]
 ) -> list[UserRestriction]:
     """Return what a user asks for; a later wish wins over an earlier one.
@@ -73,7 +73,7 @@ def written(
     return user_restrictions
 
 
-def listed(file: Path) -> list[UserRestriction]:
+def read_candidates(file: Path) -> list[UserRestriction]:
     """Return the candidates that a user lists, each as what is kept for it.
 
     Args:
@@ -88,9 +88,9 @@ def listed(file: Path) -> list[UserRestriction]:
             raise UserError("it holds no list of candidates; write - {PARAMETER: VALUE, ...}")
     user_restrictions: list[UserRestriction] = []
     for number, each in enumerate(cast("list[Mapping[str, object]]", found), start=1):
-        place = f"{file}, candidate {number}"
-        with _placed(place):
-            user_restrictions.append(UserRestriction(place, _validated({"keep": each})))
+        source = f"{file}, candidate {number}"
+        with _placed(source):
+            user_restrictions.append(UserRestriction(source, _validated({"keep": each})))
     return user_restrictions
 
 
@@ -102,12 +102,12 @@ def resolve_restrictions(
     Raises:
         UserError: Something is unknown or not to be had here, or nothing is left to deploy.
     """
-    served(problem)
-    return resolve_restrictions_in(tree_of(Space(problem)), user_restrictions)
+    supported_encodings(problem)
+    return resolve_restrictions_in(summarise_space(Space(problem)), user_restrictions)
 
 
 def resolve_restrictions_in(
-    whole: Tree, user_restrictions: Sequence[UserRestriction]
+    whole: SpaceSummary, user_restrictions: Sequence[UserRestriction]
 ) -> Restrictions:
     """Return what is wished of a whole space, in its own values, as `narrowed` does.
 
@@ -115,12 +115,12 @@ def resolve_restrictions_in(
     """
     parameters = whole.parameters()
     restrictions = Restrictions()
-    for place, wish in user_restrictions:
-        with _placed(place):
+    for source, wish in user_restrictions:
+        with _placed(source):
             _refuse_absent(whole.space.problem, wish, parameters)
-            restrictions = restrictions.updated(wish.settled(parameters))
+            restrictions = restrictions.merged(wish.resolved(parameters))
     _refuse_nothing_left(whole.space, restrictions)
-    return restrictions.essential(parameters)
+    return restrictions.canonical(parameters)
 
 
 def _from_yaml(file: Path) -> Restrictions:
@@ -167,17 +167,17 @@ def _validated(found: object) -> Restrictions:
         return Restrictions.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in {OPTIONS, RANGE})
+        where = ".".join(str(part) for part in first["loc"] if part not in {OPTIONS_TAG, RANGE_TAG})
         raise UserError(f"{where}{': ' if where else ''}{first['msg']}") from None
 
 
 @contextmanager
-def _placed(place: str) -> Generator[None]:
+def _placed(source: str) -> Generator[None]:
     """Say of a user's mistake where it stands."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"{place}: {error}") from None
+        raise UserError(f"{source}: {error}") from None
 
 
 def _refuse_absent(
@@ -196,7 +196,7 @@ def _refuse_absent(
         domain = cast("tuple[str, ...]", parameters[dimension].domain)
         for word in (*(() if isinstance(kept, Range) else kept), *wish.weights.get(dimension, ())):
             if word in set(there[dimension]) - set(domain):
-                reason = reason_against(problem, Restrictions(keep={dimension: (word,)}))
+                reason = main_incompatibility(problem, Restrictions(keep={dimension: (word,)}))
                 raise UserError(f"{dimension} {word} is not to be had here: {reason}")
 
 
@@ -207,9 +207,9 @@ def _refuse_nothing_left(whole: Space, restrictions: Restrictions) -> None:
         for dimensions in combinations(kept, number):
             part = Restrictions(keep={name: restrictions.keep[name] for name in dimensions})
             if not any(
-                part.admits(combination) for combination in whole.combination_space.combinations
+                part.allows(combination) for combination in whole.combination_space.combinations
             ):
                 raise UserError(
                     f"{' and '.join(part.kept)} leave nothing to deploy: "
-                    f"{reason_against(whole.problem, part)}"
+                    f"{main_incompatibility(whole.problem, part)}"
                 )

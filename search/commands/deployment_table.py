@@ -16,17 +16,17 @@ from problems.sources import ProblemSource
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
-    FAILED,
-    Agreement,
+    FAILURE_FILE,
+    DeploymentAgreement,
     agreement,
-    example,
-    in_new_process,
-    lower,
+    example_network,
+    lower_example,
     lowered_shape,
+    predict_in_new_process,
 )
 from spaces.pruning import SPARSE_PRECISIONS, SPARSE_RUNTIME
 from spaces.registered import ARCHITECTURES
-from spaces.space import against
+from spaces.space import incompatibility
 
 PRUNED_IN = ("eager", "onnxruntime", "openvino")
 """Pruned networks are tried here, in float32: other precisions change their numbers alone, and the
@@ -54,12 +54,12 @@ class DeploymentResult(NamedTuple):
     deployment: Deployment
     excluded: str | None = None
     failed: str | None = None
-    agreement: Agreement | None = None
+    agreement: DeploymentAgreement | None = None
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether it is admitted and the law holds."""
-        return self.agreement is not None and self.agreement.holds
+        return self.agreement is not None and self.agreement.passed
 
 
 def deployments(families: Sequence[str], runtimes: Sequence[str]) -> list[Deployment]:
@@ -99,7 +99,7 @@ def verdicts_in_parallel(
         reference = source.reference if source else ""
         for own in pool.map(verdicts, by_family, repeat(reference)):
             found += own
-            held = sum(each.holds for each in own)
+            held = sum(each.passed for each in own)
             admitted = sum(each.excluded is None for each in own)
             progress(f"{own[0].deployment.family}: {held} of {admitted} admitted deployments hold")
     return found
@@ -127,21 +127,21 @@ def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[D
     written: dict[Deployment, Path] = {}
     for number, each in enumerate(tried):
         family, shape, pruning, runtime, precision = each
-        excluded = against(family, pruning, runtime, precision)
+        excluded = incompatibility(family, pruning, runtime, precision)
         if excluded is not None:
             ended[each] = DeploymentResult(each, excluded=excluded)
             continue
         folder = scratch / str(number)
         try:
-            lower(example(family, shape, pruning), runtime, precision, folder)
+            lower_example(example_network(family, shape, pruning), runtime, precision, folder)
         except Exception as error:  # noqa: BLE001 - whatever a compiler raises is its verdict
             ended[each] = DeploymentResult(each, failed=f"{type(error).__name__}: {error}")
         else:
             written[each] = folder
-    in_new_process(list(written.values()), source)
+    predict_in_new_process(list(written.values()), source)
     for each, folder in written.items():
-        if (folder / FAILED).exists():
-            ended[each] = DeploymentResult(each, failed=(folder / FAILED).read_text())
+        if (folder / FAILURE_FILE).exists():
+            ended[each] = DeploymentResult(each, failed=(folder / FAILURE_FILE).read_text())
         else:
             ended[each] = DeploymentResult(each, agreement=agreement(folder))
     return [ended[each] for each in tried]
@@ -190,7 +190,7 @@ def _table(
 
 def _mark(verdict: DeploymentResult, reasons: dict[str, int]) -> str:
     """Return the distance where it is admitted, else a bracketed number of the reason."""
-    if verdict.agreement is not None and verdict.holds:
+    if verdict.agreement is not None and verdict.passed:
         return f"{verdict.agreement.distance:.0e}"
     if verdict.agreement is not None:
         words = f"fails: {verdict.agreement}"

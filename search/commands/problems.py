@@ -100,11 +100,11 @@ def show_space(
     """Show what a search may choose among: the tree, its size, what is left out and why."""
     chosen = declared(locate_problem(problem), size)
     from spaces.space import Space  # noqa: PLC0415 - brings torch
-    from spaces.space_summary import lines, tree_of  # noqa: PLC0415
-    from spaces.user_restrictions import resolve_restrictions, written  # noqa: PLC0415
+    from spaces.space_summary import lines, summarise_space  # noqa: PLC0415
+    from spaces.user_restrictions import parse_restrictions, resolve_restrictions  # noqa: PLC0415
 
-    restrictions = resolve_restrictions(chosen, written(space, only or (), weight or ()))
-    for line in lines(tree_of(Space(chosen, restrictions))):
+    restrictions = resolve_restrictions(chosen, parse_restrictions(space, only or (), weight or ()))
+    for line in lines(summarise_space(Space(chosen, restrictions))):
         out.print(line, soft_wrap=True)
 
 
@@ -163,7 +163,7 @@ def deployments(
             output.write_text(markdown(found), encoding="utf-8")
         except OSError as error:
             raise UserError(f"--output {output} can't be written ({error.strerror})") from error
-    failing = sum(not each.holds and each.excluded is None for each in found)
+    failing = sum(not each.passed and each.excluded is None for each in found)
     if failing:
         out.print(f"{failing} deployments fail", style="red")
         raise typer.Exit(1)

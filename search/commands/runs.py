@@ -82,9 +82,11 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     from search.run.directory import Run  # noqa: PLC0415 - as below
     from search.sampling.warm_start import first_candidates  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
-    from spaces.user_restrictions import written  # noqa: PLC0415
+    from spaces.user_restrictions import parse_restrictions  # noqa: PLC0415
 
-    restrictions = restrictions_for(chosen, written(space, only or (), weight or ()), folder)
+    restrictions = restrictions_for(
+        chosen, parse_restrictions(space, only or (), weight or ()), folder
+    )
     earlier = [Run.open(each) for each in warm_start or ()]
     spec = specified(
         chosen,

@@ -88,12 +88,12 @@ def _copy_files(files: Iterable[Path], folder: Path) -> None:
 
 
 def _sizes(manifest: Manifest) -> str:
-    reads = manifest.lowering.reads
+    input_shape = manifest.lowering.input_shape
     return SIZES.format(
         batch=manifest.batch,
-        inputs=int(np.prod(reads)),
+        inputs=int(np.prod(input_shape)),
         outputs=manifest.network_outputs,
-        shape=", ".join(map(str, (manifest.batch, *reads))),
+        shape=", ".join(map(str, (manifest.batch, *input_shape))),
         threads=manifest.threads,
         device=RUNTIMES[manifest.candidate.runtime].device,
         precision=manifest.candidate.precision,

@@ -13,7 +13,7 @@ from torch import Tensor
 from problems import Array, UserError
 from spaces.candidate import Pruning
 from spaces.runtimes import CPU, Lowering
-from spaces.runtimes.eager import quickly, rebuilt
+from spaces.runtimes.eager import avoid_slow_conv3d, rebuild_network
 
 PROGRAM = "network.py"
 HELD = "weights.npz"
@@ -69,9 +69,9 @@ def write_program(folder: Path, lowering: Lowering, inputs: Tensor, use: Path) -
         UserError: The network is no straight line, or the program's answers differ from its own.
     """
     unpacked = lowering.candidate.model_copy(update={"pruning": Pruning.NONE})
-    network = rebuilt(folder, replace(lowering, candidate=unpacked), CPU)
+    network = rebuild_network(folder, replace(lowering, candidate=unpacked), CPU)
     if lowering.candidate.runtime == "eager":
-        network = quickly(network, lowering, CPU)
+        network = avoid_slow_conv3d(network, lowering, CPU)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         exported = torch.export.export(network, (inputs,))

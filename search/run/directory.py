@@ -25,7 +25,7 @@ from search.run.environment import Environment
 from search.run.finalists import FinalEvaluation, Retrainings
 from search.run.records import DataFacts, Record, Sessions, State
 from search.run.spec import FORMAT, Spec
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
 
 SPACE_NEEDED_BYTES = 200 * 2**20
@@ -178,7 +178,7 @@ class Run:
         """Whether somebody asked the driver to end."""
         return self._stop.exists()
 
-    def write(self, name: str, value: Frozen) -> None:
+    def write(self, name: str, value: FrozenModel) -> None:
         """Put a value on disk, whole or not at all."""
         with atomic_write(self.folder / name) as file:
             file.write(value.model_dump_json(indent=1).encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 
 LIBRARIES = (
     "numpy",
@@ -25,7 +25,7 @@ LIBRARIES = (
 )
 
 
-class Environment(Frozen):
+class Environment(FrozenModel):
     """Machine, libraries and code at the start of a run."""
 
     started: str

@@ -8,10 +8,10 @@ from pydantic import Field
 from problems.interfaces.pictures import Picture
 from search.pareto import ranks
 from search.run.records import Interval, Limits, Timing
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 
 
-class Retrained(Frozen):
+class Retrained(FrozenModel):
     """A network trained again with another seed, deployed as before.
 
     Args:
@@ -29,13 +29,13 @@ class Retrained(Frozen):
     shifted: dict[str, float] = Field(default_factory=dict[str, float])
 
 
-class Retrainings(Frozen):
+class Retrainings(FrozenModel):
     """What was trained again."""
 
     each: tuple[Retrained, ...] = ()
 
 
-class HostFacts(Frozen):
+class HostFacts(FrozenModel):
     """The problem's host, run with the reference in its place.
 
     Args:
@@ -49,7 +49,7 @@ class HostFacts(Frozen):
     calls: int
 
 
-class Hosted(Frozen):
+class Hosted(FrozenModel):
     """What the host returned with something in the simulation's place (a posteriori).
 
     Args:
@@ -65,7 +65,7 @@ class Hosted(Frozen):
     speedup: float | None = None
 
 
-class BatchTime(Frozen):
+class BatchTime(FrozenModel):
     """How long a call with so many samples takes: median over the rounds, its 95 % interval.
 
     Args:
@@ -81,7 +81,7 @@ class BatchTime(Frozen):
     high_s: float
 
 
-class Work(Frozen):
+class Work(FrozenModel):
     """What a member computes, and what this machine could.
 
     Args:
@@ -93,7 +93,7 @@ class Work(Frozen):
     peak: float
 
 
-class Finalist(Frozen):
+class Finalist(FrozenModel):
     """A front member or a baseline, as the final heat found it."""
 
     name: str
@@ -115,7 +115,7 @@ class Finalist(Frozen):
     the chosen one's stand in the heat."""
 
 
-class Ceiling(Frozen):
+class Ceiling(FrozenModel):
     """What can be known at best: the problem's ceiling on some samples of the test split.
 
     Args:
@@ -129,7 +129,7 @@ class Ceiling(Frozen):
     failed: int
 
 
-class FinalEvaluation(Frozen):
+class FinalEvaluation(FrozenModel):
     """The final heat: front members and baselines timed again, alone, in turn."""
 
     knee: int | None

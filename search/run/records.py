@@ -9,7 +9,7 @@ from pydantic import Field
 
 from problems import Metric
 from search.run.environment import Environment
-from spaces.candidate import Candidate, Frozen
+from spaces.candidate import Candidate, FrozenModel
 
 MOST_TRACEBACK = 8000
 """Characters of a traceback that a record keeps at most: its end, where it was raised."""
@@ -26,7 +26,7 @@ class State(StrEnum):
     INFEASIBLE = "infeasible"
 
 
-class Rung(Frozen):
+class Rung(FrozenModel):
     """The error on the validation split part of the way through training.
 
     Args:
@@ -40,7 +40,7 @@ class Rung(Frozen):
     error: float
 
 
-class Timing(Frozen):
+class Timing(FrozenModel):
     """What the stopwatch measured: medians over the rounds.
 
     Args:
@@ -71,7 +71,7 @@ class Timing(Frozen):
         return 1.0 / self.speedup
 
 
-class Record(Frozen):
+class Record(FrozenModel):
     """One trial: what was tried, how it ended and why, and what was measured."""
 
     number: int
@@ -129,7 +129,7 @@ def networks(records: Iterable[Record]) -> int:
     return sum(record.training is None for record in records)
 
 
-class Interval(Frozen):
+class Interval(FrozenModel):
     """A figure with its 90 % interval; a metric's is a bootstrap over the samples of a split."""
 
     value: float
@@ -137,7 +137,7 @@ class Interval(Frozen):
     high: float
 
 
-class Sessions(Frozen):
+class Sessions(FrozenModel):
     """The environments of a run, in the order in which it was gone on with."""
 
     each: tuple[Environment, ...]
@@ -147,7 +147,7 @@ NO_ERROR = 1e-12
 """Errors below this are all alike on a logarithmic scale."""
 
 
-class Limits(Frozen):
+class Limits(FrozenModel):
     """A problem's goals as figures: the largest error, the smallest speed-up.
 
     Args:
@@ -185,7 +185,7 @@ class Limits(Frozen):
 NO_LIMITS = Limits()
 
 
-class FieldFacts(Frozen):
+class FieldFacts(FrozenModel):
     """A field of the data: what it is, and what values it takes in the training split.
 
     Args:
@@ -207,7 +207,7 @@ class FieldFacts(Frozen):
     valid: tuple[float, float]
 
 
-class DataFacts(Frozen):
+class DataFacts(FrozenModel):
     """The data of a run: samples and failures of each split, and the metrics' meaning."""
 
     summary: str

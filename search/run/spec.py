@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from problems import Scalar, Size
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
 
 FORMAT = 3
@@ -34,7 +34,7 @@ class ExtraObjective(StrEnum):
     MEMORY = "memory"
 
 
-class Spec(Frozen):
+class Spec(FrozenModel):
     """What was asked for; runs with equal identities open with the same candidates."""
 
     format: int = FORMAT

@@ -41,7 +41,7 @@ def initial_design(space: Space, seed: int, size: int) -> list[Combination]:
     )
 
     def weigh(dimension: str, option: str) -> float:
-        quick = 1.0 / RUNTIMES[option].lowers_in_s if dimension == "runtime" else 1.0
+        quick = 1.0 / RUNTIMES[option].lowering_time_s if dimension == "runtime" else 1.0
         return quick * space.restrictions.weight(dimension, option)
 
     weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])

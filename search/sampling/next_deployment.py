@@ -108,7 +108,9 @@ def _longest_s(of: Record, history: History) -> float:
 
 def _shortest(own: Sequence[Deployed]) -> float:
     """Return log10 of the least time to be had of a network, by what its deployments took."""
-    return max(each.time - math.log10(RUNTIMES[each.combination.runtime].headroom) for each in own)
+    return max(
+        each.time - math.log10(RUNTIMES[each.combination.runtime].max_speedup) for each in own
+    )
 
 
 def costs_s(of: Record, combinations: Sequence[Combination], records: Sequence[Record]) -> Array:
@@ -122,7 +124,7 @@ def costs_s(of: Record, combinations: Sequence[Combination], records: Sequence[R
     if not any(map(any, lasted.values())):
         return np.ones(len(combinations))
     apart = [
-        max(seconds - RUNTIMES[runtime].lowers_in_s, 0.0)
+        max(seconds - RUNTIMES[runtime].lowering_time_s, 0.0)
         for runtime, each in lasted.items()
         for seconds in each
     ]
@@ -131,7 +133,7 @@ def costs_s(of: Record, combinations: Sequence[Combination], records: Sequence[R
     def lasts_s(runtime: str) -> float:
         if runtime in lasted:
             return float(np.median(lasted[runtime]))
-        return float(np.median(apart)) + RUNTIMES[runtime].lowers_in_s
+        return float(np.median(apart)) + RUNTIMES[runtime].lowering_time_s
 
     each_s = {
         runtime: lasts_s(runtime)
@@ -195,7 +197,7 @@ def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Rec
         return set(runtimes)
     seen = _lasted_s(records, ("deploy",))
     lasts_s = {
-        each: float(np.median(seen[each])) if each in seen else RUNTIMES[each].lowers_in_s
+        each: float(np.median(seen[each])) if each in seen else RUNTIMES[each].lowering_time_s
         for each in runtimes
     }
     longest_s = max(float(np.median(trainings)), min(lasts_s.values(), default=0.0))

@@ -62,7 +62,7 @@ class NetworkSuggester(NamedTuple):
         proposals: list[Configuration] = []
         for _ in range(PROPOSALS):
             drawn = Proposal(rng)
-            self.space.compose(self.spec.size, drawn, self.spec.seed)
+            self.space.choose_candidate(self.spec.size, drawn, self.spec.seed)
             values = {name: answer.value for name, answer in drawn.answers.items()}
             proposals.append(
                 Configuration(drawn.answers, self.space.combination_space.combination(values))
@@ -85,7 +85,7 @@ class NetworkSuggester(NamedTuple):
         asked = NetworkSuggestion({})
         for draw in turns:
             choice = SettledChoice({}, draw)
-            self.space.compose(self.spec.size, choice, self.spec.seed)
+            self.space.choose_candidate(self.spec.size, choice, self.spec.seed)
             asked = NetworkSuggestion(dict(choice.values))
             network = Configuration(choice.answers, combination_space.combination(choice.values))
             if worth_training(

@@ -31,7 +31,7 @@ from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
 from search.sampling.samplers import asks, by_tpe, sampler, weighs_proposals
 from spaces.candidate import Candidate
 from spaces.combinations import Combination
-from spaces.space import Space, pruning_branch
+from spaces.space import Space, pruning_prefix
 
 AGAIN = "again"
 """User attribute of a trial that takes up an abandoned one: that one's number."""
@@ -270,7 +270,9 @@ class Study:
             trial.set_user_attr(attribute, value)
         self._open[trial.number] = trial
         self._counted(attributes)
-        candidate = self._space.compose(self._spec.size, TrialChoice(trial), self._spec.seed)
+        candidate = self._space.choose_candidate(
+            self._spec.size, TrialChoice(trial), self._spec.seed
+        )
         self._journal.flush()
         return trial.number, candidate
 
@@ -283,7 +285,7 @@ class Study:
     ) -> tuple[int, Candidate]:
         """Ask for a candidate of which some parameters are known, and others drawn at random."""
         choice = SettledChoice(known, at_random(np.random.default_rng(seed)))
-        candidate = self._space.compose(self._spec.size, choice, self._spec.seed)
+        candidate = self._space.choose_candidate(self._spec.size, choice, self._spec.seed)
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
@@ -307,7 +309,7 @@ class Study:
         asked = self._study.get_trials(deepcopy=False)[number].params
         combination = self._space.combination_space.combination(asked)
         deployment = list(self._space.combination_space.parameters(combination))[2:]
-        pruned = f"{pruning_branch(combination.architecture, combination.pruning)}."
+        pruned = f"{pruning_prefix(combination.architecture, combination.pruning)}."
         return {
             name: value
             for name, value in asked.items()

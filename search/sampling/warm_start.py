@@ -18,8 +18,8 @@ from search.run.spec import Spec
 from spaces.candidate import Training
 from spaces.restrictions import Range, RestrictedChoice, Restrictions
 from spaces.space import Space
-from spaces.space_summary import Tree, tree_of
-from spaces.user_restrictions import UserRestriction, listed, resolve_restrictions_in
+from spaces.space_summary import SpaceSummary, summarise_space
+from spaces.user_restrictions import UserRestriction, read_candidates, resolve_restrictions_in
 
 MOST_OF_A_RUN = 8
 """So many networks of an earlier front are tried at most, spread evenly along it."""
@@ -108,8 +108,8 @@ def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
         UserError: The file can't be read, or a candidate isn't in the space.
     """
     found: list[Parameters] = []
-    known, whole = tree_of(space).parameters(), tree_of(Space(space.problem))
-    for number, wish in enumerate(listed(file)):
+    known, whole = summarise_space(space).parameters(), summarise_space(Space(space.problem))
+    for number, wish in enumerate(read_candidates(file)):
         settled = resolve_restrictions_in(whole, [_asked(wish, known)])
         try:
             found.append(_drawn(space, settled, [seed, number], strictly=True))
@@ -150,7 +150,7 @@ def first_of_run(space: Space, run: Run, seed: int) -> list[Parameters]:
         UserError: Nothing of it can be tried here.
     """
     found: list[Parameters] = []
-    whole = tree_of(Space(space.problem))
+    whole = summarise_space(Space(space.problem))
     for record in _front(run):
         keep = _kept(whole, record)
         with suppress(UserError):  # it isn't in this space
@@ -174,7 +174,7 @@ def _front(run: Run) -> list[Record]:
     return spread(list(networks.values()), MOST_OF_A_RUN)
 
 
-def _kept(whole: Tree, record: Record) -> Restrictions:
+def _kept(whole: SpaceSummary, record: Record) -> Restrictions:
     """Return a candidate as what is kept of a space, without what the space doesn't have."""
     keep: dict[str, object] = {}
     for name, value in record.candidate.parameters.items():
@@ -196,7 +196,7 @@ def _drawn(
     combinations = [
         combination
         for combination in space.combination_space.combinations
-        if wanted.admits(combination)
+        if wanted.allows(combination)
     ]
     if not combinations:
         raise UserError("nothing of this search's space is so")

@@ -37,13 +37,13 @@ from search.screening.sweep import (
     shuffled,
 )
 from search.workers.ray_cluster import cluster, in_parallel
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 
 DECISIONS, DECIDED = "decided.npz", "decided.json"
 RESULTS, SUMMARY = "points.npz", "summary.json"
 
 
-class Summary(Frozen):
+class Summary(FrozenModel):
     """What came of a screening.
 
     Args:

@@ -12,7 +12,7 @@ from scipy.stats import hypergeom
 from problems import Array
 from search.run.records import Interval
 from search.screening.threshold import RESAMPLES, TAIL, resampled
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 
 FEWEST_CALLS = 5
 """The bootstrap of fewer says nothing: no interval is given."""
@@ -67,7 +67,7 @@ class Calls(NamedTuple):
         return float(self.seconds[known].sum() + each * self.points[~known].sum())
 
 
-class Compute(Frozen):
+class Compute(FrozenModel):
     """Time on one core [s], and what was saved of it.
 
     Args:

@@ -15,7 +15,7 @@ from search.run.records import Interval
 from search.screening.request import Job, Screening
 from search.screening.sweep import LARGEST_CALL, shuffled
 from search.screening.threshold import Threshold, proportion, share_of, threshold
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 
 AUDIT_SHARE, SMALLEST_AUDIT = 0.05, 50
 """If not said otherwise, such a share of the skipped points is audited, and no fewer than that."""
@@ -38,7 +38,7 @@ class Decision(StrEnum):
     AUDITED = "audited"
 
 
-class Compared(Frozen):
+class Compared(FrozenModel):
     """The rule applied to the surrogate or a baseline: chosen on validation, tried on test.
 
     Args:
@@ -59,7 +59,7 @@ class Compared(Frozen):
     reason: str = ""
 
 
-class Decided(Frozen):
+class Decided(FrozenModel):
     """What was decided before anything was run.
 
     Args:

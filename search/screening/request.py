@@ -13,7 +13,7 @@ from search.export import picked
 from search.run.directory import Run
 from search.screening.sweep import drawn_points, read_points
 from search.timing.reference import verified_manifest
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 from spaces.manifest import MANIFEST, Manifest, read_manifest
 from spaces.surrogate import Surrogate
 
@@ -27,7 +27,7 @@ KNEE = "knee"
 SPEC, RUNS = "screening.json", "runs"
 
 
-class Screening(Frozen):
+class Screening(FrozenModel):
     """A screening as asked for: what must agree for one to be gone on with."""
 
     format: int = 1
@@ -194,7 +194,7 @@ def _claim(folder: Path, screening: Screening) -> None:
     write(folder / SPEC, screening)
 
 
-def write(path: Path, value: Frozen) -> None:
+def write(path: Path, value: FrozenModel) -> None:
     """Put a value on disk, whole or not at all."""
     with atomic_write(path) as file:
         file.write(value.model_dump_json(indent=1).encode())

@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from problems import Array
 from search.run.records import Interval
-from spaces.candidate import Frozen
+from spaces.candidate import FrozenModel
 
 CONFIDENCE = 0.9
 """Of a promise, one-sided; and of every interval, two-sided."""
@@ -20,7 +20,7 @@ TAIL = (1.0 - CONFIDENCE) / 2.0
 RESAMPLES = 2000
 
 
-class Threshold(Frozen):
+class Threshold(FrozenModel):
     """Points whose score is this or more are kept.
 
     Args:

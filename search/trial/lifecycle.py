@@ -39,7 +39,7 @@ from search.trial.scoring import scored
 from spaces.artefact import (
     Artefact,
     DisagreementError,
-    Trained,
+    TrainedNetwork,
     calibration_inputs,
     write_artefact,
 )
@@ -229,16 +229,16 @@ def _time_first(
         InfeasibleError: It misses the goal, or the reference is faster than it can become.
     """
     problem, data = setting.problem, setting.data
-    sketch = _pruned(network, draft.candidate, calibration)
-    trained = task.trained(sketch, calibration, data.validation.inputs)
-    _, surrogate = _lower(setting, draft, trained, sketch=True)
+    timing_only = _pruned(network, draft.candidate, calibration)
+    trained = task.trained(timing_only, calibration, data.validation.inputs)
+    _, surrogate = _lower(setting, draft, trained, timing_only=True)
     timing = measure(problem, data, setting.yardstick, surrogate, LEAST_ROUNDS)
     draft.results["untrained_relative_time"] = timing.relative_time
     if ExtraObjective.MEMORY in setting.extra_objectives:
         memory = memory_of(setting.run.artefact(draft.number))
         draft.results["untrained_memory_bytes"] = memory
     shutil.rmtree(setting.run.artefact(draft.number))  # with random weights it is no artefact
-    _refuse_slow(setting.limits, timing, RUNTIMES[draft.candidate.runtime].headroom)
+    _refuse_slow(setting.limits, timing, RUNTIMES[draft.candidate.runtime].max_speedup)
     return timing
 
 
@@ -296,24 +296,26 @@ def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn
         raise InfeasibleError(str(error)) from error
 
 
-def _lower(setting: Setting, draft: Draft, trained: Trained, *, sketch: bool = False) -> Artefact:
+def _lower(
+    setting: Setting, draft: Draft, trained: TrainedNetwork, *, timing_only: bool = False
+) -> Artefact:
     problem, folder = setting.problem, setting.run.artefact(draft.number)
     try:
         return write_artefact(
-            trained, draft.candidate, problem, folder, setting.source, sketch=sketch
+            trained, draft.candidate, problem, folder, setting.source, timing_only=timing_only
         )
     except DisagreementError as error:
         raise InfeasibleError(str(error)) from error
 
 
-def _refuse_slow(limits: Limits, timing: Timing, headroom: float) -> None:
+def _refuse_slow(limits: Limits, timing: Timing, max_speedup: float) -> None:
     """Refuse what is too slow whatever its weights: even its best rounds miss the goal.
 
     The reference has no error, and so dominates what isn't faster, in another deployment at least.
     """
     if limits.speedup is not None and timing.speedup_high < limits.speedup:
         raise InfeasibleError(f"{timing.speedup:.3g}x as fast; the goal is {limits.speedup:g}x")
-    if timing.speedup_high * headroom < 1.0:
+    if timing.speedup_high * max_speedup < 1.0:
         raise InfeasibleError(
             f"it takes {timing.relative_time:.3g} times as long as the reference, which no other "
             "deployment makes up for"

@@ -20,7 +20,7 @@ from search.run.records import Rung
 from search.trial.scoring import scored
 from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
-from spaces.artefact import Trained
+from spaces.artefact import TrainedNetwork
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.registered import ARCHITECTURES
 from spaces.training_targets import Learner, ReinforcementLearner
@@ -69,9 +69,9 @@ class TrainingTask(NamedTuple):
             pairs = RollOutPairs(pairs.inputs, pairs.targets, later)
         return Trainer(learner, pairs, training, epochs, seed)
 
-    def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> Trained:
+    def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> TrainedNetwork:
         """Return a network of this lesson with what is needed to deploy it."""
-        return Trained(network, self.encoding, self.shape, self.noise, calibration, samples)
+        return TrainedNetwork(network, self.encoding, self.shape, self.noise, calibration, samples)
 
 
 def prepare_training(problem: Problem, candidate: Candidate, data: Dataset) -> TrainingTask:

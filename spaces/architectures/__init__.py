@@ -10,7 +10,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from problems import Choose, Encoding, Layout, Pairs, Registry, Settings, Target, UserError
-from spaces.training_targets import Classifying, Learner, Probabilities, Supervised
+from spaces.training_targets import (
+    ClassificationLearner,
+    Learner,
+    ProbabilityOutput,
+    SupervisedLearner,
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Shape:
         return self.inputs[-1]
 
     @property
-    def answers(self) -> int:
+    def head_outputs(self) -> int:
         """Numbers to answer at one place where outputs are aligned, else all of them."""
         return self.outputs // math.prod(self.places) if self.aligned else self.outputs
 
@@ -91,15 +96,19 @@ class Architecture(ABC):
 
         Huber because a few unstable samples must not own the gradient.
         """
-        if isinstance(network, Probabilities):
-            return Classifying(network)
-        return Supervised(network, nn.SmoothL1Loss())
+        if isinstance(network, ProbabilityOutput):
+            return ClassificationLearner(network)
+        return SupervisedLearner(network, nn.SmoothL1Loss())
 
     @classmethod
     def untrained(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return the network as it is deployed, with fresh weights; labels are probabilities."""
         network = cls.build(shape, settings)
-        return Probabilities(network, shape.answers) if shape.target is Target.LABEL else network
+        return (
+            ProbabilityOutput(network, shape.head_outputs)
+            if shape.target is Target.LABEL
+            else network
+        )
 
 
 ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")
@@ -156,7 +165,7 @@ class Head(nn.Module):
 
     def __init__(self, features: int, shape: Shape) -> None:
         super().__init__()
-        self.linear = nn.Linear(features, shape.answers)
+        self.linear = nn.Linear(features, shape.head_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of features (b, *places, f)."""

@@ -28,22 +28,22 @@ from spaces.training_targets import Learner, ReinforcementLearner
 DISCOUNTS = (0.9, 0.97, 0.99)
 """What a reward is worth a step later: an actor looks some 10, 30 or 100 steps ahead."""
 
-EXPLORATIONS = (0.3, 1.0)
+INITIAL_ACTION_STDS = (0.3, 1.0)
 """Standard deviation of the actions that "ppo" tries at first; "sac" finds its own. A small one
 suits small corrections, a large one the whole range."""
 
-FIRST_ACTIONS = 0.01
+INITIAL_ACTION_SCALE = 0.01
 """Share of the last layer's usual first weights: an actor that begins with hardly any action learns
 sooner (Andrychowicz et al., ICLR 2021)."""
 
-STEPS = 2048
+STEPS_PER_EPOCH = 2048
 """Steps in the environment that make an epoch: a roll-out of "ppo", as its source has it."""
 
 STEPS_PER_UPDATE = 8
 """Steps between two updates of "sac". Its source takes one, for eight times the cost; so its epoch
 lasts twice as long as one of "ppo" at width 64, and four times as long at width 256."""
 
-REMEMBERED = 100_000
+REPLAY_BUFFER_SIZE = 100_000
 """Latest steps that "sac" learns from: the observations of so many take some tens of megabytes."""
 
 
@@ -56,16 +56,16 @@ class Actor(nn.Module):
         bound: Keeps actions within their range, as the algorithm has it.
     """
 
-    def __init__(self, hidden: nn.Sequential, action: nn.Linear, bound: nn.Module) -> None:
+    def __init__(self, hidden: nn.Sequential, action: nn.Linear, squashing: nn.Module) -> None:
         super().__init__()
-        self.hidden, self.action, self.bound = hidden, action, bound
+        self.hidden, self.action, self.squashing = hidden, action, squashing
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the actions that are taken as the best known."""
-        return self.bound(self.action(self.hidden(x)))
+        return self.squashing(self.action(self.hidden(x)))
 
 
-class Acting(ReinforcementLearner):
+class ActorCriticLearner(ReinforcementLearner):
     """An actor, with the model of stable-baselines3 that it learns in.
 
     The model is lent the network's own layers and no copy of them, so that weights which pruning
@@ -77,7 +77,7 @@ class Acting(ReinforcementLearner):
     algorithm: ClassVar[str]
     algorithm_arguments: ClassVar[Mapping[str, int]]
     """How many steps it takes before it learns, and from how many."""
-    bound: ClassVar[type[nn.Module]]
+    squashing: ClassVar[type[nn.Module]]
     """What keeps the algorithm's actions within their range."""
 
     def __init__(self, network: nn.Module, settings: Settings) -> None:
@@ -100,7 +100,7 @@ class Acting(ReinforcementLearner):
             self._model.set_random_seed(seed)
         self._lend(self._model.policy)
         for epoch in range(1, epochs + 1):
-            self._model.learn(STEPS, reset_num_timesteps=False)
+            self._model.learn(STEPS_PER_EPOCH, reset_num_timesteps=False)
             yield epoch
 
     def _begun(self, environment: Any, training: Training, seed: int) -> Any:
@@ -139,12 +139,12 @@ class Acting(ReinforcementLearner):
         """Put the network's layers into the place of a model's own, with an optimiser of them."""
 
 
-class Proximal(Acting):
+class PPOLearner(ActorCriticLearner):
     """Learns from a whole roll-out at a time, then forgets it."""
 
     algorithm = "PPO"
-    algorithm_arguments: ClassVar[Mapping[str, int]] = {"n_steps": STEPS}
-    bound = nn.Hardtanh
+    algorithm_arguments: ClassVar[Mapping[str, int]] = {"n_steps": STEPS_PER_EPOCH}
+    squashing = nn.Hardtanh
 
     def _policy(self, training: Training) -> dict[str, Any]:
         deviation = math.log(float(self._settings["exploration"]))
@@ -156,15 +156,15 @@ class Proximal(Acting):
         policy.optimizer = _optimiser(policy, policy)
 
 
-class Soft(Acting):
+class SACLearner(ActorCriticLearner):
     """Learns from single steps that it remembers, and is paid for acting at random besides."""
 
     algorithm = "SAC"
     algorithm_arguments: ClassVar[Mapping[str, int]] = {
-        "buffer_size": REMEMBERED,
+        "buffer_size": REPLAY_BUFFER_SIZE,
         "train_freq": STEPS_PER_UPDATE,
     }
-    bound = nn.Tanh
+    squashing = nn.Tanh
 
     def _lend(self, policy: Any) -> None:
         actor, action = policy.actor, self.network.action
@@ -179,7 +179,7 @@ def _optimiser(owner: Any, policy: Any) -> torch.optim.Optimizer:
     return policy.optimizer_class(owner.parameters(), **policy.optimizer_kwargs)
 
 
-ALGORITHMS: dict[str, type[Acting]] = {"ppo": Proximal, "sac": Soft}
+ALGORITHMS: dict[str, type[ActorCriticLearner]] = {"ppo": PPOLearner, "sac": SACLearner}
 
 
 @register_architecture("actor_critic")
@@ -195,7 +195,7 @@ class ActorCritic(Architecture):
         """Choose the algorithm and what it is told, then width, depth and activation."""
         chosen: dict[str, Scalar] = {"algorithm": choose.categorical("algorithm", list(ALGORITHMS))}
         if chosen["algorithm"] == "ppo":
-            chosen["exploration"] = choose.categorical("exploration", EXPLORATIONS)
+            chosen["exploration"] = choose.categorical("exploration", INITIAL_ACTION_STDS)
         return {
             **chosen,
             "discount": choose.categorical("discount", DISCOUNTS),
@@ -216,9 +216,9 @@ class ActorCritic(Architecture):
         action = nn.Linear(last, shape.outputs)
         with torch.no_grad():
             for weight in action.parameters():
-                weight.mul_(FIRST_ACTIONS)
-        bound = ALGORITHMS[str(settings["algorithm"])].bound
-        return Actor(nn.Sequential(*hidden), action, bound())
+                weight.mul_(INITIAL_ACTION_SCALE)
+        squashing = ALGORITHMS[str(settings["algorithm"])].squashing
+        return Actor(nn.Sequential(*hidden), action, squashing())
 
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003 - the network has it

@@ -19,16 +19,16 @@ from spaces.architectures import Architecture, Shape, register_architecture, ser
 from spaces.architectures.mlp import MLP
 from spaces.training_targets import Learner, OptimisationTarget
 
-LATENT = (8, 16, 32)
+LATENT_SIZES = (8, 16, 32)
 
-BITS = (12, 14, 16)
+BUFFER_BITS = (12, 14, 16)
 """Binary logarithms of the buffer's searched sizes: a code of 32 numbers takes 1 to 16 MB."""
 
-SMALLEST = 1e-3
+MIN_SCALE = 1e-3
 """Of scales, in units of the targets' spread, and of a code's sigma: both are divided by."""
 
 
-class Buffered(nn.Module):
+class BufferDecoder(nn.Module):
     """Decodes a code drawn from the buffer of codes.
 
     A sample is centre + scale * decoded: both of the condition alone, so that what is coded, and
@@ -62,23 +62,23 @@ class Buffered(nn.Module):
         # one number scaled to the buffer's size would have too few digits.
         row = ((signs > 0) * self.places).sum(dim=1)
         code = self.means[row] + self.spreads[row] * noise
-        centre, scale = self.frame(conditions)
-        return centre + scale * self.decoded(conditions, code)
+        centre, scale = self.location_scale(conditions)
+        return centre + scale * self.decode(conditions, code)
 
-    def frame(self, conditions: Tensor) -> tuple[Tensor, Tensor]:
+    def location_scale(self, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean and the spread (b, o) of samples at conditions (b, c)."""
         centre, scale = self.framing(conditions).chunk(2, dim=1)
-        return centre, positive(scale)
+        return centre, positive_scale(scale)
 
-    def decoded(self, conditions: Tensor, code: Tensor) -> Tensor:
+    def decode(self, conditions: Tensor, code: Tensor) -> Tensor:
         """Return what codes (b, latent) stand for, (b, o), in units of the frame."""
         return self.decoder(torch.cat([conditions, code], dim=1))
 
 
-class Autoencoder(Learner):
+class BetaVAELearner(Learner):
     """The decoder with its encoder, and with what fills the buffer."""
 
-    network: Buffered
+    network: BufferDecoder
 
     def __init__(self, network: nn.Module, shape: Shape, settings: Settings) -> None:
         super().__init__(network)
@@ -92,22 +92,22 @@ class Autoencoder(Learner):
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the frame's negative log-likelihood, the squared error and B times divergence."""
-        centre, scale = self.network.frame(inputs)
+        centre, scale = self.network.location_scale(inputs)
         inner = (targets - centre) / scale
-        frame = (scale.log() + 0.5 * inner.square()).mean()
+        location_scale = (scale.log() + 0.5 * inner.square()).mean()
         inner = inner.detach()
         mean, spread = self._coded(inner)
         code = mean + spread * torch.randn_like(mean)
-        error = nn.functional.mse_loss(self.network.decoded(inputs, code), inner)
+        error = nn.functional.mse_loss(self.network.decode(inputs, code), inner)
         divergence = 0.5 * (mean.square() + spread.square() - 1.0) - spread.log()
-        return frame + error + self._beta * divergence.sum(dim=1).mean()
+        return location_scale + error + self._beta * divergence.sum(dim=1).mean()
 
     def on_epoch_end(self, inputs: Tensor, targets: Tensor) -> None:
         """Fill the buffer with codes of training pairs spread evenly, in their order."""
         network = self.network
         rows = torch.arange(len(network.means), device=inputs.device)
         chosen = rows * len(inputs) // len(rows)
-        centre, scale = network.frame(inputs[chosen])
+        centre, scale = network.location_scale(inputs[chosen])
         mean, spread = self._coded((targets[chosen] - centre) / scale)
         network.means.copy_(mean)
         network.spreads.copy_(spread + self._smudge)
@@ -115,12 +115,12 @@ class Autoencoder(Learner):
     def _coded(self, inner: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and spread (b, latent) of the codes of samples (b, o) in their frame."""
         mean, spread = self.encoder(inner).chunk(2, dim=1)
-        return mean, positive(spread)
+        return mean, positive_scale(spread)
 
 
-def positive(x: Tensor) -> Tensor:
+def positive_scale(x: Tensor) -> Tensor:
     """Return what a linear layer says of a spread as one: an exponential would overflow."""
-    return nn.functional.softplus(x) + SMALLEST
+    return nn.functional.softplus(x) + MIN_SCALE
 
 
 @register_architecture("beta_vae")
@@ -137,8 +137,8 @@ class BetaVAE(Architecture):
         """Choose both networks' form, the size of codes and buffer, B and the smudge."""
         return {
             **MLP.settings(choose),
-            "latent": choose.categorical("latent", LATENT),
-            "bits": choose.categorical("bits", BITS),
+            "latent": choose.categorical("latent", LATENT_SIZES),
+            "bits": choose.categorical("bits", BUFFER_BITS),
             "beta": choose.real("beta", 1e-7, 1e-3, log=True),
             "smudge": choose.real("smudge", 0.0, 0.1),
         }
@@ -151,9 +151,9 @@ class BetaVAE(Architecture):
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return the decoder with an empty buffer, which is the codes' prior."""
-        return Buffered(shape, settings)
+        return BufferDecoder(shape, settings)
 
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:
         """Return the decoder with an encoder."""
-        return Autoencoder(network, shape, settings)
+        return BetaVAELearner(network, shape, settings)

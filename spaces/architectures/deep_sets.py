@@ -21,13 +21,13 @@ MEAN, SUM = "mean", "sum"
 POOLINGS = (MEAN, SUM)
 
 
-def pooled(features: Tensor, mask: Tensor, how: str) -> Tensor:
+def masked_pool(features: Tensor, mask: Tensor, how: str) -> Tensor:
     """Return the mean or sum (..., f) of features (..., p, f) where the mask (..., p, 1) is 1."""
     total = (features * mask).sum(-2)
     return total / mask.sum(-2).clamp(min=1.0) if how == MEAN else total
 
 
-class Equivariant(nn.Module):
+class EquivariantLayer(nn.Module):
     """A layer that treats elements alike: each one's own image plus that of all together."""
 
     def __init__(self, features: int, width: int, pooling: str) -> None:
@@ -38,19 +38,19 @@ class Equivariant(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return (b, p, w) of features (b, p, f)."""
-        return self.own(x) + self.whole(pooled(x, mask, self.pooling)).unsqueeze(-2)
+        return self.own(x) + self.whole(masked_pool(x, mask, self.pooling)).unsqueeze(-2)
 
 
-class OfEach(nn.Module):
+class EquivariantDeepSet(nn.Module):
     """Equivariant layers and a linear answer for each element: (b, p, c) -> (b, p * o)."""
 
     def __init__(
-        self, widths: list[int], answers: int, activation: type[nn.Module], pooling: str
+        self, widths: list[int], head_outputs: int, activation: type[nn.Module], pooling: str
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Equivariant(a, b, pooling) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(EquivariantLayer(a, b, pooling) for a, b in pairwise(widths))
         self.activation = activation()
-        self.answer = nn.Linear(widths[-1], answers)
+        self.answer = nn.Linear(widths[-1], head_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return answers (b, p * o)."""
@@ -61,11 +61,11 @@ class OfEach(nn.Module):
         return self.answer(x).flatten(1)
 
 
-class OfAll(nn.Module):
+class InvariantDeepSet(nn.Module):
     """A perceptron on each element, their sum or mean, another perceptron: (b, p, c) -> (b, o)."""
 
     def __init__(
-        self, widths: list[int], answers: int, activation: type[nn.Module], pooling: str
+        self, widths: list[int], head_outputs: int, activation: type[nn.Module], pooling: str
     ) -> None:
         super().__init__()
         self.each = nn.Sequential(
@@ -73,12 +73,12 @@ class OfAll(nn.Module):
         )
         self.pooling = pooling
         self.together = nn.Sequential(
-            nn.Linear(widths[-1], widths[-1]), activation(), nn.Linear(widths[-1], answers)
+            nn.Linear(widths[-1], widths[-1]), activation(), nn.Linear(widths[-1], head_outputs)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return answers (b, o)."""
-        return self.together(pooled(self.each(x), x[..., :1], self.pooling))
+        return self.together(masked_pool(self.each(x), x[..., :1], self.pooling))
 
 
 @register_architecture("deep_sets")
@@ -102,5 +102,5 @@ class DeepSets(Architecture):
         """Return layers on elements with their answer, of each or of all."""
         widths = [shape.channels] + [int(settings["width"])] * int(settings["depth"])
         activation = ACTIVATIONS[str(settings["activation"])]
-        kind = OfEach if shape.aligned else OfAll
-        return kind(widths, shape.answers, activation, str(settings["pooling"]))
+        kind = EquivariantDeepSet if shape.aligned else InvariantDeepSet
+        return kind(widths, shape.head_outputs, activation, str(settings["pooling"]))

@@ -14,20 +14,20 @@ from spaces.architectures.deep_sets import MEAN, POOLINGS
 
 WIDTHS = (32, 64)
 
-NEAREST = 1e-2
+SQUARED_DISTANCE_FLOOR = 1e-2
 """Squared distances, in scaled units, below which elements count as being in one place."""
 
 
-def nearness(between: Tensor) -> Tensor:
+def log_squared_distance(between: Tensor) -> Tensor:
     """Return the logarithm of squared lengths (...) of vectors (..., 3).
 
     The paper takes the squared distance itself. With its logarithm the error of gravitating bodies'
     accelerations fell from 0.36 of their deviation to 0.08.
     """
-    return (between.square().sum(-1) + NEAREST).log()
+    return (between.square().sum(-1) + SQUARED_DISTANCE_FLOOR).log()
 
 
-class Change(nn.Module):
+class ScalarUpdate(nn.Module):
     """What an element's scalars become by what it hears: both (b, p, w)."""
 
     def __init__(self, width: int) -> None:
@@ -42,7 +42,7 @@ class Change(nn.Module):
         return scalars + self.change(self.activation(self.own(scalars) + self.heard(heard)))
 
 
-class Exchange(nn.Module):
+class EquivariantConvolution(nn.Module):
     """One round of messages among all elements, which move their vectors and change their scalars.
 
     Args:
@@ -60,7 +60,7 @@ class Exchange(nn.Module):
         self.message = nn.Linear(width, width)
         self.activation = nn.SiLU()
         self.move = nn.Linear(width, vectors, bias=False) if moves else None
-        self.change = Change(width) if changes else None
+        self.change = ScalarUpdate(width) if changes else None
 
     def forward(self, scalars: Tensor, moved: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
         """Return scalars (b, p, w) and how far the vectors (b, p, k, 3) have moved.
@@ -72,7 +72,7 @@ class Exchange(nn.Module):
         """
         apart = apart + moved.unsqueeze(2) - moved.unsqueeze(1)
         pair = self.receiver(scalars).unsqueeze(2) + self.sender(scalars).unsqueeze(1)
-        pair = self.activation(pair + self.distance(nearness(apart)))
+        pair = self.activation(pair + self.distance(log_squared_distance(apart)))
         message = self.activation(self.message(pair))
         if self.move is not None:
             moved = moved + (apart * self.move(message).unsqueeze(-1)).mean(2)
@@ -98,12 +98,12 @@ class EGNN(nn.Module):
     def __init__(self, shape: Shape, width: int, rounds: int, pooling: str) -> None:
         super().__init__()
         self.labels, self.aligned = shape.target is Target.LABEL, shape.aligned
-        self.vectors = 1 if self.labels else shape.answers // 3
+        self.vectors = 1 if self.labels else shape.head_outputs // 3
         self.mean = pooling == MEAN
         self.embed = nn.Linear(shape.channels - 2, width)
         # The last round leaves out what no answer would be read from.
         self.rounds = nn.ModuleList(
-            Exchange(
+            EquivariantConvolution(
                 width,
                 self.vectors,
                 moves=left > 0 or not self.labels,
@@ -111,10 +111,14 @@ class EGNN(nn.Module):
             )
             for left in reversed(range(rounds))
         )
-        self.kept = [each.move for each in self.rounds if isinstance(each, Exchange) and each.move]
+        self.kept = [
+            each.move
+            for each in self.rounds
+            if isinstance(each, EquivariantConvolution) and each.move
+        ]
         self.answer = None
         if self.labels:
-            self.answer = nn.Linear(width, shape.answers)
+            self.answer = nn.Linear(width, shape.head_outputs)
         elif not self.aligned:
             self.answer = nn.Linear(width, self.vectors, bias=False)
 
@@ -122,7 +126,7 @@ class EGNN(nn.Module):
         """Return (b, o)."""
         position, own = x[..., :3], x[..., 3:]
         outward = position - position.mean(1, keepdim=True)
-        scalars = self.embed(torch.cat([own, nearness(outward).unsqueeze(-1)], dim=-1))
+        scalars = self.embed(torch.cat([own, log_squared_distance(outward).unsqueeze(-1)], dim=-1))
         apart = (position.unsqueeze(2) - position.unsqueeze(1)).unsqueeze(3)
         moved = torch.zeros_like(position).unsqueeze(2).expand(-1, -1, self.vectors, -1)
         for exchange in self.rounds:
@@ -164,10 +168,10 @@ class EquivariantGraphNetwork(Architecture):
         Raises:
             UserError: The answers asked for aren't vectors.
         """
-        if shape.target is Target.VALUE and shape.answers % 3:
+        if shape.target is Target.VALUE and shape.head_outputs % 3:
             where = "at each element" if shape.aligned else "of all elements"
             raise UserError(
-                f"egnn: answers of vectors come in threes, not {shape.answers} {where}; give "
+                f"egnn: answers of vectors come in threes, not {shape.head_outputs} {where}; give "
                 "vectors alone, or encode as a set or graph to answer with scalars"
             )
         width, rounds = int(settings["width"]), int(settings["rounds"])

@@ -21,7 +21,7 @@ STEPS = (2, 4, 8)
 distributions and to two moons than 16 of Euler's."""
 
 
-class Carried(nn.Module):
+class FlowIntegrator(nn.Module):
     """Integrates the velocity from noise at time 0 to a sample at time 1.
 
     Args:
@@ -41,19 +41,21 @@ class Carried(nn.Module):
         step = 1.0 / self.steps
         for i in range(self.steps):
             start, middle = (torch.full_like(x[:, :1], (i + half) * step) for half in (0.0, 0.5))
-            slope = self.slope(conditions, state, start)
-            state = state + step * self.slope(conditions, state + 0.5 * step * slope, middle)
+            velocity_at = self.velocity_at(conditions, state, start)
+            state = state + step * self.velocity_at(
+                conditions, state + 0.5 * step * velocity_at, middle
+            )
         return state
 
-    def slope(self, conditions: Tensor, state: Tensor, time: Tensor) -> Tensor:
+    def velocity_at(self, conditions: Tensor, state: Tensor, time: Tensor) -> Tensor:
         """Return the velocity (b, o) at states (b, o) and times (b, 1)."""
         return self.velocity(torch.cat([conditions, state, time], dim=1))
 
 
-class Matching(Learner):
+class FlowMatchingLearner(Learner):
     """Learns the mean velocity of straight paths that pass through a point at a time."""
 
-    network: Carried
+    network: FlowIntegrator
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the network alone."""
@@ -63,8 +65,8 @@ class Matching(Learner):
         """Return the mean square error of the velocity at random times of paths from noise."""
         noise = torch.randn_like(targets)
         time = torch.rand_like(targets[:, :1])
-        slope = self.network.slope(inputs, torch.lerp(noise, targets, time), time)
-        return nn.functional.mse_loss(slope, targets - noise)
+        velocity_at = self.network.velocity_at(inputs, torch.lerp(noise, targets, time), time)
+        return nn.functional.mse_loss(velocity_at, targets - noise)
 
 
 @register_architecture("flow_matching")
@@ -92,9 +94,9 @@ class FlowMatching(Architecture):
         """Return the unrolled integration."""
         read = shape.channels + shape.outputs + 1
         velocity = MLP.build(replace(shape, inputs=(read,)), settings)
-        return Carried(velocity, shape.channels, int(settings["steps"]))
+        return FlowIntegrator(velocity, shape.channels, int(settings["steps"]))
 
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003
         """Return the network with the loss of its velocity."""
-        return Matching(network)
+        return FlowMatchingLearner(network)

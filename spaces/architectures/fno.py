@@ -25,10 +25,10 @@ from spaces.architectures import (
     register_architecture,
     serving,
 )
-from spaces.architectures.conv import ChannelsFirst, Convolution, answering
+from spaces.architectures.conv import ChannelsFirst, ConvolutionFactory, output_head
 
 
-def frequencies(extent: int, modes: int, *, halved: bool) -> Array:
+def kept_frequencies(extent: int, modes: int, *, halved: bool) -> Array:
     """Return the frequencies that are kept of an axis: those of -modes ... modes - 1 that it has.
 
     Args:
@@ -40,14 +40,14 @@ def frequencies(extent: int, modes: int, *, halved: bool) -> Array:
     return np.arange(max(low, -modes), min(high, modes))
 
 
-def as_real(matrix: Array) -> Array:
+def to_real_matrix(matrix: Array) -> Array:
     """Return a complex matrix (q, p) as one (p, 2, q, 2) for rows of real and imaginary parts."""
     real, imaginary = np.real(matrix), np.imag(matrix)
     parts = [[real, imaginary], [-imaginary, real]]
     return np.transpose(np.array(parts), (3, 0, 2, 1))
 
 
-class Product(nn.Module):
+class FixedLinear(nn.Module):
     """The product with a fixed matrix, which follows from the settings and isn't stored."""
 
     matrix: Tensor
@@ -62,7 +62,7 @@ class Product(nn.Module):
         return x @ self.matrix
 
 
-class Spectrum(nn.Module):
+class TruncatedFourierTransform(nn.Module):
     """The lowest coefficients of a field's Fourier series, and the field that has them.
 
     The last axis keeps those of no negative frequency, which of a real field say all.
@@ -74,27 +74,27 @@ class Spectrum(nn.Module):
 
     def __init__(self, places: Sequence[int], modes: int) -> None:
         super().__init__()
-        analysis: list[Product] = []
-        synthesis: list[Product] = []
+        analysis: list[FixedLinear] = []
+        synthesis: list[FixedLinear] = []
         extents: list[int] = []
         for axis, extent in enumerate(places, start=1):
             halved = axis == len(places)
-            kept = frequencies(extent, modes, halved=halved)
+            kept = kept_frequencies(extent, modes, halved=halved)
             phases = 2j * math.pi / extent * np.outer(kept, np.arange(extent))
-            forth, back = as_real(np.exp(-phases) / extent), as_real(np.exp(phases).T)
+            forth, back = to_real_matrix(np.exp(-phases) / extent), to_real_matrix(np.exp(phases).T)
             if halved:
                 alone = (kept == 0) | (2 * kept == extent)
                 forth, back = forth[:, 0], back[..., 0]
                 back = back * np.where(alone, 1.0, 2.0)[:, None, None]
-            analysis.append(Product(forth.reshape(-1, 2 * len(kept))))
-            synthesis.append(Product(back.reshape(2 * len(kept), -1)))
+            analysis.append(FixedLinear(forth.reshape(-1, 2 * len(kept))))
+            synthesis.append(FixedLinear(back.reshape(2 * len(kept), -1)))
             extents.append(len(kept))
         self.analysis, self.synthesis = nn.ModuleList(analysis), nn.ModuleList(synthesis)
         self.modes = math.prod(extents)
         """Coefficients m of a channel."""
         self._others = extents[:0:-1]
 
-    def analysed(self, x: Tensor) -> Tensor:
+    def analyse(self, x: Tensor) -> Tensor:
         """Return coefficients (b, c, m, 2), real and imaginary, of fields x (b, c, *places)."""
         *others, last = self.analysis
         x = last(x)
@@ -103,7 +103,7 @@ class Spectrum(nn.Module):
             x = product(x.unflatten(-1, (-1, 2)).movedim(axis, -2).flatten(-2))
         return x.reshape(*x.shape[:2], -1, 2)
 
-    def synthesised(self, x: Tensor) -> Tensor:
+    def synthesise(self, x: Tensor) -> Tensor:
         """Return fields (b, c, *places) of coefficients x (b, c, m, 2)."""
         *others, last = self.synthesis
         x = x.reshape(*x.shape[:2], *self._others, -1)
@@ -127,16 +127,16 @@ class FourierLayer(nn.Module):
         self.weight = nn.Parameter(torch.randn(modes, width, 2 * width) / math.sqrt(2 * width))
         self.past = past
 
-    def forward(self, h: Tensor, spectrum: Spectrum) -> Tensor:
+    def forward(self, h: Tensor, spectrum: TruncatedFourierTransform) -> Tensor:
         """Return (b, w, *places) of h (b, w, *places)."""
-        coefficients = spectrum.analysed(h).permute(2, 0, 3, 1)
+        coefficients = spectrum.analyse(h).permute(2, 0, 3, 1)
         products = torch.bmm(coefficients.flatten(1, 2), self.weight)
         # (m, b, part of the coefficient, part of the weight, w)
         products = products.unflatten(2, (2, -1)).unflatten(1, (-1, 2))
         real = products[:, :, 0, 0] - products[:, :, 1, 1]
         imaginary = products[:, :, 0, 1] + products[:, :, 1, 0]
         mixed = torch.stack([real, imaginary], dim=-1).permute(1, 2, 0, 3)
-        return self.past(h) + spectrum.synthesised(mixed)
+        return self.past(h) + spectrum.synthesise(mixed)
 
 
 class FourierOperator(nn.Module):
@@ -160,8 +160,8 @@ class FourierOperator(nn.Module):
         axes = [torch.linspace(0, 1, extent) for extent in places]
         coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
         self.register_buffer("coordinates", coordinates, persistent=False)
-        pointwise = partial(Convolution(len(places), "zeros"), kernel=1)
-        self.spectrum = Spectrum(places, modes)
+        pointwise = partial(ConvolutionFactory(len(places), "zeros"), kernel=1)
+        self.spectrum = TruncatedFourierTransform(places, modes)
         self.lifting = nn.Sequential(
             ChannelsFirst(), pointwise(shape.channels + len(places), width)
         )
@@ -170,7 +170,7 @@ class FourierOperator(nn.Module):
         )
         self.activation = activation()
         self.projection = nn.Sequential(pointwise(width, width), activation())
-        self.answer = answering(width, shape)
+        self.answer = output_head(width, shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of fields (b, *places, c)."""
@@ -181,7 +181,7 @@ class FourierOperator(nn.Module):
         return self.answer(self.projection(h))
 
 
-class Fourier(Architecture):
+class FourierArchitecture(Architecture):
     """Fourier layers of equal width between a lifting and a projection."""
 
     unsuited: ClassVar = {"structured": "torch-pruning can't follow the weights of frequencies"}
@@ -211,7 +211,7 @@ class Fourier(Architecture):
 
 
 @register_architecture("fno1d")
-class FNO1d(Fourier):
+class FNO1d(FourierArchitecture):
     """On a line."""
 
     serves = serving((Layout.GRID1D,))
@@ -220,7 +220,7 @@ class FNO1d(Fourier):
 
 
 @register_architecture("fno2d")
-class FNO2d(Fourier):
+class FNO2d(FourierArchitecture):
     """On an area."""
 
     serves = serving((Layout.GRID2D,))
@@ -229,7 +229,7 @@ class FNO2d(Fourier):
 
 
 @register_architecture("fno3d")
-class FNO3d(Fourier):
+class FNO3d(FourierArchitecture):
     """In a volume."""
 
     serves = serving((Layout.GRID3D,))

@@ -18,10 +18,10 @@ from spaces.architectures import (
     register_architecture,
     serving,
 )
-from spaces.architectures.deep_sets import POOLINGS, pooled
+from spaces.architectures.deep_sets import POOLINGS, masked_pool
 
 
-class Round(nn.Module):
+class MessagePassingLayer(nn.Module):
     """One exchange: each node changes by what it and its neighbours' messages say.
 
     A message is a perceptron with one hidden layer, of sender, receiver and edge. Its outer layer
@@ -43,7 +43,7 @@ class Round(nn.Module):
         """Return nodes (b, p, w) of nodes, edges (b, p, p, c) and where they are (b, p, p, 1)."""
         message = self.receiver(nodes).unsqueeze(2) + self.sender(nodes).unsqueeze(1)
         message = self.activation(message + self.edge(edges))
-        heard = pooled(message, joined, self.pooling)
+        heard = masked_pool(message, joined, self.pooling)
         return nodes + self.change(self.activation(self.own(nodes) + self.heard(heard)))
 
 
@@ -64,9 +64,9 @@ class GraphNetwork(nn.Module):
         super().__init__()
         self.embed = nn.Linear(shape.channels, width)
         self.rounds = nn.ModuleList(
-            Round(width, shape.channels, activation, pooling) for _ in range(rounds)
+            MessagePassingLayer(width, shape.channels, activation, pooling) for _ in range(rounds)
         )
-        self.answer = nn.Linear(width, shape.answers)
+        self.answer = nn.Linear(width, shape.head_outputs)
         self.aligned, self.pooling = shape.aligned, pooling
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,11 +78,11 @@ class GraphNetwork(nn.Module):
             nodes = exchange(nodes, edges, joined)
         if self.aligned:
             return self.answer(nodes).flatten(1)
-        return self.answer(pooled(nodes, there, self.pooling))
+        return self.answer(masked_pool(nodes, there, self.pooling))
 
 
 @register_architecture("graph_network")
-class GraphNetworks(Architecture):
+class GraphNetworkArchitecture(Architecture):
     """`rounds` of messages between nodes of equal width."""
 
     serves = serving((Layout.GRAPH,))

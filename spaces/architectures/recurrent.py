@@ -17,14 +17,14 @@ from spaces.architectures import (
 )
 
 
-class ReadInOrder(nn.Module):
+class RecurrentNetwork(nn.Module):
     """A recurrent layer whose answer is the linear image of its last output, or of each."""
 
     def __init__(self, layer: nn.LSTM | nn.GRU, shape: Shape) -> None:
         super().__init__()
         self.layer = layer
         self.aligned = shape.aligned
-        self.head = nn.Linear(layer.hidden_size, shape.answers)
+        self.head = nn.Linear(layer.hidden_size, shape.head_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of sequences (b, l, c)."""
@@ -50,7 +50,7 @@ class Recurrent(Architecture):
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return stacked recurrent layers with a linear head."""
         width, layers = int(settings["width"]), int(settings["layers"])
-        return ReadInOrder(cls.layer(shape.channels, width, layers, batch_first=True), shape)
+        return RecurrentNetwork(cls.layer(shape.channels, width, layers, batch_first=True), shape)
 
 
 @register_architecture("lstm")

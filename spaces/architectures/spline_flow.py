@@ -21,10 +21,10 @@ from spaces.architectures import Architecture, Shape, register_architecture, ser
 from spaces.architectures.mlp import MLP
 from spaces.training_targets import Learner, OptimisationTarget
 
-FLATTEST = 1e-2
+MIN_SLOPE = 1e-2
 """Smallest slope of a spline, its inverse the largest: bounds what rounding may grow to."""
 
-LAYERS = (2, 4, 8)
+LAYER_COUNTS = (2, 4, 8)
 """Even: each two move all numbers once."""
 
 
@@ -52,7 +52,7 @@ class Spline(MonotonicRQSTransform):
         return (k >= 0) & (k < self.bins), x0, x1, y0, y1, d0, d1, (y1 - y0) / (x1 - x0)
 
 
-class Coupling(nn.Module):
+class CouplingLayer(nn.Module):
     """Moves the second half of a state, then puts the state into another order.
 
     Args:
@@ -85,7 +85,7 @@ class Coupling(nn.Module):
         moved = self._splines(conditions, still)(moved)
         return torch.cat([still, moved], dim=1)[:, self.order]
 
-    def undone(self, conditions: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, conditions: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Return the state before (b, o), and the log of the volume that `forward` makes of 1."""
         state = state[:, self.back]
         still, moved = state[:, : self.still], state[:, self.still :]
@@ -101,7 +101,7 @@ class Coupling(nn.Module):
         # Knots are sums, which few digits would blur: they stay in float32 in any number format.
         form = self.shaping(read).float().unflatten(1, (-1, 3 * self.bins - 1))
         widths, heights, slopes = form.split([self.bins, self.bins, self.bins - 1], dim=2)
-        return Spline(widths, heights, slopes, slope=FLATTEST)
+        return Spline(widths, heights, slopes, slope=MIN_SLOPE)
 
 
 class SplineFlow(nn.Module):
@@ -111,7 +111,7 @@ class SplineFlow(nn.Module):
         super().__init__()
         self.channels = shape.channels
         self.layers = nn.ModuleList(
-            Coupling(shape, settings, interleaved=bool(number % 2))
+            CouplingLayer(shape, settings, interleaved=bool(number % 2))
             for number in range(int(settings["layers"]))
         )
 
@@ -126,12 +126,12 @@ class SplineFlow(nn.Module):
         """Return the negative log-density (b,) of samples (b, o), but for the normal's constant."""
         growth = torch.zeros_like(samples[:, 0])
         for layer in reversed(self.layers):
-            samples, own = cast("Coupling", layer).undone(conditions, samples)
+            samples, own = cast("CouplingLayer", layer).inverse(conditions, samples)
             growth = growth + own
         return growth + 0.5 * samples.square().sum(dim=1)
 
 
-class Likelihood(Learner):
+class MaximumLikelihoodLearner(Learner):
     """Learns to find the targets likely."""
 
     network: SplineFlow
@@ -146,7 +146,7 @@ class Likelihood(Learner):
 
 
 @register_architecture("spline_flow")
-class SplineFlows(Architecture):
+class SplineFlowArchitecture(Architecture):
     """Multilayer perceptrons that shape the splines of each layer."""
 
     serves = serving((Layout.FLAT,), (Target.DISTRIBUTION,))
@@ -159,7 +159,7 @@ class SplineFlows(Architecture):
         """Choose the layers, their splines' bins, and their networks' form."""
         return {
             **MLP.settings(choose),
-            "layers": choose.categorical("layers", LAYERS),
+            "layers": choose.categorical("layers", LAYER_COUNTS),
             "bins": choose.categorical("bins", (8, 16)),
         }
 
@@ -176,4 +176,4 @@ class SplineFlows(Architecture):
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003
         """Return the flow with the likelihood of the targets."""
-        return Likelihood(network)
+        return MaximumLikelihoodLearner(network)

@@ -20,7 +20,7 @@ from spaces.architectures import (
 from spaces.architectures.conv import ChannelsFirst, ChannelsLast
 
 
-class Causal(nn.Module):
+class CausalConvolution(nn.Module):
     """A dilated convolution (b, c, l) -> (b, width, l) that sees no later step."""
 
     def __init__(self, inputs: int, width: int, kernel: int, dilation: int) -> None:
@@ -33,7 +33,7 @@ class Causal(nn.Module):
         return self.convolution(nn.functional.pad(x, (self.before, 0)))
 
 
-class Block(nn.Module):
+class TemporalBlock(nn.Module):
     """Two causal convolutions of one dilation, added to their input."""
 
     def __init__(self, twice: nn.Module, past: nn.Module, activation: nn.Module) -> None:
@@ -78,15 +78,15 @@ class TemporalConvolutional(Architecture):
         last = shape.channels
         for dilation in dilations(shape.places[0], kernel):
             twice = nn.Sequential(
-                Causal(last, width, kernel, dilation),
+                CausalConvolution(last, width, kernel, dilation),
                 activation(),
-                Causal(width, width, kernel, dilation),
+                CausalConvolution(width, width, kernel, dilation),
                 activation(),
             )
             past = nn.Identity() if last == width else nn.Conv1d(last, width, 1)
-            layers.append(Block(twice, past, activation()))
+            layers.append(TemporalBlock(twice, past, activation()))
             last = width
         layers.append(ChannelsLast())
         if shape.aligned:
             return nn.Sequential(*layers, Head(width, shape))
-        return nn.Sequential(*layers, LastStep(), nn.Linear(width, shape.answers))
+        return nn.Sequential(*layers, LastStep(), nn.Linear(width, shape.head_outputs))

@@ -83,7 +83,7 @@ def _trace(tensor: Tensor) -> Tensor:
 
 
 @register_architecture("tensor_basis")
-class TensorBasisNetwork(Architecture):
+class TensorBasisArchitecture(Architecture):
     """`depth` hidden layers of equal width between invariants and coefficients."""
 
     serves = serving((Layout.TENSOR,), (Target.VALUE,))

@@ -10,16 +10,16 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from problems import Choose, Layout, Settings
 from spaces.architectures import Architecture, Shape, register_architecture, serving
-from spaces.architectures.deep_sets import MEAN, POOLINGS, pooled
+from spaces.architectures.deep_sets import MEAN, POOLINGS, masked_pool
 
 LAST = "last step"
 
 WIDTHS = (32, 64, 128)
 HEADS = (1, 2, 4)
-FACTORS = (1, 2, 4)
+FEEDFORWARD_FACTORS = (1, 2, 4)
 """Hidden features of the feed-forward layers, over the width."""
 
-ABSENT = -30.0
+MASKED_SCORE = -30.0
 """Added to the score of what isn't there, whose weight becomes 1e-13 of what it would be.
 
 With a larger number int8 has no steps left for the other scores.
@@ -46,7 +46,7 @@ class Attention(nn.Module):
         return self.write(taken.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention, then a perceptron on each element, both added to what they read."""
 
     def __init__(self, width: int, heads: int, factor: int) -> None:
@@ -63,7 +63,7 @@ class Block(nn.Module):
         return x + self.change(self.activation(self.hidden(self.before_change(x))))
 
 
-class Encoder(nn.Module):
+class TransformerEncoder(nn.Module):
     """Blocks between a linear image of the inputs and a norm.
 
     `kept` are the layers that must not lose channels: all but the feed-forward's hidden ones, since
@@ -75,10 +75,11 @@ class Encoder(nn.Module):
         width, heads = int(settings["width"]), int(settings["heads"])
         self.embed = nn.Linear(shape.channels, width)
         self.blocks = nn.ModuleList(
-            Block(width, heads, int(settings["factor"])) for _ in range(int(settings["layers"]))
+            TransformerBlock(width, heads, int(settings["factor"]))
+            for _ in range(int(settings["layers"]))
         )
         self.norm = nn.LayerNorm(width)
-        self.answer = nn.Linear(width, shape.answers)
+        self.answer = nn.Linear(width, shape.head_outputs)
         self.kept = [
             layer
             for name, layer in self.named_modules()
@@ -86,14 +87,14 @@ class Encoder(nn.Module):
         ]
         self.aligned = shape.aligned
 
-    def encoded(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return normalised features (b, p, w) of embedded elements (b, p, w)."""
         for block in self.blocks:
             x = block(x, bias)
         return self.norm(x)
 
 
-class OfSequence(Encoder):
+class SequenceTransformer(TransformerEncoder):
     """Positions are learned; the answer is read from the mean, from the last step or from each."""
 
     def __init__(self, shape: Shape, settings: Settings) -> None:
@@ -104,13 +105,13 @@ class OfSequence(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of sequences (b, l, c)."""
-        x = self.encoded(self.embed(x) + self.positions)
+        x = self.encode(self.embed(x) + self.positions)
         if self.aligned:
             return self.answer(x).flatten(1)
         return self.answer(x[:, -1] if self.last else x.mean(1))
 
 
-class OfSet(Encoder):
+class SetTransformerNetwork(TransformerEncoder):
     """Elements have no position; nobody looks at those that aren't there."""
 
     def __init__(self, shape: Shape, settings: Settings) -> None:
@@ -120,14 +121,14 @@ class OfSet(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """Return (b, o) of sets (b, p, c)."""
         mask = x[..., :1]
-        bias = (1.0 - mask.transpose(1, 2).unsqueeze(1)) * ABSENT
-        x = self.encoded(self.embed(x * mask), bias)
+        bias = (1.0 - mask.transpose(1, 2).unsqueeze(1)) * MASKED_SCORE
+        x = self.encode(self.embed(x * mask), bias)
         if self.aligned:
             return self.answer(x).flatten(1)
-        return self.answer(pooled(x, mask, self.pooling))
+        return self.answer(masked_pool(x, mask, self.pooling))
 
 
-class Transformers(Architecture):
+class TransformerArchitecture(Architecture):
     """Settings that the transformers share."""
 
     @classmethod
@@ -137,12 +138,12 @@ class Transformers(Architecture):
             "width": choose.categorical("width", WIDTHS),
             "heads": choose.categorical("heads", HEADS),
             "layers": choose.integer("layers", 1, 3),
-            "factor": choose.categorical("factor", FACTORS),
+            "factor": choose.categorical("factor", FEEDFORWARD_FACTORS),
         }
 
 
 @register_architecture("transformer")
-class Transformer(Transformers):
+class Transformer(TransformerArchitecture):
     """Blocks of attention on the steps of a sequence."""
 
     serves = serving((Layout.SEQUENCE,))
@@ -156,11 +157,11 @@ class Transformer(Transformers):
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return an encoder with positions."""
-        return OfSequence(shape, settings)
+        return SequenceTransformer(shape, settings)
 
 
 @register_architecture("set_transformer")
-class SetTransformer(Transformers):
+class SetTransformer(TransformerArchitecture):
     """Blocks of attention on the elements of a set."""
 
     serves = serving((Layout.SET,))
@@ -173,4 +174,4 @@ class SetTransformer(Transformers):
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return an encoder without positions."""
-        return OfSet(shape, settings)
+        return SetTransformerNetwork(shape, settings)

@@ -18,7 +18,7 @@ from spaces.architectures import (
     register_architecture,
     serving,
 )
-from spaces.architectures.conv import PADDINGS, ChannelsFirst, Convolution, answering
+from spaces.architectures.conv import PADDINGS, ChannelsFirst, ConvolutionFactory, output_head
 
 
 class DoubleConvolution(nn.Module):
@@ -29,7 +29,11 @@ class DoubleConvolution(nn.Module):
     """
 
     def __init__(
-        self, convolution: Convolution, inputs: int, outputs: int, activation: type[nn.Module]
+        self,
+        convolution: ConvolutionFactory,
+        inputs: int,
+        outputs: int,
+        activation: type[nn.Module],
     ) -> None:
         super().__init__()
         self.twice = nn.Sequential(
@@ -42,7 +46,7 @@ class DoubleConvolution(nn.Module):
         return self.past(x) + self.twice(x)
 
 
-class Level(nn.Module):
+class UNetLevel(nn.Module):
     """A level of the U with all those beneath it: (b, inputs, *places) -> (b, widths[0], *places).
 
     Args:
@@ -54,7 +58,7 @@ class Level(nn.Module):
 
     def __init__(
         self,
-        convolution: Convolution,
+        convolution: ConvolutionFactory,
         inputs: int,
         widths: Sequence[int],
         activation: type[nn.Module],
@@ -65,7 +69,7 @@ class Level(nn.Module):
         self.deeper = bool(deeper)
         if deeper:
             self.down = nn.Sequential(convolution(width, deeper[0], stride=2), activation())
-            self.beneath = Level(convolution, deeper[0], deeper, activation)
+            self.beneath = UNetLevel(convolution, deeper[0], deeper, activation)
             self.up = nn.Sequential(convolution(deeper[0], width), activation())
             self.after = DoubleConvolution(convolution, 2 * width, width, activation)
 
@@ -80,7 +84,7 @@ class Level(nn.Module):
         return self.after(torch.cat([seen, self.up(fine)], dim=1))
 
 
-def halvings(places: Sequence[int], most: int) -> int:
+def halving_count(places: Sequence[int], most: int) -> int:
     """Return how often a grid can be halved, rounding up, before an axis falls below two."""
     extent, times = min(places), 0
     while times < most and extent > 2:
@@ -108,13 +112,13 @@ class UNet(Architecture):
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return the U, and a linear head."""
         width, levels = int(settings["width"]), int(settings["levels"])
-        widths = [width << level for level in range(halvings(shape.places, levels) + 1)]
-        convolution = Convolution(cls.dimensions, str(settings["padding"]))
+        widths = [width << level for level in range(halving_count(shape.places, levels) + 1)]
+        convolution = ConvolutionFactory(cls.dimensions, str(settings["padding"]))
         activation = ACTIVATIONS[str(settings["activation"])]
         return nn.Sequential(
             ChannelsFirst(),
-            Level(convolution, shape.channels, widths, activation),
-            answering(width, shape),
+            UNetLevel(convolution, shape.channels, widths, activation),
+            output_head(width, shape),
         )
 
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.architectures.mlp import MLP
-from spaces.pruning import copy_held
+from spaces.pruning import copy_with_masks
 from spaces.training_targets import Learner, OptimisationTarget
 
-PENALTIES = (0.1, 1.0, 10.0)
+PENALTY_WEIGHTS = (0.1, 1.0, 10.0)
 """Weights of the gradient penalty: 10 in Gulrajani et al.'s paper, 0.1 in their code for samples of
 a few numbers, where the critic learns faster with it."""
 
@@ -31,14 +31,14 @@ BETAS = (0.5, 0.9)
 CRITIC_STEPS = 5
 """Steps of the critic for each of the generator: Gulrajani et al., algorithm 1."""
 
-LONGEST_MEMORY = 0.99
+MAX_EMA_DECAY = 0.99
 """What is left of the mean after a step, once there have been enough: it spans 100 of them, a
 quarter of the generator's steps in a training of 2,000."""
 
-LATENT = (16, 32, 64)
+LATENT_SIZES = (16, 32, 64)
 
 
-class Adversaries(Learner):
+class WGANLearner(Learner):
     """The generator with its critic, which scores samples beside their conditions.
 
     `network` is the mean of the generators so far; players begin from it.
@@ -50,13 +50,13 @@ class Adversaries(Learner):
         self.critic = MLP.build(replace(shape, inputs=(both,), outputs=1), settings)
         # Scores are only compared: what is added to all of them could not be learned.
         list(self.critic.modules())[-1].register_parameter("bias", None)
-        self.generator = copy_held(network)
+        self.generator = copy_with_masks(network)
         self._latent, self._penalty = int(settings["latent"]), float(settings["penalty"])
         self._steps = 0
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the critic, then the generator, which plays more rarely."""
-        self.generator = copy_held(self.network)
+        self.generator = copy_with_masks(self.network)
         self._steps = 0
         return [
             OptimisationTarget(list(self.critic.parameters()), self.critic_loss, betas=BETAS),
@@ -86,7 +86,7 @@ class Adversaries(Learner):
     def _remember(self) -> None:
         """Move the mean towards the generator: at first soon, so that it forgets how it began."""
         self._steps += 1
-        memory = min(self._steps / (self._steps + 9), LONGEST_MEMORY)
+        memory = min(self._steps / (self._steps + 9), MAX_EMA_DECAY)
         for mean, last in zip(self.network.parameters(), self.generator.parameters(), strict=True):
             mean.lerp_(last, 1.0 - memory)
 
@@ -109,8 +109,8 @@ class WGANGP(Architecture):
         """Choose both networks' width, depth and activation, the noise's size and the penalty."""
         return {
             **MLP.settings(choose),
-            "latent": choose.categorical("latent", LATENT),
-            "penalty": choose.categorical("penalty", PENALTIES),
+            "latent": choose.categorical("latent", LATENT_SIZES),
+            "penalty": choose.categorical("penalty", PENALTY_WEIGHTS),
         }
 
     @classmethod
@@ -127,4 +127,4 @@ class WGANGP(Architecture):
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:
         """Return the generator with a critic."""
-        return Adversaries(network, shape, settings)
+        return WGANLearner(network, shape, settings)

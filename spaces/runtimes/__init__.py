@@ -45,7 +45,7 @@ class Lowering:
     threads: int
 
     @property
-    def reads(self) -> tuple[int, ...]:
+    def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample as the network reads it, noise and all."""
         return (*self.shape.inputs[:-1], self.shape.inputs[-1] + self.noise)
 
@@ -61,28 +61,28 @@ class Lowering:
         return self.candidate.precision
 
 
-def compute_in_full(device: str) -> None:
+def disable_tf32(device: str) -> None:
     """Have float32 mean float32 on a device: cuDNN's own default rounds it to 10 bits."""
     if device == CUDA:
         torch.backends.cudnn.allow_tf32 = False
 
 
-CPU_FACTS = Path("/proc/cpuinfo")
+CPUINFO_FILE = Path("/proc/cpuinfo")
 
-INSTRUCTIONS = ("sse", "ssse", "avx", "amx", "fma", "f16c", "bmi", "asimd", "sve")
+INSTRUCTION_PREFIXES = ("sse", "ssse", "avx", "amx", "fma", "f16c", "bmi", "asimd", "sve")
 """What the names of instruction sets begin with that compilers use for arithmetic."""
 
 
 def instruction_sets() -> tuple[str, ...]:
     """Return the processor's instruction sets for arithmetic; none where Linux doesn't tell."""
-    if not CPU_FACTS.exists():
+    if not CPUINFO_FILE.exists():
         return ()
-    lines = CPU_FACTS.read_text(encoding="utf-8").splitlines()
+    lines = CPUINFO_FILE.read_text(encoding="utf-8").splitlines()
     told = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return tuple(sorted({each for each in told.split() if each.startswith(INSTRUCTIONS)}))
+    return tuple(sorted({each for each in told.split() if each.startswith(INSTRUCTION_PREFIXES)}))
 
 
-def without_compiler() -> str | None:
+def missing_compiler() -> str | None:
     """Return that this machine has no C++ compiler, or None where it has one."""
     return None if shutil.which(os.environ.get("CXX", "g++")) else NO_COMPILER
 
@@ -92,13 +92,13 @@ class Runtime(ABC):
 
     unsuited: ClassVar[dict[Precision, str]]
     """Precisions it doesn't serve, each with the reason."""
-    lowers_by_compiling: ClassVar[bool] = False
+    needs_compiler: ClassVar[bool] = False
     """Whether it needs a C++ compiler to lower a network."""
     portable: ClassVar[bool] = True
     """Whether its files run on another kind of processor."""
-    lowers_in_s: ClassVar[float] = 1.0
+    lowering_time_s: ClassVar[float] = 1.0
     """About how long lowering a small network takes on one core [s], until a search has seen it."""
-    headroom: ClassVar[float] = 3.0
+    max_speedup: ClassVar[float] = 3.0
     """How many times faster another deployment of a network may be: of 136 that a compiler, ONNX
     Runtime or OpenVINO had lowered first, 97 % became less than three times faster, one 4.5."""
 
@@ -107,9 +107,7 @@ class Runtime(ABC):
 
     def cannot_lower(self, precision: Precision) -> str | None:
         """Return why a network can't be lowered here, on this machine, or None where it can."""
-        return self.cannot_run(precision) or (
-            without_compiler() if self.lowers_by_compiling else None
-        )
+        return self.cannot_run(precision) or (missing_compiler() if self.needs_compiler else None)
 
     def cannot_run(self, precision: Precision) -> str | None:
         """Return why what was lowered doesn't run here, on this machine, or None where it does."""
@@ -148,7 +146,7 @@ register_runtime = RUNTIMES.register
 
 
 @dataclass(frozen=True)
-class InPortions:
+class FixedBatchPredictor:
     """Serves any number of samples with a network of fixed batch size.
 
     The last portion is filled with zeros, which no sample sees: no runtime here lets the samples of

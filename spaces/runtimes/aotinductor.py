@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
-from spaces.precision import computing_in
-from spaces.runtimes import CPU, CUDA, Lowering, Runtime, compute_in_full, register_runtime
+from spaces.precision import cast_network
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, disable_tf32, register_runtime
 
 PACKAGE = "network.pt2"
 
@@ -28,9 +28,9 @@ network at batch 1. One thread compiles, since the other cores have trials of th
 class AOTInductor(Runtime):
     """One `.pt2` file: compiled kernels with the weights frozen in."""
 
-    lowers_by_compiling: ClassVar[bool] = True
+    needs_compiler: ClassVar[bool] = True
     portable: ClassVar[bool] = False
-    lowers_in_s: ClassVar[float] = 30.0
+    lowering_time_s: ClassVar[float] = 30.0
 
     unsuited: ClassVar[dict[Precision, str]] = {
         Precision.INT8: "its quantiser has moved to torchao, which isn't used yet"
@@ -42,8 +42,8 @@ class AOTInductor(Runtime):
         """Export the graph and compile it."""
         from torch._inductor import aoti_compile_and_package  # noqa: PLC0415 - seconds to import
 
-        compute_in_full(self.device)
-        lowered = computing_in(copy.deepcopy(network), lowering.precision).eval().to(self.device)
+        disable_tf32(self.device)
+        lowered = cast_network(copy.deepcopy(network), lowering.precision).eval().to(self.device)
         example = calibration[: lowering.batch].to(self.device)
         with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
             # Both warn of their own internals and tell at length which kernels they timed.
@@ -57,7 +57,7 @@ class AOTInductor(Runtime):
         """Return the compiled package as a function of arrays."""
         from torch._inductor import aoti_load_package  # noqa: PLC0415 - seconds to import
 
-        compute_in_full(self.device)
+        disable_tf32(self.device)
         torch.set_num_threads(lowering.threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,7 +72,7 @@ class AOTInductor(Runtime):
 
         # A tensor made anew at each call costs as much as a small network does.
         with torch.inference_mode():
-            bound = torch.empty(lowering.batch, *lowering.reads)
+            bound = torch.empty(lowering.batch, *lowering.input_shape)
         source = bound.numpy()
 
         def predict(inputs: Array) -> Array:

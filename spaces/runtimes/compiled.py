@@ -15,29 +15,29 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
-from spaces.runtimes import CPU, CUDA, Lowering, Runtime, register_runtime, without_compiler
-from spaces.runtimes.eager import Eager, on_cpu, rebuilt
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, missing_compiler, register_runtime
+from spaces.runtimes.eager import Eager, cpu_predictor, rebuild_network
 
 OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
 """Weights become constants. Kernels aren't timed, as AOTInductor's are: every loading would."""
 
 
-class Compiled(Eager):
+class TorchCompile(Eager):
     """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
 
-    lowers_in_s: ClassVar[float] = 15.0
-    headroom: ClassVar[float] = Runtime.headroom
+    lowering_time_s: ClassVar[float] = 15.0
+    max_speedup: ClassVar[float] = Runtime.max_speedup
 
     def cannot_run(self, precision: Precision) -> str | None:
         """Return why not: it compiles wherever it is loaded."""
-        return super().cannot_run(precision) or without_compiler()
+        return super().cannot_run(precision) or missing_compiler()
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled network as a function of arrays."""
         torch.set_num_threads(lowering.threads)
-        compiled = self.compiled(rebuilt(folder, lowering, self.device), lowering)
+        compiled = self.compiled(rebuild_network(folder, lowering, self.device), lowering)
         if self.device == CPU:
-            return on_cpu(compiled)
+            return cpu_predictor(compiled)
 
         def predict(inputs: Array) -> Array:
             with torch.inference_mode():
@@ -47,7 +47,7 @@ class Compiled(Eager):
 
     def compiled(self, network: nn.Module, lowering: Lowering) -> Callable[[Tensor], Tensor]:
         """Return a network compiled, and tried once."""
-        example = torch.zeros(lowering.batch, *lowering.reads, device=self.device)
+        example = torch.zeros(lowering.batch, *lowering.input_shape, device=self.device)
         with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
             warnings.simplefilter("ignore")  # the compiler's, of its own internals
             # Code of its own: networks of one family would count as each other's recompilations.
@@ -58,5 +58,5 @@ class Compiled(Eager):
         return compiled
 
 
-register_runtime("compiled")(Compiled(CPU))
-register_runtime("compiled-cuda")(Compiled(CUDA))
+register_runtime("compiled")(TorchCompile(CPU))
+register_runtime("compiled-cuda")(TorchCompile(CUDA))

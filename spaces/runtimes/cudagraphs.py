@@ -11,7 +11,7 @@ from torch import nn
 
 from problems import Array, Predict
 from spaces.runtimes import CUDA, Lowering, Runtime, register_runtime
-from spaces.runtimes.eager import Eager, rebuilt
+from spaces.runtimes.eager import Eager, rebuild_network
 
 WARM_UP = 3
 """Calls before recording, on a stream of their own, as PyTorch's notes ask."""
@@ -20,12 +20,12 @@ WARM_UP = 3
 class CudaGraphs(Eager):
     """The eager runtime's files; loading records one call between two fixed buffers."""
 
-    headroom: ClassVar[float] = Runtime.headroom
+    max_speedup: ClassVar[float] = Runtime.max_speedup
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the recorded network as a function of arrays."""
-        network = rebuilt(folder, lowering, self.device)
-        source = torch.zeros(lowering.batch, *lowering.reads, device=self.device)
+        network = rebuild_network(folder, lowering, self.device)
+        source = torch.zeros(lowering.batch, *lowering.input_shape, device=self.device)
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.no_grad(), torch.cuda.stream(aside):

@@ -11,28 +11,28 @@ from torch import Tensor, nn
 from problems import Array, Predict
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
-from spaces.precision import computing_in
-from spaces.pruning import packable, shaped_like
-from spaces.runtimes import CPU, CUDA, Lowering, Runtime, compute_in_full, register_runtime
+from spaces.precision import cast_network
+from spaces.pruning import load_pruned_weights, sparsifiable_layers
+from spaces.runtimes import CPU, CUDA, Lowering, Runtime, disable_tf32, register_runtime
 
 WEIGHTS = "network.safetensors"
 
 
-def rebuilt(folder: Path, lowering: Lowering, device: str) -> nn.Module:
+def rebuild_network(folder: Path, lowering: Lowering, device: str) -> nn.Module:
     """Return the network of the candidate's settings and the folder's weights, on its device."""
-    compute_in_full(device)
+    disable_tf32(device)
     candidate = lowering.candidate
     family = ARCHITECTURES[candidate.architecture]
     network = family.untrained(lowering.shape, candidate.architecture_settings)
-    network = shaped_like(network, load_file(folder / WEIGHTS)).eval()
-    network = computing_in(network, candidate.precision).eval().to(device)
+    network = load_pruned_weights(network, load_file(folder / WEIGHTS)).eval()
+    network = cast_network(network, candidate.precision).eval().to(device)
     if candidate.pruning is Pruning.TWO_OF_FOUR:
-        for layer in packable(network):
+        for layer in sparsifiable_layers(network):
             layer.weight = nn.Parameter(torch.sparse.to_sparse_semi_structured(layer.weight))
     return network.requires_grad_(requires_grad=False)
 
 
-class Twice(nn.Module):
+class DuplicatedSample(nn.Module):
     """A network that is given its one sample twice, and answers once."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -44,13 +44,17 @@ class Twice(nn.Module):
         return self.network(x.expand(2, *x.shape[1:]))[:1]
 
 
-def quickly(network: nn.Module, lowering: Lowering, device: str) -> nn.Module:
+def avoid_slow_conv3d(network: nn.Module, lowering: Lowering, device: str) -> nn.Module:
     """Return a network that takes no slow path: eager Conv3d takes 4 times as long for 1 as for 2.
 
     Seen in PyTorch 2.13 on CPUs with and without AMX; it can go once one sample is the quicker.
     """
     convolves = any(isinstance(layer, nn.Conv3d) for layer in network.modules())
-    return Twice(network) if device == CPU and lowering.batch == 1 and convolves else network
+    return (
+        DuplicatedSample(network)
+        if device == CPU and lowering.batch == 1 and convolves
+        else network
+    )
 
 
 class Eager(Runtime):
@@ -60,7 +64,7 @@ class Eager(Runtime):
         Precision.INT8: "torch.ao's eager quantisation is deprecated and torchao isn't used yet"
     }
 
-    headroom: ClassVar[float] = 10.0
+    max_speedup: ClassVar[float] = 10.0
     """Of 88 networks that ran eagerly at first one in ten became more than four times faster."""
 
     def lower(
@@ -75,10 +79,12 @@ class Eager(Runtime):
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the rebuilt network as a function of arrays."""
-        network = quickly(rebuilt(folder, lowering, self.device), lowering, self.device)
+        network = avoid_slow_conv3d(
+            rebuild_network(folder, lowering, self.device), lowering, self.device
+        )
         torch.set_num_threads(lowering.threads)
         if self.device == CPU:
-            return on_cpu(network)
+            return cpu_predictor(network)
 
         def predict(inputs: Array) -> Array:
             with torch.inference_mode():
@@ -87,7 +93,7 @@ class Eager(Runtime):
         return predict
 
 
-def on_cpu(network: Callable[[Tensor], Tensor]) -> Predict:
+def cpu_predictor(network: Callable[[Tensor], Tensor]) -> Predict:
     """Return a network on the CPU as a function of arrays."""
 
     def predict(inputs: Array) -> Array:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
-from spaces.onnx_graph import INPUT, OUTPUT, session_of, write_graph
+from spaces.onnx_graph import INPUT, OUTPUT, create_session, write_graph
 from spaces.runtimes import Lowering, Runtime, register_runtime
 
 MODEL = "network.onnx"
@@ -89,7 +89,7 @@ class OnnxRuntime(Runtime):
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the session, bound to two buffers, as a function of arrays."""
-        session, binding, source, answer = bound_session(folder, lowering)
+        session, binding, source, answer = bind_session(folder, lowering)
         run = session.run_with_iobinding
 
         def predict(inputs: Array) -> Array:
@@ -109,10 +109,10 @@ class BoundSession(NamedTuple):
     answer: Array
 
 
-def bound_session(folder: Path, lowering: Lowering) -> BoundSession:
+def bind_session(folder: Path, lowering: Lowering) -> BoundSession:
     """Return a session of an artefact's graph, bound once."""
-    session = session_of(str(folder / MODEL), lowering.threads)
-    source = np.zeros((lowering.batch, *lowering.reads), dtype=np.float32)
+    session = create_session(str(folder / MODEL), lowering.threads)
+    source = np.zeros((lowering.batch, *lowering.input_shape), dtype=np.float32)
     answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
     binding: Any = session.io_binding()
     kind = np.float32

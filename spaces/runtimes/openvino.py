@@ -28,7 +28,7 @@ HINTS = {
     Precision.INT8: "f32",
 }
 
-HALVES = (Precision.BF16, Precision.FP16)
+HALF_PRECISIONS = (Precision.BF16, Precision.FP16)
 
 
 @cache
@@ -60,7 +60,7 @@ class OpenVino(Runtime):
 
     def cannot_run(self, precision: Precision) -> str | None:
         """Return why not: bf16 and fp16 need a processor with such instructions."""
-        if precision in HALVES and precision.upper() not in _capabilities():
+        if precision in HALF_PRECISIONS and precision.upper() not in _capabilities():
             return f"this processor has no {precision} instructions"
         return super().cannot_run(precision)
 
@@ -83,7 +83,7 @@ class OpenVino(Runtime):
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
         """Return the compiled model, bound to two buffers, as a function of arrays."""
-        request, source, answer = bound_request(folder, lowering)
+        request, source, answer = bind_request(folder, lowering)
 
         def predict(inputs: Array) -> Array:
             source[...] = inputs
@@ -101,7 +101,7 @@ class BoundRequest(NamedTuple):
     answer: Array
 
 
-def bound_request(folder: Path, lowering: Lowering) -> BoundRequest:
+def bind_request(folder: Path, lowering: Lowering) -> BoundRequest:
     """Return a request of an artefact's graph, bound once: unbound, a call takes 55 us more."""
     openvino = _openvino()
     compiled = _core().compile_model(
@@ -115,7 +115,7 @@ def bound_request(folder: Path, lowering: Lowering) -> BoundRequest:
         },
     )
     request: Any = compiled.create_infer_request()
-    source = np.zeros((lowering.batch, *lowering.reads), dtype=np.float32)
+    source = np.zeros((lowering.batch, *lowering.input_shape), dtype=np.float32)
     answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
     request.set_input_tensor(openvino.Tensor(source, shared_memory=True))
     request.set_output_tensor(openvino.Tensor(answer, shared_memory=True))

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from problems import Array, Predict
 from spaces.candidate import Precision
-from spaces.onnx_graph import INPUT, OUTPUT, export
-from spaces.precision import computing_in
+from spaces.onnx_graph import INPUT, OUTPUT, export_onnx
+from spaces.precision import cast_network
 from spaces.runtimes import CUDA, Lowering, Runtime, register_runtime
 from spaces.runtimes.onnxruntime import MODEL
 
@@ -26,7 +26,7 @@ class TensorRT(Runtime):
     """One serialised engine, for the kind of GPU that built it."""
 
     portable: ClassVar[bool] = False
-    lowers_in_s: ClassVar[float] = 30.0
+    lowering_time_s: ClassVar[float] = 30.0
 
     unsuited: ClassVar[dict[Precision, str]] = {
         Precision.INT8: "its quantiser is a package of its own, which isn't used yet"
@@ -53,8 +53,8 @@ class TensorRT(Runtime):
         parser = trt.OnnxParser(graph, logger)
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / MODEL
-            export(
-                computing_in(copy.deepcopy(network), lowering.precision),
+            export_onnx(
+                cast_network(copy.deepcopy(network), lowering.precision),
                 calibration[: lowering.batch],
                 plain,
             )
@@ -75,7 +75,7 @@ class TensorRT(Runtime):
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         engine = runtime.deserialize_cuda_engine((folder / PLAN).read_bytes())
         context = engine.create_execution_context()
-        source = torch.zeros(lowering.batch, *lowering.reads, device=CUDA)
+        source = torch.zeros(lowering.batch, *lowering.input_shape, device=CUDA)
         answer = torch.zeros(lowering.batch, lowering.shape.outputs, device=CUDA)
         context.set_tensor_address(INPUT, source.data_ptr())
         context.set_tensor_address(OUTPUT, answer.data_ptr())

@@ -12,13 +12,13 @@ from search.run.environment import read_environment
 from search.run.records import DataFacts
 from search.run.spec import Spec
 from spaces.restrictions import Restrictions
-from spaces.user_restrictions import written
+from spaces.user_restrictions import parse_restrictions
 
 FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
 
 
 def spec(problem: Problem, folder: Path, only: list[str]) -> Spec:
-    restrictions = restrictions_for(problem, written(None, only, []), folder)
+    restrictions = restrictions_for(problem, parse_restrictions(None, only, []), folder)
     asked = {"size": "tiny", "seed": 0, "trials": 4, "workers": 1}
     return specified(problem, ProblemSource(problem.name, ""), restrictions=restrictions, **asked)
 

@@ -22,15 +22,23 @@ from search.export.program import write_program
 from search.run.directory import Run
 from spaces.artefact import EXAMPLES, PREDICTIONS
 from spaces.candidate import Precision, Pruning
-from spaces.deployment_check import BATCH, example, lowered_shape
-from spaces.manifest import FORMAT, MANIFEST, USAGE, USAGE_FOLDER, Manifest, read_manifest, sha256
-from spaces.precision import FORMATS
+from spaces.deployment_check import BATCH, example_network, lowered_shape
+from spaces.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    USAGE,
+    USAGE_FOLDER,
+    Manifest,
+    read_manifest,
+    sha256,
+)
+from spaces.precision import NUMBER_FORMATS
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import InPortions
+from spaces.runtimes import FixedBatchPredictor
 from spaces.runtimes.compiled import OPTIONS
 from spaces.runtimes.eager import WEIGHTS
 from spaces.runtimes.openvino import HINTS
-from spaces.space import against
+from spaces.space import incompatibility
 
 DOCUMENTATION = Path(__file__).parent.parent.parent / "docs" / "use-a-surrogate.md"
 BLOCK = re.compile(r"^```python (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -69,15 +77,15 @@ def exported(run_once: RunOnce) -> Exported:
 
 def write_exported(runtime: str, precision: Precision, folder: Path) -> None:
     folder.mkdir()
-    tried = example(FAMILY, lowered_shape(ARCHITECTURES[FAMILY]))
-    lowering = tried.deployed(runtime, precision, BATCH)
+    tried = example_network(FAMILY, lowered_shape(ARCHITECTURES[FAMILY]))
+    lowering = tried.lowering_for(runtime, precision, BATCH)
     RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
     inputs = tried.calibration[:BATCH].numpy()
     answers = RUNTIMES[runtime].load(folder, lowering)(inputs)
     save_file({"inputs": inputs, "answers": answers}, folder / EXAMPLES)
     shape = tried.shape
     manifest = Manifest(
-        format=FORMAT,
+        format=FORMAT_VERSION,
         candidate=lowering.candidate,
         source="example",
         simulation="",
@@ -89,7 +97,7 @@ def write_exported(runtime: str, precision: Precision, folder: Path) -> None:
         aligned=shape.aligned,
         batch=BATCH,
         threads=lowering.threads,
-        tolerance=FORMATS[precision].tolerance,
+        tolerance=NUMBER_FORMATS[precision].tolerance,
         disagreement=0.0,
         parameters=0,
         zeros=0,
@@ -154,7 +162,7 @@ def test_the_script_answers_as_recorded(
     assert not loaded & (OURS if WEIGHTS in manifest.files else {*OURS, "onnx"})
     assert "torch" not in loaded or kernel_for(runtime).name not in {"onnxruntime", "openvino"}
     inputs = load_file(folder / EXAMPLES)["inputs"]
-    network = InPortions(RUNTIMES[runtime].load(folder, manifest.lowering), BATCH)
+    network = FixedBatchPredictor(RUNTIMES[runtime].load(folder, manifest.lowering), BATCH)
     np.testing.assert_array_equal(
         np.load(tmp_path / "answers.npy"), network(np.concatenate([inputs, 2 * inputs[:1]]))
     )
@@ -193,13 +201,13 @@ def test_scripts_load_as_simstead_does() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("family", list(ARCHITECTURES))
 def test_every_family_becomes_a_program(family: str, tmp_path: Path) -> None:
-    tried = example(family, lowered_shape(ARCHITECTURES[family]))
+    tried = example_network(family, lowered_shape(ARCHITECTURES[family]))
     save_weights(tried.network.state_dict(), tmp_path / WEIGHTS)
     inputs = tried.calibration[:BATCH]
     for precision in Precision:
-        if against(family, Pruning.NONE, "eager", precision) is None:
+        if incompatibility(family, Pruning.NONE, "eager", precision) is None:
             # It compares its answers, bit for bit, with the network's.
-            lowering = tried.deployed("eager", precision, BATCH)
+            lowering = tried.lowering_for("eager", precision, BATCH)
             write_program(tmp_path, lowering, inputs, tmp_path)
     tree = ast.parse((tmp_path / "network.py").read_text())
     imported = {

@@ -35,7 +35,7 @@ from search.timing.reference import yardstick
 from search.trial.lifecycle import Setting, live
 from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
-from spaces.space import compose
+from spaces.space import choose_candidate
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -243,7 +243,7 @@ def escape(file: Path) -> Problem:
 def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with one trained network, trial 4."""
     drawn = (
-        compose(escape, Size.STANDARD, RandomChoice(np.random.default_rng(i)), 0)
+        choose_candidate(escape, Size.STANDARD, RandomChoice(np.random.default_rng(i)), 0)
         for i in itertools.count()
     )
     candidate = next(each for each in drawn if each.architecture == "mlp").model_copy(

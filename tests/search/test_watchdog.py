@@ -14,7 +14,7 @@ from problems import Pairs
 from search.trial.training import Trainer
 from search.watchdog import TIMEOUT_S, reset_watchdog
 from spaces.candidate import Training
-from spaces.training_targets import Supervised
+from spaces.training_targets import SupervisedLearner
 
 LEFT_S = 500.0
 """Long, lest it end the tests."""
@@ -62,7 +62,7 @@ def trainer(pairs: int) -> Trainer:
     network = nn.Linear(2, 1)
     data = Pairs(np.zeros((pairs, 2), np.float32), np.zeros((pairs, 1), np.float32))
     training = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0)
-    return Trainer(Supervised(network, nn.MSELoss()), data, training, epochs=2, seed=0)
+    return Trainer(SupervisedLearner(network, nn.MSELoss()), data, training, epochs=2, seed=0)
 
 
 @pytest.mark.parametrize(("code", "ends"), [(HANGS, -signal.SIGALRM), (GOES_ON, 0), (WAITS, 0)])

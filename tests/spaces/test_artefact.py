@@ -27,17 +27,17 @@ from problems.interfaces.types import Option
 from spaces.architectures import Shape
 from spaces.artefact import (
     DisagreementError,
-    Trained,
+    TrainedNetwork,
     calibration_inputs,
     write_artefact,
 )
 from spaces.candidate import Candidate
 from spaces.manifest import read_manifest
-from spaces.precision import FORMATS, Format, relative_distance
+from spaces.precision import NUMBER_FORMATS, NumberFormat, relative_distance
 from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import InPortions, eager
-from spaces.space import Combination, compose, deployable_combinations
+from spaces.runtimes import FixedBatchPredictor, eager
+from spaces.space import Combination, choose_candidate, deployable_combinations
 from spaces.surrogate import Surrogate
 
 SOON_S = 5.0
@@ -58,7 +58,7 @@ def deployed_cells(problem: Problem) -> list[Combination]:
     ]
     for i, runtime in enumerate(dict.fromkeys(combination.runtime for combination in own)):
         fitting = [combination for combination in own if combination.runtime == runtime]
-        if RUNTIMES[runtime].lowers_in_s > SOON_S:
+        if RUNTIMES[runtime].lowering_time_s > SOON_S:
             if names[list(RUNTIMES).index(runtime) % len(names)] != problem.name:
                 continue
             fitting = [
@@ -89,8 +89,8 @@ class Fixed(RandomChoice):
 
 def built(
     problem: Problem, data: Dataset, combination: Combination, seed: int = 0
-) -> tuple[Candidate, Trained]:
-    candidate = compose(problem, Size.TINY, Fixed(combination, seed), 0)
+) -> tuple[Candidate, TrainedNetwork]:
+    candidate = choose_candidate(problem, Size.TINY, Fixed(combination, seed), 0)
     encoding = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     encoding = encoding.fit(data.train)
     pairs = encoding.pairs(data.train)
@@ -102,7 +102,7 @@ def built(
     calibration = calibration_inputs(pairs, problem.deployment.batch, noise)
     network = prune(network, combination.pruning, candidate.pruning_settings, calibration[:2])
     samples = data.validation.inputs
-    return candidate, Trained(network, encoding, shape, noise, calibration, samples)
+    return candidate, TrainedNetwork(network, encoding, shape, noise, calibration, samples)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def agrees_with_eager(
     with torch.inference_mode():
         exact = trained.network(torch.from_numpy(inputs)).numpy()
     lowered = surrogate.network(inputs)
-    assert relative_distance(lowered, exact) <= FORMATS[combination.precision].tolerance
+    assert relative_distance(lowered, exact) <= NUMBER_FORMATS[combination.precision].tolerance
     np.testing.assert_array_equal(surrogate.network(inputs), lowered)
     # A sample alone equals the sample in a batch, whatever the batch size that was lowered.
     np.testing.assert_allclose(surrogate.network(inputs[3:4]), lowered[3:4], rtol=1e-5, atol=1e-6)
@@ -218,10 +218,10 @@ def test_a_runtime_that_is_not_there_is_told(
 def test_a_network_that_answers_otherwise_is_refused(
     plain: Path, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rebuilt = eager.rebuilt
+    rebuild_network = eager.rebuild_network
 
     def changed(*arguments: Any) -> torch.nn.Module:
-        network = rebuilt(*arguments)
+        network = rebuild_network(*arguments)
         with torch.no_grad():
             next(network.parameters()).mul_(2.0)
         return network
@@ -320,11 +320,11 @@ def test_disagreement_leaves_nothing_behind(
         if c.runtime == "eager" and c.precision == "bf16"
     )
     candidate, trained = built(problem, data, combination)
-    monkeypatch.setitem(FORMATS, combination.precision, Format(torch.bfloat16, 1e-9))
+    monkeypatch.setitem(NUMBER_FORMATS, combination.precision, NumberFormat(torch.bfloat16, 1e-9))
     with pytest.raises(DisagreementError, match="eager in bf16"):
         write_artefact(trained, candidate, problem, tmp_path / "artefact")
     assert list(tmp_path.iterdir()) == []
-    write_artefact(trained, candidate, problem, tmp_path / "sketch", sketch=True)
+    write_artefact(trained, candidate, problem, tmp_path / "sketch", timing_only=True)
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 200])
@@ -336,5 +336,5 @@ def test_portions_serve_any_number(n: int) -> None:
         return 2 * inputs
 
     inputs = np.arange(3.0 * n, dtype=np.float32).reshape(n, 3)
-    np.testing.assert_array_equal(InPortions(double, 64)(inputs), 2 * inputs)
+    np.testing.assert_array_equal(FixedBatchPredictor(double, 64)(inputs), 2 * inputs)
     assert set(sizes) == {64}

@@ -19,18 +19,18 @@ from search.commands.deployment_table import Deployment, deployments, markdown, 
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
-    Agreement,
+    DeploymentAgreement,
     agreement,
-    answer_again,
-    example,
+    example_network,
     example_shapes,
-    in_new_process,
     lower,
     lowered_shape,
+    predict_in_new_process,
+    predict_reloaded,
 )
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import CPU, CUDA, NO_COMPILER
-from spaces.runtimes.eager import Twice, quickly, rebuilt
+from spaces.runtimes.eager import DuplicatedSample, avoid_slow_conv3d, rebuild_network
 
 QUICK = ("eager", "onnxruntime", "openvino")
 COMPILERS = ("compiled", "aotinductor")
@@ -46,7 +46,7 @@ def failures(tried: list[Deployment]) -> list[str]:
     return [
         f"{each.deployment}: {each.failed or each.agreement}"
         for each in verdicts(tried)
-        if each.excluded is None and not each.holds
+        if each.excluded is None and not each.passed
     ]
 
 
@@ -80,22 +80,22 @@ def telling(shapes: Sequence[Shape]) -> list[Shape]:
 @pytest.mark.parametrize("family", list(ARCHITECTURES))
 def test_other_shapes_and_settings_do_too(family: str, tmp_path: Path) -> None:
     shapes = telling(example_shapes(ARCHITECTURES[family]))
-    found: dict[str, Agreement] = {}
+    found: dict[str, DeploymentAgreement] = {}
     for seed, shape in enumerate(shapes, start=1):
         folder = tmp_path / str(seed)
-        lower(example(family, shape, seed=seed), "onnxruntime", Precision.FP32, folder)
-        answer_again(folder)
+        lower(example_network(family, shape, seed=seed), "onnxruntime", Precision.FP32, folder)
+        predict_reloaded(folder)
         found[str(shape)] = agreement(folder)
-    assert [f"{shape}: {each}" for shape, each in found.items() if not each.holds] == []
+    assert [f"{shape}: {each}" for shape, each in found.items() if not each.passed] == []
 
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_one_sample_of_a_volume_takes_no_slow_path(batch: int, tmp_path: Path) -> None:
-    tried = example("conv3d", lowered_shape(ARCHITECTURES["conv3d"]))
-    lowering = tried.deployed("eager", Precision.FP32, batch)
+    tried = example_network("conv3d", lowered_shape(ARCHITECTURES["conv3d"]))
+    lowering = tried.lowering_for("eager", Precision.FP32, batch)
     RUNTIMES["eager"].lower(tried.network, tried.calibration, lowering, tmp_path)
-    network = rebuilt(tmp_path, lowering, "cpu")
-    assert isinstance(quickly(network, lowering, "cpu"), Twice) == (batch == 1)
+    network = rebuild_network(tmp_path, lowering, "cpu")
+    assert isinstance(avoid_slow_conv3d(network, lowering, "cpu"), DuplicatedSample) == (batch == 1)
     inputs = tried.calibration[:batch]
     with torch.inference_mode():
         exact = network(inputs).numpy()
@@ -106,11 +106,11 @@ def test_one_sample_of_a_volume_takes_no_slow_path(batch: int, tmp_path: Path) -
 def test_no_file_of_the_users_comes_before_ours(
     decoy_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried = example("mlp", lowered_shape(ARCHITECTURES["mlp"]))
+    tried = example_network("mlp", lowered_shape(ARCHITECTURES["mlp"]))
     lower(tried, "eager", Precision.FP32, tmp_path / "lowered")
     monkeypatch.chdir(decoy_folder)
-    in_new_process([tmp_path / "lowered"])
-    assert agreement(tmp_path / "lowered").holds
+    predict_in_new_process([tmp_path / "lowered"])
+    assert agreement(tmp_path / "lowered").passed
 
 
 @pytest.mark.slow
@@ -161,4 +161,4 @@ def test_the_table_has_every_network_and_reason() -> None:
     assert "| mlp (flat -> value) |" in told
     assert "- eager int8: torch.ao's eager quantisation" in told
     for each in found:
-        assert each.holds or each.excluded
+        assert each.passed or each.excluded

@@ -12,7 +12,7 @@ from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
 from spaces.deployment_check import example_inputs, example_shapes
-from spaces.precision import arithmetics
+from spaces.precision import available_arithmetics
 from spaces.registered import ARCHITECTURES
 from spaces.training_targets import ReinforcementLearner
 
@@ -98,7 +98,7 @@ def test_labels_are_probabilities(family: type[Architecture], shape: Shape) -> N
 
 
 @LAW
-@pytest.mark.parametrize("arithmetic", arithmetics())
+@pytest.mark.parametrize("arithmetic", available_arithmetics())
 def test_it_learns_in_every_arithmetic(
     family: type[Architecture], shape: Shape, arithmetic: Arithmetic
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spaces.architectures.fno import FourierLayer, Spectrum
+from spaces.architectures.fno import FourierLayer, TruncatedFourierTransform
 
 LAW = pytest.mark.parametrize(
     ("places", "modes"),
@@ -39,14 +39,14 @@ def back(coefficients: Tensor, places: tuple[int, ...]) -> Tensor:
 
 @LAW
 def test_products_agree_with_the_fast_transform(places: tuple[int, ...], modes: int) -> None:
-    spectrum, x = Spectrum(places, modes), field(places)
-    answer = spectrum.synthesised(spectrum.analysed(x))
+    spectrum, x = TruncatedFourierTransform(places, modes), field(places)
+    answer = spectrum.synthesise(spectrum.analyse(x))
     torch.testing.assert_close(answer, back(truncated(x, modes), places), rtol=1e-5, atol=1e-5)
 
 
 @LAW
 def test_weights_are_complex(places: tuple[int, ...], modes: int) -> None:
-    spectrum, x = Spectrum(places, modes), field(places)
+    spectrum, x = TruncatedFourierTransform(places, modes), field(places)
     layer = FourierLayer(4, spectrum.modes, nn.Identity())
     weight = torch.randn(4, 2, 4, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():  # the same for every frequency: their order is the layer's own affair

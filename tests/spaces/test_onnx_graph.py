@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spaces import onnx_graph
-from spaces.deployment_check import BATCH, example, lowered_shape
+from spaces.deployment_check import BATCH, example_network, lowered_shape
 from spaces.onnx_graph import INPUT, OUTPUT, write_graph
 from spaces.registered import ARCHITECTURES
 
@@ -52,7 +52,7 @@ def check(network: nn.Module, inputs: Tensor, folder: Path, settings: str = "") 
 def test_other_weights_are_put_into_the_graph(
     family: str, exported: list[nn.Module], tmp_path: Path
 ) -> None:
-    tried = example(family, lowered_shape(ARCHITECTURES[family]))
+    tried = example_network(family, lowered_shape(ARCHITECTURES[family]))
     inputs = tried.calibration[:BATCH]
     other = copy.deepcopy(tried.network)
     with torch.no_grad():
@@ -64,7 +64,7 @@ def test_other_weights_are_put_into_the_graph(
 
 
 def test_the_same_network_is_exported_once(exported: list[nn.Module], tmp_path: Path) -> None:
-    tried = example(FOLDED, lowered_shape(ARCHITECTURES[FOLDED]))
+    tried = example_network(FOLDED, lowered_shape(ARCHITECTURES[FOLDED]))
     for _ in range(2):
         check(tried.network, tried.calibration[:BATCH], tmp_path)
     assert len(exported) == 1
@@ -93,7 +93,7 @@ def test_what_answers_otherwise_is_exported_itself(
 
 
 def test_of_other_settings_no_graph_is_taken(exported: list[nn.Module], tmp_path: Path) -> None:
-    tried = example("flow_matching", lowered_shape(ARCHITECTURES["flow_matching"]))
+    tried = example_network("flow_matching", lowered_shape(ARCHITECTURES["flow_matching"]))
     inputs = tried.calibration[:BATCH]
     for steps in ("2", "8", "2"):
         check(tried.network, inputs, tmp_path, steps)

@@ -8,17 +8,17 @@ from torch import nn
 from problems import Pairs
 from search.trial.training import Trainer
 from spaces.candidate import Candidate, Pruning, Training
-from spaces.deployment_check import example, example_inputs, example_shapes, lowered_shape
+from spaces.deployment_check import example_inputs, example_network, example_shapes, lowered_shape
 from spaces.pruning import (
     CRITERIA,
-    HALF_A_VECTOR,
-    NARROW,
-    RATIOS,
+    HALF_VECTOR_WIDTH,
+    NARROW_LAYER,
+    PRUNING_RATIOS,
     VECTOR_WIDTH,
     NothingToPruneError,
-    channels_left,
+    load_pruned_weights,
     prune,
-    shaped_like,
+    remaining_channels,
 )
 from spaces.registered import ARCHITECTURES
 from spaces.training_targets import ReinforcementLearner
@@ -30,17 +30,19 @@ def matrices(network: nn.Module) -> list[torch.Tensor]:
     return [weight for weight in network.parameters() if weight.ndim > 1]
 
 
-def rebuilt(candidate: Candidate, shape: object, weights: dict) -> nn.Module:
+def rebuild_network(candidate: Candidate, shape: object, weights: dict) -> nn.Module:
     family = ARCHITECTURES[candidate.architecture]
-    return shaped_like(family.untrained(shape, candidate.architecture_settings), weights).eval()
+    return load_pruned_weights(
+        family.untrained(shape, candidate.architecture_settings), weights
+    ).eval()
 
 
 @pytest.mark.parametrize("family", STRUCTURED)
 @pytest.mark.parametrize("seed", range(3))
 def test_channels_go_and_what_is_left_is_aligned(family: str, seed: int) -> None:
     for shape in [s for s in example_shapes(ARCHITECTURES[family]) if s.target != "label"]:
-        whole = example(family, shape, seed=seed)
-        less = example(family, shape, Pruning.STRUCTURED, seed=seed)
+        whole = example_network(family, shape, seed=seed)
+        less = example_network(family, shape, Pruning.STRUCTURED, seed=seed)
         count, fewer = (
             sum(weight.numel() for weight in each.network.parameters()) for each in (whole, less)
         )
@@ -51,16 +53,16 @@ def test_channels_go_and_what_is_left_is_aligned(family: str, seed: int) -> None
         assert torch.isfinite(answers).all()
         for before, after in zip(matrices(whole.network), matrices(less.network), strict=True):
             if before.shape[0] != after.shape[0]:
-                narrow = before.shape[0] < NARROW
-                assert after.shape[0] % (HALF_A_VECTOR if narrow else VECTOR_WIDTH) == 0
-        again = rebuilt(less.candidate, shape, less.network.state_dict())
+                narrow = before.shape[0] < NARROW_LAYER
+                assert after.shape[0] % (HALF_VECTOR_WIDTH if narrow else VECTOR_WIDTH) == 0
+        again = rebuild_network(less.candidate, shape, less.network.state_dict())
         with torch.inference_mode():
             torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("family", ["mlp", "lstm", "gru"])
 @pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize("ratio", RATIOS[Pruning.STRUCTURED])
+@pytest.mark.parametrize("ratio", PRUNING_RATIOS[Pruning.STRUCTURED])
 def test_what_goes_is_the_ratio(family: str, criterion: str, ratio: float) -> None:
     shape = example_shapes(ARCHITECTURES[family])[0]
     torch.manual_seed(0)
@@ -79,8 +81,8 @@ def test_what_goes_is_the_ratio(family: str, criterion: str, ratio: float) -> No
     [(256, (192, 128, 64)), (64, (48, 32, 16)), (32, (24, 16, 8)), (16, (8, 8, 8)), (3, (3, 3, 3))],
 )
 def test_what_is_left_is_whole_vectors(width: int, left: tuple[int, ...]) -> None:
-    ratios = RATIOS[Pruning.STRUCTURED]
-    assert tuple(channels_left(width, ratio) for ratio in ratios) == left
+    ratios = PRUNING_RATIOS[Pruning.STRUCTURED]
+    assert tuple(remaining_channels(width, ratio) for ratio in ratios) == left
 
 
 class Normalised(nn.Sequential):
@@ -140,7 +142,7 @@ def test_networks_of_users_are_pruned_and_rebuilt(
     chosen = {"ratio": 0.5, "criterion": "magnitude"}
     less = prune(network, Pruning.STRUCTURED, chosen, example_input).eval()
     assert len(less.state_dict()) == len(network.state_dict())
-    again = shaped_like(kind(), less.state_dict()).eval()
+    again = load_pruned_weights(kind(), less.state_dict()).eval()
     with torch.inference_mode():
         torch.testing.assert_close(again(example_input), less(example_input), rtol=0, atol=0)
 
@@ -175,7 +177,7 @@ def test_weights_taken_out_stay_out_in_fine_tuning(family: str) -> None:
     if "magnitude" in architecture.unsuited:
         pytest.skip(architecture.unsuited["magnitude"])
     shape = lowered_shape(architecture)
-    tried = example(family, shape, Pruning.MAGNITUDE)
+    tried = example_network(family, shape, Pruning.MAGNITUDE)
     learner = architecture.learner(tried.network, shape, tried.candidate.architecture_settings)
     ratio = float(tried.candidate.pruning_settings["ratio"])
     before = [weight.detach() == 0 for weight in matrices(tried.network)]

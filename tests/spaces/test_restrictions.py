@@ -12,10 +12,10 @@ from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES
 from spaces.restrictions import Range, RestrictedChoice, Restrictions
-from spaces.settings_space import Interval, Parameter
+from spaces.settings_space import NumericDomain, Parameter
 from spaces.space import Space, cells
-from spaces.space_summary import tree_of
-from spaces.user_restrictions import resolve_restrictions, written
+from spaces.space_summary import summarise_space
+from spaces.user_restrictions import parse_restrictions, resolve_restrictions
 
 FILE = """
 keep:
@@ -49,7 +49,7 @@ ASKED_OF_ALL = ("learning_rate", "batch_size", "weight_decay")
 
 def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
     """Return less of a parameter: its last option, or the upper half of its interval."""
-    if isinstance(parameter.domain, Interval):
+    if isinstance(parameter.domain, NumericDomain):
         middle = (parameter.domain.low + parameter.domain.high) / 2
         return Range(low=middle, high=parameter.domain.high)
     return parameter.domain[-1:]
@@ -73,12 +73,12 @@ def settings_of(candidate: Candidate) -> dict[str, Scalar]:
 
 
 def test_every_setting_can_be_narrowed(problem: Problem) -> None:
-    known = tree_of(Space(problem)).parameters()
+    known = summarise_space(Space(problem)).parameters()
     wished = Restrictions(keep={name: kept_of(known[name]) for name in known if "." in name})
-    restrictions = wished.settled(known)
+    restrictions = wished.resolved(known)
     space = Space(problem, restrictions)
     for seed in range(50):
-        candidate = space.compose(Size.TINY, RandomChoice(np.random.default_rng(seed)), 0)
+        candidate = space.choose_candidate(Size.TINY, RandomChoice(np.random.default_rng(seed)), 0)
         asked = {name: each for name, each in settings_of(candidate).items() if name in known}
         if not isinstance(problem.encodings[candidate.encoding], RollsForward):
             asked.pop("training.unrolled", None)  # of roll-outs alone: the others keep its default
@@ -98,7 +98,7 @@ def test_every_option_of_a_dimension_can_be_kept_alone(problem: Problem) -> None
     for dimension in DIMENSIONS:
         for option in Space(problem).combination_space.options(dimension):
             restrictions = resolve_restrictions(
-                problem, written(None, [f"{dimension}={option}"], [])
+                problem, parse_restrictions(None, [f"{dimension}={option}"], [])
             )
             left = Space(problem, restrictions).combination_space.cells
             assert left == tuple(
@@ -107,8 +107,8 @@ def test_every_option_of_a_dimension_can_be_kept_alone(problem: Problem) -> None
 
 
 def test_an_integer_range_keeps_its_step() -> None:
-    known = {"depth": Parameter("depth", Interval(2, 14, 4))}
-    kept = Restrictions(keep={"depth": Range(low=5, high=13)}).settled(known)
+    known = {"depth": Parameter("depth", NumericDomain(2, 14, 4))}
+    kept = Restrictions(keep={"depth": Range(low=5, high=13)}).resolved(known)
     assert kept.keep["depth"] == Range(low=6, high=10)
     drawn = {
         RestrictedChoice(RandomChoice(np.random.default_rng(seed)), kept).integer(
@@ -120,14 +120,16 @@ def test_an_integer_range_keeps_its_step() -> None:
 
 
 def test_one_number_of_an_interval_can_be_kept(planets: Problem) -> None:
-    user_restrictions = written(None, ["training.learning_rate=1e-3", "mlp.depth=3,1"], [])
+    user_restrictions = parse_restrictions(
+        None, ["training.learning_rate=1e-3", "mlp.depth=3,1"], []
+    )
     restrictions = resolve_restrictions(planets, user_restrictions)
     assert restrictions.keep == {"training.learning_rate": (1e-3,), "mlp.depth": (1, 3)}
-    assert tree_of(Space(planets, restrictions)).extent.reals == (1, 1)
+    assert summarise_space(Space(planets, restrictions)).space_size.real_dimensions == (1, 1)
 
 
 def test_a_file_is_read_as_it_is_meant(planets: Problem, file: Path) -> None:
-    restrictions = resolve_restrictions(planets, written(file, [], []))
+    restrictions = resolve_restrictions(planets, parse_restrictions(file, [], []))
     assert restrictions.keep == {
         "architecture": ("lstm", "mlp"),
         "pruning": ("none",),
@@ -143,7 +145,9 @@ def test_a_file_is_read_as_it_is_meant(planets: Problem, file: Path) -> None:
 
 def test_the_command_line_wins_over_the_file(planets: Problem, file: Path) -> None:
     only = ["architecture=lstm", "mlp.depth=1..2"]
-    restrictions = resolve_restrictions(planets, written(file, only, ["runtime.eager=2"]))
+    restrictions = resolve_restrictions(
+        planets, parse_restrictions(file, only, ["runtime.eager=2"])
+    )
     assert restrictions.keep["architecture"] == ("lstm",)
     assert restrictions.keep["mlp.depth"] == Range(low=1, high=2)
     assert restrictions.keep["mlp.width"] == (64, 128)
@@ -152,31 +156,33 @@ def test_the_command_line_wins_over_the_file(planets: Problem, file: Path) -> No
 
 def test_it_can_be_typed_again_and_survives_json(planets: Problem, file: Path) -> None:
     restrictions = resolve_restrictions(
-        planets, written(file, ["mlp.structured.criterion=magnitude"], [])
+        planets, parse_restrictions(file, ["mlp.structured.criterion=magnitude"], [])
     )
-    again = resolve_restrictions(planets, written(None, restrictions.kept, restrictions.weighed))
+    again = resolve_restrictions(
+        planets, parse_restrictions(None, restrictions.kept, restrictions.weight_arguments)
+    )
     assert again == restrictions
     assert Restrictions.model_validate_json(restrictions.model_dump_json()) == restrictions
     assert all(option in str(restrictions) for option in ("--only mlp.width=64,128", "--weight"))
 
 
 def test_what_changes_nothing_is_no_narrowing(problem: Problem) -> None:
-    known = tree_of(Space(problem)).parameters()
+    known = summarise_space(Space(problem)).parameters()
     everything = {
         name: Range(low=parameter.domain.low, high=parameter.domain.high)
-        if isinstance(parameter.domain, Interval)
+        if isinstance(parameter.domain, NumericDomain)
         else tuple(reversed(parameter.domain))
         for name, parameter in known.items()
     }
     weights = {"encoding": dict.fromkeys(problem.encodings, 1.0)}
-    whole = Restrictions(keep=everything, weights=weights).settled(known)
-    assert whole.essential(known) == Restrictions()
+    whole = Restrictions(keep=everything, weights=weights).resolved(known)
+    assert whole.canonical(known) == Restrictions()
 
 
 def test_the_command_line_can_give_back_what_the_file_took(planets: Problem, file: Path) -> None:
     everything = ",".join(Space(planets).combination_space.options("architecture"))
     restrictions = resolve_restrictions(
-        planets, written(file, [f"architecture={everything}"], ["runtime.eager=1"])
+        planets, parse_restrictions(file, [f"architecture={everything}"], ["runtime.eager=1"])
     )
     assert "architecture" not in restrictions.keep
     assert restrictions.weights == {"runtime": {"onnxruntime": 3.0}}
@@ -206,7 +212,7 @@ def test_the_command_line_can_give_back_what_the_file_took(planets: Problem, fil
 )
 def test_a_mistake_in_what_is_kept_is_told(planets: Problem, only: str, words: str) -> None:
     with pytest.raises(UserError) as raised:
-        resolve_restrictions(planets, written(None, [only], []))
+        resolve_restrictions(planets, parse_restrictions(None, [only], []))
     assert words in str(raised.value)
     assert str(raised.value).startswith(f"--only {only}: ")
 
@@ -226,7 +232,7 @@ def test_a_mistake_in_what_is_kept_is_told(planets: Problem, only: str, words: s
 )
 def test_a_mistake_in_a_weight_is_told(planets: Problem, weight: str, words: str) -> None:
     with pytest.raises(UserError) as raised:
-        resolve_restrictions(planets, written(None, [], [weight]))
+        resolve_restrictions(planets, parse_restrictions(None, [], [weight]))
     assert words in str(raised.value)
     assert str(raised.value).startswith(f"--weight {weight}: ")
 
@@ -256,7 +262,7 @@ def test_a_mistake_in_a_file_is_told(
     file = tmp_path / "wrong.yaml"
     file.write_text(text)
     with pytest.raises(UserError) as raised:
-        resolve_restrictions(planets, written(file, [], []))
+        resolve_restrictions(planets, parse_restrictions(file, [], []))
     assert words in str(raised.value)
     assert str(raised.value).startswith(f"{file}: ")
     assert "\n" not in str(raised.value)
@@ -270,7 +276,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         (tmp_path / "binary.yaml", "it is no text"),
     ):
         with pytest.raises(UserError, match=words):
-            written(path, [], [])
+            parse_restrictions(path, [], [])
 
 
 @pytest.mark.parametrize(
@@ -289,5 +295,5 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 )
 def test_what_leaves_nothing_is_told(planets: Problem, only: list[str], words: str) -> None:
     with pytest.raises(UserError) as raised:
-        resolve_restrictions(planets, written(None, only, []))
+        resolve_restrictions(planets, parse_restrictions(None, only, []))
     assert words in str(raised.value)

@@ -14,9 +14,9 @@ from spaces.combinations import Combination
 from spaces.exclusions import Exclusion, exclusions
 from spaces.pruning import VECTOR_WIDTH
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.settings_space import explored
-from spaces.space import Space, against, cells, compose, families
-from spaces.space_summary import tree_of
+from spaces.settings_space import explore_settings
+from spaces.space import Space, cells, choose_candidate, families, incompatibility
+from spaces.space_summary import summarise_space
 
 FAMILIES = pytest.mark.parametrize("family", list(ARCHITECTURES))
 
@@ -39,7 +39,9 @@ class Recorder(RandomChoice):
 
 @pytest.fixture(params=range(20))
 def candidate(problem: Problem, request: pytest.FixtureRequest) -> Candidate:
-    return compose(problem, Size.TINY, RandomChoice(np.random.default_rng(request.param)), 0)
+    return choose_candidate(
+        problem, Size.TINY, RandomChoice(np.random.default_rng(request.param)), 0
+    )
 
 
 def test_a_candidate_survives_json(candidate: Candidate) -> None:
@@ -60,7 +62,7 @@ def test_only_what_fits_is_composed(problem: Problem, candidate: Candidate) -> N
     encoding = problem.encodings[candidate.encoding]
     assert (encoding.layout, encoding.target) in ARCHITECTURES[candidate.architecture].serves
     deployed = (candidate.pruning, candidate.runtime, candidate.precision)
-    assert against(candidate.architecture, *deployed) is None
+    assert incompatibility(candidate.architecture, *deployed) is None
 
 
 def test_a_parameter_always_has_the_same_options(problem: Problem) -> None:
@@ -68,7 +70,7 @@ def test_a_parameter_always_has_the_same_options(problem: Problem) -> None:
     seen: dict[str, tuple] = {}
     for seed in range(200):
         choose = Recorder(seed)
-        space.compose(Size.TINY, choose, 0)
+        space.choose_candidate(Size.TINY, choose, 0)
         for name, options in choose.asked.items():
             assert seen.setdefault(name, options) == options, name
 
@@ -106,7 +108,7 @@ def explains(exclusion: Exclusion, combination: Combination) -> bool:
             or combination.architecture in exclusion.architecture.split(", ")
         )
         and (not exclusion.runtime or combination.runtime in exclusion.runtime.split(", "))
-        and any(set(what.split()) <= parts for what in exclusion.what.split(", "))
+        and any(set(option.split()) <= parts for option in exclusion.option.split(", "))
     )
 
 
@@ -136,13 +138,13 @@ def test_a_family_says_where_it_comes_from(family: str) -> None:
 
 @FAMILIES
 def test_widths_fill_the_vectors_of_a_processor(family: str) -> None:
-    for parameter in explored(ARCHITECTURES[family].settings).parameters:
+    for parameter in explore_settings(ARCHITECTURES[family].settings).parameters:
         if "width" in parameter.name:
             assert isinstance(parameter.domain, tuple), "widths are options, so that they can fit"
             assert all(int(width) % VECTOR_WIDTH == 0 for width in parameter.domain)
 
 
 def test_every_family_is_explored_whole(problem: Problem) -> None:
-    tree = tree_of(Space(problem))
-    assert tree.extent.whole
+    tree = summarise_space(Space(problem))
+    assert tree.space_size.exhaustive
     assert set(tree.families) == {combination.architecture for combination in cells(problem)}

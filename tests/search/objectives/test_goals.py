@@ -31,7 +31,7 @@ from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.timing import reference
 from search.timing.reference import ReferenceTiming, yardstick
 from search.trial.scoring import scored
-from spaces.space import compose
+from spaces.space import choose_candidate
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +259,9 @@ def test_a_baseline_without_error_leaves_a_goal_that_can_be_computed(
 
 
 def member(number: int, error: float, speedup: float) -> Record:
-    candidate = compose(template, Size.STANDARD, RandomChoice(np.random.default_rng(number)), 0)
+    candidate = choose_candidate(
+        template, Size.STANDARD, RandomChoice(np.random.default_rng(number)), 0
+    )
     timing = Timing(
         time_s=1.0 / speedup, reference_s=1.0, speedup=speedup, speedup_low=speedup,
         speedup_high=speedup, rounds=1,

@@ -199,7 +199,7 @@ def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: in
         times = Counter(str(getattr(combination, dimension)) for combination in dealt)
         expected = set(space.combination_space.options(dimension))
         if dimension == "runtime":
-            expected = {each for each in expected if RUNTIMES[each].lowers_in_s <= 1.0}
+            expected = {each for each in expected if RUNTIMES[each].lowering_time_s <= 1.0}
         assert set(times) == expected
         # Not all alike: an encoding that many families serve is dealt as often as they are.
         assert min(times.values()) >= OPENING // (2 * len(times)), dimension
@@ -224,7 +224,7 @@ def test_a_small_space_is_dealt_again(problem: Problem) -> None:
     keep = {"pruning": ("none",), "runtime": ("eager", "onnxruntime"), "precision": ("fp32",)}
     architecture = Space(problem).combination_space.options("architecture")[:1]
     restrictions = Restrictions(keep={**keep, "architecture": tuple(architecture)})
-    restrictions = restrictions.updated(Restrictions(weights={"runtime": {"eager": 2.0}}))
+    restrictions = restrictions.merged(Restrictions(weights={"runtime": {"eager": 2.0}}))
     dealt = Counter(
         combination.runtime
         for combination in initial_design(Space(problem, restrictions), 0, OPENING)

@@ -27,7 +27,7 @@ from search.trial.preparation import (
     prepare_training,
 )
 from spaces.candidate import Candidate, Precision
-from spaces.space import compose
+from spaces.space import choose_candidate
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def setting(problem: Problem, data: Dataset, tmp_path: Path, constant_timing: No
 @pytest.fixture
 def candidate(problem: Problem) -> Candidate:
     """A candidate that is quick to lower."""
-    drawn = compose(problem, Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
+    drawn = choose_candidate(problem, Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
     return drawn.model_copy(update={"runtime": "eager", "precision": Precision.FP32})
 
 

@@ -14,9 +14,9 @@ from problems import Pairs
 from problems.interfaces.types import Predict
 from search.trial.training import DivergedError, Mean, RollOutPairs, State, Trainer
 from spaces.candidate import Training
-from spaces.deployment_check import example, example_inputs, lowered_shape
+from spaces.deployment_check import example_inputs, example_network, lowered_shape
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Learner, OptimisationTarget, Supervised
+from spaces.training_targets import Learner, OptimisationTarget, SupervisedLearner
 
 TRAINING = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-4)
 WITH_ALL = TRAINING.model_copy(update={"averaging": 0.1, "input_noise": 0.01})
@@ -43,20 +43,20 @@ def pairs() -> Pairs:
 def network() -> Learner:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Linear(4, 32), nn.Tanh(), nn.Linear(32, 2))
-    return Supervised(plain, nn.SmoothL1Loss())
+    return SupervisedLearner(plain, nn.SmoothL1Loss())
 
 
 def normalised() -> Learner:
     """A learner whose network keeps running statistics."""
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Linear(4, 32), nn.BatchNorm1d(32), nn.Tanh(), nn.Linear(32, 2))
-    return Supervised(plain, nn.SmoothL1Loss())
+    return SupervisedLearner(plain, nn.SmoothL1Loss())
 
 
 def of_family(family: str) -> tuple[Learner, Pairs]:
     """A family's learner with fresh weights, always the same, and pairs for it."""
     shape = lowered_shape(ARCHITECTURES[family])
-    tried = example(family, shape)
+    tried = example_network(family, shape)
     settings = tried.candidate.architecture_settings
     learner = ARCHITECTURES[family].learner(tried.network, shape, settings)
     targets = np.random.default_rng(1).random((104, shape.outputs), dtype=np.float32)
@@ -261,7 +261,7 @@ def test_a_course_is_the_plain_loop_but_for_rounding(family: str) -> None:
     training = Training(learning_rate=1e-3, batch_size=8, weight_decay=1e-4)
     list(Trainer(learner, task, training, 2, 3))
     train_plainly(plain, task, training, 2)
-    asked = example(family, lowered_shape(ARCHITECTURES[family])).calibration
+    asked = example_network(family, lowered_shape(ARCHITECTURES[family])).calibration
     with torch.inference_mode():
         answers, expected = learner.network(asked), plain.network(asked)
     torch.testing.assert_close(answers, expected, rtol=1e-2, atol=2e-3)
@@ -314,7 +314,7 @@ def test_a_mean_is_nearer_while_steps_are_large(build: Callable[[], Learner]) ->
     assert errors[1] < errors[0]
 
 
-class Reading(Supervised):
+class Reading(SupervisedLearner):
     """Keeps what it is given to read."""
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
