@@ -20,7 +20,7 @@ from keeping import save_results
 from problems import Problem, Size, load_problem
 from search.run.records import Record, Rung, State, Timing
 from search.run.spec import SamplerName, Spec
-from search.sampling.study import Study
+from search.sampling.study import SearchStudy
 from search.trial.lifecycle import RUNG_SHARES
 from spaces.candidate import Candidate
 
@@ -61,7 +61,7 @@ def ended(problem: Problem, number: int, candidate: Candidate) -> Record:
 
 
 def fill_study(
-    study: Study, problem: Problem, trials: int, records: dict[int, Record]
+    study: SearchStudy, problem: Problem, trials: int, records: dict[int, Record]
 ) -> list[float]:
     """Ask and tell until there are so many trials; return how long each took to tell."""
     told: list[float] = []
@@ -74,7 +74,7 @@ def fill_study(
     return told
 
 
-def median_ask_s(study: Study, problem: Problem, records: dict[int, Record]) -> float:
+def median_ask_s(study: SearchStudy, problem: Problem, records: dict[int, Record]) -> float:
     """Return the median time of a few asks of a study that is told what ended before."""
     study.interrupted_trials(records)
     seconds: list[float] = []
@@ -107,7 +107,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         journal = Path(scratch) / "journal.log"
 
-        def study(sampler: SamplerName) -> Study:
+        def study(sampler: SamplerName) -> SearchStudy:
             spec = Spec(
                 problem=problem.name,
                 problem_version=problem.version,
@@ -117,7 +117,7 @@ def main() -> int:
                 workers=1,
                 sampler=sampler,
             )
-            return Study(journal, problem, spec)
+            return SearchStudy(journal, problem, spec)
 
         for trials in TRIALS:
             told = fill_study(study(SamplerName.RANDOM), problem, trials, records)

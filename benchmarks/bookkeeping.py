@@ -30,17 +30,17 @@ from problems import Dataset, Size
 from problems.data.dataset import generate
 from problems.data.shards import default_cache
 from problems.template.problem import problem
-from search.progress import Progress
+from search.progress import ProgressDisplay
 from search.run.directory import Run
-from search.run.records import NO_LIMITS, Record, Rung, State, Timing, now
+from search.run.records import NO_LIMITS, Record, Rung, State, Timing, timestamp
 from search.run.spec import SamplerName, Spec
-from search.sampling.study import Study
+from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import RUNG_SHARES, AtRung, Setting
 from search.workers import tune_adapter
 from search.workers.ray_cluster import cluster
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
 from spaces.candidate import Candidate
 
@@ -82,7 +82,7 @@ def idle_trial(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
         metrics={problem.objective.name: error},
         timing=timing,
         untrained_relative_time=time_s,
-        ended=now(),
+        ended=timestamp(),
     )
 
 
@@ -103,7 +103,7 @@ class IdleActor(TrialActor):
         return super().step()
 
 
-class NeverStopping(Halving):
+class NeverStopping(SuccessiveHalving):
     """Notes arrivals and ranks them, but stops nobody: every trial makes all its reports."""
 
     def should_continue(self, share: float, error: float, *costs: float) -> bool:
@@ -112,16 +112,16 @@ class NeverStopping(Halving):
         return True
 
 
-class TimedProgress(Progress):
+class TimedProgress(ProgressDisplay):
     """Shows what a search shows, and notes when trials end."""
 
     def __init__(self) -> None:
         super().__init__(problem, TRIALS, Console(file=io.StringIO()))
         self.times: list[float] = []
 
-    def trial_ended(self, record: Record) -> None:
+    def trial_finished(self, record: Record) -> None:
         """Note the time."""
-        super().trial_ended(record)
+        super().trial_finished(record)
         self.times.append(time.perf_counter())
 
 
@@ -141,7 +141,7 @@ def run_simstead(data: Dataset, folder: Path, seed: int) -> list[float]:
     run = Run.start(folder, spec)
     setting = Setting(problem, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     ends = TimedProgress()
-    agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
+    agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
     execute(setting, StudySearcher(agenda, run, ends, WORKERS), NeverStopping())
     return ends.times
 

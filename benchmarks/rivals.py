@@ -21,10 +21,10 @@ from search.objectives.baselines import BaselineScores
 from search.run.directory import Run
 from search.run.records import Limits, Record, State
 from search.run.spec import Spec
-from search.sampling.choices import TrialChoice
-from search.sampling.study import Study
+from search.sampling.choices import TrialChooser
+from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from spaces.candidate import Candidate
 from spaces.space import Space
 
@@ -65,9 +65,9 @@ class SimsteadSearcher:
         limits: Limits,
         rivals: BaselineScores,
     ) -> None:
-        study = Study(run.journal, problem, spec, limits, rivals)
+        study = SearchStudy(run.journal, problem, spec, limits, rivals)
         self._agenda = TrialQueue(study, run, spec, [])
-        self._halving = Halving()
+        self._halving = SuccessiveHalving()
 
     def ask(self) -> TrialRequest:
         """Return what is next on the agenda."""
@@ -80,7 +80,9 @@ class SimsteadSearcher:
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
         """Ask the halving, where it wasn't asked before."""
-        return share <= request.passes or self._halving.should_continue(share, error, relative_time)
+        return share <= request.resumed_share or self._halving.should_continue(
+            share, error, relative_time
+        )
 
     def tell(self, record: Record) -> None:
         """Have it recorded, and told to the study."""
@@ -109,7 +111,9 @@ class RayTuneSearcher:
 
     def _asked(self, trial: Any) -> dict[str, Candidate]:
         spec = self._spec
-        return {"candidate": self._space.choose_candidate(spec.size, TrialChoice(trial), spec.seed)}
+        return {
+            "candidate": self._space.choose_candidate(spec.size, TrialChooser(trial), spec.seed)
+        }
 
     def ask(self) -> TrialRequest:
         """Have a candidate suggested."""
@@ -180,7 +184,7 @@ class OptunaSearcher:
         self._open[trial.number] = trial
         spec = self._spec
         return TrialRequest(
-            trial.number, self._space.choose_candidate(spec.size, TrialChoice(trial), spec.seed)
+            trial.number, self._space.choose_candidate(spec.size, TrialChooser(trial), spec.seed)
         )
 
     def should_continue(

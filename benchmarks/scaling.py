@@ -37,14 +37,14 @@ from rich.console import Console
 
 from problems import Size
 from problems.template.problem import problem
-from search.progress import Progress
+from search.progress import ProgressDisplay
 from search.run.directory import Run
 from search.run.records import State
 from search.run.spec import Spec
-from search.sampling.study import Study
+from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.workers import tune_adapter
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
 
 if TYPE_CHECKING:
@@ -163,13 +163,13 @@ def run_search(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
     )
     run, notes = Run.start(folder, spec), folder / SLEEP_LOG
     notes.touch()
-    progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
-    agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
+    progress = ProgressDisplay(problem, spec.trials, Console(file=io.StringIO()))
+    agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
     # It stands for the setting: the problem's modules would bring PyTorch into every worker.
     setting = cast("Setting", (seconds, str(notes), problem.objective.name))
     threading.Thread(target=stop_after_measurement, args=(run, notes, workers), daemon=True).start()
     began = time.time()
-    execute(setting, StudySearcher(agenda, run, progress, workers), Halving())
+    execute(setting, StudySearcher(agenda, run, progress, workers), SuccessiveHalving())
     ended = [record.state for record in run.records()]
     start = max(own[0][0] for own in sleep_intervals(notes).values())
     return {
@@ -198,7 +198,7 @@ def stop_after_measurement(run: Run, notes: Path, workers: int) -> None:
         time.sleep(1.0)
     (notes.parent / "go").touch()
     time.sleep(MEASURED_S)
-    run.ask_to_stop()
+    run.request_stop()
 
 
 def utilisation(

@@ -49,7 +49,7 @@ from problems.template.problem import problem
 from search.objectives.baselines import BaselineScores
 from search.pareto import hypervolume
 from search.run.directory import Run
-from search.run.records import NO_LIMITS, TIME_FIRST, Record, Rung, State, Timing
+from search.run.records import NO_LIMITS, TIME_UNTRAINED, Record, Rung, State, Timing
 from search.run.spec import Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
@@ -72,7 +72,7 @@ TRAINING_SCALES = (1, 30)
 REFERENCE_POINT = (0.0, 0.0)
 """log10 of error and relative time: no better than the mean, as slow as the reference."""
 
-BASELINES = BaselineScores(worst=REFERENCE_POINT)
+BASELINES = BaselineScores(upper_bounds=REFERENCE_POINT)
 
 MIN_SHARE = 1e-4
 """A smaller share of the area is drawn as this one."""
@@ -204,7 +204,7 @@ class Replay:
 
         if asked.training is None:
             lasted["prepare"] = taught.prepare_s
-            lasted[TIME_FIRST] = (
+            lasted[TIME_UNTRAINED] = (
                 deployed.untrained_timing_s if self.searcher.times_untrained else 0.0
             )
             yield sum(lasted.values())
@@ -212,7 +212,7 @@ class Replay:
             for share, error, seconds in zip(
                 (*RUNG_SHARES, 1.0), taught.errors, taught.seconds, strict=True
             ):
-                if share > asked.passes:  # else it was taught so far before
+                if share > asked.resumed_share:  # else it was taught so far before
                     yield (seconds - before_s) * self.training_scale
                     lasted["train"] = (
                         lasted.get("train", 0.0) + (seconds - before_s) * self.training_scale

@@ -45,10 +45,10 @@ from search.objectives.baselines import (
     baseline_errors,
     score_baselines,
 )
-from search.objectives.goals import limits_of
+from search.objectives.goals import limits_from_goals
 from search.pareto import hypervolume
 from search.run.directory import Run
-from search.run.records import Record, State, now
+from search.run.records import Record, State, timestamp
 from search.run.spec import Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
@@ -99,7 +99,7 @@ def trial_context(folder: Path, seed: int) -> tuple[Setting, Spec]:
     )
     data = generate(problem, default_cache())
     problem = problem.with_fitted_baselines(data.train)
-    limits = limits_of(problem, baseline_errors(problem, data))
+    limits = limits_from_goals(problem, baseline_errors(problem, data))
     reference_timing = yardstick(problem, data.test)
     return Setting(problem, data, reference_timing, limits, Run.start(folder, spec), PROBLEM), spec
 
@@ -132,7 +132,7 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
         rungs=tuple(each.rung for each in rungs),
         untrained_relative_time=rungs[-1].relative_time,
         durations_s=rungs[-1].durations_s,
-        ended=now(),
+        ended=timestamp(),
     )
 
 

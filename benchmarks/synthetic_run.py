@@ -19,15 +19,24 @@ from search.pareto import knee
 from search.run.directory import Run
 from search.run.environment import Environment
 from search.run.finalists import (
-    BatchTime,
+    BatchTiming,
+    ComputeCost,
     FinalEvaluation,
     Finalist,
-    Hosted,
-    HostFacts,
-    Retrained,
-    Work,
+    HostResult,
+    HostTiming,
+    RetrainingResult,
 )
-from search.run.records import DataFacts, FieldFacts, Interval, Limits, Record, Rung, State, Timing
+from search.run.records import (
+    ConfidenceInterval,
+    DatasetSummary,
+    FieldSummary,
+    Limits,
+    Record,
+    Rung,
+    State,
+    Timing,
+)
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
@@ -106,9 +115,9 @@ def _environment(mark: str) -> Environment:
     )
 
 
-def _data(mark: str) -> DataFacts:
+def _data(mark: str) -> DatasetSummary:
     sides = (("position", True, "m"), ("speed", True, "m/s"), ("flux", False, "W/m2"))
-    return DataFacts(
+    return DatasetSummary(
         summary=f"a made-up simulation{mark}",
         samples={"train": 512, "validation": 128, "test": 128, "shifted": 64},
         failed={"train": 2},
@@ -120,7 +129,7 @@ def _data(mark: str) -> DataFacts:
         exclusions=(("", f"lstm{mark}", "", "int8", "no kernel"),),
         limits=Limits(error=0.08, speedup=20.0),
         fields=tuple(
-            FieldFacts(
+            FieldSummary(
                 name=f"{name}{mark}",
                 given=given,
                 unit=unit,
@@ -165,7 +174,7 @@ def _candidate(rng: np.random.Generator, made: SyntheticRunOptions, of: Record |
 def _record(
     number: int, earlier: Sequence[Record], rng: np.random.Generator, made: SyntheticRunOptions
 ) -> Record:
-    trained = [each for each in earlier[-40:] if each.training is None and each.exact_error]
+    trained = [each for each in earlier[-40:] if each.training is None and each.eager_error]
     again = number % 3 > 0 and bool(trained)
     of = trained[int(rng.integers(len(trained)))] if again else None
     candidate = _candidate(rng, made, of)
@@ -226,7 +235,7 @@ def _complete(
         metrics={ERROR: exact * lost, SECOND_METRIC: exact * 3.0},
         timing=_timing(speedup * float(rng.lognormal(0.0, 0.1)), noisy=True),
         unpruned_error=unpruned,
-        exact_error=exact,
+        eager_error=exact,
         disagreement=lost - 1.0,
         parameters=int(work * work),
         zeros=0,
@@ -273,7 +282,7 @@ def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> Fin
         finalists=tuple(finalists),
         pictures=(_picture(f"Flux along the axis{mark}", mark),) if members else (),
         left_out={f"a third baseline{mark}": f"it failed on every sample{mark}"},
-        host=HostFacts(time_s=2.0, fraction=0.83, calls=40),
+        host=HostTiming(time_s=2.0, fraction=0.83, calls=40),
         sample_errors=tuple(rng.lognormal(-2.7, 0.5, 128).tolist()) if members else (),
         worst=(_picture(f"The worst sample{mark}", mark),) if members else (),
         ended=(START_TIME + timedelta(seconds=60.0 + 8.0 * len(records))).isoformat(
@@ -283,8 +292,8 @@ def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> Fin
 
 
 def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Finalist:
-    test = Interval(value=error, low=error * 0.93, high=error * 1.08)
-    shifted = Interval(value=error * 1.6, low=error * 1.4, high=error * 1.9)
+    test = ConfidenceInterval(value=error, low=error * 0.93, high=error * 1.08)
+    shifted = ConfidenceInterval(value=error * 1.6, low=error * 1.4, high=error * 1.9)
     return Finalist(
         name=name,
         trial=trial,
@@ -292,7 +301,7 @@ def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Fina
         test={ERROR: test, SECOND_METRIC: test},
         shifted={ERROR: shifted, SECOND_METRIC: shifted},
         failed={"test": 0, "shifted": 0},
-        hosted=Hosted(scores={"departure of flux": error * 0.7}, time_s=0.5, speedup=4.0),
+        hosted=HostResult(scores={"departure of flux": error * 0.7}, time_s=0.5, speedup=4.0),
     )
 
 
@@ -303,7 +312,7 @@ def _member(record: Record, rng: np.random.Generator, chosen: int | None, mark: 
         drawn = _picture(f"Flux along the axis{mark}", mark)
         return own.model_copy(update={"pictures": (drawn,)})
     again = tuple(
-        Retrained(
+        RetrainingResult(
             trial=record.number,
             seed=seed,
             reason=f"it diverged{mark}" if seed == 3 else "",
@@ -312,12 +321,16 @@ def _member(record: Record, rng: np.random.Generator, chosen: int | None, mark: 
         for seed in (1, 2, 3)
     )
     batches = tuple(
-        BatchTime(batch=n, call_s=call, low_s=0.95 * call, high_s=1.1 * call)
+        BatchTiming(batch=n, call_time_s=call, low_s=0.95 * call, high_s=1.1 * call)
         for n in (1, 8, 64, 512)
         for call in (2e-5 + n * own.timing.time_s,)
     )
     return own.model_copy(
-        update={"retrained": again, "batches": batches, "work": Work(flops=2e5, peak=6e10)}
+        update={
+            "retrained": again,
+            "batches": batches,
+            "work": ComputeCost(flops_per_sample=2e5, peak=6e10),
+        }
     )
 
 

@@ -22,21 +22,21 @@ from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
 from search.final.seeds import recommended, retrained_in_parallel
 from search.objectives.baselines import baseline_errors, score_baselines
-from search.objectives.goals import limits_of
-from search.progress import Progress
+from search.objectives.goals import limits_from_goals
+from search.progress import ProgressDisplay
 from search.run.directory import Run
-from search.run.environment import read_environment
-from search.run.finalists import Retrainings
-from search.run.records import DataFacts, FieldFacts, networks
+from search.run.environment import collect_environment
+from search.run.finalists import RetrainingResults
+from search.run.records import DatasetSummary, FieldSummary, count_networks
 from search.run.spec import ExtraObjective, Spec
 from search.sampling.initial_design import initial_design_size
-from search.sampling.study import Study
+from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import refuse_unmeasurable
 from search.timing.reference import yardstick
 from search.trial.lifecycle import Setting
 from search.workers.ray_cluster import cluster, in_parallel
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher, execute
 from spaces.exclusions import exclusions
 from spaces.registered import ARCHITECTURES
@@ -134,18 +134,20 @@ def search(
         refuse_unmeasurable()
     run = Run.start(folder, spec)
     spec = run.spec()  # with as many trials as it was asked for before
-    progress = Progress(problem, spec.trials, console)
-    with _ending_well(run), run.exclusively(), progress:
-        progress.note(f"run directory: {run.folder}")
+    progress = ProgressDisplay(problem, spec.trials, console)
+    with _ending_well(run), run.exclusive_lock(), progress:
+        progress.print_line(f"run directory: {run.folder}")
         if spec.restrictions != Restrictions():
-            progress.note(f"narrowed     {spec.restrictions}")
+            progress.print_line(f"narrowed     {spec.restrictions}")
         if spec.first:
-            progress.note(f"first        {len(spec.first)} candidates, before those that are dealt")
-        environment = read_environment()
+            progress.print_line(
+                f"first        {len(spec.first)} candidates, before those that are dealt"
+            )
+        environment = collect_environment()
         run.add_session(environment)
 
         def counted(done: int, total: int) -> None:
-            progress.count(done, total)
+            progress.update(done, total)
             _end_if_asked(run)
 
         cores = spec.workers * problem.deployment.threads
@@ -153,24 +155,24 @@ def search(
             cluster(cores, run.folder, source.user_source, data_bytes(problem)),
             ended_by_signals(),
         ):
-            progress.phase("data")
+            progress.start_phase("data")
             make = partial(in_parallel, on_poll=lambda: _end_if_asked(run))
             data = generate(problem, default_cache(), make, counted)
             problem = problem.with_fitted_baselines(data.train)
             errors = baseline_errors(problem, data)
-            limits = limits_of(problem, errors)
+            limits = limits_from_goals(problem, errors)
             before_s = run.reference_s(environment.processor)
             reference_timing = yardstick(problem, data.test, before_s)
             setting = Setting(
                 problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
             )
             run.write("data.json", _facts(setting, environment.processor))
-            progress.note(told(data))
-            progress.phase("trials")
+            progress.print_line(told(data))
+            progress.start_phase("trials")
             _trials(setting, spec, run, progress, errors)
-            progress.phase("other seeds")
+            progress.start_phase("other seeds")
             _retrain(setting, spec, run, counted)
-        progress.phase("final heat")
+        progress.start_phase("final heat")
         with ended_by_signals():
             run.write("heat.json", run_final_evaluation(setting, run, counted))
     return run
@@ -202,29 +204,29 @@ def _how_to_go_on(run: Run) -> str:
 
 
 def _end_if_asked(run: Run) -> None:
-    if run.stop_asked:
+    if run.stop_requested:
         raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
 
 
 def _trials(
-    setting: Setting, spec: Spec, run: Run, progress: Progress, errors: Mapping[str, float]
+    setting: Setting, spec: Spec, run: Run, progress: ProgressDisplay, errors: Mapping[str, float]
 ) -> None:
     earlier = {record.number: record for record in run.records()}
-    progress.earlier_trials(earlier.values())
-    if run.heat() and networks(earlier.values()) >= spec.trials:
+    progress.count_earlier_trials(earlier.values())
+    if run.heat() and count_networks(earlier.values()) >= spec.trials:
         return
     to_beat = score_baselines(setting.problem, setting.data, setting.yardstick, errors)
-    study = Study(run.journal, setting.problem, spec, setting.limits, to_beat)
+    study = SearchStudy(run.journal, setting.problem, spec, setting.limits, to_beat)
     agenda = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
-    if not agenda.over:
-        run.outdate()
+    if not agenda.finished:
+        run.discard_results()
         searcher = StudySearcher(agenda, run, progress, spec.workers)
-        halving = Halving(earlier.values())
+        halving = SuccessiveHalving(earlier.values())
         execute(setting, searcher, halving, setting.problem.deployment.threads)
     study.close()
-    run.discard_unrecorded()
-    if not agenda.over:
-        done = networks(run.records())
+    run.discard_unrecorded_artefacts()
+    if not agenda.finished:
+        done = count_networks(run.records())
         raise InterruptedRunError(
             f"interrupted after {done} of {spec.trials} trials; {_how_to_go_on(run)}"
         )
@@ -245,7 +247,7 @@ def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int
     ]
     for each in retrained_in_parallel(setting, wanted, lambda: _end_if_asked(run)):
         done.append(each)
-        run.write("retrained.json", Retrainings(each=tuple(done)))
+        run.write("retrained.json", RetrainingResults(each=tuple(done)))
         counted(len(done) - len(known), len(wanted))
 
 
@@ -257,8 +259,10 @@ def told(data: Dataset) -> str:
         left_out = [f"{failed} failed"] * bool(failed) + [f"{twice} twice"] * bool(twice)
         parts.append(f"{name} {len(split)}" + (f" ({', '.join(left_out)})" if left_out else ""))
     why = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
-    unplaced = f"{data.unplaced} samples in no split, within the training range of a shifted group"
-    more = [why] * bool(why) + [unplaced] * bool(data.unplaced)
+    unassigned = (
+        f"{data.unassigned} samples in no split, within the training range of a shifted group"
+    )
+    more = [why] * bool(why) + [unassigned] * bool(data.unassigned)
     return "\n             ".join(["data         " + ", ".join(parts), *more])
 
 
@@ -278,27 +282,27 @@ def _ending_well(run: Run) -> Generator[None]:
         ) from error
 
 
-def _facts(setting: Setting, processor: str) -> DataFacts:
+def _facts(setting: Setting, processor: str) -> DatasetSummary:
     problem, data = setting.problem, setting.data
-    return DataFacts(
+    return DatasetSummary(
         summary=problem.summary,
         samples={name: len(getattr(data, name)) for name in SPLITS},
         failed=dict(data.failed),
         metrics=problem.metrics,
         duplicates=dict(data.duplicates),
         reasons=dict(data.reasons),
-        unplaced=data.unplaced,
+        unassigned=data.unassigned,
         exclusions=tuple(exclusions(problem)),
         limits=setting.limits,
         recorded=problem.data is not None,
-        reference_known=setting.yardstick.run is None,
+        reference_time_known=setting.yardstick.run is None,
         reference_s=setting.yardstick.sample_s or None if problem.simulation else None,
         processor=processor,
         fields=_fields(setting),
     )
 
 
-def _fields(setting: Setting) -> tuple[FieldFacts, ...]:
+def _fields(setting: Setting) -> tuple[FieldSummary, ...]:
     """Return every field with the range that it takes in the first training samples."""
     train = setting.data.train
     sides = (
@@ -306,7 +310,7 @@ def _fields(setting: Setting) -> tuple[FieldFacts, ...]:
         (False, setting.problem.outputs, train.outputs),
     )
     return tuple(
-        FieldFacts(
+        FieldSummary(
             name=field.name,
             given=given,
             unit=field.unit,

@@ -11,7 +11,7 @@ from problems import Array
 Item = TypeVar("Item")
 
 
-def ranks(points: Sequence[Sequence[float]]) -> Array:
+def non_dominated_ranks(points: Sequence[Sequence[float]]) -> Array:
     """Return the rank (n,) of every point: 0 on the front, 1 on the front of the rest, and so on.
 
     Sources: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182; for two coordinates Jensen, IEEE
@@ -29,9 +29,9 @@ def ranks(points: Sequence[Sequence[float]]) -> Array:
     dominators = dominates.sum(axis=0)
     rank = np.full(len(values), -1)
     for level in range(len(values)):
-        front = (dominators == 0) & (rank < 0)
-        rank[front] = level
-        dominators = dominators - dominates[front].sum(axis=0)
+        pareto_front = (dominators == 0) & (rank < 0)
+        rank[pareto_front] = level
+        dominators = dominators - dominates[pareto_front].sum(axis=0)
         if (rank >= 0).all():
             break
     return rank
@@ -57,7 +57,7 @@ def _ranks_of_pairs(values: Array) -> Array:
     return rank
 
 
-def crowding(points: Sequence[Sequence[float]] | Array) -> Array:
+def crowding_distances(points: Sequence[Sequence[float]] | Array) -> Array:
     """Return how far the neighbours (n,) of every point lie apart; of an outermost one, infinity.
 
     Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
@@ -72,13 +72,13 @@ def crowding(points: Sequence[Sequence[float]] | Array) -> Array:
     return apart
 
 
-def spread(items: Sequence[Item], most: int) -> list[Item]:
+def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
     """Return items spread evenly along their order, both ends among them: `most`, or all."""
-    places = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
+    places = np.linspace(0, len(items) - 1, min(len(items), limit)).round().astype(int)
     return [items[place] for place in places]
 
 
-def front(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+def pareto_front(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     """Return the points (error, time) that no other dominates, by their errors."""
     kept: list[tuple[float, float]] = []
     for error, time in sorted((point[0], point[1]) for point in points):
@@ -87,17 +87,17 @@ def front(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
     return kept
 
 
-def hypervolume(points: Sequence[Sequence[float]], worst: Sequence[float]) -> float:
+def hypervolume(points: Sequence[Sequence[float]], reference_point: Sequence[float]) -> float:
     """Return the area that points (error, time) dominate, up to the point `worst`."""
-    area, lowest = 0.0, worst[1]
-    for error, time in front(points):
-        if error < worst[0] and time < lowest:
-            area += (worst[0] - error) * (lowest - time)
+    area, lowest = 0.0, reference_point[1]
+    for error, time in pareto_front(points):
+        if error < reference_point[0] and time < lowest:
+            area += (reference_point[0] - error) * (lowest - time)
             lowest = time
     return area
 
 
-def knee(points: Sequence[Sequence[float]]) -> int:
+def knee_index(points: Sequence[Sequence[float]]) -> int:
     """Return the index of the knee: nearest to the ideal corner once every axis spans [0, 1].
 
     Args:

@@ -16,11 +16,11 @@ from rich.text import Text
 from problems import Problem
 from search.run.records import Record, State
 
-LINE_EVERY_S = 10.0
+LINE_INTERVAL_S = 10.0
 """How often a line is written where there is no terminal to redraw."""
 
 
-class Progress:
+class ProgressDisplay:
     """Counts and shows; redraws on a terminal, writes a line now and then elsewhere."""
 
     def __init__(self, problem: Problem, trials: int, console: Console) -> None:
@@ -48,35 +48,35 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
-    def phase(self, title: str) -> None:
+    def start_phase(self, title: str) -> None:
         """Begin a phase: its time is counted from now."""
         self._title, self._done, self._total = title, 0, 0
         self._started = time.monotonic()
         self._show(always=True)
 
-    def count(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int) -> None:
         """Show how far the phase is."""
         if self._total == 0:
             self._before = done
         self._done, self._total = done, total
         self._show(always=done == total)
 
-    def trial_began(self) -> None:
+    def trial_started(self) -> None:
         """Count a running trial."""
         self._running += 1
         self._show()
 
-    def earlier_trials(self, records: Iterable[Record]) -> None:
+    def count_earlier_trials(self, records: Iterable[Record]) -> None:
         """Count the trials of earlier sessions: they tell nothing of this one's pace."""
         for record in records:
             self._tally(record)
-        self.count(self._ended.total(), self._trials)
+        self.update(self._ended.total(), self._trials)
 
-    def trial_ended(self, record: Record) -> None:
+    def trial_finished(self, record: Record) -> None:
         """Count a trial that ended."""
         self._running -= 1
         self._tally(record)
-        self.count(self._ended.total(), self._trials)
+        self.update(self._ended.total(), self._trials)
 
     def _tally(self, record: Record) -> None:
         if record.training is None:
@@ -87,16 +87,16 @@ class Progress:
             self._best_error = min(self._best_error, record.metrics[self._problem.objective.name])
             self._best_speedup = max(self._best_speedup, record.timing.speedup)
 
-    def note(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Write a line that stays."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _show(self, *, always: bool = False) -> None:
         now = time.monotonic()
-        if self._console.is_terminal or not (always or now - self._written >= LINE_EVERY_S):
+        if self._console.is_terminal or not (always or now - self._written >= LINE_INTERVAL_S):
             return
         self._written = now
-        self.note(self._line())
+        self.print_line(self._line())
 
     def _line(self) -> str:
         parts = [f"{self._title:<12}"]

@@ -78,7 +78,7 @@ class Manifest(FrozenModel):
     tolerance: float
     disagreement: float
     parameters: int
-    zeros: int
+    zero_parameters: int
     inputs: tuple[FieldSpec, ...]
     outputs: tuple[FieldSpec, ...]
     files: dict[str, str]

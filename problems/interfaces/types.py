@@ -204,7 +204,7 @@ class Dataset:
     failed: Mapping[str, int] = field(default_factory=dict[str, int])
     duplicates: Mapping[str, int] = field(default_factory=dict[str, int])
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
-    unplaced: int = 0
+    unassigned: int = 0
     made: int = 0
 
     def splits(self) -> Mapping[str, Split]:

@@ -58,7 +58,7 @@ def batches(facts: Facts) -> list[Chart]:
         Series(
             each.name,
             [time.batch for time in each.batches],
-            [1e6 * time.call_s / time.batch for time in each.batches],
+            [1e6 * time.call_time_s / time.batch for time in each.batches],
             Kind.LINE_AND_POINTS,
             colour=place,
             y_low=[1e6 * time.low_s / time.batch for time in each.batches],

@@ -29,8 +29,8 @@ from reports.views.search_progress import SearchProgress, course_view
 from reports.views.trials import TrialView, trial_view
 from search.run.directory import Run
 from search.run.environment import Environment
-from search.run.finalists import Ceiling, HostFacts, recommend_finalists
-from search.run.records import NO_LIMITS, DataFacts
+from search.run.finalists import Ceiling, HostTiming, recommend_finalists
+from search.run.records import NO_LIMITS, DatasetSummary
 from search.run.spec import Spec
 
 __all__ = ["Choice", "EntrantView", "Facts", "GoalsView", "Progress", "TrialView", "read"]
@@ -51,7 +51,7 @@ class Facts(NamedTuple):
 
     folder: str
     spec: Spec
-    data: DataFacts | None
+    data: DatasetSummary | None
     """None where the run was interrupted before it had any."""
     sessions: tuple[Environment, ...]
     progress: Progress
@@ -70,7 +70,7 @@ class Facts(NamedTuple):
     sample_errors: tuple[float, ...]
     worst: tuple[Picture, ...]
     left_out: dict[str, str]
-    host: HostFacts | None
+    host: HostTiming | None
     ceiling: Ceiling | None
     search_progress: SearchProgress
     provenance: Provenance

@@ -10,7 +10,7 @@ import numpy as np
 from reports.views.finalists import EntrantView, SeedsView
 from reports.views.trials import TrialView, last_tries
 from search.pareto import hypervolume
-from search.run.records import NO_ERROR, State
+from search.run.records import ERROR_FLOOR, State
 
 SPAN = 6.0
 """Errors so many times the smallest are far above the best."""
@@ -93,7 +93,7 @@ def default_reference_point(trials: Sequence[TrialView]) -> Corner | None:
     if not able:
         return None
     error = float(np.median([trial.error or 0.0 for trial in able]))
-    return Corner(max(error, NO_ERROR), min(trial.speedup or 1.0 for trial in able))
+    return Corner(max(error, ERROR_FLOOR), min(trial.speedup or 1.0 for trial in able))
 
 
 def dominated(trials: Sequence[TrialView], reference_point: Corner | None) -> float:
@@ -107,7 +107,7 @@ def dominated(trials: Sequence[TrialView], reference_point: Corner | None) -> fl
 
 def point(trial: TrialView) -> tuple[float, float]:
     """Return a measured trial's place: log10 of its error and of its time over the reference's."""
-    return math.log10(max(trial.error or 0.0, NO_ERROR)), -math.log10(trial.speedup or 1.0)
+    return math.log10(max(trial.error or 0.0, ERROR_FLOOR)), -math.log10(trial.speedup or 1.0)
 
 
 def log_reference_point(reference_point: Corner) -> tuple[float, float]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
 from reports.views.trials import TrialView
-from search.run.finalists import BatchTime, Finalist, HostFacts, Work, best_of
-from search.run.records import Interval, Limits, Timing
+from search.run.finalists import BatchTiming, ComputeCost, Finalist, HostTiming, non_dominated_names
+from search.run.records import ConfidenceInterval, Limits, Timing
 
 
 class SeedsView(NamedTuple):
@@ -38,19 +38,19 @@ class EntrantView(NamedTuple):
     what: str
     encoding: str
     """Empty for a baseline."""
-    test: Interval | None
-    shifted: Interval | None
+    test: ConfidenceInterval | None
+    shifted: ConfidenceInterval | None
     timing: Timing
     failed: str
     on_front: bool
     seeds: SeedsView | None
     meets_goals: bool | None
     """None where there are no goals."""
-    metrics: dict[str, Interval]
+    metrics: dict[str, ConfidenceInterval]
     """All of the test split."""
-    shifted_metrics: dict[str, Interval]
-    batches: tuple[BatchTime, ...]
-    work: Work | None
+    shifted_metrics: dict[str, ConfidenceInterval]
+    batches: tuple[BatchTiming, ...]
+    work: ComputeCost | None
     hosted: HostedView | None = None
     memory_bytes: int | None = None
     """What its artefact takes, where memory was an objective."""
@@ -99,10 +99,10 @@ def finalist_views(
     trials: dict[int, TrialView],
     objective: str,
     limits: Limits,
-    host: HostFacts | None,
+    host: HostTiming | None,
 ) -> tuple[EntrantView, ...]:
     """Return the entrants, with what the trials say of them."""
-    front = best_of(finalists, objective)
+    front = non_dominated_names(finalists, objective)
     return tuple(
         EntrantView(
             name=finalist.name,
@@ -147,7 +147,7 @@ def _described(trial: TrialView | None) -> str:
     return f"{trial.encoding} / {trial.network} / {trial.deployment}"
 
 
-def _hosted(finalist: Finalist, host: HostFacts | None) -> HostedView | None:
+def _hosted(finalist: Finalist, host: HostTiming | None) -> HostedView | None:
     own = finalist.hosted
     if own is None or host is None:
         return None
@@ -156,11 +156,11 @@ def _hosted(finalist: Finalist, host: HostFacts | None) -> HostedView | None:
 
 
 def _seeds(finalist: Finalist, objective: str) -> SeedsView | None:
-    if not finalist.retrained or objective not in finalist.test:
+    if not finalist.retrainings or objective not in finalist.test:
         return None
-    ended = [each.test[objective] for each in finalist.retrained if not each.reason]
+    ended = [each.test[objective] for each in finalist.retrainings if not each.reason]
     errors = [finalist.test[objective].value, *ended]
-    failed = Counter(each.reason for each in finalist.retrained if each.reason)
+    failed = Counter(each.reason for each in finalist.retrainings if each.reason)
     told = "; ".join(f"{times} x {reason}" for reason, times in failed.items())
     return SeedsView(len(errors), min(errors), max(errors), told)
 

@@ -67,9 +67,9 @@ def _plain(records: Sequence[Record]) -> dict[int, tuple[int, float]]:
         candidate, timing = record.candidate, record.timing
         exact = candidate.pruning is Pruning.NONE and candidate.precision is Precision.FP32
         if timing and exact and record.state is State.COMPLETE:
-            held = found.get(record.network, (0, 0.0))
+            held = found.get(record.network_id, (0, 0.0))
             if timing.speedup > held[1]:
-                found[record.network] = (record.number, timing.speedup)
+                found[record.network_id] = (record.number, timing.speedup)
     return found
 
 
@@ -86,9 +86,11 @@ def _view(
     ]
     lost = [each for each in lost if math.isfinite(each)]
     gained = [
-        record.timing.speedup / plain[record.network][1]
+        record.timing.speedup / plain[record.network_id][1]
         for record in own
-        if record.timing and record.network in plain and plain[record.network][0] != record.number
+        if record.timing
+        and record.network_id in plain
+        and plain[record.network_id][0] != record.number
     ]
     return DeploymentView(
         *key,

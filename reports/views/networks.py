@@ -7,7 +7,7 @@ from typing import NamedTuple
 from reports.views.encodings import front_of, measured
 from reports.views.trials import TrialView, last_tries
 from search.run.records import Record, State
-from search.workers.successive_halving import Agreement, agreements
+from search.workers.successive_halving import RungCorrelation, rung_correlations
 
 MAX_TRAINING_CURVES = 60
 """So many networks' rungs are drawn at most, evenly from the best to the worst."""
@@ -60,7 +60,7 @@ class Networks(NamedTuple):
     families: tuple[FamilyView, ...]
     training_curves: tuple[TrainingCurve, ...]
     courses_left_out: int
-    rungs: tuple[Agreement, ...]
+    rungs: tuple[RungCorrelation, ...]
     saving: Saving
 
 
@@ -75,7 +75,7 @@ def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> Net
         ),
         training_curves=tuple(_spread(training_curves)),
         courses_left_out=max(0, len(training_curves) - MAX_TRAINING_CURVES),
-        rungs=tuple(agreements(records)),
+        rungs=tuple(rung_correlations(records)),
         saving=_saving(records),
     )
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from reports.views.finalists import EntrantView
 from reports.views.trials import TrialView
-from search.run.finalists import Recommended
+from search.run.finalists import Recommendation
 
 
 class Pick(NamedTuple):
@@ -48,7 +48,7 @@ class Choice(NamedTuple):
 
 def choice_of(
     knee: int | None,
-    recommended: Recommended | None,
+    recommended: Recommendation | None,
     finalists: Sequence[EntrantView],
     trials: dict[int, TrialView],
     fraction: float | None,
@@ -95,17 +95,20 @@ def _beaten_by(finalist: EntrantView, baselines: Sequence[EntrantView]) -> Entra
 
 
 def _picked(
-    chosen: EntrantView, finalists: Sequence[EntrantView], recommended: Recommended | None
+    chosen: EntrantView, finalists: Sequence[EntrantView], recommended: Recommendation | None
 ) -> list[tuple[str, EntrantView]]:
     """Return the knee, the fastest and the most accurate; one that is two of them stands once."""
     titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
     if recommended:
         titles.setdefault(recommended.fastest, []).append("fastest")
-        titles.setdefault(recommended.accurate, []).append("most accurate")
-    within = " within the goals" if recommended and recommended.within else ""
+        titles.setdefault(recommended.most_accurate, []).append("most accurate")
+    within_goals = " within the goals" if recommended and recommended.within_goals else ""
     by_name = {each.name: each for each in finalists}
     return [
-        (" and ".join(own).capitalize() + (within if own != ["at the knee"] else ""), by_name[name])
+        (
+            " and ".join(own).capitalize() + (within_goals if own != ["at the knee"] else ""),
+            by_name[name],
+        )
         for name, own in titles.items()
     ]
 

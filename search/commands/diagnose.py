@@ -13,7 +13,7 @@ from problems.data.shards import default_cache, plan_shards
 from problems.diagnosis import Diagnosis, diagnose
 from problems.errors import describe_error
 from problems.sources import ProblemSource
-from search.progress import Progress
+from search.progress import ProgressDisplay
 from search.workers.ray_cluster import cluster, in_parallel
 from spaces.registered import ARCHITECTURES
 
@@ -27,12 +27,12 @@ def diagnosed(problem: Problem, source: ProblemSource, console: Console) -> Diag
     Raises:
         UserError: Its data can't be made or read, or its own code raises.
     """
-    with Progress(problem, 0, console) as progress:
-        progress.phase("data")
+    with ProgressDisplay(problem, 0, console) as progress:
+        progress.start_phase("data")
         data = _data(problem, source, progress)
-        progress.phase("diagnosis")
+        progress.start_phase("diagnosis")
         try:
-            return diagnose(problem, data, lambda words: progress.note(f"  {words}"))
+            return diagnose(problem, data, lambda words: progress.print_line(f"  {words}"))
         except (Exception, SystemExit) as error:
             raise UserError(
                 f"the diagnosis of {problem.name!r} ended in {describe_error(error)}; `simstead check` "
@@ -40,17 +40,17 @@ def diagnosed(problem: Problem, source: ProblemSource, console: Console) -> Diag
             ) from error
 
 
-def _data(problem: Problem, source: ProblemSource, progress: Progress) -> Dataset:
+def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) -> Dataset:
     cache = default_cache()
     missing = [shard for shard in plan_shards(problem) if not shard.path(cache).exists()]
     if len(missing) <= FEW_SHARDS:
-        return generate(problem, cache, progress=progress.count)
+        return generate(problem, cache, progress=progress.update)
     workers = len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="simstead-") as folder,
         cluster(workers, Path(folder), source.user_source, data_bytes(problem)),
     ):
-        return generate(problem, cache, in_parallel, progress.count)
+        return generate(problem, cache, in_parallel, progress.update)
 
 
 def families_by_kind() -> Mapping[tuple[Layout, Target], Sequence[str]]:

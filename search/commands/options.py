@@ -8,7 +8,7 @@ from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
 from problems.sources import ProblemSource
-from search.run.spec import DEPLOYMENTS, RETRAININGS, ExtraObjective, SamplerName
+from search.run.spec import DEFAULT_DEPLOYMENTS, DEFAULT_RETRAININGS, ExtraObjective, SamplerName
 
 out = Console(highlight=False, markup=False, emoji=False)
 
@@ -26,14 +26,14 @@ Deployments = Annotated[
     int | None,
     typer.Option(
         help="Ways (pruning, precision, runtime) in which a trained network is deployed, one on "
-        f"the front in more; {DEPLOYMENTS}, or as before, if not given; with 1 none is again."
+        f"the front in more; {DEFAULT_DEPLOYMENTS}, or as before, if not given; with 1 none is again."
     ),
 ]
 Retrain = Annotated[
     int | None,
     typer.Option(
         help="How often the recommended networks are trained again with other seeds; "
-        f"{RETRAININGS}, or as before, if not given."
+        f"{DEFAULT_RETRAININGS}, or as before, if not given."
     ),
 ]
 Workers = Annotated[

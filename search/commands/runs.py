@@ -80,7 +80,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     from search.driver import held_in, restrictions_for, specified  # noqa: PLC0415 - brings torch and Ray
     from search.driver import search as run_search  # noqa: PLC0415
     from search.run.directory import Run  # noqa: PLC0415 - as below
-    from search.sampling.warm_start import first_candidates  # noqa: PLC0415
+    from search.sampling.warm_start import warm_start_candidates  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
     from spaces.user_restrictions import parse_restrictions  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         workers=room if workers is None else workers,
         sampler=sampler,
         restrictions=restrictions,
-        first=first_candidates(Space(chosen, restrictions), first, earlier, folder, seed),
+        first=warm_start_candidates(Space(chosen, restrictions), first, earlier, folder, seed),
         extra_objectives=tuple(dict.fromkeys(objective)) if objective else None,
     )
     _write_report(run_search(chosen, source, spec, folder, out))
@@ -155,10 +155,10 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
 @app.command(epilog="Example:  simstead status runs/planets-20261123-101500")
 def status(run: RunFolder) -> None:
     """Show how far a search is, from any shell: who drives it, what it has found, what failed."""
-    from search.commands.status import lines, status_of  # noqa: PLC0415
+    from search.commands.status import format_status, read_status  # noqa: PLC0415
     from search.run.directory import Run  # noqa: PLC0415
 
-    for line in lines(status_of(Run.open(run))):
+    for line in format_status(read_status(Run.open(run))):
         out.print(line, soft_wrap=True)
 
 
@@ -175,7 +175,7 @@ def stop(run: RunFolder) -> None:
     driver = opened.driver()
     if driver is None:
         raise UserError(f"nothing drives {run}; simstead status {run} says how far it is")
-    opened.ask_to_stop()
+    opened.request_stop()
     out.print(f"{driver} is asked to stop: it ends within seconds, without a final heat")
 
 

@@ -4,14 +4,14 @@ from collections import Counter
 from typing import NamedTuple
 
 from search.run.directory import Run
-from search.run.records import Record, State, networks
+from search.run.records import Record, State, count_networks
 from search.run.spec import Spec
 
-MOST_REASONS = 3
+MAX_REASONS = 3
 """So many reasons of failures are told, the commonest first."""
 
 
-class Status(NamedTuple):
+class RunStatus(NamedTuple):
     """What a run's folder says.
 
     Args:
@@ -33,11 +33,11 @@ class Status(NamedTuple):
     driver: str | None
     stopping: bool
     ended: Counter[State]
-    further: int
+    further_deployments: int
     failures: Counter[str]
     best: tuple[Record, Record] | None
     objective: str
-    last: str
+    last_ended: str
     finished: bool
 
     @property
@@ -53,7 +53,7 @@ class Status(NamedTuple):
         return f"interrupted; go on with: simstead resume {self.folder}"
 
 
-def status_of(run: Run) -> Status:
+def read_status(run: Run) -> RunStatus:
     """Return what a run's folder says."""
     records = run.records()
     objective = run.data().metrics[0].name if records else ""
@@ -64,22 +64,22 @@ def status_of(run: Run) -> Status:
             min(complete, key=lambda r: r.metrics[objective]),
             max(complete, key=lambda r: r.timing.speedup if r.timing else 0.0),
         )
-    return Status(
+    return RunStatus(
         folder=str(run.folder),
         spec=run.spec(),
         driver=run.driver(),
-        stopping=run.stop_asked,
+        stopping=run.stop_requested,
         ended=Counter(record.state for record in records if record.training is None),
-        further=len(records) - networks(records),
+        further_deployments=len(records) - count_networks(records),
         failures=Counter(r.reason for r in records if r.state is State.INFEASIBLE),
         best=best,
         objective=objective,
-        last=max((record.ended for record in records), default=""),
+        last_ended=max((record.ended for record in records), default=""),
         finished=run.heat() is not None,
     )
 
 
-def lines(status: Status) -> list[str]:
+def format_status(status: RunStatus) -> list[str]:
     """Return a status in words, a line each."""
     spec, ended = status.spec, status.ended
     told = [
@@ -89,16 +89,16 @@ def lines(status: Status) -> list[str]:
         (
             f"trials       {ended.total()}/{spec.trials}  done {ended[State.COMPLETE]}  "
             f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}  "
-            f"deployed again {status.further}"
+            f"deployed again {status.further_deployments}"
         ),
     ]
-    if status.last:
-        told.append(f"last ended   {status.last}")
+    if status.last_ended:
+        told.append(f"last ended   {status.last_ended}")
     if status.best:
         accurate, fast = status.best
         told.append(f"best error   {_found(accurate, status.objective)}")
         told.append(f"fastest      {_found(fast, status.objective)}")
-    for reason, times in status.failures.most_common(MOST_REASONS):
+    for reason, times in status.failures.most_common(MAX_REASONS):
         told.append(f"failed       {times} x {' '.join(reason.split())}")
     return told
 

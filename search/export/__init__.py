@@ -126,7 +126,7 @@ def picked(run: Run, pick: str) -> Record:
 def _usage(run: Run, record: Record, manifest: Manifest, without: str) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
-    member = heat.of_trial(record.number) if heat else None
+    member = heat.finalist(record.number) if heat else None
     if member and metric in member.test:
         timing, error, split = member.timing, member.test[metric].value, "test"
     else:

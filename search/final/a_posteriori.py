@@ -14,7 +14,7 @@ from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, run_host
 from problems.errors import describe_error, user_code_errors
 from problems.scores import standard_deviation
-from search.run.finalists import Hosted, HostFacts
+from search.run.finalists import HostResult, HostTiming
 from search.timing.reference import stopwatch
 
 REFERENCE = "reference"
@@ -28,7 +28,7 @@ PATIENCE_S = 60.0
 
 def in_host(
     problem: Problem, kernels: Mapping[str, Run]
-) -> tuple[HostFacts | None, dict[str, Hosted]]:
+) -> tuple[HostTiming | None, dict[str, HostResult]]:
     """Run the host with the reference and with every kernel, in turn; nothing without a host.
 
     Runs begin with the same random numbers, so they have the same work to do.
@@ -53,32 +53,34 @@ def in_host(
                 except Exception as error:  # noqa: BLE001 - the host is the user's, whatever it says
                     reasons[name] = describe_error(error)
     hosted = {
-        name: Hosted(reason=reasons[name])
+        name: HostResult(reason=reasons[name])
         if name in reasons
         else _hosted(problem, others[name], reference)
         for name in kernels
     }
     warm = reference[1:] or reference
     median = sorted(warm, key=lambda run: run.total_s)[(len(warm) - 1) // 2]
-    facts = HostFacts(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
+    facts = HostTiming(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
     return facts, hosted
 
 
-def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> Hosted:
+def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> HostResult:
     wanted, returned = reference[0].outputs, runs[0].outputs
     for name, array in wanted.items():
         own = np.asarray(returned[name]) if name in returned else None
         if own is None or own.shape != np.shape(array):
-            return Hosted(reason=f"{name!r} isn't there, or has another shape than the reference's")
+            return HostResult(
+                reason=f"{name!r} isn't there, or has another shape than the reference's"
+            )
         if not np.isfinite(own).all():
-            return Hosted(reason=f"{name!r} is not finite")
+            return HostResult(reason=f"{name!r} is not finite")
     score = problem.host_score or departures
     try:
         scores = {name: float(value) for name, value in score(returned, wanted).items()}
     except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
-        return Hosted(reason=f"host_score: {describe_error(error)}")
+        return HostResult(reason=f"host_score: {describe_error(error)}")
     ratios = [a.total_s / b.total_s for a, b in zip(reference, runs, strict=True)]
-    return Hosted(
+    return HostResult(
         scores=scores,
         time_s=float(np.median([run.total_s for run in runs[1:] or runs])),
         speedup=float(np.median(ratios[1:] or ratios)),

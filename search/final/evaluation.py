@@ -22,11 +22,17 @@ from search.final.profiling import (
     worst_pictures,
 )
 from search.final.seeds import recommended
-from search.objectives.goals import measured, objectives
-from search.pareto import knee, ranks, spread
+from search.objectives.goals import error_and_speedup, objective_values
+from search.pareto import evenly_spaced, knee, non_dominated_ranks
 from search.run.directory import Run
-from search.run.finalists import Ceiling, FinalEvaluation, Finalist, Retrained, recommend_finalists
-from search.run.records import Limits, Record, State, Timing, now
+from search.run.finalists import (
+    Ceiling,
+    FinalEvaluation,
+    Finalist,
+    RetrainingResult,
+    recommend_finalists,
+)
+from search.run.records import Limits, Record, State, Timing, timestamp
 from search.timing.reference import (
     ReferenceTiming,
     deployment_call,
@@ -110,7 +116,7 @@ def run_final_evaluation(
         left_out=field.left_out,
         host=host,
         ceiling=_ceiling(problem, setting.data.test),
-        ended=now(),
+        ended=timestamp(),
     )
 
 
@@ -184,8 +190,8 @@ def _field(setting: Setting, run: Run) -> Field:
     return field
 
 
-def _retrained(run: Run) -> dict[int, tuple[Retrained, ...]]:
-    again: dict[int, tuple[Retrained, ...]] = {}
+def _retrained(run: Run) -> dict[int, tuple[RetrainingResult, ...]]:
+    again: dict[int, tuple[RetrainingResult, ...]] = {}
     for each in run.retrained().each:
         again[each.trial] = (*again.get(each.trial, ()), each)
     return again
@@ -196,7 +202,7 @@ def _entrant(
     field: Field,
     name: str,
     timing: Timing,
-    again: Mapping[int, tuple[Retrained, ...]],
+    again: Mapping[int, tuple[RetrainingResult, ...]],
 ) -> Finalist:
     test = field.tests[name]
     shifted = scored(setting.problem, field.runs[name], setting.data.shifted)
@@ -227,7 +233,7 @@ def _examined(
     objective = setting.problem.objective.name
     errors = {name: record.metrics[objective] for name, record in field.trials.items()}
     others = recommend_finalists(finalists, errors, objective, setting.limits)
-    names = [others.fastest, others.accurate] if others else []
+    names = [others.fastest, others.most_accurate] if others else []
     names += [f"trial {chosen}"] if chosen is not None else []
     by_name = {finalist.name: finalist for finalist in finalists}
     examined = {
@@ -256,16 +262,16 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
     complete = [record for record in records if record.state is State.COMPLETE]
     if not complete:
         return []
-    points = [objectives(problem, record) for record in complete]
-    rank = ranks(points)
+    points = [objective_values(problem, record) for record in complete]
+    rank = non_dominated_ranks(points)
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
-    front.sort(key=lambda record: objectives(problem, record))
-    meeting = [r for r in front if limits.any and limits.met(*measured(problem, r))]
+    front.sort(key=lambda record: objective_values(problem, record))
+    meeting = [r for r in front if limits.any and limits.met(*error_and_speedup(problem, r))]
     chosen = recommended(problem, complete, limits)
     for those in (meeting, front):
         rest = [record for record in those if record not in chosen]
-        chosen += spread(rest, LARGEST_FRONT - len(chosen))
-    return sorted(chosen, key=lambda record: objectives(problem, record))
+        chosen += evenly_spaced(rest, LARGEST_FRONT - len(chosen))
+    return sorted(chosen, key=lambda record: objective_values(problem, record))
 
 
 def knee_trial(
@@ -286,7 +292,7 @@ def knee_trial(
     points = [
         (error, np.log10(again[record.number]), *extra_objectives)
         for record in members
-        for error, _, *extra_objectives in [objectives(problem, record)]
+        for error, _, *extra_objectives in [objective_values(problem, record)]
     ]
     return members[knee(points)].number
 

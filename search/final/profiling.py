@@ -14,7 +14,7 @@ from problems import Array, Problem, Split, Target
 from problems.errors import user_code_errors
 from problems.interfaces.pictures import Picture
 from problems.interfaces.types import Surrogate, take_samples
-from search.run.finalists import BatchTime, Finalist, Work
+from search.run.finalists import BatchTiming, ComputeCost, Finalist
 from search.run.records import Record
 from search.timing.reference import spread_call, spread_evenly, stopwatch
 from search.timing.stopwatch import Spread, Until, time_in_turn
@@ -51,7 +51,7 @@ class Examined(NamedTuple):
 
 def batch_times(
     problem: Problem, examined: Mapping[str, Examined], split: Split, budget_s: float
-) -> dict[str, tuple[BatchTime, ...]]:
+) -> dict[str, tuple[BatchTiming, ...]]:
     """Time members with several numbers of samples in a call, in turn, to be read off a curve.
 
     No more rounds are begun after `budget_s`, the least apart.
@@ -67,29 +67,31 @@ def batch_times(
     with stopwatch(problem):
         until = Until(lambda timed: list(timed.values()), budget_s)
         seconds = time_in_turn(timed_calls, ROUNDS, until)
-    found: dict[str, list[BatchTime]] = {name: [] for name in examined}
+    found: dict[str, list[BatchTiming]] = {name: [] for name in examined}
     for name, batch in wanted:
         spread = Spread.of(seconds[f"{name} {batch}"] * batch)
         found[name].append(
-            BatchTime(batch=batch, call_s=spread.median, low_s=spread.low, high_s=spread.high)
+            BatchTiming(
+                batch=batch, call_time_s=spread.median, low_s=spread.low, high_s=spread.high
+            )
         )
     return {name: tuple(times) for name, times in found.items()}
 
 
-def work_of(setting: Setting, each: Examined) -> Work | None:
+def work_of(setting: Setting, each: Examined) -> ComputeCost | None:
     """Return what a member computes, held against this machine's peak; None if nothing is counted.
 
     Counted are products of matrices and convolutions (as `torch.utils.flop_counter` does), of the
     network as pruned; sparse weights count in full. What can't be counted has no figure.
     """
     try:
-        flops = _flops_a_sample(setting, each)
+        flops_per_sample = _flops_a_sample(setting, each)
     except Exception:  # noqa: BLE001 - a family's network is anybody's: no figure is worth the heat
         return None
-    if not flops:
+    if not flops_per_sample:
         return None
     with stopwatch(setting.problem):
-        return Work(flops=flops, peak=_peak())
+        return ComputeCost(flops_per_sample=flops_per_sample, peak=_peak())
 
 
 def _flops_a_sample(setting: Setting, each: Examined) -> float:

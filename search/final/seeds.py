@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from problems import Problem, UserError
-from search.objectives.goals import measured, objectives
-from search.pareto import knee, ranks
+from search.objectives.goals import error_and_speedup, objective_values
+from search.pareto import knee_index, non_dominated_ranks
 from search.run.directory import Run
-from search.run.finalists import Retrained
+from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Limits, Record, State
 from search.trial.lifecycle import Setting, live
 from search.trial.scoring import scored
@@ -29,19 +29,19 @@ def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> 
     final heat may find the knee elsewhere.
     """
     complete = [record for record in records if record.state is State.COMPLETE]
-    able = [r for r in complete if limits.met(*measured(problem, r))] or complete
+    able = [r for r in complete if limits.met(*error_and_speedup(problem, r))] or complete
     if not able:
         return []
-    points = [objectives(problem, record) for record in able]
-    front = [i for i, rank in enumerate(ranks(points)) if rank == 0]
+    points = [objective_values(problem, record) for record in able]
+    front = [i for i, rank in enumerate(non_dominated_ranks(points)) if rank == 0]
     best = np.argmin([points[i] for i in front], axis=0)
-    chosen = (front[knee([points[i] for i in front])], *(front[i] for i in best))
+    chosen = (front[knee_index([points[i] for i in front])], *(front[i] for i in best))
     return [able[i] for i in dict.fromkeys(chosen)]
 
 
 def retrained_in_parallel(
     setting: Setting, repetitions: Sequence[tuple[Record, int]], waiting: Callable[[], None]
-) -> Iterator[Retrained]:
+) -> Iterator[RetrainingResult]:
     """Live candidates again with other seeds, on every worker; yield what each scores.
 
     Args:
@@ -53,17 +53,19 @@ def retrained_in_parallel(
     done = run_sharing(retrained_apart, setting, repetitions, threads, waiting)
     for (record, seed), result in done:
         seed_there = record.candidate.seed + seed
-        yield result or Retrained(trial=record.number, seed=seed_there, reason="its worker died")
+        yield result or RetrainingResult(
+            trial=record.number, seed=seed_there, reason="its worker died"
+        )
 
 
-def retrained_apart(setting: Setting, repetition: tuple[Record, int]) -> Retrained:
+def retrained_apart(setting: Setting, repetition: tuple[Record, int]) -> RetrainingResult:
     """Prepare a process as those of trials are, and train again in it."""
     prepare_process(setting.problem.deployment.threads)
     record, seed = repetition
     return retrained(setting, record.candidate, record.number, seed)
 
 
-def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> Retrained:
+def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> RetrainingResult:
     """Live a candidate again with another seed; return what it scores on the held-out splits.
 
     What is done in it is limited, as a trial's steps from report to report are.
@@ -81,7 +83,7 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
         own = replace(setting, run=Run(Path(scratch)), limits=NO_LIMITS)
         record = _lived(own, other)
         if record.state is not State.COMPLETE:
-            return Retrained(trial=trial, seed=other.seed, reason=record.reason)
+            return RetrainingResult(trial=trial, seed=other.seed, reason=record.reason)
         with limited():
             surrogate = Surrogate.load(own.run.artefact(0), problem)
             try:
@@ -90,9 +92,9 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
                     for name, split in (("test", data.test), ("shifted", data.shifted))
                 }
             except UserError as error:
-                return Retrained(trial=trial, seed=other.seed, reason=str(error))
+                return RetrainingResult(trial=trial, seed=other.seed, reason=str(error))
     odd = [name for name, each in results.items() if each.failed or not _finite(each.metrics)]
-    return Retrained(
+    return RetrainingResult(
         trial=trial,
         seed=other.seed,
         reason=f"samples of {', '.join(odd)} failed" if odd else "",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from problems import Dataset, Problem
-from search.run.records import NO_ERROR
+from search.run.records import ERROR_FLOOR
 from search.timing.reference import ReferenceTiming, samples_a_call, spread_call, stopwatch, timed
 from search.timing.stopwatch import LEAST_ROUNDS
 from search.trial.scoring import scored
@@ -25,7 +25,7 @@ class BaselineScores(NamedTuple):
     """
 
     points: Sequence[Sequence[float]] = ()
-    worst: tuple[float, float] = (math.inf, math.inf)
+    upper_bounds: tuple[float, float] = (math.inf, math.inf)
 
 
 NO_BASELINES = BaselineScores()
@@ -60,5 +60,5 @@ def score_baselines(
             samples = samples_a_call(run, problem, data.validation)
         own = spread_call(run, data.validation, samples)
         timing = timed(problem, data, reference_timing, own, LEAST_ROUNDS)
-        found.append((math.log10(max(error, NO_ERROR)), math.log10(timing.relative_time)))
+        found.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
     return BaselineScores(found, (max((error for error, _ in found), default=math.inf), 0.0))

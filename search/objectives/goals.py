@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from problems import BaselineMargin, Problem, UserError
-from search.run.records import NO_ERROR, Limits, Record, State
+from search.run.records import ERROR_FLOOR, Limits, Record, State
 from search.run.spec import ExtraObjective
 
-PENALTY = (3.0, 3.0)
+FAILURE_PENALTY = (3.0, 3.0)
 """log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
 
 EXTRA_OBJECTIVE_PENALTIES = {ExtraObjective.MEMORY: 12.0}
 """The same of what else is made small: a terabyte."""
 
 
-class Told(NamedTuple):
+class StudyValues(NamedTuple):
     """What a study is told of a trial that wasn't stopped.
 
     Args:
@@ -23,11 +23,11 @@ class Told(NamedTuple):
         missed: Constraints by their names: above zero they are missed.
     """
 
-    objectives: tuple[float, ...]
-    missed: dict[str, float]
+    objective_values: tuple[float, ...]
+    constraints: dict[str, float]
 
 
-def limits_of(problem: Problem, errors: Mapping[str, float]) -> Limits:
+def limits_from_goals(problem: Problem, errors: Mapping[str, float]) -> Limits:
     """Return a problem's goals as figures.
 
     Args:
@@ -54,34 +54,34 @@ def limits_of(problem: Problem, errors: Mapping[str, float]) -> Limits:
     )
 
 
-def measured(problem: Problem, record: Record) -> tuple[float, float]:
+def error_and_speedup(problem: Problem, record: Record) -> tuple[float, float]:
     """Return a complete trial's error and speed-up."""
     if record.timing is None:
         raise ValueError(f"trial {record.number} was not measured")
     return record.metrics[problem.objective.name], record.timing.speedup
 
 
-def objectives(problem: Problem, record: Record) -> tuple[float, ...]:
+def objective_values(problem: Problem, record: Record) -> tuple[float, ...]:
     """Return what the study makes small: log10 of error, relative time and, if asked, memory."""
-    error, speedup = measured(problem, record)
+    error, speedup = error_and_speedup(problem, record)
     memory = () if record.memory_bytes is None else (math.log10(record.memory_bytes),)
-    return math.log10(max(error, NO_ERROR)), math.log10(1.0 / speedup), *memory
+    return math.log10(max(error, ERROR_FLOOR)), math.log10(1.0 / speedup), *memory
 
 
-def penalty(extra_objectives: Sequence[ExtraObjective]) -> tuple[float, ...]:
+def penalty_values(extra_objectives: Sequence[ExtraObjective]) -> tuple[float, ...]:
     """Return the objectives that a failure is told with, those besides error and time too."""
-    return (*PENALTY, *(EXTRA_OBJECTIVE_PENALTIES[each] for each in extra_objectives))
+    return (*FAILURE_PENALTY, *(EXTRA_OBJECTIVE_PENALTIES[each] for each in extra_objectives))
 
 
-def told(
+def study_values(
     problem: Problem, record: Record, limits: Limits, extra_objectives: Sequence[ExtraObjective]
-) -> Told:
+) -> StudyValues:
     """Return what a study is told of a trial: each goal is a constraint, as is not to fail.
 
     A failure is infeasible at a penalty, so that it is learned.
     """
     if record.state is State.INFEASIBLE:
-        missed = dict.fromkeys(("failure", *limits.shortfalls(1.0, 1.0)), 1.0)
-        return Told(penalty(extra_objectives), missed)
-    missed = {"failure": -1.0, **limits.shortfalls(*measured(problem, record))}
-    return Told(objectives(problem, record), missed)
+        constraints = dict.fromkeys(("failure", *limits.constraint_values(1.0, 1.0)), 1.0)
+        return StudyValues(penalty_values(extra_objectives), constraints)
+    constraints = {"failure": -1.0, **limits.constraint_values(*error_and_speedup(problem, record))}
+    return StudyValues(objective_values(problem, record), constraints)

@@ -22,20 +22,20 @@ from problems import UserError
 from problems.atomic_files import atomic_write
 from problems.diagnosis import Diagnosis
 from search.run.environment import Environment
-from search.run.finalists import FinalEvaluation, Retrainings
-from search.run.records import DataFacts, Record, Sessions, State
-from search.run.spec import FORMAT, Spec
+from search.run.finalists import FinalEvaluation, RetrainingResults
+from search.run.records import DatasetSummary, Record, Sessions, State
+from search.run.spec import SPEC_FORMAT, Spec
 from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
 
-SPACE_NEEDED_BYTES = 200 * 2**20
+MIN_FREE_BYTES = 200 * 2**20
 """A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""
 
-FULL_BYTES = 2**20
+FULL_DISK_BYTES = 2**20
 """With less than this an artefact could not be written."""
 
 
-DIAGNOSES = TypeAdapter(Diagnosis)
+DIAGNOSIS_ADAPTER = TypeAdapter(Diagnosis)
 
 
 class Run:
@@ -70,30 +70,30 @@ class Run:
             driver = self.driver()
             if driver is not None:
                 raise self._in_use(driver)
-            held = self.spec()
-            if (held.origin, held.restrictions) == (spec.origin, spec.restrictions):
-                _refuse_elsewhere(held, spec, folder)
-            if held.identity != spec.identity:
-                changed = held.model_copy(update={"origin": spec.origin})
+            existing = self.spec()
+            if (existing.origin, existing.restrictions) == (spec.origin, spec.restrictions):
+                _refuse_other_deployments(existing, spec, folder)
+            if existing.identity != spec.identity:
+                changed = existing.model_copy(update={"origin": spec.origin})
                 why = (
                     f"the code of {spec.problem}'s simulation or encodings, its samples, epochs, "
                     "score, goals or deployment have changed since: undo that, or"
                     if changed.identity == spec.identity
-                    else f"it is {_described(held)}, not {_described(spec)}:"
+                    else f"it is {_described(existing)}, not {_described(spec)}:"
                 )
                 raise UserError(
                     f"run {folder} belongs to another search; {why} give --run another folder"
                 )
-            spec = spec.model_copy(update={"trials": max(held.trials, spec.trials)})
-            if spec.deployments > held.deployments or spec.retrainings > held.retrainings:
-                self.outdate()
+            spec = spec.model_copy(update={"trials": max(existing.trials, spec.trials)})
+            if spec.deployments > existing.deployments or spec.retrainings > existing.retrainings:
+                self.discard_results()
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise UserError(f"{folder} holds other files and no run; give --run an empty folder")
         self.folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(self.folder).free < SPACE_NEEDED_BYTES:
+        if shutil.disk_usage(self.folder).free < MIN_FREE_BYTES:
             raise UserError(
                 f"run directory {folder} is on a full disk: a search needs "
-                f"{SPACE_NEEDED_BYTES // 2**20} MiB; give --run a folder with space"
+                f"{MIN_FREE_BYTES // 2**20} MiB; give --run a folder with space"
             )
         self.write("spec.json", spec)
         for name in ("trials", "artefacts"):
@@ -116,14 +116,14 @@ class Run:
                 f"{folder} holds no run: {why}; name a run directory, such as runs/planets-TIME"
             )
         run = cls(folder.resolve())
-        if run.spec().format != FORMAT:
+        if run.spec().format != SPEC_FORMAT:
             raise UserError(
-                f"{folder} has format {run.spec().format}, {FORMAT} is read; search again"
+                f"{folder} has format {run.spec().format}, {SPEC_FORMAT} is read; search again"
             )
         return run
 
     @contextmanager
-    def exclusively(self) -> Generator[None]:
+    def exclusive_lock(self) -> Generator[None]:
         """Hold the run as its only driver; a driver that dies lets go of it.
 
         Raises:
@@ -160,7 +160,7 @@ class Run:
             return self._lock.read_text() or "a process that has just begun"
         return None
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Ask the driver to end, from wherever the folder is seen; what it has begun is lost.
 
         Raises:
@@ -174,7 +174,7 @@ class Run:
             ) from error
 
     @property
-    def stop_asked(self) -> bool:
+    def stop_requested(self) -> bool:
         """Whether somebody asked the driver to end."""
         return self._stop.exists()
 
@@ -183,9 +183,9 @@ class Run:
         with atomic_write(self.folder / name) as file:
             file.write(value.model_dump_json(indent=1).encode())
 
-    def check_space(self) -> None:
+    def check_disk_space(self) -> None:
         """Raise an OSError where the disk is full."""
-        if shutil.disk_usage(self.folder).free < FULL_BYTES:
+        if shutil.disk_usage(self.folder).free < FULL_DISK_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
 
     def spec(self) -> Spec:
@@ -201,7 +201,7 @@ class Run:
         before = self.sessions().each if (self.folder / "environment.json").exists() else ()
         self.write("environment.json", Sessions(each=(*before, environment)))
 
-    def outdate(self) -> None:
+    def discard_results(self) -> None:
         """Remove what spoke of fewer trials or seeds: the final heat and the report."""
         (self.folder / "heat.json").unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
@@ -211,19 +211,19 @@ class Run:
         """Whether it got as far as to learn from something."""
         return (self.folder / "data.json").exists()
 
-    def data(self) -> DataFacts:
+    def data(self) -> DatasetSummary:
         """What it learned from."""
-        return DataFacts.read(self.folder / "data.json")
+        return DatasetSummary.read(self.folder / "data.json")
 
     def reference_s(self, processor: str) -> float | None:
         """Seconds a sample that a long reference took in a session before, on such a processor."""
         facts = self.data() if self.has_data else None
         return facts.reference_s if facts and facts.processor == processor else None
 
-    def retrained(self) -> Retrainings:
+    def retrainings(self) -> RetrainingResults:
         """What was trained again with other seeds, so far."""
         path = self.folder / "retrained.json"
-        return Retrainings.read(path) if path.exists() else Retrainings()
+        return RetrainingResults.read(path) if path.exists() else RetrainingResults()
 
     def heat(self) -> FinalEvaluation | None:
         """The final heat, where the run got so far."""
@@ -243,7 +243,7 @@ class Run:
         if not path.exists():
             return None
         try:
-            return DIAGNOSES.validate_json(path.read_bytes())
+            return DIAGNOSIS_ADAPTER.validate_json(path.read_bytes())
         except ValidationError as error:
             raise UserError(f"{path} can't be read: {error.errors()[0]['msg']}") from None
 
@@ -251,7 +251,7 @@ class Run:
         """Put into the run what was said of its problem."""
         with atomic_write(self.folder / "diagnosis.json") as file:
             # Pydantic would write an infinite speed-up as null; Infinity is read again.
-            file.write(json.dumps(DIAGNOSES.dump_python(facts)).encode())
+            file.write(json.dumps(DIAGNOSIS_ADAPTER.dump_python(facts)).encode())
 
     def record(self, record: Record) -> None:
         """Put a trial's record on disk; unless it was stopped at a rung, its course is over."""
@@ -266,11 +266,11 @@ class Run:
             for path in sorted((self.folder / "trials").glob("*.json"))
         ]
 
-    def artefact(self, number: int) -> Path:
+    def artefact_path(self, number: int) -> Path:
         """Where a trial's artefact lies."""
         return self.folder / "artefacts" / f"{number:04d}"
 
-    def trained(self, number: int) -> Path:
+    def trained_network_path(self, number: int) -> Path:
         """Where a trial's trained network lies, for further deployments."""
         return self.folder / "trainings" / f"{number:04d}.trained"
 
@@ -292,7 +292,7 @@ class Run:
         for path in (self.folder / "trainings").glob("*.unfinished"):
             path.unlink()
 
-    def discard_unrecorded(self) -> None:
+    def discard_unrecorded_artefacts(self) -> None:
         """Remove artefacts without a record, left by trials that were cut off."""
         recorded = {path.stem for path in (self.folder / "trials").glob("*.json")}
         for folder in (self.folder / "artefacts").iterdir():
@@ -301,13 +301,13 @@ class Run:
 
     def discard(self, number: int) -> None:
         """Remove what a trial that didn't end left where its artefact would lie."""
-        for folder in (self.artefact(number), self.artefact(number).with_suffix(".part")):
+        for folder in (self.artefact_path(number), self.artefact_path(number).with_suffix(".part")):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_elsewhere(held: Spec, spec: Spec, folder: Path) -> None:
+def _refuse_other_deployments(existing: Spec, spec: Spec, folder: Path) -> None:
     """Refuse a machine, or an installation, that has other runtimes: the study asks for theirs."""
-    there, here = set(held.offered), set(spec.offered)
+    there, here = set(existing.available_deployments), set(spec.available_deployments)
     if there and here and there != here:
         gone, new = (", ".join(sorted(each)) or "nothing" for each in (there - here, here - there))
         raise UserError(

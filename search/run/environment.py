@@ -39,7 +39,7 @@ class Environment(FrozenModel):
     versions: dict[str, str]
 
 
-def read_environment() -> Environment:
+def collect_environment() -> Environment:
     """Return what this machine is now."""
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),

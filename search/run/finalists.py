@@ -6,12 +6,12 @@ from typing import NamedTuple
 from pydantic import Field
 
 from problems.interfaces.pictures import Picture
-from search.pareto import ranks
-from search.run.records import Interval, Limits, Timing
+from search.pareto import non_dominated_ranks
+from search.run.records import ConfidenceInterval, Limits, Timing
 from spaces.candidate import FrozenModel
 
 
-class Retrained(FrozenModel):
+class RetrainingResult(FrozenModel):
     """A network trained again with another seed, deployed as before.
 
     Args:
@@ -29,13 +29,13 @@ class Retrained(FrozenModel):
     shifted: dict[str, float] = Field(default_factory=dict[str, float])
 
 
-class Retrainings(FrozenModel):
+class RetrainingResults(FrozenModel):
     """What was trained again."""
 
-    each: tuple[Retrained, ...] = ()
+    each: tuple[RetrainingResult, ...] = ()
 
 
-class HostFacts(FrozenModel):
+class HostTiming(FrozenModel):
     """The problem's host, run with the reference in its place.
 
     Args:
@@ -49,7 +49,7 @@ class HostFacts(FrozenModel):
     calls: int
 
 
-class Hosted(FrozenModel):
+class HostResult(FrozenModel):
     """What the host returned with something in the simulation's place (a posteriori).
 
     Args:
@@ -65,7 +65,7 @@ class Hosted(FrozenModel):
     speedup: float | None = None
 
 
-class BatchTime(FrozenModel):
+class BatchTiming(FrozenModel):
     """How long a call with so many samples takes: median over the rounds, its 95 % interval.
 
     Args:
@@ -76,12 +76,12 @@ class BatchTime(FrozenModel):
     """
 
     batch: int
-    call_s: float
+    call_time_s: float
     low_s: float
     high_s: float
 
 
-class Work(FrozenModel):
+class ComputeCost(FrozenModel):
     """What a member computes, and what this machine could.
 
     Args:
@@ -89,7 +89,7 @@ class Work(FrozenModel):
         peak: Those a second of a large product in float32, with the deployment's threads.
     """
 
-    flops: float
+    flops_per_sample: float
     peak: float
 
 
@@ -99,16 +99,16 @@ class Finalist(FrozenModel):
     name: str
     trial: int | None
     timing: Timing
-    test: dict[str, Interval]
-    shifted: dict[str, Interval]
+    test: dict[str, ConfidenceInterval]
+    shifted: dict[str, ConfidenceInterval]
     failed: dict[str, int]
-    retrained: tuple[Retrained, ...] = ()
+    retrainings: tuple[RetrainingResult, ...] = ()
     """The same candidate with other seeds, where it was recommended."""
-    hosted: Hosted | None = None
+    hosted: HostResult | None = None
     """How the problem's host fares with it, where there is one."""
-    batches: tuple[BatchTime, ...] = ()
+    batches: tuple[BatchTiming, ...] = ()
     """Its time with other batches, where it was recommended; older runs have none."""
-    work: Work | None = None
+    work: ComputeCost | None = None
     """What it computes, where it was recommended and something is counted."""
     pictures: tuple[Picture, ...] = ()
     """The case's own, of a front member's prediction of the test split; older runs have none, and
@@ -124,7 +124,7 @@ class Ceiling(FrozenModel):
         failed: On how many it failed.
     """
 
-    test: dict[str, Interval]
+    test: dict[str, ConfidenceInterval]
     samples: int
     failed: int
 
@@ -137,7 +137,7 @@ class FinalEvaluation(FrozenModel):
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
     """Who couldn't take part, each with the reason."""
-    host: HostFacts | None = None
+    host: HostTiming | None = None
     """The host with the reference, where the problem has one."""
     ceiling: Ceiling | None = None
     """How small an error can be, where the problem knows."""
@@ -158,12 +158,12 @@ class FinalEvaluation(FrozenModel):
             for each in self.finalists
         )
 
-    def of_trial(self, number: int) -> Finalist | None:
+    def finalist(self, number: int) -> Finalist | None:
         """Return a trial as the heat found it, if it took part."""
         return next((finalist for finalist in self.finalists if finalist.trial == number), None)
 
 
-class Recommended(NamedTuple):
+class Recommendation(NamedTuple):
     """The names of two members.
 
     Args:
@@ -173,13 +173,13 @@ class Recommended(NamedTuple):
     """
 
     fastest: str
-    accurate: str
-    within: bool
+    most_accurate: str
+    within_goals: bool
 
 
 def recommend_finalists(
     finalists: Sequence[Finalist], errors: Mapping[str, float], objective: str, limits: Limits
-) -> Recommended | None:
+) -> Recommendation | None:
     """Return who is recommended besides the one at the knee; None where no member was scored.
 
     Those that meet the goals come first, if any does, else the fastest is on the front. The goals
@@ -196,17 +196,17 @@ def recommend_finalists(
     if not members:
         return None
     meeting = [each for each in members if limits.met(errors[each.name], each.timing.speedup)]
-    within = bool(meeting) and limits.any
-    best = best_of(finalists, objective)
-    able = meeting if within else [each for each in members if each.name in best] or members
+    within_goals = bool(meeting) and limits.any
+    best = non_dominated_names(finalists, objective)
+    able = meeting if within_goals else [each for each in members if each.name in best] or members
     fastest = max(able, key=lambda each: each.timing.speedup)
-    accurate = min(meeting or members, key=lambda each: errors[each.name])
-    return Recommended(fastest.name, accurate.name, within)
+    most_accurate = min(meeting or members, key=lambda each: errors[each.name])
+    return Recommendation(fastest.name, most_accurate.name, within_goals)
 
 
-def best_of(finalists: Sequence[Finalist], objective: str) -> set[str]:
+def non_dominated_names(finalists: Sequence[Finalist], objective: str) -> set[str]:
     """Return the names of those that no other one beats in test error and time."""
     scored = [each for each in finalists if objective in each.test]
     points = [(each.test[objective].value, each.timing.relative_time) for each in scored]
-    standing = ranks(points) if points else ()
+    standing = non_dominated_ranks(points) if points else ()
     return {each.name for each, rank in zip(scored, standing, strict=True) if rank == 0}

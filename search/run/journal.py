@@ -15,7 +15,7 @@ from typing import Any
 from optuna.storages.journal import BaseJournalBackend
 
 
-class Journal(BaseJournalBackend):
+class JournalBackend(BaseJournalBackend):
     """What happened, a line each; nothing is written before `keep`.
 
     Args:

@@ -11,10 +11,10 @@ from problems import Metric
 from search.run.environment import Environment
 from spaces.candidate import Candidate, FrozenModel
 
-MOST_TRACEBACK = 8000
+MAX_TRACEBACK_CHARS = 8000
 """Characters of a traceback that a record keeps at most: its end, where it was raised."""
 
-TIME_FIRST = "time first"
+TIME_UNTRAINED = "time first"
 """The stage in which the untrained network is timed."""
 
 
@@ -85,7 +85,7 @@ class Record(FrozenModel):
     state: State
     stage: str
     reason: str = ""
-    traceback: str = Field(default="", max_length=MOST_TRACEBACK)
+    traceback: str = Field(default="", max_length=MAX_TRACEBACK_CHARS)
     """Of an exception that nobody foresaw; older runs have none."""
     rungs: tuple[Rung, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
@@ -96,11 +96,11 @@ class Record(FrozenModel):
     untrained_memory_bytes: int | None = None
     unpruned_error: float | None = None
     """Objective on the validation split, trained and not yet pruned, eagerly in float32."""
-    exact_error: float | None = None
+    eager_error: float | None = None
     """The same of the network that was lowered: what precision and runtime cost is beyond it."""
     disagreement: float | None = None
     parameters: int | None = None
-    zeros: int | None = None
+    zero_parameters: int | None = None
     artefact: str | None = None
     artefact_hash: str | None = None
     durations_s: dict[str, float] = Field(default_factory=dict[str, float])
@@ -108,7 +108,7 @@ class Record(FrozenModel):
     ended: str
 
     @property
-    def network(self) -> int:
+    def network_id(self) -> int:
         """The trial that trained its network: this one, or that of which it deploys another's."""
         return self.number if self.training is None else self.training
 
@@ -121,15 +121,15 @@ class Record(FrozenModel):
     def too_slow(self) -> bool:
         """Whether it was refused for its time, untrained: that says nothing of its error."""
         timed = self.untrained_relative_time is not None
-        return self.state is State.INFEASIBLE and self.stage == TIME_FIRST and timed
+        return self.state is State.INFEASIBLE and self.stage == TIME_UNTRAINED and timed
 
 
-def networks(records: Iterable[Record]) -> int:
+def count_networks(records: Iterable[Record]) -> int:
     """Return how many trials tried a network of their own: further deployments aren't counted."""
     return sum(record.training is None for record in records)
 
 
-class Interval(FrozenModel):
+class ConfidenceInterval(FrozenModel):
     """A figure with its 90 % interval; a metric's is a bootstrap over the samples of a split."""
 
     value: float
@@ -143,7 +143,7 @@ class Sessions(FrozenModel):
     each: tuple[Environment, ...]
 
 
-NO_ERROR = 1e-12
+ERROR_FLOOR = 1e-12
 """Errors below this are all alike on a logarithmic scale."""
 
 
@@ -168,24 +168,24 @@ class Limits(FrozenModel):
         """Whether there is a goal."""
         return self.error is not None or self.speedup is not None
 
-    def shortfalls(self, error: float, speedup: float) -> dict[str, float]:
+    def constraint_values(self, error: float, speedup: float) -> dict[str, float]:
         """Return by how many powers of ten each goal is missed; not above zero where it is met."""
         missed: dict[str, float] = {}
         if self.error is not None:
-            missed["error"] = math.log10(max(error, NO_ERROR) / max(self.error, NO_ERROR))
+            missed["error"] = math.log10(max(error, ERROR_FLOOR) / max(self.error, ERROR_FLOOR))
         if self.speedup is not None:
             missed["speedup"] = math.log10(self.speedup / speedup)
         return missed
 
     def met(self, error: float, speedup: float) -> bool:
         """Return whether every goal is met."""
-        return all(missed <= 0.0 for missed in self.shortfalls(error, speedup).values())
+        return all(missed <= 0.0 for missed in self.constraint_values(error, speedup).values())
 
 
 NO_LIMITS = Limits()
 
 
-class FieldFacts(FrozenModel):
+class FieldSummary(FrozenModel):
     """A field of the data: what it is, and what values it takes in the training split.
 
     Args:
@@ -207,7 +207,7 @@ class FieldFacts(FrozenModel):
     valid: tuple[float, float]
 
 
-class DataFacts(FrozenModel):
+class DatasetSummary(FrozenModel):
     """The data of a run: samples and failures of each split, and the metrics' meaning."""
 
     summary: str
@@ -217,17 +217,17 @@ class DataFacts(FrozenModel):
     exclusions: tuple[tuple[str, str, str, str, str], ...]
     duplicates: dict[str, int] = Field(default_factory=dict[str, int])
     reasons: dict[str, int] = Field(default_factory=dict[str, int])
-    unplaced: int = 0
+    unassigned: int = 0
     limits: Limits = NO_LIMITS
     recorded: bool = False
     """Whether the data come from files, not from a simulation that can be run."""
-    reference_known: bool = False
+    reference_time_known: bool = False
     """Whether the reference's time was given or measured beforehand, not timed in turn."""
     reference_s: float | None = None
     """Seconds per sample where it was measured beforehand."""
     processor: str = ""
     """On which that was."""
-    fields: tuple[FieldFacts, ...] = ()
+    fields: tuple[FieldSummary, ...] = ()
     """Inputs and outputs; older runs have none."""
 
 

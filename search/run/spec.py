@@ -6,13 +6,13 @@ from problems import Scalar, Size
 from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
 
-FORMAT = 3
+SPEC_FORMAT = 3
 
-DEPLOYMENTS = 3
+DEFAULT_DEPLOYMENTS = 3
 """A deployment takes seconds where a training takes minutes: three show what a network is good for
 at twice the time that its training and its first deployment take."""
 
-RETRAININGS = 2
+DEFAULT_RETRAININGS = 2
 """Three seeds tell luck from skill, and cost no more than a few trials."""
 
 
@@ -37,7 +37,7 @@ class ExtraObjective(StrEnum):
 class Spec(FrozenModel):
     """What was asked for; runs with equal identities open with the same candidates."""
 
-    format: int = FORMAT
+    format: int = SPEC_FORMAT
     problem: str
     problem_version: int
     source: str = ""
@@ -50,7 +50,7 @@ class Spec(FrozenModel):
     seed: int
     trials: int
     workers: int
-    offered: tuple[str, ...] = ()
+    available_deployments: tuple[str, ...] = ()
     """Precisions by runtimes that are to be had where it was begun; older runs don't say."""
     restrictions: Restrictions = Restrictions()
     """What is left of the problem's space, and how much its options weigh."""
@@ -62,10 +62,10 @@ class Spec(FrozenModel):
     """Who asks later; may change when a run is gone on with."""
     opening: int = 24
     """Candidates that are dealt before a sampler has a say: every choice is among them."""
-    deployments: int = DEPLOYMENTS
+    deployments: int = DEFAULT_DEPLOYMENTS
     """How often a trained network is deployed, one of the front more often; may change when a run
     is gone on with."""
-    retrainings: int = RETRAININGS
+    retrainings: int = DEFAULT_RETRAININGS
     """How often a recommended network is trained again; may change as well."""
 
     @property

@@ -16,13 +16,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from search.pareto import front, hypervolume
+from search.pareto import hypervolume, pareto_front
 from search.sampling.configuration import Configuration
-from search.sampling.effects_model import errors_of, times_of
-from search.sampling.history import History, Trials
-from search.sampling.next_deployment import lowered_sooner_than_trained, not_hopeless
+from search.sampling.effects_model import sample_log_errors, sample_log_times
+from search.sampling.history import History, Observations
+from search.sampling.next_deployment import deployable_combinations, fast_lowering_runtimes
 
-BOLDNESS = 0.3
+STD_FACTOR = 0.3
 """Standard deviations that a draw spreads over: whole ones explore for longer than a search lasts
 (0.22 in place of 0.18 of the time of 100 trials in benchmarks/search_efficiency.py)."""
 
@@ -31,12 +31,12 @@ REFERENCE_POINT_MARGIN = 0.5
 may be worse still in one is wanted only if it is better in the other, and a failure isn't."""
 
 
-def next_network(
+def best_configuration(
     proposals: Sequence[Configuration],
-    trials: Trials,
+    observations: Observations,
     history: History,
     rng: np.random.Generator,
-    std_factor: float = BOLDNESS,
+    std_factor: float = STD_FACTOR,
 ) -> Configuration | None:
     """Return the network that promises most, or None where none promises anything.
 
@@ -50,13 +50,15 @@ def next_network(
         boldness: Standard deviations that a draw spreads over.
     """
     runtimes = {each.combination.runtime for each in proposals}
-    stopped = [each.known for each in trials.stopped().values()]
-    proposals = worth_training(proposals, trials, history)
+    stopped = [each.known for each in observations.stopped().values()]
+    proposals = select_trainable(proposals, observations, history)
     proposals += _deployable(stopped, history, runtimes)
     if not proposals or not history.points:
         return None
-    every = [*proposals, *trials.underway]
-    columns = [of(every, trials, rng, std_factor) for of in (errors_of, times_of)]
+    every = [*proposals, *observations.pending]
+    columns = [
+        of(every, observations, rng, std_factor) for of in (sample_log_errors, sample_log_times)
+    ]
     drawn, expected = np.split(np.stack(columns, axis=1), [len(proposals)])
     worst = history.reference_point(REFERENCE_POINT_MARGIN)
     limits = history.limits
@@ -64,7 +66,7 @@ def next_network(
     worst = [
         min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
     ]
-    best = front([*history.front, *expected.tolist()])
+    best = pareto_front([*history.pareto_front, *expected.tolist()])
     before = hypervolume(best, worst)
     gains = [
         0.0 if _beaten(point, best) else hypervolume([*best, point], worst) - before
@@ -78,9 +80,9 @@ def _beaten(point: Sequence[float], best: Sequence[Sequence[float]]) -> bool:
     return any(error <= point[0] and time <= point[1] for error, time in best)
 
 
-def worth_training(
+def select_trainable(
     proposals: Sequence[Configuration],
-    trials: Trials,
+    observations: Observations,
     history: History,
     runtimes: Collection[str] = (),
 ) -> list[Configuration]:
@@ -95,7 +97,7 @@ def worth_training(
         found: What those that ended found.
         runtimes: Those that there are, where the proposals don't show them all.
     """
-    known = trials.network_keys()
+    known = observations.network_keys()
     return [
         each for each in _deployable(proposals, history, runtimes) if each.network_key not in known
     ]
@@ -104,9 +106,9 @@ def worth_training(
 def _deployable(
     networks: Sequence[Configuration], history: History, runtimes: Collection[str]
 ) -> list[Configuration]:
-    usable = set(not_hopeless([each.combination for each in networks], history.records))
+    usable = set(deployable_combinations([each.combination for each in networks], history.records))
     every = {*runtimes, *(each.combination.runtime for each in networks)}
-    quick = lowered_sooner_than_trained(every, history.records)
+    quick = fast_lowering_runtimes(every, history.records)
     return [
         each
         for each in networks

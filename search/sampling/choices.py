@@ -17,11 +17,11 @@ from optuna.trial import Trial
 from problems import Scalar
 from problems.interfaces.types import Option
 
-Draw = Callable[[str, BaseDistribution], Any]
+IndependentSampler = Callable[[str, BaseDistribution], Any]
 """Draws the value of a parameter, by its name and what it may be."""
 
 
-class Answer(NamedTuple):
+class ParameterValue(NamedTuple):
     """What was chosen for a parameter.
 
     Args:
@@ -30,11 +30,11 @@ class Answer(NamedTuple):
     """
 
     value: Scalar
-    place: float | None = None
+    normalised_value: float | None = None
 
 
 @dataclass(frozen=True)
-class TrialChoice:
+class TrialChooser:
     """Answers by an Optuna trial, whose sampler is asked for one parameter after the other."""
 
     trial: Trial
@@ -52,7 +52,7 @@ class TrialChoice:
         return self.trial.suggest_float(name, low, high, log=log)
 
 
-class SettledChoice:
+class PartialFixedChooser:
     """Answers with what is known, else with what is drawn, before there is a trial; keeps it all.
 
     A trial that is made of answers is in the journal at once, where a sampler's takes a line for
@@ -63,17 +63,17 @@ class SettledChoice:
         draw: Draws the rest.
     """
 
-    def __init__(self, fixed_parameters: Mapping[str, object], draw: Draw) -> None:
+    def __init__(self, fixed_parameters: Mapping[str, object], draw: IndependentSampler) -> None:
         self._known, self._draw = fixed_parameters, draw
-        self.values: dict[str, Scalar] = {}
+        self.parameters: dict[str, Scalar] = {}
         """What was answered, by the parameters' names."""
-        self.kinds: dict[str, BaseDistribution] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
         """What could have been."""
 
     @property
-    def answers(self) -> dict[str, Answer]:
+    def parameter_values(self) -> dict[str, ParameterValue]:
         """What was answered, and where in its range it lies."""
-        return answers_of(self.values, self.kinds)
+        return to_parameter_values(self.parameters, self.distributions)
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         """Choose one of the options."""
@@ -89,16 +89,16 @@ class SettledChoice:
 
     def _settled(self, name: str, kind: BaseDistribution) -> Any:
         value = self._known[name] if name in self._known else self._draw(name, kind)
-        self.kinds[name] = kind
-        self.values[name] = cast("Scalar", value)
+        self.distributions[name] = kind
+        self.parameters[name] = cast("Scalar", value)
         return value
 
 
-def at_random(rng: np.random.Generator) -> Draw:
+def uniform_sampler(rng: np.random.Generator) -> IndependentSampler:
     """Return what draws evenly, real numbers on a logarithmic scale where that is said."""
 
     def draw(_: str, kind: BaseDistribution) -> Scalar:
-        proposal = Proposal(rng)
+        proposal = RandomChooser(rng)
         if isinstance(kind, IntDistribution):
             return proposal.integer("", kind.low, kind.high, step=kind.step)
         if isinstance(kind, FloatDistribution):
@@ -110,7 +110,7 @@ def at_random(rng: np.random.Generator) -> Draw:
 
 
 @dataclass
-class Proposal:
+class RandomChooser:
     """Answers every question at random, and keeps the answers by their names.
 
     Args:
@@ -118,29 +118,29 @@ class Proposal:
     """
 
     rng: np.random.Generator
-    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    parameter_values: dict[str, ParameterValue] = field(default_factory=dict[str, ParameterValue])
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         """Choose one of the options."""
         value = options[int(self.rng.integers(len(options)))]
-        self.answers[name] = Answer(value)
+        self.parameter_values[name] = ParameterValue(value)
         return value
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         """Choose an integer in [low, high]."""
         value = low + step * int(self.rng.integers((high - low) // step + 1))
-        self.answers[name] = Answer(value, place(value, low, high))
+        self.parameter_values[name] = ParameterValue(value, normalised_value(value, low, high))
         return value
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Choose a real number in [low, high]."""
         share = self.rng.random()
         value = low * (high / low) ** share if log else low + (high - low) * share
-        self.answers[name] = Answer(value, 2.0 * share - 1.0)
+        self.parameter_values[name] = ParameterValue(value, 2.0 * share - 1.0)
         return value
 
 
-def place(value: float, low: float, high: float, *, log: bool = False) -> float:
+def normalised_value(value: float, low: float, high: float, *, log: bool = False) -> float:
     """Return where in its range a number lies, from -1 to 1."""
     if low == high:
         return 0.0
@@ -149,16 +149,18 @@ def place(value: float, low: float, high: float, *, log: bool = False) -> float:
     return 2.0 * (value - low) / (high - low) - 1.0
 
 
-def answers_of(
-    values: Mapping[str, Scalar], kinds: Mapping[str, BaseDistribution]
-) -> dict[str, Answer]:
+def to_parameter_values(
+    parameters: Mapping[str, Scalar], distributions: Mapping[str, BaseDistribution]
+) -> dict[str, ParameterValue]:
     """Return the answers that values are, by what they could have been."""
-    answers: dict[str, Answer] = {}
-    for name, kind in kinds.items():
-        value = values[name]
+    parameter_values: dict[str, ParameterValue] = {}
+    for name, kind in distributions.items():
+        value = parameters[name]
         if isinstance(kind, FloatDistribution | IntDistribution):
             number = cast("float", value)
-            answers[name] = Answer(value, place(number, kind.low, kind.high, log=kind.log))
+            parameter_values[name] = ParameterValue(
+                value, normalised_value(number, kind.low, kind.high, log=kind.log)
+            )
         else:
-            answers[name] = Answer(value)
-    return answers
+            parameter_values[name] = ParameterValue(value)
+    return parameter_values

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from search.objectives.baselines import NO_BASELINES, BaselineScores
-from search.pareto import front
-from search.run.records import NO_ERROR, NO_LIMITS, Limits, Record, State
+from search.pareto import pareto_front
+from search.run.records import ERROR_FLOOR, NO_LIMITS, Limits, Record, State
 from search.sampling.configuration import Configuration, NetworkKey
 from spaces.combinations import Combination
 
@@ -31,17 +31,17 @@ class History(NamedTuple):
     limits: Limits = NO_LIMITS
 
     @property
-    def front(self) -> list[tuple[float, float]]:
+    def pareto_front(self) -> list[tuple[float, float]]:
         """What a further point has to better: the best of what was found and of baselines."""
-        return front([*self.points, *self.baselines.points])
+        return pareto_front([*self.points, *self.baselines.points])
 
     @property
-    def best_networks(self) -> set[int]:
+    def front_networks(self) -> set[int]:
         """The trials that trained the networks on the front."""
-        best = set(self.front)
+        best = set(self.pareto_front)
         complete = (each for each in self.records if each.state is State.COMPLETE)
         return {
-            each.network
+            each.network_id
             for each, point in zip(complete, self.points, strict=True)
             if tuple(point) in best
         }
@@ -64,7 +64,7 @@ class FinishedTrial(NamedTuple):
     record: Record
 
 
-class Stopped(NamedTuple):
+class StoppedTraining(NamedTuple):
     """A network as it was at the rung where it was stopped.
 
     Args:
@@ -80,7 +80,7 @@ class Stopped(NamedTuple):
     error: float
 
 
-class Trials(NamedTuple):
+class Observations(NamedTuple):
     """What is learned from, and what is not worth trying twice.
 
     Args:
@@ -88,35 +88,37 @@ class Trials(NamedTuple):
         underway: Networks that other workers are at.
     """
 
-    ended: Sequence[FinishedTrial] = ()
-    underway: Sequence[Configuration] = ()
+    finished: Sequence[FinishedTrial] = ()
+    pending: Sequence[Configuration] = ()
 
     def network_keys(self) -> set[NetworkKey]:
         """Return those that were taught, to a rung or to the end, or that are underway."""
-        ended = (each for each in self.ended if each.record.rungs or trained(each.record))
-        return {each.known.network_key for each in ended} | {
-            each.network_key for each in self.underway
+        finished = (
+            each for each in self.finished if each.record.rungs or has_trained_network(each.record)
+        )
+        return {each.known.network_key for each in finished} | {
+            each.network_key for each in self.pending
         }
 
-    def at_rungs(self) -> dict[NetworkKey, Stopped]:
+    def stopped_trainings(self) -> dict[NetworkKey, StoppedTraining]:
         """Return the networks that were stopped, as they were last.
 
         Those of which a journal has lost what they are can't be asked for again.
         """
-        history: dict[NetworkKey, Stopped] = {}
-        for known, record in self.ended:
-            stopped = record.state is State.STOPPED and known.answers
+        history: dict[NetworkKey, StoppedTraining] = {}
+        for known, record in self.finished:
+            stopped = record.state is State.STOPPED and known.parameter_values
             for share, error in rung_errors(record)[-1:] if stopped else ():
-                history[known.network_key] = Stopped(record.number, known, share, error)
+                history[known.network_key] = StoppedTraining(record.number, known, share, error)
         return history
 
-    def stopped(self) -> dict[NetworkKey, Stopped]:
+    def stopped(self) -> dict[NetworkKey, StoppedTraining]:
         """Return those of them that may be gone on with: none was tried again."""
-        last = {known.network_key: record.number for known, record in self.ended}
-        busy = {each.network_key for each in self.underway}
+        last = {known.network_key: record.number for known, record in self.finished}
+        busy = {each.network_key for each in self.pending}
         return {
             network_key: each
-            for network_key, each in self.at_rungs().items()
+            for network_key, each in self.stopped_trainings().items()
             if network_key not in busy and last[network_key] == each.number
         }
 
@@ -133,7 +135,7 @@ def combination_of(record: Record) -> Combination:
     )
 
 
-def trained(record: Record) -> bool:
+def has_trained_network(record: Record) -> bool:
     """Return whether a trial left a trained network that may be deployed again."""
     error = record.unpruned_error
     return record.training is None and error is not None and math.isfinite(error)
@@ -142,7 +144,7 @@ def trained(record: Record) -> bool:
 def rung_errors(record: Record) -> list[tuple[float, float]]:
     """Return log10 of a network's error after some shares of its training."""
     return [
-        (rung.share, math.log10(max(rung.error, NO_ERROR)))
+        (rung.share, math.log10(max(rung.error, ERROR_FLOOR)))
         for rung in record.rungs
         if math.isfinite(rung.error)
     ]

@@ -12,14 +12,14 @@ from spaces.combinations import DIMENSIONS, Combination
 from spaces.registered import RUNTIMES
 from spaces.space import Space
 
-FEWEST, MOST = 8, 24
+MIN_SIZE, MAX_SIZE = 8, 24
 """Candidates of an opening."""
 
 
 def initial_design_size(space: Space) -> int:
     """Return how many candidates are dealt: every option once, within `FEWEST` and `MOST`."""
     options = max(len(space.combination_space.options(dimension)) for dimension in DIMENSIONS)
-    return min(max(options, FEWEST), MOST)
+    return min(max(options, MIN_SIZE), MAX_SIZE)
 
 
 def initial_design(space: Space, seed: int, size: int) -> list[Combination]:

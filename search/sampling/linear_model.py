@@ -15,22 +15,22 @@ from threadpoolctl import ThreadpoolController
 
 from problems import Array
 
-Effects = Mapping[Hashable, float]
+Features = Mapping[Hashable, float]
 """The effects that add up to one observation, each with its size there."""
 
 
-class Design:
+class DesignMatrix:
     """The effects of observations as the rows of a matrix.
 
     Args:
         every: All observations whose rows will be asked for.
     """
 
-    def __init__(self, every: Sequence[Effects]) -> None:
-        self.names = list(dict.fromkeys(name for effects in every for name in effects))
+    def __init__(self, observations: Sequence[Features]) -> None:
+        self.names = list(dict.fromkeys(name for effects in observations for name in effects))
         self._places = {name: place for place, name in enumerate(self.names)}
 
-    def rows(self, of: Sequence[Effects]) -> Array:
+    def rows(self, of: Sequence[Features]) -> Array:
         """Return the rows (n, k) of observations."""
         design = np.zeros((len(of), len(self.names)))
         for row, effects in enumerate(of):
@@ -39,7 +39,7 @@ class Design:
         return design
 
 
-class Observed(NamedTuple):
+class RegressionData(NamedTuple):
     """What was found of sums of effects.
 
     Args:
@@ -49,12 +49,12 @@ class Observed(NamedTuple):
     """
 
     design: Array
-    values: Array
-    noise: Array
+    targets: Array
+    noise_std: Array
 
 
-def posterior_draw(
-    observed: Observed, spread: Array, rng: np.random.Generator, std_factor: float = 1.0
+def sample_posterior(
+    observed: RegressionData, prior_std: Array, rng: np.random.Generator, std_factor: float = 1.0
 ) -> Array:
     """Return effects (k,) drawn given what was found.
 
@@ -64,12 +64,12 @@ def posterior_draw(
         rng: Draws.
         boldness: How many of the posterior's standard deviations a draw spreads over.
     """
-    weighed = observed.design / observed.noise[:, None] ** 2
+    weighed = observed.design / observed.noise_std[:, None] ** 2
     with _linear_algebra().limit(limits=1):
-        precision = observed.design.T @ weighed + np.diag(spread**-2.0)
+        precision = observed.design.T @ weighed + np.diag(prior_std**-2.0)
         # With precision = L L', solving for L z gives the inverse of L' times z: a draw around 0.
         drawn = np.linalg.cholesky(precision) @ rng.standard_normal(len(precision))
-        sides = np.column_stack([weighed.T @ observed.values, std_factor * drawn])
+        sides = np.column_stack([weighed.T @ observed.targets, std_factor * drawn])
         return np.linalg.solve(precision, sides).sum(axis=1)
 
 

@@ -17,33 +17,33 @@ import numpy as np
 
 from problems import Array
 from search.pareto import hypervolume
-from search.run.records import NO_ERROR, Record, State
-from search.sampling.history import History, combination_of, trained
-from search.sampling.linear_model import Observed, posterior_draw
+from search.run.records import ERROR_FLOOR, Record, State
+from search.sampling.history import History, combination_of, has_trained_network
+from search.sampling.linear_model import RegressionData, sample_posterior
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces.candidate import Pruning
 from spaces.combinations import Combination
 from spaces.registered import RUNTIMES
 
-PRIOR = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
+PRIOR_STD = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
 """Standard deviations, in powers of ten: of a runtime in a precision, of a kind of pruning, and of
 what is peculiar to a family. Runtimes differ by up to ten times, a family's mostly by two at most.
 """
 
-NOISE = 0.1
+NOISE_STD = 0.1
 """Powers of ten by which a network's deployment departs from the sum of its effects."""
 
-DEPLOYMENT = ("prepare", "load", "deploy", "validate", "measure")
+DEPLOYMENT_STAGES = ("prepare", "load", "deploy", "validate", "measure")
 """Stages of a further deployment's life, but for pruning."""
 
-SHORTEST_S = 1e-3
+MIN_DURATION_S = 1e-3
 """What nothing takes less than."""
 
 REFERENCE_POINT_MARGIN = 0.1
 """Powers of ten between the worst that was found and the corner up to which area is counted."""
 
 
-class Deployed(NamedTuple):
+class MeasuredDeployment(NamedTuple):
     """A deployment that was measured.
 
     Args:
@@ -72,8 +72,11 @@ def next_deployment(
     """
     deployed = (_deployed(record, history.objective) for record in history.records)
     measured = [each for each in deployed if each]
-    combinations = not_hopeless(combinations, history.records)
-    lasts_s, longest_s = costs_s(of, combinations, history.records), _longest_s(of, history)
+    combinations = deployable_combinations(combinations, history.records)
+    lasts_s, longest_s = (
+        predicted_durations_s(of, combinations, history.records),
+        _longest_s(of, history),
+    )
     combinations = [
         combination
         for combination, each_s in zip(combinations, lasts_s, strict=True)
@@ -83,11 +86,13 @@ def next_deployment(
     own = [each for each in measured if each.training == of.number] or _untrained(of)
     if not combinations or not own or of.unpruned_error is None:
         return None
-    error = math.log10(max(of.unpruned_error, NO_ERROR))
-    drawn = Effects(measured, combinations, rng).drawn(own, combinations) + np.array([error, 0.0])
+    error = math.log10(max(of.unpruned_error, ERROR_FLOOR))
+    drawn = DeploymentEffects(measured, combinations, rng).drawn(own, combinations) + np.array(
+        [error, 0.0]
+    )
     drawn[:, 1] = np.maximum(drawn[:, 1], _shortest(own))
     worst = history.reference_point(REFERENCE_POINT_MARGIN, drawn.tolist())
-    best = history.front
+    best = history.pareto_front
     before = hypervolume(best, worst)
     gains = [hypervolume([*best, point], worst) - before for point in drawn]
     worth = np.array(gains) / lasts_s
@@ -102,25 +107,27 @@ def _longest_s(of: Record, history: History) -> float:
     their time, five came on the front.
     """
     others = [sum(each.durations_s.values()) for each in history.records if each.from_scratch]
-    unlimited = not any(others) or of.number in history.best_networks
+    unlimited = not any(others) or of.number in history.front_networks
     return math.inf if unlimited else float(np.median(others))
 
 
-def _shortest(own: Sequence[Deployed]) -> float:
+def _shortest(own: Sequence[MeasuredDeployment]) -> float:
     """Return log10 of the least time to be had of a network, by what its deployments took."""
     return max(
         each.time - math.log10(RUNTIMES[each.combination.runtime].max_speedup) for each in own
     )
 
 
-def costs_s(of: Record, combinations: Sequence[Combination], records: Sequence[Record]) -> Array:
+def predicted_durations_s(
+    of: Record, combinations: Sequence[Combination], records: Sequence[Record]
+) -> Array:
     """Return about how long deployments of a network take (n,) [s].
 
     Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
     been seen of each runtime. Of one that hasn't been it is what the others take apart from
     lowering, and what it says of that.
     """
-    lasted = _lasted_s(records, DEPLOYMENT)
+    lasted = _lasted_s(records, DEPLOYMENT_STAGES)
     if not any(map(any, lasted.values())):
         return np.ones(len(combinations))
     apart = [
@@ -141,33 +148,37 @@ def costs_s(of: Record, combinations: Sequence[Combination], records: Sequence[R
     }
     return np.array(
         [
-            max(each_s[combination.runtime], SHORTEST_S)
+            max(each_s[combination.runtime], MIN_DURATION_S)
             + FINE_TUNING_SHARE * training_s * (combination.pruning is not Pruning.NONE)
             for combination in combinations
         ]
     )
 
 
-def _deployed(record: Record, objective: str) -> Deployed | None:
+def _deployed(record: Record, objective: str) -> MeasuredDeployment | None:
     error = record.unpruned_error
     if record.state is not State.COMPLETE or record.timing is None:
         return None
     if not error or not math.isfinite(error):
         return None
-    gap = math.log10(max(record.metrics[objective], NO_ERROR) / error)
-    return Deployed(
-        record.network, combination_of(record), gap, math.log10(record.timing.relative_time)
+    gap = math.log10(max(record.metrics[objective], ERROR_FLOOR) / error)
+    return MeasuredDeployment(
+        record.network_id, combination_of(record), gap, math.log10(record.timing.relative_time)
     )
 
 
-def _untrained(of: Record) -> list[Deployed]:
+def _untrained(of: Record) -> list[MeasuredDeployment]:
     """Return what is known of a network none of whose deployments was measured: its first time."""
     if of.untrained_relative_time is None:
         return []
-    return [Deployed(of.number, combination_of(of), 0.0, math.log10(of.untrained_relative_time))]
+    return [
+        MeasuredDeployment(
+            of.number, combination_of(of), 0.0, math.log10(of.untrained_relative_time)
+        )
+    ]
 
 
-def not_hopeless(
+def deployable_combinations(
     combinations: Sequence[Combination], records: Sequence[Record]
 ) -> list[Combination]:
     """Leave out how networks of the family failed to be deployed, at least twice and always."""
@@ -182,7 +193,7 @@ def not_hopeless(
     ]
 
 
-def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Record]) -> set[str]:
+def fast_lowering_runtimes(runtimes: Collection[str], records: Sequence[Record]) -> set[str]:
     """Return the runtimes that lower a network sooner than one is trained, or else the quickest.
 
     By the medians of what was seen; of a runtime that wasn't by what it says of itself. All of them
@@ -191,7 +202,7 @@ def lowered_sooner_than_trained(runtimes: Collection[str], records: Sequence[Rec
     trainings = [
         each.durations_s.get("train", 0.0)
         for each in records
-        if trained(each) and each.from_scratch
+        if has_trained_network(each) and each.from_scratch
     ]
     if not trainings:
         return set(runtimes)
@@ -214,19 +225,19 @@ def _lasted_s(records: Sequence[Record], stages: Sequence[str]) -> dict[str, lis
     return lasted
 
 
-class Effects:
+class DeploymentEffects:
     """What deployments do to (error, time), in powers of ten: a draw from the posterior."""
 
     def __init__(
         self,
-        measured: Sequence[Deployed],
+        measured: Sequence[MeasuredDeployment],
         combinations: Sequence[Combination],
         rng: np.random.Generator,
     ) -> None:
         every = (*combinations, *(each.combination for each in measured))
         names = dict.fromkeys(name for combination in every for name in _features(combination))
         self._places = {name: place for place, name in enumerate(names)}
-        spread = np.array([PRIOR[str(name[0])] for name in self._places])
+        spread = np.array([PRIOR_STD[str(name[0])] for name in self._places])
         design = self._design([each.combination for each in measured])
         times = np.array([each.time for each in measured])
         # A network's own time has no part in the effects: each is held against its own mean.
@@ -237,11 +248,13 @@ class Effects:
             centred[own] -= design[own].mean(axis=0)
             times[own] -= times[own].mean()
         errors = np.array([each.error for each in measured])
-        noise = np.full(len(measured), NOISE)
-        self._error = posterior_draw(Observed(design, errors, noise), spread, rng)
-        self._time = posterior_draw(Observed(centred, times, noise), spread, rng)
+        noise = np.full(len(measured), NOISE_STD)
+        self._error = sample_posterior(RegressionData(design, errors, noise), spread, rng)
+        self._time = sample_posterior(RegressionData(centred, times, noise), spread, rng)
 
-    def drawn(self, own: Sequence[Deployed], combinations: Sequence[Combination]) -> Array:
+    def drawn(
+        self, own: Sequence[MeasuredDeployment], combinations: Sequence[Combination]
+    ) -> Array:
         """Return log10 of (error over the network's own, time) (n, 2) of cells.
 
         Args:

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from search.run.spec import Spec
-from search.sampling.acquisition import BOLDNESS, next_network, worth_training
-from search.sampling.choices import Draw, Proposal, SettledChoice
+from search.sampling.acquisition import STD_FACTOR, best_configuration, select_trainable
+from search.sampling.choices import IndependentSampler, PartialFixedChooser, RandomChooser
 from search.sampling.configuration import Configuration
-from search.sampling.history import History, Trials
+from search.sampling.history import History, Observations
 from spaces.space import Space
 
-PROPOSALS = 128
+PROPOSAL_COUNT = 128
 """Drawn at random, for each network that is asked for."""
 
 LARGER_STD_FACTORS = (1.0, 3.0, 10.0)
@@ -47,11 +47,11 @@ class NetworkSuggester(NamedTuple):
 
     space: Space
     spec: Spec
-    trials: Trials
+    observations: Observations
     history: History
 
     def suggest_by_acquisition(
-        self, rng: np.random.Generator, std_factor: float = BOLDNESS
+        self, rng: np.random.Generator, std_factor: float = STD_FACTOR
     ) -> NetworkSuggestion | None:
         """Return the network that promises most of many, or of those stopped; None if none does.
 
@@ -60,21 +60,25 @@ class NetworkSuggester(NamedTuple):
             boldness: Standard deviations that a draw spreads over.
         """
         proposals: list[Configuration] = []
-        for _ in range(PROPOSALS):
-            drawn = Proposal(rng)
+        for _ in range(PROPOSAL_COUNT):
+            drawn = RandomChooser(rng)
             self.space.choose_candidate(self.spec.size, drawn, self.spec.seed)
-            values = {name: answer.value for name, answer in drawn.answers.items()}
+            values = {name: answer.value for name, answer in drawn.parameter_values.items()}
             proposals.append(
-                Configuration(drawn.answers, self.space.combination_space.combination(values))
+                Configuration(
+                    drawn.parameter_values, self.space.combination_space.combination(values)
+                )
             )
-        chosen = next_network(proposals, self.trials, self.history, rng, std_factor)
+        chosen = best_configuration(proposals, self.observations, self.history, rng, std_factor)
         if chosen is None:
             return None
-        stopped = self.trials.stopped().get(chosen.network_key)
-        values = {name: answer.value for name, answer in chosen.answers.items()}
+        stopped = self.observations.stopped().get(chosen.network_key)
+        values = {name: answer.value for name, answer in chosen.parameter_values.items()}
         return NetworkSuggestion(values, stopped and stopped.number)
 
-    def asked_of_tpe(self, turns: Iterable[Draw], rng: np.random.Generator) -> NetworkSuggestion:
+    def suggest_by_tpe(
+        self, samplers: Iterable[IndependentSampler], rng: np.random.Generator
+    ) -> NetworkSuggestion:
         """Return what TPE asks for; where that isn't worth training, a bold proposal if there is.
 
         Args:
@@ -83,13 +87,15 @@ class NetworkSuggester(NamedTuple):
         """
         combination_space = self.space.combination_space
         asked = NetworkSuggestion({})
-        for draw in turns:
-            choice = SettledChoice({}, draw)
+        for draw in samplers:
+            choice = PartialFixedChooser({}, draw)
             self.space.choose_candidate(self.spec.size, choice, self.spec.seed)
             asked = NetworkSuggestion(dict(choice.values))
-            network = Configuration(choice.answers, combination_space.combination(choice.values))
-            if worth_training(
-                [network], self.trials, self.history, combination_space.options("runtime")
+            network = Configuration(
+                choice.parameter_values, combination_space.combination(choice.values)
+            )
+            if select_trainable(
+                [network], self.observations, self.history, combination_space.options("runtime")
             ):
                 return asked
         bold = (self.suggest_by_acquisition(rng, each) for each in LARGER_STD_FACTORS)

@@ -30,19 +30,19 @@ from optuna.samplers._ga import BaseGASampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.run.spec import SamplerName
-from search.sampling.choices import Draw, at_random
+from search.sampling.choices import IndependentSampler, uniform_sampler
 
-TPE_TRIALS = 1000
+MAX_TPE_TRIALS = 1000
 """So many trials `auto` leaves to TPE, whose asking takes longer with each; then NSGA-II asks."""
 
-OTHERWISE = 4
+TPE_INTERVAL = 4
 """Every so many candidates `auto` asks TPE, the others are the most promising of many."""
 
-POPULATION = 50
+POPULATION_SIZE = 50
 """Parents of a generation."""
 
 
-class BranchTPE(TPESampler):
+class BranchTPESampler(TPESampler):
     """Multivariate TPE of the groups of parameters that a trial comes to, one after the other.
 
     Optuna's own draws every group of the space beforehand: most are of branches that the trial
@@ -81,7 +81,7 @@ class BranchTPE(TPESampler):
         return super().sample_independent(study, trial, param_name, param_distribution)
 
 
-class Inheriting(BaseGASampler):
+class BranchInheritanceSampler(BaseGASampler):
     """A genetic algorithm whose children inherit whole branches of a conditional space.
 
     What was tried before it began, the opening or another sampler's trials, is its first
@@ -90,7 +90,7 @@ class Inheriting(BaseGASampler):
     """
 
     def __init__(self, *, seed: int) -> None:
-        super().__init__(population_size=POPULATION, seed=seed)  # pyright: ignore[reportCallIssue] - Optuna's own samplers come after this class
+        super().__init__(population_size=POPULATION_SIZE, seed=seed)  # pyright: ignore[reportCallIssue] - Optuna's own samplers come after this class
         self._draw = np.random.default_rng(seed)
 
     def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
@@ -140,15 +140,15 @@ class Inheriting(BaseGASampler):
         return child
 
 
-class InheritingNSGA2(Inheriting, NSGAIISampler):
+class BranchNSGAIISampler(BranchInheritanceSampler, NSGAIISampler):
     """NSGA-II: parents by non-dominated rank and crowding."""
 
 
-class InheritingNSGA3(Inheriting, NSGAIIISampler):
+class BranchNSGAIIISampler(BranchInheritanceSampler, NSGAIIISampler):
     """NSGA-III: parents by non-dominated rank and reference points."""
 
 
-def weighs_proposals(name: SamplerName, position: int, trials: int) -> bool:
+def uses_acquisition(name: SamplerName, position: int, trials: int) -> bool:
     """Return whether a candidate is to be the most promising of many, if one promises anything.
 
     Args:
@@ -157,11 +157,11 @@ def weighs_proposals(name: SamplerName, position: int, trials: int) -> bool:
         trials: How many trials there are.
     """
     if name is SamplerName.AUTO:
-        return trials < TPE_TRIALS and position % OTHERWISE > 0
+        return trials < MAX_TPE_TRIALS and position % TPE_INTERVAL > 0
     return name is SamplerName.ADDITIVE
 
 
-def asks(name: SamplerName, trials: int) -> SamplerName:
+def resolve_sampler(name: SamplerName, trials: int) -> SamplerName:
     """Return whose turn it is where no candidate is settled.
 
     Args:
@@ -169,18 +169,18 @@ def asks(name: SamplerName, trials: int) -> SamplerName:
         trials: How many there are.
     """
     if name is SamplerName.AUTO:
-        return SamplerName.TPE if trials < TPE_TRIALS else SamplerName.NSGA2
+        return SamplerName.TPE if trials < MAX_TPE_TRIALS else SamplerName.NSGA2
     return SamplerName.TPE if name is SamplerName.ADDITIVE else name
 
 
-def by_tpe(study: Study, seed: int) -> Draw:
+def tpe_sampler(study: Study, seed: int) -> IndependentSampler:
     """Return what draws by TPE, for one trial that isn't there yet."""
     with _experimental():
-        tpe = BranchTPE(seed=seed)
+        tpe = BranchTPESampler(seed=seed)
     trial = create_trial(state=TrialState.RUNNING)
     tpe.infer_relative_search_space(study, trial)
 
-    alone = at_random(np.random.default_rng(seed))
+    alone = uniform_sampler(np.random.default_rng(seed))
 
     def draw(name: str, kind: BaseDistribution) -> Any:
         # As Optuna's own trial: what can't be but one thing has no part in what is learned.
@@ -190,7 +190,7 @@ def by_tpe(study: Study, seed: int) -> Draw:
     return draw
 
 
-def sampler(name: SamplerName, seed: int) -> BaseSampler:
+def create_sampler(name: SamplerName, seed: int) -> BaseSampler:
     """Return the sampler of a trial that is asked for one parameter after the other.
 
     Args:
@@ -199,9 +199,9 @@ def sampler(name: SamplerName, seed: int) -> BaseSampler:
     """
     with _experimental():
         if name is SamplerName.NSGA2:
-            return InheritingNSGA2(seed=seed)
+            return BranchNSGAIISampler(seed=seed)
         if name is SamplerName.NSGA3:
-            return InheritingNSGA3(seed=seed)
+            return BranchNSGAIIISampler(seed=seed)
         if name is SamplerName.GP:
             return GPSampler(n_startup_trials=0, seed=seed)
     raise ValueError(f"{name} asks for whole candidates")

@@ -18,34 +18,39 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from problems import Problem
 from search.objectives.baselines import NO_BASELINES, BaselineScores
-from search.objectives.goals import objectives, penalty, told
-from search.run.journal import Journal
+from search.objectives.goals import objective_values, penalty_values, study_values
+from search.run.journal import JournalBackend
 from search.run.records import NO_LIMITS, Limits, Record, State
 from search.run.spec import SamplerName, Spec
-from search.sampling.choices import SettledChoice, TrialChoice, answers_of, at_random
+from search.sampling.choices import (
+    PartialFixedChooser,
+    TrialChooser,
+    to_parameter_values,
+    uniform_sampler,
+)
 from search.sampling.configuration import Configuration
-from search.sampling.history import FinishedTrial, History, Trials, combination_of
+from search.sampling.history import FinishedTrial, History, Observations, combination_of
 from search.sampling.initial_design import opening
 from search.sampling.next_deployment import next_deployment
 from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
-from search.sampling.samplers import asks, by_tpe, sampler, weighs_proposals
+from search.sampling.samplers import resolve_sampler, sampler, tpe_sampler, uses_acquisition
 from spaces.candidate import Candidate
 from spaces.combinations import Combination
 from spaces.space import Space, pruning_prefix
 
-AGAIN = "again"
+RETRY_OF = "again"
 """User attribute of a trial that takes up an abandoned one: that one's number."""
 
-TRAINING = "training"
+SOURCE_TRIAL = "training"
 """User attribute of a further deployment: the number of the trial that trained its network."""
 
 RESUMES = "goes on with"
 """User attribute of a trial: the number of one that was stopped in training the same network."""
 
-DEPLOYING, PROMISING, BY_TPE = 1, 2, 3
+DEPLOYMENT_STREAM, ACQUISITION_STREAM, TPE_STREAM = 1, 2, 3
 """Seeds of deployments, of proposals and of TPE are drawn apart from those of candidates."""
 
-TURNS = 8
+MAX_TPE_ATTEMPTS = 8
 """So often TPE is asked, where it asks for what isn't worth training."""
 
 
@@ -61,7 +66,7 @@ class InterruptedTrial(NamedTuple):
     """The trial that was stopped in training its network, where it goes on with that."""
 
 
-class Study:
+class SearchStudy:
     """Asks and tells; the driver's process is the journal's only writer.
 
     Args:
@@ -81,7 +86,7 @@ class Study:
         baselines: BaselineScores = NO_BASELINES,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._journal = Journal(journal)
+        self._journal = JournalBackend(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
         self._rivals = baselines
         self._space = Space(problem, spec.restrictions)
@@ -92,7 +97,7 @@ class Study:
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
-            directions=[StudyDirection.MINIMIZE for _ in penalty(spec.extra_objectives)],
+            directions=[StudyDirection.MINIMIZE for _ in penalty_values(spec.extra_objectives)],
             load_if_exists=True,
         )
         self._journal.flush()
@@ -118,7 +123,7 @@ class Study:
         A trial whose record is on disk was finished: it is told now. Without a record it is told as
         failed, and stands here until its parameters are asked for again.
         """
-        self._keep_numbers(records)
+        self._reserve_numbers(records)
         self._records |= records
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._open_trial(frozen)
@@ -129,18 +134,18 @@ class Study:
         positions: dict[int, int] = {}
         dealt = 0
         for trial in trials:
-            if AGAIN in trial.user_attrs:
-                positions[trial.number] = positions[trial.user_attrs[AGAIN]]
+            if RETRY_OF in trial.user_attrs:
+                positions[trial.number] = positions[trial.user_attrs[RETRY_OF]]
             else:
                 positions[trial.number] = dealt
                 dealt += _is_new_network(trial.user_attrs)
-        asked_again = {trial.user_attrs.get(AGAIN) for trial in trials}
+        asked_again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         return [
             InterruptedTrial(
                 trial.number,
                 positions[trial.number],
                 dict(trial.params),
-                trial.user_attrs.get(TRAINING),
+                trial.user_attrs.get(SOURCE_TRIAL),
                 trial.user_attrs.get(RESUMES),
             )
             for trial in trials
@@ -149,12 +154,12 @@ class Study:
             and trial.number not in records
         ]
 
-    def _keep_numbers(self, records: Mapping[int, Record]) -> None:
+    def _reserve_numbers(self, records: Mapping[int, Record]) -> None:
         """Have no number asked again whose record is on disk, where a journal has lost its end."""
         for number in range(self._asked, max(records, default=-1) + 1):
             trial = self._study.ask()
             if number in records and records[number].training is not None:
-                trial.set_user_attr(TRAINING, records[number].training)
+                trial.set_user_attr(SOURCE_TRIAL, records[number].training)
             self._study.tell(trial, state=TrialState.FAIL)
         self._count()
 
@@ -170,11 +175,11 @@ class Study:
         if interrupted is None:
             return self._next(self.position, {}, {})
         if interrupted.training is None:
-            attributes = {AGAIN: interrupted.number} | _going_on(interrupted.resumes)
+            attributes = {RETRY_OF: interrupted.number} | _resume_attribute(interrupted.resumes)
             return self._next(interrupted.position, interrupted.parameters, attributes)
         known = {**self._training_parameters(interrupted.training), **interrupted.parameters}
-        attributes = {TRAINING: interrupted.training, AGAIN: interrupted.number}
-        return self._settled(known, self._seed(interrupted.number, DEPLOYING), attributes)
+        attributes = {SOURCE_TRIAL: interrupted.training, RETRY_OF: interrupted.number}
+        return self._ask_fixed(known, self._seed(interrupted.number, DEPLOYMENT_STREAM), attributes)
 
     def resumes(self, number: int) -> int | None:
         """Return the trial that was stopped in training a trial's network, if one was."""
@@ -189,63 +194,67 @@ class Study:
         before = [
             combination_space.combination(trial.params)
             for trial in trials
-            if trial.user_attrs.get(TRAINING) == of.number and trial.state is not TrialState.FAIL
+            if trial.user_attrs.get(SOURCE_TRIAL) == of.number
+            and trial.state is not TrialState.FAIL
         ]
         combinations = [
             c
             for c in combination_space.combinations
             if c[:2] == own[:2] and c not in (own, *before)
         ]
-        seed = self._seed(len(trials), DEPLOYING)
+        seed = self._seed(len(trials), DEPLOYMENT_STREAM)
         chosen = next_deployment(of, combinations, self._found(), np.random.default_rng(seed))
         if chosen is None:
             return None
         known = {**self._training_parameters(of.number), **combination_space.parameters(chosen)}
-        return self._settled(known, seed, {TRAINING: of.number})
+        return self._ask_fixed(known, seed, {SOURCE_TRIAL: of.number})
 
-    def networks_on_the_front(self) -> set[int]:
+    def front_networks(self) -> set[int]:
         """Return the trials that trained a network which no other one, and no baseline, beats."""
-        return self._found().best_networks
+        return self._found().front_networks
 
     def _found(self) -> History:
         records = [self._records[number] for number in sorted(self._records)]
-        points = [objectives(self._problem, r)[:2] for r in records if r.state is State.COMPLETE]
+        points = [
+            objective_values(self._problem, r)[:2] for r in records if r.state is State.COMPLETE
+        ]
         objective = self._problem.objective.name
         return History(records, points, objective, self._rivals, self._limits)
 
-    def _trials(self, history: History) -> Trials:
+    def _trials(self, history: History) -> Observations:
         trials = self._study.get_trials(deepcopy=False)
 
         def known(number: int, combination: Combination) -> Configuration:
             return Configuration(
-                answers_of(trials[number].params, trials[number].distributions), combination
+                to_parameter_values(trials[number].params, trials[number].distributions),
+                combination,
             )
 
         for each in history.records:
             if each.number not in self._known:
                 self._known[each.number] = known(each.number, combination_of(each))
         ended = [FinishedTrial(self._known[each.number], each) for each in history.records]
-        underway = [
+        pending = [
             known(number, self._space.combination_space.combination(trials[number].params))
             for number in sorted(self._open)
-            if TRAINING not in trials[number].user_attrs
+            if SOURCE_TRIAL not in trials[number].user_attrs
         ]
-        return Trials(ended, underway)
+        return Observations(ended, pending)
 
-    def _wanted(self, position: int) -> NetworkSuggestion | None:
+    def _suggestion(self, position: int) -> NetworkSuggestion | None:
         """Return the network that is asked for at a position, where no sampler is asked for it."""
-        asking = asks(self._spec.sampler, self._asked)
-        weighs = weighs_proposals(self._spec.sampler, position, self._asked)
+        asking = resolve_sampler(self._spec.sampler, self._asked)
+        weighs = uses_acquisition(self._spec.sampler, position, self._asked)
         if not weighs and asking is not SamplerName.TPE:
             return None
         history = self._found()
         proposing = NetworkSuggester(self._space, self._spec, self._trials(history), history)
-        rng = np.random.default_rng(self._seed(position, PROMISING))
+        rng = np.random.default_rng(self._seed(position, ACQUISITION_STREAM))
         wanted = proposing.suggest_by_acquisition(rng) if weighs else None
         if wanted or asking is not SamplerName.TPE:
             return wanted
-        seeds = (self._seed(position, BY_TPE, turn) for turn in range(TURNS))
-        return proposing.asked_of_tpe((by_tpe(self._study, seed) for seed in seeds), rng)
+        seeds = (self._seed(position, TPE_STREAM, turn) for turn in range(MAX_TPE_ATTEMPTS))
+        return proposing.suggest_by_tpe((tpe_sampler(self._study, seed) for seed in seeds), rng)
 
     def _next(
         self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
@@ -257,13 +266,13 @@ class Study:
             known = {**first[position], **known}
         elif dealt < len(self._opening):
             known = {**self._space.combination_space.parameters(self._opening[dealt]), **known}
-        wanted = None if known else self._wanted(position)
+        wanted = None if known else self._suggestion(position)
         if wanted:
             known = wanted.parameters
-            attributes = {**attributes, **_going_on(wanted.resumes)}
-        asking = asks(self._spec.sampler, self._asked)
+            attributes = {**attributes, **_resume_attribute(wanted.resumes)}
+        asking = resolve_sampler(self._spec.sampler, self._asked)
         if known or asking is SamplerName.RANDOM:
-            return self._settled(known, self._seed(position), attributes)
+            return self._ask_fixed(known, self._seed(position), attributes)
         self._study.sampler = sampler(asking, self._seed(position))
         trial = self._study.ask()
         for attribute, value in attributes.items():
@@ -271,7 +280,7 @@ class Study:
         self._open[trial.number] = trial
         self._counted(attributes)
         candidate = self._space.choose_candidate(
-            self._spec.size, TrialChoice(trial), self._spec.seed
+            self._spec.size, TrialChooser(trial), self._spec.seed
         )
         self._journal.flush()
         return trial.number, candidate
@@ -280,17 +289,17 @@ class Study:
         self._asked += 1
         self.position += _is_new_network(attributes)
 
-    def _settled(
+    def _ask_fixed(
         self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
     ) -> tuple[int, Candidate]:
         """Ask for a candidate of which some parameters are known, and others drawn at random."""
-        choice = SettledChoice(known, at_random(np.random.default_rng(seed)))
+        choice = PartialFixedChooser(known, uniform_sampler(np.random.default_rng(seed)))
         candidate = self._space.choose_candidate(self._spec.size, choice, self._spec.seed)
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
                 params=dict(choice.values),
-                distributions=choice.kinds,
+                distributions=choice.distributions,
                 user_attrs=dict(attributes),
             )
         )
@@ -324,12 +333,12 @@ class Study:
         if record.state is State.PRUNED:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            figures = told(self._problem, record, self._limits, self._spec.extra_objectives)
+            figures = study_values(self._problem, record, self._limits, self._spec.extra_objectives)
             known = trial.constraints
-            for name, value in figures.missed.items():
+            for name, value in figures.constraints.items():
                 if name not in known:  # a driver may have been killed in the middle of this
                     trial.set_constraint(name, value)
-            self._study.tell(trial, figures.objectives)
+            self._study.tell(trial, figures.objective_values)
         self._journal.flush()
 
     def _seed(self, *position: int) -> int:
@@ -337,11 +346,11 @@ class Study:
         return int(sequence.generate_state(1)[0])
 
 
-def _going_on(stopped: int | None) -> dict[str, int]:
+def _resume_attribute(stopped: int | None) -> dict[str, int]:
     """Return the attribute of a trial that goes on with another, if it does."""
     return {} if stopped is None else {RESUMES: stopped}
 
 
 def _is_new_network(attributes: Mapping[str, object]) -> bool:
     """Return whether a trial's candidate was neither asked before nor deploys another's network."""
-    return AGAIN not in attributes and TRAINING not in attributes
+    return RETRY_OF not in attributes and SOURCE_TRIAL not in attributes

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from search.run.directory import Run
-from search.run.records import Record, State, networks
+from search.run.records import Record, State, count_networks
 from search.run.spec import Spec
-from search.sampling.history import trained
-from search.sampling.study import InterruptedTrial, Study
+from search.sampling.history import has_trained_network
+from search.sampling.study import InterruptedTrial, SearchStudy
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 
@@ -32,7 +32,7 @@ class TrialRequest(NamedTuple):
     candidate: Candidate
     training: int | None = None
     resumes: int | None = None
-    passes: float = 0.0
+    resumed_share: float = 0.0
 
 
 class TrialQueue:
@@ -50,33 +50,33 @@ class TrialQueue:
     """
 
     def __init__(
-        self, study: Study, run: Run, spec: Spec, interrupted: Iterable[InterruptedTrial]
+        self, study: SearchStudy, run: Run, spec: Spec, interrupted: Iterable[InterruptedTrial]
     ) -> None:
         self._study, self._run = study, run
-        self._again = [each for each in interrupted if _worth_taking_up(each, spec.trials)]
+        self._again = [each for each in interrupted if _can_be_retried(each, spec.trials)]
         self._records = run.records()
-        begun = networks(self._records) + sum(each.training is None for each in self._again)
+        begun = count_networks(self._records) + sum(each.training is None for each in self._again)
         self._new = max(spec.trials - begun, 0)
         self._further = spec.deployments - 1
         deployed = Counter(each.training for each in (*self._records, *self._again))
         self._to_deploy = [
             record
             for record in self._records
-            if trained(record)
+            if has_trained_network(record)
             for _ in range(self._further - deployed[record.number])
         ]
         self._running: set[int] = set()
-        self._another_turn = False
-        self._courses = {
+        self._deploy_front_again = False
+        self._checkpoints = {
             each.number
             for each in self._records
             if each.state is State.STOPPED and run.checkpoint_path(each.number).exists()
         }
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether nothing runs or is left to try."""
-        left = self._again or self._new or self._to_deploy or self._another_turn
+        left = self._again or self._new or self._to_deploy or self._deploy_front_again
         return not (self._running or left)
 
     def next(self) -> TrialRequest | None:
@@ -84,16 +84,16 @@ class TrialQueue:
         first, then = self._deployment, self._candidate
         if self._study.in_initial_design:
             first, then = then, first
-        asked = self._cut_off() or first() or then()
+        asked = self._interrupted() or first() or then()
         if asked:
             self._running.add(asked.number)
         return asked
 
-    def _cut_off(self) -> TrialRequest | None:
+    def _interrupted(self) -> TrialRequest | None:
         if not self._again:
             return None
         interrupted = self._again.pop(0)
-        asked = self._new_one(*self._study.ask(interrupted), interrupted.training)
+        asked = self._request(*self._study.ask(interrupted), interrupted.training)
         self._run.transfer_checkpoint(interrupted.number, asked.number)
         return asked
 
@@ -104,16 +104,16 @@ class TrialQueue:
             if deployment:
                 return TrialRequest(*deployment, of.number)
             self._to_deploy = [each for each in self._to_deploy if each is not of]
-        return self._of_the_front()
+        return self._front_deployment()
 
-    def _of_the_front(self) -> TrialRequest | None:
+    def _front_deployment(self) -> TrialRequest | None:
         """Return a deployment of the network that was deployed least, of those on the front."""
-        if not self._another_turn:
+        if not self._deploy_front_again:
             return None
-        self._another_turn = False
-        best = self._study.networks_on_the_front()
-        deployed = Counter(each.network for each in self._records)
-        able = [each for each in self._records if each.number in best and trained(each)]
+        self._deploy_front_again = False
+        best = self._study.front_networks()
+        deployed = Counter(each.network_id for each in self._records)
+        able = [each for each in self._records if each.number in best and has_trained_network(each)]
         of = min(able, key=lambda each: deployed[each.number], default=None)
         deployment = self._study.ask_deployment(of) if of else None
         return TrialRequest(*deployment, of.number) if deployment and of else None
@@ -122,9 +122,9 @@ class TrialQueue:
         if not self._new:
             return None
         self._new -= 1
-        return self._new_one(*self._study.ask())
+        return self._request(*self._study.ask())
 
-    def _new_one(
+    def _request(
         self, number: int, candidate: Candidate, training: int | None = None
     ) -> TrialRequest:
         """Return a trial to run, with the course that it goes on with, if it does."""
@@ -132,7 +132,7 @@ class TrialQueue:
         if stopped is None:
             return TrialRequest(number, candidate, training)
         self._run.transfer_checkpoint(stopped, number)
-        self._courses.discard(stopped)
+        self._checkpoints.discard(stopped)
         passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
         return TrialRequest(number, candidate, training, stopped, max(passed, default=0.0))
 
@@ -147,23 +147,23 @@ class TrialQueue:
         self._running.discard(record.number)
         self._records.append(record)
         if record.state is State.STOPPED:
-            self._keep_course(record.number)
-        if trained(record):
+            self._keep_checkpoint(record.number)
+        if has_trained_network(record):
             self._to_deploy += [record] * self._further
         if record.training is None:
-            self._another_turn = self._further > 0
+            self._deploy_front_again = self._further > 0
 
-    def _keep_course(self, number: int) -> None:
+    def _keep_checkpoint(self, number: int) -> None:
         """Keep a stopped network's course, in the place of another's where there are many."""
-        self._courses.add(number)
-        if len(self._courses) > MAX_CHECKPOINTS:
-            stopped = (each for each in self._records if each.number in self._courses)
+        self._checkpoints.add(number)
+        if len(self._checkpoints) > MAX_CHECKPOINTS:
+            stopped = (each for each in self._records if each.number in self._checkpoints)
             worst = max(stopped, key=lambda each: each.rungs[-1].error if each.rungs else math.inf)
             self._run.discard_checkpoint(worst.number)
-            self._courses.discard(worst.number)
+            self._checkpoints.discard(worst.number)
 
 
-def _worth_taking_up(interrupted: InterruptedTrial, trials: int) -> bool:
+def _can_be_retried(interrupted: InterruptedTrial, trials: int) -> bool:
     """Return whether enough of a trial is known to go on with it.
 
     Of a deployment it is its cell; one that was cut off earlier still, before the journal knew that

@@ -11,7 +11,7 @@ import numpy as np
 from problems import Choose, Scalar, Size, UserError
 from problems.contract import RandomChoice
 from problems.interfaces.types import Option
-from search.pareto import ranks, spread
+from search.pareto import evenly_spaced, non_dominated_ranks
 from search.run.directory import Run
 from search.run.records import Record, State
 from search.run.spec import Spec
@@ -21,29 +21,29 @@ from spaces.space import Space
 from spaces.space_summary import SpaceSummary, summarise_space
 from spaces.user_restrictions import UserRestriction, read_candidates, resolve_restrictions_in
 
-MOST_OF_A_RUN = 8
+MAX_NETWORKS_PER_RUN = 8
 """So many networks of an earlier front are tried at most, spread evenly along it."""
 
 Parameters = dict[str, Scalar]
-Answer = TypeVar("Answer", bound=Scalar)
+Value = TypeVar("Value", bound=Scalar)
 
 
 @dataclass(frozen=True)
-class Noted:
+class RecordingChooser:
     """Notes what is answered, and refuses an answer that isn't one of those asked for."""
 
     choose: Choose
-    answers: Parameters = field(default_factory=dict[str, Scalar])
+    parameters: Parameters = field(default_factory=dict[str, Scalar])
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         """Choose one of the options."""
-        return self._noted(
+        return self._recorded(
             name, lambda: self.choose.categorical(name, options), lambda answer: answer in options
         )
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         """Choose an integer in [low, high]."""
-        return self._noted(
+        return self._recorded(
             name,
             lambda: self.choose.integer(name, low, high, step=step),
             lambda answer: answer in range(low, high + 1, step),
@@ -51,22 +51,22 @@ class Noted:
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Choose a real number in [low, high]."""
-        return self._noted(
+        return self._recorded(
             name,
             lambda: self.choose.real(name, low, high, log=log),
             lambda answer: low <= answer <= high,
         )
 
-    def _noted(
-        self, name: str, ask: Callable[[], Answer], allowed: Callable[[Answer], bool]
-    ) -> Answer:
+    def _recorded(
+        self, name: str, ask: Callable[[], Value], allowed: Callable[[Value], bool]
+    ) -> Value:
         try:
             answer = ask()
         except ValueError:  # nothing was left to draw from
             raise _outside(name) from None
         if not allowed(answer):
             raise _outside(name)
-        self.answers[name] = answer
+        self.parameters[name] = answer
         return answer
 
 
@@ -74,7 +74,7 @@ def _outside(name: str) -> UserError:
     return UserError(f"{name}: what is asked for isn't in this search's space")
 
 
-def first_candidates(
+def warm_start_candidates(
     space: Space, file: Path | None, runs: Sequence[Run], folder: Path, seed: int
 ) -> list[Parameters]:
     """Return what is tried first; without a wish, what the run in the folder tries first.
@@ -92,11 +92,11 @@ def first_candidates(
     with suppress(OSError):  # a folder that can't be looked into is refused as a run
         if file is None and not runs and (folder / "spec.json").is_file():
             return list(Spec.read(folder / "spec.json").first)
-    own = [] if file is None else first_of_file(space, file, seed)
-    return own + [each for run in runs for each in first_of_run(space, run, seed)]
+    own = [] if file is None else candidates_from_file(space, file, seed)
+    return own + [each for run in runs for each in candidates_from_run(space, run, seed)]
 
 
-def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
+def candidates_from_file(space: Space, file: Path, seed: int) -> list[Parameters]:
     """Return the candidates that a file lists, in their order; what it leaves open is drawn.
 
     Args:
@@ -109,16 +109,16 @@ def first_of_file(space: Space, file: Path, seed: int) -> list[Parameters]:
     """
     found: list[Parameters] = []
     known, whole = summarise_space(space).parameters(), summarise_space(Space(space.problem))
-    for number, wish in enumerate(read_candidates(file)):
-        settled = resolve_restrictions_in(whole, [_asked(wish, known)])
+    for number, override in enumerate(read_candidates(file)):
+        settled = resolve_restrictions_in(whole, [_asked(override, known)])
         try:
             found.append(_drawn(space, settled, [seed, number], strictly=True))
         except UserError as error:
-            raise UserError(f"{wish.place}: {error}") from None
+            raise UserError(f"{override.place}: {error}") from None
     return found
 
 
-def _asked(wish: UserRestriction, known: Container[str]) -> UserRestriction:
+def _asked(override: UserRestriction, known: Container[str]) -> UserRestriction:
     """Return a wish without settings of the training that this space never asks for.
 
     A candidate of a report states them all; that they are as they would be anyway is no slip.
@@ -130,13 +130,13 @@ def _asked(wish: UserRestriction, known: Container[str]) -> UserRestriction:
     }
     keep = {
         name: kept
-        for name, kept in wish.restrictions.keep.items()
+        for name, kept in override.restrictions.keep.items()
         if name in known or isinstance(kept, Range) or [*map(str, kept)] != [usual.get(name)]
     }
-    return wish._replace(restrictions=wish.restrictions.model_copy(update={"keep": keep}))
+    return override._replace(restrictions=override.restrictions.model_copy(update={"keep": keep}))
 
 
-def first_of_run(space: Space, run: Run, seed: int) -> list[Parameters]:
+def candidates_from_run(space: Space, run: Run, seed: int) -> list[Parameters]:
     """Return the networks on an earlier run's front, as far as they are in this space.
 
     The run may be of a related problem: what this one doesn't have is drawn.
@@ -165,13 +165,13 @@ def _front(run: Run) -> list[Record]:
     objective = run.data().metrics[0].name
     complete = [r for r in run.records() if r.state is State.COMPLETE and r.timing is not None]
     points = [(r.metrics[objective], r.timing.relative_time) for r in complete if r.timing]
-    rank = ranks(points) if points else ()
+    rank = non_dominated_ranks(points) if points else ()
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
     front.sort(key=lambda record: record.metrics[objective])
     networks: dict[int, Record] = {}
     for record in front:
-        networks.setdefault(record.network, record)
-    return spread(list(networks.values()), MOST_OF_A_RUN)
+        networks.setdefault(record.network_id, record)
+    return evenly_spaced(list(networks.values()), MAX_NETWORKS_PER_RUN)
 
 
 def _kept(whole: SpaceSummary, record: Record) -> Restrictions:
@@ -201,11 +201,11 @@ def _drawn(
     if not combinations:
         raise UserError("nothing of this search's space is so")
     combination = combinations[int(rng.integers(len(combinations)))]
-    noted = Noted(RestrictedChoice(RandomChoice(rng), wanted))
+    noted = RecordingChooser(RestrictedChoice(RandomChoice(rng), wanted))
     filled = space.filled(combination, Size.STANDARD, noted, 0).parameters
     astray = sorted(
         name
-        for name in set(wanted.keep) - set(noted.answers)
+        for name in set(wanted.keep) - set(noted.parameters)
         if name not in filled or not wanted.options(name, (filled[name],))
     )
     if strictly and astray:
@@ -213,4 +213,4 @@ def _drawn(
             f"{', '.join(astray)} isn't asked of {combination.architecture} on {combination.encoding}; "
             "name the architecture, or the encoding, that it belongs to"
         )
-    return {**space.combination_space.parameters(combination), **noted.answers}
+    return {**space.combination_space.parameters(combination), **noted.parameters}

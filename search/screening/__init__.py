@@ -19,8 +19,8 @@ from problems.data.shards import default_cache
 from problems.interfaces.types import Batch
 from problems.sources import ProblemSource
 from search.driver import UNWRITABLE, ended_by_signals, told
-from search.progress import Progress
-from search.run.records import Interval
+from search.progress import ProgressDisplay
+from search.run.records import ConfidenceInterval
 from search.screening.audit import Calls, Compute, compute, recall_reached
 from search.screening.decision import Decided, Decision, decided
 from search.screening.request import Job, Screening, write
@@ -67,7 +67,7 @@ class Summary(FrozenModel):
     found: int
     found_by_audit: int
     failed: dict[str, int]
-    recall: Interval | None
+    recall: ConfidenceInterval | None
     compute: Compute
 
 
@@ -100,8 +100,8 @@ def screen(job: Job, source: ProblemSource, workers: int, console: Console) -> S
         UserError: No threshold can be chosen, or the folder or the cache can't be written.
         InterruptedRunError: It was interrupted; what was run is kept.
     """
-    with _ending_well(job), Progress(job.problem, 0, console) as progress:
-        progress.note(f"screening    {job.folder}")
+    with _ending_well(job), ProgressDisplay(job.problem, 0, console) as progress:
+        progress.print_line(f"screening    {job.folder}")
         plan = _planned(job)
         if plan is None or plan.missing(job):
             size = data_bytes(job.problem)
@@ -113,13 +113,13 @@ def screen(job: Job, source: ProblemSource, workers: int, console: Console) -> S
     return summary
 
 
-def _decide(job: Job, progress: Progress) -> Plan:
+def _decide(job: Job, progress: ProgressDisplay) -> Plan:
     """Choose the threshold and decide about every point."""
-    progress.phase("data")
-    data = generate(job.problem, default_cache(), in_parallel, progress.count)
-    progress.note(told(data))
-    progress.phase("surrogate")
-    facts, points = decided(job, data, progress.count)
+    progress.start_phase("data")
+    data = generate(job.problem, default_cache(), in_parallel, progress.update)
+    progress.print_line(told(data))
+    progress.start_phase("surrogate")
+    facts, points = decided(job, data, progress.update)
     save(job.folder / DECISIONS, points)
     write(job.folder / DECIDED, facts)
     return _plan(job, facts, points)
@@ -142,15 +142,15 @@ def _plan(job: Job, facts: Decided, points: Batch) -> Plan:
     return Plan(calls(Decision.RUN), calls(Decision.AUDITED))
 
 
-def _run(job: Job, plan: Plan, progress: Progress) -> None:
-    progress.phase("sweep")
+def _run(job: Job, plan: Plan, progress: ProgressDisplay) -> None:
+    progress.start_phase("sweep")
     missing = plan.missing(job)
     total = sum(len(call.places) for call in (*plan.kept, *plan.audited))
     done = total - sum(len(call.places) for call in missing)
-    progress.count(done, total)
+    progress.update(done, total)
     for call in calls_in_parallel(missing, job.runs):
         done += len(call.places)
-        progress.count(done, total)
+        progress.update(done, total)
 
 
 def _summarised(job: Job, plan: Plan) -> Summary:

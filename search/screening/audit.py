@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from problems import Array
-from search.run.records import Interval
+from search.run.records import ConfidenceInterval
 from search.screening.threshold import RESAMPLES, TAIL, resampled
 from spaces.candidate import FrozenModel
 
@@ -18,7 +18,7 @@ FEWEST_CALLS = 5
 """The bootstrap of fewer says nothing: no interval is given."""
 
 
-def recall_reached(kept: int, skipped: int, audited: int, found: int) -> Interval | None:
+def recall_reached(kept: int, skipped: int, audited: int, found: int) -> ConfidenceInterval | None:
     """Return kept / (kept + skipped of the class) with its interval; None where there is none.
 
     The interval holds all numbers of skipped ones under which so few, or so many, among the audited
@@ -33,7 +33,7 @@ def recall_reached(kept: int, skipped: int, audited: int, found: int) -> Interva
     if kept + found == 0:
         return None
     if not skipped:
-        return Interval(value=1.0, low=1.0, high=1.0)
+        return ConfidenceInterval(value=1.0, low=1.0, high=1.0)
     numbers = range(found, skipped - audited + found + 1)
 
     def few(number: int) -> bool:
@@ -44,7 +44,7 @@ def recall_reached(kept: int, skipped: int, audited: int, found: int) -> Interva
 
     most = numbers[bisect_left(numbers, True, key=few) - 1]
     least = numbers[bisect_left(numbers, True, key=many)]
-    return Interval(
+    return ConfidenceInterval(
         value=kept / (kept + skipped * found / audited),
         low=kept / (kept + most),
         high=kept / (kept + least),
@@ -82,9 +82,9 @@ class Compute(FrozenModel):
     surrogate_s: float
     kept_s: float
     audited_s: float
-    skipped_s: Interval
-    saved: Interval
-    without_audit: Interval
+    skipped_s: ConfidenceInterval
+    saved: ConfidenceInterval
+    without_audit: ConfidenceInterval
 
     @property
     def whole_s(self) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
 from problems.data.simulate import concatenate_batches, run_isolating_failures
 from problems.interfaces.types import n_samples, take_samples
-from search.run.records import Interval
+from search.run.records import ConfidenceInterval
 from search.screening.request import Job, Screening
 from search.screening.sweep import LARGEST_CALL, shuffled
 from search.screening.threshold import Threshold, proportion, share_of, threshold
@@ -53,8 +53,8 @@ class Compared(FrozenModel):
 
     name: str
     threshold: Threshold | None = None
-    recall: Interval | None = None
-    skipped: Interval | None = None
+    recall: ConfidenceInterval | None = None
+    skipped: ConfidenceInterval | None = None
     time_s: float = 0.0
     reason: str = ""
 
@@ -191,7 +191,7 @@ def compared(job: Job, data: Dataset, label: str, name: str, run: Run) -> Compar
     )
 
 
-def _skipped(problem: Problem, split: Split, kept: Array) -> Interval:
+def _skipped(problem: Problem, split: Split, kept: Array) -> ConfidenceInterval:
     costs = problem.costs(split.outputs)
     if costs is None:
         return proportion(int((~kept).sum()), len(kept))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from search.run.records import Interval
+from search.run.records import ConfidenceInterval
 from search.screening import Summary
 from search.screening.decision import Compared
 from search.screening.threshold import CONFIDENCE
@@ -103,17 +103,19 @@ def _row(one: Compared, each_s: float) -> tuple[str, ...]:
     if one.recall is None or one.skipped is None:
         return one.name, f"failed: {one.reason}"
     own, shares = one.time_s / each_s, one.skipped
-    saved = Interval(value=shares.value - own, low=shares.low - own, high=shares.high - own)
+    saved = ConfidenceInterval(
+        value=shares.value - own, low=shares.low - own, high=shares.high - own
+    )
     return one.name, _percent(one.recall), f"{one.time_s:.2g} s", _percent(saved)
 
 
-def _percent(share: Interval) -> str:
+def _percent(share: ConfidenceInterval) -> str:
     if math.isnan(share.low):
         return f"{100.0 * share.value:.1f} % (too few audited for an interval)"
     return f"{100.0 * share.value:.1f} % ({100.0 * share.low:.1f} to {100.0 * share.high:.1f})"
 
 
-def _seconds(seconds: Interval) -> str:
+def _seconds(seconds: ConfidenceInterval) -> str:
     if math.isnan(seconds.low):
         return f"{seconds.value:,.3g} s"
     return f"{seconds.value:,.3g} s ({seconds.low:,.3g} to {seconds.high:,.3g})"

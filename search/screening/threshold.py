@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import beta
 
 from problems import Array
-from search.run.records import Interval
+from search.run.records import ConfidenceInterval
 from spaces.candidate import FrozenModel
 
 CONFIDENCE = 0.9
@@ -66,7 +66,7 @@ def threshold(scores: Array, recall: float) -> Threshold:
     )
 
 
-def proportion(successes: int, trials: int) -> Interval:
+def proportion(successes: int, trials: int) -> ConfidenceInterval:
     """Return a share with its exact interval; NaN in [0, 1] of no trial.
 
     Source: Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of
@@ -75,12 +75,12 @@ def proportion(successes: int, trials: int) -> Interval:
     failures = trials - successes
     low = beta.ppf(TAIL, successes, failures + 1) if successes else 0.0
     high = beta.ppf(1.0 - TAIL, successes + 1, failures) if failures else 1.0
-    return Interval(
+    return ConfidenceInterval(
         value=successes / trials if trials else math.nan, low=float(low), high=float(high)
     )
 
 
-def share_of(chosen: Array, costs: Array) -> Interval:
+def share_of(chosen: Array, costs: Array) -> ConfidenceInterval:
     """Return the share of all costs that the chosen samples have, with a bootstrap interval.
 
     Args:
@@ -93,7 +93,7 @@ def share_of(chosen: Array, costs: Array) -> Interval:
     return resampled(np.append(np.sum(costs * chosen) / np.sum(costs), drawn))
 
 
-def resampled(values: Array) -> Interval:
+def resampled(values: Array) -> ConfidenceInterval:
     """Return the first value with the quantiles of the others, its resamples."""
     low, high = np.quantile(values[1:], (TAIL, 1.0 - TAIL))
-    return Interval(value=float(values[0]), low=float(low), high=float(high))
+    return ConfidenceInterval(value=float(values[0]), low=float(low), high=float(high))

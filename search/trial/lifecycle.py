@@ -21,7 +21,16 @@ from torch import Tensor, nn
 from problems import Dataset, Problem
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import Run
-from search.run.records import MOST_TRACEBACK, TIME_FIRST, Limits, Record, Rung, State, Timing, now
+from search.run.records import (
+    MAX_TRACEBACK_CHARS,
+    TIME_UNTRAINED,
+    Limits,
+    Record,
+    Rung,
+    State,
+    Timing,
+    timestamp,
+)
 from search.run.spec import ExtraObjective
 from search.timing.memory import memory_of
 from search.timing.reference import ReferenceTiming, measure
@@ -136,10 +145,10 @@ class Draft:
                 "state": state,
                 "stage": self.stage,
                 "reason": reason,
-                "traceback": traced[-MOST_TRACEBACK:],
+                "traceback": traced[-MAX_TRACEBACK_CHARS:],
                 "rungs": tuple(self.rungs),
                 "durations_s": self.durations_s,
-                "ended": now(),
+                "ended": timestamp(),
                 **self.results,
             }
         )
@@ -180,7 +189,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         learner = initialise_learner(candidate, task.shape)
     if draft.training is None:
-        with draft.during(TIME_FIRST):
+        with draft.during(TIME_UNTRAINED):
             timing = _time_first(setting, draft, task, learner.network, calibration)
         with draft.during("train"):
             yield from _train(setting, draft, task, learner, timing)
@@ -201,7 +210,7 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         manifest, surrogate = _lower(setting, draft, trained)
         draft.results["disagreement"] = manifest.disagreement
         draft.results["parameters"] = manifest.parameters
-        draft.results["zeros"] = manifest.zeros
+        draft.results["zeros"] = manifest.zero_parameters
         draft.results["artefact"] = f"artefacts/{setting.run.artefact(draft.number).name}"
         draft.results["artefact_hash"] = manifest.hash
     with draft.during("validate"):

@@ -10,7 +10,7 @@ from problems import Array, Batch, Problem, Run, Split
 from problems.data.simulate import finite_samples, run_isolating_failures
 from problems.errors import user_code_errors
 from problems.interfaces.types import take_samples
-from search.run.records import Interval
+from search.run.records import ConfidenceInterval
 
 RESAMPLES = 200
 QUANTILES = (0.05, 0.95)
@@ -56,7 +56,7 @@ def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -
     return Scored(outputs, finite, survivors, len(split) - len(finite), metrics, reason)
 
 
-def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
+def intervals(problem: Problem, result: Scored) -> dict[str, ConfidenceInterval]:
     """Return every metric with its 90 % bootstrap interval over the surviving samples.
 
     A score may not exist of a resample, as where it compares classes and one isn't drawn: such are
@@ -75,9 +75,9 @@ def intervals(problem: Problem, result: Scored) -> dict[str, Interval]:
             found = problem.score(take_samples(kept, index), sample.outputs, sample.inputs)
             for name in drawn.keys() & found.keys():
                 drawn[name].append(float(found[name]))
-    each: dict[str, Interval] = {}
+    each: dict[str, ConfidenceInterval] = {}
     for name, value in result.metrics.items():
         there = [one for one in drawn[name] if math.isfinite(one)] or [value]
         low, high = np.quantile(there, QUANTILES)
-        each[name] = Interval(value=value, low=float(low), high=float(high))
+        each[name] = ConfidenceInterval(value=value, low=float(low), high=float(high))
     return each

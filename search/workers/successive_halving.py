@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.pareto import crowding, ranks
-from search.run.records import NO_ERROR, Record
+from search.pareto import crowding_distances, non_dominated_ranks
+from search.run.records import ERROR_FLOOR, Record
 
-FEWEST = 4
+MIN_NETWORKS = 4
 """Networks, trained to the end, that a correlation is told of at least."""
 
-KEPT = 0.25
+PROMOTED_SHARE = 0.25
 """The share of a rung that goes on, besides its front: ASHA's own."""
 
 
-class Agreement(NamedTuple):
+class RungCorrelation(NamedTuple):
     """How far a rung ranks networks as the end of their training does.
 
     Args:
@@ -36,7 +36,7 @@ class Agreement(NamedTuple):
     correlation: float
 
 
-def agreements(records: Iterable[Record]) -> list[Agreement]:
+def rung_correlations(records: Iterable[Record]) -> list[RungCorrelation]:
     """Return what justifies stopping at the rungs; of those that were stopped nothing is known.
 
     Source: Kendall, Biometrika 33 (1945) 239.
@@ -47,13 +47,13 @@ def agreements(records: Iterable[Record]) -> list[Agreement]:
             for rung in record.rungs:
                 pairs[rung.share].append((rung.error, record.unpruned_error))
     return [
-        Agreement(share, len(errors), rank_correlation(*zip(*errors, strict=True)))
+        RungCorrelation(share, len(errors), kendall_tau(*zip(*errors, strict=True)))
         for share, errors in sorted(pairs.items())
-        if len(errors) >= FEWEST
+        if len(errors) >= MIN_NETWORKS
     ]
 
 
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
     """Return Kendall's tau-b of two rankings of the same things; NaN where one has no order."""
     orders = [
         np.sign(np.subtract.outer(values, values)[np.triu_indices(len(values), 1)])
@@ -63,7 +63,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
     return float(orders[0] @ orders[1]) / math.sqrt(unequal) if unequal else math.nan
 
 
-class Halving:
+class SuccessiveHalving:
     """The arrivals at every rung: (error, time over the reference's, memory if asked) each.
 
     Args:
@@ -99,10 +99,10 @@ class Halving:
         arrivals.append((error if math.isfinite(error) else math.inf, *costs))
         if not math.isfinite(error):
             return False
-        rank = ranks(arrivals)
+        rank = non_dominated_ranks(arrivals)
         if rank[-1] == 0:
             return True
         equals = np.array(arrivals)[rank == rank[-1]]
-        apart = crowding(np.log(np.clip(equals, NO_ERROR, np.finfo(float).max)))
+        apart = crowding_distances(np.log(np.clip(equals, ERROR_FLOOR, np.finfo(float).max)))
         better = int((rank < rank[-1]).sum()) + int((apart[:-1] > apart[-1]).sum())
-        return better < KEPT * len(arrivals)
+        return better < PROMOTED_SHARE * len(arrivals)

@@ -17,15 +17,15 @@ from ray.tune.registry import get_trainable_cls
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
-from search.progress import Progress
+from search.progress import ProgressDisplay
 from search.run.checkpoints import DamagedError, load_checkpoint
 from search.run.directory import Run
-from search.run.records import Record, Rung, State, now
+from search.run.records import Record, Rung, State, timestamp
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.trial.lifecycle import AtRung, Setting, live
 from search.watchdog import limited
 from search.workers.ray_cluster import prepare_process
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from spaces.candidate import Candidate
 
 COSTS = ("relative_time", "memory_bytes")
@@ -75,7 +75,9 @@ class StudySearcher(SearchAlgorithm):
         workers: How many trials run at a time.
     """
 
-    def __init__(self, agenda: TrialQueue, run: Run, progress: Progress, workers: int) -> None:
+    def __init__(
+        self, agenda: TrialQueue, run: Run, progress: ProgressDisplay, workers: int
+    ) -> None:
         self._agenda, self._run, self._progress = agenda, run, progress
         self._workers = workers
         self._asked: dict[str, TrialRequest] = {}
@@ -87,7 +89,7 @@ class StudySearcher(SearchAlgorithm):
     @property
     def ending(self) -> bool:
         """Whether nothing more can be recorded, or somebody asked the search to stop."""
-        return self.storage_error is not None or self._run.stop_asked
+        return self.storage_error is not None or self._run.stop_requested
 
     def add_configurations(self, experiments: Any) -> None:
         """Learn from Tune's one experiment what its trials share."""
@@ -108,7 +110,7 @@ class StudySearcher(SearchAlgorithm):
 
     def is_finished(self) -> bool:
         """Return whether there will be no more trials."""
-        return self._finished or self._agenda.over
+        return self._finished or self._agenda.finished
 
     def suggest(self) -> TrialRequest | None:
         """Return the next candidate.
@@ -127,7 +129,7 @@ class StudySearcher(SearchAlgorithm):
         if asked:
             self._asked[str(asked.number)] = asked
             self._rungs[str(asked.number)] = []
-            self._progress.trial_began()
+            self._progress.trial_started()
         return asked
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -151,13 +153,13 @@ class StudySearcher(SearchAlgorithm):
         try:
             record = self._as_record(trial_id, result, error=error)
             if record.state is State.INFEASIBLE:  # a full disk is no fault of the candidate's
-                self._run.check_space()
+                self._run.check_disk_space()
                 _refuse_full(record.reason, self._run.folder)
             self._agenda.ended(record)
         except OSError as storage_error:
             self.storage_error = storage_error
             return
-        self._progress.trial_ended(record)
+        self._progress.trial_finished(record)
 
     def _as_record(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> Record:
         asked = self._asked.pop(trial_id)
@@ -169,17 +171,17 @@ class StudySearcher(SearchAlgorithm):
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
             record = _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
-            return record.model_copy(update={"unpruned_error": self._taught(record.network)})
+            return record.model_copy(update={"unpruned_error": self._taught(record.network_id)})
         reason = "neither on the front of its rung nor in its best quarter"
         return _unfinished(asked, [*rungs, result], State.STOPPED, "train", reason)
 
-    def _taught(self, network: int) -> float | None:
+    def _taught(self, network_id: int) -> float | None:
         """Return the error of the network that a worker died with, where it was trained to the end.
 
         It may be deployed otherwise, and how not is known of its family.
         """
         try:
-            return load_checkpoint(self._run.trained(network))["error"]
+            return load_checkpoint(self._run.trained(network_id))["error"]
         except DamagedError:
             return None
 
@@ -216,7 +218,7 @@ class EndEarly(tune.Stopper):
 class RungScheduler(FIFOScheduler):
     """Asks the halving at every rung whether a trial goes on; passes on why a worker died."""
 
-    def __init__(self, halving: Halving, searcher: StudySearcher) -> None:
+    def __init__(self, halving: SuccessiveHalving, searcher: StudySearcher) -> None:
         super().__init__()
         self._halving, self._searcher = halving, searcher
 
@@ -237,7 +239,9 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
 
 
-def execute(setting: Setting, searcher: StudySearcher, halving: Halving, cores: int = 1) -> None:
+def execute(
+    setting: Setting, searcher: StudySearcher, halving: SuccessiveHalving, cores: int = 1
+) -> None:
     """Run what the searcher has; an interrupt ends it early and cleanly.
 
     Args:
@@ -292,5 +296,5 @@ def _unfinished(
         untrained_relative_time=rungs[-1]["relative_time"] if rungs else None,
         untrained_memory_bytes=rungs[-1].get("memory_bytes") if rungs else None,
         durations_s=json.loads(rungs[-1]["durations_s"]) if rungs else {},
-        ended=now(),
+        ended=timestamp(),
     )

@@ -11,9 +11,9 @@ from reports.pages import render, write_report
 from reports.views import GoalsView, read
 from search.final.profiling import SLOWEST_CALL_S
 from search.run.directory import Run
-from search.run.environment import read_environment
-from search.run.finalists import FinalEvaluation, Finalist, Hosted, HostFacts
-from search.run.records import DataFacts, Interval, Limits, Record, State, Timing
+from search.run.environment import collect_environment
+from search.run.finalists import FinalEvaluation, Finalist, HostResult, HostTiming
+from search.run.records import ConfidenceInterval, DatasetSummary, Limits, Record, State, Timing
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
@@ -43,11 +43,11 @@ def young_run(tmp_path: Path) -> Run:
     """A run that has its data and no trial yet."""
     spec = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
     run = Run.start(tmp_path / "run", spec)
-    run.add_session(read_environment())
+    run.add_session(collect_environment())
     metric = Metric(name="error", unit="1", description=PAYLOAD, higher_is_better=False)
     run.write(
         "data.json",
-        DataFacts(
+        DatasetSummary(
             summary=PAYLOAD, samples={"train": 4}, failed={}, metrics=(metric,), exclusions=()
         ),
     )
@@ -91,7 +91,7 @@ def finalist(name: str, error: float, speedup: float, failed: int = 0, **more: i
         time_s=1.0, reference_s=speedup, speedup=speedup, speedup_low=speedup,
         speedup_high=speedup, rounds=5,
     )  # fmt: skip
-    value = Interval(value=error, low=error, high=error)
+    value = ConfidenceInterval(value=error, low=error, high=error)
     return Finalist(
         name=name,
         trial=None,
@@ -121,12 +121,12 @@ def test_a_noisy_speed_up_is_marked(young_run: Run, noisy: bool) -> None:  # noq
 
 
 def test_how_the_host_fares_is_told_with_amdahls_bound(young_run: Run) -> None:
-    good = Hosted(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
+    good = HostResult(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
     finalists = (
         finalist("good", 0.1, 10.0).model_copy(update={"hosted": good}),
-        finalist("bad", 0.1, 10.0).model_copy(update={"hosted": Hosted(reason=PAYLOAD)}),
+        finalist("bad", 0.1, 10.0).model_copy(update={"hosted": HostResult(reason=PAYLOAD)}),
     )
-    host = HostFacts(time_s=2.0, fraction=0.5, calls=7)
+    host = HostTiming(time_s=2.0, fraction=0.5, calls=7)
     heat = FinalEvaluation(knee=None, finalists=finalists, pictures=(), host=host, ended="now")
     assert "a posteriori" not in render(read(young_run))
     young_run.write("heat.json", heat)
@@ -207,14 +207,14 @@ def test_the_heat_looks_at_what_is_recommended_more_closely(finished_run: Path) 
     assert facts.choice is not None
     usual = load_problem("planets", Size.TINY).deployment.batch
     for pick in facts.choice.picks:
-        times = {time.batch: time.call_s for time in pick.finalist.batches}
+        times = {time.batch: time.call_time_s for time in pick.finalist.batches}
         if usual * pick.finalist.timing.time_s > SLOWEST_CALL_S:  # as on a machine that is busy
             assert not times
             continue
         assert 1 in times
         assert times[1] < times[max(times)]
         assert pick.finalist.work is not None
-        reached = pick.finalist.work.flops / pick.finalist.timing.time_s
+        reached = pick.finalist.work.flops_per_sample / pick.finalist.timing.time_s
         assert 0.0 < reached < pick.finalist.work.peak
     assert facts.data is not None
     assert len(facts.sample_errors) == facts.data.samples["test"]

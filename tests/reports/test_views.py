@@ -25,7 +25,7 @@ from reports.views.networks import networks_view
 from reports.views.recommendation import choice_of
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import Run
-from search.run.records import Interval, Rung, State
+from search.run.records import ConfidenceInterval, Rung, State
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: Facts) -> No
 
     def told_of(error: float, speedup: float) -> tuple[str, ...]:
         def shown(finalist: EntrantView, error: float, speedup: float) -> EntrantView:
-            test = Interval(value=error, low=0.9 * error, high=1.1 * error)
+            test = ConfidenceInterval(value=error, low=0.9 * error, high=1.1 * error)
             spread = {"speedup_low": 0.99 * speedup, "speedup_high": 1.01 * speedup}
             timing = finalist.timing.model_copy(update={"speedup": speedup, **spread})
             return finalist._replace(test=test, timing=timing)
@@ -181,7 +181,7 @@ def test_what_is_far_above_the_best_is_not_usual(facts: Facts) -> None:
     assert usual_error([], []) is None
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 1e6, 1.0)], []) == pytest.approx(0.6)
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], []) == 0.2
-    exact = facts.finalists[0]._replace(test=Interval(value=1e-9, low=1e-9, high=1e-9))
+    exact = facts.finalists[0]._replace(test=ConfidenceInterval(value=1e-9, low=1e-9, high=1e-9))
     assert usual_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], [exact]) == 0.2
     usual = usual_error(facts.trials, facts.finalists)
     assert usual is not None
@@ -222,7 +222,7 @@ def test_a_running_search_is_told(synthetic_run: ModuleType, tmp_path: Path) -> 
     run = synthetic_run.write_run(
         tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=9, heat=False)
     )
-    with run.exclusively():
+    with run.exclusive_lock():
         assert "The search is running" in render(read(run), watch_s=15)
 
 
@@ -242,7 +242,7 @@ def test_every_recommendation_says_which_baseline_beats_it(small: Run) -> None:
     assert heat is not None
     (first, *_) = (each for each in heat.finalists if each.trial is None)
     timing = first.timing.model_copy(update={"speedup": 1e9})
-    error = Interval(value=0.0, low=0.0, high=0.0)
+    error = ConfidenceInterval(value=0.0, low=0.0, high=0.0)
     test = {read(small).objective.name: error}
     best = first.model_copy(update={"timing": timing, "test": test})
     finalists = tuple(best if each is first else each for each in heat.finalists)

@@ -8,8 +8,8 @@ from problems import Problem, UserError
 from problems.sources import ProblemSource
 from search.driver import ended_by_signals, restrictions_for, specified
 from search.run.directory import Run
-from search.run.environment import read_environment
-from search.run.records import DataFacts
+from search.run.environment import collect_environment
+from search.run.records import DatasetSummary
 from search.run.spec import Spec
 from spaces.restrictions import Restrictions
 from spaces.user_restrictions import parse_restrictions
@@ -61,10 +61,10 @@ def test_what_a_long_reference_took_holds_for_later_sessions_on_such_a_processor
     problem: Problem, tmp_path: Path
 ) -> None:
     run = Run.start(tmp_path / "run", spec(problem, tmp_path / "run", []))
-    here = read_environment()
+    here = collect_environment()
     assert run.reference_s(here.processor) is None
     facts = {"summary": "", "samples": {}, "failed": {}, "metrics": (), "exclusions": ()}
-    run.write("data.json", DataFacts(**facts, reference_s=60.0, processor=here.processor))
+    run.write("data.json", DatasetSummary(**facts, reference_s=60.0, processor=here.processor))
     assert run.reference_s(here.processor) == 60.0
     assert run.reference_s("another") is None
 

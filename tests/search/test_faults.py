@@ -33,16 +33,16 @@ from problems.template.problem import problem as template
 from search import driver
 from search.export import export
 from search.final.evaluation import front_members, run_final_evaluation
-from search.progress import Progress
+from search.progress import ProgressDisplay
 from search.run.checkpoints import DamagedError, load_checkpoint
 from search.run.directory import Run
 from search.run.journal import repair
-from search.run.records import NO_LIMITS, Record, Rung, State, Timing, networks
+from search.run.records import NO_LIMITS, Record, Rung, State, Timing, count_networks
 from search.run.spec import Spec
 from search.timing.reference import ReferenceTiming, verified_manifest
 from search.trial.lifecycle import AtRung, Setting, live
 from search.trial.scoring import Scored
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 from spaces.restrictions import Restrictions
@@ -114,7 +114,7 @@ class FaultLedger:
             after = record_bytes(folder)
             self.lost += sum(after.get(name) != record for name, record in before.items())
         self.left_running += left_running(folder)
-        self.carried_on += networks(Run.open(folder).records()) == trials
+        self.carried_on += count_networks(Run.open(folder).records()) == trials
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def account(
 
 
 def run_sequentially(
-    life: Life, setting: Setting, searcher: StudySearcher, halving: Halving, _cores: int
+    life: Life, setting: Setting, searcher: StudySearcher, halving: SuccessiveHalving, _cores: int
 ) -> None:
     """Do what Tune does: what the searcher has, a step of each in turn.
 
@@ -222,8 +222,8 @@ def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
             restrictions=NARROWING,
         )
         run = Run.start(folder, spec)
-        progress = Progress(SMALL, trials, Console(file=io.StringIO()))
-        with run.exclusively():
+        progress = ProgressDisplay(SMALL, trials, Console(file=io.StringIO()))
+        with run.exclusive_lock():
             driver._trials(replace(setting, run=run), spec, run, progress, {})
         return run
 
@@ -403,7 +403,7 @@ def test_two_drivers_on_one_run(
     ledger = account("two drivers on one run")
     run = run_search(setting, tmp_path / "run", trials=1)
     with ledger.of(run.folder):
-        with run.exclusively(), pytest.raises(UserError, match="in use by another search"):
+        with run.exclusive_lock(), pytest.raises(UserError, match="in use by another search"):
             run_search(setting, run.folder)
         run_search(setting, run.folder)
 
@@ -673,7 +673,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # a stopwatch to itself
         heat = run_final_evaluation(alone, whole, lambda *_: None)
         assert f"{record.number:04d}/network" in heat.left_out[f"trial {record.number}"]
-        assert heat.of_trial(record.number) is None
+        assert heat.finalist(record.number) is None
         assert heat.finalists
         run_search(real, whole.folder, live, trials=2)
 

@@ -21,7 +21,7 @@ from problems.data.dataset import generate
 from search.final import seeds
 from search.final.seeds import retrained_in_parallel
 from search.run.directory import Run
-from search.run.records import NO_LIMITS, State, networks
+from search.run.records import NO_LIMITS, State, count_networks
 from search.sampling.history import combination_of
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import Setting
@@ -54,7 +54,7 @@ def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
     run = Run.open(finished_run)
     records = run.records()
     assert [record.number for record in records] == list(range(len(records)))
-    assert networks(records) == 8
+    assert count_networks(records) == 8
     for further in (record for record in records if record.training is not None):
         first = records[further.training]
         kept = "encoding", "encoding_settings", "architecture", "architecture_settings", "training"
@@ -90,7 +90,7 @@ def test_a_finished_run_is_gone_on_with(
     done = simstead(*SEARCH, "--trials", 9, "--run", folder, *QUICK)
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
-    assert networks(Run.open(folder).records()) == 9
+    assert count_networks(Run.open(folder).records()) == 9
     assert before.items() <= after.items()
 
 

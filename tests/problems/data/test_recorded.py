@@ -358,7 +358,7 @@ def test_what_no_split_may_hold_is_counted(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", arrays)
     data = opened(file, tmp_path, group="half", shifted=Beyond("speed", 0.2))
     placed = sum(len(split) for split in data.splits().values())
-    assert data.unplaced == N - placed
+    assert data.unassigned == N - placed
 
 
 def test_shifted_lies_outside_the_others(tmp_path: Path) -> None:

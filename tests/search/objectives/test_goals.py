@@ -25,7 +25,7 @@ from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
 from search.final.evaluation import LARGEST_FRONT, front_members, knee_trial
 from search.objectives.baselines import baseline_errors, score_baselines
-from search.objectives.goals import limits_of
+from search.objectives.goals import limits_from_goals
 from search.run.finalists import Finalist
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.timing import reference
@@ -49,7 +49,7 @@ def constant(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 
 
 
 def limits_for(problem: Problem, data: Dataset) -> Limits:
-    return limits_of(problem, baseline_errors(problem, data))
+    return limits_from_goals(problem, baseline_errors(problem, data))
 
 
 def test_a_relative_goal_is_a_share_of_the_best_baseline(small: tuple[Problem, Dataset]) -> None:
@@ -83,7 +83,7 @@ def test_a_goal_in_figures_stays_as_it_is(small: tuple[Problem, Dataset]) -> Non
 def test_goals_are_met_together(error: float, speedup: float, met: bool) -> None:  # noqa: FBT001 - a table's column
     limits = Limits(error=0.1, speedup=10.0)
     assert limits.met(error, speedup) is met
-    assert (max(limits.shortfalls(error, speedup).values()) <= 0.0) is met
+    assert (max(limits.constraint_values(error, speedup).values()) <= 0.0) is met
 
 
 def test_the_reference_is_timed_as_the_host_calls_it(small: tuple[Problem, Dataset]) -> None:
@@ -228,7 +228,7 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     ((error, time),) = known.points
     assert error == pytest.approx(np.log10(errors["undamped"]))
     assert np.isfinite(time)
-    assert known.worst == (error, 0.0)
+    assert known.upper_bounds == (error, 0.0)
 
 
 def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(

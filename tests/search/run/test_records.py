@@ -6,7 +6,7 @@ import pytest
 
 from problems import Size, UserError
 from search.run.directory import Run
-from search.run.environment import read_environment
+from search.run.environment import collect_environment
 from search.run.spec import Spec
 
 SPEC = Spec(problem="planets", problem_version=1, size=Size.TINY, seed=0, trials=4, workers=2)
@@ -72,16 +72,16 @@ def test_a_failed_write_leaves_the_old_file(
 
 def test_a_run_has_one_driver(tmp_path: Path) -> None:
     run = Run.start(tmp_path, SPEC)
-    with run.exclusively():
+    with run.exclusive_lock():
         with pytest.raises(UserError, match="in use by another search"):
             Run.start(tmp_path, SPEC.model_copy(update={"trials": 99}))
         with (
             pytest.raises(UserError, match="in use by another search"),
-            Run(tmp_path).exclusively(),
+            Run(tmp_path).exclusive_lock(),
         ):
             pass
     assert run.spec() == SPEC
-    with Run.start(tmp_path, SPEC).exclusively():
+    with Run.start(tmp_path, SPEC).exclusive_lock():
         pass
 
 
@@ -107,5 +107,5 @@ def test_more_of_what_is_finished_outdates_its_heat(tmp_path: Path, name: str) -
 def test_sessions_add_up(tmp_path: Path) -> None:
     run = Run.start(tmp_path, SPEC)
     for _ in range(2):
-        run.add_session(read_environment())
+        run.add_session(collect_environment())
     assert len(run.sessions().each) == 2

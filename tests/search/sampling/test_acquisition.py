@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from search.run.records import NO_LIMITS, Limits, Record, Rung, State, Timing
-from search.sampling.acquisition import next_network, worth_training
-from search.sampling.choices import Answer, Proposal, place
+from search.sampling.acquisition import best_configuration, select_trainable
+from search.sampling.choices import ParameterValue, RandomChooser, normalised_value
 from search.sampling.configuration import Configuration
-from search.sampling.effects_model import AT_RUNG, NOISE, errors_of
-from search.sampling.history import FinishedTrial, History, Trials
-from search.sampling.linear_model import Design, Observed, posterior_draw
+from search.sampling.effects_model import NOISE_STD, RUNG_NOISE_STD, sample_log_errors
+from search.sampling.history import FinishedTrial, History, Observations
+from search.sampling.linear_model import DesignMatrix, RegressionData, sample_posterior
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.combinations import Combination
 
@@ -24,21 +24,21 @@ TIMES = {"eager": 0.0, "onnxruntime": -0.7}
 
 def known(architecture: str, width: int, runtime: str, rate: float = 0.0) -> Configuration:
     combination = Combination("flat", architecture, Pruning.NONE, runtime, Precision.FP32)
-    answers = {
-        "encoding": Answer("flat"),
-        "flat.architecture": Answer(architecture),
-        "runtime": Answer(runtime),
-        f"{architecture}.width": Answer(width),
-        "training.learning_rate": Answer(10.0 ** (rate - 2.5), rate),
+    parameter_values = {
+        "encoding": ParameterValue("flat"),
+        "flat.architecture": ParameterValue(architecture),
+        "runtime": ParameterValue(runtime),
+        f"{architecture}.width": ParameterValue(width),
+        "training.learning_rate": ParameterValue(10.0 ** (rate - 2.5), rate),
     }
-    return Configuration(answers, combination)
+    return Configuration(parameter_values, combination)
 
 
 def error_of(of: Configuration) -> float:
     width = int(
         of.settings(of.combination.architecture)[f"{of.combination.architecture}.width"].value
     )
-    rate = of.answers["training.learning_rate"].place or 0.0
+    rate = of.parameter_values["training.learning_rate"].normalised_value or 0.0
     return ERRORS[of.combination.architecture] + WIDTHS[width] + 0.5 * rate**2 - 1.0
 
 
@@ -95,7 +95,9 @@ def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None
     trials = [
         tried(i, each) for i, each in enumerate(EVERY) if each.network_key != BEST.network_key
     ]
-    chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(seed))
+    chosen = best_configuration(
+        EVERY, Observations(trials), found(trials), np.random.default_rng(seed)
+    )
     assert chosen == BEST
 
 
@@ -103,35 +105,39 @@ def test_the_best_sum_of_effects_is_chosen_before_it_was_seen(seed: int) -> None
 def test_what_another_worker_is_at_counts_as_found(seed: int) -> None:
     accurate, alike = known("gru", 256, "eager"), known("gru", 256, "eager", 0.02)
     fast = known("mlp", 64, "onnxruntime")
-    rates = [each.answers["training.learning_rate"].place for each in EVERY]
+    rates = [each.parameter_values["training.learning_rate"].normalised_value for each in EVERY]
     ended = [
         tried(i, each)
         for i, (each, rate) in enumerate(zip(EVERY, rates, strict=True))
-        if (rate != 0.0 or each.answers.get(f"{each.combination.architecture}.width") == Answer(16))
+        if (
+            rate != 0.0
+            or each.parameter_values.get(f"{each.combination.architecture}.width")
+            == ParameterValue(16)
+        )
         and (each.combination.architecture, each.combination.runtime) != ("gru", "onnxruntime")
     ]
 
-    def chosen(trials: Trials) -> Configuration | None:
+    def chosen(trials: Observations) -> Configuration | None:
         rng = np.random.default_rng(seed)
-        return next_network([alike, fast], trials, found(ended), rng)
+        return best_configuration([alike, fast], trials, found(ended), rng)
 
-    assert chosen(Trials(ended)) == alike
-    assert chosen(Trials(ended, [accurate])) == fast
+    assert chosen(Observations(ended)) == alike
+    assert chosen(Observations(ended, [accurate])) == fast
 
 
 def after_the_mlps(
     *more: FinishedTrial,
     proposals: Sequence[Configuration] = EVERY,
-    underway: Sequence[Configuration] = (),
+    pending: Sequence[Configuration] = (),
 ) -> list[Configuration]:
     """What is chosen by several seeds, once all MLPs were trained and more was tried."""
     others = [
         tried(i, each) for i, each in enumerate(EVERY) if each.combination.architecture == "mlp"
     ]
     trials = [*others, *more]
-    known = Trials(trials, underway)
+    known = Observations(trials, pending)
     rngs = map(np.random.default_rng, range(8))
-    chosen = (next_network(proposals, known, found(trials), rng) for rng in rngs)
+    chosen = (best_configuration(proposals, known, found(trials), rng) for rng in rngs)
     return [each for each in chosen if each]
 
 
@@ -146,14 +152,17 @@ def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
     assert BEST not in after_the_mlps(stopped, proposals=[BEST])
     failed = stopped.record.model_copy(update={"number": 100, "state": State.INFEASIBLE})
     assert not after_the_mlps(stopped, FinishedTrial(stopped.known, failed), proposals=[BEST])
-    assert not after_the_mlps(stopped, proposals=[BEST], underway=[stopped.known])
+    assert not after_the_mlps(stopped, proposals=[BEST], pending=[stopped.known])
 
 
 def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
     lucky, unlucky = known("gru", 64, "eager"), known("gru", 64, "eager")
-    answers = {**unlucky.answers, "training.learning_rate": Answer(0.5, 0.0)}
+    parameter_values = {
+        **unlucky.parameter_values,
+        "training.learning_rate": ParameterValue(0.5, 0.0),
+    }
     unlucky = Configuration(
-        answers, unlucky.combination
+        parameter_values, unlucky.combination
     )  # another network, of which the same is thought
     trials = [tried(i, each, State.STOPPED) for i, each in enumerate((lucky, unlucky))]
     rungs = tuple(
@@ -161,10 +170,10 @@ def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
     )
     trials[0] = FinishedTrial(lucky, trials[0].record.model_copy(update={"rungs": rungs}))
     rng = np.random.default_rng(0)
-    better, worse, new = errors_of(
-        [lucky, unlucky, known("gru", 64, "eager", 0.5)], Trials(trials), rng, 0.0
+    better, worse, new = sample_log_errors(
+        [lucky, unlucky, known("gru", 64, "eager", 0.5)], Observations(trials), rng, 0.0
     )
-    assert better - worse == pytest.approx(-((NOISE / AT_RUNG) ** 2))
+    assert better - worse == pytest.approx(-((NOISE_STD / RUNG_NOISE_STD) ** 2))
     assert better < new
 
 
@@ -182,7 +191,7 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
         trials.append(FinishedTrial(each, record.model_copy(update={"rungs": (rung,)})))
     stopped = [each.known for each in trials if each.record.state is State.STOPPED]
     assert {each.combination.architecture for each in stopped} == set(paces)
-    expected = errors_of(stopped, Trials(trials), np.random.default_rng(0), 0.0)
+    expected = sample_log_errors(stopped, Observations(trials), np.random.default_rng(0), 0.0)
     assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)
 
 
@@ -193,8 +202,8 @@ def test_where_little_promises_bolder_draws_promise_more() -> None:
 
     def promised(std_factor: float) -> int:
         rngs = map(np.random.default_rng, range(32))
-        known = Trials(trials)
-        drawn = (next_network([WORST], known, found(trials), rng, std_factor) for rng in rngs)
+        known = Observations(trials)
+        drawn = (best_configuration([WORST], known, found(trials), rng, std_factor) for rng in rngs)
         return sum(each is not None for each in drawn)
 
     assert promised(0.3) == 0
@@ -216,25 +225,33 @@ def test_a_runtime_that_takes_longer_than_a_training_waits() -> None:
 
     def after(trials: list[FinishedTrial]) -> Configuration | None:
         rng = np.random.default_rng(0)
-        return next_network(EVERY, Trials(trials), found(trials), rng)
+        return best_configuration(EVERY, Observations(trials), found(trials), rng)
 
     assert after(trials_of(10.0)) == BEST
     short = trials_of(1.0)
     slower = after(short)
     assert slower is not None
     assert (slower.network_key, slower.combination.runtime) == (BEST.network_key, "eager")
-    assert worth_training([BEST], Trials(short), found(short)) == [BEST], "there is no other"
-    assert not worth_training([BEST], Trials(short), found(short), list(lasted))
+    assert select_trainable([BEST], Observations(short), found(short)) == [BEST], (
+        "there is no other"
+    )
+    assert not select_trainable([BEST], Observations(short), found(short), list(lasted))
 
 
 def test_what_was_stopped_at_a_rung_is_learned_from() -> None:
-    new = [each for each in EVERY if each.answers["training.learning_rate"].place == 0.0]
+    new = [
+        each
+        for each in EVERY
+        if each.parameter_values["training.learning_rate"].normalised_value == 0.0
+    ]
     trials = [
         tried(i, each, State.STOPPED if each.combination.architecture == "gru" else State.COMPLETE)
         for i, each in enumerate(EVERY)
         if each not in new
     ]
-    chosen = next_network(EVERY, Trials(trials), found(trials), np.random.default_rng(0))
+    chosen = best_configuration(
+        EVERY, Observations(trials), found(trials), np.random.default_rng(0)
+    )
     assert chosen is not None
     assert chosen.combination.architecture == "gru"
 
@@ -248,7 +265,7 @@ def test_what_fails_is_left_alone() -> None:
     ]
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        chosen = next_network(EVERY, Trials(trials), found(trials), rng)
+        chosen = best_configuration(EVERY, Observations(trials), found(trials), rng)
         assert chosen is None or chosen.combination.architecture == "mlp"
 
 
@@ -266,7 +283,7 @@ def test_what_is_refused_for_its_time_says_nothing_of_its_error() -> None:
     ]
     trials += [refused(len(EVERY) + i, known("gru", 256, "eager", i / 10)) for i in range(20)]
     chosen = [
-        next_network(new, Trials(trials), found(trials), np.random.default_rng(seed))
+        best_configuration(new, Observations(trials), found(trials), np.random.default_rng(seed))
         for seed in range(8)
     ]
     assert chosen == [new[1]] * 8
@@ -277,38 +294,44 @@ def test_only_what_meets_the_goals_adds_anything() -> None:
     few = [*trials[:6], tried(6, EVERY[3])]
     assert EVERY[3].combination.runtime == "onnxruntime"
     rng = np.random.default_rng(0)
-    chosen = next_network(EVERY, Trials(few), found(few, Limits(speedup=300.0)), rng)
+    chosen = best_configuration(EVERY, Observations(few), found(few, Limits(speedup=300.0)), rng)
     assert chosen is not None
     assert chosen.combination.runtime == "onnxruntime"
-    assert next_network(EVERY, Trials(trials), found(trials, Limits(error=1e-9)), rng) is None
+    assert (
+        best_configuration(EVERY, Observations(trials), found(trials, Limits(error=1e-9)), rng)
+        is None
+    )
 
 
 def test_nothing_is_promised_before_anything_was_found() -> None:
-    assert next_network(EVERY, Trials(), found([]), np.random.default_rng(0)) is None
+    assert best_configuration(EVERY, Observations(), found([]), np.random.default_rng(0)) is None
 
 
 def test_a_proposal_notes_every_answer_and_its_place() -> None:
-    drawn = Proposal(np.random.default_rng(0))
+    drawn = RandomChooser(np.random.default_rng(0))
     width = drawn.categorical("mlp.width", [16, 64])
     depth = drawn.integer("mlp.depth", 1, 7, step=2)
     rate = drawn.real("training.learning_rate", 1e-4, 1e-2, log=True)
-    assert drawn.answers["mlp.width"] == Answer(width)
-    assert drawn.answers["mlp.depth"] == Answer(depth, place(depth, 1, 7))
+    assert drawn.parameter_values["mlp.width"] == ParameterValue(width)
+    assert drawn.parameter_values["mlp.depth"] == ParameterValue(
+        depth, normalised_value(depth, 1, 7)
+    )
     assert depth in {1, 3, 5, 7}
-    where = drawn.answers["training.learning_rate"].place
-    assert where == pytest.approx(place(rate, 1e-4, 1e-2, log=True))
-    assert place(1e-3, 1e-4, 1e-2, log=True) == pytest.approx(0.0)
-    assert place(4, 4, 4) == 0.0
+    where = drawn.parameter_values["training.learning_rate"].normalised_value
+    assert where == pytest.approx(normalised_value(rate, 1e-4, 1e-2, log=True))
+    assert normalised_value(1e-3, 1e-4, 1e-2, log=True) == pytest.approx(0.0)
+    assert normalised_value(4, 4, 4) == 0.0
 
 
 def test_the_posterior_is_that_of_the_formula() -> None:
-    design = Design([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
+    design = DesignMatrix([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
     rows = design.rows([{"a": 1.0}, {"a": 1.0, "b": 1.0}])
-    observed = Observed(rows, np.array([1.0, 3.0]), np.array([1e-6, 1e-6]))
-    drawn = posterior_draw(observed, np.ones(2), np.random.default_rng(0))
+    observed = RegressionData(rows, np.array([1.0, 3.0]), np.array([1e-6, 1e-6]))
+    drawn = sample_posterior(observed, np.ones(2), np.random.default_rng(0))
     assert drawn == pytest.approx([1.0, 2.0], abs=1e-4)
-    unseen = Observed(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    unseen = RegressionData(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
     draws = [
-        posterior_draw(unseen, np.array([0.5, 2.0]), np.random.default_rng(i)) for i in range(2000)
+        sample_posterior(unseen, np.array([0.5, 2.0]), np.random.default_rng(i))
+        for i in range(2000)
     ]
     assert np.std(draws, axis=0) == pytest.approx([0.5, 2.0], rel=0.06)

@@ -7,8 +7,8 @@ import pytest
 
 from search.objectives.baselines import BaselineScores
 from search.run.records import Record, State, Timing
-from search.sampling.history import History, combination_of, trained
-from search.sampling.next_deployment import costs_s, next_deployment
+from search.sampling.history import History, combination_of, has_trained_network
+from search.sampling.next_deployment import next_deployment, predicted_durations_s
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces import registered
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -112,7 +112,7 @@ def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
 ) -> None:
     useful, own = record(0, CELLS[0]), record(1, CELLS[0], **useless)
     alone, both = (
-        found(known)._replace(baselines=BaselineScores(worst=(0.0, 0.0)))
+        found(known)._replace(baselines=BaselineScores(upper_bounds=(0.0, 0.0)))
         for known in ([own], [useful, own])
     )
 
@@ -165,7 +165,7 @@ def test_of_the_unknown_something_is_tried() -> None:
 
 def test_a_network_whose_first_deployment_failed_has_others() -> None:
     failed = record(0, CELLS[1], state=State.INFEASIBLE)
-    assert trained(failed)
+    assert has_trained_network(failed)
     chosen = next_deployment(failed, [CELLS[0]], found([failed]), np.random.default_rng(0))
     assert chosen == CELLS[0]
 
@@ -175,7 +175,7 @@ def test_what_takes_long_must_promise_more() -> None:
     known = [each.model_copy(update={"durations_s": lasted}) for each in many()]
     own, plain = known[0], CELLS[2]
     pruned = plain._replace(pruning=Pruning.STRUCTURED)
-    costs = costs_s(own, [plain, pruned], known)
+    costs = predicted_durations_s(own, [plain, pruned], known)
     assert costs.tolist() == [1.0, 1.0 + 100.0 * FINE_TUNING_SHARE]
     chosen = {
         next_deployment(own, [plain, pruned], found(known[:1]), np.random.default_rng(seed))

@@ -13,8 +13,8 @@ from search.run.spec import ExtraObjective, SamplerName, Spec
 from search.sampling.configuration import Configuration
 from search.sampling.initial_design import initial_design, initial_design_size
 from search.sampling.next_network import LARGER_STD_FACTORS
-from search.sampling.samplers import TPE_TRIALS, asks, weighs_proposals
-from search.sampling.study import TURNS, Study
+from search.sampling.samplers import MAX_TPE_TRIALS, resolve_sampler, uses_acquisition
+from search.sampling.study import MAX_TPE_ATTEMPTS, SearchStudy
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 from spaces.registered import RUNTIMES
@@ -55,7 +55,9 @@ def ended(
     )
 
 
-def candidates(study: Study, problem: Problem, n: int, state: State = State.COMPLETE) -> list[str]:
+def candidates(
+    study: SearchStudy, problem: Problem, n: int, state: State = State.COMPLETE
+) -> list[str]:
     keys: list[str] = []
     for _ in range(n):
         number, candidate = study.ask()
@@ -66,9 +68,9 @@ def candidates(study: Study, problem: Problem, n: int, state: State = State.COMP
 
 def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Path) -> None:
     n = OPENING + 4
-    first = candidates(Study(tmp_path / "a", problem, spec(problem)), problem, n)
-    second = candidates(Study(tmp_path / "b", problem, spec(problem)), problem, n)
-    other = candidates(Study(tmp_path / "c", problem, spec(problem, 1)), problem, n)
+    first = candidates(SearchStudy(tmp_path / "a", problem, spec(problem)), problem, n)
+    second = candidates(SearchStudy(tmp_path / "b", problem, spec(problem)), problem, n)
+    other = candidates(SearchStudy(tmp_path / "c", problem, spec(problem, 1)), problem, n)
     assert first == second
     assert first != other
     assert len(set(first)) == n
@@ -79,7 +81,7 @@ def test_memory_is_told_as_a_third_objective(
     problem: Problem, tmp_path: Path, state: State
 ) -> None:
     asked = spec(problem).model_copy(update={"besides": (ExtraObjective.MEMORY,), "opening": 4})
-    study = Study(tmp_path / "journal", problem, asked)
+    study = SearchStudy(tmp_path / "journal", problem, asked)
     for _ in range(6):
         number, candidate = study.ask()
         record = ended(problem, number, candidate, state)
@@ -96,8 +98,8 @@ def test_every_sampler_asks_the_same_again(
     problem: Problem, tmp_path: Path, name: SamplerName
 ) -> None:
     asked = spec(problem).model_copy(update={"sampler": name, "opening": 4})
-    first = candidates(Study(tmp_path / "a", problem, asked), problem, 8)
-    assert candidates(Study(tmp_path / "b", problem, asked), problem, 8) == first
+    first = candidates(SearchStudy(tmp_path / "a", problem, asked), problem, 8)
+    assert candidates(SearchStudy(tmp_path / "b", problem, asked), problem, 8) == first
     assert len(set(first)) == 8
 
 
@@ -113,7 +115,7 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
     monkeypatch.setattr("search.sampling.next_network.worth_training", third_is)
     monkeypatch.setattr("search.sampling.next_network.next_network", lambda *_: None)
     tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
-    study = Study(tmp_path / "journal", problem, tpe)
+    study = SearchStudy(tmp_path / "journal", problem, tpe)
     candidates(study, problem, 4)
     _, candidate = study.ask()
     assert len({each.network_key for each in asked}) == 3
@@ -124,7 +126,7 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
         }.items()
     )
     study.ask()
-    assert len(asked) == 3 + TURNS, "it has its way in the end"
+    assert len(asked) == 3 + MAX_TPE_ATTEMPTS, "it has its way in the end"
 
 
 def test_where_tpe_has_nothing_new_what_is_new_is_tried(
@@ -139,7 +141,7 @@ def test_where_tpe_has_nothing_new_what_is_new_is_tried(
     monkeypatch.setattr("search.sampling.next_network.worth_training", lambda *_: [])
     monkeypatch.setattr("search.sampling.next_network.next_network", bolder)
     tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
-    study = Study(tmp_path / "journal", problem, tpe)
+    study = SearchStudy(tmp_path / "journal", problem, tpe)
     keys = candidates(study, problem, 4)
     _, candidate = study.ask()
     assert bold == list(LARGER_STD_FACTORS[:2])
@@ -148,7 +150,7 @@ def test_where_tpe_has_nothing_new_what_is_new_is_tried(
 
 def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path: Path) -> None:
     asked = spec(problem).model_copy(update={"sampler": SamplerName.NSGA2})
-    study = Study(tmp_path / "journal", problem, asked)
+    study = SearchStudy(tmp_path / "journal", problem, asked)
     candidates(study, problem, OPENING)
     candidates(study, problem, 20)
     trials = study._study.get_trials()
@@ -161,18 +163,20 @@ def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path
 
 
 def test_auto_asks_tpe_every_fourth_time_until_evolution_asks() -> None:
-    weighs = [weighs_proposals(SamplerName.AUTO, position, TPE_TRIALS - 1) for position in range(8)]
+    weighs = [
+        uses_acquisition(SamplerName.AUTO, position, MAX_TPE_TRIALS - 1) for position in range(8)
+    ]
     assert weighs == [False, True, True, True] * 2
-    assert asks(SamplerName.AUTO, TPE_TRIALS - 1) is SamplerName.TPE
-    assert asks(SamplerName.AUTO, TPE_TRIALS) is SamplerName.NSGA2
-    assert not weighs_proposals(SamplerName.AUTO, 1, TPE_TRIALS)
+    assert resolve_sampler(SamplerName.AUTO, MAX_TPE_TRIALS - 1) is SamplerName.TPE
+    assert resolve_sampler(SamplerName.AUTO, MAX_TPE_TRIALS) is SamplerName.NSGA2
+    assert not uses_acquisition(SamplerName.AUTO, 1, MAX_TPE_TRIALS)
 
 
 def test_auto_turns_to_evolution(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.sampling.samplers.TPE_TRIALS", OPENING + 2)
-    study = Study(tmp_path / "journal", problem, spec(problem))
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem))
     candidates(study, problem, OPENING + 4)
     evolved = [
         "InheritingNSGA2:generation" in trial.system_attrs for trial in study._study.get_trials()
@@ -181,9 +185,9 @@ def test_auto_turns_to_evolution(
 
 
 def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_path: Path) -> None:
-    told = Study(tmp_path / "a", problem, spec(problem))
-    failing = Study(tmp_path / "b", problem, spec(problem))
-    at_once = Study(tmp_path / "c", problem, spec(problem))
+    told = SearchStudy(tmp_path / "a", problem, spec(problem))
+    failing = SearchStudy(tmp_path / "b", problem, spec(problem))
+    at_once = SearchStudy(tmp_path / "c", problem, spec(problem))
     keys = candidates(told, problem, OPENING)
     assert candidates(failing, problem, OPENING, State.INFEASIBLE) == keys
     assert [at_once.ask()[1].key for _ in range(OPENING)] == keys
@@ -236,7 +240,7 @@ def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path
     restrictions = Restrictions(
         keep={"runtime": ("eager",), "training.batch_size": (128,), "precision": ("fp32", "bf16")}
     )
-    study = Study(tmp_path / "journal", problem, spec(problem, restrictions=restrictions))
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem, restrictions=restrictions))
     for _ in range(OPENING + 4):
         number, candidate = study.ask()
         assert candidate.runtime == "eager"
@@ -256,7 +260,7 @@ def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path
 def test_a_trial_always_ends_told(
     problem: Problem, tmp_path: Path, state: State, stored: optuna.trial.TrialState
 ) -> None:
-    study = Study(tmp_path / "journal", problem, spec(problem))
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem))
     candidates(study, problem, 1, state)
     (trial,) = study._study.get_trials()
     assert trial.state is stored
@@ -266,14 +270,14 @@ def test_a_trial_always_ends_told(
 
 
 def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> None:
-    study = Study(tmp_path / "journal", problem, spec(problem))
-    whole = Study(tmp_path / "whole", problem, spec(problem))
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem))
+    whole = SearchStudy(tmp_path / "whole", problem, spec(problem))
     keys = [whole.ask()[1].key for _ in range(6)]
     recorded = ended(problem, *study.ask())
     study.ask()
     cut_off = study.ask()[1].key
 
-    later = Study(tmp_path / "journal", problem, spec(problem))
+    later = SearchStudy(tmp_path / "journal", problem, spec(problem))
     again = later.interrupted_trials({recorded.number: recorded})
     states = [trial.state for trial in later._study.get_trials()]
     assert optuna.trial.TrialState.RUNNING not in states
@@ -285,17 +289,17 @@ def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> No
 
 
 def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Path) -> None:
-    whole = Study(tmp_path / "whole", problem, spec(problem))
+    whole = SearchStudy(tmp_path / "whole", problem, spec(problem))
     keys = {whole.ask()[1].key for _ in range(6)}
-    first = Study(tmp_path / "journal", problem, spec(problem))
+    first = SearchStudy(tmp_path / "journal", problem, spec(problem))
     for _ in range(4):
         first.ask()
-    second = Study(tmp_path / "journal", problem, spec(problem))
+    second = SearchStudy(tmp_path / "journal", problem, spec(problem))
     assert len(second.interrupted_trials({})) == 4  # and the driver dies before it asks for any
-    third = Study(tmp_path / "journal", problem, spec(problem))
+    third = SearchStudy(tmp_path / "journal", problem, spec(problem))
     for each in third.interrupted_trials({})[:2]:
         third.ask(each)
-    fourth = Study(tmp_path / "journal", problem, spec(problem))
+    fourth = SearchStudy(tmp_path / "journal", problem, spec(problem))
     again = fourth.interrupted_trials({})
     assert len(again) == 4
     resumed = [fourth.ask(each)[1].key for each in again]
@@ -309,13 +313,13 @@ def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Pat
 def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
     problem: Problem, tmp_path: Path
 ) -> None:
-    whole = Study(tmp_path / "whole", problem, spec(problem))
+    whole = SearchStudy(tmp_path / "whole", problem, spec(problem))
     keys = [whole.ask()[1].key for _ in range(4)]
-    first = Study(tmp_path / "journal", problem, spec(problem))
+    first = SearchStudy(tmp_path / "journal", problem, spec(problem))
     first.ask()
     first._study.ask()
     first._journal.keep()  # the driver dies before a single parameter is written
-    second = Study(tmp_path / "journal", problem, spec(problem))
+    second = SearchStudy(tmp_path / "journal", problem, spec(problem))
     resumed = [second.ask(each)[1].key for each in second.interrupted_trials({})]
     resumed += [second.ask()[1].key for _ in range(2)]
     assert resumed == keys
@@ -323,13 +327,13 @@ def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
 
 def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
-    study = Study(journal, problem, spec(problem))
+    study = SearchStudy(journal, problem, spec(problem))
     candidates(study, problem, 2)
     whole = journal.read_bytes()
     start = whole[:-1].rfind(b"\n") + 1
     for end in range(start, len(whole), 7):
         journal.write_bytes(whole[:end])
-        mended = Study(journal, problem, spec(problem))
+        mended = SearchStudy(journal, problem, spec(problem))
         mended.interrupted_trials({})
         mended.ask()
 
@@ -338,14 +342,14 @@ def test_a_study_without_its_journal_goes_on_from_the_records(
     problem: Problem, tmp_path: Path
 ) -> None:
     asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
-    study = Study(tmp_path / "journal", problem, asked)
+    study = SearchStudy(tmp_path / "journal", problem, asked)
     records: dict[int, Record] = {}
     for _ in range(4):
         number, candidate = study.ask()
         records[number] = ended(problem, number, candidate)
         study.tell(records[number])
     (tmp_path / "journal").unlink()
-    without = Study(tmp_path / "journal", problem, asked)
+    without = SearchStudy(tmp_path / "journal", problem, asked)
     assert not without.interrupted_trials(records)
     assert without.ask_deployment(records[0]) is None
     numbers = [without.ask()[0] for _ in range(4)]
@@ -357,7 +361,7 @@ def test_a_network_that_was_stopped_is_asked_for_again(
 ) -> None:
     monkeypatch.setattr("search.sampling.next_network.PROPOSALS", 0)
     asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
-    study = Study(tmp_path / "journal", problem, asked)
+    study = SearchStudy(tmp_path / "journal", problem, asked)
     candidates(study, problem, 4)
     number, stopped = study.ask()
     rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
@@ -374,7 +378,7 @@ def test_a_network_that_was_stopped_is_asked_for_again(
 
 def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path: Path) -> None:
     asked = spec(problem).model_copy(update={"opening": 4})
-    study = Study(tmp_path / "journal", problem, asked)
+    study = SearchStudy(tmp_path / "journal", problem, asked)
     records: dict[int, Record] = {}
     for n in range(5):
         number, candidate = study.ask()
@@ -384,7 +388,7 @@ def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path:
         records[number] = record.model_copy(update={"rungs": rungs, "unpruned_error": None})
         study.tell(records[number])
     (tmp_path / "journal").unlink()
-    without = Study(tmp_path / "journal", problem, asked)
+    without = SearchStudy(tmp_path / "journal", problem, asked)
     assert not without.interrupted_trials(records)
     for _ in range(4):
         number, _ = without.ask()
@@ -393,7 +397,7 @@ def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path:
 
 def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path: Path) -> None:
     limits = Limits(error=0.5, speedup=10.0)
-    study = Study(tmp_path / "journal", problem, spec(problem), limits)
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem), limits)
     for state in (State.COMPLETE, State.INFEASIBLE):
         candidates(study, problem, 1, state)
     complete, failed = study._study.get_trials()

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from problems import Problem, Size
-from search.objectives.goals import objectives
-from search.pareto import ranks
+from search.objectives.goals import objective_values
+from search.pareto import non_dominated_ranks
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import Run
-from search.run.records import Record, Rung, State, Timing, networks
+from search.run.records import Record, Rung, State, Timing, count_networks
 from search.run.spec import Spec
 from search.sampling.history import combination_of
 from search.sampling.next_network import NetworkSuggestion
-from search.sampling.study import Study
+from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 
 TRIALS, DEPLOYMENTS = 5, 3
@@ -39,7 +39,7 @@ def run(spec: Spec, tmp_path: Path) -> Run:
 
 
 def agenda(problem: Problem, spec: Spec, run: Run) -> TrialQueue:
-    study = Study(run.journal, problem, spec)
+    study = SearchStudy(run.journal, problem, spec)
     return TrialQueue(
         study, run, spec, study.interrupted_trials({r.number: r for r in run.records()})
     )
@@ -69,9 +69,9 @@ def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, r
     plan = agenda(problem, spec, run)
     while asked := plan.next():
         plan.ended(ended(problem, asked))
-    assert plan.over
+    assert plan.finished
     records = run.records()
-    assert networks(records) == TRIALS
+    assert count_networks(records) == TRIALS
     assert len(records) > TRIALS
     assert deployed_again(records) <= TRIALS * DEPLOYMENTS, (
         "a network that ended gives one more turn"
@@ -94,11 +94,15 @@ def test_who_is_on_the_front_is_deployed_on(
     plan = agenda(problem, spec.model_copy(update={"opening": 1}), run)
     while asked := plan.next():
         plan.ended(ended(problem, asked))
-    assert plan.over
+    assert plan.finished
     records = run.records()
-    points = [objectives(problem, record) for record in records]
-    best = {r.network for r, rank in zip(records, ranks(points), strict=True) if rank == 0}
-    deployed = Counter(record.network for record in records)
+    points = [objective_values(problem, record) for record in records]
+    best = {
+        r.network_id
+        for r, rank in zip(records, non_dominated_ranks(points), strict=True)
+        if rank == 0
+    }
+    deployed = Counter(record.network_id for record in records)
     assert all(deployed[each] >= DEPLOYMENTS for each in best)
     assert max(deployed.values()) > DEPLOYMENTS
     assert deployed_again(records) == TRIALS * DEPLOYMENTS
@@ -115,7 +119,7 @@ def test_it_waits_for_what_may_be_deployed_again(problem: Problem, spec: Spec, r
     plan = agenda(problem, spec, run)
     begun = [plan.next() for _ in range(TRIALS)]
     assert plan.next() is None
-    assert not plan.over
+    assert not plan.finished
     (first, *_) = begun
     assert first is not None
     plan.ended(ended(problem, first))
@@ -163,7 +167,7 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
         later.ended(ended(problem, asked.pop(0)))
         asked += [each for each in [later.next()] if each]
     records = run.records()
-    assert networks(records) == TRIALS
+    assert count_networks(records) == TRIALS
     assert deployed_again(records) <= TRIALS * DEPLOYMENTS
 
 
@@ -182,10 +186,10 @@ def test_who_was_stopped_is_gone_on_with(
     parameters = plan._study._study.get_trials()[0].params
     wanted = NetworkSuggestion(parameters, resumes=first.number)
     with monkeypatch.context() as patch:
-        patch.setattr(Study, "_wanted", lambda *_: wanted)
+        patch.setattr(SearchStudy, "_wanted", lambda *_: wanted)
         on = plan.next()
     assert on is not None
-    assert on == TrialRequest(on.number, first.candidate, None, first.number, passes=0.5)
+    assert on == TrialRequest(on.number, first.candidate, None, first.number, resumed_share=0.5)
     assert load_checkpoint(run.checkpoint_path(on.number)) == {"taught": 2}
     assert not run.checkpoint_path(first.number).exists()
 
@@ -198,7 +202,7 @@ def test_who_was_stopped_is_gone_on_with(
     assert not run.checkpoint_path(again.number).exists()
     while asked := later.next():
         later.ended(ended(problem, asked))
-    assert networks(run.records()) == TRIALS
+    assert count_networks(run.records()) == TRIALS
 
 
 def test_of_many_that_were_stopped_the_best_courses_are_kept(
@@ -230,5 +234,5 @@ def test_one_deployment_is_the_trainings_own(problem: Problem, spec: Spec, run: 
     while asked := plan.next():
         assert asked.training is None
         plan.ended(ended(problem, asked))
-    assert plan.over
-    assert agenda(problem, alone, run).over
+    assert plan.finished
+    assert agenda(problem, alone, run).finished

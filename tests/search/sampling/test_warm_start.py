@@ -10,8 +10,12 @@ from problems import Problem, Size, UserError
 from search.run.directory import Run
 from search.run.records import Record, State
 from search.run.spec import Spec
-from search.sampling.study import Study
-from search.sampling.warm_start import first_candidates, first_of_file, first_of_run
+from search.sampling.study import SearchStudy
+from search.sampling.warm_start import (
+    candidates_from_file,
+    candidates_from_run,
+    warm_start_candidates,
+)
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 from spaces.restrictions import Restrictions
@@ -34,7 +38,7 @@ def spec(problem: Problem, **more: object) -> Spec:
 
 def listed(problem: Problem, folder: Path) -> tuple[Path, list[Candidate]]:
     """Return a file that lists two candidates, by some of their parameters, and the candidates."""
-    study = Study(folder / "asked", problem, spec(problem))
+    study = SearchStudy(folder / "asked", problem, spec(problem))
     candidates = [study.ask()[1] for _ in range(2)]
     lines: list[str] = []
     for candidate in candidates:
@@ -48,10 +52,10 @@ def listed(problem: Problem, folder: Path) -> tuple[Path, list[Candidate]]:
 
 def test_what_is_listed_is_asked_first(problem: Problem, tmp_path: Path) -> None:
     file, wanted = listed(problem, tmp_path)
-    first = first_of_file(Space(problem), file, seed=3)
-    assert first == first_of_file(Space(problem), file, seed=3)
-    study = Study(tmp_path / "journal", problem, spec(problem, first=first))
-    plain = Study(tmp_path / "plain", problem, spec(problem))
+    first = candidates_from_file(Space(problem), file, seed=3)
+    assert first == candidates_from_file(Space(problem), file, seed=3)
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem, first=first))
+    plain = SearchStudy(tmp_path / "plain", problem, spec(problem))
     for expected in wanted:
         _, candidate = study.ask()
         for name in DIMENSIONS:
@@ -86,16 +90,16 @@ def test_a_slip_is_told_with_its_place(tmp_path: Path, text: str, words: str) ->
     keep = Restrictions(keep={"runtime": ("eager",), "training.batch_size": (128,)})
     space = Space(load_problem("planets", Size.TINY), keep)
     with pytest.raises(UserError, match=rf"first\.yaml.*{words}"):
-        first_of_file(space, file, seed=0)
+        candidates_from_file(space, file, seed=0)
 
 
 def test_without_a_wish_a_run_keeps_its_own(problem: Problem, tmp_path: Path) -> None:
     file, _ = listed(problem, tmp_path)
     space = Space(problem)
-    first = first_candidates(space, file, (), tmp_path / "run", 0)
+    first = warm_start_candidates(space, file, (), tmp_path / "run", 0)
     Run.start(tmp_path / "run", spec(problem, first=first))
-    assert first_candidates(space, None, (), tmp_path / "run", 0) == first
-    assert first_candidates(space, None, (), tmp_path / "other", 0) == []
+    assert warm_start_candidates(space, None, (), tmp_path / "run", 0) == first
+    assert warm_start_candidates(space, None, (), tmp_path / "other", 0) == []
     with pytest.raises(UserError, match="belongs to another search"):
         Run.start(tmp_path / "run", spec(problem))
 
@@ -111,8 +115,10 @@ def test_a_front_is_tried_again(finished_run: Path, tmp_path: Path) -> None:
 
     problem = load_problem("planets", Size.TINY)
     run = Run.open(finished_run)
-    first = first_of_run(Space(problem), run, seed=0)
-    study = Study(tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed))
+    first = candidates_from_run(Space(problem), run, seed=0)
+    study = SearchStudy(
+        tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed)
+    )
     asked = [study.ask()[1] for _ in first]
     complete = {r.key: r for r in run.records() if r.state is State.COMPLETE}
     taken = [complete[candidate.key] for candidate in asked]
@@ -130,7 +136,7 @@ def test_of_another_space_nothing_is_taken(finished_run: Path) -> None:
     problem = load_problem("planets", Size.TINY)
     narrow = Restrictions(keep={"runtime": ("compiled",)})
     with pytest.raises(UserError, match="nothing on the front of"):
-        first_of_run(Space(problem, narrow), Run.open(finished_run), seed=0)
+        candidates_from_run(Space(problem, narrow), Run.open(finished_run), seed=0)
 
 
 @pytest.mark.slow
@@ -144,7 +150,9 @@ def test_a_candidate_as_a_report_states_it_is_tried_again(
     records = run.records()
     file = tmp_path / "trials.yaml"
     file.write_text(yaml.safe_dump([record.candidate.parameters for record in records]))
-    first = tuple(first_of_file(Space(problem), file, seed=0))
-    study = Study(tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed))
+    first = tuple(candidates_from_file(Space(problem), file, seed=0))
+    study = SearchStudy(
+        tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed)
+    )
     asked = [study.ask()[1] for _ in first]
     assert [each.key for each in asked] == [record.key for record in records]

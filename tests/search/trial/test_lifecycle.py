@@ -12,10 +12,10 @@ from torch import nn
 from problems import Dataset, Problem, Size
 from problems.contract import RandomChoice
 from search.final.seeds import retrained
-from search.objectives.goals import objectives
+from search.objectives.goals import objective_values
 from search.run.checkpoints import load_checkpoint
 from search.run.directory import Run
-from search.run.records import MOST_TRACEBACK, NO_LIMITS, Limits, Record, State
+from search.run.records import MAX_TRACEBACK_CHARS, NO_LIMITS, Limits, Record, State
 from search.run.spec import ExtraObjective
 from search.timing.reference import ReferenceTiming, yardstick
 from search.trial.lifecycle import PATIENCE, RUNG_SHARES, AtRung, Setting, live
@@ -72,7 +72,7 @@ def test_memory_is_measured_where_it_is_an_objective(timed: Setting, candidate: 
     assert record.parameters is not None
     # Weights and what lies between layers; not the runtime's libraries.
     assert 4 * record.parameters <= record.memory_bytes < 100e6
-    assert len(objectives(timed.problem, record)) == 3
+    assert len(objective_values(timed.problem, record)) == 3
 
 
 def test_a_further_deployment_is_of_the_trained_network(
@@ -90,7 +90,7 @@ def test_a_further_deployment_is_of_the_trained_network(
     other = candidate.model_copy(update={"runtime": "onnxruntime"})
     (elsewhere,) = live(setting, other, 6, training=3)
     assert isinstance(elsewhere, Record)
-    assert elsewhere.exact_error == first.exact_error
+    assert elsewhere.eager_error == first.eager_error
     assert (setting.run.artefact(6) / "manifest.json").is_file()
 
 
@@ -300,12 +300,12 @@ def test_a_record_keeps_the_end_of_a_long_traceback(
     setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise ValueError("long " * MOST_TRACEBACK + "end")
+        raise ValueError("long " * MAX_TRACEBACK_CHARS + "end")
 
     monkeypatch.setattr("search.trial.preparation.prepared", fail)
     (record,) = live(setting, candidate, 0)
     assert isinstance(record, Record)
-    assert len(record.traceback) == MOST_TRACEBACK
+    assert len(record.traceback) == MAX_TRACEBACK_CHARS
     assert record.traceback.endswith("end\n")
 
 
@@ -348,5 +348,5 @@ def test_a_goal_that_is_missed_is_a_constraint_and_no_failure(
     assert record.state is State.COMPLETE
     assert record.timing is not None
     error = record.metrics[setting.problem.objective.name]
-    assert wish.limits.shortfalls(error, record.timing.speedup)["error"] > 0.0
+    assert wish.limits.constraint_values(error, record.timing.speedup)["error"] > 0.0
     assert not wish.limits.met(error, record.timing.speedup)

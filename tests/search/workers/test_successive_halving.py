@@ -3,15 +3,20 @@ import math
 import pytest
 
 from search.run.records import Record, Rung
-from search.workers.successive_halving import FEWEST, Halving, agreements, rank_correlation
+from search.workers.successive_halving import (
+    MIN_NETWORKS,
+    SuccessiveHalving,
+    kendall_tau,
+    rung_correlations,
+)
 
 
 def test_the_first_goes_on() -> None:
-    assert Halving().should_continue(1, 10.0, 1.0)
+    assert SuccessiveHalving().should_continue(1, 10.0, 1.0)
 
 
 def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
-    halving = Halving()
+    halving = SuccessiveHalving()
     for i in range(8):
         assert halving.should_continue(1, 1.0 + i, 9.0 - i), "a front member was cut"
     assert not halving.should_continue(1, 20.0, 20.0)
@@ -19,12 +24,12 @@ def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
 
 
 def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
-    halving = Halving()
+    halving = SuccessiveHalving()
     for error in (1.0, 1.1, 1.2, 1.3, 1.4):
         halving.should_continue(1, error, error)
     assert not halving.should_continue(1, 1.15, 1.15), "third of six"
     assert halving.should_continue(1, 1.05, 1.05), "second of seven"
-    others = Halving()
+    others = SuccessiveHalving()
     arrivals = [(1.0, 1.0), *((9.0, 9.0),) * 5, (2.0, 4.0), (2.1, 3.0), (2.11, 2.9), (4.0, 2.0)]
     for error, time in arrivals:
         others.should_continue(1, error, time)
@@ -33,22 +38,22 @@ def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
 
 
 def test_rungs_are_apart() -> None:
-    halving = Halving()
+    halving = SuccessiveHalving()
     for _ in range(8):
         halving.should_continue(1, 1.0, 1.0)
     assert halving.should_continue(2, 50.0, 50.0)
 
 
 def test_a_diverged_candidate_is_stopped() -> None:
-    assert not Halving().should_continue(1, math.inf, 1.0)
+    assert not SuccessiveHalving().should_continue(1, math.inf, 1.0)
 
 
 def test_a_rungs_ranking_is_held_against_the_ends() -> None:
-    assert rank_correlation([1, 2, 3, 4], [10, 20, 30, 40]) == 1.0
-    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == -1.0
-    assert rank_correlation([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
-    assert rank_correlation([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / math.sqrt(6))
-    assert math.isnan(rank_correlation([1, 1], [1, 2]))
+    assert kendall_tau([1, 2, 3, 4], [10, 20, 30, 40]) == 1.0
+    assert kendall_tau([1, 2, 3, 4], [4, 3, 2, 1]) == -1.0
+    assert kendall_tau([1, 2, 3], [1, 3, 2]) == pytest.approx(1 / 3)
+    assert kendall_tau([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / math.sqrt(6))
+    assert math.isnan(kendall_tau([1, 1], [1, 2]))
 
 
 def test_only_networks_that_were_trained_to_the_end_tell_of_a_rung() -> None:
@@ -58,14 +63,14 @@ def test_only_networks_that_were_trained_to_the_end_tell_of_a_rung() -> None:
 
     whole = [at_rung(1.0 + i, end) for i, end in enumerate([0.1, 0.2, 0.4, 0.3])]
     others = [at_rung(0.5, None), at_rung(9.0, 0.01, training=0)]  # stopped there, deployed again
-    (told,) = agreements([*whole, *others])
+    (told,) = rung_correlations([*whole, *others])
     assert (told.share, told.networks) == (0.25, 4)
     assert told.correlation == pytest.approx(2 / 3)
-    assert agreements([*whole[: FEWEST - 1], *others]) == []
+    assert rung_correlations([*whole[: MIN_NETWORKS - 1], *others]) == []
 
 
 def test_a_third_objective_has_its_say() -> None:
-    halving = Halving()
+    halving = SuccessiveHalving()
     assert all(halving.should_continue(1, 1.0, 1.0, 10.0) for _ in range(4))
     assert not halving.should_continue(1, 2.0, 2.0, 20.0)
     assert halving.should_continue(1, 2.0, 2.0, 5.0)
@@ -76,5 +81,5 @@ def test_who_was_stopped_and_gone_on_with_came_to_a_rung_once() -> None:
     arrival = {"untrained_relative_time": 1.0, "untrained_memory_bytes": None, "rungs": (rung,)}
     first = Record.model_construct(key="a", **arrival)
     apart = Record.model_construct(key="b", **arrival)
-    assert Halving([first, first])._arrivals == Halving([first])._arrivals
-    assert len(Halving([first, apart])._arrivals[0.25]) == 2
+    assert SuccessiveHalving([first, first])._arrivals == SuccessiveHalving([first])._arrivals
+    assert len(SuccessiveHalving([first, apart])._arrivals[0.25]) == 2

@@ -13,17 +13,17 @@ from rich.console import Console
 
 from problems import Dataset, Deployment, InterruptedRunError, Problem, Size
 from search import driver
-from search.progress import Progress
+from search.progress import ProgressDisplay
 from search.run.checkpoints import save_checkpoint
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Rung, State
 from search.run.spec import Spec
 from search.sampling.history import trained
-from search.sampling.study import Study
+from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import AtRung, Setting
-from search.workers.successive_halving import Halving
+from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import EndEarly, RungScheduler, StudySearcher
 
 
@@ -42,8 +42,8 @@ def spec(problem: Problem) -> Spec:
 @pytest.fixture
 def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
     run = Run.start(tmp_path / "run", spec)
-    progress = Progress(problem, spec.trials, Console(file=io.StringIO()))
-    agenda = TrialQueue(Study(run.journal, problem, spec), run, spec, [])
+    progress = ProgressDisplay(problem, spec.trials, Console(file=io.StringIO()))
+    agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
     return StudySearcher(agenda, run, progress, spec.workers)
 
 
@@ -63,7 +63,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
 
 
 def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySearcher) -> None:
-    halving = Halving()
+    halving = SuccessiveHalving()
     scheduler = RungScheduler(halving, searcher)
     halving.should_continue(0.25, 0.1, 1e-5)
 
@@ -115,7 +115,7 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
     assert searcher.suggest() is None
     run = searcher._run
     assert run.records() == []
-    later = Study(run.journal, problem, run.spec())
+    later = SearchStudy(run.journal, problem, run.spec())
     (fixed,) = later.interrupted_trials({})
     assert later.ask(fixed)[1] == asked.candidate
 
@@ -129,7 +129,7 @@ def test_infinity_travels(searcher: StudySearcher) -> None:
 
 def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> None:
     assert not EndEarly(searcher).stop_all()
-    searcher._run.ask_to_stop()
+    searcher._run.request_stop()
     assert EndEarly(searcher).stop_all()
     assert searcher.suggest() is None
     assert searcher.is_finished()
@@ -151,7 +151,9 @@ def test_a_trial_is_granted_a_core_for_every_thread(
     nothing = Dataset(*[SimpleNamespace()] * 4)
     setting = Setting(threaded, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     with pytest.raises(InterruptedRunError):
-        driver._trials(setting, spec, run, Progress(problem, 4, Console(file=io.StringIO())), {})
+        driver._trials(
+            setting, spec, run, ProgressDisplay(problem, 4, Console(file=io.StringIO())), {}
+        )
     assert granted == [{"cpu": 3}]
 
 
