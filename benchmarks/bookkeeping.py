@@ -37,11 +37,11 @@ from search.run.spec import SamplerName, Spec
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import RUNG_SHARES, AtRung, Setting
+from search.trial.lifecycle import RUNG_SHARES, RungReport, SearchContext
 from search.workers import tune_adapter
 from search.workers.ray_cluster import cluster
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
+from search.workers.tune_adapter import StudySearcher, TrialActor, run_trials, tune
 from spaces.candidate import Candidate
 
 WORKERS, TRIALS, ROUNDS = 2, 300, 5
@@ -55,14 +55,14 @@ another is being started for, and starts that one again, for ever where trials t
 MAX_RATIO = 1.5
 
 
-def idle_trial(number: int, candidate: Candidate) -> Iterator[AtRung | Record]:
+def idle_trial(number: int, candidate: Candidate) -> Iterator[RungReport | Record]:
     """Yield the rungs of a trial, and its record, with figures that hang on its number alone."""
     error, time_s = np.random.default_rng(number).uniform(0.01, 1.0, 2).tolist()
     rungs = [
         Rung(epoch=epoch, share=share, error=error) for epoch, share in enumerate(RUNG_SHARES, 1)
     ]
     for rung in rungs:
-        yield AtRung(rung, time_s, {})
+        yield RungReport(rung, time_s, {})
     speedup = 1.0 / time_s
     timing = Timing(
         time_s=time_s,
@@ -139,10 +139,10 @@ def run_simstead(data: Dataset, folder: Path, seed: int) -> list[float]:
         opening=0,
     )
     run = Run.start(folder, spec)
-    setting = Setting(problem, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
+    context = SearchContext(problem, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     ends = TimedProgress()
     agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
-    execute(setting, StudySearcher(agenda, run, ends, WORKERS), NeverStopping())
+    run_trials(context, StudySearcher(agenda, run, ends, WORKERS), NeverStopping())
     return ends.times
 
 

@@ -22,7 +22,7 @@ from asking import argument_parser
 from torch import Tensor
 
 from problems import Array
-from search.timing.stopwatch import Spread, TimedCall, exclusive_slot, time_in_turn
+from search.timing.stopwatch import MedianInterval, TimedCall, exclusive_slot, time_interleaved
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import example_network, lowered_shape
@@ -90,9 +90,9 @@ def call_times(family: str, runtime: str) -> dict[str, float]:
             "by_hand": TimedCall(bound_call(runtime, folder, lowering, inputs), 1),
         }
         with exclusive_slot():
-            seconds = time_in_turn(timed_calls, ROUNDS)
-    facts = {f"{name}_us": 1e6 * Spread.of(each).median for name, each in seconds.items()}
-    return facts | {"ratio": Spread.of(seconds["artefact"] / seconds["by_hand"]).median}
+            seconds = time_interleaved(timed_calls, ROUNDS)
+    facts = {f"{name}_us": 1e6 * MedianInterval.of(each).median for name, each in seconds.items()}
+    return facts | {"ratio": MedianInterval.of(seconds["artefact"] / seconds["by_hand"]).median}
 
 
 def main() -> int:

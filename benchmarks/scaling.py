@@ -45,10 +45,10 @@ from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.workers import tune_adapter
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import StudySearcher, TrialActor, execute, tune
+from search.workers.tune_adapter import StudySearcher, TrialActor, run_trials, tune
 
 if TYPE_CHECKING:
-    from search.trial.lifecycle import Setting
+    from search.trial.lifecycle import SearchContext
 
 WORKERS, SECONDS = 64, 60.0
 """Workers, and what a whole trial takes; most are stopped after a quarter of it. Two cores make for
@@ -72,9 +72,9 @@ SLEEP_LOG = "sleeps.jsonl"
 class SleepingTrainable(tune.Trainable):
     """A worker that sleeps; what it says is written by hand, as ours would have to be imported."""
 
-    def setup(self, config: dict[str, Any], setting: Any = None) -> None:
+    def setup(self, config: dict[str, Any], context: Any = None) -> None:
         """Begin the first trial."""
-        self._seconds, self._notes, self._objective = setting
+        self._seconds, self._notes, self._objective = context
         self._began = False
         self._begin(config)
 
@@ -166,10 +166,10 @@ def run_search(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
     progress = ProgressDisplay(problem, spec.trials, Console(file=io.StringIO()))
     agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
     # It stands for the setting: the problem's modules would bring PyTorch into every worker.
-    setting = cast("Setting", (seconds, str(notes), problem.objective.name))
+    context = cast("SearchContext", (seconds, str(notes), problem.objective.name))
     threading.Thread(target=stop_after_measurement, args=(run, notes, workers), daemon=True).start()
     began = time.time()
-    execute(setting, StudySearcher(agenda, run, progress, workers), SuccessiveHalving())
+    run_trials(context, StudySearcher(agenda, run, progress, workers), SuccessiveHalving())
     ended = [record.state for record in run.records()]
     start = max(own[0][0] for own in sleep_intervals(notes).values())
     return {

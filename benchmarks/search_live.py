@@ -53,8 +53,8 @@ from search.run.spec import Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
 from search.timing.reference import measure, yardstick
-from search.timing.stopwatch import MOST_ROUNDS
-from search.trial.lifecycle import AtRung, Setting, live
+from search.timing.stopwatch import MAX_ROUNDS
+from search.trial.lifecycle import RungReport, SearchContext, run_trial
 from spaces.space import Space
 from spaces.surrogate import Surrogate
 
@@ -85,7 +85,7 @@ def clock() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in each)
 
 
-def trial_context(folder: Path, seed: int) -> tuple[Setting, Spec]:
+def trial_context(folder: Path, seed: int) -> tuple[SearchContext, Spec]:
     """Return what every trial of a search shares, and what is asked for."""
     problem = load_problem(PROBLEM, Size.TINY)
     spec = Spec(
@@ -101,19 +101,21 @@ def trial_context(folder: Path, seed: int) -> tuple[Setting, Spec]:
     problem = problem.with_fitted_baselines(data.train)
     limits = limits_from_goals(problem, baseline_errors(problem, data))
     reference_timing = yardstick(problem, data.test)
-    return Setting(problem, data, reference_timing, limits, Run.start(folder, spec), PROBLEM), spec
+    return SearchContext(
+        problem, data, reference_timing, limits, Run.start(folder, spec), PROBLEM
+    ), spec
 
 
-def score_baselines(setting: Setting) -> BaselineScores:
+def score_baselines(context: SearchContext) -> BaselineScores:
     """Score and time the baselines, as a search does before its first trial."""
-    problem, data = setting.problem, setting.data
-    return score_baselines(problem, data, setting.yardstick, baseline_errors(problem, data))
+    problem, data = context.problem, context.data
+    return score_baselines(problem, data, context.yardstick, baseline_errors(problem, data))
 
 
-def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
+def ended(context: SearchContext, searcher: Searcher, asked: TrialRequest) -> Record:
     """Live a trial to its record."""
-    life = live(setting, asked.candidate, asked.number, asked.training)
-    rungs: list[AtRung] = []
+    life = run_trial(context, asked.candidate, asked.number, asked.training)
+    rungs: list[RungReport] = []
     for event in life:
         if isinstance(event, Record):
             return event.model_copy(update={"goes_on_with": asked.resumes})
@@ -138,21 +140,21 @@ def ended(setting: Setting, searcher: Searcher, asked: TrialRequest) -> Record:
 
 def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]:
     """Return when a searcher found which points, and how its trials ended."""
-    setting, spec = trial_context(folder, seed)
-    torch.set_num_threads(setting.problem.deployment.threads)
+    context, spec = trial_context(folder, seed)
+    torch.set_num_threads(context.problem.deployment.threads)
     found: list[tuple[float, float, float, int]] = []
     states: list[str] = []
     started = clock()
-    known = score_baselines(setting) if name == SIMSTEAD_NAME else NO_BASELINES
-    searcher = SEARCHERS[name](setting.problem, spec, setting.run, setting.limits, known)
+    known = score_baselines(context) if name == SIMSTEAD_NAME else NO_BASELINES
+    searcher = SEARCHERS[name](context.problem, spec, context.run, context.limits, known)
     while True:
-        record = ended(setting, searcher, searcher.ask())
+        record = ended(context, searcher, searcher.ask())
         if clock() - started > seconds:  # what is unfinished then counts for nothing
             return {"name": name, "seed": seed, "found": found, "ended": states}
         searcher.tell(record)
         states.append(str(record.state))
         if record.state is State.COMPLETE and record.timing is not None:
-            error = math.log10(record.metrics[setting.problem.objective.name])
+            error = math.log10(record.metrics[context.problem.objective.name])
             took = math.log10(record.timing.relative_time)
             found.append((clock() - started, error, took, record.number))
 
@@ -178,20 +180,20 @@ def front_when_found(found: list[list[float]]) -> list[list[float]]:
 
 def retime_fronts(results: list[dict[str, Any]]) -> None:
     """Time what stood on the searches' fronts, `PASSES` times in turn; leave out the rest."""
-    setting, _ = trial_context(Path(results[0]["folder"]).with_name("again"), 0)
-    torch.set_num_threads(setting.problem.deployment.threads)
+    context, _ = trial_context(Path(results[0]["folder"]).with_name("again"), 0)
+    torch.set_num_threads(context.problem.deployment.threads)
     held: list[tuple[list[float], Surrogate]] = []
     for each in results:
         each["found"] = front_when_found(each["found"])
         for one in each["found"]:
             artefact = Run(Path(each["folder"])).artefact(int(one[3]))
-            held.append((one, Surrogate.load(artefact, setting.problem)))
+            held.append((one, Surrogate.load(artefact, context.problem)))
     times: list[list[float]] = [[] for _ in held]
     for done in range(TIMING_REPEATS):
         print(f"timing {len(held)} artefacts again, {done + 1} of {TIMING_REPEATS}", flush=True)
         for own, (_, surrogate) in zip(times, held, strict=True):
             timing = measure(
-                setting.problem, setting.data, setting.yardstick, surrogate, MOST_ROUNDS
+                context.problem, context.data, context.yardstick, surrogate, MAX_ROUNDS
             )
             own.append(timing.relative_time)
     for own, (one, _) in zip(times, held, strict=True):

@@ -301,7 +301,7 @@ def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Fina
         test={ERROR: test, SECOND_METRIC: test},
         shifted={ERROR: shifted, SECOND_METRIC: shifted},
         failed={"test": 0, "shifted": 0},
-        hosted=HostResult(scores={"departure of flux": error * 0.7}, time_s=0.5, speedup=4.0),
+        host_result=HostResult(scores={"departure of flux": error * 0.7}, time_s=0.5, speedup=4.0),
     )
 
 

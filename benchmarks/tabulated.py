@@ -35,17 +35,17 @@ from problems.data.shards import default_cache
 from problems.interfaces.types import Option
 from problems.template.problem import problem as template
 from search.timing.reference import ReferenceTiming, deployment_call, yardstick
-from search.timing.stopwatch import keep_large_blocks, time_in_turn
+from search.timing.stopwatch import keep_large_blocks, time_interleaved
 from search.trial.lifecycle import RUNG_SHARES
 from search.trial.preparation import (
     BestWeights,
     TrainingTask,
-    epochs_of,
     fine_tune,
     initialise_learner,
     prepare_training,
+    training_epochs,
 )
-from search.trial.scoring import scored
+from search.trial.scoring import score_split
 from spaces.artefact import DisagreementError, calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Pruning
 from spaces.onnx_graph import export, with_weights
@@ -308,7 +308,7 @@ class Tabulator:
         task = prepare_training(self._problem, first, self._data)
         learner = initialise_learner(first, task.shape)
         prepare_s = clock() - started
-        epochs = epochs_of(self._problem, task.pairs)
+        epochs = training_epochs(self._problem, task.pairs)
         errors, seconds = self._teach(learner, task, first, epochs)
         deployed: dict[str, DeploymentResult] = {}
         for pruning in Pruning:
@@ -381,7 +381,7 @@ class Tabulator:
                     None, relative_time, round_figures(prune_s), lower_s, 0.0, 0.0
                 )
             lowered = clock()
-            result = scored(problem, artefact.surrogate.run, data.validation)
+            result = score_split(problem, artefact.surrogate.run, data.validation)
             validated = clock()
             if place not in self._timed:
                 relative_time = self._relative_time(artefact.surrogate)
@@ -406,7 +406,7 @@ class Tabulator:
             "surrogate": deployment_call(surrogate.run, self._problem, self._data.test),
             **self._held_against.timed_calls(self._data.test),
         }
-        seconds = time_in_turn(timed_calls, ROUNDS, clock=clock)
+        seconds = time_interleaved(timed_calls, ROUNDS, clock=clock)
         return float(np.median(seconds["surrogate"] / self._held_against.seconds(seconds)))
 
 

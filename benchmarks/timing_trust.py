@@ -30,15 +30,15 @@ from threadpoolctl import threadpool_limits
 from problems import Array
 from search.final.evaluation import TIME_BUDGET_S
 from search.run.records import Timing
-from search.timing.reference import SLOT_S, timing_of
+from search.timing.reference import SLOT_BUDGET_S, summarise_timing
 from search.timing.stopwatch import (
-    LEAST_ROUNDS,
-    MOST_ROUNDS,
+    MAX_ROUNDS,
+    MIN_ROUNDS,
+    StoppingRule,
     TimedCall,
-    Until,
     exclusive_slot,
     keep_large_blocks,
-    time_in_turn,
+    time_interleaved,
 )
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision
@@ -74,9 +74,9 @@ def matrix_product() -> TimedCall:
 def burn() -> None:
     """Keep a core busy."""
     with threadpool_limits(1):
-        work = matrix_product().work
+        function = matrix_product().function
         while True:
-            work()
+            function()
 
 
 @contextmanager
@@ -102,19 +102,19 @@ def time_against_reference(
     """Return what the stopwatch says of each, against the reference among them."""
     names = [name for name in timed_calls if name != REFERENCE]
 
-    def quoted(seconds: Mapping[str, Array]) -> list[Array]:
+    def ratios(seconds: Mapping[str, Array]) -> list[Array]:
         return [seconds[REFERENCE] / seconds[name] for name in names]
 
     with exclusive_slot(), threadpool_limits(1):
-        seconds = time_in_turn(timed_calls, MOST_ROUNDS, Until(quoted, budget_s))
-    return {name: timing_of(seconds[name], seconds[REFERENCE]) for name in names}
+        seconds = time_interleaved(timed_calls, MAX_ROUNDS, StoppingRule(ratios, budget_s))
+    return {name: summarise_timing(seconds[name], seconds[REFERENCE]) for name in names}
 
 
 def null_test() -> Figures:
     """Return how A/A tests came out."""
-    work = matrix_product()
+    function = matrix_product()
     timings = [
-        time_against_reference({"a": work, REFERENCE: work}, SLOT_S)["a"]
+        time_against_reference({"a": function, REFERENCE: function}, SLOT_BUDGET_S)["a"]
         for _ in range(REPETITIONS)
     ]
     ratios = [timing.speedup for timing in timings]
@@ -155,7 +155,7 @@ def rank_agreement(calls: Mapping[str, TimedCall]) -> tuple[Figures, dict[str, d
     reference = matrix_product()
     with background_load():
         under = {
-            name: time_against_reference({name: call, REFERENCE: reference}, SLOT_S)[name]
+            name: time_against_reference({name: call, REFERENCE: reference}, SLOT_BUDGET_S)[name]
             for name, call in calls.items()
         }
     alone = time_against_reference({**calls, REFERENCE: reference}, TIME_BUDGET_S)
@@ -204,7 +204,7 @@ def main() -> int:
         facts["ranks"], relative = rank_agreement(network_calls(Path(scratch)))
     for name, each in facts.items():
         print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in each.items())}")
-    kept = {**facts, "rounds at least": LEAST_ROUNDS, "times": relative}
+    kept = {**facts, "rounds at least": MIN_ROUNDS, "times": relative}
     save_results(__file__, kept, _plot(relative))
     covered = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
     return 0 if covered >= MIN_COVERAGE and facts["ranks"]["kendall_tau"] >= MIN_TAU else 1

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Layout, Pairs, Settings, Target
-from search.timing.stopwatch import Spread, TimedCall, exclusive_slot, time_in_turn
-from search.trial.training import GRADIENT_NORM, WARM_UP, Trainer
+from search.timing.stopwatch import MedianInterval, TimedCall, exclusive_slot, time_interleaved
+from search.trial.training import MAX_GRADIENT_NORM, WARM_UP_SHARE, Trainer
 from spaces.architectures import Shape
 from spaces.candidate import Training
 from spaces.registered import ARCHITECTURES
@@ -111,7 +111,9 @@ def make_optimiser(
 def make_schedule(optimiser: torch.optim.Optimizer, case: Case) -> OneCycleLR:
     """Return PyTorch's own schedule."""
     total = UNLIMITED_EPOCHS * (PAIRS // case.batch)
-    return OneCycleLR(optimiser, case.training.learning_rate, total_steps=total, pct_start=WARM_UP)
+    return OneCycleLR(
+        optimiser, case.training.learning_rate, total_steps=total, pct_start=WARM_UP_SHARE
+    )
 
 
 def train_bare_loop(case: Case, *, fused: bool) -> Iterator[int]:
@@ -126,7 +128,7 @@ def train_bare_loop(case: Case, *, fused: bool) -> Iterator[int]:
             optimiser.zero_grad()
             loss = loss_of(network(inputs[chosen]), targets[chosen])
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
+            nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
             optimiser.step()
             schedule.step()
         yield epoch
@@ -163,7 +165,7 @@ def lightning_fit(case: Case) -> Callable[[], object]:
         lightning.Trainer(
             accelerator="cpu",
             max_epochs=LIGHTNING_EPOCHS,
-            gradient_clip_val=GRADIENT_NORM,
+            gradient_clip_val=MAX_GRADIENT_NORM,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -186,11 +188,13 @@ def measure_case(case: Case) -> dict[str, float]:
     if find_spec("lightning"):
         timed_calls["lightning"] = TimedCall(lightning_fit(case), LIGHTNING_EPOCHS * PAIRS)
     with exclusive_slot():
-        seconds = time_in_turn(timed_calls, ROUNDS)
-    facts = {f"{name}_per_s": Spread.of(1.0 / each).median for name, each in seconds.items()}
+        seconds = time_interleaved(timed_calls, ROUNDS)
+    facts = {
+        f"{name}_per_s": MedianInterval.of(1.0 / each).median for name, each in seconds.items()
+    }
     for name in timed_calls:
         if name != "course":
-            spread = Spread.of(seconds[name] / seconds["course"])
+            spread = MedianInterval.of(seconds[name] / seconds["course"])
             facts |= {
                 f"over_{name}": spread.median,
                 f"over_{name}_low": spread.low,

@@ -9,10 +9,10 @@ from typing import NamedTuple
 Number = float | None
 Value = float | int | str | None
 
-ALMOST_LINEAR, FEW_DECADES, MOST_TICKS = 0.8, 2.0, 6
+ALMOST_LINEAR, FEW_DECADES, MAX_TICKS = 0.8, 2.0, 6
 
 
-class Kind(StrEnum):
+class SeriesStyle(StrEnum):
     """How a series is drawn."""
 
     LINE = "line"
@@ -35,20 +35,20 @@ class Axis(NamedTuple):
     label: str
     log: bool = False
     ticks: tuple[float, ...] = ()
-    usual: float | None = None
+    typical_max: float | None = None
 
 
-HUES = 6
+COLOUR_COUNT = 6
 """Colours there are, and symbols."""
 
 
-def symbol_of(colour: int) -> int:
+def symbol_index(colour: int) -> int:
     """Return the number of a series' symbol: another one of each round of the colours."""
-    return (colour + colour // HUES) % HUES
+    return (colour + colour // COLOUR_COUNT) % COLOUR_COUNT
 
 
 @dataclass(frozen=True)
-class Series:
+class ChartSeries:
     """One line, cloud or set of bars.
 
     Args:
@@ -69,7 +69,7 @@ class Series:
     name: str
     x: Sequence[Value]
     y: Sequence[Value]
-    kind: Kind = Kind.LINE
+    kind: SeriesStyle = SeriesStyle.LINE
     colour: int | None = 0
     names: Sequence[str] = ()
     x_low: Sequence[Number] = ()
@@ -77,7 +77,7 @@ class Series:
     y_low: Sequence[Number] = ()
     y_high: Sequence[Number] = ()
     faint: bool = False
-    listed: bool = True
+    in_legend: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ class Chart:
     title: str
     x: Axis
     y: Axis
-    series: tuple[Series, ...]
+    series: tuple[ChartSeries, ...]
     note: str = ""
     height: int = 340
     equal_axes: bool = False
 
 
-def named(objective: str, unit: str) -> str:
+def axis_label(objective: str, unit: str) -> str:
     """Return a metric's name with its unit, as an axis bears it."""
     return objective.replace("_", " ") + ("" if unit in {"", "1"} else f" [{unit}]")
 
@@ -116,25 +116,25 @@ def log_ticks(values: Sequence[float]) -> list[float]:
         return []
     low, high = math.log10(min(values)), math.log10(max(values))
     if high - low < ALMOST_LINEAR:
-        width = max(10.0**high - 10.0**low, 1e-3 * 10.0**high) / MOST_TICKS
+        width = max(10.0**high - 10.0**low, 1e-3 * 10.0**high) / MAX_TICKS
         size = 10.0 ** math.floor(math.log10(width))
         step = size * next(digit for digit in (1, 2, 5, 10) if digit * size >= width)
         first = math.ceil(10.0**low / step) - 1
-        return [(first + n) * step for n in range(MOST_TICKS + 3) if first + n > 0]
+        return [(first + n) * step for n in range(MAX_TICKS + 3) if first + n > 0]
     digits = (1, 2, 5) if high - low < FEW_DECADES else (1,)
     powers = range(math.floor(low) - 1, math.ceil(high) + 1)
-    step = max(1, round((high - low) / MOST_TICKS))
+    step = max(1, round((high - low) / MAX_TICKS))
     return [digit * 10.0**power for power in powers if power % step == 0 for digit in digits]
 
 
-class Table(NamedTuple):
+class ChartTable(NamedTuple):
     """Columns and rows."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
 
 
-def table_of(chart: Chart) -> Table:
+def chart_table(chart: Chart) -> ChartTable:
     """Return a figure's data as a table; columns that nothing fills are left out."""
     columns = (
         "series",
@@ -161,7 +161,7 @@ def table_of(chart: Chart) -> Table:
         for place, x in enumerate(series.x)
     ]
     filled = [i for i in range(len(columns)) if any(row[i] is not None for row in rows)]
-    return Table(
+    return ChartTable(
         tuple(columns[i] or "y" for i in filled),
         tuple(tuple(row[i] for i in filled) for row in rows),
     )

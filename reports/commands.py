@@ -11,14 +11,14 @@ from reports.gallery import charts, front
 from reports.index import write_index
 from reports.matplotlib_figures import write_figures
 from reports.pages import write_report
-from reports.views import read
+from reports.views import read_report_data
 from search.run.directory import Run
 
-WATCH_S = 15
+RELOAD_INTERVAL_S = 15
 """How often a watched report is written, and how often its page comes anew."""
 
-LOOK_S = 1.0
-COMPARISON = Path("comparison.html")
+POLL_INTERVAL_S = 1.0
+COMPARISON_FILE = Path("comparison.html")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ReportRequest:
     watch: bool = False
 
 
-def write(request: ReportRequest, tell: Callable[[str], None]) -> Iterator[Path]:
+def write_reports(request: ReportRequest, tell: Callable[[str], None]) -> Iterator[Path]:
     """Write what is wanted and yield each file; `tell` is given what is worth knowing besides.
 
     Raises:
@@ -52,11 +52,11 @@ def write(request: ReportRequest, tell: Callable[[str], None]) -> Iterator[Path]
         return
     runs = [Run.open(folder) for folder in request.runs]
     if len(runs) > 1:
-        yield write_comparison(runs, request.output or COMPARISON)
+        yield write_comparison(runs, request.output or COMPARISON_FILE)
         return
     run = runs[0]
     if request.figures:
-        facts = read(run)
+        facts = read_report_data(run)
         drawn = [each for own in charts(facts).values() for each in own]
         yield from write_figures([front(facts), *drawn], request.figures)
     if request.watch:
@@ -84,8 +84,8 @@ def _watched(run: Run, tell: Callable[[str], None]) -> Iterator[Path]:
     if run.driver() is None:
         tell(f"nothing drives {run.folder}: its report is written once")
         return
-    yield write_report(run, WATCH_S)
-    tell(f"it is written every {WATCH_S} s while the search runs; Ctrl-C ends this")
+    yield write_report(run, RELOAD_INTERVAL_S)
+    tell(f"it is written every {RELOAD_INTERVAL_S} s while the search runs; Ctrl-C ends this")
     try:
         _follow(run)
     except KeyboardInterrupt:
@@ -97,7 +97,7 @@ def _watched(run: Run, tell: Callable[[str], None]) -> Iterator[Path]:
 def _follow(run: Run) -> None:
     last = time.monotonic()
     while run.driver() is not None:
-        time.sleep(LOOK_S)
-        if time.monotonic() - last >= WATCH_S:
-            write_report(run, WATCH_S)
+        time.sleep(POLL_INTERVAL_S)
+        if time.monotonic() - last >= RELOAD_INTERVAL_S:
+            write_report(run, RELOAD_INTERVAL_S)
             last = time.monotonic()

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems import UserError
-from reports.charts import Axis, Chart, Kind, Series, named
-from reports.pages import WORDS, Drawing, drawn_chart, page, written
-from reports.views import Facts, read
-from reports.views.encodings import default_reference_point, dominated, front_of
-from reports.views.search_progress import course_view
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
+from reports.pages import WORDS, EmbeddedFigure, embed_chart, render_page, write_page
+from reports.views import ReportData, read_report_data
+from reports.views.encodings import default_reference_point, dominated_hypervolume, front_trials
+from reports.views.search_progress import search_progress_view
 from search.run.directory import Run
 
 
-class Compared(NamedTuple):
+class ComparedRun(NamedTuple):
     """A run among others of its problem.
 
     Args:
@@ -23,19 +23,19 @@ class Compared(NamedTuple):
     """
 
     name: str
-    facts: Facts
+    facts: ReportData
     hypervolume: float
 
 
-class Group(NamedTuple):
+class RunGroup(NamedTuple):
     """Runs of one problem and size: what can be compared."""
 
     problem: str
     objective: str
-    runs: tuple[Compared, ...]
+    runs: tuple[ComparedRun, ...]
     differences: tuple[tuple[str, tuple[str, ...]], ...]
     """What was asked for otherwise: (what, each run's)."""
-    drawings: tuple[Drawing, ...]
+    drawings: tuple[EmbeddedFigure, ...]
 
 
 def write_comparison(runs: Sequence[Run], path: Path) -> Path:
@@ -48,19 +48,19 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
     twice = next((folder for folder in folders if folders.count(folder) > 1), None)
     if twice is not None:
         raise UserError(f"RUN {twice} is named twice; name different ones")
-    return written(path, render(runs), "name another file with --output")
+    return write_page(path, render_comparison(runs), "name another file with --output")
 
 
-def render(runs: Sequence[Run]) -> str:
+def render_comparison(runs: Sequence[Run]) -> str:
     """Return the page."""
-    facts = {_name(run, runs): read(run) for run in runs}
-    kinds: dict[tuple[str, int, str, str], dict[str, Facts]] = {}
+    facts = {_name(run, runs): read_report_data(run) for run in runs}
+    kinds: dict[tuple[str, int, str, str], dict[str, ReportData]] = {}
     for name, each in facts.items():
         spec = each.spec
         kind = (spec.problem, spec.problem_version, str(spec.size), each.objective.name)
         kinds.setdefault(kind, {})[name] = each
     groups = [_group(number, own) for number, own in enumerate(kinds.values())]
-    return page("comparison.html", WORDS, groups=groups, count=len(runs))
+    return render_page("comparison.html", WORDS, groups=groups, count=len(runs))
 
 
 def _name(run: Run, runs: Sequence[Run]) -> str:
@@ -73,13 +73,13 @@ def _name(run: Run, runs: Sequence[Run]) -> str:
     return str(run.folder)
 
 
-def _group(number: int, facts: dict[str, Facts]) -> Group:
+def _group(number: int, facts: dict[str, ReportData]) -> RunGroup:
     first = next(iter(facts.values()))
     reference_point = default_reference_point(
         [trial for each in facts.values() for trial in each.trials]
     )
     runs = tuple(
-        Compared(name, each, dominated(each.trials, reference_point))
+        ComparedRun(name, each, dominated_hypervolume(each.trials, reference_point))
         for name, each in facts.items()
     )
     asked = [each.provenance.spec for each in facts.values()]
@@ -89,46 +89,48 @@ def _group(number: int, facts: dict[str, Facts]) -> Group:
         if len({spec[what] for spec in asked}) > 1
     )
     charts = (_fronts(number, runs), _growth(number, runs))
-    return Group(
+    return RunGroup(
         problem=f"{first.spec.problem} {first.spec.size}, version {first.spec.problem_version}",
         objective=first.objective.name.replace("_", " "),
         runs=runs,
         differences=differences,
-        drawings=tuple(drawn_chart(chart) for chart in charts if chart.series),
+        drawings=tuple(embed_chart(chart) for chart in charts if chart.series),
     )
 
 
-def _fronts(number: int, runs: Sequence[Compared]) -> Chart:
+def _fronts(number: int, runs: Sequence[ComparedRun]) -> Chart:
     objective = runs[0].facts.objective
-    series: list[Series] = []
+    series: list[ChartSeries] = []
     for colour, run in enumerate(runs):
-        front = front_of(run.facts.trials)
+        front = front_trials(run.facts.trials)
         if front:
             series.append(
-                Series(
+                ChartSeries(
                     run.name,
                     [trial.speedup for trial in front],
                     [trial.error for trial in front],
-                    Kind.LINE_AND_POINTS,
+                    SeriesStyle.LINE_AND_POINTS,
                     colour,
                     names=[f"trial {trial.number}" for trial in front],
                 )
             )
     x = Axis("speed-up over the reference", log=True)
-    y = Axis(f"{named(objective.name, objective.unit)}, validation", log=True)
+    y = Axis(f"{axis_label(objective.name, objective.unit)}, validation", log=True)
     return Chart(f"fronts-{number}", "Fronts", x, y, tuple(series), height=460)
 
 
-def _growth(number: int, runs: Sequence[Compared]) -> Chart:
+def _growth(number: int, runs: Sequence[ComparedRun]) -> Chart:
     reference_point = default_reference_point([trial for run in runs for trial in run.facts.trials])
-    series: list[Series] = []
+    series: list[ChartSeries] = []
     for colour, run in enumerate(runs):
         facts = run.facts
-        course = course_view(facts.trials, facts.sessions, facts.spec.workers, reference_point)
+        course = search_progress_view(
+            facts.trials, facts.sessions, facts.spec.workers, reference_point
+        )
         if course.hypervolume_curve:
             trials = [each.trials for each in course.hypervolume_curve]
             volume = [each.hypervolume for each in course.hypervolume_curve]
-            series.append(Series(run.name, trials, volume, Kind.STEP, colour))
+            series.append(ChartSeries(run.name, trials, volume, SeriesStyle.STEP, colour))
     return Chart(
         f"growth-{number}",
         "Hypervolume over trials",

@@ -14,20 +14,27 @@ from reports.diagnosis_figures import (
     correlation_map,
     host_bound,
     host_parts,
-    learning_curve,
+    learning_curve_figure,
     noise_floors,
 )
-from reports.formatting import counted, duration, percent, rounded, signed, times
-from reports.pages import Drawing, drawing, page, written
+from reports.formatting import (
+    format_correlation,
+    format_count,
+    format_duration,
+    format_number,
+    format_percent,
+    format_speedup,
+)
+from reports.pages import EmbeddedFigure, embed_figure, render_page, write_page
 
-STRONG = 0.5
+STRONG_CORRELATION = 0.5
 """Inputs with a stronger rank correlation are told."""
 
 Families = Mapping[tuple[Layout, Target], Sequence[str]]
 """Names of the families of networks that serve a layout and a target."""
 
 
-class Advised(NamedTuple):
+class EncodingAdvice(NamedTuple):
     """A suggested kind of encoding, the shape of its samples and the families that serve it."""
 
     suggestion: Suggestion
@@ -35,12 +42,12 @@ class Advised(NamedTuple):
     families: Sequence[str]
 
 
-class Learnt(NamedTuple):
+class LearningPoint(NamedTuple):
     """The quick model's error with so many samples; None where it was not measured."""
 
     samples: int
     measured: float | None
-    by_law: float
+    fitted: float
 
 
 def write_diagnosis(diagnosis: Diagnosis, families: Families, path: Path) -> Path:
@@ -54,30 +61,34 @@ def write_diagnosis(diagnosis: Diagnosis, families: Families, path: Path) -> Pat
     Raises:
         UserError: It can't be written there.
     """
-    return written(path, render(diagnosis, families), "name another file with --output")
+    return write_page(
+        path, render_diagnosis(diagnosis, families), "name another file with --output"
+    )
 
 
-def render(diagnosis: Diagnosis, families: Families) -> str:
+def render_diagnosis(diagnosis: Diagnosis, families: Families) -> str:
     """Return the page."""
     curve = diagnosis.enough.curve
     overall = (diagnosis.relation.overall,) if len(diagnosis.relation.fields) > 1 else ()
-    return page(
+    return render_page(
         "diagnosis.html",
         {
-            "figure": rounded,
-            "percent": percent,
-            "times": times,
-            "time": duration,
-            "counted": counted,
-            "signed": signed,
+            "figure": format_number,
+            "percent": format_percent,
+            "times": format_speedup,
+            "time": format_duration,
+            "counted": format_count,
+            "signed": format_correlation,
         },
         facts=diagnosis,
         advised=[
-            Advised(each, LAYOUT_SHAPES[each.layout], families.get((each.layout, each.target), ()))
+            EncodingAdvice(
+                each, LAYOUT_SHAPES[each.layout], families.get((each.layout, each.target), ())
+            )
             for each in diagnosis.suggestions
         ],
         floors=[*diagnosis.relation.fields, *filter(None, overall)],
-        strong=STRONG,
+        strong=STRONG_CORRELATION,
         twins=[each for each in diagnosis.correlations.strongest_inputs if _strong(each.value)],
         learnt=[] if curve is None else _learnt(curve),
         drawings=_drawings(diagnosis),
@@ -91,35 +102,39 @@ def render(diagnosis: Diagnosis, families: Families) -> str:
 
 
 def _strong(correlation: float) -> bool:
-    return abs(correlation) >= STRONG
+    return abs(correlation) >= STRONG_CORRELATION
 
 
-def _learnt(curve: LearningCurve) -> list[Learnt]:
-    known = [Learnt(count, error, curve.law.predict(count)) for count, error in curve.points]
+def _learnt(curve: LearningCurve) -> list[LearningPoint]:
+    known = [LearningPoint(count, error, curve.law.predict(count)) for count, error in curve.points]
     beyond = (
         (curve.samples, curve.now),
         (2 * curve.samples, curve.error_at_double),
         (4 * curve.samples, curve.error_at_quadruple),
     )
     last = known[-1].samples
-    return [*known, *(Learnt(count, None, error) for count, error in beyond if count > last)]
+    return [*known, *(LearningPoint(count, None, error) for count, error in beyond if count > last)]
 
 
-def _drawings(diagnosis: Diagnosis) -> dict[str, Drawing]:
+def _drawings(diagnosis: Diagnosis) -> dict[str, EmbeddedFigure]:
     """Return the figures by their place in the page, without those that have nothing to show."""
     host, related, curve = diagnosis.host, diagnosis.relation, diagnosis.enough.curve
-    found: list[Drawing] = []
+    found: list[EmbeddedFigure] = []
     if host is not None:
-        found.append(drawing("parts", "Shares of the host's time", host_parts(host)))
-        found.append(drawing("bound", "Amdahl's bound of the host's speed-up", host_bound(host)))
+        found.append(embed_figure("parts", "Shares of the host's time", host_parts(host)))
+        found.append(
+            embed_figure("bound", "Amdahl's bound of the host's speed-up", host_bound(host))
+        )
     if related.fields:
         title = "What the inputs leave open of each output field"
-        found.append(drawing("floors", title, noise_floors(related.fields)))
+        found.append(embed_figure("floors", title, noise_floors(related.fields)))
     if _correlated(diagnosis.correlations):
         title = "Rank correlations of inputs with outputs"
-        found.append(drawing("correlations", title, correlation_map(diagnosis.correlations)))
+        found.append(embed_figure("correlations", title, correlation_map(diagnosis.correlations)))
     if curve is not None:
-        found.append(drawing("curve", "Learning curve of the quick model", learning_curve(curve)))
+        found.append(
+            embed_figure("curve", "Learning curve of the quick model", learning_curve_figure(curve))
+        )
     return {each.element: each for each in found}
 
 

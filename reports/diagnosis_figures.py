@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from problems.diagnosis import Correlations, HostShare, LearningCurve, NoiseFloor
 from problems.diagnosis.host import amdahl
-from reports.plotly_figures import COLOURS, GREY, harmless, plain
+from reports.plotly_figures import COLOURS, GREY, apply_layout, escape_labels
 
 BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
 DIVERGING = [[0.0, BLUE], [0.5, "#f3f3f3"], [1.0, VERMILION]]
@@ -16,17 +16,17 @@ FASTEST_KERNEL = 1000.0
 STEEP_BOUND = 20.0
 """A host that could become faster than so is drawn on a logarithmic axis."""
 
-LONGEST_LABEL = 28
-MOST_VALUES = 120
+MAX_LABEL_LENGTH = 28
+MAX_LABELLED_CELLS = 120
 """Cells of a heat map that have their value written in."""
 
-MOST_PARTS = 16
+MAX_PARTS = 16
 """Parts of a profile that are drawn; the table holds all."""
 
 
 def host_parts(host: HostShare) -> go.Figure:
     """Return the share of the host's time that each part takes, the kernel's in colour."""
-    parts = host.parts[:MOST_PARTS]
+    parts = host.parts[:MAX_PARTS]
     names = [name for name, _ in parts]
     figure = go.Figure(
         go.Bar(
@@ -34,13 +34,13 @@ def host_parts(host: HostShare) -> go.Figure:
             y=list(range(len(parts))),
             orientation="h",
             marker={"color": [BLUE if name == host.kernel else GREY for name in names]},
-            customdata=harmless(names),
+            customdata=escape_labels(names),
             hovertemplate="%{customdata}: %{x:.3g} %<extra></extra>",
         )
     )
     figure.update_xaxes(title="share of the host's time [%]", rangemode="tozero")
     _name_places(figure, "y", names)
-    return plain(figure, 110 + 30 * len(parts), legend=False)
+    return apply_layout(figure, 110 + 30 * len(parts), legend=False)
 
 
 def host_bound(host: HostShare) -> go.Figure:
@@ -70,7 +70,7 @@ def host_bound(host: HostShare) -> go.Figure:
         figure.update_yaxes(type="log", dtick=1)
     else:
         figure.update_yaxes(range=[1.0, 1.0 + 1.1 * max(limit - 1.0, 0.1)])
-    return plain(figure, 380)
+    return apply_layout(figure, 380)
 
 
 def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
@@ -83,7 +83,7 @@ def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
         ("Delta test", [each.delta for each in floors], "square-open", GREEN),
         ("same inputs twice", [each.spread for each in floors], "x-thin-open", PURPLE),
     )
-    names = harmless([each.field for each in floors])
+    names = escape_labels([each.field for each in floors])
     for name, shares, symbol, colour in estimates:
         if all(share is None for share in shares):
             continue
@@ -106,12 +106,12 @@ def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
         )
     figure.update_xaxes(title="left open [% of the output's deviation]", rangemode="tozero")
     _name_places(figure, "y", [each.field for each in floors])
-    return plain(figure, 190 + 30 * len(floors))
+    return apply_layout(figure, 190 + 30 * len(floors))
 
 
 def correlation_map(found: Correlations) -> go.Figure:
     """Return Spearman's rank correlation of every input column with every output column."""
-    rows, columns = harmless(found.inputs), harmless(found.outputs)
+    rows, columns = escape_labels(found.inputs), escape_labels(found.outputs)
     figure = go.Figure(
         go.Heatmap(
             z=[list(row) for row in found.matrix],
@@ -124,7 +124,7 @@ def correlation_map(found: Correlations) -> go.Figure:
             zmax=1.0,
             xgap=1,
             ygap=1,
-            texttemplate="%{z:.2f}" if len(rows) * len(columns) <= MOST_VALUES else None,
+            texttemplate="%{z:.2f}" if len(rows) * len(columns) <= MAX_LABELLED_CELLS else None,
             colorbar={"thickness": 12, "tickvals": [-1.0, -0.5, 0.0, 0.5, 1.0], "outlinewidth": 0},
             textfont={"color": "#111111"},
             hovertemplate="%{customdata}: %{z:+.2f}<extra></extra>",
@@ -132,10 +132,10 @@ def correlation_map(found: Correlations) -> go.Figure:
     )
     _name_places(figure, "x", found.outputs)
     _name_places(figure, "y", found.inputs)
-    return plain(figure, 170 + 30 * len(rows), legend=False)
+    return apply_layout(figure, 170 + 30 * len(rows), legend=False)
 
 
-def learning_curve(curve: LearningCurve) -> go.Figure:
+def learning_curve_figure(curve: LearningCurve) -> go.Figure:
     """Return the quick model's error against samples, its fitted law, and what that foretells."""
     most = float(curve.points[-1][0])
     least = float(curve.points[0][0])
@@ -163,7 +163,7 @@ def learning_curve(curve: LearningCurve) -> go.Figure:
     figure.update_yaxes(
         title="error [% of the outputs' deviation]", type="log", exponentformat="none"
     )
-    return plain(figure, 400)
+    return apply_layout(figure, 400)
 
 
 def _line(name: str, x: Sequence[float], y: Sequence[float], colour: str, dash: str) -> go.Scatter:
@@ -192,9 +192,14 @@ def _errors(
 def _name_places(figure: go.Figure, axis: str, names: Sequence[str]) -> None:
     """Write names at 0, 1, ... of an axis: as categories, two that are equal would be one."""
     short = [
-        name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…" for name in names
+        name if len(name) <= MAX_LABEL_LENGTH else f"{name[: MAX_LABEL_LENGTH - 1]}…"
+        for name in names
     ]
-    shown = {"tickvals": list(range(len(names))), "ticktext": harmless(short), "automargin": True}
+    shown = {
+        "tickvals": list(range(len(names))),
+        "ticktext": escape_labels(short),
+        "automargin": True,
+    }
     if axis == "y":
         figure.update_yaxes(shown, range=[len(names) - 0.5, -0.5], showgrid=False)
     else:

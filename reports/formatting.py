@@ -3,13 +3,13 @@
 import math
 
 MISSING = "-"
-NO_SHARE = 1e-5
+SMALLEST_SHARE = 1e-5
 """A share below this one, and above 0, is only said to be below it."""
 
 UNITS_OF_TIME = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 
 
-def rounded(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """Return a number with three significant figures, without an exponent where it is handy."""
     if value is None or math.isnan(value):
         return MISSING
@@ -21,7 +21,7 @@ def rounded(value: float | None) -> str:
     return f"{short:.3g}"
 
 
-def ticked(value: float) -> str:
+def format_tick(value: float) -> str:
     """Return the number at a tick of an axis: round as it is, as many figures as it has."""
     mantissa, _, exponent = f"{value:,.8g}".replace(
         "-", "\N{MINUS SIGN}", int(value < 0)
@@ -29,38 +29,38 @@ def ticked(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def signed(value: float) -> str:
+def format_correlation(value: float) -> str:
     """Return a correlation with its sign."""
     return f"{value:+.2f}"
 
 
-def percent(share: float | None) -> str:
+def format_percent(share: float | None) -> str:
     """Return a share in per cent, with three significant figures at most."""
     if share is None or math.isnan(share):
         return MISSING
-    if 0.0 < share < NO_SHARE:
-        return f"< {rounded(100.0 * NO_SHARE)} %"
+    if 0.0 < share < SMALLEST_SHARE:
+        return f"< {format_number(100.0 * SMALLEST_SHARE)} %"
     if 0.9995 <= share < 1.0:
         return "> 99.9 %"
-    return f"{rounded(100.0 * share)} %"
+    return f"{format_number(100.0 * share)} %"
 
 
-def times(speedup: float | None) -> str:
+def format_speedup(speedup: float | None) -> str:
     """Return a speed-up."""
     if speedup is None:
         return MISSING
-    return "infinite" if math.isinf(speedup) else f"{rounded(speedup)}x"
+    return "infinite" if math.isinf(speedup) else f"{format_number(speedup)}x"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a time in the unit that suits it."""
     if math.isfinite(seconds):
         for length, unit in UNITS_OF_TIME:
             if seconds >= length:
-                return f"{rounded(seconds / length)} {unit}"
-    return f"{rounded(1e6 * seconds)} µs"
+                return f"{format_number(seconds / length)} {unit}"
+    return f"{format_number(1e6 * seconds)} µs"
 
 
-def counted(number: int, thing: str) -> str:
+def format_count(number: int, thing: str) -> str:
     """Return a number of things."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -5,15 +5,15 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from problems import UserError
-from reports.pages import WORDS, page, written
-from reports.views import Facts, read
+from reports.pages import WORDS, render_page, write_page
+from reports.views import ReportData, read_report_data
 from search.run.directory import Run
 
-DEPTHS = ("spec.json", "*/spec.json", "*/*/spec.json")
+SPEC_PATTERNS = ("spec.json", "*/spec.json", "*/*/spec.json")
 """How deep below the folder runs are looked for."""
 
 
-class Row(NamedTuple):
+class RunRow(NamedTuple):
     """A run in the index.
 
     Args:
@@ -25,11 +25,11 @@ class Row(NamedTuple):
 
     folder: str
     link: str
-    facts: Facts | None
+    facts: ReportData | None
     reason: str
 
     @property
-    def began(self) -> str:
+    def started(self) -> str:
         """When it was begun."""
         return self.facts.sessions[0].started if self.facts and self.facts.sessions else ""
 
@@ -40,32 +40,34 @@ def write_index(folder: Path) -> Path:
     Raises:
         UserError: There is no run in it, or it can't be written.
     """
-    return written(folder / "index.html", render(folder), "give --index a folder of your own")
+    return write_page(
+        folder / "index.html", render_index(folder), "give --index a folder of your own"
+    )
 
 
-def render(folder: Path) -> str:
+def render_index(folder: Path) -> str:
     """Return the page.
 
     Raises:
         UserError: There is no run in the folder.
     """
-    found = sorted({path.parent for depth in DEPTHS for path in folder.glob(depth)})
+    found = sorted({path.parent for depth in SPEC_PATTERNS for path in folder.glob(depth)})
     if not found:
         raise UserError(f"--index {folder} holds no run; name the folder in which runs lie")
     rows = [_row(folder, run) for run in found]
-    problems: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row.began, reverse=True):
+    problems: dict[str, list[RunRow]] = {}
+    for row in sorted(rows, key=lambda row: row.started, reverse=True):
         name = row.facts.spec.problem if row.facts else "can't be read"
         problems.setdefault(name, []).append(row)
-    return page("index.html", WORDS, problems=sorted(problems.items()), folder=str(folder))
+    return render_page("index.html", WORDS, problems=sorted(problems.items()), folder=str(folder))
 
 
-def _row(folder: Path, run: Path) -> Row:
+def _row(folder: Path, run: Path) -> RunRow:
     below = str(run.relative_to(folder))
     # With "./" in front no name of a folder is read as another kind of address.
     report = run / "report.html"
     link = f"./{quote(str(report.relative_to(folder)))}" if report.exists() else ""
     try:
-        return Row(below, link, read(Run.open(run)), "")
+        return RunRow(below, link, read_report_data(Run.open(run)), "")
     except UserError as error:
-        return Row(below, link, None, str(error))
+        return RunRow(below, link, None, str(error))

@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from problems import MissingExtraError, UserError
-from reports.charts import Axis, Chart, Kind, Series, log_ticks, symbol_of
-from reports.formatting import ticked
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, log_ticks, symbol_index
+from reports.formatting import format_tick
 from reports.plotly_figures import COLOURS, GREY
 
 MARKERS = ("o", "s", "^", "P", "X", "*")
-STYLES = {Kind.DASHED: "--", Kind.DOTTED: ":"}
+LINE_STYLES = {SeriesStyle.DASHED: "--", SeriesStyle.DOTTED: ":"}
 HATCHES = ("", "///")
 FORMATS = ("svg", "pdf")
-FAINT = 0.45
-COLUMN = 3.4
+FAINT_OPACITY = 0.45
+COLUMN_WIDTH_INCHES = 3.4
 """Width of a paper's column [inch]."""
 
-MOST_COLUMNS = 4
+MAX_LEGEND_COLUMNS = 4
 """Of a legend."""
 
-ROOM, FAR = 1.3, 5.0
+HEADROOM, CROP_RATIO = 1.3, 5.0
 """What is left above the usual as a factor, and what is so far above it that it is cropped."""
 
-LONGEST_LINE = 18
+MAX_LINE_LENGTH = 18
 """Longer names on an axis are broken."""
 
-LOOKS: dict[Any, Any] = {
+RC_PARAMS: dict[Any, Any] = {
     # Text stays text, and equal facts give equal files.
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
@@ -65,9 +65,9 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(LOOKS):
+        with mpl.rc_context(RC_PARAMS):
             for chart in charts:
-                figure = drawn(chart)
+                figure = matplotlib_figure(chart)
                 for form in FORMATS:
                     path = folder / f"{chart.key}.{form}"
                     figure.savefig(
@@ -81,11 +81,11 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
     return written
 
 
-def drawn(chart: Chart) -> Any:
+def matplotlib_figure(chart: Chart) -> Any:
     """Return a chart as matplotlib's figure, drawn with the looks that are set."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
-    figure = Figure(figsize=(COLUMN, 1.1 + chart.height / 250), layout="constrained")
+    figure = Figure(figsize=(COLUMN_WIDTH_INCHES, 1.1 + chart.height / 250), layout="constrained")
     _draw(figure.subplots(), chart)
     return figure
 
@@ -94,11 +94,11 @@ def _draw(axes: Any, chart: Chart) -> None:
     names = list(
         dict.fromkeys(y for series in chart.series for y in series.y if isinstance(y, str))
     )
-    bars = [series for series in chart.series if series.kind is Kind.BARS]
+    bars = [series for series in chart.series if series.kind is SeriesStyle.BARS]
     marks: list[Any] = []
     for series in chart.series:
         y = [names.index(each) if isinstance(each, str) else each for each in series.y]
-        if series.kind is Kind.BARS:
+        if series.kind is SeriesStyle.BARS:
             marks.append(_bars(axes, series, y, (bars.index(series), len(bars))))
         else:
             marks.append(_line(axes, series, y))
@@ -106,8 +106,8 @@ def _draw(axes: Any, chart: Chart) -> None:
         axes.set_xscale("log")
     if chart.y.log:
         axes.set_yscale("log")
-    if chart.y.usual is not None:
-        _crop(axes, chart, chart.y.usual)
+    if chart.y.typical_max is not None:
+        _crop(axes, chart, chart.y.typical_max)
     _ticks(axes.xaxis, chart.x)
     _ticks(axes.yaxis, chart.y)
     if names:
@@ -116,10 +116,10 @@ def _draw(axes: Any, chart: Chart) -> None:
     if chart.equal_axes:
         axes.set_aspect("equal", adjustable="box")
     axes.grid(visible=True, axis="x" if names else "both", alpha=0.25, linewidth=0.5)
-    _legend(axes.figure, [(m, s) for m, s in zip(marks, chart.series, strict=True) if s.listed])
+    _legend(axes.figure, [(m, s) for m, s in zip(marks, chart.series, strict=True) if s.in_legend])
 
 
-def _bars(axes: Any, series: Series, y: Sequence[Any], place: tuple[int, int]) -> Any:
+def _bars(axes: Any, series: ChartSeries, y: Sequence[Any], place: tuple[int, int]) -> Any:
     """Draw bars as one of so many in a group."""
     own, count = place
     high = 0.7 / count
@@ -130,20 +130,20 @@ def _bars(axes: Any, series: Series, y: Sequence[Any], place: tuple[int, int]) -
     )
 
 
-def _line(axes: Any, series: Series, y: list[Any]) -> Any:
-    pointed = series.kind in {Kind.POINTS, Kind.OPEN_POINTS}
-    marked = pointed or series.kind is Kind.LINE_AND_POINTS
+def _line(axes: Any, series: ChartSeries, y: list[Any]) -> Any:
+    pointed = series.kind in {SeriesStyle.POINTS, SeriesStyle.OPEN_POINTS}
+    marked = pointed or series.kind is SeriesStyle.LINE_AND_POINTS
     looks = {
         "color": _colour(series),
-        "alpha": FAINT if series.faint else 1.0,
-        "linestyle": "none" if pointed else STYLES.get(series.kind, "-"),
+        "alpha": FAINT_OPACITY if series.faint else 1.0,
+        "linestyle": "none" if pointed else LINE_STYLES.get(series.kind, "-"),
         # What is faint and whole lies under what is compared with it.
-        "linewidth": 1.8 if series.faint and series.kind is Kind.LINE else 1.0,
+        "linewidth": 1.8 if series.faint and series.kind is SeriesStyle.LINE else 1.0,
         "marker": (_marker(series) if marked else None),
         "markersize": 3.6,
         "markeredgewidth": 0.7,
-        "markerfacecolor": "none" if series.kind is Kind.OPEN_POINTS else None,
-        "drawstyle": "steps-post" if series.kind is Kind.STEP else "default",
+        "markerfacecolor": "none" if series.kind is SeriesStyle.OPEN_POINTS else None,
+        "drawstyle": "steps-post" if series.kind is SeriesStyle.STEP else "default",
     }
     across, up = _ends(series.x, series.x_low, series.x_high), _ends(y, series.y_low, series.y_high)
     if across or up:
@@ -162,15 +162,15 @@ def _ends(values: Any, low: Any, high: Any) -> Any:
     )
 
 
-def _crop(axes: Any, chart: Chart, usual: float) -> None:
+def _crop(axes: Any, chart: Chart, typical_max: float) -> None:
     """Leave out of view what is far above the rest, and say how much that is."""
     heights = [y for series in chart.series for y in series.y if isinstance(y, float)]
-    top = ROOM * usual
+    top = HEADROOM * typical_max
     above = [y for y in heights if y > top]
-    if not above or max(above) < FAR * usual:
+    if not above or max(above) < CROP_RATIO * typical_max:
         return
     axes.set_ylim(top=top)
-    told = f"{len(above)} above, up to {ticked(float(f'{max(above):.2g}'))}"
+    told = f"{len(above)} above, up to {format_tick(float(f'{max(above):.2g}'))}"
     place = {"xy": (1.0, 1.01), "xycoords": "axes fraction", "ha": "right", "va": "bottom"}
     axes.annotate(told, fontsize=7, color=GREY, **place)
 
@@ -187,19 +187,19 @@ def _ticks(side: Any, axis: Axis) -> None:
 
 
 def _told(value: float, _: object) -> str:
-    return ticked(value)
+    return format_tick(value)
 
 
 def _untold(*_: object) -> str:
     return ""
 
 
-def _legend(figure: Any, entries: Sequence[tuple[Any, Series]]) -> None:
+def _legend(figure: Any, entries: Sequence[tuple[Any, ChartSeries]]) -> None:
     """Name what is drawn above it, in as many columns as there is room for."""
     count = len(entries)
     if count < 2:
         return
-    for fitting in range(min(count, MOST_COLUMNS), 0, -1):
+    for fitting in range(min(count, MAX_LEGEND_COLUMNS), 0, -1):
         rows = -(-count // fitting)
         columns = -(-count // rows)
         # Matplotlib fills columns; names are read along rows.
@@ -220,16 +220,16 @@ def _legend(figure: Any, entries: Sequence[tuple[Any, Series]]) -> None:
         legend.remove()
 
 
-def _colour(series: Series) -> str:
+def _colour(series: ChartSeries) -> str:
     return GREY if series.colour is None else COLOURS[series.colour % len(COLOURS)]
 
 
-def _marker(series: Series) -> str:
-    return "D" if series.colour is None else MARKERS[symbol_of(series.colour)]
+def _marker(series: ChartSeries) -> str:
+    return "D" if series.colour is None else MARKERS[symbol_index(series.colour)]
 
 
 def _broken(name: str) -> str:
-    return textwrap.fill(name, LONGEST_LINE)
+    return textwrap.fill(name, MAX_LINE_LENGTH)
 
 
 def _plain(text: str) -> str:

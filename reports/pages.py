@@ -15,13 +15,19 @@ from plotly.offline import get_plotlyjs
 
 from problems import UserError
 from problems.atomic_files import atomic_write
-from reports.charts import Chart, Table, symbol_of, table_of
-from reports.formatting import counted, duration, percent, rounded, times
+from reports.charts import Chart, ChartTable, chart_table, symbol_index
+from reports.formatting import (
+    format_count,
+    format_duration,
+    format_number,
+    format_percent,
+    format_speedup,
+)
 from reports.gallery import charts, front, samples
-from reports.plotly_figures import COLOURS, GREY, SYMBOLS, plotted
+from reports.plotly_figures import COLOURS, GREY, SYMBOLS, plotly_figure
 from reports.trial_explorer import payload
-from reports.views import Facts, read
-from reports.views.trials import named
+from reports.views import ReportData, read_report_data
+from reports.views.trials import problem_argument
 from search.run.directory import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,16 +42,16 @@ SCRIPTS = (
     "drawer.js",
     "watch.js",
 )
-FIGURES_ALONE = ("words.js", "figures.js")
+FIGURE_SCRIPTS = ("words.js", "figures.js")
 WORDS = {
-    "figure": rounded,
-    "times": times,
-    "percent": percent,
-    "duration": duration,
-    "counted": counted,
+    "figure": format_number,
+    "times": format_speedup,
+    "percent": format_percent,
+    "duration": format_duration,
+    "counted": format_count,
 }
 
-PATHS = {
+SYMBOL_PATHS = {
     "circle": "M6 1.5a4.5 4.5 0 1 0 .01 0z",
     "square": "M2 2h8v8h-8z",
     "triangle-up": "M6 1l5 9h-10z",
@@ -57,12 +63,12 @@ PATHS = {
 """Marks of the legend, as an SVG path in a box of 12."""
 
 
-FOREIGN_STYLE = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
+PLOTLY_STYLE_ID = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
 """Plotly's maps bring a style unless an element of its name is there: the page has an empty one,
 because its policy would refuse what isn't ours."""
 
 
-class Drawing(NamedTuple):
+class EmbeddedFigure(NamedTuple):
     """A figure in the page: its element, the JSON that plotly draws, its data as a table."""
 
     element: str
@@ -70,10 +76,10 @@ class Drawing(NamedTuple):
     json: Markup
     note: str = ""
     height: int = 340
-    table: Table = Table((), ())
+    table: ChartTable = ChartTable((), ())
 
 
-def write_report(run: Run, watch_s: int = 0) -> Path:
+def write_report(run: Run, reload_s: int = 0) -> Path:
     """Write `report.html` into a run directory and return its path.
 
     Args:
@@ -83,10 +89,12 @@ def write_report(run: Run, watch_s: int = 0) -> Path:
     Raises:
         UserError: A file of the run can't be read, or its folder can't be written.
     """
-    return written(run.report, render(read(run), watch_s), "let its folder be written")
+    return write_page(
+        run.report, render_report(read_report_data(run), reload_s), "let its folder be written"
+    )
 
 
-def written(path: Path, page: str, remedy: str) -> Path:
+def write_page(path: Path, page: str, remedy: str) -> Path:
     """Write a page whole and return its path.
 
     Raises:
@@ -102,10 +110,10 @@ def written(path: Path, page: str, remedy: str) -> Path:
     return path
 
 
-def render(facts: Facts, watch_s: int = 0) -> str:
+def render_report(facts: ReportData, reload_s: int = 0) -> str:
     """Return the page."""
-    drawn = {section: [drawn_chart(each) for each in own] for section, own in charts(facts).items()}
-    drawers = {trial: [drawn_chart(each) for each in own] for trial, own in samples(facts).items()}
+    drawn = {section: [embed_chart(each) for each in own] for section, own in charts(facts).items()}
+    drawers = {trial: [embed_chart(each) for each in own] for trial, own in samples(facts).items()}
     error_against_speed = front(facts)
     return page(
         "report.html",
@@ -113,20 +121,20 @@ def render(facts: Facts, watch_s: int = 0) -> str:
         SCRIPTS,
         facts=facts,
         run=shlex.quote(facts.folder),
-        source=named(facts.spec),
-        watch=watch_s,
+        source=problem_argument(facts.spec),
+        watch=reload_s,
         charts=drawn,
         samples=drawers,
-        front=Drawing("front", "", Markup(), table=table_of(error_against_speed)),
+        front=EmbeddedFigure("front", "", Markup(), table=chart_table(error_against_speed)),
         drawable=any(series.x for series in error_against_speed.series),
         legend=_legend(facts),
         payload=payload(facts),
     )
 
 
-def _legend(facts: Facts) -> list[tuple[str, Markup]]:
+def _legend(facts: ReportData) -> list[tuple[str, Markup]]:
     found = [
-        (view.name, _mark(SYMBOLS[symbol_of(i)], COLOURS[i % len(COLOURS)]))
+        (view.name, _mark(SYMBOLS[symbol_index(i)], COLOURS[i % len(COLOURS)]))
         for i, view in enumerate(facts.encodings)
     ]
     if any(each.trial is None for each in facts.finalists):
@@ -136,7 +144,7 @@ def _legend(facts: Facts) -> list[tuple[str, Markup]]:
 
 def _mark(symbol: str, colour: str) -> Markup:
     return Markup(  # noqa: S704 - our own names
-        f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="{PATHS[symbol]}" fill="{colour}" '
+        f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="{SYMBOL_PATHS[symbol]}" fill="{colour}" '
         f'stroke="{colour}" stroke-width="1.6"/></svg>'
     )
 
@@ -144,7 +152,7 @@ def _mark(symbol: str, colour: str) -> Markup:
 def page(
     template: str,
     filters: Mapping[str, Callable[..., str]],
-    scripts: Sequence[str] = FIGURES_ALONE,
+    scripts: Sequence[str] = FIGURE_SCRIPTS,
     **facts: object,
 ) -> str:
     """Return a template's page, with our style and the scripts that its own policy admits.
@@ -166,12 +174,12 @@ def page(
     own = "".join((TEMPLATES / name).read_text() for name in scripts)
     engine, own = get_plotlyjs(), f'"use strict";\n{{\n{own}}}\n'
     style = (TEMPLATES / "style.css").read_text()
-    return environment.get_template(template).render(
+    return environment.get_template(template).render_report(
         facts,
         style=Markup(style),  # noqa: S704 - our own file
         scripts=[Markup(engine), Markup(own)],  # noqa: S704 - plotly's own file, and ours
         policy=Markup(_policy([engine, own], style)),  # noqa: S704 - hashes
-        foreign=sorted(set(FOREIGN_STYLE.findall(engine))),
+        foreign=sorted(set(PLOTLY_STYLE_ID.findall(engine))),
     )
 
 
@@ -188,17 +196,17 @@ def _policy(scripts: Sequence[str], style: str) -> str:
     )
 
 
-def drawn_chart(chart: Chart) -> Drawing:
+def embed_chart(chart: Chart) -> EmbeddedFigure:
     """Return a chart as a figure in the page, with its data."""
-    drawn = drawing(chart.key, chart.title, plotted(chart))
-    return drawn._replace(note=chart.note, height=chart.height, table=table_of(chart))
+    drawn = embed_figure(chart.key, chart.title, plotly_figure(chart))
+    return drawn._replace(note=chart.note, height=chart.height, table=chart_table(chart))
 
 
-def drawing(element: str, title: str, figure: go.Figure) -> Drawing:
+def embed_figure(element: str, title: str, figure: go.Figure) -> EmbeddedFigure:
     """Return a figure for a page: JSON that can't end the script element it lies in."""
     # In a script element only "<" could end the element or begin a comment.
     text = str(figure.to_json()).replace("<", "\\u003c")
-    return Drawing(element, title, Markup(text))  # noqa: S704 - JSON, its "<" escaped above
+    return EmbeddedFigure(element, title, Markup(text))  # noqa: S704 - JSON, its "<" escaped above
 
 
 def content_hash(text: str) -> str:

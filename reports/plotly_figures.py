@@ -7,28 +7,28 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.charts import Axis, Chart, Kind, Series, Value, log_ticks, symbol_of
-from reports.formatting import ticked
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, Value, log_ticks, symbol_index
+from reports.formatting import format_tick
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star")
 GREY = "#8a8f98"
 
-DASHES = {Kind.DASHED: "dash", Kind.DOTTED: "dot"}
-POINTED = {Kind.POINTS, Kind.OPEN_POINTS}
-FAINT = 0.5
-LONGEST_LABEL = 30
-MANY = 20
-DIGITS = ",.8~g"
+DASHES = {SeriesStyle.DASHED: "dash", SeriesStyle.DOTTED: "dot"}
+MARKER_STYLES = {SeriesStyle.POINTS, SeriesStyle.OPEN_POINTS}
+FAINT_OPACITY = 0.5
+MAX_LABEL_LENGTH = 30
+MIN_PACKED_VALUES = 20
+TICK_FORMAT = ",.8~g"
 """As figures in words: 20,000 and not 0.2e+5."""
 
 
-def plotted(chart: Chart) -> go.Figure:
+def plotly_figure(chart: Chart) -> go.Figure:
     """Return a chart as a figure."""
     figure = go.Figure([_trace(series) for series in chart.series])
     figure.update_xaxes(_axis(chart.x, [x for series in chart.series for x in series.x]))
     figure.update_yaxes(_axis(chart.y, [y for series in chart.series for y in series.y]))
-    if any(series.kind is Kind.BARS for series in chart.series):
+    if any(series.kind is SeriesStyle.BARS for series in chart.series):
         figure.update_layout(barmode="group", bargap=0.35)
     names = [str(y) for series in chart.series for y in series.y if isinstance(y, str)]
     if names:
@@ -36,9 +36,9 @@ def plotted(chart: Chart) -> go.Figure:
         figure.update_yaxes(
             type="category",
             categoryorder="array",
-            categoryarray=harmless(order),
+            categoryarray=escape_labels(order),
             tickvals=list(range(len(order))),
-            ticktext=harmless([_short(name) for name in order]),
+            ticktext=escape_labels([_short(name) for name in order]),
             automargin=True,
             showgrid=False,
         )
@@ -47,34 +47,38 @@ def plotted(chart: Chart) -> go.Figure:
         # With the range mode plotly would cut off what it shows.
         figure.update_xaxes(constrain="domain", rangemode="normal")
         figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain", rangemode="normal")
-    listed = [series for series in chart.series if series.listed]
-    return plain(figure, chart.height, legend=len(listed) > 1)
+    in_legend = [series for series in chart.series if series.in_legend]
+    return apply_layout(figure, chart.height, legend=len(in_legend) > 1)
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+    return name if len(name) <= MAX_LABEL_LENGTH else f"{name[: MAX_LABEL_LENGTH - 1]}…"
 
 
 def _axis(axis: Axis, values: Sequence[Value]) -> dict[str, Any]:
-    title = {"text": harmless([axis.label])[0], "standoff": 10}
+    title = {"text": escape_labels([axis.label])[0], "standoff": 10}
     found: dict[str, Any] = {"title": title, "automargin": True}
     if not any(isinstance(each, int | float) and each < 0.0 for each in values):
         found["rangemode"] = "nonnegative"
     if axis.ticks:
-        found |= {"tickvals": axis.ticks, "ticktext": [ticked(tick) for tick in axis.ticks]}
+        found |= {"tickvals": axis.ticks, "ticktext": [format_tick(tick) for tick in axis.ticks]}
     elif axis.log:
         ticks = log_ticks([each for each in values if isinstance(each, int | float) and each > 0.0])
-        found |= {"type": "log", "tickvals": ticks, "ticktext": [ticked(tick) for tick in ticks]}
+        found |= {
+            "type": "log",
+            "tickvals": ticks,
+            "ticktext": [format_tick(tick) for tick in ticks],
+        }
     else:
-        found["tickformat"] = DIGITS
+        found["tickformat"] = TICK_FORMAT
     return found
 
 
-def _trace(series: Series) -> go.Scatter | go.Bar:
+def _trace(series: ChartSeries) -> go.Scatter | go.Bar:
     colour = GREY if series.colour is None else COLOURS[series.colour % len(COLOURS)]
-    name = harmless([series.name])[0]
-    y = [harmless([each])[0] if isinstance(each, str) else each for each in series.y]
-    if series.kind is Kind.BARS:
+    name = escape_labels([series.name])[0]
+    y = [escape_labels([each])[0] if isinstance(each, str) else each for each in series.y]
+    if series.kind is SeriesStyle.BARS:
         return go.Bar(
             name=name,
             x=list(series.x),
@@ -82,7 +86,7 @@ def _trace(series: Series) -> go.Scatter | go.Bar:
             orientation="h",
             marker={"color": colour, "pattern": {"shape": ["", "/"][(series.colour or 0) % 2]}},
             hovertemplate="%{y}: %{x:.3g}<extra>" + _percent_free(name) + "</extra>",
-            showlegend=series.listed,
+            showlegend=series.in_legend,
         )
     return go.Scatter(
         name=name,
@@ -92,26 +96,26 @@ def _trace(series: Series) -> go.Scatter | go.Bar:
         mode=_mode(series),
         line={
             "color": colour,
-            "width": 3 if series.faint and series.kind is Kind.LINE else 1.8,
+            "width": 3 if series.faint and series.kind is SeriesStyle.LINE else 1.8,
             "dash": DASHES.get(series.kind, "solid"),
-            "shape": "hv" if series.kind is Kind.STEP else "linear",
+            "shape": "hv" if series.kind is SeriesStyle.STEP else "linear",
         },
         marker=_marker(series, colour),
         error_x=_interval(series.x, series.x_low, series.x_high),
         error_y=_interval(series.y, series.y_low, series.y_high),
-        opacity=FAINT if series.faint else 1.0,
-        text=harmless(series.names) or None,
+        opacity=FAINT_OPACITY if series.faint else 1.0,
+        text=escape_labels(series.names) or None,
         hovertemplate=("%{text}<br>" if series.names else "")
         + "%{x:.4~g}, %{y:.4~g}<extra>"
         + _percent_free(name)
         + "</extra>",
-        showlegend=series.listed,
+        showlegend=series.in_legend,
     )
 
 
 def _packed(values: Sequence[Value]) -> Any:
     """Return many numbers as an array, which plotly writes in base64: exact, and short."""
-    many = len(values) >= MANY and all(isinstance(each, float) for each in values)
+    many = len(values) >= MIN_PACKED_VALUES and all(isinstance(each, float) for each in values)
     return np.asarray(values, dtype=float) if many else list(values)
 
 
@@ -120,19 +124,19 @@ def _percent_free(name: str) -> str:
     return name.replace("%{", "% {")
 
 
-def _mode(series: Series) -> str:
-    if series.kind in POINTED:
+def _mode(series: ChartSeries) -> str:
+    if series.kind in MARKER_STYLES:
         return "markers"
-    return "lines+markers" if series.kind is Kind.LINE_AND_POINTS else "lines"
+    return "lines+markers" if series.kind is SeriesStyle.LINE_AND_POINTS else "lines"
 
 
-def _marker(series: Series, colour: str) -> dict[str, Any]:
-    symbol = "diamond" if series.colour is None else SYMBOLS[symbol_of(series.colour)]
-    opened = series.kind is Kind.OPEN_POINTS
+def _marker(series: ChartSeries, colour: str) -> dict[str, Any]:
+    symbol = "diamond" if series.colour is None else SYMBOLS[symbol_index(series.colour)]
+    opened = series.kind is SeriesStyle.OPEN_POINTS
     return {
         "color": colour,
         "symbol": f"{symbol}-open" if opened else symbol,
-        "size": 9 if series.kind in POINTED else 6,
+        "size": 9 if series.kind in MARKER_STYLES else 6,
     }
 
 
@@ -150,7 +154,7 @@ def _interval(
     }
 
 
-def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
+def apply_layout(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
     """Give a figure the page's quiet looks: no box, no background, a legend above."""
     figure.update_layout(
         template="none",
@@ -174,6 +178,6 @@ def plain(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
     return figure
 
 
-def harmless(names: Sequence[str]) -> list[str]:
+def escape_labels(names: Sequence[str]) -> list[str]:
     """Return names that plotly, which reads some markup in any text, shows as they are."""
     return [html.escape(name, quote=False) for name in names]

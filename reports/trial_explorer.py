@@ -6,21 +6,21 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.views import EntrantView, Facts, TrialView
-from reports.views.encodings import front_of, usual_error
+from reports.views import FinalistView, ReportData, TrialView
+from reports.views.encodings import front_trials, typical_max_error
 from reports.views.trials import rerun_command
 from search.run.records import State
 
-NUMBER = "NUMBER"
+NUMBER_PLACEHOLDER = "NUMBER"
 """Stands in the command for a trial's number."""
 
 STATES = {State.COMPLETE: "complete", State.STOPPED: "stopped", State.INFEASIBLE: "failed"}
 """In the page's words: "pruned" is said of networks alone."""
 
 
-def payload(facts: Facts) -> Markup:
+def payload(facts: ReportData) -> Markup:
     """Return what the script reads, as JSON that can't end the element it lies in."""
-    front = {trial.number for trial in front_of(facts.trials)}
+    front = {trial.number for trial in front_trials(facts.trials)}
     # Many trials fail in the same way: each traceback is there once, trials name its place.
     traces = list(dict.fromkeys(each.traceback for each in facts.trials if each.traceback))
     places = {trace: place for place, trace in enumerate(traces)}
@@ -28,17 +28,17 @@ def payload(facts: Facts) -> Markup:
         "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
         "memory": bool(facts.spec.extra_objectives),
         "encodings": [view.name for view in facts.encodings],
-        "command": rerun_command(facts.spec, NUMBER),
-        "usual": usual_error(facts.trials, facts.finalists),
+        "command": rerun_command(facts.spec, NUMBER_PLACEHOLDER),
+        "usual": typical_max_error(facts.trials, facts.finalists),
         "knee": facts.choice.trial.number if facts.choice else None,
         "traces": traces,
         "trials": [_trial(trial, front, places) for trial in facts.trials],
         "entrants": [_entrant(each) for each in facts.finalists if each.test],
     }
-    return embedded(found)
+    return json_for_script(found)
 
 
-def embedded(value: object) -> Markup:
+def json_for_script(value: object) -> Markup:
     """Return JSON for a script element: nothing in it ends the element or begins a comment."""
     text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON, its "<" escaped
@@ -71,7 +71,7 @@ def _trial(trial: TrialView, front: set[int], traces: dict[str, int]) -> dict[st
         "high": trial.speedup_high,
         "time": trial.time_us,
         "memory": None if trial.memory_bytes is None else trial.memory_bytes / 1e3,
-        "stage": trial.ended_in,
+        "stage": trial.stage,
         "reason": trial.reason,
         "trace": traces.get(trial.traceback),
         "key": trial.key,
@@ -87,7 +87,7 @@ def _trial(trial: TrialView, front: set[int], traces: dict[str, int]) -> dict[st
     return {name: value for name, value in found.items() if value not in (None, "", [], {})}
 
 
-def _entrant(each: EntrantView) -> dict[str, Any]:
+def _entrant(each: FinalistView) -> dict[str, Any]:
     test, timing = each.test, each.timing
     return {
         "name": each.name,

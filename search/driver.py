@@ -20,7 +20,7 @@ from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
-from search.final.seeds import recommended, retrained_in_parallel
+from search.final.seeds import recommended_trials, retrain_in_parallel
 from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_from_goals
 from search.progress import ProgressDisplay
@@ -32,12 +32,12 @@ from search.run.spec import ExtraObjective, Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
-from search.timing.memory import refuse_unmeasurable
+from search.timing.memory import require_memory_support
 from search.timing.reference import yardstick
-from search.trial.lifecycle import Setting
+from search.trial.lifecycle import SearchContext
 from search.workers.ray_cluster import cluster, in_parallel
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import StudySearcher, execute
+from search.workers.tune_adapter import StudySearcher, run_trials
 from spaces.exclusions import exclusions
 from spaces.registered import ARCHITECTURES
 from spaces.restrictions import Restrictions
@@ -47,14 +47,14 @@ from spaces.user_restrictions import UserRestriction, resolve_restrictions
 RANGE_SAMPLES = 500
 """Ranges are those of so many training samples at most: data may be larger than memory."""
 
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-AS_BEFORE = ("deployments", "retrainings", "sampler", "besides")
+INHERITED_FIELDS = ("deployments", "retrainings", "sampler", "besides")
 """What a run is gone on with as it was where nothing else is asked for."""
 
 
-def specified(
+def make_spec(
     problem: Problem, source: ProblemSource, held: Spec | None = None, **asked: object
 ) -> Spec:
     """Return what is asked for as a value; some of what isn't stays as `held` of a run.
@@ -73,14 +73,14 @@ def specified(
             "problem_version": problem.version,
             "source": source.reference,
             "folder": source.folder,
-            "origin": digest([search_digest(problem), families_of_users()]),
-            **({name: getattr(held, name) for name in AS_BEFORE} if held else {}),
+            "origin": digest([search_digest(problem), user_families()]),
+            **({name: getattr(held, name) for name in INHERITED_FIELDS} if held else {}),
             **{name: value for name, value in asked.items() if value is not None},
         }
     )
 
 
-def families_of_users() -> dict[str, str]:
+def user_families() -> dict[str, str]:
     """Return the families that users registered, each with a hash of its code."""
     return {
         name: source_hash(ARCHITECTURES[name])
@@ -97,7 +97,7 @@ def restrictions_for(
     Raises:
         UserError: Something is unknown or not to be had here, or nothing is left to deploy.
     """
-    held = None if user_restrictions else held_in(folder)
+    held = None if user_restrictions else existing_spec(folder)
     if held:
         user_restrictions = [UserRestriction(f"run {folder}", held.restrictions)] * (
             held.problem == problem.name
@@ -105,7 +105,7 @@ def restrictions_for(
     return resolve_restrictions(problem, user_restrictions)
 
 
-def held_in(folder: Path) -> Spec | None:
+def existing_spec(folder: Path) -> Spec | None:
     """Return what the run in a folder was asked for, if there is one."""
     with suppress(OSError):  # a folder that can't be looked into is refused as a run
         if (folder / "spec.json").is_file():
@@ -131,7 +131,7 @@ def search(
     """
     supported_encodings(problem)
     if ExtraObjective.MEMORY in spec.extra_objectives:
-        refuse_unmeasurable()
+        require_memory_support()
     run = Run.start(folder, spec)
     spec = run.spec()  # with as many trials as it was asked for before
     progress = ProgressDisplay(problem, spec.trials, console)
@@ -153,7 +153,7 @@ def search(
         cores = spec.workers * problem.deployment.threads
         with (
             cluster(cores, run.folder, source.user_source, data_bytes(problem)),
-            ended_by_signals(),
+            signals_as_interrupt(),
         ):
             progress.start_phase("data")
             make = partial(in_parallel, on_poll=lambda: _end_if_asked(run))
@@ -163,23 +163,23 @@ def search(
             limits = limits_from_goals(problem, errors)
             before_s = run.reference_s(environment.processor)
             reference_timing = yardstick(problem, data.test, before_s)
-            setting = Setting(
+            context = SearchContext(
                 problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
             )
-            run.write("data.json", _facts(setting, environment.processor))
-            progress.print_line(told(data))
+            run.write("data.json", _facts(context, environment.processor))
+            progress.print_line(describe_data(data))
             progress.start_phase("trials")
-            _trials(setting, spec, run, progress, errors)
+            _trials(context, spec, run, progress, errors)
             progress.start_phase("other seeds")
-            _retrain(setting, spec, run, counted)
+            _retrain(context, spec, run, counted)
         progress.start_phase("final heat")
-        with ended_by_signals():
-            run.write("heat.json", run_final_evaluation(setting, run, counted))
+        with signals_as_interrupt():
+            run.write("heat.json", run_final_evaluation(context, run, counted))
     return run
 
 
 @contextmanager
-def ended_by_signals() -> Generator[None]:
+def signals_as_interrupt() -> Generator[None]:
     """Let a batch system's SIGTERM and SIGUSR1 end the search as Ctrl-C does.
 
     Ray has a handler of its own, which tells where it was and exits: ours comes after it. A script
@@ -209,20 +209,24 @@ def _end_if_asked(run: Run) -> None:
 
 
 def _trials(
-    setting: Setting, spec: Spec, run: Run, progress: ProgressDisplay, errors: Mapping[str, float]
+    context: SearchContext,
+    spec: Spec,
+    run: Run,
+    progress: ProgressDisplay,
+    errors: Mapping[str, float],
 ) -> None:
     earlier = {record.number: record for record in run.records()}
     progress.count_earlier_trials(earlier.values())
     if run.heat() and count_networks(earlier.values()) >= spec.trials:
         return
-    to_beat = score_baselines(setting.problem, setting.data, setting.yardstick, errors)
-    study = SearchStudy(run.journal, setting.problem, spec, setting.limits, to_beat)
+    to_beat = score_baselines(context.problem, context.data, context.yardstick, errors)
+    study = SearchStudy(run.journal, context.problem, spec, context.limits, to_beat)
     agenda = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
     if not agenda.finished:
         run.discard_results()
         searcher = StudySearcher(agenda, run, progress, spec.workers)
         halving = SuccessiveHalving(earlier.values())
-        execute(setting, searcher, halving, setting.problem.deployment.threads)
+        run_trials(context, searcher, halving, context.problem.deployment.threads)
     study.close()
     run.discard_unrecorded_artefacts()
     if not agenda.finished:
@@ -233,7 +237,9 @@ def _trials(
     run.discard_checkpoints()
 
 
-def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int], None]) -> None:
+def _retrain(
+    context: SearchContext, spec: Spec, run: Run, counted: Callable[[int, int], None]
+) -> None:
     """Train the recommended networks again with other seeds, those that weren't yet."""
     if run.heat():
         return
@@ -241,17 +247,17 @@ def _retrain(setting: Setting, spec: Spec, run: Run, counted: Callable[[int, int
     known = {(each.trial, each.seed) for each in done}
     wanted = [
         (record, seed)
-        for record in recommended(setting.problem, run.records(), setting.limits)
+        for record in recommended_trials(context.problem, run.records(), context.limits)
         for seed in range(1, spec.retrainings + 1)
         if (record.number, record.candidate.seed + seed) not in known
     ]
-    for each in retrained_in_parallel(setting, wanted, lambda: _end_if_asked(run)):
+    for each in retrain_in_parallel(context, wanted, lambda: _end_if_asked(run)):
         done.append(each)
         run.write("retrained.json", RetrainingResults(each=tuple(done)))
         counted(len(done) - len(known), len(wanted))
 
 
-def told(data: Dataset) -> str:
+def describe_data(data: Dataset) -> str:
     """Return how many samples each split has, and what was left out of it and why."""
     parts: list[str] = []
     for name, split in data.splits().items():
@@ -274,7 +280,7 @@ def _ending_well(run: Run) -> Generator[None]:
     except KeyboardInterrupt as error:
         raise InterruptedRunError(f"interrupted; {_how_to_go_on(run)}") from error
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if error.errno not in UNWRITABLE_ERRNOS:
             raise
         raise UserError(
             f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
@@ -282,8 +288,8 @@ def _ending_well(run: Run) -> Generator[None]:
         ) from error
 
 
-def _facts(setting: Setting, processor: str) -> DatasetSummary:
-    problem, data = setting.problem, setting.data
+def _facts(context: SearchContext, processor: str) -> DatasetSummary:
+    problem, data = context.problem, context.data
     return DatasetSummary(
         summary=problem.summary,
         samples={name: len(getattr(data, name)) for name in SPLITS},
@@ -293,21 +299,21 @@ def _facts(setting: Setting, processor: str) -> DatasetSummary:
         reasons=dict(data.reasons),
         unassigned=data.unassigned,
         exclusions=tuple(exclusions(problem)),
-        limits=setting.limits,
+        limits=context.limits,
         recorded=problem.data is not None,
-        reference_time_known=setting.yardstick.run is None,
-        reference_s=setting.yardstick.sample_s or None if problem.simulation else None,
+        reference_time_known=context.yardstick.run is None,
+        reference_s=context.yardstick.sample_s or None if problem.simulation else None,
         processor=processor,
-        fields=_fields(setting),
+        fields=_fields(context),
     )
 
 
-def _fields(setting: Setting) -> tuple[FieldSummary, ...]:
+def _fields(context: SearchContext) -> tuple[FieldSummary, ...]:
     """Return every field with the range that it takes in the first training samples."""
-    train = setting.data.train
+    train = context.data.train
     sides = (
-        (True, setting.problem.inputs, train.inputs),
-        (False, setting.problem.outputs, train.outputs),
+        (True, context.problem.inputs, train.inputs),
+        (False, context.problem.outputs, train.outputs),
     )
     return tuple(
         FieldSummary(

@@ -7,12 +7,12 @@ from reports.gallery.inference import batches, deployments, latency
 from reports.gallery.networks import courses, importances
 from reports.gallery.search import hypervolume, workers
 from reports.gallery.validation import pictures, sample_errors, samples
-from reports.views import Facts
+from reports.views import ReportData
 
 __all__ = ["charts", "front", "samples"]
 
 
-def charts(facts: Facts) -> dict[str, list[Chart]]:
+def charts(facts: ReportData) -> dict[str, list[Chart]]:
     """Return the figures of each section, in their order."""
     found = {
         "data": learning(facts),

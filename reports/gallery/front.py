@@ -2,25 +2,25 @@
 
 from collections.abc import Sequence
 
-from reports.charts import Axis, Chart, Kind, Series, named
-from reports.views import Facts
-from reports.views.encodings import measured, usual_error
-from reports.views.finalists import EntrantView
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
+from reports.views import ReportData
+from reports.views.encodings import measured_trials, typical_max_error
+from reports.views.finalists import FinalistView
 
 
-def front(facts: Facts) -> Chart:
+def front(facts: ReportData) -> Chart:
     """Return error against speed-up: every trial, the heat's members, baselines, the front."""
-    series: list[Series] = []
-    able = measured(facts.trials)
+    series: list[ChartSeries] = []
+    able = measured_trials(facts.trials)
     for i, view in enumerate(facts.encodings):
         own = [trial for trial in able if trial.encoding == view.name]
         if own:
             series.append(
-                Series(
+                ChartSeries(
                     f"{view.name} (validation)",
                     [trial.speedup for trial in own],
                     [trial.error for trial in own],
-                    Kind.OPEN_POINTS,
+                    SeriesStyle.OPEN_POINTS,
                     colour=i,
                     names=[f"trial {trial.number}" for trial in own],
                     faint=True,
@@ -38,25 +38,27 @@ def front(facts: Facts) -> Chart:
     if on_front:
         speeds = [each.timing.speedup for each in on_front]
         errors = [each.test.value if each.test else None for each in on_front]
-        series.append(Series("front (final heat)", speeds, errors, Kind.DOTTED, colour=None))
-    error = named(facts.objective.name, facts.objective.unit)
+        series.append(
+            ChartSeries("front (final heat)", speeds, errors, SeriesStyle.DOTTED, colour=None)
+        )
+    error = axis_label(facts.objective.name, facts.objective.unit)
     return Chart(
         "front",
         "Error against speed",
         Axis("speed-up over the reference", log=True),
-        Axis(error, log=True, usual=usual_error(facts.trials, facts.finalists)),
+        Axis(error, log=True, typical_max=typical_max_error(facts.trials, facts.finalists)),
         tuple(series),
         height=520,
     )
 
 
-def _entrants(name: str, finalists: Sequence[EntrantView], colour: int | None) -> Series:
+def _entrants(name: str, finalists: Sequence[FinalistView], colour: int | None) -> ChartSeries:
     tests = [each.test for each in finalists]
-    return Series(
+    return ChartSeries(
         name,
         [each.timing.speedup for each in finalists],
         [test.value if test else None for test in tests],
-        Kind.POINTS,
+        SeriesStyle.POINTS,
         colour=colour,
         names=[each.name for each in finalists],
         x_low=[each.timing.speedup_low for each in finalists],

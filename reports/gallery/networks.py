@@ -1,16 +1,16 @@
 """What matters about networks, and how far those got that were stopped."""
 
-from reports.charts import Axis, Chart, Kind, Series, named
-from reports.views import Facts
-from reports.views.importance import Branch
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
+from reports.views import ReportData
+from reports.views.importance import ImportanceGroup
 
 
-def importances(facts: Facts) -> list[Chart]:
+def importances(facts: ReportData) -> list[Chart]:
     """Return how much each parameter explains, a figure for each branch."""
     return [_importance(number, branch) for number, branch in enumerate(facts.importance)]
 
 
-def _importance(number: int, branch: Branch) -> Chart:
+def _importance(number: int, branch: ImportanceGroup) -> Chart:
     # Bars rise from below: the most important comes last.
     shares = branch.shares[::-1]
     names = [each.parameter for each in shares]
@@ -20,13 +20,15 @@ def _importance(number: int, branch: Branch) -> Chart:
         Axis("share of the variance of ranks [%]"),
         Axis(""),
         (
-            Series("error", [100.0 * each.error for each in shares], names, Kind.BARS, 0),
-            Series("time", [100.0 * each.time for each in shares], names, Kind.BARS, 1),
-            Series(
+            ChartSeries(
+                "error", [100.0 * each.error for each in shares], names, SeriesStyle.BARS, 0
+            ),
+            ChartSeries("time", [100.0 * each.time for each in shares], names, SeriesStyle.BARS, 1),
+            ChartSeries(
                 "95 % of chance, error",
-                [100.0 * each.chance_error for each in shares],
+                [100.0 * each.permutation_quantile for each in shares],
                 names,
-                Kind.OPEN_POINTS,
+                SeriesStyle.OPEN_POINTS,
                 None,
             ),
         ),
@@ -35,21 +37,21 @@ def _importance(number: int, branch: Branch) -> Chart:
     )
 
 
-def courses(facts: Facts) -> list[Chart]:
+def courses(facts: ReportData) -> list[Chart]:
     """Return the error at rungs of networks, those that were stopped apart."""
     families = sorted({course.family for course in facts.networks.courses})
-    series: list[Series] = []
+    series: list[ChartSeries] = []
     shares = sorted({100.0 * share for each in facts.networks.courses for share, _ in each.points})
     # The legend names a family once, by a network that wasn't stopped where there is one.
     listed: set[str] = set()
     for course in sorted(facts.networks.courses, key=lambda each: each.stopped):
         name = course.family + (", stopped" if course.stopped else "")
         series.append(
-            Series(
+            ChartSeries(
                 name,
                 [100.0 * share for share, _ in course.points],
                 [error for _, error in course.points],
-                Kind.LINE_AND_POINTS,
+                SeriesStyle.LINE_AND_POINTS,
                 colour=families.index(course.family),
                 names=[f"trial {course.trial}"] * len(course.points),
                 faint=course.stopped,
@@ -57,7 +59,7 @@ def courses(facts: Facts) -> list[Chart]:
             )
         )
         listed.add(course.family)
-    left = facts.networks.courses_left_out
+    left = facts.networks.training_curves_left_out
     notes = [
         "Pale are networks that were stopped at a rung." if series and series[-1].faint else "",
         f"{left} more networks are left out, evenly." if left else "",
@@ -67,7 +69,7 @@ def courses(facts: Facts) -> list[Chart]:
             "rungs",
             "Error at the rungs",
             Axis("share of the training [%]", ticks=tuple(shares)),
-            Axis(f"{named(facts.objective.name, facts.objective.unit)}, validation", log=True),
+            Axis(f"{axis_label(facts.objective.name, facts.objective.unit)}, validation", log=True),
             tuple(series),
             note=" ".join(note for note in notes if note),
             height=400,

@@ -1,10 +1,10 @@
 """How the search went, and what its workers did."""
 
-from reports.charts import MOST_TICKS, Axis, Chart, Kind, Series
-from reports.views import Facts
+from reports.charts import MAX_TICKS, Axis, Chart, ChartSeries, SeriesStyle
+from reports.views import ReportData
 
 
-def hypervolume(facts: Facts) -> list[Chart]:
+def hypervolume(facts: ReportData) -> list[Chart]:
     """Return how the hypervolume grew over trials and over time."""
     hypervolume_curve = facts.search_progress.hypervolume_curve
     if not hypervolume_curve:
@@ -18,8 +18,11 @@ def hypervolume(facts: Facts) -> list[Chart]:
             Axis("trials that have ended"),
             y,
             (
-                Series(
-                    "hypervolume", [each.trials for each in hypervolume_curve], volume, Kind.STEP
+                ChartSeries(
+                    "hypervolume",
+                    [each.trials for each in hypervolume_curve],
+                    volume,
+                    SeriesStyle.STEP,
                 ),
             ),
         ),
@@ -28,20 +31,27 @@ def hypervolume(facts: Facts) -> list[Chart]:
             "Hypervolume over time",
             Axis("time [h]"),
             y,
-            (Series("hypervolume", [each.hours for each in hypervolume_curve], volume, Kind.STEP),),
+            (
+                ChartSeries(
+                    "hypervolume",
+                    [each.hours for each in hypervolume_curve],
+                    volume,
+                    SeriesStyle.STEP,
+                ),
+            ),
         ),
     ]
 
 
-def workers(facts: Facts) -> list[Chart]:
+def workers(facts: ReportData) -> list[Chart]:
     """Return how many workers were busy over time, and what with."""
-    use = facts.search_progress.use
-    if not use.points:
+    worker_usage = facts.search_progress.worker_usage
+    if not worker_usage.points:
         return []
-    hours = [hour for hour, _ in use.points]
+    hours = [hour for hour, _ in worker_usage.points]
     count = facts.spec.workers
-    step = -(-count // MOST_TICKS)
-    stages = [(name, seconds) for name, seconds in use.by_stage_s.items()][::-1]
+    step = -(-count // MAX_TICKS)
+    stages = [(name, seconds) for name, seconds in worker_usage.by_stage_s.items()][::-1]
     return [
         Chart(
             "workers",
@@ -49,8 +59,12 @@ def workers(facts: Facts) -> list[Chart]:
             Axis("time [h]"),
             Axis("workers", ticks=tuple(range(0, count + 1, step))),
             (
-                Series("busy", hours, [busy for _, busy in use.points], Kind.STEP),
-                Series("all", [hours[0], hours[-1]], [count, count], Kind.DOTTED, colour=None),
+                ChartSeries(
+                    "busy", hours, [busy for _, busy in worker_usage.points], SeriesStyle.STEP
+                ),
+                ChartSeries(
+                    "all", [hours[0], hours[-1]], [count, count], SeriesStyle.DOTTED, colour=None
+                ),
             ),
         ),
         Chart(
@@ -59,12 +73,12 @@ def workers(facts: Facts) -> list[Chart]:
             Axis("time of all workers [min]"),
             Axis(""),
             (
-                Series(
+                ChartSeries(
                     "stage",
                     [seconds / 60.0 for _, seconds in stages],
                     [name for name, _ in stages],
-                    Kind.BARS,
-                    listed=False,
+                    SeriesStyle.BARS,
+                    in_legend=False,
                 ),
             ),
             height=120 + 28 * len(stages),

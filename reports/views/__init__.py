@@ -7,25 +7,25 @@ from problems import Metric
 from problems.diagnosis import Diagnosis
 from problems.interfaces.pictures import Picture
 from reports.views.encodings import (
-    Corner,
     EncodingView,
+    ReferencePoint,
     default_reference_point,
     encoding_views,
-    front_of,
+    front_trials,
 )
 from reports.views.finalists import (
-    EntrantView,
+    FinalistView,
     GoalsView,
     finalist_views,
     goals_view,
     limits_on_test,
 )
-from reports.views.importance import Branch, branches
+from reports.views.importance import ImportanceGroup, importance_groups
 from reports.views.inference import DeploymentView, deployment_views
-from reports.views.networks import Networks, networks_view
+from reports.views.networks import NetworksView, networks_view
 from reports.views.provenance import Provenance, provenance_view
-from reports.views.recommendation import Choice, choice_of
-from reports.views.search_progress import SearchProgress, course_view
+from reports.views.recommendation import RecommendationView, recommendation_view
+from reports.views.search_progress import SearchProgress, search_progress_view
 from reports.views.trials import TrialView, trial_view
 from search.run.directory import Run
 from search.run.environment import Environment
@@ -33,12 +33,20 @@ from search.run.finalists import Ceiling, HostTiming, recommend_finalists
 from search.run.records import NO_LIMITS, DatasetSummary
 from search.run.spec import Spec
 
-__all__ = ["Choice", "EntrantView", "Facts", "GoalsView", "Progress", "TrialView", "read"]
+__all__ = [
+    "RecommendationView",
+    "FinalistView",
+    "ReportData",
+    "GoalsView",
+    "RunState",
+    "TrialView",
+    "read_report_data",
+]
 
 UNNAMED = Metric("error", "1", "the problem's objective; the run has no data yet")
 
 
-class Progress(StrEnum):
+class RunState(StrEnum):
     """How far a run is."""
 
     RUNNING = "running"
@@ -46,7 +54,7 @@ class Progress(StrEnum):
     FINISHED = "finished"
 
 
-class Facts(NamedTuple):
+class ReportData(NamedTuple):
     """Everything that a report says."""
 
     folder: str
@@ -54,16 +62,16 @@ class Facts(NamedTuple):
     data: DatasetSummary | None
     """None where the run was interrupted before it had any."""
     sessions: tuple[Environment, ...]
-    progress: Progress
+    progress: RunState
     objective: Metric
     diagnosis: Diagnosis | None
-    choice: Choice | None
+    choice: RecommendationView | None
     goals: GoalsView | None
-    finalists: tuple[EntrantView, ...]
-    reference_point: Corner | None
+    finalists: tuple[FinalistView, ...]
+    reference_point: ReferencePoint | None
     encodings: tuple[EncodingView, ...]
-    networks: Networks
-    importance: tuple[Branch, ...]
+    networks: NetworksView
+    importance: tuple[ImportanceGroup, ...]
     deployments: tuple[DeploymentView, ...]
     trials: tuple[TrialView, ...]
     pictures: tuple[Picture, ...]
@@ -78,7 +86,7 @@ class Facts(NamedTuple):
     @property
     def front(self) -> list[TrialView]:
         """The trials that no other one beats on the validation split, the fastest first."""
-        return front_of(self.trials)
+        return front_trials(self.trials)
 
     @property
     def networks_tried(self) -> int:
@@ -86,7 +94,7 @@ class Facts(NamedTuple):
         return sum(trial.training is None for trial in self.trials)
 
 
-def read(run: Run) -> Facts:
+def read_report_data(run: Run) -> ReportData:
     """Return the facts of a run, finished or not.
 
     Raises:
@@ -108,7 +116,7 @@ def read(run: Run) -> Facts:
     errors = {f"trial {trial.number}": trial.error for trial in trials if trial.error is not None}
     searched = data.limits if data else NO_LIMITS
     recommended = recommend_finalists(found, errors, objective.name, searched)
-    return Facts(
+    return ReportData(
         folder=str(run.folder),
         spec=spec,
         data=data,
@@ -116,13 +124,15 @@ def read(run: Run) -> Facts:
         progress=_progress(run, finished=heat is not None),
         objective=objective,
         diagnosis=diagnosis,
-        choice=choice_of(heat.knee if heat else None, recommended, finalists, by_number, fraction),
+        choice=recommendation_view(
+            heat.knee if heat else None, recommended, finalists, by_number, fraction
+        ),
         goals=goals_view(limits, finalists, split),
         finalists=finalists,
         reference_point=reference_point,
         encodings=encoding_views(trials, finalists, reference_point),
         networks=networks_view(records, trials),
-        importance=branches(trials),
+        importance=importance_groups(trials),
         deployments=deployment_views(records, objective.name),
         trials=trials,
         pictures=heat.pictures if heat else (),
@@ -131,7 +141,7 @@ def read(run: Run) -> Facts:
         left_out=heat.left_out if heat else {},
         host=host,
         ceiling=heat.ceiling if heat else None,
-        search_progress=course_view(trials, sessions, spec.workers, reference_point),
+        search_progress=search_progress_view(trials, sessions, spec.workers, reference_point),
         provenance=provenance_view(spec, sessions),
     )
 
@@ -140,7 +150,7 @@ def _profiled(diagnosis: Diagnosis | None) -> float | None:
     return diagnosis.host.fraction if diagnosis and diagnosis.host else None
 
 
-def _progress(run: Run, *, finished: bool) -> Progress:
+def _progress(run: Run, *, finished: bool) -> RunState:
     if run.driver():
-        return Progress.RUNNING
-    return Progress.FINISHED if finished else Progress.INTERRUPTED
+        return RunState.RUNNING
+    return RunState.FINISHED if finished else RunState.INTERRUPTED

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.views.finalists import EntrantView, SeedsView
-from reports.views.trials import TrialView, last_tries
+from reports.views.finalists import FinalistView, SeedsView
+from reports.views.trials import TrialView, latest_attempts
 from search.pareto import hypervolume
 from search.run.records import ERROR_FLOOR, State
 
-SPAN = 6.0
+TYPICAL_ERROR_RATIO = 6.0
 """Errors so many times the smallest are far above the best."""
 
 
-class Corner(NamedTuple):
+class ReferencePoint(NamedTuple):
     """The point up to which hypervolumes are counted: an error and a speed-up."""
 
     error: float
@@ -38,7 +38,7 @@ class EncodingView(NamedTuple):
     finalist_count: int
     hypervolume: float
     """On logarithmic axes (decades of error times decades of speed), up to the run's `Corner`."""
-    at_speed: dict[float, float | None]
+    error_at_speed: dict[float, float | None]
     """Smallest error of what is at least so many times as fast as the reference."""
     seeds: tuple[SeedsView, ...]
     """Of its members that were trained again."""
@@ -46,7 +46,7 @@ class EncodingView(NamedTuple):
     """Trials that no other one of this encoding beats, the fastest first."""
 
 
-def measured(trials: Sequence[TrialView]) -> list[TrialView]:
+def measured_trials(trials: Sequence[TrialView]) -> list[TrialView]:
     """Return the trials that can stand on a front: complete, with a finite error and a speed."""
     return [
         trial
@@ -58,66 +58,73 @@ def measured(trials: Sequence[TrialView]) -> list[TrialView]:
     ]
 
 
-def front_of(trials: Sequence[TrialView]) -> list[TrialView]:
+def front_trials(trials: Sequence[TrialView]) -> list[TrialView]:
     """Return the measured trials that no other one beats in error and speed, the fastest first."""
     found: list[TrialView] = []
-    for trial in sorted(measured(trials), key=lambda each: (-(each.speedup or 0.0), each.error)):
+    for trial in sorted(
+        measured_trials(trials), key=lambda each: (-(each.speedup or 0.0), each.error)
+    ):
         if not found or (trial.error or 0.0) < (found[-1].error or 0.0):
             found.append(trial)
     return found
 
 
-def usual_error(trials: Sequence[TrialView], finalists: Sequence[EntrantView]) -> float | None:
+def typical_max_error(
+    trials: Sequence[TrialView], finalists: Sequence[FinalistView]
+) -> float | None:
     """Return up to which error a figure shows: a few times the smallest, and the front's intervals.
 
     The smallest of a network, since a baseline may be all but exact; None where nothing was
     measured. A diverging network can be wrong by many powers of ten.
     """
     tests = [each.test for each in finalists if each.test]
-    found = [trial.error or 0.0 for trial in measured(trials)]
+    found = [trial.error or 0.0 for trial in measured_trials(trials)]
     positive = [error for error in (*found, *(test.value for test in tests)) if error > 0.0]
     if not positive:
         return None
-    usual = SPAN * min([error for error in found if error > 0.0] or positive)
+    usual = TYPICAL_ERROR_RATIO * min([error for error in found if error > 0.0] or positive)
     front = [each.test for each in finalists if each.on_front and each.test]
     highs = [test.high for test in front if test.value < 10.0 * usual]
     return min(max(positive), max([usual, *highs]))
 
 
-def default_reference_point(trials: Sequence[TrialView]) -> Corner | None:
+def default_reference_point(trials: Sequence[TrialView]) -> ReferencePoint | None:
     """Return the median error and the slowest speed of what was measured; None where nothing was.
 
     A diverging network can be wrong by many powers of ten: the largest error would drown the rest.
     """
-    able = measured(trials)
+    able = measured_trials(trials)
     if not able:
         return None
     error = float(np.median([trial.error or 0.0 for trial in able]))
-    return Corner(max(error, ERROR_FLOOR), min(trial.speedup or 1.0 for trial in able))
+    return ReferencePoint(max(error, ERROR_FLOOR), min(trial.speedup or 1.0 for trial in able))
 
 
-def dominated(trials: Sequence[TrialView], reference_point: Corner | None) -> float:
+def dominated_hypervolume(
+    trials: Sequence[TrialView], reference_point: ReferencePoint | None
+) -> float:
     """Return the hypervolume of some trials on logarithmic axes."""
     if reference_point is None:
         return 0.0
     return hypervolume(
-        [point(trial) for trial in measured(trials)], log_reference_point(reference_point)
+        [objective_point(trial) for trial in measured_trials(trials)],
+        log_reference_point(reference_point),
     )
 
 
-def point(trial: TrialView) -> tuple[float, float]:
+def objective_point(trial: TrialView) -> tuple[float, float]:
     """Return a measured trial's place: log10 of its error and of its time over the reference's."""
     return math.log10(max(trial.error or 0.0, ERROR_FLOOR)), -math.log10(trial.speedup or 1.0)
 
 
-def log_reference_point(reference_point: Corner) -> tuple[float, float]:
+def log_reference_point(reference_point: ReferencePoint) -> tuple[float, float]:
     """Return a corner as a place."""
     return math.log10(reference_point.error), -math.log10(reference_point.speedup)
 
 
-def budgets(trials: Sequence[TrialView]) -> tuple[float, ...]:
+def speed_thresholds(trials: Sequence[TrialView]) -> tuple[float, ...]:
     """Return the speed-ups, a power of ten each, at which encodings are compared."""
-    able = measured(trials)
+    able = measured_trials(trials)
     if not able:
         return ()
     fastest = max(trial.speedup or 1.0 for trial in able)
@@ -125,11 +132,13 @@ def budgets(trials: Sequence[TrialView]) -> tuple[float, ...]:
 
 
 def encoding_views(
-    trials: Sequence[TrialView], finalists: Sequence[EntrantView], reference_point: Corner | None
+    trials: Sequence[TrialView],
+    finalists: Sequence[FinalistView],
+    reference_point: ReferencePoint | None,
 ) -> tuple[EncodingView, ...]:
     """Return every encoding that was tried, by name."""
     members = {finalist.trial for finalist in finalists if finalist.trial is not None}
-    speeds = budgets(trials)
+    speeds = speed_thresholds(trials)
     return tuple(
         _view(
             name,
@@ -146,14 +155,14 @@ def encoding_views(
 def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
     name: str,
     own: Sequence[TrialView],
-    finalists: Sequence[EntrantView],
+    finalists: Sequence[FinalistView],
     members: set[int],
     speeds: Sequence[float],
-    reference_point: Corner | None,
+    reference_point: ReferencePoint | None,
 ) -> EncodingView:
-    networks = last_tries(own)
+    networks = latest_attempts(own)
     states = Counter(trial.state for trial in networks)
-    able = measured(own)
+    able = measured_trials(own)
     return EncodingView(
         name=name,
         tried=states.total(),
@@ -167,11 +176,11 @@ def _view(  # noqa: PLR0913, PLR0917 - what a row is made of
         ),
         best_speedup=max((t.speedup for t in able if t.speedup is not None), default=None),
         finalist_count=sum(trial.number in members for trial in own),
-        hypervolume=dominated(own, reference_point),
-        at_speed={
+        hypervolume=dominated_hypervolume(own, reference_point),
+        error_at_speed={
             speed: min((t.error or 0.0 for t in able if (t.speedup or 0.0) >= speed), default=None)
             for speed in speeds
         },
         seeds=tuple(each.seeds for each in finalists if each.seeds),
-        front=tuple(trial.number for trial in front_of(own)),
+        front=tuple(trial.number for trial in front_trials(own)),
     )

@@ -21,7 +21,7 @@ class SeedsView(NamedTuple):
     failed: str
 
 
-class HostedView(NamedTuple):
+class HostResultView(NamedTuple):
     """The host with this entrant in the simulation's place; the bound is Amdahl's."""
 
     reason: str
@@ -30,12 +30,12 @@ class HostedView(NamedTuple):
     bound: float
 
 
-class EntrantView(NamedTuple):
+class FinalistView(NamedTuple):
     """A front member or baseline of the final heat; `on_front` is among all of these."""
 
     name: str
     trial: int | None
-    what: str
+    description: str
     encoding: str
     """Empty for a baseline."""
     test: ConfidenceInterval | None
@@ -51,7 +51,7 @@ class EntrantView(NamedTuple):
     shifted_metrics: dict[str, ConfidenceInterval]
     batches: tuple[BatchTiming, ...]
     work: ComputeCost | None
-    hosted: HostedView | None = None
+    host_result: HostResultView | None = None
     memory_bytes: int | None = None
     """What its artefact takes, where memory was an objective."""
     pictures: tuple[Picture, ...] = ()
@@ -86,7 +86,7 @@ def limits_on_test(
     return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"
 
 
-def goals_view(limits: Limits, finalists: Sequence[EntrantView], split: str) -> GoalsView | None:
+def goals_view(limits: Limits, finalists: Sequence[FinalistView], split: str) -> GoalsView | None:
     """Return the goals with those who meet them; None where there are none."""
     if not limits.any:
         return None
@@ -100,14 +100,14 @@ def finalist_views(
     objective: str,
     limits: Limits,
     host: HostTiming | None,
-) -> tuple[EntrantView, ...]:
+) -> tuple[FinalistView, ...]:
     """Return the entrants, with what the trials say of them."""
     front = non_dominated_names(finalists, objective)
     return tuple(
-        EntrantView(
+        FinalistView(
             name=finalist.name,
             trial=finalist.trial,
-            what=_described(trials.get(finalist.trial))
+            description=_described(trials.get(finalist.trial))
             if finalist.trial is not None
             else "baseline",
             encoding=_encoding(finalist, trials),
@@ -122,7 +122,7 @@ def finalist_views(
             shifted_metrics=finalist.shifted,
             batches=finalist.batches,
             work=finalist.work,
-            hosted=_hosted(finalist, host),
+            host_result=_hosted(finalist, host),
             memory_bytes=_memory(finalist, trials),
             pictures=finalist.pictures,
         )
@@ -147,12 +147,12 @@ def _described(trial: TrialView | None) -> str:
     return f"{trial.encoding} / {trial.network} / {trial.deployment}"
 
 
-def _hosted(finalist: Finalist, host: HostTiming | None) -> HostedView | None:
-    own = finalist.hosted
+def _hosted(finalist: Finalist, host: HostTiming | None) -> HostResultView | None:
+    own = finalist.host_result
     if own is None or host is None:
         return None
     bound = amdahl(host.fraction, finalist.timing.speedup)
-    return HostedView(own.reason, own.scores, own.speedup, bound)
+    return HostResultView(own.reason, own.scores, own.speedup, bound)
 
 
 def _seeds(finalist: Finalist, objective: str) -> SeedsView | None:

@@ -11,18 +11,18 @@ from typing import NamedTuple
 import numpy as np
 
 from problems import Array, Scalar
-from reports.views.encodings import measured, point
+from reports.views.encodings import measured_trials, objective_point
 from reports.views.trials import TrialView
 
-FEWEST = 12
+MIN_TRIALS = 12
 """With fewer trials in a branch nothing is said."""
 
 GROUPS = 4
 PERMUTATIONS = 200
-CHANCE = 0.95
+PERMUTATION_QUANTILE = 0.95
 
 
-class Share(NamedTuple):
+class ParameterImportance(NamedTuple):
     """A parameter's share of an objective's variance, on ranks.
 
     Args:
@@ -35,10 +35,10 @@ class Share(NamedTuple):
     parameter: str
     error: float
     time: float
-    chance_error: float
+    permutation_quantile: float
 
 
-class Branch(NamedTuple):
+class ImportanceGroup(NamedTuple):
     """The parameters of a branch, the most important for the error first.
 
     Args:
@@ -49,15 +49,15 @@ class Branch(NamedTuple):
 
     name: str
     trials: int
-    shares: tuple[Share, ...]
+    importances: tuple[ParameterImportance, ...]
 
 
-def branches(trials: Sequence[TrialView]) -> tuple[Branch, ...]:
+def importance_groups(trials: Sequence[TrialView]) -> tuple[ImportanceGroup, ...]:
     """Return what matters in the skeleton, in training, in each encoding and in each family.
 
     Deployments are compared in the skeleton alone: elsewhere each network counts once.
     """
-    able = measured(trials)
+    able = measured_trials(trials)
     networks = [trial for trial in able if trial.training is None]
     found = [_branch("all trials", able, ""), _branch("training", networks, "training.")]
     for name in sorted({trial.encoding for trial in networks}):
@@ -66,24 +66,26 @@ def branches(trials: Sequence[TrialView]) -> tuple[Branch, ...]:
     for name in sorted({trial.family for trial in networks}):
         own = [trial for trial in networks if trial.family == name]
         found.append(_branch(f"family {name}", own, f"{name}."))
-    return tuple(branch for branch in found if branch is not None and branch.shares)
+    return tuple(branch for branch in found if branch is not None and branch.importances)
 
 
-def _branch(name: str, trials: Sequence[TrialView], start: str) -> Branch | None:
+def _branch(name: str, trials: Sequence[TrialView], start: str) -> ImportanceGroup | None:
     """Return the shares of the parameters whose names begin so; of the skeleton if nothing."""
-    if len(trials) < FEWEST:
+    if len(trials) < MIN_TRIALS:
         return None
-    points = np.array([point(trial) for trial in trials])
+    points = np.array([objective_point(trial) for trial in trials])
     ranks = _ranks(points[:, 0]), _ranks(points[:, 1])
     chosen = [_settings(trial.parameters, start) for trial in trials]
-    shares: list[Share] = []
+    importances: list[ParameterImportance] = []
     for parameter in dict.fromkeys(name for settings in chosen for name in settings):
         group = _groups([settings.get(parameter) for settings in chosen])
         if group.max() == 0:
             continue
         error, time = (_epsilon_squared(each, group) for each in ranks)
-        shares.append(Share(parameter, error, time, _of_chance(ranks[0], group)))
-    return Branch(name, len(trials), tuple(sorted(shares, key=lambda each: -each.error)))
+        importances.append(ParameterImportance(parameter, error, time, _of_chance(ranks[0], group)))
+    return ImportanceGroup(
+        name, len(trials), tuple(sorted(importances, key=lambda each: -each.error))
+    )
 
 
 def _settings(parameters: Mapping[str, Scalar], start: str) -> dict[str, Scalar]:
@@ -121,7 +123,7 @@ def _of_chance(ranks: Array, group: Array) -> float:
     """Return the share that groups drawn by chance alone stay below."""
     rng = np.random.default_rng(0)
     drawn = [_epsilon_squared(rng.permutation(ranks), group) for _ in range(PERMUTATIONS)]
-    return float(np.quantile(drawn, CHANCE))
+    return float(np.quantile(drawn, PERMUTATION_QUANTILE))
 
 
 def _epsilon_squared(ranks: Array, group: Array) -> float:

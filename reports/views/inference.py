@@ -31,12 +31,12 @@ class DeploymentView(NamedTuple):
     pruning: str
     precision: str
     runtime: str
-    measured: int
-    lost: float | None
-    lost_range: tuple[float, float] | None
-    gained: float | None
-    gained_range: tuple[float, float] | None
-    compared: int
+    trials: int
+    error_ratio: float | None
+    error_ratio_range: tuple[float, float] | None
+    speed_ratio: float | None
+    speed_ratio_range: tuple[float, float] | None
+    networks_compared: int
     best_speedup: float
     disagreement: float
 
@@ -79,13 +79,13 @@ def _view(
     plain: dict[int, tuple[int, float]],
     objective: str,
 ) -> DeploymentView:
-    lost = [
+    error_ratio = [
         record.metrics[objective] / record.unpruned_error
         for record in own
         if record.unpruned_error and objective in record.metrics
     ]
-    lost = [each for each in lost if math.isfinite(each)]
-    gained = [
+    error_ratio = [each for each in error_ratio if math.isfinite(each)]
+    speed_ratio = [
         record.timing.speedup / plain[record.network_id][1]
         for record in own
         if record.timing
@@ -94,12 +94,12 @@ def _view(
     ]
     return DeploymentView(
         *key,
-        measured=len(own),
-        lost=_median(lost),
-        lost_range=_range(lost),
-        gained=_median(gained),
-        gained_range=_range(gained),
-        compared=len(gained),
+        trials=len(own),
+        error_ratio=_median(error_ratio),
+        error_ratio_range=_range(error_ratio),
+        speed_ratio=_median(speed_ratio),
+        speed_ratio_range=_range(speed_ratio),
+        networks_compared=len(speed_ratio),
         best_speedup=max(record.timing.speedup for record in own if record.timing),
         disagreement=max(record.disagreement or 0.0 for record in own),
     )

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from reports.views.encodings import front_of, measured
-from reports.views.trials import TrialView, last_tries
+from reports.views.encodings import front_trials, measured_trials
+from reports.views.trials import TrialView, latest_attempts
 from search.run.records import Record, State
 from search.workers.successive_halving import RungCorrelation, rung_correlations
 
 MAX_TRAINING_CURVES = 60
 """So many networks' rungs are drawn at most, evenly from the best to the worst."""
 
-TRAINED_SHARE = 1.0
+FULL_TRAINING = 1.0
 
 
 class FamilyView(NamedTuple):
@@ -38,7 +38,7 @@ class TrainingCurve(NamedTuple):
     stopped: bool
 
 
-class Saving(NamedTuple):
+class HalvingSavings(NamedTuple):
     """What stopping at rungs saved.
 
     Args:
@@ -54,35 +54,35 @@ class Saving(NamedTuple):
     training_s: float | None
 
 
-class Networks(NamedTuple):
+class NetworksView(NamedTuple):
     """Families, courses of training, rungs."""
 
     families: tuple[FamilyView, ...]
     training_curves: tuple[TrainingCurve, ...]
-    courses_left_out: int
+    training_curves_left_out: int
     rungs: tuple[RungCorrelation, ...]
-    saving: Saving
+    saving: HalvingSavings
 
 
-def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> Networks:
+def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> NetworksView:
     """Return the families and how their networks were taught."""
-    front = {trial.number for trial in front_of(trials)}
+    front = {trial.number for trial in front_trials(trials)}
     training_curves = _courses(records)
-    return Networks(
+    return NetworksView(
         families=tuple(
             _family(name, [trial for trial in trials if trial.family == name], front)
             for name in sorted({trial.family for trial in trials})
         ),
         training_curves=tuple(_spread(training_curves)),
-        courses_left_out=max(0, len(training_curves) - MAX_TRAINING_CURVES),
+        training_curves_left_out=max(0, len(training_curves) - MAX_TRAINING_CURVES),
         rungs=tuple(rung_correlations(records)),
         saving=_saving(records),
     )
 
 
 def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
-    able = measured(own)
-    tried = last_tries(own)
+    able = measured_trials(own)
+    tried = latest_attempts(own)
     return FamilyView(
         name=name,
         tried=len(tried),
@@ -96,11 +96,11 @@ def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
 
 def _courses(records: Sequence[Record]) -> list[TrainingCurve]:
     found: list[TrainingCurve] = []
-    for record in last_tries(records):
+    for record in latest_attempts(records):
         points = [(rung.share, rung.error) for rung in record.rungs]
         if points:
             if record.unpruned_error is not None:
-                points.append((TRAINED_SHARE, record.unpruned_error))
+                points.append((FULL_TRAINING, record.unpruned_error))
             family, stopped = record.candidate.architecture, record.state is State.STOPPED
             found.append(TrainingCurve(record.number, family, tuple(points), stopped))
     return sorted(found, key=lambda course: course.points[-1][1])
@@ -113,15 +113,15 @@ def _spread(training_curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
     return [training_curves[round(step * place)] for place in range(MAX_TRAINING_CURVES)]
 
 
-def _saving(records: Sequence[Record]) -> Saving:
-    own = last_tries(records)
+def _saving(records: Sequence[Record]) -> HalvingSavings:
+    own = latest_attempts(records)
     stopped = [record for record in own if record.state is State.STOPPED and record.rungs]
     trained = [record for record in own if record.unpruned_error is not None]
     whole = [record.durations_s for record in trained if record.from_scratch]
     seconds = [each["train"] for each in whole if "train" in each]
-    return Saving(
+    return HalvingSavings(
         stopped=len(stopped),
         trained=len(trained),
-        trainings=sum(TRAINED_SHARE - record.rungs[-1].share for record in stopped),
+        trainings=sum(FULL_TRAINING - record.rungs[-1].share for record in stopped),
         training_s=median(seconds) if seconds else None,
     )

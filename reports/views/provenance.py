@@ -4,7 +4,7 @@ import shlex
 from itertools import groupby
 from typing import NamedTuple
 
-from reports.views.trials import named
+from reports.views.trials import problem_argument
 from search.run.environment import Environment
 from search.run.spec import Spec
 
@@ -73,7 +73,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
 def _again(spec: Spec) -> str:
     narrowed = str(spec.restrictions)
     parts = [
-        f"simstead search {named(spec)}",
+        f"simstead search {problem_argument(spec)}",
         f"--seed {spec.seed} --trials {spec.trials} --workers {spec.workers}",
         f"--deployments {spec.deployments} --retrain {spec.retrainings} --sampler {spec.sampler}",
         *(f"--objective {each}" for each in spec.extra_objectives),

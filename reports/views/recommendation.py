@@ -5,38 +5,38 @@ from math import isfinite
 from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
-from reports.views.finalists import EntrantView
+from reports.views.finalists import FinalistView
 from reports.views.trials import TrialView
 from search.run.finalists import Recommendation
 
 
-class Pick(NamedTuple):
+class RecommendedFinalist(NamedTuple):
     """A recommendation, and what it is recommended as."""
 
     title: str
-    finalist: EntrantView
+    finalist: FinalistView
     trial: TrialView
-    over_baseline: float | None
+    speedup_over_baseline: float | None
     """Its speed-up over the most accurate baseline."""
     bound: float | None
     """Amdahl's bound of the host with it, where there is a host."""
-    beaten_by: EntrantView | None
+    dominated_by: FinalistView | None
     """A baseline that is at least as accurate and faster."""
 
 
-class Choice(NamedTuple):
+class RecommendationView(NamedTuple):
     """The recommended surrogates, and the most accurate baseline.
 
     `ties` are other entrants from which the first can't be told apart: their intervals of error and
     of speed-up both overlap its own.
     """
 
-    picks: tuple[Pick, ...]
+    picks: tuple[RecommendedFinalist, ...]
     ties: tuple[str, ...]
-    best_baseline: EntrantView | None
+    best_baseline: FinalistView | None
 
     @property
-    def finalist(self) -> EntrantView:
+    def finalist(self) -> FinalistView:
         """The one at the knee."""
         return self.picks[0].finalist
 
@@ -46,13 +46,13 @@ class Choice(NamedTuple):
         return self.picks[0].trial
 
 
-def choice_of(
+def recommendation_view(
     knee: int | None,
     recommended: Recommendation | None,
-    finalists: Sequence[EntrantView],
+    finalists: Sequence[FinalistView],
     trials: dict[int, TrialView],
     fraction: float | None,
-) -> Choice | None:
+) -> RecommendationView | None:
     """Return what is recommended; None where the heat found nothing.
 
     Args:
@@ -69,7 +69,7 @@ def choice_of(
     best = min(baselines, key=_test_error, default=None)
     ties = tuple(each.name for each in finalists if each is not chosen and _tie(each, chosen))
     picks = tuple(
-        Pick(
+        RecommendedFinalist(
             title,
             finalist,
             trials[finalist.trial],
@@ -80,10 +80,10 @@ def choice_of(
         for title, finalist in _picked(chosen, finalists, recommended)
         if finalist.trial is not None
     )
-    return Choice(picks, ties, best)
+    return RecommendationView(picks, ties, best)
 
 
-def _beaten_by(finalist: EntrantView, baselines: Sequence[EntrantView]) -> EntrantView | None:
+def _beaten_by(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
     better = (
         baseline
         for baseline in baselines
@@ -95,8 +95,8 @@ def _beaten_by(finalist: EntrantView, baselines: Sequence[EntrantView]) -> Entra
 
 
 def _picked(
-    chosen: EntrantView, finalists: Sequence[EntrantView], recommended: Recommendation | None
-) -> list[tuple[str, EntrantView]]:
+    chosen: FinalistView, finalists: Sequence[FinalistView], recommended: Recommendation | None
+) -> list[tuple[str, FinalistView]]:
     """Return the knee, the fastest and the most accurate; one that is two of them stands once."""
     titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
     if recommended:
@@ -113,7 +113,7 @@ def _picked(
     ]
 
 
-def _tie(one: EntrantView, other: EntrantView) -> bool:
+def _tie(one: FinalistView, other: FinalistView) -> bool:
     if one.test is None or other.test is None:
         return False
     errors = one.test.low <= other.test.high and other.test.low <= one.test.high
@@ -124,6 +124,6 @@ def _tie(one: EntrantView, other: EntrantView) -> bool:
     )
 
 
-def _test_error(finalist: EntrantView) -> float:
+def _test_error(finalist: FinalistView) -> float:
     test = finalist.test
     return test.value if test and isfinite(test.value) else float("inf")

@@ -8,16 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reports.views.encodings import Corner, log_reference_point, measured, point
+from reports.views.encodings import (
+    ReferencePoint,
+    log_reference_point,
+    measured_trials,
+    objective_point,
+)
 from reports.views.trials import TrialView
 from search.pareto import hypervolume
 from search.run.environment import Environment
 from search.run.records import State
 
-BINS = 120
+TIME_BINS = 120
 """Intervals of time in which busy workers are counted."""
 
-EXAMPLES = 5
+MAX_NAMED_TRIALS = 5
 """So many trials of a cause are named."""
 
 
@@ -29,7 +34,7 @@ class HypervolumePoint(NamedTuple):
     hypervolume: float
 
 
-class Use(NamedTuple):
+class WorkerUsage(NamedTuple):
     """How workers were used: (hours since the beginning, busy workers), by intervals of time."""
 
     points: tuple[tuple[float, float], ...]
@@ -41,7 +46,7 @@ class Use(NamedTuple):
     """Trials that left no durations: their worker died, or they are of an older run."""
 
 
-class Cause(NamedTuple):
+class FailureCause(NamedTuple):
     """Failures that differ by numbers alone."""
 
     stage: str
@@ -56,16 +61,16 @@ class SearchProgress(NamedTuple):
     """How the search went."""
 
     hypervolume_curve: tuple[HypervolumePoint, ...]
-    use: Use
-    causes: tuple[Cause, ...]
+    worker_usage: WorkerUsage
+    failure_causes: tuple[FailureCause, ...]
     hours: float
 
 
-def course_view(
+def search_progress_view(
     trials: Sequence[TrialView],
     sessions: Sequence[Environment],
     workers: int,
-    reference_point: Corner | None,
+    reference_point: ReferencePoint | None,
 ) -> SearchProgress:
     """Return how the search went.
 
@@ -84,8 +89,8 @@ def course_view(
     timed = _without_pauses(ends, starts[1:], began)
     return SearchProgress(
         hypervolume_curve=_found(timed, began, reference_point),
-        use=_use(timed, began, workers),
-        causes=_causes(trials),
+        worker_usage=_use(timed, began, workers),
+        failure_causes=_causes(trials),
         hours=(timed[-1][1] - began) / 3600.0 if timed else 0.0,
     )
 
@@ -113,7 +118,7 @@ def _without_pauses(
 
 
 def _found(
-    timed: Sequence[tuple[TrialView, float]], began: float, reference_point: Corner | None
+    timed: Sequence[tuple[TrialView, float]], began: float, reference_point: ReferencePoint | None
 ) -> tuple[HypervolumePoint, ...]:
     if reference_point is None:
         return ()
@@ -122,7 +127,7 @@ def _found(
     steps = [HypervolumePoint(0, 0.0, 0.0)]
     for done, (trial, end) in enumerate(timed, start=1):
         hours = (end - began) / 3600.0
-        for place in [point(each) for each in measured([trial])]:
+        for place in [objective_point(each) for each in measured_trials([trial])]:
             if not any(held[0] <= place[0] and held[1] <= place[1] for held in front):
                 front = [h for h in front if not (place[0] <= h[0] and place[1] <= h[1])] + [place]
                 steps.append(HypervolumePoint(done, hours, hypervolume(front, worst)))
@@ -131,42 +136,42 @@ def _found(
     return tuple(steps)
 
 
-def _use(timed: Sequence[tuple[TrialView, float]], began: float, workers: int) -> Use:
+def _use(timed: Sequence[tuple[TrialView, float]], began: float, workers: int) -> WorkerUsage:
     stages: Counter[str] = Counter()
     for trial, _ in timed:
         stages.update(trial.durations_s)
     if not timed:
-        return Use((), None, {}, 0)
+        return WorkerUsage((), None, {}, 0)
     untimed = sum(not trial.durations_s for trial, _ in timed)
     ends = np.array([end for _, end in timed]) - began
     spent = np.array([sum(trial.durations_s.values()) for trial, _ in timed])
     starts = np.maximum(ends - spent, 0.0)
     last = float(ends.max())
     if last <= 0.0:
-        return Use((), None, dict(stages), untimed)
-    edges = np.linspace(0.0, last, BINS + 1)
+        return WorkerUsage((), None, dict(stages), untimed)
+    edges = np.linspace(0.0, last, TIME_BINS + 1)
     # Busy seconds up to each edge, of all trials together; their differences are those within.
     busy = [float(np.clip(edge - starts, 0.0, ends - starts).sum()) for edge in edges]
-    width = last / BINS
+    width = last / TIME_BINS
     mean = np.diff(busy) / width
     middle = (edges[:-1] + edges[1:]) / 2.0 / 3600.0
     span = last - float(starts.min())
     share = float(spent.sum()) / (workers * span) if span > 0.0 else None
     points = tuple(zip(middle.tolist(), mean.tolist(), strict=True))
-    return Use(points, share, dict(stages.most_common()), untimed)
+    return WorkerUsage(points, share, dict(stages.most_common()), untimed)
 
 
-def _causes(trials: Sequence[TrialView]) -> tuple[Cause, ...]:
+def _causes(trials: Sequence[TrialView]) -> tuple[FailureCause, ...]:
     groups: dict[tuple[str, str], list[TrialView]] = {}
     for trial in trials:
         if trial.state is State.INFEASIBLE:
-            groups.setdefault((trial.ended_in, _without_numbers(trial.reason)), []).append(trial)
+            groups.setdefault((trial.stage, _without_numbers(trial.reason)), []).append(trial)
     hypervolume_curve = [
-        Cause(
+        FailureCause(
             stage=stage,
             reason=own[0].reason,
             times=len(own),
-            trials=tuple(trial.number for trial in own[:EXAMPLES]),
+            trials=tuple(trial.number for trial in own[:MAX_NAMED_TRIALS]),
             families=", ".join(
                 f"{name} {times}" for name, times in Counter(t.family for t in own).most_common()
             ),

@@ -29,7 +29,7 @@ class TrialView(NamedTuple):
     speedup_high: float | None
     time_us: float | None
     memory_bytes: int | None
-    ended_in: str
+    stage: str
     reason: str
     traceback: str
     """Of an exception that nobody foresaw."""
@@ -48,7 +48,7 @@ class TrialView(NamedTuple):
 TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
 
 
-def last_tries(trials: Sequence[TrialOrRecord]) -> list[TrialOrRecord]:
+def latest_attempts(trials: Sequence[TrialOrRecord]) -> list[TrialOrRecord]:
     """Return the trials that trained, without those whose training another one went on with."""
     gone_on_with = {each.resumes for each in trials if each.rungs}
     return [t for t in trials if t.training is None and t.number not in gone_on_with]
@@ -76,7 +76,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
         speedup_high=timing.speedup_high if timing else None,
         time_us=timing.time_s * 1e6 if timing else None,
         memory_bytes=record.memory_bytes,
-        ended_in=record.stage,
+        stage=record.stage,
         reason=record.reason,
         traceback=record.traceback,
         key=record.key,
@@ -98,12 +98,12 @@ def rerun_command(spec: Spec, number: int | str) -> str:
         number: The trial's; its candidate lies in `trial-NUMBER.yaml`.
     """
     return (
-        f"simstead search {named(spec)} --seed {spec.seed} --trials 1 "
+        f"simstead search {problem_argument(spec)} --seed {spec.seed} --trials 1 "
         f"--deployments 1 --retrain 0 --first trial-{number}.yaml --run trial-{number}"
     )
 
 
-def named(spec: Spec) -> str:
+def problem_argument(spec: Spec) -> str:
     """Return a run's problem as commands take it; a size is named unless it is the usual one.
 
     A problem of one size refuses to be given any.

@@ -28,7 +28,7 @@ from spaces.pruning import SPARSE_PRECISIONS, SPARSE_RUNTIME
 from spaces.registered import ARCHITECTURES
 from spaces.space import incompatibility
 
-PRUNED_IN = ("eager", "onnxruntime", "openvino")
+PRUNING_RUNTIMES = ("eager", "onnxruntime", "openvino")
 """Pruned networks are tried here, in float32: other precisions change their numbers alone, and the
 compilers take the same graph."""
 
@@ -77,10 +77,10 @@ def _worth_trying(pruning: Pruning, runtime: str, precision: Precision) -> bool:
         return True
     if pruning is Pruning.TWO_OF_FOUR:
         return runtime == SPARSE_RUNTIME and precision in SPARSE_PRECISIONS
-    return runtime in PRUNED_IN and precision is Precision.FP32
+    return runtime in PRUNING_RUNTIMES and precision is Precision.FP32
 
 
-def verdicts_in_parallel(
+def check_deployments_in_parallel(
     tried: Sequence[Deployment], source: ProblemSource | None, progress: Callable[[str], None]
 ) -> list[DeploymentResult]:
     """Try deployments, as many families at a time as there are cores.
@@ -97,7 +97,7 @@ def verdicts_in_parallel(
         len(os.sched_getaffinity(0)), get_context("spawn"), _prepare, (source,)
     ) as pool:
         reference = source.reference if source else ""
-        for own in pool.map(verdicts, by_family, repeat(reference)):
+        for own in pool.map(check_deployments, by_family, repeat(reference)):
             found += own
             held = sum(each.passed for each in own)
             admitted = sum(each.excluded is None for each in own)
@@ -111,7 +111,7 @@ def _prepare(source: ProblemSource | None) -> None:
         source.load()
 
 
-def verdicts(tried: Sequence[Deployment], source: str = "") -> list[DeploymentResult]:
+def check_deployments(tried: Sequence[Deployment], source: str = "") -> list[DeploymentResult]:
     """Try deployments one after the other; have all answered again by one new process.
 
     Args:
@@ -147,7 +147,7 @@ def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[D
     return [ended[each] for each in tried]
 
 
-def markdown(found: Sequence[DeploymentResult]) -> str:
+def markdown_table(found: Sequence[DeploymentResult]) -> str:
     """Return verdicts as Markdown: a table of networks in runtimes and precisions, and reasons.
 
     A column in which no network can be had, as of a device that isn't there, stands below, with the

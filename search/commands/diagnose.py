@@ -17,11 +17,11 @@ from search.progress import ProgressDisplay
 from search.workers.ray_cluster import cluster, in_parallel
 from spaces.registered import ARCHITECTURES
 
-FEW_SHARDS = 8
+MAX_SERIAL_SHARDS = 8
 """So many are made sooner than workers start."""
 
 
-def diagnosed(problem: Problem, source: ProblemSource, console: Console) -> Diagnosis:
+def run_diagnosis(problem: Problem, source: ProblemSource, console: Console) -> Diagnosis:
     """Return the facts about a complete problem, on the data that a search would use.
 
     Raises:
@@ -43,7 +43,7 @@ def diagnosed(problem: Problem, source: ProblemSource, console: Console) -> Diag
 def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) -> Dataset:
     cache = default_cache()
     missing = [shard for shard in plan_shards(problem) if not shard.path(cache).exists()]
-    if len(missing) <= FEW_SHARDS:
+    if len(missing) <= MAX_SERIAL_SHARDS:
         return generate(problem, cache, progress=progress.update)
     workers = len(os.sched_getaffinity(0))
     with (
@@ -53,7 +53,7 @@ def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) ->
         return generate(problem, cache, in_parallel, progress.update)
 
 
-def families_by_kind() -> Mapping[tuple[Layout, Target], Sequence[str]]:
+def families_by_layout_and_target() -> Mapping[tuple[Layout, Target], Sequence[str]]:
     """Return which families of networks serve each layout and target."""
     served: dict[tuple[Layout, Target], list[str]] = {}
     for name in ARCHITECTURES:

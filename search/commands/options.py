@@ -10,7 +10,7 @@ from problems import Problem, Size, UnknownNameError
 from problems.sources import ProblemSource
 from search.run.spec import DEFAULT_DEPLOYMENTS, DEFAULT_RETRAININGS, ExtraObjective, SamplerName
 
-out = Console(highlight=False, markup=False, emoji=False)
+console = Console(highlight=False, markup=False, emoji=False)
 
 ProblemName = Annotated[
     str,
@@ -46,7 +46,7 @@ Workers = Annotated[
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 
 
-def known_sampler(name: str) -> SamplerName:
+def parse_sampler(name: str) -> SamplerName:
     """Return a sampler by its name.
 
     Raises:
@@ -68,7 +68,7 @@ SamplerOption = Annotated[
     SamplerName | None,
     typer.Option(
         "--sampler",
-        parser=known_sampler,
+        parser=parse_sampler,
         metavar="|".join(SamplerName),
         help="Who asks after the opening; auto is additive and tpe in turn up to 1,000 trials, "
         "then nsga2, which inherits whole branches. gp is for small spaces.",
@@ -76,7 +76,7 @@ SamplerOption = Annotated[
 ]
 
 
-def known_size(name: str) -> Size:
+def parse_size(name: str) -> Size:
     """Return a size by its name.
 
     Raises:
@@ -90,7 +90,7 @@ def known_size(name: str) -> Size:
 SizeOption = Annotated[
     Size | None,
     typer.Option(
-        parser=known_size,
+        parser=parse_size,
         metavar="tiny|standard|full",
         help="Extent of the case study, of a problem that has several.",
     ),
@@ -142,7 +142,9 @@ Weights = Annotated[
 ]
 
 
-def declared(source: ProblemSource, size: Size | None, default: Size = Size.STANDARD) -> Problem:
+def load_complete_problem(
+    source: ProblemSource, size: Size | None, default: Size = Size.STANDARD
+) -> Problem:
     """Return a problem, once what it says of itself is complete; see `Source.load`."""
     from problems.contract import check_declarations  # noqa: PLC0415 - its laws import much
 

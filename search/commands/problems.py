@@ -17,8 +17,8 @@ from search.commands.options import (
     SizeOption,
     SpaceFile,
     Weights,
-    declared,
-    out,
+    console,
+    load_complete_problem,
 )
 
 app = typer.Typer()
@@ -38,7 +38,7 @@ def problems() -> None:
             continue
         words = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
         table.add_row(Text(name), *map(Text, words))
-    out.print(table)
+    console.print(table)
 
 
 @app.command(
@@ -55,26 +55,26 @@ def check(problem: ProblemName, size: SizeOption = None) -> None:
     chosen = source.load(size, default=Size.TINY)
 
     def counted(done: int, total: int) -> None:
-        if out.is_terminal:
-            out.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
+        if console.is_terminal:
+            console.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
 
     broken, said = 0, set[str]()
     for check, was_run, violations in run_checks(Evidence(chosen, default_cache(), counted)):
         mark, style = (
             ("no ", "red") if violations else ("yes", "green") if was_run else ("-  ", "dim")
         )
-        out.print(Text.assemble((mark, style), f"  {check.description}"))
+        console.print(Text.assemble((mark, style), f"  {check.description}"))
         for breach in violations:
             words = "for the same reason" if breach in said else breach
-            out.print(f"       {words}", soft_wrap=True)
+            console.print(f"       {words}", soft_wrap=True)
         said.update(violations)
         broken += bool(violations)
     if broken:
-        out.print(
+        console.print(
             f"{problem}: {broken} broken; what is marked - is tried once they hold", style="red"
         )
         raise typer.Exit(1)
-    out.print(f"{problem}: every promise holds", style="green")
+    console.print(f"{problem}: every promise holds", style="green")
 
 
 @app.command(
@@ -90,7 +90,7 @@ where small.yaml holds, for instance:\n
     weights:\n
       runtime: {onnxruntime: 3, eager: 0.5}""",
 )
-def show_space(
+def space_command(
     problem: ProblemName,
     size: SizeOption = None,
     space: SpaceFile = None,
@@ -98,14 +98,14 @@ def show_space(
     weight: Weights = None,
 ) -> None:
     """Show what a search may choose among: the tree, its size, what is left out and why."""
-    chosen = declared(locate_problem(problem), size)
+    chosen = load_complete_problem(locate_problem(problem), size)
     from spaces.space import Space  # noqa: PLC0415 - brings torch
     from spaces.space_summary import lines, summarise_space  # noqa: PLC0415
     from spaces.user_restrictions import parse_restrictions, resolve_restrictions  # noqa: PLC0415
 
     restrictions = resolve_restrictions(chosen, parse_restrictions(space, only or (), weight or ()))
     for line in lines(summarise_space(Space(chosen, restrictions))):
-        out.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 @app.command(
@@ -121,7 +121,7 @@ def new(
     from problems.template.write import write_template  # noqa: PLC0415 - for this command alone
 
     path = write_template(name, folder)
-    out.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)
+    console.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)
 
 
 @app.command(
@@ -146,8 +146,8 @@ def deployments(
     A figure is the relative distance from the float32 network; a number in brackets is the reason
     why a deployment isn't in the space.
     """
+    from search.commands.deployment_table import check_deployments_in_parallel, markdown_table  # noqa: PLC0415
     from search.commands.deployment_table import deployments as all_deployments  # noqa: PLC0415 - brings torch
-    from search.commands.deployment_table import markdown, verdicts_in_parallel  # noqa: PLC0415
     from spaces.registered import ARCHITECTURES, RUNTIMES  # noqa: PLC0415
 
     source = locate_problem(problem) if problem else None
@@ -156,16 +156,18 @@ def deployments(
     chosen = families or list(ARCHITECTURES)
     for name in chosen:
         ARCHITECTURES[name]  # an unknown one is refused before anything is compiled
-    found = verdicts_in_parallel(all_deployments(chosen, list(RUNTIMES)), source, out.print)
-    out.print(markdown(found), soft_wrap=True)
+    found = check_deployments_in_parallel(
+        all_deployments(chosen, list(RUNTIMES)), source, console.print
+    )
+    console.print(markdown_table(found), soft_wrap=True)
     if output:
         try:
-            output.write_text(markdown(found), encoding="utf-8")
+            output.write_text(markdown_table(found), encoding="utf-8")
         except OSError as error:
             raise UserError(f"--output {output} can't be written ({error.strerror})") from error
     failing = sum(not each.passed and each.excluded is None for each in found)
     if failing:
-        out.print(f"{failing} deployments fail", style="red")
+        console.print(f"{failing} deployments fail", style="red")
         raise typer.Exit(1)
 
 
@@ -223,7 +225,7 @@ def screen(  # noqa: PLR0913, PLR0917 - a command's options
     if workers < 1:
         raise UserError(f"--workers must be 1 or more, not {workers}")
     source = locate_problem(problem)
-    chosen = declared(source, size)
+    chosen = load_complete_problem(source, size)
     from search.screening import screen as carry_out  # noqa: PLC0415 - brings torch and Ray
     from search.screening.request import ScreeningRequest, prepare_screening  # noqa: PLC0415
     from search.screening.summary_text import lines, table  # noqa: PLC0415
@@ -233,8 +235,8 @@ def screen(  # noqa: PLR0913, PLR0917 - a command's options
         folder or Path("screenings") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     )
     job = prepare_screening(chosen, surrogate, asked, folder)
-    summary = carry_out(job, source, workers, out)
+    summary = carry_out(job, source, workers, console)
     for line in lines(summary):
-        out.print(line, soft_wrap=True)
-    out.print(table(summary))
-    out.print(f"results: {job.folder}", soft_wrap=True)
+        console.print(line, soft_wrap=True)
+    console.print(table(summary))
+    console.print(f"results: {job.folder}", soft_wrap=True)

@@ -28,8 +28,8 @@ from search.commands.options import (
     WarmStart,
     Weights,
     Workers,
-    declared,
-    out,
+    console,
+    load_complete_problem,
 )
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
     least = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = locate_problem(problem)
-    chosen = declared(source, size)
+    chosen = load_complete_problem(source, size)
     room = max(len(os.sched_getaffinity(0)) // chosen.deployment.threads, 1)
     folder = run or Path("runs") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    from search.driver import held_in, restrictions_for, specified  # noqa: PLC0415 - brings torch and Ray
+    from search.driver import existing_spec, make_spec, restrictions_for  # noqa: PLC0415 - brings torch and Ray
     from search.driver import search as run_search  # noqa: PLC0415
     from search.run.directory import Run  # noqa: PLC0415 - as below
     from search.sampling.warm_start import warm_start_candidates  # noqa: PLC0415
@@ -88,10 +88,10 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         chosen, parse_restrictions(space, only or (), weight or ()), folder
     )
     earlier = [Run.open(each) for each in warm_start or ()]
-    spec = specified(
+    spec = make_spec(
         chosen,
         source,
-        held_in(folder),
+        existing_spec(folder),
         size=size or Size.STANDARD,
         seed=seed,
         trials=trials,
@@ -103,7 +103,7 @@ def search(  # noqa: PLR0913, PLR0917 - a command's options
         first=warm_start_candidates(Space(chosen, restrictions), first, earlier, folder, seed),
         extra_objectives=tuple(dict.fromkeys(objective)) if objective else None,
     )
-    _write_report(run_search(chosen, source, spec, folder, out))
+    _write_report(run_search(chosen, source, spec, folder, console))
 
 
 @app.command(
@@ -130,11 +130,11 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
     least = {"--trials": (trials, held.trials), "--workers": (workers, 1)}
     _refuse_below(least | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = ProblemSource(held.source, held.folder)
-    chosen = declared(source, None, held.size)
-    from search.driver import restrictions_for, specified  # noqa: PLC0415 - brings torch and Ray
+    chosen = load_complete_problem(source, None, held.size)
+    from search.driver import make_spec, restrictions_for  # noqa: PLC0415 - brings torch and Ray
     from search.driver import search as run_search  # noqa: PLC0415
 
-    spec = specified(
+    spec = make_spec(
         chosen,
         source,
         held,
@@ -149,7 +149,7 @@ def resume(  # noqa: PLR0913, PLR0917 - a command's options
         first=held.first,
         restrictions=restrictions_for(chosen, (), run),
     )
-    _write_report(run_search(chosen, source, spec, run, out))
+    _write_report(run_search(chosen, source, spec, run, console))
 
 
 @app.command(epilog="Example:  simstead status runs/planets-20261123-101500")
@@ -159,7 +159,7 @@ def status(run: RunFolder) -> None:
     from search.run.directory import Run  # noqa: PLC0415
 
     for line in format_status(read_status(Run.open(run))):
-        out.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 @app.command(
@@ -176,7 +176,7 @@ def stop(run: RunFolder) -> None:
     if driver is None:
         raise UserError(f"nothing drives {run}; simstead status {run} says how far it is")
     opened.request_stop()
-    out.print(f"{driver} is asked to stop: it ends within seconds, without a final heat")
+    console.print(f"{driver} is asked to stop: it ends within seconds, without a final heat")
 
 
 @app.command(
@@ -213,9 +213,9 @@ def report(
     from reports.commands import ReportRequest, write  # noqa: PLC0415
 
     wanted = ReportRequest(tuple(runs or ()), output, figures, index, watch=watch)
-    for path in write(wanted, lambda words: out.print(words, soft_wrap=True)):
+    for path in write(wanted, lambda words: console.print(words, soft_wrap=True)):
         what = "report" if path.suffix == ".html" else "figure"
-        out.print(f"{what}: {path}", soft_wrap=True)
+        console.print(f"{what}: {path}", soft_wrap=True)
 
 
 @app.command(
@@ -234,12 +234,14 @@ def export(
     from search.export import export as copy_artefact  # noqa: PLC0415
     from search.run.directory import Run  # noqa: PLC0415
 
-    record, without = copy_artefact(Run.open(run), pick, folder)
-    out.print(
+    record, no_host_code_reason = copy_artefact(Run.open(run), pick, folder)
+    console.print(
         f"trial {record.number} exported to {folder}; {folder / 'README.md'} says how to use it"
     )
-    if without:
-        out.print(f"its network can't be called without simstead: {without}", soft_wrap=True)
+    if no_host_code_reason:
+        console.print(
+            f"its network can't be called without simstead: {no_host_code_reason}", soft_wrap=True
+        )
 
 
 @app.command(
@@ -260,28 +262,28 @@ def diagnose(
 ) -> None:
     """Say before a search whether one is worth it: host, relation, data, symmetries, encodings."""
     source = locate_problem(problem)
-    chosen = declared(source, size)
+    chosen = load_complete_problem(source, size)
     from search.run.directory import Run  # noqa: PLC0415 - as below
 
     run = Run.open(into) if into else None
     if run and run.spec().problem != chosen.name:
         raise UserError(f"--into {into} is a run of {run.spec().problem}, not of {chosen.name}")
-    from search.commands.diagnose import diagnosed, families_by_kind  # noqa: PLC0415 - torch and Ray
+    from search.commands.diagnose import families_by_layout_and_target, run_diagnosis  # noqa: PLC0415 - torch and Ray
 
-    facts = diagnosed(chosen, source, out)
+    facts = run_diagnosis(chosen, source, console)
     # The one exception to the layers' direction: a command of ours asks for a page.
     from reports.diagnosis import write_diagnosis  # noqa: PLC0415
 
     if run:
         run.add_diagnosis(facts)
-    families = families_by_kind()
+    families = families_by_layout_and_target()
     for remark in facts.remarks:
-        out.print(f"- {remark}")
+        console.print(f"- {remark}")
     for suggestion in facts.suggestions:
         known = ", ".join(families.get((suggestion.layout, suggestion.target), ())) or "none yet"
-        out.print(f"-> {suggestion.layout} / {suggestion.target} ({known}): {suggestion.why}")
+        console.print(f"-> {suggestion.layout} / {suggestion.target} ({known}): {suggestion.why}")
     path = write_diagnosis(facts, families, output or Path(f"{chosen.name}-diagnosis.html"))
-    out.print(f"page: {path}", soft_wrap=True)
+    console.print(f"page: {path}", soft_wrap=True)
 
 
 def _refuse_below(given: Mapping[str, tuple[int | None, int]]) -> None:
@@ -296,4 +298,4 @@ def _write_report(run: "Run") -> None:
     from reports.pages import write_report  # noqa: PLC0415
 
     path = write_report(run)
-    out.print(f"report: {path}", soft_wrap=True)
+    console.print(f"report: {path}", soft_wrap=True)

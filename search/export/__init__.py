@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems import UnknownNameError, UserError, load_problem
-from search.export.host_code import kernel_for, script_for, write_hosts
+from search.export.host_code import kernel_for, script_for, write_host_code
 from search.run.directory import Run
 from search.run.records import Record
 from search.timing.reference import verified_manifest
@@ -14,7 +14,7 @@ from spaces.registered import ARCHITECTURES
 
 PICKS = ("knee", "fastest", "accurate")
 
-PAGE = """\
+README_TEMPLATE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
 
 In place of the reference, {speedup:,.0f} times as fast on the machine that searched
@@ -38,7 +38,7 @@ Inputs and outputs are dictionaries of arrays whose first axis is the sample:
 verifies them.
 {hosts}"""
 
-SCRIPT_PAGE = """
+SCRIPT_SECTION = """
 Where there is no simstead, the network alone can be called, in numbers scaled as in training;
 encoding them and decoding the answers is the problem's own code: simstead's
 `docs/use-a-surrogate.md` says more.
@@ -46,27 +46,27 @@ encoding them and decoding the answers is the problem's own code: simstead's
 - `use/run.py`: for Python, with NumPy and {library} {version} alone. `python use/run.py` checks it.
 """
 
-KERNEL_PAGE = """\
+KERNEL_SECTION = """\
 - `use/native/`: for C, C++ and Fortran. `make -C use/native check` builds the kernel with a host
   loop in C++ and one in Fortran, and runs both.
 """
 
-DRAWN = "problem.simulation.draw(4, rng)"
+DRAW_INPUTS = "problem.simulation.draw(4, rng)"
 
 
-WITHOUT_PAGE = """
+NO_HOST_CODE_SECTION = """
 Its network can't be called without simstead: {why}.
 """
 
 
-class Exported(NamedTuple):
+class ExportResult(NamedTuple):
     """A trial that was handed over, and why its network can't be called without simstead."""
 
     record: Record
-    without: str
+    no_host_code_reason: str
 
 
-def export(run: Run, pick: str, folder: Path) -> Exported:
+def export(run: Run, pick: str, folder: Path) -> ExportResult:
     """Copy a trial's artefact into a new folder, with a page and programs on its use.
 
     Args:
@@ -77,7 +77,7 @@ def export(run: Run, pick: str, folder: Path) -> Exported:
     Raises:
         UserError: There is nothing to export, the folder is taken, or the artefact was altered.
     """
-    record = picked(run, pick)
+    record = pick_record(run, pick)
     manifest = verified_manifest(run, record)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
@@ -85,16 +85,16 @@ def export(run: Run, pick: str, folder: Path) -> Exported:
         load_problem(manifest.source, manifest.candidate.size)  # whose file registers the family
     try:
         shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
-        without = write_hosts(folder, manifest)
-        (folder / USAGE).write_text(_usage(run, record, manifest, without))
+        no_host_code_reason = write_host_code(folder, manifest)
+        (folder / USAGE).write_text(_usage(run, record, manifest, no_host_code_reason))
     except OSError as error:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
     if read_manifest(folder).hash != record.artefact_hash:
         raise UserError(f"{folder} differs from what was measured: the copy failed, try again")
-    return Exported(record, without)
+    return ExportResult(record, no_host_code_reason)
 
 
-def picked(run: Run, pick: str) -> Record:
+def pick_record(run: Run, pick: str) -> Record:
     """Return the record of the trial that `pick` means."""
     records = {record.number: record for record in run.records() if record.artefact}
     if not records:
@@ -123,7 +123,7 @@ def picked(run: Run, pick: str) -> Record:
     return min((records[trial] for trial in members), key=lambda r: r.metrics[objective])
 
 
-def _usage(run: Run, record: Record, manifest: Manifest, without: str) -> str:
+def _usage(run: Run, record: Record, manifest: Manifest, no_host_code_reason: str) -> str:
     metric = run.data().metrics[0].name
     heat = run.heat()
     member = heat.finalist(record.number) if heat else None
@@ -132,9 +132,9 @@ def _usage(run: Run, record: Record, manifest: Manifest, without: str) -> str:
     else:
         timing, error, split = record.timing, record.metrics[metric], "validation"
     named = (("in", manifest.inputs), ("out", manifest.outputs))
-    return PAGE.format(
+    return README_TEMPLATE.format(
         reference=run.spec().source or record.candidate.problem,
-        inputs=_some_inputs(manifest) if run.data().recorded else DRAWN,
+        inputs=_some_inputs(manifest) if run.data().recorded else DRAW_INPUTS,
         fields="\n".join(
             f"- {side}: `{field.name}` {('n', *field.shape)} [{field.unit}]"
             for side, fields in named
@@ -152,7 +152,9 @@ def _usage(run: Run, record: Record, manifest: Manifest, without: str) -> str:
         error=error,
         split=split,
         source="final heat" if split == "test" else "as the trial found it",
-        hosts=WITHOUT_PAGE.format(why=without) if without else _hosts(manifest),
+        hosts=NO_HOST_CODE_SECTION.format(why=no_host_code_reason)
+        if no_host_code_reason
+        else _hosts(manifest),
     )
 
 
@@ -162,8 +164,8 @@ def _hosts(manifest: Manifest) -> str:
     if not script_for(runtime).is_file():
         return ""
     library = runtime if runtime in manifest.versions else "torch"
-    script = SCRIPT_PAGE.format(library=library, version=manifest.versions[library])
-    return script + (KERNEL_PAGE if kernel_for(runtime).is_dir() else "")
+    script = SCRIPT_SECTION.format(library=library, version=manifest.versions[library])
+    return script + (KERNEL_SECTION if kernel_for(runtime).is_dir() else "")
 
 
 def _some_inputs(manifest: Manifest) -> str:

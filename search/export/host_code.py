@@ -14,12 +14,12 @@ from spaces.manifest import USAGE_FOLDER, Manifest
 from spaces.registered import RUNTIMES
 from spaces.runtimes.eager import WEIGHTS
 
-TEMPLATES = Path(__file__).parent / "templates"
-SCRIPT = "run.py"
-RUNTIME = "runtime.py"
-NATIVE = "native"
+TEMPLATE_FOLDER = Path(__file__).parent / "templates"
+SCRIPT_FILE = "run.py"
+RUNTIME_FILE = "runtime.py"
+NATIVE_FOLDER = "native"
 
-SIZES = """\
+SIZES_HEADER = """\
 /* What one call of this network reads and answers: written by simstead's export. */
 #define SIMSTEAD_BATCH {batch}
 #define SIMSTEAD_INPUTS {inputs}
@@ -34,19 +34,19 @@ SIZES = """\
 
 def script_for(runtime: str) -> Path:
     """Return what calls a runtime from Python; it exists for every one of simstead's own."""
-    return TEMPLATES / "runtimes" / f"{_kind(runtime)}.py"
+    return TEMPLATE_FOLDER / "runtimes" / f"{_kind(runtime)}.py"
 
 
 def kernel_for(runtime: str) -> Path:
     """Return the folder of what calls a runtime from C++; it exists where that can be done."""
-    return TEMPLATES / NATIVE / _kind(runtime)
+    return TEMPLATE_FOLDER / NATIVE_FOLDER / _kind(runtime)
 
 
 def _kind(runtime: str) -> str:
     return runtime.removesuffix("-cuda")
 
 
-def write_hosts(folder: Path, manifest: Manifest) -> str:
+def write_host_code(folder: Path, manifest: Manifest) -> str:
     """Add to an artefact what calls its network from a host code, and examples to check it by.
 
     A network that PyTorch runs and can't be written as a program, as one that branches on its
@@ -70,12 +70,12 @@ def write_hosts(folder: Path, manifest: Manifest) -> str:
             except Exception as error:  # noqa: BLE001 - PyTorch's exporter raises what it likes: a user's network may branch
                 shutil.rmtree(use)
                 return f"{type(error).__name__}: {error}".splitlines()[0]
-        shutil.copyfile(TEMPLATES / SCRIPT, use / SCRIPT)
-        shutil.copyfile(script_for(runtime), use / RUNTIME)
+        shutil.copyfile(TEMPLATE_FOLDER / SCRIPT_FILE, use / SCRIPT_FILE)
+        shutil.copyfile(script_for(runtime), use / RUNTIME_FILE)
     if kernel_for(runtime).is_dir():
-        native = use / NATIVE
+        native = use / NATIVE_FOLDER
         native.mkdir()
-        _copy_files((TEMPLATES / NATIVE).iterdir(), native)
+        _copy_files((TEMPLATE_FOLDER / NATIVE_FOLDER).iterdir(), native)
         _copy_files(kernel_for(runtime).iterdir(), native)
         (native / "sizes.h").write_text(_sizes(manifest))
     return ""
@@ -89,7 +89,7 @@ def _copy_files(files: Iterable[Path], folder: Path) -> None:
 
 def _sizes(manifest: Manifest) -> str:
     input_shape = manifest.lowering.input_shape
-    return SIZES.format(
+    return SIZES_HEADER.format(
         batch=manifest.batch,
         inputs=int(np.prod(input_shape)),
         outputs=manifest.network_outputs,

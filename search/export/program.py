@@ -15,11 +15,11 @@ from spaces.candidate import Pruning
 from spaces.runtimes import CPU, Lowering
 from spaces.runtimes.eager import avoid_slow_conv3d, rebuild_network
 
-PROGRAM = "network.py"
-HELD = "weights.npz"
+PROGRAM_FILE = "network.py"
+WEIGHTS_FILE = "weights.npz"
 """What the program holds: weights and constants, in NumPy's own format without pickle."""
 
-TEXT = '''\
+PROGRAM_TEMPLATE = '''\
 """The network, operator by operator: written by simstead's export, called by runtime.py."""
 
 from pathlib import Path
@@ -83,14 +83,14 @@ def write_program(folder: Path, lowering: Lowering, inputs: Tensor, use: Path) -
     }
     tensors: dict[str, Any] = {**exported.state_dict, **exported.constants}
     held = {name: tensors[source].detach() for name, source in sources.items()}
-    (use / PROGRAM).write_text(_text(exported, {name: t.dtype for name, t in held.items()}))
-    with (use / HELD).open("wb") as file:
+    (use / PROGRAM_FILE).write_text(_text(exported, {name: t.dtype for name, t in held.items()}))
+    with (use / WEIGHTS_FILE).open("wb") as file:
         np.savez(file, allow_pickle=False, **{name: _array(t) for name, t in held.items()})
-    written = runpy.run_path(str(use / PROGRAM))["load"](CPU)
+    written = runpy.run_path(str(use / PROGRAM_FILE))["load"](CPU)
     with torch.inference_mode():
         same = torch.equal(written(inputs), network(inputs))
     if not same:
-        raise UserError(f"{use / PROGRAM} answers otherwise than {folder}; pick another trial")
+        raise UserError(f"{use / PROGRAM_FILE} answers otherwise than {folder}; pick another trial")
 
 
 def _text(exported: torch.export.ExportedProgram, types: dict[str, torch.dtype]) -> str:
@@ -104,11 +104,11 @@ def _text(exported: torch.export.ExportedProgram, types: dict[str, torch.dtype])
     body = [f"    {name} = self.{name}" for name in types]
     body += [line.replace("device(type='cpu')", "device") for line in lines]
     body.append(f"    return {answers}")
-    return TEXT.format(
+    return PROGRAM_TEMPLATE.format(
         types="".join(f'\n    "{name}": {kind},' for name, kind in types.items()),
         reads=reads,
         body="\n".join(f"    {line}" for line in body),
-        file=HELD,
+        file=WEIGHTS_FILE,
     )
 
 

@@ -15,18 +15,18 @@ from problems.diagnosis.host import HostRun, run_host
 from problems.errors import describe_error, user_code_errors
 from problems.scores import standard_deviation
 from search.run.finalists import HostResult, HostTiming
-from search.timing.reference import stopwatch
+from search.timing.reference import timing_slot
 
 REFERENCE = "reference"
 
 ROUNDS = 5
 """Every entrant's host is run so often, in turn, and once before to warm up."""
 
-PATIENCE_S = 60.0
+TIME_BUDGET_S = 60.0
 """No further round is begun once so much time has gone into them."""
 
 
-def in_host(
+def evaluate_in_host(
     problem: Problem, kernels: Mapping[str, Run]
 ) -> tuple[HostTiming | None, dict[str, HostResult]]:
     """Run the host with the reference and with every kernel, in turn; nothing without a host.
@@ -43,8 +43,10 @@ def in_host(
     others: dict[str, list[HostRun]] = defaultdict(list)
     reasons: dict[str, str] = {}
     began = time.monotonic()
-    with stopwatch(problem), np.errstate(all="ignore"):  # what diverges is told, not warned of
-        while len(reference) <= ROUNDS and (not reference or time.monotonic() - began < PATIENCE_S):
+    with timing_slot(problem), np.errstate(all="ignore"):  # what diverges is told, not warned of
+        while len(reference) <= ROUNDS and (
+            not reference or time.monotonic() - began < TIME_BUDGET_S
+        ):
             with user_code_errors("the host with the reference in its place"):
                 reference.append(run_host(problem.host, problem.simulation.run))
             for name in kernels.keys() - reasons.keys():
@@ -52,7 +54,7 @@ def in_host(
                     others[name].append(run_host(problem.host, kernels[name]))
                 except Exception as error:  # noqa: BLE001 - the host is the user's, whatever it says
                     reasons[name] = describe_error(error)
-    hosted = {
+    host_result = {
         name: HostResult(reason=reasons[name])
         if name in reasons
         else _hosted(problem, others[name], reference)
@@ -61,7 +63,7 @@ def in_host(
     warm = reference[1:] or reference
     median = sorted(warm, key=lambda run: run.total_s)[(len(warm) - 1) // 2]
     facts = HostTiming(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
-    return facts, hosted
+    return facts, host_result
 
 
 def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> HostResult:
@@ -74,7 +76,7 @@ def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> 
             )
         if not np.isfinite(own).all():
             return HostResult(reason=f"{name!r} is not finite")
-    score = problem.host_score or departures
+    score = problem.host_score or normalised_rmse
     try:
         scores = {name: float(value) for name, value in score(returned, wanted).items()}
     except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
@@ -87,7 +89,7 @@ def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> 
     )
 
 
-def departures(predicted: Batch, reference: Batch) -> dict[str, float]:
+def normalised_rmse(predicted: Batch, reference: Batch) -> dict[str, float]:
     """Return each array's root mean square departure in units of the reference's deviation."""
     found: dict[str, float] = {}
     for name, array in reference.items():

@@ -11,17 +11,17 @@ import numpy as np
 
 from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
-from search.final.a_posteriori import in_host
+from search.final.a_posteriori import evaluate_in_host
 from search.final.profiling import (
-    Examined,
-    batch_times,
-    pictures_of,
+    ProfiledFinalist,
+    count_work,
+    draw_prediction,
+    draw_worst_samples,
     sample_errors,
+    time_batch_sizes,
     with_pictures,
-    work_of,
-    worst_pictures,
 )
-from search.final.seeds import recommended
+from search.final.seeds import recommended_trials
 from search.objectives.goals import error_and_speedup, objective_values
 from search.pareto import evenly_spaced, knee, non_dominated_ranks
 from search.run.directory import Run
@@ -36,22 +36,28 @@ from search.run.records import Limits, Record, State, Timing, timestamp
 from search.timing.reference import (
     ReferenceTiming,
     deployment_call,
-    samples_a_call,
+    samples_per_call,
     spread_call,
-    stopwatch,
-    timing_of,
+    summarise_timing,
+    timing_slot,
     verified_manifest,
 )
-from search.timing.stopwatch import MOST_ROUNDS, TimedCall, Until, keep_large_blocks, time_in_turn
-from search.trial.lifecycle import Setting
-from search.trial.scoring import Scored, intervals, scored
+from search.timing.stopwatch import (
+    MAX_ROUNDS,
+    StoppingRule,
+    TimedCall,
+    keep_large_blocks,
+    time_interleaved,
+)
+from search.trial.lifecycle import SearchContext
+from search.trial.scoring import SplitScore, bootstrap_intervals, score_split
 from spaces.surrogate import Surrogate
 
-TIME_BUDGET_S, TINY_HEAT_S = 20.0, 2.0
+TIME_BUDGET_S, TINY_TIME_BUDGET_S = 20.0, 2.0
 """No more rounds are begun after so long, the least apart: a report should not wait for noise; of
 the tiny size nobody quotes times."""
 
-CLOSER_SHARE = 0.25
+BATCH_TIMING_SHARE = 0.25
 """Of that time, spent once more on other batches of what is recommended."""
 
 REFERENCE = "reference"
@@ -63,12 +69,12 @@ REFERENCE_SAMPLES = 4
 CEILING_SAMPLES = 32
 """So many samples of the test split at most: the ceiling costs what the reference costs."""
 
-LARGEST_FRONT = 12
+MAX_FRONT_MEMBERS = 12
 """So many front members at most are timed again, spread evenly along the front."""
 
 
 def run_final_evaluation(
-    setting: Setting, run: Run, progress: Callable[[int, int], None]
+    context: SearchContext, run: Run, progress: Callable[[int, int], None]
 ) -> FinalEvaluation:
     """Time the front and the baselines again, in turn, and score them on the held-out splits.
 
@@ -78,44 +84,44 @@ def run_final_evaluation(
         progress: Told (steps done, steps in all).
     """
     keep_large_blocks()
-    problem, reference_timing = setting.problem, setting.yardstick
-    field, budget_s = _field(setting, run), _budget_s(run)
-    steps = MOST_ROUNDS + len(field.runs)
+    problem, reference_timing = context.problem, context.yardstick
+    field, budget_s = _field(context, run), _budget_s(run)
+    steps = MAX_ROUNDS + len(field.runs)
     progress(0, steps)
 
-    def quoted(timed: Mapping[str, Array]) -> list[Array]:
+    def ratios(timed: Mapping[str, Array]) -> list[Array]:
         reference = _reference_time(problem, reference_timing, timed)
         return [reference / timed[name] for name in field.runs]
 
-    with stopwatch(problem):
-        seconds = time_in_turn(
+    with timing_slot(problem):
+        seconds = time_interleaved(
             field.timed_calls,
-            MOST_ROUNDS,
-            Until(quoted, budget_s),
-            after_round=lambda done: progress(done, steps),
+            MAX_ROUNDS,
+            StoppingRule(ratios, budget_s),
+            on_round=lambda done: progress(done, steps),
         )
     reference = _reference_time(problem, reference_timing, seconds)
-    host, hosted = in_host(problem, field.runs)
+    host, host_result = evaluate_in_host(problem, field.runs)
     again = _retrained(run)
     finalists: list[Finalist] = []
-    for done, name in enumerate(field.runs, start=MOST_ROUNDS + 1):
-        timing = timing_of(seconds[name], reference)
-        finalist = _entrant(setting, field, name, timing, again)
-        finalists.append(finalist.model_copy(update={"hosted": hosted.get(name)}))
+    for done, name in enumerate(field.runs, start=MAX_ROUNDS + 1):
+        timing = summarise_timing(seconds[name], reference)
+        finalist = _entrant(context, field, name, timing, again)
+        finalists.append(finalist.model_copy(update={"hosted": host_result.get(name)}))
         progress(done, steps)
-    chosen = knee_trial(problem, finalists, list(field.trials.values()), setting.limits)
+    chosen = knee_trial(problem, finalists, list(field.trials.values()), context.limits)
     test = None if chosen is None else field.tests[f"trial {chosen}"]
     errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
     finalists = with_pictures(problem, finalists, field.tests, chosen)
     return FinalEvaluation(
         knee=chosen,
-        finalists=_examined(setting, field, finalists, chosen, CLOSER_SHARE * budget_s),
-        pictures=() if test is None else pictures_of(problem, test),
+        finalists=_examined(context, field, finalists, chosen, BATCH_TIMING_SHARE * budget_s),
+        pictures=() if test is None else draw_prediction(problem, test),
         sample_errors=errors,
-        worst=() if test is None else worst_pictures(problem, test, errors),
+        worst=() if test is None else draw_worst_samples(problem, test, errors),
         left_out=field.left_out,
         host=host,
-        ceiling=_ceiling(problem, setting.data.test),
+        ceiling=_ceiling(problem, context.data.test),
         ended=timestamp(),
     )
 
@@ -124,8 +130,8 @@ def _ceiling(problem: Problem, split: Split) -> Ceiling | None:
     if problem.ceiling is None:
         return None
     few = split.take(np.arange(min(len(split), CEILING_SAMPLES)))
-    found = scored(problem, problem.ceiling, few, "ceiling")
-    return Ceiling(test=intervals(problem, found), samples=len(few), failed=found.failed)
+    found = score_split(problem, problem.ceiling, few, "ceiling")
+    return Ceiling(test=bootstrap_intervals(problem, found), samples=len(few), failed=found.failed)
 
 
 class Field(NamedTuple):
@@ -145,7 +151,7 @@ class Field(NamedTuple):
     timed_calls: dict[str, TimedCall]
     trials: dict[str, Record]
     surrogates: dict[str, Surrogate]
-    tests: dict[str, Scored]
+    tests: dict[str, SplitScore]
     left_out: dict[str, str]
 
     def encoding(self, trial: int | None) -> str:
@@ -153,15 +159,15 @@ class Field(NamedTuple):
         return self.trials[f"trial {trial}"].candidate.encoding
 
 
-def _field(setting: Setting, run: Run) -> Field:
-    problem, split = setting.problem, setting.data.test
+def _field(context: SearchContext, run: Run) -> Field:
+    problem, split = context.problem, context.data.test
     tests = {
-        name: scored(problem, baseline, split, f"baseline {name!r}")
+        name: score_split(problem, baseline, split, f"baseline {name!r}")
         for name, baseline in problem.baseline_runs.items()
     }
     # A baseline is timed on what it can do; one that fails on every sample can't be.
     runs = {
-        name: problem.baseline_runs[name] for name, test in tests.items() if len(test.survivors)
+        name: problem.baseline_runs[name] for name, test in tests.items() if len(test.valid_samples)
     }
     left_out = {
         name: f"it failed on every sample of the test split ({test.reason})"
@@ -169,12 +175,12 @@ def _field(setting: Setting, run: Run) -> Field:
         if name not in runs
     }
     field = Field(runs, {}, {}, {}, tests, left_out)
-    with stopwatch(problem):
+    with timing_slot(problem):
         for name, baseline in runs.items():
-            can = tests[name].survivors
-            samples = samples_a_call(baseline, problem, can)
+            can = tests[name].valid_samples
+            samples = samples_per_call(baseline, problem, can)
             field.timed_calls[name] = spread_call(baseline, can, samples)
-    for record in front_members(problem, run.records(), setting.limits):
+    for record in front_members(problem, run.records(), context.limits):
         name = f"trial {record.number}"
         try:
             verified_manifest(run, record)
@@ -185,8 +191,8 @@ def _field(setting: Setting, run: Run) -> Field:
         field.trials[name], field.surrogates[name] = record, surrogate
         runs[name] = surrogate.run
         field.timed_calls[name] = deployment_call(runs[name], problem, split)
-        tests[name] = scored(problem, runs[name], split)
-    field.timed_calls.update(_reference_contenders(problem, setting.yardstick, split))
+        tests[name] = score_split(problem, runs[name], split)
+    field.timed_calls.update(_reference_contenders(problem, context.yardstick, split))
     return field
 
 
@@ -198,53 +204,54 @@ def _retrained(run: Run) -> dict[int, tuple[RetrainingResult, ...]]:
 
 
 def _entrant(
-    setting: Setting,
+    context: SearchContext,
     field: Field,
     name: str,
     timing: Timing,
     again: Mapping[int, tuple[RetrainingResult, ...]],
 ) -> Finalist:
     test = field.tests[name]
-    shifted = scored(setting.problem, field.runs[name], setting.data.shifted)
+    shifted = score_split(context.problem, field.runs[name], context.data.shifted)
     record = field.trials.get(name)
     return Finalist(
         name=name,
         trial=None if record is None else record.number,
         timing=timing,
-        test=intervals(setting.problem, test),
-        shifted=intervals(setting.problem, shifted),
+        test=bootstrap_intervals(context.problem, test),
+        shifted=bootstrap_intervals(context.problem, shifted),
         failed={"test": test.failed, "shifted": shifted.failed},
         retrained=() if record is None else again.get(record.number, ()),
     )
 
 
 def _budget_s(run: Run) -> float:
-    return TINY_HEAT_S if run.spec().size is Size.TINY else TIME_BUDGET_S
+    return TINY_TIME_BUDGET_S if run.spec().size is Size.TINY else TIME_BUDGET_S
 
 
 def _examined(
-    setting: Setting,
+    context: SearchContext,
     field: Field,
     finalists: Sequence[Finalist],
     chosen: int | None,
     budget_s: float,
 ) -> tuple[Finalist, ...]:
     """Return the entrants, the recommended ones with their batches and work."""
-    objective = setting.problem.objective.name
+    objective = context.problem.objective.name
     errors = {name: record.metrics[objective] for name, record in field.trials.items()}
-    others = recommend_finalists(finalists, errors, objective, setting.limits)
+    others = recommend_finalists(finalists, errors, objective, context.limits)
     names = [others.fastest, others.most_accurate] if others else []
     names += [f"trial {chosen}"] if chosen is not None else []
     by_name = {finalist.name: finalist for finalist in finalists}
     examined = {
-        name: Examined(field.trials[name], field.surrogates[name], by_name[name]) for name in names
+        name: ProfiledFinalist(field.trials[name], field.surrogates[name], by_name[name])
+        for name in names
     }
-    times = batch_times(setting.problem, examined, setting.data.test, budget_s)
+    times = time_batch_sizes(context.problem, examined, context.data.test, budget_s)
     return tuple(
         finalist.model_copy(
             update={
                 "batches": times[finalist.name],
-                "work": work_of(setting, examined[finalist.name]),
+                "work": count_work(context, examined[finalist.name]),
             }
         )
         if finalist.name in examined
@@ -267,10 +274,10 @@ def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -
     front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
     front.sort(key=lambda record: objective_values(problem, record))
     meeting = [r for r in front if limits.any and limits.met(*error_and_speedup(problem, r))]
-    chosen = recommended(problem, complete, limits)
+    chosen = recommended_trials(problem, complete, limits)
     for those in (meeting, front):
         rest = [record for record in those if record not in chosen]
-        chosen += evenly_spaced(rest, LARGEST_FRONT - len(chosen))
+        chosen += evenly_spaced(rest, MAX_FRONT_MEMBERS - len(chosen))
     return sorted(chosen, key=lambda record: objective_values(problem, record))
 
 

@@ -16,32 +16,32 @@ from problems.interfaces.pictures import Picture
 from problems.interfaces.types import Surrogate, take_samples
 from search.run.finalists import BatchTiming, ComputeCost, Finalist
 from search.run.records import Record
-from search.timing.reference import spread_call, spread_evenly, stopwatch
-from search.timing.stopwatch import Spread, Until, time_in_turn
-from search.trial.lifecycle import Setting
+from search.timing.reference import evenly_spaced_inputs, spread_call, timing_slot
+from search.timing.stopwatch import MedianInterval, StoppingRule, time_interleaved
+from search.trial.lifecycle import SearchContext
 from search.trial.preparation import initialise_learner, prepare_training
-from search.trial.scoring import Scored
+from search.trial.scoring import SplitScore
 from spaces.artefact import calibration_inputs
 from spaces.candidate import Pruning
 from spaces.pruning import prune
 
-BATCHES = (1, 8, 64, 512)
+BATCH_SIZES = (1, 8, 64, 512)
 """Samples in a call, beside the deployment's own."""
 
 ROUNDS = 12
-SLOWEST_CALL_S = 0.5
+MAX_CALL_S = 0.5
 """Calls that would take longer are left out."""
 
 PEAK_SIZE, PEAK_CALLS = 1024, 5
 """A product of matrices of this size comes near the peak that networks can have."""
 
-MOST_SAMPLES = 256
+MAX_SAMPLES = 256
 """So many samples are scored one by one at most."""
 
-WORST = 2
+WORST_SAMPLES = 2
 
 
-class Examined(NamedTuple):
+class ProfiledFinalist(NamedTuple):
     """A member to look at: its record, its surrogate, and how the heat timed it."""
 
     record: Record
@@ -49,8 +49,8 @@ class Examined(NamedTuple):
     finalist: Finalist
 
 
-def batch_times(
-    problem: Problem, examined: Mapping[str, Examined], split: Split, budget_s: float
+def time_batch_sizes(
+    problem: Problem, examined: Mapping[str, ProfiledFinalist], split: Split, budget_s: float
 ) -> dict[str, tuple[BatchTiming, ...]]:
     """Time members with several numbers of samples in a call, in turn, to be read off a curve.
 
@@ -60,16 +60,16 @@ def batch_times(
     wanted = {
         (name, batch): spread_call(each.surrogate.run, split, batch)
         for name, each in examined.items()
-        for batch in sorted({*BATCHES, usual})
-        if max(batch, usual) * each.finalist.timing.time_s <= SLOWEST_CALL_S
+        for batch in sorted({*BATCH_SIZES, usual})
+        if max(batch, usual) * each.finalist.timing.time_s <= MAX_CALL_S
     }
     timed_calls = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
-    with stopwatch(problem):
-        until = Until(lambda timed: list(timed.values()), budget_s)
-        seconds = time_in_turn(timed_calls, ROUNDS, until)
+    with timing_slot(problem):
+        stopping_rule = StoppingRule(lambda timed: list(timed.values()), budget_s)
+        seconds = time_interleaved(timed_calls, ROUNDS, stopping_rule)
     found: dict[str, list[BatchTiming]] = {name: [] for name in examined}
     for name, batch in wanted:
-        spread = Spread.of(seconds[f"{name} {batch}"] * batch)
+        spread = MedianInterval.of(seconds[f"{name} {batch}"] * batch)
         found[name].append(
             BatchTiming(
                 batch=batch, call_time_s=spread.median, low_s=spread.low, high_s=spread.high
@@ -78,32 +78,32 @@ def batch_times(
     return {name: tuple(times) for name, times in found.items()}
 
 
-def work_of(setting: Setting, each: Examined) -> ComputeCost | None:
+def count_work(context: SearchContext, each: ProfiledFinalist) -> ComputeCost | None:
     """Return what a member computes, held against this machine's peak; None if nothing is counted.
 
     Counted are products of matrices and convolutions (as `torch.utils.flop_counter` does), of the
     network as pruned; sparse weights count in full. What can't be counted has no figure.
     """
     try:
-        flops_per_sample = _flops_a_sample(setting, each)
+        flops_per_sample = _flops_a_sample(context, each)
     except Exception:  # noqa: BLE001 - a family's network is anybody's: no figure is worth the heat
         return None
     if not flops_per_sample:
         return None
-    with stopwatch(setting.problem):
+    with timing_slot(context.problem):
         return ComputeCost(flops_per_sample=flops_per_sample, peak=_peak())
 
 
-def _flops_a_sample(setting: Setting, each: Examined) -> float:
-    problem, candidate = setting.problem, each.record.candidate
+def _flops_a_sample(context: SearchContext, each: ProfiledFinalist) -> float:
+    problem, candidate = context.problem, each.record.candidate
     plain = candidate.training.model_copy(update={"augmented": 0})
-    task = prepare_training(problem, candidate.model_copy(update={"training": plain}), setting.data)
+    task = prepare_training(problem, candidate.model_copy(update={"training": plain}), context.data)
     batch = problem.deployment.batch
     inputs = calibration_inputs(task.pairs, batch, task.noise)[:batch]
     network = initialise_learner(candidate, task.shape).network
     if candidate.pruning is Pruning.STRUCTURED:
         network = prune(network, candidate.pruning, candidate.pruning_settings, inputs[:2])
-    return _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, setting.data.test)
+    return _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, context.data.test)
 
 
 def _flops(network: torch.nn.Module, inputs: Tensor) -> int:
@@ -117,7 +117,7 @@ def _flops(network: torch.nn.Module, inputs: Tensor) -> int:
             return counter.get_total_flops()
 
 
-def _rows_a_sample(problem: Problem, each: Examined, split: Split) -> float:
+def _rows_a_sample(problem: Problem, each: ProfiledFinalist, split: Split) -> float:
     """Return how many rows the network is given for a sample: a roll-out calls it often."""
     counted = 0
 
@@ -128,7 +128,7 @@ def _rows_a_sample(problem: Problem, each: Examined, split: Split) -> float:
 
     batch = problem.deployment.batch
     counting = Surrogate(each.surrogate.encoding, network, each.surrogate.noise)
-    counting.run(spread_evenly(split, batch), np.random.default_rng(0))
+    counting.run(evenly_spaced_inputs(split, batch), np.random.default_rng(0))
     return counted / batch
 
 
@@ -143,21 +143,21 @@ def _peak() -> float:
     return 2.0 * PEAK_SIZE**3 / min(seconds)
 
 
-def sample_errors(problem: Problem, encoding: str, result: Scored) -> tuple[float, ...]:
+def sample_errors(problem: Problem, encoding: str, result: SplitScore) -> tuple[float, ...]:
     """Return the objective of single samples, in the split's order.
 
     Empty where it means nothing of a single one (labels, distributions, policies), or isn't finite.
     """
     if problem.encodings[encoding].target is not Target.VALUE or not result.metrics:
         return ()
-    predicted, split = result.predicted, result.survivors
+    valid_outputs, split = result.valid_outputs, result.valid_samples
     found: list[float] = []
-    for sample in range(min(len(split), MOST_SAMPLES)):
+    for sample in range(min(len(split), MAX_SAMPLES)):
         one = split.take(np.array([sample]))
         try:
             with np.errstate(all="ignore"):
                 metrics = problem.score(
-                    take_samples(predicted, np.array([sample])), one.outputs, one.inputs
+                    take_samples(valid_outputs, np.array([sample])), one.outputs, one.inputs
                 )
         except (ValueError, ArithmeticError, IndexError):  # a score that needs several samples
             return ()
@@ -165,36 +165,41 @@ def sample_errors(problem: Problem, encoding: str, result: Scored) -> tuple[floa
     return tuple(found) if np.isfinite(found).all() else ()
 
 
-def pictures_of(problem: Problem, result: Scored) -> tuple[Picture, ...]:
+def draw_prediction(problem: Problem, result: SplitScore) -> tuple[Picture, ...]:
     """Return the case's own pictures of a prediction of the test split."""
     if problem.pictures is None or not result.metrics:
         return ()
-    survivors = result.survivors
+    valid_samples = result.valid_samples
     with user_code_errors("the pictures of a prediction"):
-        return tuple(problem.pictures(result.predicted, survivors.outputs, survivors.inputs))
+        return tuple(
+            problem.pictures(result.valid_outputs, valid_samples.outputs, valid_samples.inputs)
+        )
 
 
 def with_pictures(
-    problem: Problem, finalists: Sequence[Finalist], tests: Mapping[str, Scored], chosen: int | None
+    problem: Problem,
+    finalists: Sequence[Finalist],
+    tests: Mapping[str, SplitScore],
+    chosen: int | None,
 ) -> list[Finalist]:
     """Return the entrants, members with their pictures; the heat itself has the chosen one's."""
     return [
         each
         if each.trial in {None, chosen}
-        else each.model_copy(update={"pictures": pictures_of(problem, tests[each.name])})
+        else each.model_copy(update={"pictures": draw_prediction(problem, tests[each.name])})
         for each in finalists
     ]
 
 
-def worst_pictures(
-    problem: Problem, result: Scored, errors: Sequence[float]
+def draw_worst_samples(
+    problem: Problem, result: SplitScore, errors: Sequence[float]
 ) -> tuple[Picture, ...]:
     """Return the case's own pictures of the samples with the largest errors."""
     if problem.pictures is None or not errors:
         return ()
-    worst = np.argsort(errors)[::-1][:WORST]
-    split = result.survivors.take(worst)
+    worst = np.argsort(errors)[::-1][:WORST_SAMPLES]
+    split = result.valid_samples.take(worst)
     with user_code_errors("the pictures of the worst samples"):
         return tuple(
-            problem.pictures(take_samples(result.predicted, worst), split.outputs, split.inputs)
+            problem.pictures(take_samples(result.valid_outputs, worst), split.outputs, split.inputs)
         )

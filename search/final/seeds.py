@@ -14,15 +14,15 @@ from search.pareto import knee_index, non_dominated_ranks
 from search.run.directory import Run
 from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Limits, Record, State
-from search.trial.lifecycle import Setting, live
-from search.trial.scoring import scored
+from search.trial.lifecycle import SearchContext, run_trial
+from search.trial.scoring import score_split
 from search.watchdog import limited
 from search.workers.ray_cluster import prepare_process, run_sharing
 from spaces.candidate import Candidate
 from spaces.surrogate import Surrogate
 
 
-def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
+def recommended_trials(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
     """Return the trials at the knee, the most accurate, the fastest, and the smallest if asked.
 
     Of those that meet the goals, where any does. They are chosen by the search's own figures: the
@@ -39,8 +39,8 @@ def recommended(problem: Problem, records: Sequence[Record], limits: Limits) -> 
     return [able[i] for i in dict.fromkeys(chosen)]
 
 
-def retrained_in_parallel(
-    setting: Setting, repetitions: Sequence[tuple[Record, int]], waiting: Callable[[], None]
+def retrain_in_parallel(
+    context: SearchContext, repetitions: Sequence[tuple[Record, int]], waiting: Callable[[], None]
 ) -> Iterator[RetrainingResult]:
     """Live candidates again with other seeds, on every worker; yield what each scores.
 
@@ -49,8 +49,8 @@ def retrained_in_parallel(
         repetitions: Trials, each with what is added to its seed.
         waiting: Called meanwhile; raises where the search is to end.
     """
-    threads = setting.problem.deployment.threads
-    done = run_sharing(retrained_apart, setting, repetitions, threads, waiting)
+    threads = context.problem.deployment.threads
+    done = run_sharing(retrained_apart, context, repetitions, threads, waiting)
     for (record, seed), result in done:
         seed_there = record.candidate.seed + seed
         yield result or RetrainingResult(
@@ -58,14 +58,16 @@ def retrained_in_parallel(
         )
 
 
-def retrained_apart(setting: Setting, repetition: tuple[Record, int]) -> RetrainingResult:
+def retrained_apart(context: SearchContext, repetition: tuple[Record, int]) -> RetrainingResult:
     """Prepare a process as those of trials are, and train again in it."""
-    prepare_process(setting.problem.deployment.threads)
+    prepare_process(context.problem.deployment.threads)
     record, seed = repetition
-    return retrained(setting, record.candidate, record.number, seed)
+    return retrain(context, record.candidate, record.number, seed)
 
 
-def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> RetrainingResult:
+def retrain(
+    context: SearchContext, candidate: Candidate, trial: int, seed: int
+) -> RetrainingResult:
     """Live a candidate again with another seed; return what it scores on the held-out splits.
 
     What is done in it is limited, as a trial's steps from report to report are.
@@ -77,10 +79,10 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
         seed: Added to the candidate's own.
     """
     other = candidate.model_copy(update={"seed": candidate.seed + seed})
-    problem, data = setting.problem, setting.data
+    problem, data = context.problem, context.data
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
         # Whether it meets the goals was seen in the search, as it was deployed there.
-        own = replace(setting, run=Run(Path(scratch)), limits=NO_LIMITS)
+        own = replace(context, run=Run(Path(scratch)), limits=NO_LIMITS)
         record = _lived(own, other)
         if record.state is not State.COMPLETE:
             return RetrainingResult(trial=trial, seed=other.seed, reason=record.reason)
@@ -88,7 +90,7 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
             surrogate = Surrogate.load(own.run.artefact(0), problem)
             try:
                 results = {
-                    name: scored(problem, surrogate.run, split)
+                    name: score_split(problem, surrogate.run, split)
                     for name, split in (("test", data.test), ("shifted", data.shifted))
                 }
             except UserError as error:
@@ -103,8 +105,8 @@ def retrained(setting: Setting, candidate: Candidate, trial: int, seed: int) -> 
     )
 
 
-def _lived(setting: Setting, candidate: Candidate) -> Record:
-    life = live(setting, candidate, 0)
+def _lived(context: SearchContext, candidate: Candidate) -> Record:
+    life = run_trial(context, candidate, 0)
     while True:
         with limited():
             event = next(life)

@@ -10,9 +10,15 @@ from typing import NamedTuple
 
 from problems import Dataset, Problem
 from search.run.records import ERROR_FLOOR
-from search.timing.reference import ReferenceTiming, samples_a_call, spread_call, stopwatch, timed
-from search.timing.stopwatch import LEAST_ROUNDS
-from search.trial.scoring import scored
+from search.timing.reference import (
+    ReferenceTiming,
+    samples_per_call,
+    spread_call,
+    timed,
+    timing_slot,
+)
+from search.timing.stopwatch import MIN_ROUNDS
+from search.trial.scoring import score_split
 
 
 class BaselineScores(NamedTuple):
@@ -39,7 +45,7 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
     """
     errors: dict[str, float] = {}
     for name, baseline in problem.baseline_runs.items():
-        result = scored(problem, baseline, data.validation, f"baseline {name!r}")
+        result = score_split(problem, baseline, data.validation, f"baseline {name!r}")
         error = result.metrics.get(problem.objective.name, math.nan)
         if not result.failed and math.isfinite(error):
             errors[name] = error
@@ -56,9 +62,9 @@ def score_baselines(
     found: list[tuple[float, float]] = []
     for name, error in errors.items():
         run = problem.baseline_runs[name]
-        with stopwatch(problem):
-            samples = samples_a_call(run, problem, data.validation)
+        with timing_slot(problem):
+            samples = samples_per_call(run, problem, data.validation)
         own = spread_call(run, data.validation, samples)
-        timing = timed(problem, data, reference_timing, own, LEAST_ROUNDS)
+        timing = timed(problem, data, reference_timing, own, MIN_ROUNDS)
         found.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
     return BaselineScores(found, (max((error for error, _ in found), default=math.inf), 0.0))

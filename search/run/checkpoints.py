@@ -17,7 +17,7 @@ from problems.atomic_files import atomic_write
 HASH_BYTES = hashlib.sha256().digest_size
 
 
-class DamagedError(Exception):
+class CorruptCheckpointError(Exception):
     """A file isn't what was written; the message says which."""
 
 
@@ -44,7 +44,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DamagedError(f"{path} can't be read ({error.strerror})") from error
+        raise CorruptCheckpointError(f"{path} can't be read ({error.strerror})") from error
     if hashlib.sha256(data[HASH_BYTES:]).digest() != data[:HASH_BYTES]:
-        raise DamagedError(f"{path} is damaged")
+        raise CorruptCheckpointError(f"{path} is damaged")
     return torch.load(io.BytesIO(data[HASH_BYTES:]), weights_only=True)

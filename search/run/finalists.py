@@ -104,7 +104,7 @@ class Finalist(FrozenModel):
     failed: dict[str, int]
     retrainings: tuple[RetrainingResult, ...] = ()
     """The same candidate with other seeds, where it was recommended."""
-    hosted: HostResult | None = None
+    host_result: HostResult | None = None
     """How the problem's host fares with it, where there is one."""
     batches: tuple[BatchTiming, ...] = ()
     """Its time with other batches, where it was recommended; older runs have none."""

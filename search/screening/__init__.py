@@ -18,32 +18,32 @@ from problems.data.dataset import data_bytes, generate
 from problems.data.shards import default_cache
 from problems.interfaces.types import Batch
 from problems.sources import ProblemSource
-from search.driver import UNWRITABLE, ended_by_signals, told
+from search.driver import UNWRITABLE_ERRNOS, describe_data, signals_as_interrupt
 from search.progress import ProgressDisplay
 from search.run.records import ConfidenceInterval
-from search.screening.audit import Calls, Compute, compute, recall_reached
-from search.screening.decision import Decided, Decision, decided
-from search.screening.request import Job, Screening, write
+from search.screening.audit import CallTimes, ComputeCost, estimate_compute, estimate_recall
+from search.screening.decision import Decision, DecisionRule, decided
+from search.screening.request import ScreeningJob, ScreeningSpec, write_json
 from search.screening.sweep import (
-    INPUTS,
-    OUTPUTS,
-    Call,
-    Returned,
-    calls_for,
+    INPUT_PREFIX,
+    OUTPUT_PREFIX,
+    CallResults,
+    ReferenceCall,
     calls_in_parallel,
-    opened,
-    returned,
-    save,
+    load_arrays,
+    load_call_results,
+    save_arrays,
     shuffled,
+    split_into_calls,
 )
 from search.workers.ray_cluster import cluster, in_parallel
 from spaces.candidate import FrozenModel
 
-DECISIONS, DECIDED = "decided.npz", "decided.json"
-RESULTS, SUMMARY = "points.npz", "summary.json"
+DECISIONS_FILE, RULE_FILE = "decided.npz", "decided.json"
+RESULTS_FILE, SUMMARY_FILE = "points.npz", "summary.json"
 
 
-class Summary(FrozenModel):
+class ScreeningSummary(FrozenModel):
     """What came of a screening.
 
     Args:
@@ -59,8 +59,8 @@ class Summary(FrozenModel):
         compute: What was taken and saved.
     """
 
-    screening: Screening
-    decided: Decided
+    screening: ScreeningSpec
+    decided: DecisionRule
     kept: int
     skipped: int
     audited: int
@@ -68,16 +68,16 @@ class Summary(FrozenModel):
     found_by_audit: int
     failed: dict[str, int]
     recall: ConfidenceInterval | None
-    compute: Compute
+    estimate_compute: ComputeCost
 
 
-class Plan(NamedTuple):
+class CallPlan(NamedTuple):
     """Calls of the reference for the points that are kept, and for those that are audited."""
 
-    kept: list[Call]
-    audited: list[Call]
+    kept: list[ReferenceCall]
+    audited: list[ReferenceCall]
 
-    def missing(self, job: Job) -> list[Call]:
+    def missing_calls(self, job: ScreeningJob) -> list[ReferenceCall]:
         """Return the calls that are still to be made, in drawn order.
 
         Kept and audited ones alternate at random, so that a drifting machine slows both alike.
@@ -87,7 +87,9 @@ class Plan(NamedTuple):
         return [calls[i] for i in mixed if not calls[i].path(job.runs).exists()]
 
 
-def screen(job: Job, source: ProblemSource, workers: int, console: Console) -> Summary:
+def screen(
+    job: ScreeningJob, source: ProblemSource, workers: int, console: Console
+) -> ScreeningSummary:
     """Carry a screening out, or go on with it; results and summary lie in its folder.
 
     Args:
@@ -103,108 +105,114 @@ def screen(job: Job, source: ProblemSource, workers: int, console: Console) -> S
     with _ending_well(job), ProgressDisplay(job.problem, 0, console) as progress:
         progress.print_line(f"screening    {job.folder}")
         plan = _planned(job)
-        if plan is None or plan.missing(job):
+        if plan is None or plan.missing_calls(job):
             size = data_bytes(job.problem)
-            with cluster(workers, job.folder, source.user_source, size), ended_by_signals():
+            with cluster(workers, job.folder, source.user_source, size), signals_as_interrupt():
                 plan = plan or _decide(job, progress)
                 _run(job, plan, progress)
         summary = _summarised(job, plan)
-        write(job.folder / SUMMARY, summary)
+        write_json(job.folder / SUMMARY_FILE, summary)
     return summary
 
 
-def _decide(job: Job, progress: ProgressDisplay) -> Plan:
+def _decide(job: ScreeningJob, progress: ProgressDisplay) -> CallPlan:
     """Choose the threshold and decide about every point."""
     progress.start_phase("data")
     data = generate(job.problem, default_cache(), in_parallel, progress.update)
-    progress.print_line(told(data))
+    progress.print_line(describe_data(data))
     progress.start_phase("surrogate")
     facts, points = decided(job, data, progress.update)
-    save(job.folder / DECISIONS, points)
-    write(job.folder / DECIDED, facts)
+    save_arrays(job.folder / DECISIONS_FILE, points)
+    write_json(job.folder / RULE_FILE, facts)
     return _plan(job, facts, points)
 
 
-def _planned(job: Job) -> Plan | None:
+def _planned(job: ScreeningJob) -> CallPlan | None:
     """Return what was decided in an earlier session, if it came so far."""
-    if not all((job.folder / name).is_file() for name in (DECIDED, DECISIONS)):
+    if not all((job.folder / name).is_file() for name in (RULE_FILE, DECISIONS_FILE)):
         return None
-    return _plan(job, Decided.read(job.folder / DECIDED), opened(job.folder / DECISIONS))
+    return _plan(
+        job, DecisionRule.read(job.folder / RULE_FILE), load_arrays(job.folder / DECISIONS_FILE)
+    )
 
 
-def _plan(job: Job, facts: Decided, points: Batch) -> Plan:
-    def calls(what: Decision) -> list[Call]:
-        places = np.flatnonzero(points["decision"] == str(what))
+def _plan(job: ScreeningJob, facts: DecisionRule, points: Batch) -> CallPlan:
+    def calls(what: Decision) -> list[ReferenceCall]:
+        point_indices = np.flatnonzero(points["decision"] == str(what))
         if what is Decision.AUDITED:
-            places = shuffled(places, job.screening.seed)
-        return list(calls_for(job.simulation, job.inputs, places, facts.call, job.screening.seed))
+            point_indices = shuffled(point_indices, job.screening.seed)
+        return list(
+            split_into_calls(
+                job.simulation, job.inputs, point_indices, facts.call, job.screening.seed
+            )
+        )
 
-    return Plan(calls(Decision.RUN), calls(Decision.AUDITED))
+    return CallPlan(calls(Decision.RUN), calls(Decision.AUDITED))
 
 
-def _run(job: Job, plan: Plan, progress: ProgressDisplay) -> None:
+def _run(job: ScreeningJob, plan: CallPlan, progress: ProgressDisplay) -> None:
     progress.start_phase("sweep")
-    missing = plan.missing(job)
-    total = sum(len(call.places) for call in (*plan.kept, *plan.audited))
-    done = total - sum(len(call.places) for call in missing)
+    missing_calls = plan.missing_calls(job)
+    total = sum(len(call.point_indices) for call in (*plan.kept, *plan.audited))
+    done = total - sum(len(call.point_indices) for call in missing_calls)
     progress.update(done, total)
-    for call in calls_in_parallel(missing, job.runs):
-        done += len(call.places)
+    for call in calls_in_parallel(missing_calls, job.runs):
+        done += len(call.point_indices)
         progress.update(done, total)
 
 
-def _summarised(job: Job, plan: Plan) -> Summary:
+def _summarised(job: ScreeningJob, plan: CallPlan) -> ScreeningSummary:
     """Write the table of all points, and return what came of them."""
-    facts = Decided.read(job.folder / DECIDED)
-    points = opened(job.folder / DECISIONS)
-    kept = returned(job.problem.outputs, plan.kept, job.runs)
-    audited = returned(job.problem.outputs, plan.audited, job.runs)
-    save(job.folder / RESULTS, _results(job, points, kept, audited))
+    facts = DecisionRule.read(job.folder / RULE_FILE)
+    points = load_arrays(job.folder / DECISIONS_FILE)
+    kept = load_call_results(job.problem.outputs, plan.kept, job.runs)
+    audited = load_call_results(job.problem.outputs, plan.audited, job.runs)
+    save_arrays(job.folder / RESULTS_FILE, _results(job, points, kept, audited))
 
-    def wanted(run: Returned) -> int:
+    def wanted(run: CallResults) -> int:
         return int((run.outputs[facts.label] == job.screening.keep)[run.reasons == ""].sum())
 
     found, by_audit = wanted(kept), wanted(audited)
-    skipped = len(points["decision"]) - len(kept.places)
+    skipped = len(points["decision"]) - len(kept.point_indices)
     reasons = [str(reason) for run in (kept, audited) for reason in run.reasons if reason]
-    return Summary(
+    return ScreeningSummary(
         screening=job.screening,
         decided=facts,
-        kept=len(kept.places),
+        kept=len(kept.point_indices),
         skipped=skipped,
-        audited=len(audited.places),
+        audited=len(audited.point_indices),
         found=found,
         found_by_audit=by_audit,
         failed=dict(Counter(reasons)),
-        recall=recall_reached(found, skipped, len(audited.places), by_audit),
-        compute=compute(
+        recall=estimate_recall(found, skipped, len(audited.point_indices), by_audit),
+        estimate_compute=estimate_compute(
             facts.surrogate_s,
-            Calls(kept.points, kept.seconds),
-            Calls(audited.points, audited.seconds),
+            CallTimes(kept.points, kept.seconds),
+            CallTimes(audited.points, audited.seconds),
             skipped,
         ),
     )
 
 
-def _results(job: Job, points: Batch, *runs: Returned) -> dict[str, Array]:
+def _results(job: ScreeningJob, points: Batch, *runs: CallResults) -> dict[str, Array]:
     """Return the table of all points: a shard of the data's kind, with two arrays more."""
     n = len(points["decision"])
     outputs = {f.name: np.full((n, *f.shape), np.nan) for f in job.problem.outputs}
     reasons = np.full(n, "", dtype=object)
     for run in runs:
-        reasons[run.places] = run.reasons
+        reasons[run.point_indices] = run.reasons
         for name, values in run.outputs.items():
-            outputs[name][run.places] = values
+            outputs[name][run.point_indices] = values
     return {
-        **{f"{INPUTS}{name}": array for name, array in job.inputs.items()},
-        **{f"{OUTPUTS}{name}": array for name, array in outputs.items()},
+        **{f"{INPUT_PREFIX}{name}": array for name, array in job.inputs.items()},
+        **{f"{OUTPUT_PREFIX}{name}": array for name, array in outputs.items()},
         "reasons": reasons.astype(str),
         **points,
     }
 
 
 @contextmanager
-def _ending_well(job: Job) -> Generator[None]:
+def _ending_well(job: ScreeningJob) -> Generator[None]:
     """Say in one line what ended a screening early: what was run is kept."""
     again = f"the same command with --out {job.folder} goes on"
     try:
@@ -212,7 +220,7 @@ def _ending_well(job: Job) -> Generator[None]:
     except KeyboardInterrupt as error:
         raise InterruptedRunError(f"interrupted; what was run is kept: {again}") from error
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        if error.errno not in UNWRITABLE_ERRNOS:
             raise
         raise UserError(
             f"writing failed in {error.filename or job.folder} ({error.strerror}); what was run is "

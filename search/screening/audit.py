@@ -11,14 +11,14 @@ from scipy.stats import hypergeom
 
 from problems import Array
 from search.run.records import ConfidenceInterval
-from search.screening.threshold import RESAMPLES, TAIL, resampled
+from search.screening.threshold import RESAMPLES, TAIL, bootstrap_interval
 from spaces.candidate import FrozenModel
 
-FEWEST_CALLS = 5
+MIN_CALLS = 5
 """The bootstrap of fewer says nothing: no interval is given."""
 
 
-def recall_reached(kept: int, skipped: int, audited: int, found: int) -> ConfidenceInterval | None:
+def estimate_recall(kept: int, skipped: int, audited: int, found: int) -> ConfidenceInterval | None:
     """Return kept / (kept + skipped of the class) with its interval; None where there is none.
 
     The interval holds all numbers of skipped ones under which so few, or so many, among the audited
@@ -51,7 +51,7 @@ def recall_reached(kept: int, skipped: int, audited: int, found: int) -> Confide
     )
 
 
-class Calls(NamedTuple):
+class CallTimes(NamedTuple):
     """Calls of the reference: points (c,) of each, and seconds (c,) that it took on one core."""
 
     points: Array
@@ -67,7 +67,7 @@ class Calls(NamedTuple):
         return float(self.seconds[known].sum() + each * self.points[~known].sum())
 
 
-class Compute(FrozenModel):
+class ComputeCost(FrozenModel):
     """Time on one core [s], and what was saved of it.
 
     Args:
@@ -87,12 +87,14 @@ class Compute(FrozenModel):
     without_audit: ConfidenceInterval
 
     @property
-    def whole_s(self) -> float:
+    def full_sweep_s(self) -> float:
         """What the whole sweep would have taken."""
         return self.kept_s + self.skipped_s.value
 
 
-def compute(surrogate_s: float, kept: Calls, audited: Calls, skipped: int) -> Compute:
+def estimate_compute(
+    surrogate_s: float, kept: CallTimes, audited: CallTimes, skipped: int
+) -> ComputeCost:
     """Return what a sweep took and saved; intervals are a bootstrap over the audit's calls.
 
     The skipped points are costed by the audited ones alone: they need not cost what the kept do.
@@ -108,17 +110,17 @@ def compute(surrogate_s: float, kept: Calls, audited: Calls, skipped: int) -> Co
     each = np.full(1 + RESAMPLES, np.nan if skipped else 0.0)
     if points.sum():
         each[0] = seconds.sum() / points.sum()
-    if len(points) >= FEWEST_CALLS:
+    if len(points) >= MIN_CALLS:
         drawn = np.random.default_rng(0).integers(len(points), size=(RESAMPLES, len(points)))
         each[1:] = seconds[drawn].sum(axis=1) / points[drawn].sum(axis=1)
     rest = skipped - audited.points.sum()
     skipped_s = audited.total_s + each * rest if rest else np.full_like(each, audited.total_s)
     spent_s = surrogate_s + kept.total_s
-    return Compute(
+    return ComputeCost(
         surrogate_s=surrogate_s,
         kept_s=kept.total_s,
         audited_s=audited.total_s,
-        skipped_s=resampled(skipped_s),
-        saved=resampled(1.0 - (spent_s + audited.total_s) / (kept.total_s + skipped_s)),
-        without_audit=resampled(1.0 - spent_s / (kept.total_s + skipped_s)),
+        skipped_s=bootstrap_interval(skipped_s),
+        saved=bootstrap_interval(1.0 - (spent_s + audited.total_s) / (kept.total_s + skipped_s)),
+        without_audit=bootstrap_interval(1.0 - spent_s / (kept.total_s + skipped_s)),
     )

@@ -12,19 +12,19 @@ from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
 from problems.data.simulate import concatenate_batches, run_isolating_failures
 from problems.interfaces.types import n_samples, take_samples
 from search.run.records import ConfidenceInterval
-from search.screening.request import Job, Screening
-from search.screening.sweep import LARGEST_CALL, shuffled
-from search.screening.threshold import Threshold, proportion, share_of, threshold
+from search.screening.request import ScreeningJob, ScreeningSpec
+from search.screening.sweep import MAX_POINTS_PER_CALL, shuffled
+from search.screening.threshold import Threshold, cost_share, proportion_interval, threshold
 from spaces.candidate import FrozenModel
 
-AUDIT_SHARE, SMALLEST_AUDIT = 0.05, 50
+AUDIT_SHARE, MIN_DEFAULT_AUDIT = 0.05, 50
 """If not said otherwise, such a share of the skipped points is audited, and no fewer than that."""
 
-CALLS_IN_AN_AUDIT = 32
+CALLS_PER_AUDIT = 32
 """So many, or as many as there are points, give the bootstrap something to draw from. What is kept
 is run in calls of the same size, or the costs of both would not compare."""
 
-PIECE = 256
+CHUNK_POINTS = 256
 """Points that the surrogate is given between two looks at how far it is."""
 
 SURROGATE = "surrogate"
@@ -38,7 +38,7 @@ class Decision(StrEnum):
     AUDITED = "audited"
 
 
-class Compared(FrozenModel):
+class ClassifierComparison(FrozenModel):
     """The rule applied to the surrogate or a baseline: chosen on validation, tried on test.
 
     Args:
@@ -59,7 +59,7 @@ class Compared(FrozenModel):
     reason: str = ""
 
 
-class Decided(FrozenModel):
+class DecisionRule(FrozenModel):
     """What was decided before anything was run.
 
     Args:
@@ -74,14 +74,14 @@ class Decided(FrozenModel):
 
     label: str
     threshold: Threshold
-    compared: tuple[Compared, ...]
+    compared: tuple[ClassifierComparison, ...]
     surrogate_s: float
     call: int
-    tested: int
-    costed: bool = False
+    test_samples: int
+    has_costs: bool = False
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """What a surrogate or baseline answers.
 
     Args:
@@ -96,8 +96,8 @@ class Answers(NamedTuple):
 
 
 def decided(
-    job: Job, data: Dataset, progress: Callable[[int, int], None]
-) -> tuple[Decided, dict[str, Array]]:
+    job: ScreeningJob, data: Dataset, progress: Callable[[int, int], None]
+) -> tuple[DecisionRule, dict[str, Array]]:
     """Return what is decided, and for each point its probability and decision.
 
     Args:
@@ -122,18 +122,18 @@ def decided(
         raise UserError(f"the surrogate fails on the validation split: {own.reason}")
     baselines = problem.with_fitted_baselines(data.train).baseline_runs
     others = [compared(job, data, label, *named) for named in baselines.items()]
-    answers = answered(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
+    answers = predict(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
     probability = answers.outputs[label]
-    decisions = _decisions(scores(probability, asked.keep) >= own.threshold.score, asked)
+    decisions = _decisions(class_scores(probability, asked.keep) >= own.threshold.score, asked)
     audited = int((decisions == Decision.AUDITED).sum())
-    facts = Decided(
+    facts = DecisionRule(
         label=label,
         threshold=own.threshold,
         compared=(own, *others),
         surrogate_s=answers.seconds,
-        call=min(max(1, math.ceil(audited / CALLS_IN_AN_AUDIT)), LARGEST_CALL),
-        tested=len(data.test),
-        costed=problem.cost is not None,
+        call=min(max(1, math.ceil(audited / CALLS_PER_AUDIT)), MAX_POINTS_PER_CALL),
+        test_samples=len(data.test),
+        has_costs=problem.cost is not None,
     )
     return facts, {"probability": probability, "decision": decisions}
 
@@ -158,34 +158,36 @@ def label_field(problem: Problem, outputs: Batch, named: str) -> str:
     return named or labels[0]
 
 
-def scores(probability: Array, keep: int) -> Array:
+def class_scores(probability: Array, keep: int) -> Array:
     """Return how much each point (b,) looks like the class to keep; without an answer, wholly."""
     score = probability if keep else 1.0 - probability
     return np.where(np.isfinite(score), score, np.inf)
 
 
-def compared(job: Job, data: Dataset, label: str, name: str, run: Run) -> Compared:
+def compared(
+    job: ScreeningJob, data: Dataset, label: str, name: str, run: Run
+) -> ClassifierComparison:
     """Choose a threshold on the validation split and try it on the test split."""
     problem, asked = job.problem, job.screening
 
-    def judged(split: Split) -> tuple[Array, Array, Answers]:
-        answers = answered(problem, name, run, split.inputs)
+    def judged(split: Split) -> tuple[Array, Array, Predictions]:
+        answers = predict(problem, name, run, split.inputs)
         return (
-            scores(answers.outputs[label], asked.keep),
+            class_scores(answers.outputs[label], asked.keep),
             split.outputs[label] == asked.keep,
             answers,
         )
 
     score, wanted, answers = judged(data.validation)
     if all(answers.reasons):
-        return Compared(name=name, reason=answers.reasons[0])
+        return ClassifierComparison(name=name, reason=answers.reasons[0])
     chosen = threshold(score[wanted], asked.keep_recall)
     score, wanted, answers = judged(data.test)
     kept = score >= chosen.score
-    return Compared(
+    return ClassifierComparison(
         name=name,
         threshold=chosen,
-        recall=proportion(int((kept & wanted).sum()), int(wanted.sum())),
+        recall=proportion_interval(int((kept & wanted).sum()), int(wanted.sum())),
         skipped=_skipped(problem, data.test, kept),
         time_s=answers.seconds / len(kept),
     )
@@ -194,24 +196,24 @@ def compared(job: Job, data: Dataset, label: str, name: str, run: Run) -> Compar
 def _skipped(problem: Problem, split: Split, kept: Array) -> ConfidenceInterval:
     costs = problem.costs(split.outputs)
     if costs is None:
-        return proportion(int((~kept).sum()), len(kept))
-    return share_of(~kept, costs)
+        return proportion_interval(int((~kept).sum()), len(kept))
+    return cost_share(~kept, costs)
 
 
-def answered(
+def predict(
     problem: Problem,
     name: str,
     run: Run,
     inputs: Batch,
     progress: Callable[[int, int], None] | None = None,
-) -> Answers:
+) -> Predictions:
     """Call a surrogate or baseline piece by piece, and time that."""
     rng, n = np.random.default_rng(0), n_samples(inputs)
     parts: list[Batch] = []
     reasons: list[str] = []
     seconds = 0.0
-    for first in range(0, n, PIECE):
-        piece = take_samples(inputs, slice(first, first + PIECE))
+    for first in range(0, n, CHUNK_POINTS):
+        piece = take_samples(inputs, slice(first, first + CHUNK_POINTS))
         started = time.perf_counter()
         with np.errstate(all="ignore"):  # what isn't finite is no answer, and the point is run
             outputs, why = run_isolating_failures(run, problem.outputs, piece, rng, name)
@@ -219,14 +221,14 @@ def answered(
         parts.append(outputs)
         reasons += why
         if progress:
-            progress(min(first + PIECE, n), n)
-    return Answers(concatenate_batches(parts), seconds, reasons)
+            progress(min(first + CHUNK_POINTS, n), n)
+    return Predictions(concatenate_batches(parts), seconds, reasons)
 
 
-def _decisions(kept: Array, asked: Screening) -> Array:
+def _decisions(kept: Array, asked: ScreeningSpec) -> Array:
     """Return what becomes of each point (n,), given which are kept (n,)."""
     skipped = shuffled(np.flatnonzero(~kept), asked.seed)
-    audit = asked.audit or max(SMALLEST_AUDIT, math.ceil(AUDIT_SHARE * len(skipped)))
+    audit = asked.audit or max(MIN_DEFAULT_AUDIT, math.ceil(AUDIT_SHARE * len(skipped)))
     decisions = np.where(kept, str(Decision.RUN), str(Decision.SKIPPED)).astype("U8")
     decisions[skipped[:audit]] = str(Decision.AUDITED)
     return decisions

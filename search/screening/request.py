@@ -9,25 +9,25 @@ from problems.atomic_files import atomic_write
 from problems.data.shards import plan_shards
 from problems.interfaces.types import n_samples
 from problems.provenance import canonical_form, digest
-from search.export import picked
+from search.export import pick_record
 from search.run.directory import Run
-from search.screening.sweep import drawn_points, read_points
+from search.screening.sweep import draw_points, read_points
 from search.timing.reference import verified_manifest
 from spaces.candidate import FrozenModel
 from spaces.manifest import MANIFEST, Manifest, read_manifest
 from spaces.surrogate import Surrogate
 
-POINTS = 1000
-KEEP_RECALL = 0.99
+DEFAULT_POINTS = 1000
+DEFAULT_RECALL = 0.99
 
-LEAST_AUDIT = 10
+MIN_AUDIT = 10
 """Fewer audited points tell next to nothing."""
 
 KNEE = "knee"
-SPEC, RUNS = "screening.json", "runs"
+SPEC_FILE, CALLS_FOLDER = "screening.json", "runs"
 
 
-class Screening(FrozenModel):
+class ScreeningSpec(FrozenModel):
     """A screening as asked for: what must agree for one to be gone on with."""
 
     format: int = 1
@@ -49,7 +49,7 @@ class Screening(FrozenModel):
 
 
 @dataclass(frozen=True)
-class Job:
+class ScreeningJob:
     """A screening with what carries it out.
 
     Args:
@@ -61,7 +61,7 @@ class Job:
         folder: Where all of it lies.
     """
 
-    screening: Screening
+    screening: ScreeningSpec
     problem: Problem
     simulation: Simulation
     inputs: Batch
@@ -71,7 +71,7 @@ class Job:
     @property
     def runs(self) -> Path:
         """Where what the reference returned lies, a file for each call."""
-        return self.folder / RUNS
+        return self.folder / CALLS_FOLDER
 
 
 class ScreeningRequest(NamedTuple):
@@ -82,11 +82,11 @@ class ScreeningRequest(NamedTuple):
     seed: int = 0
     label: str | None = None
     keep: int = 1
-    keep_recall: float = KEEP_RECALL
+    keep_recall: float = DEFAULT_RECALL
     audit: int | None = None
 
 
-def artefact_of(text: str) -> tuple[Path, Manifest]:
+def resolve_artefact(text: str) -> tuple[Path, Manifest]:
     """Return the artefact that a user means: its folder, RUN, or RUN:PICK as `export` has it.
 
     Raises:
@@ -103,11 +103,13 @@ def artefact_of(text: str) -> tuple[Path, Manifest]:
             "export` wrote, or RUN or RUN:PICK"
         )
     run = Run.open(Path(folder))
-    record = picked(run, pick)
+    record = pick_record(run, pick)
     return run.artefact(record.number), verified_manifest(run, record)
 
 
-def prepare_screening(problem: Problem, named: str, asked: ScreeningRequest, folder: Path) -> Job:
+def prepare_screening(
+    problem: Problem, named: str, asked: ScreeningRequest, folder: Path
+) -> ScreeningJob:
     """Return a screening that can begin, or be gone on with; nothing is run for it.
 
     Raises:
@@ -126,7 +128,7 @@ def prepare_screening(problem: Problem, named: str, asked: ScreeningRequest, fol
         )
     if asked.label is not None and asked.label not in _scalars(problem):
         raise UnknownNameError("--label", asked.label, _scalars(problem))
-    artefact, manifest = artefact_of(named)
+    artefact, manifest = resolve_artefact(named)
     surrogate = Surrogate.load(artefact, problem)
     if manifest.target is not Target.LABEL:
         raise UserError(
@@ -134,10 +136,10 @@ def prepare_screening(problem: Problem, named: str, asked: ScreeningRequest, fol
             f"one of the encodings {_label_encodings(problem)}"
         )
     if asked.sweep is None:
-        inputs = drawn_points(problem.simulation, asked.points or POINTS, asked.seed)
+        inputs = draw_points(problem.simulation, asked.points or DEFAULT_POINTS, asked.seed)
     else:
         inputs = read_points(problem, asked.sweep)
-    screening = Screening(
+    screening = ScreeningSpec(
         problem=problem.name,
         size=manifest.candidate.size,
         data=digest([shard.key for shard in plan_shards(problem)]),
@@ -151,7 +153,7 @@ def prepare_screening(problem: Problem, named: str, asked: ScreeningRequest, fol
         audit=asked.audit,
     )
     _claim(folder, screening)
-    return Job(screening, problem, problem.simulation, inputs, surrogate, folder.resolve())
+    return ScreeningJob(screening, problem, problem.simulation, inputs, surrogate, folder.resolve())
 
 
 def _refuse_figures(asked: ScreeningRequest) -> None:
@@ -159,7 +161,7 @@ def _refuse_figures(asked: ScreeningRequest) -> None:
         raise UserError(f"--keep-recall must lie in (0, 1], not {asked.keep_recall:g}")
     if asked.keep not in {0, 1}:
         raise UserError(f"--keep is the class that is worth running, 0 or 1, not {asked.keep}")
-    least = {"--points": (asked.points, 1), "--audit": (asked.audit, LEAST_AUDIT)}
+    least = {"--points": (asked.points, 1), "--audit": (asked.audit, MIN_AUDIT)}
     for option, (value, fewest) in (least | {"--seed": (asked.seed, 0)}).items():
         if value is not None and value < fewest:
             raise UserError(f"{option} must be {fewest} or more, not {value}")
@@ -176,11 +178,11 @@ def _label_encodings(problem: Problem) -> str:
     return ", ".join(name for name, each in encodings if each.target is Target.LABEL)
 
 
-def _claim(folder: Path, screening: Screening) -> None:
+def _claim(folder: Path, screening: ScreeningSpec) -> None:
     """Take a folder for a screening, or find it there."""
-    path = folder / SPEC
+    path = folder / SPEC_FILE
     if path.is_file():
-        held, asked = Screening.read(path).model_dump(), screening.model_dump()
+        held, asked = ScreeningSpec.read(path).model_dump(), screening.model_dump()
         other = [name for name in asked if held[name] != asked[name]]
         if other:
             raise UserError(
@@ -190,11 +192,11 @@ def _claim(folder: Path, screening: Screening) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out: {folder} holds other files and no screening; name an empty folder")
-    (folder / RUNS).mkdir(parents=True)
-    write(folder / SPEC, screening)
+    (folder / CALLS_FOLDER).mkdir(parents=True)
+    write_json(folder / SPEC_FILE, screening)
 
 
-def write(path: Path, value: FrozenModel) -> None:
+def write_json(path: Path, value: FrozenModel) -> None:
     """Put a value on disk, whole or not at all."""
     with atomic_write(path) as file:
-        file.write(value.model_dump_json(indent=1).encode())
+        file.write_json(value.model_dump_json(indent=1).encode())

@@ -7,14 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from search.run.records import ConfidenceInterval
-from search.screening import Summary
-from search.screening.decision import Compared
+from search.screening import ScreeningSummary
+from search.screening.decision import ClassifierComparison
 from search.screening.threshold import CONFIDENCE
 
 _CONFIDENT = f"{100.0 * CONFIDENCE:.0f} %"
 
 
-def lines(summary: Summary) -> Iterator[str]:
+def lines(summary: ScreeningSummary) -> Iterator[str]:
     """Say what was promised, run, reached and saved."""
     asked, took = summary.screening, summary.compute
     yield from _promise(summary)
@@ -25,7 +25,7 @@ def lines(summary: Summary) -> Iterator[str]:
     )
     yield f"recall       {_recall(summary)}"
     yield (
-        f"compute      saved {_percent(took.saved)} of {took.whole_s:,.3g} s on one core; "
+        f"compute      saved {_percent(took.saved)} of {took.full_sweep_s:,.3g} s on one core; "
         f"{_percent(took.without_audit)} without the audit"
     )
     yield (
@@ -39,19 +39,25 @@ def lines(summary: Summary) -> Iterator[str]:
     yield from _comparison(summary)
 
 
-def _promise(summary: Summary) -> Iterator[str]:
+def _promise(summary: ScreeningSummary) -> Iterator[str]:
     chosen, asked = summary.decided.threshold, summary.screening
     kind = f"class {asked.keep}"
-    promised = math.floor(1e3 * chosen.promised) / 1e3  # never more than is promised
+    guaranteed_recall = (
+        math.floor(1e3 * chosen.guaranteed_recall) / 1e3
+    )  # never more than is promised
     yield (
-        f"promise      recall {promised:.3f} or more of points like the validation split's, with "
+        f"promise      recall {guaranteed_recall:.3f} or more of points like the validation split's, with "
         f"{_CONFIDENT} confidence"
     )
-    if chosen.promised < asked.keep_recall:
-        needed = "no number is" if chosen.needed is None else f"{chosen.needed:,} are"
+    if chosen.guaranteed_recall < asked.keep_recall:
+        required_positives = (
+            "no number is"
+            if chosen.required_positives is None
+            else f"{chosen.required_positives:,} are"
+        )
         yield (
             f"             not the {asked.keep_recall:g} asked for: {chosen.positives} samples of "
-            f"{kind} in the validation split aren't enough, {needed}"
+            f"{kind} in the validation split aren't enough, {required_positives}"
         )
     yield (
         f"threshold    what has a probability of {chosen.score:.3g} or more to be of {kind} is "
@@ -59,19 +65,21 @@ def _promise(summary: Summary) -> Iterator[str]:
     )
 
 
-def _comparison(summary: Summary) -> Iterator[str]:
-    tested = f"compared     by the same rule on the test split's {summary.decided.tested} samples"
-    if summary.decided.costed:
-        yield f"{tested}, each weighed by what it costs; everyone's own time is taken off"
+def _comparison(summary: ScreeningSummary) -> Iterator[str]:
+    test_samples = (
+        f"compared     by the same rule on the test split's {summary.decided.test_samples} samples"
+    )
+    if summary.decided.has_costs:
+        yield f"{test_samples}, each weighed by what it costs; everyone's own time is taken off"
         return
-    yield f"{tested}, which count alike: the problem doesn't say what each costs."
+    yield f"{test_samples}, which count alike: the problem doesn't say what each costs."
     yield (
         f"             Where class {summary.screening.keep} costs more than the other, less is "
         "saved; everyone's own time is taken off"
     )
 
 
-def _recall(summary: Summary) -> str:
+def _recall(summary: ScreeningSummary) -> str:
     reached, asked = summary.recall, summary.screening.keep_recall
     if reached is None:
         return f"unknown: no point of class {summary.screening.keep} was found"
@@ -87,19 +95,19 @@ def _recall(summary: Summary) -> str:
     )
 
 
-def table(summary: Summary) -> Table:
+def table(summary: ScreeningSummary) -> Table:
     """Return the comparison with the baselines."""
     shown = Table(box=None, pad_edge=False)
     shown.add_column("")
     for column in ("recall", "own time a point", "compute saved"):
         shown.add_column(column, justify="right")
-    each_s = summary.compute.whole_s / summary.screening.points
+    each_s = summary.compute.full_sweep_s / summary.screening.points
     for one in summary.decided.compared:
         shown.add_row(*map(Text, _row(one, each_s)))
     return shown
 
 
-def _row(one: Compared, each_s: float) -> tuple[str, ...]:
+def _row(one: ClassifierComparison, each_s: float) -> tuple[str, ...]:
     if one.recall is None or one.skipped is None:
         return one.name, f"failed: {one.reason}"
     own, shares = one.time_s / each_s, one.skipped

@@ -19,14 +19,14 @@ from problems.interfaces.batch_checks import out_of_range
 from problems.interfaces.types import n_samples, take_samples
 from search.workers.ray_cluster import run_samples_apart, run_tasks
 
-LARGEST_CALL = 64
+MAX_POINTS_PER_CALL = 64
 
-OUTPUTS = "outputs/"
-INPUTS = "inputs/"
+OUTPUT_PREFIX = "outputs/"
+INPUT_PREFIX = "inputs/"
 """Before a field's name in an .npz file."""
 
 
-def drawn_points(simulation: Simulation, points: int, seed: int) -> Batch:
+def draw_points(simulation: Simulation, points: int, seed: int) -> Batch:
     """Draw the points of a sweep; none of them is one of a split's, whatever the seed.
 
     Raises:
@@ -55,13 +55,13 @@ def read_points(problem: Problem, path: Path) -> Batch:
     return inputs
 
 
-def shuffled(places: Array, seed: int) -> Array:
+def shuffled(point_indices: Array, seed: int) -> Array:
     """Return places in drawn order."""
-    return _generator(seed, "audit").permutation(places)
+    return _generator(seed, "audit").permutation(point_indices)
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class ReferenceCall:
     """Points of a sweep that the reference is given together.
 
     Args:
@@ -73,59 +73,63 @@ class Call:
 
     simulation: Simulation
     inputs: Batch
-    places: Array
+    point_indices: Array
     seed: int
 
     def path(self, folder: Path) -> Path:
         """Where what it returned lies."""
-        return folder / f"{self.places[0]:08d}.npz"
+        return folder / f"{self.point_indices[0]:08d}.npz"
 
     def rng(self) -> np.random.Generator:
         """Return what its outputs are made with, whenever and wherever it is made."""
-        return _generator(self.seed, "run", int(self.places[0]))
+        return _generator(self.seed, "run", int(self.point_indices[0]))
 
 
-def calls_for(
-    simulation: Simulation, inputs: Batch, places: Array, size: int, seed: int
-) -> Iterator[Call]:
+def split_into_calls(
+    simulation: Simulation, inputs: Batch, point_indices: Array, size: int, seed: int
+) -> Iterator[ReferenceCall]:
     """Yield the calls for some points of a sweep, so many to each."""
-    for first in range(0, len(places), size):
-        some = places[first : first + size]
-        yield Call(simulation, take_samples(inputs, some), some, seed)
+    for first in range(0, len(point_indices), size):
+        some = point_indices[first : first + size]
+        yield ReferenceCall(simulation, take_samples(inputs, some), some, seed)
 
 
-def make_call(call: Call, folder: Path) -> None:
+def run_call(call: ReferenceCall, folder: Path) -> None:
     """Call the reference, time that, and keep what it returned."""
     started = time.perf_counter()
     outputs, reasons = run_simulation(call.simulation, call.inputs, call.rng())
-    keep_returned(call, folder, outputs, reasons, time.perf_counter() - started)
+    save_call_result(call, folder, outputs, reasons, time.perf_counter() - started)
 
 
-def calls_in_parallel(calls: Sequence[Call], folder: Path) -> Iterator[Call]:
+def calls_in_parallel(calls: Sequence[ReferenceCall], folder: Path) -> Iterator[ReferenceCall]:
     """Make a sweep's calls of the reference on every worker; yield each when its file is there.
 
     A point that ends its process fails alone: its call is made again, every point in a process of
     its own.
     """
-    yield from run_tasks(calls, folder, make_call, _make_call_apart)
+    yield from run_tasks(calls, folder, run_call, _make_call_apart)
 
 
-def _make_call_apart(call: Call, folder: Path) -> None:
+def _make_call_apart(call: ReferenceCall, folder: Path) -> None:
     """Make a call whose worker died; what it took isn't known."""
     outputs, reasons = run_samples_apart(call.simulation, call.inputs, call.rng())
-    keep_returned(call, folder, outputs, reasons, math.nan)
+    save_call_result(call, folder, outputs, reasons, math.nan)
 
 
-def keep_returned(
-    call: Call, folder: Path, outputs: Batch, reasons: Sequence[str], seconds: float
+def save_call_result(
+    call: ReferenceCall, folder: Path, outputs: Batch, reasons: Sequence[str], seconds: float
 ) -> None:
     """Put what a call returned on disk, whole or not at all."""
-    arrays = {f"{OUTPUTS}{name}": array for name, array in outputs.items()}
-    arrays |= {"places": call.places, "reasons": np.array(reasons), "seconds": np.array(seconds)}
-    save(call.path(folder), arrays)
+    arrays = {f"{OUTPUT_PREFIX}{name}": array for name, array in outputs.items()}
+    arrays |= {
+        "places": call.point_indices,
+        "reasons": np.array(reasons),
+        "seconds": np.array(seconds),
+    }
+    save_arrays(call.path(folder), arrays)
 
 
-class Returned(NamedTuple):
+class CallResults(NamedTuple):
     """What some calls returned.
 
     Args:
@@ -136,40 +140,42 @@ class Returned(NamedTuple):
         seconds: Of each call (c,); NaN where that isn't known.
     """
 
-    places: Array
+    point_indices: Array
     outputs: Batch
     reasons: Array
     points: Array
     seconds: Array
 
 
-def returned(outputs: Sequence[Field], calls: Sequence[Call], folder: Path) -> Returned:
+def load_call_results(
+    outputs: Sequence[Field], calls: Sequence[ReferenceCall], folder: Path
+) -> CallResults:
     """Read what calls returned.
 
     Raises:
         UserError: A file can't be read.
     """
-    read = [opened(call.path(folder)) for call in calls]
-    none = {f"{OUTPUTS}{field.name}": np.empty((0, *field.shape)) for field in outputs}
+    read = [load_arrays(call.path(folder)) for call in calls]
+    none = {f"{OUTPUT_PREFIX}{field.name}": np.empty((0, *field.shape)) for field in outputs}
     every = concatenate_batches(
         [{**none, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}, *read]
     )
-    return Returned(
+    return CallResults(
         every["places"],
-        {name.removeprefix(OUTPUTS): every[name] for name in none},
+        {name.removeprefix(OUTPUT_PREFIX): every[name] for name in none},
         every["reasons"],
         np.array([n_samples(call.inputs) for call in calls], dtype=int),
         np.array([each["seconds"] for each in read], dtype=float),
     )
 
 
-def save(path: Path, arrays: Batch) -> None:
+def save_arrays(path: Path, arrays: Batch) -> None:
     """Write an .npz file, whole or not at all."""
     with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def opened(path: Path) -> Batch:
+def load_arrays(path: Path) -> Batch:
     """Read an .npz file.
 
     Raises:

@@ -35,8 +35,8 @@ class Threshold(FrozenModel):
     score: float
     positives: int
     missed: int
-    promised: float
-    needed: int | None
+    guaranteed_recall: float
+    required_positives: int | None
 
 
 def threshold(scores: Array, recall: float) -> Threshold:
@@ -56,17 +56,19 @@ def threshold(scores: Array, recall: float) -> Threshold:
     bounds = 1.0 - beta.ppf(CONFIDENCE, k, n - k + 1)
     rank = max(1, int((bounds >= recall).sum()))
     # With none of n missed, the bound is (1 - confidence) ** (1 / n).
-    needed = math.ceil(math.log(1.0 - CONFIDENCE) / math.log(recall)) if recall < 1.0 else None
+    required_positives = (
+        math.ceil(math.log(1.0 - CONFIDENCE) / math.log(recall)) if recall < 1.0 else None
+    )
     return Threshold(
         score=float(ordered[rank - 1]),
         positives=n,
         missed=rank - 1,
-        promised=float(bounds[rank - 1]),
-        needed=needed,
+        guaranteed_recall=float(bounds[rank - 1]),
+        required_positives=required_positives,
     )
 
 
-def proportion(successes: int, trials: int) -> ConfidenceInterval:
+def proportion_interval(successes: int, trials: int) -> ConfidenceInterval:
     """Return a share with its exact interval; NaN in [0, 1] of no trial.
 
     Source: Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of
@@ -80,7 +82,7 @@ def proportion(successes: int, trials: int) -> ConfidenceInterval:
     )
 
 
-def share_of(chosen: Array, costs: Array) -> ConfidenceInterval:
+def cost_share(chosen: Array, costs: Array) -> ConfidenceInterval:
     """Return the share of all costs that the chosen samples have, with a bootstrap interval.
 
     Args:
@@ -90,10 +92,10 @@ def share_of(chosen: Array, costs: Array) -> ConfidenceInterval:
     n = len(costs)
     times_drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
     drawn = (times_drawn @ (costs * chosen)) / (times_drawn @ costs)
-    return resampled(np.append(np.sum(costs * chosen) / np.sum(costs), drawn))
+    return bootstrap_interval(np.append(np.sum(costs * chosen) / np.sum(costs), drawn))
 
 
-def resampled(values: Array) -> ConfidenceInterval:
+def bootstrap_interval(values: Array) -> ConfidenceInterval:
     """Return the first value with the quantiles of the others, its resamples."""
     low, high = np.quantile(values[1:], (TAIL, 1.0 - TAIL))
     return ConfidenceInterval(value=float(values[0]), low=float(low), high=float(high))

@@ -20,28 +20,28 @@ from spaces.artefact import EXAMPLES
 from spaces.surrogate import Surrogate
 
 CALLS = 3
-LEAST_BYTES = 4096
+MIN_BYTES = 4096
 """A page: what can't be told from nothing counts as one."""
 
-STATUS, PEAK_RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-RESET = "5"
+PROCESS_STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+RESET_PEAK = "5"
 """Written to `clear_refs`, it sets the peak to what is resident now."""
 
 TIMEOUT_S = 300.0
-LAST_WORDS = 300
+STDERR_TAIL_CHARACTERS = 300
 
 
-def refuse_unmeasurable() -> None:
+def require_memory_support() -> None:
     """Refuse to make memory an objective where it can't be measured.
 
     Raises:
         UserError: The system doesn't tell a process's peak of resident memory.
     """
-    if not (STATUS.exists() and PEAK_RESET.exists()):
+    if not (PROCESS_STATUS.exists() and CLEAR_REFS.exists()):
         raise UserError("--objective memory needs Linux's /proc/self/clear_refs; leave it out here")
 
 
-def memory_of(folder: Path) -> int:
+def measure_memory_bytes(folder: Path) -> int:
     """Return the bytes that an artefact takes, measured in a new process.
 
     Raises:
@@ -59,7 +59,7 @@ def memory_of(folder: Path) -> int:
         env=os.environ | paths,
     )
     if done.returncode:
-        raise RuntimeError(f"its memory can't be measured: {done.stderr[-LAST_WORDS:]}")
+        raise RuntimeError(f"its memory can't be measured: {done.stderr[-STDERR_TAIL_CHARACTERS:]}")
     return int(done.stdout.split()[-1])
 
 
@@ -72,7 +72,9 @@ def _called(folder: Path) -> None:
 
 def _resident(name: str) -> int:
     """Return a figure of the process's status in bytes."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    line = next(
+        line for line in PROCESS_STATUS.read_text().splitlines() if line.startswith(f"{name}:")
+    )
     return 1024 * int(line.split()[1])
 
 
@@ -80,10 +82,10 @@ def _main(folder: Path) -> None:
     _called(folder)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what was let go of goes back to the system
-    PEAK_RESET.write_text(RESET)
+    CLEAR_REFS.write_text(RESET_PEAK)
     before = _resident("VmRSS")
     _called(folder)
-    sys.stdout.write(f"{max(_resident('VmHWM') - before, LEAST_BYTES)}\n")
+    sys.stdout.write(f"{max(_resident('VmHWM') - before, MIN_BYTES)}\n")
 
 
 if __name__ == "__main__":

@@ -13,32 +13,38 @@ from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, User
 from problems.interfaces.types import n_samples, take_samples, tile_samples
 from search.run.directory import Run as RunDirectory
 from search.run.records import Record, Timing
-from search.timing.stopwatch import Spread, TimedCall, Until, exclusive_slot, time_in_turn
+from search.timing.stopwatch import (
+    MedianInterval,
+    StoppingRule,
+    TimedCall,
+    exclusive_slot,
+    time_interleaved,
+)
 from spaces.manifest import Manifest, read_manifest
 
-SLOWEST_CALL_S = 0.5
+MAX_CALL_S = 0.5
 """A reference or baseline whose call takes longer is timed on fewer samples."""
 
-HARDLY_LONGER = 1.5
+VECTORISED_RATIO = 1.5
 """A call of twice the samples that takes less than so many times the time for one is vectorised."""
 
-SLOWEST_TURN_S = 1.0
+MAX_INTERLEAVED_CALL_S = 1.0
 """A reference whose call takes longer, and has no calibration, isn't timed in turn with trials."""
 
-BEFOREHAND_S, MOST_CALLS = 10.0, 5
+PRETIMING_BUDGET_S, MAX_PRETIMING_CALLS = 10.0, 5
 """It is timed beforehand, in several calls: no further one is begun once so much is spent."""
 
-CHEAP = 0.05
+CHEAP_COST_RATIO = 0.05
 """Where a sample's cost is known from its outputs, samples of this share of the mean are timed."""
 
-FEW = 4
+MIN_SAMPLES = 4
 """So many samples at least stand for a split, spread evenly: a sample's cost may depend on it."""
 
-SLOT_S = 1.0
+SLOT_BUDGET_S = 1.0
 """A trial holds the node's one slot no longer, the least rounds apart: others wait for it. Beside
 them times settle late; to rank trials this is enough, and the final heat times them again."""
 
-LONGEST_SLOT_S = 5.0
+MAX_SLOT_S = 5.0
 """Of what is so slow that the least rounds take longer, fewer are enough."""
 
 
@@ -58,13 +64,13 @@ class ReferenceTiming:
     sample_s: float = 0.0
     share: float = 1.0
     samples: int = 1
-    places: tuple[int, ...] = ()
+    sample_indices: tuple[int, ...] = ()
 
     def timed_calls(self, split: Split) -> dict[str, TimedCall]:
         """Return what has to be timed, under "reference"; nothing where its time is known."""
         if self.run is None:
             return {}
-        split = split.take(np.array(self.places)) if self.places else split
+        split = split.take(np.array(self.sample_indices)) if self.sample_indices else split
         return {"reference": spread_call(self.run, split, self.samples)}
 
     def seconds(self, timed: Mapping[str, Array]) -> Array:
@@ -96,35 +102,45 @@ def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> 
     run = problem.simulation.run
     costs = problem.costs(split.outputs)
     if costs is not None:
-        places = np.argsort(np.abs(costs / np.mean(costs) - CHEAP), kind="stable")[:FEW]
-        share = float(np.mean(costs[places]) / np.mean(costs))
+        sample_indices = np.argsort(
+            np.abs(costs / np.mean(costs) - CHEAP_COST_RATIO), kind="stable"
+        )[:MIN_SAMPLES]
+        share = float(np.mean(costs[sample_indices]) / np.mean(costs))
         return ReferenceTiming(
-            run, share=share, samples=len(places), places=tuple(map(int, places))
+            run,
+            share=share,
+            samples=len(sample_indices),
+            sample_indices=tuple(map(int, sample_indices)),
         )
     if before_s is not None:
         return ReferenceTiming(None, before_s)
-    with stopwatch(problem):
+    with timing_slot(problem):
         widening = _widened(run, problem, split)
-        sample_s, samples = widening.widest_s / widening.widest, widening.samples(problem)
-        if sample_s * samples > SLOWEST_TURN_S:
+        sample_s, samples = (
+            widening.largest_tried_s / widening.largest_tried,
+            widening.samples(problem),
+        )
+        if sample_s * samples > MAX_INTERLEAVED_CALL_S:
             sample_s = _beforehand_s(run, split, widening)
-    if sample_s * samples > SLOWEST_TURN_S:
+    if sample_s * samples > MAX_INTERLEAVED_CALL_S:
         return ReferenceTiming(None, sample_s)
     return ReferenceTiming(run, samples=samples)
 
 
-def _beforehand_s(run: Run, split: Split, widening: "Widening") -> float:
+def _beforehand_s(run: Run, split: Split, widening: "CallSizeProbe") -> float:
     """Return the median seconds per sample of calls on other samples each, or of the one so far."""
-    every = spread_evenly(split, MOST_CALLS * widening.widest)
+    every = evenly_spaced_inputs(split, MAX_PRETIMING_CALLS * widening.largest_tried)
     calls: list[float] = []
-    spent_s = widening.widest_s
-    while len(calls) < MOST_CALLS and spent_s < BEFOREHAND_S:
-        calls.append(seconds_of(run, take_samples(every, slice(len(calls), None, MOST_CALLS))))
+    spent_s = widening.largest_tried_s
+    while len(calls) < MAX_PRETIMING_CALLS and spent_s < PRETIMING_BUDGET_S:
+        calls.append(
+            time_call(run, take_samples(every, slice(len(calls), None, MAX_PRETIMING_CALLS)))
+        )
         spent_s += calls[-1]
-    return float(np.median(calls or [widening.widest_s])) / widening.widest
+    return float(np.median(calls or [widening.largest_tried_s])) / widening.largest_tried
 
 
-def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
+def samples_per_call(run: Run, problem: Problem, split: Split) -> int:
     """Return how many samples to time a reference or baseline with: as many as the host would give.
 
     Fewer only where a call would take too long and would take longer for more samples: a vectorised
@@ -133,7 +149,7 @@ def samples_a_call(run: Run, problem: Problem, split: Split) -> int:
     return _widened(run, problem, split).samples(problem)
 
 
-class Widening(NamedTuple):
+class CallSizeProbe(NamedTuple):
     """How many samples a run takes at once.
 
     Args:
@@ -142,31 +158,37 @@ class Widening(NamedTuple):
         widest_s: How long that took.
     """
 
-    taken: int
-    widest: int
-    widest_s: float
+    fast_samples: int
+    largest_tried: int
+    largest_tried_s: float
 
     def samples(self, problem: Problem) -> int:
         """Return how many to give it: a few at least."""
-        return max(self.taken, min(FEW, problem.deployment.batch))
+        return max(self.fast_samples, min(MIN_SAMPLES, problem.deployment.batch))
 
 
-def _widened(run: Run, problem: Problem, split: Split) -> Widening:
-    taken, widest, widest_s = 1, 1, seconds_of(run, spread_evenly(split, 1))
-    longest = max(SLOWEST_CALL_S, HARDLY_LONGER * widest_s)
+def _widened(run: Run, problem: Problem, split: Split) -> CallSizeProbe:
+    fast_samples, largest_tried, largest_tried_s = (
+        1,
+        1,
+        time_call(run, evenly_spaced_inputs(split, 1)),
+    )
+    longest = max(MAX_CALL_S, VECTORISED_RATIO * largest_tried_s)
     if problem.deployment.batch == 1:
-        widest_s = seconds_of(run, spread_evenly(split, 1))  # the first call may compile
-    while taken < problem.deployment.batch:
-        widest = min(2 * taken, problem.deployment.batch)
-        widest_s = seconds_of(run, spread_evenly(split, widest))
-        if widest_s > longest:
+        largest_tried_s = time_call(
+            run, evenly_spaced_inputs(split, 1)
+        )  # the first call may compile
+    while fast_samples < problem.deployment.batch:
+        largest_tried = min(2 * fast_samples, problem.deployment.batch)
+        largest_tried_s = time_call(run, evenly_spaced_inputs(split, largest_tried))
+        if largest_tried_s > longest:
             break
-        taken = widest
-    return Widening(taken, widest, widest_s)
+        fast_samples = largest_tried
+    return CallSizeProbe(fast_samples, largest_tried, largest_tried_s)
 
 
 @contextmanager
-def stopwatch(problem: Problem) -> Generator[None]:
+def timing_slot(problem: Problem) -> Generator[None]:
     """Hold the node's timing slot, with as many threads for everybody as the deployment says."""
     # No core is reserved: with 5 to 12 processes on two cores the ratios of 11 series (5 or 16
     # timings each) scattered by 14 % where the system chose the core, by 15 and 16 % on either one
@@ -175,14 +197,14 @@ def stopwatch(problem: Problem) -> Generator[None]:
         yield
 
 
-def seconds_of(run: Run, inputs: Batch) -> float:
+def time_call(run: Run, inputs: Batch) -> float:
     """Return how long one call takes."""
     started = time.perf_counter()
-    _call(run, inputs).work()
+    _call(run, inputs).function()
     return time.perf_counter() - started
 
 
-def spread_evenly(split: Split, samples: int) -> Batch:
+def evenly_spaced_inputs(split: Split, samples: int) -> Batch:
     """Return inputs spread evenly over a split, repeated where it has fewer."""
     return take_samples(split.inputs, np.linspace(0, len(split) - 1, samples).round().astype(int))
 
@@ -213,12 +235,14 @@ def timed(
         rounds: At most; fewer where the ratio is known well enough or `SLOT_S` is spent.
     """
     timed_calls = {"own": own, **reference_timing.timed_calls(data.test)}
-    until = Until(
-        lambda seconds: [reference_timing.seconds(seconds) / seconds["own"]], SLOT_S, LONGEST_SLOT_S
+    stopping_rule = StoppingRule(
+        lambda seconds: [reference_timing.seconds(seconds) / seconds["own"]],
+        SLOT_BUDGET_S,
+        MAX_SLOT_S,
     )
-    with stopwatch(problem):
-        seconds = time_in_turn(timed_calls, rounds, until)
-    return timing_of(seconds["own"], reference_timing.seconds(seconds))
+    with timing_slot(problem):
+        seconds = time_interleaved(timed_calls, rounds, stopping_rule)
+    return summarise_timing(seconds["own"], reference_timing.seconds(seconds))
 
 
 def deployment_call(run: Run, problem: Problem, split: Split) -> TimedCall:
@@ -228,22 +252,22 @@ def deployment_call(run: Run, problem: Problem, split: Split) -> TimedCall:
 
 def spread_call(run: Run, split: Split, samples: int) -> TimedCall:
     """Return one call of a reference or baseline on samples spread evenly over a split."""
-    return _call(run, spread_evenly(split, samples))
+    return _call(run, evenly_spaced_inputs(split, samples))
 
 
 def _call(run: Run, inputs: Batch) -> TimedCall:
     rng = np.random.default_rng(0)
 
-    def work() -> None:
+    def function() -> None:
         with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
             run(inputs, rng)
 
-    return TimedCall(work, n_samples(inputs))
+    return TimedCall(function, n_samples(inputs))
 
 
-def timing_of(seconds: Array, reference: Array) -> Timing:
+def summarise_timing(seconds: Array, reference: Array) -> Timing:
     """Summarise rounds: seconds per sample (rounds,) of a surrogate and of the reference."""
-    ratio = Spread.of(reference / seconds)
+    ratio = MedianInterval.of(reference / seconds)
     time_p5_s, time_s, time_p95_s = np.quantile(seconds, [0.05, 0.5, 0.95])
     return Timing(
         time_s=float(time_s),

@@ -29,20 +29,20 @@ Clock = Callable[[], float]
 BLOCK_S = 0.02
 """A block repeats the work until it should last this long."""
 
-LONG_S = 0.2
+NO_WARM_UP_S = 0.2
 """What takes longer in its first call isn't called once more to warm up."""
 
 CONFIDENCE = 0.95
 """With which an interval holds the median."""
 
-LEAST_ROUNDS = 6
+MIN_ROUNDS = 6
 """The fewest that have an interval of 95 %: five all lie on one side of the median in 6 % of cases,
 six in 3 %."""
 
-MOST_ROUNDS = 60
+MAX_ROUNDS = 60
 """They tell a median to 3 % where rounds scatter by 9 %; more noise than that won't settle."""
 
-CLOSE = 0.03
+RELATIVE_TOLERANCE = 0.03
 """A median is known well enough once neither end of its interval is so much of it away."""
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
@@ -54,12 +54,12 @@ LARGEST_DOCUMENTED_BYTES = 32 << 20
 class TimedCall:
     """Something to time: one call of `work` serves `samples` samples."""
 
-    work: Callable[[], object]
+    function: Callable[[], object]
     samples: int
 
 
 @dataclass(frozen=True)
-class Spread:
+class MedianInterval:
     """The median over the rounds, and the interval that holds the true one with 95 % or more.
 
     No interval of fewer than `LEAST_ROUNDS` does; theirs goes from the smallest to the largest.
@@ -71,7 +71,7 @@ class Spread:
     rounds: int
 
     @classmethod
-    def of(cls, values: Array) -> "Spread":
+    def of(cls, values: Array) -> "MedianInterval":
         """Summarise one value per round (rounds,), whatever their distribution.
 
         The interval goes from the k-th smallest to the k-th largest. Source: Thompson, On
@@ -86,7 +86,7 @@ class Spread:
     def noisy(self) -> bool:
         """Whether the median isn't known to within 3 % (`CLOSE`)."""
         away = max(self.high - self.median, self.median - self.low)
-        return self.rounds < LEAST_ROUNDS or away > CLOSE * self.median
+        return self.rounds < MIN_ROUNDS or away > RELATIVE_TOLERANCE * self.median
 
 
 def _rank(rounds: int) -> int:
@@ -102,7 +102,7 @@ def _rank(rounds: int) -> int:
 
 
 @dataclass(frozen=True)
-class Until:
+class StoppingRule:
     """When to time no more: once all that is quoted is known, or after a while.
 
     Args:
@@ -111,9 +111,9 @@ class Until:
         most_s: None at all is begun after so many, which leaves what is slow noisy.
     """
 
-    quoted: Callable[[Mapping[str, Array]], Iterable[Array]]
+    ratios: Callable[[Mapping[str, Array]], Iterable[Array]]
     budget_s: float
-    most_s: float = math.inf
+    max_s: float = math.inf
 
     def reached(self, seconds: Mapping[str, Array], elapsed_s: float) -> bool:
         """Return whether these rounds (rounds,) of every contender will do.
@@ -122,19 +122,21 @@ class Until:
         by luck. Where rounds scatter by 1 to 9 %, 95 to 98 of a hundred intervals that ended so
         held the median, 93 to 98 after a single look (700 simulated series each, normal noise).
         """
-        quoted = list(self.quoted(seconds))
-        if any(len(values) < LEAST_ROUNDS for values in quoted):
-            return elapsed_s >= self.most_s
-        looks = (Spread.of(values[:last]) for values in quoted for last in (len(values), -1))
+        ratios = list(self.ratios(seconds))
+        if any(len(values) < MIN_ROUNDS for values in ratios):
+            return elapsed_s >= self.max_s
+        looks = (
+            MedianInterval.of(values[:last]) for values in ratios for last in (len(values), -1)
+        )
         return elapsed_s >= self.budget_s or not any(look.noisy for look in looks)
 
 
-def time_in_turn(
+def time_interleaved(
     timed_calls: Mapping[str, TimedCall],
     rounds: int,
-    until: Until | None = None,
+    stopping_rule: StoppingRule | None = None,
     clock: Clock = time.perf_counter,
-    after_round: Callable[[int], None] | None = None,
+    on_round: Callable[[int], None] | None = None,
 ) -> dict[str, Array]:
     """Return seconds per sample (rounds,) of every contender.
 
@@ -153,10 +155,10 @@ def time_in_turn(
         for name, contender in timed_calls.items():
             elapsed = _duration(contender, clock, repeats[name])
             blocks[name].append(elapsed / (repeats[name] * contender.samples))
-        if after_round:
-            after_round(turn + 1)
+        if on_round:
+            on_round(turn + 1)
         seconds = {name: np.array(each) for name, each in blocks.items()}
-        if until and until.reached(seconds, clock() - started):
+        if stopping_rule and stopping_rule.reached(seconds, clock() - started):
             break
     return seconds
 
@@ -164,7 +166,7 @@ def time_in_turn(
 def _repeats(contender: TimedCall, clock: Clock) -> int:
     """Return how many calls make a block and warm up: one that was held up won't shorten it."""
     once = _duration(contender, clock)
-    if once >= LONG_S:
+    if once >= NO_WARM_UP_S:
         return 1
     calls, tried = 1, 0
     while calls > 2 * tried:
@@ -177,7 +179,7 @@ def _repeats(contender: TimedCall, clock: Clock) -> int:
 def _duration(contender: TimedCall, clock: Clock, calls: int = 1) -> float:
     started = clock()
     for _ in range(calls):
-        contender.work()
+        contender.function()
     return clock() - started
 
 

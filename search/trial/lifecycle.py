@@ -32,19 +32,19 @@ from search.run.records import (
     timestamp,
 )
 from search.run.spec import ExtraObjective
-from search.timing.memory import memory_of
+from search.timing.memory import measure_memory_bytes
 from search.timing.reference import ReferenceTiming, measure
-from search.timing.stopwatch import LEAST_ROUNDS, MOST_ROUNDS
+from search.timing.stopwatch import MAX_ROUNDS, MIN_ROUNDS
 from search.trial.preparation import (
     BestWeights,
     Checkpointer,
     TaskCache,
     TrainingTask,
-    epochs_of,
     fine_tune,
     initialise_learner,
+    training_epochs,
 )
-from search.trial.scoring import scored
+from search.trial.scoring import score_split
 from spaces.artefact import (
     Artefact,
     DisagreementError,
@@ -60,7 +60,7 @@ from spaces.training_targets import Learner
 RUNG_SHARES = (0.25, 0.5)
 """Where in training a candidate may be stopped."""
 
-PATIENCE = 0.5
+PATIENCE_SHARE = 0.5
 """For so much of its epochs a training goes on although nothing gets better. With one cycle of the
 learning rate errors fall until the end, where they fall at all. On data that networks learn by
 heart, half saves a quarter of the time; a quarter would save half, but finds worse weights."""
@@ -70,7 +70,7 @@ class InfeasibleError(Exception):
     """A candidate can't be used; the message is the reason."""
 
 
-class AtRung(NamedTuple):
+class RungReport(NamedTuple):
     """A pause: the error so far, and what the untrained network costs.
 
     Args:
@@ -85,14 +85,17 @@ class AtRung(NamedTuple):
     durations_s: dict[str, float]
     memory_bytes: int | None = None
 
-    def told(self) -> dict[str, Any]:
+    def as_result(self) -> dict[str, Any]:
         """Return it as a worker tells it; as text, because Tune takes values apart."""
-        told = {"rung": self.rung.model_dump_json(), "durations_s": json.dumps(self.durations_s)}
-        return self._asdict() | told
+        as_result = {
+            "rung": self.rung.model_dump_json(),
+            "durations_s": json.dumps(self.durations_s),
+        }
+        return self._asdict() | as_result
 
 
 @dataclass(frozen=True)
-class Setting:
+class SearchContext:
     """What every trial of a search shares."""
 
     problem: Problem
@@ -109,30 +112,30 @@ class Setting:
 
 
 @dataclass
-class Draft:
+class RecordBuilder:
     """A record in the making: where the trial is and what it has found so far."""
 
     number: int
     candidate: Candidate
     training: int | None = None
     stage: str = "prepare"
-    began: float = 0.0
+    started: float = 0.0
     durations_s: dict[str, float] = field(default_factory=dict[str, float])
     rungs: list[Rung] = field(default_factory=list[Rung])
     results: dict[str, object] = field(default_factory=dict[str, object])
 
     @contextmanager
-    def during(self, stage: str) -> Generator[None]:
+    def timed_stage(self, stage: str) -> Generator[None]:
         """Count the time of a stage."""
-        self.stage, self.began = stage, time.perf_counter()
+        self.stage, self.started = stage, time.perf_counter()
         try:
             yield
         finally:
-            self.durations_s = self.so_far()
+            self.durations_s = self.durations_so_far()
 
-    def so_far(self) -> dict[str, float]:
+    def durations_so_far(self) -> dict[str, float]:
         """Return the seconds of each stage, those of the one that it is in up to now."""
-        return self.durations_s | {self.stage: time.perf_counter() - self.began}
+        return self.durations_s | {self.stage: time.perf_counter() - self.started}
 
     def record(self, state: State, reason: str, traced: str = "") -> Record:
         """Return what is known as a record."""
@@ -154,9 +157,9 @@ class Draft:
         )
 
 
-def live(
-    setting: Setting, candidate: Candidate, number: int, training: int | None = None
-) -> Generator[AtRung | Record, None, None]:
+def run_trial(
+    context: SearchContext, candidate: Candidate, number: int, training: int | None = None
+) -> Generator[RungReport | Record, None, None]:
     """Yield the rungs of a trial, then its record; close the generator to stop it at a rung.
 
     Args:
@@ -165,10 +168,10 @@ def live(
         number: The trial's.
         training: The trial that trained the network, where this is a further deployment of it.
     """
-    draft = Draft(number, candidate, training)
+    draft = RecordBuilder(number, candidate, training)
     state, reason, traced = State.COMPLETE, "", ""
     try:
-        yield from _stages(setting, draft)
+        yield from _stages(context, draft)
     except InfeasibleError as error:
         state, reason = State.INFEASIBLE, str(error)
     except Exception as error:  # noqa: BLE001 - the boundary: a trial always ends told, with a reason
@@ -177,44 +180,44 @@ def live(
         state, reason = State.INFEASIBLE, f"{type(error).__name__} at {where}: {error}"
         traced = "".join(traceback.format_exception(error))
     if state is State.INFEASIBLE:
-        shutil.rmtree(setting.run.artefact(number), ignore_errors=True)
+        shutil.rmtree(context.run.artefact(number), ignore_errors=True)
         draft.results.pop("artefact", None)
     yield draft.record(state, reason, traced)
 
 
-def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
-    problem, data, candidate = setting.problem, setting.data, draft.candidate
-    with draft.during("prepare"):
-        task = setting.task_cache.prepare_training(problem, candidate, data)
+def _stages(context: SearchContext, draft: RecordBuilder) -> Iterator[RungReport]:
+    problem, data, candidate = context.problem, context.data, draft.candidate
+    with draft.timed_stage("prepare"):
+        task = context.task_cache.prepare_training(problem, candidate, data)
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         learner = initialise_learner(candidate, task.shape)
     if draft.training is None:
-        with draft.during(TIME_UNTRAINED):
-            timing = _time_first(setting, draft, task, learner.network, calibration)
-        with draft.during("train"):
-            yield from _train(setting, draft, task, learner, timing)
+        with draft.timed_stage(TIME_UNTRAINED):
+            timing = _time_first(context, draft, task, learner.network, calibration)
+        with draft.timed_stage("train"):
+            yield from _train(context, draft, task, learner, timing)
     else:
-        with draft.during("load"):
-            trained = load_checkpoint(setting.run.trained(draft.training))
+        with draft.timed_stage("load"):
+            trained = load_checkpoint(context.run.trained(draft.training))
             learner.load_state_dict(trained["learner"])
             draft.results["unpruned_error"] = trained["error"]
-    with draft.during("prune"):
+    with draft.timed_stage("prune"):
         draft.results["exact_error"] = draft.results["unpruned_error"]
         if candidate.pruning is not Pruning.NONE:
             learner.network = _pruned(learner.network, candidate, calibration)
             draft.results["exact_error"] = fine_tune(
                 problem, task, data.validation, learner, candidate
             )
-    with draft.during("deploy"):
+    with draft.timed_stage("deploy"):
         trained = task.trained(learner.network, calibration, data.validation.inputs)
-        manifest, surrogate = _lower(setting, draft, trained)
+        manifest, surrogate = _lower(context, draft, trained)
         draft.results["disagreement"] = manifest.disagreement
         draft.results["parameters"] = manifest.parameters
         draft.results["zeros"] = manifest.zero_parameters
-        draft.results["artefact"] = f"artefacts/{setting.run.artefact(draft.number).name}"
+        draft.results["artefact"] = f"artefacts/{context.run.artefact(draft.number).name}"
         draft.results["artefact_hash"] = manifest.hash
-    with draft.during("validate"):
-        result = scored(problem, surrogate.run, data.validation)
+    with draft.timed_stage("validate"):
+        result = score_split(problem, surrogate.run, data.validation)
         if result.failed:
             raise InfeasibleError(
                 f"{result.failed} of {len(data.validation)} predictions failed: {result.reason}"
@@ -223,37 +226,45 @@ def _stages(setting: Setting, draft: Draft) -> Iterator[AtRung]:
         if odd:
             raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")
         draft.results["metrics"] = result.metrics
-    with draft.during("measure"):
-        draft.results["timing"] = measure(problem, data, setting.yardstick, surrogate, MOST_ROUNDS)
-        if ExtraObjective.MEMORY in setting.extra_objectives:
-            draft.results["memory_bytes"] = memory_of(setting.run.artefact(draft.number))
+    with draft.timed_stage("measure"):
+        draft.results["timing"] = measure(problem, data, context.yardstick, surrogate, MAX_ROUNDS)
+        if ExtraObjective.MEMORY in context.extra_objectives:
+            draft.results["memory_bytes"] = measure_memory_bytes(context.run.artefact(draft.number))
 
 
 def _time_first(
-    setting: Setting, draft: Draft, task: TrainingTask, network: nn.Module, calibration: Tensor
+    context: SearchContext,
+    draft: RecordBuilder,
+    task: TrainingTask,
+    network: nn.Module,
+    calibration: Tensor,
 ) -> Timing:
     """Time the untrained network as it would be deployed.
 
     Raises:
         InfeasibleError: It misses the goal, or the reference is faster than it can become.
     """
-    problem, data = setting.problem, setting.data
+    problem, data = context.problem, context.data
     timing_only = _pruned(network, draft.candidate, calibration)
     trained = task.trained(timing_only, calibration, data.validation.inputs)
-    _, surrogate = _lower(setting, draft, trained, timing_only=True)
-    timing = measure(problem, data, setting.yardstick, surrogate, LEAST_ROUNDS)
+    _, surrogate = _lower(context, draft, trained, timing_only=True)
+    timing = measure(problem, data, context.yardstick, surrogate, MIN_ROUNDS)
     draft.results["untrained_relative_time"] = timing.relative_time
-    if ExtraObjective.MEMORY in setting.extra_objectives:
-        memory = memory_of(setting.run.artefact(draft.number))
+    if ExtraObjective.MEMORY in context.extra_objectives:
+        memory = measure_memory_bytes(context.run.artefact(draft.number))
         draft.results["untrained_memory_bytes"] = memory
-    shutil.rmtree(setting.run.artefact(draft.number))  # with random weights it is no artefact
-    _refuse_slow(setting.limits, timing, RUNTIMES[draft.candidate.runtime].max_speedup)
+    shutil.rmtree(context.run.artefact(draft.number))  # with random weights it is no artefact
+    _refuse_slow(context.limits, timing, RUNTIMES[draft.candidate.runtime].max_speedup)
     return timing
 
 
 def _train(
-    setting: Setting, draft: Draft, task: TrainingTask, learner: Learner, timing: Timing
-) -> Iterator[AtRung]:
+    context: SearchContext,
+    draft: RecordBuilder,
+    task: TrainingTask,
+    learner: Learner,
+    timing: Timing,
+) -> Iterator[RungReport]:
     """Train to the end, or on from where it was cut off; pause at every rung.
 
     It ends early where nothing gets better any more.
@@ -261,22 +272,24 @@ def _train(
     What is kept of the course is tried again rung by rung: others may have come there meanwhile. It
     is put aside at every rung, where it can be: who is stopped there may be gone on with.
     """
-    candidate, run = draft.candidate, setting.run
-    epochs = epochs_of(setting.problem, task.pairs)
+    candidate, run = draft.candidate, context.run
+    epochs = training_epochs(context.problem, task.pairs)
     pauses = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
-    best = BestWeights(setting.problem, task, setting.data.validation)
+    best = BestWeights(context.problem, task, context.data.validation)
     trainer = task.trainer(learner, candidate.training, epochs, candidate.seed)
     aside = Checkpointer(run.checkpoint_path(draft.number), trainer, best, candidate.key)
     memory = cast("int | None", draft.results.get("untrained_memory_bytes"))
     for rung in aside.restore():
         draft.rungs.append(rung)
-        yield AtRung(rung, timing.relative_time, draft.so_far(), memory)
+        yield RungReport(rung, timing.relative_time, draft.durations_so_far(), memory)
     for epoch in _while_it_helps(trainer, best, epochs):
         best.update(learner.network)
         if epoch in pauses and epoch < epochs:
             draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
             aside.save(draft.rungs)
-            yield AtRung(draft.rungs[-1], timing.relative_time, draft.so_far(), memory)
+            yield RungReport(
+                draft.rungs[-1], timing.relative_time, draft.durations_so_far(), memory
+            )
         aside.save_if_due(draft.rungs)
     aside.save(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
     best.restore(learner.network)
@@ -292,7 +305,9 @@ def _while_it_helps(trainer: Iterable[int], best: BestWeights, epochs: int) -> I
     Source: Prechelt, Neural Networks: Tricks of the Trade (1998) 55.
     """
     passes = iter(trainer)
-    while best.waited < PATIENCE * epochs and (epoch := next(passes, 0)):
+    while best.evaluations_without_improvement < PATIENCE_SHARE * epochs and (
+        epoch := next(passes, 0)
+    ):
         yield epoch
 
 
@@ -306,12 +321,16 @@ def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn
 
 
 def _lower(
-    setting: Setting, draft: Draft, trained: TrainedNetwork, *, timing_only: bool = False
+    context: SearchContext,
+    draft: RecordBuilder,
+    trained: TrainedNetwork,
+    *,
+    timing_only: bool = False,
 ) -> Artefact:
-    problem, folder = setting.problem, setting.run.artefact(draft.number)
+    problem, folder = context.problem, context.run.artefact(draft.number)
     try:
         return write_artefact(
-            trained, draft.candidate, problem, folder, setting.source, timing_only=timing_only
+            trained, draft.candidate, problem, folder, context.source, timing_only=timing_only
         )
     except DisagreementError as error:
         raise InfeasibleError(str(error)) from error

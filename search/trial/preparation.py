@@ -15,9 +15,9 @@ from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Sur
 from problems.encodings.augmentation import augmented
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import Remembers, RollsForward
-from search.run.checkpoints import DamagedError, load_checkpoint, save_checkpoint
+from search.run.checkpoints import CorruptCheckpointError, load_checkpoint, save_checkpoint
 from search.run.records import Rung
-from search.trial.scoring import scored
+from search.trial.scoring import score_split
 from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
 from spaces.artefact import TrainedNetwork
@@ -29,10 +29,10 @@ FINE_TUNING_SHARE = 0.25
 """Epochs after pruning, as a share of those before."""
 
 PAIRS_SEEN = 500_000
-FEWEST_EPOCHS, MOST_EPOCHS = 8, 400
+MIN_EPOCHS, MAX_EPOCHS = 8, 400
 """Where a problem doesn't say: so many pairs are seen in training, 2,000 batches of 256 or so."""
 
-UNDEPLOYED = {
+DEPLOYMENT_DEFAULTS = {
     "pruning": Pruning.NONE,
     "pruning_settings": {},
     "precision": Precision.FP32,
@@ -65,8 +65,8 @@ class TrainingTask(NamedTuple):
             return train_policy(learner, self.environment, training, epochs, seed)
         pairs, encoding = self.pairs, self.encoding
         if isinstance(encoding, RollsForward):
-            later = partial(encoding.unrolled, self.split)
-            pairs = RollOutPairs(pairs.inputs, pairs.targets, later)
+            later_pairs = partial(encoding.unrolled, self.split)
+            pairs = RollOutPairs(pairs.inputs, pairs.targets, later_pairs)
         return Trainer(learner, pairs, training, epochs, seed)
 
     def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> TrainedNetwork:
@@ -104,7 +104,7 @@ class TaskCache:
         self, problem: Problem, candidate: Candidate, data: Dataset
     ) -> TrainingTask:
         """Return what a candidate's network is taught with."""
-        network = candidate.model_copy(update=UNDEPLOYED)
+        network = candidate.model_copy(update=DEPLOYMENT_DEFAULTS)
         if self._kept and self._kept[0] == network and self._kept[1] is data:
             return self._kept[2]
         self._kept = None  # there should be room for one, not for two
@@ -125,12 +125,12 @@ def initialise_learner(candidate: Candidate, shape: Shape) -> Learner:
     return family.learner(family.initialise_learner(shape, settings), shape, settings).eval()
 
 
-def epochs_of(problem: Problem, pairs: Pairs) -> int:
+def training_epochs(problem: Problem, pairs: Pairs) -> int:
     """Return the problem's epochs, or as many as give a network of any encoding enough steps."""
     if problem.epochs is not None:
         return problem.epochs
     wanted = round(PAIRS_SEEN / len(pairs.inputs))
-    return min(max(wanted, FEWEST_EPOCHS), MOST_EPOCHS)
+    return min(max(wanted, MIN_EPOCHS), MAX_EPOCHS)
 
 
 class BestWeights:
@@ -140,7 +140,7 @@ class BestWeights:
     """
 
     def __init__(self, problem: Problem, task: TrainingTask, split: Split) -> None:
-        self.waited = 0
+        self.evaluations_without_improvement = 0
         """How often in a row what was offered was no better."""
         self._problem, self._split, self._noise = problem, split, task.noise
         encoding = task.encoding
@@ -156,12 +156,12 @@ class BestWeights:
                 return network(torch.from_numpy(inputs)).numpy()
 
         surrogate = Surrogate(self._encoding, predict, self._noise)
-        result = scored(self._problem, surrogate.run, self._split)
+        result = score_split(self._problem, surrogate.run, self._split)
         error = math.inf if result.failed else result.metrics[self._problem.objective.name]
         error = error if math.isfinite(error) else math.inf
-        self.waited += 1
+        self.evaluations_without_improvement += 1
         if error < self.error or not self._weights:
-            self.error, self.waited = error, 0
+            self.error, self.evaluations_without_improvement = error, 0
             self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
 
     def restore(self, network: nn.Module) -> None:
@@ -170,12 +170,18 @@ class BestWeights:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what it has kept, as tensors and plain values."""
-        return {"error": self.error, "waited": self.waited, "weights": self._weights}
+        return {
+            "error": self.error,
+            "waited": self.evaluations_without_improvement,
+            "weights": self._weights,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the place of one whose state this is."""
         self.error, self._weights = state_dict["error"], state_dict["weights"]
-        self.waited = state_dict.get("waited", 0)  # courses of older runs don't say
+        self.evaluations_without_improvement = state_dict.get(
+            "waited", 0
+        )  # courses of older runs don't say
 
 
 class Checkpointer:
@@ -203,7 +209,7 @@ class Checkpointer:
             return []
         try:
             state_dict = load_checkpoint(self._path)
-        except DamagedError:  # what it taught is lost, and nothing else: it begins anew
+        except CorruptCheckpointError:  # what it taught is lost, and nothing else: it begins anew
             return []
         if state_dict.get("key") != self._key:
             return []
@@ -236,7 +242,7 @@ def fine_tune(
     """Train a pruned network a little more, in place; return its error then."""
     best = BestWeights(problem, task, split)
     best.update(learner.network)
-    epochs = max(1, round(FINE_TUNING_SHARE * epochs_of(problem, task.pairs)))
+    epochs = max(1, round(FINE_TUNING_SHARE * training_epochs(problem, task.pairs)))
     for _ in task.trainer(learner, candidate.training, epochs, candidate.seed):
         best.update(learner.network)
     best.restore(learner.network)

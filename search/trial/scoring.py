@@ -17,24 +17,24 @@ QUANTILES = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
-class Scored:
+class SplitScore:
     """Outputs, which samples of them are finite, and the metrics over those."""
 
     outputs: Batch
-    finite: Array
-    survivors: Split
+    valid_indices: Array
+    valid_samples: Split
     failed: int
     metrics: dict[str, float]
     reason: str
     """Why the first sample failed that did."""
 
     @property
-    def predicted(self) -> Batch:
+    def valid_outputs(self) -> Batch:
         """The outputs of the survivors."""
-        return take_samples(self.outputs, self.finite)
+        return take_samples(self.outputs, self.valid_indices)
 
 
-def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -> Scored:
+def score_split(problem: Problem, run: Run, split: Split, name: str = "prediction") -> SplitScore:
     """Run over a split and score the samples whose prediction is finite; the others are counted.
 
     Raises:
@@ -45,18 +45,20 @@ def scored(problem: Problem, run: Run, split: Split, name: str = "prediction") -
     with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
         if len(split):
             outputs, reasons = run_isolating_failures(run, problem.outputs, split.inputs, rng, name)
-        finite = np.flatnonzero(finite_samples(outputs, len(split)))
-        survivors = split.take(finite)
+        valid_indices = np.flatnonzero(finite_samples(outputs, len(split)))
+        valid_samples = split.take(valid_indices)
         metrics: dict[str, float] = {}
-        if len(finite):
-            kept = take_samples(outputs, finite)
+        if len(valid_indices):
+            kept = take_samples(outputs, valid_indices)
             with user_code_errors(f"the score of {name}"):
-                metrics = dict(problem.score(kept, survivors.outputs, survivors.inputs))
+                metrics = dict(problem.score(kept, valid_samples.outputs, valid_samples.inputs))
     reason = next((reason for reason in reasons if reason), "")
-    return Scored(outputs, finite, survivors, len(split) - len(finite), metrics, reason)
+    return SplitScore(
+        outputs, valid_indices, valid_samples, len(split) - len(valid_indices), metrics, reason
+    )
 
 
-def intervals(problem: Problem, result: Scored) -> dict[str, ConfidenceInterval]:
+def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, ConfidenceInterval]:
     """Return every metric with its 90 % bootstrap interval over the surviving samples.
 
     A score may not exist of a resample, as where it compares classes and one isn't drawn: such are
@@ -64,13 +66,13 @@ def intervals(problem: Problem, result: Scored) -> dict[str, ConfidenceInterval]
     """
     if not result.metrics:
         return {}
-    kept = result.predicted
+    kept = result.valid_outputs
     rng = np.random.default_rng(0)
-    n = len(result.survivors)
+    n = len(result.valid_samples)
     drawn: dict[str, list[float]] = {name: [] for name in result.metrics}
     for _ in range(RESAMPLES):
         index = rng.integers(n, size=n)
-        sample = result.survivors.take(index)
+        sample = result.valid_samples.take(index)
         with suppress(Exception):
             found = problem.score(take_samples(kept, index), sample.outputs, sample.inputs)
             for name in drawn.keys() & found.keys():

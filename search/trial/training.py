@@ -9,30 +9,30 @@ import torch
 from torch import Tensor, nn
 
 from problems import Array, Pairs, Predict
-from search.trial.weight_averaging import Mean, deployed_weights
+from search.trial.weight_averaging import WeightAverage, deployed_weights
 from search.watchdog import reset_watchdog
 from spaces.candidate import Arithmetic, Training
 from spaces.training_targets import Learner, OptimisationTarget, ReinforcementLearner
 
-GRADIENT_NORM = 1.0
-WARM_UP = 0.2
+MAX_GRADIENT_NORM = 1.0
+WARM_UP_SHARE = 0.2
 """Share of the steps in which the learning rate rises."""
 
-BETAS = (0.9, 0.999)
+ADAMW_BETAS = (0.9, 0.999)
 """PyTorch's own for AdamW."""
 
-SHORTEST_CYCLE = 10
+MIN_CYCLE_STEPS = 10
 """Steps; a cycle of fewer has no room to rise and fall."""
 
-ANSWERED_AT_ONCE = 4096
+INFERENCE_BATCH_SIZE = 4096
 """Inputs; what a network holds in between shouldn't grow with the training pairs."""
 
 BATCHES_GATHERED = 64
 """Batches that are put in order at once: so many fewer calls, and copies of no more than these."""
 
-REDUCED = {Arithmetic.BF16: torch.bfloat16, Arithmetic.FP16: torch.float16}
+AUTOCAST_DTYPES = {Arithmetic.BF16: torch.bfloat16, Arithmetic.FP16: torch.float16}
 
-State = dict[str, Any]
+StateDict = dict[str, Any]
 """Tensors, numbers and text, in dictionaries and lists: what `torch.load` takes as mere weights."""
 
 
@@ -40,7 +40,7 @@ class DivergedError(Exception):
     """The training loss, or a weight, stopped being a number."""
 
 
-def device_at_hand() -> torch.device:
+def default_device() -> torch.device:
     """Return CUDA where there is a device, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -53,7 +53,7 @@ class RollOutPairs(Pairs):
         later: Of a network and a call's number, the pairs that it meets there.
     """
 
-    later: Callable[[Predict, int], Pairs]
+    later_pairs: Callable[[Predict, int], Pairs]
 
 
 class Trainer:
@@ -79,9 +79,9 @@ class Trainer:
         self, learner: Learner, pairs: Pairs, training: Training, epochs: int, seed: int
     ) -> None:
         self._learner, self._epochs, self._done = learner, epochs, 0
-        self._later = pairs.later if isinstance(pairs, RollOutPairs) else None
+        self._later = pairs.later_pairs if isinstance(pairs, RollOutPairs) else None
         self._calls = training.unrolled
-        self._device = device_at_hand()
+        self._device = default_device()
         self._inputs = torch.from_numpy(pairs.inputs).to(self._device)
         self._targets = torch.from_numpy(pairs.targets).to(self._device)
         self._noise = training.input_noise
@@ -99,7 +99,7 @@ class Trainer:
             if training.averaging
             else list[Tensor]
         )
-        self._mean = Mean(deployed, training.averaging, self._device)
+        self._mean = WeightAverage(deployed, training.averaging, self._device)
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of epochs done after each, from those done so far."""
@@ -107,12 +107,12 @@ class Trainer:
             self._learner.to(self._device)
             inputs, targets = self._met()
             self._learner.train()
-            self._mean.change_places()
+            self._mean.swap_weights()
             _draw_on(self._drawn, self._device)
             total = self._pass(inputs, targets)
             if not torch.isfinite(total):
                 raise DivergedError(f"training loss is {total.item()} in epoch {self._done + 1}")
-            self._mean.change_places()
+            self._mean.swap_weights()
             self._learner.eval()
             with torch.no_grad():
                 self._learner.on_epoch_end(self._inputs, self._targets)
@@ -121,7 +121,7 @@ class Trainer:
             self._done += 1
             yield self._done
 
-    def state_dict(self) -> State:
+    def state_dict(self) -> StateDict:
         """Return what is needed to go on from this yield, on the CPU; it shares no memory."""
         return _copied(
             {
@@ -135,7 +135,7 @@ class Trainer:
             }
         )
 
-    def load_state_dict(self, state_dict: State) -> None:
+    def load_state_dict(self, state_dict: StateDict) -> None:
         """Go on from a state, before the first epoch: on the CPU bit for bit as the first course.
 
         Args:
@@ -173,7 +173,7 @@ class Trainer:
         """Return the network's answers, with the weights that would ship now."""
         self._learner.eval()
         with torch.inference_mode():
-            parts = torch.from_numpy(inputs).split(ANSWERED_AT_ONCE)
+            parts = torch.from_numpy(inputs).split(INFERENCE_BATCH_SIZE)
             answers = [self._learner.network(part.to(self._device)).cpu() for part in parts]
         return torch.cat(answers).numpy()
 
@@ -190,7 +190,7 @@ class Trainer:
                 for turn in self._turns:
                     if step % turn.every == 0:
                         total += turn.step(some, answers)
-                self._mean.follow()
+                self._mean.update()
         return total
 
     def _shuffled(self, pairs: int) -> Tensor:
@@ -265,21 +265,21 @@ class OptimiserStep:
         self._optimiser = torch.optim.AdamW(
             self._parameters,
             lr=training.learning_rate,
-            betas=player.betas or BETAS,
+            betas=player.betas or ADAMW_BETAS,
             weight_decay=training.weight_decay,
             fused=True,
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser,
             training.learning_rate,
-            total_steps=max(steps // self.every, SHORTEST_CYCLE),
-            pct_start=WARM_UP,
+            total_steps=max(steps // self.every, MIN_CYCLE_STEPS),
+            pct_start=WARM_UP_SHARE,
             cycle_momentum=player.betas is None,
         )
         self._autocast = torch.autocast(
             device.type,
-            dtype=REDUCED.get(training.arithmetic),
-            enabled=training.arithmetic in REDUCED,
+            dtype=AUTOCAST_DTYPES.get(training.arithmetic),
+            enabled=training.arithmetic in AUTOCAST_DTYPES,
         )
         # Gradients in fp16 underflow unless they are scaled up.
         self._scaler = torch.amp.GradScaler(
@@ -294,17 +294,17 @@ class OptimiserStep:
             weight.grad = None
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
-        nn.utils.clip_grad_norm_(self._parameters, GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(self._parameters, MAX_GRADIENT_NORM)
         self._scaler.step(self._optimiser)
         self._scaler.update()
         self._schedule.step()
         return loss.detach()
 
-    def state_dict(self) -> State:
+    def state_dict(self) -> StateDict:
         """Return what is needed to go on."""
         return {name: part.state_dict() for name, part in self._parts.items()}
 
-    def load_state_dict(self, state_dict: State) -> None:
+    def load_state_dict(self, state_dict: StateDict) -> None:
         """Go on from a state; the parameters are on their device."""
         for name, part in self._parts.items():
             part.load_state_dict(state_dict[name])

@@ -9,7 +9,7 @@ from torch import Tensor
 from spaces.training_targets import Learner, OptimisationTarget
 
 
-class Mean:
+class WeightAverage:
     """A running mean of weights, which takes their place while they are looked at.
 
     It spans the same share of all steps so far at any time, so that it forgets how it began and an
@@ -33,7 +33,7 @@ class Mean:
         self._others = [weight.detach().clone().to(device) for weight in self._weights]
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def update(self) -> None:
         """Move the mean towards the weights."""
         self._steps += 1
         nearer = 1.0 / (1.0 + self._share * self._steps)
@@ -41,7 +41,7 @@ class Mean:
             mean.lerp_(weight, nearer)
 
     @torch.no_grad()
-    def change_places(self) -> None:
+    def swap_weights(self) -> None:
         """Put the mean into the weights' place, or the weights back."""
         self._weights = self._find()
         for other, weight in zip(self._others, self._weights, strict=True):

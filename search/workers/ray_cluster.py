@@ -19,20 +19,20 @@ from problems.interfaces.types import Batch, Simulation, n_samples, take_samples
 from problems.sources import ProblemSource
 from search.timing.stopwatch import keep_large_blocks
 
-WAITING_S = 1.0
+POLL_INTERVAL_S = 1.0
 """A training or a shard may take minutes: so often is looked whether the search is to end."""
 
 OBJECT_STORE_BYTES = 512 * 2**20
 """Room for what trials share besides their data."""
 
-DIED = (WorkerCrashedError, OutOfMemoryError)
+WORKER_FAILURES = (WorkerCrashedError, OutOfMemoryError)
 """What Ray says of a worker that ended in the middle of a task, by itself or for want of memory."""
 
 Task = TypeVar("Task")
 Shared = TypeVar("Shared")
 Result = TypeVar("Result")
 
-Waiting = Callable[[], None]
+PollCallback = Callable[[], None]
 """Called again and again while something is waited for; raises where it is to end."""
 
 
@@ -71,7 +71,7 @@ def cluster(
 
 
 def in_parallel(
-    shards: Sequence[Shard], cache: Path, on_poll: Waiting | None = None
+    shards: Sequence[Shard], cache: Path, on_poll: PollCallback | None = None
 ) -> Iterator[Shard]:
     """Make shards of data on every worker; yield each when it lies in the cache.
 
@@ -91,7 +91,7 @@ def run_tasks(
     folder: Path,
     run: Callable[[Task, Path], None],
     run_apart: Callable[[Task, Path], None],
-    on_poll: Waiting | None = None,
+    on_poll: PollCallback | None = None,
 ) -> Iterator[Task]:
     """Run tasks on every worker; yield each when it is done.
 
@@ -111,7 +111,7 @@ def run_tasks(
             for other in pending:
                 ray.cancel(other, force=True)
             raise error.cause from error
-        except DIED:
+        except WORKER_FAILURES:
             run_apart(task, folder)
         yield task
 
@@ -121,7 +121,7 @@ def run_sharing(
     shared: Shared,
     tasks: Sequence[Task],
     cores: int,
-    on_poll: Waiting | None = None,
+    on_poll: PollCallback | None = None,
 ) -> Iterator[tuple[Task, Result | None]]:
     """Run tasks on every worker; yield each with its result, None where its worker died.
 
@@ -138,16 +138,18 @@ def run_sharing(
     for reference, task in _as_completed(pending, on_poll):
         try:
             yield task, ray.get(reference)
-        except DIED:
+        except WORKER_FAILURES:
             yield task, None
 
 
-def _as_completed(pending: dict[Any, Task], on_poll: Waiting | None) -> Iterator[tuple[Any, Task]]:
+def _as_completed(
+    pending: dict[Any, Task], on_poll: PollCallback | None
+) -> Iterator[tuple[Any, Task]]:
     """Take out of `pending` what has ended, and yield it with its reference."""
     while pending:
         if on_poll:
             on_poll()
-        limit_s = WAITING_S if on_poll else None
+        limit_s = POLL_INTERVAL_S if on_poll else None
         ready, _ = ray.wait(list(pending), num_returns=1, timeout=limit_s)
         for reference in ready:
             yield reference, pending.pop(reference)
@@ -170,7 +172,7 @@ def run_samples_apart(
         one = take_samples(inputs, slice(i, i + 1))
         try:
             parts.append(ray.get(run.remote(simulation, one, own)))
-        except DIED:
+        except WORKER_FAILURES:
             parts.append(failed_sample(simulation.outputs, "its process died"))
     return concatenate_batches([each for each, _ in parts]), [reason for _, (reason,) in parts]
 

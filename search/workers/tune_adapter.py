@@ -18,11 +18,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from search.progress import ProgressDisplay
-from search.run.checkpoints import DamagedError, load_checkpoint
+from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
 from search.run.directory import Run
 from search.run.records import Record, Rung, State, timestamp
 from search.sampling.trial_queue import TrialQueue, TrialRequest
-from search.trial.lifecycle import AtRung, Setting, live
+from search.trial.lifecycle import RungReport, SearchContext, run_trial
 from search.watchdog import limited
 from search.workers.ray_cluster import prepare_process
 from search.workers.successive_halving import SuccessiveHalving
@@ -35,24 +35,24 @@ COSTS = ("relative_time", "memory_bytes")
 class TrialActor(tune.Trainable):
     """A worker: lives one candidate after the other, a step from report to report."""
 
-    def setup(self, config: dict[str, Any], setting: Setting | None = None) -> None:
+    def setup(self, config: dict[str, Any], context: SearchContext | None = None) -> None:
         """Prepare the process, once, and begin the first candidate."""
-        if setting is None:
+        if context is None:
             raise ValueError("a worker needs the search's setting")
-        prepare_process(setting.problem.deployment.threads)
-        self._setting = setting
+        prepare_process(context.problem.deployment.threads)
+        self._setting = context
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
         candidate = Candidate.model_validate_json(config["candidate"])
-        self._life = live(self._setting, candidate, config["number"], config["training"])
+        self._life = run_trial(self._setting, candidate, config["number"], config["training"])
 
     def step(self) -> dict[str, Any]:
         """Go on to the next rung, or to the end."""
         with limited():
             event = next(self._life)
-        if isinstance(event, AtRung):
-            return event.told()
+        if isinstance(event, RungReport):
+            return event.as_result()
         return {"record": event.model_dump_json(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -87,7 +87,7 @@ class StudySearcher(SearchAlgorithm):
         """Why nothing more can be recorded; the search ends and can be gone on with."""
 
     @property
-    def ending(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether nothing more can be recorded, or somebody asked the search to stop."""
         return self.storage_error is not None or self._run.stop_requested
 
@@ -117,7 +117,7 @@ class StudySearcher(SearchAlgorithm):
 
         None says that there is nothing now: a network being trained may be deployed again.
         """
-        if self.ending:
+        if self.should_stop:
             self.set_finished()  # with nothing running yet Tune would wait for a trial
         if self._finished or len(self._asked) >= self._workers:
             return None
@@ -137,7 +137,7 @@ class StudySearcher(SearchAlgorithm):
         if trial_id in self._asked:
             self._rungs[trial_id].append(result)
 
-    def note_death(self, trial_id: str, words: str) -> None:
+    def record_worker_death(self, trial_id: str, words: str) -> None:
         """Keep why a trial's worker died."""
         self._deaths[trial_id] = words
 
@@ -182,7 +182,7 @@ class StudySearcher(SearchAlgorithm):
         """
         try:
             return load_checkpoint(self._run.trained(network_id))["error"]
-        except DamagedError:
+        except CorruptCheckpointError:
             return None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _trial_of(worker: type[tune.Trainable]) -> type[Trial]:
     return WorkersTrial
 
 
-class EndEarly(tune.Stopper):
+class SearchStopper(tune.Stopper):
     """Ends every trial once nothing more can be recorded, or somebody asks for it."""
 
     def __init__(self, searcher: StudySearcher) -> None:
@@ -212,7 +212,7 @@ class EndEarly(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Stop all: what was begun isn't told how it ended, and is tried again later."""
-        return self._searcher.ending
+        return self._searcher.should_stop
 
 
 class RungScheduler(FIFOScheduler):
@@ -225,7 +225,9 @@ class RungScheduler(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002 - Tune's
         """Keep the last line of the error: Tune tells its searcher only that there was one."""
         words = str(trial.get_error() or "").strip() or "for no reason that Ray knows of"
-        self._searcher.note_death(trial.trial_id, f"its worker died: {words.splitlines()[-1]}")
+        self._searcher.record_worker_death(
+            trial.trial_id, f"its worker died: {words.splitlines()[-1]}"
+        )
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Stop a trial that the halving lets go no further."""
@@ -239,8 +241,8 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
 
 
-def execute(
-    setting: Setting, searcher: StudySearcher, halving: SuccessiveHalving, cores: int = 1
+def run_trials(
+    context: SearchContext, searcher: StudySearcher, halving: SuccessiveHalving, cores: int = 1
 ) -> None:
     """Run what the searcher has; an interrupt ends it early and cleanly.
 
@@ -254,7 +256,7 @@ def execute(
         OSError: The run directory can't be written any more.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the records say what failed, and why
-    actor = tune.with_parameters(TrialActor, setting=setting)
+    actor = tune.with_parameters(TrialActor, context=context)
     with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(actor, {"cpu": cores}),
@@ -264,7 +266,7 @@ def execute(
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
-                stop=EndEarly(searcher),
+                stop=SearchStopper(searcher),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )

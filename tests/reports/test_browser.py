@@ -423,7 +423,7 @@ def test_a_narrow_page_does_not_scroll_sideways(page: Page, report: Path) -> Non
 
 
 def test_a_watched_page_comes_anew_and_can_be_paused(page: Page, report: Path) -> None:
-    write_report(Run.open(report.parent), watch_s=3600)
+    write_report(Run.open(report.parent), reload_s=3600)
     try:
         opened(page, report)
         button = page.locator("#watch")
@@ -440,7 +440,7 @@ def test_a_watched_page_keeps_what_was_chosen_and_waits_for_its_reader(
 ) -> None:
     run = Run.open(report.parent)
     try:
-        write_report(run, watch_s=1)
+        write_report(run, reload_s=1)
         opened(page, report, "#trial=0")
         began = page.evaluate("performance.timeOrigin")
         page.wait_for_timeout(3000)

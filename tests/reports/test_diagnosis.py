@@ -28,10 +28,10 @@ from problems.interfaces.problem import Profile
 from problems.template.problem import problem
 from reports.diagnosis import (
     counted,
-    duration,
-    percent,
-    render,
-    rounded,
+    format_duration,
+    format_number,
+    format_percent,
+    render_diagnosis,
     times,
     write_diagnosis,
 )
@@ -123,7 +123,7 @@ def test_the_questions_come_in_order(facts: Diagnosis, tmp_path: Path) -> None:
 
 
 def test_every_figure_is_drawn_named_and_told_in_a_table(facts: Diagnosis) -> None:
-    page = render(facts, FAMILIES)
+    page = render_diagnosis(facts, FAMILIES)
     figures = drawn(page)
     assert set(figures) == {"parts", "bound", "floors", "correlations", "curve"}
     for element, figure in figures.items():
@@ -136,22 +136,22 @@ def test_every_figure_is_drawn_named_and_told_in_a_table(facts: Diagnosis) -> No
     curve = facts.enough.curve
     assert curve is not None
     assert page.count("extrapolated</td>") == 2
-    assert f"<b>{percent(curve.gain)}</b>" in page
+    assert f"<b>{format_percent(curve.gain)}</b>" in page
     assert all(floor.field in page for floor in facts.relation.fields)
 
 
 def test_a_measured_host_tells_its_seconds(facts: Diagnosis) -> None:
     assert facts.host is not None
-    assert "nothing was timed here" in render(facts, {})
+    assert "nothing was timed here" in render_diagnosis(facts, {})
     measured = replace(facts.host, measured=True, total_s=2.0, kernel_s=0.5, calls=1)
-    page = render(replace(facts, host=measured), {})
+    page = render_diagnosis(replace(facts, host=measured), {})
     assert "one run of 2 s, 500 ms were spent inside the kernel, in 1 call." in page
     free = replace(measured, fraction=1.0, bounds=((2.0, 2.0), (math.inf, math.inf)))
-    assert "infinite</td></tr>" in render(replace(facts, host=free), {})
+    assert "infinite</td></tr>" in render_diagnosis(replace(facts, host=free), {})
 
 
 def test_what_is_missing_is_said() -> None:
-    page = render(NOTHING, {})
+    page = render_diagnosis(NOTHING, {})
     assert tuple(re.findall(r"<h2 id=\"\w+\">(.+?)</h2>", page)) == QUESTIONS
     assert not drawn(page)
     for words in (
@@ -178,7 +178,7 @@ def test_reasons_stand_where_facts_are_missing() -> None:
         enough=DataSufficiency(None, break_even(10, 100.0), "second reason"),
         symmetries=Symmetries((), 1e-6, "third reason"),
     )
-    page = render(told, {})
+    page = render_diagnosis(told, {})
     for words in ("first reason", "still", "no input changes", "fixed", "second", "third"):
         assert words in page
     assert "10 samples at 1.67 min each cost 16.7 min" in page
@@ -192,7 +192,7 @@ def test_symmetries_are_told_with_their_verdicts() -> None:
         finding(holds=None, discrepancy=0.5, samples=2),
     )
     told = replace(NOTHING, symmetries=Symmetries(findings, 1e-6, ""))
-    page = render(told, {})
+    page = render_diagnosis(told, {})
     verdicts = re.findall(r'<td class="verdict"><span .+?</span> (.+?)</td>', page)
     assert verdicts == ["holds", "broken", "could not be tried", "undecided"]
     assert "3e-16" in page
@@ -200,7 +200,7 @@ def test_symmetries_are_told_with_their_verdicts() -> None:
     assert "1 sample on which one side failed left out" in page
     assert "valid range: charge" in page
     noisy = replace(told, relation=replace(told.relation, deterministic=False, repeats=4))
-    page = render(noisy, {})
+    page = render_diagnosis(noisy, {})
     assert "stochastic" in page
     assert "counts as rounding" not in page
 
@@ -208,11 +208,13 @@ def test_symmetries_are_told_with_their_verdicts() -> None:
 def test_only_strong_links_among_inputs_are_told() -> None:
     pairs = (CorrelatedPair("one", "other", -0.97), CorrelatedPair("weak", "weaker", 0.2))
     found = replace(NOTHING.correlations, inputs=("one", "other"), strongest_inputs=pairs)
-    page = render(replace(NOTHING, correlations=found), {})
+    page = render_diagnosis(replace(NOTHING, correlations=found), {})
     assert "-0.97" in page
     assert "weaker" not in page
     alone = replace(found, strongest_inputs=pairs[1:])
-    assert "No two inputs go with each other" in render(replace(NOTHING, correlations=alone), {})
+    assert "No two inputs go with each other" in render_diagnosis(
+        replace(NOTHING, correlations=alone), {}
+    )
 
 
 @pytest.mark.parametrize("deterministic", [True, False, None])
@@ -225,7 +227,7 @@ def test_no_string_is_markup(facts: Diagnosis, *, deterministic: bool | None) ->
         ),
         symmetries=Symmetries((finding(holds=False, invalid=("x",)), finding(holds=None)), 1.0, ""),
     )
-    page = render(infected(whole), {key: [PAYLOAD] for key in FAMILIES})
+    page = render_diagnosis(infected(whole), {key: [PAYLOAD] for key in FAMILIES})
     assert PAYLOAD not in page
     assert "<img" not in without_scripts(page)
     assert page.count("&lt;/script&gt;&lt;img") > 20
@@ -234,19 +236,21 @@ def test_no_string_is_markup(facts: Diagnosis, *, deterministic: bool | None) ->
     for figure in figures.values():
         # Plotly reads some markup in any text: none of ours may be left.
         assert "<img" not in json.dumps(figure)
-    missing = render(infected(replace(NOTHING, enough=DataSufficiency(None, None, "x"))), {})
+    missing = render_diagnosis(
+        infected(replace(NOTHING, enough=DataSufficiency(None, None, "x"))), {}
+    )
     assert "<img" not in without_scripts(missing)
 
 
 def test_names_that_look_alike_keep_their_places(facts: Diagnosis) -> None:
-    places = drawn(render(infected(facts), {}))["correlations"]
+    places = drawn(render_diagnosis(infected(facts), {}))["correlations"]
     count = len(facts.correlations.inputs)
     assert len(places["layout"]["yaxis"]["ticktext"]) == count
     assert len(places["data"][0]["z"]) == count
 
 
 def test_the_page_asks_nothing_of_a_network(facts: Diagnosis) -> None:
-    page = render(facts, FAMILIES)
+    page = render_diagnosis(facts, FAMILIES)
     assert not re.search(r"""(src|href|action)\s*=\s*["']?(https?:)?//""", without_scripts(page))
     assert "http" not in without_scripts(page).replace('http-equiv="Content-Security-Policy"', "")
     assert "default-src 'none'" in page
@@ -254,7 +258,7 @@ def test_the_page_asks_nothing_of_a_network(facts: Diagnosis) -> None:
 
 
 def test_the_policy_admits_our_scripts_alone(facts: Diagnosis) -> None:
-    page = render(facts, FAMILIES)
+    page = render_diagnosis(facts, FAMILIES)
     policy = re.search(r'http-equiv="Content-Security-Policy" content=".*?script-src(.+?);', page)
     assert policy
     assert "unsafe" not in page[: page.index("<style>")]
@@ -292,7 +296,7 @@ def test_a_page_that_cannot_be_written_names_the_remedy(tmp_path: Path, place: s
     ],
 )
 def test_numbers_have_three_figures(value: float | None, words: str) -> None:
-    assert rounded(value) == words
+    assert format_number(value) == words
 
 
 @pytest.mark.parametrize(
@@ -308,11 +312,11 @@ def test_numbers_have_three_figures(value: float | None, words: str) -> None:
     ],
 )
 def test_shares_are_per_cent(share: float | None, words: str) -> None:
-    assert percent(share) == words
+    assert format_percent(share) == words
 
 
 def test_times_and_counts_have_their_units() -> None:
-    assert [duration(each) for each in (3e-6, 0.02, 5.0, 90.0, 7200.0, 864000.0)] == [
+    assert [format_duration(each) for each in (3e-6, 0.02, 5.0, 90.0, 7200.0, 864000.0)] == [
         "3 µs",
         "20 ms",
         "5 s",

@@ -10,11 +10,16 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from reports.charts import Axis, Chart, Kind, Series
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle
 from reports.gallery import charts, front
-from reports.matplotlib_figures import COLUMN, LOOKS, drawn, write_figures
-from reports.plotly_figures import plotted
-from reports.views import read
+from reports.matplotlib_figures import (
+    COLUMN_WIDTH_INCHES,
+    RC_PARAMS,
+    matplotlib_figure,
+    write_figures,
+)
+from reports.plotly_figures import plotly_figure
+from reports.views import read_report_data
 
 LARGEST = 0.01
 """By so many inches a glyph may reach over a figure's edge."""
@@ -25,7 +30,7 @@ def every(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -
     run = synthetic_run.write_run(
         tmp_path_factory.mktemp("run") / "whole", synthetic_run.SyntheticRunOptions(trials=240)
     )
-    facts = read(run)
+    facts = read_report_data(run)
     return [front(facts), *(chart for own in charts(facts).values() for chart in own)]
 
 
@@ -37,9 +42,9 @@ def labels(side: Any) -> list[Any]:
 
 
 def test_no_words_are_cut_or_lie_over_others(every: list[Chart]) -> None:
-    with mpl.rc_context(LOOKS):
+    with mpl.rc_context(RC_PARAMS):
         for chart in every:
-            figure = drawn(chart)
+            figure = matplotlib_figure(chart)
             FigureCanvasAgg(figure).draw()
             (axes,) = figure.axes
             reached, page = figure.get_tightbbox(), figure.bbox_inches
@@ -56,41 +61,43 @@ def test_no_words_are_cut_or_lie_over_others(every: list[Chart]) -> None:
 
 
 def test_words_are_readable_in_a_column_of_a_paper(every: list[Chart]) -> None:
-    with mpl.rc_context(LOOKS):
+    with mpl.rc_context(RC_PARAMS):
         for chart in every:
-            figure = drawn(chart)
-            assert figure.get_figwidth() == COLUMN
+            figure = matplotlib_figure(chart)
+            assert figure.get_figwidth() == COLUMN_WIDTH_INCHES
             assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7.0
 
 
 @pytest.mark.parametrize("span", [1.01, 1.3, 5.0, 30.0, 80.0, 1e3, 1e9])
 def test_logarithmic_axes_have_round_ticks(span: float) -> None:
     values = [0.137, 0.137 * span]
-    series = Series("a", values, values, Kind.POINTS)
+    series = ChartSeries("a", values, values, SeriesStyle.POINTS)
     chart = Chart("key", "title", Axis("x", log=True), Axis("y", log=True), (series,))
-    with mpl.rc_context(LOOKS):
-        figure = drawn(chart)
+    with mpl.rc_context(RC_PARAMS):
+        figure = matplotlib_figure(chart)
         FigureCanvasAgg(figure).draw()
     told = [label.get_text() for label in labels(figure.axes[0].xaxis)]
     assert len(set(told)) == len(told) >= 2
 
 
 def test_what_is_far_above_the_rest_is_counted_not_shown() -> None:
-    series = Series("a", [1.0, 2.0, 3.0], [0.1, 0.2, 4e5], Kind.POINTS)
-    axis = Axis("y", log=True, usual=0.6)
-    with mpl.rc_context(LOOKS):
-        figure = drawn(Chart("key", "title", Axis("x"), axis, (series,)))
+    series = ChartSeries("a", [1.0, 2.0, 3.0], [0.1, 0.2, 4e5], SeriesStyle.POINTS)
+    axis = Axis("y", log=True, typical_max=0.6)
+    with mpl.rc_context(RC_PARAMS):
+        figure = matplotlib_figure(Chart("key", "title", Axis("x"), axis, (series,)))
     assert figure.axes[0].get_ylim()[1] < 1.0
     assert "1 above, up to 400,000" in [text.get_text() for text in figure.findobj(Text)]
 
 
 def test_no_two_of_many_series_look_alike() -> None:
-    series = [Series(str(i), [0.0, 1.0], [i, i], Kind.POINTS, colour=i) for i in range(20)]
+    series = [
+        ChartSeries(str(i), [0.0, 1.0], [i, i], SeriesStyle.POINTS, colour=i) for i in range(20)
+    ]
     chart = Chart("key", "title", Axis("x"), Axis("y"), tuple(series))
-    marks = [trace.marker for trace in plotted(chart).data]
+    marks = [trace.marker for trace in plotly_figure(chart).data]
     assert len({(mark.color, mark.symbol) for mark in marks}) == len(series)
-    with mpl.rc_context(LOOKS):
-        clouds = drawn(chart).axes[0].lines
+    with mpl.rc_context(RC_PARAMS):
+        clouds = matplotlib_figure(chart).axes[0].lines
     looks = {(str(cloud.get_color()), str(cloud.get_marker())) for cloud in clouds}
     assert len(looks) == len(series)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from problems import Metric, Size, UserError, load_problem
-from reports.pages import render, write_report
-from reports.views import GoalsView, read
-from search.final.profiling import SLOWEST_CALL_S
+from reports.pages import render_report, write_report
+from reports.views import GoalsView, read_report_data
+from search.final.profiling import MAX_CALL_S
 from search.run.directory import Run
 from search.run.environment import collect_environment
 from search.run.finalists import FinalEvaluation, Finalist, HostResult, HostTiming
@@ -81,7 +81,7 @@ def test_a_run_without_trials_gives_a_page(young_run: Run) -> None:
 def test_failures_keep_their_reasons_and_no_string_is_markup(young_run: Run) -> None:
     for number in range(3):
         young_run.record(failed(number))
-    page = render(read(young_run))
+    page = render_report(read_report_data(young_run))
     assert PAYLOAD not in page
     assert page.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") >= 2
 
@@ -107,7 +107,7 @@ def with_goals(run: Run, limits: Limits, *finalists: Finalist) -> GoalsView:
     run.write(
         "heat.json", FinalEvaluation(knee=None, finalists=finalists, pictures=(), ended="now")
     )
-    goals = read(run).goals
+    goals = read_report_data(run).goals
     assert goals is not None
     return goals
 
@@ -117,7 +117,7 @@ def test_a_noisy_speed_up_is_marked(young_run: Run, noisy: bool) -> None:  # noq
     good = finalist("good", 0.1, 10.0)
     timing = good.timing.model_copy(update={"noisy": noisy})
     with_goals(young_run, Limits(error=0.1), good.model_copy(update={"timing": timing}))
-    assert (") noisy</span>" in render(read(young_run))) is noisy
+    assert (") noisy</span>" in render_report(read_report_data(young_run))) is noisy
 
 
 def test_how_the_host_fares_is_told_with_amdahls_bound(young_run: Run) -> None:
@@ -128,9 +128,9 @@ def test_how_the_host_fares_is_told_with_amdahls_bound(young_run: Run) -> None:
     )
     host = HostTiming(time_s=2.0, fraction=0.5, calls=7)
     heat = FinalEvaluation(knee=None, finalists=finalists, pictures=(), host=host, ended="now")
-    assert "a posteriori" not in render(read(young_run))
+    assert "a posteriori" not in render_report(read_report_data(young_run))
     young_run.write("heat.json", heat)
-    page = render(read(young_run))
+    page = render_report(read_report_data(young_run))
     assert "departure of flux 0.25" in page
     assert page.count("1.82x") == 2  # 1 / (0.5 + 0.5 / 10)
     assert PAYLOAD not in page
@@ -146,14 +146,14 @@ def test_who_meets_the_goals_is_told_and_a_failure_meets_none(young_run: Run) ->
         finalist("failing", 0.01, 100.0, failed=1),
     )
     assert goals.met_by == ("good",)
-    page = render(read(young_run))
+    page = render_report(read_report_data(young_run))
     assert "Met by good." in page
     assert page.count("<td>yes</td></tr>") == 1
 
 
 def test_goals_are_told_where_nothing_meets_them(young_run: Run) -> None:
     with_goals(young_run, Limits(error=0.01), finalist("wrong", 0.2, 10.0))
-    page = render(read(young_run))
+    page = render_report(read_report_data(young_run))
     assert "error at most 0.01 on the test split" in page
     assert "Nothing in the final heat meets them." in page
 
@@ -180,7 +180,7 @@ def test_another_formats_run_is_refused(young_run: Run) -> None:
 
 def test_a_whole_report(finished_run: Path) -> None:
     run = Run.open(finished_run)
-    facts = read(run)
+    facts = read_report_data(run)
     page = write_report(run).read_text()
     assert facts.choice is not None
     assert "Laplace-Lagrange" in page
@@ -203,12 +203,12 @@ def test_a_whole_report(finished_run: Path) -> None:
 
 
 def test_the_heat_looks_at_what_is_recommended_more_closely(finished_run: Path) -> None:
-    facts = read(Run.open(finished_run))
+    facts = read_report_data(Run.open(finished_run))
     assert facts.choice is not None
     usual = load_problem("planets", Size.TINY).deployment.batch
     for pick in facts.choice.picks:
         times = {time.batch: time.call_time_s for time in pick.finalist.batches}
-        if usual * pick.finalist.timing.time_s > SLOWEST_CALL_S:  # as on a machine that is busy
+        if usual * pick.finalist.timing.time_s > MAX_CALL_S:  # as on a machine that is busy
             assert not times
             continue
         assert 1 in times
@@ -230,17 +230,19 @@ def test_the_heat_keeps_pictures_of_every_front_member_once(finished_run: Path) 
     for finalist in heat.finalists:
         drawn = finalist.trial not in {None, heat.knee}
         assert len(finalist.pictures) == (len(heat.pictures) if drawn else 0)
-    assert all(bool(each.pictures) is (each.trial is not None) for each in read(run).finalists)
+    assert all(
+        bool(each.pictures) is (each.trial is not None) for each in read_report_data(run).finalists
+    )
 
 
 def test_the_answer_tells_of_its_own_failures(finished_run: Path) -> None:
-    facts = read(Run.open(finished_run))
+    facts = read_report_data(Run.open(finished_run))
     assert facts.choice is not None
     knee, *others = facts.choice.picks
 
     def page(**changes: object) -> str:
         own = knee._replace(finalist=knee.finalist._replace(**changes))
-        return render(facts._replace(choice=facts.choice._replace(picks=(own, *others))))
+        return render_report(facts._replace(choice=facts.choice._replace(picks=(own, *others))))
 
     assert "It failed on samples: 3 on test" in page(failed="3 on test")
     assert "it failed on every sample" in page(test=None, shifted=None)

@@ -6,7 +6,7 @@ import pytest
 
 from problems import Problem, UserError
 from problems.sources import ProblemSource
-from search.driver import ended_by_signals, restrictions_for, specified
+from search.driver import make_spec, restrictions_for, signals_as_interrupt
 from search.run.directory import Run
 from search.run.environment import collect_environment
 from search.run.records import DatasetSummary
@@ -20,7 +20,7 @@ FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
 def spec(problem: Problem, folder: Path, only: list[str]) -> Spec:
     restrictions = restrictions_for(problem, parse_restrictions(None, only, []), folder)
     asked = {"size": "tiny", "seed": 0, "trials": 4, "workers": 1}
-    return specified(problem, ProblemSource(problem.name, ""), restrictions=restrictions, **asked)
+    return make_spec(problem, ProblemSource(problem.name, ""), restrictions=restrictions, **asked)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def ctrl_c_ignored() -> Generator[None]:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_batch_system_ends_what_a_script_put_in_the_background(sign: signal.Signals) -> None:
     before = signal.getsignal(sign)
-    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+    with pytest.raises(KeyboardInterrupt), signals_as_interrupt():
         signal.raise_signal(sign)
     assert signal.getsignal(sign) is before
 

@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_weights
 
-from search.export.host_code import kernel_for, script_for, write_hosts
+from search.export.host_code import kernel_for, script_for, write_host_code
 from search.export.program import write_program
 from search.run.directory import Run
 from spaces.artefact import EXAMPLES, PREDICTIONS
@@ -59,12 +59,12 @@ DEPLOYED = [
 KERNELS = [runtime for runtime in RUNTIMES if kernel_for(runtime).is_dir()]
 
 
-Exported = Callable[[str, Precision], Path]
+ExportResult = Callable[[str, Precision], Path]
 RunOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="module")
-def exported(run_once: RunOnce) -> Exported:
+def exported(run_once: RunOnce) -> ExportResult:
     """The artefact of a small network with what an export adds: compilers make theirs once."""
 
     def find(runtime: str, precision: Precision) -> Path:
@@ -109,7 +109,7 @@ def write_exported(runtime: str, precision: Precision, folder: Path) -> None:
         bound_to=RUNTIMES[runtime].bound_to(),
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json())
-    write_hosts(folder, manifest)
+    write_host_code(folder, manifest)
 
 
 def copied(folder: Path, aside: Path) -> Path:
@@ -149,7 +149,7 @@ def test_every_runtime_has_a_script(runtime: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("runtime", "precision"), DEPLOYED)
 def test_the_script_answers_as_recorded(
-    runtime: str, precision: Precision, exported: Exported, tmp_path: Path
+    runtime: str, precision: Precision, exported: ExportResult, tmp_path: Path
 ) -> None:
     folder = exported(runtime, precision)
     manifest = read_manifest(folder)
@@ -168,7 +168,7 @@ def test_the_script_answers_as_recorded(
     )
 
 
-def test_what_differs_is_told(exported: Exported, tmp_path: Path) -> None:
+def test_what_differs_is_told(exported: ExportResult, tmp_path: Path) -> None:
     folder = copied(exported("eager", Precision.FP32), tmp_path)
     answers = folder / USAGE_FOLDER / "answers.bin"
     np.negative(np.fromfile(answers, "<f4")).tofile(answers)
@@ -177,7 +177,7 @@ def test_what_differs_is_told(exported: Exported, tmp_path: Path) -> None:
     assert done.stdout.startswith("2 away, ")
 
 
-def test_an_altered_file_is_refused(exported: Exported, tmp_path: Path) -> None:
+def test_an_altered_file_is_refused(exported: ExportResult, tmp_path: Path) -> None:
     folder = copied(exported("eager", Precision.FP32), tmp_path)
     weights = folder / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
@@ -186,7 +186,7 @@ def test_an_altered_file_is_refused(exported: Exported, tmp_path: Path) -> None:
     assert "is missing or was altered" in done.stderr
 
 
-def test_inputs_of_another_shape_are_refused(exported: Exported) -> None:
+def test_inputs_of_another_shape_are_refused(exported: ExportResult) -> None:
     run = runpy.run_path(str(exported("eager", Precision.FP32) / USAGE_FOLDER / "run.py"))
     with pytest.raises(ValueError, match=r"inputs are \(4, 3\), not \('n', 12\)"):
         run["load_network"]()(np.zeros((4, 3), dtype=np.float32))
@@ -235,7 +235,7 @@ AWAY = re.compile(r"^(C\+\+|Fortran): +(\S+) away, +\S+ us a call of 4$", re.MUL
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", KERNELS)
-def test_kernels_answer_as_recorded(runtime: str, exported: Exported, tmp_path: Path) -> None:
+def test_kernels_answer_as_recorded(runtime: str, exported: ExportResult, tmp_path: Path) -> None:
     if (missing := needed_for(runtime)) is not None:
         pytest.skip(missing)
     folder = copied(exported(runtime, Precision.FP32), tmp_path)

@@ -34,21 +34,21 @@ from search import driver
 from search.export import export
 from search.final.evaluation import front_members, run_final_evaluation
 from search.progress import ProgressDisplay
-from search.run.checkpoints import DamagedError, load_checkpoint
+from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
 from search.run.directory import Run
 from search.run.journal import repair
 from search.run.records import NO_LIMITS, Record, Rung, State, Timing, count_networks
 from search.run.spec import Spec
 from search.timing.reference import ReferenceTiming, verified_manifest
-from search.trial.lifecycle import AtRung, Setting, live
-from search.trial.scoring import Scored
+from search.trial.lifecycle import RungReport, SearchContext, run_trial
+from search.trial.scoring import SplitScore
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 from spaces.restrictions import Restrictions
 from spaces.surrogate import Surrogate
 
-Life = Callable[[Setting, Candidate, int, int | None], Iterator[AtRung | Record]]
+Life = Callable[[SearchContext, Candidate, int, int | None], Iterator[RungReport | Record]]
 Drive = Callable[..., Run]
 Accounts = Callable[[str], "Account"]
 SIMSTEAD = Path(sys.executable).with_name("simstead")
@@ -142,45 +142,49 @@ def account(
 
 
 def run_sequentially(
-    life: Life, setting: Setting, searcher: StudySearcher, halving: SuccessiveHalving, _cores: int
+    life: Life,
+    context: SearchContext,
+    searcher: StudySearcher,
+    halving: SuccessiveHalving,
+    _cores: int,
 ) -> None:
     """Do what Tune does: what the searcher has, a step of each in turn.
 
     Only who diverged is stopped at a rung: what faults do is looked at to the end.
     """
-    lives = dict[str, Iterator[AtRung | Record]]()
-    while not searcher.ending:
+    lives = dict[str, Iterator[RungReport | Record]]()
+    while not searcher.should_stop:
         while asked := searcher.suggest():
             name = str(asked.number)
-            lives[name] = life(setting, asked.candidate, asked.number, asked.training)
+            lives[name] = life(context, asked.candidate, asked.number, asked.training)
         if not lives:
             break
         for name in list(lives):
             event = next(lives[name])
-            if isinstance(event, AtRung):
-                told = event.told()
-                searcher.on_trial_result(name, told)
+            if isinstance(event, RungReport):
+                as_result = event.as_result()
+                searcher.on_trial_result(name, as_result)
                 should_continue = halving.should_continue(
                     event.rung.share, event.rung.error, event.relative_time
                 )
                 if should_continue or math.isfinite(event.rung.error):
                     continue
             else:
-                told = {"record": event.model_dump_json(), "done": True}
-            searcher.on_trial_complete(name, told)
+                as_result = {"record": event.model_dump_json(), "done": True}
+            searcher.on_trial_complete(name, as_result)
             del lives[name]
     if searcher.storage_error:
         raise searcher.storage_error
 
 
 def instant_trial(
-    setting: Setting, candidate: Candidate, number: int, training: int | None = None
-) -> Iterator[AtRung | Record]:
+    context: SearchContext, candidate: Candidate, number: int, training: int | None = None
+) -> Iterator[RungReport | Record]:
     """A life that takes no time: its figures hang on the candidate alone."""
     error, time_s = (1.0 / (1 + int(candidate.key[i : i + 4], 16)) for i in (0, 4))
     rung = Rung(epoch=1, share=0.25, error=error)
     if training is None:
-        yield AtRung(rung, time_s, {})
+        yield RungReport(rung, time_s, {})
     timing = Timing(
         time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
         speedup_high=1 / time_s, rounds=9,
@@ -190,17 +194,17 @@ def instant_trial(
         number=number, key=candidate.key, candidate=candidate, training=training,
         state=State.INFEASIBLE if fails else State.COMPLETE, stage="measure",
         reason="as it happens" if fails else "", rungs=(rung,) if training is None else (),
-        metrics={} if fails else {setting.problem.objective.name: error},
+        metrics={} if fails else {context.problem.objective.name: error},
         timing=None if fails else timing, unpruned_error=error, untrained_relative_time=time_s,
         ended=str(next(MOMENTS)),
     )  # fmt: skip
 
 
 @pytest.fixture
-def setting(tmp_path: Path) -> Setting:
+def context(tmp_path: Path) -> SearchContext:
     """What trials share that are neither taught nor scored."""
     nothing = Dataset(*[SimpleNamespace()] * 4)
-    return Setting(SMALL, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
+    return SearchContext(SMALL, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.fixture
@@ -208,7 +212,7 @@ def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
     """Search in a folder, or go on there, in this process."""
 
     def run_search(
-        setting: Setting, folder: Path, life: Life = instant_trial, trials: int = TRIALS
+        context: SearchContext, folder: Path, life: Life = instant_trial, trials: int = TRIALS
     ) -> Run:
         monkeypatch.setattr(driver, "execute", partial(run_sequentially, life))
         spec = Spec(
@@ -224,7 +228,7 @@ def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
         run = Run.start(folder, spec)
         progress = ProgressDisplay(SMALL, trials, Console(file=io.StringIO()))
         with run.exclusive_lock():
-            driver._trials(replace(setting, run=run), spec, run, progress, {})
+            driver._trials(replace(context, run=run), spec, run, progress, {})
         return run
 
     return run_search
@@ -265,7 +269,7 @@ def watched(watcher: Callable[[str, Path], None]) -> Generator[None]:
         WATCHING.remove(watcher)
 
 
-def states(run_search: Drive, setting: Setting, folder: Path) -> list[Path]:
+def states(run_search: Drive, context: SearchContext, folder: Path) -> list[Path]:
     """Search once; return what a driver that was killed before each of its writes would leave."""
     run, load_checkpoint = folder / "run", list[Path]()
     seen: set[tuple[tuple[str, bytes], ...]] = set()
@@ -284,7 +288,7 @@ def states(run_search: Drive, setting: Setting, folder: Path) -> list[Path]:
             shutil.copytree(run, load_checkpoint[-1], ignore=shutil.ignore_patterns("*.lock*"))
 
     with watched(keep):
-        run_search(setting, run)
+        run_search(context, run)
     return load_checkpoint
 
 
@@ -293,21 +297,21 @@ def states(run_search: Drive, setting: Setting, folder: Path) -> list[Path]:
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_driver_killed_before_any_of_its_writes(
-    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     ledger = account("driver killed before each of its writes")
-    left = states(run_search, setting, tmp_path)
+    left = states(run_search, context, tmp_path)
     for place in spread(len(left)):
         with ledger.of(left[place]):
-            run_search(setting, left[place])
+            run_search(context, left[place])
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_journal_torn_at_any_byte(
-    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     ledger = account("journal torn at each byte of an ask or tell")
-    left = states(run_search, setting, tmp_path)
+    left = states(run_search, context, tmp_path)
     journals = [(folder / "journal.log").read_bytes() for folder in left]
     written = [i for i, (a, b) in enumerate(itertools.pairwise(journals)) if len(a) < len(b)]
     for place in spread(len(written)):
@@ -316,12 +320,17 @@ def test_a_journal_torn_at_any_byte(
         tried = spread(len(lines))
         for number, line in enumerate(lines):
             if number in tried:
-                tear_line(ledger, run_search, setting, left[written[place]], whole, line)
+                tear_line(ledger, run_search, context, left[written[place]], whole, line)
             whole += line
 
 
 def tear_line(  # noqa: PLR0917 - what is torn, and where
-    ledger: FaultLedger, run_search: Drive, setting: Setting, left: Path, whole: bytes, line: bytes
+    ledger: FaultLedger,
+    run_search: Drive,
+    context: SearchContext,
+    left: Path,
+    whole: bytes,
+    line: bytes,
 ) -> None:
     """Tear a line at each byte: it alone is cut off, and what is left is gone on with."""
     folder = shutil.copytree(left, left.with_name(f"{left.name}-{len(whole)}"))
@@ -332,7 +341,7 @@ def tear_line(  # noqa: PLR0917 - what is torn, and where
         assert (folder / "journal.log").read_bytes() == whole
     (folder / "journal.log").write_bytes(whole + line[:-1])
     with ledger.of(folder):
-        run_search(setting, folder)
+        run_search(context, folder)
     # Wherever the line was torn, it is this journal that is gone on with.
     ledger.injected += len(line) - 2
     ledger.carried_on += len(line) - 2
@@ -343,69 +352,69 @@ def tear_line(  # noqa: PLR0917 - what is torn, and where
 def test_a_driver_killed_while_it_held_the_journal(
     account: Accounts,
     run_search: Drive,
-    setting: Setting,
+    context: SearchContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = account("driver killed while it held the journal")
-    run = run_search(setting, tmp_path / "run")
+    run = run_search(context, tmp_path / "run")
     (run.folder / "journal.log.lock").symlink_to(run.journal)
     ticks = itertools.count()
     clock = SimpleNamespace(sleep=lambda _: None, monotonic=lambda: float(next(ticks)))
     monkeypatch.setattr("optuna.storages.journal._file.time", clock)
     with ledger.of(run.folder, TRIALS + 1):
-        run_search(setting, run.folder, trials=TRIALS + 1)
+        run_search(context, run.folder, trials=TRIALS + 1)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_record_that_is_lost_is_tried_again(
-    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     ledger = account("record gone that the journal knows of")
-    run = run_search(setting, tmp_path / "run")
+    run = run_search(context, tmp_path / "run")
     for record in run.records():
         folder = shutil.copytree(run.folder, tmp_path / str(record.number))
         (folder / "trials" / f"{record.number:04d}.json").unlink()
         with ledger.of(folder):
-            run_search(setting, folder)
+            run_search(context, folder)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_trial_told_twice_by_tune(
     account: Accounts,
     run_search: Drive,
-    setting: Setting,
+    context: SearchContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = account("result told twice by Tune")
-    run = run_search(setting, tmp_path / "run", trials=1)
-    told, rung = StudySearcher.on_trial_complete, StudySearcher.on_trial_result
+    run = run_search(context, tmp_path / "run", trials=1)
+    as_result, rung = StudySearcher.on_trial_complete, StudySearcher.on_trial_result
 
     def twice(self: StudySearcher, name: str, *result: Any, **kind: Any) -> None:
-        told(self, name, *result, **kind)
+        as_result(self, name, *result, **kind)
         before = record_bytes(run.folder)
-        told(self, name, *result, **kind)
-        told(self, name, error=True)
+        as_result(self, name, *result, **kind)
+        as_result(self, name, error=True)
         if "rung" in result[0]:
             rung(self, name, result[0])
         assert record_bytes(run.folder) == before
 
     monkeypatch.setattr(StudySearcher, "on_trial_complete", twice)
     with ledger.of(run.folder):
-        run_search(setting, run.folder)
+        run_search(context, run.folder)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_two_drivers_on_one_run(
-    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     ledger = account("two drivers on one run")
-    run = run_search(setting, tmp_path / "run", trials=1)
+    run = run_search(context, tmp_path / "run", trials=1)
     with ledger.of(run.folder):
         with run.exclusive_lock(), pytest.raises(UserError, match="in use by another search"):
-            run_search(setting, run.folder)
-        run_search(setting, run.folder)
+            run_search(context, run.folder)
+        run_search(context, run.folder)
 
 
 # The disk.
@@ -456,72 +465,72 @@ def filling(disk: Disk) -> Generator[Disk]:
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_disk_full_at_any_of_the_drivers_writes(
-    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     ledger = account("disk full at each of the driver's writes")
-    begun = run_search(setting, tmp_path / "begun", trials=1).folder
+    begun = run_search(context, tmp_path / "begun", trials=1).folder
     whole = shutil.copytree(begun, tmp_path / "whole")
     with filling(Disk(whole)) as disk:
-        run_search(setting, whole)
+        run_search(context, whole)
     assert disk.writes > 20
     for place in spread(disk.writes):
         folder = shutil.copytree(begun, tmp_path / str(place))
         with filling(Disk(folder, room=place)), pytest.raises((OSError, UserError)):
-            run_search(setting, folder)
+            run_search(context, folder)
         with ledger.of(folder):
-            run_search(setting, folder)
+            run_search(context, folder)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_journal_that_lost_its_end_costs_no_record(
-    account: Accounts, run_search: Drive, setting: Setting, tmp_path: Path
+    account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     ledger = account("journal that lost its last lines")
-    run = run_search(setting, tmp_path / "run")
+    run = run_search(context, tmp_path / "run")
     lines = run.journal.read_bytes().splitlines(keepends=True)
     for place in spread(len(lines)):
         folder = shutil.copytree(run.folder, tmp_path / str(place))
         (folder / "journal.log").write_bytes(b"".join(lines[:place]))
         with ledger.of(folder, TRIALS + 2):
-            run_search(setting, folder, trials=TRIALS + 2)
+            run_search(context, folder, trials=TRIALS + 2)
 
 
 @pytest.mark.usefixtures("no_disk")
 def test_a_search_refused_for_want_of_space_can_be_begun_again(
-    run_search: Drive, setting: Setting, tmp_path: Path
+    run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
     with filling(Disk(tmp_path / "run", room=-1)), pytest.raises(UserError, match="full disk"):
-        run_search(setting, tmp_path / "run")
-    run_search(setting, tmp_path / "run")
+        run_search(context, tmp_path / "run")
+    run_search(context, tmp_path / "run")
 
 
 # Trials that are taught, in this process.
 
 
 @pytest.fixture
-def real(cache: Path, tmp_path: Path, constant_timing: None) -> Setting:  # noqa: ARG001 - it is set
+def real(cache: Path, tmp_path: Path, constant_timing: None) -> SearchContext:  # noqa: ARG001 - it is set
     """What trials share that are taught and scored, and timed by a clock that says one thing."""
     data = generate(SMALL, cache)
-    return Setting(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
+    return SearchContext(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_disk_full_at_any_of_a_trials_writes(
-    account: Accounts, run_search: Drive, real: Setting, tmp_path: Path, *, seen: bool
+    account: Accounts, run_search: Drive, real: SearchContext, tmp_path: Path, *, seen: bool
 ) -> None:
     ledger = account(f"{'disk full' if seen else 'quota used up'} at each of a trial's writes")
-    begun = run_search(real, tmp_path / "begun", live, trials=1).folder
+    begun = run_search(real, tmp_path / "begun", run_trial, trials=1).folder
     whole = shutil.copytree(begun, tmp_path / "whole")
     with filling(Disk(whole / "artefacts", whole / "trainings")) as disk:
-        run_search(real, whole, live, trials=2)
+        run_search(real, whole, run_trial, trials=2)
     assert disk.writes > 10
     for place in spread(disk.writes):
         folder = shutil.copytree(begun, tmp_path / str(place))
         full = Disk(folder / "artefacts", folder / "trainings", room=place, seen=seen)
         with filling(full), pytest.raises(OSError, match="No space left"):
-            run_search(real, folder, live, trials=2)
+            run_search(real, folder, run_trial, trials=2)
         with ledger.of(folder, 2):
-            run_search(real, folder, live, trials=2)
+            run_search(real, folder, run_trial, trials=2)
 
 
 NOT_A_NUMBER = dict.fromkeys((metric.name for metric in SMALL.metrics), math.nan)
@@ -529,11 +538,11 @@ WRONG = {
     "loss not a number": ("search.trial.training.Course._pass", torch.tensor(math.nan)),
     "score not a number": (
         "search.trial.preparation.scored",
-        Scored({}, [], None, 0, NOT_A_NUMBER, ""),
+        SplitScore({}, [], None, 0, NOT_A_NUMBER, ""),
     ),
     "score of what is deployed not a number": (
         "search.trial.lifecycle.scored",
-        Scored({}, [], None, 0, NOT_A_NUMBER, ""),
+        SplitScore({}, [], None, 0, NOT_A_NUMBER, ""),
     ),
     "out of memory, preparing": ("search.trial.lifecycle.untrained", MemoryError("none left")),
     "out of memory, training": ("search.trial.training.Turn.take", MemoryError("none left")),
@@ -547,13 +556,13 @@ WRONG = {
 def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
     account: Accounts,
     run_search: Drive,
-    real: Setting,
+    real: SearchContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
     ledger = account(fault)
-    run = run_search(real, tmp_path / "run", live, trials=1)
+    run = run_search(real, tmp_path / "run", run_trial, trials=1)
     where, what = WRONG[fault]
 
     def wrong(*_: object, **__: object) -> object:
@@ -564,8 +573,8 @@ def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
     with ledger.of(run.folder, 3):
         with monkeypatch.context() as patch:
             patch.setattr(where, wrong)
-            run_search(real, run.folder, live, trials=2)
-        run_search(real, run.folder, live, trials=3)
+            run_search(real, run.folder, run_trial, trials=2)
+        run_search(real, run.folder, run_trial, trials=3)
     first, second, third = (record for record in run.records() if record.training is None)
     assert (first.state, third.state) == (State.COMPLETE, State.COMPLETE)
     assert second.state is not State.COMPLETE
@@ -589,9 +598,9 @@ def corruptions(file: Path) -> Iterator[bytes]:
         yield flip_bit(data, place)
 
 
-def interrupt_training(setting: Setting, *trial: Any) -> Iterator[AtRung | Record]:
+def interrupt_training(context: SearchContext, *trial: Any) -> Iterator[RungReport | Record]:
     """A life whose driver is killed once it is at a rung and what it learned is put aside."""
-    life = live(setting, *trial)
+    life = run_trial(context, *trial)
     yield next(life)
     yield next(life)
     raise KeyboardInterrupt
@@ -601,7 +610,7 @@ def interrupt_training(setting: Setting, *trial: Any) -> Iterator[AtRung | Recor
 def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     account: Accounts,
     run_search: Drive,
-    real: Setting,
+    real: SearchContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
@@ -609,7 +618,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
     ledger = account({"unfinished": "course put aside", "trained": "trained network"}[kind])
     ledger.fault += " damaged"
     monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
-    begun = run_search(real, tmp_path / "begun", live, trials=1)
+    begun = run_search(real, tmp_path / "begun", run_trial, trials=1)
     if kind == "unfinished":
         with pytest.raises(KeyboardInterrupt):
             run_search(real, begun.folder, interrupt_training, trials=2)
@@ -623,28 +632,28 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
         )
     for wrong in corruptions(file):
         file.write_bytes(wrong)
-        with pytest.raises(DamagedError):
+        with pytest.raises(CorruptCheckpointError):
             load_checkpoint(file)
         ledger.injected += 1
         ledger.carried_on += 1  # what is refused is refused alike, so one is gone on with
         ledger.finished_before += len(record_bytes(begun.folder))
     with ledger.of(begun.folder, 2):
-        run_search(real, begun.folder, live, trials=2)
+        run_search(real, begun.folder, run_trial, trials=2)
     if kind == "trained":
         assert any("0000.trained is damaged" in record.reason for record in begun.records())
 
 
 @pytest.fixture
-def whole(run_search: Drive, real: Setting, tmp_path: Path) -> Run:
+def whole(run_search: Drive, real: SearchContext, tmp_path: Path) -> Run:
     """A run that was searched to its end, but for its final heat."""
-    return run_search(real, tmp_path / "whole", live, trials=1)
+    return run_search(real, tmp_path / "whole", run_trial, trials=1)
 
 
 def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
     account: Accounts,
     whole: Run,
     run_search: Drive,
-    real: Setting,
+    real: SearchContext,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -675,7 +684,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
         assert f"{record.number:04d}/network" in heat.left_out[f"trial {record.number}"]
         assert heat.finalist(record.number) is None
         assert heat.finalists
-        run_search(real, whole.folder, live, trials=2)
+        run_search(real, whole.folder, run_trial, trials=2)
 
 
 # Whole searches, with Ray.

@@ -25,14 +25,19 @@ from problems.sources import locate_problem
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Record, State
 from search.run.spec import Spec
-from search.screening import DECISIONS, RESULTS, SUMMARY, Summary, screen
-from search.screening.audit import Calls, compute, recall_reached
-from search.screening.decision import Decision, label_field, scores
-from search.screening.request import Job, ScreeningRequest, artefact_of, prepare_screening
-from search.screening.sweep import calls_for, calls_in_parallel, returned
-from search.screening.threshold import CONFIDENCE, TAIL, proportion, share_of, threshold
+from search.screening import DECISIONS_FILE, RESULTS_FILE, SUMMARY_FILE, ScreeningSummary, screen
+from search.screening.audit import CallTimes, estimate_compute, estimate_recall
+from search.screening.decision import Decision, class_scores, label_field
+from search.screening.request import (
+    ScreeningJob,
+    ScreeningRequest,
+    prepare_screening,
+    resolve_artefact,
+)
+from search.screening.sweep import calls_in_parallel, load_call_results, split_into_calls
+from search.screening.threshold import CONFIDENCE, TAIL, cost_share, proportion_interval, threshold
 from search.timing.reference import yardstick
-from search.trial.lifecycle import Setting, live
+from search.trial.lifecycle import SearchContext, run_trial
 from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
 from spaces.space import choose_candidate
@@ -111,14 +116,14 @@ POINTS = 400
 
 
 def test_intervals_of_a_share_are_clopper_and_pearsons() -> None:
-    half = proportion(5, 10)
+    half = proportion_interval(5, 10)
     # From their tables, 90 %.
     assert (half.low, half.high) == pytest.approx((0.2224, 0.7776), abs=5e-5)
-    none = proportion(0, 20)
+    none = proportion_interval(0, 20)
     assert (none.low, none.high) == (0.0, pytest.approx(1.0 - TAIL ** (1 / 20)))
-    every = proportion(20, 20)
+    every = proportion_interval(20, 20)
     assert (every.low, every.high) == (pytest.approx(TAIL ** (1 / 20)), 1.0)
-    assert math.isnan(proportion(0, 0).value)
+    assert math.isnan(proportion_interval(0, 0).value)
 
 
 @pytest.mark.parametrize(("n", "recall"), [(230, 0.99), (1000, 0.99), (400, 0.9), (60, 0.5)])
@@ -129,8 +134,8 @@ def test_the_threshold_is_the_highest_order_statistic_that_promises(n: int, reca
     assert chosen.score == np.sort(values)[rank - 1]
     # k-th smallest of n: a share of at most 1 - recall lies below with the confidence stated.
     assert binom.sf(rank - 1, n, 1.0 - recall) >= CONFIDENCE > binom.sf(rank, n, 1.0 - recall)
-    assert chosen.promised == pytest.approx(1.0 - beta.ppf(CONFIDENCE, rank, n - rank + 1))
-    assert chosen.promised >= recall
+    assert chosen.guaranteed_recall == pytest.approx(1.0 - beta.ppf(CONFIDENCE, rank, n - rank + 1))
+    assert chosen.guaranteed_recall >= recall
 
 
 def test_a_recall_that_is_promised_is_kept() -> None:
@@ -154,17 +159,17 @@ def test_ties_keep_more_than_is_promised() -> None:
 def test_too_few_positives_promise_what_they_can() -> None:
     few = threshold(np.linspace(0.0, 1.0, 100), 0.99)
     assert (few.missed, few.score) == (0, 0.0)
-    assert few.promised == pytest.approx(0.1 ** (1 / 100))
-    assert few.needed == 230
-    assert threshold(np.linspace(0.0, 1.0, 230), 0.99).promised >= 0.99
-    assert threshold(np.linspace(0.0, 1.0, 229), 0.99).promised < 0.99
-    assert threshold(np.ones(10), 1.0).needed is None
+    assert few.guaranteed_recall == pytest.approx(0.1 ** (1 / 100))
+    assert few.required_positives == 230
+    assert threshold(np.linspace(0.0, 1.0, 230), 0.99).guaranteed_recall >= 0.99
+    assert threshold(np.linspace(0.0, 1.0, 229), 0.99).guaranteed_recall < 0.99
+    assert threshold(np.ones(10), 1.0).required_positives is None
 
 
 def test_what_has_no_score_is_kept() -> None:
     values = np.array([0.2, np.nan])
-    assert scores(values, 1).tolist() == [0.2, math.inf]
-    assert scores(values, 0).tolist() == [0.8, math.inf]
+    assert class_scores(values, 1).tolist() == [0.2, math.inf]
+    assert class_scores(values, 0).tolist() == [0.8, math.inf]
 
 
 @pytest.mark.parametrize("missed", [0, 3, 20, 100])
@@ -172,7 +177,7 @@ def test_an_audit_finds_the_missed_without_bias_and_covers_their_number(missed: 
     kept, skipped, audited = 200, 100, 30
     found = np.arange(max(0, missed - skipped + audited), min(missed, audited) + 1)
     chances = hypergeom.pmf(found, skipped, missed, audited)
-    reached = [recall_reached(kept, skipped, audited, int(m)) for m in found]
+    reached = [estimate_recall(kept, skipped, audited, int(m)) for m in found]
     truth = kept / (kept + missed)
     assert all(each is not None for each in reached)
     estimated = [kept / each.value - kept for each in reached if each]
@@ -182,31 +187,33 @@ def test_an_audit_finds_the_missed_without_bias_and_covers_their_number(missed: 
 
 
 def test_an_audit_of_all_knows_the_recall() -> None:
-    known = recall_reached(8, 10, 10, 2)
+    known = estimate_recall(8, 10, 10, 2)
     assert known is not None
     assert (known.value, known.low, known.high) == (0.8, 0.8, 0.8)
-    whole = recall_reached(8, 0, 0, 0)
+    whole = estimate_recall(8, 0, 0, 0)
     assert whole is not None
     assert whole.low == 1.0
-    assert recall_reached(0, 10, 5, 0) is None
+    assert estimate_recall(0, 10, 5, 0) is None
 
 
 def test_a_share_of_the_costs_weighs_what_is_dear() -> None:
     chosen = np.tile([True, False], 200)
-    dear = share_of(chosen, np.tile([3.0, 1.0], 200))
+    dear = cost_share(chosen, np.tile([3.0, 1.0], 200))
     assert dear.value == 0.75
     assert 0.7 < dear.low < 0.75 < dear.high < 0.8
-    alike, exact = share_of(chosen, np.ones(400)), proportion(200, 400)
+    alike, exact = cost_share(chosen, np.ones(400)), proportion_interval(200, 400)
     assert alike.value == exact.value
     np.testing.assert_allclose([alike.low, alike.high], [exact.low, exact.high], atol=5e-3)
 
 
 def test_the_skipped_cost_what_the_audited_do() -> None:
-    kept = Calls(np.array([2, 2, 1]), np.array([4.0, 4.0, np.nan]))  # one whose time isn't known
-    audited = Calls(np.full(10, 2), np.full(10, 1.0))
-    took = compute(3.0, kept, audited, skipped=100)
+    kept = CallTimes(
+        np.array([2, 2, 1]), np.array([4.0, 4.0, np.nan])
+    )  # one whose time isn't known
+    audited = CallTimes(np.full(10, 2), np.full(10, 1.0))
+    took = estimate_compute(3.0, kept, audited, skipped=100)
     assert (took.kept_s, took.audited_s) == (10.0, 10.0)
-    assert (took.skipped_s.value, took.whole_s) == (50.0, 60.0)
+    assert (took.skipped_s.value, took.full_sweep_s) == (50.0, 60.0)
     assert took.skipped_s.low == took.skipped_s.high == 50.0  # they all cost the same
     assert took.saved.value == pytest.approx(1.0 - 23.0 / 60.0)
     assert took.without_audit.value == pytest.approx(1.0 - 13.0 / 60.0)
@@ -214,16 +221,16 @@ def test_the_skipped_cost_what_the_audited_do() -> None:
 
 def test_the_cost_of_the_skipped_has_an_interval_that_covers_it() -> None:
     rng = np.random.default_rng(1)
-    kept, covered = Calls(np.array([1]), np.array([50.0])), 0
+    kept, covered = CallTimes(np.array([1]), np.array([50.0])), 0
     for _ in range(100):
         costs = rng.exponential(size=500)
-        audited = Calls(np.ones(60, dtype=int), costs[:60])
-        took = compute(0.0, kept, audited, skipped=500)
+        audited = CallTimes(np.ones(60, dtype=int), costs[:60])
+        took = estimate_compute(0.0, kept, audited, skipped=500)
         covered += took.skipped_s.low <= costs.sum() <= took.skipped_s.high
     assert 80 <= covered <= 99
-    few = compute(0.0, kept, Calls(np.array([1]), np.array([1.0])), skipped=500)
+    few = estimate_compute(0.0, kept, CallTimes(np.array([1]), np.array([1.0])), skipped=500)
     assert math.isnan(few.saved.low)
-    nothing = compute(1.0, kept, Calls(np.empty(0, int), np.empty(0)), skipped=0)
+    nothing = estimate_compute(1.0, kept, CallTimes(np.empty(0, int), np.empty(0)), skipped=0)
     assert nothing.saved.value == pytest.approx(-0.02)
 
 
@@ -260,8 +267,8 @@ def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempP
     run = Run.start(tmp_path_factory.mktemp("run") / "run", spec)
     (run.folder / "trainings").mkdir(exist_ok=True)
     data = generate(escape, cache)
-    setting = Setting(escape, data, yardstick(escape, data.test), NO_LIMITS, run, str(file))
-    *_, record = live(setting, candidate, 4)
+    context = SearchContext(escape, data, yardstick(escape, data.test), NO_LIMITS, run, str(file))
+    *_, record = run_trial(context, candidate, 4)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE, record.reason
     run.record(record)
@@ -274,15 +281,15 @@ def surrogate(run: Run) -> Path:
 
 
 def test_a_surrogate_is_an_artefact_or_a_pick(run: Run) -> None:
-    artefact, manifest = artefact_of(f"{run.folder}:4")
+    artefact, manifest = resolve_artefact(f"{run.folder}:4")
     assert artefact == run.artefact(4)
-    assert artefact_of(str(artefact)) == (artefact, manifest)
+    assert resolve_artefact(str(artefact)) == (artefact, manifest)
     with pytest.raises(UserError, match="no final heat"):
-        artefact_of(str(run.folder))
+        resolve_artefact(str(run.folder))
     with pytest.raises(UserError, match="left no artefact"):
-        artefact_of(f"{run.folder}:5")
+        resolve_artefact(f"{run.folder}:5")
     with pytest.raises(UserError, match="neither an artefact nor a run"):
-        artefact_of(f"{run.folder}/nowhere")
+        resolve_artefact(f"{run.folder}/nowhere")
 
 
 @pytest.mark.parametrize(
@@ -341,7 +348,7 @@ def test_points_are_read_from_a_table(escape: Problem, surrogate: Path, tmp_path
     table.to_csv(tmp_path / "points.csv", index=False)
     asked = ScreeningRequest(sweep=tmp_path / "points.csv")
     job = prepare_screening(escape, str(surrogate), asked, tmp_path / "out")
-    assert isinstance(job, Job)
+    assert isinstance(job, ScreeningJob)
     assert job.inputs["re"].tolist() == [0.0, -1.0]
     assert job.screening.points == 2
     table.assign(re=[0.0, 7.0]).to_csv(tmp_path / "points.csv", index=False)
@@ -407,7 +414,7 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
     assert f"--out {out} goes on" in said
-    assert not (out / SUMMARY).exists()
+    assert not (out / SUMMARY_FILE).exists()
     held.unlink()
     kept = {path: path.stat().st_mtime_ns for path in out.glob("runs/*.npz")}
 
@@ -421,9 +428,9 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     source = locate_problem(str(file))
     asked = ScreeningRequest(POINTS, seed=3, keep_recall=RECALL, audit=60)
     job = prepare_screening(source.load(), f"{run.folder}:4", asked, out)
-    before = Summary.read(out / SUMMARY)
+    before = ScreeningSummary.read(out / SUMMARY_FILE)
     assert screen(job, source, 1, Console(file=io.StringIO())) == before  # nothing is left to run
-    (out / DECISIONS).unlink()
+    (out / DECISIONS_FILE).unlink()
     anew = screen(job, source, 1, Console(file=io.StringIO()))  # decided again, as before
     assert (anew.kept, anew.found, anew.recall) == (before.kept, before.found, before.recall)
 
@@ -462,13 +469,13 @@ def test_a_point_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     source = locate_problem(str(path))
     simulation = source.load().simulation
     assert simulation is not None
-    inputs, places = {"x": np.array([-1.0, 1.0, 2.0, 3.0])}, np.arange(4)
-    calls = list(calls_for(simulation, inputs, places, 2, 0))
+    inputs, point_indices = {"x": np.array([-1.0, 1.0, 2.0, 3.0])}, np.arange(4)
+    calls = list(split_into_calls(simulation, inputs, point_indices, 2, 0))
     (tmp_path / "runs").mkdir()
     with cluster(1, tmp_path / "runs", source):
         done = list(calls_in_parallel(calls, tmp_path / "runs"))
-    assert {call.places[0] for call in done} == {0, 2}
-    back = returned(simulation.outputs, calls, tmp_path / "runs")
+    assert {call.point_indices[0] for call in done} == {0, 2}
+    back = load_call_results(simulation.outputs, calls, tmp_path / "runs")
     assert back.reasons.tolist() == ["", "", "its process died", ""]
     assert back.outputs["positive"].tolist() == pytest.approx([0.0, 1.0, np.nan, 1.0], nan_ok=True)
     assert np.isnan(back.seconds).tolist() == [False, True]
@@ -476,11 +483,11 @@ def test_a_point_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
 
 def _hold_to_the_truth(problem: Problem, out: Path) -> None:
     """Hold a screening against the reference run on every one of its points."""
-    summary = Summary.read(out / SUMMARY)
-    points, reasons = read_shard(out / RESULTS)
+    summary = ScreeningSummary.read(out / SUMMARY_FILE)
+    points, reasons = read_shard(out / RESULTS_FILE)
     assert not reasons
     assert len(points) == POINTS
-    with np.load(out / RESULTS) as arrays:
+    with np.load(out / RESULTS_FILE) as arrays:
         decision, probability = arrays["decision"], arrays["probability"]
     assert problem.simulation is not None
     rng = np.random.default_rng(0)
@@ -504,5 +511,5 @@ def _hold_to_the_truth(problem: Problem, out: Path) -> None:
     assert chance.skipped is not None
     assert own.skipped.low > chance.skipped.high
     # Points that escape cost less: less compute is saved than points.
-    assert 0.0 < summary.compute.without_audit.value < summary.skipped / POINTS
-    assert summary.compute.saved.value < summary.compute.without_audit.value
+    assert 0.0 < summary.estimate_compute.without_audit.value < summary.skipped / POINTS
+    assert summary.estimate_compute.saved.value < summary.estimate_compute.without_audit.value

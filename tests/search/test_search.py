@@ -19,12 +19,12 @@ import pytest
 from problems import InterruptedRunError, Size, load_problem
 from problems.data.dataset import generate
 from search.final import seeds
-from search.final.seeds import retrained_in_parallel
+from search.final.seeds import retrain_in_parallel
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, State, count_networks
 from search.sampling.history import combination_of
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import Setting
+from search.trial.lifecycle import SearchContext
 from search.workers import ray_cluster as workers
 from search.workers.ray_cluster import cluster, in_parallel
 from spaces.manifest import read_manifest
@@ -231,7 +231,9 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
 ) -> None:
     run = Run.open(finished_run)
     problem = load_problem(run.spec().problem, Size.TINY)
-    setting = Setting(problem, generate(problem, cache), ReferenceTiming(None, 1.0), NO_LIMITS, run)
+    context = SearchContext(
+        problem, generate(problem, cache), ReferenceTiming(None, 1.0), NO_LIMITS, run
+    )
     looked = 0
 
     def asleep(*_: object) -> None:
@@ -249,5 +251,5 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
         with pytest.raises(InterruptedRunError):
             generate(problem, tmp_path / "cache", partial(in_parallel, on_poll=stopped))
         with pytest.raises(InterruptedRunError):
-            list(retrained_in_parallel(setting, [(run.records()[0], 1)], stopped))
+            list(retrain_in_parallel(context, [(run.records()[0], 1)], stopped))
     assert looked == 6

@@ -15,7 +15,12 @@ import pytest
 import torch
 
 from problems import Target
-from search.commands.deployment_table import Deployment, deployments, markdown, verdicts
+from search.commands.deployment_table import (
+    Deployment,
+    check_deployments,
+    deployments,
+    markdown_table,
+)
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
@@ -45,7 +50,7 @@ TOGETHER = [list(ARCHITECTURES)[first::6] for first in range(6)]
 def failures(tried: list[Deployment]) -> list[str]:
     return [
         f"{each.deployment}: {each.failed or each.agreement}"
-        for each in verdicts(tried)
+        for each in check_deployments(tried)
         if each.excluded is None and not each.passed
     ]
 
@@ -156,8 +161,8 @@ def test_it_answers_so_on_a_gpu(family: str) -> None:
 
 
 def test_the_table_has_every_network_and_reason() -> None:
-    found = verdicts(deployments(["mlp"], ("eager",)))
-    told = markdown(found)
+    found = check_deployments(deployments(["mlp"], ("eager",)))
+    told = markdown_table(found)
     assert "| mlp (flat -> value) |" in told
     assert "- eager int8: torch.ao's eager quantisation" in told
     for each in found:

@@ -31,7 +31,7 @@ from problems.interfaces.policies import PolicyEncoding
 from search.run.directory import Run
 from search.run.records import NO_LIMITS, Record, State
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import Setting, live
+from search.trial.lifecycle import SearchContext, run_trial
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
@@ -289,7 +289,7 @@ def test_a_whole_life(algorithm: str, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3", reason="policies are an extra")
     data = generate(PROBLEM, cache)
     slow = ReferenceTiming(None, 1.0)  # no network is as fast as the toy itself
-    setting = Setting(PROBLEM, data, slow, NO_LIMITS, Run(tmp_path))
+    context = SearchContext(PROBLEM, data, slow, NO_LIMITS, Run(tmp_path))
     candidate = Candidate(
         problem=PROBLEM.name,
         problem_version=PROBLEM.version,
@@ -305,7 +305,7 @@ def test_a_whole_life(algorithm: str, cache: Path, tmp_path: Path) -> None:
         runtime="eager",
         seed=0,
     )
-    *rungs, record = live(setting, candidate, 0)
+    *rungs, record = run_trial(context, candidate, 0)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE, record.reason
     assert len(rungs) == len(record.rungs) == 1

@@ -8,7 +8,7 @@ import pytest
 from problems import Batch, Problem, Run
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as template
-from search.final.a_posteriori import departures, in_host
+from search.final.a_posteriori import evaluate_in_host, normalised_rmse
 
 REFERENCE = DampedOscillator()
 
@@ -42,13 +42,13 @@ HOSTED = replace(template, host=host)
 
 
 def test_the_reference_departs_by_nothing_from_itself() -> None:
-    facts, hosted = in_host(HOSTED, {"itself": REFERENCE.run, "biased": biased})
+    facts, host_result = evaluate_in_host(HOSTED, {"itself": REFERENCE.run, "biased": biased})
     assert facts is not None
     assert facts.calls == 3
     assert 0.0 < facts.fraction <= 1.0
-    assert set(hosted["itself"].scores.values()) == {0.0}
-    assert all(value > 0.0 for value in hosted["biased"].scores.values())
-    assert hosted["itself"].speedup
+    assert set(host_result["itself"].scores.values()) == {0.0}
+    assert all(value > 0.0 for value in host_result["biased"].scores.values())
+    assert host_result["itself"].speedup
 
 
 @pytest.mark.parametrize(
@@ -60,18 +60,18 @@ def test_the_reference_departs_by_nothing_from_itself() -> None:
     ],
 )
 def test_what_fails_in_the_host_says_why(kernel: Run, words: str) -> None:
-    _, hosted = in_host(HOSTED, {"it": kernel, "itself": REFERENCE.run})
-    assert words in hosted["it"].reason
-    assert not hosted["it"].scores
-    assert not hosted["itself"].reason
+    _, host_result = evaluate_in_host(HOSTED, {"it": kernel, "itself": REFERENCE.run})
+    assert words in host_result["it"].reason
+    assert not host_result["it"].scores
+    assert not host_result["itself"].reason
 
 
 def test_a_problem_scores_what_its_host_returns() -> None:
     def score(predicted: Batch, reference: Batch) -> dict[str, float]:
         return {"worst": max(float(np.abs(predicted[n] - reference[n]).max()) for n in reference)}
 
-    _, hosted = in_host(replace(HOSTED, host_score=score), {"biased": biased})
-    assert set(hosted["biased"].scores) == {"worst"}
+    _, host_result = evaluate_in_host(replace(HOSTED, host_score=score), {"biased": biased})
+    assert set(host_result["biased"].scores) == {"worst"}
 
 
 def test_a_score_that_fails_for_one_entrant_says_why_and_spares_the_others() -> None:
@@ -80,22 +80,22 @@ def test_a_score_that_fails_for_one_entrant_says_why_and_spares_the_others() -> 
             raise ZeroDivisionError("no such thing")
         return {"worst": 0.0}
 
-    _, hosted = in_host(
+    _, host_result = evaluate_in_host(
         replace(HOSTED, host_score=score), {"biased": biased, "itself": REFERENCE.run}
     )
-    assert hosted["biased"].reason.startswith("host_score: ZeroDivisionError: no such thing")
-    assert hosted["itself"].scores == {"worst": 0.0}
+    assert host_result["biased"].reason.startswith("host_score: ZeroDivisionError: no such thing")
+    assert host_result["itself"].scores == {"worst": 0.0}
 
 
 def test_without_a_host_there_is_nothing() -> None:
     problem: Problem = replace(template, host=None)
-    assert in_host(problem, {"itself": REFERENCE.run}) == (None, {})
+    assert evaluate_in_host(problem, {"itself": REFERENCE.run}) == (None, {})
 
 
 def test_a_departure_is_in_units_of_the_deviation() -> None:
     constant = np.array([2.0, 2.0 + 1e-15])
     reference = {"flux": np.array([1.0, 3.0]), "constant": constant}
     predicted = {"flux": np.array([2.0, 4.0]), "constant": np.array([2.0, 2.5])}
-    found = departures(predicted, reference)
+    found = normalised_rmse(predicted, reference)
     assert found["departure of flux"] == pytest.approx(1.0)
     assert found["departure of constant"] == pytest.approx(np.sqrt(0.125))

@@ -23,14 +23,14 @@ from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
-from search.final.evaluation import LARGEST_FRONT, front_members, knee_trial
+from search.final.evaluation import MAX_FRONT_MEMBERS, front_members, knee_trial
 from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_from_goals
 from search.run.finalists import Finalist
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.timing import reference
 from search.timing.reference import ReferenceTiming, yardstick
-from search.trial.scoring import scored
+from search.trial.scoring import score_split
 from spaces.space import choose_candidate
 
 
@@ -60,7 +60,7 @@ def test_a_relative_goal_is_a_share_of_the_best_baseline(small: tuple[Problem, D
         goals=Goals(error=BaselineMargin(0.01), speedup=5.0),
     )
     limits = limits_for(wish, data)
-    best = scored(problem, undamped, data.validation).metrics["error"]
+    best = score_split(problem, undamped, data.validation).metrics["error"]
     assert limits.error == pytest.approx(1.01 * best)
     assert (limits.baseline, limits.worse_by, limits.speedup) == ("undamped", 0.01, 5.0)
     with pytest.raises(UserError, match="give the error as a figure"):
@@ -157,10 +157,10 @@ def test_a_call_that_compiles_or_was_held_up_decides_nothing(
     problem, data = small
     calls = itertools.count()
 
-    def seconds_of(run: object, inputs: Batch) -> float:  # noqa: ARG001 - the clock's signature
+    def time_call(run: object, inputs: Batch) -> float:  # noqa: ARG001 - the clock's signature
         return 0.01 * len(inputs["damping"]) + 6.0 * (next(calls) in slow_calls)
 
-    monkeypatch.setattr(reference, "seconds_of", seconds_of)
+    monkeypatch.setattr(reference, "seconds_of", time_call)
     problem = replace(problem, deployment=replace(problem.deployment, batch=batch))
     assert yardstick(problem, data.test).sample_s == 0.0
 
@@ -200,11 +200,11 @@ def test_a_baseline_that_raises_fails_on_those_samples_alone(
     small: tuple[Problem, Dataset],
 ) -> None:
     problem, data = small
-    result = scored(problem, raising_when_fast, data.test)
+    result = score_split(problem, raising_when_fast, data.test)
     fast = data.test.inputs["frequency"] > 1.5
     assert result.failed == fast.sum()
     assert result.reason == "ArithmeticError: too fast"
-    assert len(result.survivors) == (~fast).sum()
+    assert len(result.valid_samples) == (~fast).sum()
 
 
 def shapeless(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
@@ -223,7 +223,7 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     problem, data = small
     wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
     errors = baseline_errors(wish, data)
-    assert errors == {"undamped": scored(wish, undamped, data.validation).metrics["error"]}
+    assert errors == {"undamped": score_split(wish, undamped, data.validation).metrics["error"]}
     known = score_baselines(wish, data, yardstick(wish, data.test), errors)
     ((error, time),) = known.points
     assert error == pytest.approx(np.log10(errors["undamped"]))
@@ -280,16 +280,16 @@ def test_the_best_of_every_objective_is_in_the_heat() -> None:
         for i in range(30)
     ]
     chosen = {record.number for record in front_members(template, front, NO_LIMITS)}
-    assert len(chosen) == LARGEST_FRONT
+    assert len(chosen) == MAX_FRONT_MEMBERS
     assert {0, 4, 7} <= chosen
 
 
 def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
     front = [member(i, 0.01 * 1.2**i, 10.0 * 1.2**i) for i in range(30)]
     goals = Limits(error=0.0101, speedup=5.0)
-    assert len(front_members(template, front, NO_LIMITS)) == LARGEST_FRONT
+    assert len(front_members(template, front, NO_LIMITS)) == MAX_FRONT_MEMBERS
     chosen = front_members(template, front, goals)
-    assert len(chosen) == LARGEST_FRONT
+    assert len(chosen) == MAX_FRONT_MEMBERS
     assert chosen[0].number == 0
     finalists = [
         Finalist(

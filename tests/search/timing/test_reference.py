@@ -5,13 +5,13 @@ import pytest
 
 from problems import Array, Batch, Size, Split, load_problem
 from search.run.records import Timing
-from search.timing.reference import FEW, ReferenceTiming, timing_of, yardstick
+from search.timing.reference import MIN_SAMPLES, ReferenceTiming, summarise_timing, yardstick
 
 SECONDS = np.linspace(0.9, 1.1, 21)
 
 
 def test_a_timing_tells_the_ratio_with_its_interval_and_how_the_seconds_scatter() -> None:
-    timing = timing_of(SECONDS, 10.0 * SECONDS)
+    timing = summarise_timing(SECONDS, 10.0 * SECONDS)
     assert timing.time_s == pytest.approx(1.0)
     assert timing.time_p5_s == pytest.approx(0.91)
     assert timing.time_p95_s == pytest.approx(1.09)
@@ -23,7 +23,7 @@ def test_a_timing_tells_the_ratio_with_its_interval_and_how_the_seconds_scatter(
 
 def test_a_known_reference_leaves_the_noise_of_the_seconds() -> None:
     known = ReferenceTiming(None, sample_s=5.0)
-    timing = timing_of(SECONDS, known.seconds({"surrogate": SECONDS}))
+    timing = summarise_timing(SECONDS, known.seconds({"surrogate": SECONDS}))
     assert timing.speedup == pytest.approx(5.0)
     assert timing.speedup_low < 4.8
     assert timing.speedup_high > 5.2
@@ -53,6 +53,6 @@ def test_a_reference_of_known_costs_is_timed_on_cheap_samples_and_carried_to_all
     costs = np.array([100.0] * 20 + [4.0, 3.0, 1e-3, 5.0, 2.0])
     split = Split({"number": np.arange(25)}, {"height": costs})
     held = yardstick(problem, split)
-    assert sorted(held.places) == [20, 21, 23, 24]
-    assert held.samples == FEW
+    assert sorted(held.sample_indices) == [20, 21, 23, 24]
+    assert held.samples == MIN_SAMPLES
     assert held.share == pytest.approx(np.mean([4.0, 3.0, 5.0, 2.0]) / costs.mean())

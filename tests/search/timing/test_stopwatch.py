@@ -12,14 +12,14 @@ from scipy.stats import binom
 
 from problems import Array
 from search.timing.stopwatch import (
-    CLOSE,
     CONFIDENCE,
-    LEAST_ROUNDS,
-    Spread,
+    MIN_ROUNDS,
+    RELATIVE_TOLERANCE,
+    MedianInterval,
+    StoppingRule,
     TimedCall,
-    Until,
     exclusive_slot,
-    time_in_turn,
+    time_interleaved,
 )
 
 MOST = 30
@@ -36,7 +36,7 @@ class FakeClock:
     def __call__(self) -> float:
         return self.now
 
-    def work(self, name: str, *seconds: float) -> TimedCall:
+    def function(self, name: str, *seconds: float) -> TimedCall:
         """Work whose calls take so long, in turn and from the start again."""
         durations = itertools.cycle(seconds)
 
@@ -58,67 +58,67 @@ def settled(scatter: float, rounds: int = MOST) -> Array:
 
 def test_seconds_are_per_sample() -> None:
     clock = FakeClock()
-    seconds = time_in_turn({"a": clock.work("a", 0.008)}, rounds=3, clock=clock)
+    seconds = time_interleaved({"a": clock.function("a", 0.008)}, rounds=3, clock=clock)
     np.testing.assert_allclose(seconds["a"], 0.002)
 
 
 def test_contenders_warm_up_and_take_turns() -> None:
     clock = FakeClock()
-    work = {"slow": clock.work("slow", 1.0), "fast": clock.work("fast", 0.006)}
-    time_in_turn(work, rounds=2, clock=clock)
+    function = {"slow": clock.function("slow", 1.0), "fast": clock.function("fast", 0.006)}
+    time_interleaved(function, rounds=2, clock=clock)
     assert clock.order == ["slow", *["fast"] * 6, *(["slow", *["fast"] * 4] * 2)]
 
 
 def test_a_call_that_was_held_up_makes_no_short_block() -> None:
     clock = FakeClock()
-    held_up = clock.work("a", 0.001, 0.019, *[0.001] * 1000)
-    seconds = time_in_turn({"a": held_up}, rounds=1, clock=clock)
+    held_up = clock.function("a", 0.001, 0.019, *[0.001] * 1000)
+    seconds = time_interleaved({"a": held_up}, rounds=1, clock=clock)
     np.testing.assert_allclose(seconds["a"], 0.00025)
     assert clock.order.count("a") >= 2 * 20
 
 
 def test_a_ratio_survives_a_drifting_machine() -> None:
     clock = FakeClock()
-    quick, slow = clock.work("quick", 0.03), clock.work("slow", 0.3)
+    quick, slow = clock.function("quick", 0.03), clock.function("slow", 0.3)
 
     def drifting(contender: TimedCall) -> TimedCall:
-        def work() -> None:
-            contender.work()
+        def function() -> None:
+            contender.function()
             clock.speed *= 1.01
 
-        return TimedCall(work, contender.samples)
+        return TimedCall(function, contender.samples)
 
-    seconds = time_in_turn(
+    seconds = time_interleaved(
         {"quick": drifting(quick), "slow": drifting(slow)}, rounds=20, clock=clock
     )
-    ratio = Spread.of(seconds["slow"] / seconds["quick"])
+    ratio = MedianInterval.of(seconds["slow"] / seconds["quick"])
     assert ratio.median == pytest.approx(10.0, rel=0.02)
     assert np.ptp(seconds["slow"]) > 0.2 * seconds["slow"].min()
 
 
-@pytest.mark.parametrize("rounds", range(LEAST_ROUNDS, 80))
+@pytest.mark.parametrize("rounds", range(MIN_ROUNDS, 80))
 def test_an_interval_holds_the_median_with_its_confidence_and_no_narrower_one_does(
     rounds: int,
 ) -> None:
-    low = int(Spread.of(np.arange(1.0, rounds + 1.0)).low)
+    low = int(MedianInterval.of(np.arange(1.0, rounds + 1.0)).low)
     assert 1.0 - 2.0 * binom.cdf(low - 1, rounds, 0.5) >= CONFIDENCE
     assert 1.0 - 2.0 * binom.cdf(low, rounds, 0.5) < CONFIDENCE
 
 
 def test_a_spread_does_not_mind_the_order_of_rounds() -> None:
     values = np.array([7.0, 1.0, 3.0, 2.0, 9.0, 4.0, 8.0, 5.0, 6.0])
-    assert Spread.of(values) == Spread(5.0, 2.0, 8.0, 9)
+    assert MedianInterval.of(values) == MedianInterval(5.0, 2.0, 8.0, 9)
 
 
-@pytest.mark.parametrize("rounds", range(1, LEAST_ROUNDS))
+@pytest.mark.parametrize("rounds", range(1, MIN_ROUNDS))
 def test_few_rounds_are_noisy_however_alike(rounds: int) -> None:
-    alike = Spread.of(np.ones(rounds))
+    alike = MedianInterval.of(np.ones(rounds))
     assert (alike.low, alike.high) == (1.0, 1.0)
     assert alike.noisy
 
 
 def test_the_slow_are_given_fewer_rounds() -> None:
-    few = Until(lambda _: [settled(0.0, 2)], budget_s=1.0, most_s=5.0)
+    few = StoppingRule(lambda _: [settled(0.0, 2)], budget_s=1.0, max_s=5.0)
     assert not few.reached({}, 4.0)
     assert few.reached({}, 5.0)
 
@@ -126,16 +126,16 @@ def test_the_slow_are_given_fewer_rounds() -> None:
 @pytest.mark.parametrize(
     ("quoted", "elapsed_s", "reached"),
     [
-        ([settled(0.9 * CLOSE)], 0.0, True),
-        ([settled(1.1 * CLOSE)], 0.0, False),
-        ([settled(0.0), settled(1.1 * CLOSE)], 0.0, False),
-        ([settled(0.0), settled(1.1 * CLOSE)], 1.0, True),
+        ([settled(0.9 * RELATIVE_TOLERANCE)], 0.0, True),
+        ([settled(1.1 * RELATIVE_TOLERANCE)], 0.0, False),
+        ([settled(0.0), settled(1.1 * RELATIVE_TOLERANCE)], 0.0, False),
+        ([settled(0.0), settled(1.1 * RELATIVE_TOLERANCE)], 1.0, True),
         ([np.append(2.0, settled(0.0, 8) / 10.0)], 0.0, False),
         ([np.append(2.0, settled(0.0, 9) / 10.0)], 0.0, True),
-        ([settled(0.0, LEAST_ROUNDS + 1)], 0.0, True),
-        ([settled(0.0, LEAST_ROUNDS)], 0.0, False),
-        ([settled(0.0, LEAST_ROUNDS)], 1.0, True),
-        ([settled(0.0, LEAST_ROUNDS - 1)], 1.0, False),
+        ([settled(0.0, MIN_ROUNDS + 1)], 0.0, True),
+        ([settled(0.0, MIN_ROUNDS)], 0.0, False),
+        ([settled(0.0, MIN_ROUNDS)], 1.0, True),
+        ([settled(0.0, MIN_ROUNDS - 1)], 1.0, False),
         ([], 0.0, True),
     ],
     ids=[
@@ -152,16 +152,16 @@ def test_the_slow_are_given_fewer_rounds() -> None:
         "nothing to know",
     ],
 )
-def test_the_rule_ends_the_rounds(quoted: Sequence[Array], elapsed_s: float, reached: bool) -> None:  # noqa: FBT001 - a case
-    assert Until(lambda _: quoted, budget_s=1.0).reached({}, elapsed_s) is reached
+def test_the_rule_ends_the_rounds(ratios: Sequence[Array], elapsed_s: float, reached: bool) -> None:  # noqa: FBT001 - a case
+    assert StoppingRule(lambda _: ratios, budget_s=1.0).reached({}, elapsed_s) is reached
 
 
 @pytest.mark.parametrize(
     ("durations", "budget_s", "rounds"),
     [
-        ((0.05,), 60.0, LEAST_ROUNDS + 1),
+        ((0.05,), 60.0, MIN_ROUNDS + 1),
         ((0.05, 0.08), 60.0, MOST),
-        ((0.05, 0.08), 0.1, LEAST_ROUNDS),
+        ((0.05, 0.08), 0.1, MIN_ROUNDS),
     ],
     ids=["quiet", "noisy", "noisy and out of time"],
 )
@@ -170,12 +170,14 @@ def test_rounds_go_on_until_every_ratio_is_known(
 ) -> None:
     clock = FakeClock()
     timed_calls = {
-        "quiet": clock.work("quiet", 0.03),
-        "restless": clock.work("restless", *durations),
-        "reference": clock.work("reference", 0.2),
+        "quiet": clock.function("quiet", 0.03),
+        "restless": clock.function("restless", *durations),
+        "reference": clock.function("reference", 0.2),
     }
     told: list[int] = []
-    seconds = time_in_turn(timed_calls, MOST, Until(ratios, budget_s), clock, told.append)
+    seconds = time_interleaved(
+        timed_calls, MOST, StoppingRule(ratios, budget_s), clock, told.append
+    )
     assert {len(each) for each in seconds.values()} == {rounds}
     assert told == list(range(1, rounds + 1))
 

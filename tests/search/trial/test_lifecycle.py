@@ -11,34 +11,36 @@ from torch import nn
 
 from problems import Dataset, Problem, Size
 from problems.contract import RandomChoice
-from search.final.seeds import retrained
+from search.final.seeds import retrain
 from search.objectives.goals import objective_values
 from search.run.checkpoints import load_checkpoint
 from search.run.directory import Run
 from search.run.records import MAX_TRACEBACK_CHARS, NO_LIMITS, Limits, Record, State
 from search.run.spec import ExtraObjective
 from search.timing.reference import ReferenceTiming, yardstick
-from search.trial.lifecycle import PATIENCE, RUNG_SHARES, AtRung, Setting, live
+from search.trial.lifecycle import PATIENCE_SHARE, RUNG_SHARES, RungReport, SearchContext, run_trial
 from search.trial.preparation import (
     BestWeights,
     TaskCache,
     TrainingTask,
-    epochs_of,
     prepare_training,
+    training_epochs,
 )
 from spaces.candidate import Candidate, Precision
 from spaces.space import choose_candidate
 
 
 @pytest.fixture
-def timed(problem: Problem, data: Dataset, tmp_path: Path) -> Setting:
-    return Setting(problem, data, yardstick(problem, data.test), NO_LIMITS, Run(tmp_path))
+def timed(problem: Problem, data: Dataset, tmp_path: Path) -> SearchContext:
+    return SearchContext(problem, data, yardstick(problem, data.test), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.fixture
-def setting(problem: Problem, data: Dataset, tmp_path: Path, constant_timing: None) -> Setting:  # noqa: ARG001 - it is set
+def context(
+    problem: Problem, data: Dataset, tmp_path: Path, constant_timing: None
+) -> SearchContext:  # noqa: ARG001 - it is set
     """The same with a clock that says one thing: most of a life isn't about time."""
-    return Setting(problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, Run(tmp_path))
+    return SearchContext(problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, Run(tmp_path))
 
 
 @pytest.fixture
@@ -48,11 +50,11 @@ def candidate(problem: Problem) -> Candidate:
     return drawn.model_copy(update={"runtime": "eager", "precision": Precision.FP32})
 
 
-def test_a_whole_life(timed: Setting, candidate: Candidate) -> None:
-    *rungs, record = live(timed, candidate, 7)
+def test_a_whole_life(timed: SearchContext, candidate: Candidate) -> None:
+    *rungs, record = run_trial(timed, candidate, 7)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE, record.reason
-    assert [rung.rung for rung in rungs if isinstance(rung, AtRung)] == list(record.rungs)
+    assert [rung.rung for rung in rungs if isinstance(rung, RungReport)] == list(record.rungs)
     assert record.timing is not None
     assert record.timing.speedup > 1.0
     assert set(record.metrics) == {metric.name for metric in timed.problem.metrics}
@@ -61,10 +63,12 @@ def test_a_whole_life(timed: Setting, candidate: Candidate) -> None:
 
 
 @pytest.mark.parametrize("problem", ["planets"], indirect=True)
-def test_memory_is_measured_where_it_is_an_objective(timed: Setting, candidate: Candidate) -> None:
+def test_memory_is_measured_where_it_is_an_objective(
+    timed: SearchContext, candidate: Candidate
+) -> None:
     asked = replace(timed, extra_objectives=(ExtraObjective.MEMORY,))
-    first, *_, record = live(asked, candidate, 7)
-    assert isinstance(first, AtRung)
+    first, *_, record = run_trial(asked, candidate, 7)
+    assert isinstance(first, RungReport)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE, record.reason
     assert first.memory_bytes == record.untrained_memory_bytes
@@ -76,11 +80,11 @@ def test_memory_is_measured_where_it_is_an_objective(timed: Setting, candidate: 
 
 
 def test_a_further_deployment_is_of_the_trained_network(
-    setting: Setting, candidate: Candidate
+    context: SearchContext, candidate: Candidate
 ) -> None:
-    *_, first = live(setting, candidate, 3)
+    *_, first = run_trial(context, candidate, 3)
     assert isinstance(first, Record)
-    (again,) = live(setting, candidate, 5, training=3)
+    (again,) = run_trial(context, candidate, 5, training=3)
     assert isinstance(again, Record)
     assert again.state is State.COMPLETE, again.reason
     assert again.training == 3
@@ -88,29 +92,29 @@ def test_a_further_deployment_is_of_the_trained_network(
     assert again.unpruned_error == first.unpruned_error
     assert (again.metrics, again.artefact_hash) == (first.metrics, first.artefact_hash)
     other = candidate.model_copy(update={"runtime": "onnxruntime"})
-    (elsewhere,) = live(setting, other, 6, training=3)
+    (elsewhere,) = run_trial(context, other, 6, training=3)
     assert isinstance(elsewhere, Record)
     assert elsewhere.eager_error == first.eager_error
-    assert (setting.run.artefact(6) / "manifest.json").is_file()
+    assert (context.run.artefact(6) / "manifest.json").is_file()
 
 
-def test_a_training_that_is_lost_is_a_reason(setting: Setting, candidate: Candidate) -> None:
-    (record,) = live(setting, candidate, 5, training=3)
+def test_a_training_that_is_lost_is_a_reason(context: SearchContext, candidate: Candidate) -> None:
+    (record,) = run_trial(context, candidate, 5, training=3)
     assert isinstance(record, Record)
     assert (record.state, record.stage) == (State.INFEASIBLE, "load")
     assert "0003.trained can't be read" in record.reason
 
 
 def test_a_course_that_was_cut_off_is_gone_on_with(
-    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+    context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *_, whole = live(setting, candidate, 0)
+    *_, whole = run_trial(context, candidate, 0)
     assert isinstance(whole, Record)
     monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
-    life = live(setting, candidate, 1)
+    life = run_trial(context, candidate, 1)
     rungs = [next(life), next(life)]
     life.close()
-    setting.run.transfer_checkpoint(1, 2)
+    context.run.transfer_checkpoint(1, 2)
     taught: list[int] = []
     update = BestWeights.update
 
@@ -119,50 +123,50 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
         update(self, network)
 
     monkeypatch.setattr(BestWeights, "offer", counted)
-    *again, record = live(setting, candidate, 2)
+    *again, record = run_trial(context, candidate, 2)
     assert isinstance(record, Record)
     assert record.rungs == whole.rungs
-    assert [event.rung for event in again if isinstance(event, AtRung)] == list(whole.rungs)
-    assert [event.rung for event in rungs if isinstance(event, AtRung)] == list(whole.rungs)
+    assert [event.rung for event in again if isinstance(event, RungReport)] == list(whole.rungs)
+    assert [event.rung for event in rungs if isinstance(event, RungReport)] == list(whole.rungs)
     assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
-    assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(setting, candidate))
+    assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(context, candidate))
 
 
 def test_a_network_that_was_stopped_at_a_rung_is_gone_on_with_from_there(
-    setting: Setting, candidate: Candidate
+    context: SearchContext, candidate: Candidate
 ) -> None:
-    *_, whole = live(setting, candidate, 0)
+    *_, whole = run_trial(context, candidate, 0)
     assert isinstance(whole, Record)
-    life = live(setting, candidate, 1)
+    life = run_trial(context, candidate, 1)
     first = next(life)
-    assert isinstance(first, AtRung)
+    assert isinstance(first, RungReport)
     life.close()
-    trainer = load_checkpoint(setting.run.checkpoint_path(1))
+    trainer = load_checkpoint(context.run.checkpoint_path(1))
     assert trainer["rungs"] == [first.rung.model_dump()]
-    setting.run.transfer_checkpoint(1, 2)
-    *_, record = live(setting, candidate, 2)
+    context.run.transfer_checkpoint(1, 2)
+    *_, record = run_trial(context, candidate, 2)
     assert isinstance(record, Record)
     assert (record.rungs, record.metrics) == (whole.rungs, whole.metrics)
 
 
 def test_another_candidates_course_is_not_taken_up(
-    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+    context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = candidate.model_copy(update={"seed": candidate.seed + 1})
-    *_, own = live(setting, other, 0)
+    *_, own = run_trial(context, other, 0)
     assert isinstance(own, Record)
     monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
-    life = live(setting, candidate, 1)
+    life = run_trial(context, candidate, 1)
     next(life)
     next(life)
     life.close()
-    *_, record = live(setting, other, 1)
+    *_, record = run_trial(context, other, 1)
     assert isinstance(record, Record)
     assert (record.rungs, record.metrics) == (own.rungs, own.metrics)
 
 
 def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
-    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+    context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
 
@@ -172,16 +176,16 @@ def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
         yield
 
     monkeypatch.setattr("search.final.seeds.limited", limited)
-    again = retrained(setting, candidate, 3, 1)
+    again = retrain(context, candidate, 3, 1)
     assert not again.reason
     assert len(begun) == len(RUNG_SHARES) + 2
 
 
 def test_a_training_in_which_nothing_gets_better_ends_early(
-    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+    context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored = {metric.name: 1.0 for metric in setting.problem.metrics}
-    alike = replace(setting.problem, score=lambda *_: scored)
+    scored = {metric.name: 1.0 for metric in context.problem.metrics}
+    alike = replace(context.problem, score=lambda *_: scored)
     offered: list[float] = []
     update = BestWeights.update
 
@@ -190,14 +194,14 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
         offered.append(best.error)
 
     monkeypatch.setattr(BestWeights, "offer", noted)
-    epochs = epochs_of(alike, prepare_training(alike, candidate, setting.data).pairs)
-    *rungs, _ = live(replace(setting, problem=alike), candidate, 3)
+    epochs = training_epochs(alike, prepare_training(alike, candidate, context.data).pairs)
+    *rungs, _ = run_trial(replace(context, problem=alike), candidate, 3)
     assert len(rungs) == len(RUNG_SHARES)
-    assert len(offered) == 1 + math.ceil(PATIENCE * epochs) < epochs
-    *_, again = live(replace(setting, problem=alike), candidate, 3)  # as after an interruption
+    assert len(offered) == 1 + math.ceil(PATIENCE_SHARE * epochs) < epochs
+    *_, again = run_trial(replace(context, problem=alike), candidate, 3)  # as after an interruption
     assert isinstance(again, Record)
     assert again.unpruned_error == 1.0
-    assert len(offered) == 1 + math.ceil(PATIENCE * epochs)
+    assert len(offered) == 1 + math.ceil(PATIENCE_SHARE * epochs)
 
 
 @pytest.mark.parametrize("problem", ["planets"], indirect=True)
@@ -212,7 +216,7 @@ def test_what_is_augmented_is_taught_with_more_pairs(
 
 
 def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
-    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+    context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[TrainingTask] = []
 
@@ -221,10 +225,10 @@ def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
         return made[-1]
 
     monkeypatch.setattr("search.trial.preparation.prepared", noted)
-    first = [*live(setting, candidate, 0)][-1]
-    again = [*live(setting, candidate, 1, training=0)][-1]
-    elsewhere = replace(setting, task_cache=TaskCache())
-    anew = [*live(elsewhere, candidate, 2, training=0)][-1]
+    first = [*run_trial(context, candidate, 0)][-1]
+    again = [*run_trial(context, candidate, 1, training=0)][-1]
+    elsewhere = replace(context, task_cache=TaskCache())
+    anew = [*run_trial(elsewhere, candidate, 2, training=0)][-1]
     assert isinstance(first, Record)
     assert isinstance(again, Record)
     assert isinstance(anew, Record)
@@ -234,13 +238,13 @@ def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
     assert len(made) == (3 if acting else 2)
 
 
-def whole_epochs(setting: Setting, candidate: Candidate) -> int:
-    task = prepare_training(setting.problem, candidate, setting.data)
-    return epochs_of(setting.problem, task.pairs)
+def whole_epochs(context: SearchContext, candidate: Candidate) -> int:
+    task = prepare_training(context.problem, candidate, context.data)
+    return training_epochs(context.problem, task.pairs)
 
 
-def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candidate) -> None:
-    first, second = ([*live(setting, candidate, n)][-1] for n in (0, 1))
+def test_the_same_seed_gives_the_same_error(context: SearchContext, candidate: Candidate) -> None:
+    first, second = ([*run_trial(context, candidate, n)][-1] for n in (0, 1))
     assert isinstance(first, Record)
     assert isinstance(second, Record)
     assert first.metrics == second.metrics
@@ -255,9 +259,9 @@ def test_the_same_seed_gives_the_same_error(setting: Setting, candidate: Candida
     ],
 )
 def test_too_slow_is_infeasible_before_training(
-    timed: Setting, candidate: Candidate, change: dict[str, Any], words: str
+    timed: SearchContext, candidate: Candidate, change: dict[str, Any], words: str
 ) -> None:
-    (record,) = live(replace(timed, **change), candidate, 0)
+    (record,) = run_trial(replace(timed, **change), candidate, 0)
     assert isinstance(record, Record)
     assert (record.state, record.stage) == (State.INFEASIBLE, "time first")
     assert words in record.reason
@@ -276,7 +280,7 @@ def test_too_slow_is_infeasible_before_training(
 )
 @pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])
 def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
-    setting: Setting,
+    context: SearchContext,
     candidate: Candidate,
     monkeypatch: pytest.MonkeyPatch,
     where: str,
@@ -287,7 +291,7 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
         raise type(error)(*error.args)  # one that was raised before brings its traceback
 
     monkeypatch.setattr(where, fail)
-    *_, record = live(setting, candidate, 0)
+    *_, record = run_trial(context, candidate, 0)
     assert isinstance(record, Record)
     assert (record.state, record.stage) == (State.INFEASIBLE, stage)
     assert type(error).__name__ in record.reason
@@ -297,56 +301,58 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
 
 
 def test_a_record_keeps_the_end_of_a_long_traceback(
-    setting: Setting, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+    context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ValueError("long " * MAX_TRACEBACK_CHARS + "end")
 
     monkeypatch.setattr("search.trial.preparation.prepared", fail)
-    (record,) = live(setting, candidate, 0)
+    (record,) = run_trial(context, candidate, 0)
     assert isinstance(record, Record)
     assert len(record.traceback) == MAX_TRACEBACK_CHARS
     assert record.traceback.endswith("end\n")
 
 
-def test_a_record_without_a_traceback_is_read(setting: Setting, candidate: Candidate) -> None:
-    (record,) = live(setting, candidate, 5, training=3)
+def test_a_record_without_a_traceback_is_read(context: SearchContext, candidate: Candidate) -> None:
+    (record,) = run_trial(context, candidate, 5, training=3)
     assert isinstance(record, Record)
     older = record.model_dump(mode="json", exclude={"traceback"})
     assert Record.model_validate(older).traceback == ""
 
 
 def test_a_stopped_trial_stops_and_leaves_no_artefact(
-    setting: Setting, candidate: Candidate
+    context: SearchContext, candidate: Candidate
 ) -> None:
-    life = live(setting, candidate, 0)
+    life = run_trial(context, candidate, 0)
     first = next(life)
-    assert isinstance(first, AtRung)
+    assert isinstance(first, RungReport)
     assert list(first.durations_s) == ["prepare", "time first", "train"]
     life.close()
     assert list(life) == []
-    assert list((setting.run.folder / "artefacts").iterdir()) == []
+    assert list((context.run.folder / "artefacts").iterdir()) == []
 
 
-def test_a_score_that_is_no_number_is_a_reason(setting: Setting, candidate: Candidate) -> None:
+def test_a_score_that_is_no_number_is_a_reason(
+    context: SearchContext, candidate: Candidate
+) -> None:
     def score(*_: object) -> dict[str, float]:
-        return dict.fromkeys((metric.name for metric in setting.problem.metrics), math.nan)
+        return dict.fromkeys((metric.name for metric in context.problem.metrics), math.nan)
 
-    odd = replace(setting, problem=replace(setting.problem, score=score))
-    *_, record = live(odd, candidate, 0)
+    odd = replace(context, problem=replace(context.problem, score=score))
+    *_, record = run_trial(odd, candidate, 0)
     assert isinstance(record, Record)
     assert (record.state, record.stage) == (State.INFEASIBLE, "validate")
     assert "not a finite number" in record.reason
 
 
 def test_a_goal_that_is_missed_is_a_constraint_and_no_failure(
-    setting: Setting, candidate: Candidate
+    context: SearchContext, candidate: Candidate
 ) -> None:
-    wish = replace(setting, limits=Limits(error=1e-9))
-    *_, record = live(wish, candidate, 0)
+    wish = replace(context, limits=Limits(error=1e-9))
+    *_, record = run_trial(wish, candidate, 0)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE
     assert record.timing is not None
-    error = record.metrics[setting.problem.objective.name]
+    error = record.metrics[context.problem.objective.name]
     assert wish.limits.constraint_values(error, record.timing.speedup)["error"] > 0.0
     assert not wish.limits.met(error, record.timing.speedup)

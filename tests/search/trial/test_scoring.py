@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from problems import Batch, Dataset, Problem, UserError
-from search.trial.scoring import intervals, scored
+from search.trial.scoring import bootstrap_intervals, score_split
 
 
 def test_resamples_without_a_score_are_left_out(problem: Problem, data: Dataset) -> None:
@@ -20,8 +20,8 @@ def test_resamples_without_a_score_are_left_out(problem: Problem, data: Dataset)
         return {"error": 0.5 if how == "it is" else np.nan}
 
     told = replace(problem, score=rare)
-    result = scored(told, lambda *_: data.test.outputs, data.test)
-    found = intervals(told, result)["error"]
+    result = score_split(told, lambda *_: data.test.outputs, data.test)
+    found = bootstrap_intervals(told, result)["error"]
     assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
 
 
@@ -39,7 +39,7 @@ def test_an_interval_is_that_of_a_mean_over_samples(problem: Problem, data: Data
         return {"error": float(predicted[name].mean())}
 
     told = replace(problem, score=mean)
-    found = intervals(told, scored(told, run, data.train))["error"]
+    found = bootstrap_intervals(told, score_split(told, run, data.train))["error"]
     half = 1.645 * drawn.std() / np.sqrt(n)  # of 90 %, where a mean is normally distributed
     assert found.value == pytest.approx(drawn.mean())
     assert found.value - found.low == pytest.approx(half, rel=0.3)
@@ -53,4 +53,4 @@ def test_a_score_that_raises_is_told(problem: Problem, data: Dataset) -> None:
     with pytest.raises(
         UserError, match="the score of prediction ended in ValueError: only one class"
     ):
-        scored(replace(problem, score=score), lambda *_: data.test.outputs, data.test)
+        score_split(replace(problem, score=score), lambda *_: data.test.outputs, data.test)

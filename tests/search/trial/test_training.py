@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Pairs
 from problems.interfaces.types import Predict
-from search.trial.training import DivergedError, Mean, RollOutPairs, State, Trainer
+from search.trial.training import DivergedError, RollOutPairs, State, Trainer, WeightAverage
 from spaces.candidate import Training
 from spaces.deployment_check import example_inputs, example_network, lowered_shape
 from spaces.registered import ARCHITECTURES
@@ -275,10 +275,10 @@ def test_averaging_changes_nothing_in_what_is_learned(family: str) -> None:
     for _, _ in zip(trainer, Trainer(plain, task, TRAINING, 2, 0), strict=True):
         means = dict(averaged.named_parameters())
         shown = {name: each.detach().clone() for name, each in means.items()}
-        trainer._mean.change_places()
+        trainer._mean.swap_weights()
         for name, weight in plain.named_parameters():
             assert torch.equal(means[name], weight), name
-        trainer._mean.change_places()
+        trainer._mean.swap_weights()
         for name, weight in means.items():
             assert torch.equal(weight, shown[name]), name
 
@@ -286,14 +286,14 @@ def test_averaging_changes_nothing_in_what_is_learned(family: str) -> None:
 def test_a_mean_spans_its_share_of_the_steps() -> None:
     for share in (0.05, 0.2):
         weight = torch.tensor([1e6])
-        mean = Mean(lambda w=weight: [w], share, torch.device("cpu"))
+        mean = WeightAverage(lambda w=weight: [w], share, torch.device("cpu"))
         for step in range(1, 1001):
             weight.fill_(step)
-            mean.follow()
-        mean.change_places()
+            mean.update()
+        mean.swap_weights()
         # Of what grows steadily, the mean of the last steps is half of their span behind.
         assert weight.item() == pytest.approx(1000 * (1 - share / (1 + share)), rel=0.01)
-        mean.change_places()
+        mean.swap_weights()
         assert weight.item() == 1000
 
 

@@ -22,9 +22,9 @@ from search.sampling.history import trained
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import AtRung, Setting
+from search.trial.lifecycle import RungReport, SearchContext
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import EndEarly, RungScheduler, StudySearcher
+from search.workers.tune_adapter import RungScheduler, SearchStopper, StudySearcher
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
 
 
 def at_rung(error: float = 0.5) -> dict:
-    return AtRung(Rung(epoch=1, share=0.25, error=error), 1e-4, {"train": 3.0}).told()
+    return RungReport(Rung(epoch=1, share=0.25, error=error), 1e-4, {"train": 3.0}).as_result()
 
 
 def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
@@ -79,7 +79,7 @@ def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySe
 
 def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
     searcher.suggest()
-    searcher.note_death("0", "its worker died: out of memory")
+    searcher.record_worker_death("0", "its worker died: out of memory")
     searcher.on_trial_complete("0", error=True)
     (record,) = searcher._run.records()
     assert (record.state, record.stage) == (State.INFEASIBLE, "worker")
@@ -111,7 +111,7 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
         patch.setattr(Run, where, full)
         searcher.on_trial_complete("0", error=True)
     assert searcher.storage_error is not None
-    assert EndEarly(searcher).stop_all()
+    assert SearchStopper(searcher).stop_all()
     assert searcher.suggest() is None
     run = searcher._run
     assert run.records() == []
@@ -128,9 +128,9 @@ def test_infinity_travels(searcher: StudySearcher) -> None:
 
 
 def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> None:
-    assert not EndEarly(searcher).stop_all()
+    assert not SearchStopper(searcher).stop_all()
     searcher._run.request_stop()
-    assert EndEarly(searcher).stop_all()
+    assert SearchStopper(searcher).stop_all()
     assert searcher.suggest() is None
     assert searcher.is_finished()
 
@@ -149,10 +149,10 @@ def test_a_trial_is_granted_a_core_for_every_thread(
     threaded = replace(problem, deployment=Deployment(batch=1, threads=3))
     run = Run.start(tmp_path / "run", spec)
     nothing = Dataset(*[SimpleNamespace()] * 4)
-    setting = Setting(threaded, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, run)
+    context = SearchContext(threaded, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     with pytest.raises(InterruptedRunError):
         driver._trials(
-            setting, spec, run, ProgressDisplay(problem, 4, Console(file=io.StringIO())), {}
+            context, spec, run, ProgressDisplay(problem, 4, Console(file=io.StringIO())), {}
         )
     assert granted == [{"cpu": 3}]
 
