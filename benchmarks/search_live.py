@@ -52,7 +52,7 @@ from search.run.records import Record, State, timestamp
 from search.run.spec import Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
-from search.timing.reference import measure, yardstick
+from search.timing.reference import measure, time_reference
 from search.timing.stopwatch import MAX_ROUNDS
 from search.trial.lifecycle import RungReport, SearchContext, run_trial
 from spaces.space import Space
@@ -100,16 +100,16 @@ def trial_context(folder: Path, seed: int) -> tuple[SearchContext, Spec]:
     data = generate(problem, default_cache())
     problem = problem.with_fitted_baselines(data.train)
     limits = limits_from_goals(problem, baseline_errors(problem, data))
-    reference_timing = yardstick(problem, data.test)
+    reference_timing = time_reference(problem, data.test)
     return SearchContext(
         problem, data, reference_timing, limits, Run.start(folder, spec), PROBLEM
     ), spec
 
 
-def score_baselines(context: SearchContext) -> BaselineScores:
+def scored_baselines(context: SearchContext) -> BaselineScores:
     """Score and time the baselines, as a search does before its first trial."""
     problem, data = context.problem, context.data
-    return score_baselines(problem, data, context.yardstick, baseline_errors(problem, data))
+    return score_baselines(problem, data, context.reference_timing, baseline_errors(problem, data))
 
 
 def ended(context: SearchContext, searcher: Searcher, asked: TrialRequest) -> Record:
@@ -145,7 +145,7 @@ def search(name: str, seed: int, seconds: float, folder: Path) -> dict[str, Any]
     found: list[tuple[float, float, float, int]] = []
     states: list[str] = []
     started = clock()
-    known = score_baselines(context) if name == SIMSTEAD_NAME else NO_BASELINES
+    known = scored_baselines(context) if name == SIMSTEAD_NAME else NO_BASELINES
     searcher = SEARCHERS[name](context.problem, spec, context.run, context.limits, known)
     while True:
         record = ended(context, searcher, searcher.ask())
@@ -193,7 +193,7 @@ def retime_fronts(results: list[dict[str, Any]]) -> None:
         print(f"timing {len(held)} artefacts again, {done + 1} of {TIMING_REPEATS}", flush=True)
         for own, (_, surrogate) in zip(times, held, strict=True):
             timing = measure(
-                context.problem, context.data, context.yardstick, surrogate, MAX_ROUNDS
+                context.problem, context.data, context.reference_timing, surrogate, MAX_ROUNDS
             )
             own.append(timing.relative_time)
     for own, (one, _) in zip(times, held, strict=True):

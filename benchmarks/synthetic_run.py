@@ -15,7 +15,7 @@ import numpy as np
 
 from problems import Metric, Size
 from problems.interfaces.pictures import Curve, Picture
-from search.pareto import knee
+from search.objectives.recommendation import select_finalists, recommendation
 from search.run.directory import Run
 from search.run.environment import Environment
 from search.run.finalists import (
@@ -37,13 +37,13 @@ from search.run.records import (
     State,
     Timing,
 )
-from search.run.spec import Spec
+from search.run.spec import ExtraObjective, Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 START_TIME = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ERROR, SECOND_METRIC = "error", "drift"
-LARGEST_FRONT = 12
 REFERENCE_S = 1e-2
+GOALS = Limits(error=0.08, speedup=20.0)
 RUNTIMES = ("eager", "onnxruntime", "openvino", "aotinductor")
 RUNTIME_SPEEDUPS = {"eager": 1.0, "onnxruntime": 4.0, "openvino": 3.0, "aotinductor": 3.5}
 REASONS = (
@@ -64,6 +64,11 @@ class SyntheticRunOptions:
         failing: Share of the trials that fail.
         mark: Stands in every string that a user may have written.
         seed: Of everything.
+        names: The encodings.
+        limits: The problem's goals.
+        memory: Whether memory is an objective.
+        ties: Whether errors and speed-ups are powers of two, so that many are equal.
+        scatter: Standard deviation of the natural logarithm of times measured again.
     """
 
     trials: int = 60
@@ -72,6 +77,10 @@ class SyntheticRunOptions:
     mark: str = ""
     seed: int = 0
     names: tuple[str, ...] = field(default=("series", "pattern", "grid"))
+    limits: Limits = GOALS
+    memory: bool = False
+    ties: bool = False
+    scatter: float = 0.0
 
 
 def write_run(folder: Path, made: SyntheticRunOptions) -> Run:
@@ -85,10 +94,11 @@ def write_run(folder: Path, made: SyntheticRunOptions) -> Run:
         seed=made.seed,
         trials=max(1, -(-made.trials // 3)),
         workers=4,
+        extra_objectives=(ExtraObjective.MEMORY,) if made.memory else (),
     )
     run = Run.start(folder, spec)
     run.add_session(_environment(made.mark))
-    run.write("data.json", _data(made.mark))
+    run.write("data.json", _data(made))
     rng = np.random.default_rng(made.seed)
     records: list[Record] = []
     for number in range(made.trials):
@@ -97,7 +107,7 @@ def write_run(folder: Path, made: SyntheticRunOptions) -> Run:
         text = records[-1].model_dump_json(indent=1)
         (run.folder / "trials" / f"{number:04d}.json").write_text(text)
     if made.heat:
-        run.write("heat.json", _heat(records, rng, made.mark))
+        run.write("heat.json", _heat(records, rng, made))
     return run
 
 
@@ -115,7 +125,8 @@ def _environment(mark: str) -> Environment:
     )
 
 
-def _data(mark: str) -> DatasetSummary:
+def _data(made: SyntheticRunOptions) -> DatasetSummary:
+    mark = made.mark
     sides = (("position", True, "m"), ("speed", True, "m/s"), ("flux", False, "W/m2"))
     return DatasetSummary(
         summary=f"a made-up simulation{mark}",
@@ -127,7 +138,7 @@ def _data(mark: str) -> DatasetSummary:
             Metric(SECOND_METRIC, "J", f"change of the energy{mark}"),
         ),
         exclusions=(("", f"lstm{mark}", "", "int8", "no kernel"),),
-        limits=Limits(error=0.08, speedup=20.0),
+        limits=made.limits,
         fields=tuple(
             FieldSummary(
                 name=f"{name}{mark}",
@@ -202,7 +213,8 @@ def _record(
         stopped = {"state": State.STOPPED, "stage": "train", "reason": "in the worse half at 25 %"}
         spent = {"prepare": 0.1, "train": 4.5}
         return Record(**known, **stopped, rungs=rungs[:1], durations_s=spent)
-    return _complete(known, candidate, error, () if of else rungs, rng)
+    record = _complete(known, candidate, error, () if of else rungs, rng)
+    return _adapted(record, made)
 
 
 def _error(candidate: Candidate, rng: np.random.Generator) -> float:
@@ -245,6 +257,20 @@ def _complete(
     )
 
 
+def _adapted(record: Record, made: SyntheticRunOptions) -> Record:
+    """Return a complete record with memory, where that is an objective, and with ties, if asked."""
+    changes: dict[str, object] = {}
+    if made.memory:
+        size = {Precision.FP32: 4, Precision.BF16: 2, Precision.INT8: 1}
+        weights = size[record.candidate.precision] * (record.parameters or 0)
+        changes["memory_bytes"] = 2 ** math.ceil(math.log2(20_000 + weights))
+    if made.ties:
+        error = 2.0 ** round(math.log2(record.metrics[ERROR]))
+        changes["metrics"] = {ERROR: error, SECOND_METRIC: 3.0 * error}
+        changes["timing"] = _timing(2.0 ** round(math.log2(record.timing.speedup)), noisy=True)
+    return record.model_copy(update=changes)
+
+
 def _timing(speedup: float, *, noisy: bool) -> Timing:
     time_s = REFERENCE_S / speedup
     return Timing(
@@ -260,24 +286,25 @@ def _timing(speedup: float, *, noisy: bool) -> Timing:
     )
 
 
-def _heat(records: Sequence[Record], rng: np.random.Generator, mark: str) -> FinalEvaluation:
-    complete = [record for record in records if record.timing]
-    front: list[Record] = []
-    for record in sorted(complete, key=lambda r: (r.timing.relative_time, r.metrics[ERROR])):
-        if not front or record.metrics[ERROR] < front[-1].metrics[ERROR]:
-            front.append(record)
-    places = np.linspace(0, len(front) - 1, min(len(front), LARGEST_FRONT)).round().astype(int)
-    members = [front[place] for place in places]
-    chosen = None
-    if members:
-        points = [(math.log(r.metrics[ERROR]), -math.log(r.timing.speedup)) for r in members]
-        chosen = members[knee(points)].number
+def _heat(
+    records: Sequence[Record], rng: np.random.Generator, made: SyntheticRunOptions
+) -> FinalEvaluation:
+    mark, again = made.mark, np.random.default_rng(made.seed)
+    members = [
+        (record, _timing(record.timing.speedup * scatter, noisy=False))
+        for record in select_finalists(records, ERROR, made.limits)
+        for scatter in (float(again.lognormal(0.0, made.scatter)) if made.scatter else 1.0,)
+    ]
+    timings = {record.number: timing for record, timing in members}
+    found = recommendation([record for record, _ in members], ERROR, made.limits, timings)
+    chosen = None if found is None else found.knee
     finalists = [
         _entrant(f"persistence{mark}", None, 0.4, 900.0),
         _entrant("linear", None, 0.11, 60.0),
-        *(_member(record, rng, chosen, mark) for record in members),
+        *(_member(record, timing, rng, chosen, mark) for record, timing in members),
     ]
     return FinalEvaluation(
+        recommendation=found,
         knee=chosen,
         finalists=tuple(finalists),
         pictures=(_picture(f"Flux along the axis{mark}", mark),) if members else (),
@@ -305,9 +332,11 @@ def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Fina
     )
 
 
-def _member(record: Record, rng: np.random.Generator, chosen: int | None, mark: str) -> Finalist:
-    error, speedup = record.metrics[ERROR] * 1.05, record.timing.speedup
-    own = _entrant(f"trial {record.number}", record.number, error, speedup)
+def _member(
+    record: Record, timing: Timing, rng: np.random.Generator, chosen: int | None, mark: str
+) -> Finalist:
+    error = record.metrics[ERROR] * 1.05
+    own = _entrant(f"trial {record.number}", record.number, error, timing.speedup)
     if record.number != chosen:
         drawn = _picture(f"Flux along the axis{mark}", mark)
         return own.model_copy(update={"pictures": (drawn,)})

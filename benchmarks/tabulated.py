@@ -34,7 +34,7 @@ from problems.data.dataset import generate
 from problems.data.shards import default_cache
 from problems.interfaces.types import Option
 from problems.template.problem import problem as template
-from search.timing.reference import ReferenceTiming, deployment_call, yardstick
+from search.timing.reference import ReferenceTiming, deployment_call, time_reference
 from search.timing.stopwatch import keep_large_blocks, time_interleaved
 from search.trial.lifecycle import RUNG_SHARES
 from search.trial.preparation import (
@@ -431,7 +431,7 @@ def tabulate() -> None:
     lines = unfinished.read_text().splitlines() if unfinished.exists() else []
     rows = {row["lesson"]: row for row in map(json.loads, lines)}
     data = generate(template, default_cache())
-    maker = Tabulator(template, data, yardstick(template, data.test))
+    maker = Tabulator(template, data, time_reference(template, data.test))
     for task, row in rows.items():
         if task in groups:
             maker.reuse_timings(network_key(groups[task][0]), _taught(row)[1].deployed)

@@ -20,9 +20,10 @@ from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
-from search.final.seeds import recommended_trials, retrain_in_parallel
+from search.final.seeds import retrain_in_parallel
 from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_from_goals
+from search.objectives.recommendation import recommended_trials
 from search.progress import ProgressDisplay
 from search.run.directory import Run
 from search.run.environment import collect_environment
@@ -33,7 +34,7 @@ from search.sampling.initial_design import initial_design_size
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
-from search.timing.reference import yardstick
+from search.timing.reference import time_reference
 from search.trial.lifecycle import SearchContext
 from search.workers.ray_cluster import cluster, in_parallel
 from search.workers.successive_halving import SuccessiveHalving
@@ -162,7 +163,7 @@ def search(
             errors = baseline_errors(problem, data)
             limits = limits_from_goals(problem, errors)
             before_s = run.reference_s(environment.processor)
-            reference_timing = yardstick(problem, data.test, before_s)
+            reference_timing = time_reference(problem, data.test, before_s)
             context = SearchContext(
                 problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
             )
@@ -219,7 +220,7 @@ def _trials(
     progress.count_earlier_trials(earlier.values())
     if run.heat() and count_networks(earlier.values()) >= spec.trials:
         return
-    to_beat = score_baselines(context.problem, context.data, context.yardstick, errors)
+    to_beat = score_baselines(context.problem, context.data, context.reference_timing, errors)
     study = SearchStudy(run.journal, context.problem, spec, context.limits, to_beat)
     agenda = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
     if not agenda.finished:
@@ -245,9 +246,10 @@ def _retrain(
         return
     done = list(run.retrained().each)
     known = {(each.trial, each.seed) for each in done}
+    objective = context.problem.objective.name
     wanted = [
         (record, seed)
-        for record in recommended_trials(context.problem, run.records(), context.limits)
+        for record in recommended_trials(run.records(), objective, context.limits)
         for seed in range(1, spec.retrainings + 1)
         if (record.number, record.candidate.seed + seed) not in known
     ]
@@ -301,8 +303,8 @@ def _facts(context: SearchContext, processor: str) -> DatasetSummary:
         exclusions=tuple(exclusions(problem)),
         limits=context.limits,
         recorded=problem.data is not None,
-        reference_time_known=context.yardstick.run is None,
-        reference_s=context.yardstick.sample_s or None if problem.simulation else None,
+        reference_time_known=context.reference_timing.run is None,
+        reference_s=context.reference_timing.sample_s or None if problem.simulation else None,
         processor=processor,
         fields=_fields(context),
     )

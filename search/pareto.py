@@ -1,7 +1,11 @@
-"""Non-dominated sorting of points to be made small in every coordinate."""
+"""Pareto dominance of points whose objectives, any number of them, are all to be made small.
+
+The one place for dominance, fronts, ranks, crowding, hypervolume and the knee point.
+"""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import le
 from typing import TypeVar
 
 import numpy as np
@@ -9,13 +13,29 @@ import numpy as np
 from problems import Array
 
 Item = TypeVar("Item")
+Point = tuple[float, ...]
+
+
+def weakly_dominated(point: Sequence[float], others: Iterable[Sequence[float]]) -> bool:
+    """Return whether one of the other points is nowhere larger than this one.
+
+    Args:
+        point: Objectives (k,).
+        others: Objectives (k,) of each other point.
+    """
+    return any(all(map(le, other, point)) for other in others)
 
 
 def non_dominated_ranks(points: Sequence[Sequence[float]]) -> Array:
-    """Return the rank (n,) of every point: 0 on the front, 1 on the front of the rest, and so on.
+    """Return the non-domination rank (n,) of every point: 0 on the front, 1 once that is removed.
 
-    Sources: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182; for two coordinates Jensen, IEEE
+    Equal points have equal ranks.
+
+    Sources: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182; for two objectives Jensen, IEEE
     Trans. Evol. Comp. 7 (2003) 503.
+
+    Args:
+        points: Objectives (n, k).
     """
     values = np.asarray(points, dtype=float).reshape(len(points), -1)
     if values.shape[1] == 2:
@@ -29,19 +49,20 @@ def non_dominated_ranks(points: Sequence[Sequence[float]]) -> Array:
     dominators = dominates.sum(axis=0)
     rank = np.full(len(values), -1)
     for level in range(len(values)):
-        pareto_front = (dominators == 0) & (rank < 0)
-        rank[pareto_front] = level
-        dominators = dominators - dominates[pareto_front].sum(axis=0)
+        current = (dominators == 0) & (rank < 0)
+        rank[current] = level
+        dominators = dominators - dominates[current].sum(axis=0)
         if (rank >= 0).all():
             break
     return rank
 
 
 def _ranks_of_pairs(values: Array) -> Array:
-    """Return the rank of every point: a halving asks at each arrival, so in n log n steps.
+    """Return the rank (n,) of every point (n, 2) in n log n steps: each arrival at a rung asks.
 
-    By its first coordinate no later point dominates one; of a front the lowest second coordinate
-    so far says whether it dominates the next, and fronts further back have higher ones.
+    In the order of the first objective no later point dominates an earlier one. The lowest second
+    objective of a front so far says whether that front dominates the next point, and fronts of
+    higher rank have higher ones.
     """
     rank = np.zeros(len(values), dtype=int)
     lowest: list[float] = []
@@ -57,53 +78,116 @@ def _ranks_of_pairs(values: Array) -> Array:
     return rank
 
 
-def crowding_distances(points: Sequence[Sequence[float]] | Array) -> Array:
-    """Return how far the neighbours (n,) of every point lie apart; of an outermost one, infinity.
+def front_indices(points: Sequence[Sequence[float]]) -> list[int]:
+    """Return the indices (m,) of the non-dominated points, by their first objective.
 
-    Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
+    Of equal points the first stands for all.
+
+    Args:
+        points: Objectives (n, k).
     """
-    values = np.asarray(points, dtype=float)
-    apart = np.zeros(len(values))
-    for own in values.T:
-        order = np.argsort(own, kind="stable")
-        span = max(float(np.ptp(own)), np.finfo(float).tiny)
-        apart[order[1:-1]] += (own[order[2:]] - own[order[:-2]]) / span
-        apart[order[[0, -1]]] = np.inf
-    return apart
+    order = sorted(range(len(points)), key=lambda i: tuple(points[i]))
+    if not order:
+        return []
+    if len(points[order[0]]) == 2:
+        kept: list[int] = []
+        for i in order:
+            if not kept or points[i][1] < points[kept[-1]][1]:
+                kept.append(i)
+        return kept
+    rank = non_dominated_ranks(points)
+    first_of = {tuple(points[i]): i for i in reversed(order) if rank[i] == 0}
+    return [first_of[point] for point in sorted(first_of)]
 
 
-def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
-    """Return items spread evenly along their order, both ends among them: `most`, or all."""
-    places = np.linspace(0, len(items) - 1, min(len(items), limit)).round().astype(int)
-    return [items[place] for place in places]
+def pareto_front(points: Iterable[Sequence[float]]) -> list[Point]:
+    """Return the non-dominated points (m, k), each once, by their first objective.
+
+    Args:
+        points: Objectives (n, k).
+    """
+    held = [tuple(point) for point in points]
+    return [held[i] for i in front_indices(held)]
 
 
-def pareto_front(points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Return the points (error, time) that no other dominates, by their errors."""
-    kept: list[tuple[float, float]] = []
-    for error, time in sorted((point[0], point[1]) for point in points):
-        if not kept or time < kept[-1][1]:
-            kept.append((error, time))
-    return kept
+def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
+    """Return the volume that is dominated by the points and dominates the reference point.
+
+    It is exact in any number of objectives: above two the last objective is cut into slices, whose
+    sections are hypervolumes of one objective fewer.
+
+    Source: Zitzler, Hypervolume metric calculation (ETH Zürich, 2001); While et al., IEEE Trans.
+    Evol. Comp. 10 (2006) 29.
+
+    Args:
+        points: Objectives (n, k).
+        reference: Upper ends (k,); what isn't smaller in every objective adds nothing.
+    """
+    if len(reference) == 1:
+        return max(reference[0] - min((point[0] for point in points), default=reference[0]), 0.0)
+    if len(reference) == 2:
+        return _area(points, reference)
+    within = [
+        point
+        for point in pareto_front(points)
+        if all(own < limit for own, limit in zip(point, reference, strict=True))
+    ]
+    within.sort(key=lambda point: point[-1])
+    ends = [*(point[-1] for point in within[1:]), reference[-1]]
+    return sum(
+        (end - within[i][-1]) * hypervolume([p[:-1] for p in within[: i + 1]], reference[:-1])
+        for i, end in enumerate(ends[: len(within)])
+        if end > within[i][-1]
+    )
 
 
-def hypervolume(points: Sequence[Sequence[float]], reference_point: Sequence[float]) -> float:
-    """Return the area that points (error, time) dominate, up to the point `worst`."""
-    area, lowest = 0.0, reference_point[1]
-    for error, time in pareto_front(points):
-        if error < reference_point[0] and time < lowest:
-            area += (reference_point[0] - error) * (lowest - time)
-            lowest = time
+def _area(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
+    """Return the hypervolume of points (n, 2): rectangles along the front."""
+    area, lowest = 0.0, reference[1]
+    for first, second in sorted((point[0], point[1]) for point in points):
+        if first < reference[0] and second < lowest:
+            area += (reference[0] - first) * (lowest - second)
+            lowest = second
     return area
 
 
-def knee_index(points: Sequence[Sequence[float]]) -> int:
-    """Return the index of the knee: nearest to the ideal corner once every axis spans [0, 1].
+def crowding_distances(points: Sequence[Sequence[float]] | Array) -> Array:
+    """Return the crowding distance (n,) of every point; infinity at the ends of an objective.
+
+    Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
 
     Args:
-        points: Of one front, (error, time) on axes on which distance means something (logarithms).
+        points: Objectives (n, k).
+    """
+    values = np.asarray(points, dtype=float)
+    distance = np.zeros(len(values))
+    for column in values.T:
+        order = np.argsort(column, kind="stable")
+        span = max(float(np.ptp(column)), np.finfo(float).tiny)
+        distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+        distance[order[[0, -1]]] = np.inf
+    return distance
+
+
+def knee_index(points: Sequence[Sequence[float]]) -> int:
+    """Return the index of the knee point: nearest to the ideal point once each axis spans [0, 1].
+
+    Args:
+        points: Objectives (n, k) of one front, on axes on which distances mean something
+            (logarithms).
     """
     values = np.asarray(points, dtype=float)
     span = np.ptp(values, axis=0)
     scaled = (values - values.min(axis=0)) / np.where(span > 0.0, span, 1.0)
     return int(np.argmin(np.sum(scaled**2, axis=1)))
+
+
+def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
+    """Return at most so many items, spread evenly along their order, both ends among them.
+
+    Args:
+        items: Of a front, in order.
+        most: How many at most.
+    """
+    places = np.linspace(0, len(items) - 1, min(len(items), limit)).round().astype(int)
+    return [items[place] for place in places]

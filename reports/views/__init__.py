@@ -27,9 +27,10 @@ from reports.views.provenance import Provenance, provenance_view
 from reports.views.recommendation import RecommendationView, recommendation_view
 from reports.views.search_progress import SearchProgress, search_progress_view
 from reports.views.trials import TrialView, trial_view
+from search.objectives.recommendation import recommendation_of
 from search.run.directory import Run
 from search.run.environment import Environment
-from search.run.finalists import Ceiling, HostTiming, recommend_finalists
+from search.run.finalists import Ceiling, HostTiming
 from search.run.records import NO_LIMITS, DatasetSummary
 from search.run.spec import Spec
 
@@ -113,9 +114,8 @@ def read_report_data(run: Run) -> ReportData:
         limits, split = limits_on_test(data.limits, found, objective.name)
     finalists = finalist_views(found, by_number, objective.name, limits, host)
     reference_point = default_reference_point(trials)
-    errors = {f"trial {trial.number}": trial.error for trial in trials if trial.error is not None}
     searched = data.limits if data else NO_LIMITS
-    recommended = recommend_finalists(found, errors, objective.name, searched)
+    recommended = recommendation_of(heat, records, objective.name, searched)
     return ReportData(
         folder=str(run.folder),
         spec=spec,
@@ -124,9 +124,7 @@ def read_report_data(run: Run) -> ReportData:
         progress=_progress(run, finished=heat is not None),
         objective=objective,
         diagnosis=diagnosis,
-        choice=recommendation_view(
-            heat.knee if heat else None, recommended, finalists, by_number, fraction
-        ),
+        choice=recommendation_view(recommended, finalists, by_number, fraction),
         goals=goals_view(limits, finalists, split),
         finalists=finalists,
         reference_point=reference_point,

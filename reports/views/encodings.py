@@ -9,7 +9,7 @@ import numpy as np
 
 from reports.views.finalists import FinalistView, SeedsView
 from reports.views.trials import TrialView, latest_attempts
-from search.pareto import hypervolume
+from search.pareto import front_indices, hypervolume
 from search.run.records import ERROR_FLOOR, State
 
 TYPICAL_ERROR_RATIO = 6.0
@@ -60,13 +60,9 @@ def measured_trials(trials: Sequence[TrialView]) -> list[TrialView]:
 
 def front_trials(trials: Sequence[TrialView]) -> list[TrialView]:
     """Return the measured trials that no other one beats in error and speed, the fastest first."""
-    found: list[TrialView] = []
-    for trial in sorted(
-        measured_trials(trials), key=lambda each: (-(each.speedup or 0.0), each.error)
-    ):
-        if not found or (trial.error or 0.0) < (found[-1].error or 0.0):
-            found.append(trial)
-    return found
+    able = measured_trials(trials)
+    places = [(-(trial.speedup or 0.0), trial.error or 0.0) for trial in able]
+    return [able[i] for i in front_indices(places)]
 
 
 def typical_max_error(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
 from reports.views.trials import TrialView
-from search.run.finalists import BatchTiming, ComputeCost, Finalist, HostTiming, non_dominated_names
+from search.pareto import ranks
+from search.run.finalists import BatchTiming, ComputeCost, Finalist, HostTiming
 from search.run.records import ConfidenceInterval, Limits, Timing
 
 
@@ -102,7 +103,7 @@ def finalist_views(
     host: HostTiming | None,
 ) -> tuple[FinalistView, ...]:
     """Return the entrants, with what the trials say of them."""
-    front = non_dominated_names(finalists, objective)
+    front = _front_names(finalists, objective)
     return tuple(
         FinalistView(
             name=finalist.name,
@@ -128,6 +129,14 @@ def finalist_views(
         )
         for finalist in finalists
     )
+
+
+def _front_names(finalists: Sequence[Finalist], objective: str) -> set[str]:
+    """Return the names of those that no other one beats in test error and time."""
+    scored = [each for each in finalists if objective in each.test]
+    points = [(each.test[objective].value, each.timing.relative_time) for each in scored]
+    level = ranks(points) if points else ()
+    return {each.name for each, rank in zip(scored, level, strict=True) if rank == 0}
 
 
 def _encoding(finalist: Finalist, trials: dict[int, TrialView]) -> str:

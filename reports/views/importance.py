@@ -73,8 +73,10 @@ def _branch(name: str, trials: Sequence[TrialView], start: str) -> ImportanceGro
     """Return the shares of the parameters whose names begin so; of the skeleton if nothing."""
     if len(trials) < MIN_TRIALS:
         return None
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
+
     points = np.array([objective_point(trial) for trial in trials])
-    ranks = _ranks(points[:, 0]), _ranks(points[:, 1])
+    ranks = rankdata(points[:, 0]), rankdata(points[:, 1])
     chosen = [_settings(trial.parameters, start) for trial in trials]
     importances: list[ParameterImportance] = []
     for parameter in dict.fromkeys(name for settings in chosen for name in settings):
@@ -111,12 +113,6 @@ def _groups(values: Sequence[Scalar | None]) -> Array:
     quarters = iter(np.searchsorted(edges, numbers, side="right") + 1)
     groups = [0 if value is None else next(quarters) for value in values]
     return np.unique(groups, return_inverse=True)[1]
-
-
-def _ranks(values: Array) -> Array:
-    """Return ranks, ties shared."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2.0)[place]
 
 
 def _of_chance(ranks: Array, group: Array) -> float:

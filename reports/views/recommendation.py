@@ -1,6 +1,6 @@
 """What is recommended of the final heat: the knee, the fastest, the most accurate; what ties."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from math import isfinite
 from typing import NamedTuple
 
@@ -32,6 +32,8 @@ class RecommendationView(NamedTuple):
     """
 
     picks: tuple[RecommendedFinalist, ...]
+    reason: str
+    """Among whom they were chosen."""
     ties: tuple[str, ...]
     best_baseline: FinalistView | None
 
@@ -47,7 +49,6 @@ class RecommendationView(NamedTuple):
 
 
 def recommendation_view(
-    knee: int | None,
     recommended: Recommendation | None,
     finalists: Sequence[FinalistView],
     trials: dict[int, TrialView],
@@ -56,15 +57,15 @@ def recommendation_view(
     """Return what is recommended; None where the heat found nothing.
 
     Args:
-        knee: The trial that the heat chose.
-        recommended: Whom it recommends besides.
+        recommended: The trials that the heat recommends.
         entrants: The heat's.
         trials: All, by number.
         fraction: The kernel's share of the host's time, where that is known.
     """
-    if knee is None or knee not in trials:
+    if recommended is None or recommended.knee not in trials:
         return None
-    chosen = next(finalist for finalist in finalists if finalist.trial == knee)
+    pick_record = _picked(recommended, finalists, trials)
+    chosen = pick_record[0][1]
     baselines = [finalist for finalist in finalists if finalist.trial is None and finalist.test]
     best = min(baselines, key=_test_error, default=None)
     ties = tuple(each.name for each in finalists if each is not chosen and _tie(each, chosen))
@@ -77,10 +78,10 @@ def recommendation_view(
             None if fraction is None else amdahl(fraction, finalist.timing.speedup),
             _beaten_by(finalist, baselines),
         )
-        for title, finalist in _picked(chosen, finalists, recommended)
+        for title, finalist in pick_record
         if finalist.trial is not None
     )
-    return RecommendationView(picks, ties, best)
+    return RecommendationView(picks, recommended.reason, ties, best)
 
 
 def _beaten_by(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
@@ -95,21 +96,23 @@ def _beaten_by(finalist: FinalistView, baselines: Sequence[FinalistView]) -> Fin
 
 
 def _picked(
-    chosen: FinalistView, finalists: Sequence[FinalistView], recommended: Recommendation | None
+    recommended: Recommendation, finalists: Sequence[FinalistView], trials: Container[int]
 ) -> list[tuple[str, FinalistView]]:
-    """Return the knee, the fastest and the most accurate; one that is two of them stands once."""
-    titles: dict[str, list[str]] = {chosen.name: ["at the knee"]}
-    if recommended:
-        titles.setdefault(recommended.fastest, []).append("fastest")
-        titles.setdefault(recommended.most_accurate, []).append("most accurate")
-    within_goals = " within the goals" if recommended and recommended.within_goals else ""
-    by_name = {each.name: each for each in finalists}
+    """Return the recommended with their titles, the knee first; each stands once."""
+    titles: dict[int, list[str]] = {recommended.knee: ["at the knee"]}
+    titles.setdefault(recommended.fastest, []).append("fastest")
+    titles.setdefault(recommended.most_accurate, []).append("most accurate")
+    if recommended.smallest is not None:
+        titles.setdefault(recommended.smallest, []).append("smallest")
+    within_goals = " within the goals" if recommended.within_goals else ""
+    by_trial = {each.trial: each for each in finalists}
     return [
         (
             " and ".join(own).capitalize() + (within_goals if own != ["at the knee"] else ""),
-            by_name[name],
+            by_trial[one],
         )
-        for name, own in titles.items()
+        for one, own in titles.items()
+        if one in trials
     ]
 
 

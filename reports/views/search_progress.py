@@ -15,7 +15,7 @@ from reports.views.encodings import (
     objective_point,
 )
 from reports.views.trials import TrialView
-from search.pareto import hypervolume
+from search.pareto import Point, front, hypervolume, weakly_dominated
 from search.run.environment import Environment
 from search.run.records import State
 
@@ -123,14 +123,14 @@ def _found(
     if reference_point is None:
         return ()
     worst = log_reference_point(reference_point)
-    front: list[tuple[float, float]] = []
+    best: list[Point] = []
     steps = [HypervolumePoint(0, 0.0, 0.0)]
     for done, (trial, end) in enumerate(timed, start=1):
         hours = (end - began) / 3600.0
         for place in [objective_point(each) for each in measured_trials([trial])]:
-            if not any(held[0] <= place[0] and held[1] <= place[1] for held in front):
-                front = [h for h in front if not (place[0] <= h[0] and place[1] <= h[1])] + [place]
-                steps.append(HypervolumePoint(done, hours, hypervolume(front, worst)))
+            if not weakly_dominated(place, best):
+                best = front([*best, place])
+                steps.append(HypervolumePoint(done, hours, hypervolume(best, worst)))
         if done == len(timed) and steps[-1].trials < done:
             steps.append(HypervolumePoint(done, hours, steps[-1].hypervolume))
     return tuple(steps)

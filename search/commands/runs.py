@@ -227,17 +227,19 @@ def export(
     run: RunFolder,
     folder: Annotated[Path, typer.Argument(help="New folder for the surrogate.")],
     pick: Annotated[
-        str, typer.Option(help="knee, fastest, accurate, or a trial's number.")
+        str, typer.Option(help="knee, fastest, accurate, smallest, or a trial's number.")
     ] = "knee",
 ) -> None:
     """Hand over a surrogate: the very artefact that was measured."""
     from search.export import export as copy_artefact  # noqa: PLC0415
     from search.run.directory import Run  # noqa: PLC0415
 
-    record, no_host_code_reason = copy_artefact(Run.open(run), pick, folder)
+    record, reason, no_host_code_reason = copy_artefact(Run.open(run), pick, folder)
     console.print(
         f"trial {record.number} exported to {folder}; {folder / 'README.md'} says how to use it"
     )
+    if reason:
+        console.print(f"chosen as {reason}", soft_wrap=True)
     if no_host_code_reason:
         console.print(
             f"its network can't be called without simstead: {no_host_code_reason}", soft_wrap=True

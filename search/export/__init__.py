@@ -1,18 +1,22 @@
 """Hand over a surrogate: the artefact that was measured, byte for byte, and ways to call it."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from problems import UnknownNameError, UserError, load_problem
 from search.export.host_code import kernel_for, script_for, write_host_code
+from search.objectives.recommendation import recommendation_of
 from search.run.directory import Run
+from search.run.finalists import Recommendation
 from search.run.records import Record
 from search.timing.reference import verified_manifest
 from spaces.manifest import USAGE, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
 
-PICKS = ("knee", "fastest", "accurate")
+PICKS = ("knee", "fastest", "accurate", "smallest")
+"""Fields of a `Recommendation`."""
 
 README_TEMPLATE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
@@ -59,10 +63,24 @@ Its network can't be called without simstead: {why}.
 """
 
 
-class ExportResult(NamedTuple):
-    """A trial that was handed over, and why its network can't be called without simstead."""
+class Picked(NamedTuple):
+    """The trial that a user means, and why it is that one; nothing where its number was given."""
 
     record: Record
+    reason: str
+
+
+class ExportResult(NamedTuple):
+    """A trial that was handed over.
+
+    Args:
+        record: The trial's.
+        reason: Why it is that one; empty where it was asked for by its number.
+        without: Why its network can't be called without simstead; empty where it can.
+    """
+
+    record: Record
+    reason: str
     no_host_code_reason: str
 
 
@@ -77,7 +95,7 @@ def export(run: Run, pick: str, folder: Path) -> ExportResult:
     Raises:
         UserError: There is nothing to export, the folder is taken, or the artefact was altered.
     """
-    record = pick_record(run, pick)
+    record, reason = pick_record(run, pick)
     manifest = verified_manifest(run, record)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
@@ -91,11 +109,19 @@ def export(run: Run, pick: str, folder: Path) -> ExportResult:
         raise UserError(f"{folder} can't be written ({error.strerror}); name another") from error
     if read_manifest(folder).hash != record.artefact_hash:
         raise UserError(f"{folder} differs from what was measured: the copy failed, try again")
-    return ExportResult(record, no_host_code_reason)
+    return ExportResult(record, reason, no_host_code_reason)
 
 
-def pick_record(run: Run, pick: str) -> Record:
-    """Return the record of the trial that `pick` means."""
+def pick_record(run: Run, pick: str) -> Picked:
+    """Return the trial that `pick` means.
+
+    Args:
+        run: A run that reached its final heat, unless `pick` is a number.
+        pick: One of `PICKS`, or a trial's number.
+
+    Raises:
+        UserError: No such trial was recommended, or it left no artefact.
+    """
     records = {record.number: record for record in run.records() if record.artefact}
     if not records:
         raise UserError(f"{run.folder} has no finished surrogate to export")
@@ -104,23 +130,35 @@ def pick_record(run: Run, pick: str) -> Record:
             raise UserError(
                 f"trial {pick} left no artefact; those that did: {', '.join(map(str, records))}"
             )
-        return records[int(pick)]
+        return Picked(records[int(pick)], "")
     if pick not in PICKS:
         raise UnknownNameError("pick", pick, PICKS)
+    chosen = _recommended(run, records.values())
+    trial: int | None = getattr(chosen, pick)
+    if trial is None:
+        raise UserError(
+            f"memory was no objective of the search in {run.folder}: no trial is the {pick} one; "
+            "pick knee, fastest or accurate"
+        )
+    if trial not in records:
+        raise UserError(f"{run.folder} lacks the trial that its final heat chose: {trial}")
+    return Picked(records[trial], f"{pick}, {chosen.reason}")
+
+
+def _recommended(run: Run, records: Iterable[Record]) -> Recommendation:
     heat = run.heat()
-    if heat is None or heat.knee is None:
+    if heat is None:
         raise UserError(
             f"{run.folder} has had no final heat; finish its search, or pick a trial by its number"
         )
-    if pick == "knee":
-        if heat.knee not in records:
-            raise UserError(f"{run.folder} lacks the trial that its final heat chose: {heat.knee}")
-        return records[heat.knee]
-    members = {e.trial: e.timing.speedup for e in heat.finalists if e.trial is not None}
-    if pick == "fastest":
-        return records[max(members, key=lambda trial: members[trial])]
-    objective = run.data().metrics[0].name
-    return min((records[trial] for trial in members), key=lambda r: r.metrics[objective])
+    data = run.data()
+    chosen = recommendation_of(heat, records, data.metrics[0].name, data.limits)
+    if chosen is None:
+        raise UserError(
+            f"the final heat of {run.folder} recommends no trial: it could measure none; pick a "
+            "trial by its number"
+        )
+    return chosen
 
 
 def _usage(run: Run, record: Record, manifest: Manifest, no_host_code_reason: str) -> str:

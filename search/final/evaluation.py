@@ -21,18 +21,16 @@ from search.final.profiling import (
     time_batch_sizes,
     with_pictures,
 )
-from search.final.seeds import recommended_trials
-from search.objectives.goals import error_and_speedup, objective_values
-from search.pareto import evenly_spaced, knee, non_dominated_ranks
+from search.objectives.recommendation import select_finalists, recommendation
 from search.run.directory import Run
 from search.run.finalists import (
     Ceiling,
     FinalEvaluation,
     Finalist,
+    Recommendation,
     RetrainingResult,
-    recommend_finalists,
 )
-from search.run.records import Limits, Record, State, Timing, timestamp
+from search.run.records import Record, Timing, timestamp
 from search.timing.reference import (
     ReferenceTiming,
     deployment_call,
@@ -69,9 +67,6 @@ REFERENCE_SAMPLES = 4
 CEILING_SAMPLES = 32
 """So many samples of the test split at most: the ceiling costs what the reference costs."""
 
-MAX_FRONT_MEMBERS = 12
-"""So many front members at most are timed again, spread evenly along the front."""
-
 
 def run_final_evaluation(
     context: SearchContext, run: Run, progress: Callable[[int, int], None]
@@ -84,7 +79,7 @@ def run_final_evaluation(
         progress: Told (steps done, steps in all).
     """
     keep_large_blocks()
-    problem, reference_timing = context.problem, context.yardstick
+    problem, reference_timing = context.problem, context.reference_timing
     field, budget_s = _field(context, run), _budget_s(run)
     steps = MAX_ROUNDS + len(field.runs)
     progress(0, steps)
@@ -109,13 +104,16 @@ def run_final_evaluation(
         finalist = _entrant(context, field, name, timing, again)
         finalists.append(finalist.model_copy(update={"hosted": host_result.get(name)}))
         progress(done, steps)
-    chosen = knee_trial(problem, finalists, list(field.trials.values()), context.limits)
+    timings = {each.trial: each.timing for each in finalists if each.trial is not None}
+    found = recommendation(field.trials.values(), problem.objective.name, context.limits, timings)
+    chosen = None if found is None else found.knee
     test = None if chosen is None else field.tests[f"trial {chosen}"]
     errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
     finalists = with_pictures(problem, finalists, field.tests, chosen)
     return FinalEvaluation(
+        recommendation=found,
         knee=chosen,
-        finalists=_examined(context, field, finalists, chosen, BATCH_TIMING_SHARE * budget_s),
+        finalists=_examined(context, field, finalists, found, BATCH_TIMING_SHARE * budget_s),
         pictures=() if test is None else draw_prediction(problem, test),
         sample_errors=errors,
         worst=() if test is None else draw_worst_samples(problem, test, errors),
@@ -180,7 +178,7 @@ def _field(context: SearchContext, run: Run) -> Field:
             can = tests[name].valid_samples
             samples = samples_per_call(baseline, problem, can)
             field.timed_calls[name] = spread_call(baseline, can, samples)
-    for record in front_members(problem, run.records(), context.limits):
+    for record in select_finalists(run.records(), problem.objective.name, context.limits):
         name = f"trial {record.number}"
         try:
             verified_manifest(run, record)
@@ -192,7 +190,7 @@ def _field(context: SearchContext, run: Run) -> Field:
         runs[name] = surrogate.run
         field.timed_calls[name] = deployment_call(runs[name], problem, split)
         tests[name] = score_split(problem, runs[name], split)
-    field.timed_calls.update(_reference_contenders(problem, context.yardstick, split))
+    field.timed_calls.update(_reference_contenders(problem, context.reference_timing, split))
     return field
 
 
@@ -232,15 +230,11 @@ def _examined(
     context: SearchContext,
     field: Field,
     finalists: Sequence[Finalist],
-    chosen: int | None,
+    chosen: Recommendation | None,
     budget_s: float,
 ) -> tuple[Finalist, ...]:
     """Return the entrants, the recommended ones with their batches and work."""
-    objective = context.problem.objective.name
-    errors = {name: record.metrics[objective] for name, record in field.trials.items()}
-    others = recommend_finalists(finalists, errors, objective, context.limits)
-    names = [others.fastest, others.most_accurate] if others else []
-    names += [f"trial {chosen}"] if chosen is not None else []
+    names = [f"trial {trial}" for trial in chosen.trials] if chosen else []
     by_name = {finalist.name: finalist for finalist in finalists}
     examined = {
         name: ProfiledFinalist(field.trials[name], field.surrogates[name], by_name[name])
@@ -258,50 +252,6 @@ def _examined(
         else finalist
         for finalist in finalists
     )
-
-
-def front_members(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
-    """Return the trials that no other one beats in both error and time, at most `LARGEST_FRONT`.
-
-    Where there are more, what is recommended comes first, then what meets the goals, then the rest
-    along the front.
-    """
-    complete = [record for record in records if record.state is State.COMPLETE]
-    if not complete:
-        return []
-    points = [objective_values(problem, record) for record in complete]
-    rank = non_dominated_ranks(points)
-    front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
-    front.sort(key=lambda record: objective_values(problem, record))
-    meeting = [r for r in front if limits.any and limits.met(*error_and_speedup(problem, r))]
-    chosen = recommended_trials(problem, complete, limits)
-    for those in (meeting, front):
-        rest = [record for record in those if record not in chosen]
-        chosen += evenly_spaced(rest, MAX_FRONT_MEMBERS - len(chosen))
-    return sorted(chosen, key=lambda record: objective_values(problem, record))
-
-
-def knee_trial(
-    problem: Problem, finalists: Sequence[Finalist], members: Sequence[Record], limits: Limits
-) -> int | None:
-    """Return the trial at the knee of (validation error, relative time measured again, ...).
-
-    Those that meet the goals come first, if any does. The test split has no say: what it is quoted
-    for must not have been chosen by it.
-    """
-    if not members:
-        return None
-    again = {finalist.trial: finalist.timing.relative_time for finalist in finalists}
-    name = problem.objective.name
-    members = [
-        record for record in members if limits.met(record.metrics[name], 1.0 / again[record.number])
-    ] or members
-    points = [
-        (error, np.log10(again[record.number]), *extra_objectives)
-        for record in members
-        for error, _, *extra_objectives in [objective_values(problem, record)]
-    ]
-    return members[knee(points)].number
 
 
 def _reference_contenders(

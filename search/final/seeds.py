@@ -6,37 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from problems import Problem, UserError
-from search.objectives.goals import error_and_speedup, objective_values
-from search.pareto import knee_index, non_dominated_ranks
+from problems import UserError
 from search.run.directory import Run
 from search.run.finalists import RetrainingResult
-from search.run.records import NO_LIMITS, Limits, Record, State
+from search.run.records import NO_LIMITS, Record, State
 from search.trial.lifecycle import SearchContext, run_trial
 from search.trial.scoring import score_split
 from search.watchdog import limited
 from search.workers.ray_cluster import prepare_process, run_sharing
 from spaces.candidate import Candidate
 from spaces.surrogate import Surrogate
-
-
-def recommended_trials(problem: Problem, records: Sequence[Record], limits: Limits) -> list[Record]:
-    """Return the trials at the knee, the most accurate, the fastest, and the smallest if asked.
-
-    Of those that meet the goals, where any does. They are chosen by the search's own figures: the
-    final heat may find the knee elsewhere.
-    """
-    complete = [record for record in records if record.state is State.COMPLETE]
-    able = [r for r in complete if limits.met(*error_and_speedup(problem, r))] or complete
-    if not able:
-        return []
-    points = [objective_values(problem, record) for record in able]
-    front = [i for i, rank in enumerate(non_dominated_ranks(points)) if rank == 0]
-    best = np.argmin([points[i] for i in front], axis=0)
-    chosen = (front[knee_index([points[i] for i in front])], *(front[i] for i in best))
-    return [able[i] for i in dict.fromkeys(chosen)]
 
 
 def retrain_in_parallel(

@@ -64,8 +64,19 @@ def error_and_speedup(problem: Problem, record: Record) -> tuple[float, float]:
 def objective_values(problem: Problem, record: Record) -> tuple[float, ...]:
     """Return what the study makes small: log10 of error, relative time and, if asked, memory."""
     error, speedup = error_and_speedup(problem, record)
-    memory = () if record.memory_bytes is None else (math.log10(record.memory_bytes),)
-    return math.log10(max(error, ERROR_FLOOR)), math.log10(1.0 / speedup), *memory
+    return logarithms(error, 1.0 / speedup, record.memory_bytes)
+
+
+def logarithms(error: float, relative_time: float, memory_bytes: int | None) -> tuple[float, ...]:
+    """Return log10 of the objectives (k,); errors below `NO_ERROR` are all alike.
+
+    Args:
+        error: On the validation split.
+        relative_time: Over the reference's.
+        memory_bytes: Where memory is an objective.
+    """
+    memory = () if memory_bytes is None else (math.log10(memory_bytes),)
+    return math.log10(max(error, ERROR_FLOOR)), math.log10(relative_time), *memory
 
 
 def penalty_values(extra_objectives: Sequence[ExtraObjective]) -> tuple[float, ...]:

@@ -1,13 +1,9 @@
 """What the final heat found of its entrants, as values that survive JSON; whom it recommends."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
 from pydantic import Field
 
 from problems.interfaces.pictures import Picture
-from search.pareto import non_dominated_ranks
-from search.run.records import ConfidenceInterval, Limits, Timing
+from search.run.records import ConfidenceInterval, Timing
 from spaces.candidate import FrozenModel
 
 
@@ -129,10 +125,39 @@ class Ceiling(FrozenModel):
     failed: int
 
 
+class Recommendation(FrozenModel):
+    """The recommended trials, by number.
+
+    Args:
+        knee: At the knee of the front.
+        fastest: The fastest.
+        accurate: The most accurate on the validation split.
+        smallest: The one that takes least memory, where memory is an objective.
+        within_goals: Whether they were chosen among those that meet the goals.
+        reason: Among whom they were chosen, in words.
+    """
+
+    knee: int
+    fastest: int
+    most_accurate: int
+    smallest: int | None = None
+    within_goals: bool
+    reason: str
+
+    @property
+    def trials(self) -> tuple[int, ...]:
+        """The trials, each once, the knee first."""
+        every = (self.knee, self.most_accurate, self.fastest, self.smallest)
+        return tuple(dict.fromkeys(trial for trial in every if trial is not None))
+
+
 class FinalEvaluation(FrozenModel):
     """The final heat: front members and baselines timed again, alone, in turn."""
 
+    recommendation: Recommendation | None = None
+    """None where no trial was measured, and in older runs, of which only the knee was kept."""
     knee: int | None
+    """The recommended trial at the knee."""
     finalists: tuple[Finalist, ...]
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
@@ -161,52 +186,3 @@ class FinalEvaluation(FrozenModel):
     def finalist(self, number: int) -> Finalist | None:
         """Return a trial as the heat found it, if it took part."""
         return next((finalist for finalist in self.finalists if finalist.trial == number), None)
-
-
-class Recommendation(NamedTuple):
-    """The names of two members.
-
-    Args:
-        fastest: One.
-        accurate: The most accurate on the validation split.
-        within: Whether they were looked for among those that meet the goals.
-    """
-
-    fastest: str
-    most_accurate: str
-    within_goals: bool
-
-
-def recommend_finalists(
-    finalists: Sequence[Finalist], errors: Mapping[str, float], objective: str, limits: Limits
-) -> Recommendation | None:
-    """Return who is recommended besides the one at the knee; None where no member was scored.
-
-    Those that meet the goals come first, if any does, else the fastest is on the front. The goals
-    are held against the validation split: what the test split is quoted for must not have been
-    chosen by it.
-
-    Args:
-        entrants: The heat's.
-        errors: The members' on the validation split, by their names.
-        objective: Name of the error.
-        limits: The goals, as the search had them.
-    """
-    members = [each for each in finalists if each.name in errors and objective in each.test]
-    if not members:
-        return None
-    meeting = [each for each in members if limits.met(errors[each.name], each.timing.speedup)]
-    within_goals = bool(meeting) and limits.any
-    best = non_dominated_names(finalists, objective)
-    able = meeting if within_goals else [each for each in members if each.name in best] or members
-    fastest = max(able, key=lambda each: each.timing.speedup)
-    most_accurate = min(meeting or members, key=lambda each: errors[each.name])
-    return Recommendation(fastest.name, most_accurate.name, within_goals)
-
-
-def non_dominated_names(finalists: Sequence[Finalist], objective: str) -> set[str]:
-    """Return the names of those that no other one beats in test error and time."""
-    scored = [each for each in finalists if objective in each.test]
-    points = [(each.test[objective].value, each.timing.relative_time) for each in scored]
-    standing = non_dominated_ranks(points) if points else ()
-    return {each.name for each, rank in zip(scored, standing, strict=True) if rank == 0}

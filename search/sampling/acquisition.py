@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from search.pareto import hypervolume, pareto_front
+from search.pareto import hypervolume, pareto_front, weakly_dominated
 from search.sampling.configuration import Configuration
 from search.sampling.effects_model import sample_log_errors, sample_log_times
 from search.sampling.history import History, Observations
@@ -69,15 +69,11 @@ def best_configuration(
     best = pareto_front([*history.pareto_front, *expected.tolist()])
     before = hypervolume(best, worst)
     gains = [
-        0.0 if _beaten(point, best) else hypervolume([*best, point], worst) - before
+        0.0 if weakly_dominated(point, best) else hypervolume([*best, point], worst) - before
         for point in drawn.tolist()
     ]
     most = int(np.argmax(gains))
     return proposals[most] if gains[most] > 0.0 else None
-
-
-def _beaten(point: Sequence[float], best: Sequence[Sequence[float]]) -> bool:
-    return any(error <= point[0] and time <= point[1] for error, time in best)
 
 
 def select_trainable(

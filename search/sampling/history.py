@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from search.objectives.baselines import NO_BASELINES, BaselineScores
-from search.pareto import pareto_front
+from search.pareto import Point, pareto_front
 from search.run.records import ERROR_FLOOR, NO_LIMITS, Limits, Record, State
 from search.sampling.configuration import Configuration, NetworkKey
 from spaces.combinations import Combination
@@ -31,7 +31,7 @@ class History(NamedTuple):
     limits: Limits = NO_LIMITS
 
     @property
-    def pareto_front(self) -> list[tuple[float, float]]:
+    def pareto_front(self) -> list[Point]:
         """What a further point has to better: the best of what was found and of baselines."""
         return pareto_front([*self.points, *self.baselines.points])
 

@@ -11,7 +11,7 @@ from scipy.stats import hypergeom
 
 from problems import Array
 from search.run.records import ConfidenceInterval
-from search.screening.threshold import RESAMPLES, TAIL, bootstrap_interval
+from search.screening.threshold import RESAMPLES, TAIL, bootstrap_interval, resampled_ratios
 from spaces.candidate import FrozenModel
 
 MIN_CALLS = 5
@@ -111,8 +111,7 @@ def estimate_compute(
     if points.sum():
         each[0] = seconds.sum() / points.sum()
     if len(points) >= MIN_CALLS:
-        drawn = np.random.default_rng(0).integers(len(points), size=(RESAMPLES, len(points)))
-        each[1:] = seconds[drawn].sum(axis=1) / points[drawn].sum(axis=1)
+        each[1:] = resampled_ratios(seconds, points)
     rest = skipped - audited.points.sum()
     skipped_s = audited.total_s + each * rest if rest else np.full_like(each, audited.total_s)
     spent_s = surrogate_s + kept.total_s

@@ -103,7 +103,7 @@ def resolve_artefact(text: str) -> tuple[Path, Manifest]:
             "export` wrote, or RUN or RUN:PICK"
         )
     run = Run.open(Path(folder))
-    record = pick_record(run, pick)
+    record = pick_record(run, pick).record
     return run.artefact(record.number), verified_manifest(run, record)
 
 

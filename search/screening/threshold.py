@@ -6,7 +6,7 @@ Nothing is assumed of the scores but that those to come are drawn as those it wa
 import math
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, bootstrap
 
 from problems import Array
 from search.run.records import ConfidenceInterval
@@ -18,6 +18,9 @@ CONFIDENCE = 0.9
 TAIL = (1.0 - CONFIDENCE) / 2.0
 
 RESAMPLES = 2000
+
+RESAMPLES_AT_ONCE = 200
+"""So many at most are held in memory, as often as there are samples."""
 
 
 class Threshold(FrozenModel):
@@ -89,10 +92,34 @@ def cost_share(chosen: Array, costs: Array) -> ConfidenceInterval:
         chosen: Which samples (n,).
         costs: What each costs (n,).
     """
-    n = len(costs)
-    times_drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
-    drawn = (times_drawn @ (costs * chosen)) / (times_drawn @ costs)
-    return bootstrap_interval(np.append(np.sum(costs * chosen) / np.sum(costs), drawn))
+    spared = costs * chosen
+    return bootstrap_interval(np.append(_ratio(spared, costs), resampled_ratios(spared, costs)))
+
+
+def resampled_ratios(numerators: Array, denominators: Array) -> Array:
+    """Return the ratio of two sums in each bootstrap resample of their pairs (RESAMPLES,).
+
+    Args:
+        numerators: Of each sample (n,).
+        denominators: Of each sample (n,).
+    """
+    if len(denominators) < 2:
+        return np.full(RESAMPLES, _ratio(numerators, denominators))
+    drawn = bootstrap(
+        (numerators, denominators),
+        _ratio,
+        n_resamples=RESAMPLES,
+        batch=RESAMPLES_AT_ONCE,
+        vectorized=True,
+        paired=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return drawn.bootstrap_distribution
+
+
+def _ratio(numerators: Array, denominators: Array, axis: int = -1) -> Array:
+    return np.sum(numerators, axis=axis) / np.sum(denominators, axis=axis)
 
 
 def bootstrap_interval(values: Array) -> ConfidenceInterval:

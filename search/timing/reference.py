@@ -80,7 +80,9 @@ class ReferenceTiming:
         return timed["reference"] / self.share
 
 
-def yardstick(problem: Problem, split: Split, before_s: float | None = None) -> ReferenceTiming:
+def time_reference(
+    problem: Problem, split: Split, before_s: float | None = None
+) -> ReferenceTiming:
     """Return what to hold times against: the calibration, the reference itself, or a known time.
 
     Where the cost of each sample is known beside others', the reference is called on a few cheap

@@ -100,7 +100,7 @@ class SearchContext:
 
     problem: Problem
     data: Dataset
-    yardstick: ReferenceTiming
+    reference_timing: ReferenceTiming
     limits: Limits
     run: Run
     source: str = ""
@@ -227,7 +227,9 @@ def _stages(context: SearchContext, draft: RecordBuilder) -> Iterator[RungReport
             raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")
         draft.results["metrics"] = result.metrics
     with draft.timed_stage("measure"):
-        draft.results["timing"] = measure(problem, data, context.yardstick, surrogate, MAX_ROUNDS)
+        draft.results["timing"] = measure(
+            problem, data, context.reference_timing, surrogate, MAX_ROUNDS
+        )
         if ExtraObjective.MEMORY in context.extra_objectives:
             draft.results["memory_bytes"] = measure_memory_bytes(context.run.artefact(draft.number))
 
@@ -248,7 +250,7 @@ def _time_first(
     timing_only = _pruned(network, draft.candidate, calibration)
     trained = task.trained(timing_only, calibration, data.validation.inputs)
     _, surrogate = _lower(context, draft, trained, timing_only=True)
-    timing = measure(problem, data, context.yardstick, surrogate, MIN_ROUNDS)
+    timing = measure(problem, data, context.reference_timing, surrogate, MIN_ROUNDS)
     draft.results["untrained_relative_time"] = timing.relative_time
     if ExtraObjective.MEMORY in context.extra_objectives:
         memory = measure_memory_bytes(context.run.artefact(draft.number))

@@ -69,6 +69,7 @@ def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, Confi
     kept = result.valid_outputs
     rng = np.random.default_rng(0)
     n = len(result.valid_samples)
+    # scipy.stats.bootstrap needs two samples and a statistic that exists of every resample.
     drawn: dict[str, list[float]] = {name: [] for name in result.metrics}
     for _ in range(RESAMPLES):
         index = rng.integers(n, size=n)

@@ -54,13 +54,15 @@ def rung_correlations(records: Iterable[Record]) -> list[RungCorrelation]:
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return Kendall's tau-b of two rankings of the same things; NaN where one has no order."""
-    orders = [
-        np.sign(np.subtract.outer(values, values)[np.triu_indices(len(values), 1)])
-        for values in (np.asarray(first), np.asarray(second))
-    ]
-    unequal = math.prod(float(np.abs(order).sum()) for order in orders)
-    return float(orders[0] @ orders[1]) / math.sqrt(unequal) if unequal else math.nan
+    """Return Kendall's tau-b of two rankings (n,) of the same things; NaN where one has no order.
+
+    Args:
+        first: Values (n,).
+        second: Values (n,).
+    """
+    from scipy.stats import kendalltau  # noqa: PLC0415 - slow to import
+
+    return float(np.asarray(kendalltau(first, second))[0])
 
 
 class SuccessiveHalving:

@@ -25,6 +25,7 @@ from reports.views.networks import networks_view
 from reports.views.recommendation import recommendation_view
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import Run
+from search.run.finalists import Recommendation
 from search.run.records import ConfidenceInterval, Rung, State
 
 
@@ -53,6 +54,10 @@ def test_a_front_holds_what_nothing_beats() -> None:
 def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: ReportData) -> None:
     one, two, *_ = (each for each in facts.finalists if each.trial is not None)
     known = {each.number: each for each in facts.trials}
+    assert one.trial is not None
+    chosen = Recommendation(
+        knee=one.trial, fastest=one.trial, accurate=one.trial, within_goals=False, reason=""
+    )
 
     def told_of(error: float, speedup: float) -> tuple[str, ...]:
         def shown(finalist: FinalistView, error: float, speedup: float) -> FinalistView:
@@ -62,7 +67,7 @@ def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: ReportData) 
             return finalist._replace(test=test, timing=timing)
 
         finalists = shown(one, 1.0, 10.0), shown(two, error, speedup)
-        choice = recommendation_view(one.trial, None, finalists, known, None)
+        choice = recommendation_view(chosen, finalists, known, None)
         assert choice
         return choice.ties
 

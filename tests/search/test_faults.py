@@ -32,7 +32,8 @@ from problems.data.dataset import generate
 from problems.template.problem import problem as template
 from search import driver
 from search.export import export
-from search.final.evaluation import front_members, run_final_evaluation
+from search.final.evaluation import run_final_evaluation
+from search.objectives.recommendation import select_finalists
 from search.progress import ProgressDisplay
 from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
 from search.run.directory import Run
@@ -50,7 +51,7 @@ from spaces.surrogate import Surrogate
 
 Life = Callable[[SearchContext, Candidate, int, int | None], Iterator[RungReport | Record]]
 Drive = Callable[..., Run]
-Accounts = Callable[[str], "Account"]
+Accounts = Callable[[str], "FaultLedger"]
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 
 PLACES = int(os.environ.get("SIMSTEAD_FAULT_PLACES", "8"))
@@ -658,7 +659,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = account("artefact damaged")
-    record = front_members(SMALL, whole.records(), NO_LIMITS)[0]
+    record = select_finalists(whole.records(), SMALL.objective.name, NO_LIMITS)[0]
     intact = verified_manifest(whole, record)
     with ledger.of(whole.folder, 2):
         for file in sorted(whole.artefact(record.number).iterdir()):

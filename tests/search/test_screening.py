@@ -36,7 +36,7 @@ from search.screening.request import (
 )
 from search.screening.sweep import calls_in_parallel, load_call_results, split_into_calls
 from search.screening.threshold import CONFIDENCE, TAIL, cost_share, proportion_interval, threshold
-from search.timing.reference import yardstick
+from search.timing.reference import time_reference
 from search.trial.lifecycle import SearchContext, run_trial
 from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
@@ -267,7 +267,9 @@ def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempP
     run = Run.start(tmp_path_factory.mktemp("run") / "run", spec)
     (run.folder / "trainings").mkdir(exist_ok=True)
     data = generate(escape, cache)
-    context = SearchContext(escape, data, yardstick(escape, data.test), NO_LIMITS, run, str(file))
+    context = SearchContext(
+        escape, data, time_reference(escape, data.test), NO_LIMITS, run, str(file)
+    )
     *_, record = run_trial(context, candidate, 4)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE, record.reason

@@ -3,7 +3,7 @@
 import pytest
 
 from problems import Problem
-from search.final.evaluation import front_members
+from search.objectives.recommendation import select_finalists
 from search.run.records import NO_LIMITS, Record, State, Timing
 
 
@@ -23,6 +23,6 @@ def test_what_is_not_complete_is_on_no_front(problem: Problem, state: State) -> 
     whole = [ended(problem, i, State.COMPLETE, 0.1 * (i + 1), 0.1 / (i + 1)) for i in range(3)]
     beaten = ended(problem, 3, State.COMPLETE, 0.9, 0.9)
     best = ended(problem, 4, state, 1e-6, 1e-6)
-    members = front_members(problem, [*whole, beaten, best], NO_LIMITS)
+    members = select_finalists([*whole, beaten, best], problem.objective.name, NO_LIMITS)
     assert [member.number for member in members] == [0, 1, 2]
-    assert front_members(problem, [best], NO_LIMITS) == []
+    assert select_finalists([best], problem.objective.name, NO_LIMITS) == []

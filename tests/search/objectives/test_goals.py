@@ -23,13 +23,12 @@ from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
-from search.final.evaluation import MAX_FRONT_MEMBERS, front_members, knee_trial
 from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_from_goals
-from search.run.finalists import Finalist
+from search.objectives.recommendation import MAX_FRONT_MEMBERS, select_finalists, recommendation
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.timing import reference
-from search.timing.reference import ReferenceTiming, yardstick
+from search.timing.reference import ReferenceTiming, time_reference
 from search.trial.scoring import score_split
 from spaces.space import choose_candidate
 
@@ -88,7 +87,7 @@ def test_goals_are_met_together(error: float, speedup: float, met: bool) -> None
 
 def test_the_reference_is_timed_as_the_host_calls_it(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
-    stick = yardstick(problem, data.test)
+    stick = time_reference(problem, data.test)
     assert stick.samples == problem.deployment.batch
     (timed,) = stick.timed_calls(data.test).values()
     assert timed.samples == problem.deployment.batch
@@ -98,7 +97,7 @@ def test_the_reference_is_timed_as_the_host_calls_it(small: tuple[Problem, Datas
 def test_a_calibration_comes_first(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
     short = Calibration(DampedOscillator(steps_per_frame=5), share=0.2, samples=4)
-    stick = yardstick(replace(problem, calibration=short), data.test)
+    stick = time_reference(replace(problem, calibration=short), data.test)
     assert (stick.samples, stick.share) == (4, 0.2)
     np.testing.assert_allclose(stick.seconds({"reference": np.ones(2)}), 5.0)
 
@@ -128,12 +127,12 @@ def test_a_long_reference_is_timed_beforehand_in_as_few_calls_as_will_do(
 ) -> None:
     problem, data = small
     clock = ticking(monkeypatch, 0.0, 10.0)
-    stick = yardstick(problem, data.test)
+    stick = time_reference(problem, data.test)
     assert clock.asked == [1, 2]
     assert stick.sample_s == 10.0
     assert stick.timed_calls(data.test) == {}
     np.testing.assert_array_equal(stick.seconds({}), stick.sample_s)
-    assert yardstick(problem, data.test, before_s=7.0) == ReferenceTiming(None, 7.0)
+    assert time_reference(problem, data.test, before_s=7.0) == ReferenceTiming(None, 7.0)
     assert clock.asked == [1, 2]
 
 
@@ -142,7 +141,7 @@ def test_a_reference_that_is_rather_long_is_timed_several_times(
 ) -> None:
     problem, data = small
     clock = ticking(monkeypatch, 0.0, 0.4)
-    assert yardstick(problem, data.test).sample_s == pytest.approx(0.4)
+    assert time_reference(problem, data.test).sample_s == pytest.approx(0.4)
     assert clock.asked == [1, 2, *[2] * reference.MOST_CALLS]
 
 
@@ -162,7 +161,7 @@ def test_a_call_that_compiles_or_was_held_up_decides_nothing(
 
     monkeypatch.setattr(reference, "seconds_of", time_call)
     problem = replace(problem, deployment=replace(problem.deployment, batch=batch))
-    assert yardstick(problem, data.test).sample_s == 0.0
+    assert time_reference(problem, data.test).sample_s == 0.0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ def test_a_reference_is_given_as_many_samples_as_it_can_take(  # noqa: PLR0917 -
 ) -> None:
     problem, data = small
     ticking(monkeypatch, per_call_s, per_sample_s)
-    stick = yardstick(problem, data.test)
+    stick = time_reference(problem, data.test)
     assert (stick.samples, stick.sample_s) == (samples, pytest.approx(sample_s))
 
 
@@ -224,7 +223,7 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     wish = replace(problem, baselines={"undamped": undamped, "nothing": nothing})
     errors = baseline_errors(wish, data)
     assert errors == {"undamped": score_split(wish, undamped, data.validation).metrics["error"]}
-    known = score_baselines(wish, data, yardstick(wish, data.test), errors)
+    known = score_baselines(wish, data, time_reference(wish, data.test), errors)
     ((error, time),) = known.points
     assert error == pytest.approx(np.log10(errors["undamped"]))
     assert np.isfinite(time)
@@ -240,7 +239,7 @@ def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(
     data = replace(data, validation=data.validation.take(slow), test=data.test.take(fast))
     wish = replace(problem, baselines={"raising": raising_when_fast})
     errors = baseline_errors(wish, data)
-    assert len(score_baselines(wish, data, yardstick(wish, data.test), errors).points) == 1
+    assert len(score_baselines(wish, data, time_reference(wish, data.test), errors).points) == 1
 
 
 def perfect(inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -279,7 +278,7 @@ def test_the_best_of_every_objective_is_in_the_heat() -> None:
         )
         for i in range(30)
     ]
-    chosen = {record.number for record in front_members(template, front, NO_LIMITS)}
+    chosen = {record.number for record in select_finalists(front, "error", NO_LIMITS)}
     assert len(chosen) == MAX_FRONT_MEMBERS
     assert {0, 4, 7} <= chosen
 
@@ -287,19 +286,15 @@ def test_the_best_of_every_objective_is_in_the_heat() -> None:
 def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
     front = [member(i, 0.01 * 1.2**i, 10.0 * 1.2**i) for i in range(30)]
     goals = Limits(error=0.0101, speedup=5.0)
-    assert len(front_members(template, front, NO_LIMITS)) == MAX_FRONT_MEMBERS
-    chosen = front_members(template, front, goals)
+    assert len(select_finalists(front, "error", NO_LIMITS)) == MAX_FRONT_MEMBERS
+    chosen = select_finalists(front, "error", goals)
     assert len(chosen) == MAX_FRONT_MEMBERS
     assert chosen[0].number == 0
-    finalists = [
-        Finalist(
-            name=str(r.number), trial=r.number, timing=r.timing, test={}, shifted={}, failed={}
-        )
-        for r in chosen
-        if r.timing
-    ]
-    assert knee_trial(template, finalists, chosen, goals) == 0
-    assert knee_trial(template, finalists, chosen, NO_LIMITS) not in {0, None}
+    within, at_all = (recommendation(chosen, "error", each) for each in (goals, NO_LIMITS))
+    assert within is not None
+    assert within.trials == (0,)
+    assert at_all is not None
+    assert at_all.knee != 0
 
 
 def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:

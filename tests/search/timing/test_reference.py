@@ -5,7 +5,7 @@ import pytest
 
 from problems import Array, Batch, Size, Split, load_problem
 from search.run.records import Timing
-from search.timing.reference import MIN_SAMPLES, ReferenceTiming, summarise_timing, yardstick
+from search.timing.reference import MIN_SAMPLES, ReferenceTiming, summarise_timing, time_reference
 
 SECONDS = np.linspace(0.9, 1.1, 21)
 
@@ -52,7 +52,7 @@ def test_a_reference_of_known_costs_is_timed_on_cheap_samples_and_carried_to_all
     problem = replace(load_problem("planets", Size.TINY), calibration=None, cost=heights)
     costs = np.array([100.0] * 20 + [4.0, 3.0, 1e-3, 5.0, 2.0])
     split = Split({"number": np.arange(25)}, {"height": costs})
-    held = yardstick(problem, split)
+    held = time_reference(problem, split)
     assert sorted(held.sample_indices) == [20, 21, 23, 24]
     assert held.samples == MIN_SAMPLES
     assert held.share == pytest.approx(np.mean([4.0, 3.0, 5.0, 2.0]) / costs.mean())

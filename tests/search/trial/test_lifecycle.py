@@ -17,7 +17,7 @@ from search.run.checkpoints import load_checkpoint
 from search.run.directory import Run
 from search.run.records import MAX_TRACEBACK_CHARS, NO_LIMITS, Limits, Record, State
 from search.run.spec import ExtraObjective
-from search.timing.reference import ReferenceTiming, yardstick
+from search.timing.reference import ReferenceTiming, time_reference
 from search.trial.lifecycle import PATIENCE_SHARE, RUNG_SHARES, RungReport, SearchContext, run_trial
 from search.trial.preparation import (
     BestWeights,
@@ -32,7 +32,9 @@ from spaces.space import choose_candidate
 
 @pytest.fixture
 def timed(problem: Problem, data: Dataset, tmp_path: Path) -> SearchContext:
-    return SearchContext(problem, data, yardstick(problem, data.test), NO_LIMITS, Run(tmp_path))
+    return SearchContext(
+        problem, data, time_reference(problem, data.test), NO_LIMITS, Run(tmp_path)
+    )
 
 
 @pytest.fixture

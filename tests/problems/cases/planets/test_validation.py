@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from problems import Dataset, Problem, Size, load_problem
 from problems.cases.planets.validation import PlanetScore, normalised_error, wasserstein_distance
@@ -60,6 +61,10 @@ def test_distributions_are_told_apart_and_orders_are_not() -> None:
     assert wasserstein_distance(sample, rng.permutation(sample)) == 0.0
     assert wasserstein_distance(sample, sample + 0.3) == pytest.approx(0.3)
     assert wasserstein_distance(sample, 2.0 * sample) == pytest.approx(np.mean(np.abs(sample)))
+    other = rng.normal(size=len(sample)).round(1)
+    assert wasserstein_distance(sample, other) == pytest.approx(
+        stats.wasserstein_distance(sample, other), rel=1e-13
+    )
 
 
 def test_final_elements_have_a_distance_each(data: Dataset, score: PlanetScore) -> None:
