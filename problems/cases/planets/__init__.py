@@ -1,4 +1,4 @@
-"""Planetary systems: the long-term evolution of two or three planets around a star."""
+"""The problem `planets`: the long-term evolution of two or three planets around a star."""
 
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,15 @@ from problems.registry import register_problem
 
 @dataclass(frozen=True)
 class PlanetsPreset:
-    """What a size means here."""
+    """The settings of the problem at one size.
+
+    Args:
+        horizon_yr: Time over which a system is followed [yr].
+        frames: Outputs over the horizon.
+        samples: Systems of each split.
+        epochs: Passes over the training pairs.
+        calibration_share: Share of the horizon that the calibration run integrates.
+    """
 
     horizon_yr: float
     frames: int
@@ -45,14 +53,14 @@ PRESETS = {
 @register_problem("planets")
 def planets(size: Size) -> Problem:
     """Return the problem at one size."""
-    extent = PRESETS[size]
-    simulation = Planets(extent.horizon_yr, extent.frames)
+    preset = PRESETS[size]
+    simulation = Planets(preset.horizon_yr, preset.frames)
     times = tuple(float(time) for time in simulation.times_yr)
     score = PlanetScore(times)
-    share = extent.calibration_share
+    share = preset.calibration_share
     return Problem(
         name="planets",
-        summary=f"orbits of 2-3 planets over {extent.horizon_yr:g} yr (REBOUND, WHFast)",
+        summary=f"orbits of 2-3 planets over {preset.horizon_yr:g} yr (REBOUND, WHFast)",
         simulation=simulation,
         shifted=replace(simulation, star_mass=(1.5, 2.0), eccentricity=0.06, inclination=0.02),
         encodings={
@@ -76,8 +84,8 @@ def planets(size: Size) -> Problem:
             "WHFast, 10x the step": replace(simulation, steps_per_orbit=2).run,
         },
         ceiling=PerturbedReference(simulation),
-        samples=extent.samples,
-        epochs=extent.epochs,
+        samples=preset.samples,
+        epochs=preset.epochs,
         calibration=Calibration(simulation.shortened(share), share, samples=8),
         pictures=score.pictures,
         symmetries=SYMMETRIES,

@@ -1,4 +1,4 @@
-"""Planets as agents: each goes round its star and is steered by one network, the same for all."""
+"""Planets as reinforcement-learning agents: one policy network changes the orbit of each planet."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -24,18 +24,21 @@ if TYPE_CHECKING:
     from problems.cases.planets.environment import SteeringEnv
 
 ACTION_BOUNDS = (50.0, 200.0)
-"""Largest changes of an orbit in one frame, in typical ones: in the standard training split the
-largest is 95, the 99th percentile of any coordinate at most 10."""
+"""Searched bounds of the change of an orbit in one frame, in units of the typical change. In the
+standard training split the largest change is 95; the 99th percentile of any coordinate is at most
+10."""
 
 
 class Neighbourhood(NamedTuple):
-    """Systems as their planets see them.
+    """Systems with the neighbours of each planet.
 
     Args:
-        systems: What stays the same along the paths of b systems.
-        others: For each planet the other slots, nearest first and empty ones last, (b, p, p - 1).
-        constants: A planet's log mass ratio, the star's log mass, and of each other its log mass
-            ratio and whether it is there, scaled, (b, p, c).
+        systems: Constants of b systems.
+        neighbours: For each planet the other slots, (b, p, p - 1): the nearest planet first, empty
+            slots last.
+        constants: Scaled constants that each planet observes, (b, p, c): its log mass ratio, the
+            log mass of the star, and for each neighbour its log mass ratio and whether its slot
+            holds a planet.
     """
 
     systems: SystemConstants
@@ -45,16 +48,18 @@ class Neighbourhood(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AgentEncoding(OrbitEncoding, PolicyEncoding):
-    """What a planet sees -> how it changes its orbit before the next frame; a roll-out of all.
+    """The observation of a planet -> the change of its orbit up to the next frame.
 
-    Between frames an orbit does what its coordinates expect without learning. A planet sees its own
-    orbit and, relative to it, those of the others. It may change every coordinate by up to `bound`
-    typical changes, as the sinh of its action: fine where little is to be done, which is mostly so.
+    All planets of a system are rolled out together. Between frames an orbit follows the
+    extrapolation of its coordinates, to which the action of the planet is added. A planet observes
+    its own orbit and the orbits of its neighbours relative to its own. An action changes every
+    coordinate by up to `bound` typical changes. The change is proportional to the sinh of the
+    scaled action, which resolves small changes finely; most changes are small.
 
     Args:
-        times_yr: Times of the frames.
-        coordinates: Key of `COORDINATES`.
-        bound: Largest change in typical changes of the training split.
+        times_yr: Times of the frames [yr].
+        coordinates: Searched: key of `COORDINATES`.
+        bound: Searched: largest change, in units of the typical change in the training split.
     """
 
     IDENTITY: ClassVar[str] = "planets/agent"
@@ -62,97 +67,122 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
     bound: float = ACTION_BOUNDS[0]
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose coordinates and the bound."""
+        """Return the chosen coordinates and bound."""
         return {
             "coordinates": choose.categorical("coordinates", list(COORDINATES)),
             "bound": choose.categorical("bound", ACTION_BOUNDS),
         }
 
     def measure(self, train: Split) -> Batch:
-        """Return means and scales; that of changes after one frame."""
+        """Return means and scales of coordinates, constants and the changes after one frame."""
         return self.orbit_statistics(train, 1)
 
     def pairs(self, split: Split) -> Pairs:
-        """Return what every planet sees in every frame, (n, c), and its best action there, (n, o).
+        """Return the observation of every planet in every frame (n, c) and its best action (n, o).
 
-        Changes beyond the bound are left out.
+        Frames in which an orbit changes by more than the bound are left out.
         """
         reference_path = self.reference_path(split)
-        start, follows = (
+        start, end = (
             frames.reshape(-1, *reference_path.shape[2:])
             for frames in (reference_path[:, :-1], reference_path[:, 1:])
         )
         sample = np.repeat(np.arange(len(reference_path)), reference_path.shape[1] - 1)
-        around = self.neighbourhoods(take_samples(split.inputs, sample))
-        change = (follows - self._expected(start, around)) / self.statistics["change"]
+        neighbourhood = self.neighbourhoods(take_samples(split.inputs, sample))
+        change = (end - self._expected(start, neighbourhood)) / self.statistics["change"]
         action = np.arcsinh(change) / np.arcsinh(self.bound)
-        there = (around.systems.exists[..., 0] > 0.0) & np.all(np.abs(action) <= 1.0, axis=-1)
-        return Pairs(self.observe(start, around)[there], action[there].astype(np.float32))
+        active = (neighbourhood.systems.exists[..., 0] > 0.0) & np.all(
+            np.abs(action) <= 1.0, axis=-1
+        )
+        return Pairs(self.observe(start, neighbourhood)[active], action[active].astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Let every planet act from the epoch; return elements and states at every frame."""
-        times, around = np.array(self.times_yr), self.neighbourhoods(inputs)
+        """Return elements and states at every frame, with actions by the policy from the epoch on.
+
+        Args:
+            network: Policy: observations (n, c) -> actions (n, o).
+            inputs: Systems at the epoch.
+            rng: Not used.
+        """
+        times, neighbourhood = np.array(self.times_yr), self.neighbourhoods(inputs)
         orbits = self._system.encode(inputs, inputs["elements"][:, None])[:, 0]
-        followed = np.empty((len(orbits), len(times), *orbits.shape[1:]))
-        there = around.systems.exists[..., 0] > 0.0
+        path = np.empty((len(orbits), len(times), *orbits.shape[1:]))
+        active = neighbourhood.systems.exists[..., 0] > 0.0
         actions = np.zeros(orbits.shape)
         for frame in range(len(times)):
-            actions[there] = network(self.observe(orbits, around)[there])
-            orbits = self.apply_actions(orbits, actions, around)
-            followed[:, frame] = orbits
-        return outputs_from_elements(inputs, self._system.decode(inputs, followed, times))
+            actions[active] = network(self.observe(orbits, neighbourhood)[active])
+            orbits = self.apply_actions(orbits, actions, neighbourhood)
+            path[:, frame] = orbits
+        return outputs_from_elements(inputs, self._system.decode(inputs, path, times))
 
     def environment(self, split: Split) -> "SteeringEnv":
-        """Return where one planet of a system acts while the others follow the reference."""
+        """Return the environment in which one planet acts while the others follow the reference."""
         from problems.cases.planets.environment import SteeringEnv  # noqa: PLC0415 - an extra
 
         return SteeringEnv(self, split)
 
     def reference_path(self, split: Split) -> Array:
-        """Return the coordinates (b, t + 1, p, c) of the reference, the epoch first."""
+        """Return the coordinates (b, t + 1, p, c) of the reference, beginning with the epoch."""
         return self._frames(split)
 
     def orbital_elements(self, inputs: Batch, orbits: Array, time_yr: float) -> Array:
-        """Return the elements (b, p, 6) of orbits (b, p, c) at a time."""
+        """Return the elements (b, p, 6) of orbits at one time.
+
+        Args:
+            inputs: Systems at the epoch.
+            orbits: Coordinates (b, p, c).
+            time_yr: Time since the epoch [yr].
+        """
         return self._system.decode(inputs, orbits[:, None], np.array([time_yr]))[:, 0]
 
     def neighbourhoods(self, inputs: Batch) -> Neighbourhood:
-        """Return the systems as their planets see them.
+        """Return the neighbourhoods of the planets of b systems.
 
-        Who is near is decided at the epoch, by the ratio of the axes.
+        Neighbours are ordered by the ratio of the semi-major axes at the epoch.
         """
         systems = self._systems(inputs)
         exists = systems.exists[..., 0]
         axis = np.log(inputs["elements"][..., 0])
-        far = np.abs(axis[:, :, None] - axis[:, None, :])
-        far = np.where(exists[:, None, :] > 0.0, far, np.inf)
-        far[:, range(SLOTS), range(SLOTS)] = -1.0  # itself first, to be left out
-        neighbours = np.argsort(far, axis=-1, kind="stable")[..., 1:]
+        separation = np.abs(axis[:, :, None] - axis[:, None, :])
+        separation = np.where(exists[:, None, :] > 0.0, separation, np.inf)
+        separation[:, range(SLOTS), range(SLOTS)] = -1.0  # a planet itself sorts first
+        neighbours = np.argsort(separation, axis=-1, kind="stable")[..., 1:]
         ratio, _, star = np.split(systems.constants, [SLOTS, 2 * SLOTS], axis=1)
-        own = np.stack([ratio, np.repeat(star, SLOTS, axis=1)], axis=-1)
-        theirs = [_of_others(each, neighbours) for each in (ratio, exists)]
-        return Neighbourhood(systems, neighbours, np.concatenate([own, *theirs], axis=-1))
+        planet = np.stack([ratio, np.repeat(star, SLOTS, axis=1)], axis=-1)
+        others = [_neighbour_values(values, neighbours) for values in (ratio, exists)]
+        return Neighbourhood(systems, neighbours, np.concatenate([planet, *others], axis=-1))
 
-    def observe(self, orbits: Array, around: Neighbourhood) -> Array:
-        """Return what planets see (b, p, c) float32 of orbits (b, p, c)."""
+    def observe(self, orbits: Array, neighbourhood: Neighbourhood) -> Array:
+        """Return the observation of every planet (b, p, c), float32.
+
+        Args:
+            orbits: Coordinates (b, p, c).
+            neighbourhood: Neighbourhoods of the planets.
+        """
         scaled = self._scaled(orbits)
         sample = np.arange(len(orbits))[:, None, None]
-        relative = scaled[sample, around.neighbours] - scaled[:, :, None]
-        relative = relative * around.systems.exists[sample, around.neighbours]
+        relative = scaled[sample, neighbourhood.neighbours] - scaled[:, :, None]
+        relative = relative * neighbourhood.systems.exists[sample, neighbourhood.neighbours]
         flat = relative.reshape(*scaled.shape[:2], -1)
-        return np.concatenate([scaled, flat, around.constants], axis=-1).astype(np.float32)
+        return np.concatenate([scaled, flat, neighbourhood.constants], axis=-1).astype(np.float32)
 
-    def apply_actions(self, orbits: Array, actions: Array, around: Neighbourhood) -> Array:
-        """Return the orbits (b, p, c) a frame after planets acted by actions (b, p, c)."""
+    def apply_actions(self, orbits: Array, actions: Array, neighbourhood: Neighbourhood) -> Array:
+        """Return the orbits (b, p, c) one frame later.
+
+        Args:
+            orbits: Coordinates (b, p, c).
+            actions: Actions of the planets (b, p, c), in [-1, 1].
+            neighbourhood: Neighbourhoods of the planets.
+        """
         change = np.sinh(np.clip(actions, -1.0, 1.0) * np.arcsinh(self.bound))
         low, high = self._bounds
-        expected = self._expected(orbits, around)
+        expected = self._expected(orbits, neighbourhood)
         return np.clip(expected + change * self.statistics["change"], low, high)
 
-    def _expected(self, orbits: Array, around: Neighbourhood) -> Array:
-        return around.systems.extrapolator(orbits, np.array(self.times_yr[:1]))[:, 0]
+    def _expected(self, orbits: Array, neighbourhood: Neighbourhood) -> Array:
+        return neighbourhood.systems.extrapolator(orbits, np.array(self.times_yr[:1]))[:, 0]
 
 
-def _of_others(values: Array, neighbours: Array) -> Array:
-    """Return values (b, p) of each planet's others (b, p, p - 1)."""
+def _neighbour_values(values: Array, neighbours: Array) -> Array:
+    """Return the values (b, p) of the neighbours of each planet, (b, p, p - 1)."""
     return values[np.arange(len(values))[:, None, None], neighbours]

@@ -1,7 +1,4 @@
-"""Classical models of a planetary system, with the reference's signature.
-
-Baselines of the search stand on the same Pareto plot as the networks.
-"""
+"""Classical models of a planetary system, with the signature of the reference."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,14 +15,14 @@ from problems.interfaces.types import Batch
 
 @dataclass(frozen=True)
 class Persistence:
-    """The orbit keeps its shape; the planet goes round at its osculating mean motion."""
+    """Constant orbits, on which the planets move with their osculating mean motion."""
 
     IDENTITY: ClassVar[str] = "planets/persistence"
 
     times_yr: tuple[float, ...]
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """Return the elements at the epoch, turned by the mean motion."""
+        """Return elements and states with constant orbits and advancing longitudes."""
         time = np.array(self.times_yr)
         elements = np.repeat(inputs["elements"][:, None], len(time), axis=1)
         elements[..., 5] = propagate_longitude(inputs, elements[..., 0], time)
@@ -34,11 +31,11 @@ class Persistence:
 
 @dataclass(frozen=True)
 class PerturbedReference:
-    """The reference, started a hair away: as near as anybody comes who knows its equations.
+    """The reference from slightly perturbed inputs: the limit of predictability.
 
     Args:
         simulation: The reference.
-        distance: Relative, of the innermost planet's axis.
+        perturbation: Relative change of the semi-major axis of the innermost planet.
     """
 
     IDENTITY: ClassVar[str] = "planets/shadow"
@@ -55,7 +52,7 @@ class PerturbedReference:
 
 @dataclass(frozen=True)
 class LaplaceLagrange:
-    """Secular theory: semi-major axes stay, eccentricity and inclination vectors turn."""
+    """Laplace-Lagrange theory: constant axes, rotating eccentricity and inclination vectors."""
 
     IDENTITY: ClassVar[str] = "planets/laplace-lagrange"
 
@@ -74,9 +71,10 @@ class LaplaceLagrange:
 
 @dataclass(frozen=True)
 class AveragedSecular:
-    """Secular theory to all orders in e and I, with resonances of first order to second in mass.
+    """Secular theory averaged over both orbits, with first-order mean-motion resonances.
 
-    The motion is the linear one nearest to it: coefficients as `kick` would be told by theory.
+    The average holds to all orders in e and I, the resonances to second order in the masses. The
+    motion is the linear one closest to it, with the coefficients of theory `averaged` of `kick`.
     """
 
     IDENTITY: ClassVar[str] = "planets/averaged-secular"

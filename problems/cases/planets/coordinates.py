@@ -1,7 +1,7 @@
-"""The coordinates in which a network sees the orbits: a searched setting of every encoding.
+"""Coordinates in which networks read and predict orbits; a searched setting of encodings.
 
-Each says how elements become channels (and back) and what is expected of an orbit when nothing is
-learned: the network predicts the difference from that expectation, never coordinates themselves.
+Coordinates convert elements to channels and back, and extrapolate an orbit without learning. The
+network predicts the difference from that extrapolation.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from problems.cases.planets.secular import secular_motion
 from problems.interfaces.types import Array, Batch
 
 Extrapolator = Callable[[Array, Array], Array]
-"""(last (b, p, c), delays (s,) [yr]) -> what is expected (b, s, p, c)."""
+"""(last frame (b, p, c), delays (s,) [yr]) -> extrapolated frames (b, s, p, c)."""
 
 
 class Coordinates(Protocol):
-    """A way to write one planet's orbit as `channels` numbers."""
+    """The description of the orbit of one planet by `channels` numbers."""
 
     channels: ClassVar[int]
 
@@ -33,11 +33,17 @@ class Coordinates(Protocol):
         ...
 
     def decode(self, inputs: Batch, coordinates: Array, times_yr: Array) -> Array:
-        """Return elements (b, t, p, 6) of coordinates (b, t, p, c) at times (t,)."""
+        """Return elements (b, t, p, 6).
+
+        Args:
+            inputs: Systems at the epoch.
+            coordinates: Coordinates (b, t, p, c).
+            times_yr: Times of the frames (t,) [yr].
+        """
         ...
 
     def extrapolator(self, inputs: Batch) -> Extrapolator:
-        """Return what these systems' orbits do when nothing is learned."""
+        """Return the function that extrapolates the orbits of these systems without learning."""
         ...
 
 
@@ -46,16 +52,16 @@ def _unchanged(last: Array, delays: Array) -> Array:
 
 
 class ElementCoordinates:
-    """(ln a, k, h, q, p), expected to stay; the mean longitude follows from Kepler's third law."""
+    """(ln a, k, h, q, p), extrapolated as constants; the longitude follows Kepler's third law."""
 
     channels: ClassVar[int] = 5
 
     def encode(self, inputs: Batch, elements: Array) -> Array:  # noqa: ARG002 - the protocol's
-        """Return the five slow elements, the axis as its logarithm."""
+        """Return the five slow elements (b, t, p, 5), with the logarithm of the axis."""
         return np.concatenate([np.log(elements[..., :1]), elements[..., 1:5]], axis=-1)
 
     def decode(self, inputs: Batch, coordinates: Array, times_yr: Array) -> Array:
-        """Return elements; orbits beyond the largest eccentricity are held there."""
+        """Return elements (b, t, p, 6), with eccentricities clipped to the largest valid one."""
         axis = np.exp(coordinates[..., 0])
         k, h = clip_eccentricity(coordinates[..., 1], coordinates[..., 2])
         longitude = propagate_longitude(inputs, axis, times_yr)
@@ -67,35 +73,35 @@ class ElementCoordinates:
 
 
 class SecularCoordinates(ElementCoordinates):
-    """The same five, expected to turn as Laplace-Lagrange theory says: its error is learned.
+    """(ln a, k, h, q, p), extrapolated by Laplace-Lagrange theory; its error is learned.
 
-    The secular frequencies are those of the system's axes at the epoch.
+    The secular frequencies follow from the semi-major axes at the epoch.
     """
 
     def extrapolator(self, inputs: Batch) -> Extrapolator:
-        """Return the secular solution that starts at the last known orbit."""
+        """Return the secular solution that starts at the last frame."""
         axis = inputs["elements"][..., 0]
         motion = secular_motion(inputs["star_mass"], inputs["mass"], axis)
 
-        def turned(last: Array, delays: Array) -> Array:
-            expected = _unchanged(last, delays)
-            expected[..., 1:] = motion.advance(last[..., 1:], delays)
-            return expected
+        def secular_solution(last: Array, delays: Array) -> Array:
+            extrapolated = _unchanged(last, delays)
+            extrapolated[..., 1:] = motion.advance(last[..., 1:], delays)
+            return extrapolated
 
-        return turned
+        return secular_solution
 
 
 class CartesianCoordinates:
-    """Heliocentric position and velocity, phase and all, expected to stay."""
+    """Heliocentric position and velocity, which contain the phase, extrapolated as constants."""
 
     channels: ClassVar[int] = 6
 
     def encode(self, inputs: Batch, elements: Array) -> Array:
-        """Return heliocentric states [au, au/yr]."""
+        """Return heliocentric states (b, t, p, 6) [au, au/yr]."""
         return states_from_elements(elements, _mu(inputs))
 
     def decode(self, inputs: Batch, coordinates: Array, times_yr: Array) -> Array:  # noqa: ARG002
-        """Return elements; a state that escapes is held at the largest eccentricity."""
+        """Return elements (b, t, p, 6); unbound states are clipped to the largest eccentricity."""
         elements = elements_from_states(coordinates, _mu(inputs))
         axis = np.clip(np.abs(elements[..., 0]), 1e-2, 1e3)
         k, h = clip_eccentricity(elements[..., 1], elements[..., 2])

@@ -1,10 +1,10 @@
-"""Pairs of planets, and the secular motion that their couplings make.
+"""Pairs of planets, and the secular motion that follows from their couplings.
 
 The orbit-averaged potential of a pair is a sum of rotation-invariant quadratic forms,
 -(c_11 |z_1|^2 + c_22 |z_2|^2 + 2 c_12 Re z_1 conj(z_2)) / 2 + 2 c_I |zeta_1 - zeta_2|^2, with
-z = k + i h and zeta = q + i p. Laplace-Lagrange theory has c_11 = c_22 = c_I and c_12 < 0; whatever
-the four coefficients are, the motion is that of a quadratic Hamiltonian: linear, symplectic, and
-the angular momentum deficit is conserved.
+z = k + i h and zeta = q + i p. Laplace-Lagrange theory has c_11 = c_22 = c_I and c_12 < 0. For any
+values of the four coefficients the motion is that of a quadratic Hamiltonian: it is linear and
+symplectic, and it conserves the angular momentum deficit.
 Source: Murray & Dermott, Solar System Dynamics (1999), section 7.
 """
 
@@ -17,24 +17,24 @@ from problems.cases.planets.secular import SecularMotion, laplace_coefficients, 
 from problems.interfaces.types import Array, Batch
 
 COEFFICIENTS = 4
-"""Of a pair: those of |z_1|^2, of |z_2|^2, of Re z_1 conj(z_2) and of |zeta_1 - zeta_2|^2."""
+"""Coefficients of a pair: of |z_1|^2, |z_2|^2, Re z_1 conj(z_2) and |zeta_1 - zeta_2|^2."""
 
 MAX_AXIS_RATIO = 0.97
-"""Axis ratios are held at or below this one: nothing averages beyond."""
+"""Upper limit of axis ratios; orbit averaging is not valid above it."""
 
 
 @dataclass(frozen=True)
 class PlanetPairs:
-    """Every pair (b, m) of slots; planets of a pair are told apart by their axes alone.
+    """All m pairs of slots of b systems; the order within a pair is that of the axes.
 
     Args:
-        inner: Slot (b, m) of the planet with the smaller axis.
-        outer: Slot (b, m) of the other.
-        exists: (b, m), whether both slots hold a planet.
-        alpha: Axis ratios (b, m) below one; anything where there is no pair.
-        coupling: G m_1 m_2 alpha / (4 a_2) (b, m) [Msun au^2 yr^-2]; zero where there is no pair.
-        coefficient: Laplace coefficients (b, m, 4) by which Laplace-Lagrange theory multiplies it.
-        inertia: m n a^2 (b, p) [Msun au^2 yr^-1]; one where a slot is empty.
+        inner: Slot of the planet with the smaller axis (b, m).
+        outer: Slot of the planet with the larger axis (b, m).
+        exists: Whether both slots hold a planet (b, m).
+        alpha: Axis ratios (b, m), below one; arbitrary where a slot is empty.
+        coupling: G m_1 m_2 alpha / (4 a_2) (b, m) [Msun au^2 yr^-2]; zero where a slot is empty.
+        laplace_coefficient: Factors of the coupling in Laplace-Lagrange theory (b, m, 4).
+        circular_momentum: m n a^2 (b, p) [Msun au^2 yr^-1]; one where a slot is empty.
         motion: Mean motions (b, p) [rad/yr].
     """
 
@@ -48,15 +48,15 @@ class PlanetPairs:
     motion: Array
 
     def inner_and_outer(self, values: Array) -> tuple[Array, Array]:
-        """Return the values (b, ..., m) of inner and outer planets, of values (b, ..., p)."""
+        """Return the values (b, ..., p) of the inner and of the outer planets, (b, ..., m) each."""
         between = tuple(range(1, values.ndim - 1))
-        inner, outer = (np.expand_dims(end, between) for end in (self.inner, self.outer))
+        inner, outer = (np.expand_dims(slot, between) for slot in (self.inner, self.outer))
         return np.take_along_axis(values, inner, axis=-1), np.take_along_axis(
             values, outer, axis=-1
         )
 
     def phase_advances(self, horizon_yr: float) -> Array:
-        """Return by how much (b, m, 4) [rad] each coefficient turns what it turns fastest."""
+        """Return the largest phase (b, m, 4) [rad] that each coefficient adds up to the horizon."""
         first, second = self.inner_and_outer(self.circular_momentum)
         slowest = np.stack(
             [first, second, np.sqrt(first * second), np.minimum(first, second)], axis=-1
@@ -64,7 +64,7 @@ class PlanetPairs:
         return horizon_yr * self.coupling[..., None] * np.abs(self.laplace_coefficient) / slowest
 
     def secular_motion(self, correction: Array) -> SecularMotion:
-        """Return the motion under coefficients of 1 + correction (b, m, 4) times the theory's."""
+        """Return the motion by coefficients of 1 + correction (b, m, 4) times the theory's."""
         value = self.coupling[..., None] * self.laplace_coefficient * (1.0 + correction)
         size = (
             len(self.circular_momentum),
@@ -91,7 +91,7 @@ class PlanetPairs:
 
 
 def planet_pairs(inputs: Batch) -> PlanetPairs:
-    """Return the pairs of planets of systems at their elements (b, p, 6)."""
+    """Return the pairs of planets of b systems."""
     star, mass, axis = inputs["star_mass"], inputs["mass"], inputs["elements"][..., 0]
     one, other = np.triu_indices(mass.shape[1], 1)
     swapped = axis[:, one] > axis[:, other]
@@ -121,5 +121,5 @@ def planet_pairs(inputs: Batch) -> PlanetPairs:
 
 
 def complex_vectors(vectors: Array) -> tuple[Array, Array]:
-    """Return z and zeta (...) of the vectors (k, h, q, p) (..., 4)."""
+    """Return z = k + i h and zeta = q + i p, (...,) each, of vectors (k, h, q, p) (..., 4)."""
     return vectors[..., 0] + 1j * vectors[..., 1], vectors[..., 2] + 1j * vectors[..., 3]

@@ -1,4 +1,4 @@
-"""Ways to put the evolution of orbits to a network, all rolled forward from the epoch."""
+"""Encodings that roll the orbits of planets forward in time from the epoch."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Self
@@ -24,26 +24,31 @@ from problems.interfaces.types import (
 )
 
 CHANGE_QUANTILE = 0.9
-"""Quantile of |change| that counts as one unit: a few unstable systems must not set the scale."""
+"""Quantile of |change| that is the unit of changes: robust against a few unstable systems."""
 
 COORDINATE_LIMIT = 30.0
-"""Coordinates are held within so many scales of their mean: a diverging roll-out stays a number."""
+"""Coordinates are clipped to this many scales about their mean; diverging roll-outs stay finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class OrbitEncoding(Encoding):
-    """What every encoding of orbits shares: coordinates, their scales, what is expected of them.
+    """Base class of encodings of orbits: coordinates, their scales and their extrapolation.
 
     Args:
-        times_yr: Times of the frames.
-        coordinates: Key of `COORDINATES`.
+        times_yr: Times of the frames [yr].
+        coordinates: Searched: key of `COORDINATES`.
     """
 
     times_yr: tuple[float, ...]
     coordinates: str = "secular"
 
     def orbit_statistics(self, train: Split, step: int) -> Batch:
-        """Return means and scales of coordinates, changes and constants over existing planets."""
+        """Return means and scales of coordinates, changes and constants over all existing planets.
+
+        Args:
+            train: Training split.
+            step: Number of frames of which the changes are measured.
+        """
         frames = self._frames(train)
         exists = train.inputs["mass"] > 0.0
         values = np.moveaxis(frames, 1, 2)[exists].reshape(-1, frames.shape[-1])
@@ -70,13 +75,13 @@ class OrbitEncoding(Encoding):
         return self.statistics["mean"] - reach, self.statistics["mean"] + reach
 
     def _frames(self, split: Split) -> Array:
-        """Return coordinates (b, t + 1, p, c), the epoch first."""
+        """Return coordinates (b, t + 1, p, c), beginning with the epoch."""
         epoch = split.inputs["elements"][:, None]
         elements = np.concatenate([epoch, split.outputs["elements"]], axis=1)
         return self._system.encode(split.inputs, elements)
 
     def _changes(self, split: Split, frames: Array, step: int) -> Array:
-        """Return frames less what is expected: (starts, b, s, p, c), for every start."""
+        """Return the differences of frames from their extrapolation (starts, b, s, p, c)."""
         extrapolator: Extrapolator = self._system.extrapolator(split.inputs)
         delays, starts = np.array(self.times_yr[:step]), frames.shape[1] - step
         return np.stack(
@@ -87,14 +92,14 @@ class OrbitEncoding(Encoding):
         )
 
     def _scaled(self, coordinates: Array) -> Array:
-        """Return coordinates (..., p, c) about their mean in units of their deviation."""
+        """Return coordinates (..., p, c) minus their mean in units of their standard deviation."""
         return (coordinates - self.statistics["mean"]) / self.statistics["scale"]
 
     def _scaled_constants(self, inputs: Batch) -> Array:
-        """Return what never changes (b, c): log mass ratios, filled slots, log star mass."""
-        known, exists = self.statistics, _exists(inputs)[..., 0]
-        ratio = (_mass_ratios(inputs) - known["ratio_mean"]) / known["ratio_scale"] * exists
-        star = (np.log10(inputs["star_mass"]) - known["star_mean"]) / known["star_scale"]
+        """Return the scaled constants (b, c): log mass ratios, filled slots, log star mass."""
+        scales, exists = self.statistics, _exists(inputs)[..., 0]
+        ratio = (_mass_ratios(inputs) - scales["ratio_mean"]) / scales["ratio_scale"] * exists
+        star = (np.log10(inputs["star_mass"]) - scales["star_mean"]) / scales["star_scale"]
         return np.concatenate([ratio, exists, star[:, None]], axis=1).astype(np.float32)
 
     def _systems(self, inputs: Batch) -> "SystemConstants":
@@ -103,12 +108,12 @@ class OrbitEncoding(Encoding):
 
 
 class SystemConstants(NamedTuple):
-    """What of b systems stays the same along their paths.
+    """Constants of b systems, which do not change during a roll-out.
 
     Args:
         exists: 1 where a slot holds a planet, (b, p, 1).
-        constants: Scaled, (b, c).
-        expectation: What is known of frames to come without a network.
+        constants: Scaled constants (b, c).
+        extrapolator: Function that extrapolates frames without a network.
     """
 
     exists: Array
@@ -120,14 +125,14 @@ class SystemConstants(NamedTuple):
 class OrbitRollOutEncoding(OrbitEncoding):
     """A window of past frames -> the changes over the next `step` frames, repeated to the horizon.
 
-    Before the epoch the first frame is repeated, in training and in use alike, so a surrogate needs
-    nothing of the reference but the initial condition.
+    Frames before the epoch are copies of the first frame, both in training and in deployment.
+    A surrogate therefore needs only the initial condition of the reference.
 
     Args:
-        times_yr: Times of the frames.
-        coordinates: Key of `COORDINATES`.
-        window: Frames that the network reads.
-        step: Frames that it answers with.
+        times_yr: Times of the frames [yr].
+        coordinates: Searched: key of `COORDINATES`.
+        window: Searched: frames that the network reads.
+        step: Searched: frames that the network predicts per call.
     """
 
     window: int = 4
@@ -138,7 +143,7 @@ class OrbitRollOutEncoding(OrbitEncoding):
     target: ClassVar[Target] = Target.VALUE
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose coordinates, window and step."""
+        """Return the chosen coordinates, window and step."""
         fitting = [step for step in self.steps if step <= len(self.times_yr)]
         return {
             "coordinates": choose.categorical("coordinates", list(COORDINATES)),
@@ -147,58 +152,70 @@ class OrbitRollOutEncoding(OrbitEncoding):
         }
 
     def measure(self, train: Split) -> Batch:
-        """Return means and scales; those of changes after each frame of a step."""
+        """Return means and scales, with a scale of changes for each frame of a step."""
         return self.orbit_statistics(train, self.step)
 
     def pairs(self, split: Split) -> Pairs:
-        """Return every window of every system: inputs (n, l, c), targets (n, o)."""
+        """Return all windows of all systems: inputs (n, l, c), targets (n, o)."""
         return self.unrolled(split, unused_network, 1)
 
     def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
-        """Return windows that end in own answers: inputs (n, l, c), targets (n, o)."""
+        """Return windows that end in predicted frames: inputs (n, l, c), targets (n, o).
+
+        Args:
+            split: Systems with their reference outputs.
+            network: Network that predicts the frames.
+            stages: Largest number of successive calls.
+        """
         frames = self._frames(split)
         windows = SlidingWindows(
             self.window, self.step, min(stages, len(self.times_yr) // self.step)
         )
         systems = self._systems(take_samples(split.inputs, windows.samples(frames)))
-        seen, truth = windows.unroll(frames, lambda seen: self._next(network, seen, systems))
-        expected = systems.extrapolator(seen[:, -1], self._delays)
-        targets = (truth - expected) / self.statistics["change"][:, None]
+        past, truth = windows.unroll(frames, lambda past: self._next(network, past, systems))
+        extrapolated = systems.extrapolator(past[:, -1], self._delays)
+        targets = (truth - extrapolated) / self.statistics["change"][:, None]
         targets = targets * systems.exists[:, None]
         return Pairs(
-            inputs=self._network_input(seen, systems),
+            inputs=self._network_input(past, systems),
             targets=targets.reshape(len(targets), -1).astype(np.float32),
         )
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """Roll forward from the epoch and return elements and states at every frame."""
+        """Return elements and states at every frame of the roll-out from the epoch.
+
+        Args:
+            network: Network: windows (n, l, c) -> scaled changes (n, o).
+            inputs: Systems at the epoch.
+            rng: Not used.
+        """
         times, systems = np.array(self.times_yr), self._systems(inputs)
         first = self._system.encode(inputs, inputs["elements"][:, None])
         shape = (len(first), self.window + len(times) + self.step, *first.shape[2:])
         path = np.empty(shape)
         path[:, : self.window] = first
         for frame in range(0, len(times), self.step):
-            seen = path[:, frame : frame + self.window]
-            follows = slice(frame + self.window, frame + self.window + self.step)
-            path[:, follows] = self._next(network, seen, systems)
-        followed = path[:, self.window : self.window + len(times)]
-        return outputs_from_elements(inputs, self._system.decode(inputs, followed, times))
+            past = path[:, frame : frame + self.window]
+            next_frames = slice(frame + self.window, frame + self.window + self.step)
+            path[:, next_frames] = self._next(network, past, systems)
+        predicted = path[:, self.window : self.window + len(times)]
+        return outputs_from_elements(inputs, self._system.decode(inputs, predicted, times))
 
-    def _next(self, network: Predict, seen: Array, systems: SystemConstants) -> Array:
-        """Return the frames (b, s, p, c) that follow windows (b, l, p, c) by the network."""
-        answer = network(self._network_input(seen, systems))
-        change = answer.reshape(len(seen), self.step, *seen.shape[2:])
+    def _next(self, network: Predict, past: Array, systems: SystemConstants) -> Array:
+        """Return the next frames (b, s, p, c) after windows (b, l, p, c), by the network."""
+        predicted = network(self._network_input(past, systems))
+        change = predicted.reshape(len(past), self.step, *past.shape[2:])
         change = change * self.statistics["change"][:, None] * systems.exists[:, None]
         low, high = self._bounds
-        return np.clip(systems.extrapolator(seen[:, -1], self._delays) + change, low, high)
+        return np.clip(systems.extrapolator(past[:, -1], self._delays) + change, low, high)
 
     @property
     def _delays(self) -> Array:
         return np.array(self.times_yr[: self.step])
 
-    def _network_input(self, seen: Array, systems: SystemConstants) -> Array:
-        """Return (b, l, c) float32 of frames (b, l, p, c) and what is known of their systems."""
-        scaled = self._scaled(seen) * systems.exists[:, None]
+    def _network_input(self, past: Array, systems: SystemConstants) -> Array:
+        """Return network inputs (b, l, c) float32 of frames (b, l, p, c) and system constants."""
+        scaled = self._scaled(past) * systems.exists[:, None]
         flat = scaled.reshape(*scaled.shape[:2], -1).astype(np.float32)
         repeated = np.repeat(systems.constants[:, None], flat.shape[1], axis=1)
         return np.concatenate([flat, repeated], axis=-1)
@@ -206,7 +223,7 @@ class OrbitRollOutEncoding(OrbitEncoding):
 
 @dataclass(frozen=True, eq=False)
 class SeriesEncoding(OrbitRollOutEncoding):
-    """Time series: a long window read in order, a short step, many calls."""
+    """Time series: a long window read in order, a short step and many calls."""
 
     IDENTITY: ClassVar[str] = "planets/series"
 
@@ -230,10 +247,10 @@ class PatternEncoding(OrbitRollOutEncoding):
 class ImageEncoding(OrbitRollOutEncoding):
     """Image to image: the array time x feature of a window -> the next such array.
 
-    A feature is a coordinate of a planet. Seven channels stand at every place: its own value, what
-    is expected at its answer's time, its planet's mass ratio and whether there is one, the star's
-    mass, and where the place lies on either axis, which a convolution doesn't see by itself (Liu et
-    al., NeurIPS 2018, 9605).
+    A feature is a coordinate of a planet. Every point of the array has seven channels: the value,
+    the extrapolation to the time that is predicted at this point, the mass ratio of the planet,
+    whether the planet exists, the mass of the star, and the position on both axes, which a
+    convolution cannot infer (Liu et al., NeurIPS 2018, 9605).
     """
 
     IDENTITY: ClassVar[str] = "planets/image"
@@ -243,37 +260,37 @@ class ImageEncoding(OrbitRollOutEncoding):
 
     @property
     def aligned(self) -> bool:
-        """Each place is answered: that coordinate's change, a window later."""
+        """True: each point's prediction is the change of its coordinate, a window later."""
         return True
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose coordinates and the window, which is the step as well."""
+        """Return the chosen coordinates and window; the step equals the window."""
         fitting = [window for window in self.windows if window <= len(self.times_yr)]
         coordinates = choose.categorical("coordinates", list(COORDINATES))
         window = choose.categorical("window", fitting)
         return {"coordinates": coordinates, "window": window}
 
     def configured(self, settings: Settings) -> Self:
-        """Return this encoding with the given settings; it answers as far as it reads."""
+        """Return this encoding with the given settings and a step as long as the window."""
         return super().configured({**settings, "step": settings["window"]})
 
-    def _network_input(self, seen: Array, systems: SystemConstants) -> Array:
-        """Return (b, l, p * c, channels) float32 of frames (b, l, p, c) and their systems."""
-        n, length, planets, coordinates = seen.shape
-        expected = systems.extrapolator(seen[:, -1], self._delays)
+    def _network_input(self, past: Array, systems: SystemConstants) -> Array:
+        """Return images (b, l, p * c, channels) float32 of frames (b, l, p, c) and constants."""
+        n, length, planets, coordinates = past.shape
+        extrapolated = systems.extrapolator(past[:, -1], self._delays)
         ratio, exists, star = np.split(systems.constants, [planets, 2 * planets], axis=1)
         channels = [
-            self._scaled(seen) * systems.exists[:, None],
-            self._scaled(expected) * systems.exists[:, None],
+            self._scaled(past) * systems.exists[:, None],
+            self._scaled(extrapolated) * systems.exists[:, None],
             ratio[:, None, :, None],
             exists[:, None, :, None],
             star[:, None, :, None],
             np.linspace(-1.0, 1.0, length)[:, None, None],
             np.linspace(-1.0, 1.0, planets * coordinates).reshape(planets, coordinates),
         ]
-        image = np.empty((*seen.shape, len(channels)), dtype=np.float32)
-        for place, channel in enumerate(channels):
-            image[..., place] = channel
+        image = np.empty((*past.shape, len(channels)), dtype=np.float32)
+        for index, channel in enumerate(channels):
+            image[..., index] = channel
         return image.reshape(n, length, planets * coordinates, len(channels))
 
 
@@ -283,6 +300,6 @@ def _exists(inputs: Batch) -> Array:
 
 
 def _mass_ratios(inputs: Batch) -> Array:
-    """Return log10 of planet over star mass (b, p), zero where a slot is empty."""
+    """Return log10 of the ratio of planet to star mass (b, p), zero where a slot is empty."""
     filled = np.where(inputs["mass"] > 0.0, inputs["mass"], inputs["star_mass"][:, None])
     return np.log10(filled / inputs["star_mass"][:, None])

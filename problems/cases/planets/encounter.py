@@ -1,6 +1,6 @@
-"""A star of the cluster that passes a planetary system on a hyperbola.
+"""A cluster star that passes a planetary system on a hyperbolic orbit.
 
-Such encounters and what they do: Spurzem, Giersz, Heggie & Lin, ApJ 697 (2009) 458; Cai,
+Sources on encounters and their effects: Spurzem, Giersz, Heggie & Lin, ApJ 697 (2009) 458; Cai,
 Kouwenhoven, Portegies Zwart & Spurzem, MNRAS 470 (2017) 4337.
 """
 
@@ -13,31 +13,33 @@ from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT
 from problems.interfaces.types import Array, Field
 
 AU_PER_YR = 4.740470
-"""One au a year in km/s: 149,597,870.7 km in 365.25 days."""
+"""One au per year in km/s: 149,597,870.7 km in 365.25 days."""
 
 FOLLOWED_AXES = 50.0
-"""Distance, in outermost axes, from which a star is followed: its tide there is 1e-5 of the pull of
-the system's own star."""
+"""Distance within which a star is integrated, in units of the outermost semi-major axis. The tide
+of a passing star at this distance is 1e-5 of the attraction by the central star."""
 
 FOLLOWED_PERICENTRES = 5.0
-"""It is followed from so many pericentre distances at least: most of its tide acts within them."""
+"""Smallest distance within which a star is integrated, in pericentre distances: most of its tide
+acts there."""
 
 QUANTITIES = ("mass", "impact parameter", "speed", "inclination", "node", "pericentre", "time")
 
 
 @dataclass(frozen=True)
 class PassingStar:
-    """What passes: an encounter that matters, in an open cluster.
+    """The distribution of close encounters in an open cluster.
 
-    At an open cluster's velocity dispersion of 1 km/s a star is focused strongly: one that aims 500
-    au past a system comes as near as some 100 au. Impact parameters uniform in area then make
-    pericentres nearly uniform up to there; planets at a few au hardly notice those farther out.
+    At the velocity dispersion of an open cluster, 1 km/s, gravitational focusing is strong: a star
+    with an impact parameter of 500 au has a pericentre of about 100 au. Impact parameters that are
+    uniform in area then give pericentres that are nearly uniform up to that distance; more distant
+    encounters hardly affect planets at a few au.
 
     Args:
-        mass: Log-uniform range [Msun].
-        impact_parameter: Range [au], uniform in area.
-        dispersion: Of one component of a star's velocity [km/s]; the speed at infinity is that of
-            two stars relative to each other, Maxwellian.
+        mass: Log-uniform range of the mass [Msun].
+        impact_parameter: Range of the impact parameter [au], uniform in area.
+        dispersion: Standard deviation of one component of the velocity of a star [km/s]. The speed
+            at infinity is the relative speed of two stars, with a Maxwellian distribution.
     """
 
     mass: tuple[float, float] = (0.1, 3.0)
@@ -46,7 +48,7 @@ class PassingStar:
 
     @property
     def field(self) -> Field:
-        """The input that says what passes."""
+        """The input field of the encounter."""
         return Field(
             "passing_star",
             (len(QUANTITIES),),
@@ -59,13 +61,16 @@ class PassingStar:
     def draw(
         self, system: float, axis: float, horizon_yr: float, rng: np.random.Generator
     ) -> Array:
-        """Return what passes a system (7,), far at the epoch and the horizon if they leave room.
+        """Return a random encounter (7,), whose entries are those of `QUANTITIES`.
+
+        The star is far from the system at the epoch and at the horizon if the horizon is long
+        enough.
 
         Args:
             system: Mass of the star and its planets [Msun].
-            axis: Of the outermost planet [au].
-            horizon_yr: How long the system is followed.
-            rng: Draws it.
+            axis: Semi-major axis of the outermost planet [au].
+            horizon_yr: Time over which the system is followed [yr].
+            rng: Random generator.
         """
         mass = np.exp(rng.uniform(*np.log(self.mass)))
         impact = np.sqrt(rng.uniform(*np.square(self.impact_parameter)))
@@ -80,17 +85,17 @@ class PassingStar:
 
 @dataclass(frozen=True)
 class Hyperbola:
-    """A passing star's path about the barycentre of the system.
+    """The orbit of a passing star about the barycentre of a system.
 
     Args:
-        mass: Of the star [Msun].
+        mass: Mass of the passing star [Msun].
         axis: Semi-major axis, negative [au].
-        eccentricity: Above one.
-        inclination: [rad].
+        eccentricity: Eccentricity, above one.
+        inclination: Inclination [rad].
         node: Longitude of the ascending node [rad].
         pericentre: Argument of the pericentre [rad].
         rate: Mean motion [rad/yr].
-        time_yr: Of the pericentre.
+        time_yr: Time of the pericentre passage [yr].
     """
 
     mass: float
@@ -104,7 +109,12 @@ class Hyperbola:
 
     @classmethod
     def of(cls, passing: Array, system: float) -> "Hyperbola":
-        """Return the path of what passes (7,) a system of that mass [Msun]."""
+        """Return the orbit of a passing star.
+
+        Args:
+            passing: Encounter (7,) as drawn by `PassingStar.draw`.
+            system: Mass of the star and its planets [Msun].
+        """
         mass, impact, speed, inclination, node, pericentre, time = map(float, passing)
         pull = GRAVITATIONAL_CONSTANT * (system + mass)
         axis = -pull / speed**2
@@ -113,7 +123,7 @@ class Hyperbola:
         return cls(mass, axis, eccentricity, inclination, node, pericentre, rate, time)
 
     def half_duration_yr(self, outermost: float) -> float:
-        """Return how long before and after its pericentre the star is near enough to be followed.
+        """Return the time [yr] before and after pericentre during which the star is integrated.
 
         Args:
             outermost: Semi-major axis of the outermost planet [au].
@@ -124,7 +134,7 @@ class Hyperbola:
         return float((self.eccentricity * np.sinh(anomaly) - anomaly) / self.rate)
 
     def join(self, simulation: Any) -> None:
-        """Add the star to a simulation of the system, where it is at that time."""
+        """Add the star to a REBOUND simulation of the system at the time of the simulation."""
         simulation.add(
             m=self.mass,
             a=self.axis,

@@ -1,4 +1,4 @@
-"""Where a planet practises to act as the others of its system pull it (gymnasium)."""
+"""The gymnasium environment in which the policy of planets is trained."""
 
 from typing import Any
 
@@ -10,21 +10,21 @@ from problems.cases.planets.validation import orbit_vectors, system_size
 from problems.interfaces.types import Array, Split, take_samples
 
 REWARD_SCALE = 0.3
-"""Error that earns 1/e of the most, in units of the system's own e and I, as the score has them."""
+"""Error for which the reward is 1/e of the largest, in the units of the score."""
 
 TERMINATION_ERROR = 1.0
-"""An error as large as the orbits themselves: whatever follows teaches nothing."""
+"""Error at which an episode ends: the prediction is as far off as the orbits are large."""
 
 
 class SteeringEnv(gymnasium.Env[Array, Array]):
-    """One planet of one sample acts; the others follow the reference.
+    """One planet of one sample acts; the other planets follow the reference.
 
-    An episode begins anywhere in the first half of the path and ends with it, or where the planet
-    is lost.
+    An episode begins at a random frame in the first half of the path. It ends at the horizon, or
+    when the error of the planet passes `TERMINATION_ERROR`.
 
     Args:
-        encoding: Fitted.
-        split: Whose samples are followed.
+        encoding: Fitted encoding.
+        split: Samples of the episodes.
     """
 
     def __init__(self, encoding: AgentEncoding, split: Split) -> None:
@@ -38,42 +38,51 @@ class SteeringEnv(gymnasium.Env[Array, Array]):
         self._planets = np.argwhere(exists)
         self._frames = orbital_elements.shape[1]
         orbits = self._path[:1, 0]
-        around = encoding.neighbourhoods(take_samples(split.inputs, slice(1)))
-        observed = encoding.observe(orbits, around).shape[-1:]
+        neighbourhood = encoding.neighbourhoods(take_samples(split.inputs, slice(1)))
+        observed = encoding.observe(orbits, neighbourhood).shape[-1:]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, observed, np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, orbits.shape[-1:], np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Draw a planet and a frame in the first half of its path."""
+        """Draw a planet and a frame, and return the observation (c,) with an empty dictionary.
+
+        Args:
+            seed: Seed of the random generator; None keeps the generator.
+            options: Not used.
+        """
         super().reset(seed=seed, options=options)
         self._sample, self._planet = self._planets[self.np_random.integers(len(self._planets))]
         self._frame = int(self.np_random.integers(self._frames // 2))
         self._inputs = take_samples(self._split.inputs, slice(self._sample, self._sample + 1))
-        self._around = self._encoding.neighbourhoods(self._inputs)
+        self._neighbourhood = self._encoding.neighbourhoods(self._inputs)
         self._orbits = self._path[self._sample, self._frame][None]
-        return self._observed(), {}
+        return self._observation(), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Move the planet by its action, the others as the reference has them."""
+        """Return observation (c,), reward, termination, truncation and an empty dictionary.
+
+        The planet moves by its action (o,), the other planets as in the reference.
+        """
         actions = np.zeros(self._orbits.shape)
         actions[0, self._planet] = action
-        own = self._encoding.apply_actions(self._orbits, actions, self._around)[0, self._planet]
+        moved = self._encoding.apply_actions(self._orbits, actions, self._neighbourhood)
         self._frame += 1
         self._orbits = self._path[self._sample, self._frame][None].copy()
-        self._orbits[0, self._planet] = own
+        self._orbits[0, self._planet] = moved[0, self._planet]
         error = self._error()
         reward = float(np.exp(-((error / REWARD_SCALE) ** 2)))
-        return self._observed(), reward, error > TERMINATION_ERROR, self._frame == self._frames, {}
+        ended, truncated = error > TERMINATION_ERROR, self._frame == self._frames
+        return self._observation(), reward, ended, truncated, {}
 
     def _error(self) -> float:
-        """Return how far the planet's orbit is from the reference's, as the score measures it."""
+        """Return the error of the orbit of the planet in the units of the score."""
         time = self._encoding.times_yr[self._frame - 1]
         orbital_elements = self._encoding.orbital_elements(self._inputs, self._orbits, time)
-        gap = orbit_vectors(orbital_elements[0, self._planet])
-        gap = gap - self._reference[self._sample, self._frame - 1, self._planet]
-        return float(np.linalg.norm(gap) / self._size[self._sample])
+        difference = orbit_vectors(orbital_elements[0, self._planet])
+        difference = difference - self._reference[self._sample, self._frame - 1, self._planet]
+        return float(np.linalg.norm(difference) / self._size[self._sample])
 
-    def _observed(self) -> Array:
-        return self._encoding.observe(self._orbits, self._around)[0, self._planet]
+    def _observation(self) -> Array:
+        return self._encoding.observe(self._orbits, self._neighbourhood)[0, self._planet]

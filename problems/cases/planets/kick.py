@@ -1,4 +1,4 @@
-"""A symplectic encoding: the motion of single planets is kept, a network gives what pairs do."""
+"""A symplectic encoding: a network corrects the secular interaction of pairs of planets."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,54 +30,57 @@ from problems.interfaces.types import (
 
 LAPLACE_LAGRANGE, RESONANT, AVERAGED = "laplace-lagrange", "resonant", "averaged"
 THEORIES = (RESONANT, AVERAGED, LAPLACE_LAGRANGE)
-"""Where a network's corrections start: leading order, with first-order resonances, averaged too."""
+"""Theories that the network corrects: with first-order resonances; with these and the average over
+both orbits; to leading order."""
 
 STARTS = (25, 9, 3)
-"""From so many frames of a training system its corrections are learned."""
+"""Searched numbers of frames of a training system that serve as epochs."""
 
 MAX_FIT_RESIDUAL = 0.1
-"""A fit is believed where its residual is below this: elsewhere the motion isn't linear."""
+"""Largest residual of a fit that is used: above it the motion isn't linear."""
 
 MAX_DEVIATION = 0.1
-"""Fitted corrections count within so much of the theory's."""
+"""Largest difference of fitted corrections from those of the theory."""
 
 LINEAR_RANGE = 0.3
-"""Corrections beyond this share of the leading order are learned as their logarithm."""
+"""Share of the leading order above which the targets grow as the logarithm of corrections."""
 
 MAX_ANSWER = 4.0
-"""Answers are held within so many units: e^4 of them are 8 times the leading order."""
+"""Limit of predictions in units of `LINEAR_RANGE`: a correction of 8 times the leading order."""
 
 MIN_WEIGHT = 0.1
-"""Weight of targets whose coefficients turn nothing within the horizon; others: up to 1 more."""
+"""Weight of targets whose coefficients have no effect within the horizon; other weights are larger
+by up to 1."""
 
 ERROR_FLOOR = 0.25
-"""Of the error. Measured: 0.12 at size tiny, 0.18 at standard (Laplace-Lagrange: 0.13 and 0.42)."""
+"""Smallest `element_error` with fitted coefficients. Measured: 0.12 at size tiny, 0.18 at standard
+(Laplace-Lagrange: 0.13 and 0.42)."""
 
 INPUT_LIMIT = 5.0
-"""Inputs are held within so many scales of their mean."""
+"""Inputs are clipped to this many scales about their mean."""
 
 
 @dataclass(frozen=True, eq=False)
 class KickEncoding(Encoding):
-    """Constants of a pair of planets -> what corrects the coefficients of its secular potential.
+    """Constants of a pair of planets -> corrections of the coefficients of its secular potential.
 
-    Every pair has an orbit-averaged potential (`couplings`) whose four coefficients start from a
-    theory and are corrected by one answer of the network. Whatever it answers, the motion is that
-    of a sum of quadratic pair potentials: symplectic, the angular momentum deficit conserved to
-    rounding, and a permutation of the planets permutes the answer. That holds at the coefficients
-    of a run; they read mean squares of e and I, which are constants of the secular motion only
-    nearly. Axes are constants; the phase follows from Kepler's third law. The network is asked once
-    for all frames.
+    Every pair has an orbit-averaged potential (`couplings`) with four coefficients. A theory gives
+    their first values, and the network corrects them. For any prediction the motion is that of a
+    sum of quadratic pair potentials: it is symplectic, it conserves the angular momentum deficit
+    to rounding, and a permutation of the planets permutes the outputs. These properties hold for
+    given coefficients. The coefficients depend on mean squares of e and I, which are only nearly
+    constants of the secular motion. Axes are constant, and the phase follows from Kepler's third
+    law. The network is called once for all frames.
 
-    What it learns is fitted to each training system: the coefficients with which the linear motion
-    follows the reference, from the theory averaged over the orbits, within `FARTHEST` of it.
-    Chaotic and resonant systems, which no linear motion follows, teach the theory alone: `floor`
-    says what is left.
+    Targets are fitted to each training system: the coefficients with which the linear motion
+    follows the reference, within `MAX_DEVIATION` of the theory averaged over the orbits. Linear
+    motion cannot follow chaotic and resonant systems; their targets are those of the averaged
+    theory, and `floor` is the error that remains.
 
     Args:
-        times_yr: Times of the frames.
-        theory: Searched: one of `THEORIES`, where the corrections start.
-        starts: Searched: frames of a training system that serve as epochs of their own.
+        times_yr: Times of the frames [yr].
+        theory: Searched: one of `THEORIES`, which the network corrects.
+        starts: Searched: number of frames of a training system that serve as epochs.
     """
 
     IDENTITY: ClassVar[str] = "planets/kick"
@@ -90,7 +93,7 @@ class KickEncoding(Encoding):
     target: ClassVar[Target] = Target.VALUE
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose the theory and the number of starts."""
+        """Return the chosen theory and number of starts."""
         fitting = [starts for starts in STARTS if starts <= len(self.times_yr)]
         return {
             "theory": choose.categorical("theory", THEORIES),
@@ -100,56 +103,62 @@ class KickEncoding(Encoding):
     def measure(self, train: Split) -> Batch:
         """Return means and scales of the inputs, and scales of the targets, over all pairs."""
         inputs, targets = self._unscaled_pairs(train)
-        scale, answer = inputs.std(axis=0), np.sqrt(np.mean(targets**2, axis=0))
+        scale, target_scale = inputs.std(axis=0), np.sqrt(np.mean(targets**2, axis=0))
         return {
             "mean": inputs.mean(axis=0),
             "scale": nonzero(scale),
-            "answer": nonzero(answer),
+            "answer": nonzero(target_scale),
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return every pair of planets at every start: inputs (n, c), targets (n, 4)."""
+        """Return all pairs of planets at all starts: inputs (n, c), targets (n, 4)."""
         inputs, targets = self._unscaled_pairs(split)
         targets = targets / self.statistics["answer"]
         return Pairs(inputs=self._scaled(inputs), targets=targets.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Ask for every pair's corrections, once, and return elements and states at every frame."""
+        """Return elements and states at every frame, with the corrections of one network call.
+
+        Args:
+            network: Network: features of pairs (n, c) -> scaled corrections (n, 4).
+            inputs: Systems at the epoch.
+            rng: Not used.
+        """
         system = self._system(inputs)
         correction = system.theory.copy()
-        answer = network(self._scaled(system.features)) * self.statistics["answer"]
-        correction[system.pairs.exists] += _grown(answer / system.weight)
+        predicted = network(self._scaled(system.features)) * self.statistics["answer"]
+        correction[system.pairs.exists] += _corrections(predicted / system.weight)
         return secular_path(inputs, system.pairs, correction, np.array(self.times_yr))
 
     def _unscaled_pairs(self, split: Split) -> tuple[Array, Array]:
         """Return inputs (n, c) and targets (n, 4) of every existing pair at every start."""
         times = np.array(self.times_yr)
-        learned: list[Array] = []
-        read: list[Array] = []
+        targets: list[Array] = []
+        features: list[Array] = []
         deviation = np.zeros(0)
         for number, frame in enumerate(self._frames):
-            inputs = split.inputs if frame < 0 else _begun(split, frame)
+            inputs = split.inputs if frame < 0 else _inputs_at_frame(split, frame)
             system = self._system(inputs)
             averaged = averaged_theory_correction(inputs, system.pairs, self._horizon)
             if not number:
                 fit = fit_corrections(split, averaged, times)
                 deviation = np.clip(fit.correction - averaged, -MAX_DEVIATION, MAX_DEVIATION)
                 deviation *= (fit.residual < MAX_FIT_RESIDUAL)[:, None, None]
-            wanted = (averaged + deviation - system.theory)[system.pairs.exists]
-            learned.append(LINEAR_RANGE * np.arcsinh(wanted / LINEAR_RANGE) * system.weight)
-            read.append(system.features)
-        return np.concatenate(read), np.concatenate(learned)
+            correction = (averaged + deviation - system.theory)[system.pairs.exists]
+            targets.append(LINEAR_RANGE * np.arcsinh(correction / LINEAR_RANGE) * system.weight)
+            features.append(system.features)
+        return np.concatenate(features), np.concatenate(targets)
 
     @property
     def floor(self) -> float:
-        """Return what is left of `element_error` where every fitted coefficient is known."""
+        """The smallest `element_error`, reached with the fitted coefficients of every pair."""
         return ERROR_FLOOR
 
     @property
     def _frames(self) -> list[int]:
-        """Frames to start from: -1 is the epoch, always the first."""
+        """Frames of the starts: -1 is the epoch, which is always the first."""
         last = len(self.times_yr) - 1
-        return [round(place) for place in np.linspace(-1, last, self.starts, endpoint=False)]
+        return [round(frame) for frame in np.linspace(-1, last, self.starts, endpoint=False)]
 
     @property
     def _horizon(self) -> float:
@@ -175,13 +184,13 @@ class KickEncoding(Encoding):
 
 @dataclass(frozen=True)
 class _Systems:
-    """Systems as a network is told of them.
+    """Pairs of systems with their features, theory and weights.
 
     Args:
-        pairs: Their pairs of planets.
-        theory: Corrections (b, m, 4) to start from.
-        features: What a network reads (n, c) of every existing pair.
-        weight: What a target weighs (n, 4): much where its coefficient turns an orbit soon.
+        pairs: Pairs of planets.
+        theory: Corrections (b, m, 4) by the theory.
+        features: Inputs of the network for every existing pair (n, c).
+        weight: Weights of targets (n, 4), larger for coefficients with an early effect.
     """
 
     pairs: PlanetPairs
@@ -191,36 +200,43 @@ class _Systems:
 
 
 def pair_features(inputs: Batch, pairs: PlanetPairs, resonant: Array, places: PairVectors) -> Array:
-    """Return what a network reads (b, m, c) of every pair, the inner planet first.
+    """Return the features of every pair (b, m, c), with the inner planet first.
 
-    Masses, gap, place among the resonances, and the mean squares of eccentricities and inclinations
-    over the gap: constants of the secular motion, of which none tells a direction.
+    The features are masses, gap, position relative to resonances, and mean squares of
+    eccentricities and inclinations relative to the gap. They are constants of the secular motion
+    and don't depend on directions.
+
+    Args:
+        inputs: Systems at the epoch.
+        pairs: Pairs of planets.
+        resonant: Corrections by first-order resonances (b, m, 4).
+        places: Secular vectors of the pairs at several times.
     """
     ratios = inputs["mass"] / inputs["star_mass"][:, None]
-    mass = [np.where(pairs.exists, each, 1.0) for each in pairs.inner_and_outer(ratios)]
+    mass = [np.where(pairs.exists, ratio, 1.0) for ratio in pairs.inner_and_outer(ratios)]
     gap = 1.0 - pairs.alpha
     period = pairs.alpha**-1.5
-    # Resonances of first order lie at whole numbers of this, of second order at halves.
+    # First-order resonances have integer values of this, second-order ones half-integer values.
     order = 1.0 / (period - 1.0)
     nearest = np.maximum(np.rint(order + 1.0), 2.0)
     detuning = (nearest - 1.0) / nearest * period - 1.0
     both = mass[0] + mass[1]
-    faded = np.exp(-0.1 * order)
+    fading = np.exp(-0.1 * order)
     one, other = places.first, places.second
-    size = [np.mean(np.abs(each) ** 2, axis=1) / gap**2 for each in (one, other)]
+    size = [np.mean(np.abs(vector) ** 2, axis=1) / gap**2 for vector in (one, other)]
     mixed = np.mean(np.real(one * other.conj()), axis=1) / gap**2
     tilt = np.mean(np.abs(places.first_tilt - places.second_tilt) ** 2, axis=1) / gap**2
     approach = np.maximum(size[0] + size[1] - 2.0 * mixed, 0.0)
     return np.stack(
         [
-            *(np.log10(each) for each in mass),
+            *(np.log10(ratio) for ratio in mass),
             np.log(gap),
             np.log(order),
-            *(faded * wave(n * np.pi * order) for n in (2, 4) for wave in (np.sin, np.cos)),
+            *(fading * wave(n * np.pi * order) for n in (2, 4) for wave in (np.sin, np.cos)),
             np.arcsinh(detuning / (3.0 * np.sqrt(both))),
             np.log10(both) - 2.0 * np.log10(np.abs(detuning) + 1e-5),
-            *(np.log(resonant[..., place] + 1e-3) for place in (0, 1)),
-            *(np.sqrt(each) for each in size),
+            *(np.log(resonant[..., index] + 1e-3) for index in (0, 1)),
+            *(np.sqrt(square) for square in size),
             mixed / np.sqrt(size[0] * size[1] + 1e-12),
             np.sqrt(tilt),
             np.sqrt(approach),
@@ -230,13 +246,13 @@ def pair_features(inputs: Batch, pairs: PlanetPairs, resonant: Array, places: Pa
     )
 
 
-def _begun(split: Split, frame: int) -> Batch:
-    """Return inputs that begin at a frame of the reference."""
+def _inputs_at_frame(split: Split, frame: int) -> Batch:
+    """Return inputs whose epoch is a frame of the reference."""
     exists = (split.inputs["mass"] > 0.0)[..., None]
     elements = np.where(exists, split.outputs["elements"][:, frame], split.inputs["elements"])
     return {**split.inputs, "elements": elements}
 
 
-def _grown(answer: Array) -> Array:
-    """Undo the arcsinh with which corrections are learned."""
-    return LINEAR_RANGE * np.sinh(np.clip(answer / LINEAR_RANGE, -MAX_ANSWER, MAX_ANSWER))
+def _corrections(predicted: Array) -> Array:
+    """Return the corrections (n, 4) of predicted targets (n, 4): the inverse of the arcsinh."""
+    return LINEAR_RANGE * np.sinh(np.clip(predicted / LINEAR_RANGE, -MAX_ANSWER, MAX_ANSWER))

@@ -1,4 +1,4 @@
-"""Heliocentric states and equinoctial elements, and the way between them.
+"""Heliocentric states, equinoctial elements and the conversion between them.
 
 Elements are (a, k, h, q, p, lambda): semi-major axis [au], k = e cos(varpi), h = e sin(varpi),
 q = tan(I/2) cos(Omega), p = tan(I/2) sin(Omega) [1], mean longitude [rad]. They have no singularity
@@ -14,22 +14,36 @@ GRAVITATIONAL_CONSTANT = 39.476926421373
 """Gaussian gravitational constant squared, k = 0.01720209895 (IAU 1976) [au^3 Msun^-1 yr^-2]."""
 
 ECCENTRICITY_LIMIT = 0.99
-"""Where a predicted ellipse is held: beyond it there is no period to go round with."""
+"""Largest eccentricity of a predicted orbit, which keeps it an ellipse with a period."""
 
 NEWTON_ITERATIONS = 12
-"""At most; three do for e < 0.1, and e = 0.9 needs eight."""
+"""Largest number of iterations; e < 0.1 needs three and e = 0.9 eight."""
 
 NEWTON_RESIDUAL = 1e-13
 """Residual of Kepler's equation [rad] at which the iteration ends."""
 
 
 def mean_motion(star_mass: Array, mass: Array, axis: Array) -> Array:
-    """Return n [rad/yr] of planets (b, p) around stars (b,), or of any shapes that broadcast."""
+    """Return the mean motions (...,) [rad/yr].
+
+    Args:
+        star_mass: Mass of the star [Msun], broadcasting to (...,).
+        mass: Mass of the planet [Msun], broadcasting to (...,).
+        axis: Semi-major axis (...,) [au].
+    """
     return np.sqrt(GRAVITATIONAL_CONSTANT * (star_mass + mass) / axis**3)
 
 
 def eccentric_longitude(longitude: Array, k: Array, h: Array) -> Array:
-    """Solve Kepler's equation lambda = F - k sin F + h cos F for F [rad] by Newton's method."""
+    """Return the eccentric longitude F (...,) [rad] by Newton's method.
+
+    Kepler's equation is lambda = F - k sin F + h cos F.
+
+    Args:
+        longitude: Mean longitude lambda (...,) [rad].
+        k: e cos(varpi) (...,).
+        h: e sin(varpi) (...,).
+    """
     angle = longitude + k * np.sin(longitude) - h * np.cos(longitude)
     for _ in range(NEWTON_ITERATIONS):
         sine, cosine = np.sin(angle), np.cos(angle)
@@ -52,8 +66,8 @@ def states_from_elements(elements: Array, mu: Array) -> Array:
     """Return heliocentric states (..., 6) [au, au/yr] of elements (..., 6).
 
     Args:
-        elements: (..., 6), elliptic.
-        mu: G (star + planet), broadcasting to (...) [au^3/yr^2].
+        elements: Elements of elliptic orbits (..., 6).
+        mu: G (star + planet), broadcasting to (...,) [au^3/yr^2].
     """
     a, k, h, q, p, longitude = np.moveaxis(elements, -1, 0)
     angle = eccentric_longitude(longitude, k, h)
@@ -73,7 +87,11 @@ def states_from_elements(elements: Array, mu: Array) -> Array:
 def elements_from_states(states: Array, mu: Array) -> Array:
     """Return elements (..., 6) of heliocentric states (..., 6) [au, au/yr].
 
-    A hyperbolic state gives a negative semi-major axis and NaN for the mean longitude.
+    A hyperbolic state has a negative semi-major axis and NaN as mean longitude.
+
+    Args:
+        states: Heliocentric states (..., 6).
+        mu: G (star + planet), broadcasting to (...,) [au^3/yr^2].
     """
     position, velocity = states[..., :3], states[..., 3:]
     distance = np.linalg.norm(position, axis=-1)
@@ -87,7 +105,7 @@ def elements_from_states(states: Array, mu: Array) -> Array:
     vector = vector - position / distance[..., None]
     k, h = np.sum(vector * first, axis=-1), np.sum(vector * second, axis=-1)
     x, y = np.sum(position * first, axis=-1), np.sum(position * second, axis=-1)
-    with np.errstate(invalid="ignore"):  # a hyperbola has no mean longitude: NaN says so
+    with np.errstate(invalid="ignore"):  # a hyperbola has no mean longitude and gets NaN
         root = np.sqrt(1.0 - h**2 - k**2)
     beta = 1.0 / (1.0 + root)
     cosine = k + ((1.0 - k**2 * beta) * x - h * k * beta * y) / (a * root)
@@ -97,31 +115,36 @@ def elements_from_states(states: Array, mu: Array) -> Array:
 
 
 def clip_eccentricity(k: Array, h: Array) -> tuple[Array, Array]:
-    """Return (k, h) scaled back to the largest eccentricity that is still followed."""
+    """Return k and h (...,) scaled to at most the largest valid eccentricity."""
     eccentricity = np.sqrt(k**2 + h**2)
     scale = ECCENTRICITY_LIMIT / np.maximum(eccentricity, ECCENTRICITY_LIMIT)
     return k * scale, h * scale
 
 
 def propagate_longitude(inputs: Batch, axis: Array, time: Array) -> Array:
-    """Return mean longitudes (b, t, p) [rad] of planets whose axes (b, t, p) are known.
+    """Return the mean longitudes (b, t, p) [rad] of planets with given semi-major axes.
 
     Kepler's third law gives the mean motion at each frame; the trapezoidal rule integrates it.
+
+    Args:
+        inputs: Systems at the epoch.
+        axis: Semi-major axes (b, t, p) [au].
+        time: Times of the frames (t,) [yr].
     """
     axes = np.concatenate([inputs["elements"][:, None, :, 0], axis], axis=1)
     rate = mean_motion(inputs["star_mass"][:, None, None], inputs["mass"][:, None], axes)
     step = np.diff(time, prepend=0.0)[:, None]
-    turned = np.cumsum(0.5 * (rate[:, 1:] + rate[:, :-1]) * step, axis=1)
-    return np.mod(inputs["elements"][:, None, :, 5] + turned, 2.0 * np.pi)
+    advance = np.cumsum(0.5 * (rate[:, 1:] + rate[:, :-1]) * step, axis=1)
+    return np.mod(inputs["elements"][:, None, :, 5] + advance, 2.0 * np.pi)
 
 
 def total_energy(star_mass: Array, mass: Array, states: Array) -> Array:
     """Return the total energy (b, t) [Msun au^2 yr^-2] in the barycentric frame.
 
     Args:
-        star_mass: (b,) [Msun].
-        mass: (b, p) [Msun]; zero where a slot is empty.
-        states: (b, t, p, 6) heliocentric [au, au/yr].
+        star_mass: Masses of the stars (b,) [Msun].
+        mass: Masses of the planets (b, p) [Msun]; zero where a slot is empty.
+        states: Heliocentric states (b, t, p, 6) [au, au/yr].
     """
     position, velocity = states[..., :3], states[..., 3:]
     weight = mass[:, None, :]

@@ -1,4 +1,4 @@
-"""What mean-motion resonances of first order add to the secular motion of a pair near them.
+"""The contribution of first-order mean-motion resonances to the secular motion of nearby pairs.
 
 Averaging j lambda_2 - (j - 1) lambda_1 to second order in the masses leaves
 -(3/4) ((j-1)^2 n_1 / L_1 + j^2 n_2 / L_2) (A / omega)^2 |f_27 z_1 + f_31 z_2|^2 of the pair's
@@ -14,17 +14,17 @@ from problems.cases.planets.couplings import COEFFICIENTS, PlanetPairs
 from problems.interfaces.types import Array
 
 MAX_RESONANCE_INDEX = 9
-"""Resonances j : j - 1 from 2 : 1 to this one."""
+"""Largest j of the resonances j : j - 1, which begin with 2 : 1."""
 
 MAX_CORRECTION = 1.0
-"""Corrections are held at or below this one: within a resonance the series means nothing."""
+"""Upper limit of corrections; within a resonance the series is not valid."""
 
 QUADRATURE_POINTS = 129
-"""Trapezoidal points on [0, pi], as for Laplace-Lagrange theory's coefficients."""
+"""Trapezoidal points on [0, pi], as for the coefficients of Laplace-Lagrange theory."""
 
 
 def resonant_coefficients(alpha: Array) -> tuple[Array, Array]:
-    """Return f_27 and f_31 (..., r) of resonances j = 2 to `HIGHEST`, indirect terms counted."""
+    """Return f_27 and f_31 (..., r), with indirect terms, for j = 2 to `MAX_RESONANCE_INDEX`."""
     angle = np.linspace(0.0, np.pi, QUADRATURE_POINTS)
     weight = np.full(QUADRATURE_POINTS, 2.0 / (QUADRATURE_POINTS - 1))
     weight[[0, -1]] *= 0.5
@@ -40,15 +40,15 @@ def resonant_coefficients(alpha: Array) -> tuple[Array, Array]:
 
 
 def resonant_correction(pairs: PlanetPairs) -> Array:
-    """Return the corrections (b, m, 4) of Laplace-Lagrange theory's coefficients, held bounded."""
+    """Return the corrections (b, m, 4) of the Laplace-Lagrange coefficients, clipped."""
     inner, outer = resonant_coefficients(pairs.alpha)
     first, second = (motion[..., None] for motion in pairs.inner_and_outer(pairs.motion))
-    circular_momentum = [each[..., None] for each in pairs.inner_and_outer(pairs.circular_momentum)]
+    inner_momentum, outer_momentum = (
+        momentum[..., None] for momentum in pairs.inner_and_outer(pairs.circular_momentum)
+    )
     j = np.arange(2, MAX_RESONANCE_INDEX + 1)
     detuning = j * second - (j - 1) * first
-    curvature = 1.5 * (
-        (j - 1) ** 2 * first / circular_momentum[0] + j**2 * second / circular_momentum[1]
-    )
+    curvature = 1.5 * ((j - 1) ** 2 * first / inner_momentum + j**2 * second / outer_momentum)
     amplitude = 4.0 * pairs.coupling / pairs.alpha
     tiny = np.finfo(float).tiny
     strength = curvature * amplitude[..., None] ** 2 / np.maximum(detuning**2, tiny)

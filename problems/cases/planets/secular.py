@@ -13,11 +13,11 @@ from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, mean_motion
 from problems.interfaces.types import Array
 
 QUADRATURE_POINTS = 257
-"""Trapezoidal points on [0, pi]; the error falls as alpha^512 because the integrand is periodic."""
+"""Trapezoidal points on [0, pi]; the integrand is periodic, so the error falls as alpha^512."""
 
 
 def laplace_coefficients(alpha: Array) -> tuple[Array, Array]:
-    """Return b_{3/2}^{(1)} and b_{3/2}^{(2)} at axis ratios alpha < 1, both of alpha's shape."""
+    """Return b_{3/2}^{(1)} and b_{3/2}^{(2)}, (...,) each, at axis ratios alpha (...,) < 1."""
     angle = np.linspace(0.0, np.pi, QUADRATURE_POINTS)
     weight = np.full(QUADRATURE_POINTS, 2.0 / (QUADRATURE_POINTS - 1))
     weight[[0, -1]] *= 0.5
@@ -31,9 +31,9 @@ class SecularModes:
     """Eigenmodes of one secular matrix per system.
 
     Args:
-        frequency: (b, p) [rad/yr].
-        to_modes: (b, p, p), from the vector z to mode amplitudes.
-        from_modes: (b, p, p), the inverse.
+        frequency: Eigenfrequencies (b, p) [rad/yr].
+        to_modes: Matrices (b, p, p) from the vectors z to the amplitudes of modes.
+        from_modes: Inverse matrices (b, p, p).
     """
 
     frequency: Array
@@ -41,26 +41,26 @@ class SecularModes:
     from_modes: Array
 
     def advance(self, vector: Array, time: Array) -> Array:
-        """Return the complex vectors (b, t, p) that (b, p) becomes after times (t,) [yr]."""
+        """Return the complex vectors (b, t, p) at times (t,) [yr] after vectors (b, p)."""
         amplitude = np.einsum("bij,bj->bi", self.to_modes, vector)
-        turned = amplitude[:, None, :] * np.exp(1j * self.frequency[:, None, :] * time[:, None])
-        return np.einsum("bij,btj->bti", self.from_modes, turned)
+        rotated = amplitude[:, None, :] * np.exp(1j * self.frequency[:, None, :] * time[:, None])
+        return np.einsum("bij,btj->bti", self.from_modes, rotated)
 
 
 @dataclass(frozen=True)
 class SecularMotion:
-    """How the eccentricity and the inclination vectors of systems turn."""
+    """Modes of the eccentricity vectors and of the inclination vectors of systems."""
 
     eccentricity: SecularModes
     inclination: SecularModes
 
     def advance(self, vectors: Array, time: Array) -> Array:
-        """Return the vectors (k, h, q, p) (b, t, p, 4) that (b, p, 4) become after times (t,)."""
+        """Return (k, h, q, p) (b, t, p, 4) at times (t,) [yr] after vectors (b, p, 4)."""
         both = [
             modes.advance(vectors[..., first] + 1j * vectors[..., first + 1], time)
             for modes, first in ((self.eccentricity, 0), (self.inclination, 2))
         ]
-        parts = [part for turned in both for part in (np.real(turned), np.imag(turned))]
+        parts = [part for vector in both for part in (np.real(vector), np.imag(vector))]
         return np.stack(parts, axis=-1)
 
 
@@ -68,9 +68,9 @@ def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
     """Return the secular motion of systems.
 
     Args:
-        star_mass: (b,) [Msun].
-        mass: (b, p) [Msun]; a slot with zero mass is empty and stays at rest.
-        axis: (b, p) [au].
+        star_mass: Masses of the stars (b,) [Msun].
+        mass: Masses of the planets (b, p) [Msun]; a slot with zero mass is empty and at rest.
+        axis: Semi-major axes (b, p) [au].
     """
     present = mass > 0.0
     pair = present[:, :, None] & present[:, None, :] & ~np.eye(mass.shape[1], dtype=bool)
@@ -88,7 +88,12 @@ def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
 
 
 def secular_modes(symmetric: Array, scale: Array) -> SecularModes:
-    """Return the modes of matrices (b, p, p), symmetric by scaling with sqrt(m n a^2) (b, p)."""
+    """Return the modes of matrices made symmetric by scaling.
+
+    Args:
+        symmetric: Symmetric matrices (b, p, p).
+        scale: Scales sqrt(m n a^2) (b, p).
+    """
     frequency, vectors = np.linalg.eigh(symmetric)
     return SecularModes(
         frequency=frequency,

@@ -1,7 +1,8 @@
-"""The secular coefficients with which a system's own reference is followed best.
+"""Fit of the secular coefficients of each system to its reference.
 
-Levenberg-Marquardt on the path of z and zeta, over horizons that grow from a few frames to all: a
-fit to all frames at once would settle on a frequency that is wrong by whole turns.
+The Levenberg-Marquardt method fits the path of z and zeta over horizons that grow from a few
+frames to all. A fit to all frames at once could converge to a frequency that is wrong by whole
+revolutions.
 Source: Nocedal & Wright, Numerical Optimization (2006), section 10.3.
 """
 
@@ -13,27 +14,27 @@ from problems.cases.planets.couplings import PlanetPairs, complex_vectors, plane
 from problems.interfaces.types import Array, Split
 
 PRIOR_STD = 0.1
-"""Standard deviation of the coefficients about the theory's, in units of its leading order."""
+"""Prior standard deviation of the coefficients about the theory, in units of the leading order."""
 
 NOISE_STD = 0.02
-"""What the reference has beside the secular motion, in units of a system's rms sqrt(e^2 + I^2)."""
+"""Non-secular variation of the reference, in units of the rms sqrt(e^2 + I^2) of a system."""
 
 HORIZON_GROWTH = 1.7
-"""Each horizon is so many times the last one."""
+"""Ratio of each horizon to the previous one."""
 
 ITERATIONS = 8
 FINITE_DIFFERENCE = 1e-6
 DAMPING = (1e-9, 1e-2, 1e6)
-"""Smallest, first and largest factor on the diagonal; a step taken divides it by five."""
+"""Smallest, first and largest damping factor; an accepted step divides the factor by five."""
 
 
 @dataclass(frozen=True)
 class CorrectionFit:
-    """What came out of a fit.
+    """The result of a fit.
 
     Args:
-        correction: (b, m, 4).
-        residual: Rms over time and planets (b,), in units of the system's rms sqrt(e^2 + I^2).
+        correction: Corrections of the coefficients (b, m, 4).
+        residual: Rms over time and planets (b,), in units of the rms sqrt(e^2 + I^2) of a system.
     """
 
     correction: Array
@@ -41,21 +42,27 @@ class CorrectionFit:
 
 
 def fit_corrections(split: Split, theory: Array, times_yr: Array) -> CorrectionFit:
-    """Return the corrections that follow each reference best, near the theory's (b, m, 4)."""
+    """Return the corrections near those of the theory with the best fit to each reference.
+
+    Args:
+        split: Systems with their reference outputs.
+        theory: Corrections by the theory (b, m, 4).
+        times_yr: Times of the frames (t,) [yr].
+    """
     path = _Path.of(split, times_yr)
     shape, correction = theory.shape, theory.reshape(len(theory), -1).copy()
     frames, last = 3.0, len(times_yr)
     while True:
-        few = min(round(frames), last)
-        correction = _nearest(path, correction, theory.reshape(len(theory), -1), few)
-        if few == last:
+        fitted = min(round(frames), last)
+        correction = _least_squares(path, correction, theory.reshape(len(theory), -1), fitted)
+        if fitted == last:
             break
         frames *= HORIZON_GROWTH
     misfit = path.misfit(correction, last)
     return CorrectionFit(correction.reshape(shape), np.sqrt(np.sum(misfit**2, axis=1)))
 
 
-def _nearest(path: "_Path", start: Array, prior: Array, frames: int) -> Array:
+def _least_squares(path: "_Path", start: Array, prior: Array, frames: int) -> Array:
     """Return the corrections (b, c) of least squares over the first frames."""
     best = start.copy()
     damping = np.full(len(best), DAMPING[1])
@@ -72,25 +79,25 @@ def _nearest(path: "_Path", start: Array, prior: Array, frames: int) -> Array:
         normal = np.swapaxes(slope, 1, 2) @ slope
         normal += damping[:, None, None] * normal * np.eye(best.shape[1])
         right = np.einsum("brc,br->bc", slope, residual)
-        tried = best - np.linalg.solve(normal, right[..., None])[..., 0]
-        then = path.penalised(tried, prior, frames)
-        better = np.sum(then**2, axis=1) < np.sum(residual**2, axis=1)
-        best = np.where(better[:, None], tried, best)
-        residual = np.where(better[:, None], then, residual)
+        candidate = best - np.linalg.solve(normal, right[..., None])[..., 0]
+        new_residual = path.penalised(candidate, prior, frames)
+        better = np.sum(new_residual**2, axis=1) < np.sum(residual**2, axis=1)
+        best = np.where(better[:, None], candidate, best)
+        residual = np.where(better[:, None], new_residual, residual)
         damping = np.clip(np.where(better, damping / 5.0, damping * 5.0), DAMPING[0], DAMPING[2])
     return best
 
 
 @dataclass(frozen=True)
 class _Path:
-    """Where the planets of systems go.
+    """Reference paths of the eccentricity and inclination vectors.
 
     Args:
-        pairs: Of the systems at the epoch.
+        pairs: Pairs of planets at the epoch.
         start: (k, h, q, p) at the epoch (b, p, 4).
         vectors: (k, h, q, p) at the frames (b, t, p, 4).
-        times_yr: (t,).
-        weight: (b, p, 4), makes differences shares of a system's rms sqrt(e^2 + I^2).
+        times_yr: Times of the frames (t,) [yr].
+        weight: Weights (b, p, 4) to units of the rms sqrt(e^2 + I^2) of a system.
     """
 
     pairs: PlanetPairs
@@ -113,14 +120,14 @@ class _Path:
         return cls(planet_pairs(split.inputs), start, vectors, times_yr, weight)
 
     def misfit(self, correction: Array, frames: int) -> Array:
-        """Return differences (b, r) of the secular motion from the reference."""
+        """Return the weighted differences (b, r) of the secular motion from the reference."""
         shaped = correction.reshape(len(correction), self.pairs.alpha.shape[1], -1)
         motion = self.pairs.secular_motion(shaped)
-        followed = motion.advance(self.start, self.times_yr[:frames])
-        misfit = (followed - self.vectors[:, :frames]) * self.weight[:, None]
+        predicted = motion.advance(self.start, self.times_yr[:frames])
+        misfit = (predicted - self.vectors[:, :frames]) * self.weight[:, None]
         return misfit.reshape(len(misfit), -1) / np.sqrt(frames)
 
     def penalised(self, correction: Array, prior: Array, frames: int) -> Array:
-        """Return the misfit and, behind it, how far the coefficients are from the prior's."""
-        far = (correction - prior) * NOISE_STD / PRIOR_STD
-        return np.concatenate([self.misfit(correction, frames), far], axis=1)
+        """Return the misfit followed by the scaled distances from the prior (b, r)."""
+        penalty = (correction - prior) * NOISE_STD / PRIOR_STD
+        return np.concatenate([self.misfit(correction, frames), penalty], axis=1)

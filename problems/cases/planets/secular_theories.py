@@ -1,4 +1,4 @@
-"""Secular theories beyond Laplace-Lagrange's, and the path of planets under any of them."""
+"""Secular theories beyond Laplace-Lagrange theory, and the motion of planets by any of them."""
 
 import numpy as np
 
@@ -10,11 +10,18 @@ from problems.cases.planets.simulation import outputs_from_elements
 from problems.interfaces.types import Array, Batch
 
 AVERAGING_TIMES = 8
-"""Times, even over the horizon, at which a pair's potential is averaged."""
+"""Times, even over the horizon, at which the potential of a pair is averaged."""
 
 
 def secular_path(inputs: Batch, pairs: PlanetPairs, correction: Array, times_yr: Array) -> Batch:
-    """Return elements and states under corrected coefficients (b, m, 4) at times (t,)."""
+    """Return elements and states by corrected Laplace-Lagrange coefficients.
+
+    Args:
+        inputs: Systems at the epoch.
+        pairs: Pairs of planets.
+        correction: Corrections of the coefficients (b, m, 4).
+        times_yr: Times of the frames (t,) [yr].
+    """
     start = inputs["elements"]
     elements = np.repeat(start[:, None], len(times_yr), axis=1)
     elements[..., 1:5] = pairs.secular_motion(correction).advance(start[..., 1:5], times_yr)
@@ -23,7 +30,13 @@ def secular_path(inputs: Batch, pairs: PlanetPairs, correction: Array, times_yr:
 
 
 def averaged_theory_correction(inputs: Batch, pairs: PlanetPairs, horizon_yr: float) -> Array:
-    """Return corrections (b, m, 4): first-order resonances, and the average over both orbits."""
+    """Return the corrections (b, m, 4) by first-order resonances and the average over orbits.
+
+    Args:
+        inputs: Systems at the epoch.
+        pairs: Pairs of planets.
+        horizon_yr: Time over which the potential is averaged [yr].
+    """
     resonant = resonant_correction(pairs)
     places = sample_secular_motion(inputs, pairs, resonant, horizon_yr)
     return resonant + averaged_correction(pairs, places)
@@ -32,7 +45,14 @@ def averaged_theory_correction(inputs: Batch, pairs: PlanetPairs, horizon_yr: fl
 def sample_secular_motion(
     inputs: Batch, pairs: PlanetPairs, correction: Array, horizon_yr: float
 ) -> PairVectors:
-    """Return where planets of pairs (b, t, m) come by the secular motion over the horizon."""
+    """Return the vectors (b, t, m) of pairs at several times of the secular motion.
+
+    Args:
+        inputs: Systems at the epoch.
+        pairs: Pairs of planets.
+        correction: Corrections of the coefficients (b, m, 4).
+        horizon_yr: Time over which the times are even [yr].
+    """
     times = horizon_yr * (np.arange(AVERAGING_TIMES) + 0.5) / AVERAGING_TIMES
     path = pairs.secular_motion(correction).advance(inputs["elements"][..., 1:5], times)
     shape, tilt = complex_vectors(path)

@@ -6,7 +6,6 @@ Sources: Rein & Liu, A&A 537 (2012) A128; Rein & Tamayo, MNRAS 452 (2015) 376; R
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,16 +17,14 @@ from problems.cases.planets.orbits import (
     mean_motion,
     states_from_elements,
 )
-from problems.errors import MissingExtraError
+from problems.cases.planets.rebound import STATE, import_rebound, rebound_versions
 from problems.interfaces.types import Array, Batch, Field, n_samples
 
 SLOTS = 3
-"""Planets that a batch has room for; an empty slot has mass zero and a placeholder orbit."""
+"""Planet slots of every sample; an empty slot has zero mass and a placeholder orbit."""
 
 LARGEST_AXIS_RATIO = 4.0
-"""Neighbours farther apart than this hardly notice each other: the spacing is cut there."""
-
-STATE = ("x", "y", "z", "vx", "vy", "vz")
+"""Upper limit of the ratio of neighbouring axes; planets farther apart hardly interact."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,15 @@ class Planets:
     """Two or three planets around a star, followed over a horizon at a fixed cadence.
 
     Args:
-        horizon_yr: How long a system is followed.
+        horizon_yr: Time over which a system is followed [yr].
         frames: Outputs, evenly spaced; the last is at the horizon.
-        steps_per_orbit: Integrator steps in the innermost planet's period.
-        star_mass: Uniform range [Msun].
-        planet_mass: Log-uniform range [Msun].
-        spacing: Uniform range of neighbours' distance in mutual Hill radii.
-        eccentricity: Scale of the Rayleigh distribution.
-        inclination: Scale of the Rayleigh distribution [rad].
-        passing_star: What passes each system once, if anything does.
+        steps_per_orbit: Integrator steps per period of the innermost planet.
+        star_mass: Uniform range of the mass of the star [Msun].
+        planet_mass: Log-uniform range of the masses of the planets [Msun].
+        spacing: Uniform range of the distance between neighbours in mutual Hill radii.
+        eccentricity: Scale of the Rayleigh distribution of eccentricities.
+        inclination: Scale of the Rayleigh distribution of inclinations [rad].
+        passing_star: Distribution of the star that passes each system once; None for no star.
     """
 
     IDENTITY: ClassVar[str] = "planets/simulation"
@@ -60,7 +57,7 @@ class Planets:
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """Masses and elements at the epoch; what passes, where anything does."""
+        """Masses and elements at the epoch, and the passing star if there is one."""
         passing = () if self.passing_star is None else (self.passing_star.field,)
         return (
             Field("star_mass", (), "Msun", (), (0.01, 100.0), "mass of the star"),
@@ -80,7 +77,7 @@ class Planets:
                 (self.frames, SLOTS, 6),
                 "au, au/yr",
                 (*axes, "component"),
-                description="its phase is only as good as the mean longitude's",
+                description="its phase is only as accurate as the mean longitude",
             ),
         )
 
@@ -90,14 +87,17 @@ class Planets:
         return self.horizon_yr / self.frames * np.arange(1, self.frames + 1)
 
     def versions(self) -> Mapping[str, str]:
-        """REBOUND's version."""
-        _rebound()
-        return {"rebound": version("rebound")}
+        """Return the version of REBOUND.
+
+        Raises:
+            MissingExtraError: REBOUND is not installed.
+        """
+        return rebound_versions("planets")
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Draw n systems, innermost planet at 1 au; orbits that cross are drawn again."""
+        """Return n random systems, innermost planet at 1 au; crossing orbits are redrawn."""
         drawn = [self._draw_one(rng) for _ in range(n)]
-        return {field.name: np.stack([one[field.name] for one in drawn]) for field in self.inputs}
+        return {f.name: np.stack([system[f.name] for system in drawn]) for f in self.inputs}
 
     def _draw_one(self, rng: np.random.Generator) -> Batch:
         star = rng.uniform(*self.star_mass)
@@ -128,27 +128,28 @@ class Planets:
         system: Batch = {"star_mass": np.array(star), "mass": padded, "elements": elements}
         if self.passing_star is None:
             return system
-        whole = float(star + mass.sum())
-        passing = self.passing_star.draw(whole, float(axis[-1]), self.horizon_yr, rng)
+        total_mass = float(star + mass.sum())
+        passing = self.passing_star.draw(total_mass, float(axis[-1]), self.horizon_yr, rng)
         return {**system, "passing_star": passing}
 
     def _axis_ratios(self, star: float, mass: Array, rng: np.random.Generator) -> Array:
-        """Draw a_{i+1}/a_i from spacings in mutual Hill radii."""
+        """Return random ratios a_{i+1}/a_i (p - 1,) by spacings in mutual Hill radii."""
         half_hill = 0.5 * ((mass[:-1] + mass[1:]) / (3.0 * star)) ** (1.0 / 3.0)
         widest = (LARGEST_AXIS_RATIO - 1.0) / (LARGEST_AXIS_RATIO + 1.0) / half_hill
         spacing = rng.uniform(self.spacing[0], np.minimum(self.spacing[1], widest))
         return (1.0 + spacing * half_hill) / (1.0 - spacing * half_hill)
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Integrate every system; one with a close encounter or an escape is NaN throughout.
+        """Return states and elements at every frame, NaN for systems that fail.
 
-        WHFast is not valid inside a mutual Hill radius, so the integration stops there; nor is it
-        while a star passes, so those frames are integrated by IAS15.
+        A system fails by a close encounter or an escape. WHFast is not valid within a mutual Hill
+        radius, so the integration stops there. It isn't valid while a star passes either, so IAS15
+        integrates those frames.
 
         Raises:
             MissingExtraError: REBOUND is not installed.
         """
-        rebound = _rebound()
+        rebound = import_rebound("planets")
         states = np.full((n_samples(inputs), self.frames, SLOTS, 6), np.nan)
         for i, state in enumerate(states):
             star, mass = float(inputs["star_mass"][i]), inputs["mass"][i]
@@ -172,12 +173,12 @@ class Planets:
     ) -> Array:
         """Return heliocentric states (t, p, 6) of one system.
 
-        They are NaN after a passing star has unbound a planet or made orbits cross: WHFast can't go
-        on with those.
+        States are NaN after a passing star has unbound a planet or made orbits cross, because
+        WHFast isn't valid for such systems.
         """
         simulation = rebound_simulation(rebound, star, mass, elements)
         period = 2.0 * np.pi / float(mean_motion(np.asarray(star), mass[0], elements[0, 0]))
-        self._take_steps(simulation, period)
+        self._use_whfast(simulation, period)
         hyperbola, nearby = None, range(-1, -1)
         if passing is not None:
             hyperbola = Hyperbola.of(passing, star + float(mass.sum()))
@@ -196,8 +197,8 @@ class Planets:
                     period = _period_if_orderly(star, mass, path[frame - 1])
                     if period is None:
                         break
-                    self._take_steps(simulation, period)
-                # Half a step short of the frame, so that rounding never adds a step.
+                    self._use_whfast(simulation, period)
+                # To half a step before the frame, so that rounding never adds a step.
                 simulation.integrate(time - 0.5 * simulation.dt, exact_finish_time=0)
                 simulation.synchronize()
             bodies = np.empty((simulation.N, 6))
@@ -205,8 +206,8 @@ class Planets:
             path[frame] = bodies[1 : len(mass) + 1] - bodies[0]
         return path
 
-    def _take_steps(self, simulation: Any, period: float) -> None:
-        """Integrate by WHFast, in steps of which a whole number makes a frame."""
+    def _use_whfast(self, simulation: Any, period: float) -> None:
+        """Set the integrator to WHFast with a whole number of steps per frame."""
         simulation.integrator = "whfast"
         whfast: Any = simulation.integrator
         whfast.safe_mode = 0
@@ -214,10 +215,10 @@ class Planets:
         simulation.dt = cadence / np.ceil(cadence * self.steps_per_orbit / period)
 
     def _frames_near(self, hyperbola: Hyperbola, axis: float) -> range:
-        """Return the frames whose integration a passing star takes part in."""
-        cadence, followed = self.horizon_yr / self.frames, hyperbola.half_duration_yr(axis)
-        first = int(np.floor((hyperbola.time_yr - followed) / cadence))
-        last = int(np.ceil((hyperbola.time_yr + followed) / cadence))
+        """Return the frames that are integrated with the passing star."""
+        cadence, duration = self.horizon_yr / self.frames, hyperbola.half_duration_yr(axis)
+        first = int(np.floor((hyperbola.time_yr - duration) / cadence))
+        last = int(np.ceil((hyperbola.time_yr + duration) / cadence))
         return range(max(first, 0), min(last, self.frames))
 
     def shortened(self, share: float) -> "Planets":
@@ -227,7 +228,14 @@ class Planets:
 
 
 def rebound_simulation(rebound: Any, star: float, mass: Array, elements: Array) -> Any:
-    """Return a REBOUND simulation of one system at the epoch, which ends at a close encounter."""
+    """Return a REBOUND simulation of one system at the epoch, which ends at a close encounter.
+
+    Args:
+        rebound: The module `rebound`.
+        star: Mass of the star [Msun].
+        mass: Masses of the planets (p,) [Msun].
+        elements: Elements of the planets (p, 6).
+    """
     simulation: Any = rebound.Simulation()
     simulation.G = GRAVITATIONAL_CONSTANT
     simulation.add(m=star)
@@ -250,37 +258,42 @@ def _period_if_orderly(star: float, mass: Array, states: Array) -> float | None:
 
 
 def well_separated(star: float, mass: Array, axis: Array, eccentricity: Array) -> bool:
-    """Return whether orbits (p,) are ordered and nowhere within a mutual Hill radius."""
+    """Return whether orbits are ordered and stay more than a mutual Hill radius apart.
+
+    Args:
+        star: Mass of the star [Msun].
+        mass: Masses of the planets (p,) [Msun].
+        axis: Semi-major axes (p,) [au].
+        eccentricity: Eccentricities (p,).
+    """
     inner, outer = axis * (1.0 - eccentricity), axis * (1.0 + eccentricity)
     return bool(np.all(outer[:-1] + hill_radii(star, mass, axis) < inner[1:]))
 
 
 def hill_radii(star: float, mass: Array, axis: Array) -> Array:
-    """Return neighbours' mutual Hill radii (p - 1,) [au] of one system."""
+    """Return the mutual Hill radii of neighbours in one system (p - 1,) [au].
+
+    Args:
+        star: Mass of the star [Msun].
+        mass: Masses of the planets (p,) [Msun].
+        axis: Semi-major axes (p,) [au].
+    """
     return ((mass[:-1] + mass[1:]) / (3.0 * star)) ** (1.0 / 3.0) * (axis[:-1] + axis[1:]) / 2.0
 
 
 def placeholder_state(star: float) -> Array:
-    """Return the state (6,) of the orbit that fills an empty slot: circular at 1 au."""
+    """Return the state (6,) of the orbit of an empty slot, which is circular at 1 au."""
     circle = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     return states_from_elements(circle, np.asarray(GRAVITATIONAL_CONSTANT * star))
 
 
 def outputs_from_states(inputs: Batch, states: Array) -> Batch:
-    """Return the outputs that states (b, t, p, 6) stand for."""
+    """Return elements and states of states (b, t, p, 6)."""
     mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])
     return {"elements": elements_from_states(states, mu[:, None, :]), "state": states}
 
 
 def outputs_from_elements(inputs: Batch, elements: Array) -> Batch:
-    """Return the outputs that elements (b, t, p, 6) stand for."""
+    """Return elements and states of elements (b, t, p, 6)."""
     mu = GRAVITATIONAL_CONSTANT * (inputs["star_mass"][:, None] + inputs["mass"])
     return {"elements": elements, "state": states_from_elements(elements, mu[:, None, :])}
-
-
-def _rebound() -> Any:
-    try:
-        import rebound  # noqa: PLC0415 - an extra (GPL), imported where it is used
-    except ImportError:
-        raise MissingExtraError("REBOUND", "cases", "the problem 'planets'") from None
-    return rebound

@@ -1,4 +1,4 @@
-"""How a predicted planetary system is judged against the integrated one."""
+"""Metrics and pictures of predicted planetary systems against integrated ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
 
 FORECAST_THRESHOLD = 0.1
-"""A forecast ends where the normalised error first passes this."""
+"""Normalised error at which a forecast ends."""
 
 SYSTEMS_PLOTTED = 3
 
@@ -41,24 +41,28 @@ METRICS = (
 
 @dataclass(frozen=True)
 class PlanetScore:
-    """Score of a set of systems followed to the frames at `times_yr`."""
+    """Score of a set of systems.
+
+    Args:
+        times_yr: Times of the frames [yr].
+    """
 
     IDENTITY: ClassVar[str] = "planets/score"
 
     times_yr: tuple[float, ...]
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
-        """Return the metrics."""
+        """Return the metrics, the error that is minimised first."""
         exists = inputs["mass"] > 0.0
         error = normalised_error(predicted["elements"], reference["elements"], exists)
-        turn = predicted["elements"][..., 5] - reference["elements"][..., 5]
-        turn = (np.mod(turn + np.pi, 2.0 * np.pi) - np.pi) * exists[:, None]
+        angle = predicted["elements"][..., 5] - reference["elements"][..., 5]
+        angle = (np.mod(angle + np.pi, 2.0 * np.pi) - np.pi) * exists[:, None]
         frames = len(self.times_yr)
         ends = [outputs["elements"][:, -1][exists] for outputs in (predicted, reference)]
         return {
             "element_error": float(np.mean(np.sqrt(np.mean(error**2, axis=1)))),
             "forecast_horizon_yr": float(np.mean(self.forecast_horizons(error))),
-            "longitude_error_rad": float(np.sqrt(np.sum(turn**2) / (np.sum(exists) * frames))),
+            "longitude_error_rad": float(np.sqrt(np.sum(angle**2) / (np.sum(exists) * frames))),
             "energy_drift": float(np.median(energy_drift(predicted["state"], inputs))),
             "axis_distance": wasserstein_distance(*(np.log(end[:, 0]) for end in ends)),
             "eccentricity_distance": wasserstein_distance(*map(eccentricity, ends)),
@@ -73,7 +77,13 @@ class PlanetScore:
         return times[first]
 
     def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
-        """Return, for the first systems, the path of the eccentricity vector and e over time."""
+        """Return the path of the eccentricity vector and e over time for the first systems.
+
+        Args:
+            predicted: Outputs of the surrogate.
+            reference: Outputs of the reference.
+            inputs: Systems at the epoch.
+        """
         drawn: list[Picture] = []
         for system in range(min(SYSTEMS_PLOTTED, len(inputs["mass"]))):
             planets = np.flatnonzero(inputs["mass"][system] > 0.0)
@@ -103,14 +113,14 @@ class PlanetScore:
 def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array:
     """Return the error (b, t) of the slow elements in units of the system's own e and I.
 
-    The distance is that of (ln a, e-vector, I-vector), rms over planets; the unit is the rms over
-    planets and time of the reference's sqrt(e^2 + I^2). Persistence has an error near 1 once the
-    apsides have turned; the mean longitude is left out and has a metric of its own.
+    The error is the distance in (ln a, e-vector, I-vector), rms over planets. Its unit is the rms
+    of sqrt(e^2 + I^2) over planets and time in the reference. Persistence has an error near 1 after
+    a revolution of the apsides. The mean longitude is left out and has its own metric.
 
     Args:
         predicted: Elements (b, t, p, 6).
         reference: Elements (b, t, p, 6).
-        exists: (b, p), true where a slot holds a planet.
+        exists: Whether a slot holds a planet (b, p).
     """
     difference = orbit_vectors(predicted) - orbit_vectors(reference)
     squared = _mean_square(difference, exists)
@@ -118,27 +128,28 @@ def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array
 
 
 def system_size(reference: Array, exists: Array) -> Array:
-    """Return the unit of errors (b,): the rms over planets and time of sqrt(e^2 + I^2)."""
+    """Return the unit of errors (b,): the rms of sqrt(e^2 + I^2) over planets and time."""
     return np.sqrt(_mean_square(orbit_vectors(reference)[..., 1:], exists).mean(axis=1))
 
 
 def _mean_square(vectors: Array, exists: Array) -> Array:
-    """Return the mean over planets of the squared length of vectors (b, t, p, c), (b, t)."""
+    """Return the mean squared length (b, t), over planets, of vectors (b, t, p, c)."""
     weight = exists[:, None, :] / exists.sum(axis=1)[:, None, None]
     return np.sum(np.sum(vectors**2, axis=-1) * weight, axis=-1)
 
 
 def orbit_vectors(elements: Array) -> Array:
-    """Return (..., 5): ln a, e-vector and I-vector (I is near 2 tan(I/2))."""
+    """Return ln a, e-vector and I-vector (..., 5) of elements (..., 6), with I as 2 tan(I/2)."""
     axis, vector, tilt = elements[..., :1], elements[..., 1:3], elements[..., 3:5]
     return np.concatenate([np.log(axis), vector, 2.0 * tilt], axis=-1)
 
 
 def wasserstein_distance(one: Array, other: Array) -> float:
-    """Return the Wasserstein-1 distance of two samples (n,): sorted, they are matched in order.
+    """Return the Wasserstein-1 distance between two samples (n,) of equal size.
 
-    SciPy's, for samples of any sizes, is equal to it within rounding (7e-16), but takes 2 to 8
-    times as long, and every process that trains, which scores each epoch, 73 MiB more.
+    The sorted samples are matched in order. SciPy's function, which accepts samples of different
+    sizes, agrees within rounding (7e-16). It takes 2 to 8 times as long, and 73 MiB more memory in
+    every process that trains, because training scores each epoch.
     """
     return float(np.mean(np.abs(np.sort(one) - np.sort(other))))
 
@@ -154,7 +165,7 @@ def eccentricity(elements: Array) -> Array:
 
 
 def energy_drift(states: Array, inputs: Batch) -> Array:
-    """Return |E(end) - E(epoch)| / |E(epoch)| (b,) of states (b, t, p, 6)."""
+    """Return the relative change of energy (b,) from the epoch to the end of (b, t, p, 6)."""
     epoch = outputs_from_elements(inputs, inputs["elements"][:, None])["state"]
     ends = np.concatenate([epoch, states[:, -1:]], axis=1)
     total = total_energy(inputs["star_mass"], inputs["mass"], ends)

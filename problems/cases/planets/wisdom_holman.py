@@ -1,9 +1,10 @@
-"""The Wisdom-Holman scheme with any force between pairs of planets, many systems at a time.
+"""The Wisdom-Holman scheme with any force between pairs of planets, for batches of systems.
 
-Democratic heliocentric coordinates: heliocentric positions, barycentric velocities. A step is half
-a kick, half of the star's drift, every planet's Kepler drift about the star, and back. Kicks come
-from forces along the lines between planets, equal and opposite, that depend on distance alone:
-gradients of a potential, so each part is an exact Hamiltonian flow whatever the forces are.
+Democratic heliocentric coordinates are heliocentric positions and barycentric velocities. A step
+consists of half a kick, half the drift of the star, the Kepler drift of every planet about the
+star, half the drift of the star and half a kick. The forces of kicks act along the lines between
+planets, are equal and opposite, and depend on distance alone. They are gradients of a potential,
+so every part is an exact Hamiltonian flow for any force.
 Source: Duncan, Levison & Lee, AJ 116 (1998) 2067.
 """
 
@@ -21,10 +22,15 @@ Force = Callable[[Array], Array]
 
 
 def kepler_drift(states: Array, mu: Array, time: Array) -> Array:
-    """Return states (..., 6) [au, au/yr] after times [yr] on their ellipses about mu [au^3/yr^2].
+    """Return states (..., 6) [au, au/yr] after a drift on their ellipses.
 
-    An unbound body goes straight on: it is lost, but stays a number.
+    An unbound body moves on a straight line, so that its state stays finite.
     Source: Danby, Fundamentals of Celestial Mechanics (1992), section 6.9.
+
+    Args:
+        states: Heliocentric positions and velocities (..., 6).
+        mu: G times the central mass, broadcasting to (...,) [au^3/yr^2].
+        time: Duration of the drift, broadcasting to (...,) [yr].
     """
     position, velocity = states[..., :3], states[..., 3:]
     distance = np.sqrt(np.sum(position**2, axis=-1))
@@ -35,13 +41,13 @@ def kepler_drift(states: Array, mu: Array, time: Array) -> Array:
     cosine = 1.0 - distance / axis
     sine = np.sum(position * velocity, axis=-1) / np.sqrt(mu * axis)
     mean = rate * time
-    turned = _eccentric_difference(mean, np.where(bound, cosine, 0.0), np.where(bound, sine, 0.0))
-    versed = 2.0 * np.sin(0.5 * turned) ** 2
-    later = axis * (1.0 - cosine * np.cos(turned) + sine * np.sin(turned))
+    angle = _eccentric_difference(mean, np.where(bound, cosine, 0.0), np.where(bound, sine, 0.0))
+    versed = 2.0 * np.sin(0.5 * angle) ** 2
+    later = axis * (1.0 - cosine * np.cos(angle) + sine * np.sin(angle))
     later = np.where(bound, later, 1.0)
     f = 1.0 - axis / distance * versed
-    g = time - (turned - np.sin(turned)) / rate
-    f_rate = -np.sqrt(mu * axis) / (later * distance) * np.sin(turned)
+    g = time - (angle - np.sin(angle)) / rate
+    f_rate = -np.sqrt(mu * axis) / (later * distance) * np.sin(angle)
     g_rate = 1.0 - axis / later * versed
     f, g = np.where(bound, f, 1.0)[..., None], np.where(bound, g, time)[..., None]
     f_rate, g_rate = (
@@ -54,13 +60,13 @@ def kepler_drift(states: Array, mu: Array, time: Array) -> Array:
 
 
 def _eccentric_difference(mean: Array, cosine: Array, sine: Array) -> Array:
-    """Solve M = E - c sin E + s (1 - cos E) for E [rad], the differences over a drift."""
+    """Return the difference E (...,) [rad] over a drift, from M = E - c sin E + s (1 - cos E)."""
     angle = mean + cosine * np.sin(mean) - sine * (1.0 - np.cos(mean))
     done = np.zeros(np.shape(angle), dtype=bool)
     for _ in range(NEWTON_ITERATIONS):
         s, c = np.sin(angle), np.cos(angle)
         residual = angle - cosine * s + sine * (1.0 - c) - mean
-        # What has converged stays, so that a system alone moves as in a batch, to the last bit.
+        # Converged values are kept, so that a system moves alone exactly as in a batch.
         angle = np.where(done, angle, angle - residual / (1.0 - cosine * c + sine * s))
         done |= np.abs(residual) < NEWTON_RESIDUAL
         if done.all():
@@ -70,13 +76,13 @@ def _eccentric_difference(mean: Array, cosine: Array, sine: Array) -> Array:
 
 @dataclass(frozen=True)
 class WisdomHolman:
-    """Systems, and the force between their planets.
+    """The scheme for b systems with a force between planets.
 
     Args:
-        star_mass: (b,) [Msun].
-        mass: (b, p) [Msun]; a slot with zero mass is empty, and nothing pulls there.
-        force: The attraction of a pair.
-        step_yr: (b,).
+        star_mass: Masses of the stars (b,) [Msun].
+        mass: Masses of the planets (b, p) [Msun]; a slot with zero mass is empty and has no force.
+        force: Attraction of a pair as a function of distance.
+        step_yr: Time steps (b,) [yr].
     """
 
     star_mass: Array
@@ -85,47 +91,52 @@ class WisdomHolman:
     step_yr: Array
 
     def barycentric(self, states: Array) -> Array:
-        """Return states (b, p, 6) with barycentric in place of heliocentric velocities."""
+        """Return heliocentric states (b, p, 6) with velocities converted to barycentric ones."""
         return self._boosted(states, -1.0 / (self.star_mass + self.mass.sum(axis=1)))
 
     def heliocentric(self, states: Array) -> Array:
-        """Return states (b, p, 6) with heliocentric in place of barycentric velocities."""
+        """Return states (b, p, 6) with barycentric velocities converted to heliocentric ones."""
         return self._boosted(states, 1.0 / self.star_mass)
 
     def advance(self, states: Array, steps: int) -> Array:
-        """Return states (b, p, 6), positions heliocentric and velocities barycentric, later."""
+        """Return states (b, p, 6) after a number of steps.
+
+        Args:
+            states: Heliocentric positions and barycentric velocities (b, p, 6).
+            steps: Number of steps.
+        """
         states = states.copy()
         half = 0.5 * self.step_yr[:, None, None]
         mu = GRAVITATIONAL_CONSTANT * self.star_mass[:, None]
-        pull = self.acceleration(states)
+        acceleration = self.acceleration(states)
         for _ in range(steps):
-            states[..., 3:] += half * pull
+            states[..., 3:] += half * acceleration
             states[..., :3] += half * self._star_drift(states)
             states = kepler_drift(states, mu, self.step_yr[:, None])
             states[..., :3] += half * self._star_drift(states)
-            pull = self.acceleration(states)
-            states[..., 3:] += half * pull
+            acceleration = self.acceleration(states)
+            states[..., 3:] += half * acceleration
         return states
 
     def acceleration(self, states: Array) -> Array:
-        """Return what planets do to each other (b, p, 3) [au/yr^2]."""
+        """Return the accelerations of planets by each other (b, p, 3) [au/yr^2]."""
         one, other = _pairs(self.mass.shape[1])
         both = (self.mass[:, one] > 0.0) & (self.mass[:, other] > 0.0)
-        apart = states[:, other, :3] - states[:, one, :3]
-        distance = np.where(both, np.sqrt(np.sum(apart**2, axis=-1)), 1.0)
+        separation = states[:, other, :3] - states[:, one, :3]
+        distance = np.where(both, np.sqrt(np.sum(separation**2, axis=-1)), 1.0)
         strength = np.where(both, GRAVITATIONAL_CONSTANT * self.force(distance), 0.0) / distance
-        pulled = strength[..., None] * apart
+        attraction = strength[..., None] * separation
         acceleration = np.zeros((*self.mass.shape, 3))
         for pair, (i, j) in enumerate(zip(one, other, strict=True)):
-            acceleration[:, i] += self.mass[:, j, None] * pulled[:, pair]
-            acceleration[:, j] -= self.mass[:, i, None] * pulled[:, pair]
+            acceleration[:, i] += self.mass[:, j, None] * attraction[:, pair]
+            acceleration[:, j] -= self.mass[:, i, None] * attraction[:, pair]
         return acceleration
 
     def _momentum(self, states: Array) -> Array:
         return np.sum(self.mass[..., None] * states[..., 3:], axis=1, keepdims=True)
 
     def _star_drift(self, states: Array) -> Array:
-        """Return by how much positions (b, 1, 3) change in time for the star's own motion."""
+        """Return the rate of change of positions by the motion of the star (b, 1, 3) [au/yr]."""
         return self._momentum(states) / self.star_mass[:, None, None]
 
     def _boosted(self, states: Array, factor: Array) -> Array:
@@ -140,5 +151,5 @@ def _pairs(slots: int) -> tuple[Array, Array]:
 
 
 def newtonian_force(distance: Array) -> Array:
-    """Return Newton's attraction over G m_1 m_2 [au^-2]."""
+    """Return Newton's attraction over G m_1 m_2 (...,) [au^-2] at distances (...,) [au]."""
     return distance**-2.0

@@ -1,6 +1,7 @@
-"""Radiation of clear columns: RRTMGP's gas optics, alone or with the solver behind it.
+"""The problems `radiation` (longwave) and `shortwave`: clear-sky radiation by RRTMGP.
 
-Two problems, `radiation` (the longwave) and `shortwave`, with the same sites in the same splits.
+Encodings replace the gas optics alone, or gas optics and solver. Both problems have the same sites
+in the same splits.
 """
 
 from dataclasses import dataclass, replace
@@ -25,15 +26,25 @@ from problems.registry import register_problem
 SITE_SEED = 0
 SITE_ORDER = tuple(int(site) for site in np.random.default_rng(SITE_SEED).permutation(SITES))
 TRAINING, VALIDATION, TEST = SITE_ORDER[:60], SITE_ORDER[60:75], SITE_ORDER[75:]
-"""RFMIP's sites of each split."""
+"""RFMIP sites of each split."""
 
 WARM_SITES = 8
-"""Test sites of the shifted split: elsewhere 4 K more stay within what warmer sites taught."""
+"""Test sites of the shifted split, the warmest. At other sites a warming by 4 K stays within the
+range of the warmer training sites."""
 
 
 @dataclass(frozen=True)
 class RadiationPreset:
-    """What a size means here."""
+    """The settings of both problems at one size.
+
+    Args:
+        longwave: k-distribution of the longwave.
+        shortwave: k-distribution of the shortwave.
+        samples: Columns of each split.
+        epochs: Passes over the training pairs.
+        host_sites: Sites of the host.
+        host_steps: Time steps of the host.
+    """
 
     longwave: KDistribution
     shortwave: KDistribution
@@ -59,14 +70,14 @@ PRESETS = {
 @register_problem("radiation")
 def radiation(size: Size) -> Problem:
     """Return the problem of the longwave at one size."""
-    extent = PRESETS[size]
-    columns = LongwaveColumns(TRAINING, BASE_EXPERIMENTS, extent.longwave)
-    problem = _clear_sky("longwave", LongwaveModel(extent.longwave), columns, extent)
+    preset = PRESETS[size]
+    columns = LongwaveColumns(TRAINING, BASE_EXPERIMENTS, preset.longwave)
+    problem = _clear_sky("longwave", LongwaveModel(preset.longwave), columns, preset)
     return replace(
         problem,
         name="radiation",
         encodings={**problem.encodings, "flux": LongwaveFluxEncoding()},
-        host=StratosphericAdjustment(TEST[: extent.host_sites], extent.host_steps),
+        host=StratosphericAdjustment(TEST[: preset.host_sites], preset.host_steps),
         host_score=host_score,
     )
 
@@ -74,16 +85,16 @@ def radiation(size: Size) -> Problem:
 @register_problem("shortwave")
 def shortwave_radiation(size: Size) -> Problem:
     """Return the problem of the shortwave at one size."""
-    extent = PRESETS[size]
-    columns = ShortwaveColumns(TRAINING, BASE_EXPERIMENTS, extent.shortwave)
-    problem = _clear_sky("shortwave", ShortwaveModel(extent.shortwave), columns, extent)
+    preset = PRESETS[size]
+    columns = ShortwaveColumns(TRAINING, BASE_EXPERIMENTS, preset.shortwave)
+    problem = _clear_sky("shortwave", ShortwaveModel(preset.shortwave), columns, preset)
     return replace(problem, encodings={**problem.encodings, "flux": ShortwaveFluxEncoding()})
 
 
 def _clear_sky(
-    spectrum: str, radiation: RadiationModel, columns: Columns, extent: RadiationPreset
+    spectrum: str, radiation: RadiationModel, columns: Columns, preset: RadiationPreset
 ) -> Problem:
-    """Return what the problems of both parts of the spectrum have in common."""
+    """Return a problem with the parts that longwave and shortwave have in common."""
     distribution, score = columns.distribution, FluxScore(spectrum)
     coarser = {n: replace(distribution, merged=n * distribution.merged) for n in (2, 4)}
     return Problem(
@@ -105,12 +116,12 @@ def _clear_sky(
         baselines={
             "linear regression": LinearRegression(radiation),
             **{
-                f"RRTMGP, every {n} g-points averaged": replace(columns, distribution=own).run
-                for n, own in coarser.items()
+                f"RRTMGP, every {n} g-points averaged": replace(columns, distribution=merged).run
+                for n, merged in coarser.items()
             },
         },
-        samples=extent.samples,
-        epochs=extent.epochs,
+        samples=preset.samples,
+        epochs=preset.epochs,
         pictures=score.pictures,
         version=2,
     )

@@ -1,4 +1,4 @@
-"""A classical model of gas optics: linear regression, on the states and transforms of `layer`."""
+"""A classical model of gas optics: linear regression with the inputs and targets of `layer`."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,10 +12,10 @@ from problems.interfaces.types import Array, Run, Split, Surrogate
 
 @dataclass(frozen=True)
 class LinearRegression:
-    """Transformed optics of a layer as a linear function of its state, solved as any other.
+    """Transformed optics of a layer as a linear function of its state, followed by the solver.
 
     Args:
-        radiation: The reference's part of the spectrum.
+        radiation: Gas optics and solver of one part of the spectrum.
     """
 
     IDENTITY: ClassVar[str] = "radiation/linear-regression"
@@ -23,7 +23,7 @@ class LinearRegression:
     radiation: RadiationModel
 
     def fit(self, train: Split) -> Run:
-        """Return what least squares say of the training split."""
+        """Return the regression by least squares on the training split."""
         encoding = LayerEncoding(self.radiation).fit(train)
         pairs = encoding.pairs(train)
         weights = np.linalg.lstsq(pairs.inputs, pairs.targets)[0]
@@ -32,10 +32,10 @@ class LinearRegression:
 
 @dataclass(frozen=True, eq=False)
 class _Linear:
-    """A linear network of standardised inputs and answers."""
+    """A linear network of standardised inputs and outputs."""
 
     weights: Array
 
     def __call__(self, inputs: Array) -> Array:
-        """Return answers (n, o)."""
+        """Return outputs (n, o) of inputs (n, c)."""
         return inputs @ self.weights

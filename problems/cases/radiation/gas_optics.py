@@ -1,7 +1,6 @@
-"""RRTMGP's gas optics with a solver behind it, compiled by XLA: the reference.
+"""Gas optics of RRTMGP and a solver, compiled by XLA: the common part of longwave and shortwave.
 
-What is common to the longwave and the shortwave. What interpolates the k-distribution is
-jax-rrtmgp's.
+The interpolation of the k-distribution is that of jax-rrtmgp.
 """
 
 from abc import ABC, abstractmethod
@@ -27,24 +26,24 @@ AVOGADRO = 6.02214076e23
 """[mol-1], exact in the SI."""
 
 DRY_AIR, WATER = 0.028964, 0.018016
-"""Molar masses [kg mol-1], as RRTMGP has them."""
+"""Molar masses [kg mol-1], with the values of RRTMGP."""
 
 VARIABLE_GASES = ("h2o", "o3", "co2", "ch4", "n2o")
-"""Gases whose mixing ratio is an input."""
+"""Gases whose mixing ratios are inputs."""
 
 COMPILED_BATCHES = (32, 8, 1)
-"""Columns of a compiled call, since XLA compiles for one shape at a time; 32 are the quickest."""
+"""Columns per compiled call. XLA compiles for a fixed shape; 32 columns are the fastest."""
 
 OpticsPair = tuple[Any, Any]
 RadiationOutputs = tuple[Any, Any, Any]
 """Upward and downward fluxes (b, l + 1) [W m-2], and optical depths of grey layers (b, l)."""
 CompiledProgram = Callable[[Any], tuple[Any, ...]]
 SpectralOptics = Callable[[Any], OpticsPair]
-"""Of a g-point's number: its optics (b, l) each."""
+"""The number of a g-point -> its two optical properties, (b, l) each."""
 
 
 class ProgramKind(Enum):
-    """What a compiled program returns."""
+    """The output of a compiled program: optics alone, or fluxes and optical depths."""
 
     OPTICS = auto()
     ALL = auto()
@@ -52,80 +51,86 @@ class ProgramKind(Enum):
 
 @dataclass(frozen=True)
 class RadiationModel(ABC):
-    """One part of the spectrum: RRTMGP's gas optics of it, and the solver behind them.
+    """Gas optics of RRTMGP and the solver for one part of the spectrum.
 
     Args:
-        distribution: The k-distribution: how finely the spectrum is resolved.
+        distribution: k-distribution, which sets the spectral resolution.
     """
 
     distribution: KDistribution
 
     scalar_inputs: ClassVar[tuple[str, ...]]
-    """Inputs that are one number a column."""
+    """Inputs with one number per column."""
     power_transformed: ClassVar[tuple[bool, bool]]
-    """Which of both optics are learned by the power-law transform of an amount per air."""
+    """Whether each of the two optics is learned with the power-law transform per amount of air."""
 
     def optics(self, inputs: Batch) -> tuple[Array, Array]:
-        """Return both optics of columns, (b, l, g) each in float32.
+        """Return both optics of columns, (b, l, g) each, in float32.
 
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        first, second = _in_portions(self, inputs, ProgramKind.OPTICS)
+        first, second = _run_in_batches(self, inputs, ProgramKind.OPTICS)
         return first, second
 
     def fluxes_and_depths(self, inputs: Batch) -> tuple[Array, Array, Array]:
         """Return upward and downward fluxes (b, l + 1) [W m-2] and optical depths (b, l).
 
-        A layer's optical depth is that of a grey one which takes as much of black radiation, or of
-        unfaded sunlight; all are float32.
+        The optical depth of a layer is that of a grey layer that removes as much of black
+        radiation, or of unattenuated sunlight. All arrays are float32.
 
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
         """
-        up, down, depth = _in_portions(self, inputs, ProgramKind.ALL)
+        up, down, depth = _run_in_batches(self, inputs, ProgramKind.ALL)
         return up, down, depth
 
     def shapes(self, levels: int) -> Mapping[str, tuple[int, ...]]:
-        """Return the shape of each input of one column."""
+        """Return the shape of each input for one column."""
         profile = dict.fromkeys(("temperature", "h2o", "o3"), (levels - 1,))
         return {"pressure": (levels,), **profile, **dict.fromkeys(self.scalar_inputs, ())}
 
     @abstractmethod
     def table(self) -> Array:
-        """Return what the solver has to know of each g-point, (..., g)."""
+        """Return the table of the solver with entries for each g-point (..., g)."""
 
     @abstractmethod
     def spectral_optics(self, columns: Batch) -> SpectralOptics:
-        """Return what gives the optics of any g-point of columns, in JAX."""
+        """Return the function from g-points to the optics of columns, in JAX."""
 
     @abstractmethod
     def traced_fluxes_and_depths(self, columns: Batch) -> RadiationOutputs:
         """Return fluxes and optical depths of columns, in JAX."""
 
     def map_g_points(self, spectral: Callable[[Any], tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Return what is told of each g-point, one after the other: (g, ...) each."""
+        """Return the results of a function for all g-points in sequence, (g, ...) each."""
         jax = import_rrtmgp().jax
         return jax.lax.map(spectral, jax.numpy.arange(load_tables(self.distribution).n_gpt))
 
     @abstractmethod
     def solve(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> RadiationOutputs:
-        """Return fluxes and optical depths of optics (b, l, g), in NumPy."""
+        """Return upward and downward fluxes (b, l + 1) [W m-2] and optical depths (b, l).
+
+        Args:
+            optics: Both optics (b, l, g), NumPy arrays.
+            columns: Inputs of the columns.
+            table: Table of the solver (..., g).
+        """
 
 
 def output_batch(fluxes_and_depths: RadiationOutputs) -> Batch:
-    """Return answers by the names of a run's outputs."""
+    """Return fluxes and optical depths by the names of the outputs."""
     up, down, depth = fluxes_and_depths
     return {"flux_up": up, "flux_down": down, "optical_depth": depth}
 
 
 def dry_air_molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
-    """Return molecules of dry air (b, l) [m-2] between levels (b, l + 1) [Pa].
+    """Return the number of molecules of dry air in layers (b, l) [m-2].
 
     Args:
-        xp: numpy or jax.numpy.
-        pressure: Of the levels.
-        h2o: Mixing ratio (b, l) by volume, relative to dry air.
+        xp: `numpy` or `jax.numpy`.
+        pressure: Pressure of the levels (b, l + 1) [Pa].
+        h2o: Volume mixing ratio of water vapour relative to dry air (b, l).
     """
     mass = xp.diff(pressure, axis=1) / STANDARD_GRAVITY
     return mass * AVOGADRO / (DRY_AIR + WATER * h2o)
@@ -133,15 +138,15 @@ def dry_air_molecules(xp: Any, pressure: Any, h2o: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class GasState:
-    """Layers as jax-rrtmgp's functions take them, all columns' in one axis (n,).
+    """The layers of all columns in one axis (n,), as arguments of jax-rrtmgp.
 
     Args:
-        tables: Of the k-distribution.
-        ratios: Mixing ratios of the gases that are the same everywhere.
-        amount: Molecules of dry air [m-2].
-        temperature: [K].
-        pressure: [Pa].
-        gases: Mixing ratios of the others, by RRTMGP's number of the gas.
+        tables: Tables of the k-distribution.
+        ratios: Mixing ratios of gases that are constant.
+        amount: Molecules of dry air (n,) [m-2].
+        temperature: Temperature (n,) [K].
+        pressure: Pressure (n,) [Pa].
+        gases: Mixing ratios of the variable gases (n,), by the number of the gas in RRTMGP.
     """
 
     tables: Any
@@ -175,7 +180,7 @@ class GasState:
         )
 
     def absorption(self, g: Any) -> Any:
-        """Return the optical depth (n,) that major and minor gases absorb by."""
+        """Return the optical depth of absorption by major and minor gases (n,)."""
         optics = import_rrtmgp().gas_optics
         arguments = (
             self.tables, self.ratios, self.amount, self.temperature, self.pressure, g, self.gases
@@ -184,40 +189,43 @@ class GasState:
         return depth + optics.compute_minor_optical_depth(*arguments)
 
 
-def _in_portions(radiation: RadiationModel, inputs: Batch, what: ProgramKind) -> tuple[Array, ...]:
+def _run_in_batches(
+    radiation: RadiationModel, inputs: Batch, kind: ProgramKind
+) -> tuple[Array, ...]:
+    """Return the results of a compiled program for all columns, (b, ...) each."""
     columns = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
     n, begin = n_samples(columns), 0
     parts: list[tuple[Array, ...]] = []
-    many, few, one = COMPILED_BATCHES
+    large, small, one = COMPILED_BATCHES
     while begin < n:
-        # A column alone is called as such; what is left of more is filled up with its last column.
-        portion = one if n == 1 else many if n - begin > few else few
-        index = np.minimum(np.arange(begin, begin + portion), n - 1)
+        # A single column has its own program; an incomplete batch is filled with the last column.
+        size = one if n == 1 else large if n - begin > small else small
+        index = np.minimum(np.arange(begin, begin + size), n - 1)
         levels = columns["pressure"].shape[1]
-        program = _compiled(radiation, what, portion, levels)
-        found = program({name: array[index] for name, array in columns.items()})
-        kept = min(portion, n - begin)
-        parts.append(tuple(np.asarray(each)[:kept] for each in found))
-        begin += portion
+        program = _compiled(radiation, kind, size, levels)
+        results = program({name: array[index] for name, array in columns.items()})
+        kept = min(size, n - begin)
+        parts.append(tuple(np.asarray(result)[:kept] for result in results))
+        begin += size
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 @cache
 def _compiled(
-    radiation: RadiationModel, what: ProgramKind, columns: int, levels: int
+    radiation: RadiationModel, kind: ProgramKind, columns: int, levels: int
 ) -> CompiledProgram:
-    """Return the program for so many columns; the first call compiles for a few seconds."""
+    """Return the compiled program for a number of columns; compiling takes a few seconds."""
     jax = import_rrtmgp().jax
     shapes = {
         name: jax.ShapeDtypeStruct((columns, *shape), np.float32)
         for name, shape in radiation.shapes(levels).items()
     }
-    load_tables(radiation.distribution)  # read once, and not as a part of the first program
+    load_tables(radiation.distribution)  # read once, outside the tracing of the first program
 
     def optics(columns: Any) -> OpticsPair:
         first, second = radiation.map_g_points(radiation.spectral_optics(columns))
         return jax.numpy.moveaxis(first, 0, -1), jax.numpy.moveaxis(second, 0, -1)
 
-    program = optics if what is ProgramKind.OPTICS else radiation.traced_fluxes_and_depths
+    program = optics if kind is ProgramKind.OPTICS else radiation.traced_fluxes_and_depths
     with ignore_dtype_warnings():
         return jax.jit(program).lower(shapes).compile()

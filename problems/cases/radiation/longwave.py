@@ -1,4 +1,4 @@
-"""The longwave: optical depths and Planck fractions by RRTMGP, solved without scattering."""
+"""The longwave: optical depths and Planck fractions by RRTMGP, and a solver without scattering."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +28,7 @@ from problems.interfaces.types import Array, Batch
 
 @dataclass(frozen=True)
 class LongwaveModel(RadiationModel):
-    """Its optics are the optical depth and the Planck fraction."""
+    """The longwave, whose optics are the optical depth and the Planck fraction."""
 
     IDENTITY: ClassVar[str] = "radiation/longwave"
 
@@ -38,28 +38,25 @@ class LongwaveModel(RadiationModel):
     power_transformed: ClassVar[tuple[bool, bool]] = (True, False)
 
     def table(self) -> Array:
-        """Return Planck radiances; see `planck_table`."""
+        """Return Planck radiances (196, g) [W m-2 sr-1]; see `planck_table`."""
         return planck_table(self.distribution)
 
     def spectral_optics(self, columns: Batch) -> SpectralOptics:
-        """Return what gives optical depth and Planck fraction (b, l) of a g-point."""
+        """Return the function from g-points to optical depth and Planck fraction."""
         state, shape = GasState.of(self.distribution, columns), columns["temperature"].shape
 
-        def one(g: Any) -> OpticsPair:
+        def optics(g: Any) -> OpticsPair:
             fraction = import_rrtmgp().gas_optics.compute_planck_fraction(
                 state.tables, state.ratios, state.pressure, state.temperature, g, state.gases
             )
             return state.absorption(g).reshape(shape), fraction.reshape(shape)
 
-        return one
+        return optics
 
     def traced_fluxes_and_depths(self, columns: Batch) -> RadiationOutputs:
-        """Return fluxes and optical depths, each g-point solved by itself: so it is quickest."""
-        xp, lax, optics = (
-            import_rrtmgp().jax.numpy,
-            import_rrtmgp().jax.lax,
-            self.spectral_optics(columns),
-        )
+        """Return fluxes and optical depths, with g-points solved in sequence, which is fastest."""
+        xp, lax = import_rrtmgp().jax.numpy, import_rrtmgp().jax.lax
+        optics = self.spectral_optics(columns)
         radiance = xp.asarray(self.table())
         air = level_temperatures(xp, columns["temperature"], columns["near_surface_temperature"])
 
@@ -69,49 +66,55 @@ class LongwaveModel(RadiationModel):
                 planck_radiance(xp, radiance[:, g], air.T),
                 planck_radiance(xp, radiance[:, g], columns["surface_temperature"]),
             )
-            found = longwave_radiances(xp, lax.scan, depth.T, fraction.T, planck)
+            radiances = longwave_radiances(xp, lax.scan, depth.T, fraction.T, planck)
             return (
-                found.up,
-                found.down,
-                found.absorbed * found.blackbody_emission,
-                found.blackbody_emission,
+                radiances.up,
+                radiances.down,
+                radiances.absorbed * radiances.blackbody_emission,
+                radiances.blackbody_emission,
             )
 
-        up, down, own, blackbody_emission = (
-            each.sum(axis=0).T for each in self.map_g_points(solve)
+        up, down, emission, blackbody_emission = (
+            values.sum(axis=0).T for values in self.map_g_points(solve)
         )
-        return np.pi * up, np.pi * down, _grey(xp, own, blackbody_emission)
+        return np.pi * up, np.pi * down, _grey_depth(xp, emission, blackbody_emission)
 
     def solve(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> RadiationOutputs:
-        """Return upward and downward fluxes (b, l + 1) and optical depths of optics (b, l, g)."""
+        """Return upward and downward fluxes (b, l + 1) [W m-2] and optical depths (b, l).
+
+        Args:
+            optics: Optical depth and Planck fraction (b, l, g).
+            columns: Inputs of the columns.
+            table: Planck radiances (t, g) [W m-2 sr-1].
+        """
         air = level_temperatures(np, columns["temperature"], columns["near_surface_temperature"])
         planck = (
             planck_radiance(np, table, air.T),
             planck_radiance(np, table, columns["surface_temperature"]),
         )
-        depth, fraction = (np.moveaxis(each, 1, 0) for each in optics)
-        found = longwave_radiances(np, numpy_scan, depth, fraction, planck)
+        depth, fraction = (np.moveaxis(values, 1, 0) for values in optics)
+        radiances = longwave_radiances(np, numpy_scan, depth, fraction, planck)
         pi = np.float32(np.pi)
-        own = np.vecdot(found.absorbed, found.blackbody_emission).T
-        blackbody_emission = found.blackbody_emission.sum(axis=-1).T
+        emission = np.vecdot(radiances.absorbed, radiances.blackbody_emission).T
+        blackbody_emission = radiances.blackbody_emission.sum(axis=-1).T
         return (
-            pi * found.up.sum(axis=-1).T,
-            pi * found.down.sum(axis=-1).T,
-            _grey(np, own, blackbody_emission),
+            pi * radiances.up.sum(axis=-1).T,
+            pi * radiances.down.sum(axis=-1).T,
+            _grey_depth(np, emission, blackbody_emission),
         )
 
 
-def _grey(xp: Any, own: Any, blackbody_emission: Any) -> Any:
-    """Return the depths of layers that emit as much if grey, of what they do and black ones would.
+def _grey_depth(xp: Any, emission: Any, blackbody_emission: Any) -> Any:
+    """Return the optical depths of grey layers with equal emission.
 
-    What a layer emits is what it would absorb of black radiation of its own temperature.
+    By Kirchhoff's law a layer emits as much as it absorbs of black radiation at its temperature.
     """
-    return grey_depth(xp, own / xp.maximum(blackbody_emission, TINY), 1.0 / SECANT)
+    return grey_depth(xp, emission / xp.maximum(blackbody_emission, TINY), 1.0 / SECANT)
 
 
 @lru_cache
 def planck_table(distribution: KDistribution) -> Array:
-    """Return the Planck radiance (196, g) [W m-2 sr-1] of each g-point's band at 160 - 355 K."""
+    """Return the Planck radiance of the band of each g-point (196, g) [W m-2 sr-1], 160 - 355 K."""
     tables = load_tables(distribution)
     bands = np.asarray(tables.g_point_to_bnd)
     return np.ascontiguousarray(np.asarray(tables.totplnk)[bands].T)

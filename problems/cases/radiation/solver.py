@@ -1,8 +1,8 @@
-"""Longwave fluxes of clear columns from their optics: no scattering, one angle.
+"""Longwave fluxes of clear columns from their optics, without scattering and with one angle.
 
-One code for NumPy's arrays, where a surrogate brings the optics, and for JAX's, where the reference
-is compiled. Layers and levels are counted from the top and are the first axis, so that a g-point
-may be any further one. Pincus, Mlawer & Delamere, J. Adv. Model. Earth Syst. 11 (2019) 3074.
+The same code runs on NumPy arrays for surrogates and on JAX arrays for the compiled reference.
+Layers or levels are the first axis, from the top down; g-points may be any further axis.
+Source: Pincus, Mlawer & Delamere, J. Adv. Model. Earth Syst. 11 (2019) 3074.
 """
 
 from collections.abc import Callable
@@ -13,48 +13,62 @@ import numpy as np
 from problems.interfaces.types import Array
 
 SECANT = 1.66
-"""Of the one angle that stands for all: Elsasser's diffusivity."""
+"""Secant of the one angle that represents all: the diffusivity factor of Elsasser."""
 
 EMISSIVITY = 0.98
-"""Of the surface, in every band: that of all RFMIP columns."""
+"""Emissivity of the surface in every band, with the value of all RFMIP columns."""
 
 STANDARD_GRAVITY = 9.80665
-"""[m s-2]."""
+"""Standard acceleration of gravity [m s-2]."""
 
 HEAT_CAPACITY = 1004.64
-"""Of dry air at constant pressure [J kg-1 K-1], as RTE+RRTMGP has it."""
+"""Heat capacity of dry air at constant pressure [J kg-1 K-1], with the value of RTE+RRTMGP."""
 
 DAY_S = 86400.0
 
 TABLE_START_TEMPERATURE = 160.0
-"""First row of RRTMGP's Planck tables [K]."""
+"""Temperature of the first row of the Planck tables of RRTMGP [K]."""
 
 THIN_SLANT_DEPTH = 1e-3
-"""Below this slant optical depth a layer's weights are taken from their series."""
+"""Slant optical depth below which the weights of a layer are computed by a series."""
 
 TINY = 1e-30
-"""Divisors are held at or above this; what is divided is zero there."""
+"""Lower limit of divisors; the dividend is zero where a divisor is smaller."""
 
 MAX_ABSORBED_SHARE = 1.0 - 1e-6
-"""Shares that layers take of a beam are held at or below this: an optical depth stays a number."""
+"""Upper limit of the share of a beam that a layer removes; optical depths stay finite."""
 
 Step = Callable[[Any, Any], tuple[Any, tuple[Any, ...]]]
 
 
 class Scan(Protocol):
-    """Carry a value through the rows of some arrays: `jax.lax.scan`'s signature."""
+    """A loop over the rows of arrays that carries a value, with the signature of `jax.lax.scan`."""
 
     def __call__(
         self, step: Step, first: Any, rows: tuple[Any, ...], *, reverse: bool = False
     ) -> tuple[Any, tuple[Any, ...]]:
-        """Return the last value, and what every step kept in the order of the rows."""
+        """Return the last value and the results of all steps in the order of the rows.
+
+        Args:
+            step: (value, row) -> (next value, results).
+            first: First value.
+            rows: Arrays whose first axis is that of the rows.
+            reverse: Whether the loop begins with the last row.
+        """
         ...
 
 
 def numpy_scan(
     step: Step, first: Any, rows: tuple[Any, ...], *, reverse: bool = False
 ) -> tuple[Any, tuple[Any, ...]]:
-    """Scan NumPy arrays."""
+    """Return the last value and the results of all steps: `jax.lax.scan` for NumPy arrays.
+
+    Args:
+        step: (value, row) -> (next value, results).
+        first: First value.
+        rows: Arrays whose first axis is that of the rows.
+        reverse: Whether the loop begins with the last row.
+    """
     kept: tuple[Array, ...] = ()
     order = range(len(rows[0]))
     for k in reversed(order) if reverse else order:
@@ -66,50 +80,50 @@ def numpy_scan(
 
 
 def cross_layer(flux: Any, layer: tuple[Any, Any]) -> tuple[Any, tuple[Any]]:
-    """Return what leaves a layer of what enters it: the part that is let through, and a gain."""
+    """Return the flux behind a layer, twice: the transmitted share of the flux plus a source."""
     out = layer[0] * flux + layer[1]
     return out, (out,)
 
 
 def planck_radiance(xp: Any, table: Any, temperature: Any) -> Any:
-    """Return Planck radiances (..., g) [W m-2 sr-1] of temperatures (...) [K].
+    """Return Planck radiances (..., g) [W m-2 sr-1] of temperatures.
 
     Args:
-        xp: numpy or jax.numpy.
-        table: A row for every kelvin from the coldest, (t, g), or of one g-point (t,).
-        temperature: Beyond the table it is taken as the table's end.
+        xp: `numpy` or `jax.numpy`.
+        table: One row for every kelvin from the coldest, (t, g), or (t,) for one g-point.
+        temperature: Temperatures (...,) [K], clipped to the range of the table.
     """
-    place = xp.clip(temperature - TABLE_START_TEMPERATURE, 0.0, len(table) - 1.001)
-    row = place.astype(np.int32)
-    weight = (place - row).reshape(place.shape + (1,) * (table.ndim - 1))
+    position = xp.clip(temperature - TABLE_START_TEMPERATURE, 0.0, len(table) - 1.001)
+    row = position.astype(np.int32)
+    weight = (position - row).reshape(position.shape + (1,) * (table.ndim - 1))
     return table[row] + weight * (table[row + 1] - table[row])
 
 
 def layer_pressures(pressure: Any) -> Any:
-    """Return pressures of layers (..., l), the means of their levels' (..., l + 1)."""
+    """Return the pressures of layers (..., l), the means of those of their levels (..., l + 1)."""
     return 0.5 * (pressure[..., 1:] + pressure[..., :-1])
 
 
 def level_temperatures(xp: Any, temperature: Any, near_surface: Any) -> Any:
-    """Return temperatures of levels (b, l + 1) [K]: between layers the mean of both, as RFMIP has.
+    """Return the temperatures of levels (b, l + 1) [K], the means of adjacent layers as in RFMIP.
 
     Args:
-        xp: numpy or jax.numpy.
-        temperature: Of the layers, (b, l).
-        near_surface: Of the air at the lowest level, (b,).
+        xp: `numpy` or `jax.numpy`.
+        temperature: Temperature of the layers (b, l) [K].
+        near_surface: Temperature of the air at the lowest level (b,) [K].
     """
     between = 0.5 * (temperature[:, 1:] + temperature[:, :-1])
     return xp.concatenate([temperature[:, :1], between, near_surface[:, None]], axis=1)
 
 
 class Radiances(NamedTuple):
-    """Radiances of columns, and what their layers have to do with them.
+    """Radiances of columns, with absorption and emission of their layers.
 
     Args:
-        up: Upward at the levels (l + 1, ...) [W m-2 sr-1].
-        down: Downward (l + 1, ...).
-        absorbed: The share that a layer absorbs of what enters it along the one angle (l, ...).
-        black: What a layer would emit up and down if it were black (l, ...).
+        up: Upward radiance at the levels (l + 1, ...) [W m-2 sr-1].
+        down: Downward radiance at the levels (l + 1, ...) [W m-2 sr-1].
+        absorbed: Share of the incident radiance that a layer absorbs (l, ...).
+        blackbody_emission: Emission of black layers, upward plus downward (l, ...) [W m-2 sr-1].
     """
 
     up: Any
@@ -121,17 +135,17 @@ class Radiances(NamedTuple):
 def longwave_radiances(
     xp: Any, scan: Scan, optical_depth: Any, fraction: Any, planck: tuple[Any, Any]
 ) -> Radiances:
-    """Return radiances at the levels, and what layers absorb.
+    """Return radiances at the levels, with absorption and emission of layers.
 
     The source varies linearly with optical depth within a layer (Clough, Iacono & Moncet,
-    J. Geophys. Res. 97 (1992) 15761); at a level it is the geometric mean of both neighbours'.
+    J. Geophys. Res. 97 (1992) 15761). At a level it is the geometric mean of both layers.
 
     Args:
-        xp: numpy or jax.numpy.
-        scan: `scan_arrays` or jax.lax.scan.
-        optical_depth: Of the layers, (l, ...).
-        fraction: Share of its band's radiance that a g-point has in a layer, (l, ...).
-        planck: The band's Planck radiance at the levels (l + 1, ...) and of the surface (...).
+        xp: `numpy` or `jax.numpy`.
+        scan: `numpy_scan` or `jax.lax.scan`.
+        optical_depth: Optical depths of the layers (l, ...).
+        fraction: Share of each g-point in the radiance of its band, in layers (l, ...).
+        planck: Planck radiances of the band at the levels (l + 1, ...) and at the surface (...,).
     """
     shared = xp.sqrt(fraction[1:] * fraction[:-1])
     source = planck[0] * xp.concatenate([fraction[:1], shared, fraction[-1:]])
@@ -160,25 +174,23 @@ def longwave_radiances(
 
 
 def grey_depth(xp: Any, absorbed: Any, cosine: Any) -> Any:
-    """Return the optical depths of grey layers that take as much of a beam as layers do.
+    """Return the optical depths of grey layers that remove a given share of a beam.
 
     Args:
-        xp: numpy or jax.numpy.
-        absorbed: The share that layers take of a slant beam, all g-points together.
-        cosine: Of the beam's angle to the vertical.
+        xp: `numpy` or `jax.numpy`.
+        absorbed: Share of a slant beam that layers remove, over all g-points.
+        cosine: Cosine of the angle between beam and vertical.
     """
     return -cosine * xp.log1p(-xp.minimum(absorbed, MAX_ABSORBED_SHARE))
 
 
 def heating_rate(up: Array, down: Array, pressure: Array) -> Array:
-    """Return the heating (b, l) [K day-1] that fluxes (b, l + 1) [W m-2] leave in the layers.
-
-    It is the convergence of the net flux: a column gains what enters it less what leaves.
+    """Return the heating rates of layers (b, l) [K day-1], the convergence of the net flux.
 
     Args:
-        up: Upward flux.
-        down: Downward flux.
-        pressure: Of the levels, (b, l + 1) [Pa].
+        up: Upward flux at the levels (b, l + 1) [W m-2].
+        down: Downward flux at the levels (b, l + 1) [W m-2].
+        pressure: Pressure of the levels (b, l + 1) [Pa].
     """
     gained = np.diff(np.asarray(up, float) - down, axis=1)
     return DAY_S * STANDARD_GRAVITY / HEAT_CAPACITY * gained / np.diff(pressure, axis=1)

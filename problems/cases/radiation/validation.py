@@ -1,4 +1,4 @@
-"""How predicted fluxes are judged against RRTMGP's."""
+"""Metrics and pictures of predicted fluxes against those of RRTMGP."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class FluxScore:
     """Score of a set of columns.
 
     Args:
-        spectrum: Which part of it: what pictures are called by.
+        spectrum: Part of the spectrum, for the titles of pictures.
     """
 
     IDENTITY: ClassVar[str] = "radiation/score"
@@ -38,13 +38,17 @@ class FluxScore:
     spectrum: str
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
-        """Return the metrics."""
+        """Return the metrics, the error that is minimised first."""
         up, down = (
             np.subtract(predicted[name], reference[name], dtype=float) for name in FLUX_NAMES
         )
         pressure = inputs["pressure"]
-        heating = heating_rate(up, down, pressure)  # linear: the error of a difference
-        depth, wanted = (np.asarray(b["optical_depth"], float) for b in (predicted, reference))
+        heating = heating_rate(
+            up, down, pressure
+        )  # linear in fluxes, so this is the error of the heating rate
+        depth, true_depth = (
+            np.asarray(outputs["optical_depth"], float) for outputs in (predicted, reference)
+        )
         below = layer_pressures(pressure) > TROPOPAUSE_PA
         return {
             "flux_error": _rms(np.stack([up, down])),
@@ -52,11 +56,17 @@ class FluxScore:
             "heating_error_below": _rms(heating[below]),
             "outgoing_error": _rms(up[:, 0]),
             "surface_error": _rms(down[:, -1]),
-            "optical_depth_error": 100.0 * _rms(depth / wanted - 1.0),
+            "optical_depth_error": 100.0 * _rms(depth / true_depth - 1.0),
         }
 
     def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
-        """Return, for the first columns, the heating rate and the error of the fluxes."""
+        """Return the heating rate and the error of the fluxes for the first columns.
+
+        Args:
+            predicted: Outputs of the surrogate.
+            reference: Outputs of the reference.
+            inputs: Columns.
+        """
         drawn: list[Picture] = []
         for column in range(min(COLUMNS_PLOTTED, len(inputs["pressure"]))):
             level = inputs["pressure"][column]

@@ -1,28 +1,28 @@
-"""Stability of planetary systems: which points of a parameter sweep need no long integration."""
+"""The problem `stability`: which systems of a parameter sweep need no long integration."""
 
 from dataclasses import dataclass, replace
 
 from problems.cases.stability.baselines import AMD, MEGNO, BoostedTrees, HillSpacing
 from problems.cases.stability.encodings import EarlyEncoding, InitialEncoding, SummaryEncoding
 from problems.cases.stability.simulation import Stability, cost
-from problems.cases.stability.validation import METRICS, pictures, score
+from problems.cases.stability.validation import METRICS, score, survival_pictures
 from problems.interfaces.problem import Deployment, Problem, Samples
 from problems.interfaces.types import Size
 from problems.registry import register_problem
 
 SHIFTED_MASSES = (1e-4, 1e-3)
-"""Masses of the shifted split [Msun], Neptune's twice over to Jupiter's: heavier than any trained
-on. Chaos by overlapping resonances doesn't grow with mass as Hill's radius does, so that what was
-learned of the one must be more than a spacing in units of the other."""
+"""Masses of the shifted split [Msun], from twice Neptune's to Jupiter's, larger than all training
+masses. Chaos by overlapping resonances depends on mass in a different way than the Hill radius, so
+a surrogate that has learned only the spacing in Hill radii fails on this split."""
 
 
 @dataclass(frozen=True)
 class StabilityPreset:
-    """What a size means here.
+    """The settings of the problem at one size.
 
     Args:
-        horizon_orbits: What is to be survived.
-        lengths: Orbits of the short run, the middle one the baselines'.
+        horizon_orbits: Horizon that a stable system survives, in innermost orbits.
+        run_lengths: Lengths of short runs in orbits; baselines use the middle one.
         samples: Systems of each split.
         epochs: Passes over the training pairs.
     """
@@ -47,8 +47,8 @@ PRESETS = {
 @register_problem("stability")
 def stability(size: Size) -> Problem:
     """Return the problem at one size."""
-    extent = PRESETS[size]
-    horizon, middle = extent.horizon_orbits, extent.run_lengths[1]
+    preset = PRESETS[size]
+    horizon, middle = preset.horizon_orbits, preset.run_lengths[1]
     simulation = Stability(horizon)
     return Problem(
         name="stability",
@@ -57,8 +57,8 @@ def stability(size: Size) -> Problem:
         shifted=replace(simulation, mass=SHIFTED_MASSES),
         encodings={
             "initial": InitialEncoding(horizon),
-            "early": EarlyEncoding(horizon, extent.run_lengths, middle),
-            "summary": SummaryEncoding(horizon, extent.run_lengths, middle),
+            "early": EarlyEncoding(horizon, preset.run_lengths, middle),
+            "summary": SummaryEncoding(horizon, preset.run_lengths, middle),
         },
         score=score,
         metrics=METRICS,
@@ -68,10 +68,10 @@ def stability(size: Size) -> Problem:
             "MEGNO": MEGNO(horizon, middle),
             "boosted trees": BoostedTrees(horizon, middle),
         },
-        samples=extent.samples,
-        epochs=extent.epochs,
+        samples=preset.samples,
+        epochs=preset.epochs,
         cost=cost,
         deployment=Deployment(batch=16),
-        pictures=pictures,
+        pictures=survival_pictures,
         version=3,
     )

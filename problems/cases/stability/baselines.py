@@ -1,11 +1,12 @@
-"""Classical ways to tell a system's fate, each a probability that is fitted to the training split.
+"""Classical models of the stability of a system, fitted to the training split.
 
-A criterion is one number, and a logistic curve of its logarithm the probability (Platt 1999): the
-curve has no say in the order, only in the calibration.
+A criterion is one number. A logistic curve of its logarithm gives the probability of surviving
+(Platt 1999). The curve affects the calibration, but not the ranking of systems.
 """
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,24 +23,24 @@ BOOSTING_SEED = 0
 
 @dataclass(frozen=True)
 class StabilityCriterion:
-    """One number of a system, fitted as a logistic curve.
+    """A stability criterion that is fitted with a logistic curve.
 
     Args:
-        horizon_orbits: What is to be survived.
+        horizon_orbits: Horizon that a stable system survives, in innermost orbits.
     """
 
     horizon_orbits: float
 
     def fit(self, train: Split) -> Run:
-        """Return the curve that is most likely on the training split.
+        """Return the criterion with the logistic curve of largest likelihood on the training split.
 
         Raises:
             MissingExtraError: scikit-learn is not installed.
         """
         value, collided = self.evaluate(train.inputs, cached=True)
-        unknown = ~collided
-        curve = _linear().LogisticRegression(C=np.inf)
-        curve.fit(value[unknown, None], train.outputs["stable"][unknown])
+        intact = ~collided
+        curve = _scikit_learn("linear_model").LogisticRegression(C=np.inf)
+        curve.fit(value[intact, None], train.outputs["stable"][intact])
         return LogisticBaseline(
             self,
             float(curve.intercept_[0]),
@@ -49,17 +50,24 @@ class StabilityCriterion:
 
     @abstractmethod
     def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:
-        """Return the number (b,), and which systems (b,) were seen to be unstable.
+        """Return the value of the criterion (b,) and which systems have collided (b,).
 
         Args:
-            inputs: Systems.
-            remembered: Whether a short run of the same systems may be used again.
+            inputs: Systems at the epoch.
+            cached: Whether a cached short run of equal systems may be used.
         """
 
 
 @dataclass(frozen=True)
 class LogisticBaseline:
-    """A criterion with its curve: 1 / (1 + exp(-(intercept + slope * number)))."""
+    """A criterion with its logistic curve, 1 / (1 + exp(-(intercept + slope * value))).
+
+    Args:
+        criterion: Stability criterion.
+        intercept: Intercept of the curve.
+        slope: Slope of the curve.
+        unstable_survival: Mean survival time of unstable training systems [orbits].
+    """
 
     criterion: StabilityCriterion
     intercept: float
@@ -67,7 +75,7 @@ class LogisticBaseline:
     unstable_survival: float
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """Return the probability of surviving."""
+        """Return the probability of surviving and the expected survival time."""
         value, collided = self.criterion.evaluate(inputs)
         logit = np.clip(self.intercept + self.slope * value, -700.0, 700.0)
         probability = np.where(collided, 0.0, 1.0 / (1.0 + np.exp(-logit)))
@@ -76,24 +84,24 @@ class LogisticBaseline:
 
 @dataclass(frozen=True)
 class HillSpacing(StabilityCriterion):
-    """The closer pair's distance in mutual Hill radii (Gladman 1993; Chambers et al. 1996)."""
+    """The smaller spacing of both pairs in Hill radii (Gladman 1993; Chambers et al. 1996)."""
 
     IDENTITY: ClassVar[str] = "stability/hill-spacing"
 
     def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
-        """Return its logarithm."""
+        """Return the logarithm of the spacing (b,)."""
         spacing = hill_spacing(inputs["mass"], inputs["elements"]).min(axis=-1)
         return log(spacing), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True)
 class AMD(StabilityCriterion):
-    """The AMD over the critical one of the worse pair (Laskar & Petit 2017, Petit et al. 2018)."""
+    """The larger ratio of AMD to critical AMD (Laskar & Petit 2017; Petit et al. 2018)."""
 
     IDENTITY: ClassVar[str] = "stability/amd"
 
     def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
-        """Return the logarithm of the larger ratio, for Hill stability."""
+        """Return the logarithm of the larger ratio for Hill stability (b,)."""
         mass = inputs["mass"]
         ratio = amd_ratios(mass, system_frame_elements(mass, inputs["elements"]))[1].max(axis=-1)
         return log(ratio), np.zeros(n_samples(inputs), dtype=bool)
@@ -101,10 +109,10 @@ class AMD(StabilityCriterion):
 
 @dataclass(frozen=True)
 class MEGNO(StabilityCriterion):
-    """Chaos seen in a short run (Cincotta & Simo 2000).
+    """The chaos indicator MEGNO of a short run (Cincotta & Simo 2000).
 
     Args:
-        orbits: Of the short run.
+        orbits: Length of the short run in innermost orbits.
     """
 
     IDENTITY: ClassVar[str] = "stability/megno"
@@ -112,7 +120,7 @@ class MEGNO(StabilityCriterion):
     orbits: int
 
     def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:
-        """Return the logarithm of MEGNO's departure from 2."""
+        """Return the logarithm of |MEGNO - 2| (b,) and which systems have collided (b,)."""
         short = ShortRun(self.orbits, chaos=True)
         short_run = short.cached(inputs) if cached else short.run(inputs)
         return log(np.abs(short_run.megno[:, -1] - 2.0)), short_run.collided
@@ -120,11 +128,11 @@ class MEGNO(StabilityCriterion):
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """Gradient-boosted trees on the summary of a short run, as SPOCK's classifier is.
+    """Gradient-boosted trees on the summary of a short run, as in the classifier of SPOCK.
 
     Args:
-        horizon_orbits: What is to be survived.
-        orbits: Of the short run.
+        horizon_orbits: Horizon that a stable system survives, in innermost orbits.
+        orbits: Length of the short run in innermost orbits.
     """
 
     IDENTITY: ClassVar[str] = "stability/boosted-trees"
@@ -133,14 +141,14 @@ class BoostedTrees:
     orbits: int
 
     def fit(self, train: Split) -> Run:
-        """Return the trees that the training split grows.
+        """Return the trees fitted to the training split.
 
         Raises:
             MissingExtraError: scikit-learn is not installed.
         """
         short = ShortRun(self.orbits, chaos=True)
-        seen = summary_features(train.inputs, short.cached(train.inputs), chaos=True)
-        trees = _ensemble().HistGradientBoostingClassifier(
+        features = summary_features(train.inputs, short.cached(train.inputs), chaos=True)
+        trees = _scikit_learn("ensemble").HistGradientBoostingClassifier(
             learning_rate=0.05,
             max_iter=150,
             max_leaf_nodes=8,
@@ -148,37 +156,37 @@ class BoostedTrees:
             early_stopping=False,
             random_state=BOOSTING_SEED,
         )
-        trees.fit(seen, train.outputs["stable"] > 0.0)
+        trees.fit(features, train.outputs["stable"] > 0.0)
         return BoostedTreesBaseline(self, trees, float(mean_unstable_survival(train.outputs)[0]))
 
 
 @dataclass(frozen=True)
 class BoostedTreesBaseline:
-    """Trees that were grown."""
+    """Fitted trees.
+
+    Args:
+        settings: Horizon and length of the short run.
+        trees: Classifier of scikit-learn.
+        unstable_survival: Mean survival time of unstable training systems [orbits].
+    """
 
     settings: BoostedTrees
     trees: Any
     unstable_survival: float
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """Return the probability of surviving."""
+        """Return the probability of surviving and the expected survival time."""
         short_run = ShortRun(self.settings.orbits, chaos=True).run(inputs)
-        answer = self.trees.predict_proba(summary_features(inputs, short_run, chaos=True))[:, 1]
-        probability = np.where(short_run.collided, 0.0, answer)
+        features = summary_features(inputs, short_run, chaos=True)
+        probability = self.trees.predict_proba(features)[:, 1]
+        probability = np.where(short_run.collided, 0.0, probability)
         return survival_outputs(probability, self.unstable_survival, self.settings.horizon_orbits)
 
 
-def _linear() -> Any:
+def _scikit_learn(module: str) -> Any:
+    """Return a module of scikit-learn, an extra that is imported where it is used."""
     try:
-        from sklearn import linear_model  # noqa: PLC0415 - an extra, imported where it is used
+        import_module("sklearn")
+        return import_module(f"sklearn.{module}")
     except ImportError:
         raise MissingExtraError("scikit-learn", "cases", "baselines of 'stability'") from None
-    return linear_model
-
-
-def _ensemble() -> Any:
-    try:
-        from sklearn import ensemble  # noqa: PLC0415 - an extra, imported where it is used
-    except ImportError:
-        raise MissingExtraError("scikit-learn", "cases", "baselines of 'stability'") from None
-    return ensemble

@@ -1,4 +1,4 @@
-"""Three ways to ask a network whether a system survives."""
+"""Three encodings of a system: its initial state, a time series and a summary of a short run."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
@@ -30,27 +30,28 @@ from problems.interfaces.types import (
 )
 
 CHANNEL_LIMIT = 8.0
-"""Channels are held within so many standard deviations of their mean."""
+"""Channels are clipped to this many standard deviations about their mean."""
 
 MAX_MILESTONES = 4
-"""Powers of ten up to the horizon, it included, between which a network may be asked where a system
-ends: half of the unstable ones last for less than a hundredth of it."""
+"""Largest number of milestones, powers of ten up to the horizon. Half of the unstable systems
+survive less than a hundredth of the horizon."""
 
 MIN_DEVIATION = 1e-6
-"""A channel that deviates by less never varies but for rounding."""
+"""Standard deviation below which a channel is constant except for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class StabilityEncoding(Encoding):
-    """Numbers of a system, standardised -> the probability that it survives.
+    """Standardised features of a system -> the probability that it survives.
 
-    When a system ends says more than that it ends, which is learned from few systems otherwise: a
-    network may be asked between which milestones it does. They are classes, of which the last
-    survives the horizon.
+    The time at which a system becomes unstable contains more information than the fact that it
+    does. With several milestones the network predicts between which of them a system becomes
+    unstable. The intervals are classes; the last class is that of surviving the horizon.
 
     Args:
-        horizon_orbits: What is to be survived.
-        milestones: Searched: times a power of ten apart, the horizon last; it alone is an event.
+        horizon_orbits: Horizon that a stable system survives, in innermost orbits.
+        milestones: Searched: number of times, a power of ten apart and the horizon last. With one
+            milestone the target is the probability of surviving the horizon.
     """
 
     horizon_orbits: float
@@ -59,24 +60,24 @@ class StabilityEncoding(Encoding):
     target: ClassVar[Target] = Target.LABEL
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose how many milestones there are."""
+        """Return the chosen number of milestones."""
         return {"milestones": choose.categorical("milestones", (1, MAX_MILESTONES))}
 
     def measure(self, train: Split) -> Batch:
-        """Return means and deviations of channels, and how long the unstable ones last."""
-        seen = self._seen(train.inputs)
-        seen = seen.reshape(-1, seen.shape[-1])
-        deviation = seen.std(axis=0)
+        """Return means and standard deviations of channels, and the mean unstable survival time."""
+        channels = self._training_channels(train.inputs)
+        channels = channels.reshape(-1, channels.shape[-1])
+        deviation = channels.std(axis=0)
         return {
-            "mean": seen.mean(axis=0),
+            "mean": channels.mean(axis=0),
             "scale": np.where(deviation > MIN_DEVIATION, deviation, 1.0),
             "unstable": mean_unstable_survival(train.outputs),
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return one pair for every system: channels (b, ..., c), and its class (b, m + 1).
+        """Return one pair for every system: channels (b, ..., c) and its class (b, m + 1).
 
-        Of one milestone it is whether it survives (b, 1).
+        With one milestone the target is whether the system survives (b, 1).
         """
         stable = split.outputs["stable"]
         labels = stable[:, None]
@@ -84,35 +85,41 @@ class StabilityEncoding(Encoding):
             before = self.horizon_orbits * 10.0 ** np.arange(1.0 - self.milestones, 0.0)
             passed = np.sum(split.outputs["survival"][:, None] >= before, axis=1) + stable
             labels = passed[:, None] == np.arange(self.milestones + 1)
-        return Pairs(self._scaled(self._seen(split.inputs)), labels.astype(np.float32))
+        return Pairs(self._scaled(self._training_channels(split.inputs)), labels.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Return the probability, and the survival time that is to be expected with it."""
-        seen, collided = self._looked_at(inputs)
-        probability = np.clip(network(self._scaled(seen))[:, -1].astype(float), 0.0, 1.0)
+        """Return the probability of surviving and the expected survival time.
+
+        Args:
+            network: Network: channels (b, ..., c) -> probabilities of classes (b, o).
+            inputs: Systems at the epoch.
+            rng: Not used.
+        """
+        channels, collided = self._deployed_channels(inputs)
+        probability = np.clip(network(self._scaled(channels))[:, -1].astype(float), 0.0, 1.0)
         probability = np.where(collided, 0.0, probability)
         return survival_outputs(probability, self.statistics["unstable"], self.horizon_orbits)
 
-    def _scaled(self, seen: Array) -> Array:
-        scaled = (seen - self.statistics["mean"]) / self.statistics["scale"]
+    def _scaled(self, channels: Array) -> Array:
+        scaled = (channels - self.statistics["mean"]) / self.statistics["scale"]
         return np.clip(scaled, -CHANNEL_LIMIT, CHANNEL_LIMIT).astype(np.float32)
 
     @abstractmethod
-    def _seen(self, inputs: Batch) -> Array:
-        """Return the channels (b, ..., c) to learn from."""
+    def _training_channels(self, inputs: Batch) -> Array:
+        """Return the channels in training (b, ..., c)."""
 
     @abstractmethod
-    def _looked_at(self, inputs: Batch) -> tuple[Array, Array]:
-        """Return the channels in use, and which systems (b,) were seen to be unstable."""
+    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Array]:
+        """Return the channels in deployment (b, ..., c) and which systems have collided (b,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class InitialEncoding(StabilityEncoding):
-    """The system at the epoch, in one row: nothing is integrated.
+    """The features of a system at the epoch, without an integration.
 
     Args:
-        angles: Searched: whether the network is told phases and directions.
-        theory: Searched: whether it is told what criteria say.
+        angles: Searched: whether the network reads phases and directions.
+        theory: Searched: whether the network reads stability criteria.
     """
 
     IDENTITY: ClassVar[str] = "stability/initial"
@@ -123,33 +130,33 @@ class InitialEncoding(StabilityEncoding):
     layout: ClassVar[Layout] = Layout.FLAT
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose what the network is told."""
+        """Return the chosen features that the network reads."""
         return {
             **super().settings(choose),
             "angles": choose.categorical("angles", (False, True)),
             "theory": choose.categorical("theory", (False, True)),
         }
 
-    def _seen(self, inputs: Batch) -> Array:
+    def _training_channels(self, inputs: Batch) -> Array:
         parts = [scale_free(inputs), orbit_shapes(inputs)]
         parts += [orbit_angles(inputs)] * self.angles + [stability_criteria(inputs)] * self.theory
         return np.concatenate(parts, axis=-1)
 
-    def _looked_at(self, inputs: Batch) -> tuple[Array, Array]:
-        return self._seen(inputs), np.zeros(n_samples(inputs), dtype=bool)
+    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Array]:
+        return self._training_channels(inputs), np.zeros(n_samples(inputs), dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
 class ShortRunEncoding(StabilityEncoding):
-    """What a short run of the reference shows: it is part of the surrogate and of its time.
+    """Features of a short run of the reference, which is part of the surrogate and of its time.
 
-    A system whose Hill spheres touch meanwhile is answered with 0, whatever the network says.
+    A system with Hill contact during the short run has probability 0, regardless of the network.
 
     Args:
-        lengths: Orbits that a short run may last.
-        orbits: Searched: one of them.
-        chaos: Searched: whether MEGNO is followed, at more than twice the cost.
-        remembers: Whether the same systems are integrated once only, as in training.
+        run_lengths: Lengths of short runs to choose from, in innermost orbits.
+        orbits: Searched: length of the short run, one of `run_lengths`.
+        chaos: Searched: whether MEGNO is computed, at more than twice the cost.
+        caches_runs: Whether equal systems are integrated only once, as in training.
     """
 
     run_lengths: tuple[int, ...]
@@ -158,7 +165,7 @@ class ShortRunEncoding(StabilityEncoding):
     caches_runs: bool = False
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose how long the run is, and whether MEGNO is followed."""
+        """Return the chosen length of the run and whether MEGNO is computed."""
         return {
             **super().settings(choose),
             "orbits": choose.categorical("orbits", self.run_lengths),
@@ -166,13 +173,13 @@ class ShortRunEncoding(StabilityEncoding):
         }
 
     def remembering(self) -> Self:
-        """Return this encoding, integrating the same systems once only."""
+        """Return this encoding with a cache, which integrates equal systems only once."""
         return replace(self, caches_runs=True)
 
-    def _seen(self, inputs: Batch) -> Array:
+    def _training_channels(self, inputs: Batch) -> Array:
         return self._channels(inputs, self._short.cached(inputs))
 
-    def _looked_at(self, inputs: Batch) -> tuple[Array, Array]:
+    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Array]:
         run = self._short.cached if self.caches_runs else self._short.run
         short_run = run(inputs)
         return self._channels(inputs, short_run), short_run.collided
@@ -183,15 +190,15 @@ class ShortRunEncoding(StabilityEncoding):
 
     @abstractmethod
     def _channels(self, inputs: Batch, short_run: ShortRunResult) -> Array:
-        """Return the channels (b, ..., c)."""
+        """Return the channels of systems with their short run (b, ..., c)."""
 
 
 @dataclass(frozen=True, eq=False)
 class EarlyEncoding(ShortRunEncoding):
-    """The short run as a time series, with what criteria say of the epoch.
+    """The short run as a time series, with stability criteria at the epoch.
 
     Args:
-        frames: Searched: how many the network reads.
+        frames: Searched: number of frames that the network reads.
     """
 
     IDENTITY: ClassVar[str] = "stability/early"
@@ -201,7 +208,7 @@ class EarlyEncoding(ShortRunEncoding):
     layout: ClassVar[Layout] = Layout.SEQUENCE
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose the short run and how closely it is looked at."""
+        """Return the chosen short run and its number of frames."""
         frames = choose.categorical("frames", (FRAMES // 4, FRAMES // 2, FRAMES))
         return {**super().settings(choose), "frames": frames}
 
@@ -211,7 +218,7 @@ class EarlyEncoding(ShortRunEncoding):
 
 @dataclass(frozen=True, eq=False)
 class SummaryEncoding(ShortRunEncoding):
-    """Criteria at the epoch, and extremes, means and spreads over the short run, in one row."""
+    """Criteria at the epoch with extremes, means and standard deviations over the short run."""
 
     IDENTITY: ClassVar[str] = "stability/summary"
 
@@ -222,15 +229,19 @@ class SummaryEncoding(ShortRunEncoding):
 
 
 def mean_unstable_survival(outputs: Batch) -> Array:
-    """Return the mean survival (1,) of the unstable systems, 0 where there are none [orbits]."""
-    lost = outputs["stable"] < 1.0
-    return np.sum(outputs["survival"] * lost, keepdims=True) / np.maximum(np.sum(lost), 1)
+    """Return the mean survival time of unstable systems (1,) [orbits], 0 if there are none."""
+    unstable = outputs["stable"] < 1.0
+    total = np.sum(outputs["survival"] * unstable, keepdims=True)
+    return total / np.maximum(np.sum(unstable), 1)
 
 
 def survival_outputs(probability: Array, unstable: Array | float, horizon_orbits: float) -> Batch:
-    """Return the outputs that a probability (b,) stands for.
+    """Return the probability of surviving and the expected survival time.
 
-    The time is the mean to be expected: the horizon by the probability, else that of the unstable.
+    Args:
+        probability: Probability of surviving (b,).
+        unstable: Mean survival time of unstable systems [orbits].
+        horizon_orbits: Survival time of stable systems [orbits].
     """
     survival = probability * horizon_orbits + (1.0 - probability) * unstable
     return {"stable": probability, "survival": survival}

@@ -1,4 +1,4 @@
-"""Numbers that a system's fate may be told by; none of them changes under a common rotation.
+"""Features from which the stability of a system is predicted, invariant under common rotations.
 
 Sources: Tamayo et al., PNAS 117 (2020) 18194 (summaries of a short run); Cranmer et al., PNAS 118
 (2021) e2026053118 (series of elements).
@@ -24,19 +24,19 @@ from problems.cases.stability.theory import (
 from problems.interfaces.types import Array, Batch
 
 LOG_FLOOR = 1e-8
-"""Eccentricities, inclinations and changes below this are as good as none."""
+"""Lower limit of the argument of logarithms; smaller values are equivalent to zero."""
 
 AXIS_CHANGE_SCALE = 1e-4
-"""Relative change of an axis from which on its logarithm is told rather than itself."""
+"""Relative change of an axis above which the feature grows as its logarithm."""
 
 
 def log(values: Array) -> Array:
-    """Return log10, of what is next to nothing that of the smallest."""
+    """Return log10 of values (...,), with `LOG_FLOOR` in place of smaller values."""
     return np.log10(np.maximum(values, LOG_FLOOR))
 
 
 def scale_free(inputs: Batch) -> Array:
-    """Return masses, gaps and Hill spacings (b, 7) as logarithms."""
+    """Return the logarithms of masses, gaps and Hill spacings (b, 7)."""
     mass, elements = inputs["mass"], inputs["elements"]
     return np.concatenate(
         [np.log10(mass), log(axis_gap(elements)), log(hill_spacing(mass, elements))], axis=-1
@@ -44,7 +44,7 @@ def scale_free(inputs: Batch) -> Array:
 
 
 def orbit_shapes(inputs: Batch) -> Array:
-    """Return eccentricities, tilts and what neighbours differ by (b, 10), as logarithms."""
+    """Return the logarithms of eccentricities, tilts and differences of neighbours (b, 10)."""
     elements = system_frame_elements(inputs["mass"], inputs["elements"])
     eccentricity, tilt = complex_orbit_vectors(elements)
     relative = relative_eccentricity(elements) / axis_gap(elements)
@@ -55,17 +55,19 @@ def orbit_shapes(inputs: Batch) -> Array:
 
 
 def orbit_angles(inputs: Batch) -> Array:
-    """Return directions of e- and I-vectors and longitudes (b, 18) as cosines and sines."""
+    """Return cosines and sines of the angles of e- and I-vectors and of longitudes (b, 18)."""
     elements = system_frame_elements(inputs["mass"], inputs["elements"])
-    parts = [each / np.maximum(np.abs(each), EPSILON) for each in complex_orbit_vectors(elements)]
-    parts.append(np.exp(1j * elements[..., 5]))
-    return np.concatenate([part for each in parts for part in (each.real, each.imag)], axis=-1)
+    vectors = complex_orbit_vectors(elements)
+    phases = [vector / np.maximum(np.abs(vector), EPSILON) for vector in vectors]
+    phases.append(np.exp(1j * elements[..., 5]))
+    return np.concatenate([part for phase in phases for part in (phase.real, phase.imag)], axis=-1)
 
 
 def stability_criteria(inputs: Batch) -> Array:
-    """Return AMD over critical, overlap and nearness of resonances (b, 13) as logarithms.
+    """Return the logarithms of AMD ratios, resonance overlap and resonance strength (b, 13).
 
-    Overlap is told at the epoch and where secular theory has the eccentricities differ most.
+    The overlap is that at the epoch and that at the largest relative eccentricity in the secular
+    motion.
     """
     mass = inputs["mass"]
     elements = system_frame_elements(mass, inputs["elements"])
@@ -86,13 +88,13 @@ def stability_criteria(inputs: Batch) -> Array:
 
 
 def time_series(inputs: Batch, short_run: ShortRunResult, stride: int, *, chaos: bool) -> Array:
-    """Return every stride-th frame's numbers (b, t, c); those of the epoch stand in every frame.
+    """Return the features of every stride-th frame (b, t, c), including those of the epoch.
 
     Args:
-        inputs: The systems.
-        begun: Their short run.
-        stride: Which frames are read.
-        chaos: Whether MEGNO is told, which the short run followed.
+        inputs: Systems at the epoch.
+        short_run: Short run of the systems.
+        stride: Distance between the frames.
+        chaos: Whether MEGNO is a feature; the short run must contain it.
     """
     frames = slice(stride - 1, None, stride)
     elements = short_run.elements[:, frames]
@@ -121,12 +123,12 @@ def time_series(inputs: Batch, short_run: ShortRunResult, stride: int, *, chaos:
 
 
 def summary_features(inputs: Batch, short_run: ShortRunResult, *, chaos: bool) -> Array:
-    """Return what theory says of the epoch and how the short run went (b, c), as logarithms.
+    """Return the logarithms of features of the epoch and of the short run (b, c).
 
     Args:
-        inputs: The systems.
-        begun: Their short run.
-        chaos: Whether MEGNO is told, which the short run followed.
+        inputs: Systems at the epoch.
+        short_run: Short run of the systems.
+        chaos: Whether MEGNO is a feature; the short run must contain it.
     """
     mass = inputs["mass"][:, None]
     elements = short_run.elements

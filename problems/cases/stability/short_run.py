@@ -1,4 +1,4 @@
-"""The first share of a system's life, integrated by whoever wants to know its fate."""
+"""Short runs of the reference, whose features predict whether a system survives."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,27 +12,27 @@ from problems.cases.stability.theory import system_frame_elements
 from problems.interfaces.types import Array, Batch
 
 FRAMES = 64
-"""A short run is looked at so often, evenly; an encoding may use fewer of them."""
+"""Frames of a short run, evenly spaced; an encoding may read fewer."""
 
 CACHED_RUNS = 16
-"""Short runs of whole splits that a process keeps: every kind of both splits that training asks."""
+"""Short runs of whole splits that a process caches: all kinds for both splits of a training."""
 
 MAX_AXIS = 1e3
-"""What stands for an escape's axis [au]."""
+"""Semi-major axis of an escaping planet [au]."""
 
 MAX_ECCENTRICITY = 2.0
 MAX_MEGNO = 1e6
 
 
 class ShortRunResult(NamedTuple):
-    """How systems began.
+    """The result of the short runs of b systems.
 
     Args:
-        elements: (b, t, p, 6) in the system's own frame at the epoch; after a Hill contact as
-            they were at the last frame before it.
-        megno: (b, t); 2 where it wasn't followed.
-        lasted: (b,) in innermost orbits: less than the short run where Hill spheres touched.
-        met: (b,) whether they did.
+        elements: Elements (b, t, p, 6) in the frame of the system at the epoch. After a Hill
+            contact they are those of the last frame before it.
+        megno: MEGNO (b, t); 2 where it wasn't computed.
+        duration_orbits: Duration (b,) in innermost orbits, shorter than the run after a contact.
+        collided: Whether Hill spheres touched (b,).
     """
 
     elements: Array
@@ -46,15 +46,18 @@ class ShortRun:
     """The reference over its first orbits.
 
     Args:
-        orbits: How many, of the innermost planet.
-        chaos: Whether MEGNO is followed as well.
+        orbits: Length of the run in innermost orbits.
+        chaos: Whether MEGNO is computed as well.
     """
 
     orbits: float
     chaos: bool
 
     def run(self, inputs: Batch) -> ShortRunResult:
-        """Integrate every system, as it lies in its own frame: MEGNO's first deviation does too."""
+        """Return the short runs of all systems, integrated in the frame of each system.
+
+        The first deviation of MEGNO is defined in that frame as well.
+        """
         mass = inputs["mass"]
         elements = system_frame_elements(mass, inputs["elements"])
         b, p = mass.shape
@@ -78,15 +81,15 @@ class ShortRun:
         return ShortRunResult(_bounded(states, mu), megno, duration_orbits, collided)
 
     def cached(self, inputs: Batch) -> ShortRunResult:
-        """Return the same, integrated once in this process: for training, not where it is timed."""
+        """Return the short runs from the cache of this process, for training but not for timing."""
         mass, elements = (
             np.ascontiguousarray(inputs[name], float) for name in ("mass", "elements")
         )
-        return _remembered(self, mass.shape, mass.tobytes(), elements.tobytes())
+        return _cached_run(self, mass.shape, mass.tobytes(), elements.tobytes())
 
 
 @lru_cache(maxsize=CACHED_RUNS)
-def _remembered(
+def _cached_run(
     run: ShortRun, shape: tuple[int, ...], mass: bytes, elements: bytes
 ) -> ShortRunResult:
     return run.run(
@@ -98,7 +101,7 @@ def _remembered(
 
 
 def _bounded(states: Array, mu: Array) -> Array:
-    """Return elements (b, t, p, 6); a planet that escapes has a large axis and eccentricity."""
+    """Return finite elements (b, t, p, 6) of states; escaping planets have large, clipped ones."""
     elements = elements_from_states(states, mu[:, None])
     axis = elements[..., 0]
     bound = (axis > 0.0) & (axis < MAX_AXIS)

@@ -1,6 +1,6 @@
-"""The reference: three-planet systems integrated until two Hill spheres touch, or to the horizon.
+"""The reference: three-planet systems integrated to Hill contact or to the horizon.
 
-The set is SPOCK's random one: Tamayo et al., PNAS 117 (2020) 18194.
+The distribution is that of the random systems of SPOCK: Tamayo et al., PNAS 117 (2020) 18194.
 """
 
 from collections.abc import Mapping
@@ -9,25 +9,26 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.stability.integration import RELATIVE_STEP, STAR_MASS, iterate_systems, versions
+from problems.cases.planets.rebound import rebound_versions
+from problems.cases.stability.integration import RELATIVE_STEP, STAR_MASS, iterate_systems
 from problems.interfaces.types import Array, Batch, Field, n_samples
 
 PLANETS = 3
 
 MIN_ECCENTRICITY_SHARE = 0.1
-"""Eccentricities are drawn over a factor of 10 at least, where one conjunction's kick is large."""
+"""Largest ratio of the smallest to the largest eccentricity that is drawn."""
 
 
 @dataclass(frozen=True)
 class Stability:
-    """Three planets around a star, and whether no two of them meet within the horizon.
+    """Three planets around a star, and whether they survive the horizon without Hill contact.
 
     Args:
-        horizon_orbits: How long a system is followed, in orbits of its innermost planet.
-        step: Of the integrator, in units of the innermost period.
-        mass: Log-uniform range [Msun].
-        spacing: Uniform range of neighbours' distance in mutual Hill radii.
-        inclination: Log-uniform range [rad].
+        horizon_orbits: Time over which a system is followed, in innermost orbits.
+        step: Integrator step in units of the innermost period.
+        mass: Log-uniform range of the masses of the planets [Msun].
+        spacing: Uniform range of the distance between neighbours in mutual Hill radii.
+        inclination: Log-uniform range of inclinations [rad].
     """
 
     IDENTITY: ClassVar[str] = "stability/simulation"
@@ -55,7 +56,7 @@ class Stability:
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Whether the system survives, and how long."""
+        """Whether the system survives, and its survival time."""
         return (
             Field("stable", (), "1", (), (0.0, 1.0), "probability of surviving the horizon"),
             Field(
@@ -69,11 +70,15 @@ class Stability:
         )
 
     def versions(self) -> Mapping[str, str]:
-        """REBOUND's version."""
-        return versions()
+        """Return the version of REBOUND.
+
+        Raises:
+            MissingExtraError: REBOUND is not installed.
+        """
+        return rebound_versions("stability")
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Draw n systems, innermost planet at 1 au."""
+        """Return n random systems with the innermost planet at 1 au."""
         mass = log_uniform(self.mass, (n, PLANETS), rng)
         hill = mutual_hill_ratio(mass)
         spacing = rng.uniform(*self.spacing, (n, PLANETS - 1))
@@ -94,7 +99,7 @@ class Stability:
         return {"mass": mass, "elements": np.stack(elements, axis=-1)}
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Integrate every system to its first Hill contact, or to the horizon.
+        """Return whether each system survives the horizon, and its survival time.
 
         Raises:
             MissingExtraError: REBOUND is not installed.
@@ -109,22 +114,22 @@ class Stability:
 
 
 def cost(outputs: Batch) -> Array:
-    """Return what integrating each system cost (b,), in innermost orbits."""
+    """Return the cost of integrating each system (b,), in innermost orbits."""
     return outputs["survival"]
 
 
 def mutual_hill_ratio(mass: Array) -> Array:
-    """Return neighbours' mutual Hill radii (b, p - 1) in units of the inner one's axis.
+    """Return the mutual Hill radii of neighbours (b, p - 1) in units of the inner axis.
 
-    As in Gladman, Icarus 106 (1993) 247, whose two-planet limit is 2 sqrt(3) of them.
+    The definition is that of Gladman, Icarus 106 (1993) 247, with a two-planet limit of 2 sqrt(3).
     """
     return np.cbrt((mass[..., :-1] + mass[..., 1:]) / (3.0 * STAR_MASS))
 
 
 def crossing_eccentricity(axis: Array) -> Array:
-    """Return each planet's eccentricity (b, p) at which it would reach a neighbour's circle.
+    """Return the eccentricity (b, p) at which each planet reaches the circle of a neighbour.
 
-    The gap is taken over the outer axis, so that it never reaches 1.
+    The gap is divided by the outer axis, so the eccentricity is always below 1.
     """
     gap = 1.0 - axis[..., :-1] / axis[..., 1:]
     ends = np.full_like(gap[..., :1], np.inf)
@@ -132,9 +137,10 @@ def crossing_eccentricity(axis: Array) -> Array:
 
 
 def eccentricity_range(mass: Array, axis: Array) -> tuple[Array, Array]:
-    """Return the smallest and largest eccentricities (b, p) that are drawn.
+    """Return the smallest and largest eccentricities that are drawn, (b, p) each.
 
-    The smallest is what the heaviest neighbour's kick leaves after one conjunction, m / gap^2.
+    The smallest is the eccentricity that the heaviest planet excites in a conjunction, m / gap^2,
+    or `MIN_ECCENTRICITY_SHARE` of the largest where that is smaller.
     """
     crossing = crossing_eccentricity(axis)
     heaviest = np.max(mass, axis=-1, keepdims=True) / STAR_MASS
@@ -144,6 +150,12 @@ def eccentricity_range(mass: Array, axis: Array) -> tuple[Array, Array]:
 def log_uniform(
     ends: tuple[float | Array, float | Array], shape: tuple[int, ...], rng: np.random.Generator
 ) -> Array:
-    """Draw numbers whose logarithms are uniform between those of the ends."""
+    """Return random numbers of the given shape (...,), uniform in the logarithm.
+
+    Args:
+        ends: Smallest and largest value, broadcasting to the shape.
+        shape: Shape of the result.
+        rng: Random generator.
+    """
     low, high = np.log(ends[0]), np.log(ends[1])
     return np.exp(low + (high - low) * rng.random(shape))

@@ -1,7 +1,7 @@
-"""What theory says of a system at a glance: Hill spacing, AMD, overlap and nearness of resonances.
+"""Analytic stability criteria: Hill spacing, AMD, overlap and strength of resonances.
 
-Elements here are those of `problems.cases.planets.orbits`; a pair is an inner planet and its outer
-neighbour. All arrays may have axes between the sample's and the planets', as frames of time.
+Elements are those of `problems.cases.planets.orbits`. A pair is a planet and its outer neighbour.
+Arrays may have further axes, such as time, between those of samples and planets.
 """
 
 import numpy as np
@@ -17,71 +17,72 @@ from problems.cases.stability.simulation import mutual_hill_ratio
 from problems.interfaces.types import Array
 
 BISECTIONS = 50
-"""Halvings of an interval of 1: down to float64's last digit."""
+"""Bisections of an interval of length 1, down to the precision of float64."""
 
 MAX_RESONANCE_ORDER = 3
 MAX_RESONANCE_INDEX = 30
-"""Mean-motion resonances j : j - k with k up to the order and j up to the index are looked at."""
+"""Limits of k and j of the mean-motion resonances j : j - k that are considered."""
 
 EPSILON = 1e-12
-"""What stands for zero where a logarithm or a ratio is taken."""
+"""Lower limit of the arguments of logarithms and of divisors."""
 
 
 def system_frame(mass: Array, states: Array) -> Array:
-    """Return the axes (b, 3, 3) that turn with the system.
+    """Return the axes of the frame of each system (b, 3, 3).
 
-    The pole is the angular momentum; the first axis points to where the innermost planet is.
+    The third axis is the direction of the angular momentum; the first axis is the direction of the
+    innermost planet, projected perpendicular to it.
 
     Args:
-        mass: (b, p) [Msun].
-        states: (b, p, 6) heliocentric.
+        mass: Masses of the planets (b, p) [Msun].
+        states: Heliocentric states (b, p, 6).
     """
     spin = np.sum(mass[..., None] * np.cross(states[..., :3], states[..., 3:]), axis=-2)
     pole = spin / np.linalg.norm(spin, axis=-1, keepdims=True)
-    towards = states[:, 0, :3]
-    second = np.cross(pole, towards)
+    innermost = states[:, 0, :3]
+    second = np.cross(pole, innermost)
     second /= np.linalg.norm(second, axis=-1, keepdims=True)
     return np.stack([np.cross(second, pole), second, pole], axis=1)
 
 
 def components_along(states: Array, axes: Array) -> Array:
-    """Return states (b, ..., 6) by their components along axes (b, 3, 3)."""
+    """Return the components of states (b, ..., 6) along axes (b, 3, 3)."""
     parts = states.reshape(len(states), -1, 2, 3) @ np.swapaxes(axes, 1, 2)[:, None]
     return parts.reshape(states.shape)
 
 
 def system_frame_elements(mass: Array, elements: Array) -> Array:
-    """Return elements (b, p, 6) that a common rotation leaves as they are."""
+    """Return elements (b, p, 6) in the frame of the system, invariant under common rotations."""
     mu = GRAVITATIONAL_CONSTANT * (STAR_MASS + mass)
     states = states_from_elements(elements, mu)
     return elements_from_states(components_along(states, system_frame(mass, states)), mu)
 
 
 def complex_orbit_vectors(elements: Array) -> tuple[Array, Array]:
-    """Return e exp(i varpi) and tan(I/2) exp(i Omega), complex (..., p)."""
+    """Return e exp(i varpi) and tan(I/2) exp(i Omega), complex (..., p) each."""
     return elements[..., 1] + 1j * elements[..., 2], elements[..., 3] + 1j * elements[..., 4]
 
 
 def relative_eccentricity(elements: Array) -> Array:
-    """Return |e_vector' - e_vector| of each pair (..., p - 1)."""
+    """Return the length of the difference of e-vectors of each pair (..., p - 1)."""
     return np.abs(np.diff(complex_orbit_vectors(elements)[0], axis=-1))
 
 
 def axis_gap(elements: Array) -> Array:
-    """Return 1 - a / a' of each pair (..., p - 1): the relative eccentricity of crossing orbits."""
+    """Return 1 - a / a' of each pair (..., p - 1), the relative eccentricity of crossing orbits."""
     axis = elements[..., 0]
     return 1.0 - axis[..., :-1] / axis[..., 1:]
 
 
 def hill_spacing(mass: Array, elements: Array) -> Array:
-    """Return each pair's distance (b, p - 1) in mutual Hill radii."""
+    """Return the distance of each pair in mutual Hill radii (b, p - 1)."""
     axis = elements[..., 0]
     return (axis[..., 1:] / axis[..., :-1] - 1.0) / mutual_hill_ratio(mass)
 
 
 def angular_momentum_deficit(mass: Array, elements: Array) -> Array:
-    """Return each planet's AMD (..., p) [Msun au^2/yr]: Lambda (1 - sqrt(1 - e^2) cos I)."""
-    eccentricity, tilt = (np.abs(each) for each in complex_orbit_vectors(elements))
+    """Return the AMD of each planet, Lambda (1 - sqrt(1 - e^2) cos I) (..., p) [Msun au^2/yr]."""
+    eccentricity, tilt = (np.abs(vector) for vector in complex_orbit_vectors(elements))
     eccentricity = np.minimum(eccentricity, 1.0)
     cosine = (1.0 - tilt**2) / (1.0 + tilt**2)
     return circular_momentum(mass, elements) * (1.0 - np.sqrt(1.0 - eccentricity**2) * cosine)
@@ -93,14 +94,14 @@ def circular_momentum(mass: Array, elements: Array) -> Array:
 
 
 def critical_amd_of_collision(alpha: Array, gamma: Array) -> Array:
-    """Return the least AMD over Lambda' with which two orbits can meet.
+    """Return the smallest AMD over Lambda' with which two orbits can collide (...,).
 
-    Source: Laskar & Petit, A&A 605 (2017) A72: the inner eccentricity at the least is
-    the root of a growing function.
+    The inner eccentricity at the minimum is the root of an increasing function.
+    Source: Laskar & Petit, A&A 605 (2017) A72.
 
     Args:
-        alpha: Ratio of axes, inner to outer, below 1.
-        gamma: Ratio of masses, inner to outer.
+        alpha: Ratio of inner to outer axis (...,), below 1.
+        gamma: Ratio of inner to outer mass (...,).
     """
     low, high = np.zeros_like(alpha), np.ones_like(alpha)
     for _ in range(BISECTIONS):
@@ -114,14 +115,15 @@ def critical_amd_of_collision(alpha: Array, gamma: Array) -> Array:
 
 
 def critical_amd_of_hill(alpha: Array, gamma: Array, epsilon: Array) -> Array:
-    """Return the AMD over Lambda' up to which two planets are Hill stable; below 0 they never are.
+    """Return the AMD over Lambda' up to which two planets are Hill stable (...,).
 
+    Where it is negative, planets are never Hill stable.
     Source: Petit, Laskar & Boue, A&A 617 (2018) A93.
 
     Args:
-        alpha: Ratio of axes, inner to outer.
-        gamma: Ratio of masses, inner to outer.
-        epsilon: Mass of both over the star's.
+        alpha: Ratio of inner to outer axis (...,).
+        gamma: Ratio of inner to outer mass (...,).
+        epsilon: Ratio of the mass of both planets to that of the star (...,).
     """
     shape = gamma / (1.0 + gamma) ** 2
     reached = alpha / (gamma + alpha) * (1.0 + 3.0 ** (4.0 / 3.0) * epsilon ** (2.0 / 3.0) * shape)
@@ -129,33 +131,35 @@ def critical_amd_of_hill(alpha: Array, gamma: Array, epsilon: Array) -> Array:
 
 
 def amd_ratios(mass: Array, elements: Array) -> tuple[Array, Array]:
-    """Return the system's AMD over each pair's critical one (b, p - 1): of collision, of Hill.
+    """Return the ratios of AMD to critical AMD of collision and of Hill stability (b, p - 1).
 
-    All of the AMD may come to any pair: below 1 everywhere the system is AMD-stable.
+    Any pair may receive the whole AMD of the system; the system is AMD-stable if all ratios are
+    below 1.
 
     Args:
-        mass: (b, p) [Msun].
-        elements: (b, p, 6) in the system's own frame.
+        mass: Masses of the planets (b, p) [Msun].
+        elements: Elements in the frame of the system (b, p, 6).
     """
     total = np.sum(angular_momentum_deficit(mass, elements), axis=-1, keepdims=True)
-    held = total / circular_momentum(mass, elements)[..., 1:]
+    relative = total / circular_momentum(mass, elements)[..., 1:]
     axis = elements[..., 0]
     alpha, gamma = axis[..., :-1] / axis[..., 1:], mass[..., :-1] / mass[..., 1:]
     epsilon = (mass[..., :-1] + mass[..., 1:]) / STAR_MASS
     of_hill = critical_amd_of_hill(alpha, gamma, epsilon)
     of_collision = critical_amd_of_collision(alpha, gamma)
-    return held / np.maximum(of_collision, EPSILON), held / np.maximum(of_hill, EPSILON)
+    return relative / np.maximum(of_collision, EPSILON), relative / np.maximum(of_hill, EPSILON)
 
 
 def max_relative_eccentricity(mass: Array, elements: Array) -> Array:
-    """Return the largest relative eccentricity that each pair comes to (b, p - 1).
+    """Return the largest relative eccentricity that each pair reaches (b, p - 1).
 
-    To second order (Laplace-Lagrange) e-vectors are sums of turning modes, which line up some time.
-    After Tamayo, Murray, Tremaine & Winn, AJ 162 (2021) 220.
+    To second order (Laplace-Lagrange theory) e-vectors are sums of rotating modes. The largest
+    value is that of aligned modes.
+    Source: Tamayo, Murray, Tremaine & Winn, AJ 162 (2021) 220.
 
     Args:
-        mass: (b, p) [Msun].
-        elements: (b, p, 6).
+        mass: Masses of the planets (b, p) [Msun].
+        elements: Elements (b, p, 6).
     """
     star = np.full(len(mass), STAR_MASS)
     modes = secular_motion(star, mass, elements[..., 0]).eccentricity
@@ -165,15 +169,15 @@ def max_relative_eccentricity(mass: Array, elements: Array) -> Array:
 
 
 def resonance_overlap(mass: Array, elements: Array, relative: Array) -> Array:
-    """Return each pair's relative eccentricity over that at which resonances overlap.
+    """Return the ratio of relative eccentricity to that of resonance overlap (b, ..., p - 1).
 
-    Source: Hadden & Lithwick, AJ 156 (2018) 95: chaos of two planets begins at
-    the crossing eccentricity times exp(-2.2 mu^(1/3) (a' / (a' - a))^(4/3)).
+    Chaos of two planets begins at the crossing eccentricity times
+    exp(-2.2 mu^(1/3) (a' / (a' - a))^(4/3)): Hadden & Lithwick, AJ 156 (2018) 95.
 
     Args:
-        mass: (b, ..., p), broadcasting to the elements.
-        elements: (b, ..., p, 6).
-        relative: Relative eccentricity (b, ..., p - 1).
+        mass: Masses of the planets (b, ..., p) [Msun], broadcasting to the elements.
+        elements: Elements (b, ..., p, 6).
+        relative: Relative eccentricities (b, ..., p - 1).
     """
     gap = np.clip(axis_gap(elements), EPSILON, 1.0)
     both = (mass[..., :-1] + mass[..., 1:]) / STAR_MASS
@@ -182,14 +186,14 @@ def resonance_overlap(mass: Array, elements: Array, relative: Array) -> Array:
 
 
 def three_body_spacing(mass: Array, elements: Array) -> Array:
-    """Return how far each triple is spaced (b, p - 2) beside where three-body resonances overlap.
+    """Return the spacing of triples relative to the overlap of three-body resonances (b, p - 2).
 
-    That of zeroth order: chaos of circular orbits begins at a value of order 1.
-    Source: Petit, Pichierri, Davies & Johansen, A&A 641 (2020) A176, up to the constant.
+    Resonances are of zeroth order; chaos of circular orbits begins at a value of order 1.
+    Source: Petit, Pichierri, Davies & Johansen, A&A 641 (2020) A176, up to a constant.
 
     Args:
-        mass: (b, p) [Msun].
-        elements: (b, p, 6).
+        mass: Masses of the planets (b, p) [Msun].
+        elements: Elements (b, p, 6).
     """
     axis = elements[..., 0]
     alpha = axis[..., :-1] / axis[..., 1:]
@@ -204,14 +208,15 @@ def three_body_spacing(mass: Array, elements: Array) -> Array:
 
 
 def resonance_strength(mass: Array, elements: Array) -> Array:
-    """Return how near each pair is to its strongest resonance, in units of the resonance's width.
+    """Return the ratio of width to distance of the strongest resonance of pairs (b, ..., p - 1).
 
-    Of j : j - k the width of the ratio of periods goes as sqrt(mu e^k), e the relative
-    eccentricity over the crossing one (Murray & Dermott 1999, section 8.6, but for factors).
+    The width of the resonance j : j - k in the ratio of periods is proportional to sqrt(mu e^k),
+    where e is the ratio of relative to crossing eccentricity (Murray & Dermott 1999, section 8.6,
+    up to constants).
 
     Args:
-        mass: (b, ..., p), broadcasting to the elements.
-        elements: (b, ..., p, 6).
+        mass: Masses of the planets (b, ..., p) [Msun], broadcasting to the elements.
+        elements: Elements (b, ..., p, 6).
     """
     axis = np.abs(elements[..., 0])
     ratio = (axis[..., :-1] / axis[..., 1:]) ** 1.5
@@ -221,10 +226,10 @@ def resonance_strength(mass: Array, elements: Array) -> Array:
     strongest = np.zeros_like(ratio)
     for order in range(1, MAX_RESONANCE_ORDER + 1):
         width = np.sqrt(both * eccentricity**order)
-        # The resonances of this order on either side: j is the index just above or below.
+        # The nearest resonances of this order on both sides.
         index = np.floor(order / np.maximum(1.0 - ratio, EPSILON))
         for j in (index, index + 1.0):
-            j_held = np.clip(j, order + 1.0, MAX_RESONANCE_INDEX)
-            away = np.abs(ratio - (j_held - order) / j_held)
-            strongest = np.maximum(strongest, width / np.maximum(away, EPSILON))
+            j_valid = np.clip(j, order + 1.0, MAX_RESONANCE_INDEX)
+            distance = np.abs(ratio - (j_valid - order) / j_valid)
+            strongest = np.maximum(strongest, width / np.maximum(distance, EPSILON))
     return strongest

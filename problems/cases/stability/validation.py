@@ -1,7 +1,7 @@
-"""How a predicted fate is judged: by its order, its calibration and the compute that it saves.
+"""Metrics and pictures of predicted stability: ranking, calibration and saved compute.
 
-Where all systems of a batch share one fate nothing can be put in order: what the order is judged
-by is then replaced, as each function says.
+Where all systems of a batch are stable, or all are unstable, no ranking exists; the docstrings of
+functions state what they return in that case.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,19 +14,19 @@ from problems.interfaces.types import Array, Batch
 
 FALSE_POSITIVE_RATE = 0.1
 TARGET_RECALL = 0.99
-"""Share of the systems that are looked for, which a sweep is to keep."""
+"""Share of the systems of interest that a sweep keeps."""
 
 BINS = 10
 
 CURVE_POINTS = 128
-"""Points of a curve that has one for each system; a report holds a dozen members' curves."""
+"""Largest number of points of a curve; a report contains a dozen such curves."""
 
 METRICS = (
     Metric("ranking_error", "1", "1 - AUC: share of (stable, unstable) pairs in the wrong order"),
     Metric(
         "true_positive_rate",
         "1",
-        "share of the stable systems that are found where 10 % of the unstable ones pass for such",
+        "share of stable systems found at a threshold that 10 % of the unstable ones pass",
         higher_is_better=True,
     ),
     Metric("calibration_error", "1", "expected |probability - frequency| over ten bins"),
@@ -54,7 +54,13 @@ METRICS = (
 
 
 def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG001 - a score's signature
-    """Return the metrics."""
+    """Return the metrics, the error that is minimised first.
+
+    Args:
+        predicted: Outputs of the surrogate.
+        reference: Outputs of the reference.
+        inputs: Not used.
+    """
     probability, stable = predicted["stable"], reference["stable"] > 0.5
     skipped = probability < recall_threshold(probability, stable)
     unstable = 1.0 - probability
@@ -73,7 +79,7 @@ def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, flo
 
 
 def ranking_error(probability: Array, stable: Array) -> float:
-    """Return 1 - AUC, ties counting half; of one fate alone the mean distance from it."""
+    """Return 1 - AUC, with ties as half; without both classes the mean absolute error."""
     if stable.all() or not stable.any():
         return float(np.mean(np.abs(probability - stable)))
     false, true = roc_curve(probability, stable)
@@ -81,7 +87,7 @@ def ranking_error(probability: Array, stable: Array) -> float:
 
 
 def true_positive_rate(probability: Array, stable: Array) -> float:
-    """Return the rate at 10 % false positives, thresholds joined by lines; 1 of one fate alone."""
+    """Return the rate at 10 % false positives, interpolated linearly; 1 without both classes."""
     if stable.all() or not stable.any():
         return 1.0
     false, true = roc_curve(probability, stable)
@@ -89,7 +95,7 @@ def true_positive_rate(probability: Array, stable: Array) -> float:
 
 
 def roc_curve(probability: Array, stable: Array) -> tuple[Array, Array]:
-    """Return rates of false and true positives (n + 1,) as the threshold falls, ties together."""
+    """Return the rates of false and of true positives (n + 1,) for decreasing thresholds."""
     order = np.argsort(-probability, kind="stable")
     last = np.append(np.diff(probability[order]) != 0.0, True)
     true = np.cumsum(stable[order])[last] / stable.sum()
@@ -98,10 +104,14 @@ def roc_curve(probability: Array, stable: Array) -> tuple[Array, Array]:
 
 
 def recall_threshold(probability: Array, positive: Array) -> float:
-    """Return the largest probability that keeps 99 % of what is sought; 0 keeps all, of none.
+    """Return the largest threshold that keeps 99 % of the positive samples; 0 if there are none.
 
-    It is chosen on the samples that it is judged on, as the rate at 10 % false positives is;
-    `simstead screen` chooses on the validation split.
+    The threshold is chosen on the samples that are scored, as is the threshold at 10 % false
+    positives; `simstead screen` chooses it on the validation split.
+
+    Args:
+        probability: Predicted probabilities of the positive class (n,).
+        positive: Whether samples are positive (n,).
     """
     if not positive.any():
         return 0.0
@@ -111,27 +121,43 @@ def recall_threshold(probability: Array, positive: Array) -> float:
 
 def calibration_error(probability: Array, stable: Array) -> float:
     """Return the expected calibration error (Naeini et al. 2015) over equal bins."""
-    place = np.minimum((probability * BINS).astype(int), BINS - 1)
-    gap = np.bincount(place, weights=probability - stable, minlength=BINS)
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    gap = np.bincount(bins, weights=probability - stable, minlength=BINS)
     return float(np.sum(np.abs(gap)) / len(probability))
 
 
 def _survival_error(predicted: Array, reference: Array) -> float:
-    least = 1e-2
-    ratio = np.log10(np.maximum(predicted, least) / np.maximum(reference, least))
+    shortest = 1e-2
+    ratio = np.log10(np.maximum(predicted, shortest) / np.maximum(reference, shortest))
     return float(np.sqrt(np.mean(ratio**2)))
 
 
 def savings_curve(probability: Array, positive: Array, time: Array) -> tuple[Array, Array]:
-    """Return the share of compute skipped, and of what is sought kept, as the threshold rises."""
+    """Return the shares of skipped compute and of kept positives (n + 1,), for rising thresholds.
+
+    Args:
+        probability: Predicted probabilities of the positive class (n,).
+        positive: Whether samples are positive (n,).
+        time: Cost of each sample (n,).
+    """
     order = np.argsort(probability, kind="stable")
     skipped = np.append(0.0, np.cumsum(time[order])) / time.sum()
     kept = 1.0 - np.append(0.0, np.cumsum(positive[order])) / max(positive.sum(), 1)
     return skipped, kept
 
 
-def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:  # noqa: ARG001 - the protocol's
-    """Return the ROC curve, the calibration, and what a sweep for either fate is spared."""
+def survival_pictures(
+    predicted: Batch,
+    reference: Batch,
+    inputs: Batch,  # noqa: ARG001 - the signature of pictures
+) -> Sequence[Picture]:
+    """Return the ROC curve, the calibration, and the savings of sweeps for either class.
+
+    Args:
+        predicted: Outputs of the surrogate.
+        reference: Outputs of the reference.
+        inputs: Not used.
+    """
     probability, stable = predicted["stable"], reference["stable"] > 0.5
     drawn: list[Picture] = []
     line = Curve("chance", (0.0, 1.0), (0.0, 1.0), reference=True)
@@ -139,25 +165,27 @@ def pictures(predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Pict
         curve = _curve("predicted", *roc_curve(probability, stable))
         labels = ("unstable systems taken for stable", "stable systems found")
         drawn.append(Picture("Stable systems found", *labels, (line, curve), equal_axes=True))
-    place = np.minimum((probability * BINS).astype(int), BINS - 1)
-    there = [bin_ for bin_ in range(BINS) if (place == bin_).any()]
-    said = tuple(float(probability[place == bin_].mean()) for bin_ in there)
-    found = tuple(float(stable[place == bin_].mean()) for bin_ in there)
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    members = [bins == index for index in np.unique(bins)]
+    mean_probability = tuple(float(probability[member].mean()) for member in members)
+    frequency = tuple(float(stable[member].mean()) for member in members)
     exact = Curve("calibrated", (0.0, 1.0), (0.0, 1.0), reference=True)
-    curves = (exact, Curve("predicted", said, found))
+    curves = (exact, Curve("predicted", mean_probability, frequency))
     drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
     time = reference["survival"]
-    for fate, positive, chance, known in (
+    for label, positive, chance, ideal in (
         ("stable", stable, probability, time),
         ("unstable", ~stable, 1.0 - probability, -time),
     ):
-        best = _curve("all known", *savings_curve(known, positive, time), reference=True)
-        own = _curve("predicted", *savings_curve(chance, positive, time))
-        labels = ("share of the integration time skipped", f"share of the {fate} systems kept")
-        drawn.append(Picture(f"A sweep for the {fate} by this surrogate", *labels, (best, own)))
+        best = _curve("all known", *savings_curve(ideal, positive, time), reference=True)
+        curve = _curve("predicted", *savings_curve(chance, positive, time))
+        labels = ("share of the integration time skipped", f"share of the {label} systems kept")
+        drawn.append(Picture(f"A sweep for the {label} systems", *labels, (best, curve)))
     return drawn
 
 
 def _curve(name: str, x: Array, y: Array, *, reference: bool = False) -> Curve:
-    few = np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int)
-    return Curve(name, tuple(map(float, x[few])), tuple(map(float, y[few])), reference=reference)
+    points = np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int)
+    return Curve(
+        name, tuple(map(float, x[points])), tuple(map(float, y[points])), reference=reference
+    )

@@ -64,6 +64,9 @@ def permuted(batch: Batch) -> Batch:
     }
 
 
+RNG = np.random.default_rng(0)
+
+
 def extreme_actions(seen: Array) -> Array:
     """Act by whatever is seen, as no planet should."""
     weights = np.random.default_rng(0).normal(size=(seen.shape[1], 6))
@@ -74,7 +77,7 @@ def test_agents_know_no_numbers_of_slots(agent: AgentEncoding, dataset: Dataset)
     channels = agent.pairs(dataset.test).targets.shape[1]
 
     def run(inputs: Batch) -> Array:
-        outputs = agent.apply(lambda seen: extreme_actions(seen)[:, :channels], inputs, None)
+        outputs = agent.apply(lambda seen: extreme_actions(seen)[:, :channels], inputs, RNG)
         return outputs["elements"]
 
     expected = run(dataset.test.inputs)[..., ORDER, :5]
@@ -83,7 +86,7 @@ def test_agents_know_no_numbers_of_slots(agent: AgentEncoding, dataset: Dataset)
 
 def test_agents_that_do_nothing_do_what_is_expected(agent: AgentEncoding, dataset: Dataset) -> None:
     channels = agent.pairs(dataset.test).targets.shape[1]
-    idle = agent.apply(lambda seen: np.zeros((len(seen), channels)), dataset.test.inputs, None)
+    idle = agent.apply(lambda seen: np.zeros((len(seen), channels)), dataset.test.inputs, RNG)
     system = COORDINATES[agent.coordinates]
     start = system.encode(dataset.test.inputs, dataset.test.inputs["elements"][:, None])
     times = np.array(agent.times_yr)
@@ -95,7 +98,7 @@ def test_agents_that_do_nothing_do_what_is_expected(agent: AgentEncoding, datase
 
 
 def test_the_bound_is_in_typical_changes(agent: AgentEncoding, dataset: Dataset) -> None:
-    orbits = agent.path(dataset.test)[:, 0]
+    orbits = agent.reference_path(dataset.test)[:, 0]
     around = agent.neighbourhoods(dataset.test.inputs)
     none, full = (
         agent.apply_actions(orbits, action * np.ones(orbits.shape), around) for action in (0, 1)
@@ -109,12 +112,12 @@ def test_the_bound_is_in_typical_changes(agent: AgentEncoding, dataset: Dataset)
 def test_an_episode_begins_on_the_references_path(agent: AgentEncoding, dataset: Dataset) -> None:
     pytest.importorskip("gymnasium", reason="policies are an extra")
     environment = agent.environment(dataset.train)
-    path = agent.path(dataset.train)
+    path = agent.reference_path(dataset.train)
     frames, train = path.shape[1], dataset.train.take(np.arange(len(path)).repeat(path.shape[1]))
-    met = agent.seen(path.reshape(-1, *path.shape[2:]), agent.neighbourhoods(train.inputs))
+    met = agent.observe(path.reshape(-1, *path.shape[2:]), agent.neighbourhoods(train.inputs))
     for seed in range(5):
         seen, _ = environment.reset(seed=seed)
         sample, _ = np.argwhere((met == seen).all(axis=-1))[0]
         assert sample % frames < frames // 2
-        _, reward, *_ = environment.step(np.zeros(environment.action_space.shape))
+        _, reward, *_ = environment.step(np.zeros_like(environment.action_space.sample()))
         assert 0.0 < reward <= 1.0

@@ -89,6 +89,7 @@ def test_energy_error_falls_with_the_square_of_the_step(systems: Batch) -> None:
 
 def test_the_step_is_short_enough_for_the_scores(systems: Batch) -> None:
     problem = load_problem("planets", Size.TINY)
+    assert isinstance(problem.simulation, Planets)
     inputs = take_samples(systems, slice(8))
     coarse = problem.simulation.run(inputs, RNG)
     fine = replace(problem.simulation, steps_per_orbit=80).run(inputs, RNG)
@@ -113,6 +114,7 @@ def test_missing_rebound_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_shorter_run_costs_its_share() -> None:
     problem = load_problem("planets", Size.STANDARD)
     calibration = problem.calibration
+    assert calibration is not None
     assert isinstance(calibration.simulation, Planets)
     assert isinstance(problem.simulation, Planets)
     ratio = calibration.simulation.horizon_yr / problem.simulation.horizon_yr

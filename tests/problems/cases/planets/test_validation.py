@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from problems import Dataset, Problem, Size, load_problem
+from problems import Dataset, FittedBaseline, Problem, Size, load_problem
 from problems.cases.planets.validation import PlanetScore, normalised_error, wasserstein_distance
 from problems.data.dataset import generate
 
@@ -84,8 +84,11 @@ def test_the_ceiling_stands_far_above_any_baseline(
     planets: Problem, data: Dataset, score: PlanetScore
 ) -> None:
     few = data.test.take(np.arange(4))
+    ceiling, baseline = planets.ceiling, planets.baselines["Laplace-Lagrange"]
+    assert ceiling is not None
+    assert not isinstance(baseline, FittedBaseline)
     errors = [
         score(run(few.inputs, np.random.default_rng(0)), few.outputs, few.inputs)["element_error"]
-        for run in (planets.ceiling, planets.baselines["Laplace-Lagrange"])
+        for run in (ceiling, baseline)
     ]
     assert 0.0 < errors[0] < 1e-3 * errors[1]

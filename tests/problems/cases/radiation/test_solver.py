@@ -80,7 +80,9 @@ def test_what_layers_absorb_is_what_they_emit() -> None:
     passed = 1.0 - found.absorbed
     upward = found.up[:-1] - passed * found.up[1:]
     downward = found.down[1:] - passed * found.down[:-1]
-    np.testing.assert_allclose(upward + downward, found.absorbed * found.black, atol=1e-12)
+    np.testing.assert_allclose(
+        upward + downward, found.absorbed * found.blackbody_emission, atol=1e-12
+    )
 
 
 def test_an_opaque_layers_optical_depth_is_a_number() -> None:

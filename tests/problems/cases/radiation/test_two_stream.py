@@ -13,8 +13,8 @@ def solved(absorption: Array, scattering: Array, albedo: float) -> tuple[Array, 
     """Fluxes (l + 1, 5) under five suns that send 1 W m-2 onto a horizontal plane."""
     sunlight = Sunlight(np.ones_like(COSINES), COSINES, np.full_like(COSINES, albedo))
     shape = (LAYERS, len(COSINES))
-    depths = (np.broadcast_to(d[:, None], shape) for d in (absorption, scattering))
-    up, down, _ = shortwave_fluxes(np, numpy_scan, *depths, sunlight)
+    absorbed, scattered = (np.broadcast_to(d[:, None], shape) for d in (absorption, scattering))
+    up, down, _ = shortwave_fluxes(np, numpy_scan, absorbed, scattered, sunlight)
     return up, down
 
 
@@ -120,8 +120,8 @@ def test_layers_may_be_cut_in_two() -> None:
     absorption, scattering = np.full(LAYERS, 0.02), np.full(LAYERS, 0.1)
     absorption[1::2] = absorption[::2] = np.linspace(0.01, 0.5, LAYERS // 2)
     sunlight = Sunlight(np.ones_like(COSINES), COSINES, np.full_like(COSINES, 0.2))
-    whole = (2.0 * d[::2, None] + 0.0 * COSINES for d in (absorption, scattering))
-    coarse = shortwave_fluxes(np, numpy_scan, *whole, sunlight)[:2]
+    absorbed, scattered = (2.0 * d[::2, None] + 0.0 * COSINES for d in (absorption, scattering))
+    coarse = shortwave_fluxes(np, numpy_scan, absorbed, scattered, sunlight)[:2]
     for fine, each in zip(solved(absorption, scattering, 0.2), coarse, strict=True):
         np.testing.assert_allclose(fine[::2], each, rtol=1e-7)
 

@@ -5,10 +5,10 @@ from problems import Array, Batch
 from problems.cases.stability.validation import (
     METRICS,
     calibration_error,
-    pictures,
     ranking_error,
     recall_threshold,
     score,
+    survival_pictures,
     true_positive_rate,
 )
 
@@ -71,11 +71,11 @@ def test_a_frequency_foretold_is_calibrated() -> None:
 
 def test_pictures_hold_plain_numbers_in_order() -> None:
     reference = outputs(STABLE, np.where(STABLE, 100.0, 10.0))
-    drawn = pictures(outputs(PROBABILITY, reference["survival"]), reference, {})
+    drawn = survival_pictures(outputs(PROBABILITY, reference["survival"]), reference, {})
     assert [picture.title for picture in drawn] == [
         "Stable systems found",
         "Calibration",
-        "A sweep for the stable by this surrogate",
-        "A sweep for the unstable by this surrogate",
+        "A sweep for the stable systems",
+        "A sweep for the unstable systems",
     ]
     assert all(type(x) is float for picture in drawn for curve in picture.curves for x in curve.x)
