@@ -1,1 +1,1 @@
-"""What may replace a simulation: networks, number formats, pruning and runtimes."""
+"""The space of candidates: architectures, pruning, number formats, runtimes and artefacts."""

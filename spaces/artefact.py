@@ -1,9 +1,9 @@
-"""A lowered network on disk: what was measured is what is exported.
+"""Artefacts: lowered networks on disk, which are measured and then exported unchanged.
 
-A folder of the runtime's own files, the encoding's statistics and some recorded answers
-(safetensors), and a manifest with the hash of each. Nothing in it is pickled. Loading verifies the
-hashes, which tell damage, not malice: an AOTInductor package is machine code, so load only
-artefacts that you trust.
+An artefact is a folder with the files of the runtime, the statistics of the encoding and some
+recorded outputs (safetensors), and a manifest with the hash of each file. Nothing is pickled.
+Loading verifies the hashes, which reveal damage but not malice: an AOTInductor package is machine
+code, so load only artefacts that you trust.
 """
 
 import math
@@ -33,52 +33,55 @@ from spaces.runtimes import FixedBatchPredictor, Lowering
 STATISTICS = "encoding.safetensors"
 
 EXAMPLES = "examples.safetensors"
-"""One call of the network as recorded: inputs (b, ...) and answers (b, o), float32; what is loaded
-is held against it."""
+"""A recorded call of the network: "inputs" (b, ...) and "answers" (b, o), float32. A loaded network
+is compared with it."""
 
 PREDICTIONS = "predictions.safetensors"
-"""A run of the surrogate as recorded: "inputs." and "outputs." and each field's name. What is drawn
-at random is that of `numpy.random.default_rng(0)`."""
+"""A recorded call of the surrogate: arrays named "inputs." or "outputs." followed by the field's
+name. Random numbers are those of `numpy.random.default_rng(0)`."""
 
 RECORDED_SAMPLES = 4
-"""Samples whose predictions an artefact carries."""
+"""Number of samples whose predictions are recorded in an artefact."""
 
 LIBRARIES = ("simstead", "torch", "onnxruntime", "openvino", "nncf", "tensorrt", "zuko", "numpy")
-"""Whose versions an artefact tells, where they are installed."""
+"""Libraries whose versions are recorded in an artefact, if they are installed."""
 
 CALIBRATION_BATCHES, CALIBRATION_SAMPLES = 4, 256
-"""Quantisation takes its ranges from so many calls' worth of training inputs, and no fewer samples:
-from four of them a network's int8 was ten times as far off on others as on those."""
+"""Smallest numbers of calls and of samples from which quantisation takes its ranges. With ranges
+from four samples, a network's int8 error was ten times as large on other samples as on those."""
 
 
 def calibration_inputs(pairs: Pairs, batch: int, noise: int = 0) -> Tensor:
-    """Return training inputs (n, ...), n a multiple of `batch`, spread evenly over the pairs.
+    """Return training inputs (n, ...), spread evenly over the pairs, with noise if any.
 
-    Where the network reads noise it is drawn beside them, always the same.
+    Args:
+        pairs: The training pairs.
+        batch: Samples per call; n is a multiple of it.
+        noise: Normal random numbers that the network reads after the inputs; always the same ones.
     """
     n = batch * max(CALIBRATION_BATCHES, math.ceil(CALIBRATION_SAMPLES / batch))
-    spread = np.linspace(0, len(pairs.inputs) - 1, n).astype(int)
-    chosen = torch.from_numpy(pairs.inputs[spread])
+    rows = np.linspace(0, len(pairs.inputs) - 1, n).astype(int)
+    inputs = torch.from_numpy(pairs.inputs[rows])
     if not noise:
-        return chosen
-    drawn = torch.randn(n, noise, generator=torch.Generator().manual_seed(0))
-    return torch.cat([chosen, drawn], dim=1)
+        return inputs
+    numbers = torch.randn(n, noise, generator=torch.Generator().manual_seed(0))
+    return torch.cat([inputs, numbers], dim=1)
 
 
 class DisagreementError(Exception):
-    """A lowered network is farther from the float32 network than its precision allows."""
+    """A lowered network differs more from the float32 network than its precision allows."""
 
 
 class TrainedNetwork(NamedTuple):
-    """A network with what is needed to deploy it.
+    """A trained network with everything that is needed to deploy it.
 
     Args:
-        network: On the CPU.
-        encoding: With its statistics.
-        shape: What the network reads and answers.
-        noise: How many normal numbers it reads besides.
-        calibration: Training inputs (n, ...) float32, noise and all.
-        samples: Physical inputs whose predictions are recorded.
+        network: The network, on the CPU.
+        encoding: The encoding with its statistics.
+        shape: Shape of the network's inputs and outputs.
+        noise: Normal random numbers that the network reads after the inputs.
+        calibration: Training inputs (n, ...) float32, including noise.
+        samples: Inputs in physical units whose predictions are recorded.
     """
 
     network: nn.Module
@@ -90,13 +93,13 @@ class TrainedNetwork(NamedTuple):
 
 
 class Artefact(NamedTuple):
-    """An artefact that was just written, and the surrogate that its files were loaded into."""
+    """The manifest of an artefact that was just written, and the surrogate from its files."""
 
     manifest: Manifest
     surrogate: Surrogate
 
 
-def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
+def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, the folder
     trained: TrainedNetwork,
     candidate: Candidate,
     problem: Problem,
@@ -105,22 +108,23 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
     *,
     timing_only: bool = False,
 ) -> Artefact:
-    """Lower a trained network into `folder`, which then holds all of it or doesn't exist.
+    """Lower a trained network into `folder` and return the artefact; on failure write nothing.
 
-    What is returned beside the manifest is loaded from the files: loading again may take a compiler
+    The returned surrogate is loaded from the files, since loading them again may take a compiler
     seconds.
 
     Args:
-        trained: The network and what deploys it.
-        candidate: Whose it is.
-        problem: What it stands in for.
-        folder: Replaced if it exists.
-        source: What the user names the problem by, if not by its registered name.
-        sketch: Whether its weights are random, so that it is timed and thrown away: what it
-            predicts, and how far that is from float32, says nothing and needn't outlast a crash.
+        trained: The network with its encoding and shapes.
+        candidate: The candidate that the network belongs to.
+        problem: The problem.
+        folder: The folder of the artefact; replaced if it exists.
+        source: How the user names the problem, if not by its registered name.
+        timing_only: Whether the weights are random, so that the artefact is timed and then deleted.
+            Its predictions aren't recorded or compared with float32, and the files needn't survive
+            a crash.
 
     Raises:
-        DisagreementError: The lowered network left its precision's tolerance.
+        DisagreementError: The lowered network exceeds the tolerance of its precision.
     """
     network, encoding, shape, noise, calibration, _ = trained
     network.eval()
@@ -136,9 +140,9 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
         lowered = FixedBatchPredictor(runtime.load(partial, lowering), batch)
         disagreement = _disagreement(trained, lowered)
         surrogate = Surrogate(encoding, lowered, noise)
-        _record_answers(trained, lowered, batch, partial)
+        _record_call(trained, lowered, batch, partial)
         if not timing_only:
-            _refuse_disagreement(disagreement, candidate)
+            _check_disagreement(disagreement, candidate)
             _record_predictions(trained, surrogate, partial)
         manifest = Manifest(
             format=FORMAT_VERSION,
@@ -160,13 +164,13 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
             inputs=FieldSpec.of(problem.inputs),
             outputs=FieldSpec.of(problem.outputs),
             files={path.name: sha256(path) for path in sorted(partial.iterdir())},
-            versions=_installed(),
+            versions=_library_versions(),
             machine=platform.machine(),
             bound_to=runtime.bound_to(),
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1))
         if not timing_only:
-            _to_disk(partial)
+            _sync_files(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     except BaseException:
@@ -175,54 +179,54 @@ def write_artefact(  # noqa: PLR0913 - what is deployed, whose it is, where
     return Artefact(manifest, surrogate)
 
 
-def _installed() -> dict[str, str]:
-    found: dict[str, str] = {}
+def _library_versions() -> dict[str, str]:
+    versions: dict[str, str] = {}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):  # TensorRT is an extra
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 def _disagreement(trained: TrainedNetwork, lowered: FixedBatchPredictor) -> float:
-    """Return how far the lowered network is from the float32 network on calibration inputs."""
+    """Return the relative L2 distance from the float32 network on calibration inputs."""
     with torch.inference_mode():
         exact = trained.network(trained.calibration).numpy()
     return relative_distance(lowered(trained.calibration.numpy()), exact)
 
 
-def _refuse_disagreement(distance: float, candidate: Candidate) -> None:
+def _check_disagreement(distance: float, candidate: Candidate) -> None:
     tolerance = NUMBER_FORMATS[candidate.precision].tolerance
     if not distance <= tolerance:
         raise DisagreementError(
-            f"lowered to {candidate.runtime} in {candidate.precision}, the network is "
-            f"{distance:.2g} from float32; {tolerance:g} is allowed"
+            f"lowered to {candidate.runtime} in {candidate.precision}, the network differs from "
+            f"float32 by {distance:.2g} (relative); {tolerance:g} is allowed"
         )
 
 
-def _record_answers(
+def _record_call(
     trained: TrainedNetwork, lowered: FixedBatchPredictor, batch: int, folder: Path
 ) -> None:
-    """Write what the lowered network answers here."""
+    """Write the inputs and outputs of one call of the lowered network."""
     inputs = trained.calibration[:batch].numpy()
     save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
 
 
 def _record_predictions(trained: TrainedNetwork, surrogate: Surrogate, folder: Path) -> None:
-    """Write what the surrogate around it predicts here."""
+    """Write the inputs and outputs of one call of the surrogate."""
     samples = take_samples(trained.samples, slice(RECORDED_SAMPLES))
-    with np.errstate(all="ignore"):  # a network may overflow; that is recorded, too
+    with np.errstate(all="ignore"):  # overflows of a network are recorded, too
         outputs = surrogate.run(samples, np.random.default_rng(0))
-    named = {f"inputs.{name}": array for name, array in samples.items()}
-    named |= {f"outputs.{name}": array for name, array in outputs.items()}
-    save_file(_contiguous(named), folder / PREDICTIONS)
+    arrays = {f"inputs.{name}": array for name, array in samples.items()}
+    arrays |= {f"outputs.{name}": array for name, array in outputs.items()}
+    save_file(_contiguous(arrays), folder / PREDICTIONS)
 
 
 def _contiguous(arrays: Batch) -> dict[str, Array]:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def _to_disk(folder: Path) -> None:
-    """Have every file on the disk before the record that names them is."""
+def _sync_files(folder: Path) -> None:
+    """Flush every file to disk, before the record that names them is written."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())

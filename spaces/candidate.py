@@ -1,17 +1,18 @@
-"""One thing to try: a frozen value that survives JSON; its key is the hash of that JSON."""
+"""Candidates: frozen values that are stored as JSON, with the hash of the JSON as their key."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from problems import Scalar, Size, UserError
 from problems.provenance import digest
 
 
 class Precision(StrEnum):
-    """Number format of a deployed network's arithmetic."""
+    """Number format of a deployed network."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -28,7 +29,7 @@ class Arithmetic(StrEnum):
 
 
 class Pruning(StrEnum):
-    """What is taken out of a trained network."""
+    """The kind of pruning of a trained network: none, of channels, or of single weights."""
 
     NONE = "none"
     STRUCTURED = "structured"
@@ -43,6 +44,16 @@ class FrozenModel(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """The present name of each field by a name that older files have for it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_present_names(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping) or not cls.RENAMED:
+            return fields
+        return {cls.RENAMED.get(name, name): value for name, value in fields.items()}
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -64,18 +75,17 @@ class FrozenModel(BaseModel):
 
 
 class Training(FrozenModel):
-    """How a candidate is trained; epochs are the problem's, not searched.
+    """Settings of a training; the number of epochs belongs to the problem and isn't searched.
 
     Args:
-        learning_rate: The largest.
-        batch_size: Pairs of a step.
-        weight_decay: AdamW's.
+        learning_rate: Largest learning rate.
+        batch_size: Pairs per step.
+        weight_decay: Weight decay of AdamW.
         arithmetic: Number format of products.
-        averaging: Share of the steps so far that the mean of the weights spans, which is kept in
-            their place; 0 keeps the weights themselves.
-        input_noise: Standard deviation of what is added to inputs, in scaled units; 0 adds nothing.
-        unrolled: Calls of a roll-out that the loss spans; 1 reads nothing but the reference's.
-        augmented: Copies of the training samples, transformed by the problem's symmetries.
+        averaging: Share of the steps so far over which weights are averaged; 0 means no averaging.
+        input_noise: Standard deviation of noise added to inputs, in scaled units; 0 means no noise.
+        unrolled: Number of successive calls of a roll-out in the loss; 1 means single steps.
+        augmented: Copies of each training sample, transformed by symmetries of the problem.
     """
 
     learning_rate: float
@@ -89,22 +99,22 @@ class Training(FrozenModel):
 
 
 class Candidate(FrozenModel):
-    """Problem, encoding, architecture, training, pruning, precision, runtime and seed.
+    """A problem with an encoding, architecture, training, pruning, precision, runtime and seed.
 
     Args:
-        problem: Registered name.
-        problem_version: The problem's version when it was asked for.
-        size: Extent of the problem.
+        problem: Registered name of the problem.
+        problem_version: Version of the problem when the candidate was suggested.
+        size: Size of the problem.
         encoding: Name of the encoding.
-        encoding_settings: The encoding's own settings.
+        encoding_settings: Settings of the encoding.
         architecture: Name of the family.
-        architecture_settings: The family's own settings.
-        training: Settings of the training loop.
-        pruning: What is taken out.
-        pruning_settings: Share that is taken out and by which criterion, where there is a choice.
+        architecture_settings: Settings of the family.
+        training: Settings of the training.
+        pruning: Kind of pruning.
+        pruning_settings: Ratio and criterion of the pruning, where it has them.
         precision: Number format of the deployed network.
-        runtime: What executes it.
-        seed: Of initialisation and batches.
+        runtime: Name of the runtime.
+        seed: Seed of initialisation and batches.
     """
 
     problem: str
@@ -123,12 +133,12 @@ class Candidate(FrozenModel):
 
     @property
     def key(self) -> str:
-        """Hash of the canonical JSON."""
+        """Hash of the candidate's canonical JSON."""
         return digest(self.model_dump(mode="json"))
 
     @property
     def parameters(self) -> dict[str, Scalar]:
-        """Everything that was chosen, under the names that `simstead space` lists."""
+        """The value of every parameter, by the names that `simstead space` lists."""
         pruning = f"{self.architecture}.{self.pruning}"
         return {
             "encoding": self.encoding,
@@ -136,21 +146,12 @@ class Candidate(FrozenModel):
             "pruning": str(self.pruning),
             "runtime": self.runtime,
             "precision": str(self.precision),
-            **_branch(self.encoding, self.encoding_settings),
-            **_branch(self.architecture, self.architecture_settings),
-            **_branch("training", self.training.model_dump(mode="json")),
-            **_branch(pruning, self.pruning_settings),
+            **_with_prefix(self.encoding, self.encoding_settings),
+            **_with_prefix(self.architecture, self.architecture_settings),
+            **_with_prefix("training", self.training.model_dump(mode="json")),
+            **_with_prefix(pruning, self.pruning_settings),
         }
 
-    def to_json(self) -> str:
-        """Return the candidate as JSON."""
-        return self.model_dump_json()
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the candidate that `to_json` wrote."""
-        return cls.model_validate_json(text)
-
-
-def _branch(name: str, settings: dict[str, Scalar]) -> dict[str, Scalar]:
-    return {f"{name}.{setting}": value for setting, value in settings.items()}
+def _with_prefix(prefix: str, settings: dict[str, Scalar]) -> dict[str, Scalar]:
+    return {f"{prefix}.{setting}": value for setting, value in settings.items()}

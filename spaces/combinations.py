@@ -1,4 +1,4 @@
-"""The skeleton of a space: its cells, and the names under which each of their choices is asked."""
+"""Combinations of encoding, family, pruning, runtime and precision, and how each is chosen."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from spaces.candidate import Precision, Pruning
 
 
 class Combination(NamedTuple):
-    """One combination of the skeleton."""
+    """An encoding, family, pruning, runtime and precision that can be deployed together."""
 
     encoding: str
     architecture: str
@@ -30,26 +30,27 @@ CONDITIONAL_ON: dict[str, tuple[tuple[str, ...], ...]] = {
         ("architecture", "pruning", "runtime"),
     ),
 }
-"""What a choice of the skeleton may hang on, the widest branch first."""
+"""The dimensions on which the choice of each dimension may depend, the fewest first."""
 
-_Place = tuple[str, tuple[str, ...], tuple[str, ...]]
-"""A dimension, the dimensions that it hangs on, and what was chosen in them."""
+_Condition = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""A dimension, the dimensions on which it depends, and their values."""
 
 
 class CombinationSpace:
-    """What can be chosen together, asked branch by branch.
+    """The combinations that can be deployed, chosen one dimension after the other.
 
-    A choice is asked under the widest branch in which it has the same options everywhere: what is
-    learned of a runtime serves all families, and a parameter's options never change.
+    The parameter of a dimension is named after the fewest earlier choices that determine its
+    options. So what a sampler learns of a runtime applies to all families, and the options of a
+    parameter never change.
 
     Args:
-        cells: Every combination that there is; what a dimension may be depends on no other than
-            those in `BRANCHES`.
+        combinations: All combinations. The options of a dimension depend on no dimensions other
+            than those in `CONDITIONAL_ON`.
     """
 
     def __init__(self, combinations: Sequence[Combination]) -> None:
         self.combinations = tuple(combinations)
-        offered: dict[_Place, set[str]] = {}
+        offered: dict[_Condition, set[str]] = {}
         for dimension, branches in CONDITIONAL_ON.items():
             for branch in branches:
                 for combination in combinations:
@@ -60,40 +61,40 @@ class CombinationSpace:
         self._offered = {branch: sorted(options) for branch, options in offered.items()}
 
     def options(self, dimension: str) -> list[str]:
-        """Return every option of a dimension."""
+        """Return all options of a dimension, sorted."""
         return sorted({str(getattr(combination, dimension)) for combination in self.combinations})
 
     def choose(self, choose: Choose) -> Combination:
-        """Ask for a cell."""
+        """Return a combination, chosen dimension by dimension."""
         chosen: dict[str, str] = {}
         for dimension in DIMENSIONS:
-            name, options = self._question(dimension, chosen)
+            name, options = self._parameter(dimension, chosen)
             chosen[dimension] = choose.categorical(name, options)
-        return _cell(chosen)
+        return _combination(chosen)
 
     def parameters(self, combination: Combination) -> dict[str, str]:
-        """Return a cell as the answers to its questions, by their names, in their order."""
-        answers: dict[str, str] = {}
+        """Return the parameters that choose a combination: value by name, in their order."""
+        values: dict[str, str] = {}
         chosen: dict[str, str] = {}
         for dimension in DIMENSIONS:
-            name, _ = self._question(dimension, chosen)
-            chosen[dimension] = answers[name] = str(getattr(combination, dimension))
-        return answers
+            name, _ = self._parameter(dimension, chosen)
+            chosen[dimension] = values[name] = str(getattr(combination, dimension))
+        return values
 
-    def combination(self, answers: Mapping[str, object]) -> Combination:
-        """Return the cell that was chosen by answers, among which others may stand."""
+    def combination(self, values: Mapping[str, object]) -> Combination:
+        """Return the combination that parameters choose; further parameters are ignored."""
         chosen: dict[str, str] = {}
         for dimension in DIMENSIONS:
-            name, _ = self._question(dimension, chosen)
-            chosen[dimension] = str(answers[name])
-        return _cell(chosen)
+            name, _ = self._parameter(dimension, chosen)
+            chosen[dimension] = str(values[name])
+        return _combination(chosen)
 
-    def _question(self, dimension: str, chosen: Mapping[str, str]) -> tuple[str, list[str]]:
-        """Return a dimension's name after what was chosen, and its options there."""
+    def _parameter(self, dimension: str, chosen: Mapping[str, str]) -> tuple[str, list[str]]:
+        """Return the name of a dimension's parameter after earlier choices, and its options."""
         branches = CONDITIONAL_ON[dimension]
         options = self._options(dimension, branches[-1], chosen)
         widest = next(b for b in branches if self._options(dimension, b, chosen) == options)
-        return ".".join((*(chosen[each] for each in widest), dimension)), options
+        return ".".join((*(chosen[condition] for condition in widest), dimension)), options
 
     def _options(
         self, dimension: str, branch: tuple[str, ...], chosen: Mapping[str, str]
@@ -101,7 +102,7 @@ class CombinationSpace:
         return self._offered[dimension, branch, tuple(chosen[name] for name in branch)]
 
 
-def _cell(chosen: Mapping[str, str]) -> Combination:
+def _combination(chosen: Mapping[str, str]) -> Combination:
     return Combination(
         chosen["encoding"],
         chosen["architecture"],

@@ -1,7 +1,7 @@
-"""The law of deployments, problems apart: a lowered network answers as the float32 one does.
+"""The deployment check: whether lowered networks compute the same outputs as in float32.
 
-Every family is tried on small shapes of each layout that it serves, with fresh weights: lowered,
-written, and loaded again by a new process, as an artefact is.
+Networks of every family, on small shapes and with fresh weights, are lowered, written, and loaded
+by a new process, as an artefact is.
 """
 
 import subprocess
@@ -36,41 +36,48 @@ EXAMPLE_INPUTS: dict[Layout, tuple[int, ...]] = {
     Layout.VECTORS: (5, 4),
     Layout.TENSOR: (3, 3),
 }
-"""One sample of each layout, as `LAYOUTS` says; extents differ, and not all are powers of two."""
+"""Shape of one sample by layout, as in `LAYOUT_SHAPES`; not all extents are powers of two."""
 
 EXAMPLE_OUTPUTS = {Layout.VECTORS: 3, Layout.TENSOR: 6}
-"""How many numbers are asked for where a layout says what they are; seven elsewhere."""
+"""Number of outputs of layouts that determine it; other layouts have seven."""
 
 EXAMPLE_CHANNELS = 3
-"""Numbers asked for at every place: a vector's where the layout is of vectors."""
+"""Outputs at each place where outputs are aligned: a vector's for a layout of vectors."""
 
 
 def example_shapes(family: type[Architecture]) -> list[Shape]:
-    """Return the shapes that a family is tried on, for each layout and target that it serves."""
+    """Return the shapes on which a family is tried, for all layouts and targets that it serves."""
     shapes: list[Shape] = []
     for layout, target in sorted(family.serves):
         outputs = EXAMPLE_OUTPUTS.get(layout, 1 if target is Target.LABEL else 7)
-        whole = Shape(layout, target, EXAMPLE_INPUTS[layout], outputs)
-        shapes.append(whole)
+        shape = Shape(layout, target, EXAMPLE_INPUTS[layout], outputs)
+        shapes.append(shape)
         if target is Target.LABEL:
             shapes.append(Shape(layout, target, EXAMPLE_INPUTS[layout], EXAMPLE_CHANNELS))
-        if whole.places and layout is not Layout.TENSOR:
-            asked = EXAMPLE_CHANNELS * int(np.prod(whole.places))
-            shapes.append(Shape(layout, target, EXAMPLE_INPUTS[layout], asked, aligned=True))
+        if shape.places and layout is not Layout.TENSOR:
+            outputs = EXAMPLE_CHANNELS * int(np.prod(shape.places))
+            shapes.append(Shape(layout, target, EXAMPLE_INPUTS[layout], outputs, aligned=True))
     return shapes
 
 
 def lowered_shape(family: type[Architecture]) -> Shape:
-    """Return the shape that a family is lowered with, of its first layout.
+    """Return the shape with which a family is lowered, that of its first layout.
 
-    Its other layouts run the same layers; a label adds one function behind them.
+    Other layouts use the same layers, and a label adds one function at the end.
     """
     shapes = example_shapes(family)
     return next((shape for shape in shapes if shape.target is not Target.LABEL), shapes[0])
 
 
 def example_inputs(shape: Shape, n: int, noise: int = 0, seed: int = 0) -> Tensor:
-    """Return inputs (n, ...) of a shape: normal numbers; in sets and graphs one place is empty."""
+    """Return normal random inputs (n, ...); in sets and graphs one place is empty.
+
+    Args:
+        shape: Shape of the network's inputs.
+        n: Number of samples.
+        noise: Normal random numbers that the network reads after the inputs.
+        seed: Seed of the random numbers.
+    """
     inputs = torch.randn(
         n, *shape.inputs[:-1], shape.inputs[-1] + noise,
         generator=torch.Generator().manual_seed(seed),
@@ -79,7 +86,7 @@ def example_inputs(shape: Shape, n: int, noise: int = 0, seed: int = 0) -> Tenso
         inputs[..., 0] = 1.0
         inputs[:, -1] = 0.0
     if shape.layout is Layout.GRAPH:
-        # In row i node i itself, then its edge to every node; the last node isn't there.
+        # Row i holds node i itself, then its edges to all nodes; the last node is empty.
         nodes = shape.inputs[0]
         inputs[..., 0] = 1.0
         inputs[:, range(nodes), range(1, nodes + 1)] = 0.0
@@ -89,7 +96,7 @@ def example_inputs(shape: Shape, n: int, noise: int = 0, seed: int = 0) -> Tenso
 
 
 class ExampleNetwork(NamedTuple):
-    """A family's network with fresh weights, and what it is tried with."""
+    """A family's network with fresh weights, its candidate and its inputs."""
 
     network: nn.Module
     candidate: Candidate
@@ -98,28 +105,34 @@ class ExampleNetwork(NamedTuple):
     calibration: Tensor
 
     def lowering_for(self, runtime: str, precision: Precision, batch: int) -> Lowering:
-        """Return what a runtime is told of it."""
+        """Return the lowering of the network.
+
+        Args:
+            runtime: Name of the runtime.
+            precision: Number format.
+            batch: Samples per call.
+        """
         candidate = self.candidate.model_copy(update={"runtime": runtime, "precision": precision})
         return Lowering(candidate, self.shape, self.noise, batch, threads=1)
 
 
 BATCH = 4
-"""Samples of a call."""
+"""Samples per call."""
 
 EXAMPLE_CALLS = 8
-"""Calls' worth of inputs that a network is calibrated and tried with."""
+"""Number of calls whose inputs serve for calibration and comparison."""
 
 
 def example_network(
     family: str, shape: Shape, pruning: Pruning = Pruning.NONE, seed: int = 0
 ) -> ExampleNetwork:
-    """Return a network of a family, with settings, weights and inputs that the seed draws.
+    """Return a network of a family with random settings, weights and inputs.
 
     Args:
-        family: Its registered name.
+        family: Registered name of the family.
         shape: One of `example_shapes`.
-        pruning: What is taken out of it.
-        seed: Of all three.
+        pruning: How the network is pruned.
+        seed: Seed of settings, weights and inputs.
     """
     architecture = ARCHITECTURES[family]
     choose = RandomChoice(np.random.default_rng(seed))
@@ -150,18 +163,18 @@ def example_network(
 
 LOWERING_FILE, OUTPUTS_FILE, RELOADED_FILE = (
     "lowering.json",
-    "answers.safetensors",
-    "again.safetensors",
+    "outputs.safetensors",
+    "reloaded.safetensors",
 )
 FAILURE_FILE = "failed.txt"
 
 
 STDERR_CHARACTERS = 400
-"""So many characters of a dying process are kept."""
+"""Number of characters that are kept of the errors of a process that died."""
 
 
 class LoweredExample(FrozenModel):
-    """A lowered example as another process finds it."""
+    """A lowered example, as it is described to another process."""
 
     candidate: Candidate
     layout: Layout
@@ -173,23 +186,30 @@ class LoweredExample(FrozenModel):
 
     @property
     def lowering(self) -> Lowering:
-        """What the runtime needs to load it."""
+        """The lowering with which the runtime loads the network."""
         shape = Shape(self.layout, self.target, self.inputs, self.outputs, self.aligned)
         return Lowering(self.candidate, shape, self.noise, BATCH, threads=1)
 
 
-def lower(tried: ExampleNetwork, runtime: str, precision: Precision, folder: Path) -> None:
-    """Lower an example into a new folder, with what it answers here and what it should answer."""
+def lower_example(tried: ExampleNetwork, runtime: str, precision: Precision, folder: Path) -> None:
+    """Lower an example into a new folder and write its outputs, with those in float32.
+
+    Args:
+        tried: The example.
+        runtime: Name of the runtime.
+        precision: Number format.
+        folder: The folder, which doesn't exist yet.
+    """
     folder.mkdir(parents=True)
     lowering = tried.lowering_for(runtime, precision, BATCH)
     RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
     inputs = tried.calibration.numpy()
     with torch.inference_mode():
         exact = tried.network(tried.calibration).numpy()
-    answers = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), BATCH)(inputs)
-    save_file({"inputs": inputs, "exact": exact, "answers": answers}, folder / OUTPUTS_FILE)
+    outputs = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), BATCH)(inputs)
+    save_file({"inputs": inputs, "exact": exact, "outputs": outputs}, folder / OUTPUTS_FILE)
     shape = tried.shape
-    written = LoweredExample(
+    description = LoweredExample(
         candidate=lowering.candidate,
         layout=shape.layout,
         target=shape.target,
@@ -198,31 +218,29 @@ def lower(tried: ExampleNetwork, runtime: str, precision: Precision, folder: Pat
         aligned=shape.aligned,
         noise=tried.noise,
     )
-    (folder / LOWERING_FILE).write_text(written.model_dump_json())
+    (folder / LOWERING_FILE).write_text(description.model_dump_json())
 
 
 def predict_reloaded(folder: Path) -> None:
-    """Load a lowered example, as another process does, and write what it answers now."""
+    """Load a lowered example, in another process than the writing one, and write its outputs."""
     lowering = LoweredExample.read(folder / LOWERING_FILE).lowering
     predict = FixedBatchPredictor(
         RUNTIMES[lowering.candidate.runtime].load(folder, lowering), BATCH
     )
     inputs = load_file(folder / OUTPUTS_FILE)["inputs"]
-    single_sample_difference = predict(np.ascontiguousarray(inputs[BATCH - 1 : BATCH]))
-    save_file(
-        {"answers": predict(inputs), "alone": single_sample_difference}, folder / RELOADED_FILE
-    )
+    single_sample = predict(np.ascontiguousarray(inputs[BATCH - 1 : BATCH]))
+    save_file({"outputs": predict(inputs), "single_sample": single_sample}, folder / RELOADED_FILE)
 
 
 class DeploymentAgreement(NamedTuple):
-    """How a deployment did.
+    """The result of the check of a deployment.
 
     Args:
         distance: Relative L2 distance from the float32 network, in a new process.
-        tolerance: The largest that its precision allows.
-        repeated: Whether the new process answered bit for bit what the writing one had.
-        alone: Largest difference of a sample alone from the same sample in a batch, relative to the
-            largest answer.
+        tolerance: Largest distance that the precision allows.
+        reproducible: Whether the new process computed the same outputs bit for bit.
+        single_sample_difference: Largest difference between the outputs of a sample in a call of
+            its own and in a batch, relative to the largest output.
     """
 
     distance: float
@@ -232,7 +250,7 @@ class DeploymentAgreement(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the law does."""
+        """Whether all requirements are met."""
         return (
             self.distance <= self.tolerance
             and self.reproducible
@@ -241,30 +259,31 @@ class DeploymentAgreement(NamedTuple):
 
 
 def measure_agreement(folder: Path) -> DeploymentAgreement:
-    """Return what became of a lowered example that was answered again."""
+    """Return the result of the check of an example that a new process has loaded."""
     precision = LoweredExample.read(folder / LOWERING_FILE).candidate.precision
-    first, again = load_file(folder / OUTPUTS_FILE), load_file(folder / RELOADED_FILE)
-    batch = again["answers"][BATCH - 1 : BATCH]
+    written, reloaded = load_file(folder / OUTPUTS_FILE), load_file(folder / RELOADED_FILE)
+    in_batch = reloaded["outputs"][BATCH - 1 : BATCH]
     return DeploymentAgreement(
-        distance=relative_distance(again["answers"], first["exact"]),
+        distance=relative_distance(reloaded["outputs"], written["exact"]),
         tolerance=NUMBER_FORMATS[precision].tolerance,
-        reproducible=np.array_equal(again["answers"], first["answers"]),
+        reproducible=np.array_equal(reloaded["outputs"], written["outputs"]),
         single_sample_difference=float(
-            np.abs(again["alone"] - batch).max() / np.abs(first["exact"]).max()
+            np.abs(reloaded["single_sample"] - in_batch).max() / np.abs(written["exact"]).max()
         ),
     )
 
 
 def predict_in_new_process(folders: Sequence[Path], source: str = "") -> None:
-    """Have lowered examples answered again by a process that has seen none of them before.
+    """Load lowered examples and write their outputs in a new process.
 
     Args:
-        folders: Of one family or several; one that can't be answered says why in a file.
-        source: A user's file or module whose families are among them.
+        folders: The examples, of one family or several. For one that can't be loaded, the reason is
+            written into a file in its folder.
+        source: A user's file or module that registers families among them.
     """
-    # Without -P a user's own spaces.py, where the command is given, would come before ours.
+    # Without -P a user's spaces.py in the working directory would be imported in place of ours.
     command = [sys.executable, "-P", "-m", "spaces.deployment_check", source, *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a command of ours
     for folder in folders:
         if not (folder / RELOADED_FILE).exists() and not (folder / FAILURE_FILE).exists():
             (folder / FAILURE_FILE).write_text(
@@ -278,7 +297,7 @@ def _main(source: str, *folders: str) -> None:
     for folder in map(Path, folders):
         try:
             predict_reloaded(folder)
-        except Exception as error:  # noqa: BLE001 - whatever a runtime raises is its verdict
+        except Exception as error:  # noqa: BLE001 - runtimes raise anything
             (folder / FAILURE_FILE).write_text(f"{type(error).__name__}: {error}")
 
 

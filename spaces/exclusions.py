@@ -1,4 +1,4 @@
-"""What is left out of a space on this machine, and why: one line a reason."""
+"""The parts of a space that are excluded on this machine, with one line for each reason."""
 
 from collections.abc import Hashable, Iterable
 from itertools import product
@@ -15,7 +15,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Exclusion(NamedTuple):
-    """What is left out of a space, and why; an empty name stands for any."""
+    """A part of a space that is excluded, with the reason; an empty name stands for any."""
 
     encoding: str
     architecture: str
@@ -25,21 +25,21 @@ class Exclusion(NamedTuple):
 
 
 def exclusions(problem: Problem) -> list[Exclusion]:
-    """Return what is left out of a problem's space on this machine, with reasons."""
+    """Return the exclusions from a problem's space on this machine."""
     return [
-        *_unserved(problem),
-        *_not_installed(problem),
-        *_unsuited(problem),
-        *_runtimes(),
-        *_prunings(),
+        *_unserved_encodings(problem),
+        *_families_not_installed(problem),
+        *_unsuited_families(problem),
+        *_excluded_precisions(),
+        *_excluded_prunings(),
         *(
-            Exclusion("", "", "", f"training in {name}", why)
-            for name, why in unavailable_arithmetics().items()
+            Exclusion("", "", "", f"training in {name}", reason)
+            for name, reason in unavailable_arithmetics().items()
         ),
     ]
 
 
-def _unserved(problem: Problem) -> list[Exclusion]:
+def _unserved_encodings(problem: Problem) -> list[Exclusion]:
     return [
         Exclusion(
             name, "", "", "", f"no family serves {encoding.layout} with {encoding.target} yet"
@@ -49,8 +49,8 @@ def _unserved(problem: Problem) -> list[Exclusion]:
     ]
 
 
-def _not_installed(problem: Problem) -> list[Exclusion]:
-    """Return the families that would serve the problem if what they need were there."""
+def _families_not_installed(problem: Problem) -> list[Exclusion]:
+    """Return the families that serve the problem and need a module that isn't installed."""
     return [
         Exclusion(
             "",
@@ -66,71 +66,72 @@ def _not_installed(problem: Problem) -> list[Exclusion]:
     ]
 
 
-def _unsuited(problem: Problem) -> list[Exclusion]:
-    """Return what families can't be combined with that serve the problem."""
+def _unsuited_families(problem: Problem) -> list[Exclusion]:
+    """Return the combinations that the problem's families don't support."""
     serving = {
         name for encoding in problem.encodings.values() for name in available_families(encoding)
     }
-    absent = _absent()
-    found = (
+    absent = _absent_runtimes()
+    families_by_reason = (
         ((option, reason), family)
         for family in sorted(serving)
         for option, reason in ARCHITECTURES[family].unsuited.items()
         if option.partition(" ")[0] not in absent
     )
-    by_families = (
-        ((_listed(names), reason), option) for (option, reason), names in _grouped(found).items()
+    options_by_families = (
+        ((_join(names), reason), option)
+        for (option, reason), names in _group(families_by_reason).items()
     )
     return [
-        Exclusion("", names, "", _listed(option), reason)
-        for (names, reason), option in _grouped(by_families).items()
+        Exclusion("", names, "", _join(options), reason)
+        for (names, reason), options in _group(options_by_families).items()
     ]
 
 
-def _runtimes() -> list[Exclusion]:
-    """Return the precisions that runtimes lack; a runtime that lacks all is left out as such."""
-    found = (
+def _excluded_precisions() -> list[Exclusion]:
+    """Return the precisions that runtimes lack; a runtime that lacks all is listed without them."""
+    precisions_by_runtime = (
         ((runtime, reason), str(precision))
         for runtime, precision in product(RUNTIMES, Precision)
         if (reason := RUNTIMES[runtime].cannot_lower(precision)) is not None
     )
-    by_precisions = (
-        ((_listed(names, Precision), reason), runtime)
-        for (runtime, reason), names in _grouped(found).items()
+    runtimes_by_precisions = (
+        ((_join(names, Precision), reason), runtime)
+        for (runtime, reason), names in _group(precisions_by_runtime).items()
     )
     return [
-        Exclusion("", "", _listed(runtimes), names, reason)
-        for (names, reason), runtimes in _grouped(by_precisions).items()
+        Exclusion("", "", _join(runtimes), names, reason)
+        for (names, reason), runtimes in _group(runtimes_by_precisions).items()
     ]
 
 
-def _prunings() -> list[Exclusion]:
-    absent = _absent()
+def _excluded_prunings() -> list[Exclusion]:
+    absent = _absent_runtimes()
     present = [runtime for runtime in RUNTIMES if runtime not in absent]
-    found = (
+    runtimes_by_pruning = (
         ((str(pruning), reason), runtime)
         for pruning, runtime, precision in product(Pruning, present, Precision)
         if (reason := prunings.pruning_incompatibility(pruning, runtime, precision)) is not None
     )
     return [
-        Exclusion("", "", _listed(names, present), pruning, reason)
-        for (pruning, reason), names in _grouped(found).items()
+        Exclusion("", "", _join(names, present), pruning, reason)
+        for (pruning, reason), names in _group(runtimes_by_pruning).items()
     ]
 
 
-def _absent() -> list[str]:
-    """Return the runtimes that execute nothing here."""
+def _absent_runtimes() -> list[str]:
+    """Return the runtimes that can't lower a network in any precision here."""
     return [name for name in RUNTIMES if all(RUNTIMES[name].cannot_lower(p) for p in Precision)]
 
 
-def _grouped(found: Iterable[tuple[Key, str]]) -> dict[Key, list[str]]:
-    """Return what belongs to each key, once each."""
+def _group(pairs: Iterable[tuple[Key, str]]) -> dict[Key, list[str]]:
+    """Return the members of each key without duplicates, in their order."""
     groups: dict[Key, dict[str, None]] = {}
-    for key, member in found:
+    for key, member in pairs:
         groups.setdefault(key, {})[member] = None
     return {key: list(members) for key, members in groups.items()}
 
 
-def _listed(names: Iterable[str], everything: Iterable[str] = ()) -> str:
-    """Return names as one, and none for all that there are."""
-    return "" if set(names) == set(everything) else ", ".join(names)
+def _join(names: Iterable[str], all_names: Iterable[str] = ()) -> str:
+    """Return names as one text, which is empty if they are all names there are."""
+    return "" if set(names) == set(all_names) else ", ".join(names)

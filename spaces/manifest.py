@@ -1,10 +1,10 @@
-"""What an artefact says of itself: what was built, what it reads and answers, its files' hashes."""
+"""The manifest of an artefact: its candidate, fields and shapes, and the hashes of its files."""
 
 import hashlib
 from pathlib import Path
 
 from problems import Field, Layout, Problem, Target, UserError
-from problems.data.dataset import origin
+from problems.data.dataset import reference_digest
 from problems.provenance import digest
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, FrozenModel
@@ -13,17 +13,17 @@ from spaces.runtimes import Lowering
 MANIFEST = "manifest.json"
 
 USAGE, USAGE_FOLDER = "README.md", "use"
-"""What an export puts beside an artefact's files; it isn't part of the artefact."""
+"""A file and a folder that an export adds to an artefact; they aren't part of the artefact."""
 
 FORMAT_VERSION = 3
 
 NAMED_BY_PATH = 2
-"""The format whose hash of the simulation was made with the path of its class: it says nothing now,
+"""A format whose hash of the simulation included the path of its class. That hash is useless now,
 so the fields are compared in its place."""
 
 
 class FieldSpec(FrozenModel):
-    """A field of the problem as the manifest states it."""
+    """Name, shape and unit of a field of the problem."""
 
     name: str
     shape: tuple[int, ...]
@@ -31,36 +31,36 @@ class FieldSpec(FrozenModel):
 
     @classmethod
     def of(cls, fields: tuple[Field, ...]) -> "tuple[FieldSpec, ...]":
-        """Return the facts of fields."""
-        return tuple(cls(name=f.name, shape=f.shape, unit=f.unit) for f in fields)
+        """Return the specifications of fields."""
+        return tuple(cls(name=field.name, shape=field.shape, unit=field.unit) for field in fields)
 
 
 class Manifest(FrozenModel):
-    """What an artefact is.
+    """The description of an artefact.
 
     Args:
-        format: Version of this layout.
-        candidate: What was built.
-        source: What the user named the problem by: its name, or a file or module.
-        simulation: Hash of what it stands in for: a simulation's parameters, or files.
+        format: Version of the manifest's format.
+        candidate: The candidate that was built.
+        source: How the user named the problem: its registered name, or a file or module.
+        simulation: Hash of the reference: of a simulation's parameters, or of files.
         network_inputs: Shape of one sample as the network reads it, without noise.
         network_outputs: Number of the network's outputs.
-        noise: How many normal numbers it reads behind them, to make a sample of a distribution.
-        layout: How its inputs lie.
-        target: What it is asked for.
-        aligned: Whether it answers place by place.
+        noise: Normal random numbers read after the inputs, to draw a sample of a distribution.
+        layout: Layout of the network's inputs.
+        target: What the network predicts.
+        aligned: Whether the outputs lie on the places of the inputs.
         batch: Samples per call.
         threads: Threads per call.
-        tolerance: Largest disagreement that its precision allows.
+        tolerance: Largest disagreement that the precision allows.
         disagreement: Relative L2 distance from the float32 network on calibration inputs.
-        parameters: Weights of the network that was lowered.
-        zeros: How many of them are zero.
+        parameters: Number of weights of the lowered network.
+        zeros: Number of weights that are zero.
         inputs: Fields that the surrogate reads.
-        outputs: Fields that it returns.
-        files: SHA-256 of every other file.
-        versions: Libraries that wrote it.
-        machine: Processor architecture that it was lowered on.
-        bound_to: Instruction sets, or the kind of GPU, that it was compiled for.
+        outputs: Fields that the surrogate returns.
+        files: SHA-256 of every other file, by name.
+        versions: Versions of the libraries that wrote the artefact, by name.
+        machine: Processor architecture on which the network was lowered.
+        bound_to: Instruction sets, or the kind of GPU, for which the network was compiled.
     """
 
     format: int
@@ -78,7 +78,7 @@ class Manifest(FrozenModel):
     tolerance: float
     disagreement: float
     parameters: int
-    zero_parameters: int
+    zeros: int
     inputs: tuple[FieldSpec, ...]
     outputs: tuple[FieldSpec, ...]
     files: dict[str, str]
@@ -87,15 +87,15 @@ class Manifest(FrozenModel):
     bound_to: tuple[str, ...]
 
     def stands_in_for(self, problem: Problem) -> bool:
-        """Return whether it was made for this simulation, with these parameters, or these files."""
+        """Return whether the artefact was made for this simulation or these recorded files."""
         if self.format == NAMED_BY_PATH:
             fields = FieldSpec.of(problem.inputs), FieldSpec.of(problem.outputs)
             return (self.inputs, self.outputs) == fields
-        return self.simulation == origin(problem)
+        return self.simulation == reference_digest(problem)
 
     @property
     def lowering(self) -> Lowering:
-        """What the runtime needs to load it."""
+        """The lowering with which the runtime loads the network."""
         shape = Shape(
             self.layout, self.target, self.network_inputs, self.network_outputs, self.aligned
         )
@@ -103,28 +103,29 @@ class Manifest(FrozenModel):
 
     @property
     def hash(self) -> str:
-        """One hash over all that decides the numbers: this manifest, files' hashes and all."""
+        """Hash of the manifest, and so of all files whose hashes it holds."""
         return digest(self.model_dump(mode="json"))
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return an artefact's manifest after verifying every file's hash.
+    """Return the manifest of an artefact after verifying the hash of every file.
 
     Raises:
-        UserError: Something is missing, altered or from another format.
+        UserError: A file is missing, altered or added, or the format is unknown.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise UserError(f"{folder} is no artefact: it has no {MANIFEST}")
+        raise UserError(f"{folder} is not an artefact: it has no {MANIFEST}")
     manifest = Manifest.read(path)
     if manifest.format not in {NAMED_BY_PATH, FORMAT_VERSION}:
         raise UserError(
-            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} and {FORMAT_VERSION}"
+            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} and "
+            f"{FORMAT_VERSION}"
         )
-    there = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE, USAGE_FOLDER}
-    for name in there | manifest.files.keys():
+    present = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE, USAGE_FOLDER}
+    for name in present | manifest.files.keys():
         file = folder / name
-        if name not in there or not file.is_file() or sha256(file) != manifest.files.get(name):
+        if name not in present or not file.is_file() or sha256(file) != manifest.files.get(name):
             raise UserError(f"{file} is missing or was altered; export it again from its run")
     return manifest
 

@@ -1,8 +1,8 @@
-"""A network as an ONNX graph: exported, or the graph of a like one with its own weights.
+"""Export of networks as ONNX graphs, with a cache of graphs whose weights are replaced.
 
-Exporting takes half a second or more, nearly all that lowering by ONNX Runtime or OpenVINO takes. A
-network is lowered untrained, to be timed, once it is trained, and for further deployments: its
-graph is the same each time.
+Exporting takes half a second or more, nearly all the time of lowering by ONNX Runtime or OpenVINO.
+A network is lowered untrained (to be timed), again when it is trained, and for further deployments:
+its graph is the same each time.
 """
 
 import logging
@@ -20,81 +20,82 @@ from spaces.precision import NUMBER_FORMATS, relative_distance
 INPUT, OUTPUT = "inputs", "outputs"
 
 GRAPH_CACHE_BYTES = 64 * 2**20
-"""So much of the graphs that it wrote last does a process keep, weights included."""
+"""Size of the graphs in the cache of a process, weights included; the oldest go first."""
 
 
 class CachedGraph(NamedTuple):
-    """A graph that was written, and a hash of the weights that it had."""
+    """A graph that was written, with a hash of its weights."""
 
     weights: str
     graph: bytes
 
 
-_remembered: dict[str, CachedGraph] = {}
+graph_cache: dict[str, CachedGraph] = {}
+"""The graphs that this process wrote last, by the form of their networks."""
 
 
 def write_graph(network: nn.Module, example: Tensor, path: Path, settings: str) -> None:
     """Write a network's graph and weights as one ONNX file.
 
-    The graph of a like network that this process wrote is taken if it answers as this one does:
-    with this one's weights, or as it is where these are the same.
+    If this process has written the graph of a network of the same form, that graph is used again,
+    with the weights replaced if they differ, provided that its outputs agree with the network's.
 
     Args:
         network: In float32.
-        example: A call's inputs (batch, ...).
+        example: Inputs (batch, ...) of one call.
         path: The file.
-        settings: What it was built by: not all that decides a graph is printed of a network.
+        settings: What the network was built from: its printed form doesn't determine the graph.
     """
     shapes = [(name, tuple(weight.shape)) for name, weight in network.state_dict().items()]
-    like = f"{settings} {network} {shapes} {tuple(example.shape)}"
-    before, weights = _remembered.pop(like, None), _weights(network)
+    form = f"{settings} {network} {shapes} {tuple(example.shape)}"
+    cached, weights = graph_cache.pop(form, None), _hash_weights(network)
     graph = None
-    if before:
-        alike = before.weights == weights
-        graph = before.graph if alike else replace_weights(before.graph, network)
-    if graph is not None and _answers(graph, network, example):
+    if cached:
+        unchanged = cached.weights == weights
+        graph = cached.graph if unchanged else replace_weights(cached.graph, network)
+    if graph is not None and _agrees(graph, network, example):
         path.write_bytes(graph)
     else:
-        export(network, example, path)
+        export_onnx(network, example, path)
         graph = path.read_bytes()
-    _remembered[like] = CachedGraph(weights, graph)
-    while sum(len(each.graph) for each in _remembered.values()) > GRAPH_CACHE_BYTES:
-        del _remembered[next(iter(_remembered))]
+    graph_cache[form] = CachedGraph(weights, graph)
+    while sum(len(entry.graph) for entry in graph_cache.values()) > GRAPH_CACHE_BYTES:
+        del graph_cache[next(iter(graph_cache))]
 
 
-def _weights(network: nn.Module) -> str:
-    found = sha256()
+def _hash_weights(network: nn.Module) -> str:
+    hashed = sha256()
     for weight in network.state_dict().values():
-        found.update(weight.contiguous().numpy().tobytes())
-    return found.hexdigest()
+        hashed.update(weight.contiguous().numpy().tobytes())
+    return hashed.hexdigest()
 
 
 def replace_weights(graph: bytes, network: nn.Module) -> bytes | None:
-    """Return a graph with a network's weights, or nothing where it doesn't hold them all as such.
+    """Return a graph with the weights of a network, or None if the graph lacks one of them.
 
-    The exporter leaves out what isn't used, and folds or joins what it can.
+    The exporter omits weights that aren't used, and folds or joins others.
     """
     import onnx  # noqa: PLC0415 - a fifth of a second to import
 
     model = onnx.load_from_string(graph)
-    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for name, weight in network.state_dict().items():
-        if name not in held or list(held[name].dims) != list(weight.shape):
+        if name not in tensors or list(tensors[name].dims) != list(weight.shape):
             return None
-        held[name].CopyFrom(onnx.numpy_helper.from_array(weight.numpy(), name))
+        tensors[name].CopyFrom(onnx.numpy_helper.from_array(weight.numpy(), name))
     return model.SerializeToString()
 
 
-def _answers(graph: bytes, network: nn.Module, example: Tensor) -> bool:
-    """Return whether a graph answers as a network does; of what isn't a number it never does."""
-    (found,) = create_session(graph, threads=1).run([OUTPUT], {INPUT: example.numpy()})
+def _agrees(graph: bytes, network: nn.Module, example: Tensor) -> bool:
+    """Return whether a graph's outputs agree with a network's; False if one of them is NaN."""
+    (outputs,) = create_session(graph, threads=1).run([OUTPUT], {INPUT: example.numpy()})
     with torch.inference_mode():
         exact = network(example).numpy()
-    return relative_distance(found, exact) <= NUMBER_FORMATS[Precision.FP32].tolerance
+    return relative_distance(outputs, exact) <= NUMBER_FORMATS[Precision.FP32].tolerance
 
 
 def create_session(graph: bytes | str, threads: int) -> Any:
-    """Return ONNX Runtime's session of a graph, given itself or by its file's name."""
+    """Return a session of ONNX Runtime for a graph, given as bytes or as the name of its file."""
     import onnxruntime  # noqa: PLC0415 - half a second to import
 
     options = onnxruntime.SessionOptions()
@@ -104,11 +105,17 @@ def create_session(graph: bytes | str, threads: int) -> Any:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def export(network: nn.Module, example: Tensor, path: Path) -> None:
-    """Write a network's graph and weights as one ONNX file, as PyTorch's exporter has them."""
+def export_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
+    """Write a network's graph and weights as one ONNX file, by PyTorch's exporter.
+
+    Args:
+        network: In float32.
+        example: Inputs (batch, ...) of one call.
+        path: The file.
+    """
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
-    exporter.setLevel(logging.ERROR)  # it says of every export that torchvision isn't there
+    exporter.setLevel(logging.ERROR)  # it warns at every export that torchvision is missing
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter's own deprecations

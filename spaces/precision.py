@@ -1,4 +1,4 @@
-"""Number formats: what each costs in accuracy, and the network that computes in one."""
+"""Number formats: the tolerance of each, and networks cast to one."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class NumberFormat:
     """A number format.
 
     Args:
-        dtype: Type of the weights when PyTorch computes in it; None where a runtime quantises.
-        tolerance: Largest relative L2 distance from the float32 network that counts as agreement.
+        dtype: PyTorch's type of the weights; None where a runtime quantises.
+        tolerance: Largest accepted relative L2 distance from the float32 network.
     """
 
     dtype: torch.dtype | None
@@ -24,38 +24,38 @@ class NumberFormat:
 
 
 NUMBER_FORMATS: dict[Precision, NumberFormat] = {
-    # Rounding in another order; TensorFloat is switched off.
+    # Sums are rounded in another order; TensorFloat-32 is switched off.
     Precision.FP32: NumberFormat(torch.float32, 1e-4),
-    # Eight bits of mantissa, 0.4 % a rounding, through a handful of layers.
+    # Eight bits of mantissa: 0.4 % per rounding, through a handful of layers.
     Precision.BF16: NumberFormat(torch.bfloat16, 5e-2),
-    # Eleven bits of mantissa and a narrow range: what overflows isn't a number.
+    # Eleven bits of mantissa and a narrow range: large values overflow.
     Precision.FP16: NumberFormat(torch.float16, 1e-2),
-    # 1/127 of the largest activation a layer: large where a few outliers set the scale.
+    # 1/127 of each layer's largest activation: a lot where a few outliers set the scale.
     Precision.INT8: NumberFormat(None, 3e-1),
 }
 
 
 def relative_distance(lowered: Array, exact: Array) -> float:
-    """Return |lowered - exact| / |exact| in the L2 norm; NaN where a value isn't finite."""
-    gap, size = np.linalg.norm(lowered - exact), np.linalg.norm(exact)
-    return 0.0 if gap == size == 0.0 else float(gap / size)
+    """Return |lowered - exact| / |exact| in the L2 norm; NaN if a value isn't finite."""
+    difference, norm = np.linalg.norm(lowered - exact), np.linalg.norm(exact)
+    return 0.0 if difference == norm == 0.0 else float(difference / norm)
 
 
 def available_arithmetics() -> tuple[Arithmetic, ...]:
-    """Return the arithmetics that a network can be trained in here."""
-    left_out = unavailable_arithmetics()
-    return tuple(each for each in Arithmetic if each not in left_out)
+    """Return the arithmetics in which a network can be trained here."""
+    unavailable = unavailable_arithmetics()
+    return tuple(arithmetic for arithmetic in Arithmetic if arithmetic not in unavailable)
 
 
 def unavailable_arithmetics() -> dict[Arithmetic, str]:
-    """Return the arithmetics that a network can't be trained in here, each with the reason."""
+    """Return the reason why a network can't be trained here, by arithmetic."""
     if torch.cuda.is_available():
         return {}
-    return {Arithmetic.FP16: "scaled gradients in fp16 want a CUDA device"}
+    return {Arithmetic.FP16: "gradient scaling in fp16 needs a CUDA device"}
 
 
 class CastNetwork(nn.Module):
-    """A network that reads and answers float32 and computes in another type."""
+    """A network with inputs and outputs in float32 that computes in another type."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -68,12 +68,12 @@ class CastNetwork(nn.Module):
 
 
 def cast_network(network: nn.Module, precision: Precision) -> nn.Module:
-    """Return the network computing in a precision that PyTorch has a type for.
+    """Return the network cast to a precision that is a type of PyTorch's.
 
     Raises:
-        ValueError: A runtime quantises to it in its own way.
+        ValueError: The precision is reached by a runtime's quantisation alone.
     """
     dtype = NUMBER_FORMATS[precision].dtype
     if dtype is None:
-        raise ValueError(f"{precision} is a runtime's own")
+        raise ValueError(f"PyTorch has no type for {precision}: runtimes quantise to it")
     return network if dtype is torch.float32 else CastNetwork(network, dtype)

@@ -1,4 +1,4 @@
-"""The registries with everything in them: look families and runtimes up here."""
+"""The registries of architecture families and runtimes, after all their modules were imported."""
 
 import spaces.architectures
 import spaces.runtimes

@@ -1,7 +1,7 @@
-"""What settings ask for, found by trying their answers: every parameter, and how many candidates.
+"""The parameters of a settings function, found by calling it with all values of its choices.
 
-A settings function is code, so that what it asks may hang on what it was answered. It is called
-with every combination of answers, depth first, as long as there are not too many.
+A settings function is code, so that its choices may depend on the values chosen before. It is
+called with all combinations of values, depth first, up to a maximum number of calls.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,21 +14,21 @@ from problems import Choose, Scalar, UserError
 from problems.interfaces.types import Option
 
 MAX_CALLS = 20_000
-"""A settings function is called no oftener: about half a second for one with ten questions."""
+"""Calls of a settings function at most: about half a second for one with ten parameters."""
 
 MAX_ENUMERATED_INTEGERS = 8
-"""Of more integers than these only the ends are tried; all of them are counted."""
+"""Where a range has more integers, only its two ends are tried; all integers are counted."""
 
 
 @dataclass(frozen=True)
 class NumericDomain:
-    """Numbers in [low, high].
+    """The numbers in [low, high].
 
     Args:
-        low: Smallest.
-        high: Largest.
-        step: Between integers; 0 for real numbers.
-        log: Whether they are drawn evenly on a logarithmic scale.
+        low: Smallest number.
+        high: Largest number.
+        step: Difference of neighbouring integers; 0 for real numbers.
+        log: Whether numbers are drawn uniformly on a logarithmic scale.
     """
 
     low: float
@@ -38,31 +38,32 @@ class NumericDomain:
 
     @property
     def real(self) -> bool:
-        """Whether there is a continuum of them."""
+        """Whether the domain is a continuum of real numbers."""
         return not self.step and self.low < self.high
 
     def __len__(self) -> int:
-        """Return how many integers there are, 1 for real numbers."""
+        """Return the number of integers; 1 for real numbers."""
         return int(self.high - self.low) // self.step + 1 if self.step else 1
 
     def __str__(self) -> str:
-        """Return it as it is typed."""
-        every = f" in steps of {self.step}" if self.step > 1 else ""
-        return f"{self.low:g}..{self.high:g}{every}{', log' if self.log else ''}"
+        """Return the domain as a user writes it."""
+        step = f" in steps of {self.step}" if self.step > 1 else ""
+        return f"{self.low:g}..{self.high:g}{step}{', log' if self.log else ''}"
 
 
 Domain = tuple[Scalar, ...] | NumericDomain
-"""What a parameter may be: one of these options, or a number in an interval."""
+"""The values of a parameter: options, or numbers in an interval."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A setting that is searched.
+    """A searched setting.
 
     Args:
-        name: Its branch and its own name.
-        domain: What it may be.
-        under: Answers of earlier parameters under which it is asked; it always is where empty.
+        name: Its prefix and its own name, as in `mlp.width`.
+        domain: Its values.
+        conditions: Values of earlier parameters with which the parameter exists; empty if it always
+            does.
     """
 
     name: str
@@ -74,13 +75,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class SettingsSpace:
-    """What a settings function asks for.
+    """The parameters of a settings function.
 
     Args:
-        parameters: In the order in which they were first asked.
-        discrete: Combinations of options and integers.
-        reals: Fewest and most real numbers that are asked at once.
-        whole: Whether every combination was tried; else there are more.
+        parameters: In the order in which they were first chosen.
+        discrete_count: Number of combinations of options and integers.
+        real_dimensions: Smallest and largest number of real parameters in one combination.
+        exhaustive: Whether all combinations were tried; if not, there are more.
     """
 
     parameters: tuple[Parameter, ...]
@@ -89,139 +90,144 @@ class SettingsSpace:
     exhaustive: bool = True
 
 
-class _Asked(NamedTuple):
-    """A question, the answers that are tried, and which one was given."""
+class _Choice(NamedTuple):
+    """A choice of a parameter: the values that are tried, and the position of the chosen one."""
 
     name: str
     domain: Domain
     tried: Sequence[Scalar]
-    given: int
+    position: int
 
     @property
-    def answer(self) -> Scalar:
-        return self.tried[self.given]
+    def value(self) -> Scalar:
+        return self.tried[self.position]
 
     @property
-    def stands_for(self) -> int:
-        """How many answers the given one stands for: the low end for all that aren't tried."""
+    def n_represented(self) -> int:
+        """How many values the chosen one represents: the first, all values that aren't tried."""
         untried = len(self.domain) - len(self.tried)
-        return 1 if self.given else 1 + untried
+        return 1 if self.position else 1 + untried
 
 
-class _Walk:
-    """Answers as a plan says, by the answers' places, and with the first one where it ends."""
+class _PlannedChoice:
+    """Chooses values by the positions in a plan, and the first value where the plan has ended."""
 
     def __init__(self, plan: Sequence[int]) -> None:
-        self.asked: list[_Asked] = []
+        self.choices: list[_Choice] = []
         self._plan = plan
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         if not options:
-            raise UserError(f"{name}: there is nothing to choose from")
-        return self._answer(name, tuple(options), options)
+            raise UserError(f"{name}: there are no options to choose from")
+        return self._choose(name, tuple(options), options)
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         values = range(low, high + 1, step)
         if not values:
             raise UserError(f"{name}: no integer lies in [{low}, {high}]")
         tried = values if len(values) <= MAX_ENUMERATED_INTEGERS else (values[0], values[-1])
-        return self._answer(name, NumericDomain(low, values[-1], step), tried)
+        return self._choose(name, NumericDomain(low, values[-1], step), tried)
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return self._answer(name, NumericDomain(low, high, log=log), (low,))
+        return self._choose(name, NumericDomain(low, high, log=log), (low,))
 
-    def _answer(self, name: str, domain: Domain, tried: Sequence[Option]) -> Option:
-        place = len(self.asked)
-        given = self._plan[place] if place < len(self._plan) else 0
-        self.asked.append(_Asked(name, domain, tried, given))
-        return tried[given]
+    def _choose(self, name: str, domain: Domain, tried: Sequence[Option]) -> Option:
+        number = len(self.choices)
+        position = self._plan[number] if number < len(self._plan) else 0
+        self.choices.append(_Choice(name, domain, tried, position))
+        return tried[position]
 
 
 def explore_settings(
     settings: Callable[[Choose], object], max_calls: int = MAX_CALLS
 ) -> SettingsSpace:
-    """Return what a settings function asks for.
+    """Return the parameters of a settings function.
 
     Args:
-        settings: Asks, and depends on nothing but the answers.
-        most: It is called no oftener.
+        settings: Chooses settings; it depends on nothing but the values chosen.
+        max_calls: How often `settings` is called at most.
 
     Raises:
-        UserError: A parameter is asked with other options after other answers.
+        UserError: The options of a parameter depend on other values, or there are none.
     """
-    walks = list(islice(_walks(settings), max_calls))
-    real_dimensions = [sum(_real(asked.domain) for asked in walk) for walk in walks]
-    discrete_count = sum(prod(asked.stands_for for asked in walk) for walk in walks)
+    calls = list(islice(_calls(settings), max_calls))
+    real_dimensions = [sum(_real(choice.domain) for choice in call) for call in calls]
+    discrete_count = sum(prod(choice.n_represented for choice in call) for call in calls)
     return SettingsSpace(
-        _parameters(walks),
+        _parameters(calls),
         discrete_count,
         (min(real_dimensions), max(real_dimensions)),
-        len(walks) < max_calls,
+        len(calls) < max_calls,
     )
 
 
-def _walks(settings: Callable[[Choose], object]) -> Iterator[list[_Asked]]:
-    """Call the function with every combination of answers, the last question's changing first."""
+def _calls(settings: Callable[[Choose], object]) -> Iterator[list[_Choice]]:
+    """Yield the choices of calls with all combinations of values, the last value changing first."""
     plan: list[int] = []
     while True:
-        walk = _Walk(plan)
-        settings(walk)
-        yield walk.asked
-        left = list(walk.asked)
-        while left and left[-1].given + 1 == len(left[-1].tried):
-            left.pop()
-        if not left:
+        choose = _PlannedChoice(plan)
+        settings(choose)
+        yield choose.choices
+        remaining = list(choose.choices)
+        while remaining and remaining[-1].position + 1 == len(remaining[-1].tried):
+            remaining.pop()
+        if not remaining:
             return
-        plan = [asked.given for asked in left]
+        plan = [choice.position for choice in remaining]
         plan[-1] += 1
 
 
-def _parameters(walks: Sequence[Sequence[_Asked]]) -> tuple[Parameter, ...]:
+def _parameters(calls: Sequence[Sequence[_Choice]]) -> tuple[Parameter, ...]:
     domains: dict[str, Domain] = {}
     times: dict[str, int] = {}
-    for walk in walks:
-        for asked in walk:
-            check_same_domain(
-                asked.name, domains.setdefault(asked.name, asked.domain), asked.domain
-            )
-            times[asked.name] = times.get(asked.name, 0) + 1
+    for call in calls:
+        for choice in call:
+            first = domains.setdefault(choice.name, choice.domain)
+            check_same_domain(choice.name, first, choice.domain)
+            times[choice.name] = times.get(choice.name, 0) + 1
     return tuple(
-        Parameter(name, domain, {} if times[name] == len(walks) else _under(name, walks))
+        Parameter(name, domain, {} if times[name] == len(calls) else _conditions(name, calls))
         for name, domain in domains.items()
     )
 
 
 def check_same_domain(name: str, first: Domain, second: Domain) -> None:
-    """Refuse a parameter whose options change: what was learned of it would be about another one.
+    """Refuse a parameter whose domain changes: a sampler would mix up different parameters.
+
+    Args:
+        name: The parameter's name.
+        first: Its domain where it was first chosen.
+        second: Its domain elsewhere.
 
     Raises:
-        UserError: They do.
+        UserError: The domains differ.
     """
     if first != second:
         raise UserError(
-            f"parameter {name!r} is asked with {describe_domain(first)} and with {describe_domain(second)}; options must "
-            "not depend on other answers: give each set of them a name of its own"
+            f"parameter {name!r} is chosen from {describe_domain(first)} and from "
+            f"{describe_domain(second)}; options must not depend on other choices: give each set "
+            "of options a name of its own"
         )
 
 
 def describe_domain(domain: Domain) -> str:
-    """Return what a parameter may be, in words."""
+    """Return a domain as text, as in "1, 2, 3" or "0.1..0.5"."""
     return str(domain) if isinstance(domain, NumericDomain) else ", ".join(map(str, domain))
 
 
-def _under(name: str, walks: Sequence[Sequence[_Asked]]) -> dict[str, tuple[Scalar, ...]]:
-    """Return the answers of earlier questions without which a parameter is never asked."""
+def _conditions(name: str, calls: Sequence[Sequence[_Choice]]) -> dict[str, tuple[Scalar, ...]]:
+    """Return the values of earlier parameters without which a parameter doesn't exist."""
     tried: dict[str, Sequence[Scalar]] = {}
-    given: dict[str, set[Scalar]] = {}
-    for walk in walks:
-        names = [asked.name for asked in walk]
-        for asked in walk[: names.index(name)] if name in names else ():
-            tried[asked.name] = asked.tried
-            given.setdefault(asked.name, set()).add(asked.answer)
+    values: dict[str, set[Scalar]] = {}
+    for call in calls:
+        names = [choice.name for choice in call]
+        for choice in call[: names.index(name)] if name in names else ():
+            tried[choice.name] = choice.tried
+            values.setdefault(choice.name, set()).add(choice.value)
     return {
-        each: tuple(answer for answer in tried[each] if answer in answers)
-        for each, answers in given.items()
-        if len(answers) < len(tried[each])
+        earlier: tuple(value for value in tried[earlier] if value in with_parameter)
+        for earlier, with_parameter in values.items()
+        if len(with_parameter) < len(tried[earlier])
     }
 
 

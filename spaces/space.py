@@ -1,7 +1,8 @@
-"""What combines with what: encoding x architecture x pruning x precision x runtime, and settings.
+"""The space of candidates: encoding x architecture x pruning x precision x runtime, and settings.
 
-The skeleton (`cells`) is finite and listed; what can't be deployed is left out of it with a reason.
-The settings hang on the skeleton's branches, and a parameter carries its branch in its name.
+The combinations are finite and listed; those that can't be deployed are excluded with a reason.
+Which settings exist depends on the combination, and a parameter's name begins with what it belongs
+to, as in `mlp.width`.
 """
 
 from collections import Counter
@@ -23,73 +24,88 @@ from spaces.restrictions import RestrictedChoice, Restrictions
 UNRESTRICTED = Restrictions()
 
 AVERAGING_SPANS = (0.0, 0.05)
-"""Shares of the steps so far that a mean of weights spans; 0 averages nothing. Of a perceptron's
-1,000 and 4,000 steps spans of 0.02 to 0.1 took up to a fifth off the error halfway, nothing off
-it once the learning rate had fallen; one of 0.2 lagged behind."""
+"""Shares of the steps so far over which weights are averaged; 0 means no averaging. For perceptrons
+trained for 1,000 and 4,000 steps, spans of 0.02 to 0.1 reduced the error by up to a fifth halfway
+and not at all once the learning rate had fallen; a span of 0.2 lagged behind."""
 
 INPUT_NOISE_STDS = (0.0, 0.003, 0.03, 0.3)
-"""Standard deviations in scaled units, a decade apart; 0 adds nothing. An accurate surrogate's step
-errs by the smallest. On `planets`, which few systems teach, the largest took a quarter off the last
-epoch's error of a perceptron and a fiftieth off the best epoch's; an LSTM hardly felt any."""
+"""Standard deviations of input noise in scaled units, a decade apart; 0 means no noise. The
+smallest is the error of one step of an accurate surrogate. On `planets`, with few training systems,
+the largest reduced the error of a perceptron by a quarter at the last epoch, a fiftieth at the best
+epoch; an LSTM's error hardly changed."""
 
 UNROLL_LENGTHS = (1, 2, 4)
-"""Calls that a loss spans."""
+"""Numbers of successive calls in an unrolled loss."""
 
 AUGMENTATION_COPIES = (0, 1, 3)
-"""Transformed copies of the training samples: twice and four times as many."""
+"""Transformed copies of each training sample: twice and four times as many samples."""
 
 
 @dataclass(frozen=True)
 class PrefixedChoice:
-    """Asks for settings under a branch's name."""
+    """Chooses settings whose parameter names begin with a prefix."""
 
     choose: Choose
     name: str
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
-        """Choose one of the options."""
+        """Return one of the options."""
         return self.choose.categorical(f"{self.name}.{name}", options)
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Choose an integer in [low, high]."""
+        """Return an integer in [low, high].
+
+        Args:
+            name: The setting's name, without the prefix.
+            low: Smallest integer.
+            high: Largest integer.
+            step: Difference of neighbouring integers.
+        """
         return self.choose.integer(f"{self.name}.{name}", low, high, step=step)
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Choose a real number in [low, high]."""
+        """Return a real number in [low, high].
+
+        Args:
+            name: The setting's name, without the prefix.
+            low: Smallest number.
+            high: Largest number.
+            log: Whether numbers are drawn uniformly on a logarithmic scale.
+        """
         return self.choose.real(f"{self.name}.{name}", low, high, log=log)
 
 
 def available_families(encoding: Encoding) -> list[str]:
-    """Return the families that serve an encoding's layout and target here."""
+    """Return the families that can be trained here for an encoding's layout and target."""
     return [name for name in compatible_families(encoding) if not missing_module(name)]
 
 
 def compatible_families(encoding: Encoding) -> list[str]:
-    """Return the families that serve an encoding, where what they need is installed."""
-    wanted = (encoding.layout, encoding.target)
-    return [name for name in ARCHITECTURES if wanted in ARCHITECTURES[name].serves]
+    """Return the families that serve an encoding's layout and target, installed or not."""
+    pair = (encoding.layout, encoding.target)
+    return [name for name in ARCHITECTURES if pair in ARCHITECTURES[name].serves]
 
 
 def missing_module(architecture: str) -> str:
-    """Return which module a family needs that isn't installed, or nothing."""
+    """Return the module that a family needs and that isn't installed, or an empty text."""
     module = ARCHITECTURES[architecture].needs
     return module if module and find_spec(module) is None else ""
 
 
 def supported_encodings(problem: Problem) -> list[str]:
-    """Return the encodings that some family serves.
+    """Return the names of the encodings that at least one family serves.
 
     Raises:
-        UserError: There is none.
+        UserError: There are none.
     """
     names = [name for name, encoding in problem.encodings.items() if available_families(encoding)]
     if not names:
-        wanted = ", ".join(
+        kinds = ", ".join(
             f"{name} ({encoding.layout}, {encoding.target})"
             for name, encoding in problem.encodings.items()
         )
         raise UserError(
-            f"problem {problem.name!r}: no family of networks serves its encodings ({wanted}); "
+            f"problem {problem.name!r}: no family of networks serves its encodings ({kinds}); "
             "add one of layout flat with target value"
         )
     return names
@@ -98,18 +114,25 @@ def supported_encodings(problem: Problem) -> list[str]:
 def incompatibility(
     architecture: str, pruning: Pruning, runtime: str, precision: Precision
 ) -> str | None:
-    """Return why a network can't be deployed so on this machine, or None where it can."""
+    """Return why a network can't be deployed in this way on this machine, or None if it can.
+
+    Args:
+        architecture: The network's family.
+        pruning: How it is pruned.
+        runtime: The runtime that executes it.
+        precision: Its number format.
+    """
     unsuited = ARCHITECTURES[architecture].unsuited
-    for what in (pruning, runtime, precision, f"{runtime} {precision}"):
-        if what in unsuited:
-            return unsuited[what]
+    for option in (pruning, runtime, precision, f"{runtime} {precision}"):
+        if option in unsuited:
+            return unsuited[option]
     return prunings.pruning_incompatibility(pruning, runtime, precision) or RUNTIMES[
         runtime
     ].cannot_lower(precision)
 
 
 def deployable_combinations(problem: Problem) -> list[Combination]:
-    """Return every combination that can be deployed here."""
+    """Return all combinations that can be deployed on this machine."""
     return [
         Combination(name, family, *deployment)
         for name, encoding in problem.encodings.items()
@@ -119,7 +142,7 @@ def deployable_combinations(problem: Problem) -> list[Combination]:
 
 
 def family_deployments(family: str) -> list[tuple[Pruning, str, Precision]]:
-    """Return how a family's networks can be deployed here."""
+    """Return the deployments of a family's networks that this machine supports."""
     return [
         (pruning, runtime, precision)
         for pruning, runtime, precision in product(Pruning, RUNTIMES, Precision)
@@ -127,43 +150,41 @@ def family_deployments(family: str) -> list[tuple[Pruning, str, Precision]]:
     ]
 
 
-def main_incompatibility(problem: Problem, wanted: Restrictions) -> str:
-    """Return why most of what is wanted can't be deployed, none of which can.
+def main_incompatibility(problem: Problem, restrictions: Restrictions) -> str:
+    """Return the most frequent reason why none of the restricted combinations can be deployed.
 
-    Runtimes that execute nothing here are no reason against what may run in another one.
+    Runtimes that aren't available here are ignored, unless the restrictions name runtimes.
     """
     present = {combination.runtime for combination in deployable_combinations(problem)}
-    runtimes = [name for name in RUNTIMES if name in present or "runtime" in wanted.keep]
-    supported_encodings = [
+    runtimes = [name for name in RUNTIMES if name in present or "runtime" in restrictions.keep]
+    pairs = [
         (name, family)
         for name, encoding in problem.encodings.items()
         for family in available_families(encoding)
     ]
     reasons = Counter(
         incompatibility(family, *deployment)
-        for (name, family), deployment in product(
-            supported_encodings, product(Pruning, runtimes, Precision)
-        )
-        if wanted.allows(Combination(name, family, *deployment))
+        for (name, family), deployment in product(pairs, product(Pruning, runtimes, Precision))
+        if restrictions.allows(Combination(name, family, *deployment))
     )
     if reasons:
         return str(reasons.most_common(1)[0][0])
     kinds = (f"{name} is {e.layout}, {e.target}" for name, e in problem.encodings.items())
-    return f"no family of it serves its encodings' layout and target ({'; '.join(kinds)})"
+    return f"no encoding has a suitable layout and target ({'; '.join(kinds)})"
 
 
 def pruning_prefix(family: str, pruning: Pruning) -> str:
-    """Return what the names of a pruning's settings begin with."""
+    """Return the prefix of the parameters of a pruning, as in `mlp.structured`."""
     return f"{family}.{pruning}"
 
 
 @dataclass(frozen=True)
 class Space:
-    """What may be chosen for a problem on this machine.
+    """The candidates for a problem on this machine.
 
     Args:
-        problem: What is to be replaced.
-        narrowing: What is left of the whole space, settled.
+        problem: The problem.
+        restrictions: Resolved restrictions of the space.
     """
 
     problem: Problem
@@ -171,7 +192,7 @@ class Space:
 
     @cached_property
     def combination_space(self) -> CombinationSpace:
-        """Every combination that can be deployed and is kept."""
+        """All combinations that can be deployed and are kept."""
         return CombinationSpace(
             [
                 combination
@@ -181,57 +202,84 @@ class Space:
         )
 
     def encoding_settings(self, encoding: str, choose: Choose) -> Settings:
-        """Ask for an encoding's settings."""
-        return self.problem.encodings[encoding].settings(self._branch(encoding, choose))
+        """Return chosen settings of an encoding."""
+        return self.problem.encodings[encoding].settings(self._prefixed(encoding, choose))
 
     def family_settings(self, family: str, choose: Choose) -> Settings:
-        """Ask for a family's settings."""
-        return ARCHITECTURES[family].settings(self._branch(family, choose))
+        """Return chosen settings of a family."""
+        return ARCHITECTURES[family].settings(self._prefixed(family, choose))
 
     def pruning_settings(self, family: str, pruning: Pruning, choose: Choose) -> Settings:
-        """Ask how a family's networks are pruned."""
-        return prunings.settings(pruning, self._branch(pruning_prefix(family, pruning), choose))
+        """Return chosen settings of a pruning.
+
+        Args:
+            family: The family whose networks are pruned.
+            pruning: The kind of pruning.
+            choose: Chooses the settings.
+        """
+        return prunings.settings(pruning, self._prefixed(pruning_prefix(family, pruning), choose))
 
     def training_kind(self, encoding: str, family: str) -> tuple[bool, bool]:
-        """Return what decides which settings of training are asked for.
+        """Return what determines which settings training has.
 
-        Whether the family practises, and whether the encoding rolls forward.
+        These are whether the family trains a policy, and whether the encoding is rolled out.
         """
         rolls = isinstance(self.problem.encodings[encoding], RollsForward)
         return ARCHITECTURES[family].trains_policy, rolls
 
     def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
-        """Ask how a network is trained; one that practises does so as its library has it."""
-        asked = self._branch("training", choose)
+        """Return chosen settings of the training.
+
+        RL training has fewer settings: its library determines the rest.
+
+        Args:
+            choose: Chooses the settings.
+            encoding: The encoding's name.
+            family: The family's name.
+        """
+        prefixed = self._prefixed("training", choose)
         training = Training(
-            learning_rate=asked.real("learning_rate", 3e-4, 1e-2, log=True),
-            batch_size=asked.categorical("batch_size", (128, 256, 512)),
-            weight_decay=asked.real("weight_decay", 1e-6, 1e-2, log=True),
+            learning_rate=prefixed.real("learning_rate", 3e-4, 1e-2, log=True),
+            batch_size=prefixed.categorical("batch_size", (128, 256, 512)),
+            weight_decay=prefixed.real("weight_decay", 1e-6, 1e-2, log=True),
         )
         trains_policy, rolls = self.training_kind(encoding, family)
         if trains_policy:
             return training
-        own: dict[str, Arithmetic | float] = {
+        further: dict[str, Arithmetic | float] = {
             "arithmetic": Arithmetic(
-                asked.categorical("arithmetic", [*map(str, available_arithmetics())])
+                prefixed.categorical("arithmetic", [*map(str, available_arithmetics())])
             ),
-            "averaging": asked.categorical("averaging", AVERAGING_SPANS),
-            "input_noise": asked.categorical("input_noise", INPUT_NOISE_STDS),
+            "averaging": prefixed.categorical("averaging", AVERAGING_SPANS),
+            "input_noise": prefixed.categorical("input_noise", INPUT_NOISE_STDS),
         }
         if rolls:
-            own["unrolled"] = asked.categorical("unrolled", UNROLL_LENGTHS)
+            further["unrolled"] = prefixed.categorical("unrolled", UNROLL_LENGTHS)
         if self.problem.symmetries:
-            own["augmented"] = asked.categorical("augmented", AUGMENTATION_COPIES)
-        return training.model_copy(update=own)
+            further["augmented"] = prefixed.categorical("augmented", AUGMENTATION_COPIES)
+        return training.model_copy(update=further)
 
     def choose_candidate(self, size: Size, choose: Choose, seed: int) -> Candidate:
-        """Ask for a whole candidate: the skeleton first, then the settings of its branches."""
+        """Return a chosen candidate: first its combination, then its settings.
+
+        Args:
+            size: Size of the problem.
+            choose: Chooses the combination and the settings.
+            seed: Seed of initialisation and batches.
+        """
         return self.choose_settings(self.combination_space.choose(choose), size, choose, seed)
 
     def choose_settings(
         self, combination: Combination, size: Size, choose: Choose, seed: int
     ) -> Candidate:
-        """Ask for the settings of a cell's branches."""
+        """Return a candidate of a combination with chosen settings.
+
+        Args:
+            combination: The combination.
+            size: Size of the problem.
+            choose: Chooses the settings.
+            seed: Seed of initialisation and batches.
+        """
         return Candidate(
             problem=self.problem.name,
             problem_version=self.problem.version,
@@ -250,10 +298,17 @@ class Space:
             seed=seed,
         )
 
-    def _branch(self, name: str, choose: Choose) -> PrefixedChoice:
+    def _prefixed(self, name: str, choose: Choose) -> PrefixedChoice:
         return PrefixedChoice(RestrictedChoice(choose, self.restrictions), name)
 
 
 def choose_candidate(problem: Problem, size: Size, choose: Choose, seed: int) -> Candidate:
-    """Ask for a candidate of a problem's whole space."""
+    """Return a chosen candidate of a problem's unrestricted space.
+
+    Args:
+        problem: The problem.
+        size: Size of the problem.
+        choose: Chooses the combination and the settings.
+        seed: Seed of initialisation and batches.
+    """
     return Space(problem).choose_candidate(size, choose, seed)

@@ -1,4 +1,4 @@
-"""A space as plain facts, and the facts as lines: what is searched, and how much of it there is."""
+"""Summary of a space, as data and as text: parameters, sizes and exclusions."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ FAMILY_PLACEHOLDER = "FAMILY"
 
 
 class EncodingSummary(NamedTuple):
-    """An encoding's kind and settings, and the families that are searched under it."""
+    """An encoding's layout, target and settings, and the families that serve it."""
 
     layout: Layout
     target: Target
@@ -35,13 +35,13 @@ class EncodingSummary(NamedTuple):
 
 
 class SpaceSize(NamedTuple):
-    """How much there is to search.
+    """The size of a space.
 
     Args:
-        cells: Combinations of the skeleton.
-        discrete: Candidates, whatever their real numbers.
-        reals: Fewest and most real numbers that a candidate has besides.
-        whole: Whether every candidate was counted; else there are more.
+        combinations: Number of combinations.
+        discrete_count: Number of candidates that differ in anything but real parameters.
+        real_dimensions: Smallest and largest number of real parameters of a candidate.
+        exhaustive: Whether all candidates were counted; if not, there are more.
     """
 
     combinations: int
@@ -52,16 +52,16 @@ class SpaceSize(NamedTuple):
 
 @dataclass(frozen=True)
 class SpaceSummary:
-    """What a space holds.
+    """The content of a space.
 
     Args:
-        space: Whose tree it is.
-        encodings: Those that some family serves.
-        families: Settings of each that serves some encoding.
-        prunings: Settings by pruning and family.
-        runtimes: Precisions by runtime.
-        training: Settings of the training loop by encoding and family.
-        exclusions: What can't be deployed here.
+        space: The space.
+        encodings: The encodings that at least one family serves, by name.
+        families: Settings of the families that serve an encoding, by name.
+        prunings: Settings of prunings, by pruning and family.
+        runtimes: Precisions, by runtime.
+        training: Settings of the training, by encoding and family.
+        exclusions: What can't be deployed on this machine.
     """
 
     space: Space
@@ -74,7 +74,7 @@ class SpaceSummary:
 
     @property
     def space_size(self) -> SpaceSize:
-        """How much there is to search: sums over branches of products of their settings."""
+        """The size: the sum, over combinations, of the products of their numbers of settings."""
         fewest: list[int] = []
         most: list[int] = []
         discrete_count, exhaustive = 0, True
@@ -87,20 +87,20 @@ class SpaceSummary:
         return SpaceSize(len(most), discrete_count, (min(fewest), max(most)), exhaustive)
 
     def parameters(self) -> dict[str, Parameter]:
-        """Return what can be narrowed, by name: the dimensions, then every setting.
+        """Return the parameters that can be restricted, by name: dimensions, then settings.
 
         Raises:
-            UserError: Two branches of one name ask for a setting with different options.
+            UserError: Two parameters of one name have different options.
         """
-        found = {
+        parameters = {
             dimension: Parameter(dimension, tuple(self.space.combination_space.options(dimension)))
             for dimension in DIMENSIONS
         }
-        for part in self._every_part():
+        for part in self._all_parts():
             for parameter in part.parameters:
-                first = found.setdefault(parameter.name, parameter)
+                first = parameters.setdefault(parameter.name, parameter)
                 check_same_domain(parameter.name, first.domain, parameter.domain)
-        return found
+        return parameters
 
     def _parts(self, combination: Combination) -> tuple[SettingsSpace, ...]:
         return (
@@ -110,8 +110,8 @@ class SpaceSummary:
             self.training[combination.encoding, combination.architecture],
         )
 
-    def _every_part(self) -> Iterator[SettingsSpace]:
-        yield from (facts.settings for facts in self.encodings.values())
+    def _all_parts(self) -> Iterator[SettingsSpace]:
+        yield from (encoding.settings for encoding in self.encodings.values())
         yield from self.families.values()
         for by_family in self.prunings.values():
             yield from by_family.values()
@@ -119,10 +119,10 @@ class SpaceSummary:
 
 
 def summarise_space(space: Space) -> SpaceSummary:
-    """Return what a space holds, explored setting by setting.
+    """Return the summary of a space.
 
     Raises:
-        UserError: A parameter's options depend on other answers.
+        UserError: The options of a parameter depend on the values of others.
     """
     combinations = space.combination_space.combinations
     encodings = {
@@ -130,16 +130,16 @@ def summarise_space(space: Space) -> SpaceSummary:
             space.problem.encodings[name].layout,
             space.problem.encodings[name].target,
             explore_settings(partial(space.encoding_settings, name)),
-            _each(
+            _unique(
                 combination.architecture
                 for combination in combinations
                 if combination.encoding == name
             ),
         )
-        for name in _each(combination.encoding for combination in combinations)
+        for name in _unique(combination.encoding for combination in combinations)
     }
-    pruned = {
-        pruning: _each(
+    families_by_pruning = {
+        pruning: _unique(
             combination.architecture
             for combination in combinations
             if combination.pruning is pruning
@@ -151,23 +151,23 @@ def summarise_space(space: Space) -> SpaceSummary:
         encodings=encodings,
         families={
             name: explore_settings(partial(space.family_settings, name))
-            for name in _each(combination.architecture for combination in combinations)
+            for name in _unique(combination.architecture for combination in combinations)
         },
         prunings={
             pruning: {
                 family: explore_settings(partial(space.pruning_settings, family, pruning))
                 for family in families
             }
-            for pruning, families in pruned.items()
+            for pruning, families in families_by_pruning.items()
             if families
         },
         runtimes={
-            name: _each(
+            name: _unique(
                 str(combination.precision)
                 for combination in combinations
                 if combination.runtime == name
             )
-            for name in _each(combination.runtime for combination in combinations)
+            for name in _unique(combination.runtime for combination in combinations)
         },
         training=_training(
             space,
@@ -177,95 +177,97 @@ def summarise_space(space: Space) -> SpaceSummary:
     )
 
 
-def summary_lines(tree: SpaceSummary) -> Iterator[str]:
-    """Return the tree as indented lines, its size, and what was left out of it and why."""
-    yield from _branches(tree)
-    yield from _prunings(tree)
+def summary_lines(summary: SpaceSummary) -> Iterator[str]:
+    """Yield the lines of a summary: parameters, size, and exclusions with their reasons."""
+    yield from _encoding_lines(summary)
+    yield from _pruning_lines(summary)
     yield "runtime and precision"
-    for runtime, precisions in tree.runtimes.items():
-        weighed = ", ".join(_weighed(tree, "precision", each) for each in precisions)
-        yield f"{INDENT}{_weighed(tree, 'runtime', runtime)}: {weighed}"
+    for runtime, precisions in summary.runtimes.items():
+        names = ", ".join(_with_weight(summary, "precision", name) for name in precisions)
+        yield f"{INDENT}{_with_weight(summary, 'runtime', runtime)}: {names}"
     yield "training"
-    yield from _settings(max(tree.training.values(), key=lambda part: part.discrete_count), INDENT)
-    space_size = tree.space_size
+    training = max(summary.training.values(), key=lambda part: part.discrete_count)
+    yield from _setting_lines(training, INDENT)
+    space_size = summary.space_size
     fewest, most = space_size.real_dimensions
     real_dimensions = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     yield "size"
     yield f"{INDENT}{space_size.combinations:,} combinations of {', '.join(DIMENSIONS)}"
     yield (
-        f"{INDENT}{'' if space_size.exhaustive else 'more than '}{space_size.discrete_count:,} candidates "
-        f"x {real_dimensions} real dimensions"
+        f"{INDENT}{'' if space_size.exhaustive else 'more than '}{space_size.discrete_count:,} "
+        f"candidates x {real_dimensions} real dimensions"
     )
-    if tree.exclusions:
-        yield "left out on this machine"
-    for *what, reason in tree.exclusions:
-        yield f"{INDENT}{', '.join(filter(None, what))}: {reason}"
+    if summary.exclusions:
+        yield "excluded on this machine"
+    for *names, reason in summary.exclusions:
+        yield f"{INDENT}{', '.join(filter(None, names))}: {reason}"
 
 
 def _training(
     space: Space, pairs: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], SettingsSpace]:
-    """Return what is asked of training, by encoding and family; each kind is looked at once."""
+    """Return the settings of the training, by encoding and family; each kind is explored once."""
     kinds = {space.training_kind(*pair): pair for pair in pairs}
-    found = {
-        kind: explore_settings(partial(_trained, space, *pair)) for kind, pair in kinds.items()
+    settings = {
+        kind: explore_settings(partial(_choose_training, space, *pair))
+        for kind, pair in kinds.items()
     }
-    return {pair: found[space.training_kind(*pair)] for pair in pairs}
+    return {pair: settings[space.training_kind(*pair)] for pair in pairs}
 
 
-def _trained(space: Space, encoding: str, family: str, choose: Choose) -> Training:
+def _choose_training(space: Space, encoding: str, family: str, choose: Choose) -> Training:
     return space.training_settings(choose, encoding, family)
 
 
-def _branches(tree: SpaceSummary) -> Iterator[str]:
-    """Return the encodings with their families; a family's settings stand where it first does."""
+def _encoding_lines(summary: SpaceSummary) -> Iterator[str]:
+    """Yield the encodings with their families; a family's settings follow its first mention."""
     shown: set[str] = set()
     yield "encoding and architecture"
-    for name, facts in tree.encodings.items():
-        kind = f"{facts.layout}, {facts.target}"
-        yield f"{INDENT}{_weighed(tree, 'encoding', name)}: {kind}"
-        yield from _settings(facts.settings, 2 * INDENT)
-        for family in facts.families:
-            again = " (settings as above)" if family in shown else ""
-            yield f"{2 * INDENT}{_weighed(tree, 'architecture', family)}{again}"
+    for name, encoding in summary.encodings.items():
+        kind = f"{encoding.layout}, {encoding.target}"
+        yield f"{INDENT}{_with_weight(summary, 'encoding', name)}: {kind}"
+        yield from _setting_lines(encoding.settings, 2 * INDENT)
+        for family in encoding.families:
+            note = " (settings as above)" if family in shown else ""
+            yield f"{2 * INDENT}{_with_weight(summary, 'architecture', family)}{note}"
             if family not in shown:
-                yield from _settings(tree.families[family], 3 * INDENT)
+                yield from _setting_lines(summary.families[family], 3 * INDENT)
             shown.add(family)
 
 
-def _prunings(tree: SpaceSummary) -> Iterator[str]:
-    """Return the prunings; settings that all families share are told once."""
+def _pruning_lines(summary: SpaceSummary) -> Iterator[str]:
+    """Yield the prunings; settings that all families share occur once."""
     yield "pruning"
-    for pruning, by_family in tree.prunings.items():
-        but = [family for family in tree.families if family not in by_family]
-        all_but = f": all families but {', '.join(but)}" if but else ""
-        yield f"{INDENT}{_weighed(tree, 'pruning', pruning)}{all_but}"
+    for pruning, by_family in summary.prunings.items():
+        missing = [family for family in summary.families if family not in by_family]
+        exceptions = f": all families but {', '.join(missing)}" if missing else ""
+        yield f"{INDENT}{_with_weight(summary, 'pruning', pruning)}{exceptions}"
         domains: dict[tuple[str, Domain], list[str]] = {}
         for family, part in by_family.items():
             for parameter in part.parameters:
-                own = parameter.name.removeprefix(family)
-                domains.setdefault((own, parameter.domain), []).append(family)
-        for (own, domain), families in domains.items():
+                suffix = parameter.name.removeprefix(family)
+                domains.setdefault((suffix, parameter.domain), []).append(family)
+        for (suffix, domain), families in domains.items():
             shared = len(families) == len(by_family)
             for family in [FAMILY_PLACEHOLDER] if shared and len(families) > 1 else families:
-                yield f"{2 * INDENT}{family}{own}: {describe_domain(domain)}"
+                yield f"{2 * INDENT}{family}{suffix}: {describe_domain(domain)}"
 
 
-def _settings(part: SettingsSpace, indent: str) -> Iterator[str]:
+def _setting_lines(part: SettingsSpace, indent: str) -> Iterator[str]:
     for parameter in part.parameters:
         conditions = " and ".join(
-            f"{name} is {' or '.join(map(str, answers))}"
-            for name, answers in parameter.conditions.items()
+            f"{name} is {' or '.join(map(str, values))}"
+            for name, values in parameter.conditions.items()
         )
         where = f", where {conditions}" if conditions else ""
         yield f"{indent}{parameter.name}: {describe_domain(parameter.domain)}{where}"
 
 
-def _weighed(tree: SpaceSummary, dimension: str, option: str) -> str:
-    weight = tree.space.restrictions.weight(dimension, option)
+def _with_weight(summary: SpaceSummary, dimension: str, option: str) -> str:
+    weight = summary.space.restrictions.weight(dimension, option)
     return option if weight == 1.0 else f"{option} (weight {weight:g})"
 
 
-def _each(names: Iterable[str]) -> tuple[str, ...]:
-    """Return every name once, in the order in which they come."""
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names without duplicates, in their order."""
     return tuple(dict.fromkeys(names))

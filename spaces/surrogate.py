@@ -1,4 +1,4 @@
-"""A surrogate from disk: an artefact loaded into what runs where the simulation ran."""
+"""The surrogate as users load it: an artefact, called as the simulation is."""
 
 import platform
 from dataclasses import dataclass
@@ -18,59 +18,61 @@ from spaces.runtimes import FixedBatchPredictor
 
 @dataclass(frozen=True)
 class Surrogate(problems.Surrogate):
-    """A fitted encoding around a lowered network: it has `Simulation.run`'s signature."""
+    """A fitted encoding around a lowered network, with the signature of `Simulation.run`."""
 
     @classmethod
     def load(cls, folder: Path | str, problem: Problem | None = None) -> Self:
-        """Return the surrogate that an artefact holds.
+        """Return the surrogate stored in an artefact.
 
-        PyTorch's runtimes set the process's number of threads to the artefact's.
+        PyTorch's runtimes set the number of threads of the process to that of the artefact.
 
         Args:
-            folder: The artefact, or what `simstead export` wrote.
-            problem: What it stands in for; loaded from where the search had it if not given.
+            folder: The artefact, or a folder written by `simstead export`.
+            problem: The problem of the artefact; if not given, it is loaded from where the search
+                had loaded it.
 
         Raises:
-            UserError: The artefact is damaged, or belongs to another problem or kind of machine;
-                its problem or runtime can't be had here; it answers otherwise than it did.
+            UserError: The artefact is damaged; it belongs to another problem or kind of machine;
+                its problem or runtime isn't available here; or its outputs differ from those
+                recorded.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
         if problem is None:
-            problem = _its_problem(manifest, folder)
-        _refuse_foreign(manifest, problem, folder)
+            problem = _load_problem_of(manifest, folder)
+        _check_compatible(manifest, problem, folder)
         candidate = manifest.candidate
-        recipe = _its_encoding(manifest, problem, folder)
-        encoding = recipe.restored(load_file(folder / STATISTICS))
+        unfitted = _configured_encoding(manifest, problem, folder)
+        encoding = unfitted.restored(load_file(folder / STATISTICS))
         predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)
         network = FixedBatchPredictor(predict, manifest.batch)
-        _refuse_other_answers(network, manifest, folder)
+        _check_recorded_outputs(network, manifest, folder)
         return cls(encoding, network, manifest.noise)
 
 
-def _its_problem(manifest: Manifest, folder: Path) -> Problem:
+def _load_problem_of(manifest: Manifest, folder: Path) -> Problem:
     try:
         return load_problem(manifest.source, manifest.candidate.size)
     except UserError as error:
         raise UserError(
             f"{folder} was made for the problem {manifest.source}, which can't be loaded here "
-            f"({error}); give it: Surrogate.load(folder, problem)"
+            f"({error}); pass the problem: Surrogate.load(folder, problem)"
         ) from error
 
 
-def _its_encoding(manifest: Manifest, problem: Problem, folder: Path) -> Encoding:
+def _configured_encoding(manifest: Manifest, problem: Problem, folder: Path) -> Encoding:
     candidate = manifest.candidate
     try:
         return problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{folder} was made with the encoding {candidate.encoding!r} and its settings "
-            f"{dict(candidate.encoding_settings)}, which {problem.name} doesn't have any more "
+            f"{dict(candidate.encoding_settings)}, which {problem.name} no longer has "
             f"({error})"
         ) from error
 
 
-def _refuse_foreign(manifest: Manifest, problem: Problem, folder: Path) -> None:
+def _check_compatible(manifest: Manifest, problem: Problem, folder: Path) -> None:
     candidate = manifest.candidate
     if (candidate.problem, candidate.problem_version) != (problem.name, problem.version):
         raise UserError(
@@ -80,28 +82,29 @@ def _refuse_foreign(manifest: Manifest, problem: Problem, folder: Path) -> None:
     if not manifest.stands_in_for(problem):
         raise UserError(
             f"{folder} was made for {candidate.problem} at size {candidate.size}, "
-            "whose simulation has other parameters; load that problem"
+            "whose simulation has other parameters; load that problem instead"
         )
     runtime = RUNTIMES[candidate.runtime]
     reason = runtime.cannot_run(candidate.precision)
     if reason is not None:
         raise UserError(f"{folder} runs in {candidate.runtime} {candidate.precision}: {reason}")
-    lacking = set(manifest.bound_to) - set(runtime.bound_to())
-    if not runtime.portable and (manifest.machine != platform.machine() or lacking):
-        without = f", without {', '.join(sorted(lacking))}" if lacking else ""
+    missing = set(manifest.bound_to) - set(runtime.bound_to())
+    if not runtime.portable and (manifest.machine != platform.machine() or missing):
+        without = f", without {', '.join(sorted(missing))}" if missing else ""
         raise UserError(
             f"{folder} was compiled for {manifest.machine}; this is {platform.machine()}{without}: "
             "search on such a machine, or export a trial of another runtime"
         )
 
 
-def _refuse_other_answers(network: FixedBatchPredictor, manifest: Manifest, folder: Path) -> None:
-    """Hold a network against its recorded call: PyTorch's are rebuilt by code that may change."""
+def _check_recorded_outputs(network: FixedBatchPredictor, manifest: Manifest, folder: Path) -> None:
+    """Compare a network with its recorded call: PyTorch's are rebuilt by code that may change."""
     recorded = load_file(folder / EXAMPLES)
-    away = relative_distance(network(recorded["inputs"]), recorded["answers"])
-    if not away <= manifest.tolerance:
-        wrote = manifest.versions.get("simstead", "another version")
+    distance = relative_distance(network(recorded["inputs"]), recorded["answers"])
+    if not distance <= manifest.tolerance:
+        writer = manifest.versions.get("simstead", "another version")
         raise UserError(
-            f"{folder} answers {away:.2g} away from what it did where simstead {wrote} wrote it; "
-            f"{manifest.tolerance:g} is allowed: use that version, or search again"
+            f"the outputs of {folder} differ by {distance:.2g} (relative) from those recorded when "
+            f"simstead {writer} wrote it; {manifest.tolerance:g} is allowed: use that version, or "
+            "search again"
         )

@@ -1,7 +1,7 @@
-"""How networks are taught: who learns in a step, and what each of them makes small.
+"""Learners: a network with its losses, auxiliary networks and optimisation targets.
 
-A network is what is deployed; its learner holds what training needs besides, as an encoder or a
-critic. One loop (`search/trial/training.py`) teaches every learner that has players.
+The network is deployed; its learner holds what training needs in addition, such as an encoder or a
+critic. One loop (`search/trial/training.py`) trains every learner that has optimisation targets.
 """
 
 from abc import ABC, abstractmethod
@@ -17,13 +17,13 @@ from spaces.candidate import Training
 
 @dataclass(frozen=True)
 class OptimisationTarget:
-    """Parameters that one optimiser moves, and the loss that it makes small.
+    """Parameters with the loss that they minimise, by an optimiser of their own.
 
     Args:
-        parameters: What moves.
-        loss: Of inputs (b, ...) and targets (b, o), both on the parameters' device.
-        every: It takes part in every so-many-th step; a critic plays oftener than its generator.
-        betas: AdamW's, kept as they are; without them the first follows the learning rate's cycle.
+        parameters: The parameters to optimise.
+        loss: Mean loss () of inputs (b, ...) and targets (b, o), on the device of the parameters.
+        every: Number of steps between updates; a critic is updated more often than its generator.
+        betas: AdamW's, constant; if not given, the first follows the cycle of the learning rate.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -33,11 +33,11 @@ class OptimisationTarget:
 
 
 class Learner(nn.Module, ABC):
-    """A network with what it learns by.
+    """A network with what trains it.
 
-    `network` may be exchanged for a pruned copy of itself: keep no other reference to its parts,
-    and copy it by `spaces.pruning.copy_held`. What changes in training, if not parameters and
-    buffers, are plain numbers among the learner's own attributes: so it can be put aside.
+    `network` may be replaced by a pruned copy: keep no other reference to its parts, and copy it
+    by `spaces.pruning.copy_with_masks`. What changes in training, apart from parameters and
+    buffers, must be plain numbers among the attributes of the learner, so that checkpoints hold it.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -46,55 +46,60 @@ class Learner(nn.Module, ABC):
 
     @abstractmethod
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
-        """Return who learns, in the order in which they play a step."""
+        """Return the optimisation targets in the order in which a step updates them."""
 
     def on_epoch_end(self, inputs: Tensor, targets: Tensor) -> None:
-        """Put into the network what it needs of the training pairs, at the end of every epoch."""
+        """Update what the network keeps of the training pairs, at the end of every epoch.
+
+        Args:
+            inputs: Inputs (n, ...) of all training pairs.
+            targets: Targets (n, o) of all training pairs.
+        """
 
 
 class SupervisedLearner(Learner):
-    """Learns to answer with the targets."""
+    """Minimises a loss between the outputs of the network and the targets."""
 
     def __init__(self, network: nn.Module, loss: nn.Module) -> None:
         super().__init__(network)
         self._loss = loss
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
-        """Return the network alone."""
+        """Return the parameters of the network."""
         return [OptimisationTarget(list(self.network.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of the network's answers."""
+        """Return the mean loss () of the network's outputs."""
         return self._loss(self.network(inputs), targets)
 
 
 class ReinforcementLearner(Learner):
-    """Learns by acting in an environment rather than from pairs."""
+    """Trains a policy by reinforcement learning in an environment rather than from pairs."""
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
-        """Return nobody: the loop over pairs has no part in it."""
+        """Return no targets: the loop over pairs isn't used."""
         return []
 
     @abstractmethod
     def train_policy(
         self, environment: Any, training: Training, epochs: int, seed: int
     ) -> Iterator[int]:
-        """Train in place; yield the number of epochs done after each.
+        """Train the network in place; yield the number of completed epochs after each epoch.
 
         Args:
             environment: A `gymnasium.Env`.
-            training: Learning rate, batch size.
-            epochs: How often it pauses; what an epoch is, is the learner's.
-            seed: Of the environment and of the actions tried.
+            training: Learning rate, batch size and weight decay.
+            epochs: Number of epochs; the learner defines what an epoch is.
+            seed: Seed of the environment and of exploration.
         """
 
 
 class ProbabilityOutput(nn.Module):
-    """A network's answers (b, o) as probabilities: of one event, or of classes, at every place.
+    """A network with its outputs (b, o) as probabilities: of one event or of classes per place.
 
     Args:
-        network: Answers with logits.
-        answers: Numbers at one place: 1 for an event, or so many classes.
+        network: Its outputs are logits.
+        classes: Number of classes; 1 for an event that happens or not.
     """
 
     def __init__(self, network: nn.Module, classes: int) -> None:
@@ -102,7 +107,7 @@ class ProbabilityOutput(nn.Module):
         self.network, self.classes = network, classes
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) within [0, 1]; a place's classes add up to one."""
+        """Return probabilities (b, o); those of the classes of one place add up to one."""
         logits = self.network(x)
         if self.classes == 1:
             return torch.sigmoid(logits)
@@ -110,16 +115,16 @@ class ProbabilityOutput(nn.Module):
 
 
 class ClassificationLearner(Learner):
-    """Learns probabilities by the cross-entropy of the logits beneath them."""
+    """Minimises the cross-entropy of the logits from which probabilities are computed."""
 
     network: ProbabilityOutput
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
-        """Return the network alone."""
+        """Return the parameters of the network."""
         return [OptimisationTarget(list(self.network.parameters()), self.loss)]
 
     def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cross-entropy; targets are 0 or 1, or probabilities."""
+        """Return the mean cross-entropy () [nat]; targets (b, o) are 0 or 1, or probabilities."""
         logits, classes = self.network.network(inputs), self.network.classes
         if classes == 1:
             return nn.functional.binary_cross_entropy_with_logits(logits, targets)

@@ -1,4 +1,4 @@
-"""Narrowings as users write them: a YAML file, options of the command line; a slip is one line."""
+"""Restrictions as users write them, in a YAML file or on the command line."""
 
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
@@ -23,49 +23,49 @@ ONLY, WEIGHT = "--only", "--weight"
 
 
 class UserRestriction(NamedTuple):
-    """A narrowing as it was written, and where it was, for what is said of it."""
+    """Restrictions with the place where a user wrote them, for error messages."""
 
     source: str
     restrictions: Restrictions
 
 
 class _Words(yaml.SafeLoader):
-    """Reads every value as the word that stands there; the space knows which are numbers.
+    """Reads every scalar as text; the space determines which of them are numbers.
 
-    YAML itself takes 2:4 for 124 seconds, and 1e-3 for no number.
+    YAML itself reads 2:4 as 124 (sexagesimal), and 1e-3 as text.
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own attribute
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own signature
-        """Return a mapping; of a name that stands twice, YAML itself drops the first."""
+        """Return a mapping; refuse a name that occurs twice, of which PyYAML drops the first."""
         for name, times in Counter(str(key.value) for key, _ in node.value).items():
             if times > 1:
-                raise UserError(f"{name} stands {times} times in one list of names")
+                raise UserError(f"{name} occurs {times} times in one mapping")
         return super().construct_mapping(node, deep)
 
 
 def parse_restrictions(
     file: Path | None, only: Sequence[str], weights: Sequence[str]
 ) -> list[UserRestriction]:
-    """Return what a user asks for; a later wish wins over an earlier one.
+    """Return the restrictions of a user; later ones override earlier ones.
 
     Args:
-        file: YAML with `keep:` and `weights:`, as `Narrowing` has them.
-        only: "PARAMETER=OPTION,OPTION" or "PARAMETER=LOW..HIGH".
-        weights: "DIMENSION.OPTION=WEIGHT".
+        file: YAML with `keep:` and `weights:`, the fields of `Restrictions`.
+        only: Arguments "PARAMETER=OPTION,OPTION" or "PARAMETER=LOW..HIGH".
+        weights: Arguments "DIMENSION.OPTION=WEIGHT".
 
     Raises:
-        UserError: The file or an option can't be read.
+        UserError: The file or an argument can't be read, or an option names a parameter twice.
     """
     user_restrictions: list[UserRestriction] = []
     if file is not None:
-        with _placed(str(file)):
-            user_restrictions.append(UserRestriction(str(file), _from_yaml(file)))
-    for option, texts, read in ((ONLY, only, _only), (WEIGHT, weights, _weight)):
+        with _with_source(str(file)):
+            user_restrictions.append(UserRestriction(str(file), _restrictions_in(file)))
+    for option, texts, parse in ((ONLY, only, _parse_only), (WEIGHT, weights, _parse_weight)):
         for text in texts:
-            with _placed(f"{option} {text}"):
-                user_restrictions.append(UserRestriction(f"{option} {text}", read(text)))
+            with _with_source(f"{option} {text}"):
+                user_restrictions.append(UserRestriction(f"{option} {text}", parse(text)))
         names = Counter(text.partition("=")[0] for text in texts)
         for name, times in names.items():
             if times > 1:
@@ -74,33 +74,33 @@ def parse_restrictions(
 
 
 def read_candidates(file: Path) -> list[UserRestriction]:
-    """Return the candidates that a user lists, each as what is kept for it.
+    """Return the candidates that a user lists, each as restrictions that keep its values alone.
 
     Args:
         file: YAML, a list of mappings from parameters to values.
 
     Raises:
-        UserError: The file can't be read.
+        UserError: The file can't be read or holds something else.
     """
-    with _placed(str(file)):
-        found = _read_yaml(file)
-        if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+    with _with_source(str(file)):
+        content = _read_yaml(file)
+        if not isinstance(content, list) or not all(isinstance(item, Mapping) for item in content):
             raise UserError("it holds no list of candidates; write - {PARAMETER: VALUE, ...}")
     user_restrictions: list[UserRestriction] = []
-    for number, each in enumerate(cast("list[Mapping[str, object]]", found), start=1):
+    for number, values in enumerate(cast("list[Mapping[str, object]]", content), start=1):
         source = f"{file}, candidate {number}"
-        with _placed(source):
-            user_restrictions.append(UserRestriction(source, _validated({"keep": each})))
+        with _with_source(source):
+            user_restrictions.append(UserRestriction(source, _validate({"keep": values})))
     return user_restrictions
 
 
 def resolve_restrictions(
     problem: Problem, user_restrictions: Sequence[UserRestriction]
 ) -> Restrictions:
-    """Return what is wished of a problem's space, in the space's own values.
+    """Return a user's restrictions of a problem's space as one, with the values of the space.
 
     Raises:
-        UserError: Something is unknown or not to be had here, or nothing is left to deploy.
+        UserError: Something is unknown or isn't available here, or nothing is left to deploy.
     """
     supported_encodings(problem)
     return resolve_restrictions_in(summarise_space(Space(problem)), user_restrictions)
@@ -109,28 +109,36 @@ def resolve_restrictions(
 def resolve_restrictions_in(
     whole: SpaceSummary, user_restrictions: Sequence[UserRestriction]
 ) -> Restrictions:
-    """Return what is wished of a whole space, in its own values, as `narrowed` does.
+    """Return a user's restrictions of an unrestricted space as one, as `resolve_restrictions` does.
 
-    Exploring a space takes a good part of a second: who asks often does it once.
+    Summarising a space takes a good part of a second, so a caller with many restrictions does it
+    once.
+
+    Args:
+        whole: Summary of the unrestricted space.
+        user_restrictions: What the user wrote, in order.
+
+    Raises:
+        UserError: Something is unknown or isn't available here, or nothing is left to deploy.
     """
     parameters = whole.parameters()
     restrictions = Restrictions()
-    for source, wish in user_restrictions:
-        with _placed(source):
-            _refuse_absent(whole.space.problem, wish, parameters)
-            restrictions = restrictions.merged(wish.resolved(parameters))
-    _refuse_nothing_left(whole.space, restrictions)
+    for source, further in user_restrictions:
+        with _with_source(source):
+            _check_available(whole.space.problem, further, parameters)
+            restrictions = restrictions.merged(further.resolved(parameters))
+    _check_not_empty(whole.space, restrictions)
     return restrictions.canonical(parameters)
 
 
-def _from_yaml(file: Path) -> Restrictions:
-    found = _read_yaml(file)
-    if not isinstance(found, Mapping):
-        raise UserError("it holds no names; write keep: and weights:, and under them what each is")
-    for name in cast("Mapping[str, object]", found):
+def _restrictions_in(file: Path) -> Restrictions:
+    content = _read_yaml(file)
+    if not isinstance(content, Mapping):
+        raise UserError("it is no mapping; write keep: and weights:, each followed by a mapping")
+    for name in cast("Mapping[str, object]", content):
         if name not in Restrictions.model_fields:
             raise UnknownNameError("entry", name, Restrictions.model_fields)
-    return _validated(found)
+    return _validate(content)
 
 
 def _read_yaml(file: Path) -> object:
@@ -139,7 +147,7 @@ def _read_yaml(file: Path) -> object:
     except OSError as error:
         raise UserError(f"it can't be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"it is no text: {error}") from None
+        raise UserError(f"it isn't UTF-8 text: {error}") from None
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserError(f"{line}{error.problem}") from None
@@ -147,24 +155,24 @@ def _read_yaml(file: Path) -> object:
         raise UserError(str(error)) from None
 
 
-def _only(text: str) -> Restrictions:
+def _parse_only(text: str) -> Restrictions:
     name, equals, kept = text.partition("=")
     if not equals:
         raise UserError("write PARAMETER=OPTION,OPTION or PARAMETER=LOW..HIGH")
-    return _validated({"keep": {name.strip(): kept}})
+    return _validate({"keep": {name.strip(): kept}})
 
 
-def _weight(text: str) -> Restrictions:
+def _parse_weight(text: str) -> Restrictions:
     name, equals, weight = text.rpartition("=")
     dimension, dot, option = name.partition(".")
     if not equals or not dot:
         raise UserError("write DIMENSION.OPTION=WEIGHT")
-    return _validated({"weights": {dimension.strip(): {option.strip(): weight}}})
+    return _validate({"weights": {dimension.strip(): {option.strip(): weight}}})
 
 
-def _validated(found: object) -> Restrictions:
+def _validate(fields: object) -> Restrictions:
     try:
-        return Restrictions.model_validate(found)
+        return Restrictions.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in {OPTIONS_TAG, RANGE_TAG})
@@ -172,19 +180,19 @@ def _validated(found: object) -> Restrictions:
 
 
 @contextmanager
-def _placed(source: str) -> Generator[None]:
-    """Say of a user's mistake where it stands."""
+def _with_source(source: str) -> Generator[None]:
+    """Put the source in front of the message of a user's mistake."""
     try:
         yield
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
 
 
-def _refuse_absent(
-    problem: Problem, wish: Restrictions, parameters: Mapping[str, Parameter]
+def _check_available(
+    problem: Problem, restrictions: Restrictions, parameters: Mapping[str, Parameter]
 ) -> None:
-    """Say of what exists, but is not in the space, why not."""
-    there = {
+    """Refuse an option that exists but isn't in this space, with the reason."""
+    existing = {
         "encoding": problem.encodings,
         "architecture": ARCHITECTURES,
         "pruning": Pruning,
@@ -192,16 +200,17 @@ def _refuse_absent(
         "precision": Precision,
     }
     for dimension in DIMENSIONS:
-        kept = wish.keep.get(dimension, ())
+        kept = restrictions.keep.get(dimension, ())
+        options = () if isinstance(kept, Range) else kept
         domain = cast("tuple[str, ...]", parameters[dimension].domain)
-        for word in (*(() if isinstance(kept, Range) else kept), *wish.weights.get(dimension, ())):
-            if word in set(there[dimension]) - set(domain):
+        for word in (*options, *restrictions.weights.get(dimension, ())):
+            if word in set(existing[dimension]) - set(domain):
                 reason = main_incompatibility(problem, Restrictions(keep={dimension: (word,)}))
-                raise UserError(f"{dimension} {word} is not to be had here: {reason}")
+                raise UserError(f"{dimension} {word} isn't available here: {reason}")
 
 
-def _refuse_nothing_left(whole: Space, restrictions: Restrictions) -> None:
-    """Name the fewest dimensions whose options can't be had together."""
+def _check_not_empty(whole: Space, restrictions: Restrictions) -> None:
+    """Refuse restrictions that leave no combination; name the fewest dimensions that conflict."""
     kept = [dimension for dimension in DIMENSIONS if dimension in restrictions.keep]
     for number in range(2, len(kept) + 1):
         for dimensions in combinations(kept, number):
@@ -210,6 +219,6 @@ def _refuse_nothing_left(whole: Space, restrictions: Restrictions) -> None:
                 part.allows(combination) for combination in whole.combination_space.combinations
             ):
                 raise UserError(
-                    f"{' and '.join(part.kept)} leave nothing to deploy: "
+                    f"{' and '.join(part.kept_arguments)} leave nothing to deploy: "
                     f"{main_incompatibility(whole.problem, part)}"
                 )

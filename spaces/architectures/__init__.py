@@ -1,4 +1,4 @@
-"""Families of networks, one file each: every module of this package registers its own."""
+"""Architecture families: a family per module, registered by that module."""
 
 import math
 from abc import ABC, abstractmethod
@@ -20,14 +20,15 @@ from spaces.training_targets import (
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network reads and answers, for one sample.
+    """The shape of a network's inputs and outputs for one sample.
 
     Args:
-        layout: How the inputs lie.
-        target: What it is asked for.
-        inputs: As `LAYOUTS` says, channels last: (c,) for flat data, (l, c) for a sequence.
+        layout: Layout of the inputs.
+        target: What the network predicts.
+        inputs: Shape of the inputs as in `LAYOUT_SHAPES`, channels last: (c,) for flat data, (l, c)
+            for a sequence.
         outputs: Number of outputs o.
-        aligned: Whether there are so many outputs for each place of the layout, place by place.
+        aligned: Whether the outputs lie on the places of the inputs, place by place.
     """
 
     layout: Layout
@@ -44,57 +45,65 @@ class Shape:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """Extent of the places: elements of a sequence or set, points of a grid, nodes; () flat."""
+        """Extents of the places: elements of a sequence or set, grid points, nodes; () if flat."""
         return self.inputs[:1] if self.layout is Layout.GRAPH else self.inputs[:-1]
 
     @property
     def channels(self) -> int:
-        """Numbers that stand at one place."""
+        """Number of input channels at each place."""
         return self.inputs[-1]
 
     @property
     def head_outputs(self) -> int:
-        """Numbers to answer at one place where outputs are aligned, else all of them."""
+        """Number of outputs of the last layer: those of one place if aligned, else all of them."""
         return self.outputs // math.prod(self.places) if self.aligned else self.outputs
 
 
 class Architecture(ABC):
-    """A family of networks: its settings, what it serves, how a network of it is built."""
+    """A family of networks: its settings, what it serves, and how a network is built."""
 
     serves: ClassVar[frozenset[tuple[Layout, Target]]]
+    """The pairs of layout and target for which it builds networks; see `serving`."""
+
     unsuited: ClassVar[Mapping[str, str]] = {}
-    """What it can't be combined with, each with the reason: a pruning, a runtime or a precision
-    ("structured", "onnxruntime", "int8"), or a precision in a runtime ("openvino int8")."""
+    """The reason why it can't be combined with an option, by option: a pruning, a runtime or a
+    precision ("structured", "onnxruntime", "int8"), or both of these ("openvino int8")."""
 
     needs: ClassVar[str] = ""
-    """A module that its training needs, where an extra brings it."""
+    """A module of an extra that its training needs; empty if none."""
+
     trains_policy: ClassVar[bool] = False
-    """Whether it learns by acting, with arithmetic of its own, rather than from pairs."""
+    """Whether it is trained by reinforcement learning rather than from pairs."""
 
     @classmethod
     @abstractmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Ask the search for the family's settings."""
+        """Return chosen settings of the family."""
 
     @classmethod
     @abstractmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return an untrained network (b, *shape.inputs) -> (b, shape.outputs).
+        """Return an untrained network, (b, *shape.inputs) -> (b, shape.outputs).
 
-        For labels it answers with logits. For distributions it reads (b, c + noise): the last
-        `noise` numbers are independent and normal, and make one sample.
+        For labels its outputs are logits. For distributions it reads (b, c + noise): the last
+        `noise` numbers are independent and normal, and determine one sample.
         """
 
     @classmethod
-    def noise(cls, shape: Shape, settings: Settings) -> int:  # noqa: ARG003 - for those that have some
-        """Return how many normal numbers a network of a distribution reads to make one sample."""
+    def noise(cls, shape: Shape, settings: Settings) -> int:  # noqa: ARG003 - for families with noise
+        """Return the number of normal random numbers from which a network draws one sample."""
         return 0
 
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003
-        """Return the network with what teaches it: Huber loss, or cross-entropy for labels.
+        """Return the learner: with the Huber loss, or the cross-entropy for labels.
 
-        Huber because a few unstable samples must not own the gradient.
+        The Huber loss keeps a few unstable samples from dominating the gradient.
+
+        Args:
+            network: The network, from `untrained`.
+            shape: Its shape.
+            settings: The settings of the family.
         """
         if isinstance(network, ProbabilityOutput):
             return ClassificationLearner(network)
@@ -102,7 +111,7 @@ class Architecture(ABC):
 
     @classmethod
     def untrained(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return the network as it is deployed, with fresh weights; labels are probabilities."""
+        """Return the untrained network as it is deployed: for labels it returns probabilities."""
         network = cls.build(shape, settings)
         return (
             ProbabilityOutput(network, shape.head_outputs)
@@ -114,28 +123,38 @@ class Architecture(ABC):
 ARCHITECTURES: Registry[type[Architecture]] = Registry("architecture")
 
 
+RENAMED_ATTRIBUTES = {"practises": "trains_policy"}
+"""The present name of each attribute of families that had another name in an earlier version."""
+
+
 def register_architecture(name: str) -> Callable[[type[Architecture]], type[Architecture]]:
-    """Register a family under a name.
+    """Return a class decorator that registers a family under a name.
 
     Raises:
-        UserError: It doesn't say what it serves, or lacks a method.
+        UserError: The family lacks a method or `serves`, or has an attribute by an earlier name.
     """
 
-    def registered(family: type[Architecture]) -> type[Architecture]:
+    def register(family: type[Architecture]) -> type[Architecture]:
+        for earlier, present in RENAMED_ATTRIBUTES.items():
+            if hasattr(family, earlier):
+                raise UserError(
+                    f"the family {name!r} ({family.__name__}) has the attribute {earlier!r}, which "
+                    f"is called {present!r} now: rename it"
+                )
         serves = bool(getattr(family, "serves", None))
-        lacking = [*sorted(family.__abstractmethods__), *["serves"] * (not serves)]
-        if lacking:
+        missing = [*sorted(family.__abstractmethods__), *["serves"] * (not serves)]
+        if missing:
             raise UserError(
-                f"the family {name!r} ({family.__name__}) has no {' and no '.join(lacking)}: "
-                "Architecture says what they are"
+                f"the family {name!r} ({family.__name__}) has no {' and no '.join(missing)}: "
+                "see spaces.architectures.Architecture"
             )
         return ARCHITECTURES.register(name)(family)
 
-    return registered
+    return register
 
 
 WIDTHS = (64, 128, 256)
-"""Searched widths; multiples of the vector width before and after pruning by quarters."""
+"""Searched widths: multiples of the vector width before and after pruning by quarters."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -143,7 +162,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "ta
 def serving(
     layouts: Iterable[Layout], targets: Iterable[Target] = (Target.VALUE, Target.LABEL)
 ) -> frozenset[tuple[Layout, Target]]:
-    """Return every pair of a layout and a target."""
+    """Return all pairs of a layout and a target."""
     return frozenset(product(layouts, targets))
 
 
@@ -151,16 +170,16 @@ class LastStep(nn.Module):
     """The last element of a sequence: (b, l, c) -> (b, c)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x[:, -1]."""
+        """Return x[:, -1], (b, c)."""
         return x[:, -1]
 
 
 class Head(nn.Module):
-    """Features at every place -> aligned answers, one linear image of each place's features.
+    """A linear layer applied at every place, for aligned outputs: (b, *places, f) -> (b, o).
 
     Args:
-        features: Of one place.
-        shape: What is asked for.
+        features: Number of features f at one place.
+        shape: Shape of the network.
     """
 
     def __init__(self, features: int, shape: Shape) -> None:
@@ -168,5 +187,5 @@ class Head(nn.Module):
         self.linear = nn.Linear(features, shape.head_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) of features (b, *places, f)."""
+        """Return outputs (b, o) of features (b, *places, f)."""
         return self.linear(x).flatten(1)

@@ -1,4 +1,4 @@
-"""Deep sets: each element by itself, a sum or mean that knows no order, then the answer.
+"""Deep sets: networks of single elements whose features are summed or averaged.
 
 Source: Zaheer et al., Deep sets, NeurIPS 2017.
 """
@@ -22,13 +22,19 @@ POOLINGS = (MEAN, SUM)
 
 
 def masked_pool(features: Tensor, mask: Tensor, how: str) -> Tensor:
-    """Return the mean or sum (..., f) of features (..., p, f) where the mask (..., p, 1) is 1."""
+    """Return the mean or sum (..., f) of features over elements.
+
+    Args:
+        features: Features (..., p, f).
+        mask: 1 for elements that exist, else 0; (..., p, 1).
+        how: One of `POOLINGS`.
+    """
     total = (features * mask).sum(-2)
     return total / mask.sum(-2).clamp(min=1.0) if how == MEAN else total
 
 
 class EquivariantLayer(nn.Module):
-    """A layer that treats elements alike: each one's own image plus that of all together."""
+    """A linear map of each element plus a linear map of the pooled elements."""
 
     def __init__(self, features: int, width: int, pooling: str) -> None:
         super().__init__()
@@ -37,12 +43,12 @@ class EquivariantLayer(nn.Module):
         self.pooling = pooling
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return (b, p, w) of features (b, p, f)."""
+        """Return features (b, p, w) of features (b, p, f); the mask is (b, p, 1)."""
         return self.own(x) + self.whole(masked_pool(x, mask, self.pooling)).unsqueeze(-2)
 
 
 class EquivariantDeepSet(nn.Module):
-    """Equivariant layers and a linear answer for each element: (b, p, c) -> (b, p * o)."""
+    """Equivariant layers and a linear output layer for each element: (b, p, c) -> (b, p * o)."""
 
     def __init__(
         self, widths: list[int], head_outputs: int, activation: type[nn.Module], pooling: str
@@ -53,7 +59,7 @@ class EquivariantDeepSet(nn.Module):
         self.answer = nn.Linear(widths[-1], head_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return answers (b, p * o)."""
+        """Return outputs (b, p * o) of sets (b, p, c)."""
         mask = x[..., :1]
         x = x * mask
         for layer in self.layers:
@@ -62,7 +68,7 @@ class EquivariantDeepSet(nn.Module):
 
 
 class InvariantDeepSet(nn.Module):
-    """A perceptron on each element, their sum or mean, another perceptron: (b, p, c) -> (b, o)."""
+    """A perceptron of each element, pooling, and another perceptron: (b, p, c) -> (b, o)."""
 
     def __init__(
         self, widths: list[int], head_outputs: int, activation: type[nn.Module], pooling: str
@@ -77,19 +83,19 @@ class InvariantDeepSet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return answers (b, o)."""
+        """Return outputs (b, o) of sets (b, p, c)."""
         return self.together(masked_pool(self.each(x), x[..., :1], self.pooling))
 
 
 @register_architecture("deep_sets")
 class DeepSets(Architecture):
-    """`depth` layers on every element; aligned answers come from equivariant ones."""
+    """Deep sets with `depth` layers; the layers of aligned outputs are equivariant."""
 
     serves = serving((Layout.SET,))
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, depth, pooling and activation."""
+        """Return chosen width, depth, pooling and activation."""
         return {
             "width": choose.categorical("width", WIDTHS[:2]),
             "depth": choose.integer("depth", 1, 3),
@@ -99,7 +105,7 @@ class DeepSets(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return layers on elements with their answer, of each or of all."""
+        """Return the network, with outputs of each element if aligned, else of the set."""
         widths = [shape.channels] + [int(settings["width"])] * int(settings["depth"])
         activation = ACTIVATIONS[str(settings["activation"])]
         kind = EquivariantDeepSet if shape.aligned else InvariantDeepSet

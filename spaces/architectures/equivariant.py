@@ -1,4 +1,4 @@
-"""Equivariant graph network: vectors that turn, shift and are mirrored with their elements.
+"""Equivariant graph network: outputs are rotated, shifted and mirrored with the inputs.
 
 Source: Satorras, Hoogeboom & Welling, E(n) equivariant graph neural networks, ICML 2021.
 """
@@ -15,20 +15,20 @@ from spaces.architectures.deep_sets import MEAN, POOLINGS
 WIDTHS = (32, 64)
 
 SQUARED_DISTANCE_FLOOR = 1e-2
-"""Squared distances, in scaled units, below which elements count as being in one place."""
+"""Squared distance, in scaled units, below which elements hardly differ in position."""
 
 
-def log_squared_distance(between: Tensor) -> Tensor:
-    """Return the logarithm of squared lengths (...) of vectors (..., 3).
+def log_squared_distance(vectors: Tensor) -> Tensor:
+    """Return the logarithms (...) of the squared lengths of vectors (..., 3).
 
-    The paper takes the squared distance itself. With its logarithm the error of gravitating bodies'
-    accelerations fell from 0.36 of their deviation to 0.08.
+    The paper uses the squared distance itself. The logarithm reduced the error of the accelerations
+    of gravitating bodies from 0.36 to 0.08 of their standard deviation.
     """
-    return (between.square().sum(-1) + SQUARED_DISTANCE_FLOOR).log()
+    return (vectors.square().sum(-1) + SQUARED_DISTANCE_FLOOR).log()
 
 
 class ScalarUpdate(nn.Module):
-    """What an element's scalars become by what it hears: both (b, p, w)."""
+    """The residual update of the scalars of elements by the messages that they receive."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -37,19 +37,19 @@ class ScalarUpdate(nn.Module):
         self.activation = nn.SiLU()
         self.change = nn.Linear(width, width)
 
-    def forward(self, scalars: Tensor, heard: Tensor) -> Tensor:
-        """Return scalars (b, p, w)."""
-        return scalars + self.change(self.activation(self.own(scalars) + self.heard(heard)))
+    def forward(self, scalars: Tensor, messages: Tensor) -> Tensor:
+        """Return updated scalars (b, p, w) of scalars and pooled messages, both (b, p, w)."""
+        return scalars + self.change(self.activation(self.own(scalars) + self.heard(messages)))
 
 
 class EquivariantConvolution(nn.Module):
-    """One round of messages among all elements, which move their vectors and change their scalars.
+    """A round of messages between all elements, which updates their vectors and scalars.
 
     Args:
-        width: Scalars of an element.
-        vectors: Vectors k of an element.
-        moves: Whether vectors are moved.
-        changes: Whether scalars are changed.
+        width: Number of scalars w of an element.
+        vectors: Number of vectors k of an element.
+        moves: Whether vectors are updated.
+        changes: Whether scalars are updated.
     """
 
     def __init__(self, width: int, vectors: int, *, moves: bool, changes: bool) -> None:
@@ -63,11 +63,11 @@ class EquivariantConvolution(nn.Module):
         self.change = ScalarUpdate(width) if changes else None
 
     def forward(self, scalars: Tensor, moved: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scalars (b, p, w) and how far the vectors (b, p, k, 3) have moved.
+        """Return updated scalars (b, p, w) and displacements (b, p, k, 3).
 
         Args:
-            scalars: As they are.
-            moved: How far the vectors had moved.
+            scalars: Scalars (b, p, w).
+            moved: Displacements (b, p, k, 3) of the vectors from the positions so far.
             apart: Differences of positions (b, p, p, 1, 3).
         """
         apart = apart + moved.unsqueeze(2) - moved.unsqueeze(1)
@@ -82,17 +82,18 @@ class EquivariantConvolution(nn.Module):
 
 
 class EGNN(nn.Module):
-    """Elements (b, p, 3 + c) -> vectors of each or of all, or logits.
+    """Elements (b, p, 3 + c) -> vectors of each element or of all, or logits.
 
-    Every element has k vectors, which begin at its position, and scalars, which begin with its own
-    and its distance from the mean position. How far its vectors move is an element's answer. One
-    answer of all weighs vectors with scalars that add up to zero, as charges make a dipole.
+    Every element has k vectors, initially at its position, and scalars, initially computed from its
+    c inputs and its distance from the mean position. Aligned outputs are the displacements of its
+    vectors. Outputs of all elements are sums of vectors with weights that add up to zero, as a
+    dipole is a sum over charges.
 
     Args:
-        shape: What is read and answered.
-        width: Scalars of an element.
-        rounds: Of messages.
-        pooling: Of vectors or scalars where one answer is asked of all elements.
+        shape: Shape of the network.
+        width: Number of scalars of an element.
+        rounds: Number of rounds of messages.
+        pooling: Pooling of vectors or scalars if outputs aren't aligned.
     """
 
     def __init__(self, shape: Shape, width: int, rounds: int, pooling: str) -> None:
@@ -101,20 +102,20 @@ class EGNN(nn.Module):
         self.vectors = 1 if self.labels else shape.head_outputs // 3
         self.mean = pooling == MEAN
         self.embed = nn.Linear(shape.channels - 2, width)
-        # The last round leaves out what no answer would be read from.
+        # The last round computes only what the outputs depend on.
         self.rounds = nn.ModuleList(
             EquivariantConvolution(
                 width,
                 self.vectors,
-                moves=left > 0 or not self.labels,
-                changes=left > 0 or self.labels or not self.aligned,
+                moves=remaining > 0 or not self.labels,
+                changes=remaining > 0 or self.labels or not self.aligned,
             )
-            for left in reversed(range(rounds))
+            for remaining in reversed(range(rounds))
         )
         self.kept = [
-            each.move
-            for each in self.rounds
-            if isinstance(each, EquivariantConvolution) and each.move
+            layer.move
+            for layer in self.rounds
+            if isinstance(layer, EquivariantConvolution) and layer.move
         ]
         self.answer = None
         if self.labels:
@@ -123,38 +124,39 @@ class EGNN(nn.Module):
             self.answer = nn.Linear(width, self.vectors, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o)."""
-        position, own = x[..., :3], x[..., 3:]
+        """Return outputs (b, o) of elements (b, p, 3 + c)."""
+        position, features = x[..., :3], x[..., 3:]
         outward = position - position.mean(1, keepdim=True)
-        scalars = self.embed(torch.cat([own, log_squared_distance(outward).unsqueeze(-1)], dim=-1))
+        distance = log_squared_distance(outward).unsqueeze(-1)
+        scalars = self.embed(torch.cat([features, distance], dim=-1))
         apart = (position.unsqueeze(2) - position.unsqueeze(1)).unsqueeze(3)
         moved = torch.zeros_like(position).unsqueeze(2).expand(-1, -1, self.vectors, -1)
-        for exchange in self.rounds:
-            scalars, moved = exchange(scalars, moved, apart)
+        for layer in self.rounds:
+            scalars, moved = layer(scalars, moved, apart)
         if self.answer is None:
             return moved.flatten(1)
-        answer = self.answer(scalars)
+        outputs = self.answer(scalars)
         if not self.labels:
-            weights = (answer - answer.mean(1, keepdim=True)).unsqueeze(-1)
-            answer = (weights * (outward.unsqueeze(2) + moved)).flatten(2)
+            weights = (outputs - outputs.mean(1, keepdim=True)).unsqueeze(-1)
+            outputs = (weights * (outward.unsqueeze(2) + moved)).flatten(2)
         if self.aligned:
-            return answer.flatten(1)
-        return answer.mean(1) if self.mean else answer.sum(1)
+            return outputs.flatten(1)
+        return outputs.mean(1) if self.mean else outputs.sum(1)
 
 
 @register_architecture("egnn")
 class EquivariantGraphNetwork(Architecture):
-    """`rounds` of messages between elements of equal width."""
+    """Equivariant graph networks with `rounds` rounds of messages between all elements."""
 
     serves = serving((Layout.VECTORS,))
     unsuited: ClassVar = {
-        "openvino int8": "nncf puts squared distances into int8 too, whose first step takes in all "
-        "near elements: answers are off by up to 0.4"
+        "openvino int8": "nncf also quantises squared distances, which makes those of all near "
+        "elements equal: outputs differ by up to 0.4"
     }
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, rounds and pooling."""
+        """Return chosen width, number of rounds and pooling."""
         return {
             "width": choose.categorical("width", WIDTHS),
             "rounds": choose.integer("rounds", 1, 3),
@@ -163,16 +165,16 @@ class EquivariantGraphNetwork(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return rounds of messages.
+        """Return the network.
 
         Raises:
-            UserError: The answers asked for aren't vectors.
+            UserError: The outputs aren't vectors.
         """
         if shape.target is Target.VALUE and shape.head_outputs % 3:
             where = "at each element" if shape.aligned else "of all elements"
             raise UserError(
-                f"egnn: answers of vectors come in threes, not {shape.head_outputs} {where}; give "
-                "vectors alone, or encode as a set or graph to answer with scalars"
+                f"egnn: outputs of vectors come in threes, not {shape.head_outputs} {where}; "
+                "predict vectors alone, or encode as a set or graph to predict scalars"
             )
         width, rounds = int(settings["width"]), int(settings["rounds"])
         return EGNN(shape, width, rounds, str(settings["pooling"]))

@@ -1,9 +1,9 @@
-"""Fourier neural operator: convolutions over the whole grid, by weights for its lowest frequencies.
+"""Fourier neural operator: convolutions over the whole grid, with weights for low frequencies.
 
-The truncated transform is a product with a fixed matrix of cosines and sines on each axis, not an
-FFT: with as few modes as are kept it costs n * modes an axis and is about as fast (on one CPU
-thread 0.9 of the FFT's time at 64 x 64, a quarter at 256 x 256), as exact, and needs no complex
-numbers, so that every runtime and every precision has it.
+The truncated transform is a product with a fixed matrix of cosines and sines on each axis rather
+than an FFT. With few modes it is faster (on one CPU thread 0.9 of the FFT's time at 64 x 64, a
+quarter at 256 x 256) and as exact. It needs no complex numbers, so that every runtime and precision
+supports it.
 
 Source: Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021.
 """
@@ -29,47 +29,47 @@ from spaces.architectures.conv import ChannelsFirst, ConvolutionFactory, output_
 
 
 def kept_frequencies(extent: int, modes: int, *, halved: bool) -> Array:
-    """Return the frequencies that are kept of an axis: those of -modes ... modes - 1 that it has.
+    """Return the kept frequencies (k,) of an axis: those in -modes ... modes - 1 that it has.
 
     Args:
-        extent: Points n.
-        modes: How many on either side of the mean.
-        halved: Whether those below zero are left out, as the conjugates of those above.
+        extent: Number of points n.
+        modes: Number of frequencies on either side of zero.
+        halved: Whether negative frequencies are omitted, whose coefficients are the conjugates.
     """
     low, high = (0, extent // 2 + 1) if halved else (-(extent // 2), (extent + 1) // 2)
     return np.arange(max(low, -modes), min(high, modes))
 
 
 def to_real_matrix(matrix: Array) -> Array:
-    """Return a complex matrix (q, p) as one (p, 2, q, 2) for rows of real and imaginary parts."""
+    """Return a complex matrix (q, p) as a real one (p, 2, q, 2) for real and imaginary parts."""
     real, imaginary = np.real(matrix), np.imag(matrix)
     parts = [[real, imaginary], [-imaginary, real]]
     return np.transpose(np.array(parts), (3, 0, 2, 1))
 
 
 class FixedLinear(nn.Module):
-    """The product with a fixed matrix, which follows from the settings and isn't stored."""
+    """Multiplication by a fixed matrix, which follows from the settings and isn't stored."""
 
     matrix: Tensor
 
     def __init__(self, matrix: Array) -> None:
         super().__init__()
-        held = torch.from_numpy(np.ascontiguousarray(matrix, dtype=np.float32))
-        self.register_buffer("matrix", held, persistent=False)
+        tensor = torch.from_numpy(np.ascontiguousarray(matrix, dtype=np.float32))
+        self.register_buffer("matrix", tensor, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (..., q) of x (..., p)."""
+        """Return the product (..., q) of x (..., p) and the matrix (p, q)."""
         return x @ self.matrix
 
 
 class TruncatedFourierTransform(nn.Module):
-    """The lowest coefficients of a field's Fourier series, and the field that has them.
+    """Transform between a real field and the lowest coefficients of its Fourier series.
 
-    The last axis keeps those of no negative frequency, which of a real field say all.
+    On the last axis no negative frequencies are kept, since the field is real.
 
     Args:
         places: Extents of the grid.
-        modes: Kept on either side of the mean, on each axis.
+        modes: Number of frequencies kept on either side of zero, on each axis.
     """
 
     def __init__(self, places: Sequence[int], modes: int) -> None:
@@ -81,30 +81,31 @@ class TruncatedFourierTransform(nn.Module):
             halved = axis == len(places)
             kept = kept_frequencies(extent, modes, halved=halved)
             phases = 2j * math.pi / extent * np.outer(kept, np.arange(extent))
-            forth, back = to_real_matrix(np.exp(-phases) / extent), to_real_matrix(np.exp(phases).T)
+            forward = to_real_matrix(np.exp(-phases) / extent)
+            inverse = to_real_matrix(np.exp(phases).T)
             if halved:
-                alone = (kept == 0) | (2 * kept == extent)
-                forth, back = forth[:, 0], back[..., 0]
-                back = back * np.where(alone, 1.0, 2.0)[:, None, None]
-            analysis.append(FixedLinear(forth.reshape(-1, 2 * len(kept))))
-            synthesis.append(FixedLinear(back.reshape(2 * len(kept), -1)))
+                unpaired = (kept == 0) | (2 * kept == extent)
+                forward, inverse = forward[:, 0], inverse[..., 0]
+                inverse = inverse * np.where(unpaired, 1.0, 2.0)[:, None, None]
+            analysis.append(FixedLinear(forward.reshape(-1, 2 * len(kept))))
+            synthesis.append(FixedLinear(inverse.reshape(2 * len(kept), -1)))
             extents.append(len(kept))
         self.analysis, self.synthesis = nn.ModuleList(analysis), nn.ModuleList(synthesis)
         self.modes = math.prod(extents)
-        """Coefficients m of a channel."""
+        """Number of coefficients m of a channel."""
         self._others = extents[:0:-1]
 
     def analyse(self, x: Tensor) -> Tensor:
-        """Return coefficients (b, c, m, 2), real and imaginary, of fields x (b, c, *places)."""
+        """Return coefficients (b, c, m, 2), real and imaginary parts, of fields (b, c, *places)."""
         *others, last = self.analysis
         x = last(x)
         for axis, product in reversed(list(enumerate(others, start=2))):
-            # The next axis goes to the end, beside the real and imaginary parts.
+            # The next axis moves to the end, before the real and imaginary parts.
             x = product(x.unflatten(-1, (-1, 2)).movedim(axis, -2).flatten(-2))
         return x.reshape(*x.shape[:2], -1, 2)
 
     def synthesise(self, x: Tensor) -> Tensor:
-        """Return fields (b, c, *places) of coefficients x (b, c, m, 2)."""
+        """Return fields (b, c, *places) of coefficients (b, c, m, 2)."""
         *others, last = self.synthesis
         x = x.reshape(*x.shape[:2], *self._others, -1)
         for axis, product in enumerate(others, start=2):
@@ -113,22 +114,22 @@ class TruncatedFourierTransform(nn.Module):
 
 
 class FourierLayer(nn.Module):
-    """Weights for every kept coefficient, added to weights for every place by itself.
+    """A linear map of the kept coefficients, added to a linear map of every place.
 
     Args:
-        width: Channels w, of what comes in and of what goes out.
-        modes: Coefficients m.
-        past: From so many channels to so many, place by place.
+        width: Number of input and output channels w.
+        modes: Number of coefficients m.
+        past: The linear map of every place, w -> w channels.
     """
 
     def __init__(self, width: int, modes: int, past: nn.Module) -> None:
         super().__init__()
-        # The real parts of an input's weights, then the imaginary ones.
+        # For each input channel, the real parts of its weights, then the imaginary parts.
         self.weight = nn.Parameter(torch.randn(modes, width, 2 * width) / math.sqrt(2 * width))
         self.past = past
 
     def forward(self, h: Tensor, spectrum: TruncatedFourierTransform) -> Tensor:
-        """Return (b, w, *places) of h (b, w, *places)."""
+        """Return features (b, w, *places) of features h (b, w, *places)."""
         coefficients = spectrum.analyse(h).permute(2, 0, 3, 1)
         products = torch.bmm(coefficients.flatten(1, 2), self.weight)
         # (m, b, part of the coefficient, part of the weight, w)
@@ -140,14 +141,14 @@ class FourierLayer(nn.Module):
 
 
 class FourierOperator(nn.Module):
-    """Places' coordinates are appended to their channels; lifted, convolved, projected.
+    """Coordinates appended to the channels, a lifting, Fourier layers and a projection.
 
     Args:
-        shape: What it reads and answers.
-        width: Channels between lifting and answer.
-        modes: Kept on either side of the mean, on each axis.
-        layers: Fourier layers, with the activation between them.
-        activation: Also between projection and answer.
+        shape: Shape of the network.
+        width: Number of channels between lifting and output.
+        modes: Number of frequencies kept on either side of zero, on each axis.
+        layers: Number of Fourier layers, with the activation between them.
+        activation: The activation, also of the projection.
     """
 
     coordinates: Tensor
@@ -173,24 +174,24 @@ class FourierOperator(nn.Module):
         self.answer = output_head(width, shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) of fields (b, *places, c)."""
-        where = self.coordinates.expand(len(x), *self.coordinates.shape)
-        h = self.lifting(torch.cat([x, where], dim=-1))
+        """Return outputs (b, o) of fields (b, *places, c)."""
+        coordinates = self.coordinates.expand(len(x), *self.coordinates.shape)
+        h = self.lifting(torch.cat([x, coordinates], dim=-1))
         for number, layer in enumerate(self.layers):
             h = layer(self.activation(h) if number else h, self.spectrum)
         return self.answer(self.projection(h))
 
 
 class FourierArchitecture(Architecture):
-    """Fourier layers of equal width between a lifting and a projection."""
+    """Fourier neural operators of one, two or three dimensions."""
 
-    unsuited: ClassVar = {"structured": "torch-pruning can't follow the weights of frequencies"}
+    unsuited: ClassVar = {"structured": "torch-pruning doesn't support weights of frequencies"}
     widths: ClassVar[tuple[int, ...]]
     modes: ClassVar[tuple[int, ...]]
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, modes, layers and activation."""
+        """Return chosen width, modes, number of layers and activation."""
         return {
             "width": choose.categorical("width", cls.widths),
             "modes": choose.categorical("modes", cls.modes),
@@ -200,7 +201,7 @@ class FourierArchitecture(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return the operator; an axis that has fewer modes than were asked for keeps them all."""
+        """Return the operator; an axis with fewer modes than chosen keeps all of them."""
         return FourierOperator(
             shape,
             int(settings["width"]),
@@ -212,7 +213,7 @@ class FourierArchitecture(Architecture):
 
 @register_architecture("fno1d")
 class FNO1d(FourierArchitecture):
-    """On a line."""
+    """In one dimension."""
 
     serves = serving((Layout.GRID1D,))
     widths = (32, 64)
@@ -221,7 +222,7 @@ class FNO1d(FourierArchitecture):
 
 @register_architecture("fno2d")
 class FNO2d(FourierArchitecture):
-    """On an area."""
+    """In two dimensions."""
 
     serves = serving((Layout.GRID2D,))
     widths = (16, 32)
@@ -230,7 +231,7 @@ class FNO2d(FourierArchitecture):
 
 @register_architecture("fno3d")
 class FNO3d(FourierArchitecture):
-    """In a volume."""
+    """In three dimensions."""
 
     serves = serving((Layout.GRID3D,))
     widths = (16, 32)

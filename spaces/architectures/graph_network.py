@@ -1,7 +1,7 @@
-"""Graph network: nodes tell their neighbours along edges, round after round.
+"""Graph network: repeated passing of messages between nodes along edges.
 
-Edges lie in a dense array, so that a message is a product that every runtime has and no scatter is
-needed; memory grows with the square of the nodes.
+Edges are a dense array, so that messages are matrix products, which every runtime supports, and no
+scatter is needed. Memory grows with the square of the number of nodes.
 
 Sources: Gilmer et al., Neural message passing, ICML 2017; Battaglia et al., arXiv:1806.01261
 (2018).
@@ -22,10 +22,16 @@ from spaces.architectures.deep_sets import POOLINGS, masked_pool
 
 
 class MessagePassingLayer(nn.Module):
-    """One exchange: each node changes by what it and its neighbours' messages say.
+    """A round of messages: each node is updated from its features and its neighbours' messages.
 
-    A message is a perceptron with one hidden layer, of sender, receiver and edge. Its outer layer
-    is linear, so it comes after the sum over neighbours, once a node rather than once an edge.
+    A message is a perceptron of sender, receiver and edge with one hidden layer. Its last layer is
+    linear and so applied after the sum over neighbours, per node rather than per edge.
+
+    Args:
+        width: Number of features w of a node.
+        ends: Number of features of an edge.
+        activation: Activation of messages and nodes.
+        pooling: How the messages of a node are pooled.
     """
 
     def __init__(self, width: int, ends: int, activation: type[nn.Module], pooling: str) -> None:
@@ -40,7 +46,13 @@ class MessagePassingLayer(nn.Module):
         self.pooling = pooling
 
     def forward(self, nodes: Tensor, edges: Tensor, joined: Tensor) -> Tensor:
-        """Return nodes (b, p, w) of nodes, edges (b, p, p, c) and where they are (b, p, p, 1)."""
+        """Return updated node features (b, p, w).
+
+        Args:
+            nodes: Node features (b, p, w).
+            edges: Edge features (b, p, p, c).
+            joined: Mask of edges (b, p, p, 1).
+        """
         message = self.receiver(nodes).unsqueeze(2) + self.sender(nodes).unsqueeze(1)
         message = self.activation(message + self.edge(edges))
         heard = masked_pool(message, joined, self.pooling)
@@ -48,14 +60,15 @@ class MessagePassingLayer(nn.Module):
 
 
 class GraphNetwork(nn.Module):
-    """Rounds of messages on a dense adjacency, with an answer of each node or of all.
+    """Rounds of messages on a dense adjacency, with outputs of each node or of the graph.
 
     Args:
-        shape: Of inputs (p, 1 + p, c): in row i, node i itself and then its edge to every node.
-        width: Features of a node.
-        rounds: Of messages.
-        activation: Of messages and nodes.
-        pooling: Of a node's messages, and of the nodes where one answer is asked of all.
+        shape: Shape of the network; inputs (p, 1 + p, c) hold in row i node i itself and then its
+            edges to all nodes.
+        width: Number of features of a node.
+        rounds: Number of rounds of messages.
+        activation: Activation of messages and nodes.
+        pooling: Pooling of the messages of a node, and of the nodes if outputs aren't aligned.
     """
 
     def __init__(
@@ -70,26 +83,26 @@ class GraphNetwork(nn.Module):
         self.aligned, self.pooling = shape.aligned, pooling
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) of graphs (b, p, 1 + p, c)."""
-        there, edges = x[:, :, 0, :1], x[:, :, 1:]
-        joined = edges[..., :1] * there.unsqueeze(2) * there.unsqueeze(1)
-        nodes = self.embed(x[:, :, 0] * there)
-        for exchange in self.rounds:
-            nodes = exchange(nodes, edges, joined)
+        """Return outputs (b, o) of graphs (b, p, 1 + p, c)."""
+        mask, edges = x[:, :, 0, :1], x[:, :, 1:]
+        joined = edges[..., :1] * mask.unsqueeze(2) * mask.unsqueeze(1)
+        nodes = self.embed(x[:, :, 0] * mask)
+        for layer in self.rounds:
+            nodes = layer(nodes, edges, joined)
         if self.aligned:
             return self.answer(nodes).flatten(1)
-        return self.answer(masked_pool(nodes, there, self.pooling))
+        return self.answer(masked_pool(nodes, mask, self.pooling))
 
 
 @register_architecture("graph_network")
 class GraphNetworkArchitecture(Architecture):
-    """`rounds` of messages between nodes of equal width."""
+    """Graph networks with `rounds` rounds of messages."""
 
     serves = serving((Layout.GRAPH,))
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, rounds, aggregation and activation."""
+        """Return chosen width, number of rounds, aggregation and activation."""
         return {
             "width": choose.categorical("width", WIDTHS[:2]),
             "rounds": choose.integer("rounds", 1, 3),
@@ -99,7 +112,7 @@ class GraphNetworkArchitecture(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return rounds of messages with a linear answer."""
+        """Return rounds of messages with a linear output layer."""
         return GraphNetwork(
             shape,
             int(settings["width"]),

@@ -1,4 +1,4 @@
-"""Multilayer perceptron on the flattened input, plain or residual.
+"""Multilayer perceptron of the flattened inputs, plain or residual.
 
 Sources: Rumelhart, Hinton & Williams, Nature 323 (1986) 533; residual layers: He et al., CVPR 2016,
 770.
@@ -20,26 +20,26 @@ from spaces.architectures import (
 
 
 class Residual(nn.Module):
-    """What a layer adds to its input: h -> h + layer(h)."""
+    """A residual layer: h -> h + layer(h)."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return h + layer(h)."""
+        """Return h + layer(h), of the shape (b, ...) of h."""
         return h + self.layer(h)
 
 
 @register_architecture("mlp")
 class MLP(Architecture):
-    """`depth` hidden layers of equal width; residual, all but the first add to their input."""
+    """Perceptrons with `depth` hidden layers of equal width; all but the first may be residual."""
 
     serves = serving(layout for layout in Layout if layout is not Layout.SEQUENCE)
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, depth, residual or plain, and activation."""
+        """Return chosen width, depth, residual or plain, and activation."""
         return {
             "width": choose.categorical("width", WIDTHS),
             "depth": choose.integer("depth", 1, 4),
@@ -49,7 +49,7 @@ class MLP(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return linear layers with the activation between them."""
+        """Return linear layers with activations between them."""
         width, activation = int(settings["width"]), ACTIVATIONS[str(settings["activation"])]
         layers: list[nn.Module] = [nn.Flatten()]
         last = math.prod(shape.inputs)

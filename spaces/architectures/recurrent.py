@@ -1,4 +1,4 @@
-"""Recurrent networks that read a window in order: LSTM and GRU.
+"""Recurrent networks of a window: LSTM and GRU.
 
 Sources: Hochreiter & Schmidhuber, Neural Computation 9 (1997) 1735; Cho et al., EMNLP 2014.
 """
@@ -18,7 +18,7 @@ from spaces.architectures import (
 
 
 class RecurrentNetwork(nn.Module):
-    """A recurrent layer whose answer is the linear image of its last output, or of each."""
+    """A recurrent layer with a linear layer on its last output, or on all outputs if aligned."""
 
     def __init__(self, layer: nn.LSTM | nn.GRU, shape: Shape) -> None:
         super().__init__()
@@ -27,20 +27,20 @@ class RecurrentNetwork(nn.Module):
         self.head = nn.Linear(layer.hidden_size, shape.head_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) of sequences (b, l, c)."""
-        read, _ = self.layer(x)
-        return self.head(read).flatten(1) if self.aligned else self.head(read[:, -1])
+        """Return outputs (b, o) of sequences (b, l, c)."""
+        features, _ = self.layer(x)
+        return self.head(features).flatten(1) if self.aligned else self.head(features[:, -1])
 
 
 class Recurrent(Architecture):
-    """Settings and limits that the recurrent families share."""
+    """What the recurrent families have in common."""
 
     serves = serving((Layout.SEQUENCE,))
     layer: ClassVar[type[nn.LSTM | nn.GRU]]
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width and number of layers."""
+        """Return chosen width and number of layers."""
         return {
             "width": choose.categorical("width", WIDTHS[:2]),
             "layers": choose.integer("layers", 1, 2),
@@ -48,7 +48,7 @@ class Recurrent(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return stacked recurrent layers with a linear head."""
+        """Return recurrent layers with a linear output layer."""
         width, layers = int(settings["width"]), int(settings["layers"])
         return RecurrentNetwork(cls.layer(shape.channels, width, layers, batch_first=True), shape)
 

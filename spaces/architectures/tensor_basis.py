@@ -1,4 +1,4 @@
-"""Tensor basis network: coefficients of invariants times ten tensors, so it turns with its input.
+"""Tensor basis network: ten basis tensors with coefficients that depend on invariants.
 
 Sources: Pope, J. Fluid Mech. 72 (1975) 331; Ling, Kurzawski & Templeton, J. Fluid Mech. 807 (2016)
 155.
@@ -20,7 +20,7 @@ from spaces.architectures import (
 )
 
 COMPONENTS = (0, 4, 8, 1, 2, 5)
-"""Where xx, yy, zz, xy, xz and yz stand in a flattened tensor."""
+"""Indices of xx, yy, zz, xy, xz and yz in a flattened tensor."""
 
 INVARIANTS, TENSORS = 7, 11
 
@@ -28,10 +28,15 @@ INVARIANTS, TENSORS = 7, 11
 class TensorBasis(nn.Module):
     """Tensors (b, 3, 3) -> symmetric tensors (b, 6): xx, yy, zz, xy, xz, yz.
 
-    Inputs are divided by one plus their norm and answers multiplied by it: so invariants and basis
-    tensors are of order one however large an input is. Beside Pope's five invariants stand the
-    trace and the norm, beside his ten tensors the identity: flows may be compressible, and answers
-    have a trace.
+    Outputs rotate with the inputs. Inputs are divided by one plus their norm and outputs multiplied
+    by it, so that invariants and basis tensors are of order one however large an input is. The
+    trace and the norm are added to Pope's five invariants and the identity to his ten tensors,
+    since flows may be compressible and outputs have a trace.
+
+    Args:
+        width: Width of the hidden layers.
+        depth: Number of hidden layers.
+        activation: Their activation.
     """
 
     identity: Tensor
@@ -49,31 +54,31 @@ class TensorBasis(nn.Module):
         self.register_buffer("components", torch.tensor(COMPONENTS), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, 6)."""
+        """Return symmetric tensors (b, 6) of tensors (b, 3, 3)."""
         size = 1.0 + x.flatten(1).norm(dim=1).reshape(-1, 1, 1)
         gradient = x / size
-        turned = gradient.transpose(1, 2)
+        transposed = gradient.transpose(1, 2)
         trace = _trace(gradient)
-        strain = (gradient + turned) / 2.0 - trace / 3.0 * self.identity
-        invariants, products = _invariants_and_products(strain, (gradient - turned) / 2.0)
-        read = torch.cat([trace, size.log(), *invariants], dim=1).flatten(1)
-        coefficients = self.coefficients(read)
+        strain = (gradient + transposed) / 2.0 - trace / 3.0 * self.identity
+        invariants, products = _invariants_and_products(strain, (gradient - transposed) / 2.0)
+        features = torch.cat([trace, size.log(), *invariants], dim=1).flatten(1)
+        coefficients = self.coefficients(features)
         mixed = (coefficients[:, 1:].unsqueeze(1) @ products.flatten(2)).reshape(-1, 3, 3)
         symmetric = mixed + mixed.transpose(1, 2)
         isotropic = coefficients[:, 0].reshape(-1, 1, 1) - _trace(symmetric) / 3.0
-        whole = (symmetric + isotropic * self.identity) * size
-        return whole.flatten(1).index_select(1, self.components)
+        outputs = (symmetric + isotropic * self.identity) * size
+        return outputs.flatten(1).index_select(1, self.components)
 
 
 def _invariants_and_products(s: Tensor, r: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return Pope's invariants, five of (b, 1, 1), and products (b, 10, 3, 3).
+    """Return Pope's five invariants, each (b, 1, 1), and products (b, 10, 3, 3).
 
-    Twice the symmetric part of each product is one of his ten tensors, but for sign and trace.
+    Twice the symmetric part of a product is one of his ten tensors, except for sign and trace.
     """
     s2, r2, sr, rs = s @ s, r @ r, s @ r, r @ s
     r2s, r2s2, rs2 = r2 @ s, r2 @ s2, r @ s2
     products = [s, sr, s2, r2, rs2, r2s, rs @ r2, sr @ s2, r2s2, rs2 @ r2]
-    invariants = [_trace(each) for each in (s2, r2, s2 @ s, r2s, r2s2)]
+    invariants = [_trace(product) for product in (s2, r2, s2 @ s, r2s, r2s2)]
     return invariants, torch.stack(products, dim=1)
 
 
@@ -84,13 +89,13 @@ def _trace(tensor: Tensor) -> Tensor:
 
 @register_architecture("tensor_basis")
 class TensorBasisArchitecture(Architecture):
-    """`depth` hidden layers of equal width between invariants and coefficients."""
+    """Tensor basis networks with `depth` hidden layers of equal width for the coefficients."""
 
     serves = serving((Layout.TENSOR,), (Target.VALUE,))
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, depth and activation."""
+        """Return chosen width, depth and activation."""
         return {
             "width": choose.categorical("width", WIDTHS[:2]),
             "depth": choose.integer("depth", 1, 3),
@@ -99,15 +104,15 @@ class TensorBasisArchitecture(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return the basis with its network of coefficients.
+        """Return the network.
 
         Raises:
-            UserError: Something else than one symmetric tensor is asked for.
+            UserError: The network wouldn't map a tensor to a symmetric tensor.
         """
         if shape.inputs != (3, 3) or shape.outputs != len(COMPONENTS):
             raise UserError(
-                f"tensor_basis reads (3, 3) and answers (6,), a symmetric tensor, not "
-                f"{shape.inputs} and ({shape.outputs},); encode with TensorEncoding"
+                f"tensor_basis maps (3, 3) to (6,), a symmetric tensor, not {shape.inputs} to "
+                f"({shape.outputs},); encode with TensorEncoding"
             )
         width, depth = int(settings["width"]), int(settings["depth"])
         return TensorBasis(width, depth, ACTIVATIONS[str(settings["activation"])])

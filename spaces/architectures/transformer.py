@@ -1,7 +1,7 @@
-"""Transformers: every element of a sequence or set looks at every other.
+"""Transformers on the elements of a sequence or set.
 
-Sources: Vaswani et al., NeurIPS 2017; Xiong et al., ICML 2020 (normalised before each part); Lee et
-al., Set transformer, ICML 2019.
+Sources: Vaswani et al., NeurIPS 2017; Xiong et al., ICML 2020 (normalisation before each
+part); Lee et al., Set transformer, ICML 2019.
 """
 
 import torch
@@ -17,20 +17,20 @@ LAST = "last step"
 WIDTHS = (32, 64, 128)
 HEADS = (1, 2, 4)
 FEEDFORWARD_FACTORS = (1, 2, 4)
-"""Hidden features of the feed-forward layers, over the width."""
+"""Searched ratios of the hidden width of the feed-forward layers to the width."""
 
 MASKED_SCORE = -30.0
-"""Added to the score of what isn't there, whose weight becomes 1e-13 of what it would be.
+"""Added to the scores of elements that don't exist, which multiplies their weights by 1e-13.
 
-With a larger number int8 has no steps left for the other scores.
+A larger absolute value would leave too few steps of int8 for the other scores.
 """
 
 POSITION_SCALE = 0.02
-"""Deviation of fresh positions, as in BERT and ViT: what stands there outweighs where it stands."""
+"""Initial standard deviation of positions, as in BERT and ViT: small against the elements."""
 
 
 class Attention(nn.Module):
-    """What each element takes from every other, in several heads."""
+    """Multi-head self-attention."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -39,15 +39,15 @@ class Attention(nn.Module):
         self.write = nn.Linear(width, width)
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """Return (b, p, w) of features (b, p, w); the bias (b, 1, 1, p) is added to scores."""
-        read = self.read(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        query, key, value = read.unbind()
-        taken = scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.write(taken.transpose(1, 2).flatten(2))
+        """Return features (b, p, w) of features (b, p, w); scores are biased by (b, 1, 1, p)."""
+        projected = self.read(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = projected.unbind()
+        attended = scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        return self.write(attended.transpose(1, 2).flatten(2))
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then a perceptron on each element, both added to what they read."""
+    """Attention, then a perceptron of each element, both residual."""
 
     def __init__(self, width: int, heads: int, factor: int) -> None:
         super().__init__()
@@ -58,16 +58,16 @@ class TransformerBlock(nn.Module):
         self.activation = nn.GELU()
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """Return (b, p, w) of features (b, p, w)."""
+        """Return features (b, p, w) of features (b, p, w); scores are biased by (b, 1, 1, p)."""
         x = x + self.attention(self.before_attention(x), bias)
         return x + self.change(self.activation(self.hidden(self.before_change(x))))
 
 
 class TransformerEncoder(nn.Module):
-    """Blocks between a linear image of the inputs and a norm.
+    """A linear embedding, blocks, and a normalisation.
 
-    `kept` are the layers that must not lose channels: all but the feed-forward's hidden ones, since
-    heads divide the width and every block adds to it.
+    `kept` lists the layers whose channels are not pruned: all but the hidden layers of feed-forward
+    parts, since the width is divided among heads and shared by all residual blocks.
     """
 
     def __init__(self, shape: Shape, settings: Settings) -> None:
@@ -88,23 +88,23 @@ class TransformerEncoder(nn.Module):
         self.aligned = shape.aligned
 
     def encode(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Return normalised features (b, p, w) of embedded elements (b, p, w)."""
+        """Return normalised features (b, p, w) of embedded elements; scores have a bias."""
         for block in self.blocks:
             x = block(x, bias)
         return self.norm(x)
 
 
 class SequenceTransformer(TransformerEncoder):
-    """Positions are learned; the answer is read from the mean, from the last step or from each."""
+    """An encoder with learned positions; outputs from the mean, the last step or all steps."""
 
     def __init__(self, shape: Shape, settings: Settings) -> None:
         super().__init__(shape, settings)
-        places = torch.randn(shape.places[0], int(settings["width"]))
-        self.positions = nn.Parameter(POSITION_SCALE * places)
+        positions = torch.randn(shape.places[0], int(settings["width"]))
+        self.positions = nn.Parameter(POSITION_SCALE * positions)
         self.last = settings["answers_from"] == LAST
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) of sequences (b, l, c)."""
+        """Return outputs (b, o) of sequences (b, l, c)."""
         x = self.encode(self.embed(x) + self.positions)
         if self.aligned:
             return self.answer(x).flatten(1)
@@ -112,14 +112,14 @@ class SequenceTransformer(TransformerEncoder):
 
 
 class SetTransformerNetwork(TransformerEncoder):
-    """Elements have no position; nobody looks at those that aren't there."""
+    """An encoder without positions, in which elements that don't exist are masked."""
 
     def __init__(self, shape: Shape, settings: Settings) -> None:
         super().__init__(shape, settings)
         self.pooling = str(settings["pooling"])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, o) of sets (b, p, c)."""
+        """Return outputs (b, o) of sets (b, p, c)."""
         mask = x[..., :1]
         bias = (1.0 - mask.transpose(1, 2).unsqueeze(1)) * MASKED_SCORE
         x = self.encode(self.embed(x * mask), bias)
@@ -129,11 +129,11 @@ class SetTransformerNetwork(TransformerEncoder):
 
 
 class TransformerArchitecture(Architecture):
-    """Settings that the transformers share."""
+    """The settings that transformers have in common."""
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose width, heads, layers and the feed-forward's factor."""
+        """Return chosen width, heads, number of layers and feed-forward factor."""
         return {
             "width": choose.categorical("width", WIDTHS),
             "heads": choose.categorical("heads", HEADS),
@@ -144,34 +144,34 @@ class TransformerArchitecture(Architecture):
 
 @register_architecture("transformer")
 class Transformer(TransformerArchitecture):
-    """Blocks of attention on the steps of a sequence."""
+    """Transformers on the steps of a sequence."""
 
     serves = serving((Layout.SEQUENCE,))
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose, besides, where one answer for all steps is read."""
-        reading = {"answers_from": choose.categorical("answers_from", (MEAN, LAST))}
-        return {**super().settings(choose), **reading}
+        """Return the common settings, and from where outputs that aren't aligned are computed."""
+        answers_from = choose.categorical("answers_from", (MEAN, LAST))
+        return {**super().settings(choose), "answers_from": answers_from}
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return an encoder with positions."""
+        """Return the network."""
         return SequenceTransformer(shape, settings)
 
 
 @register_architecture("set_transformer")
 class SetTransformer(TransformerArchitecture):
-    """Blocks of attention on the elements of a set."""
+    """Transformers on the elements of a set."""
 
     serves = serving((Layout.SET,))
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose, besides, how one answer is read from all elements."""
+        """Return the common settings, and the pooling of outputs that aren't aligned."""
         return {**super().settings(choose), "pooling": choose.categorical("pooling", POOLINGS)}
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return an encoder without positions."""
+        """Return the network."""
         return SetTransformerNetwork(shape, settings)

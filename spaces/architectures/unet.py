@@ -1,4 +1,4 @@
-"""U-Net: down to coarser grids and up again, each level handed what the same level saw before.
+"""U-Net: convolutions on coarser and coarser grids and back, with skip connections.
 
 Sources: Ronneberger, Fischer & Brox, MICCAI 2015, 234; residual double convolutions: Zhang, Liu &
 Wang, IEEE GRSL 15 (2018) 749.
@@ -22,10 +22,16 @@ from spaces.architectures.conv import PADDINGS, ChannelsFirst, ConvolutionFactor
 
 
 class DoubleConvolution(nn.Module):
-    """Two convolutions, added to their input; that goes through weights where widths differ.
+    """A residual block of two convolutions; the input is mapped linearly if widths differ.
 
-    Nothing is normalised: an encoding's values are of order one, and groups of channels that share
-    a mean would not survive pruning.
+    There is no normalisation: encoded values are of order one, and pruning would break groups of
+    channels that share a mean.
+
+    Args:
+        convolution: Makes convolutions of the grid.
+        inputs: Number of input channels.
+        outputs: Number of output channels.
+        activation: The activation after every convolution.
     """
 
     def __init__(
@@ -42,18 +48,18 @@ class DoubleConvolution(nn.Module):
         self.past = nn.Identity() if inputs == outputs else convolution(inputs, outputs, kernel=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (b, outputs, *places) of x (b, inputs, *places)."""
+        """Return features (b, outputs, *places) of x (b, inputs, *places)."""
         return self.past(x) + self.twice(x)
 
 
 class UNetLevel(nn.Module):
-    """A level of the U with all those beneath it: (b, inputs, *places) -> (b, widths[0], *places).
+    """A level with all coarser ones: (b, inputs, *places) -> (b, widths[0], *places).
 
     Args:
-        convolution: Of the grid.
-        inputs: Channels that come in.
-        widths: Channels of this level and of each beneath it.
-        activation: After every convolution of three places.
+        convolution: Makes convolutions of the grid.
+        inputs: Number of input channels.
+        widths: Numbers of channels of this level and of the coarser ones.
+        activation: The activation after every convolution of kernel three.
     """
 
     def __init__(
@@ -74,33 +80,33 @@ class UNetLevel(nn.Module):
             self.after = DoubleConvolution(convolution, 2 * width, width, activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return this level's features."""
-        seen = self.before(x)
+        """Return features (b, widths[0], *places) of x (b, inputs, *places)."""
+        skip = self.before(x)
         if not self.deeper:
-            return seen
-        # To the extents that were seen, not to twice the coarser ones: they may be odd.
-        coarse = self.beneath(self.down(seen))
-        fine = nn.functional.interpolate(coarse, size=seen.shape[2:], mode="nearest")
-        return self.after(torch.cat([seen, self.up(fine)], dim=1))
+            return skip
+        # The extents may be odd, so they aren't always twice the coarser ones.
+        coarse = self.beneath(self.down(skip))
+        fine = nn.functional.interpolate(coarse, size=skip.shape[2:], mode="nearest")
+        return self.after(torch.cat([skip, self.up(fine)], dim=1))
 
 
-def halving_count(places: Sequence[int], most: int) -> int:
-    """Return how often a grid can be halved, rounding up, before an axis falls below two."""
-    extent, times = min(places), 0
-    while times < most and extent > 2:
-        extent, times = (extent + 1) // 2, times + 1
-    return times
+def halving_count(places: Sequence[int], max_count: int) -> int:
+    """Return how often a grid can be halved, rounding up, before an axis falls below two points."""
+    extent, count = min(places), 0
+    while count < max_count and extent > 2:
+        extent, count = (extent + 1) // 2, count + 1
+    return count
 
 
 class UNet(Architecture):
-    """`levels` halvings of the grid, so far as it allows; the width doubles with each."""
+    """U-Nets with up to `levels` halvings of the grid; the width doubles with each."""
 
     dimensions: ClassVar[int]
     widths: ClassVar[tuple[int, ...]] = (16, 32)
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Choose the first level's width, levels, padding and activation."""
+        """Return chosen width of the finest level, levels, padding and activation."""
         return {
             "width": choose.categorical("width", cls.widths),
             "levels": choose.integer("levels", 1, 3),
@@ -110,7 +116,7 @@ class UNet(Architecture):
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return the U, and a linear head."""
+        """Return the levels and the output head."""
         width, levels = int(settings["width"]), int(settings["levels"])
         widths = [width << level for level in range(halving_count(shape.places, levels) + 1)]
         convolution = ConvolutionFactory(cls.dimensions, str(settings["padding"]))
@@ -124,7 +130,7 @@ class UNet(Architecture):
 
 @register_architecture("unet1d")
 class UNet1d(UNet):
-    """On a line."""
+    """In one dimension."""
 
     serves = serving((Layout.GRID1D,))
     dimensions = 1
@@ -133,7 +139,7 @@ class UNet1d(UNet):
 
 @register_architecture("unet2d")
 class UNet2d(UNet):
-    """On an area."""
+    """In two dimensions."""
 
     serves = serving((Layout.GRID2D,))
     dimensions = 2
@@ -141,7 +147,7 @@ class UNet2d(UNet):
 
 @register_architecture("unet3d")
 class UNet3d(UNet):
-    """In a volume."""
+    """In three dimensions."""
 
     serves = serving((Layout.GRID3D,))
     dimensions = 3

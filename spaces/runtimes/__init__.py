@@ -1,8 +1,8 @@
-"""What executes a deployed network, one file each: every module of this package registers its own.
+"""Runtimes, which execute deployed networks: a runtime per module, registered by that module.
 
-A runtime lowers a trained network into files, and loads those files into a function of arrays. The
-batch size is fixed at lowering, as the problem's deployment says; `InPortions` serves any other
-number of samples by calling in portions of that size.
+A runtime lowers a trained network into files, and loads those files as a function of arrays. The
+batch size is fixed at lowering, as the problem's deployment states; `FixedBatchPredictor` handles
+any other number of samples by several calls.
 """
 
 import os
@@ -28,12 +28,13 @@ NO_COMPILER = "this machine has no C++ compiler (apt install g++, or set CXX)"
 
 @dataclass(frozen=True)
 class Lowering:
-    """What a runtime needs to know to lower a network.
+    """What a runtime needs to know to lower and load a network.
 
     Args:
-        candidate: Whose network it is; settings rebuild it where a runtime keeps weights alone.
-        shape: What the network reads, noise apart, and answers.
-        noise: Normal numbers that it reads behind each sample's inputs.
+        candidate: The candidate; a runtime that stores weights alone rebuilds the network from its
+            settings.
+        shape: Shape of the network's inputs, without noise, and outputs.
+        noise: Normal random numbers that the network reads after the inputs of each sample.
         batch: Samples per call.
         threads: Threads per call.
     """
@@ -46,23 +47,23 @@ class Lowering:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample as the network reads it, noise and all."""
+        """Shape of one sample as the network reads it, including noise."""
         return (*self.shape.inputs[:-1], self.shape.inputs[-1] + self.noise)
 
     @property
     def settings(self) -> str:
-        """What the network was built by, as text: networks of one text differ in weights alone."""
+        """What the network was built from, as text; with equal texts, only weights differ."""
         settings = sorted(self.candidate.architecture_settings.items())
         return f"{self.candidate.architecture} {settings} {self.shape} {self.noise}"
 
     @property
     def precision(self) -> Precision:
-        """Number format to compute in."""
+        """Number format of the lowered network."""
         return self.candidate.precision
 
 
 def disable_tf32(device: str) -> None:
-    """Have float32 mean float32 on a device: cuDNN's own default rounds it to 10 bits."""
+    """Disable TensorFloat-32 on a device: by default cuDNN rounds float32 to 10 bits."""
     if device == CUDA:
         torch.backends.cudnn.allow_tf32 = False
 
@@ -70,53 +71,53 @@ def disable_tf32(device: str) -> None:
 CPUINFO_FILE = Path("/proc/cpuinfo")
 
 INSTRUCTION_PREFIXES = ("sse", "ssse", "avx", "amx", "fma", "f16c", "bmi", "asimd", "sve")
-"""What the names of instruction sets begin with that compilers use for arithmetic."""
+"""How the names of instruction sets begin that compilers use for arithmetic."""
 
 
 def instruction_sets() -> tuple[str, ...]:
-    """Return the processor's instruction sets for arithmetic; none where Linux doesn't tell."""
+    """Return the processor's instruction sets for arithmetic; none if Linux doesn't list them."""
     if not CPUINFO_FILE.exists():
         return ()
     lines = CPUINFO_FILE.read_text(encoding="utf-8").splitlines()
-    told = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return tuple(sorted({each for each in told.split() if each.startswith(INSTRUCTION_PREFIXES)}))
+    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return tuple(sorted({flag for flag in flags.split() if flag.startswith(INSTRUCTION_PREFIXES)}))
 
 
 def missing_compiler() -> str | None:
-    """Return that this machine has no C++ compiler, or None where it has one."""
+    """Return a message if this machine has no C++ compiler, or None if it has one."""
     return None if shutil.which(os.environ.get("CXX", "g++")) else NO_COMPILER
 
 
 class Runtime(ABC):
-    """One way to execute a network."""
+    """A library that executes networks, on one device."""
 
     unsuited: ClassVar[dict[Precision, str]]
-    """Precisions it doesn't serve, each with the reason."""
+    """The reason why the runtime doesn't support a precision, by precision."""
     needs_compiler: ClassVar[bool] = False
-    """Whether it needs a C++ compiler to lower a network."""
+    """Whether lowering needs a C++ compiler."""
     portable: ClassVar[bool] = True
-    """Whether its files run on another kind of processor."""
+    """Whether the files can be loaded on another kind of processor."""
     lowering_time_s: ClassVar[float] = 1.0
-    """About how long lowering a small network takes on one core [s], until a search has seen it."""
+    """Estimated time of lowering a small network on one core [s], used until it was measured."""
     max_speedup: ClassVar[float] = 3.0
-    """How many times faster another deployment of a network may be: of 136 that a compiler, ONNX
-    Runtime or OpenVINO had lowered first, 97 % became less than three times faster, one 4.5."""
+    """Largest expected speed-up of a network by another deployment. Of 136 networks first deployed
+    by a compiler, ONNX Runtime or OpenVINO, 97 % became less than 3 times faster, one 4.5 times."""
 
     def __init__(self, device: str = CPU) -> None:
         self.device = device
 
     def cannot_lower(self, precision: Precision) -> str | None:
-        """Return why a network can't be lowered here, on this machine, or None where it can."""
+        """Return why a network can't be lowered on this machine, or None if it can."""
         return self.cannot_run(precision) or (missing_compiler() if self.needs_compiler else None)
 
     def cannot_run(self, precision: Precision) -> str | None:
-        """Return why what was lowered doesn't run here, on this machine, or None where it does."""
+        """Return why a lowered network can't be executed on this machine, or None if it can."""
         if self.device == CUDA and not torch.cuda.is_available():
             return NO_CUDA
         return self.unsuited.get(precision)
 
     def bound_to(self) -> tuple[str, ...]:
-        """Return what of this machine the files need: instruction sets, or the kind of GPU."""
+        """Return what the files need of a machine: instruction sets, or the kind of GPU."""
         if self.portable:
             return ()
         if self.device == CUDA:
@@ -127,18 +128,18 @@ class Runtime(ABC):
     def lower(
         self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
     ) -> None:
-        """Write the network's files into `folder`.
+        """Write the files of a network into a folder.
 
         Args:
-            network: Trained, on the CPU, in evaluation mode.
+            network: The trained network, on the CPU, in evaluation mode.
             calibration: Training inputs (n * batch, ...) from which quantisation takes its ranges.
-            lowering: Shapes, batch, threads, precision.
-            folder: Exists and is empty.
+            lowering: Shapes, batch, threads and precision.
+            folder: An empty folder.
         """
 
     @abstractmethod
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return a function of exactly `batch` samples."""
+        """Return the lowered network as a function of exactly `batch` samples."""
 
 
 RUNTIMES: Registry[Runtime] = Registry("runtime")
@@ -147,26 +148,27 @@ register_runtime = RUNTIMES.register
 
 @dataclass(frozen=True)
 class FixedBatchPredictor:
-    """Serves any number of samples with a network of fixed batch size.
+    """Predicts any number of samples with a network of fixed batch size.
 
-    The last portion is filled with zeros, which no sample sees: no runtime here lets the samples of
-    a batch affect each other, but for an LSTM's in int8 in ONNX Runtime, within the tolerance.
+    The last call is filled up with zeros, which don't affect the other samples: in no runtime do
+    the samples of a batch affect each other, except for an LSTM in int8 in ONNX Runtime, and there
+    within the tolerance.
     """
 
     predict: Predict
     batch: int
 
     def __call__(self, inputs: Array) -> Array:
-        """Return (b, o) for inputs (b, ...) float32, b at least one."""
-        # Compiled networks read memory as it lies.
+        """Return outputs (b, o) of inputs (b, ...) float32; b is at least one."""
+        # Compiled networks ignore strides.
         inputs = np.ascontiguousarray(inputs, dtype=np.float32)
         n = len(inputs)
         if n == self.batch:
             return self.predict(inputs)
-        answers: list[Array] = []
+        outputs: list[Array] = []
         for first in range(0, n, self.batch):
-            portion = inputs[first : first + self.batch]
-            filled = np.zeros((self.batch, *inputs.shape[1:]), dtype=np.float32)
-            filled[: len(portion)] = portion
-            answers.append(self.predict(filled)[: len(portion)])
-        return np.concatenate(answers)
+            part = inputs[first : first + self.batch]
+            batch = np.zeros((self.batch, *inputs.shape[1:]), dtype=np.float32)
+            batch[: len(part)] = part
+            outputs.append(self.predict(batch)[: len(part)])
+        return np.concatenate(outputs)

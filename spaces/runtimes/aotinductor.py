@@ -1,4 +1,4 @@
-"""AOTInductor: PyTorch's compiler, ahead of time, into a package of machine code.
+"""AOTInductor: PyTorch's ahead-of-time compiler, which writes a package of machine code.
 
 Source: Ansel et al., PyTorch 2, ASPLOS 2024.
 """
@@ -21,19 +21,19 @@ from spaces.runtimes import CPU, CUDA, Lowering, Runtime, disable_tf32, register
 PACKAGE = "network.pt2"
 
 OPTIONS: dict[str, Any] = {"freezing": True, "max_autotune": True, "compile_threads": 1}
-"""Weights become constants, and kernels are chosen by timing them: four times as fast for a small
-network at batch 1. One thread compiles, since the other cores have trials of their own."""
+"""Weights become constants, and kernels are chosen by timing: a small network becomes four times as
+fast at batch 1. One thread compiles, since other trials run on the other cores."""
 
 
 class AOTInductor(Runtime):
-    """One `.pt2` file: compiled kernels with the weights frozen in."""
+    """Writes one `.pt2` file: compiled kernels that contain the weights."""
 
     needs_compiler: ClassVar[bool] = True
     portable: ClassVar[bool] = False
     lowering_time_s: ClassVar[float] = 30.0
 
     unsuited: ClassVar[dict[Precision, str]] = {
-        Precision.INT8: "its quantiser has moved to torchao, which isn't used yet"
+        Precision.INT8: "its quantisation has moved to torchao, which isn't used yet"
     }
 
     def lower(
@@ -46,7 +46,7 @@ class AOTInductor(Runtime):
         lowered = cast_network(copy.deepcopy(network), lowering.precision).eval().to(self.device)
         example = calibration[: lowering.batch].to(self.device)
         with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
-            # Both warn of their own internals and tell at length which kernels they timed.
+            # Both warn of their internals and print which kernels they timed.
             warnings.simplefilter("ignore")
             program = torch.export.export(lowered, (example,))
             aoti_compile_and_package(
@@ -62,7 +62,7 @@ class AOTInductor(Runtime):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             package: Any = aoti_load_package(str(folder / PACKAGE), run_single_threaded=True)
-        run = package.loader.run  # the package's own call flattens arguments that are flat already
+        run = package.loader.run  # calling the package itself would flatten the arguments, in vain
         if self.device == CUDA:
 
             def predict_on_cuda(inputs: Array) -> Array:
@@ -70,14 +70,14 @@ class AOTInductor(Runtime):
 
             return predict_on_cuda
 
-        # A tensor made anew at each call costs as much as a small network does.
+        # Creating a tensor at each call would take as long as a small network.
         with torch.inference_mode():
-            bound = torch.empty(lowering.batch, *lowering.input_shape)
-        source = bound.numpy()
+            tensor = torch.empty(lowering.batch, *lowering.input_shape)
+        buffer = tensor.numpy()
 
         def predict(inputs: Array) -> Array:
-            source[...] = inputs
-            return run([bound])[0].numpy()
+            buffer[...] = inputs
+            return run([tensor])[0].numpy()
 
         return predict
 

@@ -1,4 +1,4 @@
-"""torch.compile: PyTorch's compiler, just in time, whenever the artefact is loaded.
+"""torch.compile: PyTorch's just-in-time compiler, which runs when an artefact is loaded.
 
 Source: Ansel et al., PyTorch 2, ASPLOS 2024.
 """
@@ -19,23 +19,23 @@ from spaces.runtimes import CPU, CUDA, Lowering, Runtime, missing_compiler, regi
 from spaces.runtimes.eager import Eager, cpu_predictor, rebuild_network
 
 OPTIONS: dict[str, Any] = {"freezing": True, "compile_threads": 1}
-"""Weights become constants. Kernels aren't timed, as AOTInductor's are: every loading would."""
+"""Weights become constants. Kernels aren't chosen by timing, which would slow down each loading."""
 
 
 class TorchCompile(Eager):
-    """The eager runtime's files; loading compiles, which takes seconds, and tries the result."""
+    """Writes the files of the eager runtime; loading compiles the network and calls it once."""
 
     lowering_time_s: ClassVar[float] = 15.0
     max_speedup: ClassVar[float] = Runtime.max_speedup
 
     def cannot_run(self, precision: Precision) -> str | None:
-        """Return why not: it compiles wherever it is loaded."""
+        """Return why not, or None: loading needs a compiler, too."""
         return super().cannot_run(precision) or missing_compiler()
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the compiled network as a function of arrays."""
+        """Return the compiled network as a function of exactly `batch` samples."""
         torch.set_num_threads(lowering.threads)
-        compiled = self.compiled(rebuild_network(folder, lowering, self.device), lowering)
+        compiled = self.compile_network(rebuild_network(folder, lowering, self.device), lowering)
         if self.device == CPU:
             return cpu_predictor(compiled)
 
@@ -45,12 +45,12 @@ class TorchCompile(Eager):
 
         return predict
 
-    def compiled(self, network: nn.Module, lowering: Lowering) -> Callable[[Tensor], Tensor]:
-        """Return a network compiled, and tried once."""
+    def compile_network(self, network: nn.Module, lowering: Lowering) -> Callable[[Tensor], Tensor]:
+        """Return the compiled network, (batch, ...) -> (batch, o), after one call of it."""
         example = torch.zeros(lowering.batch, *lowering.input_shape, device=self.device)
         with warnings.catch_warnings(), redirect_stderr(StringIO()), torch.no_grad():
-            warnings.simplefilter("ignore")  # the compiler's, of its own internals
-            # Code of its own: networks of one family would count as each other's recompilations.
+            warnings.simplefilter("ignore")  # the compiler warns of its internals
+            # Exported first: else networks of one family would share and exhaust one compile cache.
             program = torch.export.export(network, (example,)).module()
             compiled: Any = torch.compile(program, fullgraph=True, dynamic=False, options=OPTIONS)
             with torch.inference_mode():

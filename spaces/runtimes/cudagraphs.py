@@ -1,4 +1,4 @@
-"""CUDA graphs: the eager network's kernels, recorded once and launched all together.
+"""CUDA graphs: the kernels of the eager network, recorded once and launched together.
 
 Source: Nguyen et al., Accelerating PyTorch with CUDA graphs, PyTorch blog, 2021.
 """
@@ -14,33 +14,33 @@ from spaces.runtimes import CUDA, Lowering, Runtime, register_runtime
 from spaces.runtimes.eager import Eager, rebuild_network
 
 WARM_UP = 3
-"""Calls before recording, on a stream of their own, as PyTorch's notes ask."""
+"""Calls before recording, on a separate stream, as PyTorch's documentation requires."""
 
 
 class CudaGraphs(Eager):
-    """The eager runtime's files; loading records one call between two fixed buffers."""
+    """Writes the files of the eager runtime; loading records one call between two fixed buffers."""
 
     max_speedup: ClassVar[float] = Runtime.max_speedup
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the recorded network as a function of arrays."""
+        """Return the recorded network as a function of exactly `batch` samples."""
         network = rebuild_network(folder, lowering, self.device)
-        source = torch.zeros(lowering.batch, *lowering.input_shape, device=self.device)
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.no_grad(), torch.cuda.stream(aside):
+        inputs_buffer = torch.zeros(lowering.batch, *lowering.input_shape, device=self.device)
+        side_stream = torch.cuda.Stream()
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.no_grad(), torch.cuda.stream(side_stream):
             for _ in range(WARM_UP):
-                network(source)
-        torch.cuda.current_stream().wait_stream(aside)
+                network(inputs_buffer)
+        torch.cuda.current_stream().wait_stream(side_stream)
         graph = torch.cuda.CUDAGraph()
         with torch.no_grad(), torch.cuda.graph(graph):
-            answer = network(source)
+            outputs_buffer = network(inputs_buffer)
 
-        def predict(inputs: Array, _held: nn.Module = network) -> Array:
-            # The graph reads the weights where they lie: they are there as long as it is.
-            source.copy_(torch.from_numpy(inputs))
+        def predict(inputs: Array, _network: nn.Module = network) -> Array:
+            # The default argument keeps the weights alive, whose memory the graph reads.
+            inputs_buffer.copy_(torch.from_numpy(inputs))
             graph.replay()
-            return answer.cpu().numpy()
+            return outputs_buffer.cpu().numpy()
 
         return predict
 

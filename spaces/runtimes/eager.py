@@ -1,4 +1,4 @@
-"""PyTorch as it trains: every network runs in it, and each layer costs a call from Python."""
+"""Eager PyTorch: every network runs in it, but each layer is called from Python."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,13 @@ WEIGHTS = "network.safetensors"
 
 
 def rebuild_network(folder: Path, lowering: Lowering, device: str) -> nn.Module:
-    """Return the network of the candidate's settings and the folder's weights, on its device."""
+    """Return the network built from its settings with the weights in a folder.
+
+    Args:
+        folder: The folder with the weights.
+        lowering: The candidate and the shapes.
+        device: Device of the returned network.
+    """
     disable_tf32(device)
     candidate = lowering.candidate
     family = ARCHITECTURES[candidate.architecture]
@@ -33,44 +39,50 @@ def rebuild_network(folder: Path, lowering: Lowering, device: str) -> nn.Module:
 
 
 class DuplicatedSample(nn.Module):
-    """A network that is given its one sample twice, and answers once."""
+    """A network that receives its single sample twice; the second output is dropped."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (1, o) of inputs (1, ...)."""
+        """Return outputs (1, o) of inputs (1, ...)."""
         return self.network(x.expand(2, *x.shape[1:]))[:1]
 
 
 def avoid_slow_conv3d(network: nn.Module, lowering: Lowering, device: str) -> nn.Module:
-    """Return a network that takes no slow path: eager Conv3d takes 4 times as long for 1 as for 2.
+    """Return a network that avoids a slow path: Conv3d takes 4 times as long for 1 sample as for 2.
 
-    Seen in PyTorch 2.13 on CPUs with and without AMX; it can go once one sample is the quicker.
+    Observed in PyTorch 2.13 on CPUs with and without AMX; remove this once a single sample is
+    faster than two.
+
+    Args:
+        network: The network.
+        lowering: With the number of samples per call.
+        device: The network's device.
     """
-    convolves = any(isinstance(layer, nn.Conv3d) for layer in network.modules())
+    has_conv3d = any(isinstance(layer, nn.Conv3d) for layer in network.modules())
     return (
         DuplicatedSample(network)
-        if device == CPU and lowering.batch == 1 and convolves
+        if device == CPU and lowering.batch == 1 and has_conv3d
         else network
     )
 
 
 class Eager(Runtime):
-    """Weights in safetensors, the network rebuilt from the candidate's settings."""
+    """Writes the weights (safetensors); loading rebuilds the network from its settings."""
 
     unsuited: ClassVar[dict[Precision, str]] = {
         Precision.INT8: "torch.ao's eager quantisation is deprecated and torchao isn't used yet"
     }
 
     max_speedup: ClassVar[float] = 10.0
-    """Of 88 networks that ran eagerly at first one in ten became more than four times faster."""
+    """One in ten of 88 networks first deployed in eager mode became more than 4 times faster."""
 
     def lower(
         self,
         network: nn.Module,
-        calibration: Tensor,  # noqa: ARG002 - the protocol's
+        calibration: Tensor,  # noqa: ARG002 - required by the base class
         lowering: Lowering,  # noqa: ARG002
         folder: Path,
     ) -> None:
@@ -78,7 +90,7 @@ class Eager(Runtime):
         save_file(network.state_dict(), folder / WEIGHTS)
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the rebuilt network as a function of arrays."""
+        """Return the rebuilt network as a function of exactly `batch` samples."""
         network = avoid_slow_conv3d(
             rebuild_network(folder, lowering, self.device), lowering, self.device
         )
@@ -94,7 +106,7 @@ class Eager(Runtime):
 
 
 def cpu_predictor(network: Callable[[Tensor], Tensor]) -> Predict:
-    """Return a network on the CPU as a function of arrays."""
+    """Return a network on the CPU as a function of arrays, (b, ...) -> (b, o)."""
 
     def predict(inputs: Array) -> Array:
         with torch.inference_mode():

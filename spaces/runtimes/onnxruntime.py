@@ -1,4 +1,4 @@
-"""ONNX Runtime, with input and output buffers bound once."""
+"""ONNX Runtime, called with input and output buffers that are bound once."""
 
 import logging
 from collections.abc import Generator, Iterator
@@ -19,35 +19,35 @@ MODEL = "network.onnx"
 
 
 class CalibrationReader:
-    """Feeds calibration inputs to the quantiser, a batch at a time."""
+    """Passes calibration inputs to the quantiser, one batch at a time."""
 
     def __init__(self, calibration: Tensor, batch: int) -> None:
         self._batches: Iterator[Tensor] = iter(calibration.split(batch))
 
     def get_next(self) -> dict[str, Array] | None:
-        """Return the next batch, or None at the end."""
+        """Return the next batch (batch, ...) by the input's name, or None at the end."""
         batch = next(self._batches, None)
         return None if batch is None else {INPUT: batch.numpy()}
 
 
 def _quantise(plain: Path, quantised: Path, reader: CalibrationReader) -> None:
-    """Write a graph with its products in int8, in ranges taken from calibration inputs."""
+    """Write a graph with products in int8 and ranges taken from calibration inputs."""
     from onnxruntime.quantization import QuantFormat, quantize_static  # noqa: PLC0415 - slow
 
     quantize_static(
         str(plain),
         str(quantised),
-        reader,  # pyright: ignore[reportArgumentType] - duck-typed by ORT
+        reader,  # pyright: ignore[reportArgumentType] - ONNX Runtime accepts it
         quant_format=QuantFormat.QDQ,
         per_channel=True,
     )
 
 
 def _quantise_recurrent(plain: Path, quantised: Path) -> None:
-    """Write a graph with its LSTM in int8, in ranges taken from each call: it has no others.
+    """Write a graph with its LSTM in int8; ONNX Runtime can take its ranges from each call only.
 
-    The exporter slices and joins an LSTM's weights in the graph; only once they are folded into
-    constants does the quantiser see them.
+    The exporter slices and joins an LSTM's weights within the graph. The quantiser recognises them
+    only after they were folded into constants.
     """
     import onnxruntime  # noqa: PLC0415 - half a second to import
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - slow
@@ -61,20 +61,20 @@ def _quantise_recurrent(plain: Path, quantised: Path) -> None:
 
 
 class OnnxRuntime(Runtime):
-    """One `.onnx` file; int8 is static, so that a sample never depends on its batch.
+    """Writes one `.onnx` file; int8 is static, so that a sample doesn't depend on its batch.
 
-    An LSTM's alone is dynamic: its scale is that of the call's largest number.
+    Only an LSTM's quantisation is dynamic: its scale follows from the largest number of a call.
     """
 
     unsuited: ClassVar[dict[Precision, str]] = {
-        Precision.BF16: "its CPU kernels have no bf16 matrix product",
-        Precision.FP16: "its CPU kernels cast fp16 to fp32 and back around every product",
+        Precision.BF16: "its CPU kernels have no matrix product in bf16",
+        Precision.FP16: "its CPU kernels convert fp16 to fp32 and back at every product",
     }
 
     def lower(
         self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
     ) -> None:
-        """Export the graph; quantise it where the precision says so."""
+        """Export the graph, and quantise it for int8."""
         example = calibration[: lowering.batch]
         if lowering.precision is not Precision.INT8:
             write_graph(network, example, folder / MODEL, lowering.settings)
@@ -88,42 +88,42 @@ class OnnxRuntime(Runtime):
                 _quantise(plain, folder / MODEL, CalibrationReader(calibration, lowering.batch))
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the session, bound to two buffers, as a function of arrays."""
-        session, binding, source, answer = bind_session(folder, lowering)
+        """Return the network as a function of exactly `batch` samples."""
+        session, binding, inputs_buffer, outputs_buffer = bind_session(folder, lowering)
         run = session.run_with_iobinding
 
         def predict(inputs: Array) -> Array:
-            source[...] = inputs
+            inputs_buffer[...] = inputs
             run(binding)
-            return answer.copy()
+            return outputs_buffer.copy()
 
         return predict
 
 
 class BoundSession(NamedTuple):
-    """A session and the two buffers that its binding reads and writes."""
+    """A session with the buffers (batch, ...) and (batch, o) that its binding uses."""
 
     session: Any
     binding: Any
-    source: Array
-    answer: Array
+    inputs: Array
+    outputs: Array
 
 
 def bind_session(folder: Path, lowering: Lowering) -> BoundSession:
-    """Return a session of an artefact's graph, bound once."""
+    """Return a session of the graph in a folder, bound to new buffers."""
     session = create_session(str(folder / MODEL), lowering.threads)
-    source = np.zeros((lowering.batch, *lowering.input_shape), dtype=np.float32)
-    answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
+    inputs = np.zeros((lowering.batch, *lowering.input_shape), dtype=np.float32)
+    outputs = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
     binding: Any = session.io_binding()
-    kind = np.float32
-    binding.bind_input(INPUT, "cpu", 0, kind, source.shape, source.ctypes.data)
-    binding.bind_output(OUTPUT, "cpu", 0, kind, answer.shape, answer.ctypes.data)
-    return BoundSession(session, binding, source, answer)
+    dtype = np.float32
+    binding.bind_input(INPUT, "cpu", 0, dtype, inputs.shape, inputs.ctypes.data)
+    binding.bind_output(OUTPUT, "cpu", 0, dtype, outputs.shape, outputs.ctypes.data)
+    return BoundSession(session, binding, inputs, outputs)
 
 
 @contextmanager
 def _quiet_root_logger() -> Generator[None]:
-    """Hold back the quantiser's advice to pre-process, which it logs through the root logger."""
+    """Suppress the quantiser's advice to pre-process, which it logs through the root logger."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""OpenVINO, reached through ONNX (recurrent layers converted directly are ten times slower)."""
+"""OpenVINO, with networks converted from ONNX (else recurrent layers are ten times slower)."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ from spaces.runtimes.onnxruntime import MODEL as ONNX_MODEL
 
 MODEL = "network.xml"
 
-# Set always: left alone, OpenVINO takes bf16 where the processor has it.
+# Always set: by default, OpenVINO computes in bf16 on processors that support it.
 HINTS = {
     Precision.FP32: "f32",
     Precision.BF16: "bf16",
@@ -33,9 +33,9 @@ HALF_PRECISIONS = (Precision.BF16, Precision.FP16)
 
 @cache
 def _openvino() -> Any:
-    """Import OpenVINO without what tells Intel of each use: it forks, and asks the network.
+    """Import OpenVINO without its telemetry, which forks and accesses the network.
 
-    Where the telemetry can't be imported, OpenVINO and nncf go without it.
+    If the telemetry module can't be imported, OpenVINO and nncf work without it.
     """
     sys.modules.setdefault("openvino_telemetry", cast("Any", None))
     import openvino  # noqa: PLC0415 - half a second to import
@@ -54,12 +54,12 @@ def _capabilities() -> frozenset[str]:
 
 
 class OpenVino(Runtime):
-    """An `.xml` graph with its `.bin` weights; int8 by nncf, static."""
+    """Writes a graph (`.xml`) and its weights (`.bin`); int8 is static, by nncf."""
 
     unsuited: ClassVar[dict[Precision, str]] = {}
 
     def cannot_run(self, precision: Precision) -> str | None:
-        """Return why not: bf16 and fp16 need a processor with such instructions."""
+        """Return why not, or None: bf16 and fp16 need a processor with such instructions."""
         if precision in HALF_PRECISIONS and precision.upper() not in _capabilities():
             return f"this processor has no {precision} instructions"
         return super().cannot_run(precision)
@@ -67,7 +67,7 @@ class OpenVino(Runtime):
     def lower(
         self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
     ) -> None:
-        """Convert the ONNX graph; quantise it where the precision says so."""
+        """Convert the ONNX graph, and quantise it for int8."""
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / ONNX_MODEL
             write_graph(network, calibration[: lowering.batch], plain, lowering.settings)
@@ -77,32 +77,32 @@ class OpenVino(Runtime):
 
             nncf.set_log_level(logging.ERROR)
             batches = [batch.numpy() for batch in calibration.split(lowering.batch)]
-            with redirect_stdout(StringIO()):  # a bar of its own, whatever the console
+            with redirect_stdout(StringIO()):  # it always prints a progress bar
                 model = nncf.quantize(model, nncf.Dataset(batches), subset_size=len(batches))
         _openvino().save_model(model, str(folder / MODEL), compress_to_fp16=False)
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the compiled model, bound to two buffers, as a function of arrays."""
-        request, source, answer = bind_request(folder, lowering)
+        """Return the network as a function of exactly `batch` samples."""
+        request, inputs_buffer, outputs_buffer = bind_request(folder, lowering)
 
         def predict(inputs: Array) -> Array:
-            source[...] = inputs
+            inputs_buffer[...] = inputs
             request.infer()
-            return answer.copy()
+            return outputs_buffer.copy()
 
         return predict
 
 
 class BoundRequest(NamedTuple):
-    """A request and the two buffers that it reads and writes."""
+    """A request with the buffers (batch, ...) and (batch, o) that it uses."""
 
     request: Any
-    source: Array
-    answer: Array
+    inputs: Array
+    outputs: Array
 
 
 def bind_request(folder: Path, lowering: Lowering) -> BoundRequest:
-    """Return a request of an artefact's graph, bound once: unbound, a call takes 55 us more."""
+    """Return a request of the graph in a folder; its bound buffers save 55 us per call."""
     openvino = _openvino()
     compiled = _core().compile_model(
         str(folder / MODEL),
@@ -115,11 +115,11 @@ def bind_request(folder: Path, lowering: Lowering) -> BoundRequest:
         },
     )
     request: Any = compiled.create_infer_request()
-    source = np.zeros((lowering.batch, *lowering.input_shape), dtype=np.float32)
-    answer = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
-    request.set_input_tensor(openvino.Tensor(source, shared_memory=True))
-    request.set_output_tensor(openvino.Tensor(answer, shared_memory=True))
-    return BoundRequest(request, source, answer)
+    inputs = np.zeros((lowering.batch, *lowering.input_shape), dtype=np.float32)
+    outputs = np.zeros((lowering.batch, lowering.shape.outputs), dtype=np.float32)
+    request.set_input_tensor(openvino.Tensor(inputs, shared_memory=True))
+    request.set_output_tensor(openvino.Tensor(outputs, shared_memory=True))
+    return BoundRequest(request, inputs, outputs)
 
 
 register_runtime("openvino")(OpenVino())

@@ -1,4 +1,4 @@
-"""TensorRT, reached through ONNX: NVIDIA's compiler, from an extra of its own.
+"""TensorRT, NVIDIA's compiler, with networks converted from ONNX; an extra installs it.
 
 Source: NVIDIA, TensorRT Developer Guide (strongly typed networks, `execute_async_v3`).
 """
@@ -23,17 +23,17 @@ PLAN = "network.plan"
 
 
 class TensorRT(Runtime):
-    """One serialised engine, for the kind of GPU that built it."""
+    """Writes one serialised engine, for the kind of GPU on which it was built."""
 
     portable: ClassVar[bool] = False
     lowering_time_s: ClassVar[float] = 30.0
 
     unsuited: ClassVar[dict[Precision, str]] = {
-        Precision.INT8: "its quantiser is a package of its own, which isn't used yet"
+        Precision.INT8: "its quantisation is a separate package, which isn't used yet"
     }
 
     def cannot_run(self, precision: Precision) -> str | None:
-        """Return why not: it needs a CUDA device and the extra."""
+        """Return why not, or None: TensorRT needs a CUDA device and the extra."""
         reason = super().cannot_run(precision)
         if reason is None and find_spec("tensorrt") is None:
             return "TensorRT isn't installed: pip install 'simstead[tensorrt]'"
@@ -42,14 +42,14 @@ class TensorRT(Runtime):
     def lower(
         self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
     ) -> None:
-        """Export the graph in its precision's own types, and build an engine that keeps them."""
+        """Export the graph in the types of its precision, and build an engine that keeps them."""
         import tensorrt  # noqa: PLC0415 - an extra # pyright: ignore[reportMissingImports]
 
         trt: Any = tensorrt
         logger = trt.Logger(trt.Logger.ERROR)
         builder = trt.Builder(logger)
-        typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-        graph = builder.create_network(typed)
+        strongly_typed = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        graph = builder.create_network(strongly_typed)
         parser = trt.OnnxParser(graph, logger)
         with TemporaryDirectory() as scratch:
             plain = Path(scratch) / MODEL
@@ -68,24 +68,24 @@ class TensorRT(Runtime):
         (folder / PLAN).write_bytes(bytes(plan))
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the engine, bound to two buffers, as a function of arrays."""
+        """Return the engine as a function of exactly `batch` samples."""
         import tensorrt  # noqa: PLC0415 - an extra # pyright: ignore[reportMissingImports]
 
         trt: Any = tensorrt
         runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         engine = runtime.deserialize_cuda_engine((folder / PLAN).read_bytes())
         context = engine.create_execution_context()
-        source = torch.zeros(lowering.batch, *lowering.input_shape, device=CUDA)
-        answer = torch.zeros(lowering.batch, lowering.shape.outputs, device=CUDA)
-        context.set_tensor_address(INPUT, source.data_ptr())
-        context.set_tensor_address(OUTPUT, answer.data_ptr())
+        inputs_buffer = torch.zeros(lowering.batch, *lowering.input_shape, device=CUDA)
+        outputs_buffer = torch.zeros(lowering.batch, lowering.shape.outputs, device=CUDA)
+        context.set_tensor_address(INPUT, inputs_buffer.data_ptr())
+        context.set_tensor_address(OUTPUT, outputs_buffer.data_ptr())
         stream = torch.cuda.Stream()
 
         def predict(inputs: Array) -> Array:
             with torch.cuda.stream(stream):
-                source.copy_(torch.from_numpy(inputs))
+                inputs_buffer.copy_(torch.from_numpy(inputs))
                 context.execute_async_v3(stream.cuda_stream)
-                return answer.cpu().numpy()
+                return outputs_buffer.cpu().numpy()
 
         return predict
 
