@@ -1,4 +1,4 @@
-"""What is replaced: simulations, their encodings and how a prediction is judged."""
+"""Problems: simulations or recorded data, encodings, and scores of predictions."""
 
 from problems.data.recorded import Recorded
 from problems.data.splits import Beyond

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all, so that a killed process leaves the old one or none."""
+"""Atomic writing of files: a killed process leaves the old file or none, never a part."""
 
 import os
 import secrets
@@ -9,16 +9,16 @@ from typing import BinaryIO
 
 
 def temporary_path(path: Path) -> Path:
-    """Return a name beside `path` that no other process has, on whatever machine it runs."""
+    """Return a path in the same folder that no other process on any machine uses."""
     return path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
 
 
 @contextmanager
 def atomic_write(path: Path) -> Generator[BinaryIO]:
-    """Yield a file that takes `path`'s place, on disk, once it is written: then rename.
+    """Yield a temporary file that is flushed to disk and renamed to `path` at the end.
 
     Raises:
-        OSError: It can't be written; `path` is as it was.
+        OSError: The file can't be written; `path` is unchanged.
     """
     partial = temporary_path(path)
     try:

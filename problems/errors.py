@@ -1,4 +1,4 @@
-"""What a user can put right: the command line prints these in one line and exits with 2."""
+"""Errors that a user can correct: the command line prints one line and exits with code 2."""
 
 import traceback
 from collections.abc import Generator, Iterable
@@ -8,21 +8,21 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """A mistake of the user's; the message names what is wrong and the remedy."""
+    """A mistake of the user; the message names the mistake and the remedy."""
 
 
 class UnknownNameError(UserError):
-    """A name that nothing is registered under; suggests the nearest one that is."""
+    """A name that is not registered; the message suggests the most similar name."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(str(each) for each in known)
+    def __init__(self, kind: str, name: str, registered: Iterable[str]) -> None:
+        names = sorted(map(str, registered))
         near = get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
 
 
 class MissingExtraError(UserError):
-    """A library that one of the project's extras brings is not installed."""
+    """A library that an extra of the project installs is missing."""
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -32,15 +32,18 @@ class MissingExtraError(UserError):
 
 
 class InterruptedRunError(UserError):
-    """A search was interrupted; what it finished is kept, and the message says how to go on."""
+    """A search was interrupted; its finished trials are kept. The message says how to resume it."""
 
 
 @contextmanager
 def user_code_errors(part: str) -> Generator[None]:
-    """Tell in one line what a user's part of a problem raises.
+    """Turn an exception raised by a user's code into an error of one line.
+
+    Args:
+        part: Name of the part of the problem that is called.
 
     Raises:
-        UserError: It raised something.
+        UserError: The user's code raised an exception.
     """
     try:
         yield
@@ -48,12 +51,13 @@ def user_code_errors(part: str) -> Generator[None]:
         raise
     except Exception as error:
         raise UserError(
-            f"{part} ended in {describe_error(error)}; simstead check tries a problem's parts one by one"
+            f"{part} ended in {describe_error(error)}; "
+            "run `simstead check`, which tests the parts of a problem one by one"
         ) from error
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what an exception says and where it was raised."""
+    """Return the type, message, file and line of an exception as text."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}, line {last.lineno}"
     return " ".join(f"{type(error).__name__}: {error} ({where})".split())

@@ -1,4 +1,4 @@
-"""What produced a number: hashes of a simulation's parameters, source code and libraries."""
+"""Hashes of what produced data: parameters, source code and versions of libraries."""
 
 import functools
 import hashlib
@@ -16,22 +16,22 @@ from problems.source_code import source_hash
 
 
 def digest(facts: Any) -> str:
-    """Return a short hash of anything that JSON can hold."""
+    """Return a hash of 20 hexadecimal digits of a value that JSON can represent."""
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:20]
 
 
 def identity(simulation: Simulation) -> dict[str, Any]:
-    """Return which simulation this is: its class and parameters, whatever its code's version.
+    """Return the class and the parameters of a simulation, without its source code.
 
     Raises:
-        UserError: The simulation isn't a dataclass, or a parameter isn't a plain value.
+        UserError: The simulation isn't a dataclass, or JSON can't represent a parameter.
     """
     kind = type(simulation)
     if not is_dataclass(simulation):
         raise UserError(
-            f"simulation {kind.__qualname__} must be a dataclass, whose fields name its data; "
-            "decorate it with @dataclass(frozen=True)"
+            f"simulation {kind.__qualname__} must be a dataclass, since its fields identify its "
+            "data; decorate it with @dataclass(frozen=True)"
         )
     for f in fields(simulation):
         try:
@@ -46,7 +46,7 @@ def identity(simulation: Simulation) -> dict[str, Any]:
 
 
 def _parameter(value: Any) -> Any:
-    """Return a parameter as JSON can hold it; a dataclass with the name of its class."""
+    """Return a parameter as JSON; a dataclass is given with the name of its class."""
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         return {
@@ -54,12 +54,12 @@ def _parameter(value: Any) -> Any:
             "parameters": {f.name: _parameter(getattr(value, f.name)) for f in fields(value)},
         }
     if isinstance(value, list | tuple):
-        return [_parameter(each) for each in value]
+        return [_parameter(element) for element in value]
     return value
 
 
 def fingerprint(simulation: Simulation) -> dict[str, Any]:
-    """Return what decides a simulation's numbers: class, parameters, source code, versions."""
+    """Return all that determines the data: class, parameters, source code and versions."""
     versions = simulation.versions() if isinstance(simulation, Versioned) else {}
     return {
         **identity(simulation),
@@ -69,42 +69,43 @@ def fingerprint(simulation: Simulation) -> dict[str, Any]:
 
 
 def _sources(value: Any) -> set[str]:
-    """Return the hashes of the code of a dataclass and of those that it holds."""
+    """Return the hashes of the code of a dataclass and of the dataclasses in its fields."""
     if isinstance(value, list | tuple):
         return set().union(*map(_sources, value))
     if not is_dataclass(value) or isinstance(value, type):
         return set()
-    held = (_sources(getattr(value, f.name)) for f in fields(value))
-    return {source_hash(value)}.union(*held)
+    nested = (_sources(getattr(value, f.name)) for f in fields(value))
+    return {source_hash(value)}.union(*nested)
 
 
 def kind_name(kind: type) -> str:
-    """Return the name that a class has in hashes: its own `IDENTITY`, or its qualified name.
+    """Return the name of a class in hashes: its own `IDENTITY`, or else its qualified name.
 
-    A class that declares `IDENTITY: ClassVar[str]` may be renamed; its module has no part in the
-    name either way. A subclass doesn't inherit the declaration.
+    A class that declares `IDENTITY: ClassVar[str]` can be renamed without a change of hashes, and
+    any class can be moved to another module. A subclass doesn't inherit the declaration.
     """
     declared = vars(kind).get("IDENTITY")
     return declared if isinstance(declared, str) else kind.__qualname__
 
 
 def canonical_form(value: Any) -> Any:
-    """Return a value as JSON can hold it: code by its hash, an array by its bytes' hash."""
+    """Return a value as JSON: code as the hash of its source, an array as the hash of its bytes."""
     if is_dataclass(value) and not isinstance(value, type):
-        each = {f.name: canonical_form(getattr(value, f.name)) for f in fields(value)}
-        return [kind_name(type(value)), source_hash(value), each]
+        parameters = {f.name: canonical_form(getattr(value, f.name)) for f in fields(value)}
+        return [kind_name(type(value)), source_hash(value), parameters]
     if isinstance(value, Mapping):
-        return {str(key): canonical_form(each) for key, each in value.items()}
+        return {str(key): canonical_form(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [canonical_form(each) for each in value]
+        return [canonical_form(element) for element in value]
     if isinstance(value, functools.partial):
         return canonical_form([value.func, value.args, value.keywords])
     if isinstance(value, MethodType):
         return [value.__name__, canonical_form(value.__self__)]
-    return _described_one(value)
+    return _canonical_scalar(value)
 
 
-def _described_one(value: Any) -> str:
+def _canonical_scalar(value: Any) -> str:
+    """Return the text or hash of a value without parts."""
     if isinstance(value, np.ndarray):
         return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,4 +1,4 @@
-"""Where problems are found by name; every package of `problems.cases` is a case study."""
+"""The registry of problems; every package of `problems.cases` is a case study."""
 
 import importlib
 import pkgutil
@@ -14,17 +14,21 @@ Item = TypeVar("Item")
 
 
 class Registry(Generic[Item]):
-    """Names to items of one kind; refuses a name twice, suggests the nearest to an unknown one."""
+    """A mapping from names to items of one kind, in which every name is unique.
+
+    Args:
+        kind: Name of the kind of item, for error messages.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._items: dict[str, Item] = {}
 
     def register(self, name: str) -> Callable[[Item], Item]:
-        """Return a decorator that registers what it decorates under `name`.
+        """Return a decorator that registers the decorated object under `name`.
 
         Raises:
-            ValueError: The name is taken.
+            ValueError: The name is registered already.
         """
 
         def add(item: Item) -> Item:
@@ -48,7 +52,7 @@ class Registry(Generic[Item]):
 
 
 def import_all(package: ModuleType) -> None:
-    """Import every module of a package, so that what they register is known."""
+    """Import every module of a package, so that each registers its items."""
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
 
@@ -58,8 +62,8 @@ register_problem = PROBLEMS.register
 
 
 def known_problems() -> Registry[Callable[[Size], Problem]]:
-    """Return the registry with every case study that ships with simstead in it."""
-    import problems.cases  # noqa: PLC0415 - the cases register themselves here
+    """Return the registry of all case studies that ship with simstead."""
+    import problems.cases  # noqa: PLC0415 - the cases import this module to register themselves
 
     import_all(problems.cases)
     return PROBLEMS

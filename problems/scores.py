@@ -1,4 +1,4 @@
-"""Ready-made scores: what most problems need, with their metrics."""
+"""Ready-made scores with their metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from problems.interfaces.types import Array, Batch, Field
 
 @dataclass(frozen=True)
 class NormalisedError:
-    """Root mean square error of every output field over the field's own spread, and their mean.
+    """Root mean square error of each output field over its standard deviation, and their mean.
 
-    A prediction that is the mean of the reference everywhere scores 1, the reference scores 0.
+    The reference scores 0; a prediction equal to the mean of the reference scores 1.
 
     Args:
-        outputs: The simulation's outputs.
+        outputs: Output fields of the simulation.
     """
 
     IDENTITY: ClassVar[str] = "normalised-error"
@@ -27,7 +27,7 @@ class NormalisedError:
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The mean over fields, which is the objective, and each field's error in its unit."""
+        """The mean over fields, which is the objective, and the error of each field in its unit."""
         return (
             Metric(
                 "error", "1", "rms error over the reference's standard deviation, mean of fields"
@@ -36,7 +36,7 @@ class NormalisedError:
         )
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG002 - a score's signature
-        """Return the metrics."""
+        """Return the metrics by name."""
         rmse = {
             f.name: _rms(np.subtract(predicted[f.name], reference[f.name], dtype=float))
             for f in self.outputs
@@ -53,7 +53,7 @@ def _rms(difference: Array) -> float:
 
 
 def standard_deviation(values: Array) -> float:
-    """Return the standard deviation over samples and elements; 1 where a field never varies."""
+    """Return the standard deviation over samples and elements, 1 for a constant field."""
     deviation = float(np.std(values, dtype=float))
     return (
         deviation

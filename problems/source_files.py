@@ -1,4 +1,4 @@
-"""Where modules' files lie, and which names their statements bind, without importing them."""
+"""Files of modules and the names that their statements bind, without importing them."""
 
 import ast
 import functools
@@ -19,13 +19,13 @@ SCOPES = (*FUNCTIONS, ast.ClassDef, *COMPREHENSIONS)
 """Nodes of a syntax tree that have local names."""
 
 
-class Target(NamedTuple):
-    """What an import binds a name to.
+class ImportTarget(NamedTuple):
+    """The object to which an import binds a name.
 
     Args:
-        module: The module that is imported, or imported from.
-        name: The name in that module; "" for the module itself.
-        dotted: Whether `import a.b` bound the name `a`: the module is reached as `a.b`.
+        module: The imported module, or the module that the name is imported from.
+        name: The name within that module; "" for the module itself.
+        dotted: Whether `import a.b` bound the name `a`, so that the code refers to `a.b`.
     """
 
     module: str
@@ -34,32 +34,34 @@ class Target(NamedTuple):
 
 
 class Bindings(NamedTuple):
-    """What a module's top-level statements bind.
+    """The names that the top-level statements of a module bind.
 
     Args:
-        statements: Statements by each name that they define; "" for those that bind none.
-        imports: What each name is imported from.
-        stars: Modules of which every name is imported.
+        statements: Statements by the name that they define; "" for those that define none.
+        imports: Import targets by name.
+        stars: Modules from which every name is imported.
     """
 
     statements: dict[str, list[ast.stmt]]
-    imports: dict[str, list[Target]]
+    imports: dict[str, list[ImportTarget]]
     stars: list[str]
 
 
 def module_home(module: str) -> Path | None:
-    """Return where a module's own code lies: its top package, or the folder of a lone file.
+    """Return the folder of a module's top-level package, or the folder of a single file.
+
+    Returns None for a compiled library.
 
     Raises:
-        UserError: It has no file, as a notebook or the standard input.
+        UserError: The module has no file, as in a notebook.
     """
     path = module_file(module)
     if path is None:
-        known = getattr(sys.modules.get(module), "__file__", None)
-        if known is None or module == "__main__":
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None or module == "__main__":
             raise UserError(
-                f"module {module!r} has no file that can be read, so a change of its code could "
-                "not be noticed; put the simulation into a .py file"
+                f"module {module!r} has no source file, so changes of its code can't be detected; "
+                "put the simulation into a .py file"
             )
         return None  # a compiled library
     if "." in module:
@@ -68,19 +70,30 @@ def module_home(module: str) -> Path | None:
 
 
 def _package_folder(package: str) -> Path | None:
+    """Return the folder of a package, None if there is none."""
     path = module_file(package)
-    return None if path is None else path.parent
+    if path is not None:
+        return path.parent
+    # A namespace package has no file, only folders.
+    parent, _, name = package.rpartition(".")
+    if parent:
+        folder = _package_folder(parent)
+        return folder / name if folder and (folder / name).is_dir() else None
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is not None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
 
 
 @functools.cache
 def module_file(module: str) -> Path | None:
-    """Return a module's source file, found without importing it; None where it has none."""
+    """Return the source file of a module without importing it; None if there is none."""
     file = getattr(sys.modules.get(module), "__file__", None)
     parent, _, name = module.rpartition(".")
     if file is None and parent:
         folder = _package_folder(parent)
-        places = (folder / f"{name}.py", folder / name / "__init__.py") if folder else ()
-        file = next((str(place) for place in places if place.is_file()), None)
+        candidates = (folder / f"{name}.py", folder / name / "__init__.py") if folder else ()
+        file = next((str(path) for path in candidates if path.is_file()), None)
     elif file is None and module not in sys.modules:
         spec = importlib.util.find_spec(module)
         file = None if spec is None else spec.origin
@@ -90,7 +103,7 @@ def module_file(module: str) -> Path | None:
 
 
 def lies_in(module: str, home: Path | None) -> bool:
-    """Return whether a module lies at home; an installed one's version speaks for it."""
+    """Return whether a module lies in the folder `home` and isn't an installed package."""
     path = module_file(module)
     if path is None or home is None or not path.is_relative_to(home):
         return False
@@ -99,89 +112,85 @@ def lies_in(module: str, home: Path | None) -> bool:
 
 @functools.cache
 def bindings(module: str) -> Bindings:
-    """Return what a module's top-level statements bind; nothing where it has no source."""
+    """Return the names that top-level statements bind; none if the module has no source."""
     path = module_file(module)
-    found = Bindings({}, {}, [])
+    bound = Bindings({}, {}, [])
     for statement in ast.parse(path.read_text(encoding="utf-8")).body if path else ():
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue  # a docstring
-        names = set(_defined(statement))
+        names = set(_bound_names(statement))
         imported = list(imports_of(statement, module))
         for name, target in imported:
             if name == "*":
-                found.stars.append(target.module)
+                bound.stars.append(target.module)
             else:
-                found.imports.setdefault(name, []).append(target)
+                bound.imports.setdefault(name, []).append(target)
         for name in names or ({""} - {"" for _ in imported}):
-            found.statements.setdefault(name, []).append(statement)
-    return found
+            bound.statements.setdefault(name, []).append(statement)
+    return bound
 
 
-def forget_files() -> None:
-    """Forget what was read of files, so that those that have changed are read again."""
-    module_file.cache_clear()
-    bindings.cache_clear()
-
-
-def _defined(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement binds in its own scope otherwise than by an import."""
+def _bound_names(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a statement binds in its own scope, except by imports."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
     elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
         yield node.name
-        yield from _defined_below(node)
+        yield from _bound_names_below(node)
     elif not isinstance(node, ast.Lambda | ast.comprehension):
-        yield from _defined_below(node)
+        yield from _bound_names_below(node)
 
 
-def _defined_below(node: ast.AST) -> Iterator[str]:
+def _bound_names_below(node: ast.AST) -> Iterator[str]:
     for child in ast.iter_child_nodes(node):
-        yield from _defined(child)
+        yield from _bound_names(child)
 
 
 def local_names(scope: ast.AST) -> frozenset[str]:
     """Return the names that are local to a function, a class, a lambda or a comprehension."""
     names: set[str] = set()
-    elsewhere: set[str] = set()
+    nonlocal_names: set[str] = set()
     if isinstance(scope, COMPREHENSIONS):
         for generator in scope.generators:
-            names |= set(_defined(generator.target))
+            names |= set(_bound_names(generator.target))
     if isinstance(scope, FUNCTIONS):
-        names |= {each.arg for each in ast.walk(scope.args) if isinstance(each, ast.arg)}
+        names |= {node.arg for node in ast.walk(scope.args) if isinstance(node, ast.arg)}
     if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         for statement in scope.body:
-            names |= set(_defined(statement))
-        for each in ast.walk(scope):
-            if isinstance(each, ast.Global | ast.Nonlocal):
-                elsewhere |= set(each.names)
-    return frozenset(names - elsewhere)
+            names |= set(_bound_names(statement))
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Global | ast.Nonlocal):
+                nonlocal_names |= set(node.names)
+    return frozenset(names - nonlocal_names)
 
 
-def imports_of(node: ast.AST, module: str, *, nested: bool = False) -> Iterator[tuple[str, Target]]:
-    """Yield the names that a statement imports, each with what it is imported from.
+def imports_of(
+    node: ast.AST, module: str, *, nested: bool = False
+) -> Iterator[tuple[str, ImportTarget]]:
+    """Yield the names that a statement imports, each with its import target.
 
     Args:
         node: The statement.
-        module: Where it stands, for relative imports.
-        nested: Whether functions and classes within it are looked through as well.
+        module: The module that contains the statement, for relative imports.
+        nested: Whether imports within functions and classes are included.
     """
     if isinstance(node, ast.Import):
         for alias in node.names:
             top = alias.name.partition(".")[0]
-            yield alias.asname or top, Target(alias.name, "", dotted=not alias.asname)
+            yield alias.asname or top, ImportTarget(alias.name, "", dotted=not alias.asname)
     elif isinstance(node, ast.ImportFrom):
         package = _package(module)
         source = resolve_name("." * node.level + (node.module or ""), package)
         for alias in node.names:
-            yield alias.asname or alias.name, Target(source, alias.name)
+            yield alias.asname or alias.name, ImportTarget(source, alias.name)
     elif nested or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         for child in ast.iter_child_nodes(node):
             yield from imports_of(child, module, nested=nested)
 
 
 def _package(module: str) -> str:
-    """Return the package that a module's relative imports start from."""
+    """Return the package from which relative imports of a module start."""
     path = module_file(module)
     return module if path and path.name == "__init__.py" else module.rpartition(".")[0]

@@ -1,4 +1,4 @@
-"""Where a problem comes from: a registered name, an entry point, a user's file or module."""
+"""Problems by reference: a registered name, an entry point, a user's file or a module."""
 
 import hashlib
 import importlib
@@ -21,29 +21,29 @@ from problems.registry import PROBLEMS, known_problems
 from problems.source_files import SITE_PACKAGES
 
 ENTRY_POINT_GROUP = "simstead.problems"
-"""Entry points in this group are problems under their names."""
+"""Group of the entry points by which installed packages register problems."""
 
 USER_MODULE_PREFIX = "simstead_user_"
-"""Modules loaded from a user's file are called so, then a hash of its place, then its stem."""
+"""Start of the names of modules loaded from files; a hash of the path and the stem follow."""
 
 DEFAULT_ATTRIBUTE = "problem"
-"""What a file's or module's problem is called where the user names none."""
+"""The attribute of a file or module that is loaded where the user names none."""
 
 PACKAGE_FOLDERS = [
     Path(__file__).parents[1] / name for name in ("problems", "spaces", "search", "reports")
 ]
-"""Where simstead's own code lies."""
+"""The folders of simstead's own code."""
 
 ProblemFactory = Callable[[Size], Problem]
 
 
 @dataclass(frozen=True)
 class ProblemSource:
-    """Where a problem comes from, in words that can be typed again.
+    """The origin of a problem, as a reference that a user can type.
 
     Args:
         reference: Registered name, absolute path of a file, or module; with ":attribute" if given.
-        folder: Where a module's name is looked for, after everything that is installed.
+        folder: Folder in which a module is searched for after all installed packages.
     """
 
     reference: str
@@ -51,70 +51,74 @@ class ProblemSource:
 
     @property
     def user_source(self) -> "ProblemSource | None":
-        """This source if it is a user's file or module, None for a name that is registered."""
+        """This source if it is a user's file or module, None for a registered name."""
         return self if ":" in self.reference or self.reference.endswith(".py") else None
 
     def load(self, size: Size | None = None, default: Size = Size.STANDARD) -> Problem:
-        """Return the problem; a worker calls this to have its modules before anything arrives.
+        """Return the problem.
+
+        A worker calls this method first, so that the problem's modules are imported before
+        pickled objects arrive.
 
         Args:
-            size: Which extent, for a problem that has several.
-            default: Which of several if no size is given.
+            size: Size of a problem that has several; None for the default.
+            default: Size where none is given.
 
         Raises:
-            UserError: It can't be found or run, or has no such size; says where in the file.
+            UserError: The problem can't be found or loaded, or doesn't have the given size.
         """
         place, _, attribute = self.reference.partition(":")
-        found: Any
+        loaded: Any
         if place.endswith(".py"):
-            found = _in_module(import_file(Path(place)), attribute, self.reference)
+            loaded = _select_problem(import_file(Path(place)), attribute, self.reference)
         elif attribute:
-            found = _in_module(_import_module(place, self.folder), attribute, self.reference)
+            module = _import_module(place, self.folder)
+            loaded = _select_problem(module, attribute, self.reference)
         else:
-            found = _registered(place)
-        if callable(found) and not isinstance(found, Problem):
-            size, found = None, _called(found, size or default, self.reference)
-        return _checked(found, size, self.reference)
+            loaded = _registered_problem(place)
+        if callable(loaded) and not isinstance(loaded, Problem):
+            size, loaded = None, _call_factory(loaded, size or default, self.reference)
+        return _check_problem(loaded, size, self.reference)
 
 
 def locate_problem(reference: str) -> ProblemSource:
-    """Return where the problem lies that a user means: a name, `file.py[:attribute]`, or module.
+    """Return the source of a problem given by name, `file.py[:attribute]` or `module:attribute`.
 
     Raises:
-        UserError: There is no such file.
+        UserError: The file doesn't exist or isn't a Python file.
     """
     place, colon, attribute = reference.partition(":")
     if place.endswith(".py") or "/" in place:
         path = Path(place).resolve()
         if not path.is_file() or path.suffix != ".py":
             raise UserError(
-                f"{place} is no Python file; name a file that registers a problem, such as one "
-                "that `simstead new NAME` writes"
+                f"{place} is no Python file; give a file that defines a problem, such as one "
+                "written by `simstead new NAME`"
             )
         return ProblemSource(f"{path}{colon}{attribute}", str(path.parent))
     return ProblemSource(reference, str(Path.cwd()))
 
 
 def load_problem(reference: str, size: Size | None = None) -> Problem:
-    """Return a problem by its name, file or module; see `locate` and `Source.load`."""
+    """Return a problem by name, file or module; see `locate_problem` and `ProblemSource.load`."""
     return locate_problem(reference).load(size)
 
 
 def import_file(path: Path) -> ModuleType:
-    """Run a user's file as a module, once in a process.
+    """Return a user's file as a module; a process runs the file once.
 
-    The modules beside it are found, but none of them shadows an installed one.
+    The file can import modules of its folder; none of these shadows an installed module.
 
     Raises:
-        UserError: The file fails; says in which line, and why.
+        UserError: The file doesn't exist, or raises an exception; the message gives the line.
     """
-    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"{USER_MODULE_PREFIX}{place}_{path.stem}"
+    path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"{USER_MODULE_PREFIX}{path_hash}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():
-        raise UserError(f"there is no file {path}; put the problem back where it was")
-    _look_last_in(str(path.parent))
+        raise UserError(f"there is no file {path}; move the file of the problem back")
+    _add_module_folder(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path} can't be loaded as Python")
@@ -124,18 +128,18 @@ def import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise UserError(_told(error, path)) from error
+        raise UserError(_error_text(error, path)) from error
     return module
 
 
 def problem_loaders() -> Mapping[str, Callable[[Size | None], Problem]]:
-    """Return every problem that has a name: those that ship with simstead, then entry points."""
+    """Return the loader of each problem by name: shipped problems, then entry points."""
     names = [*known_problems(), *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))]
     return {name: ProblemSource(name, "").load for name in names}
 
 
 def _import_module(name: str, folder: str) -> ModuleType:
-    _look_last_in(folder)
+    _add_module_folder(folder)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -146,13 +150,14 @@ def _import_module(name: str, folder: str) -> ModuleType:
             ) from None
         raise UserError(f"module {name}: {error}") from error
     except Exception as error:
-        raise UserError(_told(error, Path(name))) from error
+        raise UserError(_error_text(error, Path(name))) from error
 
 
-class _LastResort(MetaPathFinder):
-    """Finds modules in users' folders once nothing that is installed has their name.
+class LastResort(MetaPathFinder):
+    """Finds modules in users' folders where no installed module has the same name.
 
-    The end of `sys.path` would not do: an editable installation is looked through after it.
+    Appending the folders to `sys.path` doesn't suffice: editable installations are searched
+    after `sys.path`, so that a user's module could shadow theirs.
     """
 
     def __init__(self) -> None:
@@ -164,46 +169,56 @@ class _LastResort(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """Return where a top-level module lies."""
+        """Return the specification of a top-level module, None for any other module.
+
+        Args:
+            fullname: Name of the module.
+            path: Search path of the parent package, None for a top-level module.
+            target: Not used.
+        """
         return None if path else PathFinder.find_spec(fullname, self.folders, target)
 
 
-_LAST_RESORT = _LastResort()
+LAST_RESORT = LastResort()
+"""The finder of this process; the first import of a user's module adds it to `sys.meta_path`."""
 
 
-def _look_last_in(folder: str) -> None:
-    if _LAST_RESORT not in sys.meta_path:
-        sys.meta_path.append(_LAST_RESORT)
-    if folder not in _LAST_RESORT.folders:
-        _LAST_RESORT.folders.append(folder)
+def _add_module_folder(folder: str) -> None:
+    """Let modules of a folder be found after all installed ones."""
+    if LAST_RESORT not in sys.meta_path:
+        sys.meta_path.append(LAST_RESORT)
+    if folder not in LAST_RESORT.folders:
+        LAST_RESORT.folders.append(folder)
 
 
-def _in_module(module: ModuleType, attribute: str, reference: str) -> Any:
-    """Return the object that `attribute` means, or the module's one problem."""
-    known = {name: value for name, value in vars(module).items() if isinstance(value, Problem)}
+def _select_problem(module: ModuleType, attribute: str, reference: str) -> Any:
+    """Return the given attribute of a module, or else the only problem of the module."""
+    problems = {name: value for name, value in vars(module).items() if isinstance(value, Problem)}
     if attribute:
         if not hasattr(module, attribute):
-            raise UnknownNameError(f"attribute of {module.__file__}", attribute, known)
+            raise UnknownNameError(f"attribute of {module.__file__}", attribute, problems)
         return getattr(module, attribute)
     if hasattr(module, DEFAULT_ATTRIBUTE):
         return getattr(module, DEFAULT_ATTRIBUTE)
-    if len({id(problem) for problem in known.values()}) != 1:
-        words = f"several problems: {', '.join(known)}" if known else "no problem"
+    if len({id(problem) for problem in problems.values()}) != 1:
+        content = f"several problems: {', '.join(problems)}" if problems else "no problem"
         raise UserError(
-            f"{reference} holds {words}; call one {DEFAULT_ATTRIBUTE!r}, or name it as {reference}:NAME"
+            f"{reference} holds {content}; call one {DEFAULT_ATTRIBUTE!r}, "
+            f"or name it as {reference}:NAME"
         )
-    return next(iter(known.values()))
+    return next(iter(problems.values()))
 
 
-def _registered(name: str) -> ProblemFactory | Problem:
+def _registered_problem(name: str) -> ProblemFactory | Problem:
+    """Return what is registered under a name, here or as an entry point."""
     points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         points.setdefault(point.name, []).append(point)
     shipped = known_problems()
-    places = [*(each.value for each in points.get(name, ())), *(["simstead"] * (name in shipped))]
-    if len(places) > 1:
+    modules = [point.value for point in points.get(name, ())] + ["simstead"] * (name in shipped)
+    if len(modules) > 1:
         raise UserError(
-            f"problem {name!r} is registered by {', '.join(places)}; name one as module:attribute"
+            f"problem {name!r} is registered by {', '.join(modules)}; name one as module:attribute"
         )
     if name in points:
         try:
@@ -211,60 +226,63 @@ def _registered(name: str) -> ProblemFactory | Problem:
         except Exception as error:
             raise UserError(
                 f"problem {name!r} ({points[name][0].value}) can't be loaded: "
-                f"{_told(error, Path(points[name][0].module))}"
+                f"{_error_text(error, Path(points[name][0].module))}"
             ) from error
     if name not in shipped:
         if Path(f"{name}.py").is_file():
-            raise UserError(f"unknown problem {name!r}; for the file beside you type {name}.py")
+            raise UserError(f"unknown problem {name!r}; the file in this folder is {name}.py")
         if "." in name:
             raise UserError(
-                f"unknown problem {name!r}; for a module type {name}:{DEFAULT_ATTRIBUTE}"
+                f"unknown problem {name!r}; a module is given as {name}:{DEFAULT_ATTRIBUTE}"
             )
         raise UnknownNameError("problem", name, [*shipped, *points])
     return PROBLEMS[name]
 
 
-def _called(make: Callable[[Size], object], size: Size, reference: str) -> object:
+def _call_factory(factory: Callable[[Size], object], size: Size, reference: str) -> object:
     try:
-        return make(size)
+        return factory(size)
     except UserError:
         raise
     except Exception as error:
         raise UserError(
-            f"{reference} is called with the size and raised {describe_error(error)}"
+            f"{reference}, called with the size, raised {describe_error(error)}"
         ) from error
 
 
-def _checked(found: Any, size: Size | None, reference: str) -> Problem:
+def _check_problem(loaded: Any, size: Size | None, reference: str) -> Problem:
     if size not in {None, Size.STANDARD}:
         raise UserError(
             f"{reference} has one size; leave --size out, or make it a function of the size"
         )
-    if not isinstance(found, Problem):
+    if not isinstance(loaded, Problem):
         raise UserError(
-            f"{reference} is a {type(found).__name__}, not a Problem or a function that returns one"
+            f"{reference} is a {type(loaded).__name__}, not a Problem or a function returning one"
         )
-    return found
+    return loaded
 
 
-def _of_user(place: Path, path: Path) -> bool:
-    """Return whether a line is the user's whose file that is: neither installed nor simstead's."""
-    if place == path:
+def _is_user_code(file: Path, path: Path) -> bool:
+    """Return whether a file belongs to the author of `path`: neither installed nor simstead's."""
+    if file == path:
         return True
-    ours = any(place.is_relative_to(room) for room in PACKAGE_FOLDERS)
-    return place.is_relative_to(path.parent) and SITE_PACKAGES not in str(place) and not ours
+    is_simstead = any(file.is_relative_to(folder) for folder in PACKAGE_FOLDERS)
+    installed = SITE_PACKAGES in str(file)
+    return file.is_relative_to(path.parent) and not installed and not is_simstead
 
 
-def _told(error: BaseException, path: Path) -> str:
-    """Return what went wrong in a user's file, with the last line of it that was run."""
-    words = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    own = [
+def _error_text(error: BaseException, path: Path) -> str:
+    """Return the text of an error in a user's file, with the last line of that code."""
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if _of_user(Path(frame.filename), path)
+        if _is_user_code(Path(frame.filename), path)
     ]
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: SyntaxError: {error.msg}"
-    if isinstance(error, ImportError) and "relative import" in words:
-        words += "; name a module of a package as package.module:attribute"
-    return f"{own[-1].filename}, line {own[-1].lineno}: {words}" if own else f"{path}: {words}"
+    if isinstance(error, ImportError) and "relative import" in text:
+        text += "; name a module of a package as package.module:attribute"
+    return (
+        f"{frames[-1].filename}, line {frames[-1].lineno}: {text}" if frames else f"{path}: {text}"
+    )

@@ -1,1 +1,1 @@
-"""Data of a problem: simulated or read from files, split, counted and cached."""
+"""Data of a problem: simulated or read from files, split and cached."""

@@ -1,4 +1,4 @@
-"""The data of a problem: simulated in shards or opened where they lie, split, counted."""
+"""The dataset of a problem: simulated in shards or read from files, split and filtered."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -23,27 +23,28 @@ from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Split
 from problems.provenance import canonical_form, digest, fingerprint, identity
 
 MIN_SAMPLES = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
-"""Samples without which a split can't be learned from or judged by."""
+"""The smallest size of each split."""
 
 
 def reference_digest(problem: Problem) -> str:
-    """Return a hash of what a surrogate stands in for: parameters or files, not their code."""
+    """Return a hash of the reference: its parameters or files, without source code."""
     if problem.simulation is None:
         return digest(recorded_identity(problem.data)) if problem.data else ""
     return digest(identity(problem.simulation))
 
 
 def search_digest(problem: Problem) -> str:
-    """Return a hash of what decides a search's numbers, values and code: its trials must share it.
+    """Return a hash of all values and code that determine the results of a search.
 
-    Baselines have a part in it only where a goal stands in terms of them.
+    All trials of a run must agree in this hash. Baselines enter it only if a goal is relative to
+    them.
     """
-    own = [problem.simulation] if problem.simulation else []
-    references = [*own, *problem.split_simulations.values()]
+    training = [problem.simulation] if problem.simulation else []
+    references = [*training, *problem.split_simulations.values()]
     goals = problem.goals
     return digest(
         [
-            [fingerprint(simulation) for simulation in references] or _recorded(problem),
+            [fingerprint(simulation) for simulation in references] or _recorded_facts(problem),
             *map(
                 canonical_form,
                 (
@@ -64,17 +65,17 @@ def search_digest(problem: Problem) -> str:
     )
 
 
-def _recorded(problem: Problem) -> list[object]:
-    """Return which data these are, and how large their files: they may have grown since."""
+def _recorded_facts(problem: Problem) -> list[object]:
+    """Return the identity of recorded data and the sizes of the files, which may grow."""
     return [reference_digest(problem), file_sizes(problem.data) if problem.data else []]
 
 
 def data_bytes(problem: Problem) -> int:
-    """Return the memory that a simulation's data take; recorded data stay in their files."""
+    """Return the memory of simulated data [bytes]; 0 for recorded data, which stay in files."""
     if problem.simulation is None:
         return 0
-    each = sum(field.size for field in (*problem.inputs, *problem.outputs))
-    return 8 * each * sum(asdict(split_sizes(problem)).values())
+    values_per_sample = sum(field.size for field in (*problem.inputs, *problem.outputs))
+    return 8 * values_per_sample * sum(asdict(split_sizes(problem)).values())
 
 
 def generate(
@@ -83,16 +84,17 @@ def generate(
     execute: ShardExecutor = make_serially,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Return a problem's data, making what the cache doesn't hold.
+    """Return the dataset of a problem; shards that the cache lacks are simulated.
 
     Args:
-        problem: Whose data.
+        problem: The problem.
         cache: Folder of the shards.
-        execute: How missing shards are made.
-        progress: Told (samples there, samples in all).
+        execute: Makes missing shards.
+        progress: Called with the samples present and the total number of samples.
 
     Raises:
-        UserError: The cache can't be written, recorded data can't be read, most of a split failed.
+        UserError: The cache can't be written, recorded data can't be read, or most samples of a
+            split failed.
     """
     if problem.data is not None:
         largest = None if problem.samples is None else asdict(problem.samples)
@@ -113,27 +115,37 @@ def generate(
 
 
 def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
-    """Read a problem's shards; leave out failed samples and those that stand earlier, counted."""
+    """Return the dataset from its shards, without failed samples and duplicates.
+
+    Args:
+        problem: The problem.
+        shards: All shards of the problem.
+        cache: Folder of the shards.
+
+    Raises:
+        UserError: Most samples of a split failed, or a split is too small.
+    """
     parts: dict[str, list[Split]] = {split: [] for split in SPLITS}
     reasons: Counter[str] = Counter()
     for shard in shards:
-        part, why = read_shard(shard.path(cache))
+        part, shard_reasons = read_shard(shard.path(cache))
         parts[shard.split].append(part)
-        reasons.update(why)
+        reasons.update(shard_reasons)
     failed: dict[str, int] = {}
     duplicates: dict[str, int] = {}
     splits: dict[str, Split] = {}
-    seen = DuplicateFilter()
-    for name, part in parts.items():
-        split = _joined(part) if part else empty_split(problem)
+    duplicate_filter = DuplicateFilter()
+    for name, split_parts in parts.items():
+        split = _concatenate(split_parts) if split_parts else empty_split(problem)
         good = finite_samples(split.outputs, len(split))
         failed[name] = int((~good).sum())
         if failed[name] > len(split) // 2:
             raise UserError(
                 f"problem {problem.name!r}: the reference failed on {failed[name]} of {len(split)} "
-                f"samples of the {name} split ({_most(reasons)}); draw inputs that it can run"
+                f"samples of the {name} split ({_most_frequent(reasons)}); draw inputs "
+                "for which it runs"
             )
-        first = seen.new(split, good)
+        first = duplicate_filter.first_occurrences(split, good)
         duplicates[name] = int(good.sum() - first.sum())
         splits[name] = split.take(np.flatnonzero(first))
     data = Dataset(
@@ -144,35 +156,40 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
         failed=failed,
         duplicates=duplicates,
         reasons=dict(reasons),
-        made=sum(len(each) for part in parts.values() for each in part),
+        made=sum(len(part) for split_parts in parts.values() for part in split_parts),
     )
     check_split_sizes(problem, data)
     return data
 
 
 class DuplicateFilter:
-    """What stood in earlier splits, by its inputs, and in any, by inputs and outputs.
+    """Finds samples that repeat inputs of an earlier split, or inputs and outputs of any sample.
 
-    Repeats of a stochastic reference, with equal inputs and other outputs, may stand in one split;
-    in two they would leak.
+    Repeats of a stochastic reference (equal inputs, different outputs) may occur within one split.
+    In two splits they would leak information from one into the other.
     """
 
     def __init__(self) -> None:
         self._inputs: set[bytes] = set()
         self._samples: set[bytes] = set()
 
-    def new(self, split: Split, wanted: Array) -> Array:
-        """Return which of the wanted samples (b,) didn't stand before."""
-        new = wanted.copy()
-        here: set[bytes] = set()
-        for i in np.flatnonzero(wanted):
+    def first_occurrences(self, split: Split, candidates: Array) -> Array:
+        """Return which of the candidate samples (b,) occur for the first time.
+
+        Args:
+            split: The next split.
+            candidates: Which of its samples (b,) are considered.
+        """
+        first = candidates.copy()
+        split_inputs: set[bytes] = set()
+        for i in np.flatnonzero(candidates):
             key = _bytes(split.inputs, i)
-            whole = key + _bytes(split.outputs, i)
-            new[i] = key not in self._inputs and whole not in self._samples
-            here.add(key)
-            self._samples.add(whole)
-        self._inputs |= here
-        return new
+            sample = key + _bytes(split.outputs, i)
+            first[i] = key not in self._inputs and sample not in self._samples
+            split_inputs.add(key)
+            self._samples.add(sample)
+        self._inputs |= split_inputs
+        return first
 
 
 def _bytes(batch: Batch, i: np.intp) -> bytes:
@@ -180,18 +197,18 @@ def _bytes(batch: Batch, i: np.intp) -> bytes:
 
 
 def check_split_sizes(problem: Problem, data: Dataset) -> None:
-    """Refuse splits that are too small to learn from or to judge by.
+    """Check that every split has enough samples.
 
     Raises:
-        UserError: One is; says what was left out.
+        UserError: A split is too small; the message counts the samples left out.
     """
-    for name, fewest in MIN_SAMPLES.items():
+    for name, minimum in MIN_SAMPLES.items():
         n = len(data.splits()[name])
-        if n < fewest:
-            failed, twice = data.failed.get(name, 0), data.duplicates.get(name, 0)
+        if n < minimum:
+            failed, repeated = data.failed.get(name, 0), data.duplicates.get(name, 0)
             raise UserError(
-                f"problem {problem.name!r}: its {name} split has {n} samples, fewer than {fewest} "
-                f"({failed} failed, {twice} stand earlier too); draw more, or from a wider range"
+                f"problem {problem.name!r}: its {name} split has {n} samples, fewer than {minimum} "
+                f"({failed} failed, {repeated} are duplicates); draw more, or from a wider range"
             )
 
 
@@ -204,11 +221,11 @@ def empty_split(problem: Problem) -> Split:
     return Split(inputs, outputs)
 
 
-def _most(reasons: Counter[str]) -> str:
-    return f"mostly: {reasons.most_common(1)[0][0]}" if reasons else NOT_FINITE
+def _most_frequent(reasons: Counter[str]) -> str:
+    return f"most often: {reasons.most_common(1)[0][0]}" if reasons else NOT_FINITE
 
 
-def _joined(parts: Sequence[Split]) -> Split:
+def _concatenate(parts: Sequence[Split]) -> Split:
     return Split(
         concatenate_batches([part.inputs for part in parts]),
         concatenate_batches([part.outputs for part in parts]),

@@ -1,4 +1,4 @@
-"""Samples on disk, as memory maps that all processes of a machine share."""
+"""Samples on disk as memory maps, shared by all processes of a machine."""
 
 import json
 import os
@@ -19,24 +19,24 @@ from problems.errors import UserError
 from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Field, Split
 
 METADATA_FILE = "facts.json"
-COUNT_KEYS = ("failed", "duplicates", "reasons", "unplaced", "made")
+COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made")
 FLOAT64_DESCR = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
 _HASH_BYTES = 16
 _ROWS_HASHED = 1024
-"""So many at a time, for a chunk in one piece would be held twice."""
+"""Rows hashed at a time; a whole chunk would need memory for a second copy of it."""
 _EXACT = 2**53
-"""From here on, a double doesn't tell neighbouring integers apart."""
+"""From this number on, float64 doesn't represent every integer."""
 
 
 class MemoryMappedBatch(Mapping[str, Array]):
-    """A batch whose arrays lie in files: mapped when first asked for, read-only, never copied.
+    """A batch of read-only arrays that are mapped from files on first access.
 
-    It pickles as its folder and names, so a worker maps the same pages as everyone else.
+    A pickle holds only the folder and the names, so that workers map the same pages of memory.
 
     Args:
-        folder: Where each field lies as a file of NumPy's.
-        names: The fields.
+        folder: Folder with a NumPy file for each field.
+        names: Names of the fields.
     """
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
@@ -65,55 +65,55 @@ class MemoryMappedBatch(Mapping[str, Array]):
         return MemoryMappedBatch, (self._folder, self._names)
 
     def __repr__(self) -> str:
-        return f"StoredBatch({self._folder}, {', '.join(self._names)})"
+        return f"MemoryMappedBatch({self._folder}, {', '.join(self._names)})"
 
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """What a first pass over the files tells of each sample, in their order.
+    """The properties of each sample by which splits are assigned, in the order of the files.
 
     Args:
-        unfinite: Place of the first field that is not finite (n,), -1 if all are.
-        earlier: Whether the very same sample stood earlier (n,).
-        same: Number of the sample's inputs (n,): equal inputs have one number.
-        group: Number of the sample's group (n,), 0 where there are none.
-        beyond: Value of the field that tells shifted samples (n,), 0 where there is none.
+        nonfinite_field: Index of the first field with a value that isn't finite (n,), -1 if none.
+        is_duplicate: Whether an earlier sample has the same inputs and outputs (n,).
+        input_id: Number of the inputs (n,); equal inputs have the same number.
+        group: Number of the group (n,), 0 if there are no groups.
+        shift_value: Value of the field that defines the shifted split (n,), 0 if there is none.
     """
 
     nonfinite_field: Array
     is_duplicate: Array
     input_id: Array
     group: Array
-    beyond: Array
+    shift_value: Array
 
     def __len__(self) -> int:
         return len(self.nonfinite_field)
 
     @property
     def finite(self) -> Array:
-        """Samples that are finite throughout (n,)."""
+        """Whether all values of a sample are finite (n,)."""
         return self.nonfinite_field < 0
 
     @property
     def usable(self) -> Array:
-        """Samples that a split may hold (n,)."""
+        """Whether a sample is finite and no duplicate (n,)."""
         return self.finite & ~self.is_duplicate
 
 
-def index_samples(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -> SampleIndex:
-    """Look at every sample once, and keep a few bytes of each.
+def index_samples(chunks: Iterable[Chunk], inputs: Sequence[str], shift_field: str) -> SampleIndex:
+    """Return the index of all samples, from one pass over the files.
 
     Args:
         chunks: All samples.
-        inputs: Fields by which two samples are the same.
-        beyond: Field that tells shifted samples, if any.
+        inputs: Names of the input fields.
+        shift_field: Name of the field that defines the shifted split, "" if there is none.
 
     Raises:
         UserError: A file can't be read, or a sample has no group.
     """
     nonfinite_field: list[Array] = [np.empty(0, dtype=np.int64)]
-    asked: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
-    whole: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
+    input_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
+    sample_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
     group: list[Array] = [np.empty(0, dtype=np.int64)]
     values: list[Array] = [np.empty(0)]
     groups = _Groups()
@@ -121,45 +121,45 @@ def index_samples(chunks: Iterable[Chunk], inputs: Sequence[str], beyond: str) -
         n = len(chunk)
         if not n:
             continue
-        nonfinite_field.append(_first_unfinite(chunk.fields))
-        asked.append(_hashes([chunk.fields[name].reshape(n, -1) for name in inputs]))
-        whole.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
-        group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.of(chunk))
-        values.append(np.array(chunk.fields[beyond]) if beyond else np.zeros(n))
-    failing = np.concatenate(nonfinite_field)
-    is_duplicate = np.zeros(len(failing), dtype=bool)
-    # A sample that failed does not make a later one superfluous.
-    finite = np.flatnonzero(failing < 0)
-    _, first = np.unique(np.concatenate(whole)[finite], return_index=True)
+        nonfinite_field.append(_first_nonfinite_field(chunk.fields))
+        input_hashes.append(_hashes([chunk.fields[name].reshape(n, -1) for name in inputs]))
+        sample_hashes.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
+        group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.numbers(chunk))
+        values.append(np.array(chunk.fields[shift_field]) if shift_field else np.zeros(n))
+    first_nonfinite = np.concatenate(nonfinite_field)
+    is_duplicate = np.zeros(len(first_nonfinite), dtype=bool)
+    # A failed sample does not make a later one a duplicate.
+    finite = np.flatnonzero(first_nonfinite < 0)
+    _, first = np.unique(np.concatenate(sample_hashes)[finite], return_index=True)
     is_duplicate[np.delete(finite, first)] = True
-    _, input_id = np.unique(np.concatenate(asked), return_inverse=True)
+    _, input_id = np.unique(np.concatenate(input_hashes), return_inverse=True)
     return SampleIndex(
-        failing, is_duplicate, input_id, np.concatenate(group), np.concatenate(values)
+        first_nonfinite, is_duplicate, input_id, np.concatenate(group), np.concatenate(values)
     )
 
 
 class _Groups:
-    """Numbers groups as they come: equal values have one number, however a file writes them."""
+    """Numbers groups in order of occurrence; equal values in any notation have one number."""
 
     def __init__(self) -> None:
         self._by_value: dict[Any, int] = {}
         self._by_key: dict[str, int] = {}
 
-    def of(self, chunk: Chunk) -> Array:
+    def numbers(self, chunk: Chunk) -> Array:
         """Return the number of each sample's group (b,)."""
         values: list[Any] = [] if chunk.group is None else chunk.group.tolist()
         for i, value in enumerate(values):
             if value in self._by_value:
                 continue
-            if value is None or value != value:  # noqa: PLR0124 - what only NaN and NaT are
+            if value is None or value != value:  # noqa: PLR0124 - true for NaN and NaT only
                 row = chunk.first + i + 1
-                raise UserError(f"{chunk.path}: row {row} has no group; name one in every row")
+                raise UserError(f"{chunk.path}: row {row} has no group; give every row one")
             self._by_value[value] = self._by_key.setdefault(group_key(value), len(self._by_key))
         return np.array([self._by_value[value] for value in values], dtype=np.int64)
 
 
 def group_key(value: object) -> str:
-    """Return a group's name as text, the same for 7, 7.0, "7" and "007"."""
+    """Return the name of a group as text; 7, 7.0, "7" and "007" give the same."""
     text = (value.decode() if isinstance(value, bytes) else str(value)).strip()
     if "_" in text:  # float() reads 2_1 as 21
         return text
@@ -172,43 +172,43 @@ def group_key(value: object) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def _first_unfinite(fields: Batch) -> Array:
-    """Return the place of each sample's first field that is not finite (b,), -1 if all are."""
-    found = np.full(len(next(iter(fields.values()))), -1)
-    for place, array in enumerate(fields.values()):
+def _first_nonfinite_field(fields: Batch) -> Array:
+    """Return the index of the first field that isn't finite (b,), -1 if all are finite."""
+    first = np.full(len(next(iter(fields.values()))), -1)
+    for index, array in enumerate(fields.values()):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        found[~finite & (found < 0)] = place
-    return found
+        first[~finite & (first < 0)] = index
+    return first
 
 
 def _hashes(columns: Sequence[Array]) -> Array:
-    """Return a hash of each row (b,); -0.0 counts as 0.0."""
-    found: list[bytes] = []
+    """Return the hash of each row (b,); -0.0 is hashed as 0.0."""
+    hashes: list[bytes] = []
     for first in range(0, len(columns[0]), _ROWS_HASHED):
-        some = slice(first, first + _ROWS_HASHED)
-        table = np.concatenate([column[some] for column in columns], axis=1)
+        rows = slice(first, first + _ROWS_HASHED)
+        table = np.concatenate([column[rows] for column in columns], axis=1)
         table += 0.0
-        found += [blake2b(row, digest_size=_HASH_BYTES).digest() for row in table]
-    return np.array(found, dtype=f"S{_HASH_BYTES}")
+        hashes += [blake2b(row, digest_size=_HASH_BYTES).digest() for row in table]
+    return np.array(hashes, dtype=f"S{_HASH_BYTES}")
 
 
 @dataclass(frozen=True)
 class MemoryMapStore:
-    """The folder of one data set: it is there whole or not at all.
+    """The folder of one dataset, written atomically.
 
     Args:
-        place: The folder.
-        inputs: Fields of each split's inputs.
-        outputs: Fields of its outputs.
+        folder: The folder.
+        inputs: Input fields.
+        outputs: Output fields.
     """
 
-    place: Path
+    folder: Path
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
 
     def exists(self) -> bool:
-        """Whether it was written before."""
-        return self.place.is_dir()
+        """Return whether the folder was written."""
+        return self.folder.is_dir()
 
     def open(self) -> Dataset:
         """Return the splits as memory maps.
@@ -217,17 +217,17 @@ class MemoryMapStore:
             UserError: The folder is damaged.
         """
         try:
-            facts = json.loads((self.place / METADATA_FILE).read_text())
+            facts = json.loads((self.folder / METADATA_FILE).read_text())
             counts = {name: facts[name] for name in COUNT_KEYS}
         except (OSError, ValueError, KeyError) as error:
-            raise _damaged(self.place, error) from error
+            raise _damaged(self.folder, error) from error
         splits = {
             split: Split(
                 inputs=MemoryMappedBatch(
-                    self.place / split / "inputs", [f.name for f in self.inputs]
+                    self.folder / split / "inputs", [f.name for f in self.inputs]
                 ),
                 outputs=MemoryMappedBatch(
-                    self.place / split / "outputs", [f.name for f in self.outputs]
+                    self.folder / split / "outputs", [f.name for f in self.outputs]
                 ),
             )
             for split in SPLITS
@@ -237,29 +237,29 @@ class MemoryMapStore:
     def write(
         self,
         chunks: Iterable[Chunk],
-        chosen: Mapping[str, Array],
+        selected: Mapping[str, Array],
         facts: Mapping[str, Any],
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Write the chosen samples in one pass over the files.
+        """Write the selected samples in one pass over the files.
 
         Args:
-            chunks: All samples, as they were surveyed.
-            chosen: Places of each split's samples, ascending.
+            chunks: All samples, in the order of the index.
+            selected: Indices of the samples of each split, ascending.
             facts: The counts that `open` returns.
-            progress: Told (samples written, samples in all).
+            progress: Called with the samples written and the total number of samples.
 
         Raises:
-            UserError: The folder can't be written, or a file can't be read or has changed.
+            UserError: The folder can't be written, a file can't be read, or the files have changed.
         """
-        partial = temporary_path(self.place)
+        partial = temporary_path(self.folder)
         try:
             partial.mkdir(parents=True)
             try:
-                self._write_splits(partial, chunks, chosen, progress)
+                self._write_splits(partial, chunks, selected, progress)
                 with atomic_write(partial / METADATA_FILE) as file:
                     file.write(json.dumps(facts).encode())
-                self._put(partial)
+                self._rename(partial)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
@@ -268,11 +268,11 @@ class MemoryMapStore:
                 "set SIMSTEAD_CACHE to a folder with space"
             ) from error
 
-    def _put(self, partial: Path) -> None:
+    def _rename(self, partial: Path) -> None:
         try:
-            partial.rename(self.place)
+            partial.rename(self.folder)
         except OSError:
-            # Another process was quicker: its files are the same.
+            # Another process has written the same files first.
             if not self.exists():
                 raise
 
@@ -280,35 +280,35 @@ class MemoryMapStore:
         self,
         folder: Path,
         chunks: Iterable[Chunk],
-        chosen: Mapping[str, Array],
+        selected: Mapping[str, Array],
         progress: Callable[[int, int], None] | None,
     ) -> None:
-        done, passed, total = 0, 0, sum(len(index) for index in chosen.values())
+        written, passed, total = 0, 0, sum(len(index) for index in selected.values())
         with ExitStack() as stack:
             files = {
-                split: self._begun(stack, folder / split, len(index))
-                for split, index in chosen.items()
+                split: self._open_files(stack, folder / split, len(index))
+                for split, index in selected.items()
             }
             for chunk in chunks:
-                for split, index in chosen.items():
+                for split, index in selected.items():
                     low, high = np.searchsorted(index, (passed, passed + len(chunk)))
                     for name, file in files[split]:
                         file.write(chunk.fields[name][index[low:high] - passed].tobytes())
-                    done += int(high - low)
+                    written += int(high - low)
                 passed += len(chunk)
                 if progress:
-                    progress(done, total)
-            if done != total:
-                raise UserError("the files changed while they were read; start again")
-            for _, file in (each for own in files.values() for each in own):
+                    progress(written, total)
+            if written != total:
+                raise UserError("the files changed while they were read; run the command again")
+            for _, file in (entry for split_files in files.values() for entry in split_files):
                 file.flush()
                 os.fsync(file.fileno())
 
-    def _begun(self, stack: ExitStack, folder: Path, n: int) -> list[tuple[str, BinaryIO]]:
-        """Open a split's files behind their headers.
+    def _open_files(self, stack: ExitStack, folder: Path, n: int) -> list[tuple[str, BinaryIO]]:
+        """Return the open files of a split by field, with their headers written.
 
-        They are written, not mapped: on a full disk a write fails with an error, a map with a
-        signal that ends the process.
+        The files are written rather than mapped: on a full disk a write raises an error, whereas
+        access to a map ends the process by a signal.
         """
         files: list[tuple[str, BinaryIO]] = []
         for part, fields in zip(_PARTS, (self.inputs, self.outputs), strict=True):
@@ -326,10 +326,10 @@ class MemoryMapStore:
 
 
 def array_path(folder: Path, name: str) -> Path:
-    """Return where a field lies; characters that a file's name can't have are escaped."""
+    """Return the path of a field, with characters escaped that file names can't have."""
     return folder / f"{quote(name, safe=' ')}.npy"
 
 
-def _damaged(place: Path, error: Exception) -> UserError:
+def _damaged(path: Path, error: Exception) -> UserError:
     reason = " ".join(str(error).split())
-    return UserError(f"{place} can't be read ({reason}); delete it, and it is made anew")
+    return UserError(f"{path} can't be read ({reason}); delete it, and it will be made again")

@@ -1,4 +1,4 @@
-"""The file formats that samples are recorded in: what their headers say, then chunk by chunk."""
+"""Readers of recorded samples: checks of file headers, and reading in chunks."""
 
 import importlib
 import zlib
@@ -17,9 +17,9 @@ from problems.interfaces.types import Array, Batch, Field
 
 CHUNK_BYTES = 64 * 2**20
 FILES_EXTRA = "files"
-"""The project's extra that brings the libraries of this module."""
+"""The project's extra that installs the libraries of this module."""
 
-# What libraries raise on bytes that they don't understand, beside OSError and ValueError.
+# Exceptions that the libraries raise on damaged files.
 _UNREADABLE = (OSError, ValueError, EOFError, LookupError, RuntimeError, TypeError, zlib.error)
 _DIMENSIONLESS = ("", "1", "dimensionless")
 _NAMES_SHOWN = 8
@@ -28,13 +28,13 @@ _READ_BYTES = 2**20
 
 @dataclass(frozen=True)
 class FieldSelection:
-    """What is read from each file.
+    """The columns or variables that are read from each file.
 
     Args:
-        fields: Inputs and outputs.
-        group: Column or variable that names a sample's group, if any.
-        columns: What the files call a field, where that isn't its name.
-        sample: Dimension along which samples lie; the first field's first if not given.
+        fields: Input and output fields.
+        group: Column or variable with the group of each sample, "" if there is none.
+        columns: Columns or variable of a field whose name differs in the files.
+        sample: Dimension of the samples; "" for the first dimension of the first field.
     """
 
     fields: tuple[Field, ...]
@@ -43,7 +43,12 @@ class FieldSelection:
     sample: str
 
     def names(self, field: Field, *, table: bool) -> tuple[str, ...]:
-        """Return the variable that holds a field, or a table's column for each of its numbers."""
+        """Return the name of a field's variable, or the columns of its numbers in a table.
+
+        Args:
+            field: The field.
+            table: Whether the file is a table.
+        """
         given = self.columns.get(field.name)
         if isinstance(given, str):
             return (given,)
@@ -55,19 +60,19 @@ class FieldSelection:
 
     @property
     def chunk_rows(self) -> int:
-        """Samples that make a chunk of about `CHUNK_BYTES`."""
+        """Number of samples in a chunk of about `CHUNK_BYTES`."""
         return max(1, CHUNK_BYTES // (8 * sum(field.size for field in self.fields)))
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Neighbouring samples of one file.
+    """Successive samples of one file.
 
     Args:
         path: The file.
-        first: Row of the first sample in the file, counted from 0.
+        first: Index of the first sample in the file, counted from 0.
         fields: Inputs and outputs, float64 (b, ...).
-        group: The values of the group (b,), as the file holds them.
+        group: Group of each sample (b,) as in the file, None if there are no groups.
     """
 
     path: Path
@@ -81,17 +86,22 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Reader(ABC):
-    """One file with samples."""
+    """A reader of one file.
+
+    Args:
+        path: The file.
+        selection: The columns or variables to read.
+    """
 
     path: Path
     selection: FieldSelection
 
     library: ClassVar[str]
-    """What reads it."""
+    """The library that reads the file."""
 
     @abstractmethod
     def header_errors(self) -> Iterator[str]:
-        """Say where the file's header doesn't fit what is wanted; no sample is read.
+        """Yield messages where the header doesn't match the selection, without reading samples.
 
         Raises:
             UserError: The file can't be read.
@@ -99,14 +109,15 @@ class Reader(ABC):
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
-        """Read the samples in order.
+        """Yield the samples in order.
 
         Raises:
-            UserError: The file can't be read, or holds text where numbers are wanted.
+            UserError: The file can't be read, or contains text instead of numbers.
         """
 
-    def _missing(self, kind: str, name: str, purpose: str, known: Iterable[object]) -> str:
-        names = sorted(str(each) for each in known)
+    def _missing(self, kind: str, name: str, purpose: str, available: Iterable[object]) -> str:
+        """Return the message about a missing name, with similar names."""
+        names = sorted(str(name) for name in available)
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         shown = ", ".join(map(repr, near or names[:_NAMES_SHOWN]))
         more = ", ..." if not near and len(names) > _NAMES_SHOWN else ""
@@ -115,42 +126,43 @@ class Reader(ABC):
 
 
 class TableReader(Reader):
-    """A table whose rows are samples, read by pandas: a column for each number."""
+    """A reader of tables by pandas: a row for each sample, a column for each number."""
 
     library = "pandas"
 
     @abstractmethod
     def _header(self) -> Mapping[str, str]:
-        """Return the columns, each with its type if it can't hold numbers, else ""."""
+        """Return the type of each column that can't hold numbers by name, "" for all others."""
 
     @abstractmethod
     def _frames(self, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield data frames of `Wanted.rows` rows."""
+        """Yield data frames of at most `FieldSelection.chunk_rows` rows."""
 
     def header_errors(self) -> Iterator[str]:
-        """Compare the columns with the fields."""
+        """Yield messages where the columns don't match the fields."""
         with _reading(self.path):
             header = self._header()
         for field in self.selection.fields:
             names = self.selection.names(field, table=True)
-            what = f"field {field.name!r}"
+            label = f"field {field.name!r}"
             if len(names) != field.size:
                 yield (
-                    f"columns= names {len(names)} columns for {what}, whose shape {field.shape} "
-                    f"needs {field.size}: one for each number, the last axis fastest"
+                    f"columns= names {len(names)} columns for {label}, whose shape {field.shape} "
+                    f"needs {field.size}: one for each number, in C order"
                 )
             for name in names:
                 if name not in header:
-                    yield f"{self._missing('column', name, what, header)}; correct columns="
+                    yield f"{self._missing('column', name, label, header)}; correct columns="
                     break
                 if header[name]:
-                    yield f"{self.path}: column {name!r} holds {header[name]}, {what} needs numbers"
+                    kind = header[name]
+                    yield f"{self.path}: column {name!r} holds {kind}; {label} needs numbers"
         group = self.selection.group
         if group and group not in header:
             yield f"{self._missing('column', group, 'the group', header)}; correct group="
 
     def chunks(self) -> Iterator[Chunk]:
-        """Read the wanted columns alone."""
+        """Yield the samples, from the selected columns only."""
         selection = self.selection
         columns = {name for f in selection.fields for name in selection.names(f, table=True)}
         if selection.group:
@@ -166,7 +178,7 @@ class TableReader(Reader):
                 first += len(frame)
 
     def _numbers(self, frame: Any, field: Field, first: int) -> Array:
-        """Return a field's values (b, ...); `first` is the row of the frame's first."""
+        """Return the values (b, ...) of a field in a frame whose first row has index `first`."""
         pandas = _library("pandas")
         values = np.empty((len(frame), field.size))
         for i, name in enumerate(self.selection.names(field, table=True)):
@@ -176,26 +188,26 @@ class TableReader(Reader):
             if len(text):
                 value, row = str(column.iloc[text[0]]), first + int(text[0]) + 1
                 raise UserError(
-                    f"{self.path}: column {name!r} holds the text {value!r} in row {row}, "
-                    f"field {field.name!r} needs numbers; correct it, or leave the cell empty"
+                    f"{self.path}: column {name!r} holds the text {value!r} in row {row}; "
+                    f"field {field.name!r} needs numbers; correct it or leave it empty"
                 )
             values[:, i] = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
         return values.reshape(len(frame), *field.shape)
 
 
 class CsvReader(TableReader):
-    """A text file with a line of names and commas between values, perhaps compressed by gzip."""
+    """A reader of CSV files with names in the first line, with or without gzip compression."""
 
     def _header(self) -> Mapping[str, str]:
         columns = _library("pandas").read_csv(self.path, nrows=0).columns
         if len(columns) == 1 and ";" in columns[0]:
-            raise UserError(f"{self.path} has semicolons between its values; write it with commas")
+            raise UserError(f"{self.path} separates values by semicolons; write it with commas")
         return dict.fromkeys(columns, "")
 
     def _frames(self, columns: Sequence[str]) -> Iterator[Any]:
         pandas = _library("pandas")
-        # Told which columns to use, pandas no longer looks whether rows are as long as the header.
-        # A group is text: guessed from one chunk, 7 and 007 would be numbers here and words there.
+        # With `usecols`, pandas doesn't check that rows are as long as the header.
+        # Groups are read as text; a type guessed for each chunk would differ between chunks.
         with pandas.read_csv(
             self.path,
             usecols=columns if set(columns) < set(self._header()) else None,
@@ -207,13 +219,13 @@ class CsvReader(TableReader):
                 if not isinstance(frame.index, pandas.RangeIndex):
                     raise UserError(
                         f"{self.path}: rows have more values than the first line has names; "
-                        "name every column, and write numbers without commas"
+                        "name every column and write numbers without commas"
                     )
                 yield frame
 
 
 class ParquetReader(TableReader):
-    """A Parquet file, read a part of a row group at a time."""
+    """A reader of Parquet files, in parts of row groups."""
 
     def _header(self) -> Mapping[str, str]:
         types = _library("pyarrow.types")
@@ -221,49 +233,53 @@ class ParquetReader(TableReader):
         with _library("pyarrow.parquet").ParquetFile(self.path) as file:
             schema = file.schema_arrow
         return {
-            column.name: "" if any(kind(column.type) for kind in numeric) else str(column.type)
+            column.name: ""
+            if any(is_type(column.type) for is_type in numeric)
+            else str(column.type)
             for column in schema
         }
 
     def _frames(self, columns: Sequence[str]) -> Iterator[Any]:
-        # Without these, pyarrow keeps the raw bytes of every row group until the file is closed.
+        # Without these options, pyarrow keeps the bytes of all row groups until the file is closed.
         with _library("pyarrow.parquet").ParquetFile(
             self.path, pre_buffer=False, buffer_size=_READ_BYTES
         ) as file:
             for batch in file.iter_batches(batch_size=self.selection.chunk_rows, columns=columns):
-                yield batch.to_pandas(ignore_metadata=True)  # an index is a column too
+                yield batch.to_pandas(ignore_metadata=True)  # keeps the index as a column
 
 
 class XarrayReader(Reader):
-    """Named arrays that share a dimension of samples, read by xarray: netCDF, HDF5 or Zarr."""
+    """A reader of netCDF, HDF5 and Zarr by xarray: variables with a common sample dimension."""
 
     library = "xarray"
 
     def header_errors(self) -> Iterator[str]:
-        """Compare the variables' dimensions, types and units with the fields."""
-        with _reading(self.path), self._opened() as data:
-            absent = list(self._absent(data))
-            yield from absent
-            if absent:
+        """Yield messages where dimensions, types or units of variables don't match the fields."""
+        with _reading(self.path), self._open() as data:
+            missing = list(self._missing_names(data))
+            yield from missing
+            if missing:
                 return
             sample = self._sample(data)
             for field in self.selection.fields:
-                yield from _variable_mistakes(self.path, field, self._variable(data, field), sample)
+                yield from _variable_errors(self.path, field, self._variable(data, field), sample)
             group = self.selection.group
             if group and data.variables[group].dims != (sample,):
+                dimensions = data.variables[group].dims
                 yield (
-                    f"{self.path}: the group {group!r} lies along {data.variables[group].dims}; "
-                    f"it needs one value a sample, along {sample!r}"
+                    f"{self.path}: the group {group!r} has dimensions {dimensions}; "
+                    f"it needs one value for each sample, along {sample!r}"
                 )
 
-    def _absent(self, data: Any) -> Iterator[str]:
+    def _missing_names(self, data: Any) -> Iterator[str]:
+        """Yield messages about variables and dimensions that the file lacks."""
         for field in self.selection.fields:
             names = self.selection.names(field, table=False)
-            what = f"field {field.name!r}"
+            label = f"field {field.name!r}"
             if len(names) != 1:
-                yield f"columns= names {len(names)} variables for {what}; {self.path} needs one"
+                yield f"columns= names {len(names)} variables for {label}; {self.path} needs one"
             elif names[0] not in data.variables:
-                missing = self._missing("variable", names[0], what, data.variables)
+                missing = self._missing("variable", names[0], label, data.variables)
                 yield f"{missing}; correct columns="
         group, sample = self.selection.group, self.selection.sample
         if group and group not in data.variables:
@@ -275,27 +291,27 @@ class XarrayReader(Reader):
         return data.variables[self.selection.names(field, table=False)[0]]
 
     def _sample(self, data: Any) -> str:
-        """Return the dimension along which samples lie, "" if the first field has none."""
+        """Return the dimension of the samples, "" if the first field has no dimension."""
         dimensions = self._variable(data, self.selection.fields[0]).dims
         return self.selection.sample or (str(dimensions[0]) if dimensions else "")
 
     def chunks(self) -> Iterator[Chunk]:
-        """Read the wanted variables alone."""
-        with _reading(self.path), self._opened() as data:
+        """Yield the samples, from the selected variables only."""
+        with _reading(self.path), self._open() as data:
             sample = self._sample(data)
             for first in range(0, data.sizes[sample], self.selection.chunk_rows):
-                here = {sample: slice(first, first + self.selection.chunk_rows)}
+                rows = {sample: slice(first, first + self.selection.chunk_rows)}
                 fields: dict[str, Array] = {}
                 for field in self.selection.fields:
-                    part = self._variable(data, field).isel(here).transpose(sample, ...)
+                    part = self._variable(data, field).isel(rows).transpose(sample, ...)
                     fields[field.name] = np.asarray(part.values, dtype=np.float64)
                 group = self.selection.group
-                values = data.variables[group].isel(here).values if group else None
+                values = data.variables[group].isel(rows).values if group else None
                 yield Chunk(self.path, first, fields, values)
 
     @contextmanager
-    def _opened(self) -> Generator[Any]:
-        """Open the file without reading its arrays, and keep none of what is read from them."""
+    def _open(self) -> Generator[Any]:
+        """Yield the opened file; arrays are read on access and not cached."""
         libraries, options = self._engine()
         for library in libraries:
             _library(library)
@@ -305,7 +321,7 @@ class XarrayReader(Reader):
             yield data
 
     def _engine(self) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Return the libraries that xarray needs for this file, and its options."""
+        """Return the libraries that xarray needs for this file, and the options of xarray."""
         if self.path.name.lower().endswith(".zarr"):
             return ("zarr",), {"engine": "zarr", "consolidated": False}
         with self.path.open("rb") as file:
@@ -314,7 +330,7 @@ class XarrayReader(Reader):
             return ("scipy",), {"engine": "scipy"}
         if magic == b"\x89HDF":
             return ("h5py", "h5netcdf"), {"engine": "h5netcdf", "phony_dims": "sort"}
-        raise UserError(f"{self.path} is neither netCDF nor HDF5; write it anew as one of them")
+        raise UserError(f"{self.path} is neither netCDF nor HDF5; convert it to one of them")
 
 
 READERS: Mapping[str, type[Reader]] = {
@@ -331,40 +347,41 @@ READERS: Mapping[str, type[Reader]] = {
 
 
 def reader_for(path: Path) -> type[Reader]:
-    """Return what reads a file of this name.
+    """Return the class of the reader for a file, by the end of its name.
 
     Raises:
-        UserError: Nothing does.
+        UserError: The format is unknown.
     """
     for suffix, reader in READERS.items():
         if path.name.lower().endswith(suffix):
             return reader
-    raise UserError(f"{path} is of no known format; known: {', '.join(READERS)}")
+    raise UserError(f"the format of {path} is unknown; known are {', '.join(READERS)}")
 
 
-def _variable_mistakes(path: Path, field: Field, variable: Any, sample: str) -> Iterator[str]:
-    what = f"{path}: the variable of field {field.name!r}"
+def _variable_errors(path: Path, field: Field, variable: Any, sample: str) -> Iterator[str]:
+    """Yield messages where a variable doesn't match its field."""
+    label = f"{path}: the variable of field {field.name!r}"
     if not variable.dims:
-        yield f"{what} is a single number; it needs a dimension along which samples lie"
+        yield f"{label} is a single number; it needs a dimension of samples"
         return
     if sample not in variable.dims:
         yield (
-            f"{what} lies along {variable.dims}, not along the samples' dimension {sample!r}; "
-            "name that with sample="
+            f"{label} has dimensions {variable.dims}, without the dimension {sample!r} of samples; "
+            "name that dimension in sample="
         )
         return
     shape = tuple(size for name, size in variable.sizes.items() if name != sample)
     if shape != field.shape:
-        yield f"{what} has shape {shape} for each {sample!r}; the field declares {field.shape}"
+        yield f"{label} has shape {shape} for each {sample!r}; the field declares {field.shape}"
     if variable.dtype.kind not in "biuf":
-        yield f"{what} holds {variable.dtype}, the field needs numbers"
+        yield f"{label} holds {variable.dtype}; the field needs numbers"
     unit, declared = str(variable.attrs.get("units", field.unit)).strip(), field.unit.strip()
     if unit != declared and not {unit, declared} <= set(_DIMENSIONLESS):
-        yield f"{what} is in {unit!r}, the field declares {declared!r}; correct one of them"
+        yield f"{label} has the unit {unit!r}; the field declares {declared!r}; correct one of them"
 
 
 def _library(name: str) -> Any:
-    """Import a library when a file needs it."""
+    """Return a library, imported when it is needed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -373,9 +390,9 @@ def _library(name: str) -> Any:
 
 @contextmanager
 def _reading(path: Path) -> Generator[None]:
-    """Turn what a library raises on a damaged file into a mistake that names the file."""
+    """Turn an exception of a library into a `UserError` that names the file."""
     try:
         yield
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path} can't be read ({reason}); copy or write it anew") from error
+        raise UserError(f"{path} can't be read ({reason}); copy or write it again") from error

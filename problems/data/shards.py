@@ -1,8 +1,8 @@
-"""Simulated data in shards: each made in one go, named by the hash of what makes it.
+"""Simulated data in shards, each made in one call and stored under a hash.
 
-The hash is of the simulation's parameters, source code and libraries' versions, the split and the
-seed: a killed generation goes on where it was, and a change of the simulation can't be served old
-data.
+The hash covers the parameters and the source code of the simulation, the versions of its libraries,
+the split and the seed. An interrupted simulation of data therefore continues where it ended, and
+data of an older version of the simulation are never used.
 """
 
 import os
@@ -23,23 +23,23 @@ from problems.provenance import digest, fingerprint
 
 MIN_SHARD_SAMPLES, MAX_SHARD_SAMPLES = 8, 64
 SHARDS_PER_SPLIT = 64
-"""A large split is made in about so many shards, within the limits above."""
+"""The approximate number of shards of a large split, within the limits above."""
 
 DATA_SEED = 0
-"""Data belong to a problem, not to a search: every search of a problem shares them."""
+"""The seed is the same for all runs, so that all searches of a problem share its data."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A few samples of one split, made in one go.
+    """A few samples of one split, simulated in one call.
 
     Args:
-        simulation: What makes them.
-        problem: Name, for the cache's folder.
+        simulation: The simulation that is run.
+        problem: Name of the problem, a folder of the cache.
         split: One of `SPLITS`.
-        index: Place within the split.
-        samples: How many.
-        key: Hash of what makes them, taken once when the shard was planned.
+        index: Position within the split.
+        samples: Number of samples.
+        key: Hash of all that determines the samples, computed when the shard is planned.
     """
 
     simulation: Simulation
@@ -50,50 +50,50 @@ class Shard:
     key: str
 
     def path(self, cache: Path) -> Path:
-        """Where this shard lies in the cache."""
+        """Return the path of this shard in the cache."""
         return cache / self.problem / f"{self.key}.npz"
 
 
 ShardExecutor = Callable[[Sequence[Shard], Path], Iterator[Shard]]
-"""Make shards, in any order and wherever; yield each when it lies in the cache."""
+"""A function that makes shards in any order, and yields each once it is in the cache."""
 
 
 def default_cache() -> Path:
-    """Return $SIMSTEAD_CACHE, or simstead's folder in the user's cache."""
-    chosen = os.environ.get("SIMSTEAD_CACHE")
-    if chosen:
-        return Path(chosen).absolute()
+    """Return $SIMSTEAD_CACHE, or else simstead's folder in the user's cache."""
+    folder = os.environ.get("SIMSTEAD_CACHE")
+    if folder:
+        return Path(folder).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "simstead"
 
 
 def split_sizes(problem: Problem) -> Samples:
-    """Return how many samples each split of a simulation is given; none where none is shifted."""
+    """Return the size of each split; the shifted split is empty if `shifted` isn't given."""
     samples = problem.samples or Samples()
     return samples if problem.shifted else replace(samples, shifted=0)
 
 
 def plan_shards(problem: Problem) -> list[Shard]:
-    """Return every shard of a problem, split by split; recorded data have none."""
+    """Return all shards of a problem in the order of splits; none for recorded data."""
     shards: list[Shard] = []
     for split in SPLITS:
         simulation = problem.split_simulations.get(split, problem.simulation)
         total = getattr(split_sizes(problem), split)
         if simulation is None:
             continue
-        made_by = fingerprint(simulation)
+        facts = fingerprint(simulation)
         largest = min(MAX_SHARD_SAMPLES, max(MIN_SHARD_SAMPLES, -(-total // SHARDS_PER_SPLIT)))
         for index, first in enumerate(range(0, total, largest)):
             size = min(largest, total - first)
-            key = digest([made_by, split, index, size, DATA_SEED])
+            key = digest([facts, split, index, size, DATA_SEED])
             shards.append(Shard(simulation, problem.name, split, index, size, key))
     return shards
 
 
 def make_shard(shard: Shard, cache: Path) -> None:
-    """Run the simulation for one shard and put it into the cache, whole or not at all.
+    """Run the simulation for one shard and write the shard atomically.
 
     Raises:
-        UserError: What came out isn't what the fields declare, or the cache can't be written.
+        UserError: The samples don't match the declared fields, or the cache can't be written.
     """
     inputs, rng = draw_inputs(shard)
     outputs, reasons = run_simulation(shard.simulation, inputs, rng)
@@ -101,7 +101,7 @@ def make_shard(shard: Shard, cache: Path) -> None:
 
 
 def draw_inputs(shard: Shard) -> tuple[Batch, np.random.Generator]:
-    """Return a shard's inputs, and the generator that its outputs are made with."""
+    """Return the inputs of a shard, and the generator to run its simulation with."""
     rng = np.random.default_rng([DATA_SEED, zlib.crc32(shard.split.encode()), shard.index])
     return draw(shard.simulation, shard.samples, rng), rng
 
@@ -109,10 +109,17 @@ def draw_inputs(shard: Shard) -> tuple[Batch, np.random.Generator]:
 def write_shard(
     shard: Shard, cache: Path, inputs: Batch, outputs: Batch, reasons: Sequence[str]
 ) -> None:
-    """Put a shard into the cache, whole or not at all.
+    """Write a shard into the cache atomically.
+
+    Args:
+        shard: The shard.
+        cache: Folder of the shards.
+        inputs: Inputs of its samples.
+        outputs: Outputs of its samples.
+        reasons: Reason of failure of each sample, "" if it didn't fail.
 
     Raises:
-        UserError: Every sample of a split's first shard failed, or the cache can't be written.
+        UserError: All samples of the first shard of a split failed, or the cache can't be written.
     """
     if shard.index == 0 and all(reasons):
         name = type(shard.simulation).__name__
@@ -136,14 +143,18 @@ def write_shard(
 
 
 def make_serially(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
-    """Make shards one after the other in this process."""
+    """Make shards in order in this process, and yield each."""
     for shard in shards:
         make_shard(shard, cache)
         yield shard
 
 
 def read_shard(path: Path) -> tuple[Split, list[str]]:
-    """Return a shard's samples, and why each failed that did."""
+    """Return the samples of a shard, and the reasons of its failed samples.
+
+    Raises:
+        UserError: The file can't be read.
+    """
 
     def part(arrays: Batch, prefix: str) -> Batch:
         return {k.removeprefix(prefix): arrays[k] for k in arrays if k.startswith(prefix)}
@@ -154,5 +165,5 @@ def read_shard(path: Path) -> tuple[Split, list[str]]:
             return split, [str(reason) for reason in arrays["reasons"] if reason]
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(
-            f"{path} can't be read ({error}); delete it, and it is made anew"
+            f"{path} can't be read ({error}); delete it, and it will be made again"
         ) from error

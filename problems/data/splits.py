@@ -1,4 +1,4 @@
-"""Which split a recorded sample goes to: what belongs together stays together."""
+"""Assignment of recorded samples to splits, by groups or blocks."""
 
 from dataclasses import dataclass
 
@@ -9,68 +9,70 @@ from problems.errors import UserError
 from problems.interfaces.types import SPLITS, Array
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.15
-"""The test split has the rest."""
+"""The remaining samples form the test split."""
 
 SPLIT_SEED = 0
 
 
 @dataclass(frozen=True)
 class Beyond:
-    """The shifted split: the samples (or whole groups) with the largest values of one input.
+    """The shifted split: samples, or whole groups, with the largest values of one input.
 
     Args:
         field: A scalar input field.
-        share: Share of the samples that lie beyond, at most a half.
+        share: Share of the samples in the shifted split, at most a half.
     """
 
     field: str
     share: float = 0.1
 
 
-def assign_splits(seen: SampleIndex, group: str, blocks: int, shifted: Beyond | None) -> Array:
-    """Return the place in `SPLITS` of each sample (n,), -1 for one that none may hold.
+def assign_splits(samples: SampleIndex, group: str, blocks: int, shifted: Beyond | None) -> Array:
+    """Return the index in `SPLITS` of each sample (n,), -1 for a sample in no split.
 
-    Samples that are left out have a place too, that of their group, and none of the weight.
+    Unusable samples have the index of their group, but don't count towards the size of a split.
 
     Args:
-        seen: What is known of every sample.
-        group: What groups are called, if there are any.
-        blocks: Runs of neighbouring samples that stay together, if there are no groups.
-        shifted: What lies outside the training range.
+        samples: Index of all samples.
+        group: Name of the groups, "" if there are none.
+        blocks: Number of blocks of successive samples that stay together, if there are no groups.
+        shifted: Defines the shifted split.
 
     Raises:
-        UserError: There are too few groups, blocks or samples, or none lies beyond the others.
+        UserError: There are too few groups, blocks or samples, or none lies outside the range of
+            the others.
     """
-    n = len(seen)
+    n = len(samples)
     if group:
-        unit = seen.group
+        unit = samples.group
     elif blocks:
         unit = np.arange(n) * blocks // n
     else:
-        unit = seen.input_id  # repeats of a stochastic reference stay together
-    weights = np.bincount(unit, weights=seen.usable)
-    far = np.zeros(len(weights), dtype=bool)
+        unit = samples.input_id  # repeats of a stochastic reference stay together
+    weights = np.bincount(unit, weights=samples.usable)
+    is_far = np.zeros(len(weights), dtype=bool)
     if shifted:
-        sums = np.bincount(unit, weights=np.where(seen.usable, seen.shift_value, 0.0))
-        far = _largest(weights, sums, shifted.share)
-    _require_enough(group, blocks, int((weights > 0).sum()), int(far.sum()))
-    places = _dealt(np.where(far, 0.0, weights))
-    places[far] = SPLITS.index("shifted")
-    split = places[unit]
+        sums = np.bincount(unit, weights=np.where(samples.usable, samples.shift_value, 0.0))
+        is_far = _largest(weights, sums, shifted.share)
+    _require_enough(group, blocks, int((weights > 0).sum()), int(is_far.sum()))
+    unit_split = _draw_splits(np.where(is_far, 0.0, weights))
+    unit_split[is_far] = SPLITS.index("shifted")
+    split = unit_split[unit]
     if shifted:
-        away = far[unit] & seen.usable
-        rest = seen.shift_value[seen.usable & ~away]
-        split[away & (seen.shift_value >= rest.min()) & (seen.shift_value <= rest.max())] = -1
-        if not (away & (split >= 0)).any():
+        far = is_far[unit] & samples.usable
+        values = samples.shift_value
+        rest = values[samples.usable & ~far]
+        split[far & (values >= rest.min()) & (values <= rest.max())] = -1
+        if not (far & (split >= 0)).any():
             raise UserError(
-                f"shifted=: no sample with a large {shifted.field!r} lies beyond all "
-                "others; raise share=, or name a field that tells groups or blocks apart"
+                f"shifted=: no sample with a large {shifted.field!r} lies outside the range of "
+                "the others; raise share=, or name a field that differs between groups or blocks"
             )
     return split
 
 
 def _largest(weights: Array, sums: Array, share: float) -> Array:
-    """Return which units (u,) have the largest means and together the share of the weight."""
+    """Return the units (u,) with the largest means that together have this share of the weight."""
     means = np.full(len(weights), -np.inf)
     np.divide(sums, weights, out=means, where=weights > 0)
     order = np.argsort(-means, kind="stable")
@@ -80,11 +82,12 @@ def _largest(weights: Array, sums: Array, share: float) -> Array:
     return largest & (weights > 0)
 
 
-def _dealt(weights: Array) -> Array:
+def _draw_splits(weights: Array) -> Array:
     """Return the split of each unit (u,), drawn at random but the same in every process.
 
-    Units lie in drawn order along a line, as long as they weigh; their middles decide. A split that
-    has none that weighs takes the lightest of the split that has most.
+    The units are put in random order along a line, each as long as its weight. The position of its
+    middle decides on the split of a unit. A split without weight takes the lightest unit of the
+    split that has the most units.
     """
     order = np.random.default_rng(SPLIT_SEED).permutation(len(weights))
     ends = np.cumsum(weights[order])
@@ -92,34 +95,40 @@ def _dealt(weights: Array) -> Array:
     bounds = (TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE)
     split = np.empty(len(weights), dtype=np.int8)
     split[order] = np.searchsorted(bounds, middles, side="right")
-    weighty = weights > 0
-    for place in range(len(bounds) + 1):
-        counts = np.bincount(split[weighty], minlength=len(bounds) + 1)
-        if not counts[place]:
-            donors = np.flatnonzero(weighty & (split == counts.argmax()))
-            split[donors[weights[donors].argmin()]] = place
+    positive = weights > 0
+    for index in range(len(bounds) + 1):
+        counts = np.bincount(split[positive], minlength=len(bounds) + 1)
+        if not counts[index]:
+            donors = np.flatnonzero(positive & (split == counts.argmax()))
+            split[donors[weights[donors].argmin()]] = index
     return split
 
 
 def _require_enough(group: str, blocks: int, units: int, shifted: int) -> None:
+    """Refuse fewer units than splits need."""
     needed = len(SPLITS) - 1 + shifted
     if units >= needed:
         return
     splits = "train, validation and test need at least 3"
     if shifted:
-        splits = f"{shifted} of them are the shifted split's and {splits} more"
+        splits = f"{shifted} of them form the shifted split, and {splits} more"
     if group:
-        what, remedy = f"group {group!r} has only {units} values", "group by a finer one"
+        cause, remedy = f"group {group!r} has only {units} values", "choose a finer group"
     elif blocks:
-        what, remedy = f"blocks={blocks} leaves only {units} blocks", "raise blocks="
+        cause, remedy = f"blocks={blocks} leaves only {units} blocks", "raise blocks="
     else:
-        what, remedy = f"the files have only {units} samples to use", "record more"
-    raise UserError(f"{what}, and {splits}; {remedy}")
+        cause, remedy = f"the files have only {units} usable samples", "record more"
+    raise UserError(f"{cause}, but {splits}; {remedy}")
 
 
-def leaked_samples(seen: SampleIndex, split: Array) -> Array:
-    """Return which good samples (n,) have inputs of an earlier split: they would leak."""
-    placed = seen.usable & (split >= 0)
-    home = np.full(len(seen), len(SPLITS))
-    np.minimum.at(home, seen.input_id[placed], split[placed])
-    return placed & (split != home[seen.input_id])
+def leaked_samples(samples: SampleIndex, split: Array) -> Array:
+    """Return the usable samples (n,) whose inputs occur in an earlier split.
+
+    Args:
+        samples: Index of all samples.
+        split: Index in `SPLITS` of each sample (n,).
+    """
+    assigned = samples.usable & (split >= 0)
+    first_split = np.full(len(samples), len(SPLITS))
+    np.minimum.at(first_split, samples.input_id[assigned], split[assigned])
+    return assigned & (split != first_split[samples.input_id])

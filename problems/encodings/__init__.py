@@ -1,1 +1,1 @@
-"""Ready-made encodings, and what encodings are built from."""
+"""Ready-made encodings and their parts."""

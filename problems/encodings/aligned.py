@@ -1,6 +1,6 @@
-"""Ready-made encodings: say which fields, and along which axes they lie; the rest is searched.
+"""Ready-made encodings of fields along named axes, in rows, sequences or grids.
 
-Every one answers with all output fields at once. Transforms and normalisation are its settings.
+The network predicts all output fields at once. Transforms and normalisation are searched settings.
 """
 
 from collections.abc import Mapping
@@ -38,24 +38,25 @@ BY_ELEMENT, BY_FIELD = "element", "field"
 
 @dataclass(frozen=True, eq=False)
 class AlignedEncoding(Encoding):
-    """Fields laid beside each other along named axes; every other axis becomes channels.
+    """Fields aligned along named axes; all other axes become channels.
 
-    A field that lacks an axis is repeated along it. Answers lie as the inputs do where every output
-    has the axes, field after field otherwise. A subclass may have another target: a label is one
-    output, the probability of an event or of each class, at every place where answers lie so.
+    A field that lacks an axis is repeated along it. If every output has the axes, the network
+    predicts at every element along them, and otherwise all outputs in one row. A subclass may set
+    another target. A label is a single output: the probability of an event or of each class, at
+    every element if the output has the axes.
 
     Args:
-        inputs: Fields that the network reads.
-        outputs: Fields that it answers with.
-        axes: Names of the axes that keep their place, in order.
-        transforms: Fields whose transform is known, with its name; others follow the settings.
-        input_transform: Searched: of the inputs that are never negative.
-        output_transform: Searched: of the outputs that are never negative.
+        inputs: Input fields.
+        outputs: Output fields.
+        axes: Names of the axes that aren't channels, in order.
+        transforms: Names of transforms that are prescribed for some fields.
+        input_transform: Searched: transform of the inputs that are never negative.
+        output_transform: Searched: transform of the outputs that are never negative.
         normalisation: Searched: key of `NORMALISATIONS`.
-        output_scale: Searched: each "element" of an output field has its scale, or the "field" one.
+        output_scale: Searched: one scale for each "element" of an output field, or for the "field".
 
     Raises:
-        UserError: Axes or transforms don't fit the fields.
+        UserError: Axes or transforms don't match the fields.
     """
 
     inputs: tuple[Field, ...]
@@ -72,126 +73,129 @@ class AlignedEncoding(Encoding):
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        for what, given in (("inputs", self.inputs), ("outputs", self.outputs)):
-            one: Any = given
-            if isinstance(one, Field):
-                raise UserError(f"{kind}: {what} is one Field; write ({one.name.upper()},)")
+        for name, value in (("inputs", self.inputs), ("outputs", self.outputs)):
+            fields: Any = value
+            if isinstance(fields, Field):
+                raise UserError(f"{kind}: {name} is one Field; write ({fields.name.upper()},)")
         if not self.inputs or not self.outputs:
-            raise UserError(f"{kind} needs inputs and outputs: give the fields that it maps")
-        if self._labels and len(self.outputs) > 1:
+            raise UserError(f"{kind} needs inputs and outputs; give at least one field of each")
+        if self._is_label and len(self.outputs) > 1:
             raise UserError(
-                f"{kind}: a label is one output, not {len(self.outputs)}; give one field whose "
-                "elements are an event's probability at each place, or each class's"
+                f"{kind}: a label is one output, not {len(self.outputs)}; give one field with the "
+                "probability of an event at each element, or of each class"
             )
         if len(self.axes) != self.n_axes:
-            raise UserError(f"{kind} keeps {self.n_axes} axes, not {self.axes}: name them in axes=")
+            raise UserError(f"{kind} has {self.n_axes} axes, not {self.axes}; name them in axes=")
         for axis in self.axes:
             sizes = {axis_length(f, axis) for f in self.inputs if axis in f.axes}
             if not sizes:
-                known = sorted({name for f in self.inputs for name in f.axes})
-                raise UnknownNameError(f"axis of {kind}'s inputs", axis, known)
+                names = sorted({name for f in self.inputs for name in f.axes})
+                raise UnknownNameError(f"axis of {kind}'s inputs", axis, names)
             if len(sizes) > 1:
                 raise UserError(f"{kind}: axis {axis!r} has lengths {sorted(sizes)} in its inputs")
-            theirs = {axis_length(f, axis) for f in self.outputs} if self.aligned else sizes
-            if theirs != sizes:
+            output_sizes = {axis_length(f, axis) for f in self.outputs} if self.aligned else sizes
+            if output_sizes != sizes:
                 raise UserError(
                     f"{kind}: axis {axis!r} has length {sizes.pop()} in its inputs and "
-                    f"{sorted(theirs)} in its outputs; give the outputs' axis another name"
+                    f"{sorted(output_sizes)} in its outputs; rename the axis of the outputs"
                 )
         _refuse_transforms(kind, (*self.inputs, *self.outputs), self.transforms)
 
     @property
     def aligned(self) -> bool:
-        """Whether every output has the axes that keep their place."""
+        """Whether every output has the axes, so that the network predicts at every element."""
         return bool(self.axes) and all(set(self.axes) <= set(f.axes) for f in self.outputs)
 
     @property
-    def _labels(self) -> bool:
+    def _is_label(self) -> bool:
         return self.target is Target.LABEL
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose transforms and normalisation; what leaves no choice is not asked."""
-        chosen: dict[str, str] = {}
-        outputs = () if self._labels else self.outputs
+        """Return transforms and normalisation; settings with one option only are left out."""
+        settings: dict[str, str] = {}
+        outputs = () if self._is_label else self.outputs
         for name, fields in (("input_transform", self.inputs), ("output_transform", outputs)):
             options = admissible_transforms(
                 tuple(f for f in fields if f.name not in self.transforms)
             )
             if len(options) > 1:
-                chosen[name] = choose.categorical(name, options)
-        chosen["normalisation"] = choose.categorical("normalisation", list(NORMALISATIONS))
+                settings[name] = choose.categorical(name, options)
+        settings["normalisation"] = choose.categorical("normalisation", list(NORMALISATIONS))
         if any(f.size > 1 for f in outputs):
-            chosen["output_scale"] = choose.categorical("output_scale", (BY_ELEMENT, BY_FIELD))
-        return chosen
+            settings["output_scale"] = choose.categorical("output_scale", (BY_ELEMENT, BY_FIELD))
+        return settings
 
     def measure(self, train: Split) -> Batch:
-        """Return centres and scales: of inputs by channel, of outputs by element or field."""
+        """Return centres and scales: of each input channel (c,), of each output (o,)."""
         normalisation = NORMALISATIONS[self.normalisation]
-        seen, answers = self._seen(train.inputs), self._answers(train.outputs)
-        centre, scale = normalisation.centre(answers), normalisation.scale(answers)
-        if self._labels:
+        rows, targets = self._input_rows(train.inputs), self._targets(train.outputs)
+        centre, scale = normalisation.centre(targets), normalisation.scale(targets)
+        if self._is_label:
             centre, scale = np.zeros_like(centre), np.ones_like(scale)
         elif self.output_scale == BY_FIELD:
             scale = np.concatenate(
                 [
-                    np.full(f.size, np.sqrt(np.mean(own**2)))
-                    for f, own in zip(self.outputs, self._by_field(scale), strict=True)
+                    np.full(f.size, np.sqrt(np.mean(element_scales**2)))
+                    for f, element_scales in zip(
+                        self.outputs, self._split_by_field(scale), strict=True
+                    )
                 ]
-            )[self._places]
+            )[self._target_order]
         return {
-            "input_centre": normalisation.centre(seen),
-            "input_scale": nonzero(normalisation.scale(seen)),
+            "input_centre": normalisation.centre(rows),
+            "input_scale": nonzero(normalisation.scale(rows)),
             "output_centre": centre,
             "output_scale": nonzero(scale),
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return one pair for every sample."""
-        known = self.statistics
-        answers = (self._answers(split.outputs) - known["output_centre"]) / known["output_scale"]
-        return Pairs(self._network_input(split.inputs), answers.astype(np.float32))
+        """Return inputs (n, *axes, c) and targets (n, o), a pair for each sample."""
+        centre, scale = self.statistics["output_centre"], self.statistics["output_scale"]
+        targets = (self._targets(split.outputs) - centre) / scale
+        return Pairs(self._network_input(split.inputs), targets.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Call the network once and return the output fields, within their declared ranges."""
-        known = self.statistics
-        answer = np.clip(network(self._network_input(inputs)), -CLIP_LIMIT, CLIP_LIMIT)
-        values = answer * known["output_scale"] + known["output_centre"]
+        """Return the output fields, clipped to their valid ranges, from one call of the network."""
+        centre, scale = self.statistics["output_centre"], self.statistics["output_scale"]
+        predicted = np.clip(network(self._network_input(inputs)), -CLIP_LIMIT, CLIP_LIMIT)
         outputs: dict[str, Array] = {}
-        for f, own in zip(self.outputs, self._by_field(values), strict=True):
+        split = self._split_by_field(predicted * scale + centre)
+        for f, transformed in zip(self.outputs, split, strict=True):
             transform = transform_of(f, self.output_transform, self.transforms)
-            outputs[f.name] = np.clip(transform.inverse(own).reshape(len(own), *f.shape), *f.valid)
+            values = transform.inverse(transformed).reshape(len(transformed), *f.shape)
+            outputs[f.name] = np.clip(values, *f.valid)
         return outputs
 
     def _network_input(self, inputs: Batch) -> Array:
-        known = self.statistics
-        scaled = (self._aligned(inputs) - known["input_centre"]) / known["input_scale"]
-        return scaled.astype(np.float32)
+        """Return the normalised inputs (b, *axes, c), float32."""
+        centre, scale = self.statistics["input_centre"], self.statistics["input_scale"]
+        return ((self._aligned_inputs(inputs) - centre) / scale).astype(np.float32)
 
-    def _seen(self, inputs: Batch) -> Array:
-        """Return what the statistics of the inputs are taken from, (n, c)."""
-        channels = self._aligned(inputs)
+    def _input_rows(self, inputs: Batch) -> Array:
+        """Return the inputs in rows (n, c), for their statistics."""
+        channels = self._aligned_inputs(inputs)
         return channels.reshape(-1, channels.shape[-1])
 
-    def _aligned(self, inputs: Batch) -> Array:
-        """Return the inputs (b, *axes, c), transformed."""
+    def _aligned_inputs(self, inputs: Batch) -> Array:
+        """Return the transformed inputs (b, *axes, c)."""
         sizes = tuple(
             next(axis_length(f, axis) for f in self.inputs if axis in f.axes) for axis in self.axes
         )
         parts = [
-            aligned(f, self._transformed(f, inputs, self.input_transform), self.axes, sizes)
+            align_field(f, self._transformed(f, inputs, self.input_transform), self.axes, sizes)
             for f in self.inputs
         ]
         return np.concatenate(parts, axis=-1)
 
-    def _answers(self, outputs: Batch) -> Array:
-        """Return the outputs (b, o), transformed, as a network answers them."""
+    def _targets(self, outputs: Batch) -> Array:
+        """Return the transformed outputs (b, o), in the order of the network."""
         parts = [self._transformed(f, outputs, self.output_transform) for f in self.outputs]
         flat = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-        return flat[:, self._places]
+        return flat[:, self._target_order]
 
     @property
-    def _places(self) -> Array:
-        """Where each answer (o,) stands among the outputs laid field after field."""
+    def _target_order(self) -> Array:
+        """The index of each network output (o,) in the row of all fields in order."""
         first = np.cumsum([0, *(f.size for f in self.outputs)])
         parts = [
             start + np.arange(f.size).reshape(1, *f.shape)
@@ -200,24 +204,24 @@ class AlignedEncoding(Encoding):
         if self.aligned:
             sizes = tuple(axis_length(self.outputs[0], axis) for axis in self.axes)
             parts = [
-                aligned(f, part, self.axes, sizes)
+                align_field(f, part, self.axes, sizes)
                 for f, part in zip(self.outputs, parts, strict=True)
             ]
             return np.concatenate(parts, axis=-1).reshape(-1)
         return np.concatenate([part.reshape(-1) for part in parts])
 
-    def _transformed(self, f: Field, batch: Batch, chosen: str) -> Array:
-        return transform_of(f, chosen, self.transforms).forward(np.asarray(batch[f.name], float))
+    def _transformed(self, f: Field, batch: Batch, default: str) -> Array:
+        return transform_of(f, default, self.transforms).forward(np.asarray(batch[f.name], float))
 
-    def _by_field(self, values: Array) -> list[Array]:
-        """Return a network's answers (..., o) cut into the values of each output field."""
-        values = values[..., np.argsort(self._places)]
+    def _split_by_field(self, values: Array) -> list[Array]:
+        """Return the parts (..., n) of network outputs (..., o) that belong to each field."""
+        values = values[..., np.argsort(self._target_order)]
         return np.split(values, np.cumsum([f.size for f in self.outputs])[:-1], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class FlatEncoding(AlignedEncoding):
-    """All inputs in one row -> all outputs in one row."""
+    """All inputs in one row (c,) -> all outputs in one row (o,)."""
 
     IDENTITY: ClassVar[str] = "flat"
 
@@ -227,7 +231,7 @@ class FlatEncoding(AlignedEncoding):
 
 @dataclass(frozen=True, eq=False)
 class SequenceEncoding(AlignedEncoding):
-    """Inputs in order along one axis, as time or depth: read one after the other."""
+    """Inputs along one ordered axis, such as time or depth."""
 
     IDENTITY: ClassVar[str] = "sequence"
 
@@ -237,7 +241,7 @@ class SequenceEncoding(AlignedEncoding):
 
 @dataclass(frozen=True, eq=False)
 class Grid1DEncoding(AlignedEncoding):
-    """Inputs on the points of a line."""
+    """Inputs on a grid in one dimension."""
 
     IDENTITY: ClassVar[str] = "grid1d"
 
@@ -247,7 +251,7 @@ class Grid1DEncoding(AlignedEncoding):
 
 @dataclass(frozen=True, eq=False)
 class Grid2DEncoding(AlignedEncoding):
-    """Inputs on the points of a plane."""
+    """Inputs on a grid in two dimensions."""
 
     IDENTITY: ClassVar[str] = "grid2d"
 
@@ -257,7 +261,7 @@ class Grid2DEncoding(AlignedEncoding):
 
 @dataclass(frozen=True, eq=False)
 class Grid3DEncoding(AlignedEncoding):
-    """Inputs on the points of a volume."""
+    """Inputs on a grid in three dimensions."""
 
     IDENTITY: ClassVar[str] = "grid3d"
 
@@ -266,17 +270,26 @@ class Grid3DEncoding(AlignedEncoding):
 
 
 def axis_length(field: Field, axis: str) -> int:
-    """Return how long an axis of a field is."""
+    """Return the length of an axis of a field."""
     return field.shape[field.axes.index(axis)]
 
 
-def aligned(field: Field, values: Array, axes: tuple[str, ...], sizes: tuple[int, ...]) -> Array:
-    """Return a field's values (b, *shape) as (b, *axes, c): repeated along axes that it lacks."""
-    own = [1 + field.axes.index(axis) for axis in axes if axis in field.axes]
-    moved = np.moveaxis(values, own, range(1, 1 + len(own)))
-    there = iter(moved.shape[1 : 1 + len(own)])
-    kept = tuple(next(there) if axis in field.axes else 1 for axis in axes)
-    shaped = moved.reshape(len(values), *kept, -1)
+def align_field(
+    field: Field, values: Array, axes: tuple[str, ...], sizes: tuple[int, ...]
+) -> Array:
+    """Return the values of a field as (b, *axes, c), repeated along axes that the field lacks.
+
+    Args:
+        field: The field.
+        values: Its values (b, *shape).
+        axes: Names of the axes in order.
+        sizes: Lengths of these axes.
+    """
+    present = [1 + field.axes.index(axis) for axis in axes if axis in field.axes]
+    moved = np.moveaxis(values, present, range(1, 1 + len(present)))
+    lengths = iter(moved.shape[1 : 1 + len(present)])
+    aligned_shape = tuple(next(lengths) if axis in field.axes else 1 for axis in axes)
+    shaped = moved.reshape(len(values), *aligned_shape, -1)
     return np.broadcast_to(shaped, (len(values), *sizes, shaped.shape[-1]))
 
 

@@ -1,4 +1,4 @@
-"""More samples from those there are: transformed by symmetries that the problem declares."""
+"""Augmentation of training samples by symmetries that a problem declares."""
 
 from collections.abc import Sequence
 
@@ -11,31 +11,31 @@ from problems.interfaces.types import Batch, Split
 def augment(
     split: Split, symmetries: Sequence[Symmetry], copies: int, rng: np.random.Generator
 ) -> Split:
-    """Return a split and transformed copies of its samples.
+    """Return a split of (1 + copies) * b samples: the given ones and transformed copies.
 
-    Every sample of a copy is that of the copy before it, transformed by one symmetry drawn for it:
-    after some copies the products of the symmetries are met, too.
+    Each copy is made from the previous copy, with a symmetry drawn at random for each sample.
+    Several copies therefore also contain products of the symmetries.
 
     Args:
         split: b samples.
-        symmetries: At least one.
-        copies: How many; (1 + copies) * b samples are returned.
-        rng: Draws the symmetries.
+        symmetries: At least one symmetry.
+        copies: Number of copies.
+        rng: Generator by which symmetries are drawn.
     """
     parts = [split]
     for _ in range(copies):
         last = parts[-1]
         drawn = rng.integers(len(symmetries), size=len(last))
-        turned = [
-            Split(symmetry.inputs(own.inputs), symmetry.outputs(own.outputs))
-            for place, symmetry in enumerate(symmetries)
-            if len(own := last.take(np.flatnonzero(drawn == place)))
+        transformed = [
+            Split(symmetry.inputs(samples.inputs), symmetry.outputs(samples.outputs))
+            for index, symmetry in enumerate(symmetries)
+            if len(samples := last.take(np.flatnonzero(drawn == index)))
         ]
-        parts.append(_joined(turned))
-    return _joined(parts)
+        parts.append(_concatenate(transformed))
+    return _concatenate(parts)
 
 
-def _joined(parts: Sequence[Split]) -> Split:
+def _concatenate(parts: Sequence[Split]) -> Split:
     first = parts[0]
     inputs: Batch = {n: np.concatenate([part.inputs[n] for part in parts]) for n in first.inputs}
     outputs: Batch = {n: np.concatenate([part.outputs[n] for part in parts]) for n in first.outputs}

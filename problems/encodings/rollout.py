@@ -1,4 +1,4 @@
-"""A ready-made encoding in time: the next few frames from the last few, repeated to the horizon."""
+"""A ready-made encoding for roll-outs, which predicts the next frames from a window of frames."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from problems.encodings.aligned import align_field, length
+from problems.encodings.aligned import align_field, axis_length
 from problems.encodings.transforms import CLIP_LIMIT, NORMALISATIONS, nonzero
 from problems.errors import UnknownNameError, UserError
 from problems.interfaces.types import (
@@ -28,14 +28,14 @@ STEP_OPTIONS = (1, 2, 4, 5, 8, 10)
 
 
 class SlidingWindows(NamedTuple):
-    """Every window of paths, as a roll-out meets them in the last of some calls.
+    """All windows of paths, as a network reads them in the last of several successive calls.
 
-    Before a path the first state is repeated.
+    The first state is repeated before the start of a path.
 
     Args:
-        length: Frames of a window.
-        step: Frames that an answer adds.
-        stages: Calls; of one, windows are the paths' own.
+        length: Frames in a window.
+        step: Frames that a call predicts.
+        stages: Number of successive calls; with 1 call, the windows consist of frames of the path.
     """
 
     length: int
@@ -43,56 +43,60 @@ class SlidingWindows(NamedTuple):
     stages: int
 
     def samples(self, path: Array) -> Array:
-        """Return the sample (n,) that each window of paths (b, 1 + t, ...) is of."""
+        """Return the index of the sample (n,) of each window of the paths (b, 1 + t, ...)."""
         return np.repeat(np.arange(len(path)), self._starts(path))
 
-    def unroll(self, path: Array, follow: Callable[[Array], Array]) -> tuple[Array, Array]:
-        """Return the windows (n, l, ...) and what follows them in truth (n, s, ...).
+    def unroll(self, path: Array, predict: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Return windows (n, l, ...) and the frames (n, s, ...) that follow in the reference.
 
         Args:
-            path: States (b, 1 + t, ...), the start first.
-            follow: Takes windows (n, l, ...) to the frames (n, s, ...) that a network says follow.
+            path: States (b, 1 + t, ...), from the start on.
+            predict: Takes windows (n, l, ...) to predictions (n, s, ...) of the following frames.
         """
         before = np.repeat(path[:, :1], self.length - 1, axis=1)
-        seen = self._cut(np.concatenate([before, path], axis=1), 0, self.length, path)
+        starts = self._starts(path)
+        windows = _slices(np.concatenate([before, path], axis=1), 0, starts, self.length)
         for _ in range(self.stages - 1):
-            seen = np.concatenate([seen, follow(seen)], axis=1)[:, -self.length :]
+            windows = np.concatenate([windows, predict(windows)], axis=1)[:, -self.length :]
         first = 1 + (self.stages - 1) * self.step
-        return seen, self._cut(path, first, self.step, path)
+        return windows, _slices(path, first, starts, self.step)
 
     def _starts(self, path: Array) -> int:
+        """Return the number of windows in each path."""
         return path.shape[1] - self.stages * self.step
 
-    def _cut(self, of: Array, first: int, frames: int, path: Array) -> Array:
-        starts = range(first, first + self._starts(path))
-        cut = np.stack([of[:, start : start + frames] for start in starts], axis=1)
-        return cut.reshape(-1, *cut.shape[2:])
+
+def _slices(path: Array, first: int, starts: int, frames: int) -> Array:
+    """Return slices (n, frames, ...) of paths, which start at successive frames from `first`."""
+    slices = [path[:, start : start + frames] for start in range(first, first + starts)]
+    stacked = np.stack(slices, axis=1)
+    return stacked.reshape(-1, *stacked.shape[2:])
 
 
 def unused_network(inputs: Array) -> Array:  # noqa: ARG001 - a network's signature
-    """Stand where a network isn't called: in the first call a roll-out meets the truth."""
-    raise AssertionError("no network is asked for its own answers here")
+    """Stand in for a network, (b, ...) -> (b, o), in a roll-out of one call, which needs none."""
+    raise AssertionError("a roll-out of one call reads no predictions")
 
 
 @dataclass(frozen=True, eq=False)
 class RollOutEncoding(Encoding):
-    """A window of past frames -> the changes over the next `step`, repeated to the horizon.
+    """A window of past frames -> the changes in the next `step` frames, repeated to the horizon.
 
-    Before the first frame the start is repeated, in training and in use alike, so a surrogate needs
-    nothing of the reference but its inputs. Inputs that no output starts from are constants, read
-    with every frame.
+    The start is repeated before the first frame, in training and in use, so that a surrogate needs
+    only the inputs of the reference. Inputs from which no output starts are constants, which the
+    network reads with every frame.
 
     Args:
-        inputs: Fields that the simulation reads.
-        outputs: Fields that it returns; every one has the axis.
-        start: For every output field the input field that holds its value before the first frame.
+        inputs: Input fields.
+        outputs: Output fields, all with the time axis.
+        start: For each output field, the input field with its value before the first frame.
         axis: Name of the time axis.
-        window: Searched: frames that the network reads.
-        step: Searched: frames that it answers with.
+        window: Searched: number of frames that the network reads.
+        step: Searched: number of frames that the network predicts.
         normalisation: Searched: key of `NORMALISATIONS`.
 
     Raises:
-        UserError: A start or an axis doesn't fit the fields.
+        UserError: `start` or `axis` doesn't match the fields.
     """
 
     IDENTITY: ClassVar[str] = "roll-out"
@@ -109,12 +113,12 @@ class RollOutEncoding(Encoding):
     target: ClassVar[Target] = Target.VALUE
 
     def __post_init__(self) -> None:
-        given = {f.name: f for f in self.inputs}
+        inputs = {f.name: f for f in self.inputs}
         for f in self.outputs:
             if self.axis not in f.axes:
                 raise UserError(
                     f"RollOutEncoding: output {f.name!r} has no axis {self.axis!r}; "
-                    f"give it one, or name the time axis in axis="
+                    "declare one, or name the time axis in axis="
                 )
             if len(f.axes) != len(f.shape):
                 raise UserError(
@@ -126,25 +130,25 @@ class RollOutEncoding(Encoding):
                     f"RollOutEncoding: output {f.name!r} has no start; "
                     "name the input that holds its first value in start="
                 )
-            if self.start[f.name] not in given:
-                raise UnknownNameError(f"input that starts {f.name!r}", self.start[f.name], given)
+            if self.start[f.name] not in inputs:
+                raise UnknownNameError(f"start of {f.name!r}", self.start[f.name], inputs)
             shape = tuple(n for n, name in zip(f.shape, f.axes, strict=True) if name != self.axis)
-            begins = given[self.start[f.name]]
-            if begins.shape != shape:
+            start = inputs[self.start[f.name]]
+            if start.shape != shape:
                 raise UserError(
-                    f"RollOutEncoding: {begins.name!r} starts {f.name!r} but has shape "
-                    f"{begins.shape}, not {shape}"
+                    f"RollOutEncoding: {start.name!r} is the start of {f.name!r} but has shape "
+                    f"{start.shape}, not {shape}"
                 )
 
-        lengths = {length(f, self.axis) for f in self.outputs}
+        lengths = {axis_length(f, self.axis) for f in self.outputs}
         if len(lengths) > 1:
             raise UserError(
-                f"RollOutEncoding: axis {self.axis!r} has lengths {sorted(lengths)} in its outputs"
+                f"RollOutEncoding: axis {self.axis!r} has lengths {sorted(lengths)} in the outputs"
             )
 
     def settings(self, choose: Choose) -> Settings:
-        """Choose window, step and normalisation."""
-        # A step that doesn't divide the horizon would end in windows that it never learned from.
+        """Return window, step and normalisation."""
+        # With a step that doesn't divide the horizon, the last windows wouldn't occur in training.
         steps = [step for step in STEP_OPTIONS if self._frames % step == 0]
         return {
             "window": choose.categorical("window", WINDOW_OPTIONS),
@@ -153,7 +157,7 @@ class RollOutEncoding(Encoding):
         }
 
     def measure(self, train: Split) -> Batch:
-        """Return centres and scales of states, changes and constants, by channel."""
+        """Return centres and scales (c,) of states, changes and constants."""
         normalisation = NORMALISATIONS[self.normalisation]
         path = self._path(train)
         states = path.reshape(-1, path.shape[-1])
@@ -170,48 +174,57 @@ class RollOutEncoding(Encoding):
         }
 
     def pairs(self, split: Split) -> Pairs:
-        """Return every window of every sample: inputs (n, l, c), targets (n, o)."""
+        """Return all windows of all samples: inputs (n, l, c), targets (n, o)."""
         return self.unrolled(split, unused_network, 1)
 
     def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
-        """Return windows that end in own answers: inputs (n, l, c), targets (n, o)."""
+        """Return windows that contain predictions of the network.
+
+        Args:
+            split: Samples with the reference.
+            network: The network in its present state.
+            stages: Number of successive calls, of which the last one is returned.
+
+        Returns:
+            Inputs (n, l, c) and targets (n, o).
+        """
         path = self._path(split)
         windows = SlidingWindows(self.window, self.step, min(stages, self._frames // self.step))
         constants = self._scaled_constants(split.inputs)[windows.samples(path)]
-        seen, truth = windows.unroll(path, lambda seen: self._next(network, seen, constants))
-        targets = (truth - seen[:, -1:]) / self.statistics["change"]
+        frames, reference = windows.unroll(path, lambda w: self._next(network, w, constants))
+        targets = (reference - frames[:, -1:]) / self.statistics["change"]
         return Pairs(
-            inputs=self._network_input(seen, constants),
+            inputs=self._network_input(frames, constants),
             targets=targets.reshape(len(targets), -1).astype(np.float32),
         )
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Roll forward from the start and return the output fields at every frame."""
+        """Return the output fields at all frames, by a roll-out from the start."""
         start, constants = self._start(inputs), self._scaled_constants(inputs)
         frames = self._frames
         path = np.empty((len(start), self.window + frames + self.step, start.shape[-1]))
         path[:, : self.window] = start[:, None]
         for frame in range(0, frames, self.step):
-            seen = path[:, frame : frame + self.window]
-            follows = slice(frame + self.window, frame + self.window + self.step)
-            path[:, follows] = self._next(network, seen, constants)
+            window = path[:, frame : frame + self.window]
+            following = slice(frame + self.window, frame + self.window + self.step)
+            path[:, following] = self._next(network, window, constants)
         return self._decoded(path[:, self.window : self.window + frames])
 
-    def _next(self, network: Predict, seen: Array, constants: Array) -> Array:
-        """Return the states (b, s, c) that follow windows (b, l, c) by the network."""
-        known = self.statistics
-        answer = network(self._network_input(seen, constants))
-        change = answer.reshape(len(seen), self.step, -1) * known["change"]
-        low = known["centre"] - CLIP_LIMIT * known["scale"]
-        high = known["centre"] + CLIP_LIMIT * known["scale"]
-        return np.clip(seen[:, -1:] + change, low, high)
+    def _next(self, network: Predict, window: Array, constants: Array) -> Array:
+        """Return the states (b, s, c) that the network predicts after windows (b, l, c)."""
+        statistics = self.statistics
+        predicted = network(self._network_input(window, constants))
+        change = predicted.reshape(len(window), self.step, -1) * statistics["change"]
+        low = statistics["centre"] - CLIP_LIMIT * statistics["scale"]
+        high = statistics["centre"] + CLIP_LIMIT * statistics["scale"]
+        return np.clip(window[:, -1:] + change, low, high)
 
     @property
     def _frames(self) -> int:
-        return length(self.outputs[0], self.axis)
+        return axis_length(self.outputs[0], self.axis)
 
     def _path(self, split: Split) -> Array:
-        """Return states (b, 1 + t, c), the start first."""
+        """Return states (b, 1 + t, c), from the start on."""
         parts = [
             align_field(f, np.asarray(split.outputs[f.name], float), (self.axis,), (self._frames,))
             for f in self.outputs
@@ -225,7 +238,7 @@ class RollOutEncoding(Encoding):
         return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
     def _changes(self, path: Array) -> Array:
-        """Return the changes (b, starts, s, c) over the next `step` frames from every start."""
+        """Return the changes (b, starts, s, c) in the next `step` frames after each frame."""
         starts = path.shape[1] - self.step
         return np.stack(
             [
@@ -236,34 +249,34 @@ class RollOutEncoding(Encoding):
         )
 
     def _constants(self, inputs: Batch) -> Array:
-        """Return the inputs (b, c) that no output starts from."""
-        begins = set(self.start.values())
-        names = [f.name for f in self.inputs if f.name not in begins]
+        """Return the inputs (b, c) from which no output starts."""
+        starts = set(self.start.values())
+        names = [f.name for f in self.inputs if f.name not in starts]
         b = len(inputs[self.inputs[0].name])
         parts = [np.asarray(inputs[name], float).reshape(b, -1) for name in names]
         return np.concatenate(parts, axis=1) if parts else np.zeros((b, 0))
 
     def _scaled_constants(self, inputs: Batch) -> Array:
-        known = self.statistics
-        scaled = (self._constants(inputs) - known["constant_centre"]) / known["constant_scale"]
-        return scaled.astype(np.float32)
+        """Return the normalised constants (b, c), float32."""
+        centre, scale = self.statistics["constant_centre"], self.statistics["constant_scale"]
+        return ((self._constants(inputs) - centre) / scale).astype(np.float32)
 
-    def _network_input(self, seen: Array, constants: Array) -> Array:
-        """Return (b, l, c) float32 of states (b, l, c) and constants (b, c)."""
-        known = self.statistics
-        scaled = ((seen - known["centre"]) / known["scale"]).astype(np.float32)
+    def _network_input(self, states: Array, constants: Array) -> Array:
+        """Return the float32 input (b, l, c) from states (b, l, c) and scaled constants (b, c)."""
+        centre, scale = self.statistics["centre"], self.statistics["scale"]
+        scaled = ((states - centre) / scale).astype(np.float32)
         repeated = np.repeat(constants[:, None], scaled.shape[1], axis=1)
         return np.concatenate([scaled, repeated], axis=-1)
 
     def _decoded(self, path: Array) -> Batch:
-        """Return the output fields of states (b, t, c)."""
+        """Return the output fields from states (b, t, c)."""
         outputs: dict[str, Array] = {}
         first = 0
         for f in self.outputs:
             width = f.size // self._frames
-            own, first = path[..., first : first + width], first + width
-            place = f.axes.index(self.axis)
-            rest = tuple(n for i, n in enumerate(f.shape) if i != place)
-            shaped = own.reshape(*own.shape[:2], *rest)
-            outputs[f.name] = np.clip(np.moveaxis(shaped, 1, 1 + place), *f.valid)
+            values, first = path[..., first : first + width], first + width
+            time = f.axes.index(self.axis)
+            rest = tuple(n for i, n in enumerate(f.shape) if i != time)
+            shaped = values.reshape(*values.shape[:2], *rest)
+            outputs[f.name] = np.clip(np.moveaxis(shaped, 1, 1 + time), *f.valid)
         return outputs

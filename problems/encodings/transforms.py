@@ -1,4 +1,4 @@
-"""Physical quantities to numbers of order one and back: transforms, then centre and scale."""
+"""Transforms and normalisations, which take physical quantities to numbers of order one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from problems.interfaces.types import Array, Field
 
 CLIP_LIMIT = 30.0
-"""Decoding holds a quantity within so many scales of its centre: a wild answer stays a number."""
+"""Decoding clips a quantity to so many scales around its centre, so that it stays finite."""
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Transform:
     """A monotonic function and its inverse.
 
     Args:
-        forward: Of a quantity.
-        back: Its inverse.
-        from_zero: Whether zero is in its domain.
+        forward: The function of a quantity.
+        inverse: Its inverse.
+        accepts_zero: Whether zero is in its domain.
     """
 
     forward: Callable[[Array], Array]
@@ -30,7 +30,7 @@ NONE = "none"
 
 
 def _power(root: int) -> Transform:
-    """Return Box and Cox's transform with exponent 1/root (J. R. Stat. Soc. B 26 (1964) 211)."""
+    """Return the Box-Cox transform with exponent 1/root (J. R. Stat. Soc. B 26 (1964) 211)."""
 
     def forward(x: Array) -> Array:
         return (x ** (1.0 / root) - 1.0) * root
@@ -50,9 +50,9 @@ TRANSFORMS: Mapping[str, Transform] = {
 
 
 def admissible_transforms(fields: tuple[Field, ...]) -> list[str]:
-    """Return the transforms that the declared ranges of some fields admit; "none" is the first.
+    """Return the names of the transforms that suit the ranges of the fields; "none" is the first.
 
-    A field whose range reaches below zero is left as it is by every transform, so it has no say.
+    Fields whose range includes negative values are never transformed and are ignored here.
     """
     positive = [field for field in fields if field.valid[0] >= 0.0]
     if not positive:
@@ -61,20 +61,31 @@ def admissible_transforms(fields: tuple[Field, ...]) -> list[str]:
     return [name for name, transform in TRANSFORMS.items() if transform.accepts_zero or not zero]
 
 
-def transform_of(field: Field, chosen: str, fixed: Mapping[str, str]) -> Transform:
-    """Return a field's transform: the fixed one, else the chosen one where its range admits it."""
+def transform_of(field: Field, default: str, fixed: Mapping[str, str]) -> Transform:
+    """Return the transform of a field.
+
+    Args:
+        field: The field.
+        default: Transform of fields whose range has no negative values.
+        fixed: Transforms of some fields by name, which take precedence.
+    """
     if field.name in fixed:
         return TRANSFORMS[fixed[field.name]]
-    return TRANSFORMS[chosen if field.valid[0] >= 0.0 else NONE]
+    return TRANSFORMS[default if field.valid[0] >= 0.0 else NONE]
 
 
 CONSTANT_TOLERANCE = 1e-10
-"""What varies by less than this share of its own size is constant, but for rounding."""
+"""A quantity that varies by less than this share of its size is constant except for rounding."""
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """How centre and scale are taken from values (n, ...) along the first axis."""
+    """How centre and scale are computed from values (n, ...).
+
+    Args:
+        centre: Returns the centre (...) along the first axis.
+        scale: Returns the scale (...) along the first axis, 0 for constant values.
+    """
 
     centre: Callable[[Array], Array]
     scale: Callable[[Array], Array]
@@ -85,7 +96,7 @@ def _mean(values: Array) -> Array:
 
 
 def _deviation(values: Array) -> Array:
-    return _beyond_rounding(values.std(axis=0), values)
+    return _above_rounding(values.std(axis=0), values)
 
 
 def _middle(values: Array) -> Array:
@@ -93,11 +104,11 @@ def _middle(values: Array) -> Array:
 
 
 def _half_range(values: Array) -> Array:
-    return _beyond_rounding((values.max(axis=0) - values.min(axis=0)) / 2.0, values)
+    return _above_rounding((values.max(axis=0) - values.min(axis=0)) / 2.0, values)
 
 
-def _beyond_rounding(scale: Array, values: Array) -> Array:
-    """Return the scale with zero where values vary by no more than the rounding of their sum."""
+def _above_rounding(scale: Array, values: Array) -> Array:
+    """Return the scale, with 0 where values vary by no more than the rounding of their sum."""
     rounding = max(
         CONSTANT_TOLERANCE, 10.0 * float(np.finfo(np.result_type(values, np.float32)).eps)
     )
@@ -111,5 +122,5 @@ NORMALISATIONS: Mapping[str, Normalisation] = {
 
 
 def nonzero(scale: Array) -> Array:
-    """Return the scale with one where a quantity never varies."""
+    """Return the scale (c,), with 1 in place of 0."""
     return np.where(scale > 0.0, scale, 1.0)

@@ -1,1 +1,1 @@
-"""The types that problems, simulations, data and encodings are made of."""
+"""Types of problems, simulations, batches and encodings."""

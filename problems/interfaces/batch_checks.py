@@ -1,4 +1,4 @@
-"""What a batch should look like by its fields, and how it fails to, in words."""
+"""Checks of batches against the declared fields, with messages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,56 +9,66 @@ from problems.interfaces.types import Array, Field
 
 
 def mismatches(batch: Any, fields: Sequence[Field], n: int) -> Iterator[str]:
-    """Yield what is wrong with names, types and shapes of a batch of n samples."""
+    """Yield a message for each wrong name, type or shape in a batch.
+
+    Args:
+        batch: Should be a batch of n samples of these fields; may be any object.
+        fields: The declared fields.
+        n: Number of samples.
+    """
     if not isinstance(batch, Mapping):
         yield (
-            f"returned a {type(batch).__name__}, not a batch; return a dictionary of arrays, "
-            "one for each field"
+            f"returned a {type(batch).__name__}, not a batch; return a dictionary with an array "
+            "for each field"
         )
         return
     declared = {field.name for field in fields}
     for name in sorted(set(map(str, batch)) - declared):
-        yield f"field {name!r} isn't declared; add a Field for it or leave it out"
+        yield f"field {name!r} isn't declared; declare a Field for it or leave it out"
     for field in fields:
         if field.name not in batch:
-            yield f"field {field.name!r} is missing; return it, or take its Field out"
+            yield f"field {field.name!r} is missing; return it or remove its Field"
             continue
-        words = _mismatch(field, batch[field.name], n)
-        if words:
-            yield f"field {field.name!r} {words}"
+        mismatch = _mismatch(field, batch[field.name], n)
+        if mismatch:
+            yield f"field {field.name!r} {mismatch}"
 
 
 def _mismatch(field: Field, array: Any, n: int) -> str:
+    """Return what is wrong with an array, "" for a correct one."""
     if not isinstance(array, np.ndarray):
         return f"is a {type(array).__name__}; return a NumPy array"
     if array.dtype.kind not in "fiu":
-        return f"has type {array.dtype}; return real numbers, truth as 0.0 and 1.0"
+        return f"has type {array.dtype}; return real numbers, with 0.0 and 1.0 for false and true"
     if array.shape != (n, *field.shape):
         return (
-            f"has shape {array.shape}, declared {(n, *field.shape)}: the first axis is the sample, "
-            "then the Field's shape"
+            f"has shape {array.shape}, declared {(n, *field.shape)}; the first axis is the sample, "
+            "followed by the shape of the Field"
         )
     return ""
 
 
 def out_of_range(batch: Mapping[str, Array], fields: Sequence[Field]) -> Iterator[str]:
-    """Yield fields with values that are not finite or leave the declared range."""
+    """Yield a message for each field with values that are not finite or out of range."""
     for field in fields:
         array = batch[field.name]
         if not len(array):
             continue
         flat = array.reshape(len(array), -1)
         low, high = field.valid
-        for wrong, words in (
+        for wrong, problem in (
             (~np.isfinite(flat), "is not finite"),
-            ((flat < low) | (flat > high), f"leaves its range [{low:g}, {high:g}] {field.unit}"),
+            (
+                (flat < low) | (flat > high),
+                f"is outside its range [{low:g}, {high:g}] {field.unit}",
+            ),
         ):
             bad = wrong.any(axis=1)
             if bad.any():
                 sample = int(np.argmax(bad))
                 value = flat[sample][wrong[sample]][0]
                 yield (
-                    f"field {field.name!r} {words} in {int(bad.sum())} of {len(flat)} samples, "
+                    f"field {field.name!r} {problem} in {int(bad.sum())} of {len(flat)} samples, "
                     f"first in sample {sample} ({value:g})"
                 )
                 break

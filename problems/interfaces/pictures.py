@@ -1,4 +1,4 @@
-"""Drawings of a prediction as plain facts."""
+"""Descriptions of the figures that show a prediction beside the reference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,14 @@ POINTS_DRAWN = 200
 
 @dataclass(frozen=True)
 class Curve:
-    """A line of a picture; `reference` draws it as the truth."""
+    """A line of a picture.
+
+    Args:
+        name: Label in the legend.
+        x: Abscissas (n,).
+        y: Ordinates (n,).
+        reference: Whether the curve is drawn as the reference.
+    """
 
     name: str
     x: tuple[float, ...]
@@ -24,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing that a case study asks for, as plain facts."""
+    """Curves with title and axis labels; `equal_axes` gives both axes one scale."""
 
     title: str
     x_label: str
@@ -35,40 +42,43 @@ class Picture:
 
 @dataclass(frozen=True)
 class OutputPictures:
-    """The first output fields: an array along its last axis, a number over the sorted samples.
+    """Pictures of the first output fields.
+
+    An array is drawn along its last axis, a single number over the samples in sorted order.
 
     Args:
-        outputs: The simulation's outputs.
+        outputs: Output fields of the simulation.
     """
 
     outputs: tuple[Field, ...]
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:  # noqa: ARG002 - a picture's signature
-        """Return pictures of the reference and what was predicted in its place."""
-        drawn: list[Picture] = []
+        """Return pictures of the reference and the prediction."""
+        pictures: list[Picture] = []
         for field in self.outputs[:FIELDS_DRAWN]:
-            both = predicted[field.name], reference[field.name]
-            drawn.append(_sorted(field, *both) if not field.shape else _along(field, *both))
-        return drawn
+            both = (predicted[field.name], reference[field.name])
+            draw = _along_last_axis if field.shape else _over_samples
+            pictures.append(draw(field, *both))
+        return pictures
 
 
-def _along(field: Field, predicted: Array, reference: Array) -> Picture:
-    """Draw the first samples of a field along its last axis, at the first place of all others."""
+def _along_last_axis(field: Field, predicted: Array, reference: Array) -> Picture:
+    """Return a picture of the first samples along the last axis, at index 0 of all other axes."""
     curves: list[Curve] = []
     for sample in range(min(SAMPLES_DRAWN, len(reference))):
-        for name, values, truth in (
+        for name, values, is_reference in (
             ("reference", reference, True),
             ("predicted", predicted, False),
         ):
             line = values[sample].reshape(-1, field.shape[-1])[0]
             label = f"sample {sample + 1}, {name}"
-            curves.append(Curve(label, tuple(range(len(line))), _numbers(line), truth))
+            curves.append(Curve(label, tuple(range(len(line))), _numbers(line), is_reference))
     axis = field.axes[-1] if field.axes else "element"
     return Picture(field.name, f"{axis} (index)", _label(field), tuple(curves))
 
 
-def _sorted(field: Field, predicted: Array, reference: Array) -> Picture:
-    """Draw a number of every sample, in the order of the reference's."""
+def _over_samples(field: Field, predicted: Array, reference: Array) -> Picture:
+    """Return a picture of one number per sample, sorted by the reference."""
     order = np.argsort(reference)
     order = order[np.linspace(0, len(order) - 1, min(len(order), POINTS_DRAWN)).astype(int)]
     ranks = tuple(range(1, len(order) + 1))
@@ -76,7 +86,7 @@ def _sorted(field: Field, predicted: Array, reference: Array) -> Picture:
         Curve(f"{field.name}, reference", ranks, _numbers(reference[order]), reference=True),
         Curve(f"{field.name}, predicted", ranks, _numbers(predicted[order])),
     )
-    return Picture(field.name, "sample, in the reference's order", _label(field), curves)
+    return Picture(field.name, "sample, sorted by the reference", _label(field), curves)
 
 
 def _numbers(values: Array) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Encodings in which a network acts: step by step it steers a system along the reference's path."""
+"""Encodings of policies: a network acts step by step, so that a system follows the reference."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ if TYPE_CHECKING:
     import gymnasium
 
 POLICIES_EXTRA = "policies"
-"""The extra that brings what environments and their learners are made with."""
+"""The project's extra that installs the libraries for environments and RL training."""
 
 
 @dataclass(frozen=True, eq=False)
 class PolicyEncoding(Encoding):
-    """Observations (b, c) -> actions (b, o), each within [-1, 1]; learned by acting.
+    """A policy: observations (b, c) -> actions (b, o) in [-1, 1], found by RL training.
 
-    `apply` starts where the inputs say, asks the network for an action at every step, clips it (a
-    quantised network may round beyond 1) and moves the system as a step of the environment does.
-    The environment is a module of its own, imported in `environment`: gymnasium is an extra, and
-    deployed surrogates do without it.
+    `apply` starts from the state in the inputs. At every step it calls the network for an action,
+    clips the action (a quantised network may exceed 1 by rounding) and advances the system as a
+    step of the environment does. The environment should be a separate module that is imported in
+    the method `environment`, since gymnasium is an optional dependency that deployed surrogates
+    don't need.
     """
 
     layout: ClassVar[Layout] = Layout.FLAT
@@ -28,25 +29,28 @@ class PolicyEncoding(Encoding):
 
     @abstractmethod
     def environment(self, split: Split) -> "gymnasium.Env[Array, Array]":
-        """Return where a policy practises: every episode follows one sample of the split.
+        """Return the environment for RL training; an episode follows one sample of the split.
 
-        `reset` draws the sample from the environment's own generator (`np_random`), so that a seed
-        repeats it. It observes a `Box` (c,) and is acted upon in a `Box` (o,) from -1 to 1, both
-        float32; observations are scaled as in `pairs`. That it passes gymnasium's own checker,
-        `gymnasium.utils.env_checker.check_env`, is a law of `problems.contract`.
+        `reset` draws the sample from the generator of the environment (`np_random`), so that a
+        seed reproduces it. The observation space is a `Box` (c,), the action space a `Box` (o,)
+        from -1 to 1, both float32; observations are scaled as in `pairs`. A contract check runs
+        `gymnasium.utils.env_checker.check_env` on the environment.
 
-        A step's reward is how close the state is to the reference's at that time: above zero,
-        largest where they agree, falling smoothly within the error that is wanted, as
-        exp(-(distance / scale)**2) does. The horizon truncates an episode; one whose path is lost
-        may terminate, which no reward below zero must make a gain. Episodes that begin anywhere in
-        the first half of the path and end where it is lost teach much sooner than whole ones (Peng
-        et al., ACM Trans. Graph. 37 (2018) 143).
+        The reward of a step measures how close the state is to the reference at that time. It
+        should be positive, largest where they agree, and decrease smoothly over the error that is
+        acceptable, as exp(-(distance / scale)**2) does. The horizon truncates an episode. An
+        episode that has diverged may terminate; rewards must not be negative then, or termination
+        would be a gain. Training is much faster if episodes start anywhere in the first half of
+        the path and terminate on divergence (Peng et al., ACM Trans. Graph. 37 (2018) 143).
+
+        Args:
+            split: The samples to follow.
         """
 
     @abstractmethod
     def pairs(self, split: Split) -> Pairs:
-        """Return observations along the reference's path and a perfect policy's actions there.
+        """Return observations (n, c) along the reference and the ideal actions (n, o).
 
-        Steps at which that action isn't known, or can't be taken, are left out. A family that
-        learns by acting takes from them its shapes and what quantisation is calibrated with.
+        Steps at which the ideal action is unknown or outside [-1, 1] are left out. RL training
+        takes only the shapes from these pairs; quantisation is calibrated with them.
         """

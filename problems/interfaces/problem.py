@@ -1,4 +1,4 @@
-"""A problem: what is replaced, the ways to replace it, and how the result is judged."""
+"""A problem: the simulation, its encodings and score, and all other declarations of a user."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from problems.interfaces.types import (
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that `Problem.score` returns; lower is better unless said otherwise."""
+    """A figure that the score of a problem returns; lower is better by default."""
 
     name: str
     unit: str = "1"
@@ -34,7 +34,12 @@ class Metric:
 
 @dataclass(frozen=True)
 class Deployment:
-    """How the host calls a surrogate: samples per call and threads."""
+    """How the host calls a surrogate.
+
+    Args:
+        batch: Samples in a call.
+        threads: Threads that a call may use.
+    """
 
     batch: int = 64
     threads: int = 1
@@ -42,12 +47,12 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A shorter run of the reference, timed in turn with every trial.
+    """A shorter run of the reference, timed in turn with each trial.
 
     Args:
-        simulation: The reference with less to do.
+        simulation: The reference with less work per sample.
         share: Its cost as a fraction of the reference's.
-        samples: How many samples one block runs.
+        samples: Number of samples in one timed call.
     """
 
     simulation: Simulation
@@ -57,7 +62,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Samples:
-    """How many samples each split holds."""
+    """The number of samples in each split."""
 
     train: int = 512
     validation: int = 128
@@ -67,10 +72,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class BaselineMargin:
-    """An error in terms of the most accurate baseline's: 0.01 is one per cent worse than it.
+    """An error relative to that of the most accurate baseline.
 
     Args:
-        worse_by: Share by which the error may exceed the baseline's; negative asks for better.
+        worse_by: Share by which the error may exceed that of the baseline: 0.01 allows 1 % more,
+            -0.9 requires a tenth of it.
     """
 
     worse_by: float
@@ -78,9 +84,11 @@ class BaselineMargin:
 
 @dataclass(frozen=True)
 class Goals:
-    """What would satisfy the user: largest error and smallest speed-up, both optional.
+    """The constraints of the user, both optional.
 
-    The error is a figure in the objective's unit, or stands in terms of the best baseline's.
+    Args:
+        error: Largest error, in the unit of the objective or relative to the best baseline.
+        speedup: Smallest speed-up.
     """
 
     error: float | BaselineMargin | None = None
@@ -89,10 +97,10 @@ class Goals:
 
 @dataclass(frozen=True)
 class Profile:
-    """Where a host spends its time, measured elsewhere: seconds or shares of each part.
+    """The time that each part of a host takes, as measured elsewhere.
 
     Args:
-        parts: Time of each part, in any one unit.
+        parts: Time of each part, all in one unit or as shares.
         kernel: The part that the surrogate replaces.
     """
 
@@ -102,12 +110,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A transformation that the reference may or may not commute with.
+    """A transformation under which the outputs may change in a known way.
 
     Args:
-        name: As the field calls it, with its axis or group.
-        inputs: What it does to a batch of inputs.
-        outputs: What it does to a batch of outputs.
+        name: Usual name, with the axis or the group.
+        inputs: Transforms a batch of inputs.
+        outputs: Transforms a batch of outputs accordingly.
     """
 
     name: str
@@ -116,72 +124,77 @@ class Symmetry:
 
 
 class Score(Protocol):
-    """How a prediction is judged; a score may bring `metrics` of its own."""
+    """A function that computes metrics; it may have an attribute `metrics` that describes them."""
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch, /) -> Mapping[str, float]:
-        """Return the metrics over these samples."""
+        """Return the metrics by name.
+
+        Args:
+            predicted: Predicted outputs of b samples.
+            reference: Outputs of the reference.
+            inputs: Inputs of these samples.
+        """
         ...
 
 
 @runtime_checkable
 class FittedBaseline(Protocol):
-    """A classical model that is fitted to the training split before it runs."""
+    """A classical model that is fitted to the training split."""
 
     def fit(self, train: Split) -> Run:
-        """Return what the training split makes of it, with the reference's signature."""
+        """Return the fitted model, with the signature of the reference."""
         ...
 
 
 Cost = Callable[[Batch], Array]
-"""cost(outputs): what the reference's run of each sample (b,) costs beside that of others."""
+"""cost(outputs): the relative cost (b,) of the samples for the reference."""
 Pictures = Callable[[Batch, Batch, Batch], Sequence[Picture]]
-"""pictures(predicted, reference, inputs) -> what the case study wants drawn."""
+"""pictures(predicted, reference, inputs): the pictures of a prediction for the report."""
 Host = Callable[[Run, np.random.Generator], Batch]
-"""host(kernel, rng): run the host code with `kernel` where it would call the simulation."""
+"""host(kernel, rng): the results of the host code with `kernel` in place of the simulation."""
 HostScore = Callable[[Batch, Batch], Mapping[str, float]]
-"""host_score(predicted, reference): how far what a host returned is from what it should return."""
+"""host_score(predicted, reference): errors of the results of a host, by name."""
 
-DEFAULT_METRIC = Metric("error", "1", "as the score of this problem returns it")
+DEFAULT_METRIC = Metric("error", "1", "as returned by the score of this problem")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A case study: a simulation or data, encodings and a score; all else has a default.
+    """A case study: a simulation or data, encodings and a score. All else has a default.
 
     Args:
-        encodings: The alternatives by name, unfitted.
-        score: Metrics of a prediction against the reference.
-        simulation: The reference; or
-        data: what a reference left in files.
-        name: What the user types; the class of the simulation in lower case if not given.
+        encodings: Unfitted encodings by name.
+        score: Computes the metrics of a prediction against the reference.
+        simulation: The reference. Give either `simulation` or `data`.
+        data: Recorded samples of a reference.
+        name: Name in commands and reports; by default the class of the simulation in lower case.
         summary: One line for `simstead problems`.
-        shifted: The reference, drawing outside the training range.
-        held_out: The reference, for "validation" and "test" each, drawing from what is held out
-            whole from training, as sites or systems; else these splits are drawn as training is.
-        metrics: What each metric means; the first is the objective (lower is better). If not given,
-            those that the score brings, else one called "error".
-        baselines: Classical models with the reference's signature, or such as are fitted first.
-        ceiling: The reference as far as anybody can know it, as from inputs that differ by
-            rounding: how small an error can be. It is scored in the final heat on a few samples,
-            never timed, and no contender, since it costs what the reference costs.
-        samples: Size of each split; of recorded data, the largest size.
-        epochs: Passes over the training pairs that a candidate is given; if not given, as many as
-            make a few thousand steps.
-        calibration: What the stopwatch runs in turn with a trial; the reference if not given.
-        cost: What a sample costs the reference, of its outputs, where samples cost unlike much: the
-            stopwatch then runs a few cheap ones in turn with a trial.
+        shifted: The simulation with inputs drawn from outside the training range.
+        held_out: The simulation for "validation" and "test", each drawing from sites or systems
+            that training doesn't use; by default these splits are drawn as training is.
+        metrics: Descriptions of the metrics; the first is the objective (lower is better). By
+            default those of the score, or else one called "error".
+        baselines: Classical models with the signature of the reference, fitted or to be fitted.
+        ceiling: The reference for inputs that differ by rounding, whose error is the smallest
+            possible. The final evaluation scores it on a few samples. It is never timed and never
+            recommended, since it costs as much as the reference.
+        samples: Size of each split; for recorded data the largest size.
+        epochs: Passes over the training data; by default as many as make a few thousand steps.
+        calibration: Timed in turn with each trial; by default the reference.
+        cost: Relative cost of samples, by their outputs, where it differs much between samples; the
+            stopwatch then times a few cheap samples in turn with each trial.
         deployment: How the host calls the surrogate.
-        pictures: The case's own drawings of a prediction; a few samples' outputs if not given.
-        goals: What would satisfy the user.
-        host: Runs the host code with any kernel in the simulation's place.
-        host_score: Figures, lower is better, of what the host returns with a surrogate; if not
-            given, the root mean square departure of each of its arrays in units of their deviation.
-        profile: Where the host spends its time, if it was measured elsewhere.
-        symmetries: Transformations to try besides those that the fields' axes suggest.
-        version: Raised with every change that moves the numbers.
+        pictures: Pictures of a prediction; by default of the outputs of a few samples.
+        goals: Largest error and smallest speed-up.
+        host: Runs the host code with any kernel in place of the simulation.
+        host_score: Errors (lower is better) of the results of the host with a surrogate; by default
+            the root mean square error of each array in units of its standard deviation.
+        profile: Time of the parts of the host, if measured elsewhere.
+        symmetries: Transformations to test beside those that the axes of the fields suggest.
+        version: To be raised with every change of the results.
 
     Raises:
-        UserError: Neither or both of `simulation` and `data` are given.
+        UserError: Not exactly one of `simulation` and `data` is given.
     """
 
     encodings: Mapping[str, Encoding]
@@ -214,11 +227,11 @@ class Problem:
         if (self.simulation is None) == (self.data is None):
             raise UserError("a problem needs simulation= or data=, one of the two")
         if not self.name:
-            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(self.source).__name__)
-            object.__setattr__(self, "name", words.lower())
+            hyphenated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(self.source).__name__)
+            object.__setattr__(self, "name", hyphenated.lower())
         if not self.metrics:
-            brought = getattr(self.score, "metrics", None)
-            metrics = brought if isinstance(brought, tuple) else (DEFAULT_METRIC,)
+            declared = getattr(self.score, "metrics", None)
+            metrics = declared if isinstance(declared, tuple) else (DEFAULT_METRIC,)
             object.__setattr__(self, "metrics", metrics)
         if self.pictures is None:
             object.__setattr__(
@@ -227,7 +240,11 @@ class Problem:
 
     @property
     def source(self) -> Simulation | Recorded:
-        """What the data come from."""
+        """The simulation or the recorded data.
+
+        Raises:
+            UserError: The problem has neither.
+        """
         source = self.simulation if self.data is None else self.data
         if source is None:
             raise UserError("a problem needs simulation= or data=, one of the two")
@@ -235,42 +252,42 @@ class Problem:
 
     @property
     def split_simulations(self) -> Mapping[str, Simulation]:
-        """The splits that are not drawn as training is, with what draws them."""
+        """The simulation of each split that isn't drawn as training is."""
         return {**self.held_out, **({"shifted": self.shifted} if self.shifted else {})}
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """Fields that the reference reads."""
+        """Input fields of the reference."""
         return self.source.inputs
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Fields that the reference returns."""
+        """Output fields of the reference."""
         return self.source.outputs
 
     @property
     def objective(self) -> Metric:
-        """The metric that the search makes small."""
+        """The metric that the search minimises."""
         return self.metrics[0]
 
-    def fitted(self, train: Split) -> Self:
-        """Return this problem with its baselines fitted.
+    def with_fitted_baselines(self, train: Split) -> Self:
+        """Return this problem with baselines fitted to the training split.
 
         Raises:
-            UserError: The fit of one fails.
+            UserError: The fit of a baseline fails.
         """
         runs: dict[str, Run | FittedBaseline] = {}
-        for name, each in self.baselines.items():
+        for name, baseline in self.baselines.items():
             with user_code_errors(f"the fit of baseline {name!r}"):
-                fitted = each.fit(train) if isinstance(each, FittedBaseline) else each
-                runs[name] = _called(fitted)
+                fitted = baseline.fit(train) if isinstance(baseline, FittedBaseline) else baseline
+                runs[name] = _without_fit(fitted)
         return replace(self, baselines=runs)
 
     def costs(self, outputs: Batch) -> Array | None:
-        """Return what each sample costs the reference (b,), None where nothing tells.
+        """Return the relative cost of each sample (b,), None if the problem has no `cost`.
 
         Raises:
-            UserError: `cost` raises, or returns something else than positive numbers.
+            UserError: `cost` raises, or doesn't return positive numbers.
         """
         if self.cost is None:
             return None
@@ -282,19 +299,22 @@ class Problem:
 
     @property
     def baseline_runs(self) -> Mapping[str, Run]:
-        """Baselines as they are called.
+        """The callable baselines by name.
 
         Raises:
-            UserError: One isn't fitted yet.
+            UserError: A baseline isn't fitted.
         """
         runs: dict[str, Run] = {}
-        for name, each in self.baselines.items():
-            if isinstance(each, FittedBaseline):
-                raise UserError(f"baseline {name!r} isn't fitted; call Problem.fitted(train) first")
-            runs[name] = each
+        for name, baseline in self.baselines.items():
+            if isinstance(baseline, FittedBaseline):
+                raise UserError(
+                    f"baseline {name!r} isn't fitted; call "
+                    "Problem.with_fitted_baselines(train) first"
+                )
+            runs[name] = baseline
         return runs
 
 
-def _called(fitted: Any) -> Run:
-    """Return how what a fit returned is called: what returns itself isn't to be fitted again."""
+def _without_fit(fitted: Any) -> Run:
+    """Return a callable without a method `fit`, so that a fitted model isn't fitted again."""
     return fitted.__call__ if hasattr(fitted, "fit") else fitted

@@ -1,7 +1,7 @@
-"""The types that simulations, data and encodings are made of.
+"""Types of fields, batches, simulations, data and encodings.
 
-Shapes are written in letters: b samples, t frames of time, p planets (or bodies), l window length,
-c channels, o outputs. A trailing ``...`` stands for a field's own shape.
+Shapes are given in letters: b samples, t frames of time, p planets (or bodies), l window length,
+c channels, o outputs. A trailing ``...`` stands for the shape of a field.
 """
 
 import math
@@ -18,21 +18,21 @@ from problems.errors import UserError
 
 Array = npt.NDArray[Any]
 Batch = Mapping[str, Array]
-"""Named arrays in physical units; the first axis of each is the sample."""
+"""Arrays in physical units by name of field; the first axis of each array is the sample."""
 
 SPLITS = ("train", "validation", "test", "shifted")
 
 Scalar = str | int | float | bool
 Settings = Mapping[str, Scalar]
 Run = Callable[[Batch, np.random.Generator], Batch]
-"""The signature that reference, surrogate and baseline share."""
+"""The common signature of reference, surrogates and baselines."""
 Predict = Callable[[Array], Array]
-"""A network as the encoding sees it: (b, ...) float32 -> (b, o) float32."""
+"""A network as encodings call it: (b, ...) float32 -> (b, o) float32."""
 Option = TypeVar("Option", bound=Scalar)
 
 
 class Size(StrEnum):
-    """How much of a case study is run; one physics code serves all sizes."""
+    """The extent of a case study; all sizes run the same simulation code."""
 
     TINY = "tiny"
     STANDARD = "standard"
@@ -40,7 +40,7 @@ class Size(StrEnum):
 
 
 class Layout(StrEnum):
-    """How the numbers that a network reads lie beside each other."""
+    """The form in which a network reads an input."""
 
     FLAT = "flat"
     SEQUENCE = "sequence"
@@ -59,16 +59,16 @@ LAYOUT_SHAPES: Mapping[Layout, str] = {
     Layout.GRID1D: "(x, c)",
     Layout.GRID2D: "(x, y, c)",
     Layout.GRID3D: "(x, y, z, c)",
-    Layout.GRAPH: "(p, 1 + p, c): a node's own features, then its edge to every node",
-    Layout.SET: "(p, c): elements in no order; the first channel is 1 where there is one",
-    Layout.VECTORS: "(p, 3 + c): each element's Cartesian vector, then its scalars",
-    Layout.TENSOR: "(3, 3): a tensor of second order; answers (6,): xx, yy, zz, xy, xz, yz",
+    Layout.GRAPH: "(p, 1 + p, c): features of each node, then its edges to all nodes",
+    Layout.SET: "(p, c): unordered elements; the first channel is 1 for an element, 0 for padding",
+    Layout.VECTORS: "(p, 3 + c): the Cartesian vector of each element, then its scalars",
+    Layout.TENSOR: "(3, 3): a tensor of second order; outputs (6,): xx, yy, zz, xy, xz, yz",
 }
-"""What one sample looks like in each layout; channels are last."""
+"""The shape of one sample in each layout; channels are last."""
 
 
 class Target(StrEnum):
-    """What a network is asked for."""
+    """What a network predicts."""
 
     VALUE = "value"
     LABEL = "label"
@@ -83,11 +83,14 @@ class Field:
     Args:
         name: Key in a batch.
         shape: Shape of one sample, () for a single number.
-        unit: Physical unit, "1" where there is none.
-        axes: A name for each axis of `shape`: fields that share an axis share its name. "component"
-            is the axis of a vector's Cartesian components.
-        valid: Smallest and largest value that makes sense.
-        description: What it is, in one phrase.
+        unit: Physical unit, "1" for a dimensionless quantity.
+        axes: A name for each axis of `shape`; fields with a common axis give it the same name. The
+            axis of the Cartesian components of a vector is called "component".
+        valid: Smallest and largest valid value.
+        description: The quantity in one phrase.
+
+    Raises:
+        UserError: `shape`, `axes` or `valid` isn't a tuple.
     """
 
     name: str
@@ -98,74 +101,88 @@ class Field:
     description: str = ""
 
     def __post_init__(self) -> None:
-        for what, value, kind in (("shape", self.shape, int), ("axes", self.axes, str)):
+        for name, value, kind in (("shape", self.shape, int), ("axes", self.axes, str)):
             given: Any = value
             if isinstance(given, kind):
-                raise UserError(f"Field {self.name!r}: {what} is {given!r}; write ({given!r},)")
+                raise UserError(f"Field {self.name!r}: {name} is {given!r}; write ({given!r},)")
         valid: Any = self.valid
         if not isinstance(valid, tuple | list) or len(valid) != 2:
             raise UserError(f"Field {self.name!r}: valid is {valid!r}; write (smallest, largest)")
 
     @property
     def size(self) -> int:
-        """Numbers in one sample."""
+        """Number of values in one sample."""
         return math.prod(self.shape)
 
 
 class Simulation(Protocol):
-    """The code that a surrogate stands in for.
+    """The code that a surrogate replaces.
 
-    A frozen dataclass: its fields are its parameters, and with its source code they name what it
-    produced in the cache.
+    A simulation is a frozen dataclass whose fields are its parameters. The parameters and the
+    source code identify its data in the cache.
     """
 
     @property
     def inputs(self) -> tuple[Field, ...]:
-        """Fields that `run` reads."""
+        """Input fields."""
         ...
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Fields that `run` returns."""
+        """Output fields."""
         ...
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Draw n input conditions."""
+        """Return n input conditions, drawn from `rng`."""
         ...
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Return the outputs; a sample that failed is NaN throughout."""
+        """Return the outputs; all values of a sample that failed are NaN."""
         ...
 
 
 @runtime_checkable
 class Versioned(Protocol):
-    """A simulation whose numbers come from libraries: a new version of one makes new data."""
+    """A simulation that depends on libraries; with a new version, data are simulated anew."""
 
     def versions(self) -> Mapping[str, str]:
-        """Versions of the libraries that the numbers come from."""
+        """Return the version of each library by name."""
         ...
 
 
 class Choose(Protocol):
-    """How an encoding or an architecture asks the search for a setting."""
+    """The object by which encodings and architectures let the search choose settings."""
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
-        """Choose one of the options."""
+        """Return one of the options for the setting `name`."""
         ...
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Choose an integer in [low, high]."""
+        """Return an integer in [low, high].
+
+        Args:
+            name: Name of the setting.
+            low: Smallest value.
+            high: Largest value.
+            step: Spacing of the values.
+        """
         ...
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Choose a real number in [low, high]."""
+        """Return a real number in [low, high].
+
+        Args:
+            name: Name of the setting.
+            low: Smallest value.
+            high: Largest value.
+            log: Whether the logarithm of the number is distributed uniformly.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Split:
-    """Samples of one simulation: what went in and what came out."""
+    """Inputs and outputs of b samples."""
 
     inputs: Batch
     outputs: Batch
@@ -174,7 +191,7 @@ class Split:
         return n_samples(self.inputs)
 
     def take(self, index: Array) -> Self:
-        """Return the samples at `index`."""
+        """Return the samples with these indices (n,)."""
         return replace(
             self, inputs=take_samples(self.inputs, index), outputs=take_samples(self.outputs, index)
         )
@@ -182,19 +199,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The four splits; `shifted` is empty where a problem has none.
+    """The four splits of a problem, with counts of the samples left out.
 
     Args:
-        train: What encodings and networks learn from.
-        validation: What the search chooses by.
-        test: What is quoted.
-        shifted: Outside the training range.
-        failed: Samples of each split on which the reference failed; they are left out.
-        duplicates: Samples of each split that stand earlier too; they are left out.
-        reasons: How many samples failed for which reason.
-        unplaced: Samples that no split may hold, as those within the training range of a group that
-            lies beyond it.
-        made: Samples that the reference was run for in all.
+        train: The samples on which encodings are fitted and networks trained.
+        validation: The samples by which the search chooses.
+        test: The samples on which final errors are reported.
+        shifted: Samples from outside the training range; empty if the problem has none.
+        failed: Number of failed samples of each split; they are left out.
+        duplicates: Number of repeated samples of each split; they are left out.
+        reasons: Number of failed samples by reason.
+        unassigned: Number of samples in no split, such as those within the training range that
+            belong to a group of the shifted split.
+        made: Number of all samples that were simulated or recorded.
     """
 
     train: Split
@@ -214,9 +231,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a network learns from: inputs (n, ...) and targets (n, o), both float32.
+    """Inputs (n, ...) and targets (n, o) of a network, both float32.
 
-    They are laid out in C's order, since compiled networks read memory as it lies.
+    Both arrays are stored in C order, since compiled networks assume it.
     """
 
     inputs: Array
@@ -231,8 +248,8 @@ class Pairs:
 class Encoding(ABC):
     """One way to put a problem to a network: a frozen dataclass whose fields are its settings.
 
-    The life of an encoding is `configured` (settings from the search), `fit` (statistics from the
-    training split, the only one it is given), `pairs` (to train) and `apply` (to run).
+    Its methods are called in this order: `configured` sets what the search chose, `fit` measures
+    statistics on the training split, `pairs` returns training data, and `apply` runs the network.
     """
 
     layout: ClassVar[Layout]
@@ -242,33 +259,39 @@ class Encoding(ABC):
 
     @property
     def aligned(self) -> bool:
-        """Whether a network answers place by place: targets are (n, places * channels)."""
+        """Whether the network predicts at every element: targets are (n, elements * channels)."""
         return False
 
     @property
     def floor(self) -> float:
-        """Largest objective that a network which knows every answer may leave, as its card says.
+        """The error of a perfect network, at most; the card of a case study gives the reason.
 
-        Above 0 where decoding can't follow everything that the reference does: a structure that is
-        kept for its own sake, as of a symplectic map, has its price.
+        It is above 0 where decoding can't represent the reference exactly, as where outputs are
+        restricted to a symplectic map.
         """
         return 0.0
 
     @abstractmethod
     def settings(self, choose: Choose) -> Settings:
-        """Ask the search for this encoding's own settings."""
+        """Return the settings of this encoding as chosen by `choose`."""
 
     @abstractmethod
     def measure(self, train: Split) -> Batch:
-        """Return the statistics that encoding and decoding need."""
+        """Return the statistics of the training split by which encoding and decoding scale."""
 
     @abstractmethod
     def pairs(self, split: Split) -> Pairs:
-        """Return what a network learns from."""
+        """Return the inputs (n, ...) and targets (n, o) of a network."""
 
     @abstractmethod
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Encode, call the network (once, or rolled forward), decode."""
+        """Return the decoded outputs, from one call of the network or from a roll-out.
+
+        Args:
+            network: Called with encoded inputs.
+            inputs: Input fields of b samples.
+            rng: Generator for stochastic encodings.
+        """
 
     def configured(self, settings: Settings) -> Self:
         """Return this encoding with the given settings."""
@@ -279,29 +302,34 @@ class Encoding(ABC):
         return self.restored(self.measure(train))
 
     def restored(self, statistics: Batch) -> Self:
-        """Return this encoding with statistics that were measured before."""
+        """Return this encoding with statistics measured earlier."""
         return replace(self, statistics=statistics)
 
 
 @runtime_checkable
 class RollsForward(Protocol):
-    """An encoding whose network reads its own answers: it can be taught on those as well."""
+    """An encoding for roll-outs, whose network can be trained on its own outputs."""
 
     def unrolled(self, split: Split, network: Predict, stages: int) -> Pairs:
-        """Return what a network meets in its last of `stages` calls, and what it should answer.
+        """Return inputs (n, ...) and targets (n, o) of the last of several successive calls.
 
-        Every window of the split is rolled forward by `stages - 1` answers of the network; targets
-        lead from there to where the reference is.
+        Every window of the split is advanced by `stages - 1` calls of the network. The targets lead
+        from the states reached there to the reference.
+
+        Args:
+            split: Samples with the reference.
+            network: The network in its present state.
+            stages: Number of successive calls.
         """
         ...
 
 
 @runtime_checkable
 class Remembers(Protocol):
-    """An encoding whose own work is expensive: while it is trained it need not do it twice."""
+    """An encoding with expensive computations that can be cached during training."""
 
     def remembering(self) -> "Encoding":
-        """Return it so that it encodes the same inputs once only; it must not be timed so."""
+        """Return this encoding with a cache of encoded inputs; a cached one is never timed."""
         ...
 
 
@@ -310,9 +338,9 @@ class Surrogate:
     """A fitted encoding around a network, called as `Simulation.run` is.
 
     Args:
-        encoding: With its statistics.
-        network: Of encoded inputs, each followed by `noise` normal numbers.
-        noise: How many numbers make a sample of a distribution; none elsewhere.
+        encoding: A fitted encoding.
+        network: Called with encoded inputs (b, ...), or (b, c + noise) if `noise` is above 0.
+        noise: Normal random numbers that the network of a distribution reads after its inputs.
     """
 
     encoding: Encoding
@@ -320,28 +348,28 @@ class Surrogate:
     noise: int = 0
 
     def run(self, inputs: Batch, rng: np.random.Generator | None = None) -> Batch:
-        """Return what the reference would have returned; samples differ unless `rng` is given."""
+        """Return the predicted outputs; pass `rng` to make samples of a distribution repeatable."""
         rng = np.random.default_rng() if rng is None else rng
         if not self.noise:
             return self.encoding.apply(self.network, inputs, rng)
 
-        def drawing(conditions: Array) -> Array:
+        def sampling_network(conditions: Array) -> Array:
             noise = rng.standard_normal((len(conditions), self.noise), dtype=np.float32)
             return self.network(np.concatenate([conditions, noise], axis=1))
 
-        return self.encoding.apply(drawing, inputs, rng)
+        return self.encoding.apply(sampling_network, inputs, rng)
 
 
 def n_samples(batch: Batch) -> int:
-    """Return how many samples a batch holds."""
+    """Return the number of samples in a batch."""
     return len(next(iter(batch.values())))
 
 
 def take_samples(batch: Batch, index: Array | slice) -> Batch:
-    """Return the samples of a batch at `index`."""
+    """Return the samples of a batch with these indices (n,)."""
     return {name: array[index] for name, array in batch.items()}
 
 
 def tile_samples(batch: Batch, n: int) -> Batch:
-    """Return exactly n samples, the batch's own in turn."""
+    """Return n samples: those of the batch, repeated in order."""
     return take_samples(batch, np.arange(n) % n_samples(batch))

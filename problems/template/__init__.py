@@ -1,1 +1,1 @@
-"""What `simstead new` writes."""
+"""The file that `simstead new` writes."""

@@ -1,4 +1,4 @@
-"""A user's first problem: the template under a name of its own."""
+"""Writing of the template under a name that the user gives."""
 
 import keyword
 from pathlib import Path
@@ -9,10 +9,10 @@ TEMPLATE = Path(__file__).with_name("problem.py")
 
 
 def write_template(name: str, folder: Path) -> Path:
-    """Write `NAME.py`, a commented problem that runs as it stands, and return its path.
+    """Write the template as `NAME.py` and return its path.
 
     Raises:
-        UserError: The name can't be a module's, or the file can't be written or is there.
+        UserError: The name is no Python identifier, or the file exists or can't be written.
     """
     if not name.isidentifier() or keyword.iskeyword(name) or not name.isascii():
         raise UserError(
@@ -25,9 +25,9 @@ def write_template(name: str, folder: Path) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UserError(f"{path} is there already; choose another name or folder") from None
+        raise UserError(f"{path} exists already; choose another name or folder") from None
     except OSError as error:
         raise UserError(
-            f"{path} can't be written ({error.strerror}); give --folder a folder of your own"
+            f"{path} can't be written ({error.strerror}); give another --folder"
         ) from error
     return path
