@@ -1,5 +1,5 @@
 # make demo: set up a fresh machine and run the main job; make test: set it up and pass the tests,
-# PROCESSES at a time.
+# PROCESSES at a time; make test-all: laws on all combinations of choices, not on pairs of them.
 PYTHON ?= python3
 PROCESSES ?= 2
 VENV := .venv
@@ -8,13 +8,18 @@ RUN_STAMP := $(VENV)/installed-cases
 DEV_STAMP := $(VENV)/installed-dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: demo test lint setup dev chromium clean
+.PHONY: demo test test-all lint setup dev chromium clean
 
 demo: setup
 	$(BIN)/simstead search planets --trials 24
 
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+
 test: dev chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+	$(PYTEST)
+
+test-all: dev chromium
+	$(PYTEST) --whole
 
 # The reports' tests drive Debian's Chromium; where it can't be installed they are skipped and say so.
 chromium:

@@ -1,13 +1,13 @@
-"""What a trial's bookkeeping costs, ours over Ray Tune's alone, with trials that do nothing.
+"""Time of the bookkeeping per trial, of simstead and of Ray Tune, with trials that do nothing.
 
     .venv/bin/python benchmarks/bookkeeping.py
 
-Two workers report two rungs and an end, at once. Ours goes through the study, the halving, the
-records on disk and the journal; Ray Tune's through its own search, without loggers and checkpoints
-and with its actors used again, as ours are. Both ask at random: what other samplers take is told by
-`ask_time.py`. They take turns; counted is the time from the first few ends to the last, so that
-starting workers has no part in it. Printed, kept as JSON and drawn: milliseconds a trial.
-Ends with 1 where it is too large.
+Two workers report two rungs and an end at once. In simstead a trial passes through the study,
+successive halving, the records on disk and the journal; in Ray Tune through its own search, without
+loggers and checkpoints and with reused actors, as in simstead. Both sample at random;
+`ask_time.py` measures other samplers. The two run in turn. The time from the first few ends to the
+last is measured, so it doesn't include the start of workers. The milliseconds per trial are
+printed, stored as JSON and plotted. Exits with 1 if their ratio is too large.
 """
 
 import io
@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from asking import argument_parser
-from keeping import save_results
+from arguments import argument_parser
+from results import save_results
 from rich.console import Console
 
 from problems import Dataset, Size
@@ -31,7 +31,7 @@ from problems.data.dataset import generate
 from problems.data.shards import default_cache
 from problems.template.problem import problem
 from search.progress import ProgressDisplay
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, Record, Rung, State, Timing, timestamp
 from search.run.spec import SamplerName, Spec
 from search.sampling.study import SearchStudy
@@ -46,17 +46,20 @@ from spaces.candidate import Candidate
 
 WORKERS, TRIALS, ROUNDS = 2, 300, 5
 WARM_UP_TRIALS = 30
-"""Trials that end before the time is taken."""
+"""Trials that end before the measurement begins."""
 
 START_DELAY_S = 8.0
-"""A worker's first trial lasts until the others are there: Tune gives a free worker the trial that
-another is being started for, and starts that one again, for ever where trials take no time."""
+"""Duration of a worker's first trial, during which the other workers start.
+
+Tune gives an idle worker the trial for which another worker is being started, and starts that
+worker again; if trials take no time, it does so for ever.
+"""
 
 MAX_RATIO = 1.5
 
 
 def idle_trial(number: int, candidate: Candidate) -> Iterator[RungReport | Record]:
-    """Yield the rungs of a trial, and its record, with figures that hang on its number alone."""
+    """Yield the rungs of a trial and its record, whose figures depend on its number alone."""
     error, time_s = np.random.default_rng(number).uniform(0.01, 1.0, 2).tolist()
     rungs = [
         Rung(epoch=epoch, share=share, error=error) for epoch, share in enumerate(RUNG_SHARES, 1)
@@ -87,7 +90,7 @@ def idle_trial(number: int, candidate: Candidate) -> Iterator[RungReport | Recor
 
 
 class IdleActor(TrialActor):
-    """Our worker, whose trials do nothing."""
+    """A worker of simstead whose trials do nothing."""
 
     _begun = False
 
@@ -96,7 +99,7 @@ class IdleActor(TrialActor):
         self._life = idle_trial(config["number"], candidate)
 
     def step(self) -> dict[str, Any]:
-        """Go on, the first time once the other workers are there."""
+        """Continue the trial; the first time after a delay in which the other workers start."""
         if not self._begun:
             self._begun = True
             time.sleep(START_DELAY_S)
@@ -104,29 +107,29 @@ class IdleActor(TrialActor):
 
 
 class NeverStopping(SuccessiveHalving):
-    """Notes arrivals and ranks them, but stops nobody: every trial makes all its reports."""
+    """Successive halving that ranks trials but never stops them, so that all make every report."""
 
     def should_continue(self, share: float, error: float, *costs: float) -> bool:
-        """Return true."""
+        """Return True."""
         super().should_continue(share, error, *costs)
         return True
 
 
 class TimedProgress(ProgressDisplay):
-    """Shows what a search shows, and notes when trials end."""
+    """The progress display of a search, which also records when trials end."""
 
     def __init__(self) -> None:
         super().__init__(problem, TRIALS, Console(file=io.StringIO()))
         self.times: list[float] = []
 
     def trial_finished(self, record: Record) -> None:
-        """Note the time."""
+        """Record the time."""
         super().trial_finished(record)
         self.times.append(time.perf_counter())
 
 
 def run_simstead(data: Dataset, folder: Path, seed: int) -> list[float]:
-    """Return when each of our trials ended."""
+    """Return the times at which the trials of simstead ended [s]."""
     spec = Spec(
         problem=problem.name,
         problem_version=problem.version,
@@ -136,26 +139,26 @@ def run_simstead(data: Dataset, folder: Path, seed: int) -> list[float]:
         workers=WORKERS,
         deployments=1,
         sampler=SamplerName.RANDOM,
-        opening=0,
+        initial_design_size=0,
     )
-    run = Run.start(folder, spec)
+    run = RunDirectory.start(folder, spec)
     context = SearchContext(problem, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
-    ends = TimedProgress()
-    agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
-    run_trials(context, StudySearcher(agenda, run, ends, WORKERS), NeverStopping())
-    return ends.times
+    progress = TimedProgress()
+    queue = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
+    run_trials(context, StudySearcher(queue, run, progress, WORKERS), NeverStopping())
+    return progress.times
 
 
 class IdleTrainable(tune.Trainable):
-    """Ray Tune's worker, whose trials do nothing, in as many reports."""
+    """A worker of Ray Tune whose trials do nothing, with as many reports."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin."""
+        """Begin the first trial."""
         self._begun = False
         self.reset_config(config)
 
     def step(self) -> dict[str, Any]:
-        """Report; the one after the rungs is the last. The first waits for the other workers."""
+        """Return a report, the last one after all rungs; the first one waits for other workers."""
         if not self._begun:
             self._begun = True
             time.sleep(START_DELAY_S)
@@ -163,25 +166,25 @@ class IdleTrainable(tune.Trainable):
         return {"error": self._x, "time": self._x, "done": self._reports > len(RUNG_SHARES)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take up another trial."""
+        """Begin another trial."""
         self._x, self._reports = new_config["x"], 0
         return True
 
 
 class EndTimeCallback(tune.Callback):
-    """Notes when trials end."""
+    """Records when trials end."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
 
 
 def run_ray_tune(scratch: str) -> list[float]:
-    """Return when each of Ray Tune's trials ended."""
-    noted = EndTimeCallback()
+    """Return the times at which the trials of Ray Tune ended [s]."""
+    callback = EndTimeCallback()
     tuner = tune.Tuner(
         tune.with_resources(IdleTrainable, {"cpu": 1}),
         param_space={"x": tune.uniform(0.0, 1.0)},
@@ -191,47 +194,49 @@ def run_ray_tune(scratch: str) -> list[float]:
         run_config=tune.RunConfig(
             storage_path=scratch,
             verbose=0,
-            callbacks=[noted],
+            callbacks=[callback],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     tuner.fit()
-    return noted.times
+    return callback.times
 
 
 def per_trial_ms(ends: list[float]) -> float:
-    """Return milliseconds a trial once the workers are there."""
+    """Return the milliseconds per trial after the workers have started."""
     return 1e3 * (ends[-1] - ends[WARM_UP_TRIALS - 1]) / (len(ends) - WARM_UP_TRIALS)
 
 
-def _plot(found: dict[str, list[float]]) -> go.Figure:
-    """Return what every round took a trial."""
+def _plot(results: dict[str, list[float]]) -> go.Figure:
+    """Return a plot of the milliseconds per trial of every round."""
     names = {"ours_ms": "simstead", "ray_tune_ms": "Ray Tune alone"}
     figure = go.Figure(
-        [go.Box(y=each, name=names[name], boxpoints="all") for name, each in found.items()]
+        [go.Box(y=times, name=names[name], boxpoints="all") for name, times in results.items()]
     )
     return figure.update_yaxes(title="milliseconds a trial", rangemode="tozero")
 
 
 def main() -> int:
-    """Measure in turn, print, keep beside this file; return 1 where ours is too large."""
+    """Measure in turn, print and store the times; return 1 if the ratio is too large."""
     argument_parser(__doc__).parse_args()
     tune_adapter.TrialActor = IdleActor
     data = generate(problem, default_cache())
-    found: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}
+    results: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}
     with tempfile.TemporaryDirectory() as scratch, cluster(WORKERS, Path(scratch)):
-        for turn in range(ROUNDS):
-            found["ours_ms"].append(
-                per_trial_ms(run_simstead(data, Path(scratch) / f"run{turn}", turn))
+        for index in range(ROUNDS):
+            results["ours_ms"].append(
+                per_trial_ms(run_simstead(data, Path(scratch) / f"run{index}", index))
             )
-            found["ray_tune_ms"].append(per_trial_ms(run_ray_tune(f"{scratch}/alone{turn}")))
-    facts = {name: median(each) for name, each in found.items()}
-    pairs = zip(found["ours_ms"], found["ray_tune_ms"], strict=True)
-    facts["ratio"] = median(mine / its for mine, its in pairs)
+            results["ray_tune_ms"].append(per_trial_ms(run_ray_tune(f"{scratch}/tune{index}")))
+    facts = {name: median(times) for name, times in results.items()}
+    pairs = zip(results["ours_ms"], results["ray_tune_ms"], strict=True)
+    facts["ratio"] = median(simstead / ray_tune for simstead, ray_tune in pairs)
     facts["trials"] = ROUNDS * TRIALS
     print(json.dumps(facts, indent=1))
     save_results(
-        __file__, facts | {f"{name}_each": each for name, each in found.items()}, _plot(found)
+        __file__,
+        facts | {f"{name}_rounds": times for name, times in results.items()},
+        _plot(results),
     )
     return 1 if facts["ratio"] > MAX_RATIO else 0
 

@@ -1,12 +1,13 @@
-"""What an artefact's call costs over its runtime's, called directly with bound buffers, at batch 1.
+"""Time of an artefact's call, relative to a call of its runtime with bound buffers, at batch 1.
 
     .venv/bin/python benchmarks/call_overhead.py [FAMILY ...]
 
-For every family and runtime here, in float32 on one thread: the call that a surrogate makes, with
-its copies in and out, and the runtime called by hand on buffers that never move, timed in turn.
-Either ends with the numbers in an array; PyTorch's runtimes take no buffer for them.
-Printed, and kept as JSON where all families were measured: microseconds, and their ratio; then the
-fastest deployment's call over the fastest hand-bound one. Ends with 1 where a ratio is too large.
+For every available family and runtime, in float32 on one thread, two calls are timed in turn: the
+call of a surrogate, which copies inputs and outputs, and a call of the runtime on bound buffers.
+Both end with the outputs in an array; PyTorch's runtimes don't take a buffer for outputs.
+Microseconds and their ratio are printed, as well as the time of the fastest call of an artefact
+relative to the fastest bound one. They are stored as JSON if all families were measured. Exits with
+1 if a ratio is too large.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from asking import argument_parser
+from arguments import argument_parser
 from torch import Tensor
 
 from problems import Array
@@ -41,7 +42,14 @@ Call = Callable[[], object]
 
 
 def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) -> Call:
-    """Return the runtime's own call, on buffers that are bound already."""
+    """Return the runtime's own call on bound buffers.
+
+    Args:
+        runtime: Name of the runtime.
+        folder: Folder of the lowered network.
+        lowering: How it was lowered.
+        inputs: Inputs (b, ...) of the call.
+    """
     if runtime == "onnxruntime":
         session, binding, source, _ = bind_session(folder, lowering)
         np.copyto(source, inputs)
@@ -50,7 +58,7 @@ def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) ->
         request, source, _ = bind_request(folder, lowering)
         np.copyto(source, inputs)
         return request.infer
-    with torch.inference_mode():  # what was made outside is another input to torch.compile
+    with torch.inference_mode():  # torch.compile distinguishes tensors made outside
         tensor = torch.from_numpy(inputs)
     if runtime == "aotinductor":
         from torch._inductor import aoti_load_package  # noqa: PLC0415 - seconds to import
@@ -63,7 +71,7 @@ def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) ->
         return run
     network = rebuild_network(folder, lowering, "cpu")
     if runtime == "compiled":
-        return _in_inference(TorchCompile().compiled(network, lowering), tensor)
+        return _in_inference(TorchCompile().compile_network(network, lowering), tensor)
     return _in_inference(avoid_slow_conv3d(network, lowering, "cpu"), tensor)
 
 
@@ -76,32 +84,32 @@ def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:
 
 
 def call_times(family: str, runtime: str) -> dict[str, float]:
-    """Return microseconds of a call through the artefact and by hand, and their ratio."""
+    """Return the microseconds of a call of the artefact and of a bound call, and their ratio."""
     shape = lowered_shape(ARCHITECTURES[family])
-    tried = example_network(family, shape)
-    lowering = tried.lowering_for(runtime, Precision.FP32, batch=1)
-    inputs = np.ascontiguousarray(tried.calibration[:1].numpy())
+    example = example_network(family, shape)
+    lowering = example.lowering_for(runtime, Precision.FP32, batch=1)
+    inputs = np.ascontiguousarray(example.calibration[:1].numpy())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        RUNTIMES[runtime].lower(tried.network, tried.calibration[:1], lowering, folder)
+        RUNTIMES[runtime].lower(example.network, example.calibration[:1], lowering, folder)
         artefact = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), 1)
         timed_calls = {
             "artefact": TimedCall(lambda: artefact(inputs), 1),
-            "by_hand": TimedCall(bound_call(runtime, folder, lowering, inputs), 1),
+            "bound": TimedCall(bound_call(runtime, folder, lowering, inputs), 1),
         }
         with exclusive_slot():
             seconds = time_interleaved(timed_calls, ROUNDS)
-    facts = {f"{name}_us": 1e6 * MedianInterval.of(each).median for name, each in seconds.items()}
-    return facts | {"ratio": MedianInterval.of(seconds["artefact"] / seconds["by_hand"]).median}
+    facts = {f"{name}_us": 1e6 * MedianInterval.of(times).median for name, times in seconds.items()}
+    return facts | {"ratio": MedianInterval.of(seconds["artefact"] / seconds["bound"]).median}
 
 
 def main() -> int:
-    """Measure and print; keep beside this file what holds for all; return 1 where one is over."""
-    asked = argument_parser(__doc__)
-    asked.add_argument("families", nargs="*", metavar="FAMILY", help="only these")
-    families = asked.parse_args().families
+    """Measure and print the times, store those of all families; return 1 if one is too large."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="only these families")
+    families = parser.parse_args().families
     if unknown := [family for family in families if family not in ARCHITECTURES]:
-        asked.error(f"FAMILY: no {', '.join(unknown)}; there are {', '.join(ARCHITECTURES)}")
+        parser.error(f"FAMILY: no {', '.join(unknown)}; there are {', '.join(ARCHITECTURES)}")
     torch.set_num_threads(1)
     runtimes = [name for name in RUNTIMES if not name.endswith("-cuda")]
     facts: dict[str, dict[str, dict[str, float]]] = {}
@@ -111,23 +119,24 @@ def main() -> int:
             for runtime in runtimes
             if incompatibility(family, Pruning.NONE, runtime, Precision.FP32) is None
         }
-        best = min(each["artefact_us"] for each in facts[family].values())
-        least = min(each["by_hand_us"] for each in facts[family].values())
-        told = ", ".join(
-            f"{name} {each['artefact_us']:.1f} us ({each['ratio']:.2f}x)"
-            for name, each in facts[family].items()
+        artefact_us = min(timing["artefact_us"] for timing in facts[family].values())
+        bound_us = min(timing["bound_us"] for timing in facts[family].values())
+        line = ", ".join(
+            f"{name} {timing['artefact_us']:.1f} us ({timing['ratio']:.2f}x)"
+            for name, timing in facts[family].items()
         )
-        print(f"{family}: {told}; best over hand-bound best {best / least:.2f}", flush=True)
-    over = [
+        ratio = artefact_us / bound_us
+        print(f"{family}: {line}; fastest artefact over fastest bound {ratio:.2f}", flush=True)
+    above = [
         f"{family} in {runtime}"
-        for family, each in facts.items()
-        for runtime, timing in each.items()
+        for family, timings in facts.items()
+        for runtime, timing in timings.items()
         if timing["ratio"] > MAX_RATIO
     ]
-    print(f"over {MAX_RATIO}x: {', '.join(over) or 'none'}")
+    print(f"above {MAX_RATIO}x: {', '.join(above) or 'none'}")
     if not families:
         Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-    return 1 if over else 0
+    return 1 if above else 0
 
 
 if __name__ == "__main__":

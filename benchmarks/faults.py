@@ -1,12 +1,12 @@
-"""Every fault injected, and what it cost: the tests of faults, told as a table.
+"""The consequences of every injected fault, as a table.
 
     .venv/bin/python benchmarks/faults.py [--times N]
 
-`tests/search/test_faults.py` injects them and notes how often, how many trials had finished by
-then, and what became of them; this reads its notes. Faults of whole searches, which take half a
-minute each, are injected N times; those that need no cluster at `PLACES` times N places. Printed as
-a table, kept as JSON. Ends with 1 where a trial was lost or left running, or a search not carried
-on.
+`tests/search/test_faults.py` injects the faults and records how often, how many trials had
+finished, and what became of them; this program reads these records. Faults of whole searches, which
+take half a minute each, are injected N times; those that need no cluster at `PLACES` times N
+places. The table is printed and stored as JSON. Exits with 1 if a trial was lost or left running,
+or a search was not resumed.
 """
 
 import json
@@ -19,34 +19,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from asking import argument_parser
+from arguments import argument_parser
 
 TESTS = "tests/search/test_faults.py"
 REPETITIONS = 3
 PLACES = 20
-"""Where a fault strikes that is cheap to inject, for each of the times."""
+"""Places at which a fault that needs no cluster is injected, per repetition."""
 
 COLUMNS = {
-    "injected": "injected how often",
+    "injected": "times injected",
     "finished_before": "trials finished before",
     "lost": "trials lost",
     "left_running": "left running",
-    "carried_on": "carried on to the end",
+    "carried_on": "resumed to the end",
 }
-"""What the tests note, and what it is called in the table."""
+"""Titles in the table of what the tests record."""
 
 
-def run_fault_tests(which: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
-    """Return what the tests noted of each fault, and whether they all passed.
+def run_fault_tests(markers: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
+    """Return the records of the tests for each fault, and whether all tests passed.
 
     Args:
-        which: Marker expression of the tests to run.
-        places: Where each cheap fault is injected.
+        markers: Marker expression of the tests to run.
+        places: Number of places at which each fault that needs no cluster is injected.
     """
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "--quiet", TESTS, "-m", which]
-        done = subprocess.run(  # noqa: S603 - ourselves
+        command = [sys.executable, "-m", "pytest", "--quiet", TESTS, "-m", markers]
+        process = subprocess.run(  # noqa: S603 - our own arguments
             [*command, f"--junit-xml={report}", "--override-ini=junit_family=xunit1"],
             cwd=Path(__file__).parent.parent,
             env={**os.environ, "OMP_NUM_THREADS": "1", "SIMSTEAD_FAULT_PLACES": str(places)},
@@ -54,17 +54,17 @@ def run_fault_tests(which: str, places: int) -> tuple[dict[str, dict[str, int]],
             check=False,
         )
         facts: dict[str, dict[str, int]] = {}
-        own: dict[str, int] = {}
-        for each in ET.parse(report).iter("property"):  # noqa: S314 - our own
-            if each.attrib["name"] == "fault":
-                own = facts.setdefault(each.attrib["value"], {})
+        figures: dict[str, int] = {}
+        for element in ET.parse(report).iter("property"):  # noqa: S314 - our own file
+            if element.attrib["name"] == "fault":
+                figures = facts.setdefault(element.attrib["value"], {})
             else:
-                own[each.attrib["name"]] = int(each.attrib["value"])
-    return facts, done.returncode == 0
+                figures[element.attrib["name"]] = int(element.attrib["value"])
+    return facts, process.returncode == 0
 
 
 def format_table(faults: Mapping[str, Mapping[str, int]]) -> str:
-    """Return the figures in words, a line each."""
+    """Return the table of the figures of each fault, as text."""
     width = max(map(len, [*faults, "fault"]))
     lines = [" | ".join((f"{'fault':<{width}}", *COLUMNS.values()))]
     for fault, facts in faults.items():
@@ -74,25 +74,25 @@ def format_table(faults: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def main() -> int:
-    """Inject, print, keep beside this file; return 1 where something was lost."""
-    asked = argument_parser(__doc__)
-    asked.add_argument("--times", type=int, default=REPETITIONS, metavar="N")
-    times = asked.parse_args().times
+    """Inject the faults, print and store the table; return 1 if something was lost."""
+    parser = argument_parser(__doc__)
+    parser.add_argument("--times", type=int, default=REPETITIONS, metavar="N", help="repetitions")
+    times = parser.parse_args().times
     faults: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
     passed = True
-    for which in ("not slow", *["slow"] * times):
-        facts, well = run_fault_tests(which, PLACES * times)
-        passed &= well
+    for markers in ("not slow", *["slow"] * times):
+        facts, tests_passed = run_fault_tests(markers, PLACES * times)
+        passed &= tests_passed
         for fault, figures in facts.items():
             for name, figure in figures.items():
                 faults[fault][name] += figure
     print(format_table(faults))
     Path(__file__).with_suffix(".json").write_text(json.dumps(faults, indent=1) + "\n")
-    even = all(
+    complete = all(
         facts["lost"] == facts["left_running"] == 0 and facts["carried_on"] == facts["injected"]
         for facts in faults.values()
     )
-    return 0 if passed and even else 1
+    return 0 if passed and complete else 1
 
 
 if __name__ == "__main__":

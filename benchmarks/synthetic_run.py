@@ -1,8 +1,8 @@
-"""A run directory as a search would leave it, of any size, without a search: for reports' tests.
+"""A synthetic run directory of any size, for tests of reports and recommendations.
 
     .venv/bin/python benchmarks/synthetic_run.py FOLDER [TRIALS]
 
-Errors and times follow simple laws of the settings with noise upon them; nothing was trained.
+Errors and times are simple functions of the settings with noise; nothing is trained.
 """
 
 import math
@@ -15,8 +15,8 @@ import numpy as np
 
 from problems import Metric, Size
 from problems.interfaces.pictures import Curve, Picture
-from search.objectives.recommendation import select_finalists, recommendation
-from search.run.directory import Run
+from search.objectives.recommendation import recommendation, select_finalists
+from search.run.directory import RunDirectory
 from search.run.environment import Environment
 from search.run.finalists import (
     BatchTiming,
@@ -56,23 +56,24 @@ REASONS = (
 
 @dataclass(frozen=True)
 class SyntheticRunOptions:
-    """What the run is like.
+    """Options of a synthetic run.
 
     Args:
-        trials: How many, further deployments counted.
-        heat: Whether it got to its final heat; without one it was interrupted, or still runs.
-        failing: Share of the trials that fail.
-        mark: Stands in every string that a user may have written.
-        seed: Of everything.
-        names: The encodings.
-        limits: The problem's goals.
+        trials: Number of trials, including further deployments.
+        final_evaluation: Whether there is a final evaluation; a run without one was interrupted or
+            still runs.
+        failing_share: Share of the trials that fail.
+        mark: Text in every string that a user may have written.
+        seed: Seed of all random numbers.
+        names: Names of the encodings.
+        limits: Goals of the problem.
         memory: Whether memory is an objective.
         ties: Whether errors and speed-ups are powers of two, so that many are equal.
         scatter: Standard deviation of the natural logarithm of times measured again.
     """
 
     trials: int = 60
-    heat: bool = True
+    final_evaluation: bool = True
     failing_share: float = 0.08
     mark: str = ""
     seed: int = 0
@@ -83,31 +84,36 @@ class SyntheticRunOptions:
     scatter: float = 0.0
 
 
-def write_run(folder: Path, made: SyntheticRunOptions) -> Run:
-    """Write a run directory and return it."""
+def write_run(folder: Path, options: SyntheticRunOptions) -> RunDirectory:
+    """Write a run directory and return it.
+
+    Args:
+        folder: Folder of the run, which is created.
+        options: Options of the run.
+    """
     spec = Spec(
-        problem=f"synthetic{made.mark}",
+        problem=f"synthetic{options.mark}",
         problem_version=1,
-        source=f"synthetic{made.mark}",
-        origin="0123456789abcdef0123",
+        source=f"synthetic{options.mark}",
+        origin_hash="0123456789abcdef0123",
         size=Size.TINY,
-        seed=made.seed,
-        trials=max(1, -(-made.trials // 3)),
+        seed=options.seed,
+        trials=max(1, -(-options.trials // 3)),
         workers=4,
-        extra_objectives=(ExtraObjective.MEMORY,) if made.memory else (),
+        extra_objectives=(ExtraObjective.MEMORY,) if options.memory else (),
     )
-    run = Run.start(folder, spec)
-    run.add_session(_environment(made.mark))
-    run.write("data.json", _data(made))
-    rng = np.random.default_rng(made.seed)
+    run = RunDirectory.start(folder, spec)
+    run.add_session(_environment(options.mark))
+    run.write("data.json", _dataset(options))
+    rng = np.random.default_rng(options.seed)
     records: list[Record] = []
-    for number in range(made.trials):
-        records.append(_record(number, records, rng, made))
-        # One by one, synced, as a search writes them, 5,000 would take minutes.
+    for number in range(options.trials):
+        records.append(_record(number, records, rng, options))
+        # Synchronised to disk one by one, as in a search, 5,000 records would take minutes.
         text = records[-1].model_dump_json(indent=1)
         (run.folder / "trials" / f"{number:04d}.json").write_text(text)
-    if made.heat:
-        run.write("heat.json", _heat(records, rng, made))
+    if options.final_evaluation:
+        run.write("heat.json", _final_evaluation(records, rng, options))
     return run
 
 
@@ -125,11 +131,11 @@ def _environment(mark: str) -> Environment:
     )
 
 
-def _data(made: SyntheticRunOptions) -> DatasetSummary:
-    mark = made.mark
+def _dataset(options: SyntheticRunOptions) -> DatasetSummary:
+    mark = options.mark
     sides = (("position", True, "m"), ("speed", True, "m/s"), ("flux", False, "W/m2"))
     return DatasetSummary(
-        summary=f"a made-up simulation{mark}",
+        summary=f"a synthetic simulation{mark}",
         samples={"train": 512, "validation": 128, "test": 128, "shifted": 64},
         failed={"train": 2},
         reasons={f"it diverged{mark}": 2},
@@ -138,83 +144,87 @@ def _data(made: SyntheticRunOptions) -> DatasetSummary:
             Metric(SECOND_METRIC, "J", f"change of the energy{mark}"),
         ),
         exclusions=(("", f"lstm{mark}", "", "int8", "no kernel"),),
-        limits=made.limits,
+        limits=options.limits,
         fields=tuple(
             FieldSummary(
                 name=f"{name}{mark}",
-                given=given,
+                is_input=is_input,
                 unit=unit,
                 shape=(3,),
                 low=-1.5,
                 high=2.5,
                 valid=(-math.inf, math.inf),
             )
-            for name, given, unit in sides
+            for name, is_input, unit in sides
         ),
     )
 
 
-def _candidate(rng: np.random.Generator, made: SyntheticRunOptions, of: Record | None) -> Candidate:
-    deployed = {
+def _candidate(
+    rng: np.random.Generator, options: SyntheticRunOptions, trained: Record | None
+) -> Candidate:
+    deployment = {
         "pruning": (Pruning.NONE, Pruning.STRUCTURED)[int(rng.integers(2))],
         "precision": (Precision.FP32, Precision.BF16, Precision.INT8)[int(rng.integers(3))],
         "runtime": RUNTIMES[int(rng.integers(len(RUNTIMES)))],
     }
     ratio = {"ratio": float(rng.choice([0.25, 0.5, 0.75])), "criterion": "magnitude"}
-    deployed["pruning_settings"] = ratio if deployed["pruning"] is Pruning.STRUCTURED else {}
-    if of is not None:
-        return of.candidate.model_copy(update=deployed)
+    deployment["pruning_settings"] = ratio if deployment["pruning"] is Pruning.STRUCTURED else {}
+    if trained is not None:
+        return trained.candidate.model_copy(update=deployment)
     family = ("mlp", "tcn", "gru")[int(rng.integers(3))]
     width = int(rng.choice([16, 32, 64, 128]))
     return Candidate(
-        problem=f"synthetic{made.mark}",
+        problem=f"synthetic{options.mark}",
         problem_version=1,
         size=Size.TINY,
-        encoding=made.names[int(rng.integers(len(made.names)))] + made.mark,
-        encoding_settings={"window": int(rng.choice([4, 8, 16])), "axes": f"polar{made.mark}"},
+        encoding=options.names[int(rng.integers(len(options.names)))] + options.mark,
+        encoding_settings={"window": int(rng.choice([4, 8, 16])), "axes": f"polar{options.mark}"},
         architecture=family,
         architecture_settings={"width": width, "depth": int(rng.integers(1, 5))},
         training=Training(
             learning_rate=float(10.0 ** rng.uniform(-4, -2)), batch_size=64, weight_decay=1e-5
         ),
-        seed=made.seed,
-        **deployed,
+        seed=options.seed,
+        **deployment,
     )
 
 
 def _record(
-    number: int, earlier: Sequence[Record], rng: np.random.Generator, made: SyntheticRunOptions
+    number: int, earlier: Sequence[Record], rng: np.random.Generator, options: SyntheticRunOptions
 ) -> Record:
-    trained = [each for each in earlier[-40:] if each.training is None and each.eager_error]
-    again = number % 3 > 0 and bool(trained)
-    of = trained[int(rng.integers(len(trained)))] if again else None
-    candidate = _candidate(rng, made, of)
+    networks = [
+        record for record in earlier[-40:] if record.training is None and record.eager_error
+    ]
+    is_deployment = number % 3 > 0 and bool(networks)
+    trained = networks[int(rng.integers(len(networks)))] if is_deployment else None
+    candidate = _candidate(rng, options, trained)
     ended = START_TIME + timedelta(seconds=30.0 + 8.0 * number + float(rng.uniform(0.0, 6.0)))
-    known = {
+    fields = {
         "number": number,
         "key": candidate.key,
         "candidate": candidate,
-        "training": None if of is None else of.number,
+        "training": None if trained is None else trained.number,
         "ended": ended.isoformat(timespec="seconds"),
     }
-    error = of.unpruned_error if of and of.unpruned_error else _error(candidate, rng)
-    if rng.uniform() < made.failing_share:
-        reason = REASONS[int(rng.integers(len(REASONS)))] + made.mark
+    error = (trained and trained.unpruned_error) or _error(candidate, rng)
+    if rng.uniform() < options.failing_share:
+        reason = REASONS[int(rng.integers(len(REASONS)))] + options.mark
         spent = {"prepare": 0.1, "train": 4.0}
         failed = {"state": State.INFEASIBLE, "stage": "train", "reason": reason}
         if "Error at " in reason:
             failed["traceback"] = f"Traceback (most recent call last):\n  File ...\n{reason}\n"
-        return Record(**known, **failed, durations_s=spent)
+        return Record(**fields, **failed, durations_s=spent)
     rungs = tuple(
         Rung(epoch=int(40 * share), share=share, error=error * (1.0 + 1.5 * (1.0 - share)))
         for share in (0.25, 0.5)
     )
-    if of is None and rng.uniform() < 0.3:
+    if trained is None and rng.uniform() < 0.3:
         stopped = {"state": State.STOPPED, "stage": "train", "reason": "in the worse half at 25 %"}
         spent = {"prepare": 0.1, "train": 4.5}
-        return Record(**known, **stopped, rungs=rungs[:1], durations_s=spent)
-    record = _complete(known, candidate, error, () if of else rungs, rng)
-    return _adapted(record, made)
+        return Record(**fields, **stopped, rungs=rungs[:1], durations_s=spent)
+    record = _complete(fields, candidate, error, () if trained else rungs, rng)
+    return _with_options(record, options)
 
 
 def _error(candidate: Candidate, rng: np.random.Generator) -> float:
@@ -225,7 +235,7 @@ def _error(candidate: Candidate, rng: np.random.Generator) -> float:
 
 
 def _complete(
-    known: dict[str, object],
+    fields: dict[str, object],
     candidate: Candidate,
     unpruned: float,
     rungs: tuple[Rung, ...],
@@ -240,7 +250,7 @@ def _complete(
     speedup = 4e3 * RUNTIME_SPEEDUPS[candidate.runtime] * gained / slow / work
     spent = {"prepare": 0.1, "deploy": 2.0, "validate": 0.2, "measure": 1.0}
     return Record(
-        **known,
+        **fields,
         state=State.COMPLETE,
         stage="measure",
         rungs=rungs,
@@ -250,21 +260,21 @@ def _complete(
         eager_error=exact,
         disagreement=lost - 1.0,
         parameters=int(work * work),
-        zeros=0,
-        artefact=f"artefacts/{known['number']:04}",
+        zero_parameters=0,
+        artefact=f"artefacts/{fields['number']:04}",
         artefact_hash="abcdef0123456789abcd",
         durations_s=spent | ({"train": 18.0} if rungs else {"load": 0.1}),
     )
 
 
-def _adapted(record: Record, made: SyntheticRunOptions) -> Record:
-    """Return a complete record with memory, where that is an objective, and with ties, if asked."""
+def _with_options(record: Record, options: SyntheticRunOptions) -> Record:
+    """Return a complete record with memory and with ties, if the options say so."""
     changes: dict[str, object] = {}
-    if made.memory:
+    if options.memory:
         size = {Precision.FP32: 4, Precision.BF16: 2, Precision.INT8: 1}
         weights = size[record.candidate.precision] * (record.parameters or 0)
         changes["memory_bytes"] = 2 ** math.ceil(math.log2(20_000 + weights))
-    if made.ties:
+    if options.ties:
         error = 2.0 ** round(math.log2(record.metrics[ERROR]))
         changes["metrics"] = {ERROR: error, SECOND_METRIC: 3.0 * error}
         changes["timing"] = _timing(2.0 ** round(math.log2(record.timing.speedup)), noisy=True)
@@ -286,22 +296,22 @@ def _timing(speedup: float, *, noisy: bool) -> Timing:
     )
 
 
-def _heat(
-    records: Sequence[Record], rng: np.random.Generator, made: SyntheticRunOptions
+def _final_evaluation(
+    records: Sequence[Record], rng: np.random.Generator, options: SyntheticRunOptions
 ) -> FinalEvaluation:
-    mark, again = made.mark, np.random.default_rng(made.seed)
+    mark, again = options.mark, np.random.default_rng(options.seed)
     members = [
         (record, _timing(record.timing.speedup * scatter, noisy=False))
-        for record in select_finalists(records, ERROR, made.limits)
-        for scatter in (float(again.lognormal(0.0, made.scatter)) if made.scatter else 1.0,)
+        for record in select_finalists(records, ERROR, options.limits)
+        for scatter in (float(again.lognormal(0.0, options.scatter)) if options.scatter else 1.0,)
     ]
     timings = {record.number: timing for record, timing in members}
-    found = recommendation([record for record, _ in members], ERROR, made.limits, timings)
+    found = recommendation([record for record, _ in members], ERROR, options.limits, timings)
     chosen = None if found is None else found.knee
     finalists = [
-        _entrant(f"persistence{mark}", None, 0.4, 900.0),
-        _entrant("linear", None, 0.11, 60.0),
-        *(_member(record, timing, rng, chosen, mark) for record, timing in members),
+        _finalist(f"persistence{mark}", None, 0.4, 900.0),
+        _finalist("linear", None, 0.11, 60.0),
+        *(_recommended_finalist(record, timing, rng, chosen, mark) for record, timing in members),
     ]
     return FinalEvaluation(
         recommendation=found,
@@ -311,14 +321,14 @@ def _heat(
         left_out={f"a third baseline{mark}": f"it failed on every sample{mark}"},
         host=HostTiming(time_s=2.0, fraction=0.83, calls=40),
         sample_errors=tuple(rng.lognormal(-2.7, 0.5, 128).tolist()) if members else (),
-        worst=(_picture(f"The worst sample{mark}", mark),) if members else (),
+        worst_pictures=(_picture(f"The worst sample{mark}", mark),) if members else (),
         ended=(START_TIME + timedelta(seconds=60.0 + 8.0 * len(records))).isoformat(
             timespec="seconds"
         ),
     )
 
 
-def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Finalist:
+def _finalist(name: str, trial: int | None, error: float, speedup: float) -> Finalist:
     test = ConfidenceInterval(value=error, low=error * 0.93, high=error * 1.08)
     shifted = ConfidenceInterval(value=error * 1.6, low=error * 1.4, high=error * 1.9)
     return Finalist(
@@ -332,11 +342,11 @@ def _entrant(name: str, trial: int | None, error: float, speedup: float) -> Fina
     )
 
 
-def _member(
+def _recommended_finalist(
     record: Record, timing: Timing, rng: np.random.Generator, chosen: int | None, mark: str
 ) -> Finalist:
     error = record.metrics[ERROR] * 1.05
-    own = _entrant(f"trial {record.number}", record.number, error, timing.speedup)
+    own = _finalist(f"trial {record.number}", record.number, error, timing.speedup)
     if record.number != chosen:
         drawn = _picture(f"Flux along the axis{mark}", mark)
         return own.model_copy(update={"pictures": (drawn,)})
@@ -356,9 +366,9 @@ def _member(
     )
     return own.model_copy(
         update={
-            "retrained": again,
+            "retrainings": again,
             "batches": batches,
-            "work": ComputeCost(flops_per_sample=2e5, peak=6e10),
+            "compute_cost": ComputeCost(flops_per_sample=2e5, peak_flops_per_s=6e10),
         }
     )
 
@@ -375,12 +385,12 @@ def _picture(title: str, mark: str) -> Picture:
 
 
 if __name__ == "__main__":
-    from asking import argument_parser  # tests import this file, and not from its folder
+    from arguments import argument_parser  # tests import this file from another folder
 
-    asked = argument_parser(__doc__)
-    asked.add_argument("folder", type=Path, metavar="FOLDER")
-    asked.add_argument(
+    parser = argument_parser(__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument(
         "trials", nargs="?", type=int, default=SyntheticRunOptions().trials, metavar="TRIALS"
     )
-    given = asked.parse_args()
-    print(write_run(given.folder, SyntheticRunOptions(trials=given.trials)).folder)
+    arguments = parser.parse_args()
+    print(write_run(arguments.folder, SyntheticRunOptions(trials=arguments.trials)).folder)

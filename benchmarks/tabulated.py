@@ -1,12 +1,12 @@
-"""A table of a real problem: every network of a small space taught, deployed and timed once.
+"""A tabular benchmark: every network of a small space, trained, deployed and timed once.
 
-The problem that `simstead new` writes, narrowed to finitely many candidates. What each finds, and
-how long each part of its life takes, is looked up, so that searches are replayed without computing.
-Seconds are the processor's: other work on the machine doesn't count.
+The problem is the one that `simstead new` writes, restricted to a finite number of candidates. The
+results of each candidate and the durations of its stages are looked up, so that searches are
+replayed without computing. Durations are processor times, which exclude other work on the machine.
 
-What is the same for all networks of an architecture is found once: a deployment's time, because
-latency hardly depends on weights, untrained ones included; and the graph in ONNX, into which other
-weights are put. The seconds of both are counted for each candidate.
+What is equal for all networks of an architecture is measured once: the time of a deployment, since
+latency hardly depends on weights, whether trained or not; and the ONNX graph, whose weights are
+replaced. The durations of both count for each candidate.
 """
 
 import copy
@@ -29,10 +29,10 @@ from torch import Tensor, nn
 import search.trial.preparation
 import spaces.runtimes.onnxruntime
 import spaces.runtimes.openvino
-from problems import Dataset, Problem, Size, Surrogate
+from problems import Dataset, Problem, Size
 from problems.data.dataset import generate
 from problems.data.shards import default_cache
-from problems.interfaces.types import Option
+from problems.interfaces.types import EncodedNetwork, Option
 from problems.template.problem import problem as template
 from search.timing.reference import ReferenceTiming, deployment_call, time_reference
 from search.timing.stopwatch import keep_large_blocks, time_interleaved
@@ -48,7 +48,7 @@ from search.trial.preparation import (
 from search.trial.scoring import score_split
 from spaces.artefact import DisagreementError, calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Pruning
-from spaces.onnx_graph import export, with_weights
+from spaces.onnx_graph import export_onnx, replace_weights
 from spaces.pruning import NothingToPruneError, prune
 from spaces.restrictions import Restrictions
 from spaces.space import Space
@@ -86,17 +86,20 @@ ONLY = (
     "training.input_noise=0",
     "training.unrolled=1",
 )
-"""What is kept of the space, as `simstead search --only` takes it: no real number is left."""
+"""Restrictions of the space, as of `simstead search --only`; no real number remains a choice."""
 
-PAIRS_SEEN, FEWEST_EPOCHS = 75_000, 4
-"""Pairs seen in training, a seventh of a search's: a network takes a second, or a few."""
+TRAINING_PAIRS, MIN_EPOCHS = 75_000, 4
+"""Pairs of a training, a seventh of a search's: a training takes one or a few seconds."""
 
 ROUNDS, UNTRAINED_ROUNDS = 5, 2
-"""Of the stopwatch, for a deployment and for a network untrained: the processor's time is calm."""
+"""Rounds of the stopwatch for a deployment and for an untrained network.
+
+They are few because processor time scatters little.
+"""
 
 TABLE = Path(__file__).with_name("tabulated.json.gz")
 SIGNIFICANT_FIGURES = 5
-"""Significant figures of what is kept."""
+"""Significant figures of the numbers in the table."""
 
 clock = time.process_time
 Composed = TypeVar("Composed")
@@ -104,79 +107,85 @@ Composed = TypeVar("Composed")
 
 @dataclass
 class PlannedChoice:
-    """Answers with the options at the places that a plan says, and the first one where it ends."""
+    """Chooses the options at planned indices, and the first option after the end of the plan.
+
+    Args:
+        plan: Index of each choice.
+        choices: (index, number of options) of each choice so far.
+    """
 
     plan: Sequence[int]
-    asked: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    choices: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
-        """Choose as planned; note which of how many."""
-        place = len(self.asked)
-        given = self.plan[place] if place < len(self.plan) else 0
-        self.asked.append((given, len(options)))
-        return options[given]
+        """Return the planned option."""
+        position = len(self.choices)
+        index = self.plan[position] if position < len(self.plan) else 0
+        self.choices.append((index, len(options)))
+        return options[index]
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Refuse: the table's space is finite."""
+        """Raise an error: the space of the table has no such choices."""
         raise NotImplementedError(name)
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Refuse: the table's space is finite."""
+        """Raise an error: the space of the table has no such choices."""
         raise NotImplementedError(name)
 
 
 def enumerate_choices(choose_candidate: Callable[[PlannedChoice], Composed]) -> Iterator[Composed]:
-    """Yield what comes of every combination of answers."""
+    """Yield the result for every combination of options."""
     plan: list[int] = []
     while True:
-        walk = PlannedChoice(plan)
-        yield choose_candidate(walk)
-        while walk.asked and walk.asked[-1][0] + 1 == walk.asked[-1][1]:
-            walk.asked.pop()
-        if not walk.asked:
+        choose = PlannedChoice(plan)
+        yield choose_candidate(choose)
+        while choose.choices and choose.choices[-1][0] + 1 == choose.choices[-1][1]:
+            choose.choices.pop()
+        if not choose.choices:
             return
-        plan = [given for given, _ in walk.asked]
+        plan = [index for index, _ in choose.choices]
         plan[-1] += 1
 
 
 def table_restrictions() -> Restrictions:
-    """Return what is kept of the problem's space, settled."""
+    """Return the restrictions of the problem's space."""
     return resolve_restrictions(template, parse_restrictions(None, ONLY, ()))
 
 
 def candidates(seed: int = 0) -> list[Candidate]:
     """Return every candidate of the table."""
     space = Space(template, table_restrictions())
-    return list(enumerate_choices(lambda walk: space.choose_candidate(Size.TINY, walk, seed)))
+    return list(enumerate_choices(lambda choose: space.choose_candidate(Size.TINY, choose, seed)))
 
 
 def network_key(candidate: Candidate) -> str:
-    """Return what decides a network's shape, as text."""
+    """Return the part of a candidate that determines the shape of its network, as text."""
     facts = candidate.encoding, candidate.encoding_settings, candidate.architecture
     return json.dumps([*facts, candidate.architecture_settings], sort_keys=True)
 
 
 def training_key(candidate: Candidate) -> str:
-    """Return what decides a trained network, its seed apart, as text."""
+    """Return the part of a candidate that determines its trained network without seed, as text."""
     training = candidate.training
     return f"{network_key(candidate)} {training.learning_rate:g} {training.batch_size}"
 
 
 def deployment_key(candidate: Candidate) -> str:
-    """Return how a candidate is deployed, as text; its pruning has no choice of settings here."""
+    """Return the deployment of a candidate as text; pruning has no choice of settings here."""
     return f"{candidate.pruning} {candidate.runtime} {candidate.precision}"
 
 
 class DeploymentResult(NamedTuple):
-    """What a deployment of a trained network finds, and the seconds of its parts.
+    """The results of a deployment of a trained network, and the durations of its stages [s].
 
     Args:
-        error: Objective on the validation split; None where it can't be used.
-        relative_time: Time over the reference's; None where none of its architecture can be used.
-        prune_s: Pruning and fine-tuning.
-        lower_s: Writing and loading the artefact.
-        validate_s: Scoring it.
-        measure_s: Timing it.
+        error: Objective on the validation split; None if the deployment can't be used.
+        relative_time: Time relative to the reference; None if no network of the architecture can be
+            used.
+        prune_s: Duration of pruning and fine-tuning.
+        lower_s: Duration of writing and loading the artefact.
+        validate_s: Duration of scoring.
+        measure_s: Duration of timing.
     """
 
     error: float | None
@@ -188,24 +197,24 @@ class DeploymentResult(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """From the trained network to the last round of its timing."""
+        """Duration from the trained network to the last round of its timing [s]."""
         return self.prune_s + self.lower_s + self.validate_s + self.measure_s
 
     @property
     def untrained_timing_s(self) -> float:
-        """Of lowering and timing the network untrained: fewer rounds."""
+        """Duration of lowering and timing the untrained network, with fewer rounds [s]."""
         return self.lower_s + self.measure_s * UNTRAINED_ROUNDS / ROUNDS
 
 
 class TrainingResult(NamedTuple):
-    """A trained network.
+    """The results of a training.
 
     Args:
-        epochs: Of the whole training.
-        prepare_s: Encoding and building it.
-        errors: On the validation split at each of `RUNG_SHARES`, and in the end.
-        seconds: Of training up to each of these.
-        deployed: Its deployments by name.
+        epochs: Epochs of the complete training.
+        prepare_s: Duration of encoding and of building the network [s].
+        errors: Errors on the validation split at each of `RUNG_SHARES`, and at the end.
+        seconds: Durations of training up to each of these [s].
+        deployed: Deployments of the network by `deployment_key`.
     """
 
     epochs: int
@@ -217,7 +226,7 @@ class TrainingResult(NamedTuple):
 
 @dataclass(frozen=True)
 class TabularBenchmark:
-    """Every trained network by what decides it."""
+    """Every trained network by its `training_key`."""
 
     trainings: dict[str, TrainingResult]
 
@@ -225,48 +234,55 @@ class TabularBenchmark:
     def read(cls) -> "TabularBenchmark":
         """Return the table beside this file."""
         rows = json.loads(gzip.decompress(TABLE.read_bytes()))
-        return cls(dict(map(_taught, rows)))
+        return cls(dict(map(_training, rows)))
 
-    def taught(self, candidate: Candidate) -> TrainingResult:
-        """Return a candidate's network."""
+    def trained(self, candidate: Candidate) -> TrainingResult:
+        """Return the training of a candidate."""
         return self.trainings[training_key(candidate)]
 
     def deployed(self, candidate: Candidate) -> DeploymentResult:
-        """Return a candidate's deployment."""
-        return self.taught(candidate).deployed[deployment_key(candidate)]
+        """Return the deployment of a candidate."""
+        return self.trained(candidate).deployed[deployment_key(candidate)]
 
     @cached_property
     def points(self) -> list[tuple[float, float]]:
-        """log10 of error and relative time of every candidate that can be used."""
+        """log10 of error and of relative time of every candidate that can be used."""
         return [
-            (math.log10(each.error), math.log10(each.relative_time))
-            for taught in self.trainings.values()
-            for each in taught.deployed.values()
-            if each.error is not None and each.relative_time is not None
+            (math.log10(deployed.error), math.log10(deployed.relative_time))
+            for trained in self.trainings.values()
+            for deployed in trained.deployed.values()
+            if deployed.error is not None and deployed.relative_time is not None
         ]
 
 
-def _taught(row: dict[str, Any]) -> tuple[str, TrainingResult]:
-    deployed = {name: DeploymentResult(*each) for name, each in row["deployed"].items()}
-    return row["lesson"], TrainingResult(
+def _training(row: dict[str, Any]) -> tuple[str, TrainingResult]:
+    deployed = {name: DeploymentResult(*figures) for name, figures in row["deployed"].items()}
+    return row["training"], TrainingResult(
         row["epochs"], row["prepare_s"], row["errors"], row["seconds"], deployed
     )
 
 
 class ExportCache:
-    """Exports one network of an architecture; puts the weights of others into its graph.
+    """Exports one network of an architecture, and replaces weights in its graph for the others.
 
-    That the graph is theirs then is checked when it is lowered: it must agree with the network.
+    Lowering checks that the graph with the new weights agrees with the network.
     """
 
     def __init__(self) -> None:
         self.saved_s = 0.0
-        """Seconds that exporting would have taken where it wasn't done."""
+        """Duration of exports that were avoided [s]."""
         self._exported: dict[str, tuple[bytes, float]] = {}
         self._latest: tuple[nn.Module, bytes, float] | None = None
 
-    def __call__(self, network: nn.Module, example: Tensor, path: Path) -> None:
-        """Write a network's graph and weights as one ONNX file."""
+    def __call__(self, network: nn.Module, example: Tensor, path: Path, settings: str) -> None:  # noqa: ARG002 - of `write_graph`
+        """Write the graph and weights of a network as one ONNX file.
+
+        Args:
+            network: The network.
+            example: Inputs (b, ...) of the export.
+            path: The file.
+            settings: Settings of the architecture, unused.
+        """
         if self._latest is None or self._latest[0] is not network:
             self._latest = network, *self._export(network, example, path)
         _, graph, seconds = self._latest
@@ -274,12 +290,12 @@ class ExportCache:
         self.saved_s += seconds
 
     def _export(self, network: nn.Module, example: Tensor, path: Path) -> tuple[bytes, float]:
-        """Return a network's graph, and the seconds that exporting it takes."""
+        """Return the graph of a network, and the duration of its export [s]."""
         started, name = clock(), f"{network} {[tuple(w.shape) for w in network.parameters()]}"
         before, seconds = self._exported.get(name, (None, 0.0))
-        graph = with_weights(before, network) if before else None
+        graph = replace_weights(before, network) if before else None
         if graph is None:
-            export(network, example, path)
+            export_onnx(network, example, path)
             graph, seconds = path.read_bytes(), clock() - started
             self._exported[name] = graph, seconds
         self.saved_s -= clock() - started
@@ -287,47 +303,47 @@ class ExportCache:
 
 
 class Tabulator:
-    """Teaches, prunes, deploys and times networks of the problem, each thing once."""
+    """Trains, prunes, deploys and times networks of the problem, each step once."""
 
     def __init__(self, problem: Problem, data: Dataset, reference_timing: ReferenceTiming) -> None:
-        self._problem, self._data, self._held_against = problem, data, reference_timing
+        self._problem, self._data, self._reference_timing = problem, data, reference_timing
         self._timed: dict[tuple[str, str], tuple[float, float]] = {}
         self._export = ExportCache()
         spaces.runtimes.onnxruntime.write_graph = self._export
         spaces.runtimes.openvino.write_graph = self._export
 
     def reuse_timings(self, network: str, deployed: dict[str, DeploymentResult]) -> None:
-        """Take over what an earlier run timed."""
-        for name, each in deployed.items():
-            if each.relative_time is not None and each.measure_s:
-                self._timed[network, name] = each.relative_time, each.measure_s
+        """Use the times of an earlier run for the deployments of a network."""
+        for name, result in deployed.items():
+            if result.relative_time is not None and result.measure_s:
+                self._timed[network, name] = result.relative_time, result.measure_s
 
     def row(self, group: Sequence[Candidate]) -> dict[str, Any]:
-        """Teach the network that candidates share, and deploy it as each says."""
+        """Return the row of the network that candidates share, with all their deployments."""
         first, started = group[0], clock()
         task = prepare_training(self._problem, first, self._data)
         learner = initialise_learner(first, task.shape)
         prepare_s = clock() - started
         epochs = training_epochs(self._problem, task.pairs)
-        errors, seconds = self._teach(learner, task, first, epochs)
+        errors, seconds = self._train(learner, task, first, epochs)
         deployed: dict[str, DeploymentResult] = {}
         for pruning in Pruning:
-            own = [each for each in group if each.pruning is pruning]
-            if own:
-                deployed |= self._deployments(own, learner, task)
+            pruned = [candidate for candidate in group if candidate.pruning is pruning]
+            if pruned:
+                deployed |= self._deployments(pruned, learner, task)
         return {
-            "lesson": training_key(first),
+            "training": training_key(first),
             "epochs": epochs,
             "prepare_s": round_figures(prepare_s),
-            "errors": [round_figures(each) for each in errors],
-            "seconds": [round_figures(each) for each in seconds],
+            "errors": [round_figures(error) for error in errors],
+            "seconds": [round_figures(duration) for duration in seconds],
             "deployed": deployed,
         }
 
-    def _teach(
+    def _train(
         self, learner: Learner, task: TrainingTask, candidate: Candidate, epochs: int
     ) -> tuple[list[float], list[float]]:
-        """Train in place; return errors at the rungs and in the end, and the seconds to each."""
+        """Train in place; return the errors at the rungs and at the end, and the durations [s]."""
         best = BestWeights(self._problem, task, self._data.validation)
         pauses = {max(1, round(share * epochs)) for share in RUNG_SHARES}
         errors: list[float] = []
@@ -344,7 +360,7 @@ class Tabulator:
     def _deployments(
         self, group: Sequence[Candidate], learner: Learner, task: TrainingTask
     ) -> dict[str, DeploymentResult]:
-        """Deploy one network, pruned or not, in every runtime and precision of a group."""
+        """Return the deployments of one network, pruned or not, for all candidates of a group."""
         first, started = group[0], clock()
         learner = copy.deepcopy(learner)
         if first.pruning is not Pruning.NONE:
@@ -355,12 +371,12 @@ class Tabulator:
                 )
             except NothingToPruneError:
                 unusable = DeploymentResult(None, None, clock() - started, 0.0, 0.0, 0.0)
-                return {deployment_key(each): unusable for each in group}
+                return {deployment_key(candidate): unusable for candidate in group}
             fine_tune(self._problem, task, self._data.validation, learner, first)
         prune_s = clock() - started
         return {
-            deployment_key(each): self._deploy(each, learner.network, task, prune_s)
-            for each in group
+            deployment_key(candidate): self._deploy(candidate, learner.network, task, prune_s)
+            for candidate in group
         }
 
     def _deploy(
@@ -369,27 +385,27 @@ class Tabulator:
         problem, data = self._problem, self._data
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         trained = task.trained(network, calibration, data.validation.inputs)
-        place, saved_s = (network_key(candidate), deployment_key(candidate)), self._export.saved_s
+        key, saved_s = (network_key(candidate), deployment_key(candidate)), self._export.saved_s
         with tempfile.TemporaryDirectory() as scratch:
             started = clock()
             try:
                 artefact = write_artefact(trained, candidate, problem, Path(scratch) / "artefact")
             except DisagreementError:
                 lower_s = round_figures(clock() - started)
-                relative_time, _ = self._timed.get(place, (None, 0.0))
+                relative_time, _ = self._timed.get(key, (None, 0.0))
                 return DeploymentResult(
                     None, relative_time, round_figures(prune_s), lower_s, 0.0, 0.0
                 )
             lowered = clock()
             result = score_split(problem, artefact.surrogate.run, data.validation)
             validated = clock()
-            if place not in self._timed:
+            if key not in self._timed:
                 relative_time = self._relative_time(artefact.surrogate)
-                self._timed[place] = (
+                self._timed[key] = (
                     round_figures(relative_time),
                     round_figures(clock() - validated),
                 )
-        relative_time, measure_s = self._timed[place]
+        relative_time, measure_s = self._timed[key]
         error = result.metrics[problem.objective.name]
         return DeploymentResult(
             round_figures(error) if math.isfinite(error) and not result.failed else None,
@@ -400,28 +416,26 @@ class Tabulator:
             measure_s,
         )
 
-    def _relative_time(self, surrogate: Surrogate) -> float:
-        """Return the time over the reference's, both the processor's: one thread computes."""
+    def _relative_time(self, surrogate: EncodedNetwork) -> float:
+        """Return the processor time relative to the reference, both on one thread."""
         timed_calls = {
             "surrogate": deployment_call(surrogate.run, self._problem, self._data.test),
-            **self._held_against.timed_calls(self._data.test),
+            **self._reference_timing.timed_calls(self._data.test),
         }
         seconds = time_interleaved(timed_calls, ROUNDS, clock=clock)
-        return float(np.median(seconds["surrogate"] / self._held_against.seconds(seconds)))
+        return float(np.median(seconds["surrogate"] / self._reference_timing.seconds(seconds)))
 
 
 def round_figures(value: float) -> float:
-    """Return a number with as many figures as are kept."""
+    """Return a number rounded to `SIGNIFICANT_FIGURES`."""
     return float(f"{value:.{SIGNIFICANT_FIGURES}g}")
 
 
 def tabulate() -> None:
-    """Make the table, or go on with it: finished rows lie in the cache, a line each."""
+    """Make the table, or continue it: finished rows are in the cache, one per line."""
     torch.set_num_threads(template.deployment.threads)
-    search.trial.preparation.PAIRS_SEEN, search.trial.preparation.FEWEST_EPOCHS = (
-        PAIRS_SEEN,
-        FEWEST_EPOCHS,
-    )
+    search.trial.preparation.TRAINING_PAIRS = TRAINING_PAIRS
+    search.trial.preparation.MIN_EPOCHS = MIN_EPOCHS
     keep_large_blocks()
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates():
@@ -429,21 +443,21 @@ def tabulate() -> None:
     unfinished = default_cache() / "tabulated.jsonl"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     lines = unfinished.read_text().splitlines() if unfinished.exists() else []
-    rows = {row["lesson"]: row for row in map(json.loads, lines)}
+    rows = {row["training"]: row for row in map(json.loads, lines)}
     data = generate(template, default_cache())
-    maker = Tabulator(template, data, time_reference(template, data.test))
-    for task, row in rows.items():
-        if task in groups:
-            maker.reuse_timings(network_key(groups[task][0]), _taught(row)[1].deployed)
-    began = time.monotonic()
-    for number, (task, group) in enumerate(groups.items(), 1):
-        if task in rows:
+    tabulator = Tabulator(template, data, time_reference(template, data.test))
+    for key, row in rows.items():
+        if key in groups:
+            tabulator.reuse_timings(network_key(groups[key][0]), _training(row)[1].deployed)
+    start = time.monotonic()
+    for number, (key, group) in enumerate(groups.items(), 1):
+        if key in rows:
             continue
-        rows[task] = maker.row(group)
+        rows[key] = tabulator.row(group)
         with unfinished.open("a") as file:
-            file.write(json.dumps(rows[task]) + "\n")
-        gone = time.monotonic() - began
-        print(f"{number}/{len(groups)}  {gone:.0f} s gone  {task}", flush=True)
-    whole = json.dumps([rows[task] for task in groups]).encode()
+            file.write(json.dumps(rows[key]) + "\n")
+        elapsed_s = time.monotonic() - start
+        print(f"{number}/{len(groups)}  after {elapsed_s:.0f} s  {key}", flush=True)
+    whole = json.dumps([rows[key] for key in groups]).encode()
     TABLE.write_bytes(gzip.compress(whole, mtime=0))
     print(f"{TABLE}: {len(groups)} networks, {sum(map(len, groups.values()))} candidates")

@@ -1,14 +1,15 @@
-"""Whether the stopwatch can be trusted while other trials run.
+"""Accuracy of the stopwatch while other trials run.
 
     .venv/bin/python benchmarks/timing_trust.py
 
-Alone, and with a burner for every other core, as a search has its other workers:
-- A/A: the same work timed against itself, with the rule that ends a trial's rounds. An honest
-  stopwatch says 1, and 95 % of its intervals hold 1.
-- Real networks, each timed by itself under load as the search does it, then all in turn alone as
-  the final heat does it: Kendall's rank correlation of the two.
+Two tests run without load, and with a busy process on every other core in place of other workers:
+- A/A: the same work is timed against itself, with the stopping rule of a trial's rounds. The ratio
+  of an exact stopwatch is 1, and 95 % of its intervals contain 1.
+- Real networks are timed one at a time under load, as in a search, and then all in turn without
+  load, as in the final evaluation. Kendall's rank correlation compares the two.
 
-Printed, and kept as JSON. Ends with 1 where ranks or intervals fall short.
+The figures are printed and stored as JSON. Exits with 1 if ranks or intervals are not accurate
+enough.
 """
 
 import multiprocessing
@@ -22,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import torch
-from asking import argument_parser
-from keeping import save_results
+from arguments import argument_parser
+from results import save_results
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
@@ -47,26 +48,26 @@ from spaces.registered import RUNTIMES
 from spaces.runtimes import FixedBatchPredictor
 
 REPETITIONS = 60
-"""Of an A/A test: a coverage of 95 % is known to within 3 %."""
+"""Repetitions of an A/A test; a coverage of 95 % is then known to within 3 %."""
 
 MATRIX_SIZE = 160
-"""Of the matrices whose product is the reference, and what a burner does."""
+"""Size of the matrices whose product is the reference, and the work of the load."""
 
 FAMILIES = ("mlp", "conv2d", "deep_sets", "lstm", "tcn")
 RUNTIME_NAMES = ("eager", "onnxruntime", "openvino")
 NETWORK_DRAWS = ((0, 1), (1, 32))
-"""Seed, which draws widths and depths, and samples of a call."""
+"""Seed, from which widths and depths are drawn, and batch size of each network."""
 
 MIN_TAU = 0.9
 MIN_COVERAGE = 0.9
-"""Rounds that end once they look settled cost an interval a few per cent of its 95."""
+"""The stopping rule lowers the coverage of intervals by a few per cent below 95 %."""
 
 REFERENCE = "reference"
 Figures = dict[str, float]
 
 
 def matrix_product() -> TimedCall:
-    """Return work of a fraction of a millisecond."""
+    """Return a call that takes a fraction of a millisecond."""
     matrix = np.random.default_rng(0).random((MATRIX_SIZE, MATRIX_SIZE))
     return TimedCall(lambda: matrix @ matrix, 1)
 
@@ -81,25 +82,30 @@ def burn() -> None:
 
 @contextmanager
 def background_load() -> Generator[None]:
-    """Keep every core but one busy, or whichever the system puts the burners on."""
-    burners = [
+    """Run a busy process for every core but one."""
+    processes = [
         multiprocessing.Process(target=burn, daemon=True)
         for _ in range(len(os.sched_getaffinity(0)) - 1)
     ]
-    for burner in burners:
-        burner.start()
+    for process in processes:
+        process.start()
     try:
         yield
     finally:
-        for burner in burners:
-            burner.terminate()
-            burner.join()
+        for process in processes:
+            process.terminate()
+            process.join()
 
 
 def time_against_reference(
     timed_calls: Mapping[str, TimedCall], budget_s: float
 ) -> dict[str, Timing]:
-    """Return what the stopwatch says of each, against the reference among them."""
+    """Return the timing of each call relative to the reference, which is one of the calls.
+
+    Args:
+        timed_calls: Calls by name, with `REFERENCE` among them.
+        budget_s: Largest total time [s].
+    """
     names = [name for name in timed_calls if name != REFERENCE]
 
     def ratios(seconds: Mapping[str, Array]) -> list[Array]:
@@ -111,7 +117,7 @@ def time_against_reference(
 
 
 def null_test() -> Figures:
-    """Return how A/A tests came out."""
+    """Return the figures of A/A tests."""
     function = matrix_product()
     timings = [
         time_against_reference({"a": function, REFERENCE: function}, SLOT_BUDGET_S)["a"]
@@ -128,20 +134,27 @@ def null_test() -> Figures:
     }
 
 
-def network_calls(scratch: Path) -> dict[str, TimedCall]:
-    """Return calls of lowered networks, by family, samples of a call, and runtime."""
+def network_calls(folder: Path) -> dict[str, TimedCall]:
+    """Return the calls of lowered networks by family, batch size and runtime.
+
+    Args:
+        folder: Folder of the lowered networks.
+    """
     calls: dict[str, TimedCall] = {}
     for family in FAMILIES:
         for seed, batch in NETWORK_DRAWS:
-            tried = example_network(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
-            inputs = np.ascontiguousarray(tried.calibration[:batch].numpy())
+            example = example_network(family, lowered_shape(ARCHITECTURES[family]), seed=seed)
+            inputs = np.ascontiguousarray(example.calibration[:batch].numpy())
             for runtime in RUNTIME_NAMES:
                 name = f"{family} x {batch} in {runtime}"
-                folder = scratch / name
-                folder.mkdir()
-                lowering = tried.lowering_for(runtime, Precision.FP32, batch)
-                RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
-                artefact = FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), batch)
+                artefact_path = folder / name
+                artefact_path.mkdir()
+                lowering = example.lowering_for(runtime, Precision.FP32, batch)
+                RUNTIMES[runtime].lower(
+                    example.network, example.calibration, lowering, artefact_path
+                )
+                predictor = RUNTIMES[runtime].load(artefact_path, lowering)
+                artefact = FixedBatchPredictor(predictor, batch)
                 calls[name] = TimedCall(_call(artefact, inputs), batch)
     return calls
 
@@ -151,40 +164,42 @@ def _call(artefact: FixedBatchPredictor, inputs: Array) -> Callable[[], object]:
 
 
 def rank_agreement(calls: Mapping[str, TimedCall]) -> tuple[Figures, dict[str, dict[str, float]]]:
-    """Return how well times under load agree with times alone, and both of every network."""
+    """Return the agreement of times with and without load, and both times of every network."""
     reference = matrix_product()
     with background_load():
-        under = {
+        under_load = {
             name: time_against_reference({name: call, REFERENCE: reference}, SLOT_BUDGET_S)[name]
             for name, call in calls.items()
         }
     alone = time_against_reference({**calls, REFERENCE: reference}, TIME_BUDGET_S)
     relative = {
         name: {
-            "under_load": under[name].relative_time,
+            "under_load": under_load[name].relative_time,
             "alone": alone[name].relative_time,
-            "rounds_under_load": under[name].rounds,
+            "rounds_under_load": under_load[name].rounds,
             "rounds_alone": alone[name].rounds,
         }
         for name in calls
     }
-    apart = [abs(np.log(each["under_load"] / each["alone"])) for each in relative.values()]
-    loads = [each["under_load"] for each in relative.values()]
-    tau, _ = kendalltau(loads, [each["alone"] for each in relative.values()])
+    times_under_load, times_alone = (
+        np.array([times[key] for times in relative.values()]) for key in ("under_load", "alone")
+    )
+    log_ratios = np.abs(np.log(times_under_load / times_alone))
+    tau, _ = kendalltau(times_under_load, times_alone)
     facts = {
         "networks": float(len(calls)),
         "kendall_tau": float(tau),
-        "median_apart": float(np.expm1(np.median(apart))),
-        "most_apart": float(np.expm1(max(apart))),
-        "noisy_under_load": float(np.mean([timing.noisy for timing in under.values()])),
+        "median_difference": float(np.expm1(np.median(log_ratios))),
+        "largest_difference": float(np.expm1(np.max(log_ratios))),
+        "noisy_under_load": float(np.mean([timing.noisy for timing in under_load.values()])),
         "noisy_alone": float(np.mean([timing.noisy for timing in alone.values()])),
     }
     return facts, relative
 
 
 def _plot(relative: dict[str, dict[str, float]]) -> go.Figure:
-    """Return times under load against times alone."""
-    alone, under = ([each[key] for each in relative.values()] for key in ("alone", "under_load"))
+    """Return a plot of times under load against times without load."""
+    alone, under = ([times[key] for times in relative.values()] for key in ("alone", "under_load"))
     figure = go.Figure(go.Scatter(x=alone, y=under, mode="markers", text=list(relative)))
     ends = [min(alone + under), max(alone + under)]
     figure.add_scatter(x=ends, y=ends, mode="lines", line_dash="dot", showlegend=False)
@@ -193,7 +208,7 @@ def _plot(relative: dict[str, dict[str, float]]) -> go.Figure:
 
 
 def main() -> int:
-    """Measure, print, and keep beside this file; return 1 where it falls short."""
+    """Measure, print and store the figures; return 1 if the stopwatch isn't accurate enough."""
     argument_parser(__doc__).parse_args()
     torch.set_num_threads(1)
     keep_large_blocks()
@@ -202,12 +217,12 @@ def main() -> int:
         facts["A/A under load"] = null_test()
     with tempfile.TemporaryDirectory() as scratch:
         facts["ranks"], relative = rank_agreement(network_calls(Path(scratch)))
-    for name, each in facts.items():
-        print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in each.items())}")
-    kept = {**facts, "rounds at least": MIN_ROUNDS, "times": relative}
-    save_results(__file__, kept, _plot(relative))
-    covered = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
-    return 0 if covered >= MIN_COVERAGE and facts["ranks"]["kendall_tau"] >= MIN_TAU else 1
+    for name, figures in facts.items():
+        print(f"{name}: {', '.join(f'{key} {figure:.3g}' for key, figure in figures.items())}")
+    results = {**facts, "min_rounds": MIN_ROUNDS, "times": relative}
+    save_results(__file__, results, _plot(relative))
+    coverage = min(facts[name]["coverage"] for name in ("A/A alone", "A/A under load"))
+    return 0 if coverage >= MIN_COVERAGE and facts["ranks"]["kendall_tau"] >= MIN_TAU else 1
 
 
 if __name__ == "__main__":

@@ -45,8 +45,10 @@ from problems.interfaces.types import (
     Simulation,
     Size,
     Split,
-    Surrogate,
     Target,
+)
+from problems.interfaces.types import (
+    EncodedNetwork as Surrogate,  # the name in users' files
 )
 from problems.registry import Registry, known_problems, register_problem
 from problems.scores import NormalisedError

@@ -1,1 +1,1 @@
-"""How a run is read: facts first, drawing second; never needs Ray or PyTorch."""
+"""Reports of runs: data are computed first and drawn second, without Ray or PyTorch."""

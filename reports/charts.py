@@ -1,4 +1,4 @@
-"""A figure as plain values: what plotly and matplotlib draw, and what its table and CSV hold."""
+"""Figures as plain values, which plotly and matplotlib draw and tables and CSV files list."""
 
 import math
 from collections.abc import Sequence
@@ -27,9 +27,14 @@ class SeriesStyle(StrEnum):
 
 
 class Axis(NamedTuple):
-    """An axis: its label with the unit, whether it is logarithmic, its ticks if they are few.
+    """An axis of a chart.
 
-    What is above `usual` is far from the rest: a static figure says only how much it is.
+    Args:
+        label: The label with the unit.
+        log: Whether the axis is logarithmic.
+        ticks: Places of the ticks; chosen from the values where there are none.
+        typical_max: Larger values are far from the rest; a static figure crops them and prints
+            their number and the largest. None where nothing is cropped.
     """
 
     label: str
@@ -39,11 +44,11 @@ class Axis(NamedTuple):
 
 
 COLOUR_COUNT = 6
-"""Colours there are, and symbols."""
+"""Number of colours, and of symbols."""
 
 
 def symbol_index(colour: int) -> int:
-    """Return the number of a series' symbol: another one of each round of the colours."""
+    """Return the number of a series' symbol, which shifts by one after each cycle of colours."""
     return (colour + colour // COLOUR_COUNT) % COLOUR_COUNT
 
 
@@ -52,18 +57,18 @@ class ChartSeries:
     """One line, cloud or set of bars.
 
     Args:
-        name: In the legend.
-        x: Places; of bars, their lengths.
-        y: Heights; of bars, their names.
-        kind: How it is drawn.
-        colour: Number of its colour and its symbol; grey where it is none.
-        names: Of its points, for the reader.
-        x_low: Lower ends of the intervals along x, where there are some.
-        x_high: Upper ends.
-        y_low: Lower ends of the intervals along y, where there are some.
-        y_high: Upper ends.
-        faint: Whether it is background.
-        listed: Whether it stands in the legend.
+        name: Label in the legend.
+        x: Abscissas (n,), or the lengths of bars.
+        y: Ordinates (n,), or the names of bars.
+        kind: How the series is drawn.
+        colour: Number of its colour and its symbol; None for grey.
+        names: Labels of the points (n,), or empty.
+        x_low: Lower ends of the intervals along x (n,), or empty.
+        x_high: Upper ends of the intervals along x (n,), or empty.
+        y_low: Lower ends of the intervals along y (n,), or empty.
+        y_high: Upper ends of the intervals along y (n,), or empty.
+        faint: Whether the series is drawn as background.
+        in_legend: Whether the legend lists it.
     """
 
     name: str
@@ -85,14 +90,14 @@ class Chart:
     """A figure.
 
     Args:
-        key: Its name in files and in the page.
-        title: Its heading.
-        x: Axis.
-        y: Axis.
-        series: What it shows.
-        note: What the reader must know of it.
-        height: In pixels of the page.
-        equal_axes: Whether a unit is as long on both axes.
+        key: Name in files and in the page.
+        title: Heading.
+        x: Horizontal axis.
+        y: Vertical axis.
+        series: Series in the order of the legend.
+        note: Caption, or empty.
+        height: Height [px of the page].
+        equal_axes: Whether both axes have the same scale.
     """
 
     key: str
@@ -106,12 +111,12 @@ class Chart:
 
 
 def axis_label(objective: str, unit: str) -> str:
-    """Return a metric's name with its unit, as an axis bears it."""
+    """Return the label of an axis: the name of a metric with its unit."""
     return objective.replace("_", " ") + ("" if unit in {"", "1"} else f" [{unit}]")
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:
-    """Return round numbers around positive values: powers of ten where they span many of them."""
+    """Return round numbers that cover positive values (n,); for many decades, powers of ten."""
     if not values:
         return []
     low, high = math.log10(min(values)), math.log10(max(values))
@@ -128,14 +133,14 @@ def log_ticks(values: Sequence[float]) -> list[float]:
 
 
 class ChartTable(NamedTuple):
-    """Columns and rows."""
+    """A table: names of the columns (c,) and rows of values (r, c)."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
 
 
 def chart_table(chart: Chart) -> ChartTable:
-    """Return a figure's data as a table; columns that nothing fills are left out."""
+    """Return the data of a chart as a table without empty columns."""
     columns = (
         "series",
         "name",

@@ -1,4 +1,4 @@
-"""What `simstead report` writes: a report, a comparison, an index, figures; again while watched."""
+"""The files that `simstead report` writes: a report, a comparison, an index, static figures."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,30 +7,32 @@ from pathlib import Path
 
 from problems import UserError
 from reports.comparison import write_comparison
-from reports.gallery import charts, front
+from reports.gallery import front_chart, report_charts
 from reports.index import write_index
 from reports.matplotlib_figures import write_figures
 from reports.pages import write_report
 from reports.views import read_report_data
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 
 RELOAD_INTERVAL_S = 15
-"""How often a watched report is written, and how often its page comes anew."""
+"""Interval at which a watched report is written and its page reloads [s]."""
 
 POLL_INTERVAL_S = 1.0
+"""Interval at which the driver of a watched run is looked for [s]."""
+
 COMPARISON_FILE = Path("comparison.html")
 
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What was asked for.
+    """The request of a user.
 
     Args:
         runs: Run directories; several are compared.
-        output: Where to.
-        figures: A folder for static figures.
-        index: A folder of runs, whose index is written instead.
-        watch: Whether to go on while the search runs.
+        output: File of the comparison, or None for the default.
+        figures: Folder for static figures, or None for no figures.
+        index: Folder of runs whose index is written instead of a report, or None.
+        watch: Whether the report is written repeatedly while the search runs.
     """
 
     runs: tuple[Path, ...]
@@ -40,27 +42,27 @@ class ReportRequest:
     watch: bool = False
 
 
-def write_reports(request: ReportRequest, tell: Callable[[str], None]) -> Iterator[Path]:
-    """Write what is wanted and yield each file; `tell` is given what is worth knowing besides.
+def write_reports(request: ReportRequest, notify: Callable[[str], None]) -> Iterator[Path]:
+    """Write the requested files and yield their paths; `notify` is called with messages.
 
     Raises:
-        UserError: What is asked for doesn't go together, can't be read or can't be written.
+        UserError: Options contradict each other, or a file can't be read or written.
     """
     _refuse_contradictions(request)
     if request.index:
         yield write_index(request.index)
         return
-    runs = [Run.open(folder) for folder in request.runs]
+    runs = [RunDirectory.open(folder) for folder in request.runs]
     if len(runs) > 1:
         yield write_comparison(runs, request.output or COMPARISON_FILE)
         return
     run = runs[0]
     if request.figures:
         facts = read_report_data(run)
-        drawn = [each for own in charts(facts).values() for each in own]
-        yield from write_figures([front(facts), *drawn], request.figures)
+        charts = [chart for section in report_charts(facts).values() for chart in section]
+        yield from write_figures([front_chart(facts), *charts], request.figures)
     if request.watch:
-        yield from _watched(run, tell)
+        yield from _watch(run, notify)
     yield write_report(run)
 
 
@@ -69,32 +71,36 @@ def _refuse_contradictions(request: ReportRequest) -> None:
     if not request.runs and not request.index:
         raise UserError("RUN is missing: name a run directory, or a folder of them with --index")
     if request.index and (request.runs or request.watch or request.figures or request.output):
-        raise UserError("--index stands alone: it takes no RUN, --watch, --figures or --output")
+        raise UserError("--index can't be combined with RUN, --watch, --figures or --output")
     if several and (request.watch or request.figures):
-        raise UserError("--watch and --figures are of one RUN; several are compared")
+        raise UserError("--watch and --figures take one RUN; several RUNs are compared")
     if request.output and not several:
-        raise UserError("--output is where several runs are compared; one's report is its own")
+        raise UserError(
+            "--output takes several RUNs; the report of one RUN is written into its folder"
+        )
 
 
-def _watched(run: Run, tell: Callable[[str], None]) -> Iterator[Path]:
-    """Write the report again and again until nothing drives the run, or Ctrl-C.
+def _watch(run: RunDirectory, notify: Callable[[str], None]) -> Iterator[Path]:
+    """Write the report repeatedly until no process drives the run, or until Ctrl-C.
 
-    Either way it is written once more after this: a page that nobody writes must not wait for more.
+    The caller then writes the report once more, as a page that doesn't reload.
     """
     if run.driver() is None:
-        tell(f"nothing drives {run.folder}: its report is written once")
+        notify(f"no process drives {run.folder}: its report is written once")
         return
     yield write_report(run, RELOAD_INTERVAL_S)
-    tell(f"it is written every {RELOAD_INTERVAL_S} s while the search runs; Ctrl-C ends this")
+    notify(
+        f"the report is written every {RELOAD_INTERVAL_S} s while the search runs; Ctrl-C ends this"
+    )
     try:
         _follow(run)
     except KeyboardInterrupt:
-        tell("no longer watched; the search goes on")
+        notify("no longer watched; the search continues")
     else:
-        tell("the search has ended")
+        notify("the search has ended")
 
 
-def _follow(run: Run) -> None:
+def _follow(run: RunDirectory) -> None:
     last = time.monotonic()
     while run.driver() is not None:
         time.sleep(POLL_INTERVAL_S)

@@ -1,14 +1,14 @@
-"""The page of `simstead diagnose`: one HTML file that asks nothing of a network."""
+"""The page of `simstead diagnose`: one HTML file that opens without a network."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from problems.diagnosis import Correlations, Diagnosis, LearningCurve, Suggestion
+from problems.diagnosis import Diagnosis, LearningCurve, Suggestion
 from problems.diagnosis.columns import MAX_ELEMENTS
 from problems.diagnosis.host import HOST_RUNS
-from problems.diagnosis.learning_curve import MAX_SAMPLES as MOST_TRAINED
-from problems.diagnosis.noise_floor import MAX_SAMPLES as MOST_COMPARED
+from problems.diagnosis.learning_curve import MAX_SAMPLES as MAX_TRAINING_SAMPLES
+from problems.diagnosis.noise_floor import MAX_SAMPLES as MAX_COMPARED_SAMPLES
 from problems.interfaces.types import LAYOUT_SHAPES, Layout, Target
 from reports.diagnosis_figures import (
     correlation_map,
@@ -17,25 +17,17 @@ from reports.diagnosis_figures import (
     learning_curve_figure,
     noise_floors,
 )
-from reports.formatting import (
-    format_correlation,
-    format_count,
-    format_duration,
-    format_number,
-    format_percent,
-    format_speedup,
-)
 from reports.pages import EmbeddedFigure, embed_figure, render_page, write_page
 
 STRONG_CORRELATION = 0.5
-"""Inputs with a stronger rank correlation are told."""
+"""Pairs of inputs with at least this rank correlation are listed."""
 
 Families = Mapping[tuple[Layout, Target], Sequence[str]]
-"""Names of the families of networks that serve a layout and a target."""
+"""Names of the architecture families for a layout and a target."""
 
 
 class EncodingAdvice(NamedTuple):
-    """A suggested kind of encoding, the shape of its samples and the families that serve it."""
+    """A suggested encoding, the shape of its samples and the architecture families for it."""
 
     suggestion: Suggestion
     shape: str
@@ -43,7 +35,13 @@ class EncodingAdvice(NamedTuple):
 
 
 class LearningPoint(NamedTuple):
-    """The quick model's error with so many samples; None where it was not measured."""
+    """The error of the quick model for a number of training samples.
+
+    Args:
+        samples: Number of training samples.
+        measured: Measured error, or None for an extrapolation.
+        fitted: Error by the fitted power law.
+    """
 
     samples: int
     measured: float | None
@@ -51,15 +49,15 @@ class LearningPoint(NamedTuple):
 
 
 def write_diagnosis(diagnosis: Diagnosis, families: Families, path: Path) -> Path:
-    """Write the facts about a problem as a page and return its path.
+    """Write a diagnosis as a page and return its path.
 
     Args:
-        diagnosis: The facts.
-        families: Of networks, for each layout and target that has one.
-        path: The file; an old one is replaced.
+        diagnosis: Diagnosis of a problem.
+        families: Names of the architecture families for each layout and target.
+        path: File of the page, which is overwritten.
 
     Raises:
-        UserError: It can't be written there.
+        UserError: The file can't be written.
     """
     return write_page(
         path, render_diagnosis(diagnosis, families), "name another file with --output"
@@ -67,76 +65,71 @@ def write_diagnosis(diagnosis: Diagnosis, families: Families, path: Path) -> Pat
 
 
 def render_diagnosis(diagnosis: Diagnosis, families: Families) -> str:
-    """Return the page."""
+    """Return the page as HTML."""
     curve = diagnosis.enough.curve
     overall = (diagnosis.relation.overall,) if len(diagnosis.relation.fields) > 1 else ()
     return render_page(
         "diagnosis.html",
-        {
-            "figure": format_number,
-            "percent": format_percent,
-            "times": format_speedup,
-            "time": format_duration,
-            "counted": format_count,
-            "signed": format_correlation,
-        },
         facts=diagnosis,
-        advised=[
-            EncodingAdvice(
-                each, LAYOUT_SHAPES[each.layout], families.get((each.layout, each.target), ())
-            )
-            for each in diagnosis.suggestions
-        ],
+        encodings=[_advice(suggestion, families) for suggestion in diagnosis.suggestions],
         floors=[*diagnosis.relation.fields, *filter(None, overall)],
         strong=STRONG_CORRELATION,
-        twins=[each for each in diagnosis.correlations.strongest_inputs if _strong(each.value)],
-        learnt=[] if curve is None else _learnt(curve),
-        drawings=_drawings(diagnosis),
+        correlated_inputs=[
+            pair
+            for pair in diagnosis.correlations.strongest_inputs
+            if abs(pair.value) >= STRONG_CORRELATION
+        ],
+        learning_points=[] if curve is None else _learning_points(curve),
+        figures=_figures(diagnosis),
         caps={
             "elements": MAX_ELEMENTS,
-            "compared": MOST_COMPARED,
-            "trained": MOST_TRAINED,
+            "compared": MAX_COMPARED_SAMPLES,
+            "trained": MAX_TRAINING_SAMPLES,
             "runs": HOST_RUNS,
         },
     )
 
 
-def _strong(correlation: float) -> bool:
-    return abs(correlation) >= STRONG_CORRELATION
+def _advice(suggestion: Suggestion, families: Families) -> EncodingAdvice:
+    layout = suggestion.layout
+    return EncodingAdvice(
+        suggestion, LAYOUT_SHAPES[layout], families.get((layout, suggestion.target), ())
+    )
 
 
-def _learnt(curve: LearningCurve) -> list[LearningPoint]:
-    known = [LearningPoint(count, error, curve.law.predict(count)) for count, error in curve.points]
-    beyond = (
+def _learning_points(curve: LearningCurve) -> list[LearningPoint]:
+    measured = [
+        LearningPoint(count, error, curve.law.predict(count)) for count, error in curve.points
+    ]
+    extrapolated = (
         (curve.samples, curve.now),
         (2 * curve.samples, curve.error_at_double),
         (4 * curve.samples, curve.error_at_quadruple),
     )
-    last = known[-1].samples
-    return [*known, *(LearningPoint(count, None, error) for count, error in beyond if count > last)]
+    last = measured[-1].samples
+    return [
+        *measured,
+        *(LearningPoint(count, None, error) for count, error in extrapolated if count > last),
+    ]
 
 
-def _drawings(diagnosis: Diagnosis) -> dict[str, EmbeddedFigure]:
-    """Return the figures by their place in the page, without those that have nothing to show."""
-    host, related, curve = diagnosis.host, diagnosis.relation, diagnosis.enough.curve
-    found: list[EmbeddedFigure] = []
+def _figures(diagnosis: Diagnosis) -> dict[str, EmbeddedFigure]:
+    """Return the figures by their element in the page, without empty figures."""
+    host, relation, curve = diagnosis.host, diagnosis.relation, diagnosis.enough.curve
+    figures: list[EmbeddedFigure] = []
     if host is not None:
-        found.append(embed_figure("parts", "Shares of the host's time", host_parts(host)))
-        found.append(
+        figures.append(embed_figure("parts", "Shares of the host's time", host_parts(host)))
+        figures.append(
             embed_figure("bound", "Amdahl's bound of the host's speed-up", host_bound(host))
         )
-    if related.fields:
-        title = "What the inputs leave open of each output field"
-        found.append(embed_figure("floors", title, noise_floors(related.fields)))
-    if _correlated(diagnosis.correlations):
+    if relation.fields:
+        title = "Noise floor of each output field"
+        figures.append(embed_figure("floors", title, noise_floors(relation.fields)))
+    if diagnosis.correlations.inputs and diagnosis.correlations.outputs:
         title = "Rank correlations of inputs with outputs"
-        found.append(embed_figure("correlations", title, correlation_map(diagnosis.correlations)))
+        figures.append(embed_figure("correlations", title, correlation_map(diagnosis.correlations)))
     if curve is not None:
-        found.append(
+        figures.append(
             embed_figure("curve", "Learning curve of the quick model", learning_curve_figure(curve))
         )
-    return {each.element: each for each in found}
-
-
-def _correlated(found: Correlations) -> bool:
-    return bool(found.inputs and found.outputs)
+    return {figure.element: figure for figure in figures}

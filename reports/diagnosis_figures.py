@@ -1,4 +1,4 @@
-"""The facts of a diagnosis drawn with plotly; colours are safe for the colour-blind."""
+"""Figures of a diagnosis, drawn with plotly in colours that are safe for the colour-blind."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,23 @@ from reports.plotly_figures import COLOURS, GREY, apply_layout, escape_labels
 BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
 DIVERGING = [[0.0, BLUE], [0.5, "#f3f3f3"], [1.0, VERMILION]]
 FASTEST_KERNEL = 1000.0
+"""Largest speed-up of the kernel in the figure."""
+
 STEEP_BOUND = 20.0
-"""A host that could become faster than so is drawn on a logarithmic axis."""
+"""With a larger bound of the host's speed-up its axis is logarithmic."""
 
 MAX_LABEL_LENGTH = 28
+"""Longest label on an axis; longer ones are shortened."""
+
 MAX_LABELLED_CELLS = 120
-"""Cells of a heat map that have their value written in."""
+"""Largest number of cells of a heat map that show their values."""
 
 MAX_PARTS = 16
-"""Parts of a profile that are drawn; the table holds all."""
+"""Largest number of drawn parts of a profile; the table lists all of them."""
 
 
 def host_parts(host: HostShare) -> go.Figure:
-    """Return the share of the host's time that each part takes, the kernel's in colour."""
+    """Return the share of each part in the host's time, with the kernel in colour."""
     parts = host.parts[:MAX_PARTS]
     names = [name for name, _ in parts]
     figure = go.Figure(
@@ -39,21 +43,21 @@ def host_parts(host: HostShare) -> go.Figure:
         )
     )
     figure.update_xaxes(title="share of the host's time [%]", rangemode="tozero")
-    _name_places(figure, "y", names)
+    _label_places(figure, "y", names)
     return apply_layout(figure, 110 + 30 * len(parts), legend=False)
 
 
 def host_bound(host: HostShare) -> go.Figure:
-    """Return Amdahl's bound: the host's speed-up against the kernel's, and where it ends."""
+    """Return Amdahl's bound: the speed-up of the host over that of the kernel, with its limit."""
     kernel = np.geomspace(1.0, FASTEST_KERNEL, 121)
-    marks = [(fast, bound) for fast, bound in host.bounds if math.isfinite(fast)]
+    marks = [(speedup, bound) for speedup, bound in host.bounds if math.isfinite(speedup)]
     limit = amdahl(host.fraction, math.inf)
-    hosts = [amdahl(host.fraction, float(fast)) for fast in kernel]
-    figure = go.Figure(_line("host", kernel.tolist(), hosts, BLUE, "solid"))
+    bounds = [amdahl(host.fraction, float(speedup)) for speedup in kernel]
+    figure = go.Figure(_line("host", kernel.tolist(), bounds, BLUE, "solid"))
     figure.add_trace(
         go.Scatter(
             name="in the table",
-            x=[fast for fast, _ in marks],
+            x=[speedup for speedup, _ in marks],
             y=[bound for _, bound in marks],
             mode="markers",
             cliponaxis=False,
@@ -74,16 +78,16 @@ def host_bound(host: HostShare) -> go.Figure:
 
 
 def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
-    """Return what the inputs leave open of each field, by every estimator and by measurement."""
+    """Return the noise floor of each output field by every estimator and by repeated runs."""
     figure = go.Figure()
     places = list(range(len(floors)))
     estimates = (
-        ("quoted", [each.share for each in floors], "circle", BLUE),
-        ("Gamma test", [each.gamma for each in floors], "triangle-up-open", VERMILION),
-        ("Delta test", [each.delta for each in floors], "square-open", GREEN),
-        ("same inputs twice", [each.spread for each in floors], "x-thin-open", PURPLE),
+        ("quoted", [floor.share for floor in floors], "circle", BLUE),
+        ("Gamma test", [floor.gamma for floor in floors], "triangle-up-open", VERMILION),
+        ("Delta test", [floor.delta for floor in floors], "square-open", GREEN),
+        ("repeated runs", [floor.spread for floor in floors], "x-thin-open", PURPLE),
     )
-    names = escape_labels([each.field for each in floors])
+    names = escape_labels([floor.field for floor in floors])
     for name, shares, symbol, colour in estimates:
         if all(share is None for share in shares):
             continue
@@ -104,17 +108,20 @@ def noise_floors(floors: Sequence[NoiseFloor]) -> go.Figure:
                 hovertemplate=f"%{{customdata}}, {name}: %{{x:.3g}} %<extra></extra>",
             )
         )
-    figure.update_xaxes(title="left open [% of the output's deviation]", rangemode="tozero")
-    _name_places(figure, "y", [each.field for each in floors])
+    figure.update_xaxes(
+        title="noise floor [% of the output's standard deviation]", rangemode="tozero"
+    )
+    _label_places(figure, "y", [floor.field for floor in floors])
     return apply_layout(figure, 190 + 30 * len(floors))
 
 
-def correlation_map(found: Correlations) -> go.Figure:
-    """Return Spearman's rank correlation of every input column with every output column."""
-    rows, columns = escape_labels(found.inputs), escape_labels(found.outputs)
+def correlation_map(correlations: Correlations) -> go.Figure:
+    """Return a heat map of Spearman's rank correlations, inputs as rows and outputs as columns."""
+    rows = escape_labels(correlations.inputs)
+    columns = escape_labels(correlations.outputs)
     figure = go.Figure(
         go.Heatmap(
-            z=[list(row) for row in found.matrix],
+            z=[list(row) for row in correlations.matrix],
             x=list(range(len(columns))),
             y=list(range(len(rows))),
             customdata=[[f"{row}, {column}" for column in columns] for row in rows],
@@ -130,19 +137,20 @@ def correlation_map(found: Correlations) -> go.Figure:
             hovertemplate="%{customdata}: %{z:+.2f}<extra></extra>",
         )
     )
-    _name_places(figure, "x", found.outputs)
-    _name_places(figure, "y", found.inputs)
+    _label_places(figure, "x", correlations.outputs)
+    _label_places(figure, "y", correlations.inputs)
     return apply_layout(figure, 170 + 30 * len(rows), legend=False)
 
 
 def learning_curve_figure(curve: LearningCurve) -> go.Figure:
-    """Return the quick model's error against samples, its fitted law, and what that foretells."""
-    most = float(curve.points[-1][0])
-    least = float(curve.points[0][0])
-    ahead = [float(factor * curve.samples) for factor in (1, 2, 4) if factor * curve.samples > most]
+    """Return the learning curve of the quick model with the fitted power law and predictions."""
+    smallest, largest = float(curve.points[0][0]), float(curve.points[-1][0])
+    extrapolated = [
+        float(factor * curve.samples) for factor in (1, 2, 4) if factor * curve.samples > largest
+    ]
     lines = (
-        ("fitted law", np.geomspace(least, most, 40), "solid"),
-        ("extrapolated", np.geomspace(most, ahead[-1], 40), "dash"),
+        ("fitted power law", np.geomspace(smallest, largest, 40), "solid"),
+        ("extrapolated", np.geomspace(largest, extrapolated[-1], 40), "dash"),
     )
     figure = go.Figure()
     for name, samples, dash in lines:
@@ -150,10 +158,10 @@ def learning_curve_figure(curve: LearningCurve) -> go.Figure:
         figure.add_trace(_line(name, samples.tolist(), errors, VERMILION, dash))
     counts, measured = zip(*curve.points, strict=True)
     figure.add_trace(_errors("measured", counts, measured, "circle", BLUE))
-    foretold = [curve.law.predict(count) for count in ahead]
-    figure.add_trace(_errors("foretold", ahead, foretold, "circle-open", VERMILION))
-    ticks = [most * 2.0**-octave for octave in range(4) if most * 2.0**-octave >= 0.9 * least]
-    ticks += ahead
+    predicted = [curve.law.predict(count) for count in extrapolated]
+    figure.add_trace(_errors("predicted", extrapolated, predicted, "circle-open", VERMILION))
+    halves = [largest * 2.0**-octave for octave in range(4)]
+    ticks = [count for count in halves if count >= 0.9 * smallest] + extrapolated
     figure.update_xaxes(
         title="training samples",
         type="log",
@@ -161,7 +169,7 @@ def learning_curve_figure(curve: LearningCurve) -> go.Figure:
         ticktext=[f"{tick:,.0f}" for tick in ticks],
     )
     figure.update_yaxes(
-        title="error [% of the outputs' deviation]", type="log", exponentformat="none"
+        title="error [% of the outputs' standard deviation]", type="log", exponentformat="none"
     )
     return apply_layout(figure, 400)
 
@@ -189,8 +197,8 @@ def _errors(
     )
 
 
-def _name_places(figure: go.Figure, axis: str, names: Sequence[str]) -> None:
-    """Write names at 0, 1, ... of an axis: as categories, two that are equal would be one."""
+def _label_places(figure: go.Figure, axis: str, names: Sequence[str]) -> None:
+    """Label the places 0, 1, ... of an axis; as categories, equal names would share a place."""
     short = [
         name if len(name) <= MAX_LABEL_LENGTH else f"{name[: MAX_LABEL_LENGTH - 1]}…"
         for name in names

@@ -1,16 +1,16 @@
-"""Numbers in words: as few figures as tell them, with their units."""
+"""Numbers as text: rounded, with their units."""
 
 import math
 
 MISSING = "-"
 SMALLEST_SHARE = 1e-5
-"""A share below this one, and above 0, is only said to be below it."""
+"""A smaller positive share is printed as "below this one"."""
 
 UNITS_OF_TIME = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
 
 
 def format_number(value: float | None) -> str:
-    """Return a number with three significant figures, without an exponent where it is handy."""
+    """Return a number with three significant figures, without an exponent in the usual range."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -22,7 +22,7 @@ def format_number(value: float | None) -> str:
 
 
 def format_tick(value: float) -> str:
-    """Return the number at a tick of an axis: round as it is, as many figures as it has."""
+    """Return the number at a tick of an axis with up to eight significant figures."""
     mantissa, _, exponent = f"{value:,.8g}".replace(
         "-", "\N{MINUS SIGN}", int(value < 0)
     ).partition("e")
@@ -35,7 +35,7 @@ def format_correlation(value: float) -> str:
 
 
 def format_percent(share: float | None) -> str:
-    """Return a share in per cent, with three significant figures at most."""
+    """Return a share in per cent with at most three significant figures."""
     if share is None or math.isnan(share):
         return MISSING
     if 0.0 < share < SMALLEST_SHARE:
@@ -46,14 +46,14 @@ def format_percent(share: float | None) -> str:
 
 
 def format_speedup(speedup: float | None) -> str:
-    """Return a speed-up."""
+    """Return a speed-up, such as "12.3x"."""
     if speedup is None:
         return MISSING
     return "infinite" if math.isinf(speedup) else f"{format_number(speedup)}x"
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
+    """Return a time, given in seconds, in the largest unit of which it has at least one."""
     if math.isfinite(seconds):
         for length, unit in UNITS_OF_TIME:
             if seconds >= length:
@@ -62,5 +62,5 @@ def format_duration(seconds: float) -> str:
 
 
 def format_count(number: int, thing: str) -> str:
-    """Return a number of things."""
+    """Return a number of things, such as "3 trials"."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -1,6 +1,6 @@
-"""Charts as files for papers: SVG and PDF, drawn with matplotlib, which needs no browser.
+"""Charts as SVG and PDF files for papers, drawn with matplotlib.
 
-They are as wide as a column of a paper, so that nothing is made smaller there.
+They are as wide as a column of a paper, so that they need not be scaled down.
 """
 
 import textwrap
@@ -22,16 +22,16 @@ COLUMN_WIDTH_INCHES = 3.4
 """Width of a paper's column [inch]."""
 
 MAX_LEGEND_COLUMNS = 4
-"""Of a legend."""
+"""Largest number of columns of a legend."""
 
 HEADROOM, CROP_RATIO = 1.3, 5.0
-"""What is left above the usual as a factor, and what is so far above it that it is cropped."""
+"""Space above the typical maximum, and the smallest maximum that is cropped, both as factors."""
 
 MAX_LINE_LENGTH = 18
-"""Longer names on an axis are broken."""
+"""Longer names on an axis are wrapped [characters]."""
 
 RC_PARAMS: dict[Any, Any] = {
-    # Text stays text, and equal facts give equal files.
+    # SVG text stays text, and equal charts give equal files.
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
     "svg.hashsalt": "simstead",
@@ -52,7 +52,7 @@ RC_PARAMS: dict[Any, Any] = {
 
 
 def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
-    """Write each chart as SVG and PDF into a folder; return the files.
+    """Write each chart as SVG and PDF into a folder and return the paths of the files.
 
     Raises:
         MissingExtraError: matplotlib isn't installed.
@@ -76,13 +76,13 @@ def write_figures(charts: Iterable[Chart], folder: Path) -> list[Path]:
                     written.append(path)
     except OSError as error:
         raise UserError(
-            f"{folder} can't be written ({error.strerror}); give --figures a folder of your own"
+            f"{folder} can't be written ({error.strerror}); give --figures another folder"
         ) from error
     return written
 
 
 def matplotlib_figure(chart: Chart) -> Any:
-    """Return a chart as matplotlib's figure, drawn with the looks that are set."""
+    """Return the matplotlib figure of a chart, drawn with the current settings."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     figure = Figure(figsize=(COLUMN_WIDTH_INCHES, 1.1 + chart.height / 250), layout="constrained")
@@ -97,7 +97,7 @@ def _draw(axes: Any, chart: Chart) -> None:
     bars = [series for series in chart.series if series.kind is SeriesStyle.BARS]
     marks: list[Any] = []
     for series in chart.series:
-        y = [names.index(each) if isinstance(each, str) else each for each in series.y]
+        y = [names.index(value) if isinstance(value, str) else value for value in series.y]
         if series.kind is SeriesStyle.BARS:
             marks.append(_bars(axes, series, y, (bars.index(series), len(bars))))
         else:
@@ -111,7 +111,7 @@ def _draw(axes: Any, chart: Chart) -> None:
     _ticks(axes.xaxis, chart.x)
     _ticks(axes.yaxis, chart.y)
     if names:
-        axes.set_yticks(range(len(names)), [_plain(_broken(name)) for name in names])
+        axes.set_yticks(range(len(names)), [_escape(_wrap(name)) for name in names])
         axes.tick_params(axis="y", length=0)
     if chart.equal_axes:
         axes.set_aspect("equal", adjustable="box")
@@ -120,24 +120,30 @@ def _draw(axes: Any, chart: Chart) -> None:
 
 
 def _bars(axes: Any, series: ChartSeries, y: Sequence[Any], place: tuple[int, int]) -> Any:
-    """Draw bars as one of so many in a group."""
-    own, count = place
-    high = 0.7 / count
-    at = [float(each or 0) + ((count - 1) / 2.0 - own) * high for each in y]
+    """Draw the bars of a series; `place` is its number and the number of series with bars."""
+    number, count = place
+    height = 0.7 / count
+    centres = [float(value or 0) + ((count - 1) / 2.0 - number) * height for value in y]
     hatch = HATCHES[(series.colour or 0) % len(HATCHES)]
     return axes.barh(
-        at, series.x, high, color=_colour(series), hatch=hatch, edgecolor="white", linewidth=0
+        centres,
+        series.x,
+        height,
+        color=_colour(series),
+        hatch=hatch,
+        edgecolor="white",
+        linewidth=0,
     )
 
 
 def _line(axes: Any, series: ChartSeries, y: list[Any]) -> Any:
-    pointed = series.kind in {SeriesStyle.POINTS, SeriesStyle.OPEN_POINTS}
-    marked = pointed or series.kind is SeriesStyle.LINE_AND_POINTS
-    looks = {
+    without_line = series.kind in {SeriesStyle.POINTS, SeriesStyle.OPEN_POINTS}
+    marked = without_line or series.kind is SeriesStyle.LINE_AND_POINTS
+    properties = {
         "color": _colour(series),
         "alpha": FAINT_OPACITY if series.faint else 1.0,
-        "linestyle": "none" if pointed else LINE_STYLES.get(series.kind, "-"),
-        # What is faint and whole lies under what is compared with it.
+        "linestyle": "none" if without_line else LINE_STYLES.get(series.kind, "-"),
+        # A faint solid line is the reference, under the prediction that is compared with it.
         "linewidth": 1.8 if series.faint and series.kind is SeriesStyle.LINE else 1.0,
         "marker": (_marker(series) if marked else None),
         "markersize": 3.6,
@@ -145,68 +151,69 @@ def _line(axes: Any, series: ChartSeries, y: list[Any]) -> Any:
         "markerfacecolor": "none" if series.kind is SeriesStyle.OPEN_POINTS else None,
         "drawstyle": "steps-post" if series.kind is SeriesStyle.STEP else "default",
     }
-    across, up = _ends(series.x, series.x_low, series.x_high), _ends(y, series.y_low, series.y_high)
-    if across or up:
+    x_errors = _interval_lengths(series.x, series.x_low, series.x_high)
+    y_errors = _interval_lengths(y, series.y_low, series.y_high)
+    if x_errors or y_errors:
         bars = {"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7}
-        return axes.errorbar(series.x, y, xerr=across, yerr=up, **bars, **looks)[0]
-    return axes.plot(series.x, y, **looks)[0]
+        return axes.errorbar(series.x, y, xerr=x_errors, yerr=y_errors, **bars, **properties)[0]
+    return axes.plot(series.x, y, **properties)[0]
 
 
-def _ends(values: Any, low: Any, high: Any) -> Any:
+def _interval_lengths(values: Any, low: Any, high: Any) -> Any:
     if not low:
         return None
     return (
-        # A bootstrap's interval may leave out the value, where the figure is one of many samples'.
+        # A bootstrap interval need not contain the value.
         [max(value - end, 0.0) for value, end in zip(values, low, strict=True)],
         [max(end - value, 0.0) for value, end in zip(values, high, strict=True)],
     )
 
 
 def _crop(axes: Any, chart: Chart, typical_max: float) -> None:
-    """Leave out of view what is far above the rest, and say how much that is."""
-    heights = [y for series in chart.series for y in series.y if isinstance(y, float)]
+    """Crop values far above the rest, and print their number and the largest."""
+    values = [y for series in chart.series for y in series.y if isinstance(y, float)]
     top = HEADROOM * typical_max
-    above = [y for y in heights if y > top]
+    above = [value for value in values if value > top]
     if not above or max(above) < CROP_RATIO * typical_max:
         return
     axes.set_ylim(top=top)
-    told = f"{len(above)} above, up to {format_tick(float(f'{max(above):.2g}'))}"
+    text = f"{len(above)} above, up to {format_tick(float(f'{max(above):.2g}'))}"
     place = {"xy": (1.0, 1.01), "xycoords": "axes fraction", "ha": "right", "va": "bottom"}
-    axes.annotate(told, fontsize=7, color=GREY, **place)
+    axes.annotate(text, fontsize=7, color=GREY, **place)
 
 
 def _ticks(side: Any, axis: Axis) -> None:
-    side.set_label_text(_plain(axis.label))
-    side.set_major_formatter(_told)
+    side.set_label_text(_escape(axis.label))
+    side.set_major_formatter(_tick_label)
     if axis.ticks:
         side.set_ticks(axis.ticks)
     elif axis.log:
         low, high = sorted(side.get_view_interval())
         side.set_ticks([tick for tick in log_ticks([low, high]) if low <= tick <= high])
-        side.set_minor_formatter(_untold)
+        side.set_minor_formatter(_no_label)
 
 
-def _told(value: float, _: object) -> str:
+def _tick_label(value: float, _: object) -> str:
     return format_tick(value)
 
 
-def _untold(*_: object) -> str:
+def _no_label(*_: object) -> str:
     return ""
 
 
 def _legend(figure: Any, entries: Sequence[tuple[Any, ChartSeries]]) -> None:
-    """Name what is drawn above it, in as many columns as there is room for."""
+    """Draw a legend above the figure, with as many columns as fit."""
     count = len(entries)
     if count < 2:
         return
-    for fitting in range(min(count, MAX_LEGEND_COLUMNS), 0, -1):
-        rows = -(-count // fitting)
+    for max_columns in range(min(count, MAX_LEGEND_COLUMNS), 0, -1):
+        rows = -(-count // max_columns)
         columns = -(-count // rows)
-        # Matplotlib fills columns; names are read along rows.
+        # Matplotlib fills columns first; names are to be read along rows.
         order = [place for first in range(columns) for place in range(first, count, columns)]
         legend = figure.legend(
             [entries[place][0] for place in order],
-            [_plain(entries[place][1].name) for place in order],
+            [_escape(entries[place][1].name) for place in order],
             loc="outside upper center",
             ncols=columns,
             frameon=False,
@@ -228,10 +235,10 @@ def _marker(series: ChartSeries) -> str:
     return "D" if series.colour is None else MARKERS[symbol_index(series.colour)]
 
 
-def _broken(name: str) -> str:
+def _wrap(name: str) -> str:
     return textwrap.fill(name, MAX_LINE_LENGTH)
 
 
-def _plain(text: str) -> str:
+def _escape(text: str) -> str:
     """Return a text in which matplotlib finds no formula."""
     return text.replace("$", r"\$")

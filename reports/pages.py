@@ -1,10 +1,10 @@
-"""The report: one HTML file, with plotly.js in it once, that asks nothing of a network."""
+"""Pages from templates: one HTML file each, with scripts and data, that opens without a network."""
 
 import base64
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,23 +17,24 @@ from problems import UserError
 from problems.atomic_files import atomic_write
 from reports.charts import Chart, ChartTable, chart_table, symbol_index
 from reports.formatting import (
+    format_correlation,
     format_count,
     format_duration,
     format_number,
     format_percent,
     format_speedup,
 )
-from reports.gallery import charts, front, samples
+from reports.gallery import front_chart, report_charts, sample_charts
 from reports.plotly_figures import COLOURS, GREY, SYMBOLS, plotly_figure
-from reports.trial_explorer import payload
+from reports.trial_explorer import explorer_data
 from reports.views import ReportData, read_report_data
 from reports.views.trials import problem_argument
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = (
     "state.js",
-    "words.js",
+    "formatting.js",
     "figures.js",
     "filter.js",
     "front.js",
@@ -42,14 +43,16 @@ SCRIPTS = (
     "drawer.js",
     "watch.js",
 )
-FIGURE_SCRIPTS = ("words.js", "figures.js")
-WORDS = {
-    "figure": format_number,
-    "times": format_speedup,
+FIGURE_SCRIPTS = ("formatting.js", "figures.js")
+FILTERS: dict[str, Callable[..., str]] = {
+    "number": format_number,
+    "speedup": format_speedup,
     "percent": format_percent,
     "duration": format_duration,
-    "counted": format_count,
+    "count_of": format_count,
+    "correlation": format_correlation,
 }
+"""Filters of the templates."""
 
 SYMBOL_PATHS = {
     "circle": "M6 1.5a4.5 4.5 0 1 0 .01 0z",
@@ -60,16 +63,24 @@ SYMBOL_PATHS = {
     "star": "M6 .5l1.6 3.6 3.9.4-2.9 2.6.8 3.9-3.4-2-3.4 2 .8-3.9-2.9-2.6 3.9-.4z",
     "diamond": "M6 .5l5.5 5.5-5.5 5.5-5.5-5.5z",
 }
-"""Marks of the legend, as an SVG path in a box of 12."""
-
+"""SVG paths of the symbols in the legend, in a box of 12 by 12."""
 
 PLOTLY_STYLE_ID = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
-"""Plotly's maps bring a style unless an element of its name is there: the page has an empty one,
-because its policy would refuse what isn't ours."""
+"""Finds the identifiers of styles in plotly's code. Plotly's maps add a style unless an element of
+that identifier exists; pages contain empty ones, since their policy refuses other styles."""
 
 
 class EmbeddedFigure(NamedTuple):
-    """A figure in the page: its element, the JSON that plotly draws, its data as a table."""
+    """A figure in a page.
+
+    Args:
+        element: Identifier of its element.
+        title: Heading.
+        json: Figure as JSON, which plotly draws.
+        note: Caption, or empty.
+        height: Height [px].
+        table: Its data.
+    """
 
     element: str
     title: str
@@ -79,26 +90,31 @@ class EmbeddedFigure(NamedTuple):
     table: ChartTable = ChartTable((), ())
 
 
-def write_report(run: Run, reload_s: int = 0) -> Path:
+def write_report(run: RunDirectory, reload_s: int = 0) -> Path:
     """Write `report.html` into a run directory and return its path.
 
     Args:
-        run: Whose.
-        watch_s: After so many seconds the page comes anew; never if 0.
+        run: The run.
+        reload_s: Interval at which the page reloads [s]; 0 for never.
 
     Raises:
-        UserError: A file of the run can't be read, or its folder can't be written.
+        UserError: A file of the run can't be read, or the report can't be written.
     """
     return write_page(
-        run.report, render_report(read_report_data(run), reload_s), "let its folder be written"
+        run.report, render_report(read_report_data(run), reload_s), "make its folder writable"
     )
 
 
 def write_page(path: Path, page: str, remedy: str) -> Path:
-    """Write a page whole and return its path.
+    """Write a page completely or not at all, and return its path.
+
+    Args:
+        path: File of the page.
+        page: The page as HTML.
+        remedy: What the user can do if the page can't be written, for the error message.
 
     Raises:
-        UserError: It can't be written there.
+        UserError: The file can't be written.
     """
     if path.is_dir():
         raise UserError(f"{path} can't be written (it is a folder); {remedy}")
@@ -111,57 +127,57 @@ def write_page(path: Path, page: str, remedy: str) -> Path:
 
 
 def render_report(facts: ReportData, reload_s: int = 0) -> str:
-    """Return the page."""
-    drawn = {section: [embed_chart(each) for each in own] for section, own in charts(facts).items()}
-    drawers = {trial: [embed_chart(each) for each in own] for trial, own in samples(facts).items()}
-    error_against_speed = front(facts)
-    return page(
+    """Return the report as HTML; `reload_s` is the interval at which it reloads, 0 for never."""
+    figures = {
+        section: [embed_chart(chart) for chart in charts]
+        for section, charts in report_charts(facts).items()
+    }
+    sample_figures = {
+        trial: [embed_chart(chart) for chart in charts]
+        for trial, charts in sample_charts(facts).items()
+    }
+    front = front_chart(facts)
+    return render_page(
         "report.html",
-        WORDS,
         SCRIPTS,
         facts=facts,
         run=shlex.quote(facts.folder),
         source=problem_argument(facts.spec),
-        watch=reload_s,
-        charts=drawn,
-        samples=drawers,
-        front=EmbeddedFigure("front", "", Markup(), table=chart_table(error_against_speed)),
-        drawable=any(series.x for series in error_against_speed.series),
+        reload_s=reload_s,
+        figures=figures,
+        sample_figures=sample_figures,
+        front=EmbeddedFigure("front", "", Markup(), table=chart_table(front)),
+        front_has_points=any(series.x for series in front.series),
         legend=_legend(facts),
-        payload=payload(facts),
+        explorer_data=explorer_data(facts),
     )
 
 
 def _legend(facts: ReportData) -> list[tuple[str, Markup]]:
-    found = [
+    entries = [
         (view.name, _mark(SYMBOLS[symbol_index(i)], COLOURS[i % len(COLOURS)]))
         for i, view in enumerate(facts.encodings)
     ]
-    if any(each.trial is None for each in facts.finalists):
-        found.append(("baselines", _mark("diamond", GREY)))
-    return found
+    if any(finalist.trial is None for finalist in facts.finalists):
+        entries.append(("baselines", _mark("diamond", GREY)))
+    return entries
 
 
 def _mark(symbol: str, colour: str) -> Markup:
-    return Markup(  # noqa: S704 - our own names
-        f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="{SYMBOL_PATHS[symbol]}" fill="{colour}" '
-        f'stroke="{colour}" stroke-width="1.6"/></svg>'
+    path = (
+        f'<path d="{SYMBOL_PATHS[symbol]}" fill="{colour}" stroke="{colour}" stroke-width="1.6"/>'
     )
+    svg = f'<svg viewBox="0 0 12 12" aria-hidden="true">{path}</svg>'
+    return Markup(svg)  # noqa: S704 - constants of this package
 
 
-def page(
-    template: str,
-    filters: Mapping[str, Callable[..., str]],
-    scripts: Sequence[str] = FIGURE_SCRIPTS,
-    **facts: object,
-) -> str:
-    """Return a template's page, with our style and the scripts that its own policy admits.
+def render_page(template: str, scripts: Sequence[str] = FIGURE_SCRIPTS, **variables: object) -> str:
+    """Return a page from a template as HTML, with style, scripts and content security policy.
 
     Args:
-        template: Its file among `TEMPLATES`.
-        filters: What it writes numbers with.
-        scripts: Our own files, in their order; they run as one.
-        facts: What it tells; every string of them is escaped.
+        template: File in `TEMPLATES`.
+        scripts: Files in `TEMPLATES`, which are joined in this order.
+        **variables: Variables of the template; strings are escaped.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -170,46 +186,52 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= filters
-    own = "".join((TEMPLATES / name).read_text() for name in scripts)
-    engine, own = get_plotlyjs(), f'"use strict";\n{{\n{own}}}\n'
+    environment.filters |= FILTERS
+    joined = "".join((TEMPLATES / name).read_text() for name in scripts)
+    plotly, script = get_plotlyjs(), f'"use strict";\n{{\n{joined}}}\n'
     style = (TEMPLATES / "style.css").read_text()
-    return environment.get_template(template).render_report(
-        facts,
-        style=Markup(style),  # noqa: S704 - our own file
-        scripts=[Markup(engine), Markup(own)],  # noqa: S704 - plotly's own file, and ours
-        policy=Markup(_policy([engine, own], style)),  # noqa: S704 - hashes
-        foreign=sorted(set(PLOTLY_STYLE_ID.findall(engine))),
+    return environment.get_template(template).render(
+        variables,
+        style=Markup(style),  # noqa: S704 - a file of this package
+        scripts=[Markup(plotly), Markup(script)],  # noqa: S704 - files of plotly and this package
+        policy=Markup(_policy([plotly, script], style)),  # noqa: S704 - hashes
+        plotly_style_ids=sorted(set(PLOTLY_STYLE_ID.findall(plotly))),
     )
 
 
 def _policy(scripts: Sequence[str], style: str) -> str:
-    """Return what the page may do: run these scripts, use this style, ask nothing of a network.
+    """Return a content security policy that admits these scripts, this style and no network.
 
-    Plotly makes style elements, empty at first, which it fills rule by rule.
+    The empty style is admitted too: plotly adds empty style elements and fills them rule by rule.
     """
-    admitted = " ".join(f"'{content_hash(script)}'" for script in scripts)
+    allowed = " ".join(f"'{content_hash(script)}'" for script in scripts)
     styles = f"'{content_hash(style)}' '{content_hash('')}'"
     return (
-        f"default-src 'none'; script-src {admitted}; style-src {styles}; img-src data: blob:; "
+        f"default-src 'none'; script-src {allowed}; style-src {styles}; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
 def embed_chart(chart: Chart) -> EmbeddedFigure:
-    """Return a chart as a figure in the page, with its data."""
-    drawn = embed_figure(chart.key, chart.title, plotly_figure(chart))
-    return drawn._replace(note=chart.note, height=chart.height, table=chart_table(chart))
+    """Return a chart as a figure of a page, with a table of its data."""
+    figure = embed_figure(chart.key, chart.title, plotly_figure(chart))
+    return figure._replace(note=chart.note, height=chart.height, table=chart_table(chart))
 
 
 def embed_figure(element: str, title: str, figure: go.Figure) -> EmbeddedFigure:
-    """Return a figure for a page: JSON that can't end the script element it lies in."""
-    # In a script element only "<" could end the element or begin a comment.
+    """Return a plotly figure as a figure of a page.
+
+    Args:
+        element: Identifier of its element.
+        title: Heading.
+        figure: The plotly figure.
+    """
+    # The JSON is put in a script element, where only "<" could end the element or begin a comment.
     text = str(figure.to_json()).replace("<", "\\u003c")
     return EmbeddedFigure(element, title, Markup(text))  # noqa: S704 - JSON, its "<" escaped above
 
 
 def content_hash(text: str) -> str:
-    """Return a script's or a style's hash as a content security policy names it."""
+    """Return the hash of a script or a style in the form of a content security policy."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

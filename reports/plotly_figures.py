@@ -18,13 +18,17 @@ DASHES = {SeriesStyle.DASHED: "dash", SeriesStyle.DOTTED: "dot"}
 MARKER_STYLES = {SeriesStyle.POINTS, SeriesStyle.OPEN_POINTS}
 FAINT_OPACITY = 0.5
 MAX_LABEL_LENGTH = 30
+"""Longest label on an axis; longer ones are shortened."""
+
 MIN_PACKED_VALUES = 20
+"""Series of at least so many floats are written in base64."""
+
 TICK_FORMAT = ",.8~g"
-"""As figures in words: 20,000 and not 0.2e+5."""
+"""Numbers as in the text: 20,000 and not 0.2e+5."""
 
 
 def plotly_figure(chart: Chart) -> go.Figure:
-    """Return a chart as a figure."""
+    """Return the plotly figure of a chart."""
     figure = go.Figure([_trace(series) for series in chart.series])
     figure.update_xaxes(_axis(chart.x, [x for series in chart.series for x in series.x]))
     figure.update_yaxes(_axis(chart.y, [y for series in chart.series for y in series.y]))
@@ -43,8 +47,8 @@ def plotly_figure(chart: Chart) -> go.Figure:
             showgrid=False,
         )
     if chart.equal_axes:
-        # What is left over stays empty: the axes reach no further than what they show.
-        # With the range mode plotly would cut off what it shows.
+        # With "domain" the axes keep their ranges and leave the rest of the figure empty. A range
+        # mode other than "normal" would hide data.
         figure.update_xaxes(constrain="domain", rangemode="normal")
         figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain", rangemode="normal")
     in_legend = [series for series in chart.series if series.in_legend]
@@ -57,27 +61,31 @@ def _short(name: str) -> str:
 
 def _axis(axis: Axis, values: Sequence[Value]) -> dict[str, Any]:
     title = {"text": escape_labels([axis.label])[0], "standoff": 10}
-    found: dict[str, Any] = {"title": title, "automargin": True}
-    if not any(isinstance(each, int | float) and each < 0.0 for each in values):
-        found["rangemode"] = "nonnegative"
+    properties: dict[str, Any] = {"title": title, "automargin": True}
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if not any(number < 0.0 for number in numbers):
+        properties["rangemode"] = "nonnegative"
     if axis.ticks:
-        found |= {"tickvals": axis.ticks, "ticktext": [format_tick(tick) for tick in axis.ticks]}
+        properties |= {
+            "tickvals": axis.ticks,
+            "ticktext": [format_tick(tick) for tick in axis.ticks],
+        }
     elif axis.log:
-        ticks = log_ticks([each for each in values if isinstance(each, int | float) and each > 0.0])
-        found |= {
+        ticks = log_ticks([number for number in numbers if number > 0.0])
+        properties |= {
             "type": "log",
             "tickvals": ticks,
             "ticktext": [format_tick(tick) for tick in ticks],
         }
     else:
-        found["tickformat"] = TICK_FORMAT
-    return found
+        properties["tickformat"] = TICK_FORMAT
+    return properties
 
 
 def _trace(series: ChartSeries) -> go.Scatter | go.Bar:
     colour = GREY if series.colour is None else COLOURS[series.colour % len(COLOURS)]
     name = escape_labels([series.name])[0]
-    y = [escape_labels([each])[0] if isinstance(each, str) else each for each in series.y]
+    y = [escape_labels([value])[0] if isinstance(value, str) else value for value in series.y]
     if series.kind is SeriesStyle.BARS:
         return go.Bar(
             name=name,
@@ -85,7 +93,7 @@ def _trace(series: ChartSeries) -> go.Scatter | go.Bar:
             y=y,
             orientation="h",
             marker={"color": colour, "pattern": {"shape": ["", "/"][(series.colour or 0) % 2]}},
-            hovertemplate="%{y}: %{x:.3g}<extra>" + _percent_free(name) + "</extra>",
+            hovertemplate="%{y}: %{x:.3g}<extra>" + _escape_template(name) + "</extra>",
             showlegend=series.in_legend,
         )
     return go.Scatter(
@@ -107,20 +115,22 @@ def _trace(series: ChartSeries) -> go.Scatter | go.Bar:
         text=escape_labels(series.names) or None,
         hovertemplate=("%{text}<br>" if series.names else "")
         + "%{x:.4~g}, %{y:.4~g}<extra>"
-        + _percent_free(name)
+        + _escape_template(name)
         + "</extra>",
         showlegend=series.in_legend,
     )
 
 
 def _packed(values: Sequence[Value]) -> Any:
-    """Return many numbers as an array, which plotly writes in base64: exact, and short."""
-    many = len(values) >= MIN_PACKED_VALUES and all(isinstance(each, float) for each in values)
-    return np.asarray(values, dtype=float) if many else list(values)
+    """Return long series of numbers as an array (n,), which plotly writes exactly, in base64."""
+    numeric = all(isinstance(value, float) for value in values)
+    if len(values) >= MIN_PACKED_VALUES and numeric:
+        return np.asarray(values, dtype=float)
+    return list(values)
 
 
-def _percent_free(name: str) -> str:
-    """Return a name that a hover template doesn't read as a place of its own."""
+def _escape_template(name: str) -> str:
+    """Return a name in which a hover template finds no placeholder."""
     return name.replace("%{", "% {")
 
 
@@ -132,10 +142,10 @@ def _mode(series: ChartSeries) -> str:
 
 def _marker(series: ChartSeries, colour: str) -> dict[str, Any]:
     symbol = "diamond" if series.colour is None else SYMBOLS[symbol_index(series.colour)]
-    opened = series.kind is SeriesStyle.OPEN_POINTS
+    is_open = series.kind is SeriesStyle.OPEN_POINTS
     return {
         "color": colour,
-        "symbol": f"{symbol}-open" if opened else symbol,
+        "symbol": f"{symbol}-open" if is_open else symbol,
         "size": 9 if series.kind in MARKER_STYLES else 6,
     }
 
@@ -155,7 +165,13 @@ def _interval(
 
 
 def apply_layout(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
-    """Give a figure the page's quiet looks: no box, no background, a legend above."""
+    """Apply the style of the page to a figure and return it.
+
+    Args:
+        figure: Figure to be changed.
+        height: Height [px].
+        legend: Whether a legend is shown above the figure.
+    """
     figure.update_layout(
         template="none",
         height=height,
@@ -167,10 +183,10 @@ def apply_layout(figure: go.Figure, height: int, *, legend: bool = True) -> go.F
         hovermode="closest",
         font={"family": "system-ui, sans-serif", "size": 12},
     )
-    # Unseen ticks keep labels clear of each other and of marks on the edge.
+    # Transparent ticks keep labels away from each other and from marks on the edge.
     axis: dict[str, Any] = {"ticks": "outside", "ticklen": 6, "zeroline": False}
     axis["tickcolor"] = "rgba(0,0,0,0)"
-    # Written as markup, as by default, exponents would need a style that the page's policy refuses.
+    # By default exponents are superscripts, whose style the page's policy would refuse.
     axis["exponentformat"] = "e"
     axis["gridcolor"] = "rgba(128,128,128,0.2)"
     figure.update_xaxes(axis)
@@ -179,5 +195,5 @@ def apply_layout(figure: go.Figure, height: int, *, legend: bool = True) -> go.F
 
 
 def escape_labels(names: Sequence[str]) -> list[str]:
-    """Return names that plotly, which reads some markup in any text, shows as they are."""
+    """Return names (n,) with HTML escaped, since plotly interprets some markup in any text."""
     return [html.escape(name, quote=False) for name in names]

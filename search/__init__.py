@@ -1,9 +1,9 @@
-"""How the surrogate is looked for: study, distribution, a trial's life, the stopwatch."""
+"""Search for surrogates: trials on Ray workers, suggested by samplers, timed in turn."""
 
 import os
 
-# Ray reads these when it is imported: no telemetry, a token on every connection, no files, and as
-# many workers started at once as the searcher has trials for.
+# Ray reads these variables on import: no telemetry, a token on every connection, no files, and no
+# limit on the number of workers that are started at once.
 os.environ |= {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",

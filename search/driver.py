@@ -1,4 +1,4 @@
-"""The main job: data, trials, final heat. Every part of it can be gone on with."""
+"""A search, from data and trials to the final evaluation; it can be resumed in every phase."""
 
 import errno
 import shlex
@@ -25,7 +25,7 @@ from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_from_goals
 from search.objectives.recommendation import recommended_trials
 from search.progress import ProgressDisplay
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
 from search.run.finalists import RetrainingResults
 from search.run.records import DatasetSummary, FieldSummary, count_networks
@@ -46,43 +46,45 @@ from spaces.space import Space, supported_encodings
 from spaces.user_restrictions import UserRestriction, resolve_restrictions
 
 RANGE_SAMPLES = 500
-"""Ranges are those of so many training samples at most: data may be larger than memory."""
+"""Training samples from which ranges are computed, since data may be larger than memory."""
 
 UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
-
-INHERITED_FIELDS = ("deployments", "retrainings", "sampler", "besides")
-"""What a run is gone on with as it was where nothing else is asked for."""
+INHERITED_FIELDS = ("deployments", "retrainings", "sampler", "extra_objectives")
+"""Fields of a spec that a resumed run keeps where no others are given."""
 
 
 def make_spec(
-    problem: Problem, source: ProblemSource, held: Spec | None = None, **asked: object
+    problem: Problem, source: ProblemSource, existing: Spec | None = None, **fields: object
 ) -> Spec:
-    """Return what is asked for as a value; some of what isn't stays as `held` of a run.
+    """Return the spec of a search.
 
-    `asked` holds size, seed, trials, deployments, retrainings, workers, sampler, narrowing, first,
-    besides; the opening where the space doesn't say how large it is. What is None isn't asked for.
+    Args:
+        problem: The problem.
+        source: Where the problem comes from.
+        existing: The spec of the run to be resumed, which gives `INHERITED_FIELDS`.
+        **fields: Other fields of the spec, such as size, seed and trials; None counts as not given.
     """
-    space = Space(problem, cast("Restrictions", asked.get("narrowing", Restrictions())))
+    space = Space(problem, cast("Restrictions", fields.get("restrictions", Restrictions())))
     return Spec.model_validate(
         {
-            "opening": initial_design_size(space),
-            "offered": sorted(
+            "initial_design_size": initial_design_size(space),
+            "available_deployments": sorted(
                 {f"{c.precision} by {c.runtime}" for c in space.combination_space.combinations}
             ),
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
             "folder": source.folder,
-            "origin": digest([search_digest(problem), user_families()]),
-            **({name: getattr(held, name) for name in INHERITED_FIELDS} if held else {}),
-            **{name: value for name, value in asked.items() if value is not None},
+            "origin_hash": digest([search_digest(problem), user_families()]),
+            **({name: getattr(existing, name) for name in INHERITED_FIELDS} if existing else {}),
+            **{name: value for name, value in fields.items() if value is not None},
         }
     )
 
 
 def user_families() -> dict[str, str]:
-    """Return the families that users registered, each with a hash of its code."""
+    """Return the hashes of the code of the families that users registered, by name."""
     return {
         name: source_hash(ARCHITECTURES[name])
         for name in ARCHITECTURES
@@ -93,63 +95,68 @@ def user_families() -> dict[str, str]:
 def restrictions_for(
     problem: Problem, user_restrictions: Sequence[UserRestriction], folder: Path
 ) -> Restrictions:
-    """Return what is left of a problem's space; without a wish, what the run in the folder left.
+    """Return the restrictions of a problem's space.
+
+    Without restrictions of the user, those of the run in the folder are returned, if there is one.
+
+    Args:
+        problem: The problem.
+        user_restrictions: The restrictions of the user.
+        folder: RunDirectory directory, which may not exist yet.
 
     Raises:
-        UserError: Something is unknown or not to be had here, or nothing is left to deploy.
+        UserError: Something is unknown or isn't available here, or nothing is left to deploy.
     """
-    held = None if user_restrictions else existing_spec(folder)
-    if held:
-        user_restrictions = [UserRestriction(f"run {folder}", held.restrictions)] * (
-            held.problem == problem.name
-        )
+    existing = None if user_restrictions else existing_spec(folder)
+    if existing and existing.problem == problem.name:
+        user_restrictions = [UserRestriction(f"run {folder}", existing.restrictions)]
     return resolve_restrictions(problem, user_restrictions)
 
 
 def existing_spec(folder: Path) -> Spec | None:
-    """Return what the run in a folder was asked for, if there is one."""
-    with suppress(OSError):  # a folder that can't be looked into is refused as a run
+    """Return the spec of the run in a folder, or None if there is no run."""
+    with suppress(OSError):  # `RunDirectory` refuses a folder that can't be read
         if (folder / "spec.json").is_file():
             return Spec.read(folder / "spec.json")
     return None
 
 
-def search(
+def run_search(
     problem: Problem, source: ProblemSource, spec: Spec, folder: Path, console: Console
-) -> Run:
-    """Run a search, or go on with it, to its final heat.
+) -> RunDirectory:
+    """Run or resume a search up to its final evaluation; return its run directory.
 
     Args:
-        problem: What is to be replaced; its declarations are complete.
-        source: Where it comes from: workers load it from there.
-        spec: What is asked for.
-        folder: Run directory, new or of this very spec.
-        console: Where progress is shown.
+        problem: The problem, with complete declarations.
+        source: Where the problem comes from; workers load it from there.
+        spec: The spec.
+        folder: RunDirectory directory, new or with the same spec.
+        console: Console that shows the progress.
 
     Raises:
-        UserError: No family serves the problem, the run directory or the cache can't be used.
-        InterruptedRunError: Not all trials were run.
+        UserError: No family suits the problem, or the run directory or the cache can't be used.
+        InterruptedRunError: The search was interrupted.
     """
     supported_encodings(problem)
     if ExtraObjective.MEMORY in spec.extra_objectives:
         require_memory_support()
-    run = Run.start(folder, spec)
-    spec = run.spec()  # with as many trials as it was asked for before
+    run = RunDirectory.start(folder, spec)
+    spec = run.spec()  # the number of trials of a resumed run doesn't decrease
     progress = ProgressDisplay(problem, spec.trials, console)
-    with _ending_well(run), run.exclusive_lock(), progress:
+    with _readable_errors(run), run.exclusive_lock(), progress:
         progress.print_line(f"run directory: {run.folder}")
         if spec.restrictions != Restrictions():
-            progress.print_line(f"narrowed     {spec.restrictions}")
-        if spec.first:
+            progress.print_line(f"restricted   {spec.restrictions}")
+        if spec.warm_start:
             progress.print_line(
-                f"first        {len(spec.first)} candidates, before those that are dealt"
+                f"warm start   {len(spec.warm_start)} candidates, before the initial design"
             )
         environment = collect_environment()
         run.add_session(environment)
 
-        def counted(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             progress.update(done, total)
-            _end_if_asked(run)
+            _check_stop(run)
 
         cores = spec.workers * problem.deployment.threads
         with (
@@ -157,34 +164,34 @@ def search(
             signals_as_interrupt(),
         ):
             progress.start_phase("data")
-            make = partial(in_parallel, on_poll=lambda: _end_if_asked(run))
-            data = generate(problem, default_cache(), make, counted)
+            make = partial(in_parallel, on_poll=lambda: _check_stop(run))
+            data = generate(problem, default_cache(), make, on_progress)
             problem = problem.with_fitted_baselines(data.train)
             errors = baseline_errors(problem, data)
             limits = limits_from_goals(problem, errors)
-            before_s = run.reference_s(environment.processor)
-            reference_timing = time_reference(problem, data.test, before_s)
+            earlier_s = run.reference_s(environment.processor)
+            reference_timing = time_reference(problem, data.test, earlier_s)
             context = SearchContext(
                 problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
             )
-            run.write("data.json", _facts(context, environment.processor))
+            run.write("data.json", _summarise_data(context, environment.processor))
             progress.print_line(describe_data(data))
             progress.start_phase("trials")
-            _trials(context, spec, run, progress, errors)
-            progress.start_phase("other seeds")
-            _retrain(context, spec, run, counted)
-        progress.start_phase("final heat")
+            run_remaining_trials(context, spec, run, progress, errors)
+            progress.start_phase("retraining")
+            _retrain(context, spec, run, on_progress)
+        progress.start_phase("evaluation")
         with signals_as_interrupt():
-            run.write("heat.json", run_final_evaluation(context, run, counted))
+            run.write("heat.json", run_final_evaluation(context, run, on_progress))
     return run
 
 
 @contextmanager
 def signals_as_interrupt() -> Generator[None]:
-    """Let a batch system's SIGTERM and SIGUSR1 end the search as Ctrl-C does.
+    """End a search by SIGTERM and SIGUSR1, which batch systems send, as by Ctrl-C.
 
-    Ray has a handler of its own, which tells where it was and exits: ours comes after it. A script
-    that puts a search in the background has Ctrl-C ignored there, but Tune's handler ends it well.
+    These handlers replace Ray's, which exits the process. A search started in the background by a
+    script ignores SIGINT; then KeyboardInterrupt is raised instead, unless Tune has set a handler.
     """
 
     def interrupt(_: int, __: FrameType | None) -> None:
@@ -192,105 +199,119 @@ def signals_as_interrupt() -> Generator[None]:
             raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
-    before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGUSR1)}
+    signals = (signal.SIGTERM, signal.SIGUSR1)
+    previous = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def _how_to_go_on(run: Run) -> str:
-    return f"go on with: simstead resume {shlex.quote(str(run.folder))}"
+def _how_to_resume(run: RunDirectory) -> str:
+    return f"resume with: simstead resume {shlex.quote(str(run.folder))}"
 
 
-def _end_if_asked(run: Run) -> None:
+def _check_stop(run: RunDirectory) -> None:
     if run.stop_requested:
-        raise InterruptedRunError(f"stopped; {_how_to_go_on(run)}")
+        raise InterruptedRunError(f"stopped; {_how_to_resume(run)}")
 
 
-def _trials(
+def run_remaining_trials(
     context: SearchContext,
     spec: Spec,
-    run: Run,
+    run: RunDirectory,
     progress: ProgressDisplay,
     errors: Mapping[str, float],
 ) -> None:
+    """Run the trials of a search that its run directory doesn't contain yet.
+
+    Args:
+        context: What the trials share.
+        spec: The spec, with the number of trials and the sampler.
+        run: RunDirectory directory with the records and the study's journal.
+        progress: Display of the progress.
+        errors: Validation errors by the names of the baselines.
+
+    Raises:
+        InterruptedRunError: The search was interrupted before all trials were run.
+        OSError: The run directory can't be written.
+    """
     earlier = {record.number: record for record in run.records()}
     progress.count_earlier_trials(earlier.values())
-    if run.heat() and count_networks(earlier.values()) >= spec.trials:
+    if run.final_evaluation() and count_networks(earlier.values()) >= spec.trials:
         return
-    to_beat = score_baselines(context.problem, context.data, context.reference_timing, errors)
-    study = SearchStudy(run.journal, context.problem, spec, context.limits, to_beat)
-    agenda = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
-    if not agenda.finished:
+    baselines = score_baselines(context.problem, context.data, context.reference_timing, errors)
+    study = SearchStudy(run.journal, context.problem, spec, context.limits, baselines)
+    queue = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
+    if not queue.finished:
         run.discard_results()
-        searcher = StudySearcher(agenda, run, progress, spec.workers)
+        searcher = StudySearcher(queue, run, progress, spec.workers)
         halving = SuccessiveHalving(earlier.values())
         run_trials(context, searcher, halving, context.problem.deployment.threads)
     study.close()
     run.discard_unrecorded_artefacts()
-    if not agenda.finished:
+    if not queue.finished:
         done = count_networks(run.records())
         raise InterruptedRunError(
-            f"interrupted after {done} of {spec.trials} trials; {_how_to_go_on(run)}"
+            f"interrupted after {done} of {spec.trials} trials; {_how_to_resume(run)}"
         )
     run.discard_checkpoints()
 
 
 def _retrain(
-    context: SearchContext, spec: Spec, run: Run, counted: Callable[[int, int], None]
+    context: SearchContext, spec: Spec, run: RunDirectory, on_progress: Callable[[int, int], None]
 ) -> None:
-    """Train the recommended networks again with other seeds, those that weren't yet."""
-    if run.heat():
+    """Train the recommended networks with further seeds, as far as that isn't done."""
+    if run.final_evaluation():
         return
-    done = list(run.retrained().each)
-    known = {(each.trial, each.seed) for each in done}
+    results = list(run.retrainings().results)
+    done = {(result.trial, result.seed) for result in results}
     objective = context.problem.objective.name
-    wanted = [
+    repetitions = [
         (record, seed)
         for record in recommended_trials(run.records(), objective, context.limits)
         for seed in range(1, spec.retrainings + 1)
-        if (record.number, record.candidate.seed + seed) not in known
+        if (record.number, record.candidate.seed + seed) not in done
     ]
-    for each in retrain_in_parallel(context, wanted, lambda: _end_if_asked(run)):
-        done.append(each)
-        run.write("retrained.json", RetrainingResults(each=tuple(done)))
-        counted(len(done) - len(known), len(wanted))
+    for result in retrain_in_parallel(context, repetitions, lambda: _check_stop(run)):
+        results.append(result)
+        run.write("retrained.json", RetrainingResults(results=tuple(results)))
+        on_progress(len(results) - len(done), len(repetitions))
 
 
 def describe_data(data: Dataset) -> str:
-    """Return how many samples each split has, and what was left out of it and why."""
+    """Return lines with the samples of each split, and with omitted samples and the reasons."""
     parts: list[str] = []
     for name, split in data.splits().items():
-        failed, twice = data.failed.get(name, 0), data.duplicates.get(name, 0)
-        left_out = [f"{failed} failed"] * bool(failed) + [f"{twice} twice"] * bool(twice)
-        parts.append(f"{name} {len(split)}" + (f" ({', '.join(left_out)})" if left_out else ""))
-    why = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
+        failed, duplicates = data.failed.get(name, 0), data.duplicates.get(name, 0)
+        omitted = [f"{failed} failed"] * bool(failed) + [f"{duplicates} twice"] * bool(duplicates)
+        parts.append(f"{name} {len(split)}" + (f" ({', '.join(omitted)})" if omitted else ""))
+    reasons = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
     unassigned = (
         f"{data.unassigned} samples in no split, within the training range of a shifted group"
     )
-    more = [why] * bool(why) + [unassigned] * bool(data.unassigned)
-    return "\n             ".join(["data         " + ", ".join(parts), *more])
+    further = [reasons] * bool(reasons) + [unassigned] * bool(data.unassigned)
+    return "\n             ".join(["data         " + ", ".join(parts), *further])
 
 
 @contextmanager
-def _ending_well(run: Run) -> Generator[None]:
-    """Say in one line what ended a search early: everything recorded so far is kept."""
+def _readable_errors(run: RunDirectory) -> Generator[None]:
+    """Turn interrupts and full disks into errors of one line that say how to resume."""
     try:
         yield
     except KeyboardInterrupt as error:
-        raise InterruptedRunError(f"interrupted; {_how_to_go_on(run)}") from error
+        raise InterruptedRunError(f"interrupted; {_how_to_resume(run)}") from error
     except OSError as error:
         if error.errno not in UNWRITABLE_ERRNOS:
             raise
         raise UserError(
             f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
-            f"are kept: make room and {_how_to_go_on(run)}"
+            f"are kept: make room and {_how_to_resume(run)}"
         ) from error
 
 
-def _facts(context: SearchContext, processor: str) -> DatasetSummary:
+def _summarise_data(context: SearchContext, processor: str) -> DatasetSummary:
     problem, data = context.problem, context.data
     return DatasetSummary(
         summary=problem.summary,
@@ -306,12 +327,12 @@ def _facts(context: SearchContext, processor: str) -> DatasetSummary:
         reference_time_known=context.reference_timing.run is None,
         reference_s=context.reference_timing.sample_s or None if problem.simulation else None,
         processor=processor,
-        fields=_fields(context),
+        fields=_summarise_fields(context),
     )
 
 
-def _fields(context: SearchContext) -> tuple[FieldSummary, ...]:
-    """Return every field with the range that it takes in the first training samples."""
+def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
+    """Return every field with its range in the first training samples."""
     train = context.data.train
     sides = (
         (True, context.problem.inputs, train.inputs),
@@ -320,13 +341,13 @@ def _fields(context: SearchContext) -> tuple[FieldSummary, ...]:
     return tuple(
         FieldSummary(
             name=field.name,
-            given=given,
+            is_input=is_input,
             unit=field.unit,
             shape=field.shape,
             low=float(np.min(batch[field.name][:RANGE_SAMPLES])),
             high=float(np.max(batch[field.name][:RANGE_SAMPLES])),
             valid=field.valid,
         )
-        for given, fields, batch in sides
+        for is_input, fields, batch in sides
         for field in fields
     )

@@ -1,6 +1,6 @@
-"""Pareto dominance of points whose objectives, any number of them, are all to be made small.
+"""Pareto dominance, fronts, ranks, crowding, hypervolume and knee points.
 
-The one place for dominance, fronts, ranks, crowding, hypervolume and the knee point.
+Points have any number of objectives, all of which are minimised.
 """
 
 from bisect import bisect_right
@@ -17,7 +17,7 @@ Point = tuple[float, ...]
 
 
 def weakly_dominated(point: Sequence[float], others: Iterable[Sequence[float]]) -> bool:
-    """Return whether one of the other points is nowhere larger than this one.
+    """Return whether another point is at most as large as this point in every objective.
 
     Args:
         point: Objectives (k,).
@@ -27,7 +27,9 @@ def weakly_dominated(point: Sequence[float], others: Iterable[Sequence[float]]) 
 
 
 def non_dominated_ranks(points: Sequence[Sequence[float]]) -> Array:
-    """Return the non-domination rank (n,) of every point: 0 on the front, 1 once that is removed.
+    """Return the non-domination rank (n,) of every point.
+
+    Rank 0 is the front; rank 1 is the front of the remaining points, and so on.
 
     Equal points have equal ranks.
 
@@ -58,30 +60,30 @@ def non_dominated_ranks(points: Sequence[Sequence[float]]) -> Array:
 
 
 def _ranks_of_pairs(values: Array) -> Array:
-    """Return the rank (n,) of every point (n, 2) in n log n steps: each arrival at a rung asks.
+    """Return the non-domination rank (n,) of points (n, 2) in O(n log n) steps.
 
-    In the order of the first objective no later point dominates an earlier one. The lowest second
-    objective of a front so far says whether that front dominates the next point, and fronts of
-    higher rank have higher ones.
+    In the order of the first objective, no point dominates an earlier one. A front dominates the
+    next point if its lowest second objective so far is at most that of the point. These lowest
+    values increase with the rank. Ranks are computed whenever a network reaches a rung.
     """
     rank = np.zeros(len(values), dtype=int)
     lowest: list[float] = []
-    before: tuple[float, float] | None = None
+    previous: tuple[float, float] | None = None
     level = 0
     order = np.lexsort((values[:, 1], values[:, 0]))
     for i, first, second in zip(order.tolist(), *values[order].T.tolist(), strict=True):
-        if (first, second) != before:
+        if (first, second) != previous:
             level = bisect_right(lowest, second)
             lowest[level : level + 1] = [second]
         rank[i] = level
-        before = first, second
+        previous = first, second
     return rank
 
 
 def front_indices(points: Sequence[Sequence[float]]) -> list[int]:
     """Return the indices (m,) of the non-dominated points, by their first objective.
 
-    Of equal points the first stands for all.
+    Of equal points only the first is included.
 
     Args:
         points: Objectives (n, k).
@@ -106,22 +108,23 @@ def pareto_front(points: Iterable[Sequence[float]]) -> list[Point]:
     Args:
         points: Objectives (n, k).
     """
-    held = [tuple(point) for point in points]
-    return [held[i] for i in front_indices(held)]
+    candidates = [tuple(point) for point in points]
+    return [candidates[i] for i in front_indices(candidates)]
 
 
 def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
     """Return the volume that is dominated by the points and dominates the reference point.
 
-    It is exact in any number of objectives: above two the last objective is cut into slices, whose
-    sections are hypervolumes of one objective fewer.
+    It is exact in any number of objectives. With more than two, the volume is divided into slices
+    along the last objective; each section is a hypervolume in one objective fewer.
 
     Source: Zitzler, Hypervolume metric calculation (ETH Zürich, 2001); While et al., IEEE Trans.
     Evol. Comp. 10 (2006) 29.
 
     Args:
         points: Objectives (n, k).
-        reference: Upper ends (k,); what isn't smaller in every objective adds nothing.
+        reference: Reference point (k,); points that aren't smaller in every
+            objective add nothing.
     """
     if len(reference) == 1:
         return max(reference[0] - min((point[0] for point in points), default=reference[0]), 0.0)
@@ -130,7 +133,7 @@ def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -
     within = [
         point
         for point in pareto_front(points)
-        if all(own < limit for own, limit in zip(point, reference, strict=True))
+        if all(value < limit for value, limit in zip(point, reference, strict=True))
     ]
     within.sort(key=lambda point: point[-1])
     ends = [*(point[-1] for point in within[1:]), reference[-1]]
@@ -142,7 +145,7 @@ def hypervolume(points: Iterable[Sequence[float]], reference: Sequence[float]) -
 
 
 def _area(points: Iterable[Sequence[float]], reference: Sequence[float]) -> float:
-    """Return the hypervolume of points (n, 2): rectangles along the front."""
+    """Return the hypervolume of points (n, 2), as a sum of rectangles along the front."""
     area, lowest = 0.0, reference[1]
     for first, second in sorted((point[0], point[1]) for point in points):
         if first < reference[0] and second < lowest:
@@ -152,7 +155,7 @@ def _area(points: Iterable[Sequence[float]], reference: Sequence[float]) -> floa
 
 
 def crowding_distances(points: Sequence[Sequence[float]] | Array) -> Array:
-    """Return the crowding distance (n,) of every point; infinity at the ends of an objective.
+    """Return the crowding distance (n,) of every point; it is infinite at the ends of an objective.
 
     Source: Deb et al., IEEE Trans. Evol. Comp. 6 (2002) 182.
 
@@ -170,11 +173,10 @@ def crowding_distances(points: Sequence[Sequence[float]] | Array) -> Array:
 
 
 def knee_index(points: Sequence[Sequence[float]]) -> int:
-    """Return the index of the knee point: nearest to the ideal point once each axis spans [0, 1].
+    """Return the index of the knee: the point nearest to the ideal one with axes scaled to [0, 1].
 
     Args:
-        points: Objectives (n, k) of one front, on axes on which distances mean something
-            (logarithms).
+        points: Objectives (n, k) of a front, as logarithms, whose differences are comparable.
     """
     values = np.asarray(points, dtype=float)
     span = np.ptp(values, axis=0)
@@ -183,11 +185,11 @@ def knee_index(points: Sequence[Sequence[float]]) -> int:
 
 
 def evenly_spaced(items: Sequence[Item], limit: int) -> list[Item]:
-    """Return at most so many items, spread evenly along their order, both ends among them.
+    """Return at most `limit` items (m,), evenly spaced in their order, including both ends.
 
     Args:
-        items: Of a front, in order.
-        most: How many at most.
+        items: Items (n,) in order, such as the members of a front.
+        limit: Largest number of items returned.
     """
-    places = np.linspace(0, len(items) - 1, min(len(items), limit)).round().astype(int)
-    return [items[place] for place in places]
+    indices = np.linspace(0, len(items) - 1, min(len(items), limit)).round().astype(int)
+    return [items[i] for i in indices]

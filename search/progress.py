@@ -1,4 +1,4 @@
-"""What a search shows while it runs: data, trials, best figures, time left."""
+"""The display of a running search: data, trials, best figures, time left."""
 
 import math
 import time
@@ -17,11 +17,11 @@ from problems import Problem
 from search.run.records import Record, State
 
 LINE_INTERVAL_S = 10.0
-"""How often a line is written where there is no terminal to redraw."""
+"""Least time between lines where the output is no terminal."""
 
 
 class ProgressDisplay:
-    """Counts and shows; redraws on a terminal, writes a line now and then elsewhere."""
+    """Counts of trials and samples; redrawn on a terminal, written as lines elsewhere."""
 
     def __init__(self, problem: Problem, trials: int, console: Console) -> None:
         self._problem, self._trials, self._console = problem, trials, console
@@ -32,7 +32,7 @@ class ProgressDisplay:
         self._before = 0
         self._best_error, self._best_speedup = math.inf, 0.0
         self._started = self._written = time.monotonic()
-        self._live = Live(get_renderable=self._drawn, console=console, transient=True)
+        self._live = Live(get_renderable=self._render, console=console, transient=True)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -49,13 +49,13 @@ class ProgressDisplay:
             self._live.stop()
 
     def start_phase(self, title: str) -> None:
-        """Begin a phase: its time is counted from now."""
+        """Start a phase of the search, and its clock."""
         self._title, self._done, self._total = title, 0, 0
         self._started = time.monotonic()
         self._show(always=True)
 
     def update(self, done: int, total: int) -> None:
-        """Show how far the phase is."""
+        """Show how many of the phase's steps are done."""
         if self._total == 0:
             self._before = done
         self._done, self._total = done, total
@@ -67,18 +67,18 @@ class ProgressDisplay:
         self._show()
 
     def count_earlier_trials(self, records: Iterable[Record]) -> None:
-        """Count the trials of earlier sessions: they tell nothing of this one's pace."""
+        """Count the trials of earlier sessions, which don't enter the estimate of the time left."""
         for record in records:
-            self._tally(record)
+            self._count(record)
         self.update(self._ended.total(), self._trials)
 
     def trial_finished(self, record: Record) -> None:
-        """Count a trial that ended."""
+        """Count a finished trial."""
         self._running -= 1
-        self._tally(record)
+        self._count(record)
         self.update(self._ended.total(), self._trials)
 
-    def _tally(self, record: Record) -> None:
+    def _count(self, record: Record) -> None:
         if record.training is None:
             self._ended[record.state] += 1
         else:
@@ -88,7 +88,7 @@ class ProgressDisplay:
             self._best_speedup = max(self._best_speedup, record.timing.speedup)
 
     def print_line(self, text: str) -> None:
-        """Write a line that stays."""
+        """Print a line above the display."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _show(self, *, always: bool = False) -> None:
@@ -106,26 +106,26 @@ class ProgressDisplay:
             ended = self._ended
             parts.append(
                 f"done {ended[State.COMPLETE]}  running {self._running}  "
-                f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}  "
-                f"deployed again {self._further}"
+                f"stopped early {ended[State.STOPPED]}  failed {ended[State.INFEASIBLE]}  "
+                f"further deployments {self._further}"
             )
             if self._best_speedup:
                 parts.append(
                     f"best error {self._best_error:.3g}  best speed-up {self._best_speedup:,.0f}x"
                 )
-        left = self._time_left()
-        parts.append(f"{_duration(time.monotonic() - self._started)} gone")
-        if left is not None:
-            parts.append(f"about {_duration(left)} left")
+        left_s = self._time_left_s()
+        parts.append(f"{_duration(time.monotonic() - self._started)} elapsed")
+        if left_s is not None:
+            parts.append(f"about {_duration(left_s)} left")
         return "  ".join(parts)
 
-    def _time_left(self) -> float | None:
+    def _time_left_s(self) -> float | None:
         new = self._done - self._before
         if new <= 0 or self._done >= self._total:
             return None
         return (time.monotonic() - self._started) / new * (self._total - self._done)
 
-    def _drawn(self) -> Group:
+    def _render(self) -> Group:
         bar = Table.grid(padding=(0, 1))
         total = max(self._total, 1)
         bar.add_row(ProgressBar(total=total, completed=min(self._done, total), width=40))

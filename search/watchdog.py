@@ -1,19 +1,19 @@
-"""When a worker hangs: nothing went on for a while, and its process is ended."""
+"""A watchdog that ends a process which makes no progress for a while."""
 
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 
 TIMEOUT_S = 900.0
-"""A worker in which nothing goes on for longer hangs."""
+"""A worker that makes no progress for longer is ended."""
 
 
 @contextmanager
-def limited() -> Generator[None]:
-    """End this process where what is done in it takes longer than `LIMIT_S` and doesn't go on.
+def watchdog() -> Generator[None]:
+    """End this process if the block takes longer than `TIMEOUT_S` without a `reset_watchdog`.
 
-    The kernel does, so that compiled code which holds the interpreter's lock is ended too. A thread
-    that waits beside would cost every report a millisecond where all cores are busy.
+    The kernel's timer ends it, so compiled code that holds the interpreter's lock is ended too. A
+    waiting thread would cost each report a millisecond when all cores are busy.
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S)
@@ -24,14 +24,14 @@ def limited() -> Generator[None]:
 
 
 def reset_watchdog() -> None:
-    """Begin the limit anew, where there is one: a training may take hours, if it only goes on."""
+    """Restart the time-out, if there is one: a training may take hours if it makes progress."""
     if signal.getitimer(signal.ITIMER_REAL)[0]:
         signal.setitimer(signal.ITIMER_REAL, TIMEOUT_S)
 
 
 @contextmanager
 def watchdog_paused() -> Generator[None]:
-    """Let the limit stand still: who waits for another doesn't hang."""
+    """Suspend the time-out during a block that waits for another process."""
     left_s, _ = signal.setitimer(signal.ITIMER_REAL, 0.0)
     try:
         yield

@@ -20,9 +20,9 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from problems import Array, Batch, Encoding, Pairs, Problem, Surrogate
+from problems import Array, Batch, Encoding, Pairs, Problem
 from problems.data.dataset import reference_digest
-from problems.interfaces.types import take_samples
+from problems.interfaces.types import EncodedNetwork, take_samples
 from spaces.architectures import Shape
 from spaces.candidate import Candidate
 from spaces.manifest import FORMAT_VERSION, MANIFEST, FieldSpec, Manifest, sha256
@@ -96,7 +96,7 @@ class Artefact(NamedTuple):
     """The manifest of an artefact that was just written, and the surrogate from its files."""
 
     manifest: Manifest
-    surrogate: Surrogate
+    surrogate: EncodedNetwork
 
 
 def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, the folder
@@ -139,7 +139,7 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
         lowered = FixedBatchPredictor(runtime.load(partial, lowering), batch)
         disagreement = _disagreement(trained, lowered)
-        surrogate = Surrogate(encoding, lowered, noise)
+        surrogate = EncodedNetwork(encoding, lowered, noise)
         _record_call(trained, lowered, batch, partial)
         if not timing_only:
             _check_disagreement(disagreement, candidate)
@@ -211,7 +211,7 @@ def _record_call(
     save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
 
 
-def _record_predictions(trained: TrainedNetwork, surrogate: Surrogate, folder: Path) -> None:
+def _record_predictions(trained: TrainedNetwork, surrogate: EncodedNetwork, folder: Path) -> None:
     """Write the inputs and outputs of one call of the surrogate."""
     samples = take_samples(trained.samples, slice(RECORDED_SAMPLES))
     with np.errstate(all="ignore"):  # overflows of a network are recorded, too

@@ -7,8 +7,8 @@ from typing import Self
 
 from safetensors.numpy import load_file
 
-import problems
 from problems import Encoding, Problem, UserError, load_problem
+from problems.interfaces.types import EncodedNetwork
 from spaces.artefact import EXAMPLES, STATISTICS
 from spaces.manifest import Manifest, read_manifest
 from spaces.precision import relative_distance
@@ -17,7 +17,7 @@ from spaces.runtimes import FixedBatchPredictor
 
 
 @dataclass(frozen=True)
-class Surrogate(problems.Surrogate):
+class Surrogate(EncodedNetwork):
     """A fitted encoding around a lowered network, with the signature of `Simulation.run`."""
 
     @classmethod

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from getpass import getuser
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,6 +17,7 @@ from filelock import FileLock
 from problems import Dataset, Problem, Size, known_problems, load_problem
 from problems.data.dataset import generate
 from problems.template.write import write_template
+from tests import pairwise
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
@@ -24,10 +26,51 @@ RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 RunOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
-def pytest_configure() -> None:
-    """Let commands hear Ctrl-C: a script that puts the tests in the background has it ignored."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--whole",
+        action="store_true",
+        help="try laws on all combinations of choices, not on those that hold every pair of them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which cases laws are tried on; let commands hear Ctrl-C.
+
+    A script that puts the tests in the background has it ignored.
+    """
+    pairwise.session.whole = bool(config.getoption("--whole"))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header() -> str:
+    if pairwise.session.whole:
+        return "laws: on all combinations of choices"
+    return f"laws: on every pair of choices, seed {pairwise.SEED} (--whole: on all combinations)"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints what this one, which collects, has drawn."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["samples"] = {name: list(drawn) for name, drawn in pairwise.session.samples.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("samples", {})
+    samples = {name: pairwise.Sample(*drawn) for name, drawn in told.items()}
+    pairwise.session.samples.update(samples)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not pairwise.session.samples:
+        return
+    terminalreporter.section("laws")
+    terminalreporter.write_line(pytest_report_header())
+    for name, (tried, admissible) in sorted(pairwise.session.samples.items()):
+        terminalreporter.write_line(f"{name}: {tried} of {admissible} combinations")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,34 +27,35 @@ RENAMED = {
     "search.run.spec": "search.specification",
 }
 
-METADATA_FILE = """
+FACTS = """
 import json, sys
 from pathlib import Path
 
 import numpy as np
 
 from problems import Size, load_problem
-from problems.data.dataset import searched, origin
-from problems.data.shards import plan
-from problems.sources import locate
-from search.driver import specified
-from search.run.directory import Run
+from problems.data.dataset import reference_digest, search_digest
+from problems.data.shards import plan_shards
+from problems.sources import locate_problem
+from search.driver import make_spec
+from search.run.directory import RunDirectory
 from spaces.surrogate import Surrogate
 
 folder = Path(sys.argv[1])
 facts = {}
 for name in ("planets", "stability"):
     problem = load_problem(name, Size.TINY)
-    facts[name] = [[shard.key for shard in plan(problem)], searched(problem), origin(problem)]
-run = Run.open(folder)
+    keys = [shard.key for shard in plan_shards(problem)]
+    facts[name] = [keys, search_digest(problem), reference_digest(problem)]
+run = RunDirectory.open(folder)
 spec = run.spec()
 problem = load_problem("planets", Size.TINY)
-asked = specified(problem, locate("planets"), spec, size=spec.size, seed=spec.seed,
-                  narrowing=spec.narrowing, trials=spec.trials, workers=spec.workers)
+asked = make_spec(problem, locate_problem("planets"), spec, size=spec.size, seed=spec.seed,
+                  restrictions=spec.restrictions, trials=spec.trials, workers=spec.workers)
 facts["resumed"] = asked.identity == spec.identity
 records = [r for r in run.records() if (folder / "artefacts" / f"{r.number:04d}").is_dir()]
 for record in records[:2]:
-    surrogate = Surrogate.load(run.artefact(record.number), problem)
+    surrogate = Surrogate.load(run.artefact_path(record.number), problem)
     inputs = problem.simulation.draw(2, np.random.default_rng(0))
     outputs = surrogate.run(inputs, np.random.default_rng(0))
     facts[str(record.number)] = [record.key, record.candidate.key, *map(repr, outputs.values())]
@@ -65,7 +66,7 @@ print(json.dumps(facts))
 def facts_of(root: Path, run: Path) -> dict[str, list[str]]:
     """Return the keys of data, searches and trials, as the code in a folder computes them."""
     done = subprocess.run(
-        [sys.executable, "-c", METADATA_FILE, str(run)],
+        [sys.executable, "-c", FACTS, str(run)],
         cwd=root,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -1,6 +1,6 @@
-"""Laws that need no compute: what a problem says of itself is complete and fits together."""
+"""Checks of the declarations of a problem, which need no compute."""
 
-# A user's problem need not keep to its types: these laws look.
+# The objects of a user's problem may have other types than declared: these checks test that.
 # pyright: reportUnnecessaryIsInstance=false
 
 import math
@@ -19,42 +19,42 @@ from problems.interfaces.types import Encoding, Field, Layout, Target
 from problems.provenance import identity
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""What names a folder in the cache and a branch of the search."""
+"""Pattern of names that are used for folders in the cache and for branches of the search."""
 
 
 def names_are_valid(evidence: Evidence) -> Iterator[str]:
-    """Look at the names of problem, encodings and baselines."""
+    """Check the names of problem, encodings and baselines."""
     problem = evidence.problem
-    for what, name in (
+    for label, name in (
         ("name", problem.name),
         *((f"encodings: {name!r}", name) for name in _keys(problem.encodings)),
     ):
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            yield f"{what} {name!r} should be letters, digits, '-', '_' and '.', such as 'my-case'"
+            yield f"{label} {name!r} should be letters, digits, '-', '_' and '.', such as 'my-case'"
     for name in _keys(problem.baselines):
         if not isinstance(name, str) or not name.strip() or name.startswith("trial "):
-            yield f"baselines: {name!r} is no name for a baseline; call it as the field does"
+            yield f"baselines: {name!r} is no name for a baseline; give the method's name"
 
 
 def fields_are_complete(evidence: Evidence) -> Iterator[str]:
-    """Look at names, units, axes and ranges of the declared fields."""
-    for what, source in (*evidence.simulations, ("data", evidence.problem.data)):
+    """Check the names, units, axes and ranges of the declared fields."""
+    for label, source in (*evidence.simulations, ("data", evidence.problem.data)):
         if source is None:
             continue
         for side in ("inputs", "outputs"):
             fields = getattr(source, side, None)
             if not isinstance(fields, Sequence) or not fields:
-                yield f"{what}.{side} is {fields!r}; give a tuple of at least one Field"
+                yield f"{label}.{side} is {fields!r}; give a tuple of at least one Field"
                 continue
             for field in fields:
-                yield from (f"{what}.{side}: {words}" for words in _wrong_with(field))
+                yield from (f"{label}.{side}: {message}" for message in _field_violations(field))
             counted = Counter(field.name for field in fields if isinstance(field, Field))
             for name, times in counted.items():
                 if times > 1:
-                    yield f"{what}.{side}: field {name!r} is declared {times} times; rename one"
+                    yield f"{label}.{side}: field {name!r} is declared {times} times; rename one"
 
 
-def _wrong_with(field: Any) -> Iterator[str]:
+def _field_violations(field: Any) -> Iterator[str]:
     if not isinstance(field, Field):
         yield f"{field!r} is a {type(field).__name__}; declare it as Field(name, shape, unit)"
         return
@@ -75,19 +75,19 @@ def _wrong_with(field: Any) -> Iterator[str]:
 
 
 def simulation_is_identifiable(evidence: Evidence) -> Iterator[str]:
-    """Look for the methods of a simulation, and for parameters that name its data."""
-    for what, simulation in evidence.simulations:
+    """Check the methods of simulations, and the parameters from which their hash is computed."""
+    for label, simulation in evidence.simulations:
         for method in ("draw", "run"):
             if not callable(getattr(simulation, method, None)):
-                yield f"{what}: {type(simulation).__name__} has no method {method!r}; write one"
+                yield f"{label}: {type(simulation).__name__} has no method {method!r}; write one"
         try:
             identity(simulation)
         except UserError as error:
-            yield f"{what}: {error}"
-    yield from _split_mistakes(evidence.problem)
+            yield f"{label}: {error}"
+    yield from _split_violations(evidence.problem)
 
 
-def _split_mistakes(problem: Problem) -> Iterator[str]:
+def _split_violations(problem: Problem) -> Iterator[str]:
     for split in problem.held_out:
         if split not in ("validation", "test"):
             yield f"held_out: {split!r} isn't held out; give 'validation', 'test' or both"
@@ -96,13 +96,13 @@ def _split_mistakes(problem: Problem) -> Iterator[str]:
             if getattr(problem.simulation, side) != getattr(simulation, side):
                 yield f"{split}: its {side} differ from the simulation's; declare the same fields"
     if problem.held_out and problem.data:
-        yield "held_out: data are given; hold groups out with Recorded(group=NAME)"
+        yield "held_out: data are given; hold out groups with Recorded(group=NAME)"
     if problem.shifted and problem.data:
         yield "shifted: data are given; hold some of them out with Recorded(shifted=Beyond(FIELD))"
 
 
 def encodings_are_valid(evidence: Evidence) -> Iterator[str]:
-    """Look at the encodings without fitting them."""
+    """Check the encodings without fitting them."""
     encodings = evidence.problem.encodings
     if not encodings:
         yield "encodings is empty; give at least one: {'flat': FlatEncoding(INPUTS, OUTPUTS)}"
@@ -112,8 +112,8 @@ def encodings_are_valid(evidence: Evidence) -> Iterator[str]:
         return
     for name, encoding in encodings.items():
         if not isinstance(encoding, Encoding):
-            words = "a class; call it" if isinstance(encoding, type) else f"{encoding!r}"
-            yield f"encoding {name!r} is {words}; give an instance of a subclass of Encoding"
+            text = "a class; call it" if isinstance(encoding, type) else f"{encoding!r}"
+            yield f"encoding {name!r} is {text}; give an instance of a subclass of Encoding"
             continue
         if "__dataclass_fields__" not in vars(type(encoding)):
             yield (
@@ -123,15 +123,15 @@ def encodings_are_valid(evidence: Evidence) -> Iterator[str]:
         for attribute, kind in (("layout", Layout), ("target", Target)):
             value = getattr(encoding, attribute, None)
             if value not in list(kind):
-                known = ", ".join(f"{kind.__name__}.{each.name}" for each in kind)
-                yield f"encoding {name!r} has {attribute} {value!r}; set it to one of {known}"
-        acts = getattr(encoding, "target", None) == Target.POLICY
-        if acts and not isinstance(encoding, PolicyEncoding):
-            yield f"encoding {name!r} is a policy without environment; make it a PolicyEncoding"
+                members = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
+                yield f"encoding {name!r} has {attribute} {value!r}; set it to one of {members}"
+        is_policy = getattr(encoding, "target", None) == Target.POLICY
+        if is_policy and not isinstance(encoding, PolicyEncoding):
+            yield f"encoding {name!r} is a policy without environment; use a PolicyEncoding"
 
 
 def settings_are_fields(evidence: Evidence) -> Iterator[str]:
-    """Ask every encoding for its settings; each must be a field of it and a plain value."""
+    """Check that every setting of an encoding is one of its fields and a plain value."""
     for name, encoding, settings in evidence.configurations():
         for setting, value in settings.items():
             if setting not in type(encoding).__dataclass_fields__:
@@ -147,9 +147,9 @@ def settings_are_fields(evidence: Evidence) -> Iterator[str]:
 
 
 def score_and_metrics_are_valid(evidence: Evidence) -> Iterator[str]:
-    """Look at the score, its metrics and the baselines."""
+    """Check the types of score, metrics, baselines and other functions."""
     problem = evidence.problem
-    for what, function in (
+    for label, function in (
         ("score", problem.score),
         *((f"baseline {name!r}", run) for name, run in problem.baselines.items()),
         *(
@@ -165,38 +165,40 @@ def score_and_metrics_are_valid(evidence: Evidence) -> Iterator[str]:
         ),
     ):
         if not callable(function) and not isinstance(function, FittedBaseline):
-            yield f"{what} is a {type(function).__name__}; give a function"
+            yield f"{label} is a {type(function).__name__}; give a function"
         elif isinstance(function, type):
-            yield f"{what} is the class {function.__name__}; call it"
+            yield f"{label} is the class {function.__name__}; call it"
     for metric in problem.metrics:
         if not isinstance(metric, Metric):
             yield f"metrics: {metric!r} is no Metric; write Metric(name, unit, description)"
             return
     names = Counter(metric.name for metric in problem.metrics)
-    yield from (f"metrics: {name!r} stands twice; rename one" for name, n in names.items() if n > 1)
+    yield from (
+        f"metrics: {name!r} is declared twice; rename one" for name, n in names.items() if n > 1
+    )
     if problem.objective.higher_is_better:
         yield (
-            f"metrics: the first, {problem.objective.name!r}, is the objective and must be lower "
-            "when better; put an error first, or score 1 minus it"
+            f"metrics: the first, {problem.objective.name!r}, is the objective and must be "
+            "lower when better; put an error first, or return 1 minus it"
         )
 
 
 def sizes_are_valid(evidence: Evidence) -> Iterator[str]:
-    """Look at samples, epochs, deployment, calibration and version."""
+    """Check the numbers in samples, epochs, deployment, calibration and version."""
     problem = evidence.problem
     if problem.samples is not None:
-        for split, fewest in MIN_SAMPLES.items():
+        for split, minimum in MIN_SAMPLES.items():
             n = getattr(problem.samples, split)
-            if not isinstance(n, int) or n < fewest:
-                yield f"samples: {split} is {n!r}; give {fewest} or more"
-    for what, value in (
+            if not isinstance(n, int) or n < minimum:
+                yield f"samples: {split} is {n!r}; give {minimum} or more"
+    for label, value in (
         ("epochs", 1 if problem.epochs is None else problem.epochs),
         ("version", problem.version),
         ("deployment: batch", problem.deployment.batch),
         ("deployment: threads", problem.deployment.threads),
     ):
         if not isinstance(value, int) or value < 1:
-            yield f"{what} is {value!r}; give a whole number, 1 or more"
+            yield f"{label} is {value!r}; give a whole number, 1 or more"
     if problem.calibration:
         if not 0.0 < problem.calibration.share <= 1.0:
             yield f"calibration: share is {problem.calibration.share:g}; give it in (0, 1]"
@@ -205,23 +207,23 @@ def sizes_are_valid(evidence: Evidence) -> Iterator[str]:
 
 
 def goals_are_valid(evidence: Evidence) -> Iterator[str]:
-    """Look at goals and profile."""
+    """Check the values of goals and profile."""
     problem = evidence.problem
     error, speedup = problem.goals.error, problem.goals.speedup
     if isinstance(error, BaselineMargin):
         if not problem.baselines:
-            yield "goals: the error is in terms of a baseline, and there is none; add baselines="
+            yield "goals: the error is relative to a baseline, and there is none; add baselines="
         if not -1.0 < error.worse_by < math.inf:
-            yield f"goals: worse_by is {error.worse_by:g}; 0.01 is 1 %, -1 leaves no error at all"
+            yield f"goals: worse_by is {error.worse_by:g}; give a number above -1; 0.01 is 1 %"
     elif error is not None and not 0.0 < error < math.inf:
         yield f"goals: error is {error:g}; give a positive figure in {_unit(problem)}"
     if speedup is not None and not 0.0 < speedup < math.inf:
-        yield f"goals: speedup is {speedup:g}; give how many times as fast, above 0"
+        yield f"goals: speedup is {speedup:g}; give a factor above 0, such as 10"
     if problem.profile:
         parts = problem.profile.parts
         if problem.profile.kernel not in parts:
             yield (
-                f"profile: kernel {problem.profile.kernel!r} is no part of it; "
+                f"profile: kernel {problem.profile.kernel!r} is none of its parts; "
                 f"name one of {', '.join(parts)}"
             )
         if not parts or any(not time >= 0.0 for time in parts.values()) or not sum(parts.values()):
@@ -229,7 +231,7 @@ def goals_are_valid(evidence: Evidence) -> Iterator[str]:
 
 
 def recorded_data_exist(evidence: Evidence) -> Iterator[str]:
-    """Look at the files of recorded data, without reading them through."""
+    """Check that the files of recorded data exist and have the fields, without reading all rows."""
     if evidence.problem.data is not None:
         yield from check_recorded(evidence.problem.data)
 

@@ -1,4 +1,4 @@
-"""What the laws are tried on: a problem, its data, its fitted encodings."""
+"""What contract checks are run on: a problem, its data, its fitted encodings."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,45 +23,53 @@ from problems.interfaces.types import (
 )
 
 CHECK_SAMPLES = Samples(train=32, validation=8, test=8, shifted=8)
-"""So many samples are enough to break a promise; a check makes no more."""
+"""Largest numbers of samples that a check generates."""
 
 N_FEW_SAMPLES, FEW_SEED = 3, 1
+"""Number and seed of the samples on which a simulation itself is checked."""
 
 MAX_INTEGER_OPTIONS = 5
+"""Options of an integer setting that a `CyclicChoice` returns."""
 
 
 @dataclass(frozen=True)
 class RandomChoice:
-    """Answers every question of an encoding or architecture at random, for tests of a space."""
+    """Chooses every setting of an encoding or architecture at random.
+
+    Args:
+        rng: Generator of the choices.
+    """
 
     rng: np.random.Generator
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
-        """Draw one of the options."""
+        """Return a random option."""
         return options[int(self.rng.integers(len(options)))]
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:  # noqa: ARG002
-        """Draw an integer in [low, high]."""
+        """Return a random integer in [low, high]."""
         return int(low + step * self.rng.integers((high - low) // step + 1))
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:  # noqa: ARG002
-        """Draw a real number in [low, high]."""
+        """Return a random real number in [low, high]."""
         if log:
             return float(np.exp(self.rng.uniform(np.log(low), np.log(high))))
         return float(self.rng.uniform(low, high))
 
 
 class CyclicChoice:
-    """Answers every question with the option at one position: all positions try every option.
+    """Chooses the option at one position for every setting.
+
+    The positions from 0 to `max_options` - 1 together choose every option at least once.
 
     Args:
-        position: Counted round where there are fewer options.
+        position: Index of the option, modulo the number of options.
     """
 
     def __init__(self, position: int) -> None:
         self._position = position
         self.max_options = 1
-        """The largest number of options that was offered so far."""
+        """The largest number of options of a setting so far."""
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:  # noqa: ARG002
         """Return the option at the position."""
@@ -69,64 +77,77 @@ class CyclicChoice:
         return options[self._position % len(options)]
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        """Return the integer at the position, up to a handful of them."""
+        """Return the integer at the position, one of the smallest `MAX_INTEGER_OPTIONS`."""
         return self.categorical(name, range(low, high + 1, step)[:MAX_INTEGER_OPTIONS])
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Return one end or the other."""
+        """Return `low` or `high`."""
         del log
         return self.categorical(name, (low, high))
 
 
 @dataclass(frozen=True)
 class MemorisedNetwork:
-    """Answers with the target of the nearest known input: a perfect network on known data."""
+    """Returns the target of the nearest input: an exact network for the inputs of its pairs.
+
+    Args:
+        pairs: Inputs and targets that are returned.
+    """
 
     pairs: Pairs
 
     def __call__(self, inputs: Array) -> Array:
-        """Return targets (b, o) for inputs (b, ...)."""
+        """Return the targets (b, o) of inputs (b, ...)."""
         return self.pairs.targets[nearest_rows(inputs, self.pairs.inputs)[0]]
 
 
 class MemorisedSampler:
-    """Answers as `MemorisedNetwork`, but equal inputs with the targets of their equals in turn.
+    """An exact sampler for the inputs of its pairs, of which several may be equal.
 
-    A perfect sampler of known data: the i-th of equal inputs asked gets the i-th known.
+    As `MemorisedNetwork`, but the targets of equal inputs are returned one after the other: the
+    i-th call with such an input gets the i-th of them.
 
     Args:
-        pairs: Inputs, of which any may be equal, and targets.
+        pairs: Inputs and targets that are returned.
     """
 
     def __init__(self, pairs: Pairs) -> None:
         flat = pairs.inputs.reshape(len(pairs.inputs), -1)
-        self._known, group = np.unique(flat, axis=0, return_inverse=True)
+        self._inputs, group = np.unique(flat, axis=0, return_inverse=True)
         group = group.reshape(-1)
-        self._targets = [pairs.targets[group == number] for number in range(len(self._known))]
-        self._turns = np.zeros(len(self._known), dtype=int)
+        self._targets = [pairs.targets[group == number] for number in range(len(self._inputs))]
+        self._calls = np.zeros(len(self._inputs), dtype=int)
 
     def __call__(self, inputs: Array) -> Array:
-        """Return targets (b, o) for inputs (b, ...)."""
-        answers: list[Array] = []
-        for number in nearest_rows(inputs, self._known)[0]:
+        """Return the targets (b, o) of inputs (b, ...)."""
+        predictions: list[Array] = []
+        for number in nearest_rows(inputs, self._inputs)[0]:
             targets = self._targets[number]
-            answers.append(targets[self._turns[number] % len(targets)])
-            self._turns[number] += 1
-        return np.stack(answers)
+            predictions.append(targets[self._calls[number] % len(targets)])
+            self._calls[number] += 1
+        return np.stack(predictions)
 
 
-def nearest_rows(asked: Array, known: Array) -> tuple[Array, Array]:
-    """Return which known row is nearest to each asked one (b,), and how far in the rms (b,)."""
-    rows = known.reshape(len(known), -1).astype(np.float64)
-    points = asked.reshape(len(asked), -1).astype(np.float64)
-    gap = np.sum(rows**2, axis=1) - 2.0 * points @ rows.T
-    index = np.argmin(gap, axis=1)
+def nearest_rows(points: Array, rows: Array) -> tuple[Array, Array]:
+    """Return the index of the nearest row of each point (b,), and the distance (b,).
+
+    The distance is the root mean square of the differences.
+
+    Args:
+        points: Points (b, ...).
+        rows: Rows (n, ...).
+    """
+    rows = rows.reshape(len(rows), -1).astype(np.float64)
+    points = points.reshape(len(points), -1).astype(np.float64)
+    # The squared distance without the term that is the same for all rows.
+    distance = np.sum(rows**2, axis=1) - 2.0 * points @ rows.T
+    index = np.argmin(distance, axis=1)
     return index, np.sqrt(np.mean((points - rows[index]) ** 2, axis=1))
 
 
 @dataclass(frozen=True)
 class FittedEncoding:
-    """An encoding with one choice of its settings, fitted to the training split."""
+    """An encoding with one choice of settings, fitted to the training split, and its label."""
 
     label: str
     encoding: Encoding
@@ -134,7 +155,7 @@ class FittedEncoding:
 
 @dataclass(frozen=True)
 class SampleRun:
-    """A few samples of a simulation, and why each failed that did."""
+    """A few samples of a simulation, and the reason why each failed; empty if it did not."""
 
     inputs: Batch
     outputs: Batch
@@ -143,12 +164,12 @@ class SampleRun:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A problem and where its data are kept; data are made when a law first asks for them.
+    """A problem, its data and its fitted encodings, which are made when a check needs them.
 
     Args:
-        problem: Whose promises are tried.
-        cache: Where data are kept; a search of the problem finds them there.
-        progress: Told (samples there, samples in all) while they are made.
+        problem: The problem that is checked.
+        cache: Folder in which data are kept; searches of the problem read the same folder.
+        progress: Called with (samples generated, samples in all) during generation.
     """
 
     problem: Problem
@@ -157,43 +178,43 @@ class Evidence:
 
     @property
     def simulations(self) -> list[tuple[str, Simulation]]:
-        """The simulation and what draws splits otherwise, where there are such."""
-        own = self.problem.simulation
+        """The simulation and those of other splits, with their labels; none for recorded data."""
+        simulation = self.problem.simulation
         return [
-            *([("simulation", own)] if own is not None else []),
+            *([("simulation", simulation)] if simulation is not None else []),
             *self.problem.split_simulations.items(),
         ]
 
     @cached_property
     def data(self) -> Dataset:
-        """As many samples as are enough."""
+        """A dataset of at most `CHECK_SAMPLES`."""
         return generate(with_check_samples(self.problem), self.cache, progress=self.progress)
 
-    def sample_run(self, what: str) -> SampleRun:
-        """Return a few samples of the "simulation" or the "shifted" one, run once."""
-        if what not in self._few:
-            simulation = dict(self.simulations)[what]
+    def sample_run(self, label: str) -> SampleRun:
+        """Return a few samples of the simulation of that label, which is run only once."""
+        if label not in self._sample_runs:
+            simulation = dict(self.simulations)[label]
             rng = np.random.default_rng(FEW_SEED)
             inputs = draw(simulation, N_FEW_SAMPLES, rng)
             outputs, reasons = run_simulation(simulation, inputs, rng)
-            self._few[what] = SampleRun(inputs, outputs, reasons)
-        return self._few[what]
+            self._sample_runs[label] = SampleRun(inputs, outputs, reasons)
+        return self._sample_runs[label]
 
     @cached_property
-    def _few(self) -> dict[str, SampleRun]:
+    def _sample_runs(self) -> dict[str, SampleRun]:
         return {}
 
     def configurations(self) -> Iterator[tuple[str, Encoding, Settings]]:
-        """Yield every encoding with settings that try each option of each choice."""
+        """Yield (name, encoding, settings); the settings cover each option of each choice."""
         for name, encoding in self.problem.encodings.items():
-            walk = CyclicChoice(0)
-            encoding.settings(walk)
-            for position in range(walk.max_options):
+            choose = CyclicChoice(0)
+            encoding.settings(choose)
+            for position in range(choose.max_options):
                 yield name, encoding, encoding.settings(CyclicChoice(position))
 
     @cached_property
     def fitted_encodings(self) -> list[FittedEncoding]:
-        """Every encoding, with settings that try each option of each choice, fitted."""
+        """All `configurations`, fitted to the training split."""
         return [
             FittedEncoding(
                 f"encoding {name!r} with {dict(settings)}",
@@ -206,12 +227,12 @@ class Evidence:
 def with_check_samples(problem: Problem) -> Problem:
     """Return the problem with no more samples than a check needs."""
     samples = problem.samples or CHECK_SAMPLES
-    each = {split: min(getattr(samples, split), getattr(CHECK_SAMPLES, split)) for split in SPLITS}
-    return replace(problem, samples=Samples(**each))
+    sizes = {split: min(getattr(samples, split), getattr(CHECK_SAMPLES, split)) for split in SPLITS}
+    return replace(problem, samples=Samples(**sizes))
 
 
 def differing_fields(left: Batch, right: Batch) -> list[str]:
-    """Return the fields in which two batches differ."""
+    """Return the names of the fields of `left` that differ or are missing in `right`."""
     return [
         name
         for name in left

@@ -1,4 +1,4 @@
-"""The law of encodings whose networks are taught on their own answers."""
+"""The check of encodings whose networks are trained on their own predictions."""
 
 from collections.abc import Iterator
 
@@ -9,30 +9,30 @@ from problems.encodings.rollout import unused_network
 from problems.interfaces.types import Pairs, RollsForward
 
 TOLERANCE = 1e-3
-"""In scaled units: what answers in float32 may carry on."""
+"""Largest difference of windows and targets in scaled units: rounding of float32 outputs."""
 
 
 def unrolling_follows_reference(evidence: Evidence) -> Iterator[str]:
-    """Roll windows forward by a network that knows every answer: the reference's own come out."""
+    """Check that windows unrolled by a network that returns every target follow the reference."""
     split = evidence.data.test
-    for candidate in evidence.fitted_encodings:
-        encoding = candidate.encoding
+    for fitted in evidence.fitted_encodings:
+        encoding = fitted.encoding
         if not isinstance(encoding, RollsForward):
             continue
         pairs = encoding.pairs(split)
-        if not _among(encoding.unrolled(split, unused_network, 1), pairs):
-            yield f"{candidate.label}: unrolled over 1 stage isn't what pairs returns; let it be"
-        elif not _among(encoding.unrolled(split, MemorisedNetwork(pairs), 2), pairs):
+        if not _is_subset(encoding.unrolled(split, unused_network, 1), pairs):
+            yield f"{fitted.label}: unrolled over 1 stage differs from pairs; return the same"
+        elif not _is_subset(encoding.unrolled(split, MemorisedNetwork(pairs), 2), pairs):
             yield (
-                f"{candidate.label}: unrolled over 2 stages by a network that knows every target, "
+                f"{fitted.label}: unrolled over 2 stages by a network that returns every target, "
                 "windows or targets depart from the reference's; roll forward as apply does"
             )
 
 
-def _among(some: Pairs, known: Pairs) -> bool:
-    """Return whether every pair is one of those known, within the tolerance."""
-    joint = [
-        np.concatenate([pairs.inputs.reshape(len(pairs.inputs), -1), pairs.targets], axis=1)
-        for pairs in (some, known)
-    ]
-    return bool(np.all(nearest_rows(joint[0], joint[1])[1] <= TOLERANCE))
+def _is_subset(pairs: Pairs, all_pairs: Pairs) -> bool:
+    """Return whether every pair is one of all pairs, within the tolerance."""
+    rows, all_rows = (
+        np.concatenate([pair.inputs.reshape(len(pair.inputs), -1), pair.targets], axis=1)
+        for pair in (pairs, all_pairs)
+    )
+    return bool(np.all(nearest_rows(rows, all_rows)[1] <= TOLERANCE))

@@ -1,4 +1,4 @@
-"""Laws of the data: what networks would learn from and be judged by."""
+"""Checks of the dataset on which networks are trained and scored."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,45 +9,46 @@ from problems.interfaces.batch_checks import mismatches, out_of_range
 from problems.interfaces.types import SPLITS, Array, Batch, Field
 
 IDENTICAL_TOLERANCE = 1e-9
-"""Columns, in units of their spread, that differ by less hold the same values."""
+"""Largest difference of equivalent fields, in units of their standard deviation."""
 
 LEAKAGE_TOLERANCE = 1e-6
-"""Samples of two splits nearer than this, in units of the inputs' spread, are one and the same."""
+"""Largest distance of equal samples in two splits, in units of the inputs' standard deviation."""
 
 
 def values_in_range(evidence: Evidence) -> Iterator[str]:
-    """Compare every split with the declared fields."""
+    """Check the values of every split against the declared fields."""
     problem = evidence.problem
     for name, split in evidence.data.splits().items():
         for side, batch, fields in (
             ("inputs", split.inputs, problem.inputs),
             ("outputs", split.outputs, problem.outputs),
         ):
-            wrong = [*mismatches(batch, fields, len(split))]
-            wrong = wrong or [*out_of_range(batch, fields)]
-            yield from (f"{side} of {name}: {words}; correct it, or valid=" for words in wrong)
+            messages = [*mismatches(batch, fields, len(split))]
+            messages = messages or [*out_of_range(batch, fields)]
+            for message in messages:
+                yield f"{side} of {name}: {message}; correct the data, or valid= of the Field"
 
 
 def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
-    """Look at the samples that failed or stand twice."""
+    """Check the shares of samples that failed or occur twice."""
     data = evidence.data
     total = data.made
-    failed, twice = sum(data.failed.values()), sum(data.duplicates.values())
+    failed, duplicates = sum(data.failed.values()), sum(data.duplicates.values())
     if failed > total // 4:
-        why = ", ".join(data.reasons) or "not finite"
+        reasons = ", ".join(data.reasons) or "not finite"
         yield (
-            f"the reference failed on {failed} of {total} samples ({why}); draw inputs that it can "
-            "run, or mend it"
+            f"the reference failed on {failed} of {total} samples ({reasons}); draw inputs that "
+            "it can run, or correct it"
         )
-    if twice > total // 4:
+    if duplicates > total // 4:
         yield (
-            f"{twice} of {total} samples stand earlier too and were left out; draw from a "
-            "continuous range, or take duplicate rows out of the file"
+            f"{duplicates} of {total} samples are duplicates and were left out; draw from a "
+            "continuous range, or remove duplicate rows from the file"
         )
 
 
 def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
-    """Look for fields that never vary, and for fields that say the same."""
+    """Check that fields vary, and that no two fields are equal up to a factor and an offset."""
     problem, train = evidence.problem, evidence.data.train
     for side, fields, batch in (
         ("input", problem.inputs, train.inputs),
@@ -64,18 +65,18 @@ def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
                 )
             else:
                 varying.append(field)
-        yield from _twins(side, varying, batch)
+        yield from _equivalent_fields(side, varying, batch)
 
 
-def _twins(side: str, fields: Sequence[Field], batch: Batch) -> Iterator[str]:
+def _equivalent_fields(side: str, fields: Sequence[Field], batch: Batch) -> Iterator[str]:
     scaled = {field.name: _standardised(batch[field.name]) for field in fields}
     names = list(scaled)
     for i, left in enumerate(names):
         for right in names[i + 1 :]:
-            one, other = scaled[left], scaled[right]
-            if one.shape == other.shape and len(one) > 2:
-                gap = min(np.max(np.abs(one - other)), np.max(np.abs(one + other)))
-                if gap < IDENTICAL_TOLERANCE:
+            first, second = scaled[left], scaled[right]
+            if first.shape == second.shape and len(first) > 2:
+                difference = min(np.max(np.abs(first - second)), np.max(np.abs(first + second)))
+                if difference < IDENTICAL_TOLERANCE:
                     yield (
                         f"{side}s {left!r} and {right!r} are the same up to a factor and an "
                         "offset; leave one out"
@@ -88,9 +89,9 @@ def _standardised(values: Array) -> Array:
 
 
 def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
-    """Look for a sample of one split that stands, or nearly stands, in another."""
+    """Check that no sample of one split is equal, or nearly equal, to one of another split."""
     splits = evidence.data.splits()
-    varying, centre, scale = _spread(splits["train"].inputs)
+    varying, centre, scale = _varying_columns(splits["train"].inputs)
     points = {
         name: (_rows(split.inputs)[:, varying] - centre) / scale
         for name, split in splits.items()
@@ -99,18 +100,18 @@ def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
     for i, name in enumerate(SPLITS):
         for other in SPLITS[i + 1 :]:
             if name in points and other in points:
-                index, gap = nearest_rows(points[other], points[name])
-                close = np.flatnonzero(gap < LEAKAGE_TOLERANCE)
+                index, distance = nearest_rows(points[other], points[name])
+                close = np.flatnonzero(distance < LEAKAGE_TOLERANCE)
                 if len(close):
                     yield (
                         f"sample {close[0]} of {other} is sample {index[close[0]]} of {name} "
-                        f"({len(close)} such); keep what belongs together in one split, by "
+                        f"({len(close)} in all); keep samples of one group in one split, with "
                         "group= of recorded data, and draw each sample once"
                     )
 
 
 def shifted_split_is_outside(evidence: Evidence) -> Iterator[str]:
-    """Look for a shifted sample that lies within the training range in every input."""
+    """Check that every shifted sample lies outside the training range in at least one input."""
     train, shifted = evidence.data.train, evidence.data.shifted
     outside = np.zeros(len(shifted), dtype=bool)
     for name, array in train.inputs.items():
@@ -121,7 +122,7 @@ def shifted_split_is_outside(evidence: Evidence) -> Iterator[str]:
     if len(within):
         yield (
             f"sample {within[0]} of shifted lies within the training range in every input field "
-            f"({len(within)} such); draw one of them from beyond it"
+            f"({len(within)} in all); draw at least one input field from outside it"
         )
 
 
@@ -131,8 +132,8 @@ def _rows(batch: Mapping[str, Array]) -> Array:
     )
 
 
-def _spread(batch: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """Return which columns vary, their means and their standard deviations."""
+def _varying_columns(batch: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """Return which of all columns vary, and the means and standard deviations of these."""
     table = _rows(batch)
     scale = table.std(axis=0)
     varying = scale > 0.0

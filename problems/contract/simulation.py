@@ -1,4 +1,4 @@
-"""Laws of the reference, tried on as few samples of it as will do: it may be expensive."""
+"""Checks of the simulation on a few samples only, since it may be expensive."""
 
 from collections.abc import Iterator
 
@@ -11,75 +11,76 @@ from problems.interfaces.types import Array, take_samples
 
 OTHER_SEED = 2
 ROUNDING, SINGLE_ROUNDING = 1e-8, 1e-4
-"""What the order of sums in a batch may cost, over a field's largest value; in single precision."""
+"""Largest difference due to the order of sums, relative to a field's largest value.
+
+In double and in single precision.
+"""
 
 
-def _agree(one: Array, other: Array) -> bool:
-    tolerance = SINGLE_ROUNDING if one.dtype == np.float32 else ROUNDING
-    scale = float(np.max(np.abs(other), initial=0.0))
-    return np.allclose(one, other, rtol=0.0, atol=tolerance * scale, equal_nan=True)
+def _agree(alone: Array, in_batch: Array) -> bool:
+    tolerance = SINGLE_ROUNDING if alone.dtype == np.float32 else ROUNDING
+    scale = float(np.max(np.abs(in_batch), initial=0.0))
+    return np.allclose(alone, in_batch, rtol=0.0, atol=tolerance * scale, equal_nan=True)
 
 
 def runs_as_declared(evidence: Evidence) -> Iterator[str]:
-    """Draw and run a few samples and look at their fields, shapes and failures."""
-    for what, simulation in evidence.simulations:
-        drawn = simulation.draw(N_FEW_SAMPLES, np.random.default_rng(FEW_SEED))
-        wrong = [
-            f"{what}.draw: {words}" for words in mismatches(drawn, simulation.inputs, N_FEW_SAMPLES)
-        ]
-        if wrong:
-            yield from wrong
+    """Check the fields, shapes and failures of a few samples."""
+    for label, simulation in evidence.simulations:
+        inputs = simulation.draw(N_FEW_SAMPLES, np.random.default_rng(FEW_SEED))
+        messages = [*mismatches(inputs, simulation.inputs, N_FEW_SAMPLES)]
+        if messages:
+            yield from (f"{label}.draw: {message}" for message in messages)
             continue
-        sample_run = evidence.sample_run(what)
-        for name in differing_fields(drawn, sample_run.inputs):
-            yield f"{what}.run changes its input {name!r}; copy it before you write to it"
-        for words in out_of_range(drawn, simulation.inputs):
-            yield f"{what}.draw: {words}; correct the draw, or valid= of the Field"
+        sample_run = evidence.sample_run(label)
+        for name in differing_fields(inputs, sample_run.inputs):
+            yield f"{label}.run changes its input {name!r}; copy it before you write to it"
+        for message in out_of_range(inputs, simulation.inputs):
+            yield f"{label}.draw: {message}; correct the draw, or valid= of the Field"
         if all(sample_run.reasons):
-            yield f"{what}.run fails on each of {N_FEW_SAMPLES} samples: {sample_run.reasons[0]}"
+            yield f"{label}.run fails on each of {N_FEW_SAMPLES} samples: {sample_run.reasons[0]}"
             continue
-        good = np.flatnonzero(finite_samples(sample_run.outputs, N_FEW_SAMPLES))
-        for words in out_of_range(take_samples(sample_run.outputs, good), simulation.outputs):
-            yield f"{what}.run: {words}; correct the run, or valid= of the Field"
+        finite = np.flatnonzero(finite_samples(sample_run.outputs, N_FEW_SAMPLES))
+        for message in out_of_range(take_samples(sample_run.outputs, finite), simulation.outputs):
+            yield f"{label}.run: {message}; correct the run, or valid= of the Field"
 
 
 def same_seed_same_data(evidence: Evidence) -> Iterator[str]:
-    """Draw and run twice from one seed, and draw once from another."""
-    for what, simulation in evidence.simulations:
-        sample_run = evidence.sample_run(what)
+    """Check that equal seeds give equal data, and different seeds different inputs."""
+    for label, simulation in evidence.simulations:
+        sample_run = evidence.sample_run(label)
         rng = np.random.default_rng(FEW_SEED)
         inputs = draw(simulation, N_FEW_SAMPLES, rng)
-        again = {**inputs, **run_simulation(simulation, inputs, rng)[0]}
-        for name in differing_fields({**sample_run.inputs, **sample_run.outputs}, again):
+        repeated = {**inputs, **run_simulation(simulation, inputs, rng)[0]}
+        for name in differing_fields({**sample_run.inputs, **sample_run.outputs}, repeated):
             yield (
-                f"{what}: field {name!r} differs under one seed; take every random number from "
-                "the generator that is passed in"
+                f"{label}: field {name!r} differs between two runs with one seed; take every "
+                "random number from the generator that is passed in"
             )
         if not differing_fields(
             sample_run.inputs, draw(simulation, N_FEW_SAMPLES, np.random.default_rng(FEW_SEED + 1))
         ):
-            yield f"{what}.draw: two seeds give the same inputs; draw them from the generator"
+            yield f"{label}.draw: two seeds give the same inputs; draw them from the generator"
 
 
 def samples_are_independent(evidence: Evidence) -> Iterator[str]:
-    """Run one sample alone and compare it with the same sample of a batch."""
-    for what, simulation in evidence.simulations:
-        sample_run = evidence.sample_run(what)
+    """Check that one sample run alone equals the same sample in a batch."""
+    for label, simulation in evidence.simulations:
+        sample_run = evidence.sample_run(label)
         alone = run_simulation(
             simulation, take_samples(sample_run.inputs, slice(1)), np.random.default_rng(0)
         )[0]
-        odd = [
+        differing = [
             name
             for name, array in alone.items()
             if not _agree(array[0], sample_run.outputs[name][0])
         ]
-        if not odd:
+        if not differing:
             continue
         other = run_simulation(simulation, sample_run.inputs, np.random.default_rng(OTHER_SEED))[0]
         if differing_fields(sample_run.outputs, other):
-            continue  # stochastic: the samples of a batch share its generator, as they should
-        for name in odd:
+            continue  # stochastic: the samples of a batch share the generator
+        for name in differing:
             yield (
-                f"{what}.run: output {name!r} of a sample depends on the samples beside it; "
-                "keep the first axis of every array apart"
+                f"{label}.run: output {name!r} of a sample depends on the samples beside it; "
+                "compute every sample, along the first axis, separately"
             )

@@ -1,12 +1,14 @@
-"""What a method asks of a problem before any search, answered with numbers.
+"""The analysis of a problem before any search: `simstead diagnose`.
 
-Where does the host's time go, does a relation exist, what moves with what, are the samples enough,
-which symmetries hold? Facts only: plain frozen dataclasses, drawn by the reports.
+It measures the kernel's share of the host's time, the noise in the outputs, the correlations of
+inputs and outputs, a learning curve, and the symmetries of the simulation. Results are plain frozen
+dataclasses, which the reports draw.
 
-So that it takes about a minute on two cores, at most 2000 training samples are compared with their
-neighbours, 1000 train the quick model, and 1024 elements stand for a larger field. The host runs
-for about 30 s and the reference too. Where one run takes longer than that, the host runs once, and
-one sample three times and once more for each transformation (if these take 90 s at most).
+To take about a minute on two cores, the analysis compares at most 2000 training samples with their
+neighbours, trains the quick model on at most 1000, and reads at most 1024 elements of a field. The
+host runs for about 30 s, and so does the reference. If one run takes longer than that, the host
+runs once, and one sample runs three times and once more for each transformation (if these take 90 s
+at most).
 """
 
 from collections.abc import Callable
@@ -20,48 +22,48 @@ from problems.diagnosis.learning_curve import (
     DataSufficiency,
     LearningCurve,
     PowerLaw,
-    enough,
+    data_sufficiency,
 )
-from problems.diagnosis.noise_floor import NoiseAnalysis, NoiseFloor, relation
+from problems.diagnosis.noise_floor import NoiseAnalysis, NoiseFloor, analyse_noise
 from problems.diagnosis.repeatability import run_twice
-from problems.diagnosis.symmetry import Symmetries, SymmetryResult, symmetries
+from problems.diagnosis.symmetry import Symmetries, SymmetryResult, find_symmetries
 from problems.diagnosis.transformations import SymmetryKind
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Dataset
 
 __all__ = [
     "BreakEven",
-    "Correlations",
-    "Diagnosis",
-    "DataSufficiency",
-    "SymmetryResult",
-    "HostShare",
-    "SymmetryKind",
-    "LearningCurve",
-    "NoiseFloor",
     "CorrelatedPair",
-    "PowerLaw",
+    "Correlations",
+    "DataSufficiency",
+    "Diagnosis",
+    "HostShare",
+    "LearningCurve",
     "NoiseAnalysis",
+    "NoiseFloor",
+    "PowerLaw",
     "Suggestion",
     "Symmetries",
+    "SymmetryKind",
+    "SymmetryResult",
     "diagnose",
 ]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The facts about a problem.
+    """The results of the analysis of a problem.
 
     Args:
-        problem: Its name.
-        samples: (split, samples in it).
-        host: Where the host's time goes; None where it has neither a host to run nor a profile.
-        relation: Whether the inputs decide the outputs.
-        correlations: What moves with what.
-        enough: Whether the samples are enough.
-        symmetries: Which hold.
+        problem: Name of the problem.
+        samples: (split, number of samples) of each split.
+        host: Shares of the host's time; None for a problem with neither a host nor a profile.
+        relation: Whether the inputs determine the outputs.
+        correlations: Rank correlations of inputs and outputs.
+        enough: Whether there are enough samples.
+        symmetries: Which symmetries hold.
         suggestions: Layouts and targets to try, best first.
-        remarks: A conclusion for each question, in a sentence.
+        remarks: Conclusions, one or more sentences for each analysis.
     """
 
     problem: str
@@ -78,42 +80,42 @@ class Diagnosis:
 def diagnose(
     problem: Problem, data: Dataset, progress: Callable[[str], None] | None = None
 ) -> Diagnosis:
-    """Answer the questions that come before a search.
+    """Return the analysis of a problem and its data.
 
     Args:
-        problem: Whose.
-        data: Its samples.
-        progress: Told what is being done.
+        problem: The problem.
+        data: Its dataset.
+        progress: Called with the name of each step before the step begins.
 
     Raises:
-        UserError: The problem's profile doesn't hold together.
+        UserError: The problem's profile is invalid.
     """
 
-    def tell(doing: str) -> None:
+    def report(step: str) -> None:
         if progress:
-            progress(doing)
+            progress(step)
 
-    tell("timing the host")
+    report("timing the host")
     host = host_share(problem)
-    tell("running the reference twice")
+    report("running the reference twice")
     reference = run_twice(problem.simulation, data) if problem.simulation else None
-    tell("comparing neighbours")
-    related = relation(problem.inputs, problem.outputs, data.train, reference)
-    tell("correlating inputs and outputs")
-    correlated = correlations(problem.inputs, problem.outputs, data.train)
-    tell("measuring a learning curve")
+    report("comparing neighbours")
+    noise = analyse_noise(problem.inputs, problem.outputs, data.train, reference)
+    report("correlating inputs and outputs")
+    rank_correlations = correlations(problem.inputs, problem.outputs, data.train)
+    report("measuring a learning curve")
     sample_s = reference.sample_s if reference else problem.data and problem.data.cost_s
-    sufficient = enough(problem.inputs, problem.outputs, data, sample_s)
-    tell("trying symmetries")
-    symmetric = symmetries(problem, reference)
+    sufficiency = data_sufficiency(problem.inputs, problem.outputs, data, sample_s)
+    report("testing symmetries")
+    symmetries = find_symmetries(problem, reference)
     return Diagnosis(
         problem=problem.name,
         samples=tuple((name, len(split)) for name, split in data.splits().items() if split.inputs),
         host=host,
-        relation=related,
-        correlations=correlated,
-        enough=sufficient,
-        symmetries=symmetric,
-        suggestions=suggest_encodings(problem, data.train.outputs, related, symmetric),
-        remarks=remarks(host, related, correlated, sufficient, symmetric),
+        relation=noise,
+        correlations=rank_correlations,
+        enough=sufficiency,
+        symmetries=symmetries,
+        suggestions=suggest_encodings(problem, data.train.outputs, noise, symmetries),
+        remarks=remarks(host, noise, rank_correlations, sufficiency, symmetries),
     )

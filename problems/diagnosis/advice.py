@@ -1,4 +1,4 @@
-"""What the facts suggest: layouts and targets to try first, and one sentence for each question."""
+"""Conclusions of a diagnosis: layouts and targets to try first, and remarks as sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,19 +22,21 @@ from problems.interfaces.types import Batch, Field, Layout, Target
 
 GRID_LAYOUTS = {1: Layout.GRID1D, 2: Layout.GRID2D, 3: Layout.GRID3D}
 NOISY_SHARE = 0.1
-"""Share of the deviation above which a mean alone would hide what the outputs do."""
+"""Noise floor, as a share of the deviation, above which a distribution is suggested as target."""
 
 STEEP_GAIN = 0.15
-"""A quick model whose error falls by more with doubled data is short of them."""
+"""Gain from doubled data above which a learning curve is called steep."""
 
-FLAT = 0.03
+FLAT_GAIN = 0.03
+"""Gain from doubled data below which a learning curve is called flat."""
+
 ALIKE_CORRELATION = 0.95
-"""Two inputs with a stronger rank correlation say nearly the same."""
+"""Rank correlation above which two inputs are called nearly equivalent."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A kind of encoding to try, and why."""
+    """A layout and target of an encoding to try, and the reason."""
 
     layout: Layout
     target: Target
@@ -42,227 +44,266 @@ class Suggestion:
 
 
 def suggest_encodings(
-    problem: Problem, outputs: Batch, related: NoiseAnalysis, symmetric: Symmetries
+    problem: Problem, outputs: Batch, noise: NoiseAnalysis, symmetries: Symmetries
 ) -> tuple[Suggestion, ...]:
-    """Return the layouts and targets that the facts suggest, best first.
+    """Return the suggested layouts and targets, best first.
 
     Args:
-        problem: Whose.
-        outputs: Of the training split: integers are labels.
-        related: Whether the outputs are noisy.
-        symmetric: Which order of entities doesn't matter.
+        problem: The problem.
+        outputs: Outputs of the training split; integers are taken to be labels.
+        noise: Whether the outputs are noisy.
+        symmetries: Along which axes the order of entities doesn't matter.
     """
-    target, aim = _target(outputs, related)
-    layouts = _layouts(problem, symmetric)
-    suggestions = [Suggestion(layout, target, f"{why}; {aim}") for layout, why in layouts]
+    target, target_reason = _target(outputs, noise)
+    layouts = _layouts(problem, symmetries)
+    suggestions = [
+        Suggestion(layout, target, f"{reason}; {target_reason}") for layout, reason in layouts
+    ]
     if target is not Target.VALUE:
-        needs = (
-            "the mean is all that the host needs"
+        condition = (
+            "the host needs the mean only"
             if target is Target.DISTRIBUTION
-            else ("the whole numbers have an order")
+            else "the whole numbers have an order"
         )
-        words = f"{layouts[0][1]}; if {needs}"
-        suggestions.insert(1, Suggestion(layouts[0][0], Target.VALUE, words))
+        layout, reason = layouts[0]
+        suggestions.insert(1, Suggestion(layout, Target.VALUE, f"{reason}; if {condition}"))
     return tuple(suggestions)
 
 
 def remarks(
     host: HostShare | None,
-    related: NoiseAnalysis,
-    correlated: Correlations,
-    sufficient: DataSufficiency,
-    symmetric: Symmetries,
+    noise: NoiseAnalysis,
+    correlations: Correlations,
+    sufficiency: DataSufficiency,
+    symmetries: Symmetries,
 ) -> tuple[str, ...]:
-    """Return a conclusion for each question, in a sentence with its number."""
+    """Return the conclusions of all analyses, as sentences with their figures.
+
+    Args:
+        host: Shares of the host's time; None if unknown.
+        noise: Whether the inputs determine the outputs.
+        correlations: Rank correlations of inputs and outputs.
+        sufficiency: Learning curve and break-even.
+        symmetries: Which symmetries hold.
+    """
     return (
-        _on_host(host),
-        *_on_relation(related),
-        *_on_correlations(correlated),
-        *_on_curve(sufficient),
-        *_on_break_even(sufficient.break_even),
-        *_on_symmetries(symmetric),
+        _host_remark(host),
+        *_noise_remarks(noise),
+        *_correlation_remarks(correlations),
+        *_learning_curve_remarks(sufficiency),
+        *_break_even_remarks(sufficiency.break_even),
+        *_symmetry_remarks(symmetries),
     )
 
 
-def _target(outputs: Batch, related: NoiseAnalysis) -> tuple[Target, str]:
-    if all(np.asarray(each[:1]).dtype.kind in "biu" for each in outputs.values()):
+def _target(outputs: Batch, noise: NoiseAnalysis) -> tuple[Target, str]:
+    """Return the suggested target and the reason."""
+    if all(np.asarray(array[:1]).dtype.kind in "biu" for array in outputs.values()):
         return Target.LABEL, "the outputs are whole numbers"
-    floor = related.overall
-    if related.deterministic is False:
+    floor = noise.overall
+    if noise.deterministic is False:
         spread = None if floor is None else floor.spread
         share = "" if spread is None else f" by {_percent(spread)} of their deviation"
         return Target.DISTRIBUTION, f"the same inputs give outputs that differ{share}"
-    if related.deterministic is None and floor and floor.trustworthy and floor.share > NOISY_SHARE:
+    if noise.deterministic is None and floor and floor.trustworthy and floor.share > NOISY_SHARE:
         return (
             Target.DISTRIBUTION,
-            f"the inputs leave {_percent(floor.share)} of the outputs' deviation open",
+            f"the inputs leave {_percent(floor.share)} of the outputs' deviation unexplained",
         )
-    if related.deterministic:
+    if noise.deterministic:
         return Target.VALUE, "the same inputs give the same outputs"
-    return Target.VALUE, "no noise was shown"
+    return Target.VALUE, "no noise was detected"
 
 
-def _layouts(problem: Problem, symmetric: Symmetries) -> list[tuple[Layout, str]]:
-    """Return layouts with their reasons, best first; the flat one always has a place."""
+def _layouts(problem: Problem, symmetries: Symmetries) -> list[tuple[Layout, str]]:
+    """Return layouts with their reasons, best first; the flat one is always among them."""
     inputs, outputs = problem.inputs, problem.outputs
-    found = [*_along_axes(inputs, outputs), *_of_entities(inputs, symmetric)]
-    numbers = sum(each.size for each in inputs)
-    if not found:
-        few = f"{numbers} numbers in, no axis that a network could use"
-        return [(Layout.FLAT, few)]
-    return [*found, (Layout.FLAT, f"{numbers} numbers in, without their order: quickest to run")]
+    layouts = [*_axis_layouts(inputs, outputs), *_entity_layouts(inputs, symmetries)]
+    numbers = sum(field.size for field in inputs)
+    if not layouts:
+        return [(Layout.FLAT, f"{numbers} input numbers, no axis that a network could use")]
+    return [*layouts, (Layout.FLAT, f"{numbers} input numbers without their order: fastest")]
 
 
-def _along_axes(inputs: Sequence[Field], outputs: Sequence[Field]) -> list[tuple[Layout, str]]:
-    found: list[tuple[Layout, str]] = []
+def _axis_layouts(inputs: Sequence[Field], outputs: Sequence[Field]) -> list[tuple[Layout, str]]:
+    """Return grid and sequence where fields have such axes, with the reasons."""
+    layouts: list[tuple[Layout, str]] = []
     shared = [axis for axis in grid_axes(inputs) if axis in grid_axes(outputs)]
     if shared:
-        words = f"inputs and outputs share the grid {', '.join(shared)}"
-        found.append((GRID_LAYOUTS[len(shared)], words))
+        reason = f"inputs and outputs share the grid {', '.join(shared)}"
+        layouts.append((GRID_LAYOUTS[len(shared)], reason))
     elif grid_axes(inputs):
-        words = f"the inputs lie on the grid {', '.join(grid_axes(inputs))}"
-        found.append((GRID_LAYOUTS[len(grid_axes(inputs))], words))
-    read, told = (
-        [axis for axis in TIME_AXES if any(axis in each.axes for each in fields)]
+        reason = f"the inputs lie on the grid {', '.join(grid_axes(inputs))}"
+        layouts.append((GRID_LAYOUTS[len(grid_axes(inputs))], reason))
+    input_axes, output_axes = (
+        [axis for axis in TIME_AXES if any(axis in field.axes for field in fields)]
         for fields in (inputs, outputs)
     )
-    if told:
-        both = "inputs and outputs run" if read else "the outputs run"
-        how = "" if read else ": one step learnt, then rolled forward"
-        found.append((Layout.SEQUENCE, f"{both} along {told[0]}{how}"))
-    elif read:
-        found.append((Layout.SEQUENCE, f"the inputs run along {read[0]}"))
-    return found
+    if output_axes:
+        sides = "inputs and outputs are series" if input_axes else "the outputs are series"
+        method = "" if input_axes else ": learn one step, then roll forward"
+        layouts.append((Layout.SEQUENCE, f"{sides} along {output_axes[0]}{method}"))
+    elif input_axes:
+        layouts.append((Layout.SEQUENCE, f"the inputs are series along {input_axes[0]}"))
+    return layouts
 
 
-def _of_entities(inputs: Sequence[Field], symmetric: Symmetries) -> list[tuple[Layout, str]]:
-    """Return set and graph for the axes whose order doesn't matter, or isn't known to."""
-    verdicts = {
-        each.axis: each.holds
-        for each in symmetric.findings
-        if each.kind is SymmetryKind.PERMUTATION
+def _entity_layouts(inputs: Sequence[Field], symmetries: Symmetries) -> list[tuple[Layout, str]]:
+    """Return set and graph for the axes along which order doesn't matter, or might not."""
+    holds_along = {
+        result.axis: result.holds
+        for result in symmetries.findings
+        if result.kind is SymmetryKind.PERMUTATION
     }
-    found: list[tuple[Layout, str]] = []
+    layouts: list[tuple[Layout, str]] = []
     for axis in entity_axes(inputs):
-        holds = verdicts.get(axis)
+        holds = holds_along.get(axis)
         if holds is False:
             continue
-        words = f"the order along {axis} does not matter" if holds else f"{axis} may be a set"
-        pairs = any(is_vector(each) and axis in each.axes for each in inputs)
-        graph = (Layout.GRAPH, f"{words}; its vectors make edges of their differences")
-        bag = (Layout.SET, words)
-        found += [graph, bag] if pairs else [bag, (Layout.GRAPH, f"{words}; pairs may matter")]
-    return found
+        reason = f"the order along {axis} does not matter" if holds else f"{axis} may be a set"
+        if any(is_vector(field) and axis in field.axes for field in inputs):
+            edges = f"{reason}; differences of its vectors can be the features of edges"
+            layouts += [(Layout.GRAPH, edges), (Layout.SET, reason)]
+        else:
+            layouts += [(Layout.SET, reason), (Layout.GRAPH, f"{reason}; pairs may matter")]
+    return layouts
 
 
-def _on_host(host: HostShare | None) -> str:
+def _host_remark(host: HostShare | None) -> str:
     if host is None:
         return "The kernel's share of the host's time is unknown: the problem has no host to run."
-    most = host.bounds[-1][1]
-    bound = f"at most {most:.3g}x as fast" if np.isfinite(most) else "as fast as the surrogate"
-    told = "" if host.measured else " (as the profile says)"
+    largest = host.bounds[-1][1]
+    bound = (
+        f"at most {largest:.3g}x as fast" if np.isfinite(largest) else "as fast as the surrogate"
+    )
+    source = "" if host.measured else " (according to the profile)"
     return (
-        f"The kernel takes {_percent(host.fraction)} of the host's time{told}: "
+        f"The kernel takes {_percent(host.fraction)} of the host's time{source}: "
         f"even an infinitely fast surrogate makes the host {bound}."
     )
 
 
-def _on_relation(related: NoiseAnalysis) -> list[str]:
-    words: list[str] = []
-    floor = related.overall
-    if related.deterministic:
-        words.append(
-            f"The reference repeated itself, but for rounding, on {related.repeats} inputs."
+def _noise_remarks(noise: NoiseAnalysis) -> list[str]:
+    sentences: list[str] = []
+    floor = noise.overall
+    if noise.deterministic:
+        sentences.append(
+            f"The reference returned the same outputs twice, but for rounding, on {noise.repeats} "
+            "inputs."
         )
-    elif related.deterministic is False and floor and floor.spread is not None:
-        words.append(
+    elif noise.deterministic is False and floor and floor.spread is not None:
+        sentences.append(
             f"The reference is stochastic: at fixed inputs its outputs deviate by "
             f"{_percent(floor.spread)} of their deviation over all inputs."
         )
-    elif related.deterministic is None:
-        words.append("Whether the same inputs give the same outputs is unknown.")
+    elif noise.deterministic is None:
+        sentences.append("Whether the same inputs give the same outputs is unknown.")
     if floor is None:
-        return [*words, f"What the inputs leave open can't be estimated: {related.reason}."]
+        return [*sentences, f"The noise floor can't be estimated: {noise.reason}."]
     amount = "less than 1 %" if floor.share < NEGLIGIBLE else _percent(floor.share)
-    left = f"{amount} of the outputs' deviation"
-    if related.deterministic and floor.share >= NEGLIGIBLE:
-        said = f"Neighbouring samples leave {left} open: structure that {related.samples} samples "
-        return [*words, f"{said}do not resolve, since the inputs decide the outputs."]
+    share = f"{amount} of the outputs' deviation"
+    if noise.deterministic and floor.share >= NEGLIGIBLE:
+        return [
+            *sentences,
+            (
+                f"Neighbouring samples leave {share} unexplained: structure that {noise.samples} "
+                "samples do not resolve, since the inputs determine the outputs."
+            ),
+        ]
     if floor.trustworthy:
-        return [*words, f"By {related.samples} samples the inputs leave {left} open."]
-    return [*words, f"The inputs leave at most {left} open, an upper bound: {floor.reason}."]
+        return [
+            *sentences,
+            f"According to {noise.samples} samples, the inputs leave {share} unexplained.",
+        ]
+    return [
+        *sentences,
+        f"The inputs leave at most {share} unexplained; this is an upper bound: {floor.reason}.",
+    ]
 
 
-def _on_correlations(correlated: Correlations) -> list[str]:
-    words: list[str] = []
-    if correlated.strongest:
-        top = correlated.strongest[0]
-        words.append(
-            f"The strongest rank correlation is {top.value:+.2f}, of input {top.first} and output "
-            f"{top.second}."
+def _correlation_remarks(correlations: Correlations) -> list[str]:
+    sentences: list[str] = []
+    if correlations.strongest:
+        pair = correlations.strongest[0]
+        sentences.append(
+            f"The strongest rank correlation is {pair.value:+.2f}, of input {pair.first} and "
+            f"output {pair.second}."
         )
-    twins = [pair for pair in correlated.strongest_inputs if abs(pair.value) > ALIKE_CORRELATION]
-    if twins:
-        top = twins[0]
-        words.append(
-            f"Inputs {top.first} and {top.second} say nearly the same (rank correlation "
-            f"{top.value:+.2f})."
+    equivalent = [
+        pair for pair in correlations.strongest_inputs if abs(pair.value) > ALIKE_CORRELATION
+    ]
+    if equivalent:
+        pair = equivalent[0]
+        sentences.append(
+            f"Inputs {pair.first} and {pair.second} are nearly equivalent (rank correlation "
+            f"{pair.value:+.2f})."
         )
-    if correlated.constant_inputs:
-        names = ", ".join(correlated.constant_inputs)
-        words.append(f"These inputs never change, so nothing can be learnt from them: {names}.")
-    return words
+    if correlations.constant_inputs:
+        names = ", ".join(correlations.constant_inputs)
+        sentences.append(f"These inputs are constant, so nothing can be learnt from them: {names}.")
+    return sentences
 
 
-def _on_curve(sufficient: DataSufficiency) -> list[str]:
-    curve = sufficient.curve
+def _learning_curve_remarks(sufficiency: DataSufficiency) -> list[str]:
+    curve = sufficiency.curve
     if curve is None:
-        return [f"Whether the samples are enough is unknown: {sufficient.reason}."]
+        return [f"Whether there are enough samples is unknown: {sufficiency.reason}."]
     samples, error = curve.points[-1]
-    measured = f"A quick model's error is {_percent(error)} of the outputs' deviation"
-    bought = f"doubling the data ({curve.samples}) buys {_percent(curve.gain)}"
-    words = [f"{measured} with {samples} samples; by its learning curve, {bought}."]
+    sentences = [
+        (
+            f"A quick model's error is {_percent(error)} of the outputs' deviation with {samples} "
+            f"samples; according to its learning curve, doubling the data ({curve.samples}) lowers "
+            f"the error by {_percent(curve.gain)}."
+        )
+    ]
     if error > 1.0:
-        words.append("The quick model is no better than the mean: nothing was learnt yet.")
+        sentences.append("The quick model is no better than the mean: it has learnt nothing yet.")
     elif curve.gain > STEEP_GAIN:
-        words.append(
-            "The learning curve is steep: with no more data, prefer smaller networks, invariant "
-            "inputs and augmentation by what holds."
+        sentences.append(
+            "The learning curve is steep: without more data, prefer smaller networks, invariant "
+            "inputs and augmentation by the symmetries that hold."
         )
-    elif curve.gain < FLAT:
-        words.append(
+    elif curve.gain < FLAT_GAIN:
+        sentences.append(
             "The learning curve is flat: more data of this kind hardly help this model; another "
-            "one, or other inputs, may."
+            "model, or other inputs, may."
         )
-    return words
+    return sentences
 
 
-def _on_break_even(paid: BreakEven | None) -> list[str]:
-    if paid is None:
+def _break_even_remarks(break_even: BreakEven | None) -> list[str]:
+    if break_even is None:
         return []
-    speedup, runs = paid.runs[1]
-    cost = f"{paid.samples} samples cost {paid.generation_s:.3g} s of the reference"
-    pays = f"{speedup:g}x as fast has paid for them after {runs:.0f} runs of one sample"
-    return [f"{cost}; a surrogate {pays}, its training not counted."]
+    speedup, runs = break_even.runs[1]
+    return [
+        (
+            f"{break_even.samples} samples cost {break_even.generation_s:.3g} s of the reference; "
+            f"a surrogate {speedup:g}x as fast has saved as much after {runs:.0f} runs of one "
+            "sample, training not counted."
+        )
+    ]
 
 
-def _on_symmetries(symmetric: Symmetries) -> list[str]:
-    if symmetric.reason:
-        return [f"No symmetry was tried: {symmetric.reason}."]
-    words: list[str] = []
-    holding = [each.name for each in symmetric.findings if each.holds]
-    broken = [each for each in symmetric.findings if each.holds is False]
-    untried = [each.name for each in symmetric.findings if each.holds is None]
+def _symmetry_remarks(symmetries: Symmetries) -> list[str]:
+    if symmetries.reason:
+        return [f"No symmetry was tested: {symmetries.reason}."]
+    sentences: list[str] = []
+    holding = [result.name for result in symmetries.findings if result.holds]
+    broken = [result for result in symmetries.findings if result.holds is False]
+    undecided = [result.name for result in symmetries.findings if result.holds is None]
     if holding:
-        # Of a stochastic reference a break well below its own spread can't be seen.
-        seen = ", as far as the reference's own spread lets see" * (symmetric.tolerance > 1.0)
-        words.append(f"On the samples tried these symmetries hold{seen}: {', '.join(holding)}.")
+        # For a stochastic reference, a violation well below its spread can't be detected.
+        limit = ", within the reference's own spread" * (symmetries.tolerance > 1.0)
+        names = ", ".join(holding)
+        sentences.append(f"On the samples tested, these symmetries hold{limit}: {names}.")
     if broken:
-        each = ", ".join(f"{one.name} (by {_percent(one.discrepancy or 0.0)})" for one in broken)
-        words.append(f"These are broken: {each}.")
-    if untried:
-        words.append(f"These could not be decided: {', '.join(untried)}.")
-    return words
+        names = ", ".join(
+            f"{result.name} (by {_percent(result.discrepancy or 0.0)})" for result in broken
+        )
+        sentences.append(f"These are broken: {names}.")
+    if undecided:
+        sentences.append(f"These could not be decided: {', '.join(undecided)}.")
+    return sentences
 
 
 def _percent(share: float) -> str:

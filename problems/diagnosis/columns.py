@@ -9,35 +9,38 @@ from problems.encodings.transforms import CONSTANT_TOLERANCE
 from problems.interfaces.types import Array, Batch, Field, n_samples
 
 MAX_SMALL_FIELD = 6
-"""A field with at most so many elements is looked at element by element."""
+"""Largest number of elements of a field whose columns are its elements."""
 
 MAX_ELEMENTS = 1024
-"""Of a larger field so many elements are looked at, drawn at random once."""
+"""Largest number of elements that are read of a field; they are drawn at random once."""
 
 COMPONENT = "component"
+"""Name of the axis along which the components of a vector lie."""
+
 QUANTITY_AXES = ("element", "channel", "feature", "quantity", "variable", "parameter")
+"""Names of axes along which different quantities lie."""
 
 RELATIVE_ROUNDING = 1e-12
-"""A principal component with less than this share of the first one's variance is rounding."""
+"""Variance, as a share of the first principal component's, below which a component is rounding."""
 
 CHUNK_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
 class FieldColumns:
-    """How the samples of one field become columns, learnt from some samples of it.
+    """The transformation of one field to standardised columns, fitted to samples of it.
 
     Args:
-        field: Whose.
-        elements: Which elements are read (e,); constant ones aren't.
-        mean: Of each element (e,).
-        scale: What each element is divided by (e,).
-        basis: Of the principal components (e, c); None where the columns are the elements.
-        names: Of the columns (c).
-        constant: Names of the elements, or the field's own name, that do not vary.
-        variance: Sum of the columns' variances over the samples they were learnt from.
-        explained: Share of the field's variance that the columns hold.
-        deviation: Root mean square over the elements of their standard deviation, in its unit.
+        field: The field.
+        elements: Indices of the elements that are read (e,), without constant ones.
+        mean: Mean of each element (e,).
+        scale: Number by which each element is divided (e,).
+        basis: Principal components (e, c); None if the columns are the elements.
+        names: Names of the columns (c,).
+        constant: Names of constant elements, or the field's name if all are constant.
+        variance: Sum of the columns' variances over the samples of the fit.
+        explained: Share of the field's variance that the columns explain.
+        deviation: Root mean square of the elements' standard deviations, in the field's unit.
     """
 
     field: Field
@@ -52,7 +55,7 @@ class FieldColumns:
     deviation: float
 
     def transform(self, batch: Batch, index: Array) -> Array:
-        """Return the columns (n, c) of the samples at `index`."""
+        """Return the columns (n, c) of the samples at `index` (n,)."""
         values = (
             read_elements(batch[self.field.name], index, self.elements) - self.mean
         ) / self.scale
@@ -60,19 +63,20 @@ class FieldColumns:
 
 
 def fit_columns(
-    field: Field, batch: Batch, index: Array, *, explained_variance: float, most: int
+    field: Field, batch: Batch, index: Array, *, explained_variance: float, max_components: int
 ) -> FieldColumns:
-    """Learn how a field becomes columns of mean 0.
+    """Return the transformation of a field to columns of mean 0, fitted to some samples.
 
-    Each element of a small field is divided by its own standard deviation, those of a larger one by
+    The elements of a small field are divided by their standard deviations, those of a larger one by
     a `shared_scale`.
 
     Args:
-        field: Which.
-        batch: Holds it.
-        index: Samples to learn from.
-        share: Of the variance, that the principal components of a larger field shall hold.
-        most: Principal components at most.
+        field: The field.
+        batch: Samples of the field (b, ...).
+        index: Samples of the fit (n,).
+        explained_variance: Share of the variance that the principal components of a larger field
+            shall explain.
+        max_components: Largest number of principal components.
     """
     elements = _elements(field)
     values = read_elements(batch[field.name], index, elements)
@@ -82,46 +86,46 @@ def fit_columns(
     )
     small = field.size <= MAX_SMALL_FIELD
     names = element_names(field) if small else ()
-    constant = tuple(name for name, used in zip(names, varies, strict=small) if not used)
+    constant = tuple(name for name, varying in zip(names, varies, strict=small) if not varying)
     if not varies.any():
         constant = (field.name,)
     elements, mean, std = elements[varies], mean[varies], std[varies]
     deviation = float(np.sqrt(np.mean(std**2))) if std.size else 0.0
     scale = std if small else shared_scale(field, elements, std)
     if small or not std.size:
-        kept = tuple(name for name, used in zip(names, varies, strict=small) if used)
-        facts = (len(std), 1.0, deviation)
-        return FieldColumns(field, elements, mean, scale, None, kept, constant, *facts)
-    basis, variance, explained = _principal(
-        (values[:, varies] - mean) / scale, explained_variance, most
+        names = tuple(name for name, varying in zip(names, varies, strict=small) if varying)
+        figures = (len(std), 1.0, deviation)
+        return FieldColumns(field, elements, mean, scale, None, names, constant, *figures)
+    basis, variance, explained = _principal_components(
+        (values[:, varies] - mean) / scale, explained_variance, max_components
     )
-    kept = tuple(f"{field.name} pc{i + 1}" for i in range(basis.shape[1]))
-    facts = (variance, explained, deviation)
-    return FieldColumns(field, elements, mean, scale, basis, kept, constant, *facts)
+    names = tuple(f"{field.name} pc{i + 1}" for i in range(basis.shape[1]))
+    figures = (variance, explained, deviation)
+    return FieldColumns(field, elements, mean, scale, basis, names, constant, *figures)
 
 
 def is_quantity_axis(field: Field, place: int) -> bool:
-    """Whether an axis of a field lists different quantities: none can take another's place.
+    """Return whether different quantities, which can't be exchanged, lie along an axis of a field.
 
-    So does the last axis of a field whose unit lists several, and an axis without a name of a small
-    field.
+    They do along an axis of such a name, along the last axis of a field whose unit lists several
+    units, and along an axis without a name of a small field.
     """
     if place >= len(field.axes):
         return field.size <= MAX_SMALL_FIELD
-    severally = "," in field.unit and place == len(field.axes) - 1
-    return severally or field.axes[place] in QUANTITY_AXES
+    several_units = "," in field.unit and place == len(field.axes) - 1
+    return several_units or field.axes[place] in QUANTITY_AXES
 
 
 def shared_scale(field: Field, elements: Array, std: Array) -> Array:
-    """Return what elements are divided by, one number for all that differ in their place only.
+    """Return the scale of each element (e,), equal for all elements of one quantity.
 
-    It is the root mean square of their standard deviations: a corner in which nothing happens must
-    not count as much as the rest, and what moves elements about must not change their scale.
+    The scale is the root mean square of their standard deviations. So a region in which little
+    happens counts less than the rest, and moving elements doesn't change their scale.
 
     Args:
-        field: Whose.
-        elements: Places in one sample (e,).
-        std: Of each of them (e,).
+        field: The field.
+        elements: Indices of elements in a flattened sample (e,).
+        std: Standard deviation of each of these elements (e,).
     """
     group = np.zeros(len(elements), dtype=int)
     for place, index in enumerate(np.unravel_index(elements, field.shape or (1,))):
@@ -132,14 +136,20 @@ def shared_scale(field: Field, elements: Array, std: Array) -> Array:
 
 
 def element_names(field: Field) -> tuple[str, ...]:
-    """Return "field" for a single number, else "field[0,1]" for each element."""
+    """Return the names of a field's elements: "field" for a scalar, else "field[0,1]"."""
     if not field.shape:
         return (field.name,)
     return tuple(f"{field.name}[{','.join(map(str, i))}]" for i in np.ndindex(*field.shape))
 
 
 def read_elements(array: Array, index: Array, elements: Array) -> Array:
-    """Return elements (n, e) of the samples at `index`, a few rows at a time: it may be a file."""
+    """Return elements of samples (n, e), read a few samples at a time: the array may be a file.
+
+    Args:
+        array: Samples (b, ...).
+        index: Samples that are read (n,).
+        elements: Indices of elements in a flattened sample (e,).
+    """
     values = np.empty((len(index), len(elements)))
     for start in range(0, len(index), CHUNK_ROWS):
         part = index[start : start + CHUNK_ROWS]
@@ -149,51 +159,70 @@ def read_elements(array: Array, index: Array, elements: Array) -> Array:
     return values
 
 
-def random_subset(total: int, most: int) -> Array:
-    """Return at most `most` places, drawn at random once and in order, out of `total`."""
-    if total <= most:
+def random_subset(total: int, max_size: int) -> Array:
+    """Return a sorted random subset (n,) of the indices below `total`, the same for each call."""
+    if total <= max_size:
         return np.arange(total)
-    return np.sort(np.random.default_rng(0).choice(total, most, replace=False))
+    return np.sort(np.random.default_rng(0).choice(total, max_size, replace=False))
 
 
 def finite_rows(fields: Iterable[Field], batch: Batch, index: Array) -> Array:
-    """Return those samples of `index` that are finite in the elements looked at."""
-    good = np.ones(len(index), dtype=bool)
+    """Return the samples of `index` (n,) whose elements that are read are all finite (m,).
+
+    Args:
+        fields: Fields of the batch.
+        batch: Samples (b, ...) of each field.
+        index: Samples that are tested (n,).
+    """
+    finite = np.ones(len(index), dtype=bool)
     for field in fields:
-        good &= np.isfinite(read_elements(batch[field.name], index, _elements(field))).all(axis=1)
-    return index[good]
+        finite &= np.isfinite(read_elements(batch[field.name], index, _elements(field))).all(axis=1)
+    return index[finite]
 
 
 def stack_columns(columns: Iterable[FieldColumns], batch: Batch, index: Array) -> Array:
-    """Return the columns of several fields side by side (n, c)."""
-    return np.concatenate([each.transform(batch, index) for each in columns], axis=1)
+    """Return the columns of several fields, concatenated (n, c).
+
+    Args:
+        columns: Transformation of each field.
+        batch: Samples (b, ...) of each field.
+        index: Samples that are read (n,).
+    """
+    return np.concatenate([field.transform(batch, index) for field in columns], axis=1)
 
 
-def subset_of_samples(inputs: Batch, most: int) -> Array:
-    """Return which samples are looked at: all, or `most` of them drawn at random."""
-    return random_subset(n_samples(inputs), most)
+def subset_of_samples(inputs: Batch, max_samples: int) -> Array:
+    """Return the indices of the samples that are read (n,), a random subset of all."""
+    return random_subset(n_samples(inputs), max_samples)
 
 
 def _elements(field: Field) -> Array:
     return random_subset(field.size, MAX_ELEMENTS)
 
 
-def _principal(values: Array, explained_variance: float, most: int) -> tuple[Array, float, float]:
-    """Return the leading principal components of (n, e): basis (e, c), variance and share.
+def _principal_components(
+    values: Array, explained_variance: float, max_components: int
+) -> tuple[Array, float, float]:
+    """Return basis (e, c), variance and explained share of the leading principal components.
 
     The components are divided by the first one's standard deviation, so that a large field does not
     outweigh a single number.
+
+    Args:
+        values: Centred samples (n, e).
+        explained_variance: Share of the variance that they shall explain.
+        max_components: Largest number of components.
     """
     by_sample = len(values) < values.shape[1]
     gram = values @ values.T if by_sample else values.T @ values
     variance, vectors = np.linalg.eigh(gram)
     variance, vectors = variance[::-1].clip(min=0.0), vectors[:, ::-1]
-    held = np.cumsum(variance) / variance.sum()
-    real = int((variance > RELATIVE_ROUNDING * variance[0]).sum())
-    count = min(int(np.searchsorted(held, explained_variance)) + 1, most, real)
+    cumulative = np.cumsum(variance) / variance.sum()
+    rank = int((variance > RELATIVE_ROUNDING * variance[0]).sum())
+    count = min(int(np.searchsorted(cumulative, explained_variance)) + 1, max_components, rank)
     basis = vectors[:, :count]
     if by_sample:
         basis = values.T @ basis
         basis /= np.linalg.norm(basis, axis=0)
     total = float(variance[:count].sum() / variance[0])
-    return basis / np.sqrt(variance[0] / len(values)), total, float(held[count - 1])
+    return basis / np.sqrt(variance[0] / len(values)), total, float(cumulative[count - 1])

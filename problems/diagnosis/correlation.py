@@ -1,4 +1,4 @@
-"""How inputs and outputs move together: Spearman's rank correlation sees any monotone link."""
+"""Spearman's rank correlations of inputs and outputs, which detect any monotone relation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Matrix = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class CorrelatedPair:
-    """Two columns and their rank correlation."""
+    """The names of two columns and their rank correlation."""
 
     first: str
     second: str
@@ -33,16 +33,16 @@ class Correlations:
     principal components, named "field pc1" (their sign is arbitrary).
 
     Args:
-        samples: Training samples looked at, at most `MOST_SAMPLES`.
-        inputs: Names of the input columns (i), at most `MOST_COLUMNS`.
-        outputs: Names of the output columns (o), at most `MOST_COLUMNS`.
-        matrix: Of inputs and outputs (i, o).
-        among_inputs: Of the inputs with each other (i, i).
+        samples: Number of training samples used, at most `MAX_SAMPLES`.
+        inputs: Names of the input columns (i,), at most `MAX_COLUMNS`.
+        outputs: Names of the output columns (o,), at most `MAX_COLUMNS`.
+        matrix: Correlations of inputs and outputs (i, o).
+        among_inputs: Correlations of the inputs with each other (i, i).
         strongest: Pairs of an input and an output, strongest first.
         strongest_inputs: Pairs of inputs, strongest first.
-        constant_inputs: Input columns that never change; they are in no matrix.
-        constant_outputs: Output columns that never change.
-        left_out: Columns beyond `MOST_COLUMNS`, of both sides.
+        constant_inputs: Names of constant input columns; they are in no matrix.
+        constant_outputs: Names of constant output columns.
+        left_out: Number of columns beyond `MAX_COLUMNS`, of inputs and outputs together.
     """
 
     samples: int
@@ -59,7 +59,7 @@ class Correlations:
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """The columns (b, c) of inputs or of outputs, with their names."""
+    """The columns (b, c) of inputs or of outputs, with their names (c,)."""
 
     values: Array
     names: tuple[str, ...]
@@ -70,42 +70,48 @@ class _Side:
 def correlations(
     inputs: tuple[Field, ...], outputs: tuple[Field, ...], train: Split
 ) -> Correlations:
-    """Return the rank correlations of a split's inputs and outputs."""
+    """Return the rank correlations of a split's inputs and outputs.
+
+    Args:
+        inputs: Fields of the inputs.
+        outputs: Fields of the outputs.
+        train: Samples, of which at most `MAX_SAMPLES` are used.
+    """
     index = finite_rows(inputs, train.inputs, subset_of_samples(train.inputs, MAX_SAMPLES))
     index = finite_rows(outputs, train.outputs, index)
-    read, told = _side(inputs, train.inputs, index), _side(outputs, train.outputs, index)
-    across, among = spearman(read.values, told.values), spearman(read.values, read.values)
+    x, y = _side(inputs, train.inputs, index), _side(outputs, train.outputs, index)
+    matrix, among_inputs = spearman(x.values, y.values), spearman(x.values, x.values)
     pairs = [
-        CorrelatedPair(one, other, float(across[i, j]))
-        for i, one in enumerate(read.names)
-        for j, other in enumerate(told.names)
+        CorrelatedPair(input_name, output_name, float(matrix[i, j]))
+        for i, input_name in enumerate(x.names)
+        for j, output_name in enumerate(y.names)
     ]
-    twins = [
-        CorrelatedPair(read.names[i], read.names[j], float(among[i, j]))
-        for i, j in zip(*np.triu_indices(len(read.names), 1), strict=True)
+    input_pairs = [
+        CorrelatedPair(x.names[i], x.names[j], float(among_inputs[i, j]))
+        for i, j in zip(*np.triu_indices(len(x.names), 1), strict=True)
     ]
     return Correlations(
         samples=len(index),
-        inputs=read.names,
-        outputs=told.names,
-        matrix=_plain(across),
-        among_inputs=_plain(among),
+        inputs=x.names,
+        outputs=y.names,
+        matrix=_as_tuples(matrix),
+        among_inputs=_as_tuples(among_inputs),
         strongest=_strongest(pairs),
-        strongest_inputs=_strongest(twins),
-        constant_inputs=read.constant,
-        constant_outputs=told.constant,
-        left_out=read.left_out + told.left_out,
+        strongest_inputs=_strongest(input_pairs),
+        constant_inputs=x.constant,
+        constant_outputs=y.constant,
+        left_out=x.left_out + y.left_out,
     )
 
 
 def spearman(first: Array, second: Array) -> Array:
     """Return the rank correlations (c, o) of columns (b, c) and (b, o); ties share a mean rank."""
-    one, other = (_normalised_ranks(each) for each in (first, second))
-    return (one.T @ other).clip(-1.0, 1.0)
+    first, second = _normalised_ranks(first), _normalised_ranks(second)
+    return (first.T @ second).clip(-1.0, 1.0)
 
 
 def _normalised_ranks(values: Array) -> Array:
-    """Return ranks of each column with mean 0 and length 1; 0 for a column without any order."""
+    """Return the ranks (b, c) in each column, with mean 0 and norm 1; 0 in a constant column."""
     from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
 
     ranks = rankdata(values, axis=0)
@@ -116,13 +122,13 @@ def _normalised_ranks(values: Array) -> Array:
 def _side(fields: Sequence[Field], batch: Batch, index: Array) -> _Side:
     if len(index) < 2:
         return _Side(np.empty((len(index), 0)), (), (), 0)
-    learnt = [
+    columns = [
         fit_columns(field, batch, index, explained_variance=1.0, max_components=N_COMPONENTS)
         for field in fields
     ]
-    values = stack_columns(learnt, batch, index)
-    names = tuple(name for each in learnt for name in each.names)
-    constant = tuple(name for each in learnt for name in each.constant)
+    values = stack_columns(columns, batch, index)
+    names = tuple(name for field in columns for name in field.names)
+    constant = tuple(name for field in columns for name in field.constant)
     left_out = max(0, len(names) - MAX_COLUMNS)
     return _Side(values[:, :MAX_COLUMNS], names[:MAX_COLUMNS], constant, left_out)
 
@@ -131,5 +137,5 @@ def _strongest(pairs: list[CorrelatedPair]) -> tuple[CorrelatedPair, ...]:
     return tuple(sorted(pairs, key=lambda pair: -abs(pair.value))[:MAX_PAIRS])
 
 
-def _plain(matrix: Array) -> Matrix:
+def _as_tuples(matrix: Array) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in matrix)

@@ -1,6 +1,6 @@
-"""Where the host's time goes, and what the best surrogate could make of it.
+"""The kernel's share of the host's time, and Amdahl's bound of the host's speed-up.
 
-Amdahl's bound: a host that spends the fraction f of its time in the kernel runs
+A host that spends the fraction f of its time in the kernel runs
 1 / ((1 - f) + f / s) times as fast with a kernel that is s times as fast (Amdahl, AFIPS Conf. Proc.
 30 (1967) 483).
 """
@@ -19,16 +19,16 @@ from problems.interfaces.types import Batch, Run
 
 SPEEDUPS = (2.0, 5.0, 10.0, 100.0, 1000.0, math.inf)
 HOST_RUNS = 3
-"""Timed runs of a host, after one to warm up."""
+"""Largest number of timed runs of a host, after one warm-up run."""
 
 HOST_BUDGET_S = 30.0
-"""No further run of the host is begun once so much time has gone into it."""
+"""Total time of the runs after which no further run of the host begins [s]."""
 
 Clock = Callable[[], float]
-
+"""A clock returns seconds from any origin."""
 
 KERNEL = "kernel"
-"""What the kernel is called where it was clocked here."""
+"""Name of the kernel among the parts of a host that was run."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class HostShare:
 
     Args:
         fraction: Share of the time inside the kernel.
-        kernel_s: Time inside the kernel, of one run of the host [s]; in a profile's own unit.
+        kernel_s: Time inside the kernel in one run of the host [s]; a profile's in its own unit.
         total_s: Time of one run of the host, in the same unit.
-        calls: Calls of the kernel in one run; 0 where a profile doesn't say.
-        measured: Whether the host was run here; else the numbers are the profile's.
-        kernel: The part that is the kernel.
-        parts: (name, share of the time), largest first.
+        calls: Calls of the kernel in one run; 0 for a profile.
+        measured: Whether the host was run; else the numbers are the profile's.
+        kernel: Name of the part that is the kernel.
+        parts: (name, share of the time) of each part, largest first.
         bounds: (speed-up of the kernel, speed-up of the host).
     """
 
@@ -57,13 +57,13 @@ class HostShare:
 
 
 class HostRun(NamedTuple):
-    """One run of a host with a clock around its kernel.
+    """One run of a host whose kernel was timed.
 
     Args:
-        outputs: What the host returned.
-        total_s: Time of the run.
-        kernel_s: Time inside the kernel.
-        calls: Calls of the kernel.
+        outputs: Outputs of the host.
+        total_s: Time of the run [s].
+        kernel_s: Time inside the kernel [s].
+        calls: Number of calls of the kernel.
     """
 
     outputs: Batch
@@ -78,8 +78,8 @@ class HostRun(NamedTuple):
 
 
 @dataclass
-class _ClockedKernel:
-    """A kernel that counts its calls and the time inside, a call within a call only once."""
+class _TimedKernel:
+    """A kernel that counts its calls and the time inside; nested calls count as one."""
 
     kernel: Run
     clock: Clock
@@ -91,41 +91,41 @@ class _ClockedKernel:
         """Return the kernel's outputs."""
         self.calls += 1
         self.depth += 1
-        began = self.clock()
+        start = self.clock()
         try:
             return self.kernel(inputs, rng)
         finally:
             self.depth -= 1
             if self.depth == 0:
-                self.inside_s += self.clock() - began
+                self.inside_s += self.clock() - start
 
 
 def amdahl(fraction: float, speedup: float) -> float:
-    """Return the host's speed-up when `fraction` of its time becomes `speedup` times as fast."""
-    left = (1.0 - fraction) + fraction / speedup
-    return 1.0 / left if left > 0.0 else math.inf
+    """Return the host's speed-up if `fraction` of its time becomes `speedup` times as fast."""
+    relative_time = (1.0 - fraction) + fraction / speedup
+    return 1.0 / relative_time if relative_time > 0.0 else math.inf
 
 
 def measure_host(
     host: Host, kernel: Run, seed: int = 0, clock: Clock = time.perf_counter
 ) -> HostShare:
-    """Run the host with a clock around its kernel and return the run of median length.
+    """Return the shares of the host's time in the run of median length.
 
-    Every run has the same random numbers, so it has the same work to do. A host that calls its
-    kernel from several threads at once would be counted wrongly.
+    Every run has the same random numbers and so the same work. The times of a host that calls its
+    kernel from several threads at once are wrong.
 
     Args:
-        host: Runs the host code with any kernel.
-        kernel: The reference's run.
-        seed: Of the random numbers.
+        host: The host, which takes any kernel.
+        kernel: The reference.
+        seed: Seed of the random numbers of each run.
         clock: Seconds from any origin.
     """
-    began = clock()
+    start = clock()
     runs = [run_host(host, kernel, seed, clock)]
-    while len(runs) <= HOST_RUNS and clock() - began < HOST_BUDGET_S:
+    while len(runs) <= HOST_RUNS and clock() - start < HOST_BUDGET_S:
         runs.append(run_host(host, kernel, seed, clock))
-    timed = sorted(runs[1:] or runs, key=lambda run: run.total_s)
-    median = timed[(len(timed) - 1) // 2]
+    timed_runs = sorted(runs[1:] or runs, key=lambda run: run.total_s)
+    median = timed_runs[(len(timed_runs) - 1) // 2]
     return HostShare(
         fraction=median.fraction,
         kernel_s=median.kernel_s,
@@ -139,21 +139,28 @@ def measure_host(
 
 
 def run_host(host: Host, kernel: Run, seed: int = 0, clock: Clock = time.perf_counter) -> HostRun:
-    """Run the host once; runs of one seed have the same random numbers."""
-    clocked = _ClockedKernel(kernel, clock)
-    began = clock()
-    outputs = host(clocked, np.random.default_rng(seed))
-    return HostRun(outputs, clock() - began, clocked.inside_s, clocked.calls)
+    """Run the host once and return its outputs and times.
+
+    Args:
+        host: The host, which takes any kernel.
+        kernel: The reference or a surrogate.
+        seed: Seed of the random numbers; equal seeds give equal numbers.
+        clock: Seconds from any origin.
+    """
+    timed_kernel = _TimedKernel(kernel, clock)
+    start = clock()
+    outputs = host(timed_kernel, np.random.default_rng(seed))
+    return HostRun(outputs, clock() - start, timed_kernel.inside_s, timed_kernel.calls)
 
 
 def host_share(problem: Problem, seed: int = 0) -> HostShare | None:
-    """Return the kernel's share of the host's time, measured where the host can be run.
+    """Return the kernel's share of the host's time, measured if the host can be run.
 
-    A problem with neither a host nor a profile has none; nor has recorded data without a profile,
+    None for a problem with neither a host nor a profile, and for recorded data without a profile,
     since there is no kernel to run.
 
     Raises:
-        UserError: The profile doesn't hold the part that it calls its kernel.
+        UserError: The profile is invalid.
     """
     if problem.host is not None and problem.simulation is not None:
         return measure_host(problem.host, problem.simulation.run, seed)
@@ -164,12 +171,12 @@ def profiled_host(profile: Profile) -> HostShare:
     """Return the shares of a profile that was measured elsewhere.
 
     Raises:
-        UserError: The kernel is none of the parts, or no part takes any time.
+        UserError: The kernel is none of the parts, or the times are negative or all 0.
     """
     total = math.fsum(profile.parts.values())
     if profile.kernel not in profile.parts:
-        known = ", ".join(profile.parts) or "none"
-        raise UserError(f"Profile(kernel={profile.kernel!r}) is none of its parts; parts: {known}")
+        names = ", ".join(profile.parts) or "none"
+        raise UserError(f"Profile(kernel={profile.kernel!r}) is none of its parts; parts: {names}")
     if not (math.isfinite(total) and total > 0.0 and min(profile.parts.values()) >= 0.0):
         raise UserError("Profile(parts=...) needs times or shares >= 0, one of them above 0")
     kernel = profile.parts[profile.kernel]

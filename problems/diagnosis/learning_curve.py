@@ -1,7 +1,7 @@
-"""Whether the samples are enough: how a quick model's error falls, and when the data have paid.
+"""Whether there are enough samples: learning curve of a quick model, and break-even of the data.
 
-The quick model is kernel ridge regression with a Gaussian kernel, in closed form. A network may do
-better; how fast the error falls says more about the data than about the model.
+The quick model is kernel ridge regression with a Gaussian kernel, in closed form. A network may be
+more accurate, but the rate at which the error falls depends on the data more than on the model.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,19 @@ from problems.diagnosis.columns import (
 from problems.interfaces.types import Array, Dataset, Field, Split
 
 MAX_SAMPLES = 1000
-"""Training and validation samples that the quick model is given."""
+"""Largest number of training samples, and of validation samples, of the quick model."""
 
 MIN_TRAINING, MIN_VALIDATION, MIN_SUBSET = 8, 2, 4
+"""Smallest numbers of training and validation samples, and of samples in a subset."""
+
 CURVE_STEPS = 6
-"""Half-octaves from the smallest training set to the largest: n/8 to n in 7 sizes."""
+"""Half-octaves from the smallest subset of n training samples to all: 7 sizes from n/8 to n."""
 
 SUBSETS = 3
+"""Random subsets of each size, of which the median error is taken."""
+
 LENGTH_SCALES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Length scales tried, in median distances of two samples."""
+"""Length scales of the kernel, in units of the median distance of two samples."""
 
 RIDGES = (1e-10, 1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 EXPONENTS = np.linspace(0.0, 2.0, 201)
@@ -40,10 +44,10 @@ class PowerLaw:
     """error(n) = floor + scale n^-exponent, fitted to a learning curve.
 
     Args:
-        floor: What more samples don't take away, >= 0.
-        scale: >= 0.
-        exponent: In [0, 2].
-        misfit: Root mean square of the relative residuals.
+        floor: Error that remains with any number of samples, >= 0.
+        scale: Factor of the power, >= 0.
+        exponent: Exponent in [0, 2].
+        misfit: Root mean square of the relative residuals of the fit.
     """
 
     floor: float
@@ -52,7 +56,7 @@ class PowerLaw:
     misfit: float
 
     def predict(self, samples: float) -> float:
-        """Return the error with so many samples."""
+        """Return the error with a number of samples."""
         return self.floor + self.scale * samples**-self.exponent
 
 
@@ -60,21 +64,22 @@ class PowerLaw:
 class LearningCurve:
     """The quick model's error on the validation split against the number of training samples.
 
-    The error is the root mean square over all outputs, as a share of their deviation: 1 is no
-    better than the mean. Its settings are chosen on the same validation split, so the error is a
-    little too good.
+    The error is the root mean square error over all outputs, as a share of their deviation: 1 is
+    no better than the mean. It is slightly too small, since the model's settings are chosen on the
+    same validation split.
 
     Args:
-        points: (samples, median error over random subsets), fewest first; at most `MOST_SAMPLES`.
-        samples: Of the training split, to which `now` belongs.
-        validation: Samples that the error is taken over.
-        law: What the points were fitted with.
-        now: The law's error at `samples`; beyond the last point it is extrapolated.
-        at_double: Extrapolated to twice the samples.
-        at_quadruple: Extrapolated to four times.
-        gain: Share of the error that doubling the samples takes away.
-        explained: Least share of an output field's variance that its columns hold; the error is
-            that of the columns.
+        points: (samples, median error over random subsets), fewest samples first; at most
+            `MAX_SAMPLES` samples.
+        samples: Number of samples of the training split.
+        validation: Number of validation samples.
+        law: Power law fitted to the points.
+        now: Error at `samples` according to the law; extrapolated beyond the last point.
+        error_at_double: Error extrapolated to twice `samples`.
+        error_at_quadruple: Error extrapolated to four times `samples`.
+        gain: Share of the error that doubling the samples removes.
+        explained: Smallest share of an output field's variance that its columns explain; the
+            error is that of the columns.
     """
 
     points: tuple[tuple[int, float], ...]
@@ -90,13 +95,13 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """How often the reference must be replaced until its data have paid; training is not counted.
+    """Number of surrogate runs that save the time of generating the data, without training.
 
     Args:
-        samples: All that were generated.
-        sample_s: The reference's time for one [s].
-        generation_s: Its time for all [s], one after the other.
-        runs: (speed-up, runs of one sample until the data have paid).
+        samples: Number of generated samples.
+        sample_s: Time of the reference for one sample [s].
+        generation_s: Time of the reference for all samples, one after the other [s].
+        runs: (speed-up, runs of one sample until the saved time equals `generation_s`).
     """
 
     samples: int
@@ -107,12 +112,12 @@ class BreakEven:
 
 @dataclass(frozen=True)
 class DataSufficiency:
-    """Whether the samples are enough.
+    """Whether there are enough samples.
 
     Args:
-        curve: The learning curve; None for the reason given.
-        break_even: When the data have paid; None where a sample's cost is unknown.
-        reason: Why there is no curve; empty where there is one.
+        curve: The learning curve; None if there is none.
+        break_even: Break-even of the data; None if the cost of a sample is unknown.
+        reason: Why there is no curve; empty if there is one.
     """
 
     curve: LearningCurve | None
@@ -129,20 +134,20 @@ class _Pairs:
 
 
 def break_even(samples: int, sample_s: float) -> BreakEven:
-    """Return how many runs pay for the samples: with speed-up s a run saves 1 - 1/s of one."""
+    """Return the break-even of samples: with speed-up s, each run saves 1 - 1/s of `sample_s`."""
     runs = tuple((speedup, samples / (1.0 - 1.0 / speedup)) for speedup in SPEEDUPS)
     return BreakEven(samples, sample_s, samples * sample_s, runs)
 
 
 def generated_samples(data: Dataset) -> int:
-    """Return how many samples the reference was run for, those left out among them."""
+    """Return the number of samples that the reference was run for, including those left out."""
     if data.made:
         return data.made
-    kept = sum(len(split) for split in data.splits().values() if split.inputs)
-    return kept + sum(data.failed.values()) + sum(data.duplicates.values())
+    samples = sum(len(split) for split in data.splits().values() if split.inputs)
+    return samples + sum(data.failed.values()) + sum(data.duplicates.values())
 
 
-def enough(
+def data_sufficiency(
     inputs: tuple[Field, ...],
     outputs: tuple[Field, ...],
     data: Dataset,
@@ -152,73 +157,83 @@ def enough(
     """Return the learning curve and the break-even of a problem's data.
 
     Args:
-        inputs: Fields.
-        outputs: Fields.
-        data: At most 1000 samples each of its training and validation splits are used.
-        sample_s: The reference's time for one sample [s], if known.
-        seed: Of the random subsets.
+        inputs: Fields of the inputs.
+        outputs: Fields of the outputs.
+        data: Dataset; at most 1000 samples each of its training and validation splits are used.
+        sample_s: Time of the reference for one sample [s]; None if unknown.
+        seed: Seed of the random subsets.
     """
-    paid = None if sample_s is None else break_even(generated_samples(data), sample_s)
+    cost = None if sample_s is None else break_even(generated_samples(data), sample_s)
     curve = measure_learning_curve(inputs, outputs, data, seed)
     if isinstance(curve, str):
-        return DataSufficiency(None, paid, curve)
-    return DataSufficiency(curve, paid, "")
+        return DataSufficiency(None, cost, curve)
+    return DataSufficiency(curve, cost, "")
 
 
 def measure_learning_curve(
     inputs: tuple[Field, ...], outputs: tuple[Field, ...], data: Dataset, seed: int = 0
 ) -> LearningCurve | str:
-    """Return the quick model's learning curve, or why there is none."""
-    index, tried = (
-        _finite(inputs, outputs, split) if split.inputs else np.arange(0)
+    """Return the quick model's learning curve, or the reason why there is none.
+
+    Args:
+        inputs: Fields of the inputs.
+        outputs: Fields of the outputs.
+        data: Dataset; at most 1000 samples each of its training and validation splits are used.
+        seed: Seed of the random subsets.
+    """
+    train_index, validation_index = (
+        _finite_samples(inputs, outputs, split) if split.inputs else np.arange(0)
         for split in (data.train, data.validation)
     )
-    if len(index) < MIN_TRAINING or len(tried) < MIN_VALIDATION:
-        return f"{len(index)} training and {len(tried)} validation samples are too few"
-    read, told = (
+    if len(train_index) < MIN_TRAINING or len(validation_index) < MIN_VALIDATION:
+        return (
+            f"{len(train_index)} training and {len(validation_index)} validation samples are too "
+            "few"
+        )
+    input_columns, output_columns = (
         [
             fit_columns(
-                each,
+                field,
                 batch,
-                index,
+                train_index,
                 explained_variance=EXPLAINED_VARIANCE,
                 max_components=MAX_COLUMNS,
             )
-            for each in fields
+            for field in fields
         ]
         for fields, batch in ((inputs, data.train.inputs), (outputs, data.train.outputs))
     )
-    told = [each for each in told if each.variance > 0.0]
-    if not told or not any(each.variance for each in read):
-        return "no input changes" if told else "no output changes"
+    output_columns = [field for field in output_columns if field.variance > 0.0]
+    if not output_columns or not any(field.variance for field in input_columns):
+        return "no input changes" if output_columns else "no output changes"
     train, validation = (
-        _pairs(read, told, split, some)
-        for split, some in ((data.train, index), (data.validation, tried))
+        _pairs(input_columns, output_columns, split, index)
+        for split, index in ((data.train, train_index), (data.validation, validation_index))
     )
-    points = _measured(train, validation, seed)
+    points = _measure_errors(train, validation, seed)
     law = fit_power_law(*zip(*points, strict=True))
-    samples = max(len(data.train), len(index))
+    samples = max(len(data.train), len(train_index))
     now, double, quadruple = (law.predict(factor * samples) for factor in (1, 2, 4))
     return LearningCurve(
         points=points,
         samples=samples,
-        validation=len(tried),
+        validation=len(validation_index),
         law=law,
         now=now,
         error_at_double=double,
         error_at_quadruple=quadruple,
         gain=1.0 - double / now if now > 0.0 else 0.0,
-        explained=min(each.explained for each in told),
+        explained=min(field.explained for field in output_columns),
     )
 
 
 def fit_power_law(samples: Sequence[float], errors: Sequence[float]) -> PowerLaw:
-    """Fit floor + scale n^-exponent by least squares of the relative residuals.
+    """Return the least-squares fit of floor + scale n^-exponent to errors, in relative residuals.
 
-    For each exponent the two coefficients follow by non-negative least squares.
+    The exponent is chosen on a grid; floor and scale follow by non-negative least squares.
 
     Args:
-        samples: Sizes (m,).
+        samples: Numbers of samples (m,).
         errors: Errors (m,), above 0.
     """
     from scipy.optimize import nnls  # noqa: PLC0415 - slow to import
@@ -227,33 +242,33 @@ def fit_power_law(samples: Sequence[float], errors: Sequence[float]) -> PowerLaw
     # Relative to the largest size, so that both columns have the same order of magnitude.
     largest = float(max(samples))
     relative = np.asarray(samples, dtype=float) / largest
-    best, found = np.inf, (0.0, 0.0, 0.0)
+    smallest, best_fit = np.inf, (0.0, 0.0, 0.0)
     for exponent in EXPONENTS:
         columns = np.stack([np.ones(len(measured)), relative**-exponent], axis=1)
         coefficients, residual = nnls(columns / measured[:, None], np.ones(len(measured)))
-        if residual < best:
-            best, found = residual, (*coefficients, exponent)
-    floor, scale, exponent = map(float, found)
-    misfit = float(best / np.sqrt(len(measured)))
+        if residual < smallest:
+            smallest, best_fit = residual, (*coefficients, exponent)
+    floor, scale, exponent = map(float, best_fit)
+    misfit = float(smallest / np.sqrt(len(measured)))
     return PowerLaw(floor, scale * largest**exponent, exponent, misfit)
 
 
-def _finite(inputs: tuple[Field, ...], outputs: tuple[Field, ...], split: Split) -> Array:
+def _finite_samples(inputs: tuple[Field, ...], outputs: tuple[Field, ...], split: Split) -> Array:
     index = finite_rows(inputs, split.inputs, subset_of_samples(split.inputs, MAX_SAMPLES))
     return finite_rows(outputs, split.outputs, index)
 
 
 def _pairs(
-    read: list[FieldColumns], told: list[FieldColumns], split: Split, index: Array
+    inputs: list[FieldColumns], outputs: list[FieldColumns], split: Split, index: Array
 ) -> _Pairs:
-    weights = np.concatenate([np.full(len(each.names), each.variance**-0.5) for each in told])
+    weights = np.concatenate([np.full(len(field.names), field.variance**-0.5) for field in outputs])
     return _Pairs(
-        stack_columns(read, split.inputs, index),
-        weights * stack_columns(told, split.outputs, index),
+        stack_columns(inputs, split.inputs, index),
+        weights * stack_columns(outputs, split.outputs, index),
     )
 
 
-def _measured(train: _Pairs, validation: _Pairs, seed: int) -> tuple[tuple[int, float], ...]:
+def _measure_errors(train: _Pairs, validation: _Pairs, seed: int) -> tuple[tuple[int, float], ...]:
     """Return (samples, median error) from an eighth of the samples to all of them."""
     rng = np.random.default_rng(seed)
     count = len(train.inputs)
@@ -264,26 +279,33 @@ def _measured(train: _Pairs, validation: _Pairs, seed: int) -> tuple[tuple[int, 
     for size in (size for size in sizes if size >= MIN_SUBSET):
         subsets = [rng.permutation(count)[:size] for _ in range(SUBSETS if size < count else 1)]
         errors = [
-            _error(near[np.ix_(some, some)], far[:, some], train.outputs[some], validation.outputs)
-            for some in subsets
+            _smallest_error(
+                near[np.ix_(subset, subset)],
+                far[:, subset],
+                train.outputs[subset],
+                validation.outputs,
+            )
+            for subset in subsets
         ]
         points.append((size, float(np.median(errors))))
     return tuple(points)
 
 
-def _squared_distances(one: Array, other: Array) -> Array:
-    norms = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)
-    return (norms - 2.0 * one @ other.T).clip(min=0.0)
+def _squared_distances(first: Array, second: Array) -> Array:
+    """Return the squared distances (n, m) of points (n, c) and (m, c)."""
+    norms = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
+    return (norms - 2.0 * first @ second.T).clip(min=0.0)
 
 
-def _error(near: Array, far: Array, targets: Array, truth: Array) -> float:
+def _smallest_error(near: Array, far: Array, targets: Array, truth: Array) -> float:
     """Return the smallest normalised error over the grid of length scales and ridges.
 
     Args:
         near: Squared distances of the training samples (b, b).
         far: Squared distances of validation and training samples (v, b).
-        targets: (b, o).
-        truth: (v, o), relative to the mean over all training samples.
+        targets: Outputs of the training samples (b, o).
+        truth: Outputs of the validation samples (v, o), relative to the mean over all training
+            samples.
     """
     typical = float(np.median(near[np.triu_indices(len(near), 1)])) or 1.0
     mean = targets.mean(axis=0)

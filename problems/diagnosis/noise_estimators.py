@@ -1,21 +1,22 @@
-"""Noise variance from neighbouring samples: what no function of the inputs can explain.
+"""Estimators of the variance of noise, which no function of the inputs can explain.
 
-Three estimators of Var(r) in y = f(x) + r from samples alone. All look at neighbours, and what f
-changes between neighbours counts as noise, so each lies above the truth where samples are sparse:
+Three estimators of Var(r) in y = f(x) + r from samples alone. All compare neighbours and count the
+change of f between neighbours as noise, so all lie above the true value where samples are sparse:
 
 - Delta test: half the mean squared difference to the nearest neighbour. Eirola, Liitiainen,
   Lendasse, Corona & Verleysen, ESANN 2008, "Using the Delta test for variable selection".
 - Gamma test: the same for the p nearest, gamma(k) against the mean squared distance delta(k),
   extrapolated to distance 0 by a straight line. Evans & Jones, Proc. R. Soc. A 458 (2002) 2759.
 - Local polynomials: a plane, or a quadratic, through the k nearest samples by least squares; its
-  residual sum of squares over k - q, the degrees of freedom that q coefficients leave. Without
-  bias in the noise for any k, and in f to second and to third order. The smallest of a plane and
-  two quadratics is taken, since each errs upwards only.
+  residual sum of squares over k - q, the degrees of freedom that q coefficients leave. It has no
+  bias from noise for any k, and none from f up to second order (plane) or third order (quadratic).
+  The smallest of a plane and two quadratics is taken, since the error of each is positive.
 
-The last is quoted. On six functions of 2, 3 and 5 inputs (waves, kinks, products, exponentials)
-with 2000 samples, noise with 10 % to 100 % of the signal's deviation was found within 5 %, and with
-5 % of it within 11 %. With 2 % of it, local polynomials gave 0.96 to 1.5 times the truth, the Gamma
-test 0.95 to 5 times and the Delta test 2 to 12 times.
+The noise floor is that of local polynomials. On six functions of 2, 3 and 5 inputs (waves, kinks,
+products, exponentials) with 2000 samples, it was within 5 % of the true value for noise with 10 %
+to 100 % of the signal's deviation, and within 11 % for noise with 5 % of it. For 2 %, local
+polynomials gave 0.96 to 1.5 times the true value, the Gamma test 0.95 to 5 times and the Delta test
+2 to 12 times.
 """
 
 from dataclasses import dataclass
@@ -25,28 +26,31 @@ import numpy as np
 from problems.interfaces.types import Array
 
 GAMMA_NEIGHBOURS = 10
+"""Neighbours of the Gamma test."""
+
 LOCAL_FITS = ((1, 2.0), (2, 1.5), (2, 2.0))
 """(degree, samples per coefficient) of the local polynomials."""
 
 MIN_DEGREES_OF_FREEDOM = 4
-"""Samples that a local polynomial has at least beyond its coefficients."""
+"""Smallest excess of the samples of a local polynomial over its coefficients."""
 
 MAX_COEFFICIENTS = 66
-"""A quadratic in 10 inputs, a plane in 65: more take minutes."""
+"""Largest number of coefficients: a quadratic in 10 inputs, a plane in 65. More take minutes."""
 
 CHUNK_NUMBERS = 4_000_000
+"""Numbers in the arrays of one batch of local fits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Every sample's neighbours, nearest first.
+    """The neighbours of every sample, nearest first.
 
     Args:
-        inputs: Standardised (b, c).
-        order: Places of the others (b, k), nearest first.
-        squared: Their squared distances (b, k).
+        inputs: Standardised inputs (b, c).
+        indices: Indices of the neighbours (b, k), nearest first.
+        squared_distances: Squared distances of the neighbours (b, k).
         reach: Median distance to the farthest sample of a local plane, as a share of the median
-            distance of any two samples: above about a half, "local" means everywhere.
+            distance of any two samples. Above about one half, a local fit is not local.
     """
 
     inputs: Array
@@ -63,14 +67,16 @@ def find_neighbours(inputs: Array) -> Neighbours:
     np.fill_diagonal(squared_distances, np.inf)
     typical = float(np.median(squared_distances[np.triu_indices(count, 1)]))
     sizes = [_fit_size(dimension, degree, ratio)[1] for degree, ratio in LOCAL_FITS]
-    most = min(max(*sizes, GAMMA_NEIGHBOURS), count - 1)
-    indices = np.argpartition(squared_distances, most - 1, axis=1)[:, :most]
+    k = min(max(*sizes, GAMMA_NEIGHBOURS), count - 1)
+    indices = np.argpartition(squared_distances, k - 1, axis=1)[:, :k]
     near = np.take_along_axis(squared_distances, indices, axis=1)
     sorting = np.argsort(near, axis=1, kind="stable")
     indices = np.take_along_axis(indices, sorting, axis=1)
     near = np.take_along_axis(near, sorting, axis=1)
-    plane = min(_fit_size(dimension, 1, 2.0)[1], most)
-    reach = float(np.sqrt(np.median(near[:, plane - 1]) / typical)) if typical > 0.0 else 1.0
+    plane_samples = min(_fit_size(dimension, 1, 2.0)[1], k)
+    reach = (
+        float(np.sqrt(np.median(near[:, plane_samples - 1]) / typical)) if typical > 0.0 else 1.0
+    )
     return Neighbours(inputs, indices, near, reach)
 
 
@@ -95,37 +101,39 @@ def gamma_test(near: Neighbours, outputs: Array) -> Array:
 def local_polynomials(near: Neighbours, outputs: Array) -> Array | None:
     """Return the smallest noise variance (o,) of outputs (b, o) by local polynomials.
 
-    None where the samples are too few for their dimension to fit even a plane to half of them.
+    None if even a plane needs more than half of the samples.
     """
     count, dimension = near.inputs.shape
-    found: list[Array] = []
+    variances: list[Array] = []
     for degree, ratio in LOCAL_FITS:
         coefficients, samples = _fit_size(dimension, degree, ratio)
         if coefficients <= MAX_COEFFICIENTS and samples <= count // 2:
-            found.append(_residual_variance(near, outputs, degree, samples))
-    return np.min(found, axis=0) if found else None
+            variances.append(_residual_variance(near, outputs, degree, samples))
+    return np.min(variances, axis=0) if variances else None
 
 
 def _fit_size(dimension: int, degree: int, ratio: float) -> tuple[int, int]:
-    """Return (coefficients, samples) of a local polynomial."""
+    """Return the numbers of coefficients and of samples of a local polynomial."""
     coefficients = dimension + 1 if degree == 1 else (dimension + 1) * (dimension + 2) // 2
     return coefficients, max(round(ratio * coefficients), coefficients + MIN_DEGREES_OF_FREEDOM)
 
 
 def _residual_variance(near: Neighbours, outputs: Array, degree: int, samples: int) -> Array:
-    """Return the mean over all samples of the local fit's residual variance (o,)."""
+    """Return the residual variance of the local fits (o,), in the mean over all samples."""
     count, dimension = near.inputs.shape
     coefficients = _fit_size(dimension, degree, 1.0)[0]
-    # The centre is one of its own neighbourhood.
-    places = np.concatenate([np.arange(count)[:, None], near.indices[:, : samples - 1]], axis=1)
+    # Every sample belongs to its own neighbourhood.
+    neighbourhoods = np.concatenate(
+        [np.arange(count)[:, None], near.indices[:, : samples - 1]], axis=1
+    )
     step = max(1, CHUNK_NUMBERS // (samples * (coefficients + outputs.shape[1])))
     total = np.zeros(outputs.shape[1])
     for start in range(0, count, step):
-        part = places[start : start + step]
+        part = neighbourhoods[start : start + step]
         local = near.inputs[part] - near.inputs[part[:, :1]]
         local /= np.abs(local).max(axis=(1, 2), keepdims=True) + np.finfo(float).tiny
-        # Householder's Q spans the columns even where they depend on each other; the surplus
-        # directions don't depend on the outputs, so that the degrees of freedom stay right.
+        # Householder's Q spans the columns even if they are linearly dependent. The additional
+        # directions don't depend on the outputs, so the degrees of freedom remain correct.
         basis = np.linalg.qr(_monomials(local, degree))[0]
         values = outputs[part] - outputs[part].mean(axis=1, keepdims=True)
         values -= basis @ (basis.swapaxes(1, 2) @ values)
@@ -134,7 +142,7 @@ def _residual_variance(near: Neighbours, outputs: Array, degree: int, samples: i
 
 
 def _monomials(local: Array, degree: int) -> Array:
-    """Return 1, the inputs and, for degree 2, their products: (b, k, q) from (b, k, c)."""
+    """Return the monomials (b, k, q) of inputs (b, k, c): 1, the inputs, for degree 2 products."""
     columns = [np.ones((*local.shape[:2], 1)), local]
     if degree == 2:
         first, second = np.triu_indices(local.shape[2])

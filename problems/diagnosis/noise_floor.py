@@ -1,6 +1,5 @@
-"""Whether the inputs decide the outputs, and how much of the outputs they leave open."""
+"""The noise floor: the part of the outputs that no function of the inputs can explain."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,21 +22,28 @@ from problems.diagnosis.repeatability import RepeatedRuns
 from problems.interfaces.types import Array, Field, Split
 
 MAX_SAMPLES = 2000
+"""Largest number of training samples that are compared with their neighbours."""
+
 MIN_SAMPLES = 8
+"""Smallest number of samples for which there is an estimate."""
+
 MIN_TRUSTED_SAMPLES = 400
-"""Below, the estimate's own scatter is above about 10 %."""
+"""Smallest number of samples of a trusted estimate: below, its scatter is above about 10 %."""
 
 MAX_REACH = 0.5
-MAX_RELATIVE_FALL, FALL_SCATTER = 0.07, 2.0
-"""A floor that falls by a larger share when the samples double still holds unresolved f.
+"""Largest reach of the neighbourhoods of a trusted estimate, see `Neighbours`."""
 
-The share is widened to FALL_SCATTER / sqrt(b) for b samples. The trace of a jump falls by
-1 - 2^(-1/(2 c)) in c inputs: beyond 4 inputs it may pass for noise, and beneath noise of its own
-size it adds to it (a unit jump in 2 inputs makes noise of 10 % look like 12 to 13 %).
+MAX_RELATIVE_FALL, FALL_SCATTER = 0.07, 2.0
+"""Largest relative fall of a trusted floor when the samples double.
+
+A floor that falls by more still contains changes of f. For b samples the limit is at least
+FALL_SCATTER / sqrt(b). The part due to a jump of f falls by 1 - 2^(-1/(2 c)) in c inputs: for more
+than 4 inputs it may be taken for noise, and it adds to noise of its own size (a unit jump in 2
+inputs makes noise of 10 % look like 12 to 13 %).
 """
 
 NEGLIGIBLE = 0.01
-"""A floor below this share needs no further proof: it is an upper bound in any case."""
+"""Share below which a floor is trusted without further tests: it is an upper bound anyway."""
 
 OUTPUT_EXPLAINED_VARIANCE, MAX_OUTPUT_COLUMNS = 0.95, 8
 INPUT_EXPLAINED_VARIANCE, MAX_INPUT_COLUMNS = 0.99, 32
@@ -45,21 +51,21 @@ INPUT_EXPLAINED_VARIANCE, MAX_INPUT_COLUMNS = 0.99, 32
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """What the inputs leave open of one output field, as standard deviations.
+    """The noise floor of one output field, as standard deviations.
 
     Args:
-        field: Name; "all" for the root mean square over the fields.
-        unit: Of `amount`.
-        share: The floor as a share of the output's deviation: the quoted figure, from local
-            polynomials (from the Delta test where samples are too few for them).
-        amount: The same in the field's unit (root mean square over its elements).
-        gamma: The Gamma test's share, to compare.
-        delta: The Delta test's share, to compare.
-        at_half: `share` as each half of the samples gives it, root mean square of both.
-        spread: Deviation at fixed inputs as a share, measured by running the reference twice;
-            None for recorded data, or where no sample came back.
-        explained: Share of the field's variance that the columns looked at hold.
-        reason: Why `share` is an upper bound only; empty where it can be trusted.
+        field: Name of the field; "all" for the root mean square over all fields.
+        unit: Unit of `amount`.
+        share: The floor as a share of the output's deviation, by local polynomials (by the Delta
+            test if there are too few samples for them).
+        amount: The floor in the field's unit (root mean square over its elements).
+        gamma: The share by the Gamma test, for comparison.
+        delta: The share by the Delta test, for comparison.
+        at_half: The share from half of the samples, root mean square of both halves.
+        spread: Deviation at fixed inputs, as a share of that over all inputs, by running the
+            reference twice; None for recorded data, or if all samples failed.
+        explained: Share of the field's variance that its columns explain.
+        reason: Why `share` is only an upper bound; empty if it is trusted.
     """
 
     field: str
@@ -84,16 +90,16 @@ class NoiseAnalysis:
     """Whether a relation exists between inputs and outputs.
 
     Args:
-        samples: Training samples looked at, at most `MOST_SAMPLES`.
-        dimension: Columns that the inputs vary in.
-        inputs_explained: Least share of an input field's variance that its columns hold.
-        reach: How far a neighbourhood reaches, see `Neighbours`.
-        overall: The floor over all fields that vary.
-        fields: The floor of each of them.
-        constant: Output fields that never change.
-        deterministic: Whether the same inputs give the same outputs; None where it is unknown.
-        repeats: Samples that the reference ran twice.
-        reason: Why there is no estimate at all; empty where there is one.
+        samples: Number of training samples used, at most `MAX_SAMPLES`.
+        dimension: Number of input columns that vary.
+        inputs_explained: Smallest share of an input field's variance that its columns explain.
+        reach: Relative size of a neighbourhood, see `Neighbours`.
+        overall: The floor over all fields that vary; None if there is no estimate.
+        fields: The floor of each field that varies.
+        constant: Names of constant output fields.
+        deterministic: Whether the same inputs give the same outputs; None if unknown.
+        repeats: Number of samples that the reference ran twice.
+        reason: Why there is no estimate; empty if there is one.
     """
 
     samples: int
@@ -110,9 +116,12 @@ class NoiseAnalysis:
 
 @dataclass(frozen=True, eq=False)
 class _Variances:
-    """Noise variances of all outputs' columns (o,) by the three estimators."""
+    """Noise variances of all outputs' columns (o,): the floor, and by two other estimators.
 
-    quoted: Array
+    `polynomial` tells whether the floor is by local polynomials, else it is by the Delta test.
+    """
+
+    floor: Array
     gamma: Array
     delta: Array
     polynomial: bool
@@ -124,56 +133,65 @@ def analyse_noise(
     train: Split,
     reference: RepeatedRuns | None = None,
 ) -> NoiseAnalysis:
-    """Estimate what the inputs leave open of each output, from neighbouring samples.
+    """Return the noise floor of each output, estimated from neighbouring samples.
 
-    Valid where neighbours are near: see `Relation.reach`, about 2000 samples in up to 6 dimensions.
-    The noise is taken to be independent between samples, and its variance is a mean over them.
+    The estimate is valid where neighbours are near (see `NoiseAnalysis.reach`): about 2000 samples
+    in up to 6 dimensions. Noise is assumed to be independent between samples; its variance is the
+    mean over the samples.
 
     Args:
-        inputs: Fields.
-        outputs: Fields.
-        train: Samples; at most 2000 of them are looked at.
-        reference: What the simulation said twice; None for recorded data.
+        inputs: Fields of the inputs.
+        outputs: Fields of the outputs.
+        train: Samples, of which at most 2000 are used.
+        reference: Two runs of the simulation on the same inputs; None for recorded data.
     """
     index = finite_rows(inputs, train.inputs, subset_of_samples(train.inputs, MAX_SAMPLES))
     index = finite_rows(outputs, train.outputs, index)
     unknown = _unknown(len(index), reference)
     if len(index) < MIN_SAMPLES:
         return replace(unknown, reason=f"fewer than {MIN_SAMPLES} samples")
-    read = [
-        _fit(each, train.inputs, index, INPUT_EXPLAINED_VARIANCE, MAX_INPUT_COLUMNS)
-        for each in inputs
+    input_columns = [
+        fit_columns(
+            field,
+            train.inputs,
+            index,
+            explained_variance=INPUT_EXPLAINED_VARIANCE,
+            max_components=MAX_INPUT_COLUMNS,
+        )
+        for field in inputs
     ]
-    values = stack_columns(read, train.inputs, index)
-    answers = [
-        _fit(each, train.outputs, index, OUTPUT_EXPLAINED_VARIANCE, MAX_OUTPUT_COLUMNS)
-        for each in outputs
+    values = stack_columns(input_columns, train.inputs, index)
+    output_columns = [
+        fit_columns(
+            field,
+            train.outputs,
+            index,
+            explained_variance=OUTPUT_EXPLAINED_VARIANCE,
+            max_components=MAX_OUTPUT_COLUMNS,
+        )
+        for field in outputs
     ]
-    varying = [each for each in answers if each.deviation > 0.0]
+    varying = [columns for columns in output_columns if columns.deviation > 0.0]
     if not values.shape[1] or not varying:
-        words = "no output changes" if values.shape[1] else "no input changes"
-        return replace(unknown, dimension=values.shape[1], reason=words)
-    targets = [each.transform(train.outputs, index) for each in varying]
+        reason = "no output changes" if values.shape[1] else "no input changes"
+        return replace(unknown, dimension=values.shape[1], reason=reason)
+    targets = [columns.transform(train.outputs, index) for columns in varying]
     near, fields, overall = _floors(values, varying, targets, reference)
     return replace(
         unknown,
         dimension=values.shape[1],
-        inputs_explained=min(each.explained for each in read),
+        inputs_explained=min(columns.explained for columns in input_columns),
         reach=near.reach,
         overall=overall,
         fields=fields,
-        constant=tuple(each.field.name for each in answers if each.deviation == 0.0),
+        constant=tuple(
+            columns.field.name for columns in output_columns if columns.deviation == 0.0
+        ),
     )
 
 
-def _fit(
-    field: Field, batch: Mapping[str, Array], index: Array, share: float, max_components: int
-) -> FieldColumns:
-    return fit_columns(field, batch, index, share=share, max_components=max_components)
-
-
 def _unknown(samples: int, reference: RepeatedRuns | None) -> NoiseAnalysis:
-    """Return what is known without looking at neighbours."""
+    """Return the analysis without an estimate of the noise floor."""
     return NoiseAnalysis(
         samples=samples,
         dimension=0,
@@ -191,23 +209,23 @@ def _unknown(samples: int, reference: RepeatedRuns | None) -> NoiseAnalysis:
 def _floors(
     values: Array, varying: list[FieldColumns], targets: list[Array], reference: RepeatedRuns | None
 ) -> tuple[Neighbours, tuple[NoiseFloor, ...], NoiseFloor]:
-    """Return the neighbours of all samples, the floor of each field and that over all."""
-    answers = np.concatenate(targets, axis=1)
+    """Return the neighbours of all samples, the floor of each field and the floor of all."""
+    outputs = np.concatenate(targets, axis=1)
     near = find_neighbours(values)
-    whole = _variances(near, answers)
+    whole = _variances(near, outputs)
     halves = np.array_split(np.random.default_rng(0).permutation(len(values)), 2)
-    parts = [_variances(find_neighbours(values[half]), answers[half]).quoted for half in halves]
+    parts = [_variances(find_neighbours(values[half]), outputs[half]).floor for half in halves]
     floors: list[NoiseFloor] = []
     first = 0
     for columns, target in zip(varying, targets, strict=True):
-        here = slice(first, first + target.shape[1])
-        first = here.stop
+        part = slice(first, first + target.shape[1])
+        first = part.stop
         share, gamma, delta, at_half = (
-            float(np.sqrt(noise[here].sum() / columns.variance))
-            for noise in (whole.quoted, whole.gamma, whole.delta, np.mean(parts, axis=0))
+            float(np.sqrt(noise[part].sum() / columns.variance))
+            for noise in (whole.floor, whole.gamma, whole.delta, np.mean(parts, axis=0))
         )
         spread = reference.spread[columns.field.name] if reference else None
-        reason = _doubt(near, share, at_half, polynomial=whole.polynomial)
+        reason = _reason_for_distrust(near, share, at_half, polynomial=whole.polynomial)
         floors.append(
             NoiseFloor(
                 field=columns.field.name,
@@ -228,12 +246,14 @@ def _floors(
 def _variances(near: Neighbours, outputs: Array) -> _Variances:
     delta = delta_test(near, outputs)
     fitted = local_polynomials(near, outputs)
-    quoted = delta if fitted is None else fitted
-    return _Variances(quoted, gamma_test(near, outputs), delta, fitted is not None)
+    floor = delta if fitted is None else fitted
+    return _Variances(floor, gamma_test(near, outputs), delta, fitted is not None)
 
 
-def _doubt(near: Neighbours, share: float, at_half: float, *, polynomial: bool) -> str:
-    """Return why a floor is an upper bound only; empty where it can be trusted."""
+def _reason_for_distrust(
+    near: Neighbours, share: float, at_half: float, *, polynomial: bool
+) -> str:
+    """Return why a floor is only an upper bound; empty if it is trusted."""
     count, dimension = near.inputs.shape
     if not polynomial:
         return f"{count} samples are too few for a plane in {dimension} inputs"
@@ -247,28 +267,30 @@ def _doubt(near: Neighbours, share: float, at_half: float, *, polynomial: bool) 
             f"{near.reach:.0%} of the distance of any two samples"
         )
     if share < (1.0 - max(MAX_RELATIVE_FALL, FALL_SCATTER / np.sqrt(count))) * at_half:
-        return f"it still falls with more samples: {at_half:.2g} at half of them, {share:.2g} now"
+        return (
+            f"it still falls with more samples: {at_half:.2g} for half of them, {share:.2g} for all"
+        )
     return ""
 
 
 def _overall(fields: list[NoiseFloor], near: Neighbours, *, polynomial: bool) -> NoiseFloor:
-    """Return the root mean square over the fields."""
+    """Return the root mean square of the floors of the fields."""
 
     def combined(shares: list[float]) -> float:
         return float(np.sqrt(np.mean(np.square(shares))))
 
-    share = combined([each.share for each in fields])
-    at_half = combined([each.at_half for each in fields])
-    spreads = [each.spread for each in fields if each.spread is not None]
+    share = combined([floor.share for floor in fields])
+    at_half = combined([floor.at_half for floor in fields])
+    spreads = [floor.spread for floor in fields if floor.spread is not None]
     return NoiseFloor(
         field="all",
         unit="1",
         share=share,
         amount=share,
-        gamma=combined([each.gamma for each in fields]),
-        delta=combined([each.delta for each in fields]),
+        gamma=combined([floor.gamma for floor in fields]),
+        delta=combined([floor.delta for floor in fields]),
         at_half=at_half,
         spread=combined(spreads) if spreads else None,
-        explained=min(each.explained for each in fields),
-        reason=_doubt(near, share, at_half, polynomial=polynomial),
+        explained=min(floor.explained for floor in fields),
+        reason=_reason_for_distrust(near, share, at_half, polynomial=polynomial),
     )

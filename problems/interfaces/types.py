@@ -334,7 +334,7 @@ class Remembers(Protocol):
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class EncodedNetwork:
     """A fitted encoding around a network, called as `Simulation.run` is.
 
     Args:

@@ -1,28 +1,30 @@
-"""Which figures a report has: facts turned into charts, without those that have nothing to show."""
+"""The figures of a report, as charts; empty charts are left out."""
 
 from reports.charts import Chart
-from reports.gallery.data import learning
-from reports.gallery.front import front
-from reports.gallery.inference import batches, deployments, latency
-from reports.gallery.networks import courses, importances
-from reports.gallery.search import hypervolume, workers
-from reports.gallery.validation import pictures, sample_errors, samples
+from reports.gallery.data import learning_charts
+from reports.gallery.front import front_chart
+from reports.gallery.inference import batch_charts, deployment_charts, latency_charts
+from reports.gallery.networks import importance_charts, rung_charts
+from reports.gallery.search import hypervolume_charts, worker_charts
+from reports.gallery.validation import picture_charts, sample_charts, sample_error_charts
 from reports.views import ReportData
 
-__all__ = ["charts", "front", "samples"]
+__all__ = ["front_chart", "report_charts", "sample_charts"]
 
 
-def charts(facts: ReportData) -> dict[str, list[Chart]]:
-    """Return the figures of each section, in their order."""
-    found = {
-        "data": learning(facts),
-        "networks": [*importances(facts), *courses(facts)],
+def report_charts(facts: ReportData) -> dict[str, list[Chart]]:
+    """Return the charts of each section, in the order of the report."""
+    sections = {
+        "data": learning_charts(facts),
+        "networks": [*importance_charts(facts), *rung_charts(facts)],
         "validation": [
-            *pictures(facts.pictures, "picture"),
-            *sample_errors(facts),
-            *pictures(facts.worst, "worst"),
+            *picture_charts(facts.pictures, "picture"),
+            *sample_error_charts(facts),
+            *picture_charts(facts.worst_pictures, "worst"),
         ],
-        "inference": [*deployments(facts), *latency(facts), *batches(facts)],
-        "search": [*hypervolume(facts), *workers(facts)],
+        "inference": [*deployment_charts(facts), *latency_charts(facts), *batch_charts(facts)],
+        "search": [*hypervolume_charts(facts), *worker_charts(facts)],
     }
-    return {section: [chart for chart in own if chart.series] for section, own in found.items()}
+    return {
+        section: [chart for chart in charts if chart.series] for section, charts in sections.items()
+    }

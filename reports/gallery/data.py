@@ -1,23 +1,30 @@
-"""How much a quick model gains from more data."""
+"""The chart of the report's section on data: a learning curve."""
 
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle
 from reports.views import ReportData
 
 
-def learning(facts: ReportData) -> list[Chart]:
-    """Return the quick model's learning curve, where the run holds a diagnosis."""
+def learning_charts(facts: ReportData) -> list[Chart]:
+    """Return the learning curve of the quick model, if the run contains a diagnosis."""
     curve = facts.diagnosis.enough.curve if facts.diagnosis else None
     if curve is None:
         return []
     counts = [count for count, _ in curve.points]
-    ahead = [curve.samples * factor for factor in (1, 2, 4)]
+    extrapolated = [curve.samples * factor for factor in (1, 2, 4)]
     series = (
         ChartSeries(
             "measured", counts, [error for _, error in curve.points], SeriesStyle.LINE_AND_POINTS
         ),
         ChartSeries(
-            "foretold", ahead, [curve.law.predict(n) for n in ahead], SeriesStyle.DASHED, colour=1
+            "predicted",
+            extrapolated,
+            [curve.law.predict(count) for count in extrapolated],
+            SeriesStyle.DASHED,
+            colour=1,
         ),
     )
-    x, y = Axis("training samples", log=True), Axis("error [share of the deviation]", log=True)
+    x, y = (
+        Axis("training samples", log=True),
+        Axis("error [share of the standard deviation]", log=True),
+    )
     return [Chart("learning", "Learning curve of a quick model", x, y, series)]

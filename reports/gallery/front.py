@@ -1,4 +1,4 @@
-"""The answer: error against speed."""
+"""The chart of error over speed-up, with the front."""
 
 from collections.abc import Sequence
 
@@ -8,43 +8,47 @@ from reports.views.encodings import measured_trials, typical_max_error
 from reports.views.finalists import FinalistView
 
 
-def front(facts: ReportData) -> Chart:
-    """Return error against speed-up: every trial, the heat's members, baselines, the front."""
+def front_chart(facts: ReportData) -> Chart:
+    """Return error over speed-up: all measured trials, finalists, baselines and the front."""
     series: list[ChartSeries] = []
-    able = measured_trials(facts.trials)
+    measured = measured_trials(facts.trials)
+    scored = [finalist for finalist in facts.finalists if finalist.test]
     for i, view in enumerate(facts.encodings):
-        own = [trial for trial in able if trial.encoding == view.name]
-        if own:
+        trials = [trial for trial in measured if trial.encoding == view.name]
+        if trials:
             series.append(
                 ChartSeries(
                     f"{view.name} (validation)",
-                    [trial.speedup for trial in own],
-                    [trial.error for trial in own],
+                    [trial.speedup for trial in trials],
+                    [trial.error for trial in trials],
                     SeriesStyle.OPEN_POINTS,
                     colour=i,
-                    names=[f"trial {trial.number}" for trial in own],
+                    names=[f"trial {trial.number}" for trial in trials],
                     faint=True,
                 )
             )
-        members = [each for each in facts.finalists if each.encoding == view.name and each.test]
+        members = [finalist for finalist in scored if finalist.encoding == view.name]
         if members:
-            series.append(_entrants(f"{view.name} (test)", members, i))
-    baselines = [each for each in facts.finalists if each.trial is None and each.test]
+            series.append(_finalists(f"{view.name} (test)", members, i))
+    baselines = [finalist for finalist in scored if finalist.trial is None]
     if baselines:
-        series.append(_entrants("baselines (test)", baselines, None))
-    on_front = sorted(
-        (each for each in facts.finalists if each.on_front), key=lambda each: each.timing.speedup
+        series.append(_finalists("baselines (test)", baselines, None))
+    front = sorted(
+        (finalist for finalist in facts.finalists if finalist.on_front),
+        key=lambda finalist: finalist.timing.speedup,
     )
-    if on_front:
-        speeds = [each.timing.speedup for each in on_front]
-        errors = [each.test.value if each.test else None for each in on_front]
+    if front:
+        speedups = [finalist.timing.speedup for finalist in front]
+        errors = [finalist.test.value if finalist.test else None for finalist in front]
         series.append(
-            ChartSeries("front (final heat)", speeds, errors, SeriesStyle.DOTTED, colour=None)
+            ChartSeries(
+                "front (final evaluation)", speedups, errors, SeriesStyle.DOTTED, colour=None
+            )
         )
     error = axis_label(facts.objective.name, facts.objective.unit)
     return Chart(
         "front",
-        "Error against speed",
+        "Error over speed-up",
         Axis("speed-up over the reference", log=True),
         Axis(error, log=True, typical_max=typical_max_error(facts.trials, facts.finalists)),
         tuple(series),
@@ -52,17 +56,17 @@ def front(facts: ReportData) -> Chart:
     )
 
 
-def _entrants(name: str, finalists: Sequence[FinalistView], colour: int | None) -> ChartSeries:
-    tests = [each.test for each in finalists]
+def _finalists(name: str, finalists: Sequence[FinalistView], colour: int | None) -> ChartSeries:
+    tests = [finalist.test for finalist in finalists]
     return ChartSeries(
         name,
-        [each.timing.speedup for each in finalists],
+        [finalist.timing.speedup for finalist in finalists],
         [test.value if test else None for test in tests],
         SeriesStyle.POINTS,
         colour=colour,
-        names=[each.name for each in finalists],
-        x_low=[each.timing.speedup_low for each in finalists],
-        x_high=[each.timing.speedup_high for each in finalists],
+        names=[finalist.name for finalist in finalists],
+        x_low=[finalist.timing.speedup_low for finalist in finalists],
+        x_high=[finalist.timing.speedup_high for finalist in finalists],
         y_low=[test.low if test else None for test in tests],
         y_high=[test.high if test else None for test in tests],
     )

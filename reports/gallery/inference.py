@@ -1,74 +1,81 @@
-"""What deployments cost and give, and how long calls take."""
+"""Charts of the report's section on inference: deployments, latency, batch sizes."""
 
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle
 from reports.views import ReportData
 
 
-def deployments(facts: ReportData) -> list[Chart]:
-    """Return accuracy lost against speed gained, by precision."""
-    able = [each for each in facts.deployments if each.error_ratio and each.speed_ratio]
-    precisions = sorted({each.precision for each in able})
+def deployment_charts(facts: ReportData) -> list[Chart]:
+    """Return the error ratio over the speed ratio of each deployment, by precision."""
+    views = [view for view in facts.deployments if view.error_ratio and view.speed_ratio]
+    by_precision = {
+        precision: [view for view in views if view.precision == precision]
+        for precision in sorted({view.precision for view in views})
+    }
     series = [
         ChartSeries(
             precision,
-            [each.speed_ratio for each in able if each.precision == precision],
-            [each.error_ratio for each in able if each.precision == precision],
+            [view.speed_ratio for view in members],
+            [view.error_ratio for view in members],
             SeriesStyle.POINTS,
             colour=place,
-            names=[
-                f"{each.pruning}, {each.runtime}" for each in able if each.precision == precision
-            ],
+            names=[f"{view.pruning}, {view.runtime}" for view in members],
         )
-        for place, precision in enumerate(precisions)
+        for place, (precision, members) in enumerate(by_precision.items())
     ]
     x = Axis("speed ratio", log=True)
     y = Axis("error ratio", log=True)
-    return [Chart("deployments", "Accuracy lost against speed gained", x, y, tuple(series))]
+    return [Chart("deployments", "Error ratio over speed ratio", x, y, tuple(series))]
 
 
-def latency(facts: ReportData) -> list[Chart]:
-    """Return the distribution of rounds of each entrant: 5th percentile, median, 95th."""
-    able = [each for each in facts.finalists if each.timing.time_p5_s and each.timing.time_p95_s]
-    able = sorted(able, key=lambda each: -each.timing.time_s)
-    names = [each.name for each in able]
+def latency_charts(facts: ReportData) -> list[Chart]:
+    """Return the distribution of the rounds of each finalist: 5th percentile, median, 95th."""
+    timed = [
+        finalist
+        for finalist in facts.finalists
+        if finalist.timing.time_p5_s and finalist.timing.time_p95_s
+    ]
+    timed.sort(key=lambda finalist: -finalist.timing.time_s)
     series: list[ChartSeries] = []
-    for colour, (name, baseline) in enumerate((("surrogates", False), ("baselines", True))):
-        own = [each for each in able if (each.trial is None) is baseline]
-        if own:
+    for colour, (name, is_baseline) in enumerate((("surrogates", False), ("baselines", True))):
+        members = [finalist for finalist in timed if (finalist.trial is None) is is_baseline]
+        timings = [finalist.timing for finalist in members]
+        if members:
             series.append(
                 ChartSeries(
                     name,
-                    [1e6 * each.timing.time_s for each in own],
-                    [each.name for each in own],
+                    [1e6 * timing.time_s for timing in timings],
+                    [finalist.name for finalist in members],
                     SeriesStyle.POINTS,
                     colour=colour,
-                    x_low=[1e6 * (each.timing.time_p5_s or 0.0) for each in own],
-                    x_high=[1e6 * (each.timing.time_p95_s or 0.0) for each in own],
+                    x_low=[1e6 * (timing.time_p5_s or 0.0) for timing in timings],
+                    x_high=[1e6 * (timing.time_p95_s or 0.0) for timing in timings],
                 )
             )
-    note = "Points are medians over the rounds, bars reach from the 5th to the 95th percentile."
-    x, y = Axis("time of a sample [µs]", log=True), Axis("")
-    height = 140 + 26 * len(names)
+    note = "Points are medians over the rounds; bars extend from the 5th to the 95th percentile."
+    x, y = Axis("time per sample [µs]", log=True), Axis("")
+    height = 140 + 26 * len(timed)
     return [Chart("latency", "Latency", x, y, tuple(series), note, height)]
 
 
-def batches(facts: ReportData) -> list[Chart]:
-    """Return the time of a sample against the samples in a call, of what is recommended."""
+def batch_charts(facts: ReportData) -> list[Chart]:
+    """Return the time per sample over the batch size, for the recommended finalists."""
     series = [
         ChartSeries(
-            each.name,
-            [time.batch for time in each.batches],
-            [1e6 * time.call_time_s / time.batch for time in each.batches],
+            finalist.name,
+            [timing.batch for timing in finalist.batches],
+            [1e6 * timing.call_time_s / timing.batch for timing in finalist.batches],
             SeriesStyle.LINE_AND_POINTS,
             colour=place,
-            y_low=[1e6 * time.low_s / time.batch for time in each.batches],
-            y_high=[1e6 * time.high_s / time.batch for time in each.batches],
+            y_low=[1e6 * timing.low_s / timing.batch for timing in finalist.batches],
+            y_high=[1e6 * timing.high_s / timing.batch for timing in finalist.batches],
         )
-        for place, each in enumerate(each for each in facts.finalists if each.batches)
+        for place, finalist in enumerate(
+            finalist for finalist in facts.finalists if finalist.batches
+        )
     ]
-    x, y = Axis("samples in a call", log=True), Axis("time of a sample [µs]", log=True)
+    x, y = Axis("samples per call", log=True), Axis("time per sample [µs]", log=True)
     note = (
-        "As the artefact serves them: it was lowered for the deployment's batch, and fills it up. "
-        "CallTimes of more than half a second are left out."
+        "The artefact was lowered for the batch size of the deployment, to which calls are padded. "
+        "Calls of more than half a second are left out."
     )
     return [Chart("batches", "Other batch sizes", x, y, tuple(series), note)]

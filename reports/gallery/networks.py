@@ -1,68 +1,79 @@
-"""What matters about networks, and how far those got that were stopped."""
+"""Charts of the report's section on networks: importance of parameters, errors at rungs."""
 
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
 from reports.views import ReportData
 from reports.views.importance import ImportanceGroup
 
 
-def importances(facts: ReportData) -> list[Chart]:
-    """Return how much each parameter explains, a figure for each branch."""
-    return [_importance(number, branch) for number, branch in enumerate(facts.importance)]
+def importance_charts(facts: ReportData) -> list[Chart]:
+    """Return the importance of the parameters, a chart for each group."""
+    return [_importance_chart(number, group) for number, group in enumerate(facts.importance)]
 
 
-def _importance(number: int, branch: ImportanceGroup) -> Chart:
-    # Bars rise from below: the most important comes last.
-    shares = branch.shares[::-1]
-    names = [each.parameter for each in shares]
+def _importance_chart(number: int, group: ImportanceGroup) -> Chart:
+    # Bars are drawn from the bottom upwards: the most important parameter comes last.
+    importances = group.importances[::-1]
+    names = [importance.parameter for importance in importances]
     return Chart(
         f"importance-{number}",
-        f"What matters: {branch.name}",
+        f"Importance of parameters: {group.name}",
         Axis("share of the variance of ranks [%]"),
         Axis(""),
         (
             ChartSeries(
-                "error", [100.0 * each.error for each in shares], names, SeriesStyle.BARS, 0
+                "error",
+                [100.0 * importance.error for importance in importances],
+                names,
+                SeriesStyle.BARS,
+                0,
             ),
-            ChartSeries("time", [100.0 * each.time for each in shares], names, SeriesStyle.BARS, 1),
             ChartSeries(
-                "95 % of chance, error",
-                [100.0 * each.permutation_quantile for each in shares],
+                "time",
+                [100.0 * importance.time for importance in importances],
+                names,
+                SeriesStyle.BARS,
+                1,
+            ),
+            ChartSeries(
+                "95 % of permutations, error",
+                [100.0 * importance.permutation_quantile for importance in importances],
                 names,
                 SeriesStyle.OPEN_POINTS,
                 None,
             ),
         ),
-        note=f"{branch.trials} measured trials",
+        note=f"{group.trials} measured trials",
         height=150 + 34 * len(names),
     )
 
 
-def courses(facts: ReportData) -> list[Chart]:
-    """Return the error at rungs of networks, those that were stopped apart."""
-    families = sorted({course.family for course in facts.networks.courses})
+def rung_charts(facts: ReportData) -> list[Chart]:
+    """Return the errors of networks at the rungs; networks that were stopped early are pale."""
+    curves = sorted(facts.networks.training_curves, key=lambda curve: curve.stopped)
+    families = sorted({curve.family for curve in curves})
     series: list[ChartSeries] = []
-    shares = sorted({100.0 * share for each in facts.networks.courses for share, _ in each.points})
-    # The legend names a family once, by a network that wasn't stopped where there is one.
+    shares = sorted({100.0 * share for curve in curves for share, _ in curve.points})
+    # The legend lists a family once, preferably by a network that wasn't stopped early.
     listed: set[str] = set()
-    for course in sorted(facts.networks.courses, key=lambda each: each.stopped):
-        name = course.family + (", stopped" if course.stopped else "")
+    for curve in curves:
+        name = curve.family + (", stopped early" if curve.stopped else "")
         series.append(
             ChartSeries(
                 name,
-                [100.0 * share for share, _ in course.points],
-                [error for _, error in course.points],
+                [100.0 * share for share, _ in curve.points],
+                [error for _, error in curve.points],
                 SeriesStyle.LINE_AND_POINTS,
-                colour=families.index(course.family),
-                names=[f"trial {course.trial}"] * len(course.points),
-                faint=course.stopped,
-                listed=course.family not in listed,
+                colour=families.index(curve.family),
+                names=[f"trial {curve.trial}"] * len(curve.points),
+                faint=curve.stopped,
+                in_legend=curve.family not in listed,
             )
         )
-        listed.add(course.family)
-    left = facts.networks.training_curves_left_out
+        listed.add(curve.family)
+    left_out = facts.networks.training_curves_left_out
     notes = [
-        "Pale are networks that were stopped at a rung." if series and series[-1].faint else "",
-        f"{left} more networks are left out, evenly." if left else "",
+        "Networks that were stopped early are pale." if series and series[-1].faint else "",
+        f"{left_out} more networks, evenly spaced by error, are left out." if left_out else "",
     ]
     return [
         Chart(

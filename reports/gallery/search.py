@@ -1,15 +1,15 @@
-"""How the search went, and what its workers did."""
+"""Charts of the report's section on the search: hypervolume, workers, stages."""
 
 from reports.charts import MAX_TICKS, Axis, Chart, ChartSeries, SeriesStyle
 from reports.views import ReportData
 
 
-def hypervolume(facts: ReportData) -> list[Chart]:
-    """Return how the hypervolume grew over trials and over time."""
-    hypervolume_curve = facts.search_progress.hypervolume_curve
-    if not hypervolume_curve:
+def hypervolume_charts(facts: ReportData) -> list[Chart]:
+    """Return the hypervolume over trials and over time."""
+    curve = facts.search_progress.hypervolume_curve
+    if not curve:
         return []
-    volume = [each.hypervolume for each in hypervolume_curve]
+    volumes = [point.hypervolume for point in curve]
     y = Axis("hypervolume [decades²]")
     return [
         Chart(
@@ -20,8 +20,8 @@ def hypervolume(facts: ReportData) -> list[Chart]:
             (
                 ChartSeries(
                     "hypervolume",
-                    [each.trials for each in hypervolume_curve],
-                    volume,
+                    [point.trials for point in curve],
+                    volumes,
                     SeriesStyle.STEP,
                 ),
             ),
@@ -34,8 +34,8 @@ def hypervolume(facts: ReportData) -> list[Chart]:
             (
                 ChartSeries(
                     "hypervolume",
-                    [each.hours for each in hypervolume_curve],
-                    volume,
+                    [point.hours for point in curve],
+                    volumes,
                     SeriesStyle.STEP,
                 ),
             ),
@@ -43,15 +43,15 @@ def hypervolume(facts: ReportData) -> list[Chart]:
     ]
 
 
-def workers(facts: ReportData) -> list[Chart]:
-    """Return how many workers were busy over time, and what with."""
-    worker_usage = facts.search_progress.worker_usage
-    if not worker_usage.points:
+def worker_charts(facts: ReportData) -> list[Chart]:
+    """Return the number of busy workers over time, and the time spent in each stage."""
+    usage = facts.search_progress.worker_usage
+    if not usage.points:
         return []
-    hours = [hour for hour, _ in worker_usage.points]
+    hours = [hour for hour, _ in usage.points]
     count = facts.spec.workers
     step = -(-count // MAX_TICKS)
-    stages = [(name, seconds) for name, seconds in worker_usage.by_stage_s.items()][::-1]
+    stages = [(name, seconds) for name, seconds in usage.by_stage_s.items()][::-1]
     return [
         Chart(
             "workers",
@@ -59,9 +59,7 @@ def workers(facts: ReportData) -> list[Chart]:
             Axis("time [h]"),
             Axis("workers", ticks=tuple(range(0, count + 1, step))),
             (
-                ChartSeries(
-                    "busy", hours, [busy for _, busy in worker_usage.points], SeriesStyle.STEP
-                ),
+                ChartSeries("busy", hours, [busy for _, busy in usage.points], SeriesStyle.STEP),
                 ChartSeries(
                     "all", [hours[0], hours[-1]], [count, count], SeriesStyle.DOTTED, colour=None
                 ),
@@ -69,7 +67,7 @@ def workers(facts: ReportData) -> list[Chart]:
         ),
         Chart(
             "stages",
-            "What trials spend their time on",
+            "Time spent in each stage",
             Axis("time of all workers [min]"),
             Axis(""),
             (

@@ -1,4 +1,4 @@
-"""Predictions against the reference, and the errors of single samples."""
+"""Charts of the report's section on validation: pictures and errors of single samples."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,34 @@ from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
 from reports.views import ReportData
 
 MIN_LOG_ERROR = 1e-9
+"""With a smaller error the axis of errors is linear."""
+
 PICTURE_HEIGHT, DRAWER_PICTURE_HEIGHT = 380, 330
 
 
-def samples(facts: ReportData) -> dict[int, list[Chart]]:
-    """Return the case study's own drawings of each front member's prediction, by its trial."""
-    return {
-        each.trial: [chart for chart in drawn if chart.series]
-        for each in facts.finalists
-        if each.trial is not None and each.pictures
-        for drawn in [pictures(each.pictures, f"samples-{each.trial}", DRAWER_PICTURE_HEIGHT)]
-    }
+def sample_charts(facts: ReportData) -> dict[int, list[Chart]]:
+    """Return the pictures of each surrogate among the finalists, by its trial."""
+    charts: dict[int, list[Chart]] = {}
+    for finalist in facts.finalists:
+        if finalist.trial is not None and finalist.pictures:
+            key = f"samples-{finalist.trial}"
+            drawn = picture_charts(finalist.pictures, key, DRAWER_PICTURE_HEIGHT)
+            charts[finalist.trial] = [chart for chart in drawn if chart.series]
+    return charts
 
 
-def pictures(drawn: Sequence[Picture], key: str, height: int = PICTURE_HEIGHT) -> list[Chart]:
-    """Return a case study's own drawings: reference solid, prediction dashed, a colour a pair."""
-    found: list[Chart] = []
-    for number, picture in enumerate(drawn):
+def picture_charts(
+    pictures: Sequence[Picture], key: str, height: int = PICTURE_HEIGHT
+) -> list[Chart]:
+    """Return pictures as charts: reference solid, prediction dashed, one colour for each pair.
+
+    Args:
+        pictures: Pictures of a case study.
+        key: Prefix of the charts' keys.
+        height: Height of a chart [px].
+    """
+    charts: list[Chart] = []
+    for number, picture in enumerate(pictures):
         colours: dict[str, int] = {}
         series: list[ChartSeries] = []
         for curve in picture.curves:
@@ -35,7 +46,7 @@ def pictures(drawn: Sequence[Picture], key: str, height: int = PICTURE_HEIGHT) -
             series.append(
                 ChartSeries(curve.name, curve.x, curve.y, kind, colour, faint=curve.reference)
             )
-        found.append(
+        charts.append(
             Chart(
                 f"{key}-{number}",
                 picture.title,
@@ -46,11 +57,11 @@ def pictures(drawn: Sequence[Picture], key: str, height: int = PICTURE_HEIGHT) -
                 equal_axes=picture.equal_axes,
             )
         )
-    return found
+    return charts
 
 
-def sample_errors(facts: ReportData) -> list[Chart]:
-    """Return the distribution of the chosen surrogate's error over samples."""
+def sample_error_charts(facts: ReportData) -> list[Chart]:
+    """Return the distribution of the errors of the surrogate at the knee over test samples."""
     errors = np.sort(np.asarray(facts.sample_errors, dtype=float))
     if not len(errors):
         return []
@@ -60,5 +71,5 @@ def sample_errors(facts: ReportData) -> list[Chart]:
     )
     label = f"{axis_label(facts.objective.name, facts.objective.unit)} of a single sample"
     x = Axis(label, log=bool(errors[0] > MIN_LOG_ERROR))
-    note = f"{len(errors)} samples; half of them are below {np.median(errors):.3g}."
+    note = f"{len(errors)} samples; half of the errors are below {np.median(errors):.3g}."
     return [Chart("samples", "Errors of single samples", x, Axis("samples [%]"), (series,), note)]

@@ -1,9 +1,9 @@
-// Which trials are in view: what was typed and chosen, brushed, lassoed, and the speed asked for.
+// The visible trials: by words, choices, brushes, the lasso and the smallest speed-up.
 const Data = JSON.parse(document.getElementById("trials-data").textContent);
 const Filter = (() => {
   const trials = Data.trials;
   const byNumber = new Map(trials.map((trial) => [trial.number, trial]));
-  const haystacks = trials.map((trial) =>
+  const searchTexts = trials.map((trial) =>
     [trial.number, trial.state, trial.network, trial.encoding, trial.deployment, trial.reason ?? ""]
       .join(" ").toLowerCase(),
   );
@@ -25,7 +25,7 @@ const Filter = (() => {
     visible: () => visible,
     active: () => conditions.size > 0,
     on: (listener) => listeners.push(listener),
-    // A test of a trial under a name; without one the name's condition is lifted.
+    // Sets the test of trials under a name; without a test the condition is removed.
     set(name, test) {
       if (test) conditions.set(name, test);
       else if (!conditions.delete(name)) return;
@@ -33,7 +33,7 @@ const Filter = (() => {
     },
     contains(text) {
       const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-      return words.length ? (_, place) => words.every((word) => haystacks[place].includes(word)) : null;
+      return words.length ? (_, place) => words.every((word) => searchTexts[place].includes(word)) : null;
     },
   };
 })();

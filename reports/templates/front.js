@@ -1,4 +1,4 @@
-// Error against speed on logarithmic axes: hover, click, lasso, a speed budget, arrow keys.
+// Error over speed-up on logarithmic axes: hover, click, lasso, smallest speed-up, arrow keys.
 (() => {
   const canvas = document.getElementById("front-canvas");
   if (!canvas) return;
@@ -6,7 +6,7 @@
   const say = document.getElementById("front-say");
   const tip = document.getElementById("front-tip");
   const slider = document.getElementById("budget");
-  const told = document.getElementById("budget-told");
+  const budgetText = document.getElementById("budget-text");
   const clear = document.getElementById("lasso-clear");
   const everything = document.getElementById("front-everything");
   const MARGIN = { left: 70, right: 18, top: 14, bottom: 50 };
@@ -15,30 +15,31 @@
   const drawable = (error) => typeof error === "number" && error >= 0;
   const points = Filter.trials
     .filter((trial) => trial.state === "complete" && drawable(trial.error) && trial.speedup > 0)
-    .map((trial) => ({ trial, x: trial.speedup, told: trial.error, kind: Data.encodings.indexOf(trial.encoding) }));
-  const entrants = Data.entrants.map((each) => ({
-    ...each, x: each.speedup[0], told: each.error[0], kind: each.trial === null ? -1 : Data.encodings.indexOf(each.encoding),
-  })).filter((each) => each.x > 0 && drawable(each.told));
-  const all = [...points, ...entrants];
+    .map((trial) => ({ trial, x: trial.speedup, error: trial.error, kind: Data.encodings.indexOf(trial.encoding) }));
+  const finalists = Data.finalists.map((finalist) => ({
+    ...finalist, x: finalist.speedup[0], error: finalist.error[0], errorInterval: finalist.error.slice(1),
+    kind: finalist.trial === null ? -1 : Data.encodings.indexOf(finalist.encoding),
+  })).filter((finalist) => finalist.x > 0 && drawable(finalist.error));
+  const all = [...points, ...finalists];
   if (!all.length) return;
 
-  // An error of 0 has no place on a logarithmic axis: it stands below all others.
-  const positive = all.map((each) => each.told).filter((error) => error > 0);
+  // An error of 0 has no place on a logarithmic axis: it is drawn below all others.
+  const positive = all.map((point) => point.error).filter((error) => error > 0);
   const floor = (positive.length ? positive.reduce((a, b) => Math.min(a, b)) : 1) / 3;
-  for (const each of all) {
-    each.y = each.told > 0 ? each.told : floor;
-    [each.logX, each.logY] = [Math.log10(each.x), Math.log10(each.y)];
+  for (const point of all) {
+    point.y = point.error > 0 ? point.error : floor;
+    [point.logX, point.logY] = [Math.log10(point.x), Math.log10(point.y)];
   }
 
-  const xs = all.map((each) => each.x);
-  const ys = all.map((each) => each.y);
+  const xs = all.map((point) => point.x);
+  const ys = all.map((point) => point.y);
   const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const xRange = [Math.log10(least(xs)) - 0.12, Math.log10(most(xs)) + 0.15];
   const lowest = least(ys), highest = most(ys);
-  // Intervals are shown to their ends, unless they go on and on.
-  const deepest = Math.max(lowest / 3, least([lowest, ...entrants.map((each) => each.error[1])]), floor);
-  const yRange = () => [Math.log10(deepest) - 0.1, Math.log10(everything.checked ? highest : Data.usual ?? highest) + 0.15];
+  // The range includes the intervals, unless they extend far below the smallest error.
+  const bottom = Math.max(lowest / 3, least([lowest, ...finalists.map((finalist) => finalist.errorInterval[0])]), floor);
+  const yRange = () => [Math.log10(bottom) - 0.1, Math.log10(everything.checked ? highest : Data.typical_max ?? highest) + 0.15];
   let width = 0, height = 0, budget = null, lasso = null, lassoed = null, hovered = null, dragging = null;
 
   const toX = (value) => MARGIN.left + ((Math.log10(value) - xRange[0]) / (xRange[1] - xRange[0])) * (width - MARGIN.left - MARGIN.right);
@@ -48,7 +49,7 @@
     return height - MARGIN.bottom - ((Math.log10(value) - low) / (high - low)) * (height - MARGIN.top - MARGIN.bottom);
   };
 
-  // Round numbers, no more of them than there is room for; steps alike where the range is narrow.
+  // Ticks at round numbers, as many as fit; equally spaced where the range is narrow.
   const within = ([low, high]) => (value) => Math.log10(value) >= low && Math.log10(value) <= high;
   const narrow = (range) => {
     const wide = (10 ** range[1] - 10 ** range[0]) / 5, size = 10 ** Math.floor(Math.log10(wide));
@@ -99,17 +100,17 @@
     for (const value of ticks(xRange, width / 80)) {
       const x = Math.round(toX(value)) + 0.5;
       pen.beginPath(); pen.moveTo(x, MARGIN.top); pen.lineTo(x, height - MARGIN.bottom); pen.stroke();
-      const told = times(value), half = pen.measureText(told).width / 2;
-      pen.fillText(told, Math.min(x, width - half), height - MARGIN.bottom + 7);
+      const text = formatSpeedup(value), half = pen.measureText(text).width / 2;
+      pen.fillText(text, Math.min(x, width - half), height - MARGIN.bottom + 7);
     }
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    const exact = all.some((each) => each.told === 0);
+    const exact = all.some((point) => point.error === 0);
     if (exact) pen.fillText("0", MARGIN.left - 8, toY(floor));
     for (const value of ticks(yRange(), height / 30).filter((value) => !exact || value > 2 * floor)) {
       const y = Math.round(toY(value)) + 0.5;
       pen.beginPath(); pen.moveTo(MARGIN.left, y); pen.lineTo(width - MARGIN.right, y); pen.stroke();
-      pen.fillText(figure(value), MARGIN.left - 8, y);
+      pen.fillText(formatNumber(value), MARGIN.left - 8, y);
     }
     pen.fillStyle = colour("--ink");
     pen.textAlign = "center";
@@ -121,10 +122,10 @@
     pen.restore();
   };
 
-  // Marks are drawn once each and then copied: thousands of them are to follow the reader's hand.
+  // Each symbol is drawn once and then copied, so that thousands of marks can be redrawn quickly.
   const SIDE = 14;
   const stamps = Data.encodings.map((_, kind) => {
-    const stamp = document.createElement("canvas"), scale = Math.max(window.devicePixelRatio || 1, 1), own = pen;
+    const stamp = document.createElement("canvas"), scale = Math.max(window.devicePixelRatio || 1, 1), mainPen = pen;
     stamp.width = stamp.height = Math.ceil(SIDE * scale);
     pen = stamp.getContext("2d");
     pen.scale(scale, scale);
@@ -132,7 +133,7 @@
     pen.strokeStyle = tone(kind);
     shape(kind, SIDE / 2, SIDE / 2, 3.6);
     pen.stroke();
-    pen = own;
+    pen = mainPen;
     return stamp;
   });
   const cloud = () => {
@@ -150,37 +151,37 @@
     pen.globalAlpha = 1;
   };
 
-  const heat = () => {
-    const front = entrants.filter((each) => each.front).sort((a, b) => a.x - b.x);
+  const drawFinalists = () => {
+    const front = finalists.filter((finalist) => finalist.front).sort((a, b) => a.x - b.x);
     pen.strokeStyle = colour("--soft");
     pen.lineWidth = 1.4;
     pen.setLineDash([2, 4]);
     pen.beginPath();
-    for (const each of front) pen.lineTo(toX(each.x), toY(each.y));
+    for (const finalist of front) pen.lineTo(toX(finalist.x), toY(finalist.y));
     pen.stroke();
     pen.setLineDash([]);
-    for (const each of entrants) {
-      const x = toX(each.x), y = toY(each.y);
-      pen.strokeStyle = pen.fillStyle = tone(each.kind);
+    for (const finalist of finalists) {
+      const x = toX(finalist.x), y = toY(finalist.y), [low, high] = finalist.errorInterval;
+      pen.strokeStyle = pen.fillStyle = tone(finalist.kind);
       pen.lineWidth = 1.2;
       pen.beginPath();
-      pen.moveTo(toX(each.speedup[1]), y); pen.lineTo(toX(each.speedup[2]), y);
-      pen.moveTo(x, toY(Math.max(each.error[1], 1e-300))); pen.lineTo(x, toY(Math.max(each.error[2], each.y)));
+      pen.moveTo(toX(finalist.speedup[1]), y); pen.lineTo(toX(finalist.speedup[2]), y);
+      pen.moveTo(x, toY(Math.max(low, 1e-300))); pen.lineTo(x, toY(Math.max(high, finalist.y)));
       pen.stroke();
-      shape(each.kind, x, y, 5.6);
-      if (["x", "cross"].includes(shapeOf(each.kind))) { pen.lineWidth = 3; pen.stroke(); } else pen.fill();
-      if (each.trial === Data.knee && each.trial !== null) {
+      shape(finalist.kind, x, y, 5.6);
+      if (["x", "cross"].includes(shapeOf(finalist.kind))) { pen.lineWidth = 3; pen.stroke(); } else pen.fill();
+      if (finalist.trial === Data.knee && finalist.trial !== null) {
         pen.strokeStyle = colour("--ink"); pen.lineWidth = 1.6;
         pen.beginPath(); pen.arc(x, y, 10, 0, 2 * Math.PI); pen.stroke();
       }
     }
-    // Names come last: no mark lies over them.
+    // Names are drawn last, above all marks.
     pen.fillStyle = colour("--soft"); pen.textBaseline = "bottom"; pen.lineWidth = 4; pen.strokeStyle = colour("--paper");
-    for (const each of entrants.filter(({ kind }) => kind < 0)) {
-      const x = toX(each.x), y = toY(each.y) - 5, far = x > width * 0.8, across = x + (far ? -9 : 9);
+    for (const baseline of finalists.filter(({ kind }) => kind < 0)) {
+      const x = toX(baseline.x), y = toY(baseline.y) - 5, far = x > width * 0.8, textX = x + (far ? -9 : 9);
       pen.textAlign = far ? "right" : "left";
-      pen.strokeText(each.name.slice(0, 30), across, y);
-      pen.fillText(each.name.slice(0, 30), across, y);
+      pen.strokeText(baseline.name.slice(0, 30), textX, y);
+      pen.fillText(baseline.name.slice(0, 30), textX, y);
     }
   };
 
@@ -192,7 +193,7 @@
     pen.rect(MARGIN.left, 0, width - MARGIN.left - MARGIN.right + 14, height - MARGIN.bottom);
     pen.clip();
     cloud();
-    heat();
+    drawFinalists();
     if (budget) {
       const x = toX(budget);
       pen.fillStyle = colour("--shade");
@@ -212,7 +213,7 @@
     }
     pen.restore();
   };
-  const redraw = drawnWhenSeen(canvas, draw);
+  const redraw = drawWhenVisible(canvas, draw);
   const size = () => {
     const box = canvas.getBoundingClientRect(), scale = Math.max(window.devicePixelRatio || 1, 1);
     width = box.width; height = box.height;
@@ -221,34 +222,34 @@
     redraw();
   };
 
-  const words = (each) => {
-    const name = each.trial?.number !== undefined ? `Trial ${each.trial.number}` : each.name;
-    const what = each.trial?.network ? `${each.trial.encoding}, ${each.trial.network}, ${each.trial.deployment}` : each.encoding || "baseline";
-    return [name, what, `${canvas.dataset.name} ${figure(each.told)}, ${times(each.x)}`];
+  const describe = (point) => {
+    const name = point.trial?.number !== undefined ? `Trial ${point.trial.number}` : point.name;
+    const details = point.trial?.network ? `${point.trial.encoding}, ${point.trial.network}, ${point.trial.deployment}` : point.encoding || "baseline";
+    return [name, details, `${canvas.dataset.name} ${formatNumber(point.error)}, ${formatSpeedup(point.x)}`];
   };
-  const show = (each, aloud) => {
-    hovered = each;
-    tip.hidden = !each;
-    if (each) {
-      tip.replaceChildren(...words(each).map((line, place) => element(place ? "span" : "b", {}, line)));
-      const left = Math.min(toX(each.x) + 14, width - tip.offsetWidth - 4);
+  const show = (point, aloud) => {
+    hovered = point;
+    tip.hidden = !point;
+    if (point) {
+      tip.replaceChildren(...describe(point).map((line, place) => element(place ? "span" : "b", {}, line)));
+      const left = Math.min(toX(point.x) + 14, width - tip.offsetWidth - 4);
       tip.style.left = `${Math.max(left, 0)}px`;
-      tip.style.top = `${Math.max(toY(each.y) - tip.offsetHeight - 12, 0)}px`;
-      if (aloud) say.textContent = words(each).join(". ");
+      tip.style.top = `${Math.max(toY(point.y) - tip.offsetHeight - 12, 0)}px`;
+      if (aloud) say.textContent = describe(point).join(". ");
     }
     redraw();
   };
   const nearest = (x, y) => {
-    let found = null, close = 14;
-    for (const each of [...entrants, ...points]) {
-      if (each.trial?.number !== undefined && !Filter.visible().has(each.trial)) continue;
-      const far = Math.hypot(toX(each.x) - x, toY(each.y) - y);
-      if (far < close) { close = far; found = each; }
+    let closest = null, smallest = 14;
+    for (const point of [...finalists, ...points]) {
+      if (point.trial?.number !== undefined && !Filter.visible().has(point.trial)) continue;
+      const distance = Math.hypot(toX(point.x) - x, toY(point.y) - y);
+      if (distance < smallest) { smallest = distance; closest = point; }
     }
-    return found;
+    return closest;
   };
-  const open = (each) => {
-    const number = each?.trial?.number ?? each?.trial;
+  const open = (point) => {
+    const number = point?.trial?.number ?? point?.trial;
     if (number !== null && number !== undefined) State.set("trial", String(number));
   };
   const inside = (x, y, ring) => {
@@ -260,16 +261,16 @@
     return within;
   };
 
-  const spend = (speed, keep = true) => {
+  const setBudget = (speed, keep = true) => {
     budget = speed;
     slider.value = speed ? String(Math.log10(speed)) : slider.min;
-    slider.setAttribute("aria-valuetext", speed ? `at least ${times(speed)}` : "none");
+    slider.setAttribute("aria-valuetext", speed ? `at least ${formatSpeedup(speed)}` : "none");
     if (keep) State.set("budget", speed ? speed.toPrecision(3) : null);
     Filter.set("budget", speed ? (trial) => (trial.speedup ?? 0) >= speed : null);
-    const able = points.filter((each) => each.x >= (speed ?? 0)).sort((a, b) => a.y - b.y);
-    told.textContent = !speed ? "none: drag the line, or move the slider"
-      : able.length ? `at least ${times(speed)}: the smallest error is ${figure(able[0].told)} (trial ${able[0].trial.number}, validation), among ${able.length} trials`
-      : `at least ${times(speed)}: no trial is so fast`;
+    const fast = points.filter((point) => point.x >= (speed ?? 0)).sort((a, b) => a.y - b.y);
+    budgetText.textContent = !speed ? "none: drag the line, or move the slider"
+      : fast.length ? `at least ${formatSpeedup(speed)}: the smallest error is ${formatNumber(fast[0].error)} (trial ${fast[0].trial.number}, validation), among ${fast.length} trials`
+      : `at least ${formatSpeedup(speed)}: no trial is as fast`;
     redraw();
   };
 
@@ -283,7 +284,7 @@
   canvas.addEventListener("pointermove", (event) => {
     if (dragging === "budget") {
       const speed = fromX(event.offsetX);
-      spend(speed > 10 ** xRange[0] ? Math.min(speed, 10 ** xRange[1]) : null);
+      setBudget(speed > 10 ** xRange[0] ? Math.min(speed, 10 ** xRange[1]) : null);
     } else if (dragging === "lasso") {
       lasso.push([event.offsetX, event.offsetY]);
       redraw();
@@ -298,10 +299,10 @@
       const ring = lasso;
       lasso = null;
       if (ring.length > 4) {
-        lassoed = new Set(points.filter((each) => inside(toX(each.x), toY(each.y), ring)).map((each) => each.trial));
+        lassoed = new Set(points.filter((point) => inside(toX(point.x), toY(point.y), ring)).map((point) => point.trial));
         Filter.set("lasso", (trial) => lassoed.has(trial));
         clear.hidden = false;
-        clear.textContent = `Lift the lasso (${lassoed.size} trials)`;
+        clear.textContent = `Remove the lasso (${lassoed.size} trials)`;
       } else open(nearest(event.offsetX, event.offsetY));
       redraw();
     }
@@ -315,15 +316,15 @@
     Filter.set("lasso", null);
   });
 
-  const walk = (step) => {
-    const able = [...entrants, ...points.filter((each) => each.trial.front && Filter.visible().has(each.trial))].sort((a, b) => a.x - b.x);
-    if (!able.length) return;
-    const now = able.indexOf(hovered);
-    show(able[Math.min(Math.max(now + step, 0), able.length - 1)], true);
+  const move = (step) => {
+    const front = [...finalists, ...points.filter((point) => point.trial.front && Filter.visible().has(point.trial))].sort((a, b) => a.x - b.x);
+    if (!front.length) return;
+    const current = front.indexOf(hovered);
+    show(front[Math.min(Math.max(current + step, 0), front.length - 1)], true);
   };
   canvas.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowRight") walk(1);
-    else if (event.key === "ArrowLeft") walk(-1);
+    if (event.key === "ArrowRight") move(1);
+    else if (event.key === "ArrowLeft") move(-1);
     else if (event.key === "Enter") open(hovered);
     else if (event.key === "Escape") show(null, false);
     else return;
@@ -334,13 +335,13 @@
   slider.max = xRange[1].toFixed(3);
   slider.addEventListener("input", () => {
     const power = Number(slider.value);
-    spend(power > Number(slider.min) + 0.005 ? 10 ** power : null);
+    setBudget(power > Number(slider.min) + 0.005 ? 10 ** power : null);
   });
   everything.addEventListener("change", redraw);
-  State.on("budget", (value) => spend(Number(value) || null, false));
+  State.on("budget", (value) => setBudget(Number(value) || null, false));
   Filter.on(redraw);
   new ResizeObserver(size).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   size();
-  spend(Number(State.get("budget")) || null, false);
+  setBudget(Number(State.get("budget")) || null, false);
 })();

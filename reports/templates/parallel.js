@@ -1,4 +1,4 @@
-// Parallel coordinates: a line a trial, a brush on every axis, kept in the address.
+// Parallel coordinates: a line for each trial, a brush on each axis, kept in the address.
 (() => {
   const canvas = document.getElementById("parallel-canvas");
   if (!canvas) return;
@@ -6,33 +6,33 @@
   const note = document.getElementById("parallel-note");
   const limits = document.getElementById("parallel-limits");
   const clear = document.getElementById("brush-clear");
-  const TOP = 44, BOTTOM = 26, SIDE = 62, MOST_LINES = 1000, OWN = ["encoding", "architecture", "pruning", "precision", "runtime"];
+  const TOP = 44, BOTTOM = 26, SIDE = 62, MAX_LINES = 1000, COMBINATION = ["encoding", "architecture", "pruning", "precision", "runtime"];
   const READ = {
-    "learning rate": (trial) => trial.chosen["training.learning_rate"],
+    "learning rate": (trial) => trial.parameters["training.learning_rate"],
     weights: (trial) => trial.weights,
     "speed-up": (trial) => trial.speedup,
     [Data.objective.name]: (trial) => trial.error,
   };
-  for (const name of OWN) READ[name] = (trial) => trial.chosen[name];
+  for (const name of COMBINATION) READ[name] = (trial) => trial.parameters[name];
 
   const axisOf = (name) => {
     const values = Filter.trials.map((trial) => READ[name](trial) ?? null);
-    const known = values.filter((value) => value !== null);
-    const distinct = [...new Set(known)];
+    const present = values.filter((value) => value !== null);
+    const distinct = [...new Set(present)];
     if (distinct.length < 2) return null;
     if (distinct.some((value) => typeof value !== "number")) {
       const order = distinct.map(String).sort();
       const places = new Map(order.map((value, place) => [value, (place + 0.5) / order.length]));
       return { name, options: order, at: values.map((value) => (value === null ? null : places.get(String(value)))) };
     }
-    const low = known.reduce((a, b) => Math.min(a, b)), high = known.reduce((a, b) => Math.max(a, b));
+    const low = present.reduce((a, b) => Math.min(a, b)), high = present.reduce((a, b) => Math.max(a, b));
     const log = low > 0 && high / low > 10;
     const scale = log ? Math.log10 : (value) => value;
     const at = values.map((value) => (value === null ? null : (scale(value) - scale(low)) / (scale(high) - scale(low))));
     const back = (share) => (log ? 10 ** (scale(low) + share * (scale(high) - scale(low))) : low + share * (high - low));
     return { name, at, back };
   };
-  const names = [...OWN, "learning rate", "weights", "speed-up", Data.objective.name];
+  const names = [...COMBINATION, "learning rate", "weights", "speed-up", Data.objective.name];
   const axes = names.map(axisOf).filter(Boolean);
   if (axes.length < 2) { canvas.closest("figure").hidden = true; return; }
   const colourOf = Filter.trials.map((trial) => COLOURS[Data.encodings.indexOf(trial.encoding) % COLOURS.length]);
@@ -45,14 +45,14 @@
 
   const lines = () => {
     const visible = Filter.visible();
-    const chosen = Filter.trials.map((_, place) => place).filter((place) => visible.has(Filter.trials[place]));
-    const step = Math.max(1, chosen.length / MOST_LINES);
-    const few = chosen.filter((place, i) => Filter.trials[place].front || Math.floor(i / step) !== Math.floor((i - 1) / step));
-    note.textContent = few.length < chosen.length ? `${few.length} of ${chosen.length} lines are drawn, evenly and all of the front.` : `${chosen.length} of ${Filter.trials.length} trials.`;
+    const visibleTrials = Filter.trials.map((_, place) => place).filter((place) => visible.has(Filter.trials[place]));
+    const step = Math.max(1, visibleTrials.length / MAX_LINES);
+    const drawn = visibleTrials.filter((place, i) => Filter.trials[place].front || Math.floor(i / step) !== Math.floor((i - 1) / step));
+    note.textContent = drawn.length < visibleTrials.length ? `${drawn.length} of ${visibleTrials.length} lines are drawn: all of the front, the others evenly spaced.` : `${visibleTrials.length} of ${Filter.trials.length} trials.`;
     for (const front of [false, true]) {
-      pen.globalAlpha = front ? 0.95 : few.length > 300 ? 0.16 : 0.4;
+      pen.globalAlpha = front ? 0.95 : drawn.length > 300 ? 0.16 : 0.4;
       pen.lineWidth = front ? 2 : 1;
-      for (const place of few) {
+      for (const place of drawn) {
         if (Boolean(Filter.trials[place].front) !== front) continue;
         pen.strokeStyle = colourOf[place];
         pen.beginPath();
@@ -95,12 +95,12 @@
           pen.fillText(text, across, at);
         }
       } else {
-        pen.textBaseline = "bottom"; pen.fillText(figure(axis.back(1)), x, TOP - 4);
-        pen.textBaseline = "top"; pen.fillText(figure(axis.back(0)), x, height - BOTTOM + 5);
+        pen.textBaseline = "bottom"; pen.fillText(formatNumber(axis.back(1)), x, TOP - 4);
+        pen.textBaseline = "top"; pen.fillText(formatNumber(axis.back(0)), x, height - BOTTOM + 5);
       }
     });
   };
-  const redraw = drawnWhenSeen(canvas, draw);
+  const redraw = drawWhenVisible(canvas, draw);
   const size = () => {
     const box = canvas.getBoundingClientRect(), scale = window.devicePixelRatio || 1;
     width = box.width; height = box.height;
@@ -110,9 +110,9 @@
   };
 
   const apply = () => {
-    const held = axes.filter((axis) => brushes.has(axis.name)).map((axis) => [axis.at, ...brushes.get(axis.name)]);
-    clear.hidden = !held.length;
-    Filter.set("brush", held.length ? (_, place) => held.every(([at, low, high]) => at[place] !== null && at[place] >= low && at[place] <= high) : null);
+    const active = axes.filter((axis) => brushes.has(axis.name)).map((axis) => [axis.at, ...brushes.get(axis.name)]);
+    clear.hidden = !active.length;
+    Filter.set("brush", active.length ? (_, place) => active.every(([at, low, high]) => at[place] !== null && at[place] >= low && at[place] <= high) : null);
     for (const input of limits.querySelectorAll("input")) {
       const brush = brushes.get(input.dataset.axis);
       input.value = String(100 * (brush ? brush[Number(input.dataset.end)] : Number(input.dataset.end)));
@@ -126,9 +126,9 @@
     for (const part of (text ?? "").split(";")) {
       const [name, range] = part.split(":");
       const ends = (range ?? "").split("~").map(Number);
-      let known = "";
-      try { known = decodeURIComponent(name); } catch { continue; }
-      if (axes.some((axis) => axis.name === known) && ends.length === 2 && ends.every(Number.isFinite)) brushes.set(known, ends);
+      let axisName = "";
+      try { axisName = decodeURIComponent(name); } catch { continue; }
+      if (axes.some((axis) => axis.name === axisName) && ends.length === 2 && ends.every(Number.isFinite)) brushes.set(axisName, ends);
     }
     apply();
   };

@@ -1,29 +1,29 @@
-// What the reader has chosen, kept in the address after "#": a link to it shows the same.
+// The choices of the reader, kept in the address after "#", so that a link shows the same page.
 const State = (() => {
   const listeners = new Map();
   const read = () => new URLSearchParams(location.hash.slice(1));
-  let held = read();
+  let parameters = read();
 
-  const tell = (name) => {
-    for (const listener of listeners.get(name) ?? []) listener(held.get(name));
+  const notify = (name) => {
+    for (const listener of listeners.get(name) ?? []) listener(parameters.get(name));
   };
 
   window.addEventListener("hashchange", () => {
-    const before = held;
-    held = read();
+    const previous = parameters;
+    parameters = read();
     for (const name of listeners.keys()) {
-      if (before.get(name) !== held.get(name)) tell(name);
+      if (previous.get(name) !== parameters.get(name)) notify(name);
     }
   });
 
   return {
-    get: (name) => held.get(name),
+    get: (name) => parameters.get(name),
     set(name, value) {
-      if ((held.get(name) ?? "") === (value ?? "")) return;
-      if (value) held.set(name, value);
-      else held.delete(name);
-      history.replaceState(null, "", `#${held}`);
-      tell(name);
+      if ((parameters.get(name) ?? "") === (value ?? "")) return;
+      if (value) parameters.set(name, value);
+      else parameters.delete(name);
+      history.replaceState(null, "", `#${parameters}`);
+      notify(name);
     },
     on(name, listener) {
       listeners.set(name, [...(listeners.get(name) ?? []), listener]);

@@ -1,52 +1,52 @@
-// Every trial: sorted by any column, filtered by words and choices, a page at a time, as CSV.
+// The table of all trials: sorted by any column, filtered by words and choices, in pages, as CSV.
 (() => {
   const body = document.getElementById("trials-body");
   const head = document.getElementById("trials-head");
   const count = document.getElementById("trials-count");
   const words = document.getElementById("trials-words");
-  const back = document.getElementById("page-back");
-  const on = document.getElementById("page-on");
+  const previous = document.getElementById("page-back");
+  const next = document.getElementById("page-on");
   const place = document.getElementById("page-place");
   const PAGE = 50;
   const COLUMNS = [
     ["trial", "number", true], ["state", "state"], ["encoding", "encoding"], ["network", "network"],
-    ["deployment", "deployment"], ["network of", "of", true], [Data.objective.name.replaceAll("_", " "), "error", true, figure],
-    ["speed-up", "speedup", true, times], ["µs / sample", "time", true, figure],
-    ...(Data.memory ? [["kB", "memory", true, figure]] : []),
-    ["ended in", "stage"], ["reason", "reason"],
+    ["deployment", "deployment"], ["network of", "training", true], [Data.objective.name.replaceAll("_", " "), "error", true, formatNumber],
+    ["speed-up", "speedup", true, formatSpeedup], ["µs / sample", "time", true, formatNumber],
+    ...(Data.memory ? [["kB", "memory", true, formatNumber]] : []),
+    ["stage", "stage"], ["reason", "reason"],
   ];
   let column = 0, down = false, page = 0, rows = [];
 
-  const shown = (trial, [, key, , told]) => (told ? told(trial[key]) : String(trial[key] ?? ""));
+  const textOf = (trial, [, key, , format]) => (format ? format(trial[key]) : String(trial[key] ?? ""));
   const compare = (a, b) => {
     const [, key, number] = COLUMNS[column];
-    const one = a[key], other = b[key];
-    if (one === undefined || other === undefined) return (one === undefined) - (other === undefined) || a.number - b.number;
-    const order = number ? one - other : String(one).localeCompare(String(other));
+    const first = a[key], second = b[key];
+    if (first === undefined || second === undefined) return (first === undefined) - (second === undefined) || a.number - b.number;
+    const order = number ? first - second : String(first).localeCompare(String(second));
     return (down ? -order : order) || a.number - b.number;
   };
   const row = (trial) => {
-    const made = element("tr", { class: trial.state });
-    for (const each of COLUMNS) {
-      const text = shown(trial, each);
-      const inside = each[1] === "number" ? element("a", { href: `#trial=${trial.number}` }, text) : text;
-      made.append(element("td", { class: each[2] ? "number" : each[1] === "network" || each[1] === "reason" ? "wide" : "" }, inside));
+    const tableRow = element("tr", { class: trial.state });
+    for (const column of COLUMNS) {
+      const [, key, number] = column, text = textOf(trial, column);
+      const content = key === "number" ? element("a", { href: `#trial=${trial.number}` }, text) : text;
+      tableRow.append(element("td", { class: number ? "number" : key === "network" || key === "reason" ? "wide" : "" }, content));
     }
-    return made;
+    return tableRow;
   };
   const draw = () => {
     const pages = Math.max(1, Math.ceil(rows.length / PAGE));
     page = Math.min(page, pages - 1);
-    const own = rows.slice(page * PAGE, (page + 1) * PAGE);
-    const none = Filter.trials.length ? "No trial is like that." : "No trial has ended yet.";
-    body.replaceChildren(...(own.length ? own.map(row) : [element("tr", {}, element("td", { colSpan: COLUMNS.length }, none))]));
+    const visibleRows = rows.slice(page * PAGE, (page + 1) * PAGE);
+    const none = Filter.trials.length ? "No trial matches." : "No trial has ended yet.";
+    body.replaceChildren(...(visibleRows.length ? visibleRows.map(row) : [element("tr", {}, element("td", { colSpan: COLUMNS.length }, none))]));
     place.textContent = `page ${page + 1} of ${pages}`;
-    back.disabled = page === 0;
-    on.disabled = page >= pages - 1;
+    previous.disabled = page === 0;
+    next.disabled = page >= pages - 1;
     count.textContent = `${rows.length.toLocaleString("en-GB")} of ${Filter.trials.length.toLocaleString("en-GB")} trials`;
-    [...head.cells].forEach((each, number) => {
-      if (number === column) each.setAttribute("aria-sort", down ? "descending" : "ascending");
-      else each.removeAttribute("aria-sort");
+    [...head.cells].forEach((cell, number) => {
+      if (number === column) cell.setAttribute("aria-sort", down ? "descending" : "ascending");
+      else cell.removeAttribute("aria-sort");
     });
   };
   const update = (visible) => {
@@ -56,16 +56,16 @@
 
   const sort = (text) => {
     const [, minus, key] = /^(-?)(.*)$/.exec(text ?? "");
-    column = Math.max(0, COLUMNS.findIndex((each) => each[1] === key));
+    column = Math.max(0, COLUMNS.findIndex(([, name]) => name === key));
     down = minus === "-";
     page = 0;
     update(Filter.visible());
   };
   State.on("sort", sort);
-  for (const [number, each] of COLUMNS.entries()) {
-    const button = element("button", { type: "button" }, each[0]);
-    button.addEventListener("click", () => State.set("sort", `${column === number && !down ? "-" : ""}${each[1]}`));
-    head.append(element("th", { scope: "col", class: each[2] ? "number" : "" }, button));
+  for (const [number, [title, key, numeric]] of COLUMNS.entries()) {
+    const button = element("button", { type: "button" }, title);
+    button.addEventListener("click", () => State.set("sort", `${column === number && !down ? "-" : ""}${key}`));
+    head.append(element("th", { scope: "col", class: numeric ? "number" : "" }, button));
   }
   body.addEventListener("click", (event) => {
     const link = event.target.closest("tr")?.querySelector("a");
@@ -93,8 +93,8 @@
     if (words.value !== (text ?? "")) words.value = text ?? "";
     Filter.set("words", Filter.contains(text ?? ""));
   });
-  back.addEventListener("click", () => { page -= 1; draw(); });
-  on.addEventListener("click", () => { page += 1; draw(); });
+  previous.addEventListener("click", () => { page -= 1; draw(); });
+  next.addEventListener("click", () => { page += 1; draw(); });
   document.getElementById("trials-csv").addEventListener("click", () =>
     downloadTable("trials", [COLUMNS.map(([title]) => title), ...rows.map((trial) => COLUMNS.map(([, key]) => trial[key]))]),
   );

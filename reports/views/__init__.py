@@ -1,4 +1,4 @@
-"""A run directory as plain facts, in the order in which the report tells them."""
+"""Data of a report, computed from a run directory, in the order of the report."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -28,27 +28,27 @@ from reports.views.recommendation import RecommendationView, recommendation_view
 from reports.views.search_progress import SearchProgress, search_progress_view
 from reports.views.trials import TrialView, trial_view
 from search.objectives.recommendation import recommendation_of
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.environment import Environment
 from search.run.finalists import Ceiling, HostTiming
 from search.run.records import NO_LIMITS, DatasetSummary
 from search.run.spec import Spec
 
 __all__ = [
-    "RecommendationView",
     "FinalistView",
-    "ReportData",
     "GoalsView",
+    "RecommendationView",
+    "ReportData",
     "RunState",
     "TrialView",
     "read_report_data",
 ]
 
-UNNAMED = Metric("error", "1", "the problem's objective; the run has no data yet")
+UNKNOWN_OBJECTIVE = Metric("error", "1", "the problem's objective; the run has no data yet")
 
 
 class RunState(StrEnum):
-    """How far a run is."""
+    """State of a run."""
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"
@@ -56,17 +56,17 @@ class RunState(StrEnum):
 
 
 class ReportData(NamedTuple):
-    """Everything that a report says."""
+    """Data of a report."""
 
     folder: str
     spec: Spec
     data: DatasetSummary | None
-    """None where the run was interrupted before it had any."""
+    """None if the run was interrupted before its data were generated or read."""
     sessions: tuple[Environment, ...]
-    progress: RunState
+    state: RunState
     objective: Metric
     diagnosis: Diagnosis | None
-    choice: RecommendationView | None
+    recommendation: RecommendationView | None
     goals: GoalsView | None
     finalists: tuple[FinalistView, ...]
     reference_point: ReferencePoint | None
@@ -77,8 +77,10 @@ class ReportData(NamedTuple):
     trials: tuple[TrialView, ...]
     pictures: tuple[Picture, ...]
     sample_errors: tuple[float, ...]
-    worst: tuple[Picture, ...]
+    worst_pictures: tuple[Picture, ...]
+    """Pictures of the test samples with the largest errors."""
     left_out: dict[str, str]
+    """Trials and baselines without final evaluation, with the reasons."""
     host: HostTiming | None
     ceiling: Ceiling | None
     search_progress: SearchProgress
@@ -86,45 +88,46 @@ class ReportData(NamedTuple):
 
     @property
     def front(self) -> list[TrialView]:
-        """The trials that no other one beats on the validation split, the fastest first."""
+        """The non-dominated trials by validation error and speed-up, the fastest first."""
         return front_trials(self.trials)
 
     @property
-    def networks_tried(self) -> int:
-        """How many networks were tried; the other trials deploy one of them again."""
+    def network_count(self) -> int:
+        """Number of networks; the other trials are further deployments."""
         return sum(trial.training is None for trial in self.trials)
 
 
-def read_report_data(run: Run) -> ReportData:
-    """Return the facts of a run, finished or not.
+def read_report_data(run: RunDirectory) -> ReportData:
+    """Return the data of a run's report; the run need not be finished.
 
     Raises:
-        UserError: A file of it can't be read.
+        UserError: A file of the run can't be read.
     """
-    records, heat, spec = run.records(), run.heat(), run.spec()
+    records, evaluation, spec = run.records(), run.final_evaluation(), run.spec()
     data = run.data() if run.has_data else None
-    sessions = run.sessions().each if (run.folder / "environment.json").exists() else ()
-    objective = data.metrics[0] if data else UNNAMED
+    sessions = run.sessions().environments if (run.folder / "environment.json").exists() else ()
+    objective = data.metrics[0] if data else UNKNOWN_OBJECTIVE
     trials = tuple(trial_view(record, objective.name) for record in records)
     by_number = {trial.number: trial for trial in trials}
-    diagnosis, host = run.diagnosis(), heat.host if heat else None
-    fraction = host.fraction if host else _profiled(diagnosis)
-    found, limits, split = heat.finalists_with_pictures if heat else (), NO_LIMITS, "test"
+    diagnosis, host = run.diagnosis(), evaluation.host if evaluation else None
+    fraction = host.fraction if host else _profiled_fraction(diagnosis)
+    evaluated = evaluation.finalists_with_pictures if evaluation else ()
+    limits, split = NO_LIMITS, "test"
     if data:
-        limits, split = limits_on_test(data.limits, found, objective.name)
-    finalists = finalist_views(found, by_number, objective.name, limits, host)
+        limits, split = limits_on_test(data.limits, evaluated, objective.name)
+    finalists = finalist_views(evaluated, by_number, objective.name, limits, host)
     reference_point = default_reference_point(trials)
-    searched = data.limits if data else NO_LIMITS
-    recommended = recommendation_of(heat, records, objective.name, searched)
+    validation_limits = data.limits if data else NO_LIMITS
+    recommended = recommendation_of(evaluation, records, objective.name, validation_limits)
     return ReportData(
         folder=str(run.folder),
         spec=spec,
         data=data,
         sessions=sessions,
-        progress=_progress(run, finished=heat is not None),
+        state=_state(run, finished=evaluation is not None),
         objective=objective,
         diagnosis=diagnosis,
-        choice=recommendation_view(recommended, finalists, by_number, fraction),
+        recommendation=recommendation_view(recommended, finalists, by_number, fraction),
         goals=goals_view(limits, finalists, split),
         finalists=finalists,
         reference_point=reference_point,
@@ -133,22 +136,22 @@ def read_report_data(run: Run) -> ReportData:
         importance=importance_groups(trials),
         deployments=deployment_views(records, objective.name),
         trials=trials,
-        pictures=heat.pictures if heat else (),
-        sample_errors=heat.sample_errors if heat else (),
-        worst=heat.worst if heat else (),
-        left_out=heat.left_out if heat else {},
+        pictures=evaluation.pictures if evaluation else (),
+        sample_errors=evaluation.sample_errors if evaluation else (),
+        worst_pictures=evaluation.worst_pictures if evaluation else (),
+        left_out=evaluation.left_out if evaluation else {},
         host=host,
-        ceiling=heat.ceiling if heat else None,
+        ceiling=evaluation.ceiling if evaluation else None,
         search_progress=search_progress_view(trials, sessions, spec.workers, reference_point),
         provenance=provenance_view(spec, sessions),
     )
 
 
-def _profiled(diagnosis: Diagnosis | None) -> float | None:
+def _profiled_fraction(diagnosis: Diagnosis | None) -> float | None:
     return diagnosis.host.fraction if diagnosis and diagnosis.host else None
 
 
-def _progress(run: Run, *, finished: bool) -> RunState:
+def _state(run: RunDirectory, *, finished: bool) -> RunState:
     if run.driver():
         return RunState.RUNNING
     return RunState.FINISHED if finished else RunState.INTERRUPTED

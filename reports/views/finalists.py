@@ -1,4 +1,4 @@
-"""The final heat's entrants as facts: what each reached, the goals it is held against, the host."""
+"""Results of the finalists: errors, times, goals, and the host with each as its kernel."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,13 +8,20 @@ from typing import NamedTuple
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
 from reports.views.trials import TrialView
-from search.pareto import ranks
+from search.pareto import non_dominated_ranks
 from search.run.finalists import BatchTiming, ComputeCost, Finalist, HostTiming
 from search.run.records import ConfidenceInterval, Limits, Timing
 
 
 class SeedsView(NamedTuple):
-    """The test error of an entrant's candidate over seeds, its own and those that ended well."""
+    """Range of a finalist's test error over seeds.
+
+    Args:
+        seeds: Number of successful trainings, including that of the trial.
+        low: Smallest error.
+        high: Largest error.
+        failed: Reasons of failed retrainings with their counts, or empty.
+    """
 
     seeds: int
     low: float
@@ -23,7 +30,14 @@ class SeedsView(NamedTuple):
 
 
 class HostResultView(NamedTuple):
-    """The host with this entrant in the simulation's place; the bound is Amdahl's."""
+    """Results of the host with a finalist as its kernel.
+
+    Args:
+        reason: Why the host returned nothing of use, or empty.
+        scores: Distances from the host's result with the reference.
+        speedup: Speed-up of the host, or None.
+        bound: Amdahl's bound of the host's speed-up.
+    """
 
     reason: str
     scores: dict[str, float]
@@ -32,7 +46,7 @@ class HostResultView(NamedTuple):
 
 
 class FinalistView(NamedTuple):
-    """A front member or baseline of the final heat; `on_front` is among all of these."""
+    """A surrogate or a baseline in the final evaluation."""
 
     name: str
     trial: int | None
@@ -44,52 +58,76 @@ class FinalistView(NamedTuple):
     timing: Timing
     failed: str
     on_front: bool
+    """Whether no other finalist dominates it in test error and time."""
     seeds: SeedsView | None
     meets_goals: bool | None
-    """None where there are no goals."""
+    """None if there are no goals."""
     metrics: dict[str, ConfidenceInterval]
-    """All of the test split."""
+    """Metrics on the test split."""
     shifted_metrics: dict[str, ConfidenceInterval]
+    """Metrics on the shifted split."""
     batches: tuple[BatchTiming, ...]
-    work: ComputeCost | None
+    compute_cost: ComputeCost | None
     host_result: HostResultView | None = None
     memory_bytes: int | None = None
-    """What its artefact takes, where memory was an objective."""
+    """Memory of its artefact, if memory was an objective."""
     pictures: tuple[Picture, ...] = ()
-    """Its prediction against the reference, of a front member."""
+    """Pictures of its prediction and the reference; empty for a baseline."""
 
 
 class GoalsView(NamedTuple):
-    """The goals as figures on the test split, and who meets them."""
+    """The goals on the test split.
+
+    Args:
+        error: Largest error, or None without such a goal.
+        worse_by: Margin of a goal that is relative to the most accurate baseline, or None.
+        speedup: Smallest speed-up, or None without such a goal.
+        met_by: Names of the finalists that meet the goals.
+        split: Split of `error`: "validation" if no baseline succeeded on the test split.
+    """
 
     error: float | None
     worse_by: float | None
     speedup: float | None
     met_by: tuple[str, ...]
     split: str
-    """On which split the error is meant: a baseline's must be known there."""
 
 
 def limits_on_test(
     limits: Limits, finalists: Sequence[Finalist], objective: str
 ) -> tuple[Limits, str]:
-    """Return the goals as they stand on the test split, and on which they do.
+    """Return the goals on the test split, and the split of the error goal.
 
-    A relative one depends on the baselines; where none is known there it stays that of validation.
+    A goal relative to a baseline is recomputed from the baselines on the test split. If none
+    succeeded there, the goal on the validation split is kept.
+
+    Args:
+        limits: Goals on the validation split.
+        finalists: The finalists.
+        objective: Name of the error.
     """
     if limits.worse_by is None:
         return limits, "test"
-    baselines = [each for each in finalists if each.trial is None and not each.failed.get("test")]
-    known = [each.test[objective].value for each in baselines if objective in each.test]
-    errors = [error for error in known if isfinite(error)]
-    if not errors:
+    errors = [
+        finalist.test[objective].value
+        for finalist in finalists
+        if finalist.trial is None and not finalist.failed.get("test") and objective in finalist.test
+    ]
+    finite = [error for error in errors if isfinite(error)]
+    if not finite:
         return limits, "validation"
-    return limits.model_copy(update={"error": min(errors) * (1.0 + limits.worse_by)}), "test"
+    return limits.model_copy(update={"error": min(finite) * (1.0 + limits.worse_by)}), "test"
 
 
 def goals_view(limits: Limits, finalists: Sequence[FinalistView], split: str) -> GoalsView | None:
-    """Return the goals with those who meet them; None where there are none."""
-    if not limits.any:
+    """Return the goals and the finalists that meet them; None without goals.
+
+    Args:
+        limits: Goals on the test split.
+        finalists: The finalists.
+        split: Split of the error goal.
+    """
+    if not limits.has_goals:
         return None
     met_by = tuple(finalist.name for finalist in finalists if finalist.meets_goals)
     return GoalsView(limits.error, limits.worse_by, limits.speedup, met_by, split)
@@ -102,15 +140,21 @@ def finalist_views(
     limits: Limits,
     host: HostTiming | None,
 ) -> tuple[FinalistView, ...]:
-    """Return the entrants, with what the trials say of them."""
+    """Return the results of the finalists.
+
+    Args:
+        finalists: Finalists as the final evaluation recorded them.
+        trials: Trials by number.
+        objective: Name of the error.
+        limits: Goals on the test split.
+        host: Times of the host with the reference; None without a host.
+    """
     front = _front_names(finalists, objective)
     return tuple(
         FinalistView(
             name=finalist.name,
             trial=finalist.trial,
-            description=_described(trials.get(finalist.trial))
-            if finalist.trial is not None
-            else "baseline",
+            description=_description(finalist, trials),
             encoding=_encoding(finalist, trials),
             test=finalist.test.get(objective),
             shifted=finalist.shifted.get(objective),
@@ -122,8 +166,8 @@ def finalist_views(
             metrics=finalist.test,
             shifted_metrics=finalist.shifted,
             batches=finalist.batches,
-            work=finalist.work,
-            host_result=_hosted(finalist, host),
+            compute_cost=finalist.compute_cost,
+            host_result=_host_result(finalist, host),
             memory_bytes=_memory(finalist, trials),
             pictures=finalist.pictures,
         )
@@ -132,11 +176,13 @@ def finalist_views(
 
 
 def _front_names(finalists: Sequence[Finalist], objective: str) -> set[str]:
-    """Return the names of those that no other one beats in test error and time."""
-    scored = [each for each in finalists if objective in each.test]
-    points = [(each.test[objective].value, each.timing.relative_time) for each in scored]
-    level = ranks(points) if points else ()
-    return {each.name for each, rank in zip(scored, level, strict=True) if rank == 0}
+    """Return the names of the finalists that are non-dominated in test error and time."""
+    scored = [finalist for finalist in finalists if objective in finalist.test]
+    points = [
+        (finalist.test[objective].value, finalist.timing.relative_time) for finalist in scored
+    ]
+    ranks = non_dominated_ranks(points) if points else ()
+    return {finalist.name for finalist, rank in zip(scored, ranks, strict=True) if rank == 0}
 
 
 def _encoding(finalist: Finalist, trials: dict[int, TrialView]) -> str:
@@ -149,34 +195,37 @@ def _memory(finalist: Finalist, trials: dict[int, TrialView]) -> int | None:
     return trial.memory_bytes if trial else None
 
 
-def _described(trial: TrialView | None) -> str:
-    """Return a trial in words; its record may have been removed since the heat."""
+def _description(finalist: Finalist, trials: dict[int, TrialView]) -> str:
+    """Return the trial in words; its record may have been removed since the final evaluation."""
+    if finalist.trial is None:
+        return "baseline"
+    trial = trials.get(finalist.trial)
     if trial is None:
-        return "its record is gone"
+        return "its record has been removed"
     return f"{trial.encoding} / {trial.network} / {trial.deployment}"
 
 
-def _hosted(finalist: Finalist, host: HostTiming | None) -> HostResultView | None:
-    own = finalist.host_result
-    if own is None or host is None:
+def _host_result(finalist: Finalist, host: HostTiming | None) -> HostResultView | None:
+    result = finalist.host_result
+    if result is None or host is None:
         return None
     bound = amdahl(host.fraction, finalist.timing.speedup)
-    return HostResultView(own.reason, own.scores, own.speedup, bound)
+    return HostResultView(result.reason, result.scores, result.speedup, bound)
 
 
 def _seeds(finalist: Finalist, objective: str) -> SeedsView | None:
     if not finalist.retrainings or objective not in finalist.test:
         return None
-    ended = [each.test[objective] for each in finalist.retrainings if not each.reason]
-    errors = [finalist.test[objective].value, *ended]
-    failed = Counter(each.reason for each in finalist.retrainings if each.reason)
-    told = "; ".join(f"{times} x {reason}" for reason, times in failed.items())
-    return SeedsView(len(errors), min(errors), max(errors), told)
+    successful = [result.test[objective] for result in finalist.retrainings if not result.reason]
+    errors = [finalist.test[objective].value, *successful]
+    reasons = Counter(result.reason for result in finalist.retrainings if result.reason)
+    failed = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
+    return SeedsView(len(errors), min(errors), max(errors), failed)
 
 
 def _meets(limits: Limits, finalist: Finalist, objective: str) -> bool | None:
-    """Return whether an entrant meets the goals: with a failure on the test split it doesn't."""
-    if not limits.any:
+    """Return whether a finalist meets the goals; with a failure on the test split it doesn't."""
+    if not limits.has_goals:
         return None
     if objective not in finalist.test or finalist.failed.get("test"):
         return False

@@ -1,8 +1,9 @@
-"""What matters: how much of an objective's ranks a parameter explains alone, within its branch.
+"""Importance of parameters: the share of the variance of an objective's ranks that each explains.
 
-One-way analysis of variance on ranks (Kruskal & Wallis, JASA 47 (1952) 583), with the share
-corrected for what groups explain by chance (epsilon squared; Kelley, PNAS 21 (1935) 554). Numbers
-are cut into quarters. It sees each parameter alone: what only matters together stays hidden.
+The method is a one-way analysis of variance on ranks (Kruskal & Wallis, JASA 47 (1952) 583). The
+share is corrected for what groups explain by chance (epsilon squared; Kelley, PNAS 21 (1935) 554).
+Numbers are grouped by their quartiles. Parameters are considered one at a time, so that effects of
+combinations stay hidden.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,21 +16,22 @@ from reports.views.encodings import measured_trials, objective_point
 from reports.views.trials import TrialView
 
 MIN_TRIALS = 12
-"""With fewer trials in a branch nothing is said."""
+"""Smallest number of trials in a group."""
 
-GROUPS = 4
+LEVELS = 4
 PERMUTATIONS = 200
 PERMUTATION_QUANTILE = 0.95
 
 
 class ParameterImportance(NamedTuple):
-    """A parameter's share of an objective's variance, on ranks.
+    """The share of the variance of ranks that a parameter explains.
 
     Args:
-        parameter: Its name.
-        error: Share of the error's.
-        time: Share of the time's.
-        chance_error: The share that 95 % of random permutations stay below.
+        parameter: Name of the parameter.
+        error: Share for the error.
+        time: Share for the time.
+        permutation_quantile: The 95th percentile of the share for the error over random
+            permutations.
     """
 
     parameter: str
@@ -39,12 +41,12 @@ class ParameterImportance(NamedTuple):
 
 
 class ImportanceGroup(NamedTuple):
-    """The parameters of a branch, the most important for the error first.
+    """Importances of the parameters of a group, the most important for the error first.
 
     Args:
-        name: The encoding, the family or what all trials share.
-        trials: On how many measured trials it rests.
-        shares: Of each parameter that was varied.
+        name: Name of the group: all trials, training, an encoding or a family.
+        trials: Number of measured trials in the group.
+        importances: Importance of each parameter that varies.
     """
 
     name: str
@@ -53,81 +55,82 @@ class ImportanceGroup(NamedTuple):
 
 
 def importance_groups(trials: Sequence[TrialView]) -> tuple[ImportanceGroup, ...]:
-    """Return what matters in the skeleton, in training, in each encoding and in each family.
+    """Return the importances for combinations, training, each encoding and each family.
 
-    Deployments are compared in the skeleton alone: elsewhere each network counts once.
+    Further deployments count only for combinations; elsewhere each network counts once.
     """
-    able = measured_trials(trials)
-    networks = [trial for trial in able if trial.training is None]
-    found = [_branch("all trials", able, ""), _branch("training", networks, "training.")]
+    measured = measured_trials(trials)
+    networks = [trial for trial in measured if trial.training is None]
+    groups = [_group("all trials", measured, ""), _group("training", networks, "training.")]
     for name in sorted({trial.encoding for trial in networks}):
-        own = [trial for trial in networks if trial.encoding == name]
-        found.append(_branch(f"encoding {name}", own, f"{name}."))
+        members = [trial for trial in networks if trial.encoding == name]
+        groups.append(_group(f"encoding {name}", members, f"{name}."))
     for name in sorted({trial.family for trial in networks}):
-        own = [trial for trial in networks if trial.family == name]
-        found.append(_branch(f"family {name}", own, f"{name}."))
-    return tuple(branch for branch in found if branch is not None and branch.importances)
+        members = [trial for trial in networks if trial.family == name]
+        groups.append(_group(f"family {name}", members, f"{name}."))
+    return tuple(group for group in groups if group is not None and group.importances)
 
 
-def _branch(name: str, trials: Sequence[TrialView], start: str) -> ImportanceGroup | None:
-    """Return the shares of the parameters whose names begin so; of the skeleton if nothing."""
+def _group(name: str, trials: Sequence[TrialView], prefix: str) -> ImportanceGroup | None:
+    """Return the importances of the parameters with a prefix; "" is that of combinations."""
     if len(trials) < MIN_TRIALS:
         return None
     from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
 
     points = np.array([objective_point(trial) for trial in trials])
     ranks = rankdata(points[:, 0]), rankdata(points[:, 1])
-    chosen = [_settings(trial.parameters, start) for trial in trials]
+    all_settings = [_settings(trial.parameters, prefix) for trial in trials]
     importances: list[ParameterImportance] = []
-    for parameter in dict.fromkeys(name for settings in chosen for name in settings):
-        group = _groups([settings.get(parameter) for settings in chosen])
-        if group.max() == 0:
+    for parameter in dict.fromkeys(name for settings in all_settings for name in settings):
+        levels = _levels([settings.get(parameter) for settings in all_settings])
+        if levels.max() == 0:
             continue
-        error, time = (_epsilon_squared(each, group) for each in ranks)
-        importances.append(ParameterImportance(parameter, error, time, _of_chance(ranks[0], group)))
-    return ImportanceGroup(
-        name, len(trials), tuple(sorted(importances, key=lambda each: -each.error))
-    )
+        error, time = _epsilon_squared(ranks[0], levels), _epsilon_squared(ranks[1], levels)
+        quantile = _permutation_quantile(ranks[0], levels)
+        importances.append(ParameterImportance(parameter, error, time, quantile))
+    importances.sort(key=lambda importance: -importance.error)
+    return ImportanceGroup(name, len(trials), tuple(importances))
 
 
-def _settings(parameters: Mapping[str, Scalar], start: str) -> dict[str, Scalar]:
-    """Return a branch's own settings; a pruning's lie deeper and aren't among them."""
+def _settings(parameters: Mapping[str, Scalar], prefix: str) -> dict[str, Scalar]:
+    """Return the settings directly below a prefix, without those of a pruning further below."""
     return {
-        name.removeprefix(start): value
+        name.removeprefix(prefix): value
         for name, value in parameters.items()
-        if name.startswith(start) and "." not in name.removeprefix(start)
+        if name.startswith(prefix) and "." not in name.removeprefix(prefix)
     }
 
 
-def _groups(values: Sequence[Scalar | None]) -> Array:
-    """Return the number of each value's group: its own where there are few, else its quarter.
+def _levels(values: Sequence[Scalar | None]) -> Array:
+    """Return the level of each value (n,): the value itself if there are few, else its quartile.
 
-    Those that weren't asked are a group of their own.
+    Missing values have a level of their own.
     """
-    asked = [value for value in values if value is not None]
-    numbers = [float(value) for value in asked if isinstance(value, (int, float))]
-    if len(set(asked)) <= GROUPS or len(numbers) < len(asked):
-        number_of = {value: i for i, value in enumerate(dict.fromkeys(values))}
-        return np.array([number_of[value] for value in values])
-    edges = np.quantile(numbers, np.linspace(0.0, 1.0, GROUPS + 1)[1:-1])
+    present = [value for value in values if value is not None]
+    numbers = [float(value) for value in present if isinstance(value, (int, float))]
+    if len(set(present)) <= LEVELS or len(numbers) < len(present):
+        level_of = {value: i for i, value in enumerate(dict.fromkeys(values))}
+        return np.array([level_of[value] for value in values])
+    edges = np.quantile(numbers, np.linspace(0.0, 1.0, LEVELS + 1)[1:-1])
     quarters = iter(np.searchsorted(edges, numbers, side="right") + 1)
-    groups = [0 if value is None else next(quarters) for value in values]
-    return np.unique(groups, return_inverse=True)[1]
+    levels = [0 if value is None else next(quarters) for value in values]
+    return np.unique(levels, return_inverse=True)[1]
 
 
-def _of_chance(ranks: Array, group: Array) -> float:
-    """Return the share that groups drawn by chance alone stay below."""
+def _permutation_quantile(ranks: Array, levels: Array) -> float:
+    """Return a high quantile of the share that random permutations of the ranks give."""
     rng = np.random.default_rng(0)
-    drawn = [_epsilon_squared(rng.permutation(ranks), group) for _ in range(PERMUTATIONS)]
-    return float(np.quantile(drawn, PERMUTATION_QUANTILE))
+    shares = [_epsilon_squared(rng.permutation(ranks), levels) for _ in range(PERMUTATIONS)]
+    return float(np.quantile(shares, PERMUTATION_QUANTILE))
 
 
-def _epsilon_squared(ranks: Array, group: Array) -> float:
-    counts = np.bincount(group)
-    samples, groups = len(ranks), int((counts > 0).sum())
+def _epsilon_squared(ranks: Array, levels: Array) -> float:
+    """Return the share of the variance of ranks (n,) that levels (n,) explain, corrected."""
+    counts = np.bincount(levels)
+    samples, level_count = len(ranks), int((counts > 0).sum())
     total = float(np.sum((ranks - ranks.mean()) ** 2))
-    if total == 0.0 or samples <= groups:
+    if total == 0.0 or samples <= level_count:
         return 0.0
-    means = np.bincount(group, ranks) / np.maximum(counts, 1)
+    means = np.bincount(levels, ranks) / np.maximum(counts, 1)
     within = total - float(np.sum(counts * (means - ranks.mean()) ** 2))
-    return max(0.0, 1.0 - within / (samples - groups) / (total / (samples - 1)))
+    return max(0.0, 1.0 - within / (samples - level_count) / (total / (samples - 1)))

@@ -1,4 +1,4 @@
-"""What deploying a network costs in accuracy and gives in speed."""
+"""Results of deployments: accuracy lost and speed gained."""
 
 import math
 from collections.abc import Sequence
@@ -11,21 +11,23 @@ from spaces.candidate import Precision, Pruning
 
 
 class DeploymentView(NamedTuple):
-    """A pruning, precision and runtime, over all networks that were deployed so.
+    """Results of a combination of pruning, precision and runtime over all its trials.
 
     Args:
-        pruning: In words, with its ratio.
-        precision: Of the deployed network.
-        runtime: What executes it.
-        measured: How many trials.
-        lost: Median of the error over the same network's, unpruned, in float32, run eagerly.
-        lost_range: Smallest and largest of those.
-        gained: Median of the speed-up over that of the same network's fastest deployment unpruned
-            and in float32, where there is one.
-        gained_range: Smallest and largest of those.
-        compared: With how many networks `gained` was found.
+        pruning: The pruning with its ratio.
+        precision: Precision of the deployed network.
+        runtime: Runtime of the deployed network.
+        trials: Number of measured trials.
+        error_ratio: Median over the trials of the error over that of the same network, unpruned
+            and run eagerly in float32; None if it isn't known.
+        error_ratio_range: Smallest and largest of these ratios.
+        speed_ratio: Median over the trials of the speed-up over that of the fastest deployment of
+            the same network, unpruned and in float32; None if there is none.
+        speed_ratio_range: Smallest and largest of these ratios.
+        networks_compared: Number of ratios in `speed_ratio`.
         best_speedup: Largest speed-up over the reference.
-        disagreement: Largest distance of the lowered network's answers from the float32 network's.
+        disagreement: Largest distance of the lowered network's outputs from those of the network
+            in float32.
     """
 
     pruning: str
@@ -42,15 +44,17 @@ class DeploymentView(NamedTuple):
 
 
 def deployment_views(records: Sequence[Record], objective: str) -> tuple[DeploymentView, ...]:
-    """Return every deployment that was measured, the fastest first."""
-    plain = _plain(records)
-    found: dict[tuple[str, str, str], list[Record]] = {}
+    """Return the results of each measured deployment, the fastest first."""
+    exact = _fastest_exact(records)
+    by_deployment: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         if record.state is State.COMPLETE and record.timing:
             candidate = record.candidate
             key = (_pruning(record), str(candidate.precision), candidate.runtime)
-            found.setdefault(key, []).append(record)
-    views = [_view(key, own, plain, objective) for key, own in sorted(found.items())]
+            by_deployment.setdefault(key, []).append(record)
+    views = [
+        _view(key, members, exact, objective) for key, members in sorted(by_deployment.items())
+    ]
     return tuple(sorted(views, key=lambda view: -view.best_speedup))
 
 
@@ -60,48 +64,48 @@ def _pruning(record: Record) -> str:
     return str(candidate.pruning) + ("" if ratio is None else f" {float(ratio):.0%}")
 
 
-def _plain(records: Sequence[Record]) -> dict[int, tuple[int, float]]:
-    """Return each network's fastest trial unpruned and in float32, with its speed-up."""
-    found: dict[int, tuple[int, float]] = {}
+def _fastest_exact(records: Sequence[Record]) -> dict[int, tuple[int, float]]:
+    """Return the fastest trial of each network, unpruned and in float32, with its speed-up."""
+    fastest: dict[int, tuple[int, float]] = {}
     for record in records:
         candidate, timing = record.candidate, record.timing
         exact = candidate.pruning is Pruning.NONE and candidate.precision is Precision.FP32
         if timing and exact and record.state is State.COMPLETE:
-            held = found.get(record.network_id, (0, 0.0))
-            if timing.speedup > held[1]:
-                found[record.network_id] = (record.number, timing.speedup)
-    return found
+            _, speedup = fastest.get(record.network_id, (0, 0.0))
+            if timing.speedup > speedup:
+                fastest[record.network_id] = (record.number, timing.speedup)
+    return fastest
 
 
 def _view(
     key: tuple[str, str, str],
-    own: Sequence[Record],
-    plain: dict[int, tuple[int, float]],
+    records: Sequence[Record],
+    exact: dict[int, tuple[int, float]],
     objective: str,
 ) -> DeploymentView:
-    error_ratio = [
+    error_ratios = [
         record.metrics[objective] / record.unpruned_error
-        for record in own
+        for record in records
         if record.unpruned_error and objective in record.metrics
     ]
-    error_ratio = [each for each in error_ratio if math.isfinite(each)]
-    speed_ratio = [
-        record.timing.speedup / plain[record.network_id][1]
-        for record in own
+    error_ratios = [ratio for ratio in error_ratios if math.isfinite(ratio)]
+    speed_ratios = [
+        record.timing.speedup / exact[record.network_id][1]
+        for record in records
         if record.timing
-        and record.network_id in plain
-        and plain[record.network_id][0] != record.number
+        and record.network_id in exact
+        and exact[record.network_id][0] != record.number
     ]
     return DeploymentView(
         *key,
-        trials=len(own),
-        error_ratio=_median(error_ratio),
-        error_ratio_range=_range(error_ratio),
-        speed_ratio=_median(speed_ratio),
-        speed_ratio_range=_range(speed_ratio),
-        networks_compared=len(speed_ratio),
-        best_speedup=max(record.timing.speedup for record in own if record.timing),
-        disagreement=max(record.disagreement or 0.0 for record in own),
+        trials=len(records),
+        error_ratio=_median(error_ratios),
+        error_ratio_range=_range(error_ratios),
+        speed_ratio=_median(speed_ratios),
+        speed_ratio_range=_range(speed_ratios),
+        networks_compared=len(speed_ratios),
+        best_speedup=max(record.timing.speedup for record in records if record.timing),
+        disagreement=max(record.disagreement or 0.0 for record in records),
     )
 
 

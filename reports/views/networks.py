@@ -1,4 +1,4 @@
-"""Families of networks compared, how they were taught, and what halving saved."""
+"""Comparison of architecture families; errors at rungs; savings by successive halving."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -6,46 +6,48 @@ from typing import NamedTuple
 
 from reports.views.encodings import front_trials, measured_trials
 from reports.views.trials import TrialView, latest_attempts
+from search.pareto import evenly_spaced
 from search.run.records import Record, State
 from search.workers.successive_halving import RungCorrelation, rung_correlations
 
 MAX_TRAINING_CURVES = 60
-"""So many networks' rungs are drawn at most, evenly from the best to the worst."""
+"""Largest number of drawn training curves, evenly spaced from the best to the worst."""
 
 FULL_TRAINING = 1.0
+"""Share of a complete training."""
 
 
 class FamilyView(NamedTuple):
-    """What became of a family of networks."""
+    """Results of an architecture family; counts are those of networks, without deployments."""
 
     name: str
-    tried: int
+    networks: int
     complete: int
     best_error: float | None
     best_speedup: float | None
     on_front: int
     best: TrialView | None
-    """Its most accurate trial."""
+    """The most accurate trial."""
 
 
 class TrainingCurve(NamedTuple):
-    """A network's error at its rungs, and at the end where it came so far."""
+    """Errors of a network at its rungs and, if it was trained completely, at the end."""
 
     trial: int
     family: str
     points: tuple[tuple[float, float], ...]
-    """(share of the training, error)."""
+    """(share of the training, error) at each rung."""
     stopped: bool
 
 
 class HalvingSavings(NamedTuple):
-    """What stopping at rungs saved.
+    """Savings by stopping trainings early.
 
     Args:
-        stopped: Networks that were stopped.
-        trained: Networks that were trained to the end.
-        trainings: How many whole trainings the rest of the stopped ones would have been.
-        training_s: Median seconds of a whole training; None where there was none.
+        stopped: Number of networks that were stopped early.
+        trained: Number of networks that were trained completely.
+        trainings: Remainders of the stopped trainings, in complete trainings.
+        training_s: Median time of a complete training [s]; None if there was none.
     """
 
     stopped: int
@@ -55,70 +57,66 @@ class HalvingSavings(NamedTuple):
 
 
 class NetworksView(NamedTuple):
-    """Families, courses of training, rungs."""
+    """Results of architecture families, training curves and rungs."""
 
     families: tuple[FamilyView, ...]
     training_curves: tuple[TrainingCurve, ...]
     training_curves_left_out: int
     rungs: tuple[RungCorrelation, ...]
-    saving: HalvingSavings
+    savings: HalvingSavings
 
 
 def networks_view(records: Sequence[Record], trials: Sequence[TrialView]) -> NetworksView:
-    """Return the families and how their networks were taught."""
+    """Return the results of architecture families, with training curves and rungs."""
     front = {trial.number for trial in front_trials(trials)}
-    training_curves = _courses(records)
+    training_curves = _training_curves(records)
     return NetworksView(
         families=tuple(
             _family(name, [trial for trial in trials if trial.family == name], front)
             for name in sorted({trial.family for trial in trials})
         ),
-        training_curves=tuple(_spread(training_curves)),
+        training_curves=tuple(evenly_spaced(training_curves, MAX_TRAINING_CURVES)),
         training_curves_left_out=max(0, len(training_curves) - MAX_TRAINING_CURVES),
         rungs=tuple(rung_correlations(records)),
-        saving=_saving(records),
+        savings=_savings(records),
     )
 
 
-def _family(name: str, own: Sequence[TrialView], front: set[int]) -> FamilyView:
-    able = measured_trials(own)
-    tried = latest_attempts(own)
+def _family(name: str, trials: Sequence[TrialView], front: set[int]) -> FamilyView:
+    measured = measured_trials(trials)
+    networks = latest_attempts(trials)
     return FamilyView(
         name=name,
-        tried=len(tried),
-        complete=sum(trial.state is State.COMPLETE for trial in tried),
-        best_error=min((trial.error for trial in able if trial.error is not None), default=None),
-        best_speedup=max((trial.speedup for trial in able if trial.speedup), default=None),
-        on_front=sum(trial.number in front for trial in own),
-        best=min(able, key=lambda trial: trial.error or 0.0, default=None),
+        networks=len(networks),
+        complete=sum(trial.state is State.COMPLETE for trial in networks),
+        best_error=min(
+            (trial.error for trial in measured if trial.error is not None), default=None
+        ),
+        best_speedup=max((trial.speedup for trial in measured if trial.speedup), default=None),
+        on_front=sum(trial.number in front for trial in trials),
+        best=min(measured, key=lambda trial: trial.error or 0.0, default=None),
     )
 
 
-def _courses(records: Sequence[Record]) -> list[TrainingCurve]:
-    found: list[TrainingCurve] = []
+def _training_curves(records: Sequence[Record]) -> list[TrainingCurve]:
+    """Return the training curves, sorted by their last errors."""
+    curves: list[TrainingCurve] = []
     for record in latest_attempts(records):
         points = [(rung.share, rung.error) for rung in record.rungs]
         if points:
             if record.unpruned_error is not None:
                 points.append((FULL_TRAINING, record.unpruned_error))
             family, stopped = record.candidate.architecture, record.state is State.STOPPED
-            found.append(TrainingCurve(record.number, family, tuple(points), stopped))
-    return sorted(found, key=lambda course: course.points[-1][1])
+            curves.append(TrainingCurve(record.number, family, tuple(points), stopped))
+    return sorted(curves, key=lambda curve: curve.points[-1][1])
 
 
-def _spread(training_curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
-    if len(training_curves) <= MAX_TRAINING_CURVES:
-        return list(training_curves)
-    step = (len(training_curves) - 1) / (MAX_TRAINING_CURVES - 1)
-    return [training_curves[round(step * place)] for place in range(MAX_TRAINING_CURVES)]
-
-
-def _saving(records: Sequence[Record]) -> HalvingSavings:
-    own = latest_attempts(records)
-    stopped = [record for record in own if record.state is State.STOPPED and record.rungs]
-    trained = [record for record in own if record.unpruned_error is not None]
-    whole = [record.durations_s for record in trained if record.from_scratch]
-    seconds = [each["train"] for each in whole if "train" in each]
+def _savings(records: Sequence[Record]) -> HalvingSavings:
+    networks = latest_attempts(records)
+    stopped = [record for record in networks if record.state is State.STOPPED and record.rungs]
+    trained = [record for record in networks if record.unpruned_error is not None]
+    durations = [record.durations_s for record in trained if record.from_scratch]
+    seconds = [stages["train"] for stages in durations if "train" in stages]
     return HalvingSavings(
         stopped=len(stopped),
         trained=len(trained),

@@ -1,4 +1,4 @@
-"""Everything that is needed to run it again."""
+"""Provenance of a run: commands, spec, machine, versions."""
 
 import shlex
 from itertools import groupby
@@ -10,16 +10,16 @@ from search.run.spec import Spec
 
 
 class Provenance(NamedTuple):
-    """Where a run came from.
+    """Provenance of a run.
 
     Args:
-        commands: What was typed, a session each.
-        again: The command that does all of it again, from what the spec holds.
-        spec: What was asked for, by name.
-        machine: Of the last session, by name.
-        versions: Of libraries in the last session.
-        sessions: When each was begun, and on which code.
-        changed: Libraries, code or machine that differ between sessions.
+        commands: Command of each session.
+        search_command: Command that repeats the whole search, from the spec.
+        spec: Fields of the spec by their labels.
+        machine: Properties of the last session's machine by their labels.
+        versions: Versions of the libraries in the last session.
+        sessions: (time of the start, commit of the code) of each session.
+        changed: Libraries and properties of code and machine that differ between sessions.
     """
 
     commands: tuple[str, ...]
@@ -32,26 +32,26 @@ class Provenance(NamedTuple):
 
 
 def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance:
-    """Return where a run came from."""
+    """Return the provenance of a run."""
     last = sessions[-1] if sessions else None
     return Provenance(
         commands=tuple(shlex.join(session.command) for session in sessions),
-        search_command=_again(spec),
+        search_command=_search_command(spec),
         spec={
             "problem": f"{spec.problem}, version {spec.problem_version}",
             "source": spec.source or spec.problem,
-            "simulation and encodings": spec.origin,
+            "hash of the problem": spec.origin_hash,
             "size": spec.size,
             "seed": str(spec.seed),
             "networks": str(spec.trials),
             "workers": str(spec.workers),
             "sampler": spec.sampler,
-            "dealt first": str(spec.opening),
+            "initial design": str(spec.initial_design_size),
             "deployments": str(spec.deployments),
-            "other seeds": str(spec.retrainings),
-            "objectives besides": ", ".join(spec.extra_objectives) or "none",
-            "narrowed to": str(spec.restrictions) or "nothing",
-            "candidates of one's own": str(len(spec.first)),
+            "retrainings": str(spec.retrainings),
+            "extra objectives": ", ".join(spec.extra_objectives) or "none",
+            "restrictions": str(spec.restrictions) or "none",
+            "warm start": str(len(spec.warm_start)),
             "format": str(spec.format),
         },
         machine={}
@@ -70,23 +70,25 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
     )
 
 
-def _again(spec: Spec) -> str:
-    narrowed = str(spec.restrictions)
+def _search_command(spec: Spec) -> str:
+    restrictions = str(spec.restrictions)
     parts = [
         f"simstead search {problem_argument(spec)}",
         f"--seed {spec.seed} --trials {spec.trials} --workers {spec.workers}",
         f"--deployments {spec.deployments} --retrain {spec.retrainings} --sampler {spec.sampler}",
-        *(f"--objective {each}" for each in spec.extra_objectives),
-        *([narrowed] if narrowed else []),
+        *(f"--objective {objective}" for objective in spec.extra_objectives),
+        *([restrictions] if restrictions else []),
     ]
     return " ".join(parts)
 
 
 def _changed(sessions: tuple[Environment, ...]) -> tuple[str, ...]:
-    """Return what wasn't the same in all sessions, with every value that it had in turn."""
+    """Return the properties that differ between sessions, with their successive values."""
     names = ("python", "system", "processor", "cores", "memory_gib", "commit")
-    had = {name.replace("_gib", ""): [str(getattr(s, name)) for s in sessions] for name in names}
+    values = {name.replace("_gib", ""): [str(getattr(s, name)) for s in sessions] for name in names}
     libraries = dict.fromkeys(name for session in sessions for name in session.versions)
-    had |= {name: [s.versions.get(name, "unknown") for s in sessions] for name in libraries}
-    turns = {name: [value for value, _ in groupby(values)] for name, values in had.items()}
-    return tuple(f"{name}: {', then '.join(own)}" for name, own in turns.items() if len(own) > 1)
+    values |= {name: [s.versions.get(name, "unknown") for s in sessions] for name in libraries}
+    successive = {name: [value for value, _ in groupby(row)] for name, row in values.items()}
+    return tuple(
+        f"{name}: {', then '.join(row)}" for name, row in successive.items() if len(row) > 1
+    )

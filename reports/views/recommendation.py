@@ -1,4 +1,4 @@
-"""What is recommended of the final heat: the knee, the fastest, the most accurate; what ties."""
+"""The recommended surrogates: at the knee, fastest, most accurate, smallest; and ties."""
 
 from collections.abc import Container, Sequence
 from math import isfinite
@@ -11,7 +11,7 @@ from search.run.finalists import Recommendation
 
 
 class RecommendedFinalist(NamedTuple):
-    """A recommendation, and what it is recommended as."""
+    """A recommended surrogate; `title` says as what it is recommended."""
 
     title: str
     finalist: FinalistView
@@ -19,33 +19,36 @@ class RecommendedFinalist(NamedTuple):
     speedup_over_baseline: float | None
     """Its speed-up over the most accurate baseline."""
     bound: float | None
-    """Amdahl's bound of the host with it, where there is a host."""
+    """Amdahl's bound of the host's speed-up, if there is a host."""
     dominated_by: FinalistView | None
     """A baseline that is at least as accurate and faster."""
 
 
 class RecommendationView(NamedTuple):
-    """The recommended surrogates, and the most accurate baseline.
+    """The recommended surrogates and the most accurate baseline.
 
-    `ties` are other entrants from which the first can't be told apart: their intervals of error and
-    of speed-up both overlap its own.
+    Args:
+        finalists: The recommended surrogates, the one at the knee first.
+        reason: Among which trials they were chosen.
+        ties: Names of finalists whose intervals of error and of speed-up both overlap those of the
+            surrogate at the knee.
+        best_baseline: The most accurate baseline on the test split, or None.
     """
 
-    picks: tuple[RecommendedFinalist, ...]
+    finalists: tuple[RecommendedFinalist, ...]
     reason: str
-    """Among whom they were chosen."""
     ties: tuple[str, ...]
     best_baseline: FinalistView | None
 
     @property
     def finalist(self) -> FinalistView:
-        """The one at the knee."""
-        return self.picks[0].finalist
+        """The finalist at the knee."""
+        return self.finalists[0].finalist
 
     @property
     def trial(self) -> TrialView:
-        """Its trial."""
-        return self.picks[0].trial
+        """The trial at the knee."""
+        return self.finalists[0].trial
 
 
 def recommendation_view(
@@ -54,69 +57,73 @@ def recommendation_view(
     trials: dict[int, TrialView],
     fraction: float | None,
 ) -> RecommendationView | None:
-    """Return what is recommended; None where the heat found nothing.
+    """Return the recommended surrogates; None if there are none.
 
     Args:
-        recommended: The trials that the heat recommends.
-        entrants: The heat's.
-        trials: All, by number.
-        fraction: The kernel's share of the host's time, where that is known.
+        recommended: The recommended trials, or None.
+        finalists: The finalists.
+        trials: Trials by number.
+        fraction: Share of the kernel in the host's time, or None if it isn't known.
     """
     if recommended is None or recommended.knee not in trials:
         return None
-    pick_record = _picked(recommended, finalists, trials)
-    chosen = pick_record[0][1]
+    titled = _titled(recommended, finalists, trials)
+    knee = titled[0][1]
     baselines = [finalist for finalist in finalists if finalist.trial is None and finalist.test]
     best = min(baselines, key=_test_error, default=None)
-    ties = tuple(each.name for each in finalists if each is not chosen and _tie(each, chosen))
-    picks = tuple(
+    ties = tuple(
+        finalist.name for finalist in finalists if finalist is not knee and _tie(finalist, knee)
+    )
+    recommended_finalists = tuple(
         RecommendedFinalist(
             title,
             finalist,
             trials[finalist.trial],
             best.timing.time_s / finalist.timing.time_s if best else None,
             None if fraction is None else amdahl(fraction, finalist.timing.speedup),
-            _beaten_by(finalist, baselines),
+            _dominating(finalist, baselines),
         )
-        for title, finalist in pick_record
+        for title, finalist in titled
         if finalist.trial is not None
     )
-    return RecommendationView(picks, recommended.reason, ties, best)
+    return RecommendationView(recommended_finalists, recommended.reason, ties, best)
 
 
-def _beaten_by(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
-    better = (
+def _dominating(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
+    """Return the first baseline that is at least as accurate and as fast, or None."""
+    dominating = (
         baseline
         for baseline in baselines
         if not baseline.failed
         and _test_error(baseline) <= _test_error(finalist)
         and baseline.timing.relative_time <= finalist.timing.relative_time
     )
-    return next(better, None)
+    return next(dominating, None)
 
 
-def _picked(
+def _titled(
     recommended: Recommendation, finalists: Sequence[FinalistView], trials: Container[int]
 ) -> list[tuple[str, FinalistView]]:
-    """Return the recommended with their titles, the knee first; each stands once."""
+    """Return each recommended finalist once with its title, the one at the knee first."""
     titles: dict[int, list[str]] = {recommended.knee: ["at the knee"]}
     titles.setdefault(recommended.fastest, []).append("fastest")
     titles.setdefault(recommended.most_accurate, []).append("most accurate")
     if recommended.smallest is not None:
         titles.setdefault(recommended.smallest, []).append("smallest")
     within_goals = " within the goals" if recommended.within_goals else ""
-    by_trial = {each.trial: each for each in finalists}
+    by_trial = {finalist.trial: finalist for finalist in finalists}
     return [
         (
-            " and ".join(own).capitalize() + (within_goals if own != ["at the knee"] else ""),
-            by_trial[one],
+            " and ".join(words).capitalize() + (within_goals if words != ["at the knee"] else ""),
+            by_trial[trial],
         )
-        for one, own in titles.items()
-        if one in trials
+        for trial, words in titles.items()
+        if trial in trials
     ]
 
 
 def _tie(one: FinalistView, other: FinalistView) -> bool:
+    """Return whether the intervals of error and of speed-up both overlap."""
     if one.test is None or other.test is None:
         return False
     errors = one.test.low <= other.test.high and other.test.low <= one.test.high

@@ -1,9 +1,10 @@
-"""How the search went: what it found when, how its workers were used, what failed and why."""
+"""Progress of a search: hypervolume over time, use of the workers, causes of failures."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,19 +16,19 @@ from reports.views.encodings import (
     objective_point,
 )
 from reports.views.trials import TrialView
-from search.pareto import Point, front, hypervolume, weakly_dominated
+from search.pareto import Point, hypervolume, pareto_front, weakly_dominated
 from search.run.environment import Environment
 from search.run.records import State
 
 TIME_BINS = 120
-"""Intervals of time in which busy workers are counted."""
+"""Number of intervals of time in which busy workers are counted."""
 
 MAX_NAMED_TRIALS = 5
-"""So many trials of a cause are named."""
+"""Largest number of trials that are listed for a cause."""
 
 
 class HypervolumePoint(NamedTuple):
-    """The hypervolume after a trial that made it larger, or after the last one."""
+    """The hypervolume after a trial that increased it, or after the last trial."""
 
     trials: int
     hours: float
@@ -35,30 +36,32 @@ class HypervolumePoint(NamedTuple):
 
 
 class WorkerUsage(NamedTuple):
-    """How workers were used: (hours since the beginning, busy workers), by intervals of time."""
+    """Use of the workers."""
 
     points: tuple[tuple[float, float], ...]
+    """(hours since the start, mean number of busy workers) of each interval of time."""
     share: float | None
-    """Of all workers over the time from the first trial's beginning to the last one's end."""
+    """Busy share of all workers from the start of the first trial to the end of the last."""
     by_stage_s: dict[str, float]
-    """Seconds of all workers together."""
+    """Time of all workers together in each stage [s]."""
     untimed: int
-    """Trials that left no durations: their worker died, or they are of an older run."""
+    """Number of trials without durations: their worker died, or they belong to an older run."""
 
 
 class FailureCause(NamedTuple):
-    """Failures that differ by numbers alone."""
+    """Failures whose reasons differ only in numbers."""
 
     stage: str
     reason: str
-    """Of the first one."""
-    times: int
+    """Reason of the first failure."""
+    failures: int
     trials: tuple[int, ...]
     families: str
+    """Architecture families with their numbers of failures."""
 
 
 class SearchProgress(NamedTuple):
-    """How the search went."""
+    """Progress of a search; `hours` is the time up to the last trial's end, without pauses."""
 
     hypervolume_curve: tuple[HypervolumePoint, ...]
     worker_usage: WorkerUsage
@@ -72,26 +75,26 @@ def search_progress_view(
     workers: int,
     reference_point: ReferencePoint | None,
 ) -> SearchProgress:
-    """Return how the search went.
+    """Return the progress of a search.
 
     Args:
-        trials: In the order of their numbers.
-        sessions: When it was begun and gone on with; what lies between the
-            last trial's end in one and the beginning of the next doesn't count.
-        workers: Trials at a time.
-        corner: Up to where hypervolumes are counted.
+        trials: Trials in the order of their numbers.
+        sessions: Environments of the sessions; the time between the last trial's end in a session
+            and the start of the next session doesn't count.
+        workers: Number of workers.
+        reference_point: Reference point of the hypervolumes, or None.
     """
     ends = [(trial, end) for trial in trials if (end := _seconds(trial.ended)) is not None]
-    ends.sort(key=lambda each: each[1])
-    starts = [start for each in sessions if (start := _seconds(each.started)) is not None]
-    firsts = [end - sum(trial.durations_s.values()) for trial, end in ends]
-    began = min([*starts[:1], *firsts], default=0.0)
-    timed = _without_pauses(ends, starts[1:], began)
+    ends.sort(key=itemgetter(1))
+    starts = [start for session in sessions if (start := _seconds(session.started)) is not None]
+    trial_starts = [end - sum(trial.durations_s.values()) for trial, end in ends]
+    start = min([*starts[:1], *trial_starts], default=0.0)
+    timed = _without_pauses(ends, starts[1:], start)
     return SearchProgress(
-        hypervolume_curve=_found(timed, began, reference_point),
-        worker_usage=_use(timed, began, workers),
-        failure_causes=_causes(trials),
-        hours=(timed[-1][1] - began) / 3600.0 if timed else 0.0,
+        hypervolume_curve=_hypervolume_curve(timed, start, reference_point),
+        worker_usage=_worker_usage(timed, start, workers),
+        failure_causes=_failure_causes(trials),
+        hours=(timed[-1][1] - start) / 3600.0 if timed else 0.0,
     )
 
 
@@ -103,82 +106,90 @@ def _seconds(text: str) -> float | None:
 
 
 def _without_pauses(
-    ends: Sequence[tuple[TrialView, float]], resumed: Sequence[float], began: float
+    ends: Sequence[tuple[TrialView, float]], resumptions: Sequence[float], start: float
 ) -> list[tuple[TrialView, float]]:
-    """Return the ends as if every session had followed on the last trial of the one before."""
-    hypervolume_curve: list[tuple[TrialView, float]] = []
-    paused, last, left = 0.0, began, list(resumed)
+    """Return the trials with their ends, as if each session had begun when the last one ended.
+
+    Args:
+        ends: Trials with the times of their ends [s], sorted.
+        resumptions: Times of the starts of the later sessions [s].
+        start: Time of the start of the first session [s].
+    """
+    shifted: list[tuple[TrialView, float]] = []
+    paused, last, remaining = 0.0, start, list(resumptions)
     for trial, end in ends:
-        while left and left[0] <= end:
-            start = left.pop(0)
-            paused, last = paused + max(start - last, 0.0), max(start, last)
-        hypervolume_curve.append((trial, end - paused))
+        while remaining and remaining[0] <= end:
+            resumption = remaining.pop(0)
+            paused, last = paused + max(resumption - last, 0.0), max(resumption, last)
+        shifted.append((trial, end - paused))
         last = end
-    return hypervolume_curve
+    return shifted
 
 
-def _found(
-    timed: Sequence[tuple[TrialView, float]], began: float, reference_point: ReferencePoint | None
+def _hypervolume_curve(
+    timed: Sequence[tuple[TrialView, float]], start: float, reference_point: ReferencePoint | None
 ) -> tuple[HypervolumePoint, ...]:
     if reference_point is None:
         return ()
-    worst = log_reference_point(reference_point)
-    best: list[Point] = []
-    steps = [HypervolumePoint(0, 0.0, 0.0)]
-    for done, (trial, end) in enumerate(timed, start=1):
-        hours = (end - began) / 3600.0
-        for place in [objective_point(each) for each in measured_trials([trial])]:
-            if not weakly_dominated(place, best):
-                best = front([*best, place])
-                steps.append(HypervolumePoint(done, hours, hypervolume(best, worst)))
-        if done == len(timed) and steps[-1].trials < done:
-            steps.append(HypervolumePoint(done, hours, steps[-1].hypervolume))
-    return tuple(steps)
+    log_reference = log_reference_point(reference_point)
+    front: list[Point] = []
+    curve = [HypervolumePoint(0, 0.0, 0.0)]
+    for count, (trial, end) in enumerate(timed, start=1):
+        hours = (end - start) / 3600.0
+        for point in [objective_point(measured) for measured in measured_trials([trial])]:
+            if not weakly_dominated(point, front):
+                front = pareto_front([*front, point])
+                curve.append(HypervolumePoint(count, hours, hypervolume(front, log_reference)))
+        if count == len(timed) and curve[-1].trials < count:
+            curve.append(HypervolumePoint(count, hours, curve[-1].hypervolume))
+    return tuple(curve)
 
 
-def _use(timed: Sequence[tuple[TrialView, float]], began: float, workers: int) -> WorkerUsage:
+def _worker_usage(
+    timed: Sequence[tuple[TrialView, float]], start: float, workers: int
+) -> WorkerUsage:
     stages: Counter[str] = Counter()
     for trial, _ in timed:
         stages.update(trial.durations_s)
     if not timed:
         return WorkerUsage((), None, {}, 0)
     untimed = sum(not trial.durations_s for trial, _ in timed)
-    ends = np.array([end for _, end in timed]) - began
-    spent = np.array([sum(trial.durations_s.values()) for trial, _ in timed])
-    starts = np.maximum(ends - spent, 0.0)
+    ends = np.array([end for _, end in timed]) - start
+    durations = np.array([sum(trial.durations_s.values()) for trial, _ in timed])
+    starts = np.maximum(ends - durations, 0.0)
     last = float(ends.max())
     if last <= 0.0:
         return WorkerUsage((), None, dict(stages), untimed)
     edges = np.linspace(0.0, last, TIME_BINS + 1)
-    # Busy seconds up to each edge, of all trials together; their differences are those within.
+    # Busy seconds of all trials before each edge; differences are those in each interval.
     busy = [float(np.clip(edge - starts, 0.0, ends - starts).sum()) for edge in edges]
     width = last / TIME_BINS
     mean = np.diff(busy) / width
-    middle = (edges[:-1] + edges[1:]) / 2.0 / 3600.0
+    centres = (edges[:-1] + edges[1:]) / 2.0 / 3600.0
     span = last - float(starts.min())
-    share = float(spent.sum()) / (workers * span) if span > 0.0 else None
-    points = tuple(zip(middle.tolist(), mean.tolist(), strict=True))
+    share = float(durations.sum()) / (workers * span) if span > 0.0 else None
+    points = tuple(zip(centres.tolist(), mean.tolist(), strict=True))
     return WorkerUsage(points, share, dict(stages.most_common()), untimed)
 
 
-def _causes(trials: Sequence[TrialView]) -> tuple[FailureCause, ...]:
+def _failure_causes(trials: Sequence[TrialView]) -> tuple[FailureCause, ...]:
     groups: dict[tuple[str, str], list[TrialView]] = {}
     for trial in trials:
         if trial.state is State.INFEASIBLE:
             groups.setdefault((trial.stage, _without_numbers(trial.reason)), []).append(trial)
-    hypervolume_curve = [
-        FailureCause(
-            stage=stage,
-            reason=own[0].reason,
-            times=len(own),
-            trials=tuple(trial.number for trial in own[:MAX_NAMED_TRIALS]),
-            families=", ".join(
-                f"{name} {times}" for name, times in Counter(t.family for t in own).most_common()
-            ),
+    causes: list[FailureCause] = []
+    for (stage, _), failed in groups.items():
+        families = Counter(trial.family for trial in failed).most_common()
+        causes.append(
+            FailureCause(
+                stage=stage,
+                reason=failed[0].reason,
+                failures=len(failed),
+                trials=tuple(trial.number for trial in failed[:MAX_NAMED_TRIALS]),
+                families=", ".join(f"{name} {count}" for name, count in families),
+            )
         )
-        for (stage, _), own in groups.items()
-    ]
-    return tuple(sorted(hypervolume_curve, key=lambda cause: -cause.times))
+    return tuple(sorted(causes, key=lambda cause: -cause.failures))
 
 
 def _without_numbers(reason: str) -> str:

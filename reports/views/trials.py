@@ -1,4 +1,4 @@
-"""Trials as rows: what each tried, how it ended, what was measured, how to run it again."""
+"""Trials as rows of a table, with the commands that repeat them."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from search.run.spec import Spec
 
 
 class TrialView(NamedTuple):
-    """A row of the trials' table; its error is that of the lowered artefact, on validation."""
+    """A row of the table of trials; `error` is the validation error of the lowered artefact."""
 
     number: int
     training: int | None
-    """The trial that trained its network, where that was another one."""
+    """The trial that trained the network, if it was another one."""
     resumes: int | None
-    """The trial that was stopped in training its network, where it went on with that."""
+    """The trial, stopped early, whose training this trial resumed, or None."""
     state: State
     encoding: str
     family: str
     network: str
-    """The family with its settings and the encoding's, in words."""
+    """The family with the settings of encoding and architecture, as text."""
     deployment: str
     error: float | None
     speedup: float | None
@@ -32,16 +32,16 @@ class TrialView(NamedTuple):
     stage: str
     reason: str
     traceback: str
-    """Of an exception that nobody foresaw."""
+    """Traceback of an unexpected exception, or empty."""
     key: str
     parameters: dict[str, Scalar]
-    """Everything that was chosen, under the names that `simstead space` lists."""
+    """All parameters, under the names that `simstead space` lists."""
     rungs: tuple[Rung, ...]
     metrics: dict[str, float]
     durations_s: dict[str, float]
     ended: str
     weights: int | None
-    """How many its network has."""
+    """Number of parameters of the network."""
     artefact_hash: str | None
 
 
@@ -49,17 +49,17 @@ TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
 
 
 def latest_attempts(trials: Sequence[TrialOrRecord]) -> list[TrialOrRecord]:
-    """Return the trials that trained, without those whose training another one went on with."""
-    gone_on_with = {each.resumes for each in trials if each.rungs}
-    return [t for t in trials if t.training is None and t.number not in gone_on_with]
+    """Return the trials that trained a network, without those whose training was resumed."""
+    resumed = {trial.resumes for trial in trials if trial.rungs}
+    return [t for t in trials if t.training is None and t.number not in resumed]
 
 
 def trial_view(record: Record, objective: str) -> TrialView:
-    """Return a record as a row."""
+    """Return the row of a record; `objective` is the name of the error."""
     candidate, timing = record.candidate, record.timing
     settings = {**candidate.encoding_settings, **candidate.architecture_settings}
     ratio = candidate.pruning_settings.get("ratio")
-    pruned = f", {float(ratio):.0%} pruned" if ratio is not None else ""
+    pruning = f", {float(ratio):.0%} pruned" if ratio is not None else ""
     return TrialView(
         number=record.number,
         training=record.training,
@@ -69,7 +69,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
         family=candidate.architecture,
         network=f"{candidate.architecture}: "
         + ", ".join(f"{name} {value}" for name, value in settings.items()),
-        deployment=f"{candidate.runtime} {candidate.precision}{pruned}",
+        deployment=f"{candidate.runtime} {candidate.precision}{pruning}",
         error=record.metrics.get(objective),
         speedup=timing.speedup if timing else None,
         speedup_low=timing.speedup_low if timing else None,
@@ -91,11 +91,11 @@ def trial_view(record: Record, objective: str) -> TrialView:
 
 
 def rerun_command(spec: Spec, number: int | str) -> str:
-    """Return the command that tries a trial's candidate again, and nothing else.
+    """Return the command that repeats a single trial.
 
     Args:
-        spec: Of the run.
-        number: The trial's; its candidate lies in `trial-NUMBER.yaml`.
+        spec: Spec of the run.
+        number: Number of the trial, whose candidate is in `trial-NUMBER.yaml`.
     """
     return (
         f"simstead search {problem_argument(spec)} --seed {spec.seed} --trials 1 "
@@ -104,9 +104,9 @@ def rerun_command(spec: Spec, number: int | str) -> str:
 
 
 def problem_argument(spec: Spec) -> str:
-    """Return a run's problem as commands take it; a size is named unless it is the usual one.
+    """Return the problem of a run as an argument of commands, with `--size` unless it is standard.
 
-    A problem of one size refuses to be given any.
+    A problem with a single size takes no `--size`.
     """
     source = shlex.quote(spec.source or spec.problem)
     return source if spec.size is Size.STANDARD else f"{source} --size {spec.size}"

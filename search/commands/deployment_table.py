@@ -1,4 +1,4 @@
-"""The law of deployments as a table: which families run where, in which precision, and how near."""
+"""The table of deployments: which families run in which runtime and precision, and how exactly."""
 
 import os
 import tempfile
@@ -18,10 +18,10 @@ from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
     FAILURE_FILE,
     DeploymentAgreement,
-    agreement,
     example_network,
     lower_example,
     lowered_shape,
+    measure_agreement,
     predict_in_new_process,
 )
 from spaces.pruning import SPARSE_PRECISIONS, SPARSE_RUNTIME
@@ -29,12 +29,12 @@ from spaces.registered import ARCHITECTURES
 from spaces.space import incompatibility
 
 PRUNING_RUNTIMES = ("eager", "onnxruntime", "openvino")
-"""Pruned networks are tried here, in float32: other precisions change their numbers alone, and the
-compilers take the same graph."""
+"""Pruned networks are tried in these runtimes in float32. Other precisions only change numbers, and
+the compilers take the same graph."""
 
 
-class Deployment(NamedTuple):
-    """One way to deploy a family's networks."""
+class FamilyDeployment(NamedTuple):
+    """One way to deploy the networks of a family."""
 
     family: str
     shape: Shape
@@ -44,35 +44,44 @@ class Deployment(NamedTuple):
 
     @property
     def network(self) -> str:
-        """What is deployed, in words."""
+        """The network's family, layout and target as text."""
         return f"{self.family} ({self.shape.layout} -> {self.shape.target})"
 
 
 class DeploymentResult(NamedTuple):
-    """What became of a deployment: why it is excluded, how it failed, or how near it came."""
+    """The result of trying a deployment.
 
-    deployment: Deployment
+    Args:
+        deployment: The deployment.
+        excluded: The reason why the space excludes it, if it does.
+        failed: The error with which it failed, if it did.
+        agreement: Its agreement with the float32 network, if it was deployed.
+    """
+
+    deployment: FamilyDeployment
     excluded: str | None = None
     failed: str | None = None
     agreement: DeploymentAgreement | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether it is admitted and the law holds."""
+        """Whether the deployment agrees with the float32 network."""
         return self.agreement is not None and self.agreement.passed
 
 
-def deployments(families: Sequence[str], runtimes: Sequence[str]) -> list[Deployment]:
-    """Return what there is to try: every family, runtime and precision; prunings in fp32."""
+def deployments_of_families(
+    families: Sequence[str], runtimes: Sequence[str]
+) -> list[FamilyDeployment]:
+    """Return every family in every runtime and precision, and pruned in float32."""
     return [
-        Deployment(family, lowered_shape(ARCHITECTURES[family]), pruning, runtime, precision)
+        FamilyDeployment(family, lowered_shape(ARCHITECTURES[family]), pruning, runtime, precision)
         for family in families
         for pruning, runtime, precision in product(Pruning, runtimes, Precision)
-        if _worth_trying(pruning, runtime, precision)
+        if _is_tried(pruning, runtime, precision)
     ]
 
 
-def _worth_trying(pruning: Pruning, runtime: str, precision: Precision) -> bool:
+def _is_tried(pruning: Pruning, runtime: str, precision: Precision) -> bool:
     if pruning is Pruning.NONE:
         return True
     if pruning is Pruning.TWO_OF_FOUR:
@@ -81,28 +90,32 @@ def _worth_trying(pruning: Pruning, runtime: str, precision: Precision) -> bool:
 
 
 def check_deployments_in_parallel(
-    tried: Sequence[Deployment], source: ProblemSource | None, progress: Callable[[str], None]
+    deployments: Sequence[FamilyDeployment],
+    source: ProblemSource | None,
+    progress: Callable[[str], None],
 ) -> list[DeploymentResult]:
-    """Try deployments, as many families at a time as there are cores.
+    """Try deployments, with as many families at a time as there are cores.
 
     Args:
-        tried: What to try.
-        source: A user's file or module whose families are among them.
-        progress: Told of each family that is done.
+        deployments: The deployments.
+        source: A user's file or module that registers some of the families.
+        progress: Called with a line for each family that is done.
     """
-    found: list[DeploymentResult] = []
-    families = list(dict.fromkeys(each.family for each in tried))
-    by_family = [[each for each in tried if each.family == family] for family in families]
+    results: list[DeploymentResult] = []
+    by_family: dict[str, list[FamilyDeployment]] = {}
+    for deployment in deployments:
+        by_family.setdefault(deployment.family, []).append(deployment)
     with ProcessPoolExecutor(
         len(os.sched_getaffinity(0)), get_context("spawn"), _prepare, (source,)
     ) as pool:
         reference = source.reference if source else ""
-        for own in pool.map(check_deployments, by_family, repeat(reference)):
-            found += own
-            held = sum(each.passed for each in own)
-            admitted = sum(each.excluded is None for each in own)
-            progress(f"{own[0].deployment.family}: {held} of {admitted} admitted deployments hold")
-    return found
+        for of_family in pool.map(check_deployments, by_family.values(), repeat(reference)):
+            results += of_family
+            passed = sum(result.passed for result in of_family)
+            admitted = sum(result.excluded is None for result in of_family)
+            family = of_family[0].deployment.family
+            progress(f"{family}: {passed} of {admitted} admitted deployments pass")
+    return results
 
 
 def _prepare(source: ProblemSource | None) -> None:
@@ -111,92 +124,101 @@ def _prepare(source: ProblemSource | None) -> None:
         source.load()
 
 
-def check_deployments(tried: Sequence[Deployment], source: str = "") -> list[DeploymentResult]:
-    """Try deployments one after the other; have all answered again by one new process.
+def check_deployments(
+    deployments: Sequence[FamilyDeployment], source: str = ""
+) -> list[DeploymentResult]:
+    """Try deployments one after the other, and load all of them again in one new process.
 
     Args:
-        tried: What to try.
-        source: A user's file or module whose families are among them.
+        deployments: The deployments.
+        source: A user's file or module that registers some of the families.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        return _verdicts(tried, Path(scratch), source)
+        return _check(deployments, Path(scratch), source)
 
 
-def _verdicts(tried: Sequence[Deployment], scratch: Path, source: str) -> list[DeploymentResult]:
-    ended: dict[Deployment, DeploymentResult] = {}
-    written: dict[Deployment, Path] = {}
-    for number, each in enumerate(tried):
-        family, shape, pruning, runtime, precision = each
+def _check(
+    deployments: Sequence[FamilyDeployment], scratch: Path, source: str
+) -> list[DeploymentResult]:
+    results: dict[FamilyDeployment, DeploymentResult] = {}
+    folders: dict[FamilyDeployment, Path] = {}
+    for number, deployment in enumerate(deployments):
+        family, shape, pruning, runtime, precision = deployment
         excluded = incompatibility(family, pruning, runtime, precision)
         if excluded is not None:
-            ended[each] = DeploymentResult(each, excluded=excluded)
+            results[deployment] = DeploymentResult(deployment, excluded=excluded)
             continue
         folder = scratch / str(number)
         try:
             lower_example(example_network(family, shape, pruning), runtime, precision, folder)
-        except Exception as error:  # noqa: BLE001 - whatever a compiler raises is its verdict
-            ended[each] = DeploymentResult(each, failed=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - any error of a compiler is a result
+            failed = f"{type(error).__name__}: {error}"
+            results[deployment] = DeploymentResult(deployment, failed=failed)
         else:
-            written[each] = folder
-    predict_in_new_process(list(written.values()), source)
-    for each, folder in written.items():
-        if (folder / FAILURE_FILE).exists():
-            ended[each] = DeploymentResult(each, failed=(folder / FAILURE_FILE).read_text())
-        else:
-            ended[each] = DeploymentResult(each, agreement=agreement(folder))
-    return [ended[each] for each in tried]
+            folders[deployment] = folder
+    predict_in_new_process(list(folders.values()), source)
+    for deployment, folder in folders.items():
+        failure = folder / FAILURE_FILE
+        results[deployment] = (
+            DeploymentResult(deployment, failed=failure.read_text())
+            if failure.exists()
+            else DeploymentResult(deployment, agreement=measure_agreement(folder))
+        )
+    return [results[deployment] for deployment in deployments]
 
 
-def markdown_table(found: Sequence[DeploymentResult]) -> str:
-    """Return verdicts as Markdown: a table of networks in runtimes and precisions, and reasons.
+def markdown_table(results: Sequence[DeploymentResult]) -> str:
+    """Return results as Markdown: a table of networks by runtime and precision, with reasons.
 
-    A column in which no network can be had, as of a device that isn't there, stands below, with the
-    reason that holds for most.
+    Columns without any admitted deployment, such as those of a missing device, are listed below the
+    table with the most frequent reason.
     """
-    whole = [each for each in found if each.deployment.pruning is Pruning.NONE]
-    less = [each for each in found if each.deployment.pruning is not Pruning.NONE]
+    unpruned = [r for r in results if r.deployment.pruning is Pruning.NONE]
+    pruned = [r for r in results if r.deployment.pruning is not Pruning.NONE]
     reasons: dict[str, int] = {}
     parts = [
-        _table(whole, lambda d: f"{d.runtime} {d.precision}", reasons),
+        _table(unpruned, lambda d: f"{d.runtime} {d.precision}", reasons),
         "Pruned networks:",
-        _table(less, lambda d: f"{d.pruning}, {d.runtime} {d.precision}", reasons),
+        _table(pruned, lambda d: f"{d.pruning}, {d.runtime} {d.precision}", reasons),
         "\n".join(f"{number}. {reason}" for reason, number in reasons.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _table(
-    found: Sequence[DeploymentResult], column: Callable[[Deployment], str], reasons: dict[str, int]
+    results: Sequence[DeploymentResult],
+    column: Callable[[FamilyDeployment], str],
+    reasons: dict[str, int],
 ) -> str:
     by_column: dict[str, list[DeploymentResult]] = {}
-    for each in found:
-        by_column.setdefault(column(each.deployment), []).append(each)
-    absent: dict[str, list[str]] = {}
-    for name, own in list(by_column.items()):
-        ((reason, _), *_) = Counter(each.excluded for each in own).most_common()
-        if reason is not None and all(each.excluded for each in own):
-            absent.setdefault(reason, []).append(name)
+    for result in results:
+        by_column.setdefault(column(result.deployment), []).append(result)
+    empty_columns: dict[str, list[str]] = {}
+    for name, in_column in list(by_column.items()):
+        ((reason, _), *_) = Counter(result.excluded for result in in_column).most_common()
+        if reason is not None and all(result.excluded for result in in_column):
+            empty_columns.setdefault(reason, []).append(name)
             del by_column[name]
     rows: dict[str, dict[str, str]] = {}
-    for name, own in by_column.items():
-        for each in own:
-            rows.setdefault(each.deployment.network, {})[name] = _mark(each, reasons)
+    for name, in_column in by_column.items():
+        for result in in_column:
+            rows.setdefault(result.deployment.network, {})[name] = _entry(result, reasons)
     lines = [["network", *by_column], ["---"] * (1 + len(by_column))]
-    lines += [[name, *(row[each] for each in by_column)] for name, row in rows.items()]
+    lines += [[network, *(row[name] for name in by_column)] for network, row in rows.items()]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    left = [f"- {', '.join(names)}: {reason}" for reason, names in absent.items()]
-    return "\n\n".join([table, "\n".join(left)] if left else [table])
+    excluded = [f"- {', '.join(names)}: {reason}" for reason, names in empty_columns.items()]
+    return "\n\n".join([table, "\n".join(excluded)] if excluded else [table])
 
 
-def _mark(verdict: DeploymentResult, reasons: dict[str, int]) -> str:
-    """Return the distance where it is admitted, else a bracketed number of the reason."""
-    if verdict.agreement is not None and verdict.passed:
-        return f"{verdict.agreement.distance:.0e}"
-    if verdict.agreement is not None:
-        words = f"fails: {verdict.agreement}"
-    elif verdict.excluded is not None:
-        words = verdict.excluded
+def _entry(result: DeploymentResult, reasons: dict[str, int]) -> str:
+    """Return the distance of a deployment that passes, else the number of the reason."""
+    if result.agreement is not None and result.passed:
+        return f"{result.agreement.distance:.0e}"
+    if result.agreement is not None:
+        reason = f"fails: {result.agreement}"
+    elif result.excluded is not None:
+        reason = result.excluded
     else:
-        words = f"fails: {verdict.failed}"
-    number = reasons.setdefault(words, len(reasons) + 1)
-    return f"[{number}]" if verdict.excluded else f"**fails** [{number}]"
+        reason = f"fails: {result.failed}"
+    number = reasons.setdefault(reason, len(reasons) + 1)
+    return f"[{number}]" if result.excluded else f"**fails** [{number}]"

@@ -1,4 +1,4 @@
-"""Diagnose a problem: its data, made in parallel where they are missing, then the facts."""
+"""The diagnosis of a problem, on data that are made in parallel where they are missing."""
 
 import os
 import tempfile
@@ -18,25 +18,30 @@ from search.workers.ray_cluster import cluster, in_parallel
 from spaces.registered import ARCHITECTURES
 
 MAX_SERIAL_SHARDS = 8
-"""So many are made sooner than workers start."""
+"""Up to this number, shards are made faster than workers start."""
 
 
 def run_diagnosis(problem: Problem, source: ProblemSource, console: Console) -> Diagnosis:
-    """Return the facts about a complete problem, on the data that a search would use.
+    """Return the diagnosis of a problem, on the data that a search would use.
+
+    Args:
+        problem: A problem with complete declarations.
+        source: Source of the problem, from which workers load it.
+        console: Console for the progress.
 
     Raises:
-        UserError: Its data can't be made or read, or its own code raises.
+        UserError: The data can't be made or read, or the problem's code raises.
     """
     with ProgressDisplay(problem, 0, console) as progress:
         progress.start_phase("data")
         data = _data(problem, source, progress)
         progress.start_phase("diagnosis")
         try:
-            return diagnose(problem, data, lambda words: progress.print_line(f"  {words}"))
+            return diagnose(problem, data, lambda line: progress.print_line(f"  {line}"))
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"the diagnosis of {problem.name!r} ended in {describe_error(error)}; `simstead check` "
-                "tries its parts one by one"
+                f"the diagnosis of {problem.name!r} failed with {describe_error(error)}; "
+                "`simstead check` tries its parts one by one"
             ) from error
 
 
@@ -54,9 +59,9 @@ def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) ->
 
 
 def families_by_layout_and_target() -> Mapping[tuple[Layout, Target], Sequence[str]]:
-    """Return which families of networks serve each layout and target."""
-    served: dict[tuple[Layout, Target], list[str]] = {}
+    """Return the architecture families for each layout and target."""
+    families: dict[tuple[Layout, Target], list[str]] = {}
     for name in ARCHITECTURES:
-        for kind in ARCHITECTURES[name].serves:
-            served.setdefault(kind, []).append(name)
-    return served
+        for layout_and_target in ARCHITECTURES[name].serves:
+            families.setdefault(layout_and_target, []).append(name)
+    return families

@@ -8,8 +8,11 @@ from typer.main import get_command
 from problems import InterruptedRunError, UserError
 from search.commands import problems, runs
 
-MISTAKE = 2
+USAGE_ERROR = 2
+"""Exit code of a user's mistake."""
+
 INTERRUPTED = 130
+"""Exit code after an interruption, as of shells after Ctrl-C."""
 
 app = typer.Typer(
     name="simstead",
@@ -24,26 +27,27 @@ app.add_typer(problems.app)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line and exit code 2."""
+    """Run the command line; a user's mistake is printed as one line, with exit code 2."""
     arguments = sys.argv[1:] or ["--help"]
     try:
-        ended = get_command(app)(arguments, prog_name="simstead", standalone_mode=False)
-        if ended == INTERRUPTED:  # Typer's answer to Ctrl-C
-            _mistake("interrupted")
-        sys.exit(ended)
+        exit_code = get_command(app)(arguments, prog_name="simstead", standalone_mode=False)
+        if exit_code == INTERRUPTED:  # Typer's exit code after Ctrl-C
+            _print_error("interrupted")
+        sys.exit(exit_code)
     except typer.TyperException as error:
         format_message = getattr(error, "format_message", error.__str__)
-        sys.exit(_mistake(format_message()))
+        _print_error(format_message())
+        sys.exit(USAGE_ERROR)
     except InterruptedRunError as error:
-        _mistake(str(error))
+        _print_error(str(error))
         sys.exit(INTERRUPTED)
     except UserError as error:
-        sys.exit(_mistake(str(error)))
+        _print_error(str(error))
+        sys.exit(USAGE_ERROR)
     except KeyboardInterrupt:
-        _mistake("interrupted")
+        _print_error("interrupted")
         sys.exit(INTERRUPTED)
 
 
-def _mistake(words: str) -> int:
-    sys.stderr.write(f"simstead: {' '.join(words.split())}\n")
-    return MISTAKE
+def _print_error(message: str) -> None:
+    sys.stderr.write(f"simstead: {' '.join(message.split())}\n")

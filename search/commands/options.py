@@ -1,4 +1,4 @@
-"""Arguments, options and words that several commands share."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,42 +15,43 @@ console = Console(highlight=False, markup=False, emoji=False)
 ProblemName = Annotated[
     str,
     typer.Argument(
-        help="A registered name (`simstead problems` lists them), FILE.py, FILE.py:ATTRIBUTE or "
+        help="A registered name (see `simstead problems`), FILE.py, FILE.py:ATTRIBUTE or "
         "MODULE:ATTRIBUTE."
     ),
 ]
 Trials = Annotated[
-    int, typer.Option(help="Networks to try in all; their further deployments aren't counted.")
+    int, typer.Option(help="Number of networks to try; further deployments aren't counted.")
 ]
 Deployments = Annotated[
     int | None,
     typer.Option(
-        help="Ways (pruning, precision, runtime) in which a trained network is deployed, one on "
-        f"the front in more; {DEFAULT_DEPLOYMENTS}, or as before, if not given; with 1 none is again."
+        help="Deployments (pruning, precision, runtime) of each trained network; networks on the "
+        "front are deployed more often, unless this is 1. By default "
+        f"{DEFAULT_DEPLOYMENTS}, or as before."
     ),
 ]
 Retrain = Annotated[
     int | None,
     typer.Option(
-        help="How often the recommended networks are trained again with other seeds; "
-        f"{DEFAULT_RETRAININGS}, or as before, if not given."
+        help="Retrainings of each recommended network with other seeds. By default "
+        f"{DEFAULT_RETRAININGS}, or as before."
     ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Trials at a time, each with a core for every thread of the problem's deployment; as "
-        "many as there are cores for if not given."
+        help="Simultaneous trials, each with one core for every thread of the problem's "
+        "deployment. By default all cores are used."
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 
 
 def parse_sampler(name: str) -> SamplerName:
-    """Return a sampler by its name.
+    """Return the sampler of a name.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: There is no such sampler.
     """
     if name not in list(SamplerName):
         raise UnknownNameError("sampler", name, list(SamplerName))
@@ -61,7 +62,8 @@ Objectives = Annotated[
     list[ExtraObjective] | None,
     typer.Option(
         "--objective",
-        help="Make this small, too, besides error and time: memory takes seconds more a trial.",
+        help="Extra objective to minimise, beside error and time. Measuring memory takes some "
+        "seconds per trial.",
     ),
 ]
 SamplerOption = Annotated[
@@ -70,17 +72,17 @@ SamplerOption = Annotated[
         "--sampler",
         parser=parse_sampler,
         metavar="|".join(SamplerName),
-        help="Who asks after the opening; auto is additive and tpe in turn up to 1,000 trials, "
-        "then nsga2, which inherits whole branches. gp is for small spaces.",
+        help="Sampler after the initial design. auto alternates additive and tpe up to 1,000 "
+        "trials and then uses nsga2. gp is for small spaces.",
     ),
 ]
 
 
 def parse_size(name: str) -> Size:
-    """Return a size by its name.
+    """Return the size of a name.
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: There is no such size.
     """
     if name not in list(Size):
         raise UnknownNameError("size", name, list(Size))
@@ -92,7 +94,7 @@ SizeOption = Annotated[
     typer.Option(
         parser=parse_size,
         metavar="tiny|standard|full",
-        help="Extent of the case study, of a problem that has several.",
+        help="Size of the case study, for problems with several sizes.",
     ),
 ]
 
@@ -102,15 +104,15 @@ SpaceFile = Annotated[
     typer.Option(
         "--space",
         metavar="FILE.yaml",
-        help="What is kept of the space (keep:) and how much options weigh (weights:).",
+        help="Restrictions of the space (keep:) and weights of options (weights:).",
     ),
 ]
 Only = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PARAMETER=OPTIONS",
-        help="Keep these options (A,B) or this range (LOW..HIGH) of a parameter that "
-        "`simstead space` lists; may be given again for another, and wins over the file.",
+        help="Keep only these options (A,B) or this range (LOW..HIGH) of a parameter listed by "
+        "`simstead space`. May be repeated for other parameters; overrides the file.",
     ),
 ]
 First = Annotated[
@@ -118,8 +120,8 @@ First = Annotated[
     typer.Option(
         "--first",
         metavar="FILE.yaml",
-        help="Candidates to try before all others, a list of {PARAMETER: VALUE}; what they leave "
-        "open is drawn.",
+        help="Candidates to try before all others: a list of {PARAMETER: VALUE}. Missing "
+        "parameters are sampled.",
     ),
 ]
 WarmStart = Annotated[
@@ -127,8 +129,8 @@ WarmStart = Annotated[
     typer.Option(
         "--warm-start",
         metavar="RUN",
-        help="Try the networks on an earlier run's front first, of the same or a related problem; "
-        "may be given again.",
+        help="Earlier run, of the same or a related problem, whose networks on the front are tried "
+        "first. May be repeated.",
     ),
 ]
 Weights = Annotated[
@@ -136,8 +138,8 @@ Weights = Annotated[
     typer.Option(
         "--weight",
         metavar="DIMENSION.OPTION=WEIGHT",
-        help="Deal an option so many times as often as others (1) among the first candidates; may "
-        "be given again, and wins over the file.",
+        help="Weight of an option in the initial design; others have weight 1. May be repeated; "
+        "overrides the file.",
     ),
 ]
 
@@ -145,8 +147,14 @@ Weights = Annotated[
 def load_complete_problem(
     source: ProblemSource, size: Size | None, default: Size = Size.STANDARD
 ) -> Problem:
-    """Return a problem, once what it says of itself is complete; see `Source.load`."""
-    from problems.contract import check_declarations  # noqa: PLC0415 - its laws import much
+    """Return a problem whose declarations have been checked.
+
+    Args:
+        source: Source of the problem.
+        size: The requested size, if any.
+        default: Size where none is requested.
+    """
+    from problems.contract import check_declarations  # noqa: PLC0415 - its checks import much
 
     problem = source.load(size, default)
     check_declarations(problem)

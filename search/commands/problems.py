@@ -1,4 +1,7 @@
-"""Commands that look at problems, begin one of a user's own, or sweep over one."""
+"""Commands on problems: list and check them, show spaces and deployments, screen a sweep.
+
+The command `new` writes a problem to start from.
+"""
 
 import os
 from datetime import datetime
@@ -24,11 +27,11 @@ from search.commands.options import (
 app = typer.Typer()
 
 
-@app.command(epilog="Example:  simstead problems")
-def problems() -> None:
+@app.command(name="problems", epilog="Example:  simstead problems")
+def problems_command() -> None:
     """List the registered problems with their encodings and baselines."""
     table = Table(box=None, pad_edge=False)
-    for column in ("problem", "what it is", "encodings", "baselines"):
+    for column in ("problem", "summary", "encodings", "baselines"):
         table.add_column(column)
     for name, load in problem_loaders().items():
         try:
@@ -36,45 +39,46 @@ def problems() -> None:
         except UserError as error:  # a broken plug-in must not hide the others
             table.add_row(Text(name), Text(str(error)), "", "")
             continue
-        words = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
-        table.add_row(Text(name), *map(Text, words))
+        cells = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
+        table.add_row(Text(name), *map(Text, cells))
     console.print(table)
 
 
 @app.command(
+    name="check",
     epilog="""Examples:\n
     simstead check planets\n
-    simstead check my_problem.py"""
+    simstead check my_problem.py""",
 )
-def check(problem: ProblemName, size: SizeOption = None) -> None:
-    """Run the contract on a problem: every promise it makes, tried, with a remedy for each slip."""
-    from problems.contract import Evidence, run_checks  # noqa: PLC0415 - its laws import much
+def check_command(problem: ProblemName, size: SizeOption = None) -> None:
+    """Run all contract checks on a problem, and print a remedy for each violation."""
+    from problems.contract import Evidence, run_checks  # noqa: PLC0415 - its checks import much
     from problems.data.shards import default_cache  # noqa: PLC0415
 
     source = locate_problem(problem)
-    chosen = source.load(size, default=Size.TINY)
+    checked = source.load(size, default=Size.TINY)
 
-    def counted(done: int, total: int) -> None:
+    def show_progress(done: int, total: int) -> None:
         if console.is_terminal:
             console.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
 
-    broken, said = 0, set[str]()
-    for check, was_run, violations in run_checks(Evidence(chosen, default_cache(), counted)):
+    failed, printed = 0, set[str]()
+    for check, was_run, violations in run_checks(Evidence(checked, default_cache(), show_progress)):
         mark, style = (
             ("no ", "red") if violations else ("yes", "green") if was_run else ("-  ", "dim")
         )
         console.print(Text.assemble((mark, style), f"  {check.description}"))
-        for breach in violations:
-            words = "for the same reason" if breach in said else breach
-            console.print(f"       {words}", soft_wrap=True)
-        said.update(violations)
-        broken += bool(violations)
-    if broken:
+        for violation in violations:
+            message = "for the same reason" if violation in printed else violation
+            console.print(f"       {message}", soft_wrap=True)
+        printed.update(violations)
+        failed += bool(violations)
+    if failed:
         console.print(
-            f"{problem}: {broken} broken; what is marked - is tried once they hold", style="red"
+            f"{problem}: {failed} checks failed; those marked - run once these pass", style="red"
         )
         raise typer.Exit(1)
-    console.print(f"{problem}: every promise holds", style="green")
+    console.print(f"{problem}: all checks pass", style="green")
 
 
 @app.command(
@@ -97,146 +101,159 @@ def space_command(
     only: Only = None,
     weight: Weights = None,
 ) -> None:
-    """Show what a search may choose among: the tree, its size, what is left out and why."""
-    chosen = load_complete_problem(locate_problem(problem), size)
+    """Show the space of a search: its parameters, its size, and what is excluded and why."""
+    searched = load_complete_problem(locate_problem(problem), size)
     from spaces.space import Space  # noqa: PLC0415 - brings torch
-    from spaces.space_summary import lines, summarise_space  # noqa: PLC0415
+    from spaces.space_summary import summarise_space, summary_lines  # noqa: PLC0415
     from spaces.user_restrictions import parse_restrictions, resolve_restrictions  # noqa: PLC0415
 
-    restrictions = resolve_restrictions(chosen, parse_restrictions(space, only or (), weight or ()))
-    for line in lines(summarise_space(Space(chosen, restrictions))):
+    user_restrictions = parse_restrictions(space, only or (), weight or ())
+    restrictions = resolve_restrictions(searched, user_restrictions)
+    for line in summary_lines(summarise_space(Space(searched, restrictions))):
         console.print(line, soft_wrap=True)
 
 
 @app.command(
+    name="new",
     epilog="""Examples:\n
     simstead new my_problem        (writes my_problem.py)\n
-    simstead check my_problem.py"""
+    simstead check my_problem.py""",
 )
-def new(
-    name: Annotated[str, typer.Argument(help="What the problem is to be called.")],
-    folder: Annotated[Path, typer.Option(help="Where its file is written.")] = Path(),
+def new_command(
+    name: Annotated[str, typer.Argument(help="Name of the problem.")],
+    folder: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path(),
 ) -> None:
-    """Write a problem of your own to start from: commented, and running as it stands."""
+    """Write a new problem to start from: commented, and complete enough to run."""
     from problems.template.write import write_template  # noqa: PLC0415 - for this command alone
 
     path = write_template(name, folder)
-    console.print(f"{path} is yours to change; try it first: simstead check {path}", soft_wrap=True)
+    console.print(
+        f"wrote {path}; edit it, but check it first: simstead check {path}", soft_wrap=True
+    )
 
 
 @app.command(
+    name="deployments",
     epilog="""Examples:\n
     simstead deployments mlp lstm\n
-    simstead deployments --output deployments.md  (every family; half an hour on two cores)\n
-    simstead deployments --problem my_problem.py my_family"""
+    simstead deployments --output deployments.md  (all families; half an hour on two cores)\n
+    simstead deployments --problem my_problem.py my_family""",
 )
-def deployments(
+def deployments_command(
     families: Annotated[
-        list[str] | None, typer.Argument(help="Families of networks; all if none is given.")
+        list[str] | None, typer.Argument(help="Architecture families. By default all.")
     ] = None,
     problem: Annotated[
-        str, typer.Option(help="FILE.py or MODULE:ATTRIBUTE that registers families of its own.")
+        str, typer.Option(help="FILE.py or MODULE:ATTRIBUTE that registers further families.")
     ] = "",
     output: Annotated[
-        Path | None, typer.Option(help="A Markdown file to write the table to as well.")
+        Path | None, typer.Option(help="Markdown file to which the table is written as well.")
     ] = None,
 ) -> None:
-    """Try where networks run here, in which precision: lowered, loaded anew, held against float32.
+    """Try which families run here in which runtimes and precisions, and how exactly.
 
-    A figure is the relative distance from the float32 network; a number in brackets is the reason
-    why a deployment isn't in the space.
+    Networks are lowered, loaded by a new process and compared with float32. A figure is the
+    relative distance from the float32 network; a number in brackets is the reason why a deployment
+    isn't in the space.
     """
-    from search.commands.deployment_table import check_deployments_in_parallel, markdown_table  # noqa: PLC0415
-    from search.commands.deployment_table import deployments as all_deployments  # noqa: PLC0415 - brings torch
+    from search.commands.deployment_table import (  # noqa: PLC0415 - brings torch
+        check_deployments_in_parallel,
+        deployments_of_families,
+        markdown_table,
+    )
     from spaces.registered import ARCHITECTURES, RUNTIMES  # noqa: PLC0415
 
     source = locate_problem(problem) if problem else None
     if source:
         source.load()
-    chosen = families or list(ARCHITECTURES)
-    for name in chosen:
+    names = families or list(ARCHITECTURES)
+    for name in names:
         ARCHITECTURES[name]  # an unknown one is refused before anything is compiled
-    found = check_deployments_in_parallel(
-        all_deployments(chosen, list(RUNTIMES)), source, console.print
-    )
-    console.print(markdown_table(found), soft_wrap=True)
+    deployments = deployments_of_families(names, list(RUNTIMES))
+    results = check_deployments_in_parallel(deployments, source, console.print)
+    console.print(markdown_table(results), soft_wrap=True)
     if output:
         try:
-            output.write_text(markdown_table(found), encoding="utf-8")
+            output.write_text(markdown_table(results), encoding="utf-8")
         except OSError as error:
             raise UserError(f"--output {output} can't be written ({error.strerror})") from error
-    failing = sum(not each.passed and each.excluded is None for each in found)
-    if failing:
-        console.print(f"{failing} deployments fail", style="red")
+    failed = sum(not result.passed and result.excluded is None for result in results)
+    if failed:
+        console.print(f"{failed} deployments fail", style="red")
         raise typer.Exit(1)
 
 
 @app.command(
+    name="screen",
     epilog="""Examples:\n
     simstead screen my_problem.py surrogate --keep-recall 0.99\n
     simstead screen my_problem.py runs/mine-20261123-101500:knee --points 20000 --audit 400\n
-    simstead screen my_problem.py surrogate --sweep points.csv --out sweep  (and goes on with it)"""
+    simstead screen my_problem.py surrogate --sweep points.csv --out sweep  (or continue it)""",
 )
-def screen(  # noqa: PLR0913, PLR0917 - a command's options
+def screen_command(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
     surrogate: Annotated[
-        str, typer.Argument(help="What `simstead export` wrote, or RUN or RUN:PICK as it has them.")
+        str, typer.Argument(help="A folder written by `simstead export`, or RUN or RUN:PICK.")
     ],
     keep_recall: Annotated[
-        float, typer.Option(help="Share of the points worth running that must be kept.")
+        float, typer.Option(help="Smallest share of the points worth running to be kept.")
     ] = 0.99,
     points: Annotated[
-        int | None, typer.Option(help="Points that the simulation draws; 1000 if not given.")
+        int | None, typer.Option(help="Number of points to draw. By default 1000.")
     ] = None,
     sweep: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Points instead: a table or netCDF, HDF5, Zarr with the input fields.",
+            help="File with the points: a table or netCDF, HDF5, Zarr with the input fields.",
         ),
     ] = None,
     keep: Annotated[int, typer.Option(help="The class that is worth running, 0 or 1.")] = 1,
     label: Annotated[
-        str | None, typer.Option(help="Output field of the class, where there are several.")
+        str | None, typer.Option(help="Output field of the class, if there are several.")
     ] = None,
     audit: Annotated[
         int | None,
-        typer.Option(help="Skipped points to run all the same; 5 %, and 50 or more, if not given."),
+        typer.Option(help="Number of skipped points to audit. By default 5 %, and at least 50."),
     ] = None,
     size: SizeOption = None,
-    seed: Annotated[int, typer.Option(help="Of the points and the audit.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the points and the audit.")] = 0,
     folder: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Where results lie, new or to go on with; screenings/PROBLEM-TIME if not given.",
+            help="Folder of the results, new or of a screening to continue. By default "
+            "screenings/PROBLEM-TIME.",
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Calls at a time, one core each; all cores if not given.")
+        int | None,
+        typer.Option(help="Simultaneous calls, one core each. By default all cores are used."),
     ] = None,
 ) -> None:
-    """Skip the points of a sweep that a surrogate of labels finds not worth running.
+    """Run only the points of a sweep that a surrogate of labels finds worth running.
 
-    The rest is run by the reference, and a random audit of the skipped points with it: it says what
-    recall was reached, and what compute was saved.
+    The reference also runs a random audit of the skipped points, from which the recall and the
+    saved compute are estimated.
     """
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers must be 1 or more, not {workers}")
     source = locate_problem(problem)
-    chosen = load_complete_problem(source, size)
-    from search.screening import screen as carry_out  # noqa: PLC0415 - brings torch and Ray
+    screened = load_complete_problem(source, size)
+    from search.screening import screen  # noqa: PLC0415 - brings torch and Ray
     from search.screening.request import ScreeningRequest, prepare_screening  # noqa: PLC0415
-    from search.screening.summary_text import lines, table  # noqa: PLC0415
-
-    asked = ScreeningRequest(points, sweep, seed, label, keep, keep_recall, audit)
-    folder = (
-        folder or Path("screenings") / f"{chosen.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    from search.screening.summary_text import (  # noqa: PLC0415
+        comparison_table,
+        format_screening,
     )
-    job = prepare_screening(chosen, surrogate, asked, folder)
-    summary = carry_out(job, source, workers, console)
-    for line in lines(summary):
+
+    request = ScreeningRequest(points, sweep, seed, label, keep, keep_recall, audit)
+    started = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    folder = folder or Path("screenings") / f"{screened.name}-{started}"
+    job = prepare_screening(screened, surrogate, request, folder)
+    summary = screen(job, source, workers, console)
+    for line in format_screening(summary):
         console.print(line, soft_wrap=True)
-    console.print(table(summary))
+    console.print(comparison_table(summary))
     console.print(f"results: {job.folder}", soft_wrap=True)

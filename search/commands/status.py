@@ -1,38 +1,38 @@
-"""How far a run is, read from its folder alone: any shell that sees it may ask."""
+"""The state of a run, read from its folder, so that any shell can show it."""
 
 from collections import Counter
 from typing import NamedTuple
 
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import Record, State, count_networks
 from search.run.spec import Spec
 
 MAX_REASONS = 3
-"""So many reasons of failures are told, the commonest first."""
+"""Largest number of reasons of failures that are shown, the most frequent first."""
 
 
 class RunStatus(NamedTuple):
-    """What a run's folder says.
+    """The state of a run.
 
     Args:
-        folder: As it was given.
-        spec: What was asked for.
-        driver: Which process drives it, if any does.
-        stopping: Whether that one is asked to stop.
-        ended: How many networks ended how.
-        further: How many further deployments of theirs were tried.
-        failures: Reasons, with how often each ended a trial.
-        best: Records of the smallest error and of the largest speed-up, where there is one.
+        folder: The run directory.
+        spec: The specification of the run.
+        driver: The process that drives the run, if any.
+        stopping: Whether the driver is asked to stop.
+        trials_by_state: Number of networks by the state in which their trial ended.
+        further_deployments: Number of further deployments.
+        failures: Number of failed trials by reason.
+        best: Records of the smallest error and of the largest speed-up, if any trial is complete.
         objective: Name of the error.
-        last: When a trial ended last.
-        finished: Whether its final heat is over.
+        last_ended: Time at which the last trial ended.
+        finished: Whether the final evaluation is done.
     """
 
     folder: str
     spec: Spec
     driver: str | None
     stopping: bool
-    ended: Counter[State]
+    trials_by_state: Counter[State]
     further_deployments: int
     failures: Counter[str]
     best: tuple[Record, Record] | None
@@ -42,19 +42,19 @@ class RunStatus(NamedTuple):
 
     @property
     def state(self) -> str:
-        """What it is doing, in words."""
+        """The state as text."""
         if self.driver and self.stopping:
             return f"stopping ({self.driver})"
         if self.driver:
-            doing = "final heat" if self.ended.total() >= self.spec.trials else "running"
-            return f"{doing} ({self.driver})"
+            all_tried = self.trials_by_state.total() >= self.spec.trials
+            return f"{'final evaluation' if all_tried else 'running'} ({self.driver})"
         if self.finished:
             return "finished"
-        return f"interrupted; go on with: simstead resume {self.folder}"
+        return f"interrupted; resume it with: simstead resume {self.folder}"
 
 
-def read_status(run: Run) -> RunStatus:
-    """Return what a run's folder says."""
+def read_status(run: RunDirectory) -> RunStatus:
+    """Return the state of a run."""
     records = run.records()
     objective = run.data().metrics[0].name if records else ""
     complete = [r for r in records if r.state is State.COMPLETE and r.timing is not None]
@@ -69,41 +69,41 @@ def read_status(run: Run) -> RunStatus:
         spec=run.spec(),
         driver=run.driver(),
         stopping=run.stop_requested,
-        ended=Counter(record.state for record in records if record.training is None),
+        trials_by_state=Counter(record.state for record in records if record.training is None),
         further_deployments=len(records) - count_networks(records),
         failures=Counter(r.reason for r in records if r.state is State.INFEASIBLE),
         best=best,
         objective=objective,
         last_ended=max((record.ended for record in records), default=""),
-        finished=run.heat() is not None,
+        finished=run.final_evaluation() is not None,
     )
 
 
 def format_status(status: RunStatus) -> list[str]:
-    """Return a status in words, a line each."""
-    spec, ended = status.spec, status.ended
-    told = [
+    """Return the lines of a status."""
+    spec, trials = status.spec, status.trials_by_state
+    lines = [
         f"run          {status.folder}",
         f"search       {spec.source or spec.problem}, {spec.size}, seed {spec.seed}",
         f"state        {status.state}",
         (
-            f"trials       {ended.total()}/{spec.trials}  done {ended[State.COMPLETE]}  "
-            f"pruned {ended[State.PRUNED]}  failed {ended[State.INFEASIBLE]}  "
-            f"deployed again {status.further_deployments}"
+            f"trials       {trials.total()}/{spec.trials}  done {trials[State.COMPLETE]}  "
+            f"stopped early {trials[State.STOPPED]}  failed {trials[State.INFEASIBLE]}  "
+            f"further deployments {status.further_deployments}"
         ),
     ]
     if status.last_ended:
-        told.append(f"last ended   {status.last_ended}")
+        lines.append(f"last ended   {status.last_ended}")
     if status.best:
         accurate, fast = status.best
-        told.append(f"best error   {_found(accurate, status.objective)}")
-        told.append(f"fastest      {_found(fast, status.objective)}")
-    for reason, times in status.failures.most_common(MAX_REASONS):
-        told.append(f"failed       {times} x {' '.join(reason.split())}")
-    return told
+        lines.append(f"best error   {_describe_trial(accurate, status.objective)}")
+        lines.append(f"fastest      {_describe_trial(fast, status.objective)}")
+    for reason, count in status.failures.most_common(MAX_REASONS):
+        lines.append(f"failed       {count} x {' '.join(reason.split())}")
+    return lines
 
 
-def _found(record: Record, objective: str) -> str:
+def _describe_trial(record: Record, objective: str) -> str:
     speedup = f" at {record.timing.speedup:,.0f}x" if record.timing else ""
     candidate = record.candidate
     return (

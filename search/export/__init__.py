@@ -1,4 +1,4 @@
-"""Hand over a surrogate: the artefact that was measured, byte for byte, and ways to call it."""
+"""Export of a surrogate: the artefact that was measured, byte for byte, and programs to call it."""
 
 import shutil
 from collections.abc import Iterable
@@ -8,21 +8,28 @@ from typing import NamedTuple
 from problems import UnknownNameError, UserError, load_problem
 from search.export.host_code import kernel_for, script_for, write_host_code
 from search.objectives.recommendation import recommendation_of
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.finalists import Recommendation
 from search.run.records import Record
 from search.timing.reference import verified_manifest
 from spaces.manifest import USAGE, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
 
-PICKS = ("knee", "fastest", "accurate", "smallest")
-"""Fields of a `Recommendation`."""
+RECOMMENDATION_FIELDS = {
+    "knee": "knee",
+    "fastest": "fastest",
+    "accurate": "most_accurate",
+    "smallest": "smallest",
+}
+"""Fields of a `Recommendation` by the names under which users pick them."""
+
+PICKS = tuple(RECOMMENDATION_FIELDS)
 
 README_TEMPLATE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
 
-In place of the reference, {speedup:,.0f} times as fast on the machine that searched
-({batch} samples a call, {threads} thread); {metric} {error:.3g} on the {split} split ({source}).
+A surrogate of the reference, {speedup:,.0f} times as fast on the machine of the search
+({batch} samples a call, threads: {threads}); {metric} {error:.3g} on the {split} split ({source}).
 
     import numpy as np
     from problems import Size, load_problem
@@ -38,16 +45,15 @@ Inputs and outputs are dictionaries of arrays whose first axis is the sample:
 
 {fields}
 
-`manifest.json` states shapes, units, versions and the hash of every file of the artefact; loading
-verifies them.
+`manifest.json` states shapes, units, versions and the hash of every file of the artefact. They are
+verified when the artefact is loaded.
 {hosts}"""
 
 SCRIPT_SECTION = """
-Where there is no simstead, the network alone can be called, in numbers scaled as in training;
-encoding them and decoding the answers is the problem's own code: simstead's
-`docs/use-a-surrogate.md` says more.
+Without simstead, the network itself can be called, with inputs and outputs scaled as in training.
+Encoding and decoding are then your code; see simstead's `docs/use-a-surrogate.md`.
 
-- `use/run.py`: for Python, with NumPy and {library} {version} alone. `python use/run.py` checks it.
+- `use/run.py`: for Python, with NumPy and {library} {version} only. `python use/run.py` checks it.
 """
 
 KERNEL_SECTION = """\
@@ -64,19 +70,24 @@ Its network can't be called without simstead: {why}.
 
 
 class Picked(NamedTuple):
-    """The trial that a user means, and why it is that one; nothing where its number was given."""
+    """The trial that a user picked.
+
+    Args:
+        record: Record of the trial.
+        reason: The reason of its recommendation; "" if it was picked by its number.
+    """
 
     record: Record
     reason: str
 
 
 class ExportResult(NamedTuple):
-    """A trial that was handed over.
+    """A trial that was exported.
 
     Args:
-        record: The trial's.
-        reason: Why it is that one; empty where it was asked for by its number.
-        without: Why its network can't be called without simstead; empty where it can.
+        record: Record of the trial.
+        reason: The reason of its recommendation; "" if it was picked by its number.
+        no_host_code_reason: Why its network can't be called without simstead; "" if it can.
     """
 
     record: Record
@@ -84,25 +95,25 @@ class ExportResult(NamedTuple):
     no_host_code_reason: str
 
 
-def export(run: Run, pick: str, folder: Path) -> ExportResult:
-    """Copy a trial's artefact into a new folder, with a page and programs on its use.
+def export(run: RunDirectory, pick: str, folder: Path) -> ExportResult:
+    """Copy the artefact of a trial into a new folder, with a README and programs that call it.
 
     Args:
-        run: A run that reached its final heat.
-        pick: One of `PICKS`, or a trial's number.
-        folder: Must not exist, or be empty.
+        run: A run with a final evaluation, unless `pick` is a number.
+        pick: One of `PICKS`, or the number of a trial.
+        folder: A folder that is new or empty.
 
     Raises:
-        UserError: There is nothing to export, the folder is taken, or the artefact was altered.
+        UserError: There is nothing to export, the folder is in use, or the artefact was altered.
     """
     record, reason = pick_record(run, pick)
     manifest = verified_manifest(run, record)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and isn't empty; name a new folder")
     if manifest.candidate.architecture not in list(ARCHITECTURES):
-        load_problem(manifest.source, manifest.candidate.size)  # whose file registers the family
+        load_problem(manifest.source, manifest.candidate.size)  # its file registers the family
     try:
-        shutil.copytree(run.artefact(record.number), folder, dirs_exist_ok=True)
+        shutil.copytree(run.artefact_path(record.number), folder, dirs_exist_ok=True)
         no_host_code_reason = write_host_code(folder, manifest)
         (folder / USAGE).write_text(_usage(run, record, manifest, no_host_code_reason))
     except OSError as error:
@@ -112,15 +123,16 @@ def export(run: Run, pick: str, folder: Path) -> ExportResult:
     return ExportResult(record, reason, no_host_code_reason)
 
 
-def pick_record(run: Run, pick: str) -> Picked:
-    """Return the trial that `pick` means.
+def pick_record(run: RunDirectory, pick: str) -> Picked:
+    """Return the trial that a user picked.
 
     Args:
-        run: A run that reached its final heat, unless `pick` is a number.
-        pick: One of `PICKS`, or a trial's number.
+        run: A run with a final evaluation, unless `pick` is a number.
+        pick: One of `PICKS`, or the number of a trial.
 
     Raises:
-        UserError: No such trial was recommended, or it left no artefact.
+        UserError: No such trial was recommended, or it has no artefact.
+        UnknownNameError: `pick` is neither a number nor one of `PICKS`.
     """
     records = {record.number: record for record in run.records() if record.artefact}
     if not records:
@@ -128,54 +140,54 @@ def pick_record(run: Run, pick: str) -> Picked:
     if pick.isdecimal():
         if int(pick) not in records:
             raise UserError(
-                f"trial {pick} left no artefact; those that did: {', '.join(map(str, records))}"
+                f"trial {pick} has no artefact; trials with one: {', '.join(map(str, records))}"
             )
         return Picked(records[int(pick)], "")
     if pick not in PICKS:
         raise UnknownNameError("pick", pick, PICKS)
-    chosen = _recommended(run, records.values())
-    trial: int | None = getattr(chosen, pick)
+    recommended = _recommendation(run, records.values())
+    trial: int | None = getattr(recommended, RECOMMENDATION_FIELDS[pick])
     if trial is None:
         raise UserError(
-            f"memory was no objective of the search in {run.folder}: no trial is the {pick} one; "
-            "pick knee, fastest or accurate"
+            f"memory was no objective of the search in {run.folder}, so no trial is recommended as "
+            f"the {pick}; pick knee, fastest or accurate"
         )
     if trial not in records:
-        raise UserError(f"{run.folder} lacks the trial that its final heat chose: {trial}")
-    return Picked(records[trial], f"{pick}, {chosen.reason}")
+        raise UserError(f"{run.folder} lacks the recommended trial {trial}")
+    return Picked(records[trial], f"{pick}, {recommended.reason}")
 
 
-def _recommended(run: Run, records: Iterable[Record]) -> Recommendation:
-    heat = run.heat()
-    if heat is None:
+def _recommendation(run: RunDirectory, records: Iterable[Record]) -> Recommendation:
+    evaluation = run.final_evaluation()
+    if evaluation is None:
         raise UserError(
-            f"{run.folder} has had no final heat; finish its search, or pick a trial by its number"
+            f"{run.folder} has no final evaluation; finish its search, or pick a trial by number"
         )
     data = run.data()
-    chosen = recommendation_of(heat, records, data.metrics[0].name, data.limits)
-    if chosen is None:
+    recommended = recommendation_of(evaluation, records, data.metrics[0].name, data.limits)
+    if recommended is None:
         raise UserError(
-            f"the final heat of {run.folder} recommends no trial: it could measure none; pick a "
-            "trial by its number"
+            f"the final evaluation of {run.folder} recommends no trial, since none was measured; "
+            "pick a trial by its number"
         )
-    return chosen
+    return recommended
 
 
-def _usage(run: Run, record: Record, manifest: Manifest, no_host_code_reason: str) -> str:
+def _usage(run: RunDirectory, record: Record, manifest: Manifest, no_host_code_reason: str) -> str:
     metric = run.data().metrics[0].name
-    heat = run.heat()
-    member = heat.finalist(record.number) if heat else None
-    if member and metric in member.test:
-        timing, error, split = member.timing, member.test[metric].value, "test"
+    evaluation = run.final_evaluation()
+    finalist = evaluation.finalist(record.number) if evaluation else None
+    if finalist and metric in finalist.test:
+        timing, error, split = finalist.timing, finalist.test[metric].value, "test"
     else:
         timing, error, split = record.timing, record.metrics[metric], "validation"
-    named = (("in", manifest.inputs), ("out", manifest.outputs))
+    all_fields = (("in", manifest.inputs), ("out", manifest.outputs))
     return README_TEMPLATE.format(
         reference=run.spec().source or record.candidate.problem,
         inputs=_some_inputs(manifest) if run.data().recorded else DRAW_INPUTS,
         fields="\n".join(
             f"- {side}: `{field.name}` {('n', *field.shape)} [{field.unit}]"
-            for side, fields in named
+            for side, fields in all_fields
             for field in fields
         ),
         name=f"trial {record.number}",
@@ -189,7 +201,7 @@ def _usage(run: Run, record: Record, manifest: Manifest, no_host_code_reason: st
         metric=metric,
         error=error,
         split=split,
-        source="final heat" if split == "test" else "as the trial found it",
+        source="final evaluation" if split == "test" else "as in its trial",
         hosts=NO_HOST_CODE_SECTION.format(why=no_host_code_reason)
         if no_host_code_reason
         else _hosts(manifest),
@@ -197,7 +209,7 @@ def _usage(run: Run, record: Record, manifest: Manifest, no_host_code_reason: st
 
 
 def _hosts(manifest: Manifest) -> str:
-    """Return what the page says of calling the network without simstead."""
+    """Return the README's section on calling the network without simstead."""
     runtime = manifest.candidate.runtime
     if not script_for(runtime).is_file():
         return ""
@@ -207,6 +219,6 @@ def _hosts(manifest: Manifest) -> str:
 
 
 def _some_inputs(manifest: Manifest) -> str:
-    """Return inputs to try, in Python: recorded data have no simulation to draw them."""
-    each = (f'"{field.name}": np.ones({(4, *field.shape)})' for field in manifest.inputs)
-    return f"{{{', '.join(each)}}}  # put yours here"
+    """Return Python code of example inputs, for recorded data without a simulation."""
+    fields = (f'"{field.name}": np.ones({(4, *field.shape)})' for field in manifest.inputs)
+    return f"{{{', '.join(fields)}}}  # replace by your inputs"

@@ -1,4 +1,4 @@
-"""What a host code calls without simstead: a script in Python, a kernel for C, C++ and Fortran."""
+"""Programs that call an exported network without simstead: from Python, C, C++ and Fortran."""
 
 import shutil
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ RUNTIME_FILE = "runtime.py"
 NATIVE_FOLDER = "native"
 
 SIZES_HEADER = """\
-/* What one call of this network reads and answers: written by simstead's export. */
+/* Sizes of one call of this network: written by simstead's export. */
 #define SIMSTEAD_BATCH {batch}
 #define SIMSTEAD_INPUTS {inputs}
 #define SIMSTEAD_OUTPUTS {outputs}
@@ -33,12 +33,12 @@ SIZES_HEADER = """\
 
 
 def script_for(runtime: str) -> Path:
-    """Return what calls a runtime from Python; it exists for every one of simstead's own."""
+    """Return the template that calls a runtime from Python; simstead's runtimes all have one."""
     return TEMPLATE_FOLDER / "runtimes" / f"{_kind(runtime)}.py"
 
 
 def kernel_for(runtime: str) -> Path:
-    """Return the folder of what calls a runtime from C++; it exists where that can be done."""
+    """Return the folder of templates that call a runtime from C++; some runtimes have none."""
     return TEMPLATE_FOLDER / NATIVE_FOLDER / _kind(runtime)
 
 
@@ -47,13 +47,13 @@ def _kind(runtime: str) -> str:
 
 
 def write_host_code(folder: Path, manifest: Manifest) -> str:
-    """Add to an artefact what calls its network from a host code, and examples to check it by.
+    """Add programs to an artefact that call its network, with an example call to check them.
 
-    A network that PyTorch runs and can't be written as a program, as one that branches on its
-    values, is left without: simstead runs it all the same.
+    A network of PyTorch that can't be written as a program, such as one that branches on values,
+    gets none; it can still be called with simstead.
 
     Returns:
-        Why there is nothing, or no words.
+        The reason why there are none, or "".
     """
     runtime = manifest.candidate.runtime
     use = folder / USAGE_FOLDER
@@ -67,7 +67,7 @@ def write_host_code(folder: Path, manifest: Manifest) -> str:
                 write_program(folder, manifest.lowering, torch.from_numpy(examples["inputs"]), use)
             except OSError:
                 raise
-            except Exception as error:  # noqa: BLE001 - PyTorch's exporter raises what it likes: a user's network may branch
+            except Exception as error:  # noqa: BLE001 - PyTorch's exporter may raise anything
                 shutil.rmtree(use)
                 return f"{type(error).__name__}: {error}".splitlines()[0]
         shutil.copyfile(TEMPLATE_FOLDER / SCRIPT_FILE, use / SCRIPT_FILE)

@@ -1,4 +1,4 @@
-"""A network as Python that needs PyTorch alone: the operators that its export is made of."""
+"""A network as Python code of PyTorch's operators, as `torch.export` returns them."""
 
 import runpy
 import warnings
@@ -17,7 +17,7 @@ from spaces.runtimes.eager import avoid_slow_conv3d, rebuild_network
 
 PROGRAM_FILE = "network.py"
 WEIGHTS_FILE = "weights.npz"
-"""What the program holds: weights and constants, in NumPy's own format without pickle."""
+"""Weights and constants of the program, in NumPy's format without pickle."""
 
 PROGRAM_TEMPLATE = '''\
 """The network, operator by operator: written by simstead's export, called by runtime.py."""
@@ -33,40 +33,40 @@ TYPES = {{{types}
 
 
 class Network(torch.nn.Module):
-    """Answers (b, o) to inputs (b, ...), b the batch that it was exported with."""
+    """Maps inputs (b, ...) to outputs (b, o), where b is the batch of the export."""
 
-    def __init__(self, held):
+    def __init__(self, arrays):
         super().__init__()
-        for name, kind in TYPES.items():
-            values = torch.from_numpy(held[name]).to(kind)
+        for name, dtype in TYPES.items():
+            values = torch.from_numpy(arrays[name]).to(dtype)
             self.register_parameter(name, torch.nn.Parameter(values, requires_grad=False))
 
-    def forward(self, {reads}):
-        device = {reads}.device
+    def forward(self, {inputs}):
+        device = {inputs}.device
 {body}
 
 
 def load(device):
     """Return the network with its weights, on a device."""
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    with np.load(Path(__file__).with_name("{file}")) as held:
-        return Network(held).to(device)
+    with np.load(Path(__file__).with_name("{file}")) as arrays:
+        return Network(arrays).to(device)
 '''
 
 
 def write_program(folder: Path, lowering: Lowering, inputs: Tensor, use: Path) -> None:
-    """Write an artefact's network as a straight line of operators, with what it holds.
+    """Write the network of an artefact as a sequence of operators, with its weights.
 
-    Weights that were packed two of four for a GPU are plain matrices in it.
+    Weights with 2:4 sparsity, packed for a GPU, become dense matrices.
 
     Args:
-        folder: The artefact, which holds the network's weights alone.
-        lowering: What rebuilds it.
-        inputs: Of one call (batch, ...), to try it on.
-        use: Where the program goes.
+        folder: The artefact, which contains only the weights of the network.
+        lowering: The lowering, from which the network is rebuilt.
+        inputs: Inputs of one call (batch, ...), on which the program is compared with the network.
+        use: Folder of the program.
 
     Raises:
-        UserError: The network is no straight line, or the program's answers differ from its own.
+        UserError: The network isn't a sequence of operators, or the program's outputs differ.
     """
     unpacked = lowering.candidate.model_copy(update={"pruning": Pruning.NONE})
     network = rebuild_network(folder, replace(lowering, candidate=unpacked), CPU)
@@ -82,37 +82,39 @@ def write_program(folder: Path, lowering: Lowering, inputs: Tensor, use: Path) -
         **signature.inputs_to_lifted_tensor_constants,
     }
     tensors: dict[str, Any] = {**exported.state_dict, **exported.constants}
-    held = {name: tensors[source].detach() for name, source in sources.items()}
-    (use / PROGRAM_FILE).write_text(_text(exported, {name: t.dtype for name, t in held.items()}))
+    weights = {name: tensors[source].detach() for name, source in sources.items()}
+    dtypes = {name: tensor.dtype for name, tensor in weights.items()}
+    (use / PROGRAM_FILE).write_text(_program_text(exported, dtypes))
+    arrays = {name: _array(tensor) for name, tensor in weights.items()}
     with (use / WEIGHTS_FILE).open("wb") as file:
-        np.savez(file, allow_pickle=False, **{name: _array(t) for name, t in held.items()})
-    written = runpy.run_path(str(use / PROGRAM_FILE))["load"](CPU)
+        np.savez(file, allow_pickle=False, **arrays)
+    program = runpy.run_path(str(use / PROGRAM_FILE))["load"](CPU)
     with torch.inference_mode():
-        same = torch.equal(written(inputs), network(inputs))
-    if not same:
-        raise UserError(f"{use / PROGRAM_FILE} answers otherwise than {folder}; pick another trial")
+        identical = torch.equal(program(inputs), network(inputs))
+    if not identical:
+        raise UserError(
+            f"the outputs of {use / PROGRAM_FILE} differ from those of {folder}; pick another trial"
+        )
 
 
-def _text(exported: torch.export.ExportedProgram, types: dict[str, torch.dtype]) -> str:
+def _program_text(exported: torch.export.ExportedProgram, dtypes: dict[str, torch.dtype]) -> str:
     _, *lines, _ = exported.graph_module.code.strip().splitlines()  # between "def" and "return"
     if any("self." in line for line in lines):
-        raise UserError("the network has parts that are called; pick a trial of another runtime")
-    (reads,), (answers,) = (
-        exported.graph_signature.user_inputs,
-        exported.graph_signature.user_outputs,
-    )
-    body = [f"    {name} = self.{name}" for name in types]
+        raise UserError("the network calls submodules; pick a trial of another runtime")
+    signature = exported.graph_signature
+    (inputs,), (outputs,) = signature.user_inputs, signature.user_outputs
+    body = [f"    {name} = self.{name}" for name in dtypes]
     body += [line.replace("device(type='cpu')", "device") for line in lines]
-    body.append(f"    return {answers}")
+    body.append(f"    return {outputs}")
     return PROGRAM_TEMPLATE.format(
-        types="".join(f'\n    "{name}": {kind},' for name, kind in types.items()),
-        reads=reads,
+        types="".join(f'\n    "{name}": {dtype},' for name, dtype in dtypes.items()),
+        inputs=inputs,
         body="\n".join(f"    {line}" for line in body),
         file=WEIGHTS_FILE,
     )
 
 
 def _array(tensor: Tensor) -> Array:
-    """Return a tensor's values; formats that NumPy lacks, all of them short, as float32."""
+    """Return a tensor's values (...); shorter floats than float32 become float32 for NumPy."""
     short = tensor.is_floating_point() and tensor.itemsize < torch.float32.itemsize
     return (tensor.float() if short else tensor).numpy()

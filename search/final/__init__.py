@@ -1,1 +1,1 @@
-"""The final evaluation: what is recommended, trained again, timed and scored once more."""
+"""The final evaluation: finalists timed and scored once more, recommended networks retrained."""

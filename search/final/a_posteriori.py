@@ -1,7 +1,7 @@
-"""A posteriori: what a host returns with a surrogate in the simulation's place, and how soon.
+"""A-posteriori evaluation: the host's results and times with a surrogate in place of its kernel.
 
-An error a priori, on samples that the reference drew, may rank surrogates the wrong way round: a
-host feeds them what their own answers led to.
+Errors on samples of the reference (a priori) may rank surrogates wrongly, since a host calls a
+surrogate with states that the surrogate itself produced.
 """
 
 import time
@@ -20,66 +20,66 @@ from search.timing.reference import timing_slot
 REFERENCE = "reference"
 
 ROUNDS = 5
-"""Every entrant's host is run so often, in turn, and once before to warm up."""
+"""Runs of the host with each kernel, in turn, after one run to warm up."""
 
 TIME_BUDGET_S = 60.0
-"""No further round is begun once so much time has gone into them."""
+"""No further round is started after this time [s]."""
 
 
 def evaluate_in_host(
     problem: Problem, kernels: Mapping[str, Run]
 ) -> tuple[HostTiming | None, dict[str, HostResult]]:
-    """Run the host with the reference and with every kernel, in turn; nothing without a host.
+    """Return the host's timing with the reference, and its results with every kernel.
 
-    Runs begin with the same random numbers, so they have the same work to do.
+    All are run in turn, with the same random numbers. Returns (None, {}) without a host.
 
     Args:
-        problem: Whose host.
+        problem: The problem with the host.
         kernels: Surrogates and baselines by name.
     """
     if problem.host is None or problem.simulation is None:
         return None, {}
     reference: list[HostRun] = []
-    others: dict[str, list[HostRun]] = defaultdict(list)
+    runs: dict[str, list[HostRun]] = defaultdict(list)
     reasons: dict[str, str] = {}
-    began = time.monotonic()
-    with timing_slot(problem), np.errstate(all="ignore"):  # what diverges is told, not warned of
+    started = time.monotonic()
+    with timing_slot(problem), np.errstate(all="ignore"):  # a divergence is a result, no warning
         while len(reference) <= ROUNDS and (
-            not reference or time.monotonic() - began < TIME_BUDGET_S
+            not reference or time.monotonic() - started < TIME_BUDGET_S
         ):
             with user_code_errors("the host with the reference in its place"):
                 reference.append(run_host(problem.host, problem.simulation.run))
             for name in kernels.keys() - reasons.keys():
                 try:
-                    others[name].append(run_host(problem.host, kernels[name]))
-                except Exception as error:  # noqa: BLE001 - the host is the user's, whatever it says
+                    runs[name].append(run_host(problem.host, kernels[name]))
+                except Exception as error:  # noqa: BLE001 - a user's host may raise anything
                     reasons[name] = describe_error(error)
-    host_result = {
+    results = {
         name: HostResult(reason=reasons[name])
         if name in reasons
-        else _hosted(problem, others[name], reference)
+        else _host_result(problem, runs[name], reference)
         for name in kernels
     }
     warm = reference[1:] or reference
     median = sorted(warm, key=lambda run: run.total_s)[(len(warm) - 1) // 2]
-    facts = HostTiming(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
-    return facts, host_result
+    timing = HostTiming(time_s=median.total_s, fraction=median.fraction, calls=median.calls)
+    return timing, results
 
 
-def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> HostResult:
-    wanted, returned = reference[0].outputs, runs[0].outputs
-    for name, array in wanted.items():
-        own = np.asarray(returned[name]) if name in returned else None
-        if own is None or own.shape != np.shape(array):
+def _host_result(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> HostResult:
+    expected, outputs = reference[0].outputs, runs[0].outputs
+    for name, array in expected.items():
+        output = np.asarray(outputs[name]) if name in outputs else None
+        if output is None or output.shape != np.shape(array):
             return HostResult(
-                reason=f"{name!r} isn't there, or has another shape than the reference's"
+                reason=f"{name!r} is missing, or has another shape than with the reference"
             )
-        if not np.isfinite(own).all():
+        if not np.isfinite(output).all():
             return HostResult(reason=f"{name!r} is not finite")
     score = problem.host_score or normalised_rmse
     try:
-        scores = {name: float(value) for name, value in score(returned, wanted).items()}
-    except Exception as error:  # noqa: BLE001 - the host's score is the user's, whatever it says
+        scores = {name: float(value) for name, value in score(outputs, expected).items()}
+    except Exception as error:  # noqa: BLE001 - a user's score may raise anything
         return HostResult(reason=f"host_score: {describe_error(error)}")
     ratios = [a.total_s / b.total_s for a, b in zip(reference, runs, strict=True)]
     return HostResult(
@@ -90,10 +90,10 @@ def _hosted(problem: Problem, runs: list[HostRun], reference: list[HostRun]) -> 
 
 
 def normalised_rmse(predicted: Batch, reference: Batch) -> dict[str, float]:
-    """Return each array's root mean square departure in units of the reference's deviation."""
-    found: dict[str, float] = {}
+    """Return the root mean square error of each array, divided by the reference's deviation."""
+    errors: dict[str, float] = {}
     for name, array in reference.items():
         deviation = standard_deviation(np.asarray(array, float))
         difference = np.asarray(predicted[name], float) - np.asarray(array, float)
-        found[f"departure of {name}"] = float(np.sqrt(np.mean(difference**2))) / deviation
-    return found
+        errors[f"departure of {name}"] = float(np.sqrt(np.mean(difference**2))) / deviation
+    return errors

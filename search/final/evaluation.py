@@ -1,7 +1,7 @@
-"""The final heat: what the report quotes.
+"""The final evaluation, whose figures the report quotes.
 
-With nothing else running, the front's members, the baselines and the reference are timed in turn,
-and every one is scored on the test and shifted splits, and in the problem's host where it has one.
+With nothing else running, finalists, baselines and the reference are timed in turn. All of them are
+scored on the test and shifted splits, and in the problem's host if it has one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +21,8 @@ from search.final.profiling import (
     time_batch_sizes,
     with_pictures,
 )
-from search.objectives.recommendation import select_finalists, recommendation
-from search.run.directory import Run
+from search.objectives.recommendation import recommendation, select_finalists
+from search.run.directory import RunDirectory
 from search.run.finalists import (
     Ceiling,
     FinalEvaluation,
@@ -52,72 +52,78 @@ from search.trial.scoring import SplitScore, bootstrap_intervals, score_split
 from spaces.surrogate import Surrogate
 
 TIME_BUDGET_S, TINY_TIME_BUDGET_S = 20.0, 2.0
-"""No more rounds are begun after so long, the least apart: a report should not wait for noise; of
-the tiny size nobody quotes times."""
+"""No more rounds than the smallest number are started after this time [s]: a report shouldn't wait
+for a noisy machine. Times of problems of the tiny size are never quoted."""
 
 BATCH_TIMING_SHARE = 0.25
-"""Of that time, spent once more on other batches of what is recommended."""
+"""This share of the time is spent once more, on other batch sizes of the recommended trials."""
 
 REFERENCE = "reference"
 CALIBRATION = "calibration"
 CALIBRATION_ON_ALL = "calibration on all"
 REFERENCE_SAMPLES = 4
-"""Samples of the full reference in one round; the calibration run's share is not trusted here."""
+"""Samples of the full reference in a round; the declared share of the calibration isn't used."""
 
 CEILING_SAMPLES = 32
-"""So many samples of the test split at most: the ceiling costs what the reference costs."""
+"""Largest number of test samples for the ceiling, which takes as long as the reference."""
 
 
 def run_final_evaluation(
-    context: SearchContext, run: Run, progress: Callable[[int, int], None]
+    context: SearchContext, run: RunDirectory, progress: Callable[[int, int], None]
 ) -> FinalEvaluation:
-    """Time the front and the baselines again, in turn, and score them on the held-out splits.
+    """Return the final evaluation of a run.
 
     Args:
-        setting: Problem, data, yardstick and goals, as the trials had them.
-        run: Whose front; an artefact that isn't the one measured is left out.
-        progress: Told (steps done, steps in all).
+        context: Problem, data, reference timing and goals, as the trials had them.
+        run: The run; trials whose artefact was altered are left out.
+        progress: Called with (steps done, steps in all).
     """
     keep_large_blocks()
     problem, reference_timing = context.problem, context.reference_timing
-    field, budget_s = _field(context, run), _budget_s(run)
-    steps = MAX_ROUNDS + len(field.runs)
+    participants, budget_s = _participants(context, run), _budget_s(run)
+    steps = MAX_ROUNDS + len(participants.runs)
     progress(0, steps)
 
-    def ratios(timed: Mapping[str, Array]) -> list[Array]:
-        reference = _reference_time(problem, reference_timing, timed)
-        return [reference / timed[name] for name in field.runs]
+    def ratios(seconds: Mapping[str, Array]) -> list[Array]:
+        reference = _reference_time(problem, reference_timing, seconds)
+        return [reference / seconds[name] for name in participants.runs]
 
     with timing_slot(problem):
         seconds = time_interleaved(
-            field.timed_calls,
+            participants.timed_calls,
             MAX_ROUNDS,
             StoppingRule(ratios, budget_s),
             on_round=lambda done: progress(done, steps),
         )
     reference = _reference_time(problem, reference_timing, seconds)
-    host, host_result = evaluate_in_host(problem, field.runs)
-    again = _retrained(run)
+    host, host_results = evaluate_in_host(problem, participants.runs)
+    retrainings = _retrainings(run)
     finalists: list[Finalist] = []
-    for done, name in enumerate(field.runs, start=MAX_ROUNDS + 1):
+    for done, name in enumerate(participants.runs, start=MAX_ROUNDS + 1):
         timing = summarise_timing(seconds[name], reference)
-        finalist = _entrant(context, field, name, timing, again)
-        finalists.append(finalist.model_copy(update={"hosted": host_result.get(name)}))
+        finalist = _finalist(context, participants, name, timing, retrainings)
+        finalists.append(finalist.model_copy(update={"host_result": host_results.get(name)}))
         progress(done, steps)
-    timings = {each.trial: each.timing for each in finalists if each.trial is not None}
-    found = recommendation(field.trials.values(), problem.objective.name, context.limits, timings)
-    chosen = None if found is None else found.knee
-    test = None if chosen is None else field.tests[f"trial {chosen}"]
-    errors = () if test is None else sample_errors(problem, field.encoding(chosen), test)
-    finalists = with_pictures(problem, finalists, field.tests, chosen)
+    timings = {
+        finalist.trial: finalist.timing for finalist in finalists if finalist.trial is not None
+    }
+    recommended = recommendation(
+        participants.trials.values(), problem.objective.name, context.limits, timings
+    )
+    knee = None if recommended is None else recommended.knee
+    test = None if knee is None else participants.tests[f"trial {knee}"]
+    errors = () if test is None else sample_errors(problem, participants.encoding(knee), test)
+    finalists = with_pictures(problem, finalists, participants.tests, knee)
     return FinalEvaluation(
-        recommendation=found,
-        knee=chosen,
-        finalists=_examined(context, field, finalists, found, BATCH_TIMING_SHARE * budget_s),
+        recommendation=recommended,
+        knee=knee,
+        finalists=_profiled(
+            context, participants, finalists, recommended, BATCH_TIMING_SHARE * budget_s
+        ),
         pictures=() if test is None else draw_prediction(problem, test),
         sample_errors=errors,
-        worst=() if test is None else draw_worst_samples(problem, test, errors),
-        left_out=field.left_out,
+        worst_pictures=() if test is None else draw_worst_samples(problem, test, errors),
+        left_out=participants.excluded,
         host=host,
         ceiling=_ceiling(problem, context.data.test),
         ended=timestamp(),
@@ -127,22 +133,23 @@ def run_final_evaluation(
 def _ceiling(problem: Problem, split: Split) -> Ceiling | None:
     if problem.ceiling is None:
         return None
-    few = split.take(np.arange(min(len(split), CEILING_SAMPLES)))
-    found = score_split(problem, problem.ceiling, few, "ceiling")
-    return Ceiling(test=bootstrap_intervals(problem, found), samples=len(few), failed=found.failed)
+    samples = split.take(np.arange(min(len(split), CEILING_SAMPLES)))
+    result = score_split(problem, problem.ceiling, samples, "ceiling")
+    intervals = bootstrap_intervals(problem, result)
+    return Ceiling(test=intervals, samples=len(samples), failed=result.failed)
 
 
-class Field(NamedTuple):
-    """Who takes part.
+class _Participants(NamedTuple):
+    """The participants of a final evaluation, by name.
 
     Args:
-        runs: Baselines and front members, by name.
-        contenders: What is timed: those, and the reference.
-        trials: Records of the front members.
-        surrogates: Those members, loaded.
-        tests: How those of `runs` did on the test split.
-        left_out: Baselines that failed on every sample of it, and front members whose artefact is
-            damaged, each with the reason.
+        runs: Baselines and finalists.
+        timed_calls: Calls to time: those of `runs`, and of the reference.
+        trials: Records of the finalists.
+        surrogates: Surrogates of the finalists.
+        tests: Scores of `runs` on the test split.
+        excluded: Reasons why baselines that fail on every test sample, and trials whose artefact is
+            damaged, don't take part.
     """
 
     runs: dict[str, SimulationRun]
@@ -150,67 +157,67 @@ class Field(NamedTuple):
     trials: dict[str, Record]
     surrogates: dict[str, Surrogate]
     tests: dict[str, SplitScore]
-    left_out: dict[str, str]
+    excluded: dict[str, str]
 
     def encoding(self, trial: int | None) -> str:
-        """Return the encoding of a front member."""
+        """Return the encoding of a finalist."""
         return self.trials[f"trial {trial}"].candidate.encoding
 
 
-def _field(context: SearchContext, run: Run) -> Field:
+def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
     problem, split = context.problem, context.data.test
     tests = {
         name: score_split(problem, baseline, split, f"baseline {name!r}")
         for name, baseline in problem.baseline_runs.items()
     }
-    # A baseline is timed on what it can do; one that fails on every sample can't be.
+    # A baseline is timed on the samples on which it doesn't fail.
     runs = {
         name: problem.baseline_runs[name] for name, test in tests.items() if len(test.valid_samples)
     }
-    left_out = {
+    excluded = {
         name: f"it failed on every sample of the test split ({test.reason})"
         for name, test in tests.items()
         if name not in runs
     }
-    field = Field(runs, {}, {}, {}, tests, left_out)
+    participants = _Participants(runs, {}, {}, {}, tests, excluded)
     with timing_slot(problem):
         for name, baseline in runs.items():
-            can = tests[name].valid_samples
-            samples = samples_per_call(baseline, problem, can)
-            field.timed_calls[name] = spread_call(baseline, can, samples)
+            valid_samples = tests[name].valid_samples
+            samples = samples_per_call(baseline, problem, valid_samples)
+            participants.timed_calls[name] = spread_call(baseline, valid_samples, samples)
     for record in select_finalists(run.records(), problem.objective.name, context.limits):
         name = f"trial {record.number}"
         try:
             verified_manifest(run, record)
-            surrogate = Surrogate.load(run.artefact(record.number), problem)
+            surrogate = Surrogate.load(run.artefact_path(record.number), problem)
         except UserError as error:
-            field.left_out[name] = str(error)
+            excluded[name] = str(error)
             continue
-        field.trials[name], field.surrogates[name] = record, surrogate
+        participants.trials[name], participants.surrogates[name] = record, surrogate
         runs[name] = surrogate.run
-        field.timed_calls[name] = deployment_call(runs[name], problem, split)
+        participants.timed_calls[name] = deployment_call(runs[name], problem, split)
         tests[name] = score_split(problem, runs[name], split)
-    field.timed_calls.update(_reference_contenders(problem, context.reference_timing, split))
-    return field
+    participants.timed_calls.update(_reference_calls(problem, context.reference_timing, split))
+    return participants
 
 
-def _retrained(run: Run) -> dict[int, tuple[RetrainingResult, ...]]:
-    again: dict[int, tuple[RetrainingResult, ...]] = {}
-    for each in run.retrained().each:
-        again[each.trial] = (*again.get(each.trial, ()), each)
-    return again
+def _retrainings(run: RunDirectory) -> dict[int, tuple[RetrainingResult, ...]]:
+    by_trial: dict[int, tuple[RetrainingResult, ...]] = {}
+    for result in run.retrainings().results:
+        by_trial[result.trial] = (*by_trial.get(result.trial, ()), result)
+    return by_trial
 
 
-def _entrant(
+def _finalist(
     context: SearchContext,
-    field: Field,
+    participants: _Participants,
     name: str,
     timing: Timing,
-    again: Mapping[int, tuple[RetrainingResult, ...]],
+    retrainings: Mapping[int, tuple[RetrainingResult, ...]],
 ) -> Finalist:
-    test = field.tests[name]
-    shifted = score_split(context.problem, field.runs[name], context.data.shifted)
-    record = field.trials.get(name)
+    test = participants.tests[name]
+    shifted = score_split(context.problem, participants.runs[name], context.data.shifted)
+    record = participants.trials.get(name)
     return Finalist(
         name=name,
         trial=None if record is None else record.number,
@@ -218,43 +225,45 @@ def _entrant(
         test=bootstrap_intervals(context.problem, test),
         shifted=bootstrap_intervals(context.problem, shifted),
         failed={"test": test.failed, "shifted": shifted.failed},
-        retrained=() if record is None else again.get(record.number, ()),
+        retrainings=() if record is None else retrainings.get(record.number, ()),
     )
 
 
-def _budget_s(run: Run) -> float:
+def _budget_s(run: RunDirectory) -> float:
     return TINY_TIME_BUDGET_S if run.spec().size is Size.TINY else TIME_BUDGET_S
 
 
-def _examined(
+def _profiled(
     context: SearchContext,
-    field: Field,
+    participants: _Participants,
     finalists: Sequence[Finalist],
-    chosen: Recommendation | None,
+    recommended: Recommendation | None,
     budget_s: float,
 ) -> tuple[Finalist, ...]:
-    """Return the entrants, the recommended ones with their batches and work."""
-    names = [f"trial {trial}" for trial in chosen.trials] if chosen else []
+    """Return the finalists; recommended ones have their batch timings and compute cost."""
+    names = [f"trial {trial}" for trial in recommended.trials] if recommended else []
     by_name = {finalist.name: finalist for finalist in finalists}
-    examined = {
-        name: ProfiledFinalist(field.trials[name], field.surrogates[name], by_name[name])
+    profiled = {
+        name: ProfiledFinalist(
+            participants.trials[name], participants.surrogates[name], by_name[name]
+        )
         for name in names
     }
-    times = time_batch_sizes(context.problem, examined, context.data.test, budget_s)
+    times = time_batch_sizes(context.problem, profiled, context.data.test, budget_s)
     return tuple(
         finalist.model_copy(
             update={
                 "batches": times[finalist.name],
-                "work": count_work(context, examined[finalist.name]),
+                "compute_cost": count_work(context, profiled[finalist.name]),
             }
         )
-        if finalist.name in examined
+        if finalist.name in profiled
         else finalist
         for finalist in finalists
     )
 
 
-def _reference_contenders(
+def _reference_calls(
     problem: Problem, reference_timing: ReferenceTiming, split: Split
 ) -> dict[str, TimedCall]:
     if problem.calibration is None or problem.simulation is None:
@@ -270,11 +279,11 @@ def _reference_contenders(
 def _reference_time(
     problem: Problem, reference_timing: ReferenceTiming, seconds: Mapping[str, Array]
 ) -> Array:
-    """Return the reference's seconds per sample (rounds,), over all systems of the split.
+    """Return the time of the reference per sample (rounds,) [s], for the whole split.
 
-    Where there is a calibration the whole reference takes long, and a sample's cost may depend on
-    the system. So it is run on a few systems, and what they cost beside the rest is known from the
-    calibration run on both.
+    A problem with a calibration has a slow reference, whose time may depend on the sample. The
+    reference is then timed on a few samples, and scaled by the ratio of the calibration's times on
+    all samples and on these few.
     """
     if problem.calibration is None or problem.simulation is None:
         return reference_timing.seconds(seconds)

@@ -1,4 +1,4 @@
-"""Recommended members looked at more closely: other batches, the machine's peak, single samples."""
+"""Profiles of the recommended finalists: batch sizes, compute cost, errors of single samples."""
 
 import time
 import warnings
@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from problems import Array, Problem, Split, Target
 from problems.errors import user_code_errors
 from problems.interfaces.pictures import Picture
-from problems.interfaces.types import Surrogate, take_samples
+from problems.interfaces.types import EncodedNetwork, take_samples
 from search.run.finalists import BatchTiming, ComputeCost, Finalist
 from search.run.records import Record
 from search.timing.reference import evenly_spaced_inputs, spread_call, timing_slot
@@ -26,89 +26,101 @@ from spaces.candidate import Pruning
 from spaces.pruning import prune
 
 BATCH_SIZES = (1, 8, 64, 512)
-"""Samples in a call, beside the deployment's own."""
+"""Samples in a call, in addition to the batch of the deployment."""
 
 ROUNDS = 12
 MAX_CALL_S = 0.5
-"""Calls that would take longer are left out."""
+"""Calls that would take longer are left out [s]."""
 
 PEAK_SIZE, PEAK_CALLS = 1024, 5
-"""A product of matrices of this size comes near the peak that networks can have."""
+"""Size of the matrix product that measures the peak, and the number of its repetitions."""
 
 MAX_SAMPLES = 256
-"""So many samples are scored one by one at most."""
+"""Largest number of samples that are scored one by one."""
 
 WORST_SAMPLES = 2
 
 
 class ProfiledFinalist(NamedTuple):
-    """A member to look at: its record, its surrogate, and how the heat timed it."""
+    """A finalist to profile, with its record and surrogate."""
 
     record: Record
-    surrogate: Surrogate
+    surrogate: EncodedNetwork
     finalist: Finalist
 
 
 def time_batch_sizes(
-    problem: Problem, examined: Mapping[str, ProfiledFinalist], split: Split, budget_s: float
+    problem: Problem, finalists: Mapping[str, ProfiledFinalist], split: Split, budget_s: float
 ) -> dict[str, tuple[BatchTiming, ...]]:
-    """Time members with several numbers of samples in a call, in turn, to be read off a curve.
+    """Return the times of finalists with several batch sizes, measured in turn.
 
-    No more rounds are begun after `budget_s`, the least apart.
+    Args:
+        problem: The problem.
+        finalists: The finalists by name.
+        split: The split with the samples.
+        budget_s: No more rounds than the smallest number are started after this time [s].
     """
-    usual = problem.deployment.batch
-    wanted = {
-        (name, batch): spread_call(each.surrogate.run, split, batch)
-        for name, each in examined.items()
-        for batch in sorted({*BATCH_SIZES, usual})
-        if max(batch, usual) * each.finalist.timing.time_s <= MAX_CALL_S
+    deployed = problem.deployment.batch
+    calls = {
+        (name, batch): spread_call(profiled.surrogate.run, split, batch)
+        for name, profiled in finalists.items()
+        for batch in sorted({*BATCH_SIZES, deployed})
+        if max(batch, deployed) * profiled.finalist.timing.time_s <= MAX_CALL_S
     }
-    timed_calls = {f"{name} {batch}": work for (name, batch), work in wanted.items()}
+    timed_calls = {f"{name} {batch}": call for (name, batch), call in calls.items()}
     with timing_slot(problem):
         stopping_rule = StoppingRule(lambda timed: list(timed.values()), budget_s)
         seconds = time_interleaved(timed_calls, ROUNDS, stopping_rule)
-    found: dict[str, list[BatchTiming]] = {name: [] for name in examined}
-    for name, batch in wanted:
-        spread = MedianInterval.of(seconds[f"{name} {batch}"] * batch)
-        found[name].append(
+    timings: dict[str, list[BatchTiming]] = {name: [] for name in finalists}
+    for name, batch in calls:
+        time_s = MedianInterval.of(seconds[f"{name} {batch}"] * batch)
+        timings[name].append(
             BatchTiming(
-                batch=batch, call_time_s=spread.median, low_s=spread.low, high_s=spread.high
+                batch=batch, call_time_s=time_s.median, low_s=time_s.low, high_s=time_s.high
             )
         )
-    return {name: tuple(times) for name, times in found.items()}
+    return {name: tuple(times) for name, times in timings.items()}
 
 
-def count_work(context: SearchContext, each: ProfiledFinalist) -> ComputeCost | None:
-    """Return what a member computes, held against this machine's peak; None if nothing is counted.
+def count_work(context: SearchContext, profiled: ProfiledFinalist) -> ComputeCost | None:
+    """Return the operations of a finalist and the machine's peak; None if nothing is counted.
 
-    Counted are products of matrices and convolutions (as `torch.utils.flop_counter` does), of the
-    network as pruned; sparse weights count in full. What can't be counted has no figure.
+    Counted are matrix products and convolutions (by `torch.utils.flop_counter`) of the pruned
+    network; sparse weights count in full.
     """
     try:
-        flops_per_sample = _flops_a_sample(context, each)
-    except Exception:  # noqa: BLE001 - a family's network is anybody's: no figure is worth the heat
+        flops_per_sample = _flops_per_sample(context, profiled)
+    except Exception:  # noqa: BLE001 - a user's network may raise anything, and the figure is optional
         return None
     if not flops_per_sample:
         return None
     with timing_slot(context.problem):
-        return ComputeCost(flops_per_sample=flops_per_sample, peak=_peak())
+        return ComputeCost(flops_per_sample=flops_per_sample, peak_flops_per_s=_peak_flops_per_s())
 
 
-def _flops_a_sample(context: SearchContext, each: ProfiledFinalist) -> float:
-    problem, candidate = context.problem, each.record.candidate
-    plain = candidate.training.model_copy(update={"augmented": 0})
-    task = prepare_training(problem, candidate.model_copy(update={"training": plain}), context.data)
+def _flops_per_sample(context: SearchContext, profiled: ProfiledFinalist) -> float:
+    problem, candidate = context.problem, profiled.record.candidate
+    training = candidate.training.model_copy(update={"augmented": 0})
+    without_augmentation = candidate.model_copy(update={"training": training})
+    task = prepare_training(problem, without_augmentation, context.data)
     batch = problem.deployment.batch
     inputs = calibration_inputs(task.pairs, batch, task.noise)[:batch]
     network = initialise_learner(candidate, task.shape).network
     if candidate.pruning is Pruning.STRUCTURED:
         network = prune(network, candidate.pruning, candidate.pruning_settings, inputs[:2])
-    return _flops(network, inputs) / len(inputs) * _rows_a_sample(problem, each, context.data.test)
+    flops_per_row = count_flops(network, inputs) / len(inputs)
+    return flops_per_row * _rows_per_sample(problem, profiled, context.data.test)
 
 
-def _flops(network: torch.nn.Module, inputs: Tensor) -> int:
-    # oneDNN's recurrent layers are one operation, which the counter doesn't know. Turning oneDNN
-    # off makes PyTorch 2.13 warn of Intel's GPUs, whatever there is.
+def count_flops(network: torch.nn.Module, inputs: Tensor) -> int:
+    """Return the floating-point operations of a network's matrix products and convolutions.
+
+    Args:
+        network: A network on the CPU.
+        inputs: A batch of inputs (n, ...).
+    """
+    # oneDNN's recurrent layers are single operations that the counter doesn't count. Without
+    # oneDNN, PyTorch 2.13 warns of Intel's GPUs, even if there are none.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         with torch.backends.mkldnn.flags(enabled=False), torch.inference_mode():
@@ -117,56 +129,60 @@ def _flops(network: torch.nn.Module, inputs: Tensor) -> int:
             return counter.get_total_flops()
 
 
-def _rows_a_sample(problem: Problem, each: ProfiledFinalist, split: Split) -> float:
-    """Return how many rows the network is given for a sample: a roll-out calls it often."""
-    counted = 0
+def _rows_per_sample(problem: Problem, profiled: ProfiledFinalist, split: Split) -> float:
+    """Return the network's input rows per sample: a roll-out calls the network several times."""
+    rows = 0
 
     def network(inputs: Array) -> Array:
-        nonlocal counted
-        counted += len(inputs)
-        return each.surrogate.network(inputs)
+        nonlocal rows
+        rows += len(inputs)
+        return profiled.surrogate.network(inputs)
 
     batch = problem.deployment.batch
-    counting = Surrogate(each.surrogate.encoding, network, each.surrogate.noise)
+    counting = EncodedNetwork(profiled.surrogate.encoding, network, profiled.surrogate.noise)
     counting.run(evenly_spaced_inputs(split, batch), np.random.default_rng(0))
-    return counted / batch
+    return rows / batch
 
 
-def _peak() -> float:
-    """Return the floating-point operations a second of a large product in float32."""
-    left = torch.ones(PEAK_SIZE, PEAK_SIZE)
+def _peak_flops_per_s() -> float:
+    """Return the floating-point operations per second of a large matrix product in float32."""
+    matrix = torch.ones(PEAK_SIZE, PEAK_SIZE)
     seconds: list[float] = []
     for _ in range(PEAK_CALLS):
         started = time.perf_counter()
-        torch.mm(left, left)
+        torch.mm(matrix, matrix)
         seconds.append(time.perf_counter() - started)
     return 2.0 * PEAK_SIZE**3 / min(seconds)
 
 
 def sample_errors(problem: Problem, encoding: str, result: SplitScore) -> tuple[float, ...]:
-    """Return the objective of single samples, in the split's order.
+    """Return the objective of single samples (n,), in the order of the split.
 
-    Empty where it means nothing of a single one (labels, distributions, policies), or isn't finite.
+    Returns () where the objective has no meaning for a single sample (labels, distributions,
+    policies) or isn't finite.
+
+    Args:
+        problem: The problem.
+        encoding: Encoding of the surrogate.
+        result: The surrogate's score on the split.
     """
     if problem.encodings[encoding].target is not Target.VALUE or not result.metrics:
         return ()
     valid_outputs, split = result.valid_outputs, result.valid_samples
-    found: list[float] = []
-    for sample in range(min(len(split), MAX_SAMPLES)):
-        one = split.take(np.array([sample]))
+    errors: list[float] = []
+    for index in map(np.array, ([i] for i in range(min(len(split), MAX_SAMPLES)))):
+        sample, outputs = split.take(index), take_samples(valid_outputs, index)
         try:
             with np.errstate(all="ignore"):
-                metrics = problem.score(
-                    take_samples(valid_outputs, np.array([sample])), one.outputs, one.inputs
-                )
+                metrics = problem.score(outputs, sample.outputs, sample.inputs)
         except (ValueError, ArithmeticError, IndexError):  # a score that needs several samples
             return ()
-        found.append(float(metrics[problem.objective.name]))
-    return tuple(found) if np.isfinite(found).all() else ()
+        errors.append(float(metrics[problem.objective.name]))
+    return tuple(errors) if np.isfinite(errors).all() else ()
 
 
 def draw_prediction(problem: Problem, result: SplitScore) -> tuple[Picture, ...]:
-    """Return the case's own pictures of a prediction of the test split."""
+    """Return the problem's pictures of a prediction of the test split."""
     if problem.pictures is None or not result.metrics:
         return ()
     valid_samples = result.valid_samples
@@ -180,21 +196,38 @@ def with_pictures(
     problem: Problem,
     finalists: Sequence[Finalist],
     tests: Mapping[str, SplitScore],
-    chosen: int | None,
+    knee: int | None,
 ) -> list[Finalist]:
-    """Return the entrants, members with their pictures; the heat itself has the chosen one's."""
+    """Return the finalists with pictures of their predictions.
+
+    Baselines have none, and the pictures of the knee belong to the final evaluation itself.
+
+    Args:
+        problem: The problem.
+        finalists: The finalists.
+        tests: Scores on the test split by name.
+        knee: The trial at the knee.
+    """
     return [
-        each
-        if each.trial in {None, chosen}
-        else each.model_copy(update={"pictures": draw_prediction(problem, tests[each.name])})
-        for each in finalists
+        finalist
+        if finalist.trial in {None, knee}
+        else finalist.model_copy(
+            update={"pictures": draw_prediction(problem, tests[finalist.name])}
+        )
+        for finalist in finalists
     ]
 
 
 def draw_worst_samples(
     problem: Problem, result: SplitScore, errors: Sequence[float]
 ) -> tuple[Picture, ...]:
-    """Return the case's own pictures of the samples with the largest errors."""
+    """Return the problem's pictures of the samples with the largest errors.
+
+    Args:
+        problem: The problem.
+        result: The score on the test split.
+        errors: Errors of single samples (n,).
+    """
     if problem.pictures is None or not errors:
         return ()
     worst = np.argsort(errors)[::-1][:WORST_SAMPLES]

@@ -1,4 +1,4 @@
-"""How far chance carries in training: recommended networks trained again with other seeds."""
+"""Retrainings: recommended networks trained with other seeds, to show the effect of chance."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from problems import UserError
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Record, State
 from search.trial.lifecycle import SearchContext, run_trial
 from search.trial.scoring import score_split
-from search.watchdog import limited
+from search.watchdog import watchdog
 from search.workers.ray_cluster import prepare_process, run_sharing
 from spaces.candidate import Candidate
 from spaces.surrogate import Surrogate
@@ -21,52 +21,50 @@ from spaces.surrogate import Surrogate
 def retrain_in_parallel(
     context: SearchContext, repetitions: Sequence[tuple[Record, int]], waiting: Callable[[], None]
 ) -> Iterator[RetrainingResult]:
-    """Live candidates again with other seeds, on every worker; yield what each scores.
+    """Retrain candidates on all workers; yield the results as they are ready.
 
     Args:
-        setting: The search's.
-        repetitions: Trials, each with what is added to its seed.
-        waiting: Called meanwhile; raises where the search is to end.
+        context: Context of the search.
+        repetitions: Trials, each with the number that is added to its seed.
+        waiting: Called while waiting for results; it raises if the search has to end.
     """
     threads = context.problem.deployment.threads
-    done = run_sharing(retrained_apart, context, repetitions, threads, waiting)
-    for (record, seed), result in done:
-        seed_there = record.candidate.seed + seed
-        yield result or RetrainingResult(
-            trial=record.number, seed=seed_there, reason="its worker died"
-        )
+    results = run_sharing(retrain_in_worker, context, repetitions, threads, waiting)
+    for (record, seed_offset), result in results:
+        seed = record.candidate.seed + seed_offset
+        yield result or RetrainingResult(trial=record.number, seed=seed, reason="its worker died")
 
 
-def retrained_apart(context: SearchContext, repetition: tuple[Record, int]) -> RetrainingResult:
-    """Prepare a process as those of trials are, and train again in it."""
+def retrain_in_worker(context: SearchContext, repetition: tuple[Record, int]) -> RetrainingResult:
+    """Return the result of a retraining in a worker, which is prepared as for a trial."""
     prepare_process(context.problem.deployment.threads)
-    record, seed = repetition
-    return retrain(context, record.candidate, record.number, seed)
+    record, seed_offset = repetition
+    return retrain(context, record.candidate, record.number, seed_offset)
 
 
 def retrain(
-    context: SearchContext, candidate: Candidate, trial: int, seed: int
+    context: SearchContext, candidate: Candidate, trial: int, seed_offset: int
 ) -> RetrainingResult:
-    """Live a candidate again with another seed; return what it scores on the held-out splits.
+    """Return the scores of a candidate with another seed on the test and shifted splits.
 
-    What is done in it is limited, as a trial's steps from report to report are.
+    The watchdog ends the process if a step of the trial takes too long.
 
     Args:
-        setting: The search's; what is lowered here is thrown away.
-        candidate: Of the trial.
-        trial: Its number.
-        seed: Added to the candidate's own.
+        context: Context of the search; the artefact of the retraining is discarded.
+        candidate: The candidate of the trial.
+        trial: Number of the trial.
+        seed_offset: Number that is added to the candidate's seed.
     """
-    other = candidate.model_copy(update={"seed": candidate.seed + seed})
+    other = candidate.model_copy(update={"seed": candidate.seed + seed_offset})
     problem, data = context.problem, context.data
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
-        # Whether it meets the goals was seen in the search, as it was deployed there.
-        own = replace(context, run=Run(Path(scratch)), limits=NO_LIMITS)
-        record = _lived(own, other)
+        # The goals don't apply here: the search checked them for the trial as deployed.
+        scratch_context = replace(context, run=RunDirectory(Path(scratch)), limits=NO_LIMITS)
+        record = _run_trial(scratch_context, other)
         if record.state is not State.COMPLETE:
             return RetrainingResult(trial=trial, seed=other.seed, reason=record.reason)
-        with limited():
-            surrogate = Surrogate.load(own.run.artefact(0), problem)
+        with watchdog():
+            surrogate = Surrogate.load(scratch_context.run.artefact_path(0), problem)
             try:
                 results = {
                     name: score_split(problem, surrogate.run, split)
@@ -74,24 +72,24 @@ def retrain(
                 }
             except UserError as error:
                 return RetrainingResult(trial=trial, seed=other.seed, reason=str(error))
-    odd = [name for name, each in results.items() if each.failed or not _finite(each.metrics)]
+    failed = [
+        name
+        for name, result in results.items()
+        if result.failed or not all(map(math.isfinite, result.metrics.values()))
+    ]
     return RetrainingResult(
         trial=trial,
         seed=other.seed,
-        reason=f"samples of {', '.join(odd)} failed" if odd else "",
+        reason=f"samples of {', '.join(failed)} failed" if failed else "",
         test=results["test"].metrics,
         shifted=results["shifted"].metrics,
     )
 
 
-def _lived(context: SearchContext, candidate: Candidate) -> Record:
-    life = run_trial(context, candidate, 0)
+def _run_trial(context: SearchContext, candidate: Candidate) -> Record:
+    events = run_trial(context, candidate, 0)
     while True:
-        with limited():
-            event = next(life)
+        with watchdog():
+            event = next(events)
         if isinstance(event, Record):
             return event
-
-
-def _finite(metrics: dict[str, float]) -> bool:
-    return all(map(math.isfinite, metrics.values()))

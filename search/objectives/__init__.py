@@ -1,1 +1,1 @@
-"""What is made small: goals, baselines to be bettered, and what is recommended."""
+"""Goals, baselines, objective values and recommendations."""

@@ -1,7 +1,7 @@
-"""Baselines as what a surrogate has to beat: their errors and times before the search.
+"""Errors and times of the baselines, measured before the trials of a search.
 
-What a baseline already does adds nothing: a network that one of them betters in both is neither
-deployed again nor thought promising.
+A network that is worse than a baseline in both adds nothing: it is not deployed again, and the
+acquisition function gives it no value.
 """
 
 import math
@@ -14,7 +14,7 @@ from search.timing.reference import (
     ReferenceTiming,
     samples_per_call,
     spread_call,
-    timed,
+    time_against_reference,
     timing_slot,
 )
 from search.timing.stopwatch import MIN_ROUNDS
@@ -22,12 +22,12 @@ from search.trial.scoring import score_split
 
 
 class BaselineScores(NamedTuple):
-    """What is to be bettered.
+    """Objective values of the baselines.
 
     Args:
-        points: log10 of error and relative time of baselines.
-        worst: log10 of the worst baseline's error, and of the reference's time over itself: beyond
-            either nothing is of use.
+        points: log10 of error and relative time of each baseline, (n, 2).
+        upper_bounds: Largest useful values: log10 of the worst baseline's error, and 0 for the
+            relative time of the reference itself.
     """
 
     points: Sequence[Sequence[float]] = ()
@@ -38,10 +38,10 @@ NO_BASELINES = BaselineScores()
 
 
 def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
-    """Return the objective on the validation split of every baseline that fails on no sample.
+    """Return the validation error of every baseline that fails on no sample, by its name.
 
     Raises:
-        UserError: One doesn't return the reference's fields and shapes, or the score raises.
+        UserError: A baseline doesn't return the reference's fields and shapes, or the score raises.
     """
     errors: dict[str, float] = {}
     for name, baseline in problem.baseline_runs.items():
@@ -55,16 +55,22 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
 def score_baselines(
     problem: Problem, data: Dataset, reference_timing: ReferenceTiming, errors: Mapping[str, float]
 ) -> BaselineScores:
-    """Return the baselines by their errors, each timed as a trial is.
+    """Return the objective values of the baselines, each timed as a trial is.
 
-    They are called with samples of the validation split, on none of which they fail.
+    They are timed with samples of the validation split, on none of which they fail.
+
+    Args:
+        problem: The problem with the baselines.
+        data: The data.
+        reference_timing: How the reference is timed.
+        errors: Validation errors by the names of the baselines.
     """
-    found: list[tuple[float, float]] = []
+    points: list[tuple[float, float]] = []
     for name, error in errors.items():
         run = problem.baseline_runs[name]
         with timing_slot(problem):
             samples = samples_per_call(run, problem, data.validation)
-        own = spread_call(run, data.validation, samples)
-        timing = timed(problem, data, reference_timing, own, MIN_ROUNDS)
-        found.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
-    return BaselineScores(found, (max((error for error, _ in found), default=math.inf), 0.0))
+        call = spread_call(run, data.validation, samples)
+        timing = time_against_reference(problem, data, reference_timing, call, MIN_ROUNDS)
+        points.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
+    return BaselineScores(points, (max((error for error, _ in points), default=math.inf), 0.0))

@@ -1,4 +1,4 @@
-"""What would satisfy the user, as figures that a search can be held to; what its study is told."""
+"""Goals as figures, and the objective values and constraints that a study is told."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,18 +9,18 @@ from search.run.records import ERROR_FLOOR, Limits, Record, State
 from search.run.spec import ExtraObjective
 
 FAILURE_PENALTY = (3.0, 3.0)
-"""log10 of error and relative time that a failure is told with: the sampler learns to avoid it."""
+"""log10 of error and relative time told for a failure, so that the sampler avoids it."""
 
 EXTRA_OBJECTIVE_PENALTIES = {ExtraObjective.MEMORY: 12.0}
-"""The same of what else is made small: a terabyte."""
+"""The same for extra objectives: a terabyte of memory."""
 
 
 class StudyValues(NamedTuple):
-    """What a study is told of a trial that wasn't stopped.
+    """Values that a study is told for a trial that wasn't stopped early.
 
     Args:
-        objectives: What it makes small.
-        missed: Constraints by their names: above zero they are missed.
+        objective_values: Values to be minimised (k,).
+        constraints: Constraint values by name, positive where the constraint is violated.
     """
 
     objective_values: tuple[float, ...]
@@ -28,14 +28,14 @@ class StudyValues(NamedTuple):
 
 
 def limits_from_goals(problem: Problem, errors: Mapping[str, float]) -> Limits:
-    """Return a problem's goals as figures.
+    """Return the goals of a problem as figures.
 
     Args:
-        problem: Whose goals.
-        errors: Of its baselines on the validation split: a goal may stand in their terms.
+        problem: The problem.
+        errors: Validation errors of its baselines, to which the goal may be relative.
 
     Raises:
-        UserError: The error's goal is relative and every baseline fails on some sample.
+        UserError: The goal is relative and every baseline fails on some sample.
     """
     goals = problem.goals
     if not isinstance(goals.error, BaselineMargin):
@@ -55,41 +55,53 @@ def limits_from_goals(problem: Problem, errors: Mapping[str, float]) -> Limits:
 
 
 def error_and_speedup(problem: Problem, record: Record) -> tuple[float, float]:
-    """Return a complete trial's error and speed-up."""
+    """Return the validation error and the speed-up of a complete trial.
+
+    Raises:
+        ValueError: The trial wasn't measured.
+    """
     if record.timing is None:
         raise ValueError(f"trial {record.number} was not measured")
     return record.metrics[problem.objective.name], record.timing.speedup
 
 
 def objective_values(problem: Problem, record: Record) -> tuple[float, ...]:
-    """Return what the study makes small: log10 of error, relative time and, if asked, memory."""
+    """Return the objective values (k,): log10 of error, relative time and, as an option, memory."""
     error, speedup = error_and_speedup(problem, record)
     return logarithms(error, 1.0 / speedup, record.memory_bytes)
 
 
 def logarithms(error: float, relative_time: float, memory_bytes: int | None) -> tuple[float, ...]:
-    """Return log10 of the objectives (k,); errors below `NO_ERROR` are all alike.
+    """Return log10 of the objectives (k,); errors below `ERROR_FLOOR` count as that.
 
     Args:
-        error: On the validation split.
-        relative_time: Over the reference's.
-        memory_bytes: Where memory is an objective.
+        error: Validation error.
+        relative_time: Time over the time of the reference.
+        memory_bytes: Memory, or None if it isn't an objective.
     """
     memory = () if memory_bytes is None else (math.log10(memory_bytes),)
     return math.log10(max(error, ERROR_FLOOR)), math.log10(relative_time), *memory
 
 
 def penalty_values(extra_objectives: Sequence[ExtraObjective]) -> tuple[float, ...]:
-    """Return the objectives that a failure is told with, those besides error and time too."""
-    return (*FAILURE_PENALTY, *(EXTRA_OBJECTIVE_PENALTIES[each] for each in extra_objectives))
+    """Return the objective values (k,) that a study is told for a failure."""
+    extra_penalties = (EXTRA_OBJECTIVE_PENALTIES[objective] for objective in extra_objectives)
+    return (*FAILURE_PENALTY, *extra_penalties)
 
 
 def study_values(
     problem: Problem, record: Record, limits: Limits, extra_objectives: Sequence[ExtraObjective]
 ) -> StudyValues:
-    """Return what a study is told of a trial: each goal is a constraint, as is not to fail.
+    """Return the values that a study is told for a trial.
 
-    A failure is infeasible at a penalty, so that it is learned.
+    Each goal is a constraint, and so is success. A failure is told as infeasible with penalty
+    values, so that samplers learn to avoid it.
+
+    Args:
+        problem: The problem.
+        record: The trial, complete or infeasible.
+        limits: The goals.
+        extra_objectives: Objectives besides error and time.
     """
     if record.state is State.INFEASIBLE:
         constraints = dict.fromkeys(("failure", *limits.constraint_values(1.0, 1.0)), 1.0)

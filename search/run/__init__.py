@@ -1,1 +1,1 @@
-"""A run directory and the values that lie in it."""
+"""A run directory and the values stored in it."""

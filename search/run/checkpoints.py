@@ -1,7 +1,8 @@
-"""What training leaves in a run directory: trained networks, and courses that were cut off.
+"""Files of tensors in a run directory: trained networks, and checkpoints of unfinished trainings.
 
-A trained network is kept for its further deployments, a course so that it can be gone on with. A
-file is PyTorch's, read with `weights_only=True`, behind the hash of its bytes.
+A trained network is kept for its further deployments, a checkpoint to resume its training. Each
+file is the SHA-256 of PyTorch's bytes, followed by those bytes; they are read with
+`weights_only=True`.
 """
 
 import hashlib
@@ -18,14 +19,14 @@ HASH_BYTES = hashlib.sha256().digest_size
 
 
 class CorruptCheckpointError(Exception):
-    """A file isn't what was written; the message says which."""
+    """A file is missing or differs from what was written; the message names the file."""
 
 
 def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values, whole or not at all.
+    """Write tensors and plain values to a file, completely or not at all.
 
     Raises:
-        OSError: They can't be written.
+        OSError: The file can't be written.
     """
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
@@ -36,10 +37,10 @@ def save_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return what `keep` wrote.
+    """Return the tensors and plain values that `save_checkpoint` wrote.
 
     Raises:
-        DamagedError: The file isn't what was written, or isn't there.
+        CorruptCheckpointError: The file is missing or differs from what was written.
     """
     try:
         data = path.read_bytes()

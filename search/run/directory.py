@@ -1,9 +1,9 @@
-"""A run directory: the whole truth of a run; report, resume and export need nothing else.
+"""A run directory: everything that report, resume and export need of a run.
 
-spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (a record each),
-artefacts/NNNN/ (what was measured), trainings/ (trained networks, and courses that aren't over),
-retrained.json (recommended networks with other seeds), heat.json (the final heat), report.html;
-while it is driven, driver.lock, and stop where somebody asked for that.
+spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (records),
+artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
+trainings), retrained.json (recommended networks with other seeds), heat.json (the final
+evaluation), report.html; while a search runs, driver.lock, and stop once a stop was requested.
 """
 
 import errno
@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,16 +30,18 @@ from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
 
 MIN_FREE_BYTES = 200 * 2**20
-"""A search of 24 trials leaves about 50 MiB; with less than this it isn't started."""
+"""Free space that a search needs to start; a search of 24 trials writes about 50 MiB."""
 
 FULL_DISK_BYTES = 2**20
-"""With less than this an artefact could not be written."""
-
+"""With less free space the disk counts as full: an artefact could not be written."""
 
 DIAGNOSIS_ADAPTER = TypeAdapter(Diagnosis)
 
+RENAMED_DIAGNOSIS_FIELDS = {"at_double": "error_at_double", "at_quadruple": "error_at_quadruple"}
+"""The present name of each field of a diagnosis by a name that older files have for it."""
 
-class Run:
+
+class RunDirectory:
     """A run directory."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,11 +52,12 @@ class Run:
         self._stop = folder / "stop"
 
     @classmethod
-    def start(cls, folder: Path, spec: Spec) -> "Run":
-        """Open a new run, or the run of this very spec to go on with it.
+    def start(cls, folder: Path, spec: Spec) -> "RunDirectory":
+        """Return a new run in a folder, or the folder's run to be resumed if the specs agree.
 
         Raises:
-            UserError: The folder can't be written, is full, holds something else or another run.
+            UserError: The folder can't be written, or its disk is full, or it contains other files
+                or the run of another spec.
         """
         run = cls(folder.resolve())
         try:
@@ -71,18 +75,21 @@ class Run:
             if driver is not None:
                 raise self._in_use(driver)
             existing = self.spec()
-            if (existing.origin, existing.restrictions) == (spec.origin, spec.restrictions):
+            if (existing.origin_hash, existing.restrictions) == (
+                spec.origin_hash,
+                spec.restrictions,
+            ):
                 _refuse_other_deployments(existing, spec, folder)
             if existing.identity != spec.identity:
-                changed = existing.model_copy(update={"origin": spec.origin})
-                why = (
+                with_same_origin = existing.model_copy(update={"origin_hash": spec.origin_hash})
+                reason = (
                     f"the code of {spec.problem}'s simulation or encodings, its samples, epochs, "
                     "score, goals or deployment have changed since: undo that, or"
-                    if changed.identity == spec.identity
+                    if with_same_origin.identity == spec.identity
                     else f"it is {_described(existing)}, not {_described(spec)}:"
                 )
                 raise UserError(
-                    f"run {folder} belongs to another search; {why} give --run another folder"
+                    f"run {folder} belongs to another search; {reason} give --run another folder"
                 )
             spec = spec.model_copy(update={"trials": max(existing.trials, spec.trials)})
             if spec.deployments > existing.deployments or spec.retrainings > existing.retrainings:
@@ -100,20 +107,20 @@ class Run:
             (self.folder / name).mkdir(exist_ok=True)
 
     @classmethod
-    def open(cls, folder: Path) -> "Run":
-        """Open an existing run to read it.
+    def open(cls, folder: Path) -> "RunDirectory":
+        """Return the run in a folder, to be read.
 
         Raises:
-            UserError: There is no run there.
+            UserError: The folder contains no run, or one in another format.
         """
         try:
-            there = (folder / "spec.json").is_file()
+            exists = (folder / "spec.json").is_file()
         except OSError as error:
             raise UserError(f"{folder} can't be read ({error.strerror})") from error
-        if not there:
-            why = "it has no spec.json" if folder.exists() else "there is no such folder"
+        if not exists:
+            reason = "it has no spec.json" if folder.exists() else "there is no such folder"
             raise UserError(
-                f"{folder} holds no run: {why}; name a run directory, such as runs/planets-TIME"
+                f"{folder} holds no run: {reason}; name a run directory, such as runs/planets-TIME"
             )
         run = cls(folder.resolve())
         if run.spec().format != SPEC_FORMAT:
@@ -124,10 +131,10 @@ class Run:
 
     @contextmanager
     def exclusive_lock(self) -> Generator[None]:
-        """Hold the run as its only driver; a driver that dies lets go of it.
+        """Lock the run for this process, its only driver; the lock ends with the process.
 
         Raises:
-            UserError: Another search drives it.
+            UserError: Another process has the lock.
         """
         with self._lock.open("a") as lock:
             try:
@@ -150,18 +157,18 @@ class Run:
         )
 
     def driver(self) -> str | None:
-        """Return which process drives the run, or None where none does."""
+        """Return the process that drives the run in words, or None if there is none."""
         try:
             with self._lock.open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return None
         except BlockingIOError:
-            return self._lock.read_text() or "a process that has just begun"
+            return self._lock.read_text() or "a process that has just started"
         return None
 
     def request_stop(self) -> None:
-        """Ask the driver to end, from wherever the folder is seen; what it has begun is lost.
+        """Ask the driver to end, from any machine that shares the folder; running trials are lost.
 
         Raises:
             UserError: The folder can't be written.
@@ -170,63 +177,69 @@ class Run:
             self._stop.touch()
         except OSError as error:
             raise UserError(
-                f"{self.folder} can't be written ({error.strerror}); ask as whoever drives it"
+                f"{self.folder} can't be written ({error.strerror}); "
+                "stop the run as the user who started it"
             ) from error
 
     @property
     def stop_requested(self) -> bool:
-        """Whether somebody asked the driver to end."""
+        """Whether the driver has been asked to end."""
         return self._stop.exists()
 
     def write(self, name: str, value: FrozenModel) -> None:
-        """Put a value on disk, whole or not at all."""
+        """Write a value to a file of the run, completely or not at all."""
         with atomic_write(self.folder / name) as file:
             file.write(value.model_dump_json(indent=1).encode())
 
     def check_disk_space(self) -> None:
-        """Raise an OSError where the disk is full."""
+        """Check that there is space for an artefact.
+
+        Raises:
+            OSError: The disk is full.
+        """
         if shutil.disk_usage(self.folder).free < FULL_DISK_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
 
     def spec(self) -> Spec:
-        """What was asked for."""
+        """Return the spec of the run."""
         return Spec.read(self.folder / "spec.json")
 
     def sessions(self) -> Sessions:
-        """Where it ran, each time that it was gone on with."""
+        """Return the environments of the run: at its start and at each resumption."""
         return Sessions.read(self.folder / "environment.json")
 
     def add_session(self, environment: Environment) -> None:
-        """Note where a run is begun or gone on with."""
-        before = self.sessions().each if (self.folder / "environment.json").exists() else ()
-        self.write("environment.json", Sessions(each=(*before, environment)))
+        """Write the environment in which the run is started or resumed."""
+        exists = (self.folder / "environment.json").exists()
+        earlier = self.sessions().environments if exists else ()
+        self.write("environment.json", Sessions(environments=(*earlier, environment)))
 
     def discard_results(self) -> None:
-        """Remove what spoke of fewer trials or seeds: the final heat and the report."""
+        """Remove the final evaluation and the report, which cover fewer trials or seeds."""
         (self.folder / "heat.json").unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
 
     @property
     def has_data(self) -> bool:
-        """Whether it got as far as to learn from something."""
+        """Whether the data of the run have been generated or read."""
         return (self.folder / "data.json").exists()
 
     def data(self) -> DatasetSummary:
-        """What it learned from."""
+        """Return the summary of the run's data."""
         return DatasetSummary.read(self.folder / "data.json")
 
     def reference_s(self, processor: str) -> float | None:
-        """Seconds a sample that a long reference took in a session before, on such a processor."""
-        facts = self.data() if self.has_data else None
-        return facts.reference_s if facts and facts.processor == processor else None
+        """Return the seconds per sample of a slow reference, if it was timed on this processor."""
+        summary = self.data() if self.has_data else None
+        return summary.reference_s if summary and summary.processor == processor else None
 
     def retrainings(self) -> RetrainingResults:
-        """What was trained again with other seeds, so far."""
+        """Return the results of the retrainings so far."""
         path = self.folder / "retrained.json"
         return RetrainingResults.read(path) if path.exists() else RetrainingResults()
 
-    def heat(self) -> FinalEvaluation | None:
-        """The final heat, where the run got so far."""
+    def final_evaluation(self) -> FinalEvaluation | None:
+        """Return the final evaluation, or None if the run has not reached it."""
         return (
             FinalEvaluation.read(self.folder / "heat.json")
             if (self.folder / "heat.json").exists()
@@ -234,93 +247,106 @@ class Run:
         )
 
     def diagnosis(self) -> Diagnosis | None:
-        """What was said of the problem before the search, where it was put into the run.
+        """Return the diagnosis of the problem, or None if none was added to the run.
 
         Raises:
-            UserError: The file holds something else.
+            UserError: The file isn't a diagnosis.
         """
         path = self.folder / "diagnosis.json"
         if not path.exists():
             return None
         try:
-            return DIAGNOSIS_ADAPTER.validate_json(path.read_bytes())
+            fields = json.loads(path.read_bytes(), object_hook=_with_present_names)
+            return DIAGNOSIS_ADAPTER.validate_python(fields)
         except ValidationError as error:
             raise UserError(f"{path} can't be read: {error.errors()[0]['msg']}") from None
+        except ValueError as error:
+            raise UserError(f"{path} can't be read: {error}") from None
 
-    def add_diagnosis(self, facts: Diagnosis) -> None:
-        """Put into the run what was said of its problem."""
+    def add_diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Write the diagnosis of the problem into the run."""
         with atomic_write(self.folder / "diagnosis.json") as file:
-            # Pydantic would write an infinite speed-up as null; Infinity is read again.
-            file.write(json.dumps(DIAGNOSIS_ADAPTER.dump_python(facts)).encode())
+            # Pydantic writes an infinite speed-up as null; json writes Infinity, which can be read.
+            file.write(json.dumps(DIAGNOSIS_ADAPTER.dump_python(diagnosis)).encode())
 
-    def record(self, record: Record) -> None:
-        """Put a trial's record on disk; unless it was stopped at a rung, its course is over."""
+    def save_record(self, record: Record) -> None:
+        """Write the record of a trial; remove its checkpoint unless it was stopped early."""
         self.write(f"trials/{record.number:04d}.json", record)
         if record.state is not State.STOPPED:
             self.discard_checkpoint(record.number)
 
     def records(self) -> list[Record]:
-        """Every trial's record, by number."""
+        """Return the records of all trials, by number."""
         return [
             Record.read(self.folder / f"trials/{path.name}")
             for path in sorted((self.folder / "trials").glob("*.json"))
         ]
 
     def artefact_path(self, number: int) -> Path:
-        """Where a trial's artefact lies."""
+        """Return the folder of a trial's artefact."""
         return self.folder / "artefacts" / f"{number:04d}"
 
     def trained_network_path(self, number: int) -> Path:
-        """Where a trial's trained network lies, for further deployments."""
+        """Return the file of a trial's trained network, kept for further deployments."""
         return self.folder / "trainings" / f"{number:04d}.trained"
 
     def checkpoint_path(self, number: int) -> Path:
-        """Where the course of a trial lies that was cut off, or stopped at a rung."""
+        """Return the file of the checkpoint of a trial that was interrupted or stopped early."""
         return self.folder / "trainings" / f"{number:04d}.unfinished"
 
     def transfer_checkpoint(self, number: int, to: int) -> None:
-        """Give what a trial has learned to the one that takes it up, or goes on with it."""
+        """Give the checkpoint of a trial, if there is one, to the trial that resumes it."""
         with suppress(FileNotFoundError):
             self.checkpoint_path(number).rename(self.checkpoint_path(to))
 
     def discard_checkpoint(self, number: int) -> None:
-        """Remove what a trial's training would be gone on with from, if it is there."""
+        """Remove the checkpoint of a trial, if there is one."""
         self.checkpoint_path(number).unlink(missing_ok=True)
 
     def discard_checkpoints(self) -> None:
-        """Remove the courses of all trials that were stopped, once the search is over."""
+        """Remove the checkpoints of all trials, once no training will be resumed."""
         for path in (self.folder / "trainings").glob("*.unfinished"):
             path.unlink()
 
     def discard_unrecorded_artefacts(self) -> None:
-        """Remove artefacts without a record, left by trials that were cut off."""
+        """Remove artefacts without a record, left by interrupted trials."""
         recorded = {path.stem for path in (self.folder / "trials").glob("*.json")}
         for folder in (self.folder / "artefacts").iterdir():
             if folder.name not in recorded:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def discard(self, number: int) -> None:
-        """Remove what a trial that didn't end left where its artefact would lie."""
+    def discard_artefact(self, number: int) -> None:
+        """Remove the artefact of a trial, complete or not."""
         for folder in (self.artefact_path(number), self.artefact_path(number).with_suffix(".part")):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _with_present_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a diagnosis under their present names."""
+    return {RENAMED_DIAGNOSIS_FIELDS.get(name, name): value for name, value in fields.items()}
+
+
 def _refuse_other_deployments(existing: Spec, spec: Spec, folder: Path) -> None:
-    """Refuse a machine, or an installation, that has other runtimes: the study asks for theirs."""
-    there, here = set(existing.available_deployments), set(spec.available_deployments)
-    if there and here and there != here:
-        gone, new = (", ".join(sorted(each)) or "nothing" for each in (there - here, here - there))
+    """Raise a UserError if this machine or installation has other runtimes than the run's study."""
+    before, now = set(existing.available_deployments), set(spec.available_deployments)
+    if before and now and before != now:
+        missing, new = (
+            ", ".join(sorted(names)) or "nothing" for names in (before - now, now - before)
+        )
         raise UserError(
-            f"run {folder} was begun where other deployments are to be had: {gone} is missing "
-            f"here, {new} is new; go on with it there, or begin another with --warm-start {folder}"
+            f"run {folder} was started where other deployments are available: {missing} is missing "
+            f"here, {new} is new; resume it there, or start another with --warm-start {folder}"
         )
 
 
 def _described(spec: Spec) -> str:
-    narrowed = "" if spec.restrictions == Restrictions() else f", narrowed to {spec.restrictions}"
+    restrictions = (
+        "" if spec.restrictions == Restrictions() else f", restricted to {spec.restrictions}"
+    )
     return (
         f"{spec.problem} {spec.size}, seed {spec.seed}, version {spec.problem_version}, "
-        f"simulation and encodings {spec.origin[:8]}, format {spec.format}, "
-        f"{len(spec.first)} candidates given first, {spec.opening} dealt, objectives besides error "
-        f"and time: {', '.join(spec.extra_objectives) or 'none'}{narrowed}"
+        f"simulation and encodings {spec.origin_hash[:8]}, format {spec.format}, "
+        f"warm start of {len(spec.warm_start)} candidates, initial design of "
+        f"{spec.initial_design_size}, extra objectives: "
+        f"{', '.join(spec.extra_objectives) or 'none'}{restrictions}"
     )

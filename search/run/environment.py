@@ -1,4 +1,4 @@
-"""Where a run ran: enough to judge its times and to run it again."""
+"""The machine, libraries and code of a run, by which its times are judged and it is repeated."""
 
 import platform
 import subprocess
@@ -26,7 +26,7 @@ LIBRARIES = (
 
 
 class Environment(FrozenModel):
-    """Machine, libraries and code at the start of a run."""
+    """Machine, libraries and code at the start of a session of a run."""
 
     started: str
     python: str
@@ -40,7 +40,7 @@ class Environment(FrozenModel):
 
 
 def collect_environment() -> Environment:
-    """Return what this machine is now."""
+    """Return the environment of this process."""
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         python=platform.python_version(),
@@ -71,10 +71,10 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Return the checkout's commit, marked where the tree differs from it."""
+    """Return the commit of the checkout, marked as dirty where files differ from it."""
     root = Path(__file__).parents[2]
     try:
-        asked = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the PATH
             cwd=root,
             capture_output=True,
@@ -83,4 +83,4 @@ def _commit() -> str:
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return asked.stdout.strip()
+    return described.stdout.strip()

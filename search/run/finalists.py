@@ -1,4 +1,7 @@
-"""What the final heat found of its entrants, as values that survive JSON; whom it recommends."""
+"""Results of the final evaluation and its recommendation, as values that survive JSON."""
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -8,12 +11,12 @@ from spaces.candidate import FrozenModel
 
 
 class RetrainingResult(FrozenModel):
-    """A network trained again with another seed, deployed as before.
+    """Result of a training with another seed, deployed as the trial was.
 
     Args:
-        trial: Whose candidate it is.
-        seed: Of initialisation and batches.
-        reason: Why it failed, on all samples or on some.
+        trial: The trial whose candidate was trained.
+        seed: Seed of initialisation and batches.
+        reason: Why the training failed, or the prediction of some samples; empty otherwise.
         test: Metrics on the test split.
         shifted: Metrics on the shifted split.
     """
@@ -26,17 +29,19 @@ class RetrainingResult(FrozenModel):
 
 
 class RetrainingResults(FrozenModel):
-    """What was trained again."""
+    """The retrainings of a run so far."""
 
-    each: tuple[RetrainingResult, ...] = ()
+    RENAMED: ClassVar[Mapping[str, str]] = {"each": "results"}
+
+    results: tuple[RetrainingResult, ...] = ()
 
 
 class HostTiming(FrozenModel):
-    """The problem's host, run with the reference in its place.
+    """Times of the problem's host with the reference as its kernel.
 
     Args:
         time_s: Time of one run [s].
-        fraction: Share of it inside the kernel.
+        fraction: Share of that time inside the kernel.
         calls: Calls of the kernel in one run.
     """
 
@@ -46,13 +51,13 @@ class HostTiming(FrozenModel):
 
 
 class HostResult(FrozenModel):
-    """What the host returned with something in the simulation's place (a posteriori).
+    """Result of the host with a surrogate or a baseline as its kernel (a posteriori).
 
     Args:
-        reason: Why it returned nothing of use.
-        scores: How far that is from what it returns with the reference; lower is better.
+        reason: Why the host returned nothing of use; empty otherwise.
+        scores: Distances from the host's result with the reference; lower is better.
         time_s: Time of one run [s].
-        speedup: Of the whole host: its time with the reference over this, runs in turn.
+        speedup: Time of the host with the reference over `time_s`, runs in turn.
     """
 
     reason: str = ""
@@ -62,14 +67,16 @@ class HostResult(FrozenModel):
 
 
 class BatchTiming(FrozenModel):
-    """How long a call with so many samples takes: median over the rounds, its 95 % interval.
+    """Time of a call with a given batch: median over the rounds, with its 95 % interval.
 
     Args:
         batch: Samples in the call.
-        call_s: Seconds of the whole call.
-        low_s: Lower end.
-        high_s: Upper end.
+        call_time_s: Median time of the whole call [s].
+        low_s: Lower end of the interval [s].
+        high_s: Upper end of the interval [s].
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"call_s": "call_time_s"}
 
     batch: int
     call_time_s: float
@@ -78,19 +85,31 @@ class BatchTiming(FrozenModel):
 
 
 class ComputeCost(FrozenModel):
-    """What a member computes, and what this machine could.
+    """Arithmetic of a network, and the arithmetic speed of this machine.
 
     Args:
-        flops: Floating-point operations a sample, counted in the network (products, convolutions).
-        peak: Those a second of a large product in float32, with the deployment's threads.
+        flops_per_sample: Floating-point operations of products and convolutions per sample.
+        peak_flops_per_s: Operations per second of a large product in float32, with the threads of
+            the deployment.
     """
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "flops": "flops_per_sample",
+        "peak": "peak_flops_per_s",
+    }
+
     flops_per_sample: float
-    peak: float
+    peak_flops_per_s: float
 
 
 class Finalist(FrozenModel):
-    """A front member or a baseline, as the final heat found it."""
+    """Results of a front member or a baseline in the final evaluation."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "retrained": "retrainings",
+        "hosted": "host_result",
+        "work": "compute_cost",
+    }
 
     name: str
     trial: int | None
@@ -99,25 +118,25 @@ class Finalist(FrozenModel):
     shifted: dict[str, ConfidenceInterval]
     failed: dict[str, int]
     retrainings: tuple[RetrainingResult, ...] = ()
-    """The same candidate with other seeds, where it was recommended."""
+    """Results of the same candidate with other seeds, if it was recommended."""
     host_result: HostResult | None = None
-    """How the problem's host fares with it, where there is one."""
+    """Result of the problem's host with this finalist as its kernel, if there is a host."""
     batches: tuple[BatchTiming, ...] = ()
-    """Its time with other batches, where it was recommended; older runs have none."""
-    work: ComputeCost | None = None
-    """What it computes, where it was recommended and something is counted."""
+    """Times with other batches, if it was recommended; empty in older runs."""
+    compute_cost: ComputeCost | None = None
+    """Arithmetic of its network, if it was recommended and operations can be counted."""
     pictures: tuple[Picture, ...] = ()
-    """The case's own, of a front member's prediction of the test split; older runs have none, and
-    the chosen one's stand in the heat."""
+    """Pictures of its prediction of the test split, for a front member; empty in older runs, and
+    for the recommended trial, whose pictures are those of the final evaluation."""
 
 
 class Ceiling(FrozenModel):
-    """What can be known at best: the problem's ceiling on some samples of the test split.
+    """Smallest possible error: the score of the problem's ceiling on part of the test split.
 
     Args:
-        test: Metrics over those samples on which it didn't fail.
-        samples: How many it was run on.
-        failed: On how many it failed.
+        test: Metrics over the samples on which the ceiling didn't fail.
+        samples: Number of samples on which the ceiling was run.
+        failed: Number of samples on which it failed.
     """
 
     test: dict[str, ConfidenceInterval]
@@ -129,13 +148,15 @@ class Recommendation(FrozenModel):
     """The recommended trials, by number.
 
     Args:
-        knee: At the knee of the front.
-        fastest: The fastest.
-        accurate: The most accurate on the validation split.
-        smallest: The one that takes least memory, where memory is an objective.
-        within_goals: Whether they were chosen among those that meet the goals.
-        reason: Among whom they were chosen, in words.
+        knee: The trial at the knee of the front.
+        fastest: The fastest trial.
+        most_accurate: The most accurate trial on the validation split.
+        smallest: The trial with the smallest memory, where memory is an objective.
+        within_goals: Whether they were chosen among the trials that meet the goals.
+        reason: In words, among which trials they were chosen.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"accurate": "most_accurate"}
 
     knee: int
     fastest: int
@@ -146,43 +167,45 @@ class Recommendation(FrozenModel):
 
     @property
     def trials(self) -> tuple[int, ...]:
-        """The trials, each once, the knee first."""
-        every = (self.knee, self.most_accurate, self.fastest, self.smallest)
-        return tuple(dict.fromkeys(trial for trial in every if trial is not None))
+        """The recommended trials, each once, the knee first."""
+        numbers = (self.knee, self.most_accurate, self.fastest, self.smallest)
+        return tuple(dict.fromkeys(trial for trial in numbers if trial is not None))
 
 
 class FinalEvaluation(FrozenModel):
-    """The final heat: front members and baselines timed again, alone, in turn."""
+    """The final evaluation: front members and baselines timed again, alone, in turn."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"entrants": "finalists", "worst": "worst_pictures"}
 
     recommendation: Recommendation | None = None
-    """None where no trial was measured, and in older runs, of which only the knee was kept."""
+    """None where no trial was measured, and in older runs, which keep only the knee."""
     knee: int | None
     """The recommended trial at the knee."""
     finalists: tuple[Finalist, ...]
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
-    """Who couldn't take part, each with the reason."""
+    """Names of baselines and front members that couldn't take part, with the reasons."""
     host: HostTiming | None = None
-    """The host with the reference, where the problem has one."""
+    """The host with the reference as its kernel, where the problem has a host."""
     ceiling: Ceiling | None = None
-    """How small an error can be, where the problem knows."""
+    """The smallest possible error, where the problem has a ceiling."""
     sample_errors: tuple[float, ...] = ()
-    """The objective of the chosen one's single samples of the test split, where that means
-    something; older runs have none."""
-    worst: tuple[Picture, ...] = ()
-    """Pictures of those with the largest."""
+    """Errors (n,) of the trial at the knee on single samples of the test split, where the score of
+    one sample has a meaning; empty in older runs."""
+    worst_pictures: tuple[Picture, ...] = ()
+    """Pictures of the samples with the largest errors."""
     ended: str
 
     @property
     def finalists_with_pictures(self) -> tuple[Finalist, ...]:
-        """The entrants with their pictures, the chosen one's too."""
+        """The finalists with their pictures, including those of the trial at the knee."""
         return tuple(
-            each.model_copy(update={"pictures": self.pictures})
-            if each.trial is not None and each.trial == self.knee
-            else each
-            for each in self.finalists
+            finalist.model_copy(update={"pictures": self.pictures})
+            if finalist.trial is not None and finalist.trial == self.knee
+            else finalist
+            for finalist in self.finalists
         )
 
     def finalist(self, number: int) -> Finalist | None:
-        """Return a trial as the heat found it, if it took part."""
+        """Return the results of a trial, or None if it isn't a finalist."""
         return next((finalist for finalist in self.finalists if finalist.trial == number), None)

@@ -1,9 +1,9 @@
 """The study's journal on disk, in Optuna's own format: one writer, whole steps.
 
-Optuna's own file backend locks, writes and syncs each of the two dozen operations of a trial; a run
-has one driver, so here a whole ask or tell is written at once, or not at all. It isn't synced: a
-killed driver loses nothing that it wrote, and where a machine goes down with the last seconds of
-the journal, the records, which are, still say how trials ended.
+Optuna's file backend locks, writes and syncs each of about 24 operations of a trial. A run has one
+driver, so all operations of a request or a result are written at once, or none of them. The file is
+not synced to disk: a killed driver loses nothing that it wrote, and if the machine goes down with
+the last seconds of the journal, the records, which are synced, still say how trials ended.
 """
 
 import json
@@ -16,10 +16,10 @@ from optuna.storages.journal import BaseJournalBackend
 
 
 class JournalBackend(BaseJournalBackend):
-    """What happened, a line each; nothing is written before `keep`.
+    """Journal in a file with one line per operation; `flush` writes the operations to disk.
 
     Args:
-        path: The file, new or of an earlier driver; a torn end is cut off.
+        path: A new file, or the file of an earlier driver; an incomplete last line is removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,26 +33,26 @@ class JournalBackend(BaseJournalBackend):
         self._path = path
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        """Return what happened from a number on; the storage asks for nothing twice."""
+        """Return the operations from a number on; the storage reads no operation twice."""
         del self._logs[: log_number_from - self._first]
         self._first = log_number_from
         return list(self._logs)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Note what happens."""
+        """Append operations, to be written by the next `flush`."""
         lines = [json.dumps(log, separators=(",", ":")) for log in logs]
         self._waiting += [f"{line}\n".encode() for line in lines]
         self._logs += [json.loads(line) for line in lines]
 
     def flush(self) -> None:
-        """Write what was noted.
+        """Write the appended operations to disk.
 
         Raises:
-            OSError: It can't be written; the file is as it was, and what was noted still waits.
+            OSError: They can't be written; the file is unchanged and they are still waiting.
         """
         if not self._waiting:
             return
-        # Unbuffered: where writing fails a buffer would be written again as the file is closed.
+        # Unbuffered: after a failed write a buffer would be written again when the file is closed.
         with self._path.open("ab", buffering=0) as file:
             before, left = file.tell(), memoryview(b"".join(self._waiting))
             try:
@@ -66,7 +66,7 @@ class JournalBackend(BaseJournalBackend):
 
 
 def repair(path: Path) -> None:
-    """Cut a torn end, left by a driver killed while writing: Optuna can't go on with it."""
+    """Remove an incomplete end, left by a driver killed while writing; Optuna can't read it."""
     if not path.exists():
         return
     data = path.read_bytes()

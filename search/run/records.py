@@ -1,9 +1,10 @@
-"""What a run says of itself, as values that survive JSON: a record a trial, its data and goals."""
+"""Records of trials, sessions, data and goals of a run, as values that survive JSON."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import ClassVar, Self
 
 from pydantic import Field
 
@@ -12,27 +13,31 @@ from search.run.environment import Environment
 from spaces.candidate import Candidate, FrozenModel
 
 MAX_TRACEBACK_CHARS = 8000
-"""Characters of a traceback that a record keeps at most: its end, where it was raised."""
+"""Longest end of a traceback that a record keeps: the end says where the error was raised."""
 
 TIME_UNTRAINED = "time first"
 """The stage in which the untrained network is timed."""
 
 
 class State(StrEnum):
-    """How a trial ended."""
+    """How a trial ended; STOPPED is called "pruned" in older files."""
 
     COMPLETE = "complete"
-    STOPPED = "pruned"
+    STOPPED = "stopped"
     INFEASIBLE = "infeasible"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("stopped") if value == "pruned" else None
 
 
 class Rung(FrozenModel):
     """The error on the validation split part of the way through training.
 
     Args:
-        epoch: Epochs done.
-        share: Share of the training that this is: what rungs of different encodings compare by.
-        error: The objective.
+        epoch: Number of epochs done.
+        share: Share of the training done, by which rungs of different encodings are compared.
+        error: The error that the search minimises.
     """
 
     epoch: int
@@ -41,18 +46,19 @@ class Rung(FrozenModel):
 
 
 class Timing(FrozenModel):
-    """What the stopwatch measured: medians over the rounds.
+    """Measured times of a surrogate and its reference, as medians over the rounds.
 
     Args:
-        time_s: Seconds per sample, encoding and decoding counted.
-        reference_s: The reference's seconds per sample, timed in turn.
-        speedup: Reference over surrogate, median of the rounds' ratios.
+        time_s: Seconds per sample, including encoding and decoding.
+        reference_s: Seconds per sample of the reference, timed in turn.
+        speedup: Time of the reference over that of the surrogate, median of the rounds' ratios.
         speedup_low: Lower end of the 95 % interval of that median; in older runs a quartile.
         speedup_high: Upper end.
-        rounds: How many.
-        time_p5_s: 5th percentile of the rounds' seconds per sample; older runs have none.
-        time_p95_s: 95th percentile.
-        noisy: Whether that interval reaches more than 3 % to a side; older runs don't say: true.
+        rounds: Number of rounds.
+        time_p5_s: 5th percentile of the rounds' seconds per sample; None in older runs.
+        time_p95_s: 95th percentile; None in older runs.
+        noisy: Whether an end of the interval is more than 3 % from the median; true where an older
+            run doesn't say.
     """
 
     time_s: float
@@ -67,70 +73,77 @@ class Timing(FrozenModel):
 
     @property
     def relative_time(self) -> float:
-        """Time over the reference's, timed in turn: what survives a drifting machine."""
+        """Time over the time of the reference; since they are timed in turn, drift cancels out."""
         return 1.0 / self.speedup
 
 
 class Record(FrozenModel):
     """One trial: what was tried, how it ended and why, and what was measured."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "goes_on_with": "resumes",
+        "exact_error": "eager_error",
+        "zeros": "zero_parameters",
+    }
+
     number: int
     key: str
     candidate: Candidate
     training: int | None = None
-    """The trial that trained its network, where that was another one."""
+    """The trial that trained the network, where that was another trial."""
     resumes: int | None = None
-    """The trial that was stopped at a rung in training its network, where this one went on; older
-    runs have none. What the training lasted before that is the other's, if its course was kept."""
+    """The trial, stopped early, whose training this trial resumed; None in older runs. The other
+    trial's durations include the time before the resumption, if its checkpoint was kept."""
     state: State
     stage: str
     reason: str = ""
     traceback: str = Field(default="", max_length=MAX_TRACEBACK_CHARS)
-    """Of an exception that nobody foresaw; older runs have none."""
+    """Of an unexpected exception; empty in older runs."""
     rungs: tuple[Rung, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
     timing: Timing | None = None
     memory_bytes: int | None = None
-    """What the artefact takes, where memory is an objective."""
+    """Memory of the artefact, where memory is an objective."""
     untrained_relative_time: float | None = None
     untrained_memory_bytes: int | None = None
     unpruned_error: float | None = None
-    """Objective on the validation split, trained and not yet pruned, eagerly in float32."""
+    """Error on the validation split of the network before pruning, run eagerly in float32."""
     eager_error: float | None = None
-    """The same of the network that was lowered: what precision and runtime cost is beyond it."""
+    """The same error of the network that was lowered; precision and runtime add to it."""
     disagreement: float | None = None
     parameters: int | None = None
     zero_parameters: int | None = None
     artefact: str | None = None
     artefact_hash: str | None = None
     durations_s: dict[str, float] = Field(default_factory=dict[str, float])
-    """Seconds of each stage; up to the rung where it was stopped (older runs: none then)."""
+    """Seconds of each stage; until its last rung if the trial was stopped early (older runs: empty
+    then)."""
     ended: str
 
     @property
     def network_id(self) -> int:
-        """The trial that trained its network: this one, or that of which it deploys another's."""
+        """Number of the trial that trained the network: this trial, or the one it deploys."""
         return self.number if self.training is None else self.training
 
     @property
     def from_scratch(self) -> bool:
-        """Whether its network was trained in it from the beginning: only that lasts a whole one."""
+        """Whether the whole training of the network took place in this trial."""
         return self.training is None and self.resumes is None
 
     @property
     def too_slow(self) -> bool:
-        """Whether it was refused for its time, untrained: that says nothing of its error."""
-        timed = self.untrained_relative_time is not None
-        return self.state is State.INFEASIBLE and self.stage == TIME_UNTRAINED and timed
+        """Whether the untrained network was refused for its time; its error is unknown then."""
+        was_timed = self.untrained_relative_time is not None
+        return self.state is State.INFEASIBLE and self.stage == TIME_UNTRAINED and was_timed
 
 
 def count_networks(records: Iterable[Record]) -> int:
-    """Return how many trials tried a network of their own: further deployments aren't counted."""
+    """Return the number of trials without those that are further deployments."""
     return sum(record.training is None for record in records)
 
 
 class ConfidenceInterval(FrozenModel):
-    """A figure with its 90 % interval; a metric's is a bootstrap over the samples of a split."""
+    """A value with its 90 % interval; for metrics, a bootstrap over the samples of a split."""
 
     value: float
     low: float
@@ -138,24 +151,26 @@ class ConfidenceInterval(FrozenModel):
 
 
 class Sessions(FrozenModel):
-    """The environments of a run, in the order in which it was gone on with."""
+    """The environments of a run: at its start and at each resumption, in this order."""
 
-    each: tuple[Environment, ...]
+    RENAMED: ClassVar[Mapping[str, str]] = {"each": "environments"}
+
+    environments: tuple[Environment, ...]
 
 
 ERROR_FLOOR = 1e-12
-"""Errors below this are all alike on a logarithmic scale."""
+"""Smaller errors count as this value, so that they have a logarithm."""
 
 
 class Limits(FrozenModel):
     """A problem's goals as figures: the largest error, the smallest speed-up.
 
     Args:
-        error: Largest objective on the validation split, where there is a goal.
-        speedup: Smallest speed-up over the reference, where there is a goal.
-        worse_by: The goal's margin where it stands in terms of a baseline: on other splits the
-            largest error is that of the most accurate baseline there, and this share more.
-        baseline: The most accurate baseline on the validation split, where that matters.
+        error: Largest error on the validation split, or None without such a goal.
+        speedup: Smallest speed-up over the reference, or None without such a goal.
+        worse_by: Margin of a goal that is relative to a baseline: on other splits the largest
+            error is that of the most accurate baseline there times (1 + `worse_by`).
+        baseline: The most accurate baseline on the validation split, if the goal is relative.
     """
 
     error: float | None = None
@@ -164,42 +179,44 @@ class Limits(FrozenModel):
     baseline: str = ""
 
     @property
-    def any(self) -> bool:
+    def has_goals(self) -> bool:
         """Whether there is a goal."""
         return self.error is not None or self.speedup is not None
 
     def constraint_values(self, error: float, speedup: float) -> dict[str, float]:
-        """Return by how many powers of ten each goal is missed; not above zero where it is met."""
-        missed: dict[str, float] = {}
+        """Return by how many powers of ten each goal is missed; at most zero where it is met."""
+        violations: dict[str, float] = {}
         if self.error is not None:
-            missed["error"] = math.log10(max(error, ERROR_FLOOR) / max(self.error, ERROR_FLOOR))
+            violations["error"] = math.log10(max(error, ERROR_FLOOR) / max(self.error, ERROR_FLOOR))
         if self.speedup is not None:
-            missed["speedup"] = math.log10(self.speedup / speedup)
-        return missed
+            violations["speedup"] = math.log10(self.speedup / speedup)
+        return violations
 
     def met(self, error: float, speedup: float) -> bool:
         """Return whether every goal is met."""
-        return all(missed <= 0.0 for missed in self.constraint_values(error, speedup).values())
+        return all(value <= 0.0 for value in self.constraint_values(error, speedup).values())
 
 
 NO_LIMITS = Limits()
 
 
 class FieldSummary(FrozenModel):
-    """A field of the data: what it is, and what values it takes in the training split.
+    """A field of the data, with its range in the training split.
 
     Args:
         name: Key in a batch.
-        given: Whether it is an input; else an output.
+        is_input: Whether it is an input; otherwise it is an output.
         unit: Physical unit.
-        shape: Of one sample.
-        low: Smallest value seen.
-        high: Largest value seen.
-        valid: Smallest and largest value that makes sense.
+        shape: Shape of one sample.
+        low: Smallest value in the data.
+        high: Largest value in the data.
+        valid: Smallest and largest valid value.
     """
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"given": "is_input"}
+
     name: str
-    given: bool
+    is_input: bool
     unit: str
     shape: tuple[int, ...]
     low: float
@@ -208,7 +225,12 @@ class FieldSummary(FrozenModel):
 
 
 class DatasetSummary(FrozenModel):
-    """The data of a run: samples and failures of each split, and the metrics' meaning."""
+    """The data of a run: samples and failures of each split, fields, metrics and goals."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "unplaced": "unassigned",
+        "reference_known": "reference_time_known",
+    }
 
     summary: str
     samples: dict[str, int]
@@ -220,17 +242,17 @@ class DatasetSummary(FrozenModel):
     unassigned: int = 0
     limits: Limits = NO_LIMITS
     recorded: bool = False
-    """Whether the data come from files, not from a simulation that can be run."""
+    """Whether the data come from files instead of a simulation."""
     reference_time_known: bool = False
-    """Whether the reference's time was given or measured beforehand, not timed in turn."""
+    """Whether the time of the reference was given or measured beforehand, not timed in turn."""
     reference_s: float | None = None
-    """Seconds per sample where it was measured beforehand."""
+    """Seconds per sample of the reference, where measured beforehand."""
     processor: str = ""
-    """On which that was."""
+    """Processor on which the reference was timed."""
     fields: tuple[FieldSummary, ...] = ()
-    """Inputs and outputs; older runs have none."""
+    """Inputs and outputs; empty in older runs."""
 
 
-def now() -> str:
-    """Return the time as records state it."""
+def timestamp() -> str:
+    """Return the current UTC time in ISO format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

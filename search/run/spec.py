@@ -1,6 +1,8 @@
-"""What a search was asked for, as a value that survives JSON."""
+"""The request that a search was started with, as a value that survives JSON."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import ClassVar
 
 from problems import Scalar, Size
 from spaces.candidate import FrozenModel
@@ -9,15 +11,16 @@ from spaces.restrictions import Restrictions
 SPEC_FORMAT = 3
 
 DEFAULT_DEPLOYMENTS = 3
-"""A deployment takes seconds where a training takes minutes: three show what a network is good for
-at twice the time that its training and its first deployment take."""
+"""Deployments per network. A deployment takes seconds where a training takes minutes: three show
+what a network is good for, in twice the time of its training and first deployment."""
 
 DEFAULT_RETRAININGS = 2
-"""Three seeds tell luck from skill, and cost no more than a few trials."""
+"""Retrainings per recommended network: three seeds tell luck from skill, and cost no more than a
+few trials."""
 
 
 class SamplerName(StrEnum):
-    """Who asks for candidates once the opening is dealt."""
+    """What suggests candidates after the initial design."""
 
     AUTO = "auto"
     ADDITIVE = "additive"
@@ -29,57 +32,66 @@ class SamplerName(StrEnum):
 
 
 class ExtraObjective(StrEnum):
-    """What may be made small besides error and time."""
+    """Objectives that may be added to error and time."""
 
     MEMORY = "memory"
 
 
 class Spec(FrozenModel):
-    """What was asked for; runs with equal identities open with the same candidates."""
+    """The request of a run; runs with equal identities begin with the same candidates."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "origin": "origin_hash",
+        "offered": "available_deployments",
+        "narrowing": "restrictions",
+        "first": "warm_start",
+        "besides": "extra_objectives",
+        "opening": "initial_design_size",
+    }
 
     format: int = SPEC_FORMAT
     problem: str
     problem_version: int
     source: str = ""
-    """What the user names the problem by: its name, or a file or module; for going on with it."""
+    """Name, file or module of the problem as the user gave it; `resume` loads the problem by it."""
     folder: str = ""
-    """Where a module's name is looked for."""
-    origin: str = ""
-    """Hash of what the data come from and of what is searched: a changed file is another search."""
+    """Folder in which a module is looked up."""
+    origin_hash: str = ""
+    """Hash of what the data and the space come from: with a changed file it is another search."""
     size: Size
     seed: int
     trials: int
     workers: int
     available_deployments: tuple[str, ...] = ()
-    """Precisions by runtimes that are to be had where it was begun; older runs don't say."""
+    """Precisions by runtimes that were available at the start; empty in older runs."""
     restrictions: Restrictions = Restrictions()
-    """What is left of the problem's space, and how much its options weigh."""
-    first: tuple[dict[str, Scalar], ...] = ()
-    """Parameters of candidates that are tried before the opening."""
+    """Restrictions of the problem's space, with the weights of its options."""
+    warm_start: tuple[dict[str, Scalar], ...] = ()
+    """Parameters of candidates that are tried before the initial design."""
     extra_objectives: tuple[ExtraObjective, ...] = ()
     """Objectives besides error and time."""
     sampler: SamplerName = SamplerName.AUTO
-    """Who asks later; may change when a run is gone on with."""
-    opening: int = 24
-    """Candidates that are dealt before a sampler has a say: every choice is among them."""
+    """What suggests candidates after the initial design; may change when the run is resumed."""
+    initial_design_size: int = 24
+    """Candidates of the initial design, in which every option occurs."""
     deployments: int = DEFAULT_DEPLOYMENTS
-    """How often a trained network is deployed, one of the front more often; may change when a run
-    is gone on with."""
+    """Deployments of a trained network, more for a network on the front; may change when the run
+    is resumed."""
     retrainings: int = DEFAULT_RETRAININGS
-    """How often a recommended network is trained again; may change as well."""
+    """Retrainings of a recommended network; may change when the run is resumed."""
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must agree for a run to be gone on with; trials and workers may change."""
+        """The fields that must agree for a run to be resumed; trials and workers may change."""
         return (
             self.format,
             self.problem,
             self.problem_version,
-            self.origin,
+            self.origin_hash,
             self.size,
             self.seed,
             self.restrictions,
-            self.first,
+            self.warm_start,
             self.extra_objectives,
-            self.opening,
+            self.initial_design_size,
         )

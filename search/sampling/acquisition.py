@@ -1,14 +1,16 @@
-"""Which network to try next: of many that are proposed, the one that promises most.
+"""The acquisition: of many proposed networks, the one with the largest gain in hypervolume.
 
-A draw from what is expected of them tells what each would add to the front. What no sum of effects
-shows is left to other samplers.
+Errors and times of all proposals are sampled once from the effects model, and the hypervolume that
+each proposal adds to the front is computed from the sample. What a sum of effects can't describe is
+left to the other samplers.
 
-What other workers are at is taken for found, by the same draw, lest two be after the same. Networks
-that were stopped at a rung may be gone on with: their errors there are known.
+Pending networks count as finished, with errors and times of the same sample, so that two workers
+don't train similar networks. Trainings that were stopped early are proposals as well: their errors
+at rungs are known.
 
 Sources: Thompson, Biometrika 25 (1933) 285; Snoek et al., NeurIPS 2012; Ginsbourger et al., in:
-Computational Intelligence in Expensive Optimization Problems (Springer 2010) 131 (believing what is
-underway).
+Computational Intelligence in Expensive Optimization Problems (Springer 2010) 131 (predictions in
+place of pending evaluations).
 """
 
 import math
@@ -20,15 +22,15 @@ from search.pareto import hypervolume, pareto_front, weakly_dominated
 from search.sampling.configuration import Configuration
 from search.sampling.effects_model import sample_log_errors, sample_log_times
 from search.sampling.history import History, Observations
-from search.sampling.next_deployment import deployable_combinations, fast_lowering_runtimes
+from search.sampling.next_deployment import exclude_failing_combinations, fast_lowering_runtimes
 
 STD_FACTOR = 0.3
-"""Standard deviations that a draw spreads over: whole ones explore for longer than a search lasts
-(0.22 in place of 0.18 of the time of 100 trials in benchmarks/search_efficiency.py)."""
+"""Factor of the posterior's standard deviations. With 1 the exploration lasts longer than a search
+(0.22 instead of 0.18 of the time of 100 trials in benchmarks/search_efficiency.py)."""
 
 REFERENCE_POINT_MARGIN = 0.5
-"""Powers of ten between the worst that was found and the corner up to which area is counted: what
-may be worse still in one is wanted only if it is better in the other, and a failure isn't."""
+"""Powers of ten between the worst point and the reference point: a network that is worse in one
+objective than all before is useful if it is better in the other; a failure is not."""
 
 
 def best_configuration(
@@ -38,42 +40,43 @@ def best_configuration(
     rng: np.random.Generator,
     std_factor: float = STD_FACTOR,
 ) -> Configuration | None:
-    """Return the network that promises most, or None where none promises anything.
+    """Return the proposal or stopped training with the largest gain in hypervolume.
 
-    It is a proposal, or one that was stopped at a rung.
+    Returns None where no gain is positive. Points that miss a goal of the problem add nothing.
 
     Args:
-        proposals: What may be tried.
-        trials: Those of the run.
-        found: What those that ended found; what misses its goals adds nothing.
-        rng: Draws the effects.
-        boldness: Standard deviations that a draw spreads over.
+        proposals: The networks to choose from.
+        observations: The trials that the model learns from.
+        history: The finished trials.
+        rng: Generator of the sample.
+        std_factor: Factor by which the posterior's standard deviations are multiplied.
     """
-    runtimes = {each.combination.runtime for each in proposals}
-    stopped = [each.known for each in observations.stopped().values()]
+    runtimes = {proposal.combination.runtime for proposal in proposals}
+    stopped = [training.configuration for training in observations.resumable_trainings().values()]
     proposals = select_trainable(proposals, observations, history)
     proposals += _deployable(stopped, history, runtimes)
     if not proposals or not history.points:
         return None
-    every = [*proposals, *observations.pending]
-    columns = [
-        of(every, observations, rng, std_factor) for of in (sample_log_errors, sample_log_times)
-    ]
-    drawn, expected = np.split(np.stack(columns, axis=1), [len(proposals)])
-    worst = history.reference_point(REFERENCE_POINT_MARGIN)
+    networks = [*proposals, *observations.pending]
+    log_errors = sample_log_errors(networks, observations, rng, std_factor)
+    log_times = sample_log_times(networks, observations, rng, std_factor)
+    samples, pending = np.split(np.stack([log_errors, log_times], axis=1), [len(proposals)])
     limits = history.limits
     goals = (limits.error, None if limits.speedup is None else 1.0 / limits.speedup)
-    worst = [
-        min(own, math.log10(goal)) if goal else own for own, goal in zip(worst, goals, strict=True)
+    reference_point = [
+        min(bound, math.log10(goal)) if goal else bound
+        for bound, goal in zip(history.reference_point(REFERENCE_POINT_MARGIN), goals, strict=True)
     ]
-    best = pareto_front([*history.pareto_front, *expected.tolist()])
-    before = hypervolume(best, worst)
+    front = pareto_front([*history.pareto_front, *pending.tolist()])
+    volume = hypervolume(front, reference_point)
     gains = [
-        0.0 if weakly_dominated(point, best) else hypervolume([*best, point], worst) - before
-        for point in drawn.tolist()
+        0.0
+        if weakly_dominated(point, front)
+        else hypervolume([*front, point], reference_point) - volume
+        for point in samples.tolist()
     ]
-    most = int(np.argmax(gains))
-    return proposals[most] if gains[most] > 0.0 else None
+    best = int(np.argmax(gains))
+    return proposals[best] if gains[best] > 0.0 else None
 
 
 def select_trainable(
@@ -82,31 +85,34 @@ def select_trainable(
     history: History,
     runtimes: Collection[str] = (),
 ) -> list[Configuration]:
-    """Leave out what is known already, what can't be deployed, and what is long in lowering.
+    """Return the proposals that are new, can be deployed, and are lowered fast enough.
 
-    A network is lowered before it is trained, and most aren't trained to the end: a runtime that
-    takes longer than a training waits for a network that is worth it.
+    A network is lowered before it is trained, and most trainings are stopped early. A runtime whose
+    lowering takes longer than a training is used in further deployments only.
 
     Args:
-        proposals: What may be tried.
-        trials: Those of the run.
-        found: What those that ended found.
-        runtimes: Those that there are, where the proposals don't show them all.
+        proposals: The networks to choose from.
+        observations: The trials of the run.
+        history: The finished trials.
+        runtimes: All runtimes of the space, where the proposals don't contain all of them.
     """
-    known = observations.network_keys()
+    seen = observations.network_keys()
     return [
-        each for each in _deployable(proposals, history, runtimes) if each.network_key not in known
+        proposal
+        for proposal in _deployable(proposals, history, runtimes)
+        if proposal.network_key not in seen
     ]
 
 
 def _deployable(
     networks: Sequence[Configuration], history: History, runtimes: Collection[str]
 ) -> list[Configuration]:
-    usable = set(deployable_combinations([each.combination for each in networks], history.records))
-    every = {*runtimes, *(each.combination.runtime for each in networks)}
-    quick = fast_lowering_runtimes(every, history.records)
+    combinations = [network.combination for network in networks]
+    usable = set(exclude_failing_combinations(combinations, history.records))
+    all_runtimes = {*runtimes, *(combination.runtime for combination in combinations)}
+    fast = fast_lowering_runtimes(all_runtimes, history.records)
     return [
-        each
-        for each in networks
-        if each.combination in usable and each.combination.runtime in quick
+        network
+        for network in networks
+        if network.combination in usable and network.combination.runtime in fast
     ]

@@ -1,4 +1,4 @@
-"""Who answers a space's questions: a sampler of Optuna's, chance, or what is known already."""
+"""Choosers for the samplers: by an Optuna trial, at random, or with fixed values."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +18,16 @@ from problems import Scalar
 from problems.interfaces.types import Option
 
 IndependentSampler = Callable[[str, BaseDistribution], Any]
-"""Draws the value of a parameter, by its name and what it may be."""
+"""Samples the value of a parameter, given its name and its distribution."""
 
 
 class ParameterValue(NamedTuple):
-    """What was chosen for a parameter.
+    """The value of a parameter.
 
     Args:
-        value: The choice.
-        place: Of a number, where in its range it lies, from -1 to 1; None of a categorical choice.
+        value: The value itself.
+        normalised_value: Position of a number in its range, from -1 to 1; None for categorical
+            parameters.
     """
 
     value: Scalar
@@ -35,7 +36,7 @@ class ParameterValue(NamedTuple):
 
 @dataclass(frozen=True)
 class TrialChooser:
-    """Answers by an Optuna trial, whose sampler is asked for one parameter after the other."""
+    """Chooses by an Optuna trial, whose sampler suggests one parameter after the other."""
 
     trial: Trial
 
@@ -53,68 +54,74 @@ class TrialChooser:
 
 
 class PartialFixedChooser:
-    """Answers with what is known, else with what is drawn, before there is a trial; keeps it all.
+    """Chooses fixed values where they are given, samples the others, and records all of them.
 
-    A trial that is made of answers is in the journal at once, where a sampler's takes a line for
-    each; and what isn't worth a trial gets none.
+    It needs no Optuna trial. A trial that is created from complete parameters takes one line of the
+    journal, where a sampler's trial takes a line for each parameter; and a candidate that isn't
+    worth a trial gets none.
 
     Args:
-        known: Values by the names of their parameters; others may be among them.
-        draw: Draws the rest.
+        fixed_parameters: Values by parameter names; names that are never chosen are ignored.
+        sample: Samples all other parameters.
     """
 
-    def __init__(self, fixed_parameters: Mapping[str, object], draw: IndependentSampler) -> None:
-        self._known, self._draw = fixed_parameters, draw
+    def __init__(self, fixed_parameters: Mapping[str, object], sample: IndependentSampler) -> None:
+        self._fixed_parameters, self._sample = fixed_parameters, sample
         self.parameters: dict[str, Scalar] = {}
-        """What was answered, by the parameters' names."""
+        """The values chosen so far, by parameter names."""
         self.distributions: dict[str, BaseDistribution] = {}
-        """What could have been."""
+        """The distributions of these parameters."""
 
     @property
     def parameter_values(self) -> dict[str, ParameterValue]:
-        """What was answered, and where in its range it lies."""
+        """The values chosen so far, with their positions in their ranges."""
         return to_parameter_values(self.parameters, self.distributions)
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         """Choose one of the options."""
-        return self._settled(name, CategoricalDistribution(list(options)))
+        return self._choose(name, CategoricalDistribution(list(options)))
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         """Choose an integer in [low, high]."""
-        return self._settled(name, IntDistribution(low, high, step=step))
+        return self._choose(name, IntDistribution(low, high, step=step))
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """Choose a real number in [low, high]."""
-        return self._settled(name, FloatDistribution(low, high, log=log))
+        return self._choose(name, FloatDistribution(low, high, log=log))
 
-    def _settled(self, name: str, kind: BaseDistribution) -> Any:
-        value = self._known[name] if name in self._known else self._draw(name, kind)
-        self.distributions[name] = kind
+    def _choose(self, name: str, distribution: BaseDistribution) -> Any:
+        if name in self._fixed_parameters:
+            value = self._fixed_parameters[name]
+        else:
+            value = self._sample(name, distribution)
+        self.distributions[name] = distribution
         self.parameters[name] = cast("Scalar", value)
         return value
 
 
 def uniform_sampler(rng: np.random.Generator) -> IndependentSampler:
-    """Return what draws evenly, real numbers on a logarithmic scale where that is said."""
+    """Return a sampler of uniform distributions, in the logarithm where a distribution is log."""
 
-    def draw(_: str, kind: BaseDistribution) -> Scalar:
-        proposal = RandomChooser(rng)
-        if isinstance(kind, IntDistribution):
-            return proposal.integer("", kind.low, kind.high, step=kind.step)
-        if isinstance(kind, FloatDistribution):
-            return proposal.real("", kind.low, kind.high, log=kind.log)
-        options = cast("Sequence[Scalar]", cast("CategoricalDistribution", kind).choices)
-        return proposal.categorical("", options)
+    def sample(_: str, distribution: BaseDistribution) -> Scalar:
+        chooser = RandomChooser(rng)
+        if isinstance(distribution, IntDistribution):
+            low, high = distribution.low, distribution.high
+            return chooser.integer("", low, high, step=distribution.step)
+        if isinstance(distribution, FloatDistribution):
+            return chooser.real("", distribution.low, distribution.high, log=distribution.log)
+        options = cast("CategoricalDistribution", distribution).choices
+        return chooser.categorical("", cast("Sequence[Scalar]", options))
 
-    return draw
+    return sample
 
 
 @dataclass
 class RandomChooser:
-    """Answers every question at random, and keeps the answers by their names.
+    """Chooses at random, and records the values by parameter names.
 
     Args:
-        rng: Draws.
+        rng: Generator of the values.
+        parameter_values: The values chosen so far.
     """
 
     rng: np.random.Generator
@@ -141,7 +148,14 @@ class RandomChooser:
 
 
 def normalised_value(value: float, low: float, high: float, *, log: bool = False) -> float:
-    """Return where in its range a number lies, from -1 to 1."""
+    """Return the position of a number in its range, from -1 to 1.
+
+    Args:
+        value: The number.
+        low: Lower end of the range.
+        high: Upper end of the range.
+        log: Whether positions are those of the logarithm.
+    """
     if low == high:
         return 0.0
     if log:
@@ -152,15 +166,14 @@ def normalised_value(value: float, low: float, high: float, *, log: bool = False
 def to_parameter_values(
     parameters: Mapping[str, Scalar], distributions: Mapping[str, BaseDistribution]
 ) -> dict[str, ParameterValue]:
-    """Return the answers that values are, by what they could have been."""
+    """Return parameters with their positions in the ranges of their distributions."""
     parameter_values: dict[str, ParameterValue] = {}
-    for name, kind in distributions.items():
+    for name, distribution in distributions.items():
         value = parameters[name]
-        if isinstance(kind, FloatDistribution | IntDistribution):
-            number = cast("float", value)
-            parameter_values[name] = ParameterValue(
-                value, normalised_value(number, kind.low, kind.high, log=kind.log)
-            )
+        if isinstance(distribution, FloatDistribution | IntDistribution):
+            low, high, log = distribution.low, distribution.high, distribution.log
+            position = normalised_value(cast("float", value), low, high, log=log)
+            parameter_values[name] = ParameterValue(value, position)
         else:
             parameter_values[name] = ParameterValue(value)
     return parameter_values

@@ -1,11 +1,11 @@
-"""What is expected of a network: its error and its time, as draws from what was learned.
+"""The effects model: the error and time of a candidate as sums of effects, sampled given a run.
 
-log10 of a network's error is taken as a sum of effects of its encoding, its family and its
-settings, log10 of its time as one of its shape and its deployment. Both are learned of every
-network, of those that were stopped at a rung too.
+log10 of a network's error is a sum of effects of its encoding, its family and its settings; log10
+of its time is a sum of effects of its shape and its deployment. Both are learned from all networks,
+including those whose training was stopped early.
 
-Sources: Thompson, Biometrika 25 (1933) 285; Chapelle & Li, NeurIPS 2011 (draws that are less bold);
-Swersky et al., arXiv:1406.3896 (what a training that was stopped would come to).
+Sources: Thompson, Biometrika 25 (1933) 285; Chapelle & Li, NeurIPS 2011 (samples of reduced
+spread); Swersky et al., arXiv:1406.3896 (the final error of a training that was stopped).
 """
 
 import math
@@ -21,9 +21,9 @@ from search.sampling.history import Observations, rung_errors
 from search.sampling.linear_model import DesignMatrix, Features, RegressionData, sample_posterior
 
 NOISE_STD, RUNG_NOISE_STD, FAILURE_NOISE_STD = 0.1, 0.2, 0.5
-"""Powers of ten by which a network's error departs from the sum: trained to the end, at a rung, or
-failed, which counts as ten times the worst error. What departs at the end is the network's own, and
-is there at its rungs as well."""
+"""Standard deviations of a network's log10 error around the sum of effects: after the whole
+training, at a rung, and of a failure, which counts as ten times the worst error. The final residual
+belongs to the network and is present at its rungs as well."""
 
 
 def sample_log_errors(
@@ -32,29 +32,32 @@ def sample_log_errors(
     rng: np.random.Generator,
     std_factor: float,
 ) -> Array:
-    """Return log10 of the errors of networks trained to the end (n,), as drawn.
+    """Return a sample of log10 of the networks' errors after the whole training (n,).
 
     Args:
-        wanted: The networks.
-        trials: What is learned from.
-        rng: Draws the effects.
-        boldness: Standard deviations that a draw spreads over.
+        configurations: The networks.
+        observations: The trials that the model learns from.
+        rng: Generator of the sample.
+        std_factor: Factor by which the posterior's standard deviations are multiplied.
     """
-    before = observations.stopped_trainings()
-    again = [i for i, each in enumerate(configurations) if each.network_key in before]
-    came = [before[configurations[i].network_key] for i in again]
-    sums = [_features_after(each, 1.0) for each in configurations]
-    sums += [_features_after(each.known, each.share) for each in came]
-    drawn, there = np.split(
-        _drawn(sums, _errors(observations), rng, std_factor), [len(configurations)]
-    )
-    # Of what a network departs by at a rung so much is its own, and stays with it to the end.
-    own = np.zeros(len(configurations))
-    own[again] = (NOISE_STD / RUNG_NOISE_STD) ** 2
-    departed = np.zeros(len(configurations))
-    departed[again] = np.array([each.error for each in came]) - there
-    spread = std_factor * NOISE_STD * np.sqrt(1.0 - own)
-    return drawn + own * departed + spread * rng.standard_normal(len(configurations))
+    stopped = observations.stopped_trainings()
+    resumed = [
+        index
+        for index, configuration in enumerate(configurations)
+        if configuration.network_key in stopped
+    ]
+    trainings = [stopped[configurations[index].network_key] for index in resumed]
+    features = [_features_after(configuration, 1.0) for configuration in configurations]
+    features += [_features_after(training.configuration, training.share) for training in trainings]
+    samples = _sample_sums(features, _error_data(observations), rng, std_factor)
+    final, at_rung = np.split(samples, [len(configurations)])
+    # This share of the residual at a rung belongs to the network and is present at the end, too.
+    kept_share = np.zeros(len(configurations))
+    kept_share[resumed] = (NOISE_STD / RUNG_NOISE_STD) ** 2
+    residual = np.zeros(len(configurations))
+    residual[resumed] = np.array([training.error for training in trainings]) - at_rung
+    noise_std = std_factor * NOISE_STD * np.sqrt(1.0 - kept_share)
+    return final + kept_share * residual + noise_std * rng.standard_normal(len(configurations))
 
 
 def sample_log_times(
@@ -63,94 +66,104 @@ def sample_log_times(
     rng: np.random.Generator,
     std_factor: float,
 ) -> Array:
-    """Return log10 of networks' times over the reference's (n,), as drawn.
+    """Return a sample of log10 of the networks' times relative to the reference (n,).
 
     Args:
-        wanted: The networks, in their deployments.
-        trials: What is learned from.
-        rng: Draws the effects.
-        boldness: Standard deviations that a draw spreads over.
+        configurations: The networks with their deployments.
+        observations: The trials that the model learns from.
+        rng: Generator of the sample.
+        std_factor: Factor by which the posterior's standard deviations are multiplied.
     """
-    return _drawn(
-        [each.time_features for each in configurations], _times(observations), rng, std_factor
-    )
+    features = [configuration.time_features for configuration in configurations]
+    return _sample_sums(features, _time_data(observations), rng, std_factor)
 
 
 class _TrainingSet(NamedTuple):
-    """Sums of effects, what was found of each, and how well that is known."""
+    """Observed sums of effects.
 
-    effects: list[Features]
-    found: list[float]
-    noise: list[float]
-
-
-def _errors(observations: Observations) -> _TrainingSet:
-    """Return what is known of errors: those of one network, at its rungs and its end, all count.
-
-    Those that were stopped are the worse ones: without the rungs of the others a rung would seem to
-    be worse than it is, and the end better.
+    Args:
+        features: The effects of each observation.
+        targets: The observed sums.
+        noise_std: Standard deviations of the observations.
     """
-    seen = _TrainingSet([], [], [])
-    gone_on_with = {record.resumes for _, record in observations.finished}
+
+    features: list[Features]
+    targets: list[float]
+    noise_std: list[float]
+
+
+def _error_data(observations: Observations) -> _TrainingSet:
+    """Return the observed errors of all networks, at their rungs and at the end.
+
+    Trainings that were stopped are the worse ones. If the rungs of the others didn't count, the
+    model would take errors at rungs to be larger than they are, and final errors to be smaller.
+    """
+    data = _TrainingSet([], [], [])
+    resumed = {record.resumes for _, record in observations.finished}
     networks = [
-        each
-        for each in observations.finished
-        if each.record.training is None and each.record.number not in gone_on_with
+        trial
+        for trial in observations.finished
+        if trial.record.training is None and trial.record.number not in resumed
     ]
-    ends = [_final_log_error(record) for _, record in networks]
-    rungs = [error for _, record in networks for _, error in rung_errors(record)]
-    worst = max((*rungs, *(end for end in ends if end is not None)), default=0.0)
-    for (known, record), end in zip(networks, ends, strict=True):
-        learned = [(share, error, RUNG_NOISE_STD) for share, error in rung_errors(record)]
-        if end is not None:
-            learned.append((1.0, end, NOISE_STD))
-        elif not record.too_slow and (record.state is not State.STOPPED or not learned):
-            learned.append((1.0, worst + 1.0, FAILURE_NOISE_STD))
-        for share, error, noise in learned:
-            seen.effects.append(_features_after(known, share))
-            seen.found.append(error)
-            seen.noise.append(noise)
-    return seen
+    final_errors = [_final_log_error(record) for _, record in networks]
+    errors_at_rungs = [error for _, record in networks for _, error in rung_errors(record)]
+    finite_errors = (error for error in final_errors if error is not None)
+    worst = max((*errors_at_rungs, *finite_errors), default=0.0)
+    for (configuration, record), final_error in zip(networks, final_errors, strict=True):
+        errors = [(share, error, RUNG_NOISE_STD) for share, error in rung_errors(record)]
+        if final_error is not None:
+            errors.append((1.0, final_error, NOISE_STD))
+        elif not record.too_slow and (record.state is not State.STOPPED or not errors):
+            errors.append((1.0, worst + 1.0, FAILURE_NOISE_STD))
+        for share, error, noise_std in errors:
+            data.features.append(_features_after(configuration, share))
+            data.targets.append(error)
+            data.noise_std.append(noise_std)
+    return data
 
 
-def _times(observations: Observations) -> _TrainingSet:
-    seen = _TrainingSet([], [], [])
-    for known, record in observations.finished:
+def _time_data(observations: Observations) -> _TrainingSet:
+    data = _TrainingSet([], [], [])
+    for configuration, record in observations.finished:
         timing = record.timing
-        measured = timing.relative_time if timing else record.untrained_relative_time
-        if measured is not None:
-            seen.effects.append(known.time_features)
-            seen.found.append(math.log10(measured))
-            seen.noise.append(NOISE_STD)
-    return seen
+        relative_time = timing.relative_time if timing else record.untrained_relative_time
+        if relative_time is not None:
+            data.features.append(configuration.time_features)
+            data.targets.append(math.log10(relative_time))
+            data.noise_std.append(NOISE_STD)
+    return data
 
 
 def _final_log_error(record: Record) -> float | None:
-    """Return log10 of a network's error once it was trained, if it was."""
+    """Return log10 of a network's error after the whole training, if it was trained."""
     error = record.unpruned_error
-    return (
-        math.log10(max(error, ERROR_FLOOR)) if error is not None and math.isfinite(error) else None
-    )
+    if error is None or not math.isfinite(error):
+        return None
+    return math.log10(max(error, ERROR_FLOOR))
 
 
-def _features_after(known: Configuration, share: float) -> Features:
-    """Return the effects that add up to a network's error after a share of its training.
+def _features_after(configuration: Configuration, share: float) -> Features:
+    """Return the effects that add up to a network's log10 error after a share of its training.
 
-    Families learn at paces of their own.
+    One effect of the share is common to all families, one belongs to the family: families learn at
+    different speeds.
     """
-    of_family = ("share", share, known.combination.architecture)
-    return {**known.error_features, ("share", share): SETTING_STD, of_family: FAMILY_SETTING_STD}
+    in_family = ("share", share, configuration.combination.architecture)
+    return {
+        **configuration.error_features,
+        ("share", share): SETTING_STD,
+        in_family: FAMILY_SETTING_STD,
+    }
 
 
-def _drawn(
-    configurations: Sequence[Features],
-    seen: _TrainingSet,
-    rng: np.random.Generator,
-    std_factor: float,
+def _sample_sums(
+    features: Sequence[Features], data: _TrainingSet, rng: np.random.Generator, std_factor: float
 ) -> Array:
-    """Return sums of effects (n,), which are drawn given the sums that were found."""
-    design = DesignMatrix([*seen.effects, *configurations])
-    spread = np.ones(len(design.names))
-    observed = RegressionData(design.rows(seen.effects), np.array(seen.found), np.array(seen.noise))
-    effects = sample_posterior(observed, spread, rng, std_factor)
-    return design.rows(configurations) @ effects
+    """Return sums of effects (n,) for one sample of the effects from their posterior."""
+    design = DesignMatrix([*data.features, *features])
+    prior_std = np.ones(len(design.names))  # the features contain the prior's deviations
+    observed = RegressionData(
+        design.rows(data.features), np.array(data.targets), np.array(data.noise_std)
+    )
+    effects = sample_posterior(observed, prior_std, rng, std_factor)
+    return design.rows(features) @ effects

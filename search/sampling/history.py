@@ -1,4 +1,4 @@
-"""What a run has found so far, as the sampler reads it."""
+"""The finished trials of a run, as the samplers read them."""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from spaces.combinations import Combination
 
 
 class History(NamedTuple):
-    """What a run has found so far.
+    """The finished trials of a run.
 
     Args:
-        records: Of every trial that ended.
-        points: log10 of error and relative time of those that are complete.
+        records: Records of all finished trials.
+        points: log10 of error and relative time of the complete trials, in their order.
         objective: Name of the error.
-        rivals: What is to be bettered.
+        baselines: Errors and times of the baselines.
         limits: The problem's goals.
     """
 
@@ -32,99 +32,107 @@ class History(NamedTuple):
 
     @property
     def pareto_front(self) -> list[Point]:
-        """What a further point has to better: the best of what was found and of baselines."""
+        """The front of all complete trials and baselines."""
         return pareto_front([*self.points, *self.baselines.points])
 
     @property
     def front_networks(self) -> set[int]:
-        """The trials that trained the networks on the front."""
-        best = set(self.pareto_front)
-        complete = (each for each in self.records if each.state is State.COMPLETE)
+        """The numbers of the trials that trained the networks on the front."""
+        front = set(self.pareto_front)
+        complete = (record for record in self.records if record.state is State.COMPLETE)
         return {
-            each.network_id
-            for each, point in zip(complete, self.points, strict=True)
-            if tuple(point) in best
+            record.network_id
+            for record, point in zip(complete, self.points, strict=True)
+            if tuple(point) in front
         }
 
-    def reference_point(self, margin: float, drawn: Sequence[Sequence[float]] = ()) -> list[float]:
-        """Return log10 of the error and time up to which area counts.
+    def reference_point(
+        self, margin: float, predictions: Sequence[Sequence[float]] = ()
+    ) -> list[float]:
+        """Return the reference point of the hypervolume, as log10 of (error, relative time).
 
-        It lies so far beyond the worst that was found or drawn, but not beyond what is of use; nor,
-        until anything of use was found, further than so far beyond the best.
+        It lies a margin beyond the worst point in each objective, but never beyond the upper bound
+        of a useful value or, until a useful point is known, beyond the best point and the margin.
+
+        Args:
+            margin: Distance in powers of ten.
+            predictions: Predicted points that are considered as well.
         """
         best = np.min(self.points, axis=0, initial=math.inf) + margin
-        limit = np.maximum(self.baselines.worst, best)
-        return np.minimum(np.max([*self.points, *drawn], axis=0) + margin, limit).tolist()
+        limit = np.maximum(self.baselines.upper_bounds, best)
+        return np.minimum(np.max([*self.points, *predictions], axis=0) + margin, limit).tolist()
 
 
 class FinishedTrial(NamedTuple):
-    """A trial that ended."""
+    """A finished trial with its configuration."""
 
-    known: Configuration
+    configuration: Configuration
     record: Record
 
 
 class StoppedTraining(NamedTuple):
-    """A network as it was at the rung where it was stopped.
+    """A training that was stopped early, at its last rung.
 
     Args:
-        number: The trial's.
-        known: What is known of it.
-        share: How much of its training was done.
-        error: log10 of its error there.
+        number: Number of the trial.
+        configuration: Its configuration.
+        share: Share of the training that was done.
+        error: log10 of the error at the rung.
     """
 
     number: int
-    known: Configuration
+    configuration: Configuration
     share: float
     error: float
 
 
 class Observations(NamedTuple):
-    """What is learned from, and what is not worth trying twice.
+    """The trials that the effects model learns from.
 
     Args:
-        ended: The trials that ended.
-        underway: Networks that other workers are at.
+        finished: The finished trials.
+        pending: Configurations of networks that other workers are training.
     """
 
     finished: Sequence[FinishedTrial] = ()
     pending: Sequence[Configuration] = ()
 
     def network_keys(self) -> set[NetworkKey]:
-        """Return those that were taught, to a rung or to the end, or that are underway."""
-        finished = (
-            each for each in self.finished if each.record.rungs or has_trained_network(each.record)
-        )
-        return {each.known.network_key for each in finished} | {
-            each.network_key for each in self.pending
+        """Return the keys of all networks that are pending, or were trained to a rung or longer."""
+        trained = {
+            trial.configuration.network_key
+            for trial in self.finished
+            if trial.record.rungs or has_trained_network(trial.record)
         }
+        return trained | {configuration.network_key for configuration in self.pending}
 
     def stopped_trainings(self) -> dict[NetworkKey, StoppedTraining]:
-        """Return the networks that were stopped, as they were last.
+        """Return the last stop of every training that was stopped early.
 
-        Those of which a journal has lost what they are can't be asked for again.
+        Trainings whose parameters are missing in a damaged journal can't be resumed and are left
+        out.
         """
-        history: dict[NetworkKey, StoppedTraining] = {}
-        for known, record in self.finished:
-            stopped = record.state is State.STOPPED and known.parameter_values
-            for share, error in rung_errors(record)[-1:] if stopped else ():
-                history[known.network_key] = StoppedTraining(record.number, known, share, error)
-        return history
+        stopped: dict[NetworkKey, StoppedTraining] = {}
+        for configuration, record in self.finished:
+            if record.state is State.STOPPED and configuration.parameter_values:
+                for share, error in rung_errors(record)[-1:]:
+                    training = StoppedTraining(record.number, configuration, share, error)
+                    stopped[configuration.network_key] = training
+        return stopped
 
-    def stopped(self) -> dict[NetworkKey, StoppedTraining]:
-        """Return those of them that may be gone on with: none was tried again."""
-        last = {known.network_key: record.number for known, record in self.finished}
-        busy = {each.network_key for each in self.pending}
+    def resumable_trainings(self) -> dict[NetworkKey, StoppedTraining]:
+        """Return the stopped trainings that may be resumed: their networks weren't tried again."""
+        last = {configuration.network_key: record.number for configuration, record in self.finished}
+        pending = {configuration.network_key for configuration in self.pending}
         return {
-            network_key: each
-            for network_key, each in self.stopped_trainings().items()
-            if network_key not in busy and last[network_key] == each.number
+            network_key: training
+            for network_key, training in self.stopped_trainings().items()
+            if network_key not in pending and last[network_key] == training.number
         }
 
 
 def combination_of(record: Record) -> Combination:
-    """Return what of the skeleton a trial tried."""
+    """Return the combination of a trial's candidate."""
     candidate = record.candidate
     return Combination(
         candidate.encoding,
@@ -136,13 +144,13 @@ def combination_of(record: Record) -> Combination:
 
 
 def has_trained_network(record: Record) -> bool:
-    """Return whether a trial left a trained network that may be deployed again."""
+    """Return whether a trial trained a network that further trials may deploy."""
     error = record.unpruned_error
     return record.training is None and error is not None and math.isfinite(error)
 
 
 def rung_errors(record: Record) -> list[tuple[float, float]]:
-    """Return log10 of a network's error after some shares of its training."""
+    """Return the rungs of a training as (share of the training, log10 of the error)."""
     return [
         (rung.share, math.log10(max(rung.error, ERROR_FLOOR)))
         for rung in record.rungs

@@ -1,6 +1,7 @@
-"""The opening: a run's first candidates, dealt so that every choice of the skeleton is tried.
+"""The initial design: a run's first candidates, stratified over the options of the space.
 
-But for runtimes that take long to lower a network: those wait for one that is worth it.
+Runtimes that lower slowly occur less often in it: they are tried as further deployments of networks
+that are worth the time.
 """
 
 import math
@@ -13,54 +14,58 @@ from spaces.registered import RUNTIMES
 from spaces.space import Space
 
 MIN_SIZE, MAX_SIZE = 8, 24
-"""Candidates of an opening."""
+"""Smallest and largest number of candidates in an initial design."""
 
 
 def initial_design_size(space: Space) -> int:
-    """Return how many candidates are dealt: every option once, within `FEWEST` and `MOST`."""
+    """Return the size of the initial design: every option once, from `MIN_SIZE` to `MAX_SIZE`."""
     options = max(len(space.combination_space.options(dimension)) for dimension in DIMENSIONS)
     return min(max(options, MIN_SIZE), MAX_SIZE)
 
 
 def initial_design(space: Space, seed: int, size: int) -> list[Combination]:
-    """Return the opening's cells: each next one has the choices that were dealt least so far.
+    """Return the combinations of the initial design.
 
-    A choice is an option of a dimension, or a few that belong together. It is dealt in proportion
-    to its weight; a cell is dealt again once others would be further from theirs. A runtime weighs
-    the less the longer it takes to lower a network: one that takes long is tried as a further
-    deployment of a network that is worth it.
+    Combinations are chosen one after the other, so that every stratum occurs in proportion to its
+    weight. A stratum is an option of a dimension, or several options that belong together. The
+    weight of a runtime is divided by the time that it takes to lower a network.
+
+    Args:
+        space: The space, with the weights of its options.
+        seed: Seed of the order of combinations, which decides ties.
+        size: Number of candidates.
     """
     combinations = list(space.combination_space.combinations)
     np.random.default_rng(seed).shuffle(combinations)
-    places: dict[_Choice, int] = {}
-    choices = np.array(
+    indices: dict[_Stratum, int] = {}
+    strata = np.array(
         [
-            [places.setdefault(choice, len(places)) for choice in _choices(combination)]
+            [indices.setdefault(stratum, len(indices)) for stratum in _strata(combination)]
             for combination in combinations
         ]
     )
 
-    def weigh(dimension: str, option: str) -> float:
-        quick = 1.0 / RUNTIMES[option].lowering_time_s if dimension == "runtime" else 1.0
-        return quick * space.restrictions.weight(dimension, option)
+    def weight(dimension: str, option: str) -> float:
+        speed = 1.0 / RUNTIMES[option].lowering_time_s if dimension == "runtime" else 1.0
+        return speed * space.restrictions.weight(dimension, option)
 
-    weights = np.array([math.prod(starmap(weigh, choice)) for choice in places])
-    dealt = np.zeros(len(places))
-    dealing: list[Combination] = []
+    weights = np.array([math.prod(starmap(weight, stratum)) for stratum in indices])
+    counts = np.zeros(len(indices))
+    design: list[Combination] = []
     for _ in range(size):
-        best = int(np.argmin(((dealt + 1.0) / weights)[choices].sum(axis=1)))
-        dealing.append(combinations[best])
-        dealt[choices[best]] += 1.0
-    return dealing
+        next_one = int(np.argmin(((counts + 1.0) / weights)[strata].sum(axis=1)))
+        design.append(combinations[next_one])
+        counts[strata[next_one]] += 1.0
+    return design
 
 
-_Choice = tuple[tuple[str, str], ...]
-"""Options that are dealt together, each with its dimension."""
+_Stratum = tuple[tuple[str, str], ...]
+"""Options that are counted together, each with its dimension."""
 
 
-def _choices(combination: Combination) -> list[_Choice]:
-    """Return what a cell deals: every option, two pairs that fail together, and itself."""
+def _strata(combination: Combination) -> list[_Stratum]:
+    """Return the strata of a combination: its options, two pairs that fail together, itself."""
     options = dict(zip(DIMENSIONS, map(str, combination), strict=True))
-    together = ("runtime", "precision"), ("architecture", "pruning"), DIMENSIONS
-    each = ((dimension,) for dimension in DIMENSIONS)
-    return [tuple((name, options[name]) for name in names) for names in (*each, *together)]
+    single = ((dimension,) for dimension in DIMENSIONS)
+    joint = (("runtime", "precision"), ("architecture", "pruning"), DIMENSIONS)
+    return [tuple((name, options[name]) for name in names) for names in (*single, *joint)]

@@ -1,7 +1,7 @@
-"""Bayesian linear regression on named effects, and draws from its posterior.
+"""Bayesian linear regression on named effects, and samples from its posterior.
 
-What is modelled is a sum of effects, most of which few observations have: each is normal beforehand
-around zero, as wide as it is told with.
+An observation is modelled as a sum of effects, most of which occur in few observations. The prior
+of an effect is a normal distribution around zero with a given standard deviation.
 
 Source: Bishop, Pattern Recognition and Machine Learning (2006), 3.3.
 """
@@ -16,36 +16,36 @@ from threadpoolctl import ThreadpoolController
 from problems import Array
 
 Features = Mapping[Hashable, float]
-"""The effects that add up to one observation, each with its size there."""
+"""The effects that add up to one observation, with their coefficients."""
 
 
 class DesignMatrix:
-    """The effects of observations as the rows of a matrix.
+    """The design matrix of observations, with a column for every effect.
 
     Args:
-        every: All observations whose rows will be asked for.
+        observations: All observations whose rows are needed.
     """
 
     def __init__(self, observations: Sequence[Features]) -> None:
-        self.names = list(dict.fromkeys(name for effects in observations for name in effects))
-        self._places = {name: place for place, name in enumerate(self.names)}
+        self.names = list(dict.fromkeys(name for features in observations for name in features))
+        self._columns = {name: column for column, name in enumerate(self.names)}
 
-    def rows(self, of: Sequence[Features]) -> Array:
-        """Return the rows (n, k) of observations."""
-        design = np.zeros((len(of), len(self.names)))
-        for row, effects in enumerate(of):
-            for name, size in effects.items():
-                design[row, self._places[name]] = size
+    def rows(self, observations: Sequence[Features]) -> Array:
+        """Return the rows of observations (n, k)."""
+        design = np.zeros((len(observations), len(self.names)))
+        for row, features in enumerate(observations):
+            for name, coefficient in features.items():
+                design[row, self._columns[name]] = coefficient
         return design
 
 
 class RegressionData(NamedTuple):
-    """What was found of sums of effects.
+    """The data of a regression.
 
     Args:
-        design: Rows (n, k).
-        values: What was found (n,).
-        noise: Their standard deviations (n,).
+        design: Design matrix (n, k).
+        targets: Observed sums of effects (n,).
+        noise_std: Standard deviations of the observations (n,).
     """
 
     design: Array
@@ -54,26 +54,26 @@ class RegressionData(NamedTuple):
 
 
 def sample_posterior(
-    observed: RegressionData, prior_std: Array, rng: np.random.Generator, std_factor: float = 1.0
+    data: RegressionData, prior_std: Array, rng: np.random.Generator, std_factor: float = 1.0
 ) -> Array:
-    """Return effects (k,) drawn given what was found.
+    """Return one sample of the effects from their posterior (k,).
 
     Args:
-        observed: What was found.
-        spread: Standard deviations of the effects beforehand (k,).
-        rng: Draws.
-        boldness: How many of the posterior's standard deviations a draw spreads over.
+        data: The observations.
+        prior_std: Standard deviations of the effects in the prior (k,).
+        rng: Generator of the sample.
+        std_factor: Factor by which the posterior's standard deviations are multiplied.
     """
-    weighed = observed.design / observed.noise_std[:, None] ** 2
-    with _linear_algebra().limit(limits=1):
-        precision = observed.design.T @ weighed + np.diag(prior_std**-2.0)
-        # With precision = L L', solving for L z gives the inverse of L' times z: a draw around 0.
-        drawn = np.linalg.cholesky(precision) @ rng.standard_normal(len(precision))
-        sides = np.column_stack([weighed.T @ observed.targets, std_factor * drawn])
-        return np.linalg.solve(precision, sides).sum(axis=1)
+    weighted = data.design / data.noise_std[:, None] ** 2
+    with _threadpool_controller().limit(limits=1):
+        precision = data.design.T @ weighted + np.diag(prior_std**-2.0)
+        # With precision = L L', solving for L z gives the inverse of L' times z: a sample around 0.
+        deviation = np.linalg.cholesky(precision) @ rng.standard_normal(len(precision))
+        right_sides = np.column_stack([weighted.T @ data.targets, std_factor * deviation])
+        return np.linalg.solve(precision, right_sides).sum(axis=1)
 
 
 @functools.cache
-def _linear_algebra() -> ThreadpoolController:
-    """Return what limits threads: more of them would wait for each other while trials run."""
+def _threadpool_controller() -> ThreadpoolController:
+    """Return the controller of BLAS threads: several would wait for each other beside trials."""
     return ThreadpoolController()

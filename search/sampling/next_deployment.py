@@ -1,9 +1,9 @@
-"""Which deployment of a trained network to try next, by what is known of those tried before.
+"""Suggests the next deployment of a trained network, by the deployments measured before.
 
-A deployment's effect on error and time is much the same for all networks, and more so for those of
-one family: log10 of both is a sum of effects, fitted as Bayesian linear regression. Drawing the
-effects from their posterior (Thompson sampling) tries what is promising or little known; what it
-promises is weighed against how long it takes.
+The effect of a deployment on error and time is similar for all networks, and more so for those of
+one family. log10 of both is a sum of effects, fitted by Bayesian linear regression. Sampling the
+effects from their posterior (Thompson sampling) prefers deployments that are good or little known.
+The sampled gain in hypervolume is divided by the predicted duration of the trial.
 
 Sources: Thompson, Biometrika 25 (1933) 285; Snoek et al., NeurIPS 2012 (improvement per second).
 """
@@ -26,31 +26,31 @@ from spaces.combinations import Combination
 from spaces.registered import RUNTIMES
 
 PRIOR_STD = {"runtime": 0.5, "pruning": 0.3, "family": 0.2}
-"""Standard deviations, in powers of ten: of a runtime in a precision, of a kind of pruning, and of
-what is peculiar to a family. Runtimes differ by up to ten times, a family's mostly by two at most.
-"""
+"""Prior standard deviations, in powers of ten: of a runtime in a precision, of a kind of pruning,
+and of the interaction of a family with both. Runtimes differ by up to a factor of ten, families
+mostly by two at most."""
 
 NOISE_STD = 0.1
-"""Powers of ten by which a network's deployment departs from the sum of its effects."""
+"""Standard deviation of a deployment's log10 time around the sum of its effects."""
 
 DEPLOYMENT_STAGES = ("prepare", "load", "deploy", "validate", "measure")
-"""Stages of a further deployment's life, but for pruning."""
+"""Stages of a further deployment, without pruning."""
 
 MIN_DURATION_S = 1e-3
-"""What nothing takes less than."""
+"""Lower bound of a predicted duration [s]."""
 
 REFERENCE_POINT_MARGIN = 0.1
-"""Powers of ten between the worst that was found and the corner up to which area is counted."""
+"""Powers of ten between the worst point and the reference point."""
 
 
 class MeasuredDeployment(NamedTuple):
     """A deployment that was measured.
 
     Args:
-        training: Whose network.
-        cell: How it was deployed.
-        error: log10 of its error over the trained network's own.
-        time: log10 of its time over the reference's.
+        training: The trial that trained its network.
+        combination: How the network was deployed.
+        error: log10 of its error divided by that of the unpruned network.
+        time: log10 of its time relative to the reference.
     """
 
     training: int
@@ -60,173 +60,181 @@ class MeasuredDeployment(NamedTuple):
 
 
 def next_deployment(
-    of: Record, combinations: Sequence[Combination], history: History, rng: np.random.Generator
+    trained: Record,
+    combinations: Sequence[Combination],
+    history: History,
+    rng: np.random.Generator,
 ) -> Combination | None:
-    """Return what to try of `cells`, or None where nothing is drawn that betters the front.
+    """Return the combination to deploy next; None where no sampled gain is positive.
 
     Args:
-        of: The trial that trained the network.
-        cells: What is left to try of it.
-        found: What is known.
-        rng: Draws the effects.
+        trained: The trial that trained the network.
+        combinations: The combinations of the network that were not tried yet.
+        history: The finished trials.
+        rng: Generator of the sample.
     """
-    deployed = (_deployed(record, history.objective) for record in history.records)
-    measured = [each for each in deployed if each]
-    combinations = deployable_combinations(combinations, history.records)
-    lasts_s, longest_s = (
-        predicted_durations_s(of, combinations, history.records),
-        _longest_s(of, history),
-    )
-    combinations = [
-        combination
-        for combination, each_s in zip(combinations, lasts_s, strict=True)
-        if each_s <= longest_s
-    ]
-    lasts_s = lasts_s[lasts_s <= longest_s]
-    own = [each for each in measured if each.training == of.number] or _untrained(of)
-    if not combinations or not own or of.unpruned_error is None:
+    deployments = (_measured(record, history.objective) for record in history.records)
+    measured = [deployment for deployment in deployments if deployment]
+    combinations = exclude_failing_combinations(combinations, history.records)
+    durations_s = predicted_durations_s(trained, combinations, history.records)
+    affordable = durations_s <= _max_duration_s(trained, history)
+    combinations = [c for c, keep in zip(combinations, affordable, strict=True) if keep]
+    durations_s = durations_s[affordable]
+    of_network = [m for m in measured if m.training == trained.number] or _untrained(trained)
+    if not combinations or not of_network or trained.unpruned_error is None:
         return None
-    error = math.log10(max(of.unpruned_error, ERROR_FLOOR))
-    drawn = DeploymentEffects(measured, combinations, rng).drawn(own, combinations) + np.array(
-        [error, 0.0]
-    )
-    drawn[:, 1] = np.maximum(drawn[:, 1], _shortest(own))
-    worst = history.reference_point(REFERENCE_POINT_MARGIN, drawn.tolist())
-    best = history.pareto_front
-    before = hypervolume(best, worst)
-    gains = [hypervolume([*best, point], worst) - before for point in drawn]
-    worth = np.array(gains) / lasts_s
-    most = int(np.argmax(worth))
-    return combinations[most] if gains[most] > 0.0 else None
+    log_error = math.log10(max(trained.unpruned_error, ERROR_FLOOR))
+    effects = DeploymentEffects(measured, combinations, rng)
+    samples = effects.predict(of_network, combinations) + np.array([log_error, 0.0])
+    samples[:, 1] = np.maximum(samples[:, 1], _min_log_time(of_network))
+    reference_point = history.reference_point(REFERENCE_POINT_MARGIN, samples.tolist())
+    front = history.pareto_front
+    volume = hypervolume(front, reference_point)
+    gains = [hypervolume([*front, point], reference_point) - volume for point in samples]
+    best = int(np.argmax(np.array(gains) / durations_s))
+    return combinations[best] if gains[best] > 0.0 else None
 
 
-def _longest_s(of: Record, history: History) -> float:
-    """Return how long a deployment may take: as another network does, unless this is on the front.
+def _max_duration_s(trained: Record, history: History) -> float:
+    """Return the longest acceptable duration of a deployment [s].
 
-    Of 34 longer ones in eight searches of `planets`, mostly by compilers, which took an eighth of
-    their time, five came on the front.
+    For networks on the front it is unlimited, for others it is the median duration of a trial that
+    trains a network. In eight searches of `planets`, 34 deployments lasted longer, mostly those of
+    compilers, and took an eighth of the time; five of them came on the front.
     """
-    others = [sum(each.durations_s.values()) for each in history.records if each.from_scratch]
-    unlimited = not any(others) or of.number in history.front_networks
-    return math.inf if unlimited else float(np.median(others))
+    durations_s = [sum(r.durations_s.values()) for r in history.records if r.from_scratch]
+    unlimited = not any(durations_s) or trained.number in history.front_networks
+    return math.inf if unlimited else float(np.median(durations_s))
 
 
-def _shortest(own: Sequence[MeasuredDeployment]) -> float:
-    """Return log10 of the least time to be had of a network, by what its deployments took."""
+def _min_log_time(deployments: Sequence[MeasuredDeployment]) -> float:
+    """Return a lower bound of log10 of a network's relative time, given its deployments."""
     return max(
-        each.time - math.log10(RUNTIMES[each.combination.runtime].max_speedup) for each in own
+        deployment.time - math.log10(RUNTIMES[deployment.combination.runtime].max_speedup)
+        for deployment in deployments
     )
 
 
 def predicted_durations_s(
-    of: Record, combinations: Sequence[Combination], records: Sequence[Record]
+    trained: Record, combinations: Sequence[Combination], records: Sequence[Record]
 ) -> Array:
-    """Return about how long deployments of a network take (n,) [s].
+    """Return the predicted durations of a network's further deployments (n,) [s].
 
-    Lowering is a matter of the runtime, and a pruned network is trained a little more: by what has
-    been seen of each runtime. Of one that hasn't been it is what the others take apart from
-    lowering, and what it says of that.
+    The duration is the median of earlier deployments by the same runtime. For a runtime that wasn't
+    used yet it is the median of all deployments without lowering, plus the runtime's declared
+    lowering time. A pruned network is fine-tuned as well.
+
+    Args:
+        trained: The trial that trained the network.
+        combinations: The deployments.
+        records: The finished trials.
     """
-    lasted = _lasted_s(records, DEPLOYMENT_STAGES)
-    if not any(map(any, lasted.values())):
+    by_runtime = _durations_by_runtime(records, DEPLOYMENT_STAGES)
+    if not any(map(any, by_runtime.values())):
         return np.ones(len(combinations))
-    apart = [
-        max(seconds - RUNTIMES[runtime].lowering_time_s, 0.0)
-        for runtime, each in lasted.items()
-        for seconds in each
+    without_lowering_s = [
+        max(duration_s - RUNTIMES[runtime].lowering_time_s, 0.0)
+        for runtime, durations_s in by_runtime.items()
+        for duration_s in durations_s
     ]
-    training_s = of.durations_s.get("train", 0.0)
+    training_s = trained.durations_s.get("train", 0.0)
 
-    def lasts_s(runtime: str) -> float:
-        if runtime in lasted:
-            return float(np.median(lasted[runtime]))
-        return float(np.median(apart)) + RUNTIMES[runtime].lowering_time_s
+    def median_s(runtime: str) -> float:
+        if runtime in by_runtime:
+            return float(np.median(by_runtime[runtime]))
+        return float(np.median(without_lowering_s)) + RUNTIMES[runtime].lowering_time_s
 
-    each_s = {
-        runtime: lasts_s(runtime)
+    runtime_s = {
+        runtime: median_s(runtime)
         for runtime in {combination.runtime for combination in combinations}
     }
     return np.array(
         [
-            max(each_s[combination.runtime], MIN_DURATION_S)
+            max(runtime_s[combination.runtime], MIN_DURATION_S)
             + FINE_TUNING_SHARE * training_s * (combination.pruning is not Pruning.NONE)
             for combination in combinations
         ]
     )
 
 
-def _deployed(record: Record, objective: str) -> MeasuredDeployment | None:
+def _measured(record: Record, objective: str) -> MeasuredDeployment | None:
     error = record.unpruned_error
     if record.state is not State.COMPLETE or record.timing is None:
         return None
     if not error or not math.isfinite(error):
         return None
-    gap = math.log10(max(record.metrics[objective], ERROR_FLOOR) / error)
-    return MeasuredDeployment(
-        record.network_id, combination_of(record), gap, math.log10(record.timing.relative_time)
-    )
+    log_ratio = math.log10(max(record.metrics[objective], ERROR_FLOOR) / error)
+    log_time = math.log10(record.timing.relative_time)
+    return MeasuredDeployment(record.network_id, combination_of(record), log_ratio, log_time)
 
 
-def _untrained(of: Record) -> list[MeasuredDeployment]:
-    """Return what is known of a network none of whose deployments was measured: its first time."""
-    if of.untrained_relative_time is None:
+def _untrained(trained: Record) -> list[MeasuredDeployment]:
+    """Return the timing of the untrained network, in place of a measured deployment."""
+    if trained.untrained_relative_time is None:
         return []
-    return [
-        MeasuredDeployment(
-            of.number, combination_of(of), 0.0, math.log10(of.untrained_relative_time)
-        )
-    ]
+    log_time = math.log10(trained.untrained_relative_time)
+    return [MeasuredDeployment(trained.number, combination_of(trained), 0.0, log_time)]
 
 
-def deployable_combinations(
+def exclude_failing_combinations(
     combinations: Sequence[Combination], records: Sequence[Record]
 ) -> list[Combination]:
-    """Leave out how networks of the family failed to be deployed, at least twice and always."""
-    ended: dict[Combination, Counter[bool]] = defaultdict(Counter)
+    """Return the combinations without those whose deployments failed at least twice and always."""
+    outcomes: dict[Combination, Counter[bool]] = defaultdict(Counter)
     for record in records:
         if record.unpruned_error is not None and record.state is not State.STOPPED:
-            ended[combination_of(record)][record.state is State.COMPLETE] += 1
+            outcomes[combination_of(record)][record.state is State.COMPLETE] += 1
     return [
         combination
         for combination in combinations
-        if ended[combination][True] or ended[combination][False] < 2
+        if outcomes[combination][True] or outcomes[combination][False] < 2
     ]
 
 
 def fast_lowering_runtimes(runtimes: Collection[str], records: Sequence[Record]) -> set[str]:
-    """Return the runtimes that lower a network sooner than one is trained, or else the quickest.
+    """Return the runtimes that lower a network faster than one is trained; at least the fastest.
 
-    By the medians of what was seen; of a runtime that wasn't by what it says of itself. All of them
-    where no network was trained to the end.
+    Lowering times are medians of earlier trials or, for a runtime that wasn't used yet, the
+    declared one. All runtimes are returned where no network was trained to the end.
     """
-    trainings = [
-        each.durations_s.get("train", 0.0)
-        for each in records
-        if has_trained_network(each) and each.from_scratch
+    trainings_s = [
+        record.durations_s.get("train", 0.0)
+        for record in records
+        if has_trained_network(record) and record.from_scratch
     ]
-    if not trainings:
+    if not trainings_s:
         return set(runtimes)
-    seen = _lasted_s(records, ("deploy",))
-    lasts_s = {
-        each: float(np.median(seen[each])) if each in seen else RUNTIMES[each].lowering_time_s
-        for each in runtimes
+    measured_s = _durations_by_runtime(records, ("deploy",))
+    lowering_s = {
+        runtime: float(np.median(measured_s[runtime]))
+        if runtime in measured_s
+        else RUNTIMES[runtime].lowering_time_s
+        for runtime in runtimes
     }
-    longest_s = max(float(np.median(trainings)), min(lasts_s.values(), default=0.0))
-    return {each for each in runtimes if lasts_s[each] <= longest_s}
+    limit_s = max(float(np.median(trainings_s)), min(lowering_s.values(), default=0.0))
+    return {runtime for runtime in runtimes if lowering_s[runtime] <= limit_s}
 
 
-def _lasted_s(records: Sequence[Record], stages: Sequence[str]) -> dict[str, list[float]]:
-    """Return how long complete trials were in some stages, by their runtimes [s]."""
-    lasted: dict[str, list[float]] = defaultdict(list)
+def _durations_by_runtime(
+    records: Sequence[Record], stages: Sequence[str]
+) -> dict[str, list[float]]:
+    """Return the durations of some stages of all complete trials, by runtime [s]."""
+    durations_s: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record.state is State.COMPLETE:
-            own = sum(record.durations_s.get(stage, 0.0) for stage in stages)
-            lasted[record.candidate.runtime].append(own)
-    return lasted
+            duration_s = sum(record.durations_s.get(stage, 0.0) for stage in stages)
+            durations_s[record.candidate.runtime].append(duration_s)
+    return durations_s
 
 
 class DeploymentEffects:
-    """What deployments do to (error, time), in powers of ten: a draw from the posterior."""
+    """A posterior sample of the effects of deployments on log10 of (error, time).
+
+    Args:
+        measured: The measured deployments.
+        combinations: Further deployments whose effects are needed.
+        rng: Generator of the sample.
+    """
 
     def __init__(
         self,
@@ -234,49 +242,54 @@ class DeploymentEffects:
         combinations: Sequence[Combination],
         rng: np.random.Generator,
     ) -> None:
-        every = (*combinations, *(each.combination for each in measured))
-        names = dict.fromkeys(name for combination in every for name in _features(combination))
-        self._places = {name: place for place, name in enumerate(names)}
-        spread = np.array([PRIOR_STD[str(name[0])] for name in self._places])
-        design = self._design([each.combination for each in measured])
-        times = np.array([each.time for each in measured])
-        # A network's own time has no part in the effects: each is held against its own mean.
-        groups = np.array([each.training for each in measured])
+        deployed = [deployment.combination for deployment in measured]
+        names = dict.fromkeys(
+            name for combination in (*combinations, *deployed) for name in _features(combination)
+        )
+        self._columns = {name: column for column, name in enumerate(names)}
+        prior_std = np.array([PRIOR_STD[str(name[0])] for name in self._columns])
+        design = self._design(deployed)
+        times = np.array([deployment.time for deployment in measured])
+        # The mean time of a network is not an effect of its deployments: it is subtracted.
+        trainings = np.array([deployment.training for deployment in measured])
         centred = design.copy()
-        for training in np.unique(groups):
-            own = groups == training
-            centred[own] -= design[own].mean(axis=0)
-            times[own] -= times[own].mean()
-        errors = np.array([each.error for each in measured])
-        noise = np.full(len(measured), NOISE_STD)
-        self._error = sample_posterior(RegressionData(design, errors, noise), spread, rng)
-        self._time = sample_posterior(RegressionData(centred, times, noise), spread, rng)
+        for training in np.unique(trainings):
+            group = trainings == training
+            centred[group] -= design[group].mean(axis=0)
+            times[group] -= times[group].mean()
+        errors = np.array([deployment.error for deployment in measured])
+        noise_std = np.full(len(measured), NOISE_STD)
+        self._error = sample_posterior(RegressionData(design, errors, noise_std), prior_std, rng)
+        self._time = sample_posterior(RegressionData(centred, times, noise_std), prior_std, rng)
 
-    def drawn(
-        self, own: Sequence[MeasuredDeployment], combinations: Sequence[Combination]
+    def predict(
+        self,
+        network_deployments: Sequence[MeasuredDeployment],
+        combinations: Sequence[Combination],
     ) -> Array:
-        """Return log10 of (error over the network's own, time) (n, 2) of cells.
+        """Return log10 of (error relative to the unpruned network, relative time) (n, 2).
 
         Args:
-            own: What was measured of this network.
-            cells: What is asked about.
+            network_deployments: The measured deployments of the network.
+            combinations: Its further deployments.
         """
-        known = self._design([each.combination for each in own])
-        base = np.mean([each.time for each in own] - known @ self._time)
-        wanted = self._design(combinations)
-        return np.stack([wanted @ self._error, base + wanted @ self._time], axis=1)
+        measured = self._design([deployment.combination for deployment in network_deployments])
+        times = [deployment.time for deployment in network_deployments]
+        intercept = np.mean(times - measured @ self._time)
+        design = self._design(combinations)
+        return np.stack([design @ self._error, intercept + design @ self._time], axis=1)
 
     def _design(self, combinations: Sequence[Combination]) -> Array:
-        design = np.zeros((len(combinations), len(self._places)))
+        design = np.zeros((len(combinations), len(self._columns)))
         for row, combination in enumerate(combinations):
             for name in _features(combination):
-                if name in self._places:
-                    design[row, self._places[name]] = 1.0
+                if name in self._columns:
+                    design[row, self._columns[name]] = 1.0
         return design
 
 
 def _features(combination: Combination) -> list[tuple[Hashable, ...]]:
-    """Return the effects that add up to a deployment's, each with its kind first."""
+    """Return the effects that add up to that of a deployment, each with its kind first."""
     return [
         ("runtime", combination.runtime, combination.precision),
         ("pruning", combination.pruning),

@@ -1,7 +1,7 @@
-"""The next network of a search, once its opening is dealt: the most promising of many, or TPE's.
+"""Suggests the next network after the initial design: by acquisition or by TPE.
 
-Where neither has anything new that is worth its training, what promises least is tried: proposals
-are drawn ever more boldly, before what is known is taught again.
+Where neither suggests a new network that is worth training, networks are sampled with ever larger
+standard deviations before one is trained that was trained already.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,18 +17,18 @@ from search.sampling.history import History, Observations
 from spaces.space import Space
 
 PROPOSAL_COUNT = 128
-"""Drawn at random, for each network that is asked for."""
+"""Random proposals for each suggestion."""
 
 LARGER_STD_FACTORS = (1.0, 3.0, 10.0)
-"""Standard deviations that draws spread over, one after the other, where nothing else is left."""
+"""Factors of the posterior's standard deviations, tried in turn where nothing else is left."""
 
 
 class NetworkSuggestion(NamedTuple):
     """A network to train.
 
     Args:
-        parameters: All of them, with those of its deployment.
-        goes_on_with: The trial that was stopped at a rung in training it, if one was.
+        parameters: All its parameters, including those of its deployment.
+        resumes: The trial whose stopped training is resumed, if any.
     """
 
     parameters: Mapping[str, object]
@@ -36,13 +36,13 @@ class NetworkSuggestion(NamedTuple):
 
 
 class NetworkSuggester(NamedTuple):
-    """Chooses what is trained next by what is known.
+    """Suggests the network to train next.
 
     Args:
-        space: Where it is looked for.
-        spec: What is asked for.
-        trials: Those of the run.
-        found: What those that ended found.
+        space: The search space.
+        spec: The specification of the run.
+        observations: The trials that the effects model learns from.
+        history: The finished trials.
     """
 
     space: Space
@@ -53,50 +53,52 @@ class NetworkSuggester(NamedTuple):
     def suggest_by_acquisition(
         self, rng: np.random.Generator, std_factor: float = STD_FACTOR
     ) -> NetworkSuggestion | None:
-        """Return the network that promises most of many, or of those stopped; None if none does.
+        """Return the random proposal or stopped training with the largest gain in hypervolume.
+
+        Returns None where no gain is positive.
 
         Args:
-            rng: Draws proposals, and what they promise.
-            boldness: Standard deviations that a draw spreads over.
+            rng: Generator of the proposals and of the model's sample.
+            std_factor: Factor by which the posterior's standard deviations are multiplied.
         """
         proposals: list[Configuration] = []
         for _ in range(PROPOSAL_COUNT):
-            drawn = RandomChooser(rng)
-            self.space.choose_candidate(self.spec.size, drawn, self.spec.seed)
-            values = {name: answer.value for name, answer in drawn.parameter_values.items()}
-            proposals.append(
-                Configuration(
-                    drawn.parameter_values, self.space.combination_space.combination(values)
-                )
-            )
-        chosen = best_configuration(proposals, self.observations, self.history, rng, std_factor)
-        if chosen is None:
+            chooser = RandomChooser(rng)
+            self.space.choose_candidate(self.spec.size, chooser, self.spec.seed)
+            combination = self.space.combination_space.combination(_values(chooser))
+            proposals.append(Configuration(chooser.parameter_values, combination))
+        best = best_configuration(proposals, self.observations, self.history, rng, std_factor)
+        if best is None:
             return None
-        stopped = self.observations.stopped().get(chosen.network_key)
-        values = {name: answer.value for name, answer in chosen.parameter_values.items()}
-        return NetworkSuggestion(values, stopped and stopped.number)
+        stopped = self.observations.resumable_trainings().get(best.network_key)
+        return NetworkSuggestion(_values(best), stopped and stopped.number)
 
     def suggest_by_tpe(
         self, samplers: Iterable[IndependentSampler], rng: np.random.Generator
     ) -> NetworkSuggestion:
-        """Return what TPE asks for; where that isn't worth training, a bold proposal if there is.
+        """Return the first suggestion of TPE that is worth training.
+
+        Where there is none, a proposal sampled with a larger standard deviation is returned or,
+        where that fails too, the last suggestion of TPE.
 
         Args:
-            turns: What draws by TPE, turn by turn.
-            rng: Draws proposals.
+            samplers: TPE samplers, one for each attempt.
+            rng: Generator of the proposals.
         """
         combination_space = self.space.combination_space
-        asked = NetworkSuggestion({})
-        for draw in samplers:
-            choice = PartialFixedChooser({}, draw)
-            self.space.choose_candidate(self.spec.size, choice, self.spec.seed)
-            asked = NetworkSuggestion(dict(choice.values))
-            network = Configuration(
-                choice.parameter_values, combination_space.combination(choice.values)
-            )
-            if select_trainable(
-                [network], self.observations, self.history, combination_space.options("runtime")
-            ):
-                return asked
-        bold = (self.suggest_by_acquisition(rng, each) for each in LARGER_STD_FACTORS)
-        return next(filter(None, bold), asked)
+        suggestion = NetworkSuggestion({})
+        for sampler in samplers:
+            chooser = PartialFixedChooser({}, sampler)
+            self.space.choose_candidate(self.spec.size, chooser, self.spec.seed)
+            suggestion = NetworkSuggestion(dict(chooser.parameters))
+            combination = combination_space.combination(chooser.parameters)
+            network = Configuration(chooser.parameter_values, combination)
+            runtimes = combination_space.options("runtime")
+            if select_trainable([network], self.observations, self.history, runtimes):
+                return suggestion
+        exploratory = (self.suggest_by_acquisition(rng, factor) for factor in LARGER_STD_FACTORS)
+        return next(filter(None, exploratory), suggestion)
+
+
+def _values(choices: RandomChooser | Configuration) -> dict[str, object]:
+    return {name: parameter.value for name, parameter in choices.parameter_values.items()}

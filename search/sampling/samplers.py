@@ -1,9 +1,8 @@
-"""Who asks for candidates once the opening is dealt: Optuna's samplers, by name.
+"""Samplers that suggest candidates after the initial design: Optuna's, for a conditional space.
 
-The space is conditional: a parameter exists on its branch alone. TPE models each group of
-parameters that occur together, of those groups that a trial comes to; genetic algorithms here let a
-child inherit whole branches from two parents, where Optuna's own cross only what all trials have in
-common.
+In a conditional space a parameter exists on its branch only. TPE models every group of parameters
+that occur together, for those groups that the candidate needs. The genetic algorithms inherit whole
+branches from two parents, where Optuna's cross only the parameters that all trials have in common.
 
 Sources: Bergstra et al., NeurIPS 2011, and Watanabe, arXiv:2304.11127 (TPE); Deb et al., IEEE TEVC
 2002 (NSGA-II) and 2014 (NSGA-III); Snoek et al., NeurIPS 2012 (Gaussian processes).
@@ -12,8 +11,7 @@ Sources: Bergstra et al., NeurIPS 2011, and Watanabe, arXiv:2304.11127 (TPE); De
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from optuna import Study
@@ -33,31 +31,32 @@ from search.run.spec import SamplerName
 from search.sampling.choices import IndependentSampler, uniform_sampler
 
 MAX_TPE_TRIALS = 1000
-"""So many trials `auto` leaves to TPE, whose asking takes longer with each; then NSGA-II asks."""
+"""Trials after which `auto` replaces TPE, whose suggestions take longer with each, by NSGA-II."""
 
 TPE_INTERVAL = 4
-"""Every so many candidates `auto` asks TPE, the others are the most promising of many."""
+"""Of so many candidates, `auto` takes one from TPE and the others by acquisition."""
 
 POPULATION_SIZE = 50
 """Parents of a generation."""
 
 
 class BranchTPESampler(TPESampler):
-    """Multivariate TPE of the groups of parameters that a trial comes to, one after the other.
+    """Multivariate TPE that samples a group of parameters when the first of them is suggested.
 
-    Optuna's own draws every group of the space beforehand: most are of branches that the trial
-    isn't on, and each costs as much as those that it is. One such sampler serves one trial.
+    Optuna's sampler samples all groups of the space beforehand. Most of them belong to branches
+    that the trial isn't on, and each costs as much as a group that it needs. A sampler serves one
+    trial only.
     """
 
     def __init__(self, *, seed: int) -> None:
         super().__init__(n_startup_trials=0, multivariate=True, group=True, seed=seed)
-        self._drawn: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
         self._groups: list[dict[str, BaseDistribution]] = []
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Find the groups, and return none of them: nothing is drawn beforehand."""
+        """Store the groups and return an empty space, so that nothing is sampled beforehand."""
         super().infer_relative_search_space(study, trial)
         if self._search_space_group:
             self._groups = self._search_space_group.search_spaces
@@ -70,36 +69,61 @@ class BranchTPESampler(TPESampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return a parameter; the first one of a group draws the others with it."""
-        if param_name not in self._drawn:
-            group = next((each for each in self._groups if param_name in each), {})
-            # Sorted as Optuna does: the hashes of names differ from process to process.
-            space = {name: kind for name, kind in sorted(group.items()) if not kind.single()}
-            self._drawn |= self._sample_relative(study, trial, space)
-        if param_name in self._drawn:
-            return self._drawn[param_name]
+        """Return the value of a parameter; the rest of its group is sampled with it.
+
+        Args:
+            study: The study that the sampler learns from.
+            trial: The trial that the value is suggested for.
+            param_name: Name of the parameter.
+            param_distribution: Its distribution.
+        """
+        if param_name not in self._values:
+            group = next((group for group in self._groups if param_name in group), {})
+            # Sorted as in Optuna: the hashes of names differ from process to process.
+            space = {
+                name: distribution
+                for name, distribution in sorted(group.items())
+                if not distribution.single()
+            }
+            self._values |= self._sample_relative(study, trial, space)
+        if param_name in self._values:
+            return self._values[param_name]
         return super().sample_independent(study, trial, param_name, param_distribution)
 
 
 class BranchInheritanceSampler(BaseGASampler):
     """A genetic algorithm whose children inherit whole branches of a conditional space.
 
-    What was tried before it began, the opening or another sampler's trials, is its first
-    population. A child has each parameter from one of two parents, where one of them has it; a few
-    are drawn anew, and so are those of a branch that neither parent was on.
+    The trials before its first, of the initial design or of another sampler, are its first
+    population. A child inherits each parameter from one of two parents. A few parameters are
+    sampled at random (mutation), and so are those of branches that neither parent is on.
     """
 
+    JOURNAL_NAME: ClassVar[str]
+    """Prefix of the attributes that Optuna stores; by default it is the name of the class.
+
+    It never changes, so that runs of earlier versions can be resumed.
+    """
+
+    @classmethod
+    def _get_generation_key(cls) -> str:
+        return f"{cls.JOURNAL_NAME}:generation"
+
+    @classmethod
+    def _get_parent_cache_key_prefix(cls) -> str:
+        return f"{cls.JOURNAL_NAME}:parent:"
+
     def __init__(self, *, seed: int) -> None:
-        super().__init__(population_size=POPULATION_SIZE, seed=seed)  # pyright: ignore[reportCallIssue] - Optuna's own samplers come after this class
-        self._draw = np.random.default_rng(seed)
+        super().__init__(population_size=POPULATION_SIZE, seed=seed)  # pyright: ignore[reportCallIssue] - Optuna's samplers follow this class in the MRO
+        self._inheritance_rng = np.random.default_rng(seed)
 
     def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
-        """Return a trial's generation; generation 0 is what was tried before the first."""
+        """Return a trial's generation; generation 0 holds the trials before the first."""
         generation = super().get_trial_generation(study, trial)
         if generation == 0:
             generation = 1
             key = self._get_generation_key()
-            study._storage.set_trial_system_attr(trial._trial_id, key, generation)  # noqa: SLF001 - as the class that this extends # pyright: ignore[reportPrivateUsage]
+            study._storage.set_trial_system_attr(trial._trial_id, key, generation)  # noqa: SLF001 - as in the base class # pyright: ignore[reportPrivateUsage]
         return generation
 
     def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
@@ -113,48 +137,63 @@ class BranchInheritanceSampler(BaseGASampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Return every parameter that a parent of the trial has."""
+        """Return the distributions of all parameters of the parent population."""
         parents = self.get_parent_population(study, self.get_trial_generation(study, trial))
-        return {name: kind for each in parents for name, kind in each.distributions.items()}
+        return {
+            name: distribution
+            for parent in parents
+            for name, distribution in parent.distributions.items()
+        }
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return what a child inherits."""
+        """Return the parameters that a child inherits.
+
+        Args:
+            study: The study with the parents.
+            trial: The child.
+            search_space: Distributions of all parameters of the parent population.
+        """
         parents = self.get_parent_population(study, self.get_trial_generation(study, trial))
         if len(parents) < 2:
             return {}
-        first, second = (parents[i] for i in self._draw.choice(len(parents), 2, replace=False))
-        return self._inherited(first.params, second.params, search_space)
+        pair = self._inheritance_rng.choice(len(parents), 2, replace=False)
+        first, second = (parents[index] for index in pair)
+        return self._cross(first.params, second.params, search_space)
 
-    def _inherited(
+    def _cross(
         self, first: Mapping[str, Any], second: Mapping[str, Any], names: Mapping[str, object]
     ) -> dict[str, Any]:
         child: dict[str, Any] = {}
         mutation = 1.0 / max(len(first), len(second))
         for name in names:
-            having = [parent[name] for parent in (first, second) if name in parent]
-            chosen, mutated = self._draw.random(2)
-            if having and mutated >= mutation:
-                child[name] = having[int(chosen * len(having))]
+            values = [parent[name] for parent in (first, second) if name in parent]
+            choice, mutated = self._inheritance_rng.random(2)
+            if values and mutated >= mutation:
+                child[name] = values[int(choice * len(values))]
         return child
 
 
 class BranchNSGAIISampler(BranchInheritanceSampler, NSGAIISampler):
-    """NSGA-II: parents by non-dominated rank and crowding."""
+    """NSGA-II: parents are selected by non-dominated rank and crowding distance."""
+
+    JOURNAL_NAME = "InheritingNSGA2"
 
 
 class BranchNSGAIIISampler(BranchInheritanceSampler, NSGAIIISampler):
-    """NSGA-III: parents by non-dominated rank and reference points."""
+    """NSGA-III: parents are selected by non-dominated rank and reference points."""
+
+    JOURNAL_NAME = "InheritingNSGA3"
 
 
 def uses_acquisition(name: SamplerName, position: int, trials: int) -> bool:
-    """Return whether a candidate is to be the most promising of many, if one promises anything.
+    """Return whether a candidate is chosen by acquisition, if any proposal has a positive gain.
 
     Args:
-        name: As the search was given it.
-        position: How many candidates were asked for before.
-        trials: How many trials there are.
+        name: Sampler of the search.
+        position: Number of candidates before this one.
+        trials: Number of trials in the study.
     """
     if name is SamplerName.AUTO:
         return trials < MAX_TPE_TRIALS and position % TPE_INTERVAL > 0
@@ -162,11 +201,11 @@ def uses_acquisition(name: SamplerName, position: int, trials: int) -> bool:
 
 
 def resolve_sampler(name: SamplerName, trials: int) -> SamplerName:
-    """Return whose turn it is where no candidate is settled.
+    """Return the sampler that is used where acquisition suggests nothing.
 
     Args:
-        name: As the search was given it.
-        trials: How many there are.
+        name: Sampler of the search.
+        trials: Number of trials in the study.
     """
     if name is SamplerName.AUTO:
         return SamplerName.TPE if trials < MAX_TPE_TRIALS else SamplerName.NSGA2
@@ -174,28 +213,32 @@ def resolve_sampler(name: SamplerName, trials: int) -> SamplerName:
 
 
 def tpe_sampler(study: Study, seed: int) -> IndependentSampler:
-    """Return what draws by TPE, for one trial that isn't there yet."""
+    """Return a TPE sampler of the parameters of one trial, which needn't exist yet."""
     with _experimental():
         tpe = BranchTPESampler(seed=seed)
     trial = create_trial(state=TrialState.RUNNING)
     tpe.infer_relative_search_space(study, trial)
 
-    alone = uniform_sampler(np.random.default_rng(seed))
+    uniform = uniform_sampler(np.random.default_rng(seed))
 
-    def draw(name: str, kind: BaseDistribution) -> Any:
-        # As Optuna's own trial: what can't be but one thing has no part in what is learned.
-        draws = alone if kind.single() else partial(tpe.sample_independent, study, trial)
-        return draws(name, kind)
+    def sample(name: str, distribution: BaseDistribution) -> Any:
+        # As in Optuna's trials, a parameter with a single value isn't part of the model.
+        if distribution.single():
+            return uniform(name, distribution)
+        return tpe.sample_independent(study, trial, name, distribution)
 
-    return draw
+    return sample
 
 
 def create_sampler(name: SamplerName, seed: int) -> BaseSampler:
-    """Return the sampler of a trial that is asked for one parameter after the other.
+    """Return a sampler for one trial, which suggests one parameter after the other.
 
     Args:
         name: NSGA-II, NSGA-III or GP.
-        seed: Of this candidate alone: a sampler keeps no state from one to the next.
+        seed: Seed of this candidate only: no state is kept from one candidate to the next.
+
+    Raises:
+        ValueError: The sampler suggests whole candidates.
     """
     with _experimental():
         if name is SamplerName.NSGA2:
@@ -204,12 +247,12 @@ def create_sampler(name: SamplerName, seed: int) -> BaseSampler:
             return BranchNSGAIIISampler(seed=seed)
         if name is SamplerName.GP:
             return GPSampler(n_startup_trials=0, seed=seed)
-    raise ValueError(f"{name} asks for whole candidates")
+    raise ValueError(f"{name} suggests whole candidates")
 
 
 @contextmanager
 def _experimental() -> Generator[None]:
-    """Don't say of some that they are; remove when Optuna's stable releases no longer do."""
+    """Ignore warnings that a sampler is experimental, until Optuna's stable releases stop them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield

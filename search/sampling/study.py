@@ -1,9 +1,8 @@
-"""The one Optuna study of a run: asks for candidates, is told how they ended.
+"""The Optuna study of a run: suggests candidates and stores how their trials ended.
 
-The first candidates (the opening) are dealt so that every choice of the skeleton is tried; each
-depends on the seed and its number alone. Later ones come from a sampler and depend on what was
-measured, measured times included. So do the further deployments of a trained network, each of which
-is a trial of its own.
+The first candidates are those of a warm start and the initial design; they depend only on the seed
+and their position. Later candidates come from a sampler and depend on what was measured, including
+times. So do the further deployments of a trained network, each of which is a trial as well.
 """
 
 from collections.abc import Mapping
@@ -30,51 +29,62 @@ from search.sampling.choices import (
 )
 from search.sampling.configuration import Configuration
 from search.sampling.history import FinishedTrial, History, Observations, combination_of
-from search.sampling.initial_design import opening
+from search.sampling.initial_design import initial_design
 from search.sampling.next_deployment import next_deployment
 from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
-from search.sampling.samplers import resolve_sampler, sampler, tpe_sampler, uses_acquisition
+from search.sampling.samplers import (
+    create_sampler,
+    resolve_sampler,
+    tpe_sampler,
+    uses_acquisition,
+)
 from spaces.candidate import Candidate
 from spaces.combinations import Combination
 from spaces.space import Space, pruning_prefix
 
 RETRY_OF = "again"
-"""User attribute of a trial that takes up an abandoned one: that one's number."""
+"""User attribute of a repeated trial: the number of the interrupted trial that it repeats."""
 
 SOURCE_TRIAL = "training"
 """User attribute of a further deployment: the number of the trial that trained its network."""
 
 RESUMES = "goes on with"
-"""User attribute of a trial: the number of one that was stopped in training the same network."""
+"""User attribute of a trial: the number of the trial whose stopped training it resumes."""
 
 DEPLOYMENT_STREAM, ACQUISITION_STREAM, TPE_STREAM = 1, 2, 3
-"""Seeds of deployments, of proposals and of TPE are drawn apart from those of candidates."""
+"""Streams of random numbers beside that of candidates: deployments, proposals and TPE."""
 
 MAX_TPE_ATTEMPTS = 8
-"""So often TPE is asked, where it asks for what isn't worth training."""
+"""Suggestions of TPE that are tried, where they aren't worth training."""
 
 
 class InterruptedTrial(NamedTuple):
-    """A trial that was cut off before it ended, perhaps before all its parameters were asked."""
+    """A trial that was interrupted, possibly before all its parameters were suggested.
+
+    Args:
+        number: Number of the trial.
+        position: Position of its candidate.
+        parameters: The parameters suggested so far.
+        training: The trial that trained its network, if it is a further deployment.
+        resumes: The trial whose stopped training it resumes, if any.
+    """
 
     number: int
     position: int
     parameters: dict[str, object]
     training: int | None = None
-    """The trial that trained its network, where it is a further deployment."""
     resumes: int | None = None
-    """The trial that was stopped in training its network, where it goes on with that."""
 
 
 class SearchStudy:
-    """Asks and tells; the driver's process is the journal's only writer.
+    """Suggests candidates and is told results; only the driver's process writes the journal.
 
     Args:
-        journal: Where it is kept.
-        problem: What is replaced.
-        spec: What is asked for.
-        limits: Goals, told as constraints.
-        rivals: What is to be bettered.
+        journal: File of the journal.
+        problem: The problem.
+        spec: The specification of the run.
+        limits: The problem's goals, which become constraints.
+        baselines: Errors and times of the baselines.
     """
 
     def __init__(
@@ -88,12 +98,12 @@ class SearchStudy:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._journal = JournalBackend(journal)
         self._problem, self._spec, self._limits = problem, spec, limits
-        self._rivals = baselines
+        self._baselines = baselines
         self._space = Space(problem, spec.restrictions)
-        self._opening = opening(self._space, spec.seed, spec.opening)
+        self._initial_design = initial_design(self._space, spec.seed, spec.initial_design_size)
         self._open: dict[int, Trial] = {}
         self._records: dict[int, Record] = {}
-        self._known: dict[int, Configuration] = {}
+        self._configurations: dict[int, Configuration] = {}
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
@@ -101,27 +111,27 @@ class SearchStudy:
             load_if_exists=True,
         )
         self._journal.flush()
-        self._asked = 0
+        self._n_trials = 0
         self.position = 0
-        """How many candidates were dealt; an interrupted one is dealt again and counts once."""
-        self._count()
+        """Number of new candidates so far; a repeated one is counted once."""
+        self._count_stored()
 
-    def _count(self) -> None:
-        """Count what the journal holds; every ask counts on from there."""
+    def _count_stored(self) -> None:
+        """Set the counters to the trials in the journal."""
         trials = self._study.get_trials(deepcopy=False)
-        self._asked = len(trials)
+        self._n_trials = len(trials)
         self.position = sum(_is_new_network(trial.user_attrs) for trial in trials)
 
     @property
     def in_initial_design(self) -> bool:
-        """Whether the next candidate is given or dealt, whatever was found."""
-        return self.position < len(self._spec.first) + len(self._opening)
+        """Whether the next candidate belongs to the warm start or to the initial design."""
+        return self.position < len(self._spec.warm_start) + len(self._initial_design)
 
     def interrupted_trials(self, records: Mapping[int, Record]) -> list[InterruptedTrial]:
-        """Close what an earlier driver left open; return what was not tried and not asked again.
+        """Close the trials that an earlier driver left open; return those to be repeated.
 
-        A trial whose record is on disk was finished: it is told now. Without a record it is told as
-        failed, and stands here until its parameters are asked for again.
+        A trial whose record is on disk was finished and is told now. A trial without a record is
+        told as failed, and is returned until a later trial repeats it.
         """
         self._reserve_numbers(records)
         self._records |= records
@@ -132,14 +142,14 @@ class SearchStudy:
         self.close()
         trials = self._study.get_trials(deepcopy=False)
         positions: dict[int, int] = {}
-        dealt = 0
+        position = 0
         for trial in trials:
             if RETRY_OF in trial.user_attrs:
                 positions[trial.number] = positions[trial.user_attrs[RETRY_OF]]
             else:
-                positions[trial.number] = dealt
-                dealt += _is_new_network(trial.user_attrs)
-        asked_again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+                positions[trial.number] = position
+                position += _is_new_network(trial.user_attrs)
+        repeated = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         return [
             InterruptedTrial(
                 trial.number,
@@ -150,195 +160,211 @@ class SearchStudy:
             )
             for trial in trials
             if trial.state is TrialState.FAIL
-            and trial.number not in asked_again
+            and trial.number not in repeated
             and trial.number not in records
         ]
 
     def _reserve_numbers(self, records: Mapping[int, Record]) -> None:
-        """Have no number asked again whose record is on disk, where a journal has lost its end."""
-        for number in range(self._asked, max(records, default=-1) + 1):
+        """Reserve the numbers of all records, where the journal has lost its last lines."""
+        for number in range(self._n_trials, max(records, default=-1) + 1):
             trial = self._study.ask()
             if number in records and records[number].training is not None:
                 trial.set_user_attr(SOURCE_TRIAL, records[number].training)
             self._study.tell(trial, state=TrialState.FAIL)
-        self._count()
+        self._count_stored()
 
     def close(self) -> None:
-        """Tell every trial that is still open as failed: none stays running."""
+        """Tell all open trials as failed, so that none stays running."""
         for number in list(self._open):
             self._study.tell(number, state=TrialState.FAIL)
             del self._open[number]
         self._journal.flush()
 
     def ask(self, interrupted: InterruptedTrial | None = None) -> tuple[int, Candidate]:
-        """Return the next candidate and its number, or an abandoned one under a new number."""
+        """Return the number of a new trial and its candidate: the next one, or a repeated one.
+
+        Args:
+            interrupted: The trial to repeat, if any.
+        """
         if interrupted is None:
-            return self._next(self.position, {}, {})
+            return self._ask_network(self.position, {}, {})
         if interrupted.training is None:
             attributes = {RETRY_OF: interrupted.number} | _resume_attribute(interrupted.resumes)
-            return self._next(interrupted.position, interrupted.parameters, attributes)
-        known = {**self._training_parameters(interrupted.training), **interrupted.parameters}
+            return self._ask_network(interrupted.position, interrupted.parameters, attributes)
+        parameters = {**self._training_parameters(interrupted.training), **interrupted.parameters}
         attributes = {SOURCE_TRIAL: interrupted.training, RETRY_OF: interrupted.number}
-        return self._ask_fixed(known, self._seed(interrupted.number, DEPLOYMENT_STREAM), attributes)
+        seed = self._seed(interrupted.number, DEPLOYMENT_STREAM)
+        return self._ask_fixed(parameters, seed, attributes)
 
     def resumes(self, number: int) -> int | None:
-        """Return the trial that was stopped in training a trial's network, if one was."""
+        """Return the trial whose stopped training a trial resumes, if any."""
         return self._study.get_trials(deepcopy=False)[number].user_attrs.get(RESUMES)
 
-    def ask_deployment(self, of: Record) -> tuple[int, Candidate] | None:
-        """Return another deployment of a network that a trial trained; None: none is promising."""
-        combination_space, own = self._space.combination_space, combination_of(of)
+    def ask_deployment(self, trained: Record) -> tuple[int, Candidate] | None:
+        """Return the number and candidate of a further deployment of a trial's network.
+
+        Returns None where no further deployment has a positive sampled gain.
+        """
+        combination_space, combination = self._space.combination_space, combination_of(trained)
         trials = self._study.get_trials(deepcopy=False)
-        if not trials[of.number].params:  # the journal has lost them
+        if not trials[trained.number].params:  # missing in a damaged journal
             return None
-        before = [
+        tried = [
             combination_space.combination(trial.params)
             for trial in trials
-            if trial.user_attrs.get(SOURCE_TRIAL) == of.number
+            if trial.user_attrs.get(SOURCE_TRIAL) == trained.number
             and trial.state is not TrialState.FAIL
         ]
         combinations = [
             c
             for c in combination_space.combinations
-            if c[:2] == own[:2] and c not in (own, *before)
+            if c[:2] == combination[:2] and c not in (combination, *tried)
         ]
         seed = self._seed(len(trials), DEPLOYMENT_STREAM)
-        chosen = next_deployment(of, combinations, self._found(), np.random.default_rng(seed))
-        if chosen is None:
+        rng = np.random.default_rng(seed)
+        deployment = next_deployment(trained, combinations, self._history(), rng)
+        if deployment is None:
             return None
-        known = {**self._training_parameters(of.number), **combination_space.parameters(chosen)}
-        return self._ask_fixed(known, seed, {SOURCE_TRIAL: of.number})
+        parameters = {
+            **self._training_parameters(trained.number),
+            **combination_space.parameters(deployment),
+        }
+        return self._ask_fixed(parameters, seed, {SOURCE_TRIAL: trained.number})
 
     def front_networks(self) -> set[int]:
-        """Return the trials that trained a network which no other one, and no baseline, beats."""
-        return self._found().front_networks
+        """Return the trials that trained the networks on the front of trials and baselines."""
+        return self._history().front_networks
 
-    def _found(self) -> History:
+    def _history(self) -> History:
         records = [self._records[number] for number in sorted(self._records)]
         points = [
             objective_values(self._problem, r)[:2] for r in records if r.state is State.COMPLETE
         ]
         objective = self._problem.objective.name
-        return History(records, points, objective, self._rivals, self._limits)
+        return History(records, points, objective, self._baselines, self._limits)
 
-    def _trials(self, history: History) -> Observations:
+    def _observations(self, history: History) -> Observations:
         trials = self._study.get_trials(deepcopy=False)
 
-        def known(number: int, combination: Combination) -> Configuration:
-            return Configuration(
-                to_parameter_values(trials[number].params, trials[number].distributions),
-                combination,
-            )
+        def configuration(number: int, combination: Combination) -> Configuration:
+            trial = trials[number]
+            values = to_parameter_values(trial.params, trial.distributions)
+            return Configuration(values, combination)
 
-        for each in history.records:
-            if each.number not in self._known:
-                self._known[each.number] = known(each.number, combination_of(each))
-        ended = [FinishedTrial(self._known[each.number], each) for each in history.records]
+        for record in history.records:
+            number = record.number
+            if number not in self._configurations:
+                self._configurations[number] = configuration(number, combination_of(record))
+        finished = [
+            FinishedTrial(self._configurations[record.number], record) for record in history.records
+        ]
         pending = [
-            known(number, self._space.combination_space.combination(trials[number].params))
+            configuration(number, self._space.combination_space.combination(trials[number].params))
             for number in sorted(self._open)
             if SOURCE_TRIAL not in trials[number].user_attrs
         ]
-        return Observations(ended, pending)
+        return Observations(finished, pending)
 
     def _suggestion(self, position: int) -> NetworkSuggestion | None:
-        """Return the network that is asked for at a position, where no sampler is asked for it."""
-        asking = resolve_sampler(self._spec.sampler, self._asked)
-        weighs = uses_acquisition(self._spec.sampler, position, self._asked)
-        if not weighs and asking is not SamplerName.TPE:
+        """Return the network suggested by acquisition or TPE; None where another sampler is due."""
+        sampler = resolve_sampler(self._spec.sampler, self._n_trials)
+        by_acquisition = uses_acquisition(self._spec.sampler, position, self._n_trials)
+        if not by_acquisition and sampler is not SamplerName.TPE:
             return None
-        history = self._found()
-        proposing = NetworkSuggester(self._space, self._spec, self._trials(history), history)
+        history = self._history()
+        observations = self._observations(history)
+        suggester = NetworkSuggester(self._space, self._spec, observations, history)
         rng = np.random.default_rng(self._seed(position, ACQUISITION_STREAM))
-        wanted = proposing.suggest_by_acquisition(rng) if weighs else None
-        if wanted or asking is not SamplerName.TPE:
-            return wanted
-        seeds = (self._seed(position, TPE_STREAM, turn) for turn in range(MAX_TPE_ATTEMPTS))
-        return proposing.suggest_by_tpe((tpe_sampler(self._study, seed) for seed in seeds), rng)
+        suggestion = suggester.suggest_by_acquisition(rng) if by_acquisition else None
+        if suggestion or sampler is not SamplerName.TPE:
+            return suggestion
+        seeds = (self._seed(position, TPE_STREAM, attempt) for attempt in range(MAX_TPE_ATTEMPTS))
+        return suggester.suggest_by_tpe((tpe_sampler(self._study, seed) for seed in seeds), rng)
 
-    def _next(
-        self, position: int, known: Mapping[str, object], attributes: Mapping[str, int]
+    def _ask_network(
+        self, position: int, parameters: Mapping[str, object], attributes: Mapping[str, int]
     ) -> tuple[int, Candidate]:
-        """Ask for the candidate at a position, of which some parameters may be known."""
-        first = self._spec.first
-        dealt = position - len(first)
-        if position < len(first):
-            known = {**first[position], **known}
-        elif dealt < len(self._opening):
-            known = {**self._space.combination_space.parameters(self._opening[dealt]), **known}
-        wanted = None if known else self._suggestion(position)
-        if wanted:
-            known = wanted.parameters
-            attributes = {**attributes, **_resume_attribute(wanted.resumes)}
-        asking = resolve_sampler(self._spec.sampler, self._asked)
-        if known or asking is SamplerName.RANDOM:
-            return self._ask_fixed(known, self._seed(position), attributes)
-        self._study.sampler = sampler(asking, self._seed(position))
+        """Open a trial of the candidate at a position, of which some parameters may be given."""
+        warm_start = self._spec.warm_start
+        index = position - len(warm_start)
+        if position < len(warm_start):
+            parameters = {**warm_start[position], **parameters}
+        elif index < len(self._initial_design):
+            combination = self._initial_design[index]
+            parameters = {**self._space.combination_space.parameters(combination), **parameters}
+        suggestion = None if parameters else self._suggestion(position)
+        if suggestion:
+            parameters = suggestion.parameters
+            attributes = {**attributes, **_resume_attribute(suggestion.resumes)}
+        sampler = resolve_sampler(self._spec.sampler, self._n_trials)
+        if parameters or sampler is SamplerName.RANDOM:
+            return self._ask_fixed(parameters, self._seed(position), attributes)
+        self._study.sampler = create_sampler(sampler, self._seed(position))
         trial = self._study.ask()
         for attribute, value in attributes.items():
             trial.set_user_attr(attribute, value)
         self._open[trial.number] = trial
-        self._counted(attributes)
+        self._count(attributes)
         candidate = self._space.choose_candidate(
             self._spec.size, TrialChooser(trial), self._spec.seed
         )
         self._journal.flush()
         return trial.number, candidate
 
-    def _counted(self, attributes: Mapping[str, object]) -> None:
-        self._asked += 1
+    def _count(self, attributes: Mapping[str, object]) -> None:
+        self._n_trials += 1
         self.position += _is_new_network(attributes)
 
     def _ask_fixed(
-        self, known: Mapping[str, object], seed: int, attributes: Mapping[str, int]
+        self, parameters: Mapping[str, object], seed: int, attributes: Mapping[str, int]
     ) -> tuple[int, Candidate]:
-        """Ask for a candidate of which some parameters are known, and others drawn at random."""
-        choice = PartialFixedChooser(known, uniform_sampler(np.random.default_rng(seed)))
-        candidate = self._space.choose_candidate(self._spec.size, choice, self._spec.seed)
+        """Open a trial with the given parameters; all others are sampled uniformly."""
+        chooser = PartialFixedChooser(parameters, uniform_sampler(np.random.default_rng(seed)))
+        candidate = self._space.choose_candidate(self._spec.size, chooser, self._spec.seed)
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
-                params=dict(choice.values),
-                distributions=choice.distributions,
+                params=dict(chooser.parameters),
+                distributions=chooser.distributions,
                 user_attrs=dict(attributes),
             )
         )
         frozen = self._study.get_trials(deepcopy=False)[-1]
         self._open_trial(frozen)
-        self._counted(attributes)
+        self._count(attributes)
         self._journal.flush()
         return frozen.number, candidate
 
     def _open_trial(self, frozen: FrozenTrial) -> None:
-        """Have a stored trial be one that can be told: Optuna has no public way back to it."""
+        """Open a stored trial, so that it can be told; Optuna has no public way to do that."""
         self._open[frozen.number] = Trial(self._study, frozen._trial_id)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     def _training_parameters(self, number: int) -> dict[str, object]:
-        """Return the parameters of a trial that made its trained network what it is."""
-        asked = self._study.get_trials(deepcopy=False)[number].params
-        combination = self._space.combination_space.combination(asked)
+        """Return the parameters that decide the trained network of a trial."""
+        parameters = self._study.get_trials(deepcopy=False)[number].params
+        combination = self._space.combination_space.combination(parameters)
         deployment = list(self._space.combination_space.parameters(combination))[2:]
-        pruned = f"{pruning_prefix(combination.architecture, combination.pruning)}."
+        pruning = f"{pruning_prefix(combination.architecture, combination.pruning)}."
         return {
             name: value
-            for name, value in asked.items()
-            if name not in deployment and not name.startswith(pruned)
+            for name, value in parameters.items()
+            if name not in deployment and not name.startswith(pruning)
         }
 
     def tell(self, record: Record) -> None:
-        """Tell how a trial ended; one that was stopped has no objectives, only its rungs."""
+        """Tell how a trial ended; a trial that was stopped early has rungs and no objectives."""
         trial = self._open.pop(record.number)
         self._records[record.number] = record
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
-        if record.state is State.PRUNED:
+        if record.state is State.STOPPED:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            figures = study_values(self._problem, record, self._limits, self._spec.extra_objectives)
-            known = trial.constraints
-            for name, value in figures.constraints.items():
-                if name not in known:  # a driver may have been killed in the middle of this
+            values = study_values(self._problem, record, self._limits, self._spec.extra_objectives)
+            stored = trial.constraints
+            for name, value in values.constraints.items():
+                if name not in stored:  # an earlier driver may have been killed at this point
                     trial.set_constraint(name, value)
-            self._study.tell(trial, figures.objective_values)
+            self._study.tell(trial, values.objective_values)
         self._journal.flush()
 
     def _seed(self, *position: int) -> int:
@@ -347,10 +373,10 @@ class SearchStudy:
 
 
 def _resume_attribute(stopped: int | None) -> dict[str, int]:
-    """Return the attribute of a trial that goes on with another, if it does."""
+    """Return the user attribute of a trial that resumes a stopped training, if it does."""
     return {} if stopped is None else {RESUMES: stopped}
 
 
 def _is_new_network(attributes: Mapping[str, object]) -> bool:
-    """Return whether a trial's candidate was neither asked before nor deploys another's network."""
+    """Return whether a trial's candidate is new: neither repeated nor a further deployment."""
     return RETRY_OF not in attributes and SOURCE_TRIAL not in attributes

@@ -1,11 +1,11 @@
-"""What a search tries next: what was cut off, further deployments of trained networks, new ones."""
+"""The trial queue: interrupted trials first, then further deployments and new networks."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import Record, State, count_networks
 from search.run.spec import Spec
 from search.sampling.history import has_trained_network
@@ -14,18 +14,19 @@ from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 
 MAX_CHECKPOINTS = 64
-"""So many courses of stopped networks are kept, those with the smallest errors: disks have ends."""
+"""Largest number of checkpoints of stopped trainings on disk; those with the smallest errors."""
 
 
 class TrialRequest(NamedTuple):
     """A trial to run.
 
     Args:
-        number: Its number.
-        candidate: What it tries.
-        training: The trial that trained its network, where it is a further deployment.
-        goes_on_with: The trial that was stopped in training its network, where it goes on.
-        passes: After which share of its training it isn't stopped again.
+        number: Number of the trial.
+        candidate: Its candidate.
+        training: The trial that trained its network, if it is a further deployment.
+        resumes: The trial whose stopped training it resumes, if any.
+        resumed_share: Share of the training that was done before; the training isn't stopped at
+            rungs up to it.
     """
 
     number: int
@@ -36,138 +37,148 @@ class TrialRequest(NamedTuple):
 
 
 class TrialQueue:
-    """Asks the study, keeps and tells it how trials ended.
+    """Decides which trial comes next, and writes and tells how trials ended.
 
     Further deployments of a trained network come before new candidates: they take seconds, and the
-    study learns from them. Those of the opening wait until it is over: it is dealt, not chosen.
-    After a network ended one of the front has another turn, however often it was deployed.
+    study learns from them. During the initial design they wait, since it doesn't depend on results.
+    Whenever the trial of a new network ends, a network on the front is deployed once more.
 
     Args:
-        study: Of the run.
-        run: Where records go; those that are there were told before.
-        spec: How many networks to try, and how often to deploy each.
-        again: Trials that were cut off.
+        study: The study of the run.
+        run: The run directory; the records in it have been told to the study.
+        spec: The specification of the run: how many networks to try, and how often to deploy each.
+        interrupted: The interrupted trials.
     """
 
     def __init__(
-        self, study: SearchStudy, run: Run, spec: Spec, interrupted: Iterable[InterruptedTrial]
+        self,
+        study: SearchStudy,
+        run: RunDirectory,
+        spec: Spec,
+        interrupted: Iterable[InterruptedTrial],
     ) -> None:
         self._study, self._run = study, run
-        self._again = [each for each in interrupted if _can_be_retried(each, spec.trials)]
+        self._interrupted = [trial for trial in interrupted if _can_be_retried(trial, spec.trials)]
         self._records = run.records()
-        begun = count_networks(self._records) + sum(each.training is None for each in self._again)
-        self._new = max(spec.trials - begun, 0)
-        self._further = spec.deployments - 1
-        deployed = Counter(each.training for each in (*self._records, *self._again))
+        started = count_networks(self._records)
+        started += sum(trial.training is None for trial in self._interrupted)
+        self._networks_left = max(spec.trials - started, 0)
+        self._further_deployments = spec.deployments - 1
+        deployed = Counter(trial.training for trial in (*self._records, *self._interrupted))
         self._to_deploy = [
             record
             for record in self._records
             if has_trained_network(record)
-            for _ in range(self._further - deployed[record.number])
+            for _ in range(self._further_deployments - deployed[record.number])
         ]
         self._running: set[int] = set()
         self._deploy_front_again = False
         self._checkpoints = {
-            each.number
-            for each in self._records
-            if each.state is State.STOPPED and run.checkpoint_path(each.number).exists()
+            record.number
+            for record in self._records
+            if record.state is State.STOPPED and run.checkpoint_path(record.number).exists()
         }
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs or is left to try."""
-        left = self._again or self._new or self._to_deploy or self._deploy_front_again
-        return not (self._running or left)
+        """Whether no trial is running or left to run."""
+        deployments_left = self._to_deploy or self._deploy_front_again
+        return not (self._running or self._interrupted or self._networks_left or deployments_left)
 
     def next(self) -> TrialRequest | None:
-        """Return what to try next; nothing, while there is none, may change when a trial ends."""
-        first, then = self._deployment, self._candidate
+        """Return the next trial; None where there is none until a running trial ends."""
+        sources = [self._next_deployment, self._next_network]
         if self._study.in_initial_design:
-            first, then = then, first
-        asked = self._interrupted() or first() or then()
-        if asked:
-            self._running.add(asked.number)
-        return asked
+            sources.reverse()
+        request = self._next_interrupted() or sources[0]() or sources[1]()
+        if request:
+            self._running.add(request.number)
+        return request
 
-    def _interrupted(self) -> TrialRequest | None:
-        if not self._again:
+    def _next_interrupted(self) -> TrialRequest | None:
+        if not self._interrupted:
             return None
-        interrupted = self._again.pop(0)
-        asked = self._request(*self._study.ask(interrupted), interrupted.training)
-        self._run.transfer_checkpoint(interrupted.number, asked.number)
-        return asked
+        interrupted = self._interrupted.pop(0)
+        request = self._request(*self._study.ask(interrupted), interrupted.training)
+        self._run.transfer_checkpoint(interrupted.number, request.number)
+        return request
 
-    def _deployment(self) -> TrialRequest | None:
+    def _next_deployment(self) -> TrialRequest | None:
         while self._to_deploy:
-            of = self._to_deploy.pop(0)
-            deployment = self._study.ask_deployment(of)
+            trained = self._to_deploy.pop(0)
+            deployment = self._study.ask_deployment(trained)
             if deployment:
-                return TrialRequest(*deployment, of.number)
-            self._to_deploy = [each for each in self._to_deploy if each is not of]
+                return TrialRequest(*deployment, trained.number)
+            self._to_deploy = [record for record in self._to_deploy if record is not trained]
         return self._front_deployment()
 
     def _front_deployment(self) -> TrialRequest | None:
-        """Return a deployment of the network that was deployed least, of those on the front."""
+        """Return a deployment of the network on the front that was deployed least."""
         if not self._deploy_front_again:
             return None
         self._deploy_front_again = False
-        best = self._study.front_networks()
-        deployed = Counter(each.network_id for each in self._records)
-        able = [each for each in self._records if each.number in best and has_trained_network(each)]
-        of = min(able, key=lambda each: deployed[each.number], default=None)
-        deployment = self._study.ask_deployment(of) if of else None
-        return TrialRequest(*deployment, of.number) if deployment and of else None
+        front = self._study.front_networks()
+        deployed = Counter(record.network_id for record in self._records)
+        networks = [r for r in self._records if r.number in front and has_trained_network(r)]
+        trained = min(networks, key=lambda record: deployed[record.number], default=None)
+        deployment = self._study.ask_deployment(trained) if trained else None
+        return TrialRequest(*deployment, trained.number) if deployment and trained else None
 
-    def _candidate(self) -> TrialRequest | None:
-        if not self._new:
+    def _next_network(self) -> TrialRequest | None:
+        if not self._networks_left:
             return None
-        self._new -= 1
+        self._networks_left -= 1
         return self._request(*self._study.ask())
 
     def _request(
         self, number: int, candidate: Candidate, training: int | None = None
     ) -> TrialRequest:
-        """Return a trial to run, with the course that it goes on with, if it does."""
+        """Return the request of a trial, with the checkpoint of the training that it resumes."""
         stopped = self._study.resumes(number)
         if stopped is None:
             return TrialRequest(number, candidate, training)
         self._run.transfer_checkpoint(stopped, number)
         self._checkpoints.discard(stopped)
-        passed = [r.share for each in self._records if each.number == stopped for r in each.rungs]
-        return TrialRequest(number, candidate, training, stopped, max(passed, default=0.0))
+        shares = [
+            rung.share
+            for record in self._records
+            if record.number == stopped
+            for rung in record.rungs
+        ]
+        return TrialRequest(number, candidate, training, stopped, max(shares, default=0.0))
 
     def ended(self, record: Record) -> None:
-        """Record how a trial ended, then tell the study.
+        """Write the record of a finished trial, then tell the study.
 
         Raises:
             OSError: The run directory can't be written any more.
         """
-        self._run.record(record)
+        self._run.save_record(record)
         self._study.tell(record)
         self._running.discard(record.number)
         self._records.append(record)
         if record.state is State.STOPPED:
             self._keep_checkpoint(record.number)
         if has_trained_network(record):
-            self._to_deploy += [record] * self._further
+            self._to_deploy += [record] * self._further_deployments
         if record.training is None:
-            self._deploy_front_again = self._further > 0
+            self._deploy_front_again = self._further_deployments > 0
 
     def _keep_checkpoint(self, number: int) -> None:
-        """Keep a stopped network's course, in the place of another's where there are many."""
+        """Keep the checkpoint of a stopped training; discard the worst where there are too many."""
         self._checkpoints.add(number)
         if len(self._checkpoints) > MAX_CHECKPOINTS:
-            stopped = (each for each in self._records if each.number in self._checkpoints)
-            worst = max(stopped, key=lambda each: each.rungs[-1].error if each.rungs else math.inf)
+            stopped = (record for record in self._records if record.number in self._checkpoints)
+            worst = max(stopped, key=lambda r: r.rungs[-1].error if r.rungs else math.inf)
             self._run.discard_checkpoint(worst.number)
             self._checkpoints.discard(worst.number)
 
 
 def _can_be_retried(interrupted: InterruptedTrial, trials: int) -> bool:
-    """Return whether enough of a trial is known to go on with it.
+    """Return whether the journal holds enough of an interrupted trial to repeat it.
 
-    Of a deployment it is its cell; one that was cut off earlier still, before the journal knew that
-    it is one, stands there as a new candidate, and may be one too many.
+    A further deployment needs its combination. If it was interrupted before the journal stored that
+    it is one, it looks like a new candidate, of which there may then be one too many.
     """
     if interrupted.training is None:
         return interrupted.position < trials

@@ -1,4 +1,4 @@
-"""Candidates to try before the opening: a user's own, and the fronts of earlier runs."""
+"""Warm starts: candidates tried before the initial design, from a user or from earlier runs."""
 
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from problems import Choose, Scalar, Size, UserError
 from problems.contract import RandomChoice
 from problems.interfaces.types import Option
 from search.pareto import evenly_spaced, non_dominated_ranks
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import Record, State
 from search.run.spec import Spec
 from spaces.candidate import Training
@@ -22,7 +22,7 @@ from spaces.space_summary import SpaceSummary, summarise_space
 from spaces.user_restrictions import UserRestriction, read_candidates, resolve_restrictions_in
 
 MAX_NETWORKS_PER_RUN = 8
-"""So many networks of an earlier front are tried at most, spread evenly along it."""
+"""Largest number of networks from the front of an earlier run, spread evenly along it."""
 
 Parameters = dict[str, Scalar]
 Value = TypeVar("Value", bound=Scalar)
@@ -30,7 +30,12 @@ Value = TypeVar("Value", bound=Scalar)
 
 @dataclass(frozen=True)
 class RecordingChooser:
-    """Notes what is answered, and refuses an answer that isn't one of those asked for."""
+    """Records the values that are chosen, and refuses a value outside the space.
+
+    Args:
+        choose: Chooses the values.
+        parameters: The values chosen so far, by parameter names.
+    """
 
     choose: Choose
     parameters: Parameters = field(default_factory=dict[str, Scalar])
@@ -38,7 +43,7 @@ class RecordingChooser:
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         """Choose one of the options."""
         return self._recorded(
-            name, lambda: self.choose.categorical(name, options), lambda answer: answer in options
+            name, lambda: self.choose.categorical(name, options), lambda value: value in options
         )
 
     def integer(self, name: str, low: int, high: int, *, step: int = 1) -> int:
@@ -46,7 +51,7 @@ class RecordingChooser:
         return self._recorded(
             name,
             lambda: self.choose.integer(name, low, high, step=step),
-            lambda answer: answer in range(low, high + 1, step),
+            lambda value: value in range(low, high + 1, step),
         )
 
     def real(self, name: str, low: float, high: float, *, log: bool = False) -> float:
@@ -54,119 +59,128 @@ class RecordingChooser:
         return self._recorded(
             name,
             lambda: self.choose.real(name, low, high, log=log),
-            lambda answer: low <= answer <= high,
+            lambda value: low <= value <= high,
         )
 
     def _recorded(
-        self, name: str, ask: Callable[[], Value], allowed: Callable[[Value], bool]
+        self, name: str, choose: Callable[[], Value], allowed: Callable[[Value], bool]
     ) -> Value:
         try:
-            answer = ask()
-        except ValueError:  # nothing was left to draw from
+            value = choose()
+        except ValueError:  # no option is left
             raise _outside(name) from None
-        if not allowed(answer):
+        if not allowed(value):
             raise _outside(name)
-        self.parameters[name] = answer
-        return answer
+        self.parameters[name] = value
+        return value
 
 
 def _outside(name: str) -> UserError:
-    return UserError(f"{name}: what is asked for isn't in this search's space")
+    return UserError(f"{name}: the requested value isn't in the space of this search")
 
 
 def warm_start_candidates(
-    space: Space, file: Path | None, runs: Sequence[Run], folder: Path, seed: int
+    space: Space, file: Path | None, runs: Sequence[RunDirectory], folder: Path, seed: int
 ) -> list[Parameters]:
-    """Return what is tried first; without a wish, what the run in the folder tries first.
+    """Return the parameters of the candidates of a warm start.
+
+    Without a file and earlier runs, a run that exists keeps the candidates that it started with.
 
     Args:
-        space: What is searched.
-        file: See `first_of_file`.
-        runs: See `first_of_run`.
-        folder: The run's own.
-        seed: Of what is drawn.
+        space: The search space.
+        file: See `candidates_from_file`.
+        runs: See `candidates_from_run`.
+        folder: Folder of the run that is started or resumed.
+        seed: Seed of the parameters that are sampled.
 
     Raises:
-        UserError: As those two.
+        UserError: A candidate can't be read or isn't in the space.
     """
-    with suppress(OSError):  # a folder that can't be looked into is refused as a run
+    with suppress(OSError):  # a folder that can't be read is refused later, as a run
         if file is None and not runs and (folder / "spec.json").is_file():
-            return list(Spec.read(folder / "spec.json").first)
-    own = [] if file is None else candidates_from_file(space, file, seed)
-    return own + [each for run in runs for each in candidates_from_run(space, run, seed)]
+            return list(Spec.read(folder / "spec.json").warm_start)
+    candidates = [] if file is None else candidates_from_file(space, file, seed)
+    for run in runs:
+        candidates += candidates_from_run(space, run, seed)
+    return candidates
 
 
 def candidates_from_file(space: Space, file: Path, seed: int) -> list[Parameters]:
-    """Return the candidates that a file lists, in their order; what it leaves open is drawn.
+    """Return the parameters of the candidates in a file, in their order.
+
+    Parameters that the file leaves open are sampled.
 
     Args:
-        space: What is searched.
-        file: YAML, a list of candidates: parameters that `simstead space` lists, with values.
-        seed: Of what is drawn.
+        space: The search space.
+        file: YAML, a list of candidates: parameters as `simstead space` lists them, with values.
+        seed: Seed of the parameters that are sampled.
 
     Raises:
         UserError: The file can't be read, or a candidate isn't in the space.
     """
-    found: list[Parameters] = []
-    known, whole = summarise_space(space).parameters(), summarise_space(Space(space.problem))
+    candidates: list[Parameters] = []
+    searched, whole = summarise_space(space).parameters(), summarise_space(Space(space.problem))
     for number, override in enumerate(read_candidates(file)):
-        settled = resolve_restrictions_in(whole, [_asked(override, known)])
+        restrictions = resolve_restrictions_in(whole, [_without_defaults(override, searched)])
         try:
-            found.append(_drawn(space, settled, [seed, number], strictly=True))
+            candidates.append(_sample(space, restrictions, [seed, number], strict=True))
         except UserError as error:
-            raise UserError(f"{override.place}: {error}") from None
-    return found
+            raise UserError(f"{override.source}: {error}") from None
+    return candidates
 
 
-def _asked(override: UserRestriction, known: Container[str]) -> UserRestriction:
-    """Return a wish without settings of the training that this space never asks for.
+def _without_defaults(override: UserRestriction, searched: Container[str]) -> UserRestriction:
+    """Return an override without training settings that aren't searched and have their default.
 
-    A candidate of a report states them all; that they are as they would be anyway is no slip.
+    A candidate of a report states all training settings, also those that the space doesn't search.
     """
-    usual = {
+    defaults = {
         f"training.{name}": str(field.default)
         for name, field in Training.model_fields.items()
         if not field.is_required()
     }
     keep = {
-        name: kept
-        for name, kept in override.restrictions.keep.items()
-        if name in known or isinstance(kept, Range) or [*map(str, kept)] != [usual.get(name)]
+        name: values
+        for name, values in override.restrictions.keep.items()
+        if name in searched
+        or isinstance(values, Range)
+        or [*map(str, values)] != [defaults.get(name)]
     }
     return override._replace(restrictions=override.restrictions.model_copy(update={"keep": keep}))
 
 
-def candidates_from_run(space: Space, run: Run, seed: int) -> list[Parameters]:
-    """Return the networks on an earlier run's front, as far as they are in this space.
+def candidates_from_run(space: Space, run: RunDirectory, seed: int) -> list[Parameters]:
+    """Return the parameters of the networks on the front of an earlier run.
 
-    The run may be of a related problem: what this one doesn't have is drawn.
+    The run may be of a related problem. Networks outside the space are left out, and parameters
+    that the run's space doesn't have are sampled.
 
     Args:
-        space: What is searched.
-        run: Where they were found.
-        seed: Of what is drawn.
+        space: The search space.
+        run: The earlier run.
+        seed: Seed of the parameters that are sampled.
 
     Raises:
-        UserError: Nothing of it can be tried here.
+        UserError: No network on the front is in the space.
     """
-    found: list[Parameters] = []
+    candidates: list[Parameters] = []
     whole = summarise_space(Space(space.problem))
     for record in _front(run):
-        keep = _kept(whole, record)
-        with suppress(UserError):  # it isn't in this space
-            found.append(_drawn(space, keep, [seed, record.number], strictly=False))
-    if not found:
-        raise UserError(f"nothing on the front of {run.folder} is in this search's space")
-    return found
+        restrictions = _restrictions(whole, record)
+        with suppress(UserError):  # the network isn't in the space
+            candidates.append(_sample(space, restrictions, [seed, record.number], strict=False))
+    if not candidates:
+        raise UserError(f"no trial on the front of {run.folder} is in the space of this search")
+    return candidates
 
 
-def _front(run: Run) -> list[Record]:
-    """Return a record for every network on a run's front, the most accurate first."""
+def _front(run: RunDirectory) -> list[Record]:
+    """Return one record for each network on a run's front, the most accurate first."""
     objective = run.data().metrics[0].name
     complete = [r for r in run.records() if r.state is State.COMPLETE and r.timing is not None]
     points = [(r.metrics[objective], r.timing.relative_time) for r in complete if r.timing]
-    rank = non_dominated_ranks(points) if points else ()
-    front = [record for record, level in zip(complete, rank, strict=True) if level == 0]
+    ranks = non_dominated_ranks(points) if points else ()
+    front = [record for record, rank in zip(complete, ranks, strict=True) if rank == 0]
     front.sort(key=lambda record: record.metrics[objective])
     networks: dict[int, Record] = {}
     for record in front:
@@ -174,8 +188,8 @@ def _front(run: Run) -> list[Record]:
     return evenly_spaced(list(networks.values()), MAX_NETWORKS_PER_RUN)
 
 
-def _kept(whole: SpaceSummary, record: Record) -> Restrictions:
-    """Return a candidate as what is kept of a space, without what the space doesn't have."""
+def _restrictions(whole: SpaceSummary, record: Record) -> Restrictions:
+    """Return restrictions that keep a trial's candidate, as far as the space has its parameters."""
     keep: dict[str, object] = {}
     for name, value in record.candidate.parameters.items():
         with suppress(UserError):
@@ -184,33 +198,39 @@ def _kept(whole: SpaceSummary, record: Record) -> Restrictions:
     return Restrictions.model_validate({"keep": keep})
 
 
-def _drawn(
-    space: Space, wanted: Restrictions, seed: Sequence[int], *, strictly: bool
+def _sample(
+    space: Space, restrictions: Restrictions, seed: Sequence[int], *, strict: bool
 ) -> Parameters:
-    """Return a candidate's parameters under the names that the study asks them by.
+    """Return the parameters of a random candidate within restrictions, named as in the study.
+
+    Args:
+        space: The search space.
+        restrictions: The restrictions.
+        seed: Seed of the candidate.
+        strict: Whether a restriction that doesn't apply to the candidate is refused.
 
     Raises:
-        UserError: It isn't in the space; or, `strictly`, part of what is wanted has no place in it.
+        UserError: No candidate of the space is within the restrictions, or one doesn't apply.
     """
     rng = np.random.default_rng(list(seed))
     combinations = [
         combination
         for combination in space.combination_space.combinations
-        if wanted.allows(combination)
+        if restrictions.allows(combination)
     ]
     if not combinations:
-        raise UserError("nothing of this search's space is so")
+        raise UserError("the space of this search has no such combination")
     combination = combinations[int(rng.integers(len(combinations)))]
-    noted = RecordingChooser(RestrictedChoice(RandomChoice(rng), wanted))
-    filled = space.filled(combination, Size.STANDARD, noted, 0).parameters
-    astray = sorted(
+    chooser = RecordingChooser(RestrictedChoice(RandomChoice(rng), restrictions))
+    filled = space.choose_settings(combination, Size.STANDARD, chooser, 0).parameters
+    not_applicable = sorted(
         name
-        for name in set(wanted.keep) - set(noted.parameters)
-        if name not in filled or not wanted.options(name, (filled[name],))
+        for name in set(restrictions.keep) - set(chooser.parameters)
+        if name not in filled or not restrictions.options(name, (filled[name],))
     )
-    if strictly and astray:
+    if strict and not_applicable:
         raise UserError(
-            f"{', '.join(astray)} isn't asked of {combination.architecture} on {combination.encoding}; "
-            "name the architecture, or the encoding, that it belongs to"
+            f"{', '.join(not_applicable)} is no parameter of {combination.architecture} on "
+            f"{combination.encoding}; name the architecture or the encoding that it belongs to"
         )
-    return {**space.combination_space.parameters(combination), **noted.parameters}
+    return {**space.combination_space.parameters(combination), **chooser.parameters}

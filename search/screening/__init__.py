@@ -1,14 +1,14 @@
-"""Screen a sweep: a surrogate of labels skips the points that aren't worth running.
+"""Screening: a surrogate of labels skips the points of a sweep that aren't worth running.
 
-The threshold is chosen on the validation split. What scores less is skipped, the rest is run by the
-reference, and so is a random audit of what was skipped: it says what recall was reached and what
-compute was saved.
+The threshold is chosen on the validation split. Points with smaller scores are skipped; the
+reference runs the others. It also runs a random sample of the skipped points, the audit, from which
+the recall and the saved compute are estimated.
 """
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -21,8 +21,8 @@ from problems.sources import ProblemSource
 from search.driver import UNWRITABLE_ERRNOS, describe_data, signals_as_interrupt
 from search.progress import ProgressDisplay
 from search.run.records import ConfidenceInterval
-from search.screening.audit import CallTimes, ComputeCost, estimate_compute, estimate_recall
-from search.screening.decision import Decision, DecisionRule, decided
+from search.screening.audit import CallTimes, SweepCost, estimate_compute, estimate_recall
+from search.screening.decision import Decision, DecisionRule, decide
 from search.screening.request import ScreeningJob, ScreeningSpec, write_json
 from search.screening.sweep import (
     INPUT_PREFIX,
@@ -44,108 +44,110 @@ RESULTS_FILE, SUMMARY_FILE = "points.npz", "summary.json"
 
 
 class ScreeningSummary(FrozenModel):
-    """What came of a screening.
+    """The results of a screening.
 
     Args:
-        screening: As asked for.
-        decided: Before anything was run.
-        kept: Points that were run because of their probability.
-        skipped: All others.
-        audited: Those of them that were run as the audit.
-        found: Points of the wanted class among the kept.
-        found_by_audit: Those among the audited.
-        failed: How many of all that were run failed for which reason; they are of no class.
-        recall: Reached in this sweep; none where no point of the class is known.
-        compute: What was taken and saved.
+        screening: Its specification.
+        decided: The decision rule.
+        kept: Number of points that were run because of their probability.
+        skipped: Number of all other points.
+        audited: Number of skipped points that were run as the audit.
+        positives: Number of points of the class to keep among the kept points.
+        audited_positives: The same among the audited points.
+        failed: Number of points that were run and failed, by reason; they have no class.
+        recall: Estimated recall of the sweep; None where no point of the class is known.
+        compute: Compute of the sweep, and the share that was saved.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "found": "positives",
+        "found_by_audit": "audited_positives",
+    }
 
     screening: ScreeningSpec
     decided: DecisionRule
     kept: int
     skipped: int
     audited: int
-    found: int
-    found_by_audit: int
+    positives: int
+    audited_positives: int
     failed: dict[str, int]
     recall: ConfidenceInterval | None
-    estimate_compute: ComputeCost
+    compute: SweepCost
 
 
 class CallPlan(NamedTuple):
-    """Calls of the reference for the points that are kept, and for those that are audited."""
+    """The calls of the reference for the kept points and for the audited points."""
 
     kept: list[ReferenceCall]
     audited: list[ReferenceCall]
 
     def missing_calls(self, job: ScreeningJob) -> list[ReferenceCall]:
-        """Return the calls that are still to be made, in drawn order.
+        """Return the calls without results, in random order.
 
-        Kept and audited ones alternate at random, so that a drifting machine slows both alike.
+        Kept and audited points are mixed, so that a drift of the machine affects both equally.
         """
         calls = [*self.kept, *self.audited]
-        mixed = np.random.default_rng(job.screening.seed).permutation(len(calls))
-        return [calls[i] for i in mixed if not calls[i].path(job.runs).exists()]
+        order = np.random.default_rng(job.screening.seed).permutation(len(calls))
+        return [calls[index] for index in order if not calls[index].path(job.runs).exists()]
 
 
 def screen(
     job: ScreeningJob, source: ProblemSource, workers: int, console: Console
 ) -> ScreeningSummary:
-    """Carry a screening out, or go on with it; results and summary lie in its folder.
+    """Run or continue a screening, write its results to its folder, and return the summary.
 
     Args:
-        job: From `search.screening.request.prepared`.
-        source: Where the problem comes from: workers load it from there.
-        workers: Calls of the reference at a time, one core each.
-        console: Where progress is shown.
+        job: From `search.screening.request.prepare_screening`.
+        source: Source of the problem, from which workers load it.
+        workers: Number of simultaneous calls of the reference, one core each.
+        console: Console for the progress.
 
     Raises:
         UserError: No threshold can be chosen, or the folder or the cache can't be written.
-        InterruptedRunError: It was interrupted; what was run is kept.
+        InterruptedRunError: The screening was interrupted; its results so far are kept.
     """
-    with _ending_well(job), ProgressDisplay(job.problem, 0, console) as progress:
+    with _translated_errors(job), ProgressDisplay(job.problem, 0, console) as progress:
         progress.print_line(f"screening    {job.folder}")
-        plan = _planned(job)
+        plan = _read_plan(job)
         if plan is None or plan.missing_calls(job):
             size = data_bytes(job.problem)
             with cluster(workers, job.folder, source.user_source, size), signals_as_interrupt():
-                plan = plan or _decide(job, progress)
+                plan = plan or _make_plan(job, progress)
                 _run(job, plan, progress)
-        summary = _summarised(job, plan)
+        summary = _summarise(job, plan)
         write_json(job.folder / SUMMARY_FILE, summary)
     return summary
 
 
-def _decide(job: ScreeningJob, progress: ProgressDisplay) -> CallPlan:
-    """Choose the threshold and decide about every point."""
+def _make_plan(job: ScreeningJob, progress: ProgressDisplay) -> CallPlan:
+    """Choose the threshold, decide about all points, and write both to the folder."""
     progress.start_phase("data")
     data = generate(job.problem, default_cache(), in_parallel, progress.update)
     progress.print_line(describe_data(data))
     progress.start_phase("surrogate")
-    facts, points = decided(job, data, progress.update)
+    rule, points = decide(job, data, progress.update)
     save_arrays(job.folder / DECISIONS_FILE, points)
-    write_json(job.folder / RULE_FILE, facts)
-    return _plan(job, facts, points)
+    write_json(job.folder / RULE_FILE, rule)
+    return _plan(job, rule, points)
 
 
-def _planned(job: ScreeningJob) -> CallPlan | None:
-    """Return what was decided in an earlier session, if it came so far."""
+def _read_plan(job: ScreeningJob) -> CallPlan | None:
+    """Return the plan of an earlier session, if there is one."""
     if not all((job.folder / name).is_file() for name in (RULE_FILE, DECISIONS_FILE)):
         return None
-    return _plan(
-        job, DecisionRule.read(job.folder / RULE_FILE), load_arrays(job.folder / DECISIONS_FILE)
-    )
+    rule = DecisionRule.read(job.folder / RULE_FILE)
+    return _plan(job, rule, load_arrays(job.folder / DECISIONS_FILE))
 
 
-def _plan(job: ScreeningJob, facts: DecisionRule, points: Batch) -> CallPlan:
-    def calls(what: Decision) -> list[ReferenceCall]:
-        point_indices = np.flatnonzero(points["decision"] == str(what))
-        if what is Decision.AUDITED:
-            point_indices = shuffled(point_indices, job.screening.seed)
-        return list(
-            split_into_calls(
-                job.simulation, job.inputs, point_indices, facts.call, job.screening.seed
-            )
-        )
+def _plan(job: ScreeningJob, rule: DecisionRule, points: Batch) -> CallPlan:
+    seed = job.screening.seed
+
+    def calls(decision: Decision) -> list[ReferenceCall]:
+        indices = np.flatnonzero(points["decision"] == str(decision))
+        if decision is Decision.AUDITED:
+            indices = shuffled(indices, seed)
+        return list(split_into_calls(job.simulation, job.inputs, indices, rule.call, seed))
 
     return CallPlan(calls(Decision.RUN), calls(Decision.AUDITED))
 
@@ -161,32 +163,33 @@ def _run(job: ScreeningJob, plan: CallPlan, progress: ProgressDisplay) -> None:
         progress.update(done, total)
 
 
-def _summarised(job: ScreeningJob, plan: CallPlan) -> ScreeningSummary:
-    """Write the table of all points, and return what came of them."""
-    facts = DecisionRule.read(job.folder / RULE_FILE)
+def _summarise(job: ScreeningJob, plan: CallPlan) -> ScreeningSummary:
+    """Write the table of all points, and return the summary."""
+    rule = DecisionRule.read(job.folder / RULE_FILE)
     points = load_arrays(job.folder / DECISIONS_FILE)
     kept = load_call_results(job.problem.outputs, plan.kept, job.runs)
     audited = load_call_results(job.problem.outputs, plan.audited, job.runs)
     save_arrays(job.folder / RESULTS_FILE, _results(job, points, kept, audited))
 
-    def wanted(run: CallResults) -> int:
-        return int((run.outputs[facts.label] == job.screening.keep)[run.reasons == ""].sum())
+    def count_positives(results: CallResults) -> int:
+        positive = results.outputs[rule.label] == job.screening.keep
+        return int(positive[results.reasons == ""].sum())
 
-    found, by_audit = wanted(kept), wanted(audited)
+    positives, audited_positives = count_positives(kept), count_positives(audited)
     skipped = len(points["decision"]) - len(kept.point_indices)
-    reasons = [str(reason) for run in (kept, audited) for reason in run.reasons if reason]
+    reasons = [str(r) for results in (kept, audited) for r in results.reasons if r]
     return ScreeningSummary(
         screening=job.screening,
-        decided=facts,
+        decided=rule,
         kept=len(kept.point_indices),
         skipped=skipped,
         audited=len(audited.point_indices),
-        found=found,
-        found_by_audit=by_audit,
+        positives=positives,
+        audited_positives=audited_positives,
         failed=dict(Counter(reasons)),
-        recall=estimate_recall(found, skipped, len(audited.point_indices), by_audit),
-        estimate_compute=estimate_compute(
-            facts.surrogate_s,
+        recall=estimate_recall(positives, skipped, len(audited.point_indices), audited_positives),
+        compute=estimate_compute(
+            rule.surrogate_s,
             CallTimes(kept.points, kept.seconds),
             CallTimes(audited.points, audited.seconds),
             skipped,
@@ -194,15 +197,15 @@ def _summarised(job: ScreeningJob, plan: CallPlan) -> ScreeningSummary:
     )
 
 
-def _results(job: ScreeningJob, points: Batch, *runs: CallResults) -> dict[str, Array]:
-    """Return the table of all points: a shard of the data's kind, with two arrays more."""
+def _results(job: ScreeningJob, points: Batch, *all_results: CallResults) -> dict[str, Array]:
+    """Return the table of all points (n, ...): the arrays of a shard, and the decisions."""
     n = len(points["decision"])
     outputs = {f.name: np.full((n, *f.shape), np.nan) for f in job.problem.outputs}
     reasons = np.full(n, "", dtype=object)
-    for run in runs:
-        reasons[run.point_indices] = run.reasons
-        for name, values in run.outputs.items():
-            outputs[name][run.point_indices] = values
+    for results in all_results:
+        reasons[results.point_indices] = results.reasons
+        for name, values in results.outputs.items():
+            outputs[name][results.point_indices] = values
     return {
         **{f"{INPUT_PREFIX}{name}": array for name, array in job.inputs.items()},
         **{f"{OUTPUT_PREFIX}{name}": array for name, array in outputs.items()},
@@ -212,17 +215,17 @@ def _results(job: ScreeningJob, points: Batch, *runs: CallResults) -> dict[str, 
 
 
 @contextmanager
-def _ending_well(job: ScreeningJob) -> Generator[None]:
-    """Say in one line what ended a screening early: what was run is kept."""
-    again = f"the same command with --out {job.folder} goes on"
+def _translated_errors(job: ScreeningJob) -> Generator[None]:
+    """Translate an interruption or a failed write into one line that says how to continue."""
+    remedy = f"repeat the command with --out {job.folder} to continue"
     try:
         yield
     except KeyboardInterrupt as error:
-        raise InterruptedRunError(f"interrupted; what was run is kept: {again}") from error
+        raise InterruptedRunError(f"interrupted; all results are kept: {remedy}") from error
     except OSError as error:
         if error.errno not in UNWRITABLE_ERRNOS:
             raise
         raise UserError(
-            f"writing failed in {error.filename or job.folder} ({error.strerror}); what was run is "
-            f"kept: make room, and {again}"
+            f"writing failed in {error.filename or job.folder} ({error.strerror}); all results are "
+            f"kept: make room, and {remedy}"
         ) from error

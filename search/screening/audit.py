@@ -1,6 +1,6 @@
-"""What an audit says of a sweep that skipped points: the recall reached, the compute saved.
+"""Estimates from the audit of a screening: the recall reached and the compute saved.
 
-The audited points are drawn at random, without replacement, from those that were skipped.
+The audited points are sampled without replacement from the skipped points.
 """
 
 from bisect import bisect_left
@@ -15,68 +15,75 @@ from search.screening.threshold import RESAMPLES, TAIL, bootstrap_interval, resa
 from spaces.candidate import FrozenModel
 
 MIN_CALLS = 5
-"""The bootstrap of fewer says nothing: no interval is given."""
+"""Smallest number of calls with a bootstrap interval."""
 
 
-def estimate_recall(kept: int, skipped: int, audited: int, found: int) -> ConfidenceInterval | None:
-    """Return kept / (kept + skipped of the class) with its interval; None where there is none.
+def estimate_recall(
+    kept: int, skipped: int, audited: int, audited_positives: int
+) -> ConfidenceInterval | None:
+    """Return the recall of a sweep with its exact interval; None where no positive is known.
 
-    The interval holds all numbers of skipped ones under which so few, or so many, among the audited
-    would not be rare: exact, from the hypergeometric distribution.
+    The interval contains all numbers of skipped positives for which the audit's result isn't rare,
+    by the hypergeometric distribution.
 
     Args:
-        kept: Points of the wanted class that were run.
-        skipped: Points that were skipped, audited ones among them.
-        audited: How many of those were audited.
-        found: How many of those are of the wanted class.
+        kept: Number of positives among the points that were kept.
+        skipped: Number of skipped points, including the audited ones.
+        audited: Number of audited points.
+        audited_positives: Number of positives among them.
     """
-    if kept + found == 0:
+    if kept + audited_positives == 0:
         return None
     if not skipped:
         return ConfidenceInterval(value=1.0, low=1.0, high=1.0)
-    numbers = range(found, skipped - audited + found + 1)
+    numbers = range(audited_positives, skipped - audited + audited_positives + 1)
 
-    def few(number: int) -> bool:
-        return bool(hypergeom.cdf(found, skipped, number, audited) <= TAIL)
+    def too_large(number: int) -> bool:
+        return bool(hypergeom.cdf(audited_positives, skipped, number, audited) <= TAIL)
 
-    def many(number: int) -> bool:
-        return bool(hypergeom.sf(found - 1, skipped, number, audited) > TAIL)
+    def large_enough(number: int) -> bool:
+        return bool(hypergeom.sf(audited_positives - 1, skipped, number, audited) > TAIL)
 
-    most = numbers[bisect_left(numbers, True, key=few) - 1]
-    least = numbers[bisect_left(numbers, True, key=many)]
+    largest = numbers[bisect_left(numbers, True, key=too_large) - 1]
+    smallest = numbers[bisect_left(numbers, True, key=large_enough)]
     return ConfidenceInterval(
-        value=kept / (kept + skipped * found / audited),
-        low=kept / (kept + most),
-        high=kept / (kept + least),
+        value=kept / (kept + skipped * audited_positives / audited),
+        low=kept / (kept + largest),
+        high=kept / (kept + smallest),
     )
 
 
 class CallTimes(NamedTuple):
-    """Calls of the reference: points (c,) of each, and seconds (c,) that it took on one core."""
+    """Times of calls of the reference on one core.
+
+    Args:
+        points: Points of each call (c,).
+        seconds: Duration of each call (c,) [s]; NaN where it isn't known.
+    """
 
     points: Array
     seconds: Array
 
     @property
     def total_s(self) -> float:
-        """Seconds of all; a call whose time isn't known took as long, a point, as the others."""
-        known = np.isfinite(self.seconds)
-        if not known.any():
+        """Duration of all calls [s]; where it isn't known, the mean time per point is assumed."""
+        timed = np.isfinite(self.seconds)
+        if not timed.any():
             return 0.0
-        each = self.seconds[known].sum() / self.points[known].sum()
-        return float(self.seconds[known].sum() + each * self.points[~known].sum())
+        per_point_s = self.seconds[timed].sum() / self.points[timed].sum()
+        return float(self.seconds[timed].sum() + per_point_s * self.points[~timed].sum())
 
 
-class ComputeCost(FrozenModel):
-    """Time on one core [s], and what was saved of it.
+class SweepCost(FrozenModel):
+    """Compute of a sweep, as time on one core [s], and the share that was saved.
 
     Args:
-        surrogate_s: What the surrogate took for all points.
-        kept_s: What the reference took for those that were kept.
-        audited_s: What it took for those that were audited.
-        skipped_s: What it would have taken for all that were skipped, by the audit.
-        saved: Share of the whole sweep's compute that was saved, the audit counted as spent.
-        without_audit: The same, had there been no audit.
+        surrogate_s: Time of the surrogate for all points.
+        kept_s: Time of the reference for the points that were kept.
+        audited_s: Time of the reference for the audited points.
+        skipped_s: Estimated time of the reference for all skipped points.
+        saved: Share of the compute of the full sweep that was saved; the audit counts as spent.
+        without_audit: The share that would have been saved without an audit.
     """
 
     surrogate_s: float
@@ -88,34 +95,37 @@ class ComputeCost(FrozenModel):
 
     @property
     def full_sweep_s(self) -> float:
-        """What the whole sweep would have taken."""
+        """Estimated time of the reference for all points [s]."""
         return self.kept_s + self.skipped_s.value
 
 
 def estimate_compute(
     surrogate_s: float, kept: CallTimes, audited: CallTimes, skipped: int
-) -> ComputeCost:
-    """Return what a sweep took and saved; intervals are a bootstrap over the audit's calls.
+) -> SweepCost:
+    """Return the compute of a sweep; its intervals are a bootstrap over the calls of the audit.
 
-    The skipped points are costed by the audited ones alone: they need not cost what the kept do.
+    The time of the skipped points is estimated by that of the audited ones, since it may differ
+    from that of the kept ones.
 
     Args:
-        surrogate_s: What the surrogate took for all points.
+        surrogate_s: Time of the surrogate for all points [s].
         kept: Calls for the points that were kept.
-        audited: Calls for those that were audited.
-        skipped: Points that were skipped, audited ones among them.
+        audited: Calls for the audited points.
+        skipped: Number of skipped points, including the audited ones.
     """
-    known = np.isfinite(audited.seconds)
-    points, seconds = audited.points[known], audited.seconds[known]
-    each = np.full(1 + RESAMPLES, np.nan if skipped else 0.0)
+    timed = np.isfinite(audited.seconds)
+    points, seconds = audited.points[timed], audited.seconds[timed]
+    per_point_s = np.full(1 + RESAMPLES, np.nan if skipped else 0.0)
     if points.sum():
-        each[0] = seconds.sum() / points.sum()
+        per_point_s[0] = seconds.sum() / points.sum()
     if len(points) >= MIN_CALLS:
-        each[1:] = resampled_ratios(seconds, points)
+        per_point_s[1:] = resampled_ratios(seconds, points)
     rest = skipped - audited.points.sum()
-    skipped_s = audited.total_s + each * rest if rest else np.full_like(each, audited.total_s)
+    skipped_s = np.full_like(per_point_s, audited.total_s)
+    if rest:
+        skipped_s = audited.total_s + per_point_s * rest
     spent_s = surrogate_s + kept.total_s
-    return ComputeCost(
+    return SweepCost(
         surrogate_s=surrogate_s,
         kept_s=kept.total_s,
         audited_s=audited.total_s,

@@ -1,10 +1,10 @@
-"""Decide which points of a sweep are run, and compare the surrogate with the baselines at it."""
+"""Decides which points of a sweep are run, and compares the surrogate with the baselines."""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,20 +18,20 @@ from search.screening.threshold import Threshold, cost_share, proportion_interva
 from spaces.candidate import FrozenModel
 
 AUDIT_SHARE, MIN_DEFAULT_AUDIT = 0.05, 50
-"""If not said otherwise, such a share of the skipped points is audited, and no fewer than that."""
+"""By default this share of the skipped points is audited, and at least this number."""
 
 CALLS_PER_AUDIT = 32
-"""So many, or as many as there are points, give the bootstrap something to draw from. What is kept
-is run in calls of the same size, or the costs of both would not compare."""
+"""Number of calls of the audit, if it has so many points: the bootstrap resamples them. The kept
+points are run in calls of the same size, so that the costs of both are comparable."""
 
 CHUNK_POINTS = 256
-"""Points that the surrogate is given between two looks at how far it is."""
+"""Points per call of the surrogate, after each of which progress is reported."""
 
 SURROGATE = "surrogate"
 
 
 class Decision(StrEnum):
-    """What becomes of a point of the sweep."""
+    """The decision about a point of the sweep."""
 
     RUN = "run"
     SKIPPED = "skipped"
@@ -39,16 +39,16 @@ class Decision(StrEnum):
 
 
 class ClassifierComparison(FrozenModel):
-    """The rule applied to the surrogate or a baseline: chosen on validation, tried on test.
+    """The surrogate or a baseline as a classifier, with its threshold, on the test split.
 
     Args:
-        name: Whose probabilities.
-        threshold: On the validation split; none where it failed.
-        recall: On the test split.
+        name: Name of the classifier.
+        threshold: The threshold chosen on the validation split; None where the classifier failed.
+        recall: Recall on the test split.
         skipped: Share of the test split's compute that would be skipped, or of its samples where
-            the problem doesn't say what each costs.
-        time_s: What it takes itself for a sample [s].
-        reason: Why it failed on all samples.
+            the problem has no costs.
+        time_s: Time of the classifier itself per sample [s].
+        reason: The reason of its failure on all samples.
     """
 
     name: str
@@ -60,17 +60,19 @@ class ClassifierComparison(FrozenModel):
 
 
 class DecisionRule(FrozenModel):
-    """What was decided before anything was run.
+    """The rule by which points are kept or skipped, decided before any of them is run.
 
     Args:
         label: Output field that holds the class.
-        threshold: Of the surrogate.
+        threshold: Threshold of the surrogate.
         compared: The surrogate, then the baselines.
-        surrogate_s: What the surrogate took for all points [s].
-        call: Points of one call of the reference.
-        tested: Samples of the test split.
-        costed: Whether the problem says what each of them costs.
+        surrogate_s: Time of the surrogate for all points [s].
+        call: Points in one call of the reference.
+        test_samples: Samples in the test split.
+        has_costs: Whether the problem states the cost of a sample.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"tested": "test_samples", "costed": "has_costs"}
 
     label: str
     threshold: Threshold
@@ -82,12 +84,12 @@ class DecisionRule(FrozenModel):
 
 
 class Predictions(NamedTuple):
-    """What a surrogate or baseline answers.
+    """The predictions of a surrogate or baseline.
 
     Args:
-        outputs: NaN where it failed.
-        seconds: What it took for all.
-        reasons: Why it failed (b,), "" if it didn't.
+        outputs: Predicted fields (b, ...); NaN for samples that failed.
+        seconds: Duration of all calls [s].
+        reasons: Reason of the failure of each sample (b,); "" where there is none.
     """
 
     outputs: Batch
@@ -95,105 +97,122 @@ class Predictions(NamedTuple):
     reasons: list[str]
 
 
-def decided(
+def decide(
     job: ScreeningJob, data: Dataset, progress: Callable[[int, int], None]
 ) -> tuple[DecisionRule, dict[str, Array]]:
-    """Return what is decided, and for each point its probability and decision.
+    """Return the decision rule, and "probability" and "decision" of each point (n,).
 
     Args:
         job: The screening.
-        data: Whose validation split the threshold is chosen on.
-        progress: Told (points done, points in all).
+        data: The dataset; the threshold is chosen on its validation split.
+        progress: Called with (points done, points in all).
 
     Raises:
-        UserError: No output field is a label, or the validation split lacks the wanted class.
+        UserError: No output field is a label, the validation split lacks the class to keep, or the
+            surrogate fails on it.
     """
-    problem, asked = job.problem, job.screening
-    label = label_field(problem, data.validation.outputs, asked.label)
-    positives = int((data.validation.outputs[label] == asked.keep).sum())
+    problem, spec = job.problem, job.screening
+    label = label_field(problem, data.validation.outputs, spec.label)
+    positives = int((data.validation.outputs[label] == spec.keep).sum())
     if not positives:
         raise UserError(
-            f"--keep {asked.keep}: none of the {len(data.validation)} samples of the validation "
-            f"split has {label!r} {asked.keep}, so no threshold can be chosen; raise samples= of "
+            f"--keep {spec.keep}: none of the {len(data.validation)} samples of the validation "
+            f"split has {label!r} {spec.keep}, so no threshold can be chosen; raise samples= of "
             f"{problem.name!r}"
         )
-    own = compared(job, data, label, SURROGATE, job.surrogate.run)
-    if own.threshold is None:
-        raise UserError(f"the surrogate fails on the validation split: {own.reason}")
+    surrogate = compare_classifier(job, data, label, SURROGATE, job.surrogate.run)
+    if surrogate.threshold is None:
+        raise UserError(f"the surrogate fails on the validation split: {surrogate.reason}")
     baselines = problem.with_fitted_baselines(data.train).baseline_runs
-    others = [compared(job, data, label, *named) for named in baselines.items()]
-    answers = predict(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
-    probability = answers.outputs[label]
-    decisions = _decisions(class_scores(probability, asked.keep) >= own.threshold.score, asked)
+    others = [compare_classifier(job, data, label, *baseline) for baseline in baselines.items()]
+    predictions = predict(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
+    probability = predictions.outputs[label]
+    kept = class_scores(probability, spec.keep) >= surrogate.threshold.score
+    decisions = _decisions(kept, spec)
     audited = int((decisions == Decision.AUDITED).sum())
-    facts = DecisionRule(
+    rule = DecisionRule(
         label=label,
-        threshold=own.threshold,
-        compared=(own, *others),
-        surrogate_s=answers.seconds,
+        threshold=surrogate.threshold,
+        compared=(surrogate, *others),
+        surrogate_s=predictions.seconds,
         call=min(max(1, math.ceil(audited / CALLS_PER_AUDIT)), MAX_POINTS_PER_CALL),
         test_samples=len(data.test),
         has_costs=problem.cost is not None,
     )
-    return facts, {"probability": probability, "decision": decisions}
+    return rule, {"probability": probability, "decision": decisions}
 
 
-def label_field(problem: Problem, outputs: Batch, named: str) -> str:
+def label_field(problem: Problem, outputs: Batch, label: str) -> str:
     """Return the output field whose values are classes, 0 and 1.
+
+    Args:
+        problem: The problem.
+        outputs: Outputs of the validation split.
+        label: The field that the user named, or "".
 
     Raises:
         UserError: There is none, or there are several and none is named.
     """
     scalars = [field.name for field in problem.outputs if not field.shape]
     labels = [name for name in scalars if np.isin(outputs[name], (0.0, 1.0)).all()]
-    if named and named not in labels:
-        raise UserError(f"--label: the values of field {named!r} aren't 0 and 1")
+    if label and label not in labels:
+        raise UserError(f"--label: the values of field {label!r} aren't 0 and 1")
     if not labels:
         raise UserError(
             f"problem {problem.name!r} has no output field of shape () whose values are 0 and 1: "
             "there is no class to keep"
         )
-    if not named and len(labels) > 1:
+    if not label and len(labels) > 1:
         raise UserError(f"several output fields are labels; name one: --label {'|'.join(labels)}")
-    return named or labels[0]
+    return label or labels[0]
 
 
 def class_scores(probability: Array, keep: int) -> Array:
-    """Return how much each point (b,) looks like the class to keep; without an answer, wholly."""
+    """Return the score of each point for the class to keep (b,); infinite without a prediction.
+
+    Args:
+        probability: Predicted probability of class 1 (b,); NaN where the prediction failed.
+        keep: The class to keep, 0 or 1.
+    """
     score = probability if keep else 1.0 - probability
     return np.where(np.isfinite(score), score, np.inf)
 
 
-def compared(
+def compare_classifier(
     job: ScreeningJob, data: Dataset, label: str, name: str, run: Run
 ) -> ClassifierComparison:
-    """Choose a threshold on the validation split and try it on the test split."""
-    problem, asked = job.problem, job.screening
+    """Choose a threshold on the validation split and apply it to the test split.
 
-    def judged(split: Split) -> tuple[Array, Array, Predictions]:
-        answers = predict(problem, name, run, split.inputs)
-        return (
-            class_scores(answers.outputs[label], asked.keep),
-            split.outputs[label] == asked.keep,
-            answers,
-        )
+    Args:
+        job: The screening.
+        data: The dataset.
+        label: Output field that holds the class.
+        name: Name of the classifier.
+        run: The classifier, called as the simulation is.
+    """
+    problem, spec = job.problem, job.screening
 
-    score, wanted, answers = judged(data.validation)
-    if all(answers.reasons):
-        return ClassifierComparison(name=name, reason=answers.reasons[0])
-    chosen = threshold(score[wanted], asked.keep_recall)
-    score, wanted, answers = judged(data.test)
-    kept = score >= chosen.score
+    def score(split: Split) -> tuple[Array, Array, Predictions]:
+        predictions = predict(problem, name, run, split.inputs)
+        scores = class_scores(predictions.outputs[label], spec.keep)
+        return scores, split.outputs[label] == spec.keep, predictions
+
+    scores, positive, predictions = score(data.validation)
+    if all(predictions.reasons):
+        return ClassifierComparison(name=name, reason=predictions.reasons[0])
+    chosen = threshold(scores[positive], spec.keep_recall)
+    scores, positive, predictions = score(data.test)
+    kept = scores >= chosen.score
     return ClassifierComparison(
         name=name,
         threshold=chosen,
-        recall=proportion_interval(int((kept & wanted).sum()), int(wanted.sum())),
-        skipped=_skipped(problem, data.test, kept),
-        time_s=answers.seconds / len(kept),
+        recall=proportion_interval(int((kept & positive).sum()), int(positive.sum())),
+        skipped=_skipped_share(problem, data.test, kept),
+        time_s=predictions.seconds / len(kept),
     )
 
 
-def _skipped(problem: Problem, split: Split, kept: Array) -> ConfidenceInterval:
+def _skipped_share(problem: Problem, split: Split, kept: Array) -> ConfidenceInterval:
     costs = problem.costs(split.outputs)
     if costs is None:
         return proportion_interval(int((~kept).sum()), len(kept))
@@ -207,28 +226,36 @@ def predict(
     inputs: Batch,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
-    """Call a surrogate or baseline piece by piece, and time that."""
+    """Return the predictions of a surrogate or baseline, called in chunks, with their duration.
+
+    Args:
+        problem: The problem.
+        name: Name of the surrogate or baseline, for its failures.
+        run: The surrogate or baseline.
+        inputs: Samples to predict.
+        progress: Called with (samples done, samples in all).
+    """
     rng, n = np.random.default_rng(0), n_samples(inputs)
     parts: list[Batch] = []
     reasons: list[str] = []
     seconds = 0.0
     for first in range(0, n, CHUNK_POINTS):
-        piece = take_samples(inputs, slice(first, first + CHUNK_POINTS))
+        chunk = take_samples(inputs, slice(first, first + CHUNK_POINTS))
         started = time.perf_counter()
-        with np.errstate(all="ignore"):  # what isn't finite is no answer, and the point is run
-            outputs, why = run_isolating_failures(run, problem.outputs, piece, rng, name)
+        with np.errstate(all="ignore"):  # a point whose prediction isn't finite is run
+            outputs, failures = run_isolating_failures(run, problem.outputs, chunk, rng, name)
         seconds += time.perf_counter() - started
         parts.append(outputs)
-        reasons += why
+        reasons += failures
         if progress:
             progress(min(first + CHUNK_POINTS, n), n)
     return Predictions(concatenate_batches(parts), seconds, reasons)
 
 
-def _decisions(kept: Array, asked: ScreeningSpec) -> Array:
-    """Return what becomes of each point (n,), given which are kept (n,)."""
-    skipped = shuffled(np.flatnonzero(~kept), asked.seed)
-    audit = asked.audit or max(MIN_DEFAULT_AUDIT, math.ceil(AUDIT_SHARE * len(skipped)))
+def _decisions(kept: Array, spec: ScreeningSpec) -> Array:
+    """Return the decision about each point (n,), given whether it is kept (n,)."""
+    skipped = shuffled(np.flatnonzero(~kept), spec.seed)
+    audit = spec.audit or max(MIN_DEFAULT_AUDIT, math.ceil(AUDIT_SHARE * len(skipped)))
     decisions = np.where(kept, str(Decision.RUN), str(Decision.SKIPPED)).astype("U8")
     decisions[skipped[:audit]] = str(Decision.AUDITED)
     return decisions

@@ -1,4 +1,4 @@
-"""A screening as asked for: which points, whose surrogate, what is kept; refused before it runs."""
+"""A requested screening: its points, its surrogate, the class to keep; checked before it runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from problems.data.shards import plan_shards
 from problems.interfaces.types import n_samples
 from problems.provenance import canonical_form, digest
 from search.export import pick_record
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.screening.sweep import draw_points, read_points
 from search.timing.reference import verified_manifest
 from spaces.candidate import FrozenModel
@@ -21,28 +21,28 @@ DEFAULT_POINTS = 1000
 DEFAULT_RECALL = 0.99
 
 MIN_AUDIT = 10
-"""Fewer audited points tell next to nothing."""
+"""Smallest number of audited points: with fewer, the interval of the recall is useless."""
 
 KNEE = "knee"
 SPEC_FILE, CALLS_FOLDER = "screening.json", "runs"
 
 
 class ScreeningSpec(FrozenModel):
-    """A screening as asked for: what must agree for one to be gone on with."""
+    """The specification of a screening; a screening is continued only if it is the same."""
 
     format: int = 1
     problem: str
     size: Size
     data: str
-    """Hash of the simulation and of the data that the threshold is chosen on."""
+    """Hash of the simulation and of the data on which the threshold is chosen."""
     artefact: str
-    """Hash of the surrogate."""
+    """Hash of the surrogate's artefact."""
     points: int
     sweep: str
-    """Hash of the points, where they were read from a file."""
+    """Hash of the points, if they were read from a file."""
     seed: int
     label: str
-    """Output field, where one was named."""
+    """Output field with the class, if the user named one."""
     keep: int
     keep_recall: float
     audit: int | None
@@ -50,15 +50,15 @@ class ScreeningSpec(FrozenModel):
 
 @dataclass(frozen=True)
 class ScreeningJob:
-    """A screening with what carries it out.
+    """A screening with everything that is needed to run it.
 
     Args:
-        screening: What was asked for.
-        problem: Whose sweep it is.
-        simulation: Its reference.
-        inputs: The points.
-        surrogate: Who decides.
-        folder: Where all of it lies.
+        screening: Its specification.
+        problem: The problem.
+        simulation: The reference.
+        inputs: The points of the sweep.
+        surrogate: The surrogate that decides about the points.
+        folder: Folder of the screening.
     """
 
     screening: ScreeningSpec
@@ -70,12 +70,22 @@ class ScreeningJob:
 
     @property
     def runs(self) -> Path:
-        """Where what the reference returned lies, a file for each call."""
+        """Folder of the reference's results, with a file for each call."""
         return self.folder / CALLS_FOLDER
 
 
 class ScreeningRequest(NamedTuple):
-    """What the user says of a screening besides problem and surrogate."""
+    """The options of a screening, beside problem and surrogate.
+
+    Args:
+        points: Number of points to draw.
+        sweep: File of points.
+        seed: Seed of the points, the audit and a stochastic reference.
+        label: Output field with the class.
+        keep: The class to keep, 0 or 1.
+        keep_recall: Smallest share of the class to keep.
+        audit: Number of skipped points to audit.
+    """
 
     points: int | None = None
     sweep: Path | None = None
@@ -87,10 +97,13 @@ class ScreeningRequest(NamedTuple):
 
 
 def resolve_artefact(text: str) -> tuple[Path, Manifest]:
-    """Return the artefact that a user means: its folder, RUN, or RUN:PICK as `export` has it.
+    """Return the folder of an artefact and its manifest.
+
+    Args:
+        text: The folder, RUN or RUN:PICK, where PICK is that of `simstead export`.
 
     Raises:
-        UserError: There is none, or it is damaged.
+        UserError: There is no such artefact, or it is damaged.
     """
     if (Path(text) / MANIFEST).is_file():
         return Path(text), read_manifest(Path(text))
@@ -99,73 +112,84 @@ def resolve_artefact(text: str) -> tuple[Path, Manifest]:
         folder, pick = text, KNEE
     if not (Path(folder) / "spec.json").is_file():
         raise UserError(
-            f"SURROGATE: {text} holds neither an artefact nor a run; name a folder that `simstead "
-            "export` wrote, or RUN or RUN:PICK"
+            f"SURROGATE: {text} holds neither an artefact nor a run; name a folder written by "
+            "`simstead export`, or RUN or RUN:PICK"
         )
-    run = Run.open(Path(folder))
+    run = RunDirectory.open(Path(folder))
     record = pick_record(run, pick).record
-    return run.artefact(record.number), verified_manifest(run, record)
+    return run.artefact_path(record.number), verified_manifest(run, record)
 
 
 def prepare_screening(
-    problem: Problem, named: str, asked: ScreeningRequest, folder: Path
+    problem: Problem, artefact_name: str, request: ScreeningRequest, folder: Path
 ) -> ScreeningJob:
-    """Return a screening that can begin, or be gone on with; nothing is run for it.
+    """Return a screening that is ready to start or to continue; the reference isn't run.
+
+    Args:
+        problem: The problem.
+        artefact_name: See `resolve_artefact`.
+        request: The options of the screening.
+        folder: Folder of the screening: empty, new, or of the same screening.
 
     Raises:
-        UserError: The problem has no labels or can't be run, the surrogate is another one's, a
-            figure is out of range, or the folder holds something else.
+        UserError: The problem has no labels or no simulation, the surrogate belongs to another
+            problem or predicts no label, an option is out of range, or the folder is in use.
+        UnknownNameError: There is no output field of the given name.
     """
-    _refuse_figures(asked)
-    if not any(each.target is Target.LABEL for each in problem.encodings.values()):
+    _check_options(request)
+    if not any(encoding.target is Target.LABEL for encoding in problem.encodings.values()):
         raise UserError(
             f"problem {problem.name!r} has no encoding whose target is a label; a screening needs "
-            "a surrogate that answers with the probability of a class"
+            "a surrogate that predicts the probability of a class"
         )
     if problem.simulation is None:
         raise UserError(
-            f"problem {problem.name!r} has recorded data: there is no simulation to run points by"
+            f"problem {problem.name!r} has recorded data: there is no simulation to run points"
         )
-    if asked.label is not None and asked.label not in _scalars(problem):
-        raise UnknownNameError("--label", asked.label, _scalars(problem))
-    artefact, manifest = resolve_artefact(named)
+    if request.label is not None and request.label not in _scalars(problem):
+        raise UnknownNameError("--label", request.label, _scalars(problem))
+    artefact, manifest = resolve_artefact(artefact_name)
     surrogate = Surrogate.load(artefact, problem)
     if manifest.target is not Target.LABEL:
         raise UserError(
-            f"{artefact} answers a {manifest.target}, not a label's probability; pick a trial of "
-            f"one of the encodings {_label_encodings(problem)}"
+            f"{artefact} predicts a {manifest.target}, not the probability of a label; pick a "
+            f"trial with one of the encodings {_label_encodings(problem)}"
         )
-    if asked.sweep is None:
-        inputs = draw_points(problem.simulation, asked.points or DEFAULT_POINTS, asked.seed)
+    if request.sweep is None:
+        inputs = draw_points(problem.simulation, request.points or DEFAULT_POINTS, request.seed)
     else:
-        inputs = read_points(problem, asked.sweep)
+        inputs = read_points(problem, request.sweep)
     screening = ScreeningSpec(
         problem=problem.name,
         size=manifest.candidate.size,
         data=digest([shard.key for shard in plan_shards(problem)]),
         artefact=manifest.hash,
         points=n_samples(inputs),
-        sweep="" if asked.sweep is None else digest(canonical_form(inputs)),
-        seed=asked.seed,
-        label=asked.label or "",
-        keep=asked.keep,
-        keep_recall=asked.keep_recall,
-        audit=asked.audit,
+        sweep="" if request.sweep is None else digest(canonical_form(inputs)),
+        seed=request.seed,
+        label=request.label or "",
+        keep=request.keep,
+        keep_recall=request.keep_recall,
+        audit=request.audit,
     )
     _claim(folder, screening)
     return ScreeningJob(screening, problem, problem.simulation, inputs, surrogate, folder.resolve())
 
 
-def _refuse_figures(asked: ScreeningRequest) -> None:
-    if not 0.0 < asked.keep_recall <= 1.0:
-        raise UserError(f"--keep-recall must lie in (0, 1], not {asked.keep_recall:g}")
-    if asked.keep not in {0, 1}:
-        raise UserError(f"--keep is the class that is worth running, 0 or 1, not {asked.keep}")
-    least = {"--points": (asked.points, 1), "--audit": (asked.audit, MIN_AUDIT)}
-    for option, (value, fewest) in (least | {"--seed": (asked.seed, 0)}).items():
-        if value is not None and value < fewest:
-            raise UserError(f"{option} must be {fewest} or more, not {value}")
-    if asked.points is not None and asked.sweep is not None:
+def _check_options(request: ScreeningRequest) -> None:
+    if not 0.0 < request.keep_recall <= 1.0:
+        raise UserError(f"--keep-recall must lie in (0, 1], not {request.keep_recall:g}")
+    if request.keep not in {0, 1}:
+        raise UserError(f"--keep is the class to run, 0 or 1, not {request.keep}")
+    integers = {
+        "--points": (request.points, 1),
+        "--audit": (request.audit, MIN_AUDIT),
+        "--seed": (request.seed, 0),
+    }
+    for option, (value, minimum) in integers.items():
+        if value is not None and value < minimum:
+            raise UserError(f"{option} must be {minimum} or more, not {value}")
+    if request.points is not None and request.sweep is not None:
         raise UserError("--points and --sweep are both given; leave one out")
 
 
@@ -175,18 +199,18 @@ def _scalars(problem: Problem) -> list[str]:
 
 def _label_encodings(problem: Problem) -> str:
     encodings = problem.encodings.items()
-    return ", ".join(name for name, each in encodings if each.target is Target.LABEL)
+    return ", ".join(name for name, encoding in encodings if encoding.target is Target.LABEL)
 
 
 def _claim(folder: Path, screening: ScreeningSpec) -> None:
-    """Take a folder for a screening, or find it there."""
+    """Reserve a folder for a screening, or check that it holds the same screening."""
     path = folder / SPEC_FILE
     if path.is_file():
-        held, asked = ScreeningSpec.read(path).model_dump(), screening.model_dump()
-        other = [name for name in asked if held[name] != asked[name]]
-        if other:
+        existing, requested = ScreeningSpec.read(path).model_dump(), screening.model_dump()
+        differing = [name for name in requested if existing[name] != requested[name]]
+        if differing:
             raise UserError(
-                f"--out: {folder} holds another screening, with other {', '.join(other)}; name "
+                f"--out: {folder} holds another screening, with other {', '.join(differing)}; name "
                 "another folder"
             )
         return
@@ -197,6 +221,6 @@ def _claim(folder: Path, screening: ScreeningSpec) -> None:
 
 
 def write_json(path: Path, value: FrozenModel) -> None:
-    """Put a value on disk, whole or not at all."""
+    """Write a value as JSON, atomically."""
     with atomic_write(path) as file:
-        file.write_json(value.model_dump_json(indent=1).encode())
+        file.write(value.model_dump_json(indent=1).encode())

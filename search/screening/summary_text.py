@@ -1,4 +1,4 @@
-"""What a screening tells on the terminal."""
+"""The summary of a screening as text for the terminal."""
 
 import math
 from collections.abc import Iterator
@@ -11,115 +11,116 @@ from search.screening import ScreeningSummary
 from search.screening.decision import ClassifierComparison
 from search.screening.threshold import CONFIDENCE
 
-_CONFIDENT = f"{100.0 * CONFIDENCE:.0f} %"
+_CONFIDENCE = f"{100.0 * CONFIDENCE:.0f} %"
 
 
-def lines(summary: ScreeningSummary) -> Iterator[str]:
-    """Say what was promised, run, reached and saved."""
-    asked, took = summary.screening, summary.compute
-    yield from _promise(summary)
+def format_screening(summary: ScreeningSummary) -> Iterator[str]:
+    """Yield lines with the guaranteed recall, the recall reached, and the compute saved."""
+    spec, compute = summary.screening, summary.compute
+    yield from _guarantee(summary)
     failed = "".join(f"; {n} failed: {reason}" for reason, n in summary.failed.items())
     yield (
-        f"sweep        {asked.points:,} points: {summary.kept:,} run, {summary.skipped:,} skipped, "
+        f"sweep        {spec.points:,} points: {summary.kept:,} run, {summary.skipped:,} skipped, "
         f"{summary.audited:,} of these run as the audit{failed}"
     )
     yield f"recall       {_recall(summary)}"
     yield (
-        f"compute      saved {_percent(took.saved)} of {took.full_sweep_s:,.3g} s on one core; "
-        f"{_percent(took.without_audit)} without the audit"
+        f"compute      saved {_percent(compute.saved)} of {compute.full_sweep_s:,.3g} s on one "
+        f"core; {_percent(compute.without_audit)} without the audit"
     )
     yield (
-        f"             spent {took.kept_s:,.3g} s on what was run, {took.audited_s:,.3g} s on the "
-        f"audit, {took.surrogate_s:,.3g} s on the surrogate"
+        f"             spent {compute.kept_s:,.3g} s on the points kept, "
+        f"{compute.audited_s:,.3g} s on the audit, {compute.surrogate_s:,.3g} s on the surrogate"
     )
     yield (
-        f"             what was skipped would have taken {_seconds(took.skipped_s)}; timed in "
-        f"calls of {summary.decided.call}, intervals of {_CONFIDENT}"
+        f"             all skipped points would have taken {_seconds(compute.skipped_s)}; timed in "
+        f"calls of {summary.decided.call}, intervals of {_CONFIDENCE}"
     )
     yield from _comparison(summary)
 
 
-def _promise(summary: ScreeningSummary) -> Iterator[str]:
-    chosen, asked = summary.decided.threshold, summary.screening
-    kind = f"class {asked.keep}"
-    guaranteed_recall = (
-        math.floor(1e3 * chosen.guaranteed_recall) / 1e3
-    )  # never more than is promised
+def _guarantee(summary: ScreeningSummary) -> Iterator[str]:
+    threshold, spec = summary.decided.threshold, summary.screening
+    guaranteed_recall = math.floor(1e3 * threshold.guaranteed_recall) / 1e3  # never rounded up
     yield (
-        f"promise      recall {guaranteed_recall:.3f} or more of points like the validation split's, with "
-        f"{_CONFIDENT} confidence"
+        f"guaranteed   recall {guaranteed_recall:.3f} or more, for points distributed as the "
+        f"validation split, with {_CONFIDENCE} confidence"
     )
-    if chosen.guaranteed_recall < asked.keep_recall:
-        required_positives = (
+    if threshold.guaranteed_recall < spec.keep_recall:
+        required = (
             "no number is"
-            if chosen.required_positives is None
-            else f"{chosen.required_positives:,} are"
+            if threshold.required_positives is None
+            else f"{threshold.required_positives:,} are"
         )
         yield (
-            f"             not the {asked.keep_recall:g} asked for: {chosen.positives} samples of "
-            f"{kind} in the validation split aren't enough, {required_positives}"
+            f"             less than the requested {spec.keep_recall:g}: {threshold.positives} "
+            f"samples of class {spec.keep} in the validation split aren't enough, {required}"
         )
     yield (
-        f"threshold    what has a probability of {chosen.score:.3g} or more to be of {kind} is "
-        f"run; of the validation split's {chosen.positives} at most {chosen.missed} have less"
+        f"threshold    points with a probability of {threshold.score:.3g} or more of class "
+        f"{spec.keep} are run; at most {threshold.missed} of {threshold.positives} samples in the "
+        "validation split have less"
     )
 
 
 def _comparison(summary: ScreeningSummary) -> Iterator[str]:
     test_samples = (
-        f"compared     by the same rule on the test split's {summary.decided.test_samples} samples"
+        f"compared     by the same rule on the {summary.decided.test_samples} samples of the test "
+        "split"
     )
     if summary.decided.has_costs:
-        yield f"{test_samples}, each weighed by what it costs; everyone's own time is taken off"
+        yield f"{test_samples}, weighted by their costs; each classifier's own time is subtracted"
         return
-    yield f"{test_samples}, which count alike: the problem doesn't say what each costs."
+    yield f"{test_samples}, with equal weights: the problem doesn't state their costs."
     yield (
         f"             Where class {summary.screening.keep} costs more than the other, less is "
-        "saved; everyone's own time is taken off"
+        "saved; each classifier's own time is subtracted"
     )
 
 
 def _recall(summary: ScreeningSummary) -> str:
-    reached, asked = summary.recall, summary.screening.keep_recall
-    if reached is None:
+    recall, requested = summary.recall, summary.screening.keep_recall
+    if recall is None:
         return f"unknown: no point of class {summary.screening.keep} was found"
-    if reached.low >= asked:
-        verdict = f"at least the {asked:g} asked for"
-    elif reached.high < asked:
-        verdict = f"less than the {asked:g} asked for"
+    if recall.low >= requested:
+        verdict = f"at least the requested {requested:g}"
+    elif recall.high < requested:
+        verdict = f"less than the requested {requested:g}"
     else:
-        verdict = f"whether it is the {asked:g} asked for, an audit of this size can't tell"
+        verdict = f"the audit is too small to tell whether it is the requested {requested:g}"
     return (
-        f"{reached.value:.3f} ({reached.low:.3f} to {reached.high:.3f}): {summary.found:,} found, "
-        f"and {summary.found_by_audit} among the {summary.audited:,} audited; {verdict}"
+        f"{recall.value:.3f} ({recall.low:.3f} to {recall.high:.3f}): {summary.positives:,} among "
+        f"the points kept, {summary.audited_positives} among the {summary.audited:,} audited; "
+        f"{verdict}"
     )
 
 
-def table(summary: ScreeningSummary) -> Table:
-    """Return the comparison with the baselines."""
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("")
+def comparison_table(summary: ScreeningSummary) -> Table:
+    """Return the comparison of the surrogate with the baselines."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
     for column in ("recall", "own time a point", "compute saved"):
-        shown.add_column(column, justify="right")
-    each_s = summary.compute.full_sweep_s / summary.screening.points
-    for one in summary.decided.compared:
-        shown.add_row(*map(Text, _row(one, each_s)))
-    return shown
+        table.add_column(column, justify="right")
+    per_point_s = summary.compute.full_sweep_s / summary.screening.points
+    for comparison in summary.decided.compared:
+        table.add_row(*map(Text, _row(comparison, per_point_s)))
+    return table
 
 
-def _row(one: ClassifierComparison, each_s: float) -> tuple[str, ...]:
-    if one.recall is None or one.skipped is None:
-        return one.name, f"failed: {one.reason}"
-    own, shares = one.time_s / each_s, one.skipped
+def _row(comparison: ClassifierComparison, per_point_s: float) -> tuple[str, ...]:
+    skipped, name = comparison.skipped, comparison.name
+    if comparison.recall is None or skipped is None:
+        return name, f"failed: {comparison.reason}"
+    own_share = comparison.time_s / per_point_s
     saved = ConfidenceInterval(
-        value=shares.value - own, low=shares.low - own, high=shares.high - own
+        value=skipped.value - own_share, low=skipped.low - own_share, high=skipped.high - own_share
     )
-    return one.name, _percent(one.recall), f"{one.time_s:.2g} s", _percent(saved)
+    return name, _percent(comparison.recall), f"{comparison.time_s:.2g} s", _percent(saved)
 
 
 def _percent(share: ConfidenceInterval) -> str:
     if math.isnan(share.low):
-        return f"{100.0 * share.value:.1f} % (too few audited for an interval)"
+        return f"{100.0 * share.value:.1f} % (the audit is too small for an interval)"
     return f"{100.0 * share.value:.1f} % ({100.0 * share.low:.1f} to {100.0 * share.high:.1f})"
 
 

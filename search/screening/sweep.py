@@ -1,4 +1,4 @@
-"""A parameter sweep: its points, drawn or read from a file, and the calls that run some of them."""
+"""A parameter sweep: its points, drawn or read from a file, and the reference's calls on them."""
 
 import math
 import time
@@ -23,52 +23,57 @@ MAX_POINTS_PER_CALL = 64
 
 OUTPUT_PREFIX = "outputs/"
 INPUT_PREFIX = "inputs/"
-"""Before a field's name in an .npz file."""
+"""Prefixes of field names in .npz files."""
 
 
 def draw_points(simulation: Simulation, points: int, seed: int) -> Batch:
-    """Draw the points of a sweep; none of them is one of a split's, whatever the seed.
+    """Return the points of a sweep, drawn by the simulation; for no seed are they those of a split.
+
+    Args:
+        simulation: The reference.
+        points: Number of points.
+        seed: Seed of the sweep.
 
     Raises:
-        UserError: The simulation draws other than it declares.
+        UserError: The drawn inputs differ from the simulation's declaration.
     """
     return draw(simulation, points, _generator(seed, "draw"))
 
 
 def read_points(problem: Problem, path: Path) -> Batch:
-    """Read the points of a sweep: the problem's input fields, from any format of recorded data.
+    """Return the points in a file: the problem's input fields, in any format of recorded data.
 
     Raises:
-        UserError: The file can't be read, lacks a field or leaves a declared range.
+        UserError: The file can't be read, lacks a field, or has values outside a declared range.
     """
     if not path.exists():
         raise UserError(f"--sweep: there is no file {path}")
     reader = reader_for(path)(path, FieldSelection(problem.inputs, "", {}, ""))
-    for mistake in reader.header_errors():
-        raise UserError(f"--sweep: {mistake}")
+    for error in reader.header_errors():
+        raise UserError(f"--sweep: {error}")
     points = [chunk.fields for chunk in reader.chunks() if len(chunk)]
     if not points:
-        raise UserError(f"--sweep: {path} holds no point")
+        raise UserError(f"--sweep: {path} holds no points")
     inputs = concatenate_batches(points)
-    for wrong in out_of_range(inputs, problem.inputs):
-        raise UserError(f"--sweep: {path}: {wrong}")
+    for error in out_of_range(inputs, problem.inputs):
+        raise UserError(f"--sweep: {path}: {error}")
     return inputs
 
 
 def shuffled(point_indices: Array, seed: int) -> Array:
-    """Return places in drawn order."""
+    """Return indices of points in random order (n,)."""
     return _generator(seed, "audit").permutation(point_indices)
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceCall:
-    """Points of a sweep that the reference is given together.
+    """A call of the reference on some points of a sweep.
 
     Args:
         simulation: The reference.
-        inputs: Of these points alone.
-        places: Where they stand in the sweep (b,).
-        seed: The sweep's.
+        inputs: Inputs of these points.
+        point_indices: Indices of the points in the sweep (b,).
+        seed: Seed of the sweep.
     """
 
     simulation: Simulation
@@ -77,41 +82,49 @@ class ReferenceCall:
     seed: int
 
     def path(self, folder: Path) -> Path:
-        """Where what it returned lies."""
+        """Return the file of the call's results."""
         return folder / f"{self.point_indices[0]:08d}.npz"
 
     def rng(self) -> np.random.Generator:
-        """Return what its outputs are made with, whenever and wherever it is made."""
+        """Return the call's random number generator, the same in every process and session."""
         return _generator(self.seed, "run", int(self.point_indices[0]))
 
 
 def split_into_calls(
     simulation: Simulation, inputs: Batch, point_indices: Array, size: int, seed: int
 ) -> Iterator[ReferenceCall]:
-    """Yield the calls for some points of a sweep, so many to each."""
+    """Yield the calls of the reference on some points of a sweep.
+
+    Args:
+        simulation: The reference.
+        inputs: Inputs of the whole sweep.
+        point_indices: Indices of the points to run (n,).
+        size: Points per call.
+        seed: Seed of the sweep.
+    """
     for first in range(0, len(point_indices), size):
-        some = point_indices[first : first + size]
-        yield ReferenceCall(simulation, take_samples(inputs, some), some, seed)
+        indices = point_indices[first : first + size]
+        yield ReferenceCall(simulation, take_samples(inputs, indices), indices, seed)
 
 
 def run_call(call: ReferenceCall, folder: Path) -> None:
-    """Call the reference, time that, and keep what it returned."""
+    """Call the reference, and save the results with the duration of the call."""
     started = time.perf_counter()
     outputs, reasons = run_simulation(call.simulation, call.inputs, call.rng())
     save_call_result(call, folder, outputs, reasons, time.perf_counter() - started)
 
 
 def calls_in_parallel(calls: Sequence[ReferenceCall], folder: Path) -> Iterator[ReferenceCall]:
-    """Make a sweep's calls of the reference on every worker; yield each when its file is there.
+    """Run calls of the reference on all workers; yield each of them once its file is written.
 
-    A point that ends its process fails alone: its call is made again, every point in a process of
-    its own.
+    If a point ends the worker's process, the call is repeated with each point in a separate
+    process, so that only this point fails.
     """
-    yield from run_tasks(calls, folder, run_call, _make_call_apart)
+    yield from run_tasks(calls, folder, run_call, _run_call_isolated)
 
 
-def _make_call_apart(call: ReferenceCall, folder: Path) -> None:
-    """Make a call whose worker died; what it took isn't known."""
+def _run_call_isolated(call: ReferenceCall, folder: Path) -> None:
+    """Run a call whose worker died, each point in a separate process; its duration isn't known."""
     outputs, reasons = run_samples_apart(call.simulation, call.inputs, call.rng())
     save_call_result(call, folder, outputs, reasons, math.nan)
 
@@ -119,7 +132,15 @@ def _make_call_apart(call: ReferenceCall, folder: Path) -> None:
 def save_call_result(
     call: ReferenceCall, folder: Path, outputs: Batch, reasons: Sequence[str], seconds: float
 ) -> None:
-    """Put what a call returned on disk, whole or not at all."""
+    """Write the results of a call atomically.
+
+    Args:
+        call: The call.
+        folder: Folder of all results.
+        outputs: Outputs of the points (b, ...).
+        reasons: Reason of each point's failure (b,), or "".
+        seconds: Duration of the call [s].
+    """
     arrays = {f"{OUTPUT_PREFIX}{name}": array for name, array in outputs.items()}
     arrays |= {
         "places": call.point_indices,
@@ -130,14 +151,14 @@ def save_call_result(
 
 
 class CallResults(NamedTuple):
-    """What some calls returned.
+    """The results of several calls.
 
     Args:
-        places: Points in the sweep (b,).
-        outputs: Theirs; NaN where one failed.
-        reasons: Why it failed (b,), "" if it didn't.
-        points: Of each call (c,).
-        seconds: Of each call (c,); NaN where that isn't known.
+        point_indices: Indices of the points in the sweep (b,).
+        outputs: Outputs of the points (b, ...); NaN for points that failed.
+        reasons: Reason of each point's failure (b,), or "".
+        points: Points of each call (c,).
+        seconds: Duration of each call (c,) [s]; NaN where it isn't known.
     """
 
     point_indices: Array
@@ -150,46 +171,50 @@ class CallResults(NamedTuple):
 def load_call_results(
     outputs: Sequence[Field], calls: Sequence[ReferenceCall], folder: Path
 ) -> CallResults:
-    """Read what calls returned.
+    """Return the results of calls, read from their files.
+
+    Args:
+        outputs: Output fields of the problem.
+        calls: The calls.
+        folder: Folder of all results.
 
     Raises:
         UserError: A file can't be read.
     """
-    read = [load_arrays(call.path(folder)) for call in calls]
-    none = {f"{OUTPUT_PREFIX}{field.name}": np.empty((0, *field.shape)) for field in outputs}
-    every = concatenate_batches(
-        [{**none, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}, *read]
-    )
+    results = [load_arrays(call.path(folder)) for call in calls]
+    no_outputs = {f"{OUTPUT_PREFIX}{field.name}": np.empty((0, *field.shape)) for field in outputs}
+    no_results = {**no_outputs, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}
+    joined = concatenate_batches([no_results, *results])
     return CallResults(
-        every["places"],
-        {name.removeprefix(OUTPUT_PREFIX): every[name] for name in none},
-        every["reasons"],
+        joined["places"],
+        {name.removeprefix(OUTPUT_PREFIX): joined[name] for name in no_outputs},
+        joined["reasons"],
         np.array([n_samples(call.inputs) for call in calls], dtype=int),
-        np.array([each["seconds"] for each in read], dtype=float),
+        np.array([result["seconds"] for result in results], dtype=float),
     )
 
 
 def save_arrays(path: Path, arrays: Batch) -> None:
-    """Write an .npz file, whole or not at all."""
+    """Write an .npz file atomically."""
     with atomic_write(path) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_arrays(path: Path) -> Batch:
-    """Read an .npz file.
+    """Return the arrays in an .npz file, by name (...).
 
     Raises:
-        UserError: It is damaged.
+        UserError: The file is damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(
-            f"{path} can't be read ({error}); delete it, and it is made anew"
+            f"{path} can't be read ({error}); delete it and repeat the command, which makes it anew"
         ) from error
 
 
-def _generator(seed: int, *what: str | int) -> np.random.Generator:
-    purpose = zlib.crc32(f"sweep {what}".encode())
-    return np.random.default_rng([seed, purpose])
+def _generator(seed: int, *purpose: str | int) -> np.random.Generator:
+    stream = zlib.crc32(f"sweep {purpose}".encode())
+    return np.random.default_rng([seed, stream])

@@ -1,9 +1,11 @@
-"""Where a classifier's threshold lies so that what it keeps of a class is promised, not hoped for.
+"""Thresholds of a classifier with a guaranteed recall, and confidence intervals of shares.
 
-Nothing is assumed of the scores but that those to come are drawn as those it was chosen on were.
+The only assumption is that future scores have the distribution of those the threshold is chosen on.
 """
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from scipy.stats import beta, bootstrap
@@ -13,27 +15,32 @@ from search.run.records import ConfidenceInterval
 from spaces.candidate import FrozenModel
 
 CONFIDENCE = 0.9
-"""Of a promise, one-sided; and of every interval, two-sided."""
+"""Confidence of a guarantee, one-sided, and of every interval, two-sided."""
 
 TAIL = (1.0 - CONFIDENCE) / 2.0
 
 RESAMPLES = 2000
 
-RESAMPLES_AT_ONCE = 200
-"""So many at most are held in memory, as often as there are samples."""
+RESAMPLE_BATCH = 200
+"""Largest number of resamples in memory at the same time."""
 
 
 class Threshold(FrozenModel):
-    """Points whose score is this or more are kept.
+    """A threshold: points with this score or a larger one are kept.
 
     Args:
-        score: The score of one of the labelled positives; minus infinity keeps all.
-        positives: Labelled samples of the wanted class that it was chosen on.
-        missed: How many of them may score less.
-        promised: The recall that it has with `CONFIDENCE`.
-        needed: With how many positives the recall asked for could be promised; none where no
-            number does.
+        score: The score of one of the positives, or minus infinity, which keeps all points.
+        positives: Number of samples of the class to keep on which the threshold was chosen.
+        missed: Largest number of them with a smaller score.
+        guaranteed_recall: The recall that is guaranteed with `CONFIDENCE`.
+        required_positives: Number of positives with which the requested recall could be
+            guaranteed; None where no number suffices.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "promised": "guaranteed_recall",
+        "needed": "required_positives",
+    }
 
     score: float
     positives: int
@@ -43,7 +50,7 @@ class Threshold(FrozenModel):
 
 
 def threshold(scores: Array, recall: float) -> Threshold:
-    """Return the highest threshold that promises a recall; where none does, the lowest score.
+    """Return the largest threshold that guarantees a recall; where none does, the smallest score.
 
     The threshold is the k-th smallest of the n scores. The share of the class below it is
     Beta(k, n - k + 1) or, with ties, less: its upper bound is Clopper and Pearson's for k - 1
@@ -51,8 +58,8 @@ def threshold(scores: Array, recall: float) -> Threshold:
     of Mathematical Statistics 12, 1941.
 
     Args:
-        scores: Of the labelled positives (n,), n > 0.
-        recall: The least share of the class to be kept.
+        scores: Scores of the positives (n,), n > 0.
+        recall: Smallest share of the class to keep.
     """
     ordered, n = np.sort(scores), len(scores)
     k = np.arange(1, n + 1)
@@ -72,7 +79,7 @@ def threshold(scores: Array, recall: float) -> Threshold:
 
 
 def proportion_interval(successes: int, trials: int) -> ConfidenceInterval:
-    """Return a share with its exact interval; NaN in [0, 1] of no trial.
+    """Return a share with its exact interval; without trials it is NaN in [0, 1].
 
     Source: Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of
     the binomial, Biometrika 26, 1934.
@@ -85,37 +92,38 @@ def proportion_interval(successes: int, trials: int) -> ConfidenceInterval:
     )
 
 
-def cost_share(chosen: Array, costs: Array) -> ConfidenceInterval:
-    """Return the share of all costs that the chosen samples have, with a bootstrap interval.
+def cost_share(selected: Array, costs: Array) -> ConfidenceInterval:
+    """Return the share of the selected samples in the total cost, with a bootstrap interval.
 
     Args:
-        chosen: Which samples (n,).
-        costs: What each costs (n,).
+        selected: Whether a sample is selected (n,).
+        costs: Costs of the samples (n,).
     """
-    spared = costs * chosen
-    return bootstrap_interval(np.append(_ratio(spared, costs), resampled_ratios(spared, costs)))
+    selected_costs = costs * selected
+    ratios = resampled_ratios(selected_costs, costs)
+    return bootstrap_interval(np.append(_ratio(selected_costs, costs), ratios))
 
 
 def resampled_ratios(numerators: Array, denominators: Array) -> Array:
     """Return the ratio of two sums in each bootstrap resample of their pairs (RESAMPLES,).
 
     Args:
-        numerators: Of each sample (n,).
-        denominators: Of each sample (n,).
+        numerators: Terms of the numerator (n,).
+        denominators: Terms of the denominator (n,).
     """
     if len(denominators) < 2:
         return np.full(RESAMPLES, _ratio(numerators, denominators))
-    drawn = bootstrap(
+    result = bootstrap(
         (numerators, denominators),
         _ratio,
         n_resamples=RESAMPLES,
-        batch=RESAMPLES_AT_ONCE,
+        batch=RESAMPLE_BATCH,
         vectorized=True,
         paired=True,
         method="percentile",
         rng=np.random.default_rng(0),
     )
-    return drawn.bootstrap_distribution
+    return result.bootstrap_distribution
 
 
 def _ratio(numerators: Array, denominators: Array, axis: int = -1) -> Array:
@@ -123,6 +131,10 @@ def _ratio(numerators: Array, denominators: Array, axis: int = -1) -> Array:
 
 
 def bootstrap_interval(values: Array) -> ConfidenceInterval:
-    """Return the first value with the quantiles of the others, its resamples."""
+    """Return the interval of a figure.
+
+    Args:
+        values: The figure, then its bootstrap resamples (1 + r,).
+    """
     low, high = np.quantile(values[1:], (TAIL, 1.0 - TAIL))
     return ConfidenceInterval(value=float(values[0]), low=float(low), high=float(high))

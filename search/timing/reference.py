@@ -1,4 +1,4 @@
-"""What the stopwatch is given: surrogate, baseline and reference, as the host would call them."""
+"""Timed calls of surrogates, baselines and the reference, as the host would make them."""
 
 import time
 from collections.abc import Generator, Mapping
@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from problems import Array, Batch, Dataset, Problem, Run, Split, Surrogate, UserError
-from problems.interfaces.types import n_samples, take_samples, tile_samples
-from search.run.directory import Run as RunDirectory
+from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
+from problems.interfaces.types import EncodedNetwork, n_samples, take_samples, tile_samples
+from search.run.directory import RunDirectory
 from search.run.records import Record, Timing
 from search.timing.stopwatch import (
     MedianInterval,
@@ -23,41 +23,42 @@ from search.timing.stopwatch import (
 from spaces.manifest import Manifest, read_manifest
 
 MAX_CALL_S = 0.5
-"""A reference or baseline whose call takes longer is timed on fewer samples."""
+"""Calls of a reference or baseline that take longer are given fewer samples."""
 
 VECTORISED_RATIO = 1.5
-"""A call of twice the samples that takes less than so many times the time for one is vectorised."""
+"""A call takes more samples as long as it takes less than so many times the time of one sample."""
 
 MAX_INTERLEAVED_CALL_S = 1.0
-"""A reference whose call takes longer, and has no calibration, isn't timed in turn with trials."""
+"""A reference without calibration whose call takes longer isn't timed in turn with trials."""
 
 PRETIMING_BUDGET_S, MAX_PRETIMING_CALLS = 10.0, 5
-"""It is timed beforehand, in several calls: no further one is begun once so much is spent."""
+"""Such a reference is timed beforehand in several calls, none of which starts after this time."""
 
 CHEAP_COST_RATIO = 0.05
-"""Where a sample's cost is known from its outputs, samples of this share of the mean are timed."""
+"""Where costs follow from outputs, samples are timed whose cost is this share of the mean."""
 
 MIN_SAMPLES = 4
-"""So many samples at least stand for a split, spread evenly: a sample's cost may depend on it."""
+"""Fewest samples that represent a split, evenly spaced, since the cost may depend on the sample."""
 
 SLOT_BUDGET_S = 1.0
-"""A trial holds the node's one slot no longer, the least rounds apart: others wait for it. Beside
-them times settle late; to rank trials this is enough, and the final heat times them again."""
+"""A trial holds the node's timing slot no longer, except for the first rounds, since other trials
+wait for it. This is enough to rank trials; the final evaluation times the finalists again."""
 
 MAX_SLOT_S = 5.0
-"""Of what is so slow that the least rounds take longer, fewer are enough."""
+"""Time after which even the first rounds end, for slow calls."""
 
 
 @dataclass(frozen=True)
 class ReferenceTiming:
-    """What a surrogate's time is held against.
+    """How the time of the reference is obtained: timed in turn with every trial, or known.
 
     Args:
-        run: A run timed in turn with every trial; or
-        known_s: seconds per sample, measured before or given with recorded data.
-        share: The run's cost as a fraction of the reference's.
-        samples: How many samples a call of it is given.
-        places: Which ones of the split; spread evenly over it if not given.
+        run: The run that is timed in turn with every trial; None where the time is known.
+        sample_s: Seconds per sample where the time is known, measured beforehand or given with
+            recorded data.
+        share: Cost of `run` as a fraction of the cost of the reference.
+        samples: Number of samples of a call.
+        sample_indices: Indices of these samples in the split; evenly spaced if empty.
     """
 
     run: Run | None
@@ -67,32 +68,32 @@ class ReferenceTiming:
     sample_indices: tuple[int, ...] = ()
 
     def timed_calls(self, split: Split) -> dict[str, TimedCall]:
-        """Return what has to be timed, under "reference"; nothing where its time is known."""
+        """Return the call to be timed, as "reference"; nothing where the time is known."""
         if self.run is None:
             return {}
         split = split.take(np.array(self.sample_indices)) if self.sample_indices else split
         return {"reference": spread_call(self.run, split, self.samples)}
 
-    def seconds(self, timed: Mapping[str, Array]) -> Array:
-        """Return the reference's seconds per sample (rounds,), or (1,) where its time is known."""
+    def seconds(self, timed_seconds: Mapping[str, Array]) -> Array:
+        """Return the seconds per sample of the reference (rounds,), or (1,) where it is known."""
         if self.run is None:
             return np.array([self.sample_s])
-        return timed["reference"] / self.share
+        return timed_seconds["reference"] / self.share
 
 
 def time_reference(
     problem: Problem, split: Split, before_s: float | None = None
 ) -> ReferenceTiming:
-    """Return what to hold times against: the calibration, the reference itself, or a known time.
+    """Return how to time the reference: its calibration, the reference itself, or a known time.
 
-    Where the cost of each sample is known beside others', the reference is called on a few cheap
-    ones. Else it is called as the host would call it, or on fewer samples where that is slow; one
-    that takes very long is timed here and now, and not again.
+    Where relative costs of samples are known, the reference is called on a few cheap samples.
+    Otherwise it is called as the host would call it, or on fewer samples where that is slow. A very
+    slow reference is timed here, once.
 
     Args:
-        problem: Whose reference.
-        split: What it is called with.
-        before_s: Seconds per sample, where it was timed so before.
+        problem: The problem with the reference.
+        split: Samples with which the reference is called.
+        before_s: Seconds per sample, if the reference was timed in an earlier session.
     """
     if problem.calibration is not None:
         calibration = problem.calibration
@@ -104,9 +105,8 @@ def time_reference(
     run = problem.simulation.run
     costs = problem.costs(split.outputs)
     if costs is not None:
-        sample_indices = np.argsort(
-            np.abs(costs / np.mean(costs) - CHEAP_COST_RATIO), kind="stable"
-        )[:MIN_SAMPLES]
+        deviations = np.abs(costs / np.mean(costs) - CHEAP_COST_RATIO)
+        sample_indices = np.argsort(deviations, kind="stable")[:MIN_SAMPLES]
         share = float(np.mean(costs[sample_indices]) / np.mean(costs))
         return ReferenceTiming(
             run,
@@ -117,47 +117,51 @@ def time_reference(
     if before_s is not None:
         return ReferenceTiming(None, before_s)
     with timing_slot(problem):
-        widening = _widened(run, problem, split)
-        sample_s, samples = (
-            widening.largest_tried_s / widening.largest_tried,
-            widening.samples(problem),
-        )
+        probe = _probe_call_sizes(run, problem, split)
+        sample_s, samples = probe.largest_tried_s / probe.largest_tried, probe.samples(problem)
         if sample_s * samples > MAX_INTERLEAVED_CALL_S:
-            sample_s = _beforehand_s(run, split, widening)
+            sample_s = _pretimed_sample_s(run, split, probe)
     if sample_s * samples > MAX_INTERLEAVED_CALL_S:
         return ReferenceTiming(None, sample_s)
     return ReferenceTiming(run, samples=samples)
 
 
-def _beforehand_s(run: Run, split: Split, widening: "CallSizeProbe") -> float:
-    """Return the median seconds per sample of calls on other samples each, or of the one so far."""
-    every = evenly_spaced_inputs(split, MAX_PRETIMING_CALLS * widening.largest_tried)
-    calls: list[float] = []
-    spent_s = widening.largest_tried_s
-    while len(calls) < MAX_PRETIMING_CALLS and spent_s < PRETIMING_BUDGET_S:
-        calls.append(
-            time_call(run, take_samples(every, slice(len(calls), None, MAX_PRETIMING_CALLS)))
-        )
-        spent_s += calls[-1]
-    return float(np.median(calls or [widening.largest_tried_s])) / widening.largest_tried
+def _pretimed_sample_s(run: Run, split: Split, probe: "CallSizeProbe") -> float:
+    """Return the median seconds per sample of several calls, each on other samples.
+
+    Where there is no time for further calls, that of the probe's last call is returned.
+    """
+    inputs = evenly_spaced_inputs(split, MAX_PRETIMING_CALLS * probe.largest_tried)
+    durations_s: list[float] = []
+    spent_s = probe.largest_tried_s
+    while len(durations_s) < MAX_PRETIMING_CALLS and spent_s < PRETIMING_BUDGET_S:
+        samples = slice(len(durations_s), None, MAX_PRETIMING_CALLS)
+        durations_s.append(time_call(run, take_samples(inputs, samples)))
+        spent_s += durations_s[-1]
+    return float(np.median(durations_s or [probe.largest_tried_s])) / probe.largest_tried
 
 
 def samples_per_call(run: Run, problem: Problem, split: Split) -> int:
-    """Return how many samples to time a reference or baseline with: as many as the host would give.
+    """Return the number of samples with which a reference or baseline is timed.
 
-    Fewer only where a call would take too long and would take longer for more samples: a vectorised
-    run hardly does. It is tried by doubling.
+    That is the deployment's batch, or fewer samples if a call would take longer than `MAX_CALL_S`
+    and its time grows with the samples; that of a vectorised run hardly does.
+
+    Args:
+        run: The reference or baseline.
+        problem: The problem with the deployment.
+        split: Samples for calls that are timed with 1, 2, 4, ... samples.
     """
-    return _widened(run, problem, split).samples(problem)
+    return _probe_call_sizes(run, problem, split).samples(problem)
 
 
 class CallSizeProbe(NamedTuple):
-    """How many samples a run takes at once.
+    """Times of calls with more and more samples.
 
     Args:
-        taken: As many as it takes in hardly longer than one, or soon enough.
-        widest: Samples of the widest call that was tried.
-        widest_s: How long that took.
+        fast_samples: Largest number of samples whose call was fast enough.
+        largest_tried: Number of samples of the largest call.
+        largest_tried_s: Time of that call.
     """
 
     fast_samples: int
@@ -165,25 +169,20 @@ class CallSizeProbe(NamedTuple):
     largest_tried_s: float
 
     def samples(self, problem: Problem) -> int:
-        """Return how many to give it: a few at least."""
+        """Return the number of samples of a timed call, at least a few."""
         return max(self.fast_samples, min(MIN_SAMPLES, problem.deployment.batch))
 
 
-def _widened(run: Run, problem: Problem, split: Split) -> CallSizeProbe:
-    fast_samples, largest_tried, largest_tried_s = (
-        1,
-        1,
-        time_call(run, evenly_spaced_inputs(split, 1)),
-    )
-    longest = max(MAX_CALL_S, VECTORISED_RATIO * largest_tried_s)
+def _probe_call_sizes(run: Run, problem: Problem, split: Split) -> CallSizeProbe:
+    one_sample = evenly_spaced_inputs(split, 1)
+    fast_samples, largest_tried, largest_tried_s = 1, 1, time_call(run, one_sample)
+    limit_s = max(MAX_CALL_S, VECTORISED_RATIO * largest_tried_s)
     if problem.deployment.batch == 1:
-        largest_tried_s = time_call(
-            run, evenly_spaced_inputs(split, 1)
-        )  # the first call may compile
+        largest_tried_s = time_call(run, one_sample)  # the first call may compile
     while fast_samples < problem.deployment.batch:
         largest_tried = min(2 * fast_samples, problem.deployment.batch)
         largest_tried_s = time_call(run, evenly_spaced_inputs(split, largest_tried))
-        if largest_tried_s > longest:
+        if largest_tried_s > limit_s:
             break
         fast_samples = largest_tried
     return CallSizeProbe(fast_samples, largest_tried, largest_tried_s)
@@ -191,23 +190,23 @@ def _widened(run: Run, problem: Problem, split: Split) -> CallSizeProbe:
 
 @contextmanager
 def timing_slot(problem: Problem) -> Generator[None]:
-    """Hold the node's timing slot, with as many threads for everybody as the deployment says."""
-    # No core is reserved: with 5 to 12 processes on two cores the ratios of 11 series (5 or 16
-    # timings each) scattered by 14 % where the system chose the core, by 15 and 16 % on either one
-    # fixed; and a thread that a runtime starts meanwhile would stay there for good.
+    """Lock the node's timing slot and limit all libraries to the threads of the deployment."""
+    # No core is reserved. With 5 to 12 processes on two cores, the ratios of 11 series (5 or 16
+    # timings each) scattered by 14 % where the system chose the core, and by 15 and 16 % on a fixed
+    # core. A thread that a runtime starts in this block would stay on that core for good.
     with exclusive_slot(), threadpool_limits(problem.deployment.threads):
         yield
 
 
 def time_call(run: Run, inputs: Batch) -> float:
-    """Return how long one call takes."""
+    """Return the time of one call [s]."""
     started = time.perf_counter()
     _call(run, inputs).function()
     return time.perf_counter() - started
 
 
 def evenly_spaced_inputs(split: Split, samples: int) -> Batch:
-    """Return inputs spread evenly over a split, repeated where it has fewer."""
+    """Return a batch of evenly spaced samples of a split; a short split's samples are repeated."""
     return take_samples(split.inputs, np.linspace(0, len(split) - 1, samples).round().astype(int))
 
 
@@ -215,45 +214,65 @@ def measure(
     problem: Problem,
     data: Dataset,
     reference_timing: ReferenceTiming,
-    surrogate: Surrogate,
+    surrogate: EncodedNetwork,
     rounds: int,
 ) -> Timing:
-    """Time a surrogate, end to end, called as the host would."""
-    return timed(
-        problem, data, reference_timing, deployment_call(surrogate.run, problem, data.test), rounds
-    )
-
-
-def timed(
-    problem: Problem, data: Dataset, reference_timing: ReferenceTiming, own: TimedCall, rounds: int
-) -> Timing:
-    """Time a call in turn with what it is held against.
+    """Return the timing of a surrogate, end to end, called as the host would call it.
 
     Args:
-        problem: How the host calls it.
-        data: What the yardstick is called with: the test split's inputs.
-        held_against: What the call's time is the share of.
-        own: The call.
-        rounds: At most; fewer where the ratio is known well enough or `SLOT_S` is spent.
+        problem: The problem with the deployment.
+        data: The data, of which inputs of the test split are used.
+        reference_timing: How the reference is timed.
+        surrogate: The surrogate.
+        rounds: Largest number of rounds.
     """
-    timed_calls = {"own": own, **reference_timing.timed_calls(data.test)}
+    call = deployment_call(surrogate.run, problem, data.test)
+    return time_against_reference(problem, data, reference_timing, call, rounds)
+
+
+def time_against_reference(
+    problem: Problem, data: Dataset, reference_timing: ReferenceTiming, call: TimedCall, rounds: int
+) -> Timing:
+    """Return the timing of a call, timed in turn with the reference.
+
+    Args:
+        problem: The problem with the deployment.
+        data: The data; the reference is called with inputs of the test split.
+        reference_timing: How the reference is timed.
+        call: The call.
+        rounds: Largest number of rounds; fewer if the ratio is known well enough before, or
+            `SLOT_BUDGET_S` is spent.
+    """
+    timed_calls = {"call": call, **reference_timing.timed_calls(data.test)}
     stopping_rule = StoppingRule(
-        lambda seconds: [reference_timing.seconds(seconds) / seconds["own"]],
+        lambda seconds: [reference_timing.seconds(seconds) / seconds["call"]],
         SLOT_BUDGET_S,
         MAX_SLOT_S,
     )
     with timing_slot(problem):
         seconds = time_interleaved(timed_calls, rounds, stopping_rule)
-    return summarise_timing(seconds["own"], reference_timing.seconds(seconds))
+    return summarise_timing(seconds["call"], reference_timing.seconds(seconds))
 
 
 def deployment_call(run: Run, problem: Problem, split: Split) -> TimedCall:
-    """Return what the host would do: one call with the deployment's number of samples."""
+    """Return a call as the host would make it, with the deployment's number of samples.
+
+    Args:
+        run: The surrogate, baseline or reference that is called.
+        problem: The problem with the deployment.
+        split: Samples of the call, repeated where there are fewer.
+    """
     return _call(run, tile_samples(split.inputs, problem.deployment.batch))
 
 
 def spread_call(run: Run, split: Split, samples: int) -> TimedCall:
-    """Return one call of a reference or baseline on samples spread evenly over a split."""
+    """Return a call of a reference or baseline on evenly spaced samples of a split.
+
+    Args:
+        run: The reference or baseline.
+        split: The split.
+        samples: Number of samples of the call.
+    """
     return _call(run, evenly_spaced_inputs(split, samples))
 
 
@@ -261,14 +280,14 @@ def _call(run: Run, inputs: Batch) -> TimedCall:
     rng = np.random.default_rng(0)
 
     def function() -> None:
-        with np.errstate(all="ignore"):  # untrained networks may overflow; their time counts alike
+        with np.errstate(all="ignore"):  # an untrained network may overflow, which takes no longer
             run(inputs, rng)
 
     return TimedCall(function, n_samples(inputs))
 
 
 def summarise_timing(seconds: Array, reference: Array) -> Timing:
-    """Summarise rounds: seconds per sample (rounds,) of a surrogate and of the reference."""
+    """Return the timing for seconds per sample (rounds,) of a surrogate and of the reference."""
     ratio = MedianInterval.of(reference / seconds)
     time_p5_s, time_s, time_p95_s = np.quantile(seconds, [0.05, 0.5, 0.95])
     return Timing(
@@ -288,9 +307,9 @@ def verified_manifest(run: RunDirectory, record: Record) -> Manifest:
     """Return the manifest of a trial's artefact.
 
     Raises:
-        UserError: The artefact is damaged, or isn't the one that the trial measured.
+        UserError: The artefact is damaged or differs from the one that the trial measured.
     """
-    folder = run.artefact(record.number)
+    folder = run.artefact_path(record.number)
     manifest = read_manifest(folder)
     if manifest.hash != record.artefact_hash:
         raise UserError(f"{folder} isn't the artefact that trial {record.number} measured")

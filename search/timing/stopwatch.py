@@ -1,11 +1,11 @@
-"""Time what would be deployed, end to end, in turn with what it is compared with.
+"""Timing of several calls in turn, block by block.
 
-Absolute times drift on a shared machine; the ratio of two things timed in turn survives. Each
-contender runs in blocks long enough for the clock, one block of each after the other, until the
-median over the rounds of what will be quoted is known well enough or the time for it is spent.
+Absolute times drift on a shared machine; the ratio of two calls timed in turn doesn't. Each call is
+repeated in blocks long enough for the clock. A round consists of one block of every call. Rounds
+continue until the medians of the quoted ratios are known well enough, or the time budget is spent.
 
-The host's clock serves a GPU too: every runtime's call ends with its answer copied to the host's
-memory, which waits for the device. CUDA events would leave out copies and launches that count.
+The host's clock serves a GPU too: the call of every runtime ends with a copy of its outputs to the
+host's memory, which waits for the device. CUDA events would leave out copies and launches.
 """
 
 import ctypes
@@ -28,23 +28,23 @@ from search.watchdog import watchdog_paused
 Clock = Callable[[], float]
 
 BLOCK_S = 0.02
-"""A block repeats the work until it should last this long."""
+"""Time that a block of repeated calls should last."""
 
 NO_WARM_UP_S = 0.2
-"""What takes longer in its first call isn't called once more to warm up."""
+"""A call whose first run takes longer is not warmed up any further."""
 
 CONFIDENCE = 0.95
-"""With which an interval holds the median."""
+"""Probability that an interval contains the median."""
 
 MIN_ROUNDS = 6
-"""The fewest that have an interval of 95 %: five all lie on one side of the median in 6 % of cases,
-six in 3 %."""
+"""The fewest rounds with a 95 % interval: five values all lie on one side of the median in 6 % of
+cases, six in 3 %."""
 
 MAX_ROUNDS = 60
-"""They tell a median to 3 % where rounds scatter by 9 %; more noise than that won't settle."""
+"""Enough rounds to know a median to 3 % where rounds scatter by 9 %."""
 
 RELATIVE_TOLERANCE = 0.03
-"""A median is known well enough once neither end of its interval is so much of it away."""
+"""A median is known well enough once both ends of its interval are within this share of it."""
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 LARGE_BLOCK_BYTES = 1 << 30
@@ -53,7 +53,7 @@ LARGEST_DOCUMENTED_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class TimedCall:
-    """Something to time: one call of `work` serves `samples` samples."""
+    """A call to be timed: one call of `function` computes `samples` samples."""
 
     function: Callable[[], object]
     samples: int
@@ -61,9 +61,10 @@ class TimedCall:
 
 @dataclass(frozen=True)
 class MedianInterval:
-    """The median over the rounds, and the interval that holds the true one with 95 % or more.
+    """The median over the rounds, with an interval that contains the true median with 95 % or more.
 
-    No interval of fewer than `LEAST_ROUNDS` does; theirs goes from the smallest to the largest.
+    With fewer than `MIN_ROUNDS` rounds the interval reaches from the smallest to the largest value,
+    and its probability is lower.
     """
 
     median: float
@@ -73,9 +74,9 @@ class MedianInterval:
 
     @classmethod
     def of(cls, values: Array) -> "MedianInterval":
-        """Summarise one value per round (rounds,), whatever their distribution.
+        """Return the median of one value per round (rounds,), whatever their distribution.
 
-        The interval goes from the k-th smallest to the k-th largest. Source: Thompson, On
+        The interval reaches from the k-th smallest to the k-th largest. Source: Thompson, On
         confidence ranges for the median, Annals of Mathematical Statistics 7, 1936.
         """
         ordered = np.sort(values)
@@ -85,18 +86,18 @@ class MedianInterval:
 
     @property
     def noisy(self) -> bool:
-        """Whether the median isn't known to within 3 % (`CLOSE`)."""
-        away = max(self.high - self.median, self.median - self.low)
-        return self.rounds < MIN_ROUNDS or away > RELATIVE_TOLERANCE * self.median
+        """Whether the median isn't known to within `RELATIVE_TOLERANCE`."""
+        distance = max(self.high - self.median, self.median - self.low)
+        return self.rounds < MIN_ROUNDS or distance > RELATIVE_TOLERANCE * self.median
 
 
 @cache
 def _rank(rounds: int) -> int:
-    """Return the 2.5 % quantile of the number of heads in so many tosses.
+    """Return k, the 2.5 % quantile of a binomial distribution with probability 1/2.
 
-    As often, or less, does the median lie below the k-th smallest of n values, and above the k-th
-    largest. Every process that times asks: `scipy.stats`, whose `binom.ppf` is the same, would take
-    it 73 MiB and four times as long to import.
+    The median lies below the k-th smallest of the values, and above the k-th largest, with at most
+    this probability. `scipy.stats.binom.ppf` returns the same, but `scipy.stats` takes 73 MiB and
+    four times as long to import in every process that times.
     """
     from scipy.special import bdtrik  # noqa: PLC0415 - slow to import
 
@@ -105,12 +106,13 @@ def _rank(rounds: int) -> int:
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When to time no more: once all that is quoted is known, or after a while.
+    """When to stop timing: once all quoted ratios are known well enough, or after a time.
 
     Args:
-        quoted: What will be quoted, (rounds,) each, of every contender's seconds so far.
-        budget_s: No round is begun after so many seconds but the first `LEAST_ROUNDS`.
-        most_s: None at all is begun after so many, which leaves what is slow noisy.
+        ratios: Returns the ratios to be quoted, an array (rounds,) each, for the seconds per
+            sample (rounds,) of every call.
+        budget_s: No round starts after so many seconds, except the first `MIN_ROUNDS`.
+        max_s: No round at all starts after so many seconds; slow calls remain noisy.
     """
 
     ratios: Callable[[Mapping[str, Array]], Iterable[Array]]
@@ -118,19 +120,24 @@ class StoppingRule:
     max_s: float = math.inf
 
     def reached(self, seconds: Mapping[str, Array], elapsed_s: float) -> bool:
-        """Return whether these rounds (rounds,) of every contender will do.
+        """Return whether the rounds so far are enough.
 
-        What is known was known a round before too: of many looks one may find an interval narrow
-        by luck. Where rounds scatter by 1 to 9 %, 95 to 98 of a hundred intervals that ended so
-        held the median, 93 to 98 after a single look (700 simulated series each, normal noise).
+        A ratio counts as known if it was also known one round before, because one of many intervals
+        may be narrow by chance. Where rounds scatter by 1 to 9 %, 95 to 98 % of the final intervals
+        contained the median, instead of 93 to 98 % without this condition (700 simulated series
+        each, normal noise).
+
+        Args:
+            seconds: Seconds per sample (rounds,) of every call.
+            elapsed_s: Time since the start.
         """
         ratios = list(self.ratios(seconds))
         if any(len(values) < MIN_ROUNDS for values in ratios):
             return elapsed_s >= self.max_s
-        looks = (
+        intervals = (
             MedianInterval.of(values[:last]) for values in ratios for last in (len(values), -1)
         )
-        return elapsed_s >= self.budget_s or not any(look.noisy for look in looks)
+        return elapsed_s >= self.budget_s or not any(interval.noisy for interval in intervals)
 
 
 def time_interleaved(
@@ -140,56 +147,56 @@ def time_interleaved(
     clock: Clock = time.perf_counter,
     on_round: Callable[[int], None] | None = None,
 ) -> dict[str, Array]:
-    """Return seconds per sample (rounds,) of every contender.
+    """Return the seconds per sample (rounds,) of every call.
 
     Args:
-        contenders: What to time, by name.
-        rounds: Blocks of each at most, after warm-up calls that are not counted.
-        until: What ends it before; so many rounds exactly if not given.
-        clock: Seconds, for tests.
-        after_round: Told how many rounds are done.
+        timed_calls: The calls, by name.
+        rounds: Largest number of rounds; warm-up calls come before them.
+        stopping_rule: When to stop before; None runs all rounds.
+        clock: Returns seconds; a fake clock in tests.
+        on_round: Called with the number of rounds done.
     """
     started = clock()
-    repeats = {name: _repeats(contender, clock) for name, contender in timed_calls.items()}
+    repeats = {name: _repeats(call, clock) for name, call in timed_calls.items()}
     blocks: dict[str, list[float]] = {name: [] for name in timed_calls}
     seconds: dict[str, Array] = {}
-    for turn in range(rounds):
-        for name, contender in timed_calls.items():
-            elapsed = _duration(contender, clock, repeats[name])
-            blocks[name].append(elapsed / (repeats[name] * contender.samples))
+    for completed in range(rounds):
+        for name, call in timed_calls.items():
+            block_s = _duration_s(call, clock, repeats[name])
+            blocks[name].append(block_s / (repeats[name] * call.samples))
         if on_round:
-            on_round(turn + 1)
-        seconds = {name: np.array(each) for name, each in blocks.items()}
+            on_round(completed + 1)
+        seconds = {name: np.array(values) for name, values in blocks.items()}
         if stopping_rule and stopping_rule.reached(seconds, clock() - started):
             break
     return seconds
 
 
-def _repeats(contender: TimedCall, clock: Clock) -> int:
-    """Return how many calls make a block and warm up: one that was held up won't shorten it."""
-    once = _duration(contender, clock)
-    if once >= NO_WARM_UP_S:
+def _repeats(call: TimedCall, clock: Clock) -> int:
+    """Warm up a call; return the number of calls in a block, by the shortest time of one call."""
+    call_s = _duration_s(call, clock)
+    if call_s >= NO_WARM_UP_S:
         return 1
-    calls, tried = 1, 0
-    while calls > 2 * tried:
-        tried = calls
-        once = max(min(once, _duration(contender, clock, tried) / tried), 1e-9)
-        calls = math.ceil(BLOCK_S / once)
-    return calls
+    repeats, tried = 1, 0
+    while repeats > 2 * tried:
+        tried = repeats
+        call_s = max(min(call_s, _duration_s(call, clock, tried) / tried), 1e-9)
+        repeats = math.ceil(BLOCK_S / call_s)
+    return repeats
 
 
-def _duration(contender: TimedCall, clock: Clock, calls: int = 1) -> float:
+def _duration_s(call: TimedCall, clock: Clock, repeats: int = 1) -> float:
     started = clock()
-    for _ in range(calls):
-        contender.function()
+    for _ in range(repeats):
+        call.function()
     return clock() - started
 
 
 @contextmanager
 def exclusive_slot() -> Generator[None]:
-    """Hold this node's one timing slot; a worker that dies lets go of it.
+    """Lock this node's timing slot for one process; the lock ends with the process.
 
-    The lock is a file of the node's own temporary folder, so it serves all runs of one user there.
+    The lock is a file in the node's temporary folder, shared by all runs of one user on the node.
     """
     path = Path(tempfile.gettempdir()) / f"simstead-stopwatch-{os.getuid()}.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -202,10 +209,13 @@ def exclusive_slot() -> Generator[None]:
 
 
 def keep_large_blocks() -> None:
-    """Have glibc keep large buffers: returned at every call, their page faults double the time."""
+    """Have glibc keep large buffers.
+
+    If it returned them to the system after each call, page faults would double the time of calls.
+    """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
-        # Where so large a threshold is refused (zero is returned), the documented largest is taken.
+        # mallopt returns 0 if it refuses a threshold; then the largest documented one is set.
         if not libc.mallopt(MMAP_THRESHOLD, LARGE_BLOCK_BYTES):
             libc.mallopt(MMAP_THRESHOLD, LARGEST_DOCUMENTED_BYTES)
         libc.mallopt(TRIM_THRESHOLD, LARGE_BLOCK_BYTES)

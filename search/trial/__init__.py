@@ -1,1 +1,1 @@
-"""A candidate's life: prepared, trained, scored."""
+"""The life of a trial: preparation, training, scoring."""

@@ -1,8 +1,8 @@
-"""One candidate's life, from the untrained network to the measured artefact.
+"""A trial, from the untrained network to the measured artefact.
 
-Timed first (latency hardly depends on weights), then trained with a pause at every rung, pruned,
-lowered, validated as lowered, measured. A further deployment begins with the trained network.
-Whatever goes wrong ends in its record, with a reason.
+The untrained network is timed first, because latency hardly depends on weights. Then the network is
+trained with a pause at every rung, pruned, lowered, scored as lowered, and measured. A further
+deployment starts with the trained network. Every failure ends in the record, with a reason.
 """
 
 import json
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from problems import Dataset, Problem
 from search.run.checkpoints import load_checkpoint, save_checkpoint
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import (
     MAX_TRACEBACK_CHARS,
     TIME_UNTRAINED,
@@ -35,9 +35,9 @@ from search.run.spec import ExtraObjective
 from search.timing.memory import measure_memory_bytes
 from search.timing.reference import ReferenceTiming, measure
 from search.timing.stopwatch import MAX_ROUNDS, MIN_ROUNDS
+from search.trial.checkpointing import Checkpointer
 from search.trial.preparation import (
     BestWeights,
-    Checkpointer,
     TaskCache,
     TrainingTask,
     fine_tune,
@@ -58,26 +58,26 @@ from spaces.registered import RUNTIMES
 from spaces.training_targets import Learner
 
 RUNG_SHARES = (0.25, 0.5)
-"""Where in training a candidate may be stopped."""
+"""Shares of the training after which a trial may be stopped early."""
 
 PATIENCE_SHARE = 0.5
-"""For so much of its epochs a training goes on although nothing gets better. With one cycle of the
-learning rate errors fall until the end, where they fall at all. On data that networks learn by
-heart, half saves a quarter of the time; a quarter would save half, but finds worse weights."""
+"""A training ends after this share of its epochs without improvement. With one cycle of the
+learning rate, errors usually fall until the end. On data that networks overfit, one half saves a
+quarter of the time; one quarter would save half of it, but finds worse weights."""
 
 
 class InfeasibleError(Exception):
-    """A candidate can't be used; the message is the reason."""
+    """A candidate can't be used, for the reason in the message."""
 
 
 class RungReport(NamedTuple):
-    """A pause: the error so far, and what the untrained network costs.
+    """Report of a trial at a rung.
 
     Args:
-        rung: Where, and the error.
-        relative_time: Time over the reference's.
+        rung: The rung with the error there.
+        relative_time: Time of the untrained network over that of the reference.
         durations_s: Seconds of each stage so far.
-        memory_bytes: Its memory, where that is an objective.
+        memory_bytes: Memory of the untrained network, where memory is an objective.
     """
 
     rung: Rung
@@ -86,34 +86,53 @@ class RungReport(NamedTuple):
     memory_bytes: int | None = None
 
     def as_result(self) -> dict[str, Any]:
-        """Return it as a worker tells it; as text, because Tune takes values apart."""
-        as_result = {
+        """Return the result that a worker reports; with JSON text, because Tune flattens values."""
+        texts = {
             "rung": self.rung.model_dump_json(),
             "durations_s": json.dumps(self.durations_s),
         }
-        return self._asdict() | as_result
+        return self._asdict() | texts
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """What every trial of a search shares."""
+    """Everything that the trials of a search share.
+
+    Args:
+        problem: The problem, with fitted baselines.
+        data: The data.
+        reference_timing: How the reference is timed.
+        limits: The goals.
+        run: The run directory.
+        source: How the user names the problem.
+        extra_objectives: Objectives besides error and time.
+        task_cache: Cache of the last training task in this process.
+    """
 
     problem: Problem
     data: Dataset
     reference_timing: ReferenceTiming
     limits: Limits
-    run: Run
+    run: RunDirectory
     source: str = ""
-    """What the user names the problem by."""
     extra_objectives: tuple[ExtraObjective, ...] = ()
-    """Objectives besides error and time."""
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
-    """Of this process."""
 
 
 @dataclass
 class RecordBuilder:
-    """A record in the making: where the trial is and what it has found so far."""
+    """The stage of a running trial, and its results so far, from which its record is made.
+
+    Args:
+        number: Number of the trial.
+        candidate: The candidate.
+        training: The trial that trained the network, for a further deployment.
+        stage: The present stage.
+        started: Start of the stage, by `time.perf_counter`.
+        durations_s: Seconds of each finished stage.
+        rungs: Rungs so far.
+        results: Further fields of the record.
+    """
 
     number: int
     candidate: Candidate
@@ -126,7 +145,7 @@ class RecordBuilder:
 
     @contextmanager
     def timed_stage(self, stage: str) -> Generator[None]:
-        """Count the time of a stage."""
+        """Start a stage, and add its duration at the end."""
         self.stage, self.started = stage, time.perf_counter()
         try:
             yield
@@ -134,11 +153,17 @@ class RecordBuilder:
             self.durations_s = self.durations_so_far()
 
     def durations_so_far(self) -> dict[str, float]:
-        """Return the seconds of each stage, those of the one that it is in up to now."""
+        """Return the seconds of each stage, including the present stage up to now."""
         return self.durations_s | {self.stage: time.perf_counter() - self.started}
 
-    def record(self, state: State, reason: str, traced: str = "") -> Record:
-        """Return what is known as a record."""
+    def record(self, state: State, reason: str, traceback_text: str = "") -> Record:
+        """Return the record of the trial.
+
+        Args:
+            state: How the trial ended.
+            reason: Why it ended so; empty if it is complete.
+            traceback_text: Traceback of an unexpected exception.
+        """
         return Record.model_validate(
             {
                 "number": self.number,
@@ -148,7 +173,7 @@ class RecordBuilder:
                 "state": state,
                 "stage": self.stage,
                 "reason": reason,
-                "traceback": traced[-MAX_TRACEBACK_CHARS:],
+                "traceback": traceback_text[-MAX_TRACEBACK_CHARS:],
                 "rungs": tuple(self.rungs),
                 "durations_s": self.durations_s,
                 "ended": timestamp(),
@@ -160,155 +185,158 @@ class RecordBuilder:
 def run_trial(
     context: SearchContext, candidate: Candidate, number: int, training: int | None = None
 ) -> Generator[RungReport | Record, None, None]:
-    """Yield the rungs of a trial, then its record; close the generator to stop it at a rung.
+    """Yield the rungs of a trial, then its record; close the generator to stop the trial at a rung.
 
     Args:
-        setting: The search's.
-        candidate: What is tried.
-        number: The trial's.
-        training: The trial that trained the network, where this is a further deployment of it.
+        context: What the trials of the search share.
+        candidate: The candidate.
+        number: Number of the trial.
+        training: The trial that trained the network, for a further deployment.
     """
-    draft = RecordBuilder(number, candidate, training)
-    state, reason, traced = State.COMPLETE, "", ""
+    builder = RecordBuilder(number, candidate, training)
+    state, reason, traceback_text = State.COMPLETE, "", ""
     try:
-        yield from _stages(context, draft)
+        yield from _stages(context, builder)
     except InfeasibleError as error:
         state, reason = State.INFEASIBLE, str(error)
-    except Exception as error:  # noqa: BLE001 - the boundary: a trial always ends told, with a reason
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
+    except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a reason
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
         state, reason = State.INFEASIBLE, f"{type(error).__name__} at {where}: {error}"
-        traced = "".join(traceback.format_exception(error))
+        traceback_text = "".join(traceback.format_exception(error))
     if state is State.INFEASIBLE:
-        shutil.rmtree(context.run.artefact(number), ignore_errors=True)
-        draft.results.pop("artefact", None)
-    yield draft.record(state, reason, traced)
+        shutil.rmtree(context.run.artefact_path(number), ignore_errors=True)
+        builder.results.pop("artefact", None)
+    yield builder.record(state, reason, traceback_text)
 
 
-def _stages(context: SearchContext, draft: RecordBuilder) -> Iterator[RungReport]:
-    problem, data, candidate = context.problem, context.data, draft.candidate
-    with draft.timed_stage("prepare"):
+def _stages(context: SearchContext, builder: RecordBuilder) -> Iterator[RungReport]:
+    problem, data, candidate = context.problem, context.data, builder.candidate
+    with builder.timed_stage("prepare"):
         task = context.task_cache.prepare_training(problem, candidate, data)
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         learner = initialise_learner(candidate, task.shape)
-    if draft.training is None:
-        with draft.timed_stage(TIME_UNTRAINED):
-            timing = _time_first(context, draft, task, learner.network, calibration)
-        with draft.timed_stage("train"):
-            yield from _train(context, draft, task, learner, timing)
+    if builder.training is None:
+        with builder.timed_stage(TIME_UNTRAINED):
+            timing = _time_untrained(context, builder, task, learner.network, calibration)
+        with builder.timed_stage("train"):
+            yield from _train(context, builder, task, learner, timing)
     else:
-        with draft.timed_stage("load"):
-            trained = load_checkpoint(context.run.trained(draft.training))
+        with builder.timed_stage("load"):
+            trained = load_checkpoint(context.run.trained_network_path(builder.training))
             learner.load_state_dict(trained["learner"])
-            draft.results["unpruned_error"] = trained["error"]
-    with draft.timed_stage("prune"):
-        draft.results["exact_error"] = draft.results["unpruned_error"]
+            builder.results["unpruned_error"] = trained["error"]
+    with builder.timed_stage("prune"):
+        builder.results["eager_error"] = builder.results["unpruned_error"]
         if candidate.pruning is not Pruning.NONE:
             learner.network = _pruned(learner.network, candidate, calibration)
-            draft.results["exact_error"] = fine_tune(
+            builder.results["eager_error"] = fine_tune(
                 problem, task, data.validation, learner, candidate
             )
-    with draft.timed_stage("deploy"):
+    with builder.timed_stage("deploy"):
         trained = task.trained(learner.network, calibration, data.validation.inputs)
-        manifest, surrogate = _lower(context, draft, trained)
-        draft.results["disagreement"] = manifest.disagreement
-        draft.results["parameters"] = manifest.parameters
-        draft.results["zeros"] = manifest.zero_parameters
-        draft.results["artefact"] = f"artefacts/{context.run.artefact(draft.number).name}"
-        draft.results["artefact_hash"] = manifest.hash
-    with draft.timed_stage("validate"):
+        manifest, surrogate = _lower(context, builder, trained)
+        builder.results["disagreement"] = manifest.disagreement
+        builder.results["parameters"] = manifest.parameters
+        builder.results["zero_parameters"] = manifest.zeros
+        builder.results["artefact"] = f"artefacts/{context.run.artefact_path(builder.number).name}"
+        builder.results["artefact_hash"] = manifest.hash
+    with builder.timed_stage("validate"):
         result = score_split(problem, surrogate.run, data.validation)
         if result.failed:
             raise InfeasibleError(
                 f"{result.failed} of {len(data.validation)} predictions failed: {result.reason}"
             )
-        odd = [name for name, value in result.metrics.items() if not math.isfinite(value)]
-        if odd:
-            raise InfeasibleError(f"{', '.join(odd)} of its predictions is not a finite number")
-        draft.results["metrics"] = result.metrics
-    with draft.timed_stage("measure"):
-        draft.results["timing"] = measure(
+        invalid = [name for name, value in result.metrics.items() if not math.isfinite(value)]
+        if invalid:
+            raise InfeasibleError(f"{', '.join(invalid)} of its predictions is not a finite number")
+        builder.results["metrics"] = result.metrics
+    with builder.timed_stage("measure"):
+        builder.results["timing"] = measure(
             problem, data, context.reference_timing, surrogate, MAX_ROUNDS
         )
         if ExtraObjective.MEMORY in context.extra_objectives:
-            draft.results["memory_bytes"] = measure_memory_bytes(context.run.artefact(draft.number))
+            builder.results["memory_bytes"] = measure_memory_bytes(
+                context.run.artefact_path(builder.number)
+            )
 
 
-def _time_first(
+def _time_untrained(
     context: SearchContext,
-    draft: RecordBuilder,
+    builder: RecordBuilder,
     task: TrainingTask,
     network: nn.Module,
     calibration: Tensor,
 ) -> Timing:
-    """Time the untrained network as it would be deployed.
+    """Return the timing of the untrained network as it would be deployed.
 
     Raises:
-        InfeasibleError: It misses the goal, or the reference is faster than it can become.
+        InfeasibleError: It misses the goal, or is slower than the reference in any deployment.
     """
     problem, data = context.problem, context.data
-    timing_only = _pruned(network, draft.candidate, calibration)
-    trained = task.trained(timing_only, calibration, data.validation.inputs)
-    _, surrogate = _lower(context, draft, trained, timing_only=True)
+    pruned_network = _pruned(network, builder.candidate, calibration)
+    trained = task.trained(pruned_network, calibration, data.validation.inputs)
+    _, surrogate = _lower(context, builder, trained, timing_only=True)
     timing = measure(problem, data, context.reference_timing, surrogate, MIN_ROUNDS)
-    draft.results["untrained_relative_time"] = timing.relative_time
+    builder.results["untrained_relative_time"] = timing.relative_time
     if ExtraObjective.MEMORY in context.extra_objectives:
-        memory = measure_memory_bytes(context.run.artefact(draft.number))
-        draft.results["untrained_memory_bytes"] = memory
-    shutil.rmtree(context.run.artefact(draft.number))  # with random weights it is no artefact
-    _refuse_slow(context.limits, timing, RUNTIMES[draft.candidate.runtime].max_speedup)
+        memory = measure_memory_bytes(context.run.artefact_path(builder.number))
+        builder.results["untrained_memory_bytes"] = memory
+    shutil.rmtree(context.run.artefact_path(builder.number))  # its weights are random
+    _refuse_slow(context.limits, timing, RUNTIMES[builder.candidate.runtime].max_speedup)
     return timing
 
 
 def _train(
     context: SearchContext,
-    draft: RecordBuilder,
+    builder: RecordBuilder,
     task: TrainingTask,
     learner: Learner,
     timing: Timing,
 ) -> Iterator[RungReport]:
-    """Train to the end, or on from where it was cut off; pause at every rung.
+    """Train the network from the beginning or from a checkpoint; yield a report at every rung.
 
-    It ends early where nothing gets better any more.
+    The training ends before the last epoch if the error no longer improves.
 
-    What is kept of the course is tried again rung by rung: others may have come there meanwhile. It
-    is put aside at every rung, where it can be: who is stopped there may be gone on with.
+    Rungs before the checkpoint are reported again, because other networks may have reached them
+    since. A checkpoint is saved at every rung, so that a trial stopped there can be resumed.
     """
-    candidate, run = draft.candidate, context.run
+    candidate, run = builder.candidate, context.run
     epochs = training_epochs(context.problem, task.pairs)
-    pauses = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
+    rung_epochs = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
     best = BestWeights(context.problem, task, context.data.validation)
     trainer = task.trainer(learner, candidate.training, epochs, candidate.seed)
-    aside = Checkpointer(run.checkpoint_path(draft.number), trainer, best, candidate.key)
-    memory = cast("int | None", draft.results.get("untrained_memory_bytes"))
-    for rung in aside.restore():
-        draft.rungs.append(rung)
-        yield RungReport(rung, timing.relative_time, draft.durations_so_far(), memory)
-    for epoch in _while_it_helps(trainer, best, epochs):
+    checkpointer = Checkpointer(run.checkpoint_path(builder.number), trainer, best, candidate.key)
+    memory = cast("int | None", builder.results.get("untrained_memory_bytes"))
+    for rung in checkpointer.restore():
+        builder.rungs.append(rung)
+        yield RungReport(rung, timing.relative_time, builder.durations_so_far(), memory)
+    for epoch in _until_no_improvement(trainer, best, epochs):
         best.update(learner.network)
-        if epoch in pauses and epoch < epochs:
-            draft.rungs.append(Rung(epoch=epoch, share=pauses[epoch], error=best.error))
-            aside.save(draft.rungs)
+        if epoch in rung_epochs and epoch < epochs:
+            builder.rungs.append(Rung(epoch=epoch, share=rung_epochs[epoch], error=best.error))
+            checkpointer.save(builder.rungs)
             yield RungReport(
-                draft.rungs[-1], timing.relative_time, draft.durations_so_far(), memory
+                builder.rungs[-1], timing.relative_time, builder.durations_so_far(), memory
             )
-        aside.save_if_due(draft.rungs)
-    aside.save(draft.rungs)  # whatever cuts off its deployment, nothing is taught twice
+        checkpointer.save_if_due(builder.rungs)
+    checkpointer.save(builder.rungs)  # so that an interrupted deployment needs no second training
     best.restore(learner.network)
-    draft.results["unpruned_error"] = best.error
+    builder.results["unpruned_error"] = best.error
     save_checkpoint(
-        run.trained(draft.number), {"learner": learner.state_dict(), "error": best.error}
+        run.trained_network_path(builder.number),
+        {"learner": learner.state_dict(), "error": best.error},
     )
 
 
-def _while_it_helps(trainer: Iterable[int], best: BestWeights, epochs: int) -> Iterator[int]:
-    """Go through a course until nothing has got better for too long (early stopping).
+def _until_no_improvement(trainer: Iterable[int], best: BestWeights, epochs: int) -> Iterator[int]:
+    """Yield the epochs of a training until the error has not improved for too long.
 
     Source: Prechelt, Neural Networks: Tricks of the Trade (1998) 55.
     """
-    passes = iter(trainer)
+    epochs_done = iter(trainer)
     while best.evaluations_without_improvement < PATIENCE_SHARE * epochs and (
-        epoch := next(passes, 0)
+        epoch := next(epochs_done, 0)
     ):
         yield epoch
 
@@ -324,29 +352,30 @@ def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn
 
 def _lower(
     context: SearchContext,
-    draft: RecordBuilder,
+    builder: RecordBuilder,
     trained: TrainedNetwork,
     *,
     timing_only: bool = False,
 ) -> Artefact:
-    problem, folder = context.problem, context.run.artefact(draft.number)
+    problem, folder = context.problem, context.run.artefact_path(builder.number)
     try:
         return write_artefact(
-            trained, draft.candidate, problem, folder, context.source, timing_only=timing_only
+            trained, builder.candidate, problem, folder, context.source, timing_only=timing_only
         )
     except DisagreementError as error:
         raise InfeasibleError(str(error)) from error
 
 
 def _refuse_slow(limits: Limits, timing: Timing, max_speedup: float) -> None:
-    """Refuse what is too slow whatever its weights: even its best rounds miss the goal.
+    """Raise an InfeasibleError if a network is too slow, whatever its weights.
 
-    The reference has no error, and so dominates what isn't faster, in another deployment at least.
+    It is if the upper end of its speed-up misses the goal. It is also too slow if no deployment can
+    make it faster than the reference, which has no error and would dominate it.
     """
     if limits.speedup is not None and timing.speedup_high < limits.speedup:
         raise InfeasibleError(f"{timing.speedup:.3g}x as fast; the goal is {limits.speedup:g}x")
     if timing.speedup_high * max_speedup < 1.0:
         raise InfeasibleError(
-            f"it takes {timing.relative_time:.3g} times as long as the reference, which no other "
-            "deployment makes up for"
+            f"it takes {timing.relative_time:.3g} times as long as the reference, and no other "
+            "deployment would be faster than the reference"
         )

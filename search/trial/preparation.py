@@ -1,22 +1,18 @@
-"""What a candidate's network is taught with, and how good it has become."""
+"""Training tasks of candidates, the best weights of a training, and fine-tuning."""
 
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split, Surrogate
-from problems.encodings.augmentation import augmented
+from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split
+from problems.encodings.augmentation import augment
 from problems.interfaces.policies import PolicyEncoding
-from problems.interfaces.types import Remembers, RollsForward
-from search.run.checkpoints import CorruptCheckpointError, load_checkpoint, save_checkpoint
-from search.run.records import Rung
+from problems.interfaces.types import EncodedNetwork, Remembers, RollsForward
 from search.trial.scoring import score_split
 from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
@@ -26,11 +22,11 @@ from spaces.registered import ARCHITECTURES
 from spaces.training_targets import Learner, ReinforcementLearner
 
 FINE_TUNING_SHARE = 0.25
-"""Epochs after pruning, as a share of those before."""
+"""Epochs after pruning, as a share of the epochs before."""
 
-PAIRS_SEEN = 500_000
+TRAINING_PAIRS = 500_000
 MIN_EPOCHS, MAX_EPOCHS = 8, 400
-"""Where a problem doesn't say: so many pairs are seen in training, 2,000 batches of 256 or so."""
+"""Pairs in all epochs together, where a problem gives no epochs: about 2,000 batches of 256."""
 
 DEPLOYMENT_DEFAULTS = {
     "pruning": Pruning.NONE,
@@ -38,16 +34,19 @@ DEPLOYMENT_DEFAULTS = {
     "precision": Precision.FP32,
     "runtime": "",
 }
-"""What of a candidate has no part in how its network is taught."""
-
-CHECKPOINT_INTERVAL_S = 20.0
-"""How often a course is put aside: what an interruption costs at most, for some milliseconds."""
+"""Values for the fields of a candidate that don't affect the training of its network."""
 
 
 class TrainingTask(NamedTuple):
-    """What a network is taught with: a fitted encoding, its training pairs, how much noise.
+    """Everything that a network is trained with.
 
-    A policy has an environment too, and learns by acting in it.
+    Args:
+        encoding: The fitted encoding.
+        split: The training split, augmented if the candidate says so.
+        pairs: Inputs and targets of the training split.
+        shape: Sizes of the inputs and outputs of the network.
+        noise: Number of random inputs of the network, per sample.
+        environment: The environment of RL training; None otherwise.
     """
 
     encoding: Encoding
@@ -60,7 +59,14 @@ class TrainingTask(NamedTuple):
     def trainer(
         self, learner: Learner, training: Training, epochs: int, seed: int
     ) -> Trainer | Iterator[int]:
-        """Return what teaches in place and yields the number of epochs done after each."""
+        """Return a trainer, which trains in place and yields the number of epochs done after each.
+
+        Args:
+            learner: The learner, on the CPU.
+            training: Settings of the training.
+            epochs: Number of epochs.
+            seed: Seed of batches and noise.
+        """
         if isinstance(learner, ReinforcementLearner):
             return train_policy(learner, self.environment, training, epochs, seed)
         pairs, encoding = self.pairs, self.encoding
@@ -70,78 +76,102 @@ class TrainingTask(NamedTuple):
         return Trainer(learner, pairs, training, epochs, seed)
 
     def trained(self, network: nn.Module, calibration: Tensor, samples: Batch) -> TrainedNetwork:
-        """Return a network of this lesson with what is needed to deploy it."""
+        """Return a network with everything that is needed to deploy it.
+
+        Args:
+            network: A network trained, or to be trained, on this task.
+            calibration: Inputs of the network (b, ...) for quantisation and pruning.
+            samples: Inputs of the simulation, with which the artefact is checked.
+        """
         return TrainedNetwork(network, self.encoding, self.shape, self.noise, calibration, samples)
 
 
 def prepare_training(problem: Problem, candidate: Candidate, data: Dataset) -> TrainingTask:
-    """Return what a candidate's network is taught with."""
-    recipe = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
-    encoding = recipe.fit(data.train)
+    """Return the training task of a candidate.
+
+    Args:
+        problem: The problem.
+        candidate: The candidate.
+        data: The data, on whose training split the encoding is fitted.
+    """
+    configured = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
+    encoding = configured.fit(data.train)
     split, copies = data.train, candidate.training.augmented
     if copies:
         rng = np.random.default_rng(candidate.seed)
-        split = augmented(split, problem.symmetries, copies, rng)
+        split = augment(split, problem.symmetries, copies, rng)
     pairs = encoding.pairs(split)
     shape = Shape.of(encoding, pairs)
     family = ARCHITECTURES[candidate.architecture]
     noise = family.noise(shape, candidate.architecture_settings)
-    acting = isinstance(encoding, PolicyEncoding)
-    environment = encoding.environment(data.train) if acting else None
+    is_policy = isinstance(encoding, PolicyEncoding)
+    environment = encoding.environment(data.train) if is_policy else None
     return TrainingTask(encoding, split, pairs, shape, noise, environment)
 
 
 class TaskCache:
-    """The lesson that was prepared last: a network's further deployments need no other.
+    """Cache of the last training task, for the further deployments of a network.
 
-    A lesson with an environment is not kept: what acts in it changes it.
+    A task with an environment isn't cached, since RL training changes the environment.
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[Candidate, Dataset, TrainingTask] | None = None
+        self._cached: tuple[Candidate, Dataset, TrainingTask] | None = None
 
     def prepare_training(
         self, problem: Problem, candidate: Candidate, data: Dataset
     ) -> TrainingTask:
-        """Return what a candidate's network is taught with."""
+        """Return the training task of a candidate, from the cache if possible.
+
+        Args:
+            problem: The problem.
+            candidate: The candidate.
+            data: The data.
+        """
         network = candidate.model_copy(update=DEPLOYMENT_DEFAULTS)
-        if self._kept and self._kept[0] == network and self._kept[1] is data:
-            return self._kept[2]
-        self._kept = None  # there should be room for one, not for two
+        if self._cached and self._cached[0] == network and self._cached[1] is data:
+            return self._cached[2]
+        self._cached = None  # so that memory holds one task, not two
         task = prepare_training(problem, candidate, data)
         if task.environment is None:
-            self._kept = network, data, task
+            self._cached = network, data, task
         return task
 
     def __getstate__(self) -> dict[str, None]:
-        """Leave it out: every process prepares its own."""
-        return {"_kept": None}
+        """Return an empty state: each process has its own cache."""
+        return {"_cached": None}
 
 
 def initialise_learner(candidate: Candidate, shape: Shape) -> Learner:
-    """Return the candidate's learner with its seed's weights, on the CPU."""
+    """Return the candidate's learner with initial weights by its seed, on the CPU."""
     torch.manual_seed(candidate.seed)
     family, settings = ARCHITECTURES[candidate.architecture], candidate.architecture_settings
-    return family.learner(family.initialise_learner(shape, settings), shape, settings).eval()
+    return family.learner(family.untrained(shape, settings), shape, settings).eval()
 
 
 def training_epochs(problem: Problem, pairs: Pairs) -> int:
-    """Return the problem's epochs, or as many as give a network of any encoding enough steps."""
+    """Return the epochs of the problem or, if it gives none, a number by the number of pairs."""
     if problem.epochs is not None:
         return problem.epochs
-    wanted = round(PAIRS_SEEN / len(pairs.inputs))
-    return min(max(wanted, MIN_EPOCHS), MAX_EPOCHS)
+    epochs = round(TRAINING_PAIRS / len(pairs.inputs))
+    return min(max(epochs, MIN_EPOCHS), MAX_EPOCHS)
 
 
 class BestWeights:
-    """Keeps the weights with the smallest objective on a split, rolled out and decoded.
+    """The weights of a training with the smallest error on a split.
 
-    The training loss may rank epochs the wrong way round: a roll-out feeds on its own errors.
+    The error is that of decoded outputs, after roll-out. The training loss may rank epochs
+    differently, because the network of a roll-out reads its own outputs.
+
+    Args:
+        problem: The problem with the score.
+        task: The training task.
+        split: The split, usually the validation split.
     """
 
     def __init__(self, problem: Problem, task: TrainingTask, split: Split) -> None:
         self.evaluations_without_improvement = 0
-        """How often in a row what was offered was no better."""
+        """Number of updates since the last improvement."""
         self._problem, self._split, self._noise = problem, split, task.noise
         encoding = task.encoding
         self._encoding = encoding.remembering() if isinstance(encoding, Remembers) else encoding
@@ -149,13 +179,13 @@ class BestWeights:
         self.error = math.inf
 
     def update(self, network: nn.Module) -> None:
-        """Score a network, run eagerly on the CPU, and keep its weights where they are the best."""
+        """Score a network, run eagerly on the CPU; keep its weights if they are the best so far."""
 
         def predict(inputs: Array) -> Array:
             with torch.inference_mode():
                 return network(torch.from_numpy(inputs)).numpy()
 
-        surrogate = Surrogate(self._encoding, predict, self._noise)
+        surrogate = EncodedNetwork(self._encoding, predict, self._noise)
         result = score_split(self._problem, surrogate.run, self._split)
         error = math.inf if result.failed else result.metrics[self._problem.objective.name]
         error = error if math.isfinite(error) else math.inf
@@ -165,11 +195,11 @@ class BestWeights:
             self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
 
     def restore(self, network: nn.Module) -> None:
-        """Give a network the weights that were best."""
+        """Load the best weights into a network."""
         network.load_state_dict(self._weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what it has kept, as tensors and plain values."""
+        """Return the best weights and the error as tensors and plain values."""
         return {
             "error": self.error,
             "waited": self.evaluations_without_improvement,
@@ -177,69 +207,24 @@ class BestWeights:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the place of one whose state this is."""
+        """Restore the state that `state_dict` returned."""
         self.error, self._weights = state_dict["error"], state_dict["weights"]
-        self.evaluations_without_improvement = state_dict.get(
-            "waited", 0
-        )  # courses of older runs don't say
-
-
-class Checkpointer:
-    """Puts a course aside now and then, so that it can be gone on with where it ended.
-
-    A learner that practises begins anew: its environment can't be put aside.
-
-    Args:
-        path: Where it lies.
-        course: What teaches.
-        best: What was kept of it.
-        key: Of the candidate that is taught: another one's course isn't taken up.
-    """
-
-    def __init__(
-        self, path: Path, trainer: "Trainer | Iterator[int]", best: BestWeights, key: str
-    ) -> None:
-        self._path, self._best, self._key = path, best, key
-        self._course = trainer if isinstance(trainer, Trainer) else None
-        self._put = time.monotonic()
-
-    def restore(self) -> list[Rung]:
-        """Set the course to where it was put aside; return the rungs before that."""
-        if self._course is None or not self._path.exists():
-            return []
-        try:
-            state_dict = load_checkpoint(self._path)
-        except CorruptCheckpointError:  # what it taught is lost, and nothing else: it begins anew
-            return []
-        if state_dict.get("key") != self._key:
-            return []
-        self._course.restore(state_dict["course"])
-        self._best.load_state_dict(state_dict["best"])
-        return [Rung.model_validate(rung) for rung in state_dict["rungs"]]
-
-    def save_if_due(self, rungs: Sequence[Rung]) -> None:
-        """Put the course aside if that was long ago."""
-        if time.monotonic() - self._put >= CHECKPOINT_INTERVAL_S:
-            self.save(rungs)
-
-    def save(self, rungs: Sequence[Rung]) -> None:
-        """Put the course aside."""
-        if self._course is None:
-            return
-        state_dict = {
-            "key": self._key,
-            "course": self._course.state_dict(),
-            "best": self._best.state_dict(),
-            "rungs": [rung.model_dump() for rung in rungs],
-        }
-        save_checkpoint(self._path, state_dict)
-        self._put = time.monotonic()
+        # Checkpoints of older runs have no such entry.
+        self.evaluations_without_improvement = state_dict.get("waited", 0)
 
 
 def fine_tune(
     problem: Problem, task: TrainingTask, split: Split, learner: Learner, candidate: Candidate
 ) -> float:
-    """Train a pruned network a little more, in place; return its error then."""
+    """Fine-tune a pruned network in place; return its error on a split.
+
+    Args:
+        problem: The problem.
+        task: The training task.
+        split: The split on which the best weights are chosen.
+        learner: The learner of the pruned network.
+        candidate: The candidate, with the settings of the training.
+    """
     best = BestWeights(problem, task, split)
     best.update(learner.network)
     epochs = max(1, round(FINE_TUNING_SHARE * training_epochs(problem, task.pairs)))

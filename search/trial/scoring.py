@@ -1,4 +1,4 @@
-"""Score what would ship: the outputs of a surrogate or a baseline, in physical units."""
+"""Scores of the outputs of a surrogate or a baseline, in physical units."""
 
 import math
 from contextlib import suppress
@@ -18,7 +18,16 @@ QUANTILES = (0.05, 0.95)
 
 @dataclass(frozen=True)
 class SplitScore:
-    """Outputs, which samples of them are finite, and the metrics over those."""
+    """Outputs for a split, and metrics over the samples with finite outputs.
+
+    Args:
+        outputs: Outputs of all samples.
+        valid_indices: Indices (m,) of the samples whose outputs are finite.
+        valid_samples: These samples.
+        failed: Number of other samples.
+        metrics: Metrics over the valid samples; empty if there are none.
+        reason: Why the first failed sample failed; empty if none failed.
+    """
 
     outputs: Batch
     valid_indices: Array
@@ -26,32 +35,39 @@ class SplitScore:
     failed: int
     metrics: dict[str, float]
     reason: str
-    """Why the first sample failed that did."""
 
     @property
     def valid_outputs(self) -> Batch:
-        """The outputs of the survivors."""
+        """The outputs of the valid samples."""
         return take_samples(self.outputs, self.valid_indices)
 
 
 def score_split(problem: Problem, run: Run, split: Split, name: str = "prediction") -> SplitScore:
-    """Run over a split and score the samples whose prediction is finite; the others are counted.
+    """Return the score of a run on a split, over the samples whose outputs are finite.
+
+    Args:
+        problem: The problem with the score.
+        run: The surrogate or baseline.
+        split: The split.
+        name: Name of the run in error messages.
 
     Raises:
-        UserError: The predictions don't have the fields and shapes of the reference's outputs.
+        UserError: The outputs don't have the fields and shapes of the reference's outputs.
     """
     rng = np.random.default_rng(0)
     outputs, reasons = split.outputs, [""]
-    with np.errstate(all="ignore"):  # a diverging prediction is a value here, judged by its score
+    with np.errstate(all="ignore"):  # diverging outputs are scored as any others
         if len(split):
             outputs, reasons = run_isolating_failures(run, problem.outputs, split.inputs, rng, name)
         valid_indices = np.flatnonzero(finite_samples(outputs, len(split)))
         valid_samples = split.take(valid_indices)
         metrics: dict[str, float] = {}
         if len(valid_indices):
-            kept = take_samples(outputs, valid_indices)
+            valid_outputs = take_samples(outputs, valid_indices)
             with user_code_errors(f"the score of {name}"):
-                metrics = dict(problem.score(kept, valid_samples.outputs, valid_samples.inputs))
+                metrics = dict(
+                    problem.score(valid_outputs, valid_samples.outputs, valid_samples.inputs)
+                )
     reason = next((reason for reason in reasons if reason), "")
     return SplitScore(
         outputs, valid_indices, valid_samples, len(split) - len(valid_indices), metrics, reason
@@ -59,28 +75,28 @@ def score_split(problem: Problem, run: Run, split: Split, name: str = "predictio
 
 
 def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, ConfidenceInterval]:
-    """Return every metric with its 90 % bootstrap interval over the surviving samples.
+    """Return every metric with its 90 % bootstrap interval over the valid samples.
 
-    A score may not exist of a resample, as where it compares classes and one isn't drawn: such are
-    left out.
+    Resamples for which the score doesn't exist are ignored, such as resamples without one of the
+    classes that the score compares.
     """
     if not result.metrics:
         return {}
-    kept = result.valid_outputs
+    outputs = result.valid_outputs
     rng = np.random.default_rng(0)
     n = len(result.valid_samples)
-    # scipy.stats.bootstrap needs two samples and a statistic that exists of every resample.
-    drawn: dict[str, list[float]] = {name: [] for name in result.metrics}
+    # scipy.stats.bootstrap needs two samples, and a statistic that exists for every resample.
+    values: dict[str, list[float]] = {name: [] for name in result.metrics}
     for _ in range(RESAMPLES):
         index = rng.integers(n, size=n)
         sample = result.valid_samples.take(index)
         with suppress(Exception):
-            found = problem.score(take_samples(kept, index), sample.outputs, sample.inputs)
-            for name in drawn.keys() & found.keys():
-                drawn[name].append(float(found[name]))
-    each: dict[str, ConfidenceInterval] = {}
+            metrics = problem.score(take_samples(outputs, index), sample.outputs, sample.inputs)
+            for name in values.keys() & metrics.keys():
+                values[name].append(float(metrics[name]))
+    intervals: dict[str, ConfidenceInterval] = {}
     for name, value in result.metrics.items():
-        there = [one for one in drawn[name] if math.isfinite(one)] or [value]
-        low, high = np.quantile(there, QUANTILES)
-        each[name] = ConfidenceInterval(value=value, low=float(low), high=float(high))
-    return each
+        finite = [metric for metric in values[name] if math.isfinite(metric)] or [value]
+        low, high = np.quantile(finite, QUANTILES)
+        intervals[name] = ConfidenceInterval(value=value, low=float(low), high=float(high))
+    return intervals

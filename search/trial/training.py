@@ -1,4 +1,4 @@
-"""The one training loop: data resident on the device, no loader, a step as short as it can be."""
+"""The training loop: all pairs are on the device, and a step makes as few calls as possible."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,70 +16,71 @@ from spaces.training_targets import Learner, OptimisationTarget, ReinforcementLe
 
 MAX_GRADIENT_NORM = 1.0
 WARM_UP_SHARE = 0.2
-"""Share of the steps in which the learning rate rises."""
+"""Share of the steps during which the learning rate rises."""
 
 ADAMW_BETAS = (0.9, 0.999)
-"""PyTorch's own for AdamW."""
+"""PyTorch's defaults for AdamW."""
 
 MIN_CYCLE_STEPS = 10
-"""Steps; a cycle of fewer has no room to rise and fall."""
+"""Shortest cycle of the learning rate in steps: a shorter one can't rise and fall."""
 
 INFERENCE_BATCH_SIZE = 4096
-"""Inputs; what a network holds in between shouldn't grow with the training pairs."""
+"""Inputs of a call, so that the memory of activations doesn't grow with the training pairs."""
 
 BATCHES_GATHERED = 64
-"""Batches that are put in order at once: so many fewer calls, and copies of no more than these."""
+"""Batches gathered at once: fewer calls than one by one, less memory than all together."""
 
 AUTOCAST_DTYPES = {Arithmetic.BF16: torch.bfloat16, Arithmetic.FP16: torch.float16}
 
 StateDict = dict[str, Any]
-"""Tensors, numbers and text, in dictionaries and lists: what `torch.load` takes as mere weights."""
+"""Tensors, numbers and text in dictionaries and lists, which `torch.load` reads as mere weights."""
 
 
 class DivergedError(Exception):
-    """The training loss, or a weight, stopped being a number."""
+    """The training loss, or a weight, is not finite."""
 
 
 def default_device() -> torch.device:
-    """Return CUDA where there is a device, else the CPU."""
+    """Return the CUDA device if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)
 class RollOutPairs(Pairs):
-    """What a network meets in the first call of a roll-out, and in later ones.
+    """Pairs of the first call of a roll-out, and of later calls.
 
     Args:
-        later: Of a network and a call's number, the pairs that it meets there.
+        later_pairs: Returns the pairs that a network reads in a later call, by the network and the
+            number of the call.
     """
 
     later_pairs: Callable[[Predict, int], Pairs]
 
 
 class Trainer:
-    """A training in place that can be left after any epoch, put aside, and taken up again.
+    """A training in place, whose state can be saved and restored after any epoch.
 
-    AdamW, one cycle of the learning rate (Smith & Topin 2018), clipped gradients, weights averaged
-    where wanted. Iterating it yields the number of epochs done after each. At every yield the
-    learner is on the CPU, settled, in evaluation mode, and its network holds the averaged weights;
-    leave it as it is as long as the course goes on.
+    AdamW with one cycle of the learning rate (Smith & Topin 2018), clipped gradients and, as an
+    option, weight averaging. Iteration yields the number of epochs done, after each epoch. At every
+    yield the learner is on the CPU, in evaluation mode, after its `on_epoch_end`, and its network
+    has the averaged weights. The learner must not be changed before the training ends.
 
     Args:
-        learner: On the CPU.
+        learner: The learner, on the CPU.
         pairs: Inputs (n, ...) and targets (n, o).
         training: Learning rate, batch size, weight decay, arithmetic, averaging, noise.
-        epochs: Passes over the pairs.
-        seed: Of the order of the pairs, of the noise, and of what a learner draws.
+        epochs: Number of passes over the pairs.
+        seed: Seed of the order of the pairs, of the noise, and of random numbers of the learner.
 
     Raises:
-        DivergedError: A loss is not finite at the end of an epoch.
+        DivergedError: The loss is not finite at the end of an epoch.
     """
 
     def __init__(
         self, learner: Learner, pairs: Pairs, training: Training, epochs: int, seed: int
     ) -> None:
         self._learner, self._epochs, self._done = learner, epochs, 0
-        self._later = pairs.later_pairs if isinstance(pairs, RollOutPairs) else None
+        self._later_pairs = pairs.later_pairs if isinstance(pairs, RollOutPairs) else None
         self._calls = training.unrolled
         self._device = default_device()
         self._inputs = torch.from_numpy(pairs.inputs).to(self._device)
@@ -89,127 +90,130 @@ class Trainer:
         self._steps = len(pairs.inputs) // self._batch
         torch.manual_seed(seed)
         self._order = torch.Generator().manual_seed(seed)
-        self._drawn = _random_states(self._device)
+        self._random_states = _random_states(self._device)
         optimisation_targets, steps = learner.optimisation_targets(), epochs * self._steps
-        self._turns = [
-            OptimiserStep(player, training, steps, self._device) for player in optimisation_targets
+        self._optimisers = [
+            OptimiserStep(target, training, steps, self._device) for target in optimisation_targets
         ]
-        deployed = (
+        find_weights = (
             partial(deployed_weights, learner, optimisation_targets)
             if training.averaging
             else list[Tensor]
         )
-        self._mean = WeightAverage(deployed, training.averaging, self._device)
+        self._average = WeightAverage(find_weights, training.averaging, self._device)
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the number of epochs done after each, from those done so far."""
+        """Yield the number of epochs done after each of the remaining epochs."""
         while self._done < self._epochs:
             self._learner.to(self._device)
-            inputs, targets = self._met()
+            inputs, targets = self._epoch_pairs()
             self._learner.train()
-            self._mean.swap_weights()
-            _draw_on(self._drawn, self._device)
-            total = self._pass(inputs, targets)
-            if not torch.isfinite(total):
-                raise DivergedError(f"training loss is {total.item()} in epoch {self._done + 1}")
-            self._mean.swap_weights()
+            self._average.swap_weights()
+            _set_random_states(self._random_states, self._device)
+            loss = self._train_epoch(inputs, targets)
+            if not torch.isfinite(loss):
+                raise DivergedError(f"training loss is {loss.item()} in epoch {self._done + 1}")
+            self._average.swap_weights()
             self._learner.eval()
             with torch.no_grad():
                 self._learner.on_epoch_end(self._inputs, self._targets)
-            self._drawn = _random_states(self._device)
+            self._random_states = _random_states(self._device)
             self._learner.to("cpu")
             self._done += 1
             yield self._done
 
     def state_dict(self) -> StateDict:
-        """Return what is needed to go on from this yield, on the CPU; it shares no memory."""
+        """Return the state at this yield, as copies on the CPU."""
         return _copied(
             {
                 "done": self._done,
                 "learner": self._learner.state_dict(),
-                "numbers": _numbers(self._learner),
-                "turns": [turn.state_dict() for turn in self._turns],
-                "mean": self._mean.state_dict(),
+                "numbers": _plain_numbers(self._learner),
+                "turns": [optimiser.state_dict() for optimiser in self._optimisers],
+                "mean": self._average.state_dict(),
                 "order": self._order.get_state(),
-                "drawn": self._drawn,
+                "drawn": self._random_states,
             }
         )
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """Go on from a state, before the first epoch: on the CPU bit for bit as the first course.
+        """Restore a state before the first epoch; on the CPU training then continues bit for bit.
 
         Args:
-            state: Of a course that was begun alike.
+            state_dict: State of a trainer with the same arguments.
         """
         state_dict = _copied(state_dict)
         self._done = state_dict["done"]
         self._learner.to(self._device).load_state_dict(state_dict["learner"])
         vars(self._learner).update(state_dict["numbers"])
-        for turn, own in zip(self._turns, state_dict["turns"], strict=True):
-            turn.load_state_dict(own)
-        self._mean.load_state_dict(state_dict["mean"])
+        for optimiser, saved in zip(self._optimisers, state_dict["turns"], strict=True):
+            optimiser.load_state_dict(saved)
+        self._average.load_state_dict(state_dict["mean"])
         self._order.set_state(state_dict["order"])
-        self._drawn = state_dict["drawn"]
+        self._random_states = state_dict["drawn"]
         self._learner.to("cpu").eval()
 
-    def _met(self) -> tuple[Tensor, Tensor]:
-        """Return the pairs of this epoch: those of each call of a roll-out in turn.
+    def _epoch_pairs(self) -> tuple[Tensor, Tensor]:
+        """Return inputs (n, ...) and targets (n, o) of this epoch.
 
-        A loss over several calls, no gradient flowing from one back to the one before, and what the
-        earlier answered held for an epoch: the shift between what a network reads in training and
-        in use is what unrolling takes away most of (List et al., arXiv:2402.12971, and the
-        pushforward trick of Brandstetter et al., ICLR 2022).
+        Epochs use the pairs of each call of a roll-out in turn.
+        This is an unrolled loss without gradients from one call to the call before, whose earlier
+        outputs are computed once per epoch. Most of the benefit of unrolling comes from training on
+        the inputs that occur in use (List et al., arXiv:2402.12971, and the pushforward trick of
+        Brandstetter et al., ICLR 2022).
         """
         call = 1 + self._done % self._calls
-        if call == 1 or self._later is None:
+        if call == 1 or self._later_pairs is None:
             return self._inputs, self._targets
-        pairs = self._later(self._answer, call)
+        pairs = self._later_pairs(self._predict, call)
         return (
             torch.from_numpy(pairs.inputs).to(self._device),
             torch.from_numpy(pairs.targets).to(self._device),
         )
 
-    def _answer(self, inputs: Array) -> Array:
-        """Return the network's answers, with the weights that would ship now."""
+    def _predict(self, inputs: Array) -> Array:
+        """Return the outputs of the network (n, o) with the averaged weights."""
         self._learner.eval()
         with torch.inference_mode():
             parts = torch.from_numpy(inputs).split(INFERENCE_BATCH_SIZE)
-            answers = [self._learner.network(part.to(self._device)).cpu() for part in parts]
-        return torch.cat(answers).numpy()
+            outputs = [self._learner.network(part.to(self._device)).cpu() for part in parts]
+        return torch.cat(outputs).numpy()
 
-    def _pass(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Go once through the pairs, or as long as that takes; return the sum of the losses."""
+    def _train_epoch(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Train for the steps of one pass over the pairs; return the sum of the losses ()."""
         total = torch.zeros((), device=self._device)
         step = self._done * self._steps
-        for chosen in self._shuffled(len(inputs)).split(BATCHES_GATHERED * self._batch):
+        for indices in self._shuffled(len(inputs)).split(BATCHES_GATHERED * self._batch):
             reset_watchdog()
-            seen = self._disturbed(inputs.index_select(0, chosen)).split(self._batch)
-            asked = targets.index_select(0, chosen).split(self._batch)
-            for some, answers in zip(seen, asked, strict=True):
+            input_batches = self._with_noise(inputs.index_select(0, indices)).split(self._batch)
+            target_batches = targets.index_select(0, indices).split(self._batch)
+            for input_batch, target_batch in zip(input_batches, target_batches, strict=True):
                 step += 1
-                for turn in self._turns:
-                    if step % turn.every == 0:
-                        total += turn.step(some, answers)
-                self._mean.update()
+                for optimiser in self._optimisers:
+                    if step % optimiser.interval == 0:
+                        total += optimiser.step(input_batch, target_batch)
+                self._average.update()
         return total
 
     def _shuffled(self, pairs: int) -> Tensor:
-        """Return the order of an epoch; later calls have fewer pairs, and some come twice."""
-        wanted = self._steps * self._batch
-        orders = [torch.randperm(pairs, generator=self._order) for _ in range(0, wanted, pairs)]
-        return torch.cat(orders)[:wanted].to(self._device)
+        """Return the indices of the pairs of an epoch (n,).
 
-    def _disturbed(self, inputs: Tensor) -> Tensor:
-        """Return inputs with normal noise, as a roll-out reads them that feeds on its own errors.
+        Later calls of a roll-out have fewer pairs, so that some of them are used twice.
+        """
+        length = self._steps * self._batch
+        orders = [torch.randperm(pairs, generator=self._order) for _ in range(0, length, pairs)]
+        return torch.cat(orders)[:length].to(self._device)
 
-        Targets stay what they are. Of a value, because it is asked for whatever the error of what
-        is read. Of a change, too: a network that answers with the true change carries an error on
-        and doesn't enlarge it, which is what Sanchez-Gonzalez et al. (ICML 2020) ask of positions.
-        To take the error back it would have to be told from the truth, and a change be known in the
-        inputs' units, which are the encoding's own.
+    def _with_noise(self, inputs: Tensor) -> Tensor:
+        """Return inputs (n, ...) with normal noise, like the errors of inputs in a roll-out.
 
-        What is 0 or 1 to the last bit is no measurement but a mask, an edge, or a place where there
-        is nothing: it stays.
+        Targets are unchanged. A target that is a value should not depend on errors of the inputs. A
+        target that is a change stays the true change: the network then keeps an error and doesn't
+        enlarge it, as Sanchez-Gonzalez et al. (ICML 2020) require of positions. To correct an error
+        the network would have to tell it from the truth, and the units of changes relative to the
+        inputs, which only the encoding knows, would be needed here.
+
+        Inputs equal to 0 or 1 are unchanged: they are masks, edges or empty places.
         """
         if not self._noise:
             return inputs
@@ -220,61 +224,68 @@ class Trainer:
 def train_policy(
     learner: ReinforcementLearner, environment: Any, training: Training, epochs: int, seed: int
 ) -> Iterator[int]:
-    """Train in place by acting; yield as a `Course` does.
+    """Train a policy in place by RL training; yield the number of epochs done after each.
 
-    It can't be put aside and taken up again: the state of environment and memory is a library's
-    own. Nor are its weights averaged or its observations disturbed.
+    Its state can't be saved and restored, because environment and replay memory belong to a
+    library. Weights aren't averaged, and observations have no added noise.
 
     Args:
-        learner: On the CPU.
+        learner: The learner, on the CPU.
         environment: A `gymnasium.Env`.
         training: Learning rate, batch size, weight decay.
-        epochs: How many of the learner's own.
-        seed: Of the environment and of the actions tried.
+        epochs: Number of epochs, as the learner defines them.
+        seed: Seed of the environment and of exploration.
 
     Raises:
         DivergedError: A weight is not finite at the end of an epoch.
     """
-    practising = learner.train_policy(environment, training, epochs, seed)
+    rl_training = learner.train_policy(environment, training, epochs, seed)
     for epoch in range(1, epochs + 1):
         reset_watchdog()
         try:
-            next(practising)
-        except ValueError:  # PyTorch's distributions take no mean that isn't a number
-            if _finite(learner):
+            next(rl_training)
+        except ValueError:  # PyTorch's distributions refuse a mean that isn't finite
+            if _is_finite(learner):
                 raise
-        if not _finite(learner):
+        if not _is_finite(learner):
             raise DivergedError(f"a weight is not a finite number in epoch {epoch}")
         learner.to("cpu").eval()
         yield epoch
 
 
-def _finite(learner: Learner) -> bool:
+def _is_finite(learner: Learner) -> bool:
     return all(bool(torch.isfinite(weight).all()) for weight in learner.parameters())
 
 
 class OptimiserStep:
-    """One player's optimiser, its schedule and its arithmetic."""
+    """Steps of the optimiser of an optimisation target, with its schedule and arithmetic.
+
+    Args:
+        target: The optimisation target.
+        training: Settings of the training.
+        steps: Number of steps of the whole training.
+        device: Device of the parameters.
+    """
 
     def __init__(
-        self, player: OptimisationTarget, training: Training, steps: int, device: torch.device
+        self, target: OptimisationTarget, training: Training, steps: int, device: torch.device
     ) -> None:
-        self.every = min(player.every, max(steps, 1))
-        self._parameters = list(player.parameters)
-        self._loss = player.loss
+        self.interval = min(target.every, max(steps, 1))
+        self._parameters = list(target.parameters)
+        self._loss = target.loss
         self._optimiser = torch.optim.AdamW(
             self._parameters,
             lr=training.learning_rate,
-            betas=player.betas or ADAMW_BETAS,
+            betas=target.betas or ADAMW_BETAS,
             weight_decay=training.weight_decay,
             fused=True,
         )
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser,
             training.learning_rate,
-            total_steps=max(steps // self.every, MIN_CYCLE_STEPS),
+            total_steps=max(steps // self.interval, MIN_CYCLE_STEPS),
             pct_start=WARM_UP_SHARE,
-            cycle_momentum=player.betas is None,
+            cycle_momentum=target.betas is None,
         )
         self._autocast = torch.autocast(
             device.type,
@@ -287,10 +298,10 @@ class OptimiserStep:
         )
 
     def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Make one step on a batch; return the loss before it."""
+        """Make one optimiser step on a batch (b, ...); return the loss () before it."""
         with self._autocast:
             loss = self._loss(inputs, targets)
-        for weight in self._parameters:  # the fused optimiser's own way takes 40 times as long
+        for weight in self._parameters:  # zero_grad of the fused optimiser takes 40 times as long
             weight.grad = None
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._optimiser)
@@ -301,11 +312,11 @@ class OptimiserStep:
         return loss.detach()
 
     def state_dict(self) -> StateDict:
-        """Return what is needed to go on."""
+        """Return the states of optimiser, schedule and gradient scaler."""
         return {name: part.state_dict() for name, part in self._parts.items()}
 
     def load_state_dict(self, state_dict: StateDict) -> None:
-        """Go on from a state; the parameters are on their device."""
+        """Restore these states; the parameters must be on their device."""
         for name, part in self._parts.items():
             part.load_state_dict(state_dict[name])
 
@@ -319,31 +330,31 @@ class OptimiserStep:
 
 
 def _random_states(device: torch.device) -> list[Tensor]:
-    """Return the states of PyTorch's own generators, the CPU's first."""
+    """Return the states (bytes,) of PyTorch's global generators, that of the CPU first."""
     states = [torch.get_rng_state()]
     return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
 
 
-def _draw_on(states: Sequence[Tensor], device: torch.device) -> None:
-    """Have PyTorch's own generators go on from states, another kind of device's too."""
+def _set_random_states(states: Sequence[Tensor], device: torch.device) -> None:
+    """Set PyTorch's global generators to states, which may come from another kind of device."""
     torch.set_rng_state(states[0])
     if device.type == "cuda":
-        for state_dict in states[1:]:
-            torch.cuda.set_rng_state(state_dict, device)
+        for state in states[1:]:
+            torch.cuda.set_rng_state(state, device)
 
 
-def _numbers(learner: Learner) -> dict[str, float]:
-    """Return the plain numbers that a learner keeps, as a count of its steps."""
-    return {name: each for name, each in vars(learner).items() if isinstance(each, int | float)}
+def _plain_numbers(learner: Learner) -> dict[str, float]:
+    """Return the numbers among the attributes of a learner, such as a count of its steps."""
+    return {name: value for name, value in vars(learner).items() if isinstance(value, int | float)}
 
 
 def _copied(value: Any) -> Any:
-    """Return a state whose tensors are copies on the CPU."""
+    """Return a state with its tensors copied to the CPU."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):
-        own = cast("Mapping[Any, Any]", value)
-        return {key: _copied(each) for key, each in own.items()}
+        items = cast("Mapping[Any, Any]", value)
+        return {key: _copied(item) for key, item in items.items()}
     if isinstance(value, list):
-        return [_copied(each) for each in cast("list[Any]", value)]
+        return [_copied(item) for item in cast("list[Any]", value)]
     return value

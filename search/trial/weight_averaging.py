@@ -1,4 +1,4 @@
-"""The mean of the weights that training passed through, deployed in their place."""
+"""Weight averaging: the mean of the weights of a training, deployed instead of the last ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,76 +10,78 @@ from spaces.training_targets import Learner, OptimisationTarget
 
 
 class WeightAverage:
-    """A running mean of weights, which takes their place while they are looked at.
+    """A running mean of weights, swapped with the weights whenever the network is evaluated.
 
-    It spans the same share of all steps so far at any time, so that it forgets how it began and an
-    early epoch is as well served as a late one; a constant decay would need another figure for
-    every length of training.
+    At any time it spans the same share of all steps so far. It therefore forgets the initial
+    weights, and suits early epochs as well as late ones. A constant decay would depend on the
+    length of the training.
 
     Sources: Izmailov et al., UAI 2018, and Yazici et al., ICLR 2019 (means of weights); Shamir &
     Zhang, ICML 2013 (this decay); Karras et al., CVPR 2024 (the span as a share).
 
     Args:
-        weights: Returns what is averaged; a buffer is another tensor after its device changed.
-        share: Steps that the mean spans over all steps so far.
-        device: Where weights are when they change.
+        find_weights: Returns the averaged weights; it is called anew after the learner changed its
+            device, when buffers are other tensors.
+        share: Steps that the mean spans, as a share of all steps so far.
+        device: Device of the weights during training.
     """
 
     def __init__(
-        self, weights: Callable[[], Sequence[Tensor]], share: float, device: torch.device
+        self, find_weights: Callable[[], Sequence[Tensor]], share: float, device: torch.device
     ) -> None:
-        self._find, self._share, self._steps = weights, share, 0
-        self._weights = weights()
+        self._find_weights, self._share, self._steps = find_weights, share, 0
+        self._weights = find_weights()
         self._others = [weight.detach().clone().to(device) for weight in self._weights]
 
     @torch.no_grad()
     def update(self) -> None:
         """Move the mean towards the weights."""
         self._steps += 1
-        nearer = 1.0 / (1.0 + self._share * self._steps)
+        step_share = 1.0 / (1.0 + self._share * self._steps)
         for mean, weight in zip(self._others, self._weights, strict=True):
-            mean.lerp_(weight, nearer)
+            mean.lerp_(weight, step_share)
 
     @torch.no_grad()
     def swap_weights(self) -> None:
-        """Put the mean into the weights' place, or the weights back."""
-        self._weights = self._find()
+        """Exchange the weights and their mean."""
+        self._weights = self._find_weights()
         for other, weight in zip(self._others, self._weights, strict=True):
-            before = weight.clone()
+            previous = weight.clone()
             weight.copy_(other)
-            other.copy_(before)
+            other.copy_(previous)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on; the mean itself is among the weights."""
+        """Return the number of steps and the tensors that are not in the network now."""
         return {"steps": self._steps, "others": self._others}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Restore the state that `state_dict` returned."""
         self._steps = state_dict["steps"]
-        for other, before in zip(self._others, state_dict["others"], strict=True):
-            other.copy_(before)
+        for other, saved in zip(self._others, state_dict["others"], strict=True):
+            other.copy_(saved)
 
 
 def deployed_weights(
     learner: Learner, optimisation_targets: Sequence[OptimisationTarget]
 ) -> list[Tensor]:
-    """Return the weights that become the deployed network's.
+    """Return the weights (...,) that determine the deployed network.
 
-    These are what moves together with the network, an encoder too that fills it when it settles,
-    but no critic; a network that no player moves is a mean already. The running statistics of a
-    normalisation belong to its weights, and go with them.
+    These are the parameters that are optimised together with the network's, such as those of an
+    encoder, but not those of a critic. A network without optimised parameters is a mean already.
+    Running statistics of normalisation layers are included.
     """
-    own = set(learner.network.parameters())
-    moved = [
-        player.parameters
-        for player in optimisation_targets
-        if not own.isdisjoint(player.parameters)
+    network_parameters = set(learner.network.parameters())
+    optimised = [
+        target.parameters
+        for target in optimisation_targets
+        if not network_parameters.isdisjoint(target.parameters)
     ]
-    if not moved:
+    if not optimised:
         return []
-    running = [
+    running_statistics = [
         buffer
         for name, buffer in learner.network.named_buffers()
         if name.endswith(("running_mean", "running_var"))
     ]
-    return [*dict.fromkeys(weight for weights in moved for weight in weights), *running]
+    unique = dict.fromkeys(weight for weights in optimised for weight in weights)
+    return [*unique, *running_statistics]

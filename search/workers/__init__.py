@@ -1,1 +1,1 @@
-"""Trials on Ray's workers, by Tune."""
+"""Trials on Ray workers, run by Tune."""

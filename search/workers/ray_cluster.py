@@ -1,4 +1,4 @@
-"""Ray on this machine: a cluster, tasks spread over its workers, data made on them in parallel."""
+"""A Ray cluster on this machine, and tasks that run on its workers in parallel."""
 
 import contextlib
 import logging
@@ -20,38 +20,39 @@ from problems.sources import ProblemSource
 from search.timing.stopwatch import keep_large_blocks
 
 POLL_INTERVAL_S = 1.0
-"""A training or a shard may take minutes: so often is looked whether the search is to end."""
+"""Time between checks whether the search is to end: a training or a shard may take minutes."""
 
 OBJECT_STORE_BYTES = 512 * 2**20
-"""Room for what trials share besides their data."""
+"""Memory for objects that trials share, besides their data."""
 
 WORKER_FAILURES = (WorkerCrashedError, OutOfMemoryError)
-"""What Ray says of a worker that ended in the middle of a task, by itself or for want of memory."""
+"""Errors of Ray for a worker that died during a task, by itself or for lack of memory."""
 
 Task = TypeVar("Task")
 Shared = TypeVar("Shared")
 Result = TypeVar("Result")
 
 PollCallback = Callable[[], None]
-"""Called again and again while something is waited for; raises where it is to end."""
+"""Called at intervals while waiting for a task; raises an exception to end the waiting."""
 
 
 @contextlib.contextmanager
 def cluster(
     cores: int, folder: Path, problem: ProblemSource | None = None, data_bytes: int = 0
 ) -> Generator[None]:
-    """Start Ray on this machine and stop it.
+    """Start Ray on this machine, and stop it at the end of the block.
 
-    Ray puts the working directory on its workers' path, where a user's `search.py` or `problems.py`
-    would shadow ours: it is started from `folder`, the run directory, which holds no code.
+    Ray puts the working directory on the path of its workers, where a user's `search.py` or
+    `problems.py` would shadow this package. It is therefore started in `folder`, which contains no
+    code.
 
     Args:
-        cores: So many are granted.
-        folder: Where workers are started.
-        problem: A user's file or module: every worker loads it before anything of it arrives.
-        data_bytes: The arrays that all workers of a node share in one object store.
+        cores: Number of cores that Ray may use.
+        folder: Working directory of the workers, usually the run directory.
+        problem: A user's file or module, which every worker loads first.
+        data_bytes: Size of the arrays that the workers share in the object store.
     """
-    hook = {} if problem is None else {"worker_process_setup_hook": problem.load}
+    runtime_env = {} if problem is None else {"worker_process_setup_hook": problem.load}
 
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with contextlib.chdir(folder):
@@ -62,7 +63,7 @@ def cluster(
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE_BYTES + 2 * data_bytes,
-            runtime_env=hook,
+            runtime_env=runtime_env,
         )
     try:
         yield
@@ -73,17 +74,17 @@ def cluster(
 def in_parallel(
     shards: Sequence[Shard], cache: Path, on_poll: PollCallback | None = None
 ) -> Iterator[Shard]:
-    """Make shards of data on every worker; yield each when it lies in the cache.
+    """Generate shards of data on the workers; yield each when it is in the cache.
 
-    A sample that ends its process, as a crash in compiled code does, fails alone: its shard is made
-    again, every sample in a process of its own.
+    If a sample ends its process, such as by a crash in compiled code, only this sample fails: its
+    shard is generated again, with a new process for every sample.
 
     Args:
-        shards: What to make.
-        cache: Where they are put.
-        waiting: Called meanwhile.
+        shards: The shards.
+        cache: Folder of the cache.
+        on_poll: Called while waiting.
     """
-    yield from run_tasks(shards, cache, make_shard, _made_apart, on_poll)
+    yield from run_tasks(shards, cache, make_shard, _make_shard_apart, on_poll)
 
 
 def run_tasks(
@@ -93,14 +94,14 @@ def run_tasks(
     run_apart: Callable[[Task, Path], None],
     on_poll: PollCallback | None = None,
 ) -> Iterator[Task]:
-    """Run tasks on every worker; yield each when it is done.
+    """Run tasks on the workers; yield each when it is done.
 
     Args:
-        tasks: What to run.
-        folder: Where they leave their results.
+        tasks: The tasks.
+        folder: Folder for the results.
         run: Runs a task in a worker.
-        run_apart: Runs a task whose worker died, from here.
-        waiting: Called meanwhile.
+        run_apart: Runs, in this process, a task whose worker died.
+        on_poll: Called while waiting.
     """
     remote = ray.remote(max_retries=0)(run)
     pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
@@ -123,18 +124,18 @@ def run_sharing(
     cores: int,
     on_poll: PollCallback | None = None,
 ) -> Iterator[tuple[Task, Result | None]]:
-    """Run tasks on every worker; yield each with its result, None where its worker died.
+    """Run tasks on the workers; yield each with its result, or with None if its worker died.
 
     Args:
         run: Runs a task in a worker.
-        shared: Sent to each node once, and given to every call.
-        tasks: What to run.
-        cores: How many a call is granted.
-        waiting: Called meanwhile.
+        shared: An argument of every call, sent to each node once.
+        tasks: The tasks.
+        cores: Number of cores of a call.
+        on_poll: Called while waiting.
     """
-    held = ray.put(shared)
+    shared_reference = ray.put(shared)
     remote = ray.remote(max_retries=0, num_cpus=cores)(run)
-    pending: dict[Any, Task] = {remote.remote(held, task): task for task in tasks}
+    pending: dict[Any, Task] = {remote.remote(shared_reference, task): task for task in tasks}
     for reference, task in _as_completed(pending, on_poll):
         try:
             yield task, ray.get(reference)
@@ -145,18 +146,18 @@ def run_sharing(
 def _as_completed(
     pending: dict[Any, Task], on_poll: PollCallback | None
 ) -> Iterator[tuple[Any, Task]]:
-    """Take out of `pending` what has ended, and yield it with its reference."""
+    """Remove finished tasks from `pending`; yield each with its reference."""
     while pending:
         if on_poll:
             on_poll()
-        limit_s = POLL_INTERVAL_S if on_poll else None
-        ready, _ = ray.wait(list(pending), num_returns=1, timeout=limit_s)
+        timeout_s = POLL_INTERVAL_S if on_poll else None
+        ready, _ = ray.wait(list(pending), num_returns=1, timeout=timeout_s)
         for reference in ready:
             yield reference, pending.pop(reference)
 
 
-def _made_apart(shard: Shard, cache: Path) -> None:
-    """Make a shard whose worker died."""
+def _make_shard_apart(shard: Shard, cache: Path) -> None:
+    """Generate a shard whose worker died."""
     inputs, rng = draw_inputs(shard)
     outputs, reasons = run_samples_apart(shard.simulation, inputs, rng)
     write_shard(shard, cache, inputs, outputs, reasons)
@@ -165,19 +166,27 @@ def _made_apart(shard: Shard, cache: Path) -> None:
 def run_samples_apart(
     simulation: Simulation, inputs: Batch, rng: np.random.Generator
 ) -> tuple[Batch, list[str]]:
-    """Run a process for each sample, with chance of its own; those that die count as failed."""
+    """Return outputs and reasons of failures, with a process and a generator for each sample.
+
+    Samples whose process dies have failed.
+
+    Args:
+        simulation: The simulation.
+        inputs: Inputs of the samples.
+        rng: Generator from which the generators of the samples are spawned.
+    """
     run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
     parts: list[tuple[Batch, list[str]]] = []
-    for i, own in enumerate(rng.spawn(n_samples(inputs))):
-        one = take_samples(inputs, slice(i, i + 1))
+    for i, sample_rng in enumerate(rng.spawn(n_samples(inputs))):
+        sample = take_samples(inputs, slice(i, i + 1))
         try:
-            parts.append(ray.get(run.remote(simulation, one, own)))
+            parts.append(ray.get(run.remote(simulation, sample, sample_rng)))
         except WORKER_FAILURES:
             parts.append(failed_sample(simulation.outputs, "its process died"))
-    return concatenate_batches([each for each, _ in parts]), [reason for _, (reason,) in parts]
+    return concatenate_batches([batch for batch, _ in parts]), [reason for _, (reason,) in parts]
 
 
 def prepare_process(threads: int) -> None:
-    """Prepare a worker's process for networks: as many threads as where they will be deployed."""
+    """Prepare a worker's process for networks, with the threads of the deployment."""
     torch.set_num_threads(threads)
     keep_large_blocks()

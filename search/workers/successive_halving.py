@@ -1,6 +1,7 @@
-"""Who goes on at a rung: successive halving by non-dominated rank and crowding of error and time.
+"""Successive halving: which trainings continue at a rung.
 
-Asynchronous: a candidate is compared with those that came to the same rung before it.
+Trials are ranked by non-dominated rank, then by crowding, in error, time and memory. The rule is
+asynchronous: a trial is compared with those that reached the same rung before it.
 Sources: Li et al., ASHA, MLSys 2020; Schmucker et al., multi-objective ASHA, 2021; Deb et al., IEEE
 Trans. Evol. Comp. 6 (2002) 182 (crowding).
 """
@@ -16,19 +17,19 @@ from search.pareto import crowding_distances, non_dominated_ranks
 from search.run.records import ERROR_FLOOR, Record
 
 MIN_NETWORKS = 4
-"""Networks, trained to the end, that a correlation is told of at least."""
+"""Fewest completely trained networks for which a correlation is computed."""
 
 PROMOTED_SHARE = 0.25
-"""The share of a rung that goes on, besides its front: ASHA's own."""
+"""Share of a rung, besides its front, that continues; the value of ASHA."""
 
 
 class RungCorrelation(NamedTuple):
-    """How far a rung ranks networks as the end of their training does.
+    """Correlation of the errors at a rung with the errors at the end of training.
 
     Args:
-        share: The rung: how much of the training is done.
-        networks: Those that were trained to the end.
-        correlation: Kendall's tau-b of their errors there and at the end.
+        share: Share of the training done at the rung.
+        networks: Number of completely trained networks.
+        correlation: Kendall's tau-b of their errors at the rung and at the end.
     """
 
     share: float
@@ -37,7 +38,7 @@ class RungCorrelation(NamedTuple):
 
 
 def rung_correlations(records: Iterable[Record]) -> list[RungCorrelation]:
-    """Return what justifies stopping at the rungs; of those that were stopped nothing is known.
+    """Return the correlation of each rung, over networks that were trained completely.
 
     Source: Kendall, Biometrika 33 (1945) 239.
     """
@@ -54,7 +55,7 @@ def rung_correlations(records: Iterable[Record]) -> list[RungCorrelation]:
 
 
 def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
-    """Return Kendall's tau-b of two rankings (n,) of the same things; NaN where one has no order.
+    """Return Kendall's tau-b of two rankings (n,); NaN where all values of one are equal.
 
     Args:
         first: Values (n,).
@@ -66,36 +67,37 @@ def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 class SuccessiveHalving:
-    """The arrivals at every rung: (error, time over the reference's, memory if asked) each.
+    """The trials that reached each rung: error there, relative time, and memory as an option.
 
     Args:
-        earlier: Trials of the same run that ended before; their arrivals count.
+        earlier: Finished trials of the run, which count, too.
     """
 
     def __init__(self, earlier: Iterable[Record] = ()) -> None:
         self._arrivals: dict[float, list[tuple[float, ...]]] = defaultdict(list)
-        came: set[tuple[str, float]] = set()
+        counted: set[tuple[str, float]] = set()
         for record in earlier:
-            costs = (record.untrained_relative_time, record.untrained_memory_bytes)
-            known = tuple(float(cost) for cost in costs if cost is not None)
-            for rung in record.rungs if known else ():
-                if (record.key, rung.share) not in came:  # it may have been gone on with
-                    came.add((record.key, rung.share))
-                    self._arrivals[rung.share].append((rung.error, *known))
+            untrained = (record.untrained_relative_time, record.untrained_memory_bytes)
+            costs = tuple(float(cost) for cost in untrained if cost is not None)
+            for rung in record.rungs if costs else ():
+                if (record.key, rung.share) not in counted:  # a resumed training reports twice
+                    counted.add((record.key, rung.share))
+                    self._arrivals[rung.share].append((rung.error, *costs))
 
     def should_continue(self, share: float, error: float, *costs: float) -> bool:
-        """Note an arrival; return whether it is on its rung's front so far, or in its best quarter.
+        """Add a trial to a rung; return whether its training continues.
 
-        Within a rank those in a crowd go first. A front is never cut: each of its candidates is
-        somebody's best. The first few are ranked as well, by whom they are dominated: to let four
-        go on whatever they are took longer (0.23 in place of 0.20 of the time of 100 trials in
-        benchmarks/search_efficiency.py).
+        It continues if it is on the front of the rung so far, or in its best quarter, where within
+        a rank those with the smallest crowding distances come last. The front always continues,
+        because each of its trials is the best trade-off for somebody. The first trials of a rung
+        are ranked as well: to let the first four continue took longer (0.23 instead of 0.20 of the
+        time of 100 trials in benchmarks/search_efficiency.py).
 
         Args:
-            share: The rung: how much of the training is done.
-            error: The objective there.
-            *costs: The untrained network's time over the reference's, and its memory where that is
-                an objective.
+            share: Share of the training done at the rung.
+            error: Error at the rung.
+            *costs: Relative time of the untrained network, and its memory where memory is an
+                objective.
         """
         arrivals = self._arrivals[share]
         arrivals.append((error if math.isfinite(error) else math.inf, *costs))
@@ -105,6 +107,6 @@ class SuccessiveHalving:
         if rank[-1] == 0:
             return True
         equals = np.array(arrivals)[rank == rank[-1]]
-        apart = crowding_distances(np.log(np.clip(equals, ERROR_FLOOR, np.finfo(float).max)))
-        better = int((rank < rank[-1]).sum()) + int((apart[:-1] > apart[-1]).sum())
+        crowding = crowding_distances(np.log(np.clip(equals, ERROR_FLOOR, np.finfo(float).max)))
+        better = int((rank < rank[-1]).sum()) + int((crowding[:-1] > crowding[-1]).sum())
         return better < PROMOTED_SHARE * len(arrivals)

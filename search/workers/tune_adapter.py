@@ -1,6 +1,7 @@
-"""Trials on workers: Ray Tune executes what the agenda asks for, and asks the halving at rungs.
+"""Trials on Ray Tune: requests come from the trial queue, successive halving decides at rungs.
 
-Optuna's study and the records stay in the driver: workers are told candidates, answer with events.
+Optuna's study and the records stay in the driver. Workers receive candidates, and return reports at
+rungs and records.
 """
 
 import errno
@@ -19,127 +20,140 @@ from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from search.progress import ProgressDisplay
 from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import Record, Rung, State, timestamp
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.trial.lifecycle import RungReport, SearchContext, run_trial
-from search.watchdog import limited
+from search.watchdog import watchdog
 from search.workers.ray_cluster import prepare_process
 from search.workers.successive_halving import SuccessiveHalving
 from spaces.candidate import Candidate
 
 COSTS = ("relative_time", "memory_bytes")
-"""What a worker says at a rung of the untrained network, as far as it is an objective."""
+"""Costs of the untrained network in a report, as far as they are objectives."""
 
 
 class TrialActor(tune.Trainable):
-    """A worker: lives one candidate after the other, a step from report to report."""
+    """A worker, which runs one trial after the other; a step lasts from one report to the next."""
 
     def setup(self, config: dict[str, Any], context: SearchContext | None = None) -> None:
-        """Prepare the process, once, and begin the first candidate."""
-        if context is None:
-            raise ValueError("a worker needs the search's setting")
-        prepare_process(context.problem.deployment.threads)
-        self._setting = context
-        self._begin(config)
+        """Prepare the process and start the first trial.
 
-    def _begin(self, config: dict[str, Any]) -> None:
+        Args:
+            config: Number and candidate of the trial, and the trial that trained its network.
+            context: What the trials share.
+
+        Raises:
+            ValueError: There is no context.
+        """
+        if context is None:
+            raise ValueError("a worker needs the context of the search")
+        prepare_process(context.problem.deployment.threads)
+        self._context = context
+        self._start(config)
+
+    def _start(self, config: dict[str, Any]) -> None:
         candidate = Candidate.model_validate_json(config["candidate"])
-        self._life = run_trial(self._setting, candidate, config["number"], config["training"])
+        self._events = run_trial(self._context, candidate, config["number"], config["training"])
 
     def step(self) -> dict[str, Any]:
-        """Go on to the next rung, or to the end."""
-        with limited():
-            event = next(self._life)
+        """Return the report of the next rung, or the record at the end."""
+        with watchdog():
+            event = next(self._events)
         if isinstance(event, RungReport):
             return event.as_result()
         return {"record": event.model_dump_json(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take up another candidate in the same process."""
-        self._life.close()
-        self._begin(new_config)
+        """Start another trial in the same process."""
+        self._events.close()
+        self._start(new_config)
         return True
 
 
 class StudySearcher(SearchAlgorithm):
-    """Joins Tune to the agenda: its trials are the agenda's, and how they end is recorded.
+    """Tune's search algorithm: turns requests of the trial queue into trials, and records results.
 
-    Trials are made here and not by Tune's own generator, which for each of them copies, flattens
-    and parses what all share, and reads the worker's class five times from the cluster.
+    Trials are created here instead of by Tune's generator. For each trial that generator copies,
+    flattens and parses everything that trials share, and reads the class of the worker five times
+    from the cluster.
 
     Args:
-        agenda: What to try.
-        run: Where records go.
-        progress: What is shown.
-        workers: How many trials run at a time.
+        queue: The trial queue.
+        run: RunDirectory directory for the records.
+        progress: Display of the progress.
+        workers: Number of trials that run at a time.
     """
 
     def __init__(
-        self, agenda: TrialQueue, run: Run, progress: ProgressDisplay, workers: int
+        self, queue: TrialQueue, run: RunDirectory, progress: ProgressDisplay, workers: int
     ) -> None:
-        self._agenda, self._run, self._progress = agenda, run, progress
+        self._queue, self._run, self._progress = queue, run, progress
         self._workers = workers
-        self._asked: dict[str, TrialRequest] = {}
-        self._rungs: dict[str, list[dict[str, Any]]] = {}
+        self._running: dict[str, TrialRequest] = {}
+        self._reports: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
         self.storage_error: OSError | None = None
-        """Why nothing more can be recorded; the search ends and can be gone on with."""
+        """Why records can't be written; the search then ends, and can be resumed."""
 
     @property
     def should_stop(self) -> bool:
-        """Whether nothing more can be recorded, or somebody asked the search to stop."""
+        """Whether records can't be written, or a stop was requested."""
         return self.storage_error is not None or self._run.stop_requested
 
     def add_configurations(self, experiments: Any) -> None:
-        """Learn from Tune's one experiment what its trials share."""
+        """Read what the trials share from Tune's only experiment."""
         (experiment,) = experiments
         self._name, self._storage = experiment.spec["run"], experiment.spec["storage"]
-        self._kind = _trial_of(get_trainable_cls(self._name))
+        self._trial_class = _trial_class_for(get_trainable_cls(self._name))
 
     def next_trial(self) -> Trial | None:
-        """Return the next candidate as a trial of Tune's."""
-        asked = self.suggest()
-        if asked is None:
+        """Return the next request as a trial of Tune, or None if there is none now."""
+        request = self.suggest()
+        if request is None:
             return None
-        # As text: Tune copies and flattens after every report what it sees.
-        config = asked._asdict() | {"candidate": asked.candidate.model_dump_json()}
-        return self._kind(
-            self._name, config=config, trial_id=str(asked.number), storage=self._storage, stub=True
+        # As text, because Tune copies and flattens the configuration after every report.
+        config = request._asdict() | {"candidate": request.candidate.model_dump_json()}
+        return self._trial_class(
+            self._name,
+            config=config,
+            trial_id=str(request.number),
+            storage=self._storage,
+            stub=True,
         )
 
     def is_finished(self) -> bool:
-        """Return whether there will be no more trials."""
-        return self._finished or self._agenda.finished
+        """Return whether there will be no further trials."""
+        return self._finished or self._queue.finished
 
     def suggest(self) -> TrialRequest | None:
-        """Return the next candidate.
+        """Return the next request, or None if there is none now.
 
-        None says that there is nothing now: a network being trained may be deployed again.
+        Later there may be one, such as a further deployment of a network that is being trained.
         """
         if self.should_stop:
-            self.set_finished()  # with nothing running yet Tune would wait for a trial
-        if self._finished or len(self._asked) >= self._workers:
+            self.set_finished()  # otherwise Tune would wait for a trial if none is running yet
+        if self._finished or len(self._running) >= self._workers:
             return None
         try:
-            asked = self._agenda.next()
+            request = self._queue.next()
         except OSError as error:
             self.storage_error = error
             return None
-        if asked:
-            self._asked[str(asked.number)] = asked
-            self._rungs[str(asked.number)] = []
+        if request:
+            self._running[str(request.number)] = request
+            self._reports[str(request.number)] = []
             self._progress.trial_started()
-        return asked
+        return request
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Keep what a rung said."""
-        if trial_id in self._asked:
-            self._rungs[trial_id].append(result)
+        """Keep the report of a rung."""
+        if trial_id in self._running:
+            self._reports[trial_id].append(result)
 
-    def record_worker_death(self, trial_id: str, words: str) -> None:
-        """Keep why a trial's worker died."""
-        self._deaths[trial_id] = words
+    def record_worker_death(self, trial_id: str, reason: str) -> None:
+        """Keep the reason why the worker of a trial died."""
+        self._deaths[trial_id] = reason
 
     def on_trial_complete(
         self,
@@ -147,51 +161,59 @@ class StudySearcher(SearchAlgorithm):
         result: dict[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002 - Tune's signature
     ) -> None:
-        """Record how a trial ended; what is told of it later counts for nothing."""
-        if self.storage_error or trial_id not in self._asked:
+        """Record how a trial ended; later results of the trial are ignored.
+
+        Args:
+            trial_id: Number of the trial.
+            result: Its last report or record.
+            error: Whether its worker died.
+        """
+        if self.storage_error or trial_id not in self._running:
             return
         try:
             record = self._as_record(trial_id, result, error=error)
-            if record.state is State.INFEASIBLE:  # a full disk is no fault of the candidate's
+            if record.state is State.INFEASIBLE:  # which may come from a full disk instead
                 self._run.check_disk_space()
-                _refuse_full(record.reason, self._run.folder)
-            self._agenda.ended(record)
+                _check_disk_error(record.reason, self._run.folder)
+            self._queue.ended(record)
         except OSError as storage_error:
             self.storage_error = storage_error
             return
         self._progress.trial_finished(record)
 
     def _as_record(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> Record:
-        asked = self._asked.pop(trial_id)
-        rungs = self._rungs.pop(trial_id)
+        request = self._running.pop(trial_id)
+        reports = self._reports.pop(trial_id)
         if result and "record" in result:
             record = Record.model_validate_json(result["record"])
-            return record.model_copy(update={"goes_on_with": asked.resumes})
-        self._run.discard(asked.number)
+            return record.model_copy(update={"resumes": request.resumes})
+        self._run.discard_artefact(request.number)
         if error or result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
-            record = _unfinished(asked, rungs, State.INFEASIBLE, "worker", reason)
-            return record.model_copy(update={"unpruned_error": self._taught(record.network_id)})
+            record = _unfinished_record(request, reports, State.INFEASIBLE, "worker", reason)
+            return record.model_copy(
+                update={"unpruned_error": self._trained_error(record.network_id)}
+            )
         reason = "neither on the front of its rung nor in its best quarter"
-        return _unfinished(asked, [*rungs, result], State.STOPPED, "train", reason)
+        return _unfinished_record(request, [*reports, result], State.STOPPED, "train", reason)
 
-    def _taught(self, network_id: int) -> float | None:
-        """Return the error of the network that a worker died with, where it was trained to the end.
+    def _trained_error(self, network_id: int) -> float | None:
+        """Return the error of a network whose worker died, or None if it wasn't trained completely.
 
-        It may be deployed otherwise, and how not is known of its family.
+        It may still be deployed in other ways.
         """
         try:
-            return load_checkpoint(self._run.trained(network_id))["error"]
+            return load_checkpoint(self._run.trained_network_path(network_id))["error"]
         except CorruptCheckpointError:
             return None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave everything out: Tune pickles itself for a restore that is never made."""
+        """Return an empty state: Tune pickles its search algorithm, but is never restored."""
         return {}
 
 
-def _trial_of(worker: type[tune.Trainable]) -> type[Trial]:
-    """Return the trials of a worker's class, which tell Tune that class without looking it up."""
+def _trial_class_for(worker: type[tune.Trainable]) -> type[Trial]:
+    """Return a class of trials that knows the class of its worker without looking it up."""
 
     class WorkersTrial(Trial):
         def get_trainable_cls(self) -> type[tune.Trainable]:
@@ -201,40 +223,48 @@ def _trial_of(worker: type[tune.Trainable]) -> type[Trial]:
 
 
 class SearchStopper(tune.Stopper):
-    """Ends every trial once nothing more can be recorded, or somebody asks for it."""
+    """Ends all trials once records can't be written, or a stop was requested."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         self._searcher = searcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
-        """Stop no trial by itself."""
+        """Return False: no single trial is stopped."""
         return False
 
     def stop_all(self) -> bool:
-        """Stop all: what was begun isn't told how it ended, and is tried again later."""
+        """Return whether all trials end; interrupted trials are repeated on resumption."""
         return self._searcher.should_stop
 
 
 class RungScheduler(FIFOScheduler):
-    """Asks the halving at every rung whether a trial goes on; passes on why a worker died."""
+    """Applies successive halving at every rung, and passes on why a worker died."""
 
     def __init__(self, halving: SuccessiveHalving, searcher: StudySearcher) -> None:
         super().__init__()
         self._halving, self._searcher = halving, searcher
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002 - Tune's
-        """Keep the last line of the error: Tune tells its searcher only that there was one."""
-        words = str(trial.get_error() or "").strip() or "for no reason that Ray knows of"
+        """Keep the last line of the error; Tune tells the searcher only that there was an error."""
+        text = str(trial.get_error() or "").strip() or "for no reason known to Ray"
         self._searcher.record_worker_death(
-            trial.trial_id, f"its worker died: {words.splitlines()[-1]}"
+            trial.trial_id, f"its worker died: {text.splitlines()[-1]}"
         )
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
-        """Stop a trial that the halving lets go no further."""
+        """Return whether Tune continues or stops a trial, by successive halving.
+
+        Args:
+            tune_controller: Tune's controller.
+            trial: The trial.
+            result: Its report.
+        """
         if "rung" not in result:
             return TrialScheduler.CONTINUE
         rung = Rung.model_validate_json(result["rung"])
-        if rung.share <= trial.config["passes"]:  # it came here before, when it was stopped
+        if (
+            rung.share <= trial.config["resumed_share"]
+        ):  # the trial that it resumes was at this rung
             return TrialScheduler.CONTINUE
         costs = [result[cost] for cost in COSTS if result.get(cost) is not None]
         should_continue = self._halving.should_continue(rung.share, rung.error, *costs)
@@ -244,18 +274,18 @@ class RungScheduler(FIFOScheduler):
 def run_trials(
     context: SearchContext, searcher: StudySearcher, halving: SuccessiveHalving, cores: int = 1
 ) -> None:
-    """Run what the searcher has; an interrupt ends it early and cleanly.
+    """Run the trials of a searcher until there are no more, or an interrupt ends them.
 
     Args:
-        setting: What trials share.
-        searcher: What there is to try.
-        halving: Who goes on at a rung.
-        cores: Granted to a trial: it computes with as many threads.
+        context: What the trials share.
+        searcher: The searcher.
+        halving: The rule that stops trials at rungs.
+        cores: Cores of a trial, which computes with as many threads.
 
     Raises:
-        OSError: The run directory can't be written any more.
+        OSError: The run directory can't be written.
     """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the records say what failed, and why
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the records
     actor = tune.with_parameters(TrialActor, context=context)
     with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
         tuner = tune.Tuner(
@@ -275,28 +305,30 @@ def run_trials(
         raise searcher.storage_error
 
 
-def _refuse_full(reason: str, folder: Path) -> None:
-    """Raise an OSError where a worker met a full disk or a quota; it may have made room since."""
+def _check_disk_error(reason: str, folder: Path) -> None:
+    """Raise an OSError if a worker met a full disk or a quota, even if there is space again."""
     for number in (errno.ENOSPC, errno.EDQUOT):
         if os.strerror(number) in reason:
             raise OSError(number, os.strerror(number), str(folder))
 
 
-def _unfinished(
-    asked: TrialRequest, rungs: list[dict[str, Any]], state: State, stage: str, reason: str
+def _unfinished_record(
+    request: TrialRequest, reports: list[dict[str, Any]], state: State, stage: str, reason: str
 ) -> Record:
+    """Return the record of a trial that ended without returning one."""
+    last = reports[-1] if reports else {}
     return Record(
-        number=asked.number,
-        key=asked.candidate.key,
-        candidate=asked.candidate,
-        training=asked.training,
-        resumes=asked.resumes,
+        number=request.number,
+        key=request.candidate.key,
+        candidate=request.candidate,
+        training=request.training,
+        resumes=request.resumes,
         state=state,
         stage=stage,
         reason=reason,
-        rungs=tuple(Rung.model_validate_json(rung["rung"]) for rung in rungs),
-        untrained_relative_time=rungs[-1]["relative_time"] if rungs else None,
-        untrained_memory_bytes=rungs[-1].get("memory_bytes") if rungs else None,
-        durations_s=json.loads(rungs[-1]["durations_s"]) if rungs else {},
+        rungs=tuple(Rung.model_validate_json(report["rung"]) for report in reports),
+        untrained_relative_time=last.get("relative_time"),
+        untrained_memory_bytes=last.get("memory_bytes"),
+        durations_s=json.loads(last.get("durations_s", "{}")),
         ended=timestamp(),
     )

@@ -1,4 +1,4 @@
-"""Every registered problem, and the template that users start from, keep every promise."""
+"""Every registered problem, and the template that users start from, pass all contract checks."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ def evidence(request: pytest.FixtureRequest, cache: Path) -> Evidence:
     return Evidence(load_problem(*EVERY[request.param]), cache)
 
 
-@pytest.mark.parametrize("law", CHECKS)
-def test_law(check: str, evidence: Evidence) -> None:
+@pytest.mark.parametrize("check", CHECKS)
+def test_check(check: str, evidence: Evidence) -> None:
     assert CHECKS[check].violations(evidence) == []
 
 
@@ -33,10 +33,8 @@ def test_a_later_stage_waits_for_the_earlier(evidence: Evidence) -> None:
         encodings={},
         score=evidence.problem.score,
     )
-    verdicts = list(run_checks(Evidence(broken, Path("/nonexistent"))))
-    assert [verdict.check.description for verdict in verdicts if verdict.violations]
-    assert {verdict.check.stage for verdict in verdicts if verdict.was_run} == {
-        CheckStage.DECLARATIONS
-    }
+    results = list(run_checks(Evidence(broken, Path("/nonexistent"))))
+    assert [result.check.description for result in results if result.violations]
+    assert {result.check.stage for result in results if result.was_run} == {CheckStage.DECLARATIONS}
     with pytest.raises(UserError, match="encodings is empty"):
         check_declarations(broken)

@@ -1,4 +1,4 @@
-"""The laws on a problem whose reference is stochastic: samples, not values, are asked for."""
+"""Contract checks of a problem whose reference is stochastic and predicted by samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class Conditional(FlatEncoding):
 class Unconditional(Conditional):
     """One condition for all samples."""
 
-    def _aligned(self, inputs: Batch) -> np.ndarray:
+    def _aligned_inputs(self, inputs: Batch) -> np.ndarray:
         return np.ones((len(inputs["stretch"]), 1))
 
 
@@ -96,9 +96,9 @@ GOOD = Problem(
 )
 
 
-@pytest.mark.parametrize("law", CHECKS)
-def test_a_distribution_keeps_every_law(law: str, tmp_path: Path) -> None:
-    assert CHECKS[law].violations(Evidence(GOOD, tmp_path)) == []
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_distribution_passes_every_check(check: str, tmp_path: Path) -> None:
+    assert CHECKS[check].violations(Evidence(GOOD, tmp_path)) == []
 
 
 def blind(*_: Batch) -> Mapping[str, float]:
@@ -106,30 +106,32 @@ def blind(*_: Batch) -> Mapping[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("change", "law", "told"),
+    ("change", "check", "words"),
     [
         ({"score": blind}, "reference_scores_zero", "predictions that are all alike"),
         (
             {"encodings": {"radial": Radial(INPUTS, OUTPUTS, factor=2.0)}},
-            "decoding_undoes_encoding",
-            "doesn't encode to them again",
+            "decoding_inverts_encoding",
+            "don't encode to these targets",
         ),
         (
             {"encodings": {"crowded": Crowded(INPUTS, OUTPUTS)}},
-            "surrogate_alone_as_in_batch",
+            "surrogate_samples_are_independent",
             "depends on the samples beside it",
         ),
     ],
 )
-def test_a_slip_is_told(change: dict[str, Any], law: str, told: str, tmp_path: Path) -> None:
-    violations = CHECKS[law].violations(Evidence(replace(GOOD, **change), tmp_path))
-    assert any(told in words for words in violations)
+def test_a_violation_is_reported(
+    change: dict[str, Any], check: str, words: str, tmp_path: Path
+) -> None:
+    violations = CHECKS[check].violations(Evidence(replace(GOOD, **change), tmp_path))
+    assert any(words in message for message in violations)
 
 
-def test_equal_inputs_get_their_targets_in_turn() -> None:
+def test_equal_inputs_get_their_targets_one_after_the_other() -> None:
     known = np.array([[0.0], [1.0], [0.0], [1.0], [0.0]], dtype=np.float32)
     targets = np.arange(5, dtype=np.float32)[:, None]
     sampler = MemorisedSampler(Pairs(known, targets))
     np.testing.assert_array_equal(sampler(known), targets)
     np.testing.assert_array_equal(sampler(known[:3, ::-1])[:, 0], [0.0, 1.0, 2.0])
-    np.testing.assert_array_equal(sampler(np.float32([[0.1], [0.9]]))[:, 0], [4.0, 3.0])
+    np.testing.assert_array_equal(sampler(np.array([[0.1], [0.9]], np.float32))[:, 0], [4.0, 3.0])

@@ -1,4 +1,4 @@
-"""Problems as users get them wrong, each with the law that it breaks and what it is told."""
+"""Malformed problems, each with the contract check that it violates and part of the message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,7 @@ from problems import (
     Recorded,
     RollOutEncoding,
     Samples,
+    Simulation,
     Split,
     Target,
     UserError,
@@ -62,6 +63,11 @@ def running(change: Callable[[dict[str, Any], Batch], Any]) -> Problem:
         return change(dict(DampedOscillator.run(self, inputs, rng)), inputs)
 
     return simulating(run=run)
+
+
+def reference_of(problem: Problem) -> Simulation:
+    assert problem.simulation is not None
+    return problem.simulation
 
 
 def declaring(side: str, *fields: Any) -> Problem:
@@ -107,7 +113,7 @@ def shifted_targets(pairs: Pairs) -> Pairs:
     return Pairs(pairs.inputs, pairs.targets + np.float32(0.5))
 
 
-def put(batch: dict[str, Any], **fields: Any) -> dict[str, Any]:
+def put(batch: Batch, **fields: Any) -> dict[str, Any]:
     return {**batch, **fields}
 
 
@@ -252,13 +258,13 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     # Declared: nothing is computed.
     "a name with a slash": (
         lambda: replace(GOOD, name="my/case"),
-        "names_are_plain", "name 'my/case' should be letters"),
+        "names_are_valid", "name 'my/case' should be letters"),
     "an encoding's name with a space": (
         lambda: replace(GOOD, encodings={"my path": FlatEncoding(INPUTS, OUTPUTS)}),
-        "names_are_plain", "'my path' should be letters"),
+        "names_are_valid", "'my path' should be letters"),
     "a baseline without a name": (
         lambda: replace(GOOD, baselines={"": template.baselines["undamped"]}),
-        "names_are_plain", "is no name for a baseline"),
+        "names_are_valid", "is no name for a baseline"),
     "no inputs": (
         lambda: declaring("inputs"),
         "fields_are_complete", "simulation.inputs is (); give a tuple of at least one Field"),
@@ -285,39 +291,39 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         "fields_are_complete", "the empty range [10, 0.1]; put the smaller first"),
     "no draw": (
         lambda: simulating(draw=None),
-        "simulation_can_be_named", "Oscillator has no method 'draw'; write one"),
+        "simulation_is_identifiable", "Oscillator has no method 'draw'; write one"),
     "no dataclass": (
         lambda: replace(GOOD, simulation=Plain()),
-        "simulation_can_be_named", "Plain must be a dataclass"),
+        "simulation_is_identifiable", "Plain must be a dataclass"),
     "an array as parameter": (
         lambda: replace(GOOD, simulation=WithArray()),
-        "simulation_can_be_named", "parameter 'table' of simulation WithArray is a ndarray"),
+        "simulation_is_identifiable", "parameter 'table' of simulation WithArray is a ndarray"),
     "a shifted simulation of something else": (
         lambda: replace(declaring("inputs", *INPUTS[1:]), shifted=DampedOscillator()),
-        "simulation_can_be_named", "shifted: its inputs differ from the simulation's"),
+        "simulation_is_identifiable", "shifted: its inputs differ from the simulation's"),
     "a training split held out": (
         lambda: replace(GOOD, held_out={"train": DampedOscillator()}),
-        "simulation_can_be_named", "held_out: 'train' isn't held out"),
+        "simulation_is_identifiable", "held_out: 'train' isn't held out"),
     "a held-out simulation of something else": (
         lambda: replace(
             declaring("inputs", *INPUTS[1:]), held_out={"test": DampedOscillator()}, shifted=None
         ),
-        "simulation_can_be_named", "test: its inputs differ from the simulation's"),
+        "simulation_is_identifiable", "test: its inputs differ from the simulation's"),
     "no encodings": (
         lambda: replace(GOOD, encodings={}),
-        "encodings_are_encodings", "encodings is empty; give at least one"),
+        "encodings_are_valid", "encodings is empty; give at least one"),
     "a list of encodings": (
         lambda: replace(GOOD, encodings=[FlatEncoding(INPUTS, OUTPUTS)]),
-        "encodings_are_encodings", "encodings is a list; give a dictionary from name to encoding"),
+        "encodings_are_valid", "encodings is a list; give a dictionary from name to encoding"),
     "a class for an encoding": (
         lambda: replace(GOOD, encodings={"flat": FlatEncoding}),
-        "encodings_are_encodings", "encoding 'flat' is a class; call it"),
+        "encodings_are_valid", "encoding 'flat' is a class; call it"),
     "an encoding that is no dataclass": (
         lambda: replace(GOOD, encodings={"own": Undecorated(INPUTS, OUTPUTS)}),
-        "encodings_are_encodings", "Undecorated is no dataclass; decorate it with"),
+        "encodings_are_valid", "Undecorated is no dataclass; decorate it with"),
     "a layout that there isn't": (
         lambda: encoding(layout="flatt"),
-        "encodings_are_encodings", "encoding 'own' has layout 'flatt'; set it to one of Layout"),
+        "encodings_are_valid", "encoding 'own' has layout 'flatt'; set it to one of Layout"),
     "a setting that is no field": (
         lambda: encoding(settings=lambda *_: {"width": 3}),
         "settings_are_fields", "encoding 'own': setting 'width' is no field of Own"),
@@ -326,69 +332,69 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         "settings_are_fields", "setting 'axes' is a list; choose among numbers"),
     "settings that fail": (
         lambda: encoding(settings=lambda _, choose: choose.choice("a", [1])),
-        "settings_are_fields", "could not be tried: AttributeError"),
+        "settings_are_fields", "the check could not run: AttributeError"),
     "a score that is no function": (
         lambda: scoring("rmse"),
-        "score_names_its_metrics", "score is a str; give a function"),
+        "score_and_metrics_are_valid", "score is a str; give a function"),
     "a class for a score": (
         lambda: replace(GOOD, score=NormalisedError, metrics=()),
-        "score_names_its_metrics", "score is the class NormalisedError; call it"),
+        "score_and_metrics_are_valid", "score is the class NormalisedError; call it"),
     "a baseline that is no function": (
         lambda: replace(GOOD, baselines={"old": 3.0}),
-        "score_names_its_metrics", "baseline 'old' is a float; give a function"),
+        "score_and_metrics_are_valid", "baseline 'old' is a float; give a function"),
     "metrics as strings": (
         lambda: replace(GOOD, metrics=("error", "rmse")),
-        "score_names_its_metrics", "'error' is no Metric"),
+        "score_and_metrics_are_valid", "'error' is no Metric"),
     "a metric twice": (
         lambda: replace(GOOD, metrics=(Metric("error"), Metric("error"))),
-        "score_names_its_metrics", "'error' stands twice; rename one"),
+        "score_and_metrics_are_valid", "'error' is declared twice; rename one"),
     "an objective to be made large": (
         lambda: replace(GOOD, metrics=(Metric("skill", higher_is_better=True),)),
-        "score_names_its_metrics", "'skill', is the objective and must be lower when better"),
+        "score_and_metrics_are_valid", "'skill', is the objective and must be lower when better"),
     "too few samples": (
         lambda: replace(GOOD, samples=Samples(train=4)),
-        "sizes_make_sense", "samples: train is 4; give 16 or more"),
+        "sizes_are_valid", "samples: train is 4; give 16 or more"),
     "half an epoch": (
         lambda: replace(GOOD, epochs=0.5),
-        "sizes_make_sense", "epochs is 0.5; give a whole number, 1 or more"),
+        "sizes_are_valid", "epochs is 0.5; give a whole number, 1 or more"),
     "no thread": (
         lambda: replace(GOOD, deployment=Deployment(threads=0)),
-        "sizes_make_sense", "deployment: threads is 0; give a whole number, 1 or more"),
+        "sizes_are_valid", "deployment: threads is 0; give a whole number, 1 or more"),
     "a calibration longer than the reference": (
         lambda: replace(GOOD, calibration=Calibration(DampedOscillator(), 2.0, 4)),
-        "sizes_make_sense", "calibration: share is 2; give it in (0, 1]"),
+        "sizes_are_valid", "calibration: share is 2; give it in (0, 1]"),
     "a goal relative to nothing": (
         lambda: replace(GOOD, baselines={}, goals=Goals(error=BaselineMargin(0.01))),
-        "goals_can_be_met", "in terms of a baseline, and there is none; add baselines="),
+        "goals_are_valid", "relative to a baseline, and there is none; add baselines="),
     "a margin that leaves nothing": (
         lambda: replace(GOOD, goals=Goals(error=BaselineMargin(-1.0))),
-        "goals_can_be_met", "worse_by is -1; 0.01 is 1 %"),
+        "goals_are_valid", "worse_by is -1; give a number above -1"),
     "a goal of no error": (
         lambda: replace(GOOD, goals=Goals(error=0.0)),
-        "goals_can_be_met", "goals: error is 0; give a positive figure in error [1]"),
+        "goals_are_valid", "goals: error is 0; give a positive figure in error [1]"),
     "a negative speed-up": (
         lambda: replace(GOOD, goals=Goals(speedup=-10.0)),
-        "goals_can_be_met", "goals: speedup is -10; give how many times as fast"),
+        "goals_are_valid", "goals: speedup is -10; give a factor above 0"),
     "a profile without its kernel": (
         lambda: replace(GOOD, profile=Profile({"dynamics": 3.0}, "radiation")),
-        "goals_can_be_met", "kernel 'radiation' is no part of it; name one of dynamics"),
+        "goals_are_valid", "kernel 'radiation' is none of its parts; name one of dynamics"),
     "data that aren't there": (
         lambda: Problem(
             data=Recorded("/nowhere/runs.csv", (F,), (POSITION,), cost_s=1.0),
             encodings={"flat": FlatEncoding((F,), (POSITION,))},
             score=GOOD.score,
         ),
-        "recorded_data_are_there", "/nowhere/runs.csv"),
+        "recorded_data_exist", "/nowhere/runs.csv"),
     # Simulated: a few samples.
     "a draw that returns a tuple": (
         lambda: drawing(lambda batch, _: tuple(batch.values())),
         "runs_as_declared", "simulation.draw: returned a tuple, not a batch"),
     "a field that isn't drawn": (
         lambda: drawing(lambda batch, _: {k: v for k, v in batch.items() if k != "damping"}),
-        "runs_as_declared", "field 'damping' is missing; return it, or take its Field out"),
+        "runs_as_declared", "field 'damping' is missing; return it or remove its Field"),
     "a field that isn't declared": (
         lambda: drawing(lambda batch, _: put(batch, colour=batch["damping"])),
-        "runs_as_declared", "field 'colour' isn't declared; add a Field for it or leave it out"),
+        "runs_as_declared", "field 'colour' isn't declared; declare a Field for it"),
     "a list for an array": (
         lambda: drawing(lambda batch, _: put(batch, damping=list(batch["damping"]))),
         "runs_as_declared", "field 'damping' is a list; return a NumPy array"),
@@ -397,13 +403,13 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         "runs_as_declared", "return real numbers"),
     "truth for numbers": (
         lambda: running(lambda out, _: put(out, position=out["position"] > 0.0)),
-        "runs_as_declared", "return real numbers, truth as 0.0 and 1.0"),
+        "runs_as_declared", "return real numbers, with 0.0 and 1.0 for false and true"),
     "axes the other way round": (
         lambda: running(lambda out, _: put(out, position=out["position"].T)),
         "runs_as_declared", "field 'position' has shape (40, 3), declared (3, 40)"),
     "inputs out of range": (
         lambda: drawing(lambda batch, _: put(batch, damping=batch["damping"] + 1.0)),
-        "runs_as_declared", "field 'damping' leaves its range [0, 1] 1 in 3 of 3 samples"),
+        "runs_as_declared", "field 'damping' is outside its range [0, 1] 1 in 3 of 3 samples"),
     "a run that writes into its inputs": (
         lambda: running(lambda out, inputs: writing(inputs, out)),
         "runs_as_declared", "run changes its input 'damping'; copy it before you write to it"),
@@ -414,7 +420,7 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         lambda: drawing(
             lambda batch, _: put(batch, damping=np.random.default_rng().uniform(0.1, 0.4, 3))
         ),
-        "same_seed_same_data", "field 'damping' differs under one seed"),
+        "same_seed_same_data", "field 'damping' differs between two runs with one seed"),
     "no randomness": (
         lambda: drawing(
             lambda batch, _: DampedOscillator().draw(
@@ -424,23 +430,23 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         "same_seed_same_data", "two seeds give the same inputs; draw them from the generator"),
     "a sample that sees its neighbours": (
         lambda: running(lambda out, _: put(out, position=out["position"] - out["position"].mean())),
-        "sample_alone_as_in_batch", "output 'position' of a sample depends on the samples beside"),
+        "samples_are_independent", "output 'position' of a sample depends on the samples beside"),
     # Sampled: data.
     "now and then out of range": (
         lambda: declaring("outputs", replace(POSITION, valid=(-0.9, 9.0)), OUTPUTS[1]),
-        "values_in_range", "field 'position' leaves its range [-0.9, 9] m in"),
+        "values_in_range", "field 'position' is outside its range [-0.9, 9] m in"),
     "a reference that often fails": (
         lambda: running(first_of_three_fails),
         "most_samples_succeed", "the reference failed on"),
     "samples that stand twice": (
         lambda: drawing(lambda batch, _: halved(batch)),
-        "most_samples_succeed", "samples stand earlier too and were left out"),
+        "most_samples_succeed", "samples are duplicates and were left out"),
     "a constant input": (
         lambda: drawing(lambda batch, _: put(batch, damping=np.full_like(batch["damping"], 0.2))),
-        "columns_differ", "input 'damping' never varies (it is 0.2 in every sample)"),
+        "fields_are_distinct", "input 'damping' never varies (it is 0.2 in every sample)"),
     "two inputs that say the same": (
         lambda: drawing(lambda batch, _: put(batch, start_velocity=3.0 * batch["start_position"])),
-        "columns_differ", "inputs 'start_position' and 'start_velocity' are the same up to"),
+        "fields_are_distinct", "inputs 'start_position' and 'start_velocity' are the same up to"),
     "a sample in two splits": (
         lambda: drawing(
             lambda batch, rng: put(
@@ -449,10 +455,10 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
                 + 0.01 * np.arange(len(batch["damping"])),
             )
         ),
-        "splits_apart", "keep what belongs together in one split"),
+        "splits_are_disjoint", "keep samples of one group in one split"),
     "a shifted split that isn't": (
         lambda: replace(GOOD, shifted=DampedOscillator(frequency=(1.2, 1.3))),
-        "shifted_lies_outside", "of shifted lies within the training range in every input field"),
+        "shifted_split_is_outside", "of shifted lies within the training range in every input"),
     # Used: what is built on the data.
     "a score without its metric": (
         lambda: scoring(nothing_scored),
@@ -468,25 +474,25 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
         "reference_scores_zero", "'error' is 0 for predictions that belong to other samples"),
     "a score that reads a field that isn't there": (
         lambda: scoring(reading_drag),
-        "reference_scores_zero", "could not be tried: KeyError: 'drag'"),
+        "reference_scores_zero", "the check could not run: KeyError: 'drag'"),
     "a baseline of another shape": (
         lambda: replace(GOOD, baselines={"short": short}),
-        "baselines_stand_in", "baseline 'short': field 'position' has shape (8, 3)"),
+        "baselines_are_valid", "baseline 'short': field 'position' has shape (8, 3)"),
     "a baseline that fails": (
         lambda: replace(GOOD, baselines={"failing": failing}),
-        "baselines_stand_in", "baseline 'failing' fails on every sample of the test split"),
+        "baselines_are_valid", "baseline 'failing' fails on every sample of the test split"),
     "a ceiling of another shape": (
         lambda: replace(GOOD, ceiling=short),
-        "baselines_stand_in", "ceiling: field 'position' has shape (8, 3)"),
+        "baselines_are_valid", "ceiling: field 'position' has shape (8, 3)"),
     "labels that don't exclude each other": (
         lambda: labelling(1.0, 2),
-        "pairs_well_formed", "the 2 labels of a sample don't add up to 1"),
+        "pairs_are_valid", "the 2 labels of a sample don't add up to 1"),
     "labels that are no probabilities": (
         lambda: labelling(2.0, 1),
-        "pairs_well_formed", "labels are no probabilities; return numbers from 0 to 1"),
+        "pairs_are_valid", "labels are no probabilities; return numbers from 0 to 1"),
     "statistics that are not finite": (
         lambda: encoding(measure=not_finite),
-        "pairs_well_formed", "statistic 'output_scale' is not finite"),
+        "pairs_are_valid", "statistic 'output_scale' is not finite"),
     "pairs in double precision": (
         lambda: encoding(
             pairs=lambda self, split: Pairs(
@@ -494,90 +500,92 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
                 FlatEncoding.pairs(self, split).targets,
             )
         ),
-        "pairs_well_formed", "inputs are float64; return float32"),
+        "pairs_are_valid", "inputs are float64; return float32"),
     "pairs that don't pair": (
         lambda: encoding(
             pairs=lambda self, split: Pairs(
                 FlatEncoding.pairs(self, split).inputs[1:], FlatEncoding.pairs(self, split).targets
             )
         ),
-        "pairs_well_formed", "31 inputs but 32 targets; pair them"),
+        "pairs_are_valid", "31 inputs but 32 targets; pair them"),
     "statistics of the split itself": (
         lambda: encoding(pairs=centred_on_itself),
-        "statistics_from_training_alone", "take centres and scales in measure(train)"),
+        "statistics_come_from_training", "take centres and scales in measure(train)"),
     "a decoding that doesn't undo": (
         lambda: encoding(apply=doubled),
-        "decoding_undoes_encoding", "knowing every target, error is still"),
+        "decoding_inverts_encoding", "with exact targets, error is still"),
     "a floor that decoding doesn't keep": (
         lambda: encoding(apply=doubled, floor=0.01),
-        "decoding_undoes_encoding", "(at most 0.01)"),
+        "decoding_inverts_encoding", "(at most 0.01)"),
     "an apply that writes into its inputs": (
         lambda: encoding(apply=in_place),
-        "decoding_undoes_encoding", "apply changes the input 'damping'; copy it first"),
+        "decoding_inverts_encoding", "apply changes the input 'damping'; copy it first"),
     "an apply that never asks": (
         lambda: encoding(apply=deaf),
-        "decoding_undoes_encoding", "apply never calls the network"),
+        "decoding_inverts_encoding", "apply never calls the network"),
     "an apply that asks in double precision": (
         lambda: encoding(apply=in_double),
-        "decoding_undoes_encoding", "asks the network with float64 (4,)"),
+        "decoding_inverts_encoding", "calls the network with float64 (4,)"),
     "a decoding that sees the batch": (
         lambda: encoding(apply=batch_mean),
-        "surrogate_alone_as_in_batch", "of a sample depends on the samples beside it"),
+        "surrogate_samples_are_independent", "of a sample depends on the samples beside it"),
     "unrolling that begins elsewhere": (
         lambda: rolling(shifted_targets, 1),
-        "unrolling_follows_the_reference", "unrolled over 1 stage isn't what pairs returns"),
+        "unrolling_follows_reference", "unrolled over 1 stage differs from pairs"),
     "unrolling that goes astray": (
         lambda: rolling(shifted_targets, 2),
-        "unrolling_follows_the_reference", "roll forward as apply does"),
+        "unrolling_follows_reference", "roll forward as apply does"),
     "a lambda": (
         lambda: replace(GOOD, score=lambda *_: zero_scored()),
-        "travels_to_workers", "score= can't travel to workers"),
+        "problem_is_picklable", "score= can't be sent to workers"),
     "a calibration that fails": (
-        lambda: replace(GOOD, calibration=Calibration(running(raising).simulation, 0.5, 4)),
+        lambda: replace(GOOD, calibration=Calibration(reference_of(running(raising)), 0.5, 4)),
         "calibration_runs", "its simulation fails on every sample: ZeroDivisionError"),
     "a cost for the whole batch": (
         lambda: replace(GOOD, cost=cost_of_the_batch),
         "costs_are_positive", "return one positive number for each sample"),
     "a host that doesn't ask": (
         lambda: replace(GOOD, host=host_of_nothing),
-        "host_runs_with_the_reference", "host never calls its kernel"),
+        "host_runs_with_reference", "host never calls its kernel"),
     "a host that asks for half": (
         lambda: replace(GOOD, host=host_of_half),
-        "host_runs_with_the_reference", "KeyError: 'damping'"),
+        "host_runs_with_reference", "KeyError: 'damping'"),
     "a host that returns nothing": (
         lambda: replace(GOOD, host=host_returning_nothing),
-        "host_runs_with_the_reference", "host returns NoneType; return a dictionary of arrays"),
+        "host_runs_with_reference", "host returns NoneType; return a dictionary of arrays"),
     "a host that blows up": (
         lambda: replace(GOOD, host=host_blowing_up),
-        "host_runs_with_the_reference", "'height' is not finite with the reference"),
+        "host_runs_with_reference", "'height' is not finite with the reference"),
     "a host whose score is no dictionary": (
         lambda: replace(GOOD, host=host_of_all, host_score=float_scored),
-        "host_runs_with_the_reference", "host_score returns float; return a dictionary of figures"),
+        "host_runs_with_reference", "host_score returns float; return a dictionary of figures"),
     "a host whose score is not finite": (
         lambda: replace(GOOD, host=host_of_all, host_score=nan_scored),
-        "host_runs_with_the_reference", "host_score: 'error' of the reference's own run is nan"),
+        "host_runs_with_reference", "host_score: 'error' of the reference's own run is nan"),
     "pictures of another kind": (
         lambda: replace(GOOD, pictures=text_pictures),
-        "pictures_are_facts", "pictures returns a str; return Picture values"),
+        "pictures_are_valid", "pictures returns a str; return Picture values"),
 }  # fmt: skip
 
 
-def test_there_are_forty_and_every_law_has_one() -> None:
+def test_there_are_forty_and_every_check_has_one() -> None:
     assert len(MALFORMED) >= 40
-    # An environment's are in test_policies.py: they need an extra.
+    # Those of environments are in test_policies.py: they need an extra.
     environments = {
-        n for n, law in CHECKS.items() if law.find_violations.__module__.endswith("environments")
+        name
+        for name, check in CHECKS.items()
+        if check.find_violations.__module__.endswith("environments")
     }
-    assert {law for _, law, _ in MALFORMED.values()} == set(CHECKS) - environments
+    assert {check for _, check, _ in MALFORMED.values()} == set(CHECKS) - environments
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_slip_is_told(name: str, tmp_path: Path) -> None:
-    make, law, words = MALFORMED[name]
-    violations = CHECKS[law].violations(Evidence(make(), tmp_path))
-    assert any(words in breach for breach in violations), violations
-    assert all("\n" not in breach for breach in violations)
+def test_a_violation_is_reported(name: str, tmp_path: Path) -> None:
+    make, check, words = MALFORMED[name]
+    violations = CHECKS[check].violations(Evidence(make(), tmp_path))
+    assert any(words in message for message in violations), violations
+    assert all("\n" not in message for message in violations)
 
 
 def spawning(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> Batch:
@@ -594,23 +602,27 @@ def single(self: DampedOscillator, inputs: Batch, rng: np.random.Generator) -> B
 
 
 @pytest.mark.parametrize("run", [spawning, single])
-def test_good_practice_is_no_slip(run: Callable[..., Batch], tmp_path: Path) -> None:
+def test_good_practice_is_no_violation(run: Callable[..., Batch], tmp_path: Path) -> None:
     evidence = Evidence(simulating(run=run), tmp_path)
-    laws = [law for law in CHECKS.values() if law.stage is CheckStage.SIMULATION]
-    assert [words for law in laws for words in law.violations(evidence)] == []
+    checks = [check for check in CHECKS.values() if check.stage is CheckStage.SIMULATION]
+    assert [message for check in checks for message in check.violations(evidence)] == []
 
 
-def test_a_floor_that_is_kept_is_no_slip(tmp_path: Path) -> None:
+def test_a_floor_that_is_kept_is_no_violation(tmp_path: Path) -> None:
     problem = encoding(apply=doubled, floor=10.0)
-    assert CHECKS["decoding_undoes_encoding"].violations(Evidence(problem, tmp_path)) == []
+    assert CHECKS["decoding_inverts_encoding"].violations(Evidence(problem, tmp_path)) == []
 
+
+LOOSE_FIELD: Any = Field
+LOOSE_ENCODING: Any = FlatEncoding
+"""Without their types, which forbid what is told here."""
 
 SLIPS: dict[str, tuple[Callable[[], object], str]] = {
-    "shape": (lambda: Field("a", 3, "m"), "shape is 3; write (3,)"),
-    "axes": (lambda: Field("a", (3,), "m", "time"), "axes is 'time'; write ('time',)"),
-    "valid": (lambda: Field("a", valid=5.0), "valid is 5.0; write (smallest, largest)"),
+    "shape": (lambda: LOOSE_FIELD("a", 3, "m"), "shape is 3; write (3,)"),
+    "axes": (lambda: LOOSE_FIELD("a", (3,), "m", "time"), "axes is 'time'; write ('time',)"),
+    "valid": (lambda: LOOSE_FIELD("a", valid=5.0), "valid is 5.0; write (smallest, largest)"),
     "one field": (
-        lambda: FlatEncoding(INPUTS[0], OUTPUTS),
+        lambda: LOOSE_ENCODING(INPUTS[0], OUTPUTS),
         "inputs is one Field; write (FREQUENCY",
     ),
 }
@@ -630,8 +642,9 @@ def test_a_problem_needs_one_source() -> None:
 
 
 def test_all_else_has_a_default() -> None:
+    declared: Any = SimpleNamespace(inputs=INPUTS, outputs=OUTPUTS)
     bare = Problem(
-        simulation=SimpleNamespace(inputs=INPUTS, outputs=OUTPUTS),
+        simulation=declared,
         encodings={"flat": FlatEncoding(INPUTS, OUTPUTS)},
         score=zero_scored,
     )

@@ -37,7 +37,7 @@ def test_a_reference_can_be_typed_from_anywhere(
 def test_a_file_finds_the_modules_beside_it_and_they_shadow_nothing(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources._LAST_RESORT, "folders", [])
+    monkeypatch.setattr(sources.LAST_RESORT, "folders", [])
     (file.parent / "a_neighbour.py").write_text("NAME = 'theirs'")
     (file.parent / "spaces.py").write_text("raise RuntimeError('a decoy')")
     file.write_text(
@@ -51,7 +51,7 @@ def test_a_file_finds_the_modules_beside_it_and_they_shadow_nothing(
 
 
 def test_a_module_is_loaded_by_its_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources._LAST_RESORT, "folders", [])
+    monkeypatch.setattr(sources.LAST_RESORT, "folders", [])
     monkeypatch.chdir(file.parent)
     file.rename(file.with_name("a_module_of_mine.py"))
     assert load_problem("a_module_of_mine:problem").name == "mine"
@@ -71,7 +71,7 @@ def test_a_function_of_the_size_is_a_problem_of_several(file: Path) -> None:
 
 
 def test_an_entry_point_is_a_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources._LAST_RESORT, "folders", [str(file.parent)])
+    monkeypatch.setattr(sources.LAST_RESORT, "folders", [str(file.parent)])
     monkeypatch.syspath_prepend(file.parent)
     file.rename(file.with_name("plugged_in.py"))
     points = [
@@ -161,7 +161,7 @@ def test_a_template_needs_a_modules_name(name: str, tmp_path: Path) -> None:
 
 
 def test_a_template_never_overwrites(file: Path) -> None:
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         write_template("mine", file.parent)
     with pytest.raises(UserError, match="can't be written"):
         write_template("mine", file.parent / "nowhere")

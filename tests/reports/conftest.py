@@ -1,4 +1,4 @@
-"""Runs without a search: benchmarks/synthetic_run.py, as a module."""
+"""Synthetic runs for tests of reports, from benchmarks/synthetic_run.py."""
 
 import importlib.util
 import sys

@@ -1,6 +1,6 @@
-"""The pages in a real browser: every interaction, no request, no console error, nothing injected.
+"""The pages in a real browser: interactions, no requests, no console errors, no injected markup.
 
-Chromium comes from Debian; `make test` installs it where it is missing and may be.
+Chromium is Debian's; `make test` installs it if it is missing and may be installed.
 """
 
 import csv
@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect, sync_playwright
 
 from reports.comparison import write_comparison
 from reports.index import write_index
 from reports.pages import write_report
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.finalists import Finalist
 
 CHROMIUM = shutil.which("chromium")
@@ -54,54 +54,61 @@ def browser() -> Generator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Generator[Page]:
-    """A page that may ask nothing of a network, and whose console must stay empty."""
+    """A page that may not make requests, and whose console must stay empty."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(60_000)  # a busy machine saves a file in 15 s
-    wrong: list[str] = []
+    problems: list[str] = []
 
     def refuse(route: Route) -> None:
         address = route.request.url
         if address.startswith("file:"):
             route.continue_()
         else:
-            wrong.append(f"asked for {address}")
+            problems.append(f"requested {address}")
             route.abort()
 
+    def dismiss(dialog: Dialog) -> None:
+        problems.append(dialog.message)
+        dialog.dismiss()
+
     context.route("**/*", refuse)
-    page.on("console", lambda m: wrong.append(m.text) if m.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.on(
+        "console", lambda m: problems.append(m.text) if m.type in {"error", "warning"} else None
+    )
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", dismiss)
     yield page
     context.close()
-    assert wrong == []
+    assert problems == []
 
 
 @pytest.fixture(scope="module")
 def report(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = synthetic_run.SyntheticRunOptions(trials=120)
-    return write_report(synthetic_run.write_run(tmp_path_factory.mktemp("run") / "whole", made))
+    options = synthetic_run.SyntheticRunOptions(trials=120)
+    folder = tmp_path_factory.mktemp("run") / "large"
+    return write_report(synthetic_run.write_run(folder, options))
 
 
-def opened(page: Page, path: Path, fragment: str = "") -> Page:
+def open_page(page: Page, path: Path, fragment: str = "") -> Page:
     page.goto(f"{path.as_uri()}{fragment}")
     return page
 
 
 def count(page: Page) -> int:
-    told = page.locator("#trials-count").inner_text()
-    return int(told.split(" of ")[0].replace(",", ""))
+    text = page.locator("#trials-count").inner_text()
+    return int(text.split(" of ")[0].replace(",", ""))
 
 
-def saved(page: Page, button: str) -> str:
+def save_file(page: Page, button: str) -> str:
     with page.expect_download() as download:
         page.locator(button).click()
     return download.value.path().read_text()
 
 
 def violations(page: Page) -> list[str]:
-    found = Axe().run(page, options=AXE).response["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
+    response = Axe().run(page, options=AXE).response
+    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in response["violations"]]
 
 
 def draw_everything(page: Page) -> None:
@@ -109,20 +116,20 @@ def draw_everything(page: Page) -> None:
         page.evaluate("name => window.dispatchEvent(new Event(name))", event)
     page.wait_for_function(
         "[...document.querySelectorAll('script[data-element]')].every("
-        "each => document.getElementById(each.dataset.element).querySelector('svg'))"
+        "script => document.getElementById(script.dataset.element).querySelector('svg'))"
     )
 
 
-def members(report: Path) -> list[Finalist]:
-    """The front members of the final heat with their pictures, the recommended one last."""
-    heat = Run.open(report.parent).heat()
-    assert heat is not None
-    found = [each for each in heat.finalists_with_pictures if each.trial is not None]
-    return sorted(found, key=lambda each: each.trial == heat.knee)
+def surrogates(report: Path) -> list[Finalist]:
+    """Return the surrogates among the finalists with their pictures, the one at the knee last."""
+    evaluation = RunDirectory.open(report.parent).final_evaluation()
+    assert evaluation is not None
+    trials = [member for member in evaluation.finalists_with_pictures if member.trial is not None]
+    return sorted(trials, key=lambda member: member.trial == evaluation.knee)
 
 
-def see_samples(page: Page) -> Locator:
-    """Go to the samples in the drawer by keyboard; return their figures, the first one drawn."""
+def open_samples(page: Page) -> Locator:
+    """Go to the samples in the drawer by keyboard; return their figures once the first is drawn."""
     expect(page.locator("#drawer")).to_be_visible()
     page.locator("#drawer-inside button", has_text="Samples").press("Enter")
     expect(page.locator("#drawer-samples")).to_be_focused()
@@ -132,33 +139,33 @@ def see_samples(page: Page) -> Locator:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_amiss_for_a_screen_reader(page: Page, report: Path, scheme: Any) -> None:
+def test_the_report_is_accessible(page: Page, report: Path, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
-    opened(page, report)
+    open_page(page, report)
     draw_everything(page)
     assert violations(page) == []
     page.locator("#trials-body a").first.click()
     expect(page.locator("#drawer")).to_be_visible()
     assert violations(page) == []
-    opened(page, report, f"#trial={members(report)[0].trial}")
-    see_samples(page)
+    open_page(page, report, f"#trial={surrogates(report)[0].trial}")
+    open_samples(page)
     assert violations(page) == []
 
 
 def test_every_figure_is_drawn_and_saved_as_csv(page: Page, report: Path) -> None:
-    opened(page, report)
+    open_page(page, report)
     draw_everything(page)
     for details in page.locator("figure details:has(button)").all():
         details.locator("summary").click()
         element = details.locator("button").get_attribute("data-csv")
-        rows = list(csv.reader(io.StringIO(saved(page, f"button[data-csv='{element}']"))))
+        rows = list(csv.reader(io.StringIO(save_file(page, f"button[data-csv='{element}']"))))
         assert len(rows) == page.locator(f"[id='{element}'] tr").count() > 1
         assert len({len(row) for row in rows}) == 1
 
 
-def test_a_speed_budget_is_dragged(page: Page, report: Path) -> None:
-    opened(page, report)
-    every = count(page)
+def test_the_smallest_speed_up_is_dragged(page: Page, report: Path) -> None:
+    open_page(page, report)
+    total = count(page)
     canvas = page.locator("#front-canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -167,22 +174,22 @@ def test_a_speed_budget_is_dragged(page: Page, report: Path) -> None:
     page.mouse.down()
     page.mouse.move(box["x"] + 400, box["y"] + 100, steps=4)
     page.mouse.up()
-    expect(page.locator("#budget-told")).to_contain_text("the smallest error is")
+    expect(page.locator("#budget-text")).to_contain_text("the smallest error is")
     fewer = count(page)
-    assert 0 < fewer < every
+    assert 0 < fewer < total
     budget = float(re.findall(r"budget=([\d.e+]+)", page.url)[0])
     page.reload()
     assert count(page) == fewer
     page.locator("#budget").press("End")
-    expect(page.locator("#budget-told")).to_contain_text("no trial is so fast")
+    expect(page.locator("#budget-text")).to_contain_text("no trial is as fast")
     page.locator("#budget").press("Home")
-    assert count(page) == every
+    assert count(page) == total
     assert budget > 1.0
 
 
-def test_a_lasso_chooses_in_the_table(page: Page, report: Path) -> None:
-    opened(page, report)
-    every = count(page)
+def test_a_lasso_filters_the_table(page: Page, report: Path) -> None:
+    open_page(page, report)
+    total = count(page)
     canvas = page.locator("#front-canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -195,13 +202,13 @@ def test_a_lasso_chooses_in_the_table(page: Page, report: Path) -> None:
         page.mouse.move(*place, steps=3)
     page.mouse.up()
     expect(page.locator("#lasso-clear")).to_be_visible()
-    assert 0 < count(page) < every
+    assert 0 < count(page) < total
     page.locator("#lasso-clear").click()
-    assert count(page) == every
+    assert count(page) == total
 
 
-def test_the_front_is_walked_along_by_keyboard(page: Page, report: Path) -> None:
-    opened(page, report)
+def test_the_keyboard_moves_along_the_front(page: Page, report: Path) -> None:
+    open_page(page, report)
     page.locator("#front-canvas").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
@@ -216,51 +223,51 @@ def test_the_front_is_walked_along_by_keyboard(page: Page, report: Path) -> None
 
 
 @pytest.mark.parametrize("exact", [1, 30])
-def test_an_error_of_nothing_is_on_the_front(
+def test_an_error_of_zero_is_on_the_front(
     page: Page, synthetic_run: ModuleType, tmp_path: Path, exact: int
 ) -> None:
     run = synthetic_run.write_run(
-        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30, heat=False)
+        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30, final_evaluation=False)
     )
     complete = [record for record in run.records() if record.metrics]
     for record in complete[:exact]:
-        run.record(record.model_copy(update={"metrics": dict.fromkeys(record.metrics, 0.0)}))
-    opened(page, write_report(run))
+        run.save_record(record.model_copy(update={"metrics": dict.fromkeys(record.metrics, 0.0)}))
+    open_page(page, write_report(run))
     page.locator("#front-canvas").focus()
-    said = page.locator("#front-say")
+    spoken = page.locator("#front-say")
     for _ in complete:
         page.keyboard.press("ArrowRight")
-        if "error 0, " in said.inner_text():
+        if "error 0, " in spoken.inner_text():
             break
-    expect(said).to_contain_text("error 0, ")
+    expect(spoken).to_contain_text("error 0, ")
 
 
 def test_a_brush_is_kept_in_the_address(page: Page, report: Path) -> None:
-    opened(page, report)
-    every = count(page)
+    open_page(page, report)
+    total = count(page)
     canvas = page.locator("#parallel-canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     assert box is not None
-    across = box["x"] + box["width"] - 62
-    page.mouse.move(across, box["y"] + box["height"] - 30)
+    x = box["x"] + box["width"] - 62
+    page.mouse.move(x, box["y"] + box["height"] - 30)
     page.mouse.down()
-    page.mouse.move(across, box["y"] + box["height"] - 140, steps=4)
+    page.mouse.move(x, box["y"] + box["height"] - 140, steps=4)
     page.mouse.up()
     fewer = count(page)
-    assert 0 < fewer < every
+    assert 0 < fewer < total
     page.wait_for_url(re.compile("brush=error"))
     page.reload()
     assert count(page) == fewer
     page.locator("#brush-clear").click()
-    assert count(page) == every
-    page.locator("summary", has_text="Limits by keyboard").click()
+    assert count(page) == total
+    page.locator("summary", has_text="Restrictions by keyboard").click()
     page.locator("#parallel-limits input").first.press("End")
-    assert count(page) < every
+    assert count(page) < total
 
 
-def test_the_table_is_filtered_sorted_and_saved(page: Page, report: Path) -> None:
-    opened(page, report)
+def test_the_table_is_filtered_sorted_and_save_file(page: Page, report: Path) -> None:
+    open_page(page, report)
     page.locator("#trials-words").fill("tcn onnxruntime")
     few = count(page)
     assert 0 < few < 120
@@ -272,7 +279,7 @@ def test_the_table_is_filtered_sorted_and_saved(page: Page, report: Path) -> Non
     assert errors == sorted(errors)
     page.locator("#trials-head button", has_text="error").click()
     expect(page.locator("#trials-head [aria-sort='descending']")).to_have_count(1)
-    rows = list(csv.reader(io.StringIO(saved(page, "#trials-csv"))))
+    rows = list(csv.reader(io.StringIO(save_file(page, "#trials-csv"))))
     assert len(rows) == count(page) + 1
     page.locator("#trials-words").fill("")
     page.locator("#trials-state").select_option("")
@@ -281,16 +288,16 @@ def test_the_table_is_filtered_sorted_and_saved(page: Page, report: Path) -> Non
     expect(page.locator("#page-place")).to_have_text("page 2 of 3")
 
 
-def test_a_trial_is_linked_and_states_how_to_try_it_again(
+def test_a_trial_has_a_link_and_the_command_that_repeats_it(
     page: Page, report: Path, tmp_path: Path
 ) -> None:
-    run = Run.open(report.parent)
-    record = next(each for each in run.records() if each.training is not None and each.timing)
-    opened(page, report, f"#trial={record.number}")
+    run = RunDirectory.open(report.parent)
+    record = next(r for r in run.records() if r.training is not None and r.timing)
+    open_page(page, report, f"#trial={record.number}")
     drawer = page.locator("#drawer-inside")
     expect(page.locator("#drawer-title")).to_have_text(f"Trial {record.number}")
     expect(drawer).to_contain_text(f"--first trial-{record.number}.yaml")
-    text = saved(page, "#drawer-inside button:has-text('Save trial-')")
+    text = save_file(page, "#drawer-inside button:has-text('Save trial-')")
     (tmp_path / "candidate.yaml").write_text(text)
     (chosen,) = yaml.safe_load(text)
     assert chosen == json.loads(json.dumps(record.candidate.parameters))
@@ -304,18 +311,18 @@ def test_a_trial_is_linked_and_states_how_to_try_it_again(
     expect(page.locator("#drawer")).to_be_hidden()
 
 
-def test_every_front_members_drawer_shows_its_samples(page: Page, report: Path) -> None:
-    assert len(members(report)) > 2
-    for member in members(report):
-        opened(page, report, f"#trial={member.trial}")
+def test_the_drawer_of_each_surrogate_shows_its_samples(page: Page, report: Path) -> None:
+    assert len(surrogates(report)) > 2
+    for member in surrogates(report):
+        open_page(page, report, f"#trial={member.trial}")
         expect(page.locator("#drawer-title")).to_have_text(f"Trial {member.trial}")
-        figures = see_samples(page)
+        figures = open_samples(page)
         assert figures.count() == len(member.pictures) > 0
         picture = member.pictures[0]
         expect(figures.first.locator("h4")).to_have_text(picture.title)
         figures.first.locator("summary").click()
         element = figures.first.locator("button").get_attribute("data-csv")
-        _, *rows = csv.reader(io.StringIO(saved(page, f"button[data-csv='{element}']")))
+        _, *rows = csv.reader(io.StringIO(save_file(page, f"button[data-csv='{element}']")))
         assert [(name, float(x), float(y)) for name, x, y in rows] == [
             (curve.name, x, y)
             for curve in picture.curves
@@ -323,9 +330,9 @@ def test_every_front_members_drawer_shows_its_samples(page: Page, report: Path) 
         ]
 
 
-def test_no_sample_is_drawn_unseen(page: Page, report: Path) -> None:
-    one, *_, knee = members(report)
-    opened(page, report)
+def test_samples_are_drawn_only_in_an_open_drawer(page: Page, report: Path) -> None:
+    one, *_, knee = surrogates(report)
+    open_page(page, report)
     draw_everything(page)
     drawn = page.locator("main svg.main-svg").count()
     assert page.locator("[id^='samples-'] svg").count() == 0
@@ -333,51 +340,51 @@ def test_no_sample_is_drawn_unseen(page: Page, report: Path) -> None:
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.locator("#drawer svg.main-svg").count() == 0
-    see_samples(page)
+    open_samples(page)
     page.keyboard.press("Escape")
     expect(page.locator("#drawer")).to_be_hidden()
     assert page.locator("#drawer-inside > *").count() == 0
     page.goto(f"{report.as_uri()}#trial={knee.trial}")
-    see_samples(page)
+    open_samples(page)
     page.locator("#drawer-inside button", has_text="section on validation").press("Enter")
     expect(page.locator("#drawer")).to_be_hidden()
     expect(page.locator("#validation")).to_be_focused()
     assert page.locator("svg.main-svg").count() == drawn
 
 
-def test_a_run_without_pictures_of_its_members_shows_their_drawers(
+def test_drawers_open_without_pictures(
     page: Page, synthetic_run: ModuleType, tmp_path: Path
 ) -> None:
     run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=60))
-    heat = run.heat()
-    assert heat is not None
-    bare = tuple(each.model_copy(update={"pictures": ()}) for each in heat.finalists)
-    run.write("heat.json", heat.model_copy(update={"entrants": bare}))
-    member = next(each for each in bare if each.trial not in {None, heat.knee})
-    opened(page, write_report(run), f"#trial={member.trial}")
-    expect(page.locator("#drawer-inside")).to_contain_text("final heat (test)")
+    evaluation = run.final_evaluation()
+    assert evaluation is not None
+    bare = tuple(member.model_copy(update={"pictures": ()}) for member in evaluation.finalists)
+    run.write("heat.json", evaluation.model_copy(update={"finalists": bare}))
+    member = next(member for member in bare if member.trial not in {None, evaluation.knee})
+    open_page(page, write_report(run), f"#trial={member.trial}")
+    expect(page.locator("#drawer-inside")).to_contain_text("final evaluation (test)")
     assert page.locator("#drawer-inside figure, #drawer-samples").count() == 0
 
 
 def test_a_failure_shows_its_reason(page: Page, report: Path) -> None:
-    record = next(each for each in Run.open(report.parent).records() if each.reason)
-    opened(page, report, f"#trial={record.number}")
+    record = next(r for r in RunDirectory.open(report.parent).records() if r.reason)
+    open_page(page, report, f"#trial={record.number}")
     expect(page.locator("#drawer-inside pre").first).to_have_text(record.reason)
 
 
 def test_an_exception_shows_its_traceback(page: Page, report: Path) -> None:
-    record = next(each for each in Run.open(report.parent).records() if each.traceback)
-    opened(page, report, f"#trial={record.number}")
+    record = next(r for r in RunDirectory.open(report.parent).records() if r.traceback)
+    open_page(page, report, f"#trial={record.number}")
     page.locator("#drawer-inside summary", has_text="Traceback").click()
     expect(page.locator("#drawer-inside details pre")).to_have_text(record.traceback)
 
 
-def test_what_a_user_wrote_is_inert(page: Page, synthetic_run: ModuleType, tmp_path: Path) -> None:
+def test_text_of_users_is_inert(page: Page, synthetic_run: ModuleType, tmp_path: Path) -> None:
     run = synthetic_run.write_run(
         tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=60, mark=PAYLOAD)
     )
-    failed = next(each for each in run.records() if PAYLOAD in each.traceback)
-    opened(page, write_report(run), f"#trial={failed.number}")
+    failed = next(record for record in run.records() if PAYLOAD in record.traceback)
+    open_page(page, write_report(run), f"#trial={failed.number}")
     draw_everything(page)
     expect(page.locator("#drawer-inside pre").first).to_contain_text(PAYLOAD)
     expect(page.locator("#drawer-inside details pre")).to_contain_text(PAYLOAD)
@@ -396,20 +403,21 @@ def test_what_a_user_wrote_is_inert(page: Page, synthetic_run: ModuleType, tmp_p
             tmp_path / "c.html",
         ),
     ):
-        opened(page, path)
+        open_page(page, path)
         draw_everything(page)
         assert page.locator("img").count() == 0
         assert violations(page) == []
 
 
 @pytest.mark.parametrize(
-    "changes", [{"trials": 0, "heat": False}, {"trials": 1}, {"trials": 9, "failing": 1.1}]
+    "changes",
+    [{"trials": 0, "final_evaluation": False}, {"trials": 1}, {"trials": 9, "failing_share": 1.1}],
 )
 def test_small_and_failed_runs_are_shown(
     page: Page, synthetic_run: ModuleType, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(**changes))
-    opened(page, write_report(run))
+    open_page(page, write_report(run))
     draw_everything(page)
     assert count(page) == changes["trials"]
     assert violations(page) == []
@@ -417,45 +425,43 @@ def test_small_and_failed_runs_are_shown(
 
 def test_a_narrow_page_does_not_scroll_sideways(page: Page, report: Path) -> None:
     page.set_viewport_size({"width": 380, "height": 800})
-    opened(page, report)
+    open_page(page, report)
     draw_everything(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
 
 
-def test_a_watched_page_comes_anew_and_can_be_paused(page: Page, report: Path) -> None:
-    write_report(Run.open(report.parent), reload_s=3600)
+def test_a_watched_page_reloads_and_can_be_paused(page: Page, report: Path) -> None:
+    write_report(RunDirectory.open(report.parent), reload_s=3600)
     try:
-        opened(page, report)
+        open_page(page, report)
         button = page.locator("#watch")
-        expect(button).to_have_text("Comes anew every 3600 s: pause")
+        expect(button).to_have_text("Reloads every 3600 s: pause")
         expect(page.locator("#watch-written")).to_have_text(re.compile(r"written \d\d:\d\d:\d\d"))
         button.click()
-        expect(button).to_have_text("Paused: go on")
+        expect(button).to_have_text("Paused: continue")
     finally:
-        write_report(Run.open(report.parent))
+        write_report(RunDirectory.open(report.parent))
 
 
-def test_a_watched_page_keeps_what_was_chosen_and_waits_for_its_reader(
-    page: Page, report: Path
-) -> None:
-    run = Run.open(report.parent)
+def test_a_watched_page_keeps_choices_and_waits_for_the_reader(page: Page, report: Path) -> None:
+    run = RunDirectory.open(report.parent)
     try:
         write_report(run, reload_s=1)
-        opened(page, report, "#trial=0")
-        began = page.evaluate("performance.timeOrigin")
+        open_page(page, report, "#trial=0")
+        start = page.evaluate("performance.timeOrigin")
         page.wait_for_timeout(3000)
-        assert page.evaluate("performance.timeOrigin") == began  # a trial is open
-        page.locator("#trials-family").evaluate("each => { each.value = 'tcn'; }")
+        assert page.evaluate("performance.timeOrigin") == start  # a trial is open
+        page.locator("#trials-family").evaluate("select => { select.value = 'tcn'; }")
         page.locator("#trials-family").dispatch_event("change")
         page.locator("#trials-head button", has_text="speed-up").dispatch_event("click")
-        page.locator("summary", has_text="Limits by keyboard").evaluate(
-            "each => { each.parentElement.open = true; }"
+        page.locator("summary", has_text="Restrictions by keyboard").evaluate(
+            "summary => { summary.parentElement.open = true; }"
         )
         chosen = page.locator("#trials-count").inner_text()
         assert not chosen.startswith("120")
         write_report(run)
         page.locator("#drawer-close").click()
-        # The last page comes anew no more.
+        # The last page doesn't reload.
         expect(page.locator("#watch")).to_have_count(0, timeout=60_000)
         expect(page.locator("#trials-count")).to_have_text(chosen, timeout=60_000)
         expect(page.locator("#trials-family")).to_have_value("tcn")

@@ -26,14 +26,13 @@ from problems.diagnosis import (
 from problems.diagnosis.learning_curve import break_even
 from problems.interfaces.problem import Profile
 from problems.template.problem import problem
-from reports.diagnosis import (
-    counted,
+from reports.diagnosis import render_diagnosis, write_diagnosis
+from reports.formatting import (
+    format_count,
     format_duration,
     format_number,
     format_percent,
-    render_diagnosis,
-    times,
-    write_diagnosis,
+    format_speedup,
 )
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"
@@ -41,8 +40,8 @@ PROFILE = Profile({"kernel": 4.0, "rest": 1.0}, "kernel")
 FAMILIES: Mapping[tuple[Layout, Target], Sequence[str]] = {
     (Layout.FLAT, Target.VALUE): ["mlp", "kan"]
 }
-NOTHING = Diagnosis(
-    problem="nothing",
+EMPTY = Diagnosis(
+    problem="empty",
     samples=(),
     host=None,
     relation=NoiseAnalysis(0, 0, 1.0, 1.0, None, (), (), None, 0, ""),
@@ -52,25 +51,25 @@ NOTHING = Diagnosis(
     suggestions=(),
     remarks=(),
 )
-QUESTIONS = (
-    "In short",
-    "Where does the host's time go?",
-    "Is there a relation?",
-    "What goes with what?",
-    "Are there enough samples?",
-    "Which symmetries hold?",
-    "How it was found",
+HEADINGS = (
+    "Summary",
+    "Host",
+    "Noise",
+    "Correlations",
+    "Number of samples",
+    "Symmetries",
+    "Method",
 )
 
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Diagnosis:
-    small = replace(problem, samples=Samples(64, 16, 16, 16), profile=PROFILE)
-    return diagnose(small, generate(small, tmp_path_factory.mktemp("cache")))
+    small_problem = replace(problem, samples=Samples(64, 16, 16, 16), profile=PROFILE)
+    return diagnose(small_problem, generate(small_problem, tmp_path_factory.mktemp("cache")))
 
 
 def finding(*, holds: bool | None, **changes: Any) -> SymmetryResult:
-    found = SymmetryResult(
+    result = SymmetryResult(
         name="permutation along atom",
         kind=SymmetryKind.PERMUTATION,
         axis="atom",
@@ -83,17 +82,17 @@ def finding(*, holds: bool | None, **changes: Any) -> SymmetryResult:
         reason="it leaves every input as it was" if holds is None else "",
         advice="what to do",
     )
-    return replace(found, **changes)
+    return replace(result, **changes)
 
 
-def infected(value: Any) -> Any:
-    """Return facts with the payload for every string."""
+def inject(value: Any) -> Any:
+    """Return a value with the payload in place of every string."""
     if type(value) is str:
         return PAYLOAD
     if isinstance(value, tuple):
-        return tuple(infected(each) for each in value)
+        return tuple(inject(item) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        changes = {each.name: infected(getattr(value, each.name)) for each in fields(value)}
+        changes = {field.name: inject(getattr(value, field.name)) for field in fields(value)}
         return replace(value, **changes)
     return value
 
@@ -106,25 +105,27 @@ def without_scripts(page: str) -> str:
     return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
-def drawn(page: str) -> dict[str, Any]:
-    found = re.findall(r'<script type="application/json" data-element="(.+?)">(.+?)</script>', page)
-    return {element: json.loads(text) for element, text in found}
+def figures_in(page: str) -> dict[str, Any]:
+    figures = re.findall(
+        r'<script type="application/json" data-element="(.+?)">(.+?)</script>', page
+    )
+    return {element: json.loads(text) for element, text in figures}
 
 
-def test_the_questions_come_in_order(facts: Diagnosis, tmp_path: Path) -> None:
+def test_the_sections_are_in_order(facts: Diagnosis, tmp_path: Path) -> None:
     path = write_diagnosis(facts, FAMILIES, tmp_path / "page.html")
     page = path.read_text()
-    assert tuple(re.findall(r"<h2 id=\"\w+\">(.+?)</h2>", page)) == QUESTIONS
+    assert tuple(re.findall(r"<h2 id=\"\w+\">(.+?)</h2>", page)) == HEADINGS
     assert page.startswith("<!DOCTYPE html>")
     assert "mlp, kan" in page
     assert "none yet" in page
     assert page.count("<li>") == len(facts.remarks)
-    assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_every_figure_is_drawn_named_and_told_in_a_table(facts: Diagnosis) -> None:
+def test_every_figure_has_a_title_and_a_table(facts: Diagnosis) -> None:
     page = render_diagnosis(facts, FAMILIES)
-    figures = drawn(page)
+    figures = figures_in(page)
     assert set(figures) == {"parts", "bound", "floors", "correlations", "curve"}
     for element, figure in figures.items():
         assert figure["data"]
@@ -140,7 +141,7 @@ def test_every_figure_is_drawn_named_and_told_in_a_table(facts: Diagnosis) -> No
     assert all(floor.field in page for floor in facts.relation.fields)
 
 
-def test_a_measured_host_tells_its_seconds(facts: Diagnosis) -> None:
+def test_a_measured_host_is_shown_with_times(facts: Diagnosis) -> None:
     assert facts.host is not None
     assert "nothing was timed here" in render_diagnosis(facts, {})
     measured = replace(facts.host, measured=True, total_s=2.0, kernel_s=0.5, calls=1)
@@ -150,76 +151,74 @@ def test_a_measured_host_tells_its_seconds(facts: Diagnosis) -> None:
     assert "infinite</td></tr>" in render_diagnosis(replace(facts, host=free), {})
 
 
-def test_what_is_missing_is_said() -> None:
-    page = render_diagnosis(NOTHING, {})
-    assert tuple(re.findall(r"<h2 id=\"\w+\">(.+?)</h2>", page)) == QUESTIONS
-    assert not drawn(page)
-    for words in (
+def test_missing_results_are_named() -> None:
+    page = render_diagnosis(EMPTY, {})
+    assert tuple(re.findall(r"<h2 id=\"\w+\">(.+?)</h2>", page)) == HEADINGS
+    assert not figures_in(page)
+    for text in (
         "no samples",
-        "Nothing could be concluded",
-        "The facts suggest none",
+        "There are no conclusions",
+        "No encoding is suggested",
         "<code>host=</code>",
         "profile=Profile",
         "is <b>unknown</b>",
         "can't be estimated",
         "fewer than two samples",
         "No learning curve.",
-        "what one sample costs is not known",
-        "None was tried.",
+        "the cost of a sample is unknown",
+        "No symmetry was tested.",
     ):
-        assert words in page
+        assert text in page
 
 
-def test_reasons_stand_where_facts_are_missing() -> None:
-    told = replace(
-        NOTHING,
-        relation=replace(NOTHING.relation, reason="first reason", constant=("still",)),
-        correlations=replace(NOTHING.correlations, samples=9, constant_inputs=("fixed",)),
+def test_reasons_of_missing_results_are_shown() -> None:
+    diagnosis = replace(
+        EMPTY,
+        relation=replace(EMPTY.relation, reason="first reason", constant=("still",)),
+        correlations=replace(EMPTY.correlations, samples=9, constant_inputs=("fixed",)),
         enough=DataSufficiency(None, break_even(10, 100.0), "second reason"),
         symmetries=Symmetries((), 1e-6, "third reason"),
     )
-    page = render_diagnosis(told, {})
-    for words in ("first reason", "still", "no input changes", "fixed", "second", "third"):
-        assert words in page
+    page = render_diagnosis(diagnosis, {})
+    for text in ("first reason", "still", "no input varies", "fixed", "second", "third"):
+        assert text in page
     assert "10 samples at 1.67 min each cost 16.7 min" in page
 
 
-def test_symmetries_are_told_with_their_verdicts() -> None:
+def test_symmetries_are_shown_with_verdicts() -> None:
     findings = (
         finding(holds=True),
         finding(holds=False, failed=1, invalid=("charge",)),
         finding(holds=None),
         finding(holds=None, discrepancy=0.5, samples=2),
     )
-    told = replace(NOTHING, symmetries=Symmetries(findings, 1e-6, ""))
-    page = render_diagnosis(told, {})
+    diagnosis = replace(EMPTY, symmetries=Symmetries(findings, 1e-6, ""))
+    page = render_diagnosis(diagnosis, {})
     verdicts = re.findall(r'<td class="verdict"><span .+?</span> (.+?)</td>', page)
-    assert verdicts == ["holds", "broken", "could not be tried", "undecided"]
+    assert verdicts == ["holds", "broken", "not testable", "undecided"]
     assert "3e-16" in page
-    assert "At most 1e-06 counts as rounding" in page
-    assert "1 sample on which one side failed left out" in page
+    assert "at most 1e-06 counts as rounding" in page
+    assert "1 failed sample left out" in page
     assert "valid range: charge" in page
-    noisy = replace(told, relation=replace(told.relation, deterministic=False, repeats=4))
+    noisy = replace(diagnosis, relation=replace(diagnosis.relation, deterministic=False, repeats=4))
     page = render_diagnosis(noisy, {})
     assert "stochastic" in page
     assert "counts as rounding" not in page
 
 
-def test_only_strong_links_among_inputs_are_told() -> None:
+def test_only_strong_correlations_among_inputs_are_shown() -> None:
     pairs = (CorrelatedPair("one", "other", -0.97), CorrelatedPair("weak", "weaker", 0.2))
-    found = replace(NOTHING.correlations, inputs=("one", "other"), strongest_inputs=pairs)
-    page = render_diagnosis(replace(NOTHING, correlations=found), {})
+    correlations = replace(EMPTY.correlations, inputs=("one", "other"), strongest_inputs=pairs)
+    page = render_diagnosis(replace(EMPTY, correlations=correlations), {})
     assert "-0.97" in page
     assert "weaker" not in page
-    alone = replace(found, strongest_inputs=pairs[1:])
-    assert "No two inputs go with each other" in render_diagnosis(
-        replace(NOTHING, correlations=alone), {}
-    )
+    weak = replace(correlations, strongest_inputs=pairs[1:])
+    assert "No two inputs are correlated" in render_diagnosis(replace(EMPTY, correlations=weak), {})
 
 
 @pytest.mark.parametrize("deterministic", [True, False, None])
-def test_no_string_is_markup(facts: Diagnosis, *, deterministic: bool | None) -> None:
-    whole = replace(
+def test_strings_are_escaped(facts: Diagnosis, *, deterministic: bool | None) -> None:
+    complete = replace(
         facts,
         relation=replace(facts.relation, deterministic=deterministic, constant=("still",)),
         correlations=replace(
@@ -227,29 +226,27 @@ def test_no_string_is_markup(facts: Diagnosis, *, deterministic: bool | None) ->
         ),
         symmetries=Symmetries((finding(holds=False, invalid=("x",)), finding(holds=None)), 1.0, ""),
     )
-    page = render_diagnosis(infected(whole), {key: [PAYLOAD] for key in FAMILIES})
+    page = render_diagnosis(inject(complete), {key: [PAYLOAD] for key in FAMILIES})
     assert PAYLOAD not in page
     assert "<img" not in without_scripts(page)
     assert page.count("&lt;/script&gt;&lt;img") > 20
-    figures = drawn(page)
+    figures = figures_in(page)
     assert len(figures) == 5
     for figure in figures.values():
-        # Plotly reads some markup in any text: none of ours may be left.
+        # Plotly interprets some markup in any text, so none may be left.
         assert "<img" not in json.dumps(figure)
-    missing = render_diagnosis(
-        infected(replace(NOTHING, enough=DataSufficiency(None, None, "x"))), {}
-    )
+    missing = render_diagnosis(inject(replace(EMPTY, enough=DataSufficiency(None, None, "x"))), {})
     assert "<img" not in without_scripts(missing)
 
 
-def test_names_that_look_alike_keep_their_places(facts: Diagnosis) -> None:
-    places = drawn(render_diagnosis(infected(facts), {}))["correlations"]
+def test_equal_names_have_places_of_their_own(facts: Diagnosis) -> None:
+    figure = figures_in(render_diagnosis(inject(facts), {}))["correlations"]
     count = len(facts.correlations.inputs)
-    assert len(places["layout"]["yaxis"]["ticktext"]) == count
-    assert len(places["data"][0]["z"]) == count
+    assert len(figure["layout"]["yaxis"]["ticktext"]) == count
+    assert len(figure["data"][0]["z"]) == count
 
 
-def test_the_page_asks_nothing_of_a_network(facts: Diagnosis) -> None:
+def test_the_page_makes_no_requests(facts: Diagnosis) -> None:
     page = render_diagnosis(facts, FAMILIES)
     assert not re.search(r"""(src|href|action)\s*=\s*["']?(https?:)?//""", without_scripts(page))
     assert "http" not in without_scripts(page).replace('http-equiv="Content-Security-Policy"', "")
@@ -257,17 +254,17 @@ def test_the_page_asks_nothing_of_a_network(facts: Diagnosis) -> None:
     assert "connect-src" not in page
 
 
-def test_the_policy_admits_our_scripts_alone(facts: Diagnosis) -> None:
+def test_the_policy_admits_only_the_scripts_of_the_page(facts: Diagnosis) -> None:
     page = render_diagnosis(facts, FAMILIES)
     policy = re.search(r'http-equiv="Content-Security-Policy" content=".*?script-src(.+?);', page)
     assert policy
     assert "unsafe" not in page[: page.index("<style>")]
-    admitted = re.findall(r"'(sha256-.+?)'", policy[1])
+    allowed = re.findall(r"'(sha256-.+?)'", policy[1])
     hashes = [
         f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
         for script in scripts(page)
     ]
-    assert admitted == hashes
+    assert allowed == hashes
     assert len(hashes) == 2
     assert "script-src 'unsafe" not in policy[1]
 
@@ -275,13 +272,13 @@ def test_the_policy_admits_our_scripts_alone(facts: Diagnosis) -> None:
 @pytest.mark.parametrize("place", ["", "missing/page.html"])
 def test_a_page_that_cannot_be_written_names_the_remedy(tmp_path: Path, place: str) -> None:
     path = tmp_path / place
-    with pytest.raises(UserError, match="--output") as caught:
-        write_diagnosis(NOTHING, {}, path)
-    assert str(path) in str(caught.value)
+    with pytest.raises(UserError, match="--output") as error:
+        write_diagnosis(EMPTY, {}, path)
+    assert str(path) in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "text"),
     [
         (None, "-"),
         (math.nan, "-"),
@@ -295,12 +292,12 @@ def test_a_page_that_cannot_be_written_names_the_remedy(tmp_path: Path, place: s
         (1.234e-9, "1.23e-09"),
     ],
 )
-def test_numbers_have_three_figures(value: float | None, words: str) -> None:
-    assert format_number(value) == words
+def test_numbers_have_three_significant_figures(value: float | None, text: str) -> None:
+    assert format_number(value) == text
 
 
 @pytest.mark.parametrize(
-    ("share", "words"),
+    ("share", "text"),
     [
         (None, "-"),
         (0.0, "0 %"),
@@ -311,12 +308,12 @@ def test_numbers_have_three_figures(value: float | None, words: str) -> None:
         (20.0, "2,000 %"),
     ],
 )
-def test_shares_are_per_cent(share: float | None, words: str) -> None:
-    assert format_percent(share) == words
+def test_shares_are_per_cent(share: float | None, text: str) -> None:
+    assert format_percent(share) == text
 
 
 def test_times_and_counts_have_their_units() -> None:
-    assert [format_duration(each) for each in (3e-6, 0.02, 5.0, 90.0, 7200.0, 864000.0)] == [
+    assert [format_duration(seconds) for seconds in (3e-6, 0.02, 5.0, 90.0, 7200.0, 864000.0)] == [
         "3 µs",
         "20 ms",
         "5 s",
@@ -324,8 +321,12 @@ def test_times_and_counts_have_their_units() -> None:
         "2 h",
         "10 d",
     ]
-    assert [times(each) for each in (1.0, 1234.0, math.inf)] == ["1x", "1,230x", "infinite"]
-    assert [counted(each, "sample") for each in (0, 1, 2000)] == [
+    assert [format_speedup(speedup) for speedup in (1.0, 1234.0, math.inf)] == [
+        "1x",
+        "1,230x",
+        "infinite",
+    ]
+    assert [format_count(number, "sample") for number in (0, 1, 2000)] == [
         "0 samples",
         "1 sample",
         "2,000 samples",

@@ -1,4 +1,4 @@
-"""Static figures of every kind of chart: nothing is cut, nothing lies over something else."""
+"""Static figures of every kind of chart: nothing is cropped, and no texts overlap."""
 
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle
-from reports.gallery import charts, front
+from reports.gallery import front_chart, report_charts
 from reports.matplotlib_figures import (
     COLUMN_WIDTH_INCHES,
     RC_PARAMS,
@@ -21,37 +21,38 @@ from reports.matplotlib_figures import (
 from reports.plotly_figures import plotly_figure
 from reports.views import read_report_data
 
-LARGEST = 0.01
-"""By so many inches a glyph may reach over a figure's edge."""
+TOLERANCE = 0.01
+"""Largest extent of a glyph beyond the edge of a figure [inch]."""
 
 
 @pytest.fixture(scope="module")
-def every(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Chart]:
+def charts(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Chart]:
     run = synthetic_run.write_run(
-        tmp_path_factory.mktemp("run") / "whole", synthetic_run.SyntheticRunOptions(trials=240)
+        tmp_path_factory.mktemp("run") / "large", synthetic_run.SyntheticRunOptions(trials=240)
     )
     facts = read_report_data(run)
-    return [front(facts), *(chart for own in charts(facts).values() for chart in own)]
+    sections = report_charts(facts).values()
+    return [front_chart(facts), *(chart for section in sections for chart in section)]
 
 
 def labels(side: Any) -> list[Any]:
-    """The labels of an axis that are shown: Matplotlib keeps ticks beyond its ends, too."""
+    """Return the visible labels of an axis; matplotlib also keeps ticks beyond its ends."""
     low, high = sorted(side.get_view_interval())
     shown = [tick.label1 for tick in side.get_major_ticks() if low <= tick.get_loc() <= high]
     return [label for label in shown if label.get_text()]
 
 
-def test_no_words_are_cut_or_lie_over_others(every: list[Chart]) -> None:
+def test_texts_are_complete_and_do_not_overlap(charts: list[Chart]) -> None:
     with mpl.rc_context(RC_PARAMS):
-        for chart in every:
+        for chart in charts:
             figure = matplotlib_figure(chart)
             FigureCanvasAgg(figure).draw()
             (axes,) = figure.axes
-            reached, page = figure.get_tightbbox(), figure.bbox_inches
-            assert reached.x0 >= -LARGEST, chart.key
-            assert reached.y0 >= -LARGEST, chart.key
-            assert reached.x1 <= page.x1 + LARGEST, chart.key
-            assert reached.y1 <= page.y1 + LARGEST, chart.key
+            extent, page = figure.get_tightbbox(), figure.bbox_inches
+            assert extent.x0 >= -TOLERANCE, chart.key
+            assert extent.y0 >= -TOLERANCE, chart.key
+            assert extent.x1 <= page.x1 + TOLERANCE, chart.key
+            assert extent.y1 <= page.y1 + TOLERANCE, chart.key
             for side in (axes.xaxis, axes.yaxis):
                 boxes = [label.get_window_extent() for label in labels(side)]
                 assert boxes, chart.key
@@ -60,9 +61,9 @@ def test_no_words_are_cut_or_lie_over_others(every: list[Chart]) -> None:
                 assert not legend.get_window_extent().overlaps(axes.bbox), chart.key
 
 
-def test_words_are_readable_in_a_column_of_a_paper(every: list[Chart]) -> None:
+def test_texts_are_legible_in_a_column_of_a_paper(charts: list[Chart]) -> None:
     with mpl.rc_context(RC_PARAMS):
-        for chart in every:
+        for chart in charts:
             figure = matplotlib_figure(chart)
             assert figure.get_figwidth() == COLUMN_WIDTH_INCHES
             assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7.0
@@ -76,11 +77,11 @@ def test_logarithmic_axes_have_round_ticks(span: float) -> None:
     with mpl.rc_context(RC_PARAMS):
         figure = matplotlib_figure(chart)
         FigureCanvasAgg(figure).draw()
-    told = [label.get_text() for label in labels(figure.axes[0].xaxis)]
-    assert len(set(told)) == len(told) >= 2
+    texts = [label.get_text() for label in labels(figure.axes[0].xaxis)]
+    assert len(set(texts)) == len(texts) >= 2
 
 
-def test_what_is_far_above_the_rest_is_counted_not_shown() -> None:
+def test_values_far_above_the_rest_are_cropped_and_counted() -> None:
     series = ChartSeries("a", [1.0, 2.0, 3.0], [0.1, 0.2, 4e5], SeriesStyle.POINTS)
     axis = Axis("y", log=True, typical_max=0.6)
     with mpl.rc_context(RC_PARAMS):
@@ -89,19 +90,20 @@ def test_what_is_far_above_the_rest_is_counted_not_shown() -> None:
     assert "1 above, up to 400,000" in [text.get_text() for text in figure.findobj(Text)]
 
 
-def test_no_two_of_many_series_look_alike() -> None:
+def test_series_are_distinguishable() -> None:
     series = [
         ChartSeries(str(i), [0.0, 1.0], [i, i], SeriesStyle.POINTS, colour=i) for i in range(20)
     ]
     chart = Chart("key", "title", Axis("x"), Axis("y"), tuple(series))
-    marks = [trace.marker for trace in plotly_figure(chart).data]
+    traces: Any = plotly_figure(chart).data
+    marks = [trace.marker for trace in traces]
     assert len({(mark.color, mark.symbol) for mark in marks}) == len(series)
     with mpl.rc_context(RC_PARAMS):
         clouds = matplotlib_figure(chart).axes[0].lines
-    looks = {(str(cloud.get_color()), str(cloud.get_marker())) for cloud in clouds}
-    assert len(looks) == len(series)
+    styles = {(str(cloud.get_color()), str(cloud.get_marker())) for cloud in clouds}
+    assert len(styles) == len(series)
 
 
-def test_equal_charts_give_equal_files(every: list[Chart], tmp_path: Path) -> None:
-    one, other = (write_figures(every[:1], tmp_path / name) for name in ("one", "other"))
+def test_equal_charts_give_equal_files(charts: list[Chart], tmp_path: Path) -> None:
+    one, other = (write_figures(charts[:1], tmp_path / name) for name in ("one", "other"))
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]

@@ -9,7 +9,7 @@ import pytest
 
 from problems import Size
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, chart_table
-from reports.gallery import charts, front
+from reports.gallery import front_chart, report_charts
 from reports.pages import render_report
 from reports.views import ReportData, RunState, read_report_data
 from reports.views.encodings import (
@@ -24,15 +24,17 @@ from reports.views.importance import importance_groups
 from reports.views.networks import networks_view
 from reports.views.recommendation import recommendation_view
 from reports.views.trials import TrialView, rerun_command
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.finalists import Recommendation
-from search.run.records import ConfidenceInterval, Rung, State
+from search.run.records import ConfidenceInterval, State
+from tests.builders import make_rung
 
 
 @pytest.fixture(scope="module")
 def facts(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> ReportData:
-    made = synthetic_run.SyntheticRunOptions(trials=240)
-    return read_report_data(synthetic_run.write_run(tmp_path_factory.mktemp("run") / "whole", made))
+    options = synthetic_run.SyntheticRunOptions(trials=240)
+    folder = tmp_path_factory.mktemp("run") / "large"
+    return read_report_data(synthetic_run.write_run(folder, options))
 
 
 def trial(number: int, error: float, speedup: float, **parameters: Any) -> TrialView:
@@ -45,35 +47,35 @@ def trial(number: int, error: float, speedup: float, **parameters: Any) -> Trial
     )  # fmt: skip
 
 
-def test_a_front_holds_what_nothing_beats() -> None:
+def test_a_front_contains_the_non_dominated_trials() -> None:
     trials = [trial(0, 0.1, 10.0), trial(1, 0.2, 5.0), trial(2, 0.3, 50.0), trial(3, 0.1, 8.0)]
-    assert [each.number for each in front_trials(trials)] == [2, 0]
+    assert [member.number for member in front_trials(trials)] == [2, 0]
     assert front_trials([trial(0, math.inf, 1.0)]) == []
 
 
-def test_whose_intervals_of_error_and_time_both_overlap_ties(facts: ReportData) -> None:
-    one, two, *_ = (each for each in facts.finalists if each.trial is not None)
-    known = {each.number: each for each in facts.trials}
+def test_overlapping_intervals_of_error_and_speed_up_are_ties(facts: ReportData) -> None:
+    one, two, *_ = (finalist for finalist in facts.finalists if finalist.trial is not None)
+    trials = {row.number: row for row in facts.trials}
     assert one.trial is not None
     chosen = Recommendation(
-        knee=one.trial, fastest=one.trial, accurate=one.trial, within_goals=False, reason=""
+        knee=one.trial, fastest=one.trial, most_accurate=one.trial, within_goals=False, reason=""
     )
 
-    def told_of(error: float, speedup: float) -> tuple[str, ...]:
-        def shown(finalist: FinalistView, error: float, speedup: float) -> FinalistView:
+    def ties(error: float, speedup: float) -> tuple[str, ...]:
+        def changed(finalist: FinalistView, error: float, speedup: float) -> FinalistView:
             test = ConfidenceInterval(value=error, low=0.9 * error, high=1.1 * error)
             spread = {"speedup_low": 0.99 * speedup, "speedup_high": 1.01 * speedup}
             timing = finalist.timing.model_copy(update={"speedup": speedup, **spread})
             return finalist._replace(test=test, timing=timing)
 
-        finalists = shown(one, 1.0, 10.0), shown(two, error, speedup)
-        choice = recommendation_view(chosen, finalists, known, None)
-        assert choice
-        return choice.ties
+        finalists = changed(one, 1.0, 10.0), changed(two, error, speedup)
+        view = recommendation_view(chosen, finalists, trials, None)
+        assert view
+        return view.ties
 
-    assert told_of(1.1, 10.1) == (two.name,)
-    assert told_of(1.3, 10.1) == ()
-    assert told_of(1.1, 12.0) == ()
+    assert ties(1.1, 10.1) == (two.name,)
+    assert ties(1.3, 10.1) == ()
+    assert ties(1.1, 12.0) == ()
 
 
 def test_hypervolumes_are_areas_in_decades() -> None:
@@ -87,33 +89,30 @@ def test_hypervolumes_are_areas_in_decades() -> None:
     assert dominated_hypervolume([], None) == 0.0
 
 
-def test_what_was_stopped_shows_how_far_it_came() -> None:
-    rungs = tuple(Rung(epoch=e, share=e / 4, error=1.0 / e) for e in (1, 2))
+def test_networks_that_were_stopped_early_have_an_error() -> None:
+    rungs = tuple(make_rung(1.0 / e, share=e / 4, epoch=e) for e in (1, 2))
     stopped = trial(1, 0.2, 1.0)._replace(state=State.STOPPED, error=None, rungs=rungs)
     (view,) = encoding_views([trial(0, 0.7, 1.0), stopped], [], None)
     assert (view.best_error, view.stopped_error) == (0.7, 0.5)
-    (whole,) = encoding_views([trial(0, 0.7, 1.0)], [], None)
-    assert whole.stopped_error is None
+    (complete,) = encoding_views([trial(0, 0.7, 1.0)], [], None)
+    assert complete.stopped_error is None
 
 
-def test_a_network_that_was_gone_on_with_was_not_stopped_in_the_end(small: Run) -> None:
+def test_a_resumed_network_does_not_count_as_stopped(small: RunDirectory) -> None:
     records = small.records()
-    own = [each for each in records if each.training is None and each.rungs]
-    stopped = next(each for each in own if each.state is State.STOPPED)
-    whole = next(each for each in own if each.state is State.COMPLETE)
-    later = whole.model_copy(update={"goes_on_with": stopped.number})
-    again = [later if each is whole else each for each in records]
-    before, after = (networks_view(each, ()) for each in (records, again))
-    assert after.saving.stopped == before.saving.stopped - 1
-    assert after.saving.trained == before.saving.trained
-    numbers = [
-        {search_progress.trial for search_progress in each.training_curves}
-        for each in (before, after)
-    ]
+    networks = [record for record in records if record.training is None and record.rungs]
+    stopped = next(record for record in networks if record.state is State.STOPPED)
+    complete = next(record for record in networks if record.state is State.COMPLETE)
+    resumption = complete.model_copy(update={"resumes": stopped.number})
+    changed = [resumption if record is complete else record for record in records]
+    before, after = networks_view(records, ()), networks_view(changed, ())
+    assert after.savings.stopped == before.savings.stopped - 1
+    assert after.savings.trained == before.savings.trained
+    numbers = [{curve.trial for curve in view.training_curves} for view in (before, after)]
     assert numbers[0] - numbers[1] == {stopped.number}
 
 
-def test_importance_finds_what_matters_and_little_else() -> None:
+def test_importance_is_that_of_the_parameters_with_an_effect() -> None:
     rng = np.random.default_rng(0)
     trials = [
         trial(
@@ -125,78 +124,79 @@ def test_importance_finds_what_matters_and_little_else() -> None:
         for number in range(120)
         for width in [int(rng.choice([16, 32, 64, 128]))]
     ]
-    (branch,) = importance_groups(trials)
-    assert [share.parameter for share in branch.importances] == ["width", "noise"]
-    width, noise = branch.importances
+    (group,) = importance_groups(trials)
+    assert [importance.parameter for importance in group.importances] == ["width", "noise"]
+    width, noise = group.importances
     assert width.error > 0.8 > width.permutation_quantile
     assert noise.error < 2.0 * noise.permutation_quantile < 0.3
     assert width.time < 0.2
 
 
-def test_few_trials_say_nothing_of_importance() -> None:
+def test_few_trials_give_no_importance() -> None:
     trials = [trial(n, 0.1 * (n + 1), 1.0, **{"mlp.width": n}) for n in range(5)]
     assert importance_groups(trials) == ()
 
 
 def test_hypervolume_grows_with_trials(facts: ReportData) -> None:
-    volumes = [each.hypervolume for each in facts.search_progress.hypervolume_curve]
+    volumes = [point.hypervolume for point in facts.search_progress.hypervolume_curve]
     assert volumes == sorted(volumes)
     assert volumes[-1] == pytest.approx(dominated_hypervolume(facts.trials, facts.reference_point))
-    assert max(each.hypervolume for each in facts.encodings) <= volumes[-1]
+    assert max(encoding.hypervolume for encoding in facts.encodings) <= volumes[-1]
 
 
-def test_workers_are_never_busier_than_there_are(facts: ReportData) -> None:
-    worker_usage = facts.search_progress.worker_usage
-    assert worker_usage.share is not None
-    assert 0.0 < worker_usage.share <= 1.0
-    width = facts.search_progress.hours / len(worker_usage.points)
-    spent = sum(sum(each.durations_s.values()) for each in facts.trials)
-    assert sum(busy for _, busy in worker_usage.points) * width * 3600.0 == pytest.approx(
-        spent, rel=0.01
+def test_the_busy_share_of_workers_matches_the_durations(facts: ReportData) -> None:
+    usage = facts.search_progress.worker_usage
+    assert usage.share is not None
+    assert 0.0 < usage.share <= 1.0
+    width = facts.search_progress.hours / len(usage.points)
+    busy_s = sum(busy for _, busy in usage.points) * width * 3600.0
+    assert busy_s == pytest.approx(
+        sum(sum(row.durations_s.values()) for row in facts.trials), rel=0.01
     )
 
 
-def test_failures_are_grouped_whatever_their_numbers(
+def test_failures_are_grouped_by_reasons_without_numbers(
     facts: ReportData, synthetic_run: ModuleType
 ) -> None:
-    failed = [each for each in facts.trials if each.state is State.INFEASIBLE]
-    assert sum(cause.times for cause in facts.search_progress.failure_causes) == len(failed)
+    failed = [row for row in facts.trials if row.state is State.INFEASIBLE]
+    assert sum(cause.failures for cause in facts.search_progress.failure_causes) == len(failed)
     assert len(facts.search_progress.failure_causes) == len(synthetic_run.REASONS)
 
 
-def test_what_deployments_cost_and_give_is_of_the_same_network(facts: ReportData) -> None:
-    for each in facts.deployments:
-        if each.precision == "bf16" and each.pruning == "none":
-            assert each.error_ratio == pytest.approx(1.01)
-        if each.speed_ratio_range:
-            low, high = each.speed_ratio_range
-            assert each.speed_ratio is not None
-            assert low <= each.speed_ratio <= high
+def test_ratios_of_deployments_compare_the_same_network(facts: ReportData) -> None:
+    for deployment in facts.deployments:
+        if deployment.precision == "bf16" and deployment.pruning == "none":
+            assert deployment.error_ratio == pytest.approx(1.01)
+        if deployment.speed_ratio_range:
+            low, high = deployment.speed_ratio_range
+            assert deployment.speed_ratio is not None
+            assert low <= deployment.speed_ratio <= high
 
 
 def test_every_figure_has_its_data(facts: ReportData) -> None:
-    hypervolume_curve = [front(facts), *(chart for own in charts(facts).values() for chart in own)]
-    keys = [chart.key for chart in hypervolume_curve]
+    sections = report_charts(facts).values()
+    charts = [front_chart(facts), *(chart for section in sections for chart in section)]
+    keys = [chart.key for chart in charts]
     assert len(set(keys)) == len(keys) > 12
-    for chart in hypervolume_curve:
+    for chart in charts:
         table = chart_table(chart)
         assert len(table.rows) == sum(len(series.x) for series in chart.series) > 0
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
-def test_what_is_far_above_the_best_is_not_usual(facts: ReportData) -> None:
+def test_errors_far_above_the_smallest_are_not_typical(facts: ReportData) -> None:
     assert typical_max_error([], []) is None
     assert typical_max_error([trial(0, 0.1, 10.0), trial(1, 1e6, 1.0)], []) == pytest.approx(0.6)
     assert typical_max_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], []) == 0.2
     exact = facts.finalists[0]._replace(test=ConfidenceInterval(value=1e-9, low=1e-9, high=1e-9))
     assert typical_max_error([trial(0, 0.1, 10.0), trial(1, 0.2, 1.0)], [exact]) == 0.2
-    usual = typical_max_error(facts.trials, facts.finalists)
-    assert usual is not None
-    for each in facts.finalists:
-        assert not each.on_front or each.test is None or each.test.value <= usual
+    largest = typical_max_error(facts.trials, facts.finalists)
+    assert largest is not None
+    for finalist in facts.finalists:
+        assert not finalist.on_front or finalist.test is None or finalist.test.value <= largest
 
 
-def test_a_table_leaves_out_what_nothing_fills() -> None:
+def test_a_table_has_no_empty_columns() -> None:
     series = ChartSeries("a", [1.0], [2.0], SeriesStyle.POINTS, y_low=[1.5], y_high=[2.5])
     table = chart_table(Chart("key", "title", Axis("x"), Axis("y"), (series,)))
     assert table.columns == ("series", "x", "y", "y, from", "y, to")
@@ -204,123 +204,131 @@ def test_a_table_leaves_out_what_nothing_fills() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words", "progress"),
+    ("options", "text", "state"),
     [
-        ({"trials": 0, "heat": False}, "No trial has ended yet", RunState.INTERRUPTED),
+        ({"trials": 0, "final_evaluation": False}, "No trial has ended yet", RunState.INTERRUPTED),
         ({"trials": 1}, "At the knee", RunState.FINISHED),
-        ({"trials": 9, "failing": 1.1}, "No trial gave a surrogate", RunState.FINISHED),
-        ({"trials": 20, "heat": False}, "simstead resume", RunState.INTERRUPTED),
+        ({"trials": 9, "failing_share": 1.1}, "No trial gave a surrogate", RunState.FINISHED),
+        ({"trials": 20, "final_evaluation": False}, "simstead resume", RunState.INTERRUPTED),
     ],
 )
-def test_a_run_of_any_kind_gives_a_page(
+def test_small_and_failed_runs_give_pages(
     synthetic_run: ModuleType,
     tmp_path: Path,
-    changes: dict[str, Any],
-    words: str,
-    progress: RunState,
+    options: dict[str, Any],
+    text: str,
+    state: RunState,
 ) -> None:
-    run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(**changes))
+    run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(**options))
     facts = read_report_data(run)
-    assert facts.progress is progress
-    assert words in render_report(facts)
+    assert facts.state is state
+    assert text in render_report(facts)
 
 
-def test_a_running_search_is_told(synthetic_run: ModuleType, tmp_path: Path) -> None:
+def test_a_report_says_that_the_search_is_running(
+    synthetic_run: ModuleType, tmp_path: Path
+) -> None:
     run = synthetic_run.write_run(
-        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=9, heat=False)
+        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=9, final_evaluation=False)
     )
     with run.exclusive_lock():
         assert "The search is running" in render_report(read_report_data(run), reload_s=15)
 
 
-def test_a_usual_size_goes_without_saying(facts: ReportData) -> None:
-    usual = facts.spec.model_copy(update={"size": Size.STANDARD})
-    assert "--size" not in rerun_command(usual, 3)  # a problem of one size refuses to be given any
+def test_commands_do_not_contain_the_standard_size(facts: ReportData) -> None:
+    standard = facts.spec.model_copy(update={"size": Size.STANDARD})
+    assert "--size" not in rerun_command(standard, 3)  # a problem of one size takes no --size
     assert "synthetic --size tiny --seed 0" in rerun_command(facts.spec, 3)
 
 
 @pytest.fixture
-def small(synthetic_run: ModuleType, tmp_path: Path) -> Run:
+def small(synthetic_run: ModuleType, tmp_path: Path) -> RunDirectory:
     return synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30))
 
 
-def test_every_recommendation_says_which_baseline_beats_it(small: Run) -> None:
-    heat = small.heat()
-    assert heat is not None
-    (first, *_) = (each for each in heat.finalists if each.trial is None)
+def test_recommended_surrogates_name_the_baseline_that_dominates_them(small: RunDirectory) -> None:
+    evaluation = small.final_evaluation()
+    assert evaluation is not None
+    (first, *_) = (finalist for finalist in evaluation.finalists if finalist.trial is None)
     timing = first.timing.model_copy(update={"speedup": 1e9})
     error = ConfidenceInterval(value=0.0, low=0.0, high=0.0)
     test = {read_report_data(small).objective.name: error}
     best = first.model_copy(update={"timing": timing, "test": test})
-    finalists = tuple(best if each is first else each for each in heat.finalists)
-    small.write("heat.json", heat.model_copy(update={"entrants": finalists}))
-    choice = read_report_data(small).choice
-    assert choice is not None
-    beaten = {pick.dominated_by.name for pick in choice.picks if pick.dominated_by}
-    assert beaten == {first.name}
-    told = render_report(read_report_data(small)).count(
+    finalists = tuple(best if finalist is first else finalist for finalist in evaluation.finalists)
+    small.write("heat.json", evaluation.model_copy(update={"finalists": finalists}))
+    view = read_report_data(small).recommendation
+    assert view is not None
+    names = {
+        recommended.dominated_by.name for recommended in view.finalists if recommended.dominated_by
+    }
+    assert names == {first.name}
+    warnings = render_report(read_report_data(small)).count(
         f"The baseline {first.name} is at least as accurate"
     )
-    assert told == len(choice.picks)
+    assert warnings == len(view.finalists)
 
 
-def test_what_cannot_be_counted_is_said(small: Run) -> None:
-    heat = small.heat()
-    assert heat is not None
+def test_a_report_names_finalists_whose_operations_cant_be_counted(small: RunDirectory) -> None:
+    evaluation = small.final_evaluation()
+    assert evaluation is not None
     assert "t be counted: " not in render_report(read_report_data(small))
-    finalists = tuple(each.model_copy(update={"work": None}) for each in heat.finalists)
-    small.write("heat.json", heat.model_copy(update={"entrants": finalists}))
+    finalists = tuple(
+        finalist.model_copy(update={"compute_cost": None}) for finalist in evaluation.finalists
+    )
+    small.write("heat.json", evaluation.model_copy(update={"finalists": finalists}))
     page = render_report(read_report_data(small))
     assert "t be counted: " in page
     assert "GFLOP/s reached" not in page
 
 
-def test_a_run_without_its_heat_tells_its_best_so_far(
+def test_a_run_without_final_evaluation_shows_the_best_trial_so_far(
     synthetic_run: ModuleType, tmp_path: Path
 ) -> None:
     facts = read_report_data(
         synthetic_run.write_run(
-            tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30, heat=False)
+            tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=30, final_evaluation=False)
         )
     )
-    best = min(each.error for each in facts.front if each.error is not None)
+    best = min(row.error for row in facts.front if row.error is not None)
     assert facts.front[-1].error == best
-    assert f'most accurate is <a href="#trial={facts.front[-1].number}">' in render_report(facts)
+    assert f'most accurate trial is <a href="#trial={facts.front[-1].number}">' in render_report(
+        facts
+    )
 
 
-def test_trials_without_times_make_the_use_of_workers_a_lower_bound(small: Run) -> None:
+def test_the_busy_share_is_a_lower_bound_if_trials_have_no_durations(small: RunDirectory) -> None:
     assert read_report_data(small).search_progress.worker_usage.untimed == 0
     assert "busy at least" not in render_report(read_report_data(small))
     record = small.records()[-1]
-    small.record(record.model_copy(update={"durations_s": {}}))
+    small.save_record(record.model_copy(update={"durations_s": {}}))
     assert read_report_data(small).search_progress.worker_usage.untimed == 1
     assert "busy at least" in render_report(read_report_data(small))
 
 
-def test_the_night_between_two_sessions_is_not_counted(small: Run) -> None:
-    before, begun = read_report_data(small).search_progress, small.sessions().each[0]
-    night = timedelta(hours=10)
+def test_pauses_between_sessions_are_not_counted(small: RunDirectory) -> None:
+    before, environment = read_report_data(small).search_progress, small.sessions().environments[0]
+    pause = timedelta(hours=10)
 
     def later(text: str) -> str:
-        return (datetime.fromisoformat(text) + night).isoformat()
+        return (datetime.fromisoformat(text) + pause).isoformat()
 
-    records = sorted(small.records(), key=lambda each: each.ended)
+    records = sorted(small.records(), key=lambda record: record.ended)
     kept, moved = records[:15], records[15:]
     for record in moved:
-        small.record(record.model_copy(update={"ended": later(record.ended)}))
-    small.add_session(begun.model_copy(update={"started": later(kept[-1].ended)}))
-    search_progress = read_report_data(small).search_progress
-    assert search_progress.hours == pytest.approx(before.hours)
-    assert search_progress.worker_usage.share == pytest.approx(before.worker_usage.share)
-    assert [each.hours for each in search_progress.hypervolume_curve] == pytest.approx(
-        [each.hours for each in before.hypervolume_curve]
+        small.save_record(record.model_copy(update={"ended": later(record.ended)}))
+    small.add_session(environment.model_copy(update={"started": later(kept[-1].ended)}))
+    after = read_report_data(small).search_progress
+    assert after.hours == pytest.approx(before.hours)
+    assert after.worker_usage.share == pytest.approx(before.worker_usage.share)
+    assert [point.hours for point in after.hypervolume_curve] == pytest.approx(
+        [point.hours for point in before.hypervolume_curve]
     )
 
 
-def test_what_changed_between_sessions_is_told_though_it_changed_back(small: Run) -> None:
-    begun = small.sessions().each[0]
-    small.add_session(begun.model_copy(update={"python": "3.99"}))
-    small.add_session(begun)
+def test_changes_between_sessions_are_listed_in_order(small: RunDirectory) -> None:
+    environment = small.sessions().environments[0]
+    small.add_session(environment.model_copy(update={"python": "3.99"}))
+    small.add_session(environment)
     assert read_report_data(small).provenance.changed == (
-        f"python: {begun.python}, then 3.99, then {begun.python}",
+        f"python: {environment.python}, then 3.99, then {environment.python}",
     )

@@ -2,13 +2,12 @@
 
 import pytest
 
-from search.run.records import Timing
+from search.trial import lifecycle
+from tests.builders import make_timing
 
 
 @pytest.fixture
 def constant_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every trial of this process be timed by a clock that says one thing."""
-    timing = Timing(
-        time_s=1e-6, reference_s=1e-3, speedup=1e3, speedup_low=1e3, speedup_high=1e3, rounds=9
-    )
-    monkeypatch.setattr("search.trial.lifecycle.measure", lambda *_: timing)
+    timing = make_timing(time_s=1e-6, reference_s=1e-3)
+    monkeypatch.setattr(lifecycle, "measure", lambda *_: timing)

@@ -19,7 +19,7 @@ from safetensors.torch import save_file as save_weights
 
 from search.export.host_code import kernel_for, script_for, write_host_code
 from search.export.program import write_program
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from spaces.artefact import EXAMPLES, PREDICTIONS
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import BATCH, example_network, lowered_shape
@@ -289,7 +289,7 @@ recorded = load_file("surrogate/{EXAMPLES}")
 inputs = recorded["inputs"]
 """,
         """
-assert (answers == recorded["answers"]).all()
+assert (outputs == recorded["answers"]).all()
 """,
     ),
 }
@@ -300,13 +300,13 @@ assert (answers == recorded["answers"]).all()
 def test_an_export_keeps_the_artefact_and_adds_its_use(
     simstead: RunSimstead, finished_run: Path, tmp_path: Path
 ) -> None:
-    run, folder = Run.open(finished_run), tmp_path / "surrogate"
-    heat = run.heat()
+    run, folder = RunDirectory.open(finished_run), tmp_path / "surrogate"
+    heat = run.final_evaluation()
     assert heat is not None
     assert heat.knee is not None
     done = simstead("export", finished_run, "--pick", "knee", folder)
     assert done.returncode == 0, done.stderr
-    artefact = run.artefact(heat.knee)
+    artefact = run.artefact_path(heat.knee)
     own = {path.name for path in artefact.iterdir()}
     assert {path.name for path in folder.iterdir()} == own | {USAGE, USAGE_FOLDER}
     for name in own:

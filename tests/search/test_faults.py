@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,12 +23,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
 from rich.console import Console
 
-from problems import Dataset, Samples, Size, UserError
+from problems import Dataset, Samples, UserError
 from problems.data.dataset import generate
 from problems.template.problem import problem as template
 from search import driver
@@ -36,21 +38,25 @@ from search.final.evaluation import run_final_evaluation
 from search.objectives.recommendation import select_finalists
 from search.progress import ProgressDisplay
 from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.journal import repair
-from search.run.records import NO_LIMITS, Record, Rung, State, Timing, count_networks
-from search.run.spec import Spec
+from search.run.records import NO_LIMITS, Record, State, count_networks
+from search.sampling import study
 from search.timing.reference import ReferenceTiming, verified_manifest
+from search.trial import checkpointing, lifecycle, preparation
 from search.trial.lifecycle import RungReport, SearchContext, run_trial
 from search.trial.scoring import SplitScore
+from search.trial.training import OptimiserStep
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 from spaces.restrictions import Restrictions
 from spaces.surrogate import Surrogate
+from tests.builders import make_record, make_rung, make_spec
+from tests.search.journals import stored_study
 
 Life = Callable[[SearchContext, Candidate, int, int | None], Iterator[RungReport | Record]]
-Drive = Callable[..., Run]
+Drive = Callable[..., RunDirectory]
 Accounts = Callable[[str], "FaultLedger"]
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 
@@ -81,9 +87,7 @@ def record_bytes(folder: Path) -> dict[str, bytes]:
 
 
 def left_running(folder: Path) -> int:
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
-    storage = optuna.storages.JournalStorage(backend)
-    study = optuna.load_study(study_name="simstead", storage=storage)
+    study = stored_study(folder / "journal.log")
     return len(study.get_trials(states=[optuna.trial.TrialState.RUNNING]))
 
 
@@ -115,7 +119,7 @@ class FaultLedger:
             after = record_bytes(folder)
             self.lost += sum(after.get(name) != record for name, record in before.items())
         self.left_running += left_running(folder)
-        self.carried_on += count_networks(Run.open(folder).records()) == trials
+        self.carried_on += count_networks(RunDirectory.open(folder).records()) == trials
 
 
 @pytest.fixture
@@ -183,29 +187,32 @@ def instant_trial(
 ) -> Iterator[RungReport | Record]:
     """A life that takes no time: its figures hang on the candidate alone."""
     error, time_s = (1.0 / (1 + int(candidate.key[i : i + 4], 16)) for i in (0, 4))
-    rung = Rung(epoch=1, share=0.25, error=error)
+    rung = make_rung(error)
     if training is None:
         yield RungReport(rung, time_s, {})
-    timing = Timing(
-        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
-        speedup_high=1 / time_s, rounds=9,
-    )  # fmt: skip
     fails = int(candidate.key[8], 16) < 4
-    yield Record(
-        number=number, key=candidate.key, candidate=candidate, training=training,
-        state=State.INFEASIBLE if fails else State.COMPLETE, stage="measure",
-        reason="as it happens" if fails else "", rungs=(rung,) if training is None else (),
-        metrics={} if fails else {context.problem.objective.name: error},
-        timing=None if fails else timing, unpruned_error=error, untrained_relative_time=time_s,
+    yield make_record(
+        number,
+        candidate,
+        error=None if fails else error,
+        time_s=None if fails else time_s,
+        objective=context.problem.objective.name,
+        training=training,
+        state=State.INFEASIBLE if fails else State.COMPLETE,
+        reason="as it happens" if fails else "",
+        rungs=(rung,) if training is None else (),
+        unpruned_error=error,
+        untrained_relative_time=time_s,
         ended=str(next(MOMENTS)),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> SearchContext:
     """What trials share that are neither taught nor scored."""
-    nothing = Dataset(*[SimpleNamespace()] * 4)
-    return SearchContext(SMALL, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
+    nothing: Any = SimpleNamespace()
+    data = Dataset(nothing, nothing, nothing, nothing)
+    return SearchContext(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, RunDirectory(tmp_path))
 
 
 @pytest.fixture
@@ -214,22 +221,15 @@ def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
 
     def run_search(
         context: SearchContext, folder: Path, life: Life = instant_trial, trials: int = TRIALS
-    ) -> Run:
+    ) -> RunDirectory:
         monkeypatch.setattr(driver, "execute", partial(run_sequentially, life))
-        spec = Spec(
-            problem=SMALL.name,
-            problem_version=SMALL.version,
-            size=Size.TINY,
-            seed=0,
-            trials=trials,
-            workers=WORKERS,
-            deployments=DEPLOYMENTS,
-            restrictions=NARROWING,
+        spec = make_spec(
+            SMALL, trials=trials, workers=WORKERS, deployments=DEPLOYMENTS, restrictions=NARROWING
         )
-        run = Run.start(folder, spec)
+        run = RunDirectory.start(folder, spec)
         progress = ProgressDisplay(SMALL, trials, Console(file=io.StringIO()))
         with run.exclusive_lock():
-            driver._trials(replace(context, run=run), spec, run, progress, {})
+            driver.run_remaining_trials(replace(context, run=run), spec, run, progress, {})
         return run
 
     return run_search
@@ -361,8 +361,8 @@ def test_a_driver_killed_while_it_held_the_journal(
     run = run_search(context, tmp_path / "run")
     (run.folder / "journal.log.lock").symlink_to(run.journal)
     ticks = itertools.count()
-    clock = SimpleNamespace(sleep=lambda _: None, monotonic=lambda: float(next(ticks)))
-    monkeypatch.setattr("optuna.storages.journal._file.time", clock)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
     with ledger.of(run.folder, TRIALS + 1):
         run_search(context, run.folder, trials=TRIALS + 1)
 
@@ -512,7 +512,7 @@ def test_a_search_refused_for_want_of_space_can_be_begun_again(
 def real(cache: Path, tmp_path: Path, constant_timing: None) -> SearchContext:  # noqa: ARG001 - it is set
     """What trials share that are taught and scored, and timed by a clock that says one thing."""
     data = generate(SMALL, cache)
-    return SearchContext(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, Run(tmp_path))
+    return SearchContext(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, RunDirectory(tmp_path))
 
 
 @pytest.mark.parametrize("seen", [True, False])
@@ -535,20 +535,20 @@ def test_a_disk_full_at_any_of_a_trials_writes(
 
 
 NOT_A_NUMBER = dict.fromkeys((metric.name for metric in SMALL.metrics), math.nan)
+NOTHING: Any = None
+NOT_SCORED = SplitScore({}, np.zeros(0, dtype=bool), NOTHING, 0, NOT_A_NUMBER, "")
 WRONG = {
-    "loss not a number": ("search.trial.training.Course._pass", torch.tensor(math.nan)),
-    "score not a number": (
-        "search.trial.preparation.scored",
-        SplitScore({}, [], None, 0, NOT_A_NUMBER, ""),
-    ),
+    "loss not a number": (OptimiserStep, "step", torch.tensor(math.nan)),
+    "score not a number": (preparation, "score_split", NOT_SCORED),
     "score of what is deployed not a number": (
-        "search.trial.lifecycle.scored",
-        SplitScore({}, [], None, 0, NOT_A_NUMBER, ""),
+        lifecycle,
+        "score_split",
+        NOT_SCORED,
     ),
-    "out of memory, preparing": ("search.trial.lifecycle.untrained", MemoryError("none left")),
-    "out of memory, training": ("search.trial.training.Turn.take", MemoryError("none left")),
-    "out of memory, deploying": ("search.trial.lifecycle.write_artefact", MemoryError("none left")),
-    "out of memory, measuring": ("search.trial.lifecycle.measure", MemoryError("none left")),
+    "out of memory, preparing": (lifecycle, "initialise_learner", MemoryError("none left")),
+    "out of memory, training": (OptimiserStep, "step", MemoryError("none left")),
+    "out of memory, deploying": (lifecycle, "write_artefact", MemoryError("none left")),
+    "out of memory, measuring": (lifecycle, "measure", MemoryError("none left")),
 }
 """What goes wrong in a trial's own process: where, and what is raised or returned there."""
 
@@ -564,7 +564,7 @@ def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
 ) -> None:
     ledger = account(fault)
     run = run_search(real, tmp_path / "run", run_trial, trials=1)
-    where, what = WRONG[fault]
+    owner, name, what = WRONG[fault]
 
     def wrong(*_: object, **__: object) -> object:
         if isinstance(what, Exception):
@@ -573,7 +573,7 @@ def test_what_goes_wrong_in_a_trial_ends_that_trial(  # noqa: PLR0917 - fixtures
 
     with ledger.of(run.folder, 3):
         with monkeypatch.context() as patch:
-            patch.setattr(where, wrong)
+            patch.setattr(owner, name, wrong)
             run_search(real, run.folder, run_trial, trials=2)
         run_search(real, run.folder, run_trial, trials=3)
     first, second, third = (record for record in run.records() if record.training is None)
@@ -618,7 +618,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
 ) -> None:
     ledger = account({"unfinished": "course put aside", "trained": "trained network"}[kind])
     ledger.fault += " damaged"
-    monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpointing, "CHECKPOINT_INTERVAL_S", 0.0)
     begun = run_search(real, tmp_path / "begun", run_trial, trials=1)
     if kind == "unfinished":
         with pytest.raises(KeyboardInterrupt):
@@ -628,9 +628,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
         file = begun.trained(0)
         for further in (record for record in begun.records() if record.training == 0):
             (begun.folder / "trials" / f"{further.number:04d}.json").unlink()
-        monkeypatch.setattr(
-            "search.sampling.study.next_deployment", lambda _, combinations, *__: combinations[0]
-        )
+        monkeypatch.setattr(study, "next_deployment", lambda _, combinations, *__: combinations[0])
     for wrong in corruptions(file):
         file.write_bytes(wrong)
         with pytest.raises(CorruptCheckpointError):
@@ -645,14 +643,14 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
 
 
 @pytest.fixture
-def whole(run_search: Drive, real: SearchContext, tmp_path: Path) -> Run:
+def whole(run_search: Drive, real: SearchContext, tmp_path: Path) -> RunDirectory:
     """A run that was searched to its end, but for its final heat."""
     return run_search(real, tmp_path / "whole", run_trial, trials=1)
 
 
 def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
     account: Accounts,
-    whole: Run,
+    whole: RunDirectory,
     run_search: Drive,
     real: SearchContext,
     tmp_path: Path,
@@ -662,7 +660,7 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
     record = select_finalists(whole.records(), SMALL.objective.name, NO_LIMITS)[0]
     intact = verified_manifest(whole, record)
     with ledger.of(whole.folder, 2):
-        for file in sorted(whole.artefact(record.number).iterdir()):
+        for file in sorted(whole.artefact_path(record.number).iterdir()):
             data = file.read_bytes()
             for wrong in corruptions(file):
                 file.write_bytes(wrong)
@@ -675,12 +673,12 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
                 ledger.carried_on += 1
             file.write_bytes(data)
         assert verified_manifest(whole, record) == intact
-        file = next(whole.artefact(record.number).glob("network*"))
+        file = next(whole.artefact_path(record.number).glob("network*"))
         file.write_bytes(flip_bit(file.read_bytes(), 1000))
         with pytest.raises(UserError, match=f"{record.number:04d}.network"):
-            Surrogate.load(whole.artefact(record.number), SMALL)
+            Surrogate.load(whole.artefact_path(record.number), SMALL)
         alone = replace(real, run=whole)
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # a stopwatch to itself
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a stopwatch to itself
         heat = run_final_evaluation(alone, whole, lambda *_: None)
         assert f"{record.number:04d}/network" in heat.left_out[f"trial {record.number}"]
         assert heat.finalist(record.number) is None
@@ -824,7 +822,7 @@ def test_trials_that_hang_or_die_end_with_a_reason(
         _, err = driver.communicate(timeout=WAIT_S)
         assert driver.returncode == 0, err
     assert not list((tmp_path / "due").iterdir())
-    records = Run.open(folder).records()
+    records = RunDirectory.open(folder).records()
     reasons = [record.reason for record in records if record.state is State.INFEASIBLE]
     assert sum("its worker died" in reason for reason in reasons) >= len(IN_A_TRIAL) - 1
     assert sum("MemoryError" in reason for reason in reasons) == 1
@@ -856,7 +854,7 @@ def test_a_driver_ended_at_random_moments(
         with started(command_env, SIMSTEAD, "resume", folder) as driver:
             _, err = driver.communicate(timeout=WAIT_S)
             assert driver.returncode == 0, err
-    assert Run.open(folder).heat() is not None
+    assert RunDirectory.open(folder).final_evaluation() is not None
 
 
 TWO_NODES = """
@@ -906,6 +904,7 @@ main()
 
 
 @pytest.mark.slow
+@pytest.mark.cluster
 def test_a_lost_node_costs_its_trial_alone(
     account: Accounts, faulty_problem: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -927,5 +926,7 @@ def test_a_lost_node_costs_its_trial_alone(
             _, err = driver.communicate(timeout=WAIT_S)
             assert driver.returncode == 0, err
     assert not due.exists()
-    dead = [record.reason for record in Run.open(folder).records() if record.stage == "worker"]
+    dead = [
+        record.reason for record in RunDirectory.open(folder).records() if record.stage == "worker"
+    ]
     assert dead

@@ -14,7 +14,7 @@ import xarray as xr
 from problems.data.dataset import generate
 from problems.sources import locate_problem
 from search.driver import told
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import State
 from search.workers.ray_cluster import cluster, in_parallel
 
@@ -149,7 +149,7 @@ def test_a_problem_is_searched_whole_from_elsewhere(
     diagnosed = simstead("diagnose", searched.file, "--output", tmp_path / "page.html")
     assert diagnosed.returncode == 0, diagnosed.stderr
     assert (tmp_path / "page.html").stat().st_size > 1000
-    records = Run.open(searched.run).records()
+    records = RunDirectory.open(searched.run).records()
     complete = [record for record in records if record.state is State.COMPLETE]
     assert complete, [record.reason for record in records]
     assert not [r.reason for r in records if r.state is State.INFEASIBLE and "Error" in r.reason]
@@ -163,7 +163,7 @@ def test_a_problem_is_searched_whole_from_elsewhere(
 
 @pytest.mark.parametrize("searched", ["pipes"], indirect=True)
 def test_goals_and_what_was_left_out_are_in_the_report(searched: SearchedProblem) -> None:
-    facts = Run.open(searched.run).data()
+    facts = RunDirectory.open(searched.run).data()
     assert sum(facts.failed.values()) == 2
     assert sum(facts.duplicates.values()) == 1
     assert "2 samples: pressure is not finite" in searched.said

@@ -76,7 +76,7 @@ def test_crowding_is_the_distance_of_the_neighbours() -> None:
 
 
 @pytest.mark.parametrize("levels", [3, 7, 1000])
-@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+@pytest.mark.parametrize("objective_values", [1, 2, 3, 4])
 def test_fronts_and_ranks_agree_with_every_pair(objective_values: int, levels: int) -> None:
     for seed in range(10):
         points = drawn(objective_values, levels, seed)
@@ -97,7 +97,7 @@ def test_fronts_and_ranks_agree_with_every_pair(objective_values: int, levels: i
             assert weakly_dominated(point, points) == no_larger
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+@pytest.mark.parametrize("objective_values", [1, 2, 3, 4])
 def test_a_hypervolume_is_the_number_of_dominated_cells(objective_values: int) -> None:
     for seed in range(10):
         reference = [5, 6, 4, 5][:objective_values]
@@ -105,7 +105,7 @@ def test_a_hypervolume_is_the_number_of_dominated_cells(objective_values: int) -
         assert hypervolume(points, reference) == counted(points, reference)
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3])
+@pytest.mark.parametrize("objective_values", [1, 2, 3])
 def test_nothing_dominates_nothing(objective_values: int) -> None:
     assert pareto_front([]) == front_indices([]) == []
     assert hypervolume([], (1.0,) * objective_values) == 0.0

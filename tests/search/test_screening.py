@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,8 @@ from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.data.shards import read_shard
 from problems.sources import locate_problem
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, Record, State
-from search.run.spec import Spec
 from search.screening import DECISIONS_FILE, RESULTS_FILE, SUMMARY_FILE, ScreeningSummary, screen
 from search.screening.audit import CallTimes, estimate_compute, estimate_recall
 from search.screening.decision import Decision, class_scores, label_field
@@ -41,6 +41,7 @@ from search.trial.lifecycle import SearchContext, run_trial
 from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
 from spaces.space import choose_candidate
+from tests.builders import make_spec
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -247,7 +248,9 @@ def escape(file: Path) -> Problem:
 
 
 @pytest.fixture(scope="module")
-def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(
+    escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunDirectory:
     """A run with one trained network, trial 4."""
     drawn = (
         choose_candidate(escape, Size.STANDARD, RandomChoice(np.random.default_rng(i)), 0)
@@ -261,10 +264,8 @@ def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempP
             "pruning_settings": {},
         }
     )
-    spec = Spec(
-        problem="escape", problem_version=1, size=Size.STANDARD, seed=0, trials=1, workers=1
-    )
-    run = Run.start(tmp_path_factory.mktemp("run") / "run", spec)
+    spec = make_spec(escape, size=Size.STANDARD, trials=1)
+    run = RunDirectory.start(tmp_path_factory.mktemp("run") / "run", spec)
     (run.folder / "trainings").mkdir(exist_ok=True)
     data = generate(escape, cache)
     context = SearchContext(
@@ -273,22 +274,22 @@ def run(escape: Problem, file: Path, cache: Path, tmp_path_factory: pytest.TempP
     *_, record = run_trial(context, candidate, 4)
     assert isinstance(record, Record)
     assert record.state is State.COMPLETE, record.reason
-    run.record(record)
+    run.save_record(record)
     return run
 
 
 @pytest.fixture
-def surrogate(run: Run) -> Path:
-    return run.artefact(4)
+def surrogate(run: RunDirectory) -> Path:
+    return run.artefact_path(4)
 
 
-def test_a_surrogate_is_an_artefact_or_a_pick(run: Run) -> None:
+def test_a_surrogate_is_an_artefact_or_a_pick(run: RunDirectory) -> None:
     artefact, manifest = resolve_artefact(f"{run.folder}:4")
-    assert artefact == run.artefact(4)
+    assert artefact == run.artefact_path(4)
     assert resolve_artefact(str(artefact)) == (artefact, manifest)
-    with pytest.raises(UserError, match="no final heat"):
+    with pytest.raises(UserError, match="no final evaluation"):
         resolve_artefact(str(run.folder))
-    with pytest.raises(UserError, match="left no artefact"):
+    with pytest.raises(UserError, match="has no artefact"):
         resolve_artefact(f"{run.folder}:5")
     with pytest.raises(UserError, match="neither an artefact nor a run"):
         resolve_artefact(f"{run.folder}/nowhere")
@@ -301,7 +302,7 @@ def test_a_surrogate_is_an_artefact_or_a_pick(run: Run) -> None:
         (ScreeningRequest(keep_recall=1.1), "--keep-recall must lie"),
         (ScreeningRequest(points=0), "--points must be 1 or more"),
         (ScreeningRequest(audit=3), "--audit must be 10 or more"),
-        (ScreeningRequest(keep=2), "--keep is the class"),
+        (ScreeningRequest(keep=2), "--keep is the class to run"),
         (ScreeningRequest(seed=-1), "--seed must be 0 or more"),
         (ScreeningRequest(label="bond"), "did you mean 'bound'"),
         (ScreeningRequest(points=5, sweep=Path("points.csv")), "leave one out"),
@@ -325,8 +326,8 @@ def test_what_cannot_be_screened_is_refused(
         prepare_screening(planets, str(surrogate), ScreeningRequest(), out)
     with pytest.raises(UserError, match="was made for escape version 1, not other version 1"):
         prepare_screening(replace(escape, name="other"), str(surrogate), ScreeningRequest(), out)
-    assert escape.simulation is not None
-    moved = replace(escape, simulation=replace(escape.simulation, steps=50))
+    simulation: Any = escape.simulation
+    moved = replace(escape, simulation=replace(simulation, steps=50))
     with pytest.raises(UserError, match="other parameters"):
         prepare_screening(moved, str(surrogate), ScreeningRequest(), out)
     assert not out.exists()
@@ -354,7 +355,7 @@ def test_points_are_read_from_a_table(escape: Problem, surrogate: Path, tmp_path
     assert job.inputs["re"].tolist() == [0.0, -1.0]
     assert job.screening.points == 2
     table.assign(re=[0.0, 7.0]).to_csv(tmp_path / "points.csv", index=False)
-    with pytest.raises(UserError, match=r"--sweep: .* leaves its range"):
+    with pytest.raises(UserError, match=r"--sweep: .* is outside its range"):
         prepare_screening(escape, str(surrogate), asked, tmp_path / "out")
 
 
@@ -388,7 +389,7 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     simstead: RunSimstead,
     command_env: dict[str, str],
     file: Path,
-    run: Run,
+    run: RunDirectory,
     decoy_folder: Path,
     tmp_path: Path,
 ) -> None:
@@ -415,7 +416,7 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 130, said
-    assert f"--out {out} goes on" in said
+    assert f"--out {out} to continue" in said
     assert not (out / SUMMARY_FILE).exists()
     held.unlink()
     kept = {path: path.stat().st_mtime_ns for path in out.glob("runs/*.npz")}
@@ -434,7 +435,11 @@ def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fi
     assert screen(job, source, 1, Console(file=io.StringIO())) == before  # nothing is left to run
     (out / DECISIONS_FILE).unlink()
     anew = screen(job, source, 1, Console(file=io.StringIO()))  # decided again, as before
-    assert (anew.kept, anew.found, anew.recall) == (before.kept, before.found, before.recall)
+    assert (anew.kept, anew.positives, anew.recall) == (
+        before.kept,
+        before.positives,
+        before.recall,
+    )
 
 
 CRASHING = """
@@ -491,9 +496,9 @@ def _hold_to_the_truth(problem: Problem, out: Path) -> None:
     assert len(points) == POINTS
     with np.load(out / RESULTS_FILE) as arrays:
         decision, probability = arrays["decision"], arrays["probability"]
-    assert problem.simulation is not None
+    simulation: Any = problem.simulation
     rng = np.random.default_rng(0)
-    truth = replace(problem.simulation, step_s=0.0).run(points.inputs, rng)["bound"]
+    truth = replace(simulation, step_s=0.0).run(points.inputs, rng)["bound"]
     ran = decision != str(Decision.SKIPPED)
     assert (points.outputs["bound"][ran] == truth[ran]).all()
     assert np.isnan(points.outputs["bound"][~ran]).all()

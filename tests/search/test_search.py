@@ -20,7 +20,7 @@ from problems import InterruptedRunError, Size, load_problem
 from problems.data.dataset import generate
 from search.final import seeds
 from search.final.seeds import retrain_in_parallel
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, State, count_networks
 from search.sampling.history import combination_of
 from search.timing.reference import ReferenceTiming
@@ -29,6 +29,7 @@ from search.workers import ray_cluster as workers
 from search.workers.ray_cluster import cluster, in_parallel
 from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
+from tests.search.journals import stored_study
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
@@ -40,22 +41,21 @@ QUICK = ("--deployments", "1", "--retrain", "0")
 
 
 def keys(folder: Path) -> list[str]:
-    return [record.key for record in Run.open(folder).records() if record.training is None]
+    return [record.key for record in RunDirectory.open(folder).records() if record.training is None]
 
 
 def stored_states(folder: Path) -> set[optuna.trial.TrialState]:
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / "journal.log"))
-    storage = optuna.storages.JournalStorage(backend)
-    study = optuna.load_study(study_name="simstead", storage=storage)
-    return {trial.state for trial in study.get_trials()}
+    return {trial.state for trial in stored_study(folder / "journal.log").trials}
 
 
 def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
-    run = Run.open(finished_run)
+    run = RunDirectory.open(finished_run)
     records = run.records()
     assert [record.number for record in records] == list(range(len(records)))
     assert count_networks(records) == 8
-    for further in (record for record in records if record.training is not None):
+    for further in records:
+        if further.training is None:
+            continue
         first = records[further.training]
         kept = "encoding", "encoding_settings", "architecture", "architecture_settings", "training"
         assert all(
@@ -68,18 +68,18 @@ def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
     for record in complete:
         assert record.artefact is not None
         assert read_manifest(finished_run / record.artefact).hash == record.artefact_hash
-    heat = run.heat()
+    heat = run.final_evaluation()
     assert heat is not None
     assert {"persistence", "Laplace-Lagrange"} <= {finalist.name for finalist in heat.finalists}
     assert any(finalist.trial == heat.knee for finalist in heat.finalists)
     assert optuna.trial.TrialState.RUNNING not in stored_states(finished_run)
     assert not list((finished_run / "trainings").glob("*.unfinished"))
-    again = run.retrained().each
+    again = run.retrainings().results
     assert again
     seed = run.spec().seed
     assert all(each.seed == seed + 1 and (each.reason or each.test) for each in again)
     assert all(each in again for finalist in heat.finalists for each in finalist.retrained)
-    assert run.sessions().each[0].versions["rebound"] != "not installed"
+    assert run.sessions().environments[0].versions["rebound"] != "not installed"
 
 
 def test_a_finished_run_is_gone_on_with(
@@ -90,7 +90,7 @@ def test_a_finished_run_is_gone_on_with(
     done = simstead(*SEARCH, "--trials", 9, "--run", folder, *QUICK)
     assert done.returncode == 0, done.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").iterdir()}
-    assert count_networks(Run.open(folder).records()) == 9
+    assert count_networks(RunDirectory.open(folder).records()) == 9
     assert before.items() <= after.items()
 
 
@@ -107,12 +107,13 @@ def test_what_is_exported_is_what_was_measured(
 ) -> None:
     done = simstead("export", finished_run, "--pick", "knee", tmp_path / "surrogate")
     assert done.returncode == 0, done.stderr
-    heat = Run.open(finished_run).heat()
+    heat = RunDirectory.open(finished_run).final_evaluation()
     assert heat is not None
-    record = next(r for r in Run.open(finished_run).records() if r.number == heat.knee)
+    record = next(r for r in RunDirectory.open(finished_run).records() if r.number == heat.knee)
     assert read_manifest(tmp_path / "surrogate").hash == record.artefact_hash
     problem = load_problem("planets", Size.TINY)
     surrogate = Surrogate.load(tmp_path / "surrogate", problem)
+    assert problem.simulation is not None
     inputs = problem.simulation.draw(3, np.random.default_rng(0))
     outputs = surrogate.run(inputs, np.random.default_rng(0))
     assert np.isfinite(outputs["elements"]).all()
@@ -179,7 +180,7 @@ def test_an_interrupted_search_says_how_to_go_on(
     assert "Traceback" not in err
     assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
     kept = {int(path.name) for path in (folder / "artefacts").iterdir()}
-    assert kept <= {record.number for record in Run.open(folder).records()}
+    assert kept <= {record.number for record in RunDirectory.open(folder).records()}
 
 
 def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
@@ -229,7 +230,7 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
 def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
     finished_run: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run.open(finished_run)
+    run = RunDirectory.open(finished_run)
     problem = load_problem(run.spec().problem, Size.TINY)
     context = SearchContext(
         problem, generate(problem, cache), ReferenceTiming(None, 1.0), NO_LIMITS, run
@@ -245,7 +246,7 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
         if looked % 3 == 0:
             raise InterruptedRunError("stopped")
 
-    monkeypatch.setattr(seeds, "retrained_apart", asleep)
+    monkeypatch.setattr(seeds, "retrain_in_worker", asleep)
     monkeypatch.setattr(workers, "produce", asleep)
     with cluster(1, tmp_path):
         with pytest.raises(InterruptedRunError):

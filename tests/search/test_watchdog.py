@@ -24,7 +24,7 @@ import ctypes
 from search import watchdog
 
 watchdog.LIMIT_S = 0.5
-with watchdog.limited():
+with watchdog.watchdog():
     ctypes.PyDLL(None).sleep(3600)  # holds the interpreter
 """
 GOES_ON = """
@@ -32,7 +32,7 @@ import time
 from search import watchdog
 
 watchdog.LIMIT_S = 0.5
-with watchdog.limited():
+with watchdog.watchdog():
     for _ in range(8):
         time.sleep(0.1)
         watchdog.goes_on()
@@ -43,7 +43,7 @@ import time
 from search import watchdog
 
 watchdog.LIMIT_S = 0.5
-with watchdog.limited():
+with watchdog.watchdog():
     with watchdog.waiting():
         time.sleep(1.0)
 """

@@ -24,6 +24,7 @@ from problems import (
 )
 from problems.contract import RandomChoice
 from problems.interfaces.types import Option
+from spaces import surrogate
 from spaces.architectures import Shape
 from spaces.artefact import (
     DisagreementError,
@@ -72,11 +73,13 @@ PICKLED = (".pkl", ".pickle", ".pt", ".pth")
 
 
 class Fixed(RandomChoice):
-    """Draws settings; the skeleton is the cell's."""
+    """Draws the settings of a combination."""
+
+    combination: Combination
 
     def __init__(self, combination: Combination, seed: int = 0) -> None:
         super().__init__(np.random.default_rng(seed))
-        object.__setattr__(self, "cell", combination)
+        object.__setattr__(self, "combination", combination)
 
     def categorical(self, name: str, options: Sequence[Option]) -> Option:
         leaf = name.rpartition(".")[2]
@@ -107,7 +110,7 @@ def built(
 
 @pytest.fixture(scope="module")
 def plain(problem: Problem, data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artefact of the first cell that runs eagerly."""
+    """An artefact of the first combination that runs eagerly."""
     combination = next(
         combination
         for combination in deployable_combinations(problem)
@@ -166,6 +169,7 @@ def agrees_with_eager(
     # A sample alone equals the sample in a batch, whatever the batch size that was lowered.
     np.testing.assert_allclose(surrogate.network(inputs[3:4]), lowered[3:4], rtol=1e-5, atol=1e-6)
     outputs = surrogate.run(data.test.inputs, np.random.default_rng(0))
+    assert problem.simulation is not None
     for field in problem.simulation.outputs:
         assert outputs[field.name].shape == (len(data.test), *field.shape)
 
@@ -200,7 +204,7 @@ def test_another_processor_is_refused(
     monkeypatch.setattr(type(runtime), "portable", False)
     Surrogate.load(plain, problem)
     manifest = read_manifest(plain).model_copy(update={"bound_to": ("avx1024",)})
-    monkeypatch.setattr("spaces.surrogate.read_manifest", lambda _: manifest)
+    monkeypatch.setattr(surrogate, "read_manifest", lambda _: manifest)
     with pytest.raises(UserError, match=r"was compiled for .*, without avx1024: search on such"):
         Surrogate.load(plain, problem)
 
@@ -226,8 +230,8 @@ def test_a_network_that_answers_otherwise_is_refused(
             next(network.parameters()).mul_(2.0)
         return network
 
-    monkeypatch.setattr("spaces.runtimes.eager.rebuilt", changed)
-    with pytest.raises(UserError, match=r"answers .* away from what it did where simstead"):
+    monkeypatch.setattr(eager, "rebuild_network", changed)
+    with pytest.raises(UserError, match=r"outputs of .* differ by .* when simstead"):
         Surrogate.load(plain, problem)
 
 
@@ -244,8 +248,8 @@ def test_a_setting_that_is_gone_is_told(
     manifest = read_manifest(plain)
     other = manifest.candidate.model_copy(update={"encoding_settings": {"gone": 1}})
     changed = manifest.model_copy(update={"candidate": other})
-    monkeypatch.setattr("spaces.surrogate.read_manifest", lambda _: changed)
-    with pytest.raises(UserError, match=r"its settings .*, which .* doesn't have any more"):
+    monkeypatch.setattr(surrogate, "read_manifest", lambda _: changed)
+    with pytest.raises(UserError, match=r"its settings .*, which .* no longer has"):
         Surrogate.load(plain, problem)
 
 
@@ -289,7 +293,7 @@ def test_loading_needs_no_reference(
         raise MissingExtraError("the reference", "cases", "this test")
 
     monkeypatch.setattr(type(problem.simulation), "versions", missing)
-    Surrogate.load(plain, problem)
+    assert isinstance(Surrogate.load(plain, problem), Surrogate)
 
 
 def test_a_failed_lowering_leaves_nothing_behind(

@@ -1,41 +1,35 @@
-"""The laws of families, over every family and every layout and target that it serves."""
+"""The laws of families, over families and the layouts and targets that they serve."""
 
 import copy
 
 import numpy as np
-import pytest
 import torch
 
-from problems import Layout, Pairs, Target
+from problems import Pairs, Settings, Target
 from problems.contract import RandomChoice
 from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
-from spaces.deployment_check import example_inputs, example_shapes
+from spaces.deployment_check import example_inputs
 from spaces.precision import available_arithmetics
-from spaces.registered import ARCHITECTURES
-from spaces.training_targets import ReinforcementLearner
+from tests.pairwise import law
+from tests.spaces.shapes import SERVED, choices, combined
 
-TRIED = [
-    pytest.param(
-        ARCHITECTURES[name],
-        shape,
-        id=f"{name}-{shape.layout}-{shape.target}{'-aligned' * shape.aligned}",
-    )
-    for name in ARCHITECTURES
-    for shape in example_shapes(ARCHITECTURES[name])
-]
-LAW = pytest.mark.parametrize(("family", "shape"), TRIED)
+LEARNS = [(family, shape) for family, shape in SERVED if not family.trains_policy]
+"""Those that learn from pairs, not by acting."""
+
+LABELS = [(family, shape) for family, shape in SERVED if shape.target is Target.LABEL]
 
 
-def drawn(family: type[Architecture], shape: Shape, seed: int = 0) -> tuple[torch.nn.Module, dict]:
+def drawn(
+    family: type[Architecture], shape: Shape, seed: int = 0
+) -> tuple[torch.nn.Module, Settings]:
     settings = dict(family.settings(RandomChoice(np.random.default_rng(seed))))
     torch.manual_seed(seed)
     return family.untrained(shape, settings).eval(), settings
 
 
-@LAW
-@pytest.mark.parametrize("seed", range(3))
+@law("family, shape, seed", combined(SERVED, range(3)), choices=choices)
 def test_answers_have_the_shape_asked_for(
     family: type[Architecture], shape: Shape, seed: int
 ) -> None:
@@ -48,7 +42,7 @@ def test_answers_have_the_shape_asked_for(
     assert torch.isfinite(answers).all()
 
 
-@LAW
+@law("family, shape", SERVED, choices=choices)
 def test_a_sample_alone_is_as_in_a_batch(family: type[Architecture], shape: Shape) -> None:
     network, settings = drawn(family, shape)
     inputs = example_inputs(shape, 4, family.noise(shape, settings))
@@ -56,7 +50,7 @@ def test_a_sample_alone_is_as_in_a_batch(family: type[Architecture], shape: Shap
         torch.testing.assert_close(network(inputs)[2:3], network(inputs[2:3]), rtol=1e-4, atol=1e-5)
 
 
-@LAW
+@law("family, shape", SERVED, choices=choices)
 def test_the_seed_decides_the_weights(family: type[Architecture], shape: Shape) -> None:
     first, second = (drawn(family, shape)[0].state_dict() for _ in range(2))
     assert first.keys() == second.keys()
@@ -64,12 +58,10 @@ def test_the_seed_decides_the_weights(family: type[Architecture], shape: Shape) 
         torch.testing.assert_close(weights, second[name], rtol=0, atol=0)
 
 
-@LAW
+@law("family, shape", LEARNS, choices=choices)
 def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> None:
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
-    if isinstance(learner, ReinforcementLearner):
-        pytest.skip("learns by acting, not from pairs")
     before = copy.deepcopy(dict(learner.named_parameters()))
     inputs = example_inputs(shape, 32)
     targets = torch.rand(32, shape.outputs, generator=torch.Generator().manual_seed(1))
@@ -84,43 +76,24 @@ def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> Non
     assert not still
 
 
-@LAW
+@law("family, shape", LABELS, choices=choices)
 def test_labels_are_probabilities(family: type[Architecture], shape: Shape) -> None:
-    if shape.target is not Target.LABEL:
-        pytest.skip("answers with something else")
     network, _ = drawn(family, shape)
     with torch.inference_mode():
         answers = network(example_inputs(shape, 4))
     assert ((answers >= 0) & (answers <= 1)).all()
-    if shape.answers > 1:
-        each = answers.unflatten(1, (-1, shape.answers)).sum(2)
+    if shape.head_outputs > 1:
+        each = answers.unflatten(1, (-1, shape.head_outputs)).sum(2)
         torch.testing.assert_close(each, torch.ones_like(each))
 
 
-@LAW
-@pytest.mark.parametrize("arithmetic", available_arithmetics())
+@law("family, shape, arithmetic", combined(LEARNS, available_arithmetics()), choices=choices)
 def test_it_learns_in_every_arithmetic(
     family: type[Architecture], shape: Shape, arithmetic: Arithmetic
 ) -> None:
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
-    if isinstance(learner, ReinforcementLearner):
-        pytest.skip("learns by acting, not from pairs")
     targets = torch.rand(16, shape.outputs, generator=torch.Generator().manual_seed(1))
     pairs = Pairs(example_inputs(shape, 16).numpy(), targets.numpy())
     training = Training(learning_rate=1e-3, batch_size=2, weight_decay=0.0, arithmetic=arithmetic)
     assert list(Trainer(learner, pairs, training, 1, 0)) == [1]
-
-
-@LAW
-def test_elements_have_no_order(family: type[Architecture], shape: Shape) -> None:
-    if shape.layout is not Layout.SET or family.__module__.endswith("mlp"):
-        pytest.skip("its places are in order")
-    network, _ = drawn(family, shape)
-    inputs = example_inputs(shape, 4)
-    order = torch.tensor([3, 0, 4, 1, 2, 5])
-    with torch.inference_mode():
-        answers, permuted = network(inputs), network(inputs[:, order])
-    if shape.aligned:
-        answers = answers.unflatten(1, (shape.inputs[0], -1))[:, order].flatten(1)
-    torch.testing.assert_close(permuted, answers, rtol=1e-4, atol=1e-5)

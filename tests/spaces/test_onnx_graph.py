@@ -22,14 +22,14 @@ FOLDED = "transformer"
 def exported(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
     """The networks that were exported, with nothing remembered of other tests."""
     networks: list[nn.Module] = []
-    export = onnx_graph.export
+    export = onnx_graph.export_onnx
 
     def noted(network: nn.Module, inputs: Tensor, path: Path) -> None:
         networks.append(network)
         export(network, inputs, path)
 
-    monkeypatch.setattr(onnx_graph, "export", noted)
-    monkeypatch.setattr(onnx_graph, "_remembered", {})
+    monkeypatch.setattr(onnx_graph, "export_onnx", noted)
+    monkeypatch.setattr(onnx_graph, "graph_cache", {})
     return networks
 
 
@@ -118,7 +118,7 @@ def test_the_latest_graphs_are_remembered(
     network = Times(1.0)
     check(network, torch.randn(1, 3), tmp_path)
     size = (tmp_path / "network.onnx").stat().st_size
-    monkeypatch.setattr(onnx_graph, "REMEMBERED_BYTES", 3.5 * size)
+    monkeypatch.setattr(onnx_graph, "GRAPH_CACHE_BYTES", 3.5 * size)
     for batch in (2, 3, 4, 2, 4):
         check(network, torch.randn(batch, 3), tmp_path)
     assert len(exported) == 4

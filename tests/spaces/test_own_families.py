@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from problems import UserError, load_problem
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import State
 from spaces.architectures import Architecture, register_architecture
+from spaces.architectures.mlp import MLP
 from spaces.registered import ARCHITECTURES
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
@@ -76,6 +77,15 @@ def test_a_family_that_lacks_something_is_told() -> None:
     assert "bare" not in ARCHITECTURES
 
 
+def test_a_family_with_the_earlier_name_of_an_attribute_is_refused() -> None:
+    class Earlier(MLP):
+        practises = True
+
+    with pytest.raises(UserError, match="'practises', which is called 'trains_policy' now"):
+        register_architecture("earlier")(Earlier)
+    assert "earlier" not in ARCHITECTURES
+
+
 @pytest.mark.slow
 def test_it_is_searched_and_loaded_elsewhere(
     own: Path, simstead: RunSimstead, tmp_path: Path
@@ -85,7 +95,7 @@ def test_it_is_searched_and_loaded_elsewhere(
     few = ("--trials", 2, "--deployments", 1, "--retrain", 0)
     done = simstead("search", own, "--run", run, *few, *only)
     assert done.returncode == 0, done.stderr
-    records = Run.open(run).records()
+    records = RunDirectory.open(run).records()
     assert {each.candidate.architecture for each in records} == {"random_features"}
     assert any(each.state is State.COMPLETE for each in records), [r.reason for r in records]
     assert simstead("export", run, tmp_path / "surrogate").returncode == 0

@@ -12,7 +12,7 @@ from problems import Layout, MissingExtraError, Target
 from problems.contract import CyclicChoice
 from search.trial.training import DivergedError, train_policy
 from spaces.architectures import Architecture, Shape
-from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
+from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic, ActorCriticLearner
 from spaces.candidate import Pruning, Training
 from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES
@@ -127,11 +127,12 @@ def test_a_network_that_is_exchanged_learns_on(family: type[Architecture], posit
 def test_the_network_acts_as_its_model_does(algorithm: str) -> None:
     settings = {**ActorCritic.settings(CyclicChoice(0)), "algorithm": algorithm}
     learner = ActorCritic.learner(ActorCritic.build(SHAPE, settings), SHAPE, settings)
+    assert isinstance(learner, ActorCriticLearner)
     list(train_policy(learner, Homing(), TRAINING, 1, 0))
     seen = np.random.default_rng(0).uniform(-2.0, 2.0, (64, 2)).astype(np.float32)
     with torch.inference_mode():
         actions = learner.network(torch.from_numpy(seen)).numpy()
-    taken, _ = learner._model.predict(seen, deterministic=True)
+    taken, _ = learner.model.predict(seen, deterministic=True)
     np.testing.assert_allclose(actions, taken, rtol=0.0, atol=1e-6)
 
 

@@ -1,12 +1,15 @@
 """The laws of pruning, over every family that can be pruned."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from problems import Pairs
+from problems import Pairs, Target
 from search.trial.training import Trainer
+from spaces.architectures import Shape
 from spaces.candidate import Candidate, Pruning, Training
 from spaces.deployment_check import example_inputs, example_network, example_shapes, lowered_shape
 from spaces.pruning import (
@@ -22,47 +25,54 @@ from spaces.pruning import (
 )
 from spaces.registered import ARCHITECTURES
 from spaces.training_targets import ReinforcementLearner
+from tests.pairwise import law
+from tests.spaces.shapes import NAMED, choices, combined
 
-STRUCTURED = [name for name in ARCHITECTURES if "structured" not in ARCHITECTURES[name].unsuited]
+STRUCTURED = [
+    (name, shape)
+    for name, shape in NAMED
+    if "structured" not in ARCHITECTURES[name].unsuited and shape.target is not Target.LABEL
+]
 
 
 def matrices(network: nn.Module) -> list[torch.Tensor]:
     return [weight for weight in network.parameters() if weight.ndim > 1]
 
 
-def rebuild_network(candidate: Candidate, shape: object, weights: dict) -> nn.Module:
+def rebuild_network(
+    candidate: Candidate, shape: Shape, weights: dict[str, torch.Tensor]
+) -> nn.Module:
     family = ARCHITECTURES[candidate.architecture]
     return load_pruned_weights(
         family.untrained(shape, candidate.architecture_settings), weights
     ).eval()
 
 
-@pytest.mark.parametrize("family", STRUCTURED)
-@pytest.mark.parametrize("seed", range(3))
-def test_channels_go_and_what_is_left_is_aligned(family: str, seed: int) -> None:
-    for shape in [s for s in example_shapes(ARCHITECTURES[family]) if s.target != "label"]:
-        whole = example_network(family, shape, seed=seed)
-        less = example_network(family, shape, Pruning.STRUCTURED, seed=seed)
-        count, fewer = (
-            sum(weight.numel() for weight in each.network.parameters()) for each in (whole, less)
-        )
-        assert fewer < count
-        with torch.inference_mode():
-            answers = less.network(less.calibration)
-        assert answers.shape == (len(less.calibration), shape.outputs)
-        assert torch.isfinite(answers).all()
-        for before, after in zip(matrices(whole.network), matrices(less.network), strict=True):
-            if before.shape[0] != after.shape[0]:
-                narrow = before.shape[0] < NARROW_LAYER
-                assert after.shape[0] % (HALF_VECTOR_WIDTH if narrow else VECTOR_WIDTH) == 0
-        again = rebuild_network(less.candidate, shape, less.network.state_dict())
-        with torch.inference_mode():
-            torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
+@law("family, shape, seed", combined(STRUCTURED, range(3)), choices=choices)
+def test_channels_go_and_what_is_left_is_aligned(family: str, shape: Shape, seed: int) -> None:
+    whole = example_network(family, shape, seed=seed)
+    less = example_network(family, shape, Pruning.STRUCTURED, seed=seed)
+    count, fewer = (
+        sum(weight.numel() for weight in each.network.parameters()) for each in (whole, less)
+    )
+    assert fewer < count
+    with torch.inference_mode():
+        answers = less.network(less.calibration)
+    assert answers.shape == (len(less.calibration), shape.outputs)
+    assert torch.isfinite(answers).all()
+    for before, after in zip(matrices(whole.network), matrices(less.network), strict=True):
+        if before.shape[0] != after.shape[0]:
+            narrow = before.shape[0] < NARROW_LAYER
+            assert after.shape[0] % (HALF_VECTOR_WIDTH if narrow else VECTOR_WIDTH) == 0
+    again = rebuild_network(less.candidate, shape, less.network.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("family", ["mlp", "lstm", "gru"])
-@pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize("ratio", PRUNING_RATIOS[Pruning.STRUCTURED])
+@law(
+    "family, criterion, ratio",
+    list(product(["mlp", "lstm", "gru"], CRITERIA, PRUNING_RATIOS[Pruning.STRUCTURED])),
+)
 def test_what_goes_is_the_ratio(family: str, criterion: str, ratio: float) -> None:
     shape = example_shapes(ARCHITECTURES[family])[0]
     torch.manual_seed(0)
@@ -149,7 +159,7 @@ def test_networks_of_users_are_pruned_and_rebuilt(
 
 def test_who_answers_is_registered_last_or_kept() -> None:
     chosen = {"ratio": 0.5, "criterion": "magnitude"}
-    with pytest.raises(NothingToPruneError, match="register it last, or set `kept"):
+    with pytest.raises(NothingToPruneError, match="register that layer last, or set `kept"):
         prune(HeadFirst(), Pruning.STRUCTURED, chosen, torch.randn(4, 12))
 
 
@@ -171,11 +181,11 @@ def test_hidden_units_that_do_nothing_go_first() -> None:
         torch.testing.assert_close(less(inputs), network(inputs))
 
 
-@pytest.mark.parametrize("family", list(ARCHITECTURES))
+@pytest.mark.parametrize(
+    "family", [name for name in ARCHITECTURES if "magnitude" not in ARCHITECTURES[name].unsuited]
+)
 def test_weights_taken_out_stay_out_in_fine_tuning(family: str) -> None:
     architecture = ARCHITECTURES[family]
-    if "magnitude" in architecture.unsuited:
-        pytest.skip(architecture.unsuited["magnitude"])
     shape = lowered_shape(architecture)
     tried = example_network(family, shape, Pruning.MAGNITUDE)
     learner = architecture.learner(tried.network, shape, tried.candidate.architecture_settings)
@@ -211,5 +221,5 @@ def test_weights_that_nothing_would_skip_stay() -> None:
     less = prune(network, Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64))
     zeros = [int((weight == 0).sum()) for weight in matrices(less)]
     assert zeros == [64 * 32 // 2, 0]
-    with pytest.raises(NothingToPruneError, match="multiple of 32 x 64"):
+    with pytest.raises(NothingToPruneError, match="multiples of 32 x 64"):
         prune(nn.Conv1d(64, 32, 3), Pruning.TWO_OF_FOUR, {}, torch.zeros(1, 64, 8))

@@ -13,7 +13,7 @@ from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES
 from spaces.restrictions import Range, RestrictedChoice, Restrictions
 from spaces.settings_space import NumericDomain, Parameter
-from spaces.space import Space, cells
+from spaces.space import Space, deployable_combinations
 from spaces.space_summary import summarise_space
 from spaces.user_restrictions import parse_restrictions, resolve_restrictions
 
@@ -94,13 +94,13 @@ def test_every_setting_can_be_narrowed(problem: Problem) -> None:
 
 @pytest.mark.slow
 def test_every_option_of_a_dimension_can_be_kept_alone(problem: Problem) -> None:
-    whole = cells(problem)
+    whole = deployable_combinations(problem)
     for dimension in DIMENSIONS:
         for option in Space(problem).combination_space.options(dimension):
             restrictions = resolve_restrictions(
                 problem, parse_restrictions(None, [f"{dimension}={option}"], [])
             )
-            left = Space(problem, restrictions).combination_space.cells
+            left = Space(problem, restrictions).combination_space.combinations
             assert left == tuple(
                 combination for combination in whole if getattr(combination, dimension) == option
             )
@@ -159,7 +159,8 @@ def test_it_can_be_typed_again_and_survives_json(planets: Problem, file: Path) -
         planets, parse_restrictions(file, ["mlp.structured.criterion=magnitude"], [])
     )
     again = resolve_restrictions(
-        planets, parse_restrictions(None, restrictions.kept, restrictions.weight_arguments)
+        planets,
+        parse_restrictions(None, restrictions.kept_arguments, restrictions.weight_arguments),
     )
     assert again == restrictions
     assert Restrictions.model_validate_json(restrictions.model_dump_json()) == restrictions
@@ -195,18 +196,18 @@ def test_the_command_line_can_give_back_what_the_file_took(planets: Problem, fil
         ("architectur=mlp", "unknown parameter 'architectur'; did you mean 'architecture'"),
         ("zzzz=mlp", "unknown parameter 'zzzz'; `simstead space` lists"),
         ("architecture=mpl", "unknown option of architecture 'mpl'; did you mean 'mlp'"),
-        ("architecture=deep_sets", "deep_sets is not to be had here: no family of it serves"),
-        ("architecture=", "architecture keeps nothing; it may be"),
+        ("architecture=deep_sets", "deep_sets isn't available here: no encoding has a suitable"),
+        ("architecture=", "architecture keeps no option; it may be"),
         ("architecture=a..b", "architecture.low: Input should be a valid number"),
         ("mlp.width=65", "unknown option of mlp.width '65'; did you mean '64'"),
-        ("mlp.width=64..128", "mlp.width is one of 64, 128, 256: name those to keep, not a range"),
-        ("mlp.depth=0..2", "mlp.depth is in 1..4; 0..2 is no range within it"),
-        ("mlp.depth=3..2", "3..2 is no range within it"),
-        ("mlp.depth=2.2..2.8", "holds none of these"),
+        ("mlp.width=64..128", "is one of 64, 128, 256: name the options to keep, not a range"),
+        ("mlp.depth=0..2", "mlp.depth is in 1..4; 0..2 is not a range within it"),
+        ("mlp.depth=3..2", "3..2 is not a range within it"),
+        ("mlp.depth=2.2..2.8", "contains none of these numbers"),
         ("mlp.depth=1.5", "mlp.depth is an integer in 1..4, not 1.5"),
         ("training.learning_rate=fast", "is a number in 0.0003..0.01, log, not fast"),
-        ("training.learning_rate=1e-3..1", "0.001..1 is no range within it"),
-        ("training.learning_rate=nan..nan", "nan..nan is no range within it"),
+        ("training.learning_rate=1e-3..1", "0.001..1 is not a range within it"),
+        ("training.learning_rate=nan..nan", "nan..nan is not a range within it"),
         ("training.learning_rate=1e-3..", "learning_rate.high: Input should be a valid number"),
     ],
 )
@@ -240,12 +241,12 @@ def test_a_mistake_in_a_weight_is_told(planets: Problem, weight: str, words: str
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "it holds no names; write keep: and weights:"),
-        ("[mlp]", "it holds no names"),
+        ("", "it is no mapping; write keep: and weights:"),
+        ("[mlp]", "it is no mapping"),
         ("keeps: {}", "unknown entry 'keeps'; did you mean 'keep'"),
         ("keep: mlp", "keep: Input should be a valid dictionary"),
-        ("keep: {architecture: }", "architecture keeps nothing"),
-        ("keep: {runtime: [eager], runtime: [openvino]}", "runtime stands 2 times"),
+        ("keep: {architecture: }", "architecture keeps no option"),
+        ("keep: {runtime: [eager], runtime: [openvino]}", "runtime occurs 2 times"),
         ("keep: {mlp.depth: {lowest: 1, high: 2}}", "keep.mlp.depth.low: Field required"),
         ("keep: {mlp.widht: [64]}", "unknown parameter 'mlp.widht'; did you mean 'mlp.width'"),
         ("keep: {mlp.width: [[64]]}", "keep.mlp.width.0"),
@@ -273,7 +274,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path, "it can't be read"),
         (tmp_path / "none.yaml", "it can't be read"),
-        (tmp_path / "binary.yaml", "it is no text"),
+        (tmp_path / "binary.yaml", "it isn't UTF-8 text"),
     ):
         with pytest.raises(UserError, match=words):
             parse_restrictions(path, [], [])
@@ -288,7 +289,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         ),
         (
             ["encoding=series", "architecture=mlp,conv1d"],
-            "encoding=series and architecture=conv1d,mlp leave nothing to deploy: no family",
+            "encoding=series and architecture=conv1d,mlp leave nothing to deploy: no encoding",
         ),
         (["runtime=eager", "runtime=openvino"], "--only names runtime 2 times"),
     ],

@@ -15,7 +15,13 @@ from spaces.exclusions import Exclusion, exclusions
 from spaces.pruning import VECTOR_WIDTH
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.settings_space import explore_settings
-from spaces.space import Space, cells, choose_candidate, families, incompatibility
+from spaces.space import (
+    Space,
+    available_families,
+    choose_candidate,
+    deployable_combinations,
+    incompatibility,
+)
 from spaces.space_summary import summarise_space
 
 FAMILIES = pytest.mark.parametrize("family", list(ARCHITECTURES))
@@ -23,6 +29,8 @@ FAMILIES = pytest.mark.parametrize("family", list(ARCHITECTURES))
 
 class Recorder(RandomChoice):
     """Draws, and keeps what each parameter could have been."""
+
+    asked: dict[str, tuple]
 
     def __init__(self, seed: int) -> None:
         super().__init__(np.random.default_rng(seed))
@@ -45,15 +53,15 @@ def candidate(problem: Problem, request: pytest.FixtureRequest) -> Candidate:
 
 
 def test_a_candidate_survives_json(candidate: Candidate) -> None:
-    again = Candidate.from_json(candidate.to_json())
+    again = Candidate.model_validate_json(candidate.model_dump_json())
     assert again == candidate
     assert again.key == candidate.key
 
 
 def test_a_key_depends_on_every_value(candidate: Candidate) -> None:
-    shuffled = dict(reversed(json.loads(candidate.to_json()).items()))
+    shuffled = dict(reversed(json.loads(candidate.model_dump_json()).items()))
     assert Candidate.model_validate(shuffled).key == candidate.key
-    facts = json.loads(candidate.to_json())
+    facts = json.loads(candidate.model_dump_json())
     for name in Candidate.model_fields:
         assert digest({**facts, name: "other"}) != candidate.key
 
@@ -86,16 +94,16 @@ def test_every_choice_can_be_made(problem: Problem) -> None:
             assert answer in options
             return answer
 
-    for combination in space.combination_space.cells:
+    for combination in space.combination_space.combinations:
         assert space.combination_space.choose(Wanting(0)) == combination
 
 
 def test_every_dimension_is_in_the_space(problem: Problem) -> None:
-    space = cells(problem)
+    space = deployable_combinations(problem)
     assert {combination.encoding for combination in space} == set(problem.encodings)
     assert {Pruning.NONE, Pruning.STRUCTURED} <= {combination.pruning for combination in space}
     assert {Precision.FP32, Precision.INT8} <= {combination.precision for combination in space}
-    assert all(families(encoding) for encoding in problem.encodings.values())
+    assert all(available_families(encoding) for encoding in problem.encodings.values())
     assert len({combination.architecture for combination in space}) >= 2
 
 
@@ -113,19 +121,21 @@ def explains(exclusion: Exclusion, combination: Combination) -> bool:
 
 
 def test_what_is_left_out_is_listed_with_its_reason(problem: Problem) -> None:
-    space, left_out = set(cells(problem)), exclusions(problem)
+    space, left_out = set(deployable_combinations(problem)), exclusions(problem)
     for exclusion in left_out:
         assert len(exclusion.reason) > 10
         assert any(exclusion[:4])
     for name, encoding in problem.encodings.items():
-        for combination in product(families(encoding), Pruning, RUNTIMES, Precision):
-            combination = Combination(name, *combination)
+        for options in product(available_families(encoding), Pruning, RUNTIMES, Precision):
+            combination = Combination(name, *options)
             if combination not in space:
                 assert any(explains(exclusion, combination) for exclusion in left_out), combination
 
 
 def test_what_is_left_out_concerns_the_problem(problem: Problem) -> None:
-    serving = {family for encoding in problem.encodings.values() for family in families(encoding)}
+    serving = {
+        family for encoding in problem.encodings.values() for family in available_families(encoding)
+    }
     for exclusion in exclusions(problem):
         assert set(filter(None, exclusion.architecture.split(", "))) <= serving
 
@@ -147,4 +157,6 @@ def test_widths_fill_the_vectors_of_a_processor(family: str) -> None:
 def test_every_family_is_explored_whole(problem: Problem) -> None:
     tree = summarise_space(Space(problem))
     assert tree.space_size.exhaustive
-    assert set(tree.families) == {combination.architecture for combination in cells(problem)}
+    assert set(tree.families) == {
+        combination.architecture for combination in deployable_combinations(problem)
+    }

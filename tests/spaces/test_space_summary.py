@@ -48,12 +48,12 @@ def test_candidates_are_counted_branch_by_branch() -> None:
     assert MAX_ENUMERATED_INTEGERS < 100
     assert found.discrete_count == 1 + (2**2 + 2**4 + 2**6) + 100
     assert found.real_dimensions == (0, 1)
-    assert found.whole
+    assert found.exhaustive
 
 
 def test_too_many_combinations_are_told_as_more() -> None:
     found = explore_settings(branching, max_calls=5)
-    assert not found.whole
+    assert not found.exhaustive
     assert found.discrete_count < explore_settings(branching).discrete_count
 
 
@@ -69,7 +69,7 @@ def wandering(choose: Choose) -> Settings:
 
 @pytest.mark.parametrize("settings", [changing, wandering])
 def test_options_that_change_are_refused(settings: Callable[[Choose], Settings]) -> None:
-    with pytest.raises(UserError, match="options must not depend on other answers"):
+    with pytest.raises(UserError, match="options must not depend on other choices"):
         explore_settings(settings)
 
 
@@ -80,7 +80,7 @@ class NamedLikeAFamily(FlatEncoding):
 
 def test_two_branches_of_one_name_are_refused() -> None:
     problem = replace(template, encodings={"mlp": NamedLikeAFamily(INPUTS, OUTPUTS)})
-    with pytest.raises(UserError, match=r"'mlp.width' is asked with 1, 2, 3 and with 64"):
+    with pytest.raises(UserError, match=r"'mlp.width' is chosen from 1, 2, 3 and from 64"):
         summarise_space(Space(problem)).parameters()
 
 

@@ -13,28 +13,20 @@ from torch import Tensor
 from problems import Layout, Target, UserError
 from problems.contract import RandomChoice
 from spaces.architectures import Architecture, Shape
-from spaces.deployment_check import example_inputs, example_shapes
+from spaces.deployment_check import example_inputs
 from spaces.registered import ARCHITECTURES
+from tests.pairwise import Test, law
+from tests.spaces.shapes import SERVED, choices, combined
 
-SEEDS = range(3)
 
-
-def those_of(*layouts: Layout) -> pytest.MarkDecorator:
-    """Try every family but the perceptron on its shapes of these layouts."""
-    tried = [
-        pytest.param(
-            ARCHITECTURES[name],
-            shape,
-            seed,
-            id=f"{name}-{shape.layout}-{shape.target}{'-aligned' * shape.aligned}-{seed}",
-        )
-        for name in ARCHITECTURES
-        if name != "mlp"
-        for shape in example_shapes(ARCHITECTURES[name])
-        if shape.layout in layouts
-        for seed in SEEDS
+def those_of(*layouts: Layout) -> Callable[[Test], Test]:
+    """Try the families but the perceptron on their shapes of these layouts."""
+    served = [
+        (family, shape)
+        for family, shape in SERVED
+        if shape.layout in layouts and family is not ARCHITECTURES["mlp"]
     ]
-    return pytest.mark.parametrize(("family", "shape", "seed"), tried)
+    return law("family, shape, seed", combined(served, range(3)), choices=choices)
 
 
 def tried(
@@ -138,5 +130,5 @@ def test_answers_that_are_no_vectors_are_refused() -> None:
 
 def test_answers_that_are_no_tensor_are_refused() -> None:
     shape = Shape(Layout.TENSOR, Target.VALUE, (3, 3), 9)
-    with pytest.raises(UserError, match=r"answers \(6,\), a symmetric tensor, not \(3, 3\)"):
+    with pytest.raises(UserError, match=r"\(6,\), a symmetric tensor, not \(3, 3\)"):
         ARCHITECTURES["tensor_basis"].build(shape, {"width": 64, "depth": 1, "activation": "silu"})

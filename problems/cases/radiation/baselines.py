@@ -7,7 +7,7 @@ import numpy as np
 
 from problems.cases.radiation.encodings import LayerEncoding
 from problems.cases.radiation.gas_optics import RadiationModel
-from problems.interfaces.types import Array, Run, Split, Surrogate
+from problems.interfaces.types import Array, EncodedNetwork, Run, Split
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LinearRegression:
         encoding = LayerEncoding(self.radiation).fit(train)
         pairs = encoding.pairs(train)
         weights = np.linalg.lstsq(pairs.inputs, pairs.targets)[0]
-        return Surrogate(encoding, _Linear(weights)).run
+        return EncodedNetwork(encoding, _Linear(weights)).run
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,15 +1,15 @@
-"""Call an artefact's network without simstead: NumPy and its runtime are all that this needs.
+"""Call the network of an artefact without simstead: only NumPy and the runtime are needed.
 
-`python run.py` answers the recorded examples, says how far that is from what was recorded where
-the artefact was written, and times a call. A host loads the network once and calls it:
+`python run.py` calls the network with the recorded inputs, compares its outputs with the recorded
+ones, and times a call. A host loads the network once and calls it:
 
     from run import load_network
 
     network = load_network()
-    answers = network(inputs)  # float32: inputs (n, ...) as the network reads them -> (n, o)
+    outputs = network(inputs)  # float32: inputs (n, ...) -> outputs (n, o)
 
-Numbers go in and come out scaled as in training, and noise, where the network reads it, is the
-last of every sample's inputs. Encoding and decoding are the problem's.
+Inputs and outputs are scaled as in training; encoding and decoding are left to the host. Noise, if
+the network reads any, comes last in the inputs of each sample.
 """
 
 import hashlib
@@ -30,41 +30,55 @@ Array = np.ndarray[Any, Any]
 Call = Callable[[Array], Array]
 
 WARM_UP = 20
-"""Calls before any is timed."""
+"""Calls before the timing."""
 
 TIMED_S = 0.5
-"""How long calls are timed for."""
+"""Duration of the timing [s]."""
 
 
-class Facts(NamedTuple):
-    """What the manifest says of a call: samples, what one reads and answers, threads and so on."""
+class CallSizes(NamedTuple):
+    """Properties of a call.
+
+    Args:
+        device: "cpu" or "cuda".
+        precision: Number format of the network.
+        batch: Samples in a call.
+        inputs: Shape of the inputs of one sample.
+        outputs: Outputs of one sample.
+        threads: Threads of a call.
+        tolerance: Largest relative distance between recorded and computed outputs.
+    """
 
     device: str
     precision: str
     batch: int
-    reads: tuple[int, ...]
+    inputs: tuple[int, ...]
     outputs: int
     threads: int
     tolerance: float
 
 
-def read_facts(artefact: Path) -> Facts:
-    """Return what an artefact's manifest says of a call."""
+def read_call_sizes(artefact: Path) -> CallSizes:
+    """Return the properties of a call, from the manifest of an artefact."""
     manifest = json.loads((artefact / "manifest.json").read_text(encoding="utf-8"))
     *axes, channels = manifest["network_inputs"]
-    return Facts(
+    return CallSizes(
         device="cuda" if manifest["candidate"]["runtime"].endswith("-cuda") else "cpu",
         precision=manifest["candidate"]["precision"],
         batch=manifest["batch"],
-        reads=(*axes, channels + manifest["noise"]),
+        inputs=(*axes, channels + manifest["noise"]),
         outputs=manifest["network_outputs"],
         threads=manifest["threads"],
         tolerance=manifest["tolerance"],
     )
 
 
-def refuse_altered(artefact: Path) -> None:
-    """Hold the artefact's files against the hashes in its manifest."""
+def verify(artefact: Path) -> None:
+    """Compare the files of an artefact with the hashes in its manifest.
+
+    Raises:
+        ValueError: A file is missing or was altered.
+    """
     manifest = json.loads((artefact / "manifest.json").read_text(encoding="utf-8"))
     for name, expected in manifest["files"].items():
         file = artefact / Path(name).name
@@ -73,67 +87,72 @@ def refuse_altered(artefact: Path) -> None:
 
 
 def load_network(artefact: Path = ARTEFACT) -> Call:
-    """Return the network as a function of inputs (n, ...), answers (n, o), float32, n at least one.
+    """Return the network as a function from inputs (n, ...) to outputs (n, o), in float32, n > 0.
 
-    It is called in portions of the batch that it was lowered for, the last one filled with zeros.
-    It isn't to be called by two threads at once; PyTorch's runtimes set the process's threads.
+    The function calls the network with the batch for which it was lowered; the last batch is filled
+    with zeros. It must not be called by two threads at once. PyTorch's runtimes set the number of
+    threads of the process.
 
     Raises:
-        ValueError: A file of the artefact isn't what its manifest says.
+        ValueError: A file of the artefact is missing or was altered.
     """
-    refuse_altered(artefact)
-    facts = read_facts(artefact)
-    call: Call = runpy.run_path(str(artefact / HERE.name / "runtime.py"))["load"](artefact, facts)
+    verify(artefact)
+    call_sizes = read_call_sizes(artefact)
+    call: Call = runpy.run_path(str(artefact / HERE.name / "runtime.py"))["load"](
+        artefact, call_sizes
+    )
 
     def network(inputs: Array) -> Array:
         inputs = np.ascontiguousarray(inputs, dtype=np.float32)
-        if inputs.shape[1:] != facts.reads:
-            raise ValueError(f"inputs are {inputs.shape}, not {('n', *facts.reads)}")
-        if len(inputs) == facts.batch:
+        if inputs.shape[1:] != call_sizes.inputs:
+            raise ValueError(f"inputs are {inputs.shape}, not {('n', *call_sizes.inputs)}")
+        if len(inputs) == call_sizes.batch:
             return call(inputs)
-        answers: list[Array] = []
-        for first in range(0, len(inputs), facts.batch):
-            portion = inputs[first : first + facts.batch]
-            filled = np.zeros((facts.batch, *facts.reads), dtype=np.float32)
-            filled[: len(portion)] = portion
-            answers.append(call(filled)[: len(portion)])
-        return np.concatenate(answers)
+        outputs: list[Array] = []
+        for first in range(0, len(inputs), call_sizes.batch):
+            chunk = inputs[first : first + call_sizes.batch]
+            batch = np.zeros((call_sizes.batch, *call_sizes.inputs), dtype=np.float32)
+            batch[: len(chunk)] = chunk
+            outputs.append(call(batch)[: len(chunk)])
+        return np.concatenate(outputs)
 
     return network
 
 
 def examples(artefact: Path = ARTEFACT) -> tuple[Array, Array]:
-    """Return the inputs of one call (batch, ...) and what was answered to them (batch, o)."""
-    facts = read_facts(artefact)
+    """Return the recorded inputs (batch, ...) and outputs (batch, o) of one call."""
+    call_sizes = read_call_sizes(artefact)
     folder = artefact / HERE.name
-    inputs = np.fromfile(folder / "inputs.bin", "<f4").reshape(facts.batch, *facts.reads)
-    answers = np.fromfile(folder / "answers.bin", "<f4").reshape(facts.batch, facts.outputs)
-    return inputs, answers
+    inputs = np.fromfile(folder / "inputs.bin", "<f4").reshape(call_sizes.batch, *call_sizes.inputs)
+    outputs = np.fromfile(folder / "answers.bin", "<f4").reshape(
+        call_sizes.batch, call_sizes.outputs
+    )
+    return inputs, outputs
 
 
 def seconds_per_call(network: Call, inputs: Array) -> float:
-    """Return the mean time of a call."""
+    """Return the mean time of a call [s]."""
     for _ in range(WARM_UP):
         network(inputs)
     calls, started = 0, time.perf_counter()
-    while (passed := time.perf_counter() - started) < TIMED_S:
+    while (elapsed_s := time.perf_counter() - started) < TIMED_S:
         network(inputs)
         calls += 1
-    return passed / calls
+    return elapsed_s / calls
 
 
 def main() -> int:
-    """Answer the examples; return 0 where that is what was recorded, within the tolerance."""
+    """Call the network with the recorded inputs; return 0 if the outputs agree, else 1."""
     network = load_network()
     inputs, recorded = examples()
-    answers = network(inputs)
-    distance = float(np.linalg.norm(answers - recorded) / np.linalg.norm(recorded))
-    same = np.array_equal(answers, recorded)
+    outputs = network(inputs)
+    distance = float(np.linalg.norm(outputs - recorded) / np.linalg.norm(recorded))
+    identical = np.array_equal(outputs, recorded)
     sys.stdout.write(
-        f"{'bit for bit' if same else f'{distance:.3g} away'}, "
+        f"{'bit for bit' if identical else f'{distance:.3g} away'}, "
         f"{1e6 * seconds_per_call(network, inputs):.2f} us a call of {len(inputs)}\n"
     )
-    return 0 if same or distance <= read_facts(ARTEFACT).tolerance else 1
+    return 0 if identical or distance <= read_call_sizes(ARTEFACT).tolerance else 1
 
 
 if __name__ == "__main__":

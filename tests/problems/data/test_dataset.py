@@ -1,8 +1,9 @@
 import importlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from problems.data.dataset import generate
 from problems.data.shards import Shard, make_serially, plan_shards
 from problems.data.simulate import NOT_FINITE
 from problems.interfaces.types import SPLITS, take_samples
-from problems.source_code import forget_sources, source_hash
+from problems.source_code import source_hash
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as template
 
@@ -82,19 +83,19 @@ except ImportError:
 def test_a_key_follows_the_code_at_any_remove(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, change: str, *, matters: bool
 ) -> None:
-    name = f"kit_{tmp_path.name.replace('-', '_')}"
-    (tmp_path / name).mkdir()
-    for file, text in {"__init__.py": "", **SOURCES}.items():
-        (tmp_path / name / file).parent.mkdir(exist_ok=True)
-        (tmp_path / name / file).write_text(text.replace("KIT", name))
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module(f"{name}.simulation")
-    forget_sources()
-    before = source_hash(module.Toy)
-    path = tmp_path / name / changed
-    path.write_text(path.read_text() + change)
-    forget_sources()
-    assert (source_hash(module.Toy) != before) == matters
+    hashes: list[str] = []
+    for name in (f"{tmp_path.name.replace('-', '_')}_{copy}" for copy in ("before", "after")):
+        for file, text in {"__init__.py": "", **SOURCES}.items():
+            path = tmp_path / name / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text.replace("KIT", name))
+        if hashes:
+            path = tmp_path / name / changed
+            path.write_text(path.read_text() + change)
+        hashes.append(source_hash(importlib.import_module(f"{name}.simulation").Toy))
+    before, after = hashes
+    assert (after != before) == matters
 
 
 def copy_shards(shards: Sequence[Shard], cache: Path, folder: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_killed_generation_goes_on(
     (tmp_path / problem.name / "torn.npz.part").write_bytes(b"half a shard")
     made: list[Shard] = []
 
-    def watched(missing: list[Shard], cache: Path):  # noqa: ANN202
+    def watched(missing: Sequence[Shard], cache: Path) -> Iterator[Shard]:
         for shard in make_serially(missing, cache):
             made.append(shard)
             yield shard
@@ -183,7 +184,7 @@ class Faulty(DampedOscillator):
         return outputs
 
 
-def faulty(**faults: object) -> Problem:
+def faulty(**faults: Any) -> Problem:
     samples = Samples(64, 16, 16, 0)
     return replace(template, simulation=Faulty(**faults), shifted=None, samples=samples)
 

@@ -102,7 +102,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of all chunks that are read."""
     sizes: list[int] = []
 
-    def watch(chunks: Callable[[Reader], Iterator[Any]]) -> Callable[[Reader], Iterator[Any]]:
+    def watch(chunks: Callable[[Any], Iterator[Any]]) -> Callable[[Reader], Iterator[Any]]:
         def watched(reader: Reader) -> Iterator[Any]:
             for chunk in chunks(reader):
                 sizes.append(len(chunk))
@@ -626,7 +626,7 @@ MISTAKES: dict[str, tuple[Callable[[Made], Recorded], tuple[str, ...]]] = {
     ),
     "two samples": (
         lambda m: recorded(m.text("a.csv", "v,w\n1,1\n2,2\n"), **TINY),
-        ("only 2 samples", "at least 3"),
+        ("only 2 usable samples", "at least 3"),
     ),
     "blocks": (lambda m: recorded(m.file(), blocks=2), ("blocks=2", "at least 3")),
     "no blocks left": (
@@ -650,7 +650,7 @@ MISTAKES: dict[str, tuple[Callable[[Made], Recorded], tuple[str, ...]]] = {
     ),
     "no inputs": (lambda m: recorded(m.file(), inputs=()), ("inputs=",)),
     "no outputs": (lambda m: recorded(m.file(), outputs=()), ("outputs=",)),
-    "twice": (lambda m: recorded(m.file(), outputs=INPUTS), ("'angles' stands twice",)),
+    "twice": (lambda m: recorded(m.file(), outputs=INPUTS), ("'angles' occurs twice",)),
     "no rows": (lambda m: recorded(m.text("a.csv", "v,w\n"), **TINY), ("a.csv", "no sample")),
     "no rows in a cube": (
         lambda m: recorded(m.cube(lambda d: d.isel(time=slice(0)))),

@@ -6,7 +6,7 @@ import pytest
 
 from problems import Dataset, Problem
 from problems.data.recorded import Recorded
-from problems.diagnosis import Diagnosis, diagnose
+from problems.diagnosis import Diagnosis, diagnose, repeatability, symmetry
 from problems.interfaces.problem import Profile
 from problems.interfaces.types import Batch, Field, Layout, Run, Split, Target
 
@@ -71,7 +71,7 @@ def test_a_deterministic_set() -> None:
     assert found.suggestions[-1].layout is Layout.FLAT
     assert "point does not matter" in found.suggestions[0].why
     assert "infinitely fast surrogate" in said(found)
-    assert "doubling the data (160) buys" in said(found)
+    assert "doubling the data (160) lowers" in said(found)
     assert "permutation along point" in said(found)
 
 
@@ -87,7 +87,7 @@ def test_a_stochastic_one_wants_a_distribution() -> None:
     assert found.relation.deterministic is False
     assert found.suggestions[0].target is Target.DISTRIBUTION
     assert found.suggestions[1].target is Target.VALUE
-    assert "takes 80 % of the host's time (as the profile says)" in said(found)
+    assert "takes 80 % of the host's time (according to the profile)" in said(found)
     assert "at most 5x as fast" in said(found)
     assert "stochastic" in said(found)
 
@@ -117,8 +117,8 @@ def test_recorded_data_are_told_by_their_neighbours(sigma: float) -> None:
 def test_every_registered_problem_can_be_diagnosed(
     problem: Problem, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("problems.diagnosis.repeatability.REPEATS_S", 0.5)
-    monkeypatch.setattr("problems.diagnosis.symmetry.BUDGET_S", 1.0)
+    monkeypatch.setattr(repeatability, "REPEATS_S", 0.5)
+    monkeypatch.setattr(symmetry, "BUDGET_S", 1.0)
     found = diagnose(problem, data)
     assert found.problem == problem.name
     assert is_plain(found)

@@ -4,7 +4,7 @@ import pytest
 from problems.diagnosis.learning_curve import (
     LearningCurve,
     break_even,
-    enough,
+    data_sufficiency,
     fit_power_law,
     generated_samples,
     measure_learning_curve,
@@ -81,7 +81,7 @@ def test_what_does_not_learn_is_no_better_than_the_mean() -> None:
 
 
 def test_too_few_samples_are_a_reason() -> None:
-    found = enough(*FIELDS, dataset(6), 0.5)
+    found = data_sufficiency(*FIELDS, dataset(6), 0.5)
     assert found.curve is None
     assert "6 training" in found.reason
     assert found.break_even is not None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from problems.diagnosis.repeatability import run_twice
-from problems.diagnosis.symmetry import Symmetries, SymmetryResult, symmetries
+from problems.diagnosis.symmetry import Symmetries, SymmetryResult, find_symmetries
 from problems.interfaces.problem import Problem, Symmetry
 from problems.interfaces.types import Array, Batch, Dataset, Field, Split
 
@@ -31,7 +31,7 @@ def tried(toy: Toy, declared: Sequence[Symmetry] = ()) -> Symmetries:
     inputs = toy.draw(128, rng)
     train = Split(inputs, toy.run(inputs, rng))
     data = Dataset(train, train, train, Split({}, {}))
-    return symmetries(problem, run_twice(toy, data))
+    return find_symmetries(problem, run_twice(toy, data))
 
 
 def verdicts(toy: Toy) -> dict[str, bool | None]:
@@ -87,7 +87,7 @@ def test_chaos_breaks_no_symmetry(weight: float, holds: bool) -> None:  # noqa: 
         weights = np.array([weight, 1.0, 1.0, 1.0, 1.0])
         total = (inputs["x"] * weights).sum(axis=1)
         wild = np.abs(np.sin(total))
-        for _ in range(60):
+        for _step in range(60):
             wild = 4.0 * wild * (1.0 - wild)
         return {"y": np.where(np.arange(len(total)) % 8, total, wild)}
 
@@ -237,6 +237,6 @@ def test_fields_that_can_not_be_transformed_are_said() -> None:
 
 def test_recorded_data_can_not_be_asked() -> None:
     toy = summed(np.ones(6))
-    found = symmetries(Problem(simulation=toy, encodings={}, score=lambda *_: {}), None)
+    found = find_symmetries(Problem(simulation=toy, encodings={}, score=lambda *_: {}), None)
     assert found.findings == ()
     assert "recorded" in found.reason

@@ -1,4 +1,4 @@
-"""The ready-made encodings keep every law of an encoding, whatever layout and settings."""
+"""The ready-made encodings keep every check of an encoding, whatever layout and settings."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 
 from problems import (
     Batch,
-    Encoding,
     Field,
     FlatEncoding,
     GraphEncoding,
@@ -29,6 +28,7 @@ from problems import (
     VectorsEncoding,
 )
 from problems.contract import CHECKS, CheckStage, Evidence
+from problems.encodings.aligned import AlignedEncoding
 from problems.encodings.transforms import NORMALISATIONS, TRANSFORMS, admissible_transforms, nonzero
 from problems.interfaces.types import LAYOUT_SHAPES, take_samples
 
@@ -159,7 +159,9 @@ SIMULATIONS: tuple[Simulation, ...] = (
     Everything(), MovingAlone(), Cloud(), Cloud(DIPOLE), Flow(), Flow(SIX),
 )  # fmt: skip
 
-READY: dict[str, Encoding] = {
+Ready = AlignedEncoding | RollOutEncoding
+
+READY: dict[str, Ready] = {
     "flat": FlatEncoding(INPUTS, OUTPUTS),
     "flat, fixed": FlatEncoding(INPUTS, OUTPUTS, transforms={"heat": "log", "mass": "power 1/4"}),
     "sequence": SequenceEncoding(INPUTS, OUTPUTS, axes=("time",)),
@@ -178,8 +180,8 @@ READY: dict[str, Encoding] = {
 }
 EVERY_LAW = [
     name
-    for name, law in CHECKS.items()
-    if law.stage in {CheckStage.DECLARATIONS, CheckStage.COMPONENTS}
+    for name, check in CHECKS.items()
+    if check.stage in {CheckStage.DECLARATIONS, CheckStage.COMPONENTS}
 ]
 
 
@@ -189,26 +191,29 @@ def evidence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Evidence(built(encoding), tmp_path_factory.mktemp("ready"))
 
 
-def built(encoding: Encoding) -> Problem:
-    simulation = next(each for each in SIMULATIONS if each.outputs == encoding.outputs)
+def simulated(encoding: Ready) -> Simulation:
+    return next(each for each in SIMULATIONS if each.outputs == encoding.outputs)
+
+
+def built(encoding: Ready) -> Problem:
     return Problem(
-        simulation=simulation,
+        simulation=simulated(encoding),
         encodings={"one": encoding},
         score=NormalisedError(encoding.outputs),
         samples=Samples(32, 8, 8, 8),
     )
 
 
-@pytest.mark.parametrize("law", EVERY_LAW)
-def test_law(law: str, evidence: Evidence) -> None:
-    assert CHECKS[law].violations(evidence) == []
+@pytest.mark.parametrize("check", EVERY_LAW)
+def test_law(check: str, evidence: Evidence) -> None:
+    assert CHECKS[check].violations(evidence) == []
 
 
 def test_every_layout_is_ready_and_described() -> None:
     assert {encoding.layout for encoding in READY.values()} == set(Layout) == set(LAYOUT_SHAPES)
 
 
-def network_inputs(encoding: Encoding, inputs: Batch) -> np.ndarray:
+def network_inputs(encoding: Ready, inputs: Batch) -> np.ndarray:
     split = Split(inputs, Everything().run(inputs, np.random.default_rng(0)))
     return encoding.fit(split).pairs(split).inputs
 
@@ -230,10 +235,9 @@ def test_fields_lie_along_their_axes(name: str, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("name", READY)
 def test_pairs_lie_in_memory_as_compiled_networks_read_them(name: str) -> None:
-    split = Evidence(built(READY[name]), Path()).problem.simulation
-    assert split is not None
-    inputs = split.draw(16, np.random.default_rng(0))
-    data = Split(inputs, split.run(inputs, np.random.default_rng(0)))
+    simulation = simulated(READY[name])
+    inputs = simulation.draw(16, np.random.default_rng(0))
+    data = Split(inputs, simulation.run(inputs, np.random.default_rng(0)))
     pairs = READY[name].fit(data).pairs(data)
     assert pairs.inputs.flags.c_contiguous
     assert pairs.targets.flags.c_contiguous
@@ -285,7 +289,7 @@ def turn() -> np.ndarray:
 
 @pytest.mark.parametrize("name", [name for name in READY if name.startswith("vectors")])
 def test_vectors_turn_with_what_is_encoded(name: str) -> None:
-    simulation, q = built(READY[name]).simulation, turn()
+    simulation, q = simulated(READY[name]), turn()
     rng = np.random.default_rng(0)
     inputs = simulation.draw(16, rng)
     turned = {**inputs, "place": np.einsum("ij,bjp->bip", q, inputs["place"])}
@@ -302,7 +306,7 @@ def test_vectors_turn_with_what_is_encoded(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["tensor", "six of a tensor"])
 def test_tensors_turn_with_what_is_encoded(name: str) -> None:
-    simulation, q = built(READY[name]).simulation, turn()
+    simulation, q = simulated(READY[name]), turn()
     rng = np.random.default_rng(0)
     inputs = simulation.draw(16, rng)
     turned = {"gradient": q @ inputs["gradient"] @ q.T}
@@ -347,9 +351,9 @@ def test_answers_stay_within_the_declared_range(tmp_path: Path) -> None:
 WRONG = {
     "axes of a flat encoding": (
         lambda: FlatEncoding(INPUTS, OUTPUTS, axes=("time",)),
-        "FlatEncoding keeps 0 axes",
+        "FlatEncoding has 0 axes",
     ),
-    "no axes": (lambda: SequenceEncoding(INPUTS, OUTPUTS), "SequenceEncoding keeps 1 axes"),
+    "no axes": (lambda: SequenceEncoding(INPUTS, OUTPUTS), "SequenceEncoding has 1 axes"),
     "another axis": (
         lambda: SequenceEncoding(INPUTS, OUTPUTS, axes=("tim",)),
         "did you mean 'time'",
@@ -383,11 +387,11 @@ WRONG = {
     ),
     "two vectors": (
         lambda: VectorsEncoding((*CLOUD, PULL[1]), PULL, axes=("body",)),
-        "reads one input with an axis 'component', not 'place', 'force'",
+        "needs exactly one input with an axis 'component', not 'place', 'force'",
     ),
     "no vector": (
         lambda: VectorsEncoding(CLOUD[:1], PULL, axes=("body",)),
-        "reads one input with an axis 'component', not none",
+        "needs exactly one input with an axis 'component', not none",
     ),
     "one vector of all": (
         lambda: VectorsEncoding((CLOUD[0], INPUTS[5]), PULL, axes=("body",)),
@@ -403,7 +407,7 @@ WRONG = {
     ),
     "vectors of each and of all": (
         lambda: VectorsEncoding(CLOUD, (*PULL, *DIPOLE), axes=("body",)),
-        "every output or none should have the axis 'body'",
+        "give all outputs or none the axis 'body'",
     ),
     "a bent vector": (
         lambda: VectorsEncoding(
@@ -412,7 +416,7 @@ WRONG = {
             axes=("body",),
             transforms={"place": "log"},
         ),
-        "log of field 'place' would bend its vectors",
+        "field 'place' can't be transformed (log) by components",
     ),
     "no tensor": (
         lambda: TensorEncoding(GRADIENT, OUTPUTS[1:]),
@@ -422,7 +426,7 @@ WRONG = {
         lambda: TensorEncoding(
             (replace(GRADIENT[0], valid=(1.0, 2.0)),), STRESS, transforms={"gradient": "log"}
         ),
-        "would bend a tensor",
+        "a tensor can't be transformed by components",
     ),
     "a path without a start": (lambda: RollOutEncoding(INPUTS, MOVING, {}), "has no start"),
     "a path without time": (
@@ -441,11 +445,11 @@ WRONG = {
             (*MOVING, replace(MOVING[0], name="way", shape=(2, FRAMES + 1))),
             {"path": "start", "way": "start"},
         ),
-        "axis 'time' has lengths [6, 7] in its outputs",
+        "axis 'time' has lengths [6, 7] in the outputs",
     ),
     "a start of another shape": (
         lambda: RollOutEncoding(INPUTS, MOVING, {"path": "mass"}),
-        "'mass' starts 'path' but has shape (4,), not (2,)",
+        "'mass' is the start of 'path' but has shape (4,), not (2,)",
     ),
     "a start that isn't there": (
         lambda: RollOutEncoding(INPUTS, MOVING, {"path": "stard"}),
@@ -480,5 +484,5 @@ def test_edges_are_of_their_pair_wherever_the_nodes_axes_stand(axes: tuple[str, 
     values = np.stack([pair, pair + 1000.0], axis=axes.index("kind"))
     edge = Field("distance", values.shape, axes=axes)
     encoding = GraphEncoding((INPUTS[2], edge), OUTPUTS, axes=("body",))
-    found = encoding._between(edge, values[None])
+    found = encoding.between(edge, values[None])
     assert found[0, 1, 2].tolist() == [6.0, 1006.0]

@@ -28,7 +28,7 @@ from problems import (
 from problems.contract import CHECKS, CyclicChoice, Evidence, environments
 from problems.data.dataset import generate
 from problems.interfaces.policies import PolicyEncoding
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, Record, State
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import SearchContext, run_trial
@@ -159,9 +159,9 @@ PROBLEM = Problem(
 )
 
 
-@pytest.mark.parametrize("law", CHECKS)
-def test_law(law: str, cache: Path) -> None:
-    assert CHECKS[law].violations(Evidence(PROBLEM, cache)) == []
+@pytest.mark.parametrize("check", CHECKS)
+def test_law(check: str, cache: Path) -> None:
+    assert CHECKS[check].violations(Evidence(PROBLEM, cache)) == []
 
 
 def acting(**methods: Any) -> Problem:
@@ -217,38 +217,38 @@ class Unpractised(FlatEncoding):
     target = Target.POLICY
 
 
-SERVES, PREFERS = "environments_serve_policies", "reward_prefers_the_reference"
+VALID, PREFERS = "environments_are_valid", "reward_prefers_reference"
 MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a policy without environment": (
         lambda: replace(PROBLEM, encodings={"own": Unpractised(INPUTS, OUTPUTS)}),
-        "encodings_are_encodings", "'own' is a policy without environment; make it a Policy"),
+        "encodings_are_valid", "'own' is a policy without environment; use a Policy"),
     "no environment": (
         lambda: encoding(environment=lambda *_: None),
-        SERVES, "environment's observation_space is None; give a float32 Box (3,)"),
+        VALID, "environment's observation_space is None; give a float32 Box (3,)"),
     "observations of another shape": (
         lambda: spaces(4, -1.0, 1.0, (1,), np.float32),
-        SERVES, "environment's observation_space is Box(-9.0, 9.0, (4,), float32); give a float32"),
+        VALID, "environment's observation_space is Box(-9.0, 9.0, (4,), float32); give a float32"),
     "actions in double precision": (
         lambda: spaces(3, -1.0, 1.0, (1,), np.float64),
-        SERVES, "environment's action_space is Box(-1.0, 1.0, (1,), float64); give a float32 Box"),
+        VALID, "environment's action_space is Box(-1.0, 1.0, (1,), float64); give a float32 Box"),
     "actions in newtons": (
         lambda: spaces(3, -5.0, 5.0, (1,), np.float32),
-        SERVES, "is Box(-5.0, 5.0, (1,), float32); scale actions to [-1, 1]"),
+        VALID, "is Box(-5.0, 5.0, (1,), float32); scale actions to [-1, 1]"),
     "actions that can't be taken": (
         lambda: encoding(pairs=far),
-        SERVES, "pairs has actions up to 2.5; scale them to [-1, 1], or leave those out"),
+        VALID, "pairs has actions up to 2.5; scale them to [-1, 1], or leave those out"),
     "a reset without its seed": (
         lambda: acting(reset=unseeded),
-        SERVES, "environment fails gymnasium's check_env, mend it: AssertionError"),
+        VALID, "environment fails gymnasium's check_env; correct it: AssertionError"),
     "observations in double precision": (
         lambda: acting(observed=lambda self: Pushed.observed(self).astype(float)),
-        SERVES, "environment fails gymnasium's check_env, mend it: AssertionError"),
+        VALID, "environment fails gymnasium's check_env; correct it: AssertionError"),
     "a distance for a reward": (
         lambda: paid(lambda reward, _: -reward),
         PREFERS, "reward closeness to the reference, and no early end"),
     "a reward that is none": (
         lambda: paid(lambda *_: 0.0),
-        PREFERS, "knowing the reference's actions earns 0 an episode, acting at random 0;"),
+        PREFERS, "the reference's actions earn 0 per episode, random actions 0;"),
     "an end that is a gain": (
         lambda: acting(step=ending_early),
         PREFERS, "reward closeness to the reference, and no early end"),
@@ -259,28 +259,28 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
 
 
 def test_every_law_of_environments_has_one() -> None:
-    laws = {
+    checks = {
         name
-        for name, law in CHECKS.items()
-        if law.find_violations.__module__ == environments.__name__
+        for name, check in CHECKS.items()
+        if check.find_violations.__module__ == environments.__name__
     }
-    assert laws == {SERVES, PREFERS}
-    assert laws < {law for _, law, _ in MALFORMED.values()}
+    assert checks == {VALID, PREFERS}
+    assert checks < {check for _, check, _ in MALFORMED.values()}
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_slip_is_told(name: str, cache: Path) -> None:
-    make, law, words = MALFORMED[name]
-    violations = CHECKS[law].violations(Evidence(make(), cache))
+    make, check, words = MALFORMED[name]
+    violations = CHECKS[check].violations(Evidence(make(), cache))
     assert any(words in breach for breach in violations), violations
     assert all("\n" not in breach for breach in violations)
 
 
-@pytest.mark.parametrize("law", [SERVES, PREFERS])
-def test_what_is_missing_is_told(law: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("check", [VALID, PREFERS])
+def test_what_is_missing_is_told(check: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gymnasium", None)
-    (words,) = CHECKS[law].violations(Evidence(PROBLEM, cache))
-    assert "trying an environment needs gymnasium" in words
+    (words,) = CHECKS[check].violations(Evidence(PROBLEM, cache))
+    assert "checking an environment needs gymnasium" in words
     assert "[policies]" in words
 
 
@@ -289,7 +289,7 @@ def test_a_whole_life(algorithm: str, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3", reason="policies are an extra")
     data = generate(PROBLEM, cache)
     slow = ReferenceTiming(None, 1.0)  # no network is as fast as the toy itself
-    context = SearchContext(PROBLEM, data, slow, NO_LIMITS, Run(tmp_path))
+    context = SearchContext(PROBLEM, data, slow, NO_LIMITS, RunDirectory(tmp_path))
     candidate = Candidate(
         problem=PROBLEM.name,
         problem_version=PROBLEM.version,

@@ -105,7 +105,7 @@ def test_a_space_is_shown_as_it_is_narrowed(simstead: RunSimstead, tmp_path: Pat
     assert whole.returncode == narrow.returncode == 0, whole.stderr + narrow.stderr
     assert "series: sequence, value" in whole.stdout
     assert "mlp.width: 64, 128" in whole.stdout
-    assert "left out on this machine" in whole.stdout
+    assert "excluded on this machine" in whole.stdout
     assert "mlp.width: 64\n" in narrow.stdout
     assert "eager (weight 2)" in narrow.stdout
     assert "series" not in narrow.stdout
@@ -121,7 +121,7 @@ def test_a_family_of_a_users_own_is_shown(simstead: RunSimstead, tmp_path: Path)
 def test_check_passes(simstead: RunSimstead, tmp_path: Path) -> None:
     done = simstead("check", write_template("mine", tmp_path))
     assert done.returncode == 0, done.stdout
-    assert "every promise holds" in " ".join(done.stdout.split())
+    assert "all checks pass" in " ".join(done.stdout.split())
 
 
 def test_a_file_in_the_way_is_said(simstead: RunSimstead, tmp_path: Path) -> None:

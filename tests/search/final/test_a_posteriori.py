@@ -15,7 +15,7 @@ REFERENCE = DampedOscillator()
 
 def host(kernel: Run, rng: np.random.Generator) -> Batch:
     """Feed on the kernel's own answers: the last position is the next frequency."""
-    inputs = dict(REFERENCE.draw(4, rng))
+    inputs, outputs = dict(REFERENCE.draw(4, rng)), {}
     for _ in range(3):
         outputs = kernel(inputs, rng)
         inputs["frequency"] = 1.0 + np.abs(next(iter(outputs.values()))[:, -1])

@@ -4,18 +4,14 @@ import pytest
 
 from problems import Problem
 from search.objectives.recommendation import select_finalists
-from search.run.records import NO_LIMITS, Record, State, Timing
+from search.run.records import NO_LIMITS, Record, State
+from tests.builders import make_record
 
 
 def ended(problem: Problem, number: int, state: State, error: float, time: float) -> Record:
-    ratio = 1.0 / time
-    timing = Timing(
-        time_s=time, reference_s=1.0, speedup=ratio, speedup_low=ratio, speedup_high=ratio, rounds=6
+    return make_record(
+        number, error=error, time_s=time, objective=problem.objective.name, state=state
     )
-    return Record.model_construct(
-        number=number, state=state, timing=timing, training=None, memory_bytes=None,
-        metrics={problem.objective.name: error},
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.COMPLETE])

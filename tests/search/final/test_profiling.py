@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from search.final.profiling import _flops
+from search.final.profiling import count_flops
 
 WIDTH, HIDDEN, STEPS, SAMPLES = 8, 32, 10, 4
 
@@ -22,4 +22,4 @@ WIDTH, HIDDEN, STEPS, SAMPLES = 8, 32, 10, 4
 def test_products_are_counted_in_fused_layers_too(
     network: nn.Module, shape: tuple[int, ...], products: int
 ) -> None:
-    assert _flops(network, torch.zeros(shape)) == 2 * products
+    assert count_flops(network, torch.zeros(shape)) == 2 * products

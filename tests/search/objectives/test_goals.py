@@ -25,12 +25,13 @@ from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
 from search.objectives.baselines import baseline_errors, score_baselines
 from search.objectives.goals import limits_from_goals
-from search.objectives.recommendation import MAX_FRONT_MEMBERS, select_finalists, recommendation
-from search.run.records import NO_LIMITS, Limits, Record, State, Timing
+from search.objectives.recommendation import MAX_FRONT_MEMBERS, recommendation, select_finalists
+from search.run.records import NO_LIMITS, Limits, Record
 from search.timing import reference
 from search.timing.reference import ReferenceTiming, time_reference
 from search.trial.scoring import score_split
 from spaces.space import choose_candidate
+from tests.builders import make_record
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_a_relative_goal_is_a_share_of_the_best_baseline(small: tuple[Problem, D
 def test_a_goal_in_figures_stays_as_it_is(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
     assert limits_for(problem, data) == NO_LIMITS
-    assert not NO_LIMITS.any
+    assert not NO_LIMITS.has_goals
     assert NO_LIMITS.met(1e9, 1e-9)
     wish = replace(problem, goals=Goals(error=0.1))
     assert limits_for(wish, data) == Limits(error=0.1)
@@ -142,7 +143,7 @@ def test_a_reference_that_is_rather_long_is_timed_several_times(
     problem, data = small
     clock = ticking(monkeypatch, 0.0, 0.4)
     assert time_reference(problem, data.test).sample_s == pytest.approx(0.4)
-    assert clock.asked == [1, 2, *[2] * reference.MOST_CALLS]
+    assert clock.asked == [1, 2, *[2] * reference.MAX_PRETIMING_CALLS]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
@@ -165,7 +166,7 @@ def test_a_call_that_compiles_or_was_held_up_decides_nothing(
 
 
 @pytest.mark.parametrize(
-    ("per_call_s", "per_sample_s", "samples", "known_s"),
+    ("per_call_s", "per_sample_s", "samples", "sample_s"),
     [
         (1e-3, 0.0, 64, 0.0),  # vectorised
         (0.3, 1e-3, 64, 0.0),  # vectorised and slow
@@ -261,14 +262,7 @@ def member(number: int, error: float, speedup: float) -> Record:
     candidate = choose_candidate(
         template, Size.STANDARD, RandomChoice(np.random.default_rng(number)), 0
     )
-    timing = Timing(
-        time_s=1.0 / speedup, reference_s=1.0, speedup=speedup, speedup_low=speedup,
-        speedup_high=speedup, rounds=1,
-    )  # fmt: skip
-    return Record(
-        number=number, key=candidate.key, candidate=candidate, state=State.COMPLETE,
-        stage="measure", metrics={"error": error}, timing=timing, ended="now",
-    )  # fmt: skip
+    return make_record(number, candidate, error=error, time_s=1.0 / speedup)
 
 
 def test_the_best_of_every_objective_is_in_the_heat() -> None:

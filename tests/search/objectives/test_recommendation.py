@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import pytest
 
 from problems import UserError
-from reports.pages import render
-from reports.views import read
-from search.export import PICKS, pick_record
+from reports.pages import render_report
+from reports.views import read_report_data
+from search.export import PICKS, RECOMMENDATION_FIELDS, pick_record
 from search.objectives.recommendation import (
-    select_finalists,
     recommendation,
     recommendation_of,
-    recommended,
+    recommended_trials,
+    select_finalists,
 )
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.finalists import FinalEvaluation, Recommendation
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.screening import request
@@ -38,9 +38,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "ties": {"ties": True},
     "memory": {"memory": True},
     "memory and ties": {"memory": True, "ties": True},
-    "few": {"trials": 3, "failing": 0.0},
-    "one": {"trials": 1, "failing": 0.0},
-    "all failed": {"failing": 1.0, "trials": 12},
+    "few": {"trials": 3, "failing_share": 0.0},
+    "one": {"trials": 1, "failing_share": 0.0},
+    "all failed": {"failing_share": 1.0, "trials": 12},
 }
 SEEDS = range(3)
 
@@ -52,24 +52,24 @@ class Named(NamedTuple):
     trials: dict[str, int]
 
 
-def written(folder: Path, seed: int, goals: str, **changes: Any) -> Run:
-    made = SYNTHETIC["Made"](seed=seed, limits=GOALS[goals], **changes)
+def written(folder: Path, seed: int, goals: str, **changes: Any) -> RunDirectory:
+    made = SYNTHETIC["SyntheticRunOptions"](seed=seed, limits=GOALS[goals], **changes)
     return SYNTHETIC["write_run"](folder / "run", made)
 
 
-def in_report(run: Run) -> Named:
-    choice = read(run).choice
-    picks = choice.picks if choice else ()
+def in_report(run: RunDirectory) -> Named:
+    view = read_report_data(run).recommendation
+    recommended = view.finalists if view else ()
     named = {
         kind: pick.trial.number
-        for pick in picks
+        for pick in recommended
         for kind, title in TITLES.items()
         if title in pick.title.lower()
     }
     return Named("report", named)
 
 
-def by_export(run: Run) -> Named:
+def by_export(run: RunDirectory) -> Named:
     named: dict[str, int] = {}
     for pick in PICKS:
         try:
@@ -79,7 +79,7 @@ def by_export(run: Run) -> Named:
     return Named("export", named)
 
 
-def by_screening(run: Run, monkeypatch: pytest.MonkeyPatch) -> Named:
+def by_screening(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Named:
     # Synthetic runs have no artefacts: what is asked here is whose artefact would be taken.
     monkeypatch.setattr(request, "verified_manifest", lambda _, record: record.number)
     named: dict[str, int] = {}
@@ -89,16 +89,18 @@ def by_screening(run: Run, monkeypatch: pytest.MonkeyPatch) -> Named:
         except UserError:
             continue
         named[pick] = int(str(number))
-        assert folder == run.artefact(named[pick])
+        assert folder == run.artefact_path(named[pick])
     return Named("screening", named)
 
 
-def kept(run: Run) -> Named:
-    heat = run.heat()
+def kept(run: RunDirectory) -> Named:
+    heat = run.final_evaluation()
     assert heat is not None
     chosen = heat.recommendation
     named = {
-        pick: getattr(chosen, pick) for pick in PICKS if getattr(chosen, pick, None) is not None
+        pick: getattr(chosen, RECOMMENDATION_FIELDS[pick])
+        for pick in PICKS
+        if getattr(chosen, RECOMMENDATION_FIELDS[pick], None) is not None
     }
     assert heat.knee == named.get("knee")
     return Named("final evaluation", named)
@@ -115,7 +117,7 @@ def test_all_name_the_same_trials(
         for other in (in_report(run), by_export(run), by_screening(run, monkeypatch)):
             assert other.trials == whole.trials, f"{other.by}, seed {seed}"
         records, limits = run.records(), run.data().limits
-        again = {record.number for record in recommended(records, ERROR, limits)}
+        again = {record.number for record in recommended_trials(records, ERROR, limits)}
         members = {record.number for record in select_finalists(records, ERROR, limits)}
         assert again <= members, "what is trained again is timed again"
         if not scatter:
@@ -123,9 +125,9 @@ def test_all_name_the_same_trials(
         obeys(run, whole.trials)
 
 
-def obeys(run: Run, named: dict[str, int]) -> None:
+def obeys(run: RunDirectory, named: dict[str, int]) -> None:
     """Hold a recommendation to what its words say, by brute force."""
-    heat, limits = run.heat(), run.data().limits
+    heat, limits = run.final_evaluation(), run.data().limits
     assert heat is not None
     members = {r.number: r for r in run.records() if heat.finalist(r.number)}
     assert set(named) == (
@@ -152,7 +154,7 @@ def obeys(run: Run, named: dict[str, int]) -> None:
         )
     chosen = heat.recommendation
     assert chosen is not None
-    assert chosen.within_goals is (limits.any and bool(meeting))
+    assert chosen.within_goals is (limits.has_goals and bool(meeting))
 
 
 def member(number: int, error: float, speedup: float, memory: int | None = None) -> Record:
@@ -170,11 +172,11 @@ def test_the_fastest_is_within_the_goals() -> None:
     records = [member(0, 0.01, 10.0), member(1, 0.05, 50.0), member(2, 0.5, 90.0)]
     chosen = recommendation(records, ERROR, Limits(error=0.1))
     assert chosen is not None
-    assert (chosen.fastest, chosen.accurate, chosen.within_goals) == (1, 0, True)
+    assert (chosen.fastest, chosen.most_accurate, chosen.within_goals) == (1, 0, True)
     assert chosen.reason == "among the 2 of 3 measured trials that meet the goals"
     beyond = recommendation(records, ERROR, Limits(error=0.001))
     assert beyond is not None
-    assert (beyond.fastest, beyond.accurate, beyond.within_goals) == (2, 0, False)
+    assert (beyond.fastest, beyond.most_accurate, beyond.within_goals) == (2, 0, False)
     assert beyond.reason == "among 3 measured trials, of which none meets the goals"
 
 
@@ -206,12 +208,12 @@ def test_the_smallest_is_recommended_where_memory_is_an_objective() -> None:
     records = [member(0, 0.1, 50.0, 9), member(1, 0.2, 40.0, 5), member(2, 0.3, 30.0, 5)]
     chosen = recommendation(records, ERROR, NO_LIMITS)
     assert chosen is not None
-    assert (chosen.accurate, chosen.fastest, chosen.smallest) == (0, 0, 1)
+    assert (chosen.most_accurate, chosen.fastest, chosen.smallest) == (0, 0, 1)
 
 
 def test_an_older_run_keeps_its_knee_and_has_the_others_by_the_rule(tmp_path: Path) -> None:
     run = written(tmp_path, 0, "goals")
-    heat, records, limits = run.heat(), run.records(), run.data().limits
+    heat, records, limits = run.final_evaluation(), run.records(), run.data().limits
     assert heat is not None
     new = heat.recommendation
     older = heat.model_copy(update={"recommendation": None})
@@ -223,7 +225,7 @@ def test_an_older_run_keeps_its_knee_and_has_the_others_by_the_rule(tmp_path: Pa
 
 def kept_of(chosen: Recommendation | None) -> dict[str, int]:
     assert chosen is not None
-    return {pick: getattr(chosen, pick) for pick in PICKS[:3]}
+    return {pick: getattr(chosen, RECOMMENDATION_FIELDS[pick]) for pick in PICKS[:3]}
 
 
 def test_who_is_recommended_and_why_is_said(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_who_is_recommended_and_why_is_said(tmp_path: Path) -> None:
     record, reason = pick_record(run, "fastest")
     assert reason.startswith("fastest, among the ")
     assert reason.endswith(" measured trials that meet the goals")
-    assert reason.removeprefix("fastest, ") in render(read(run))
+    assert reason.removeprefix("fastest, ") in render_report(read_report_data(run))
     assert pick_record(run, str(record.number)).reason == ""
     with pytest.raises(UserError, match=r"memory was no objective .* no trial is the smallest one"):
         pick_record(run, "smallest")
@@ -243,5 +245,5 @@ def test_nothing_is_picked_where_nothing_is_recommended(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="recommends no trial"):
         pick_record(run, "fastest")
     (run.folder / "heat.json").unlink()
-    with pytest.raises(UserError, match="has had no final heat"):
+    with pytest.raises(UserError, match="has no final evaluation"):
         pick_record(run, "fastest")

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from search.run.records import NO_LIMITS, Limits, Record, Rung, State, Timing
+from search.run.records import NO_LIMITS, Limits, State
 from search.sampling.acquisition import best_configuration, select_trainable
 from search.sampling.choices import ParameterValue, RandomChooser, normalised_value
 from search.sampling.configuration import Configuration
 from search.sampling.effects_model import NOISE_STD, RUNG_NOISE_STD, sample_log_errors
 from search.sampling.history import FinishedTrial, History, Observations
 from search.sampling.linear_model import DesignMatrix, RegressionData, sample_posterior
-from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces.candidate import Precision, Pruning
 from spaces.combinations import Combination
+from tests.builders import make_candidate, make_record, make_rung
 
 ERRORS = {"mlp": 0.0, "gru": -0.5}
 WIDTHS = {16: 0.3, 64: 0.0, 256: -0.4}
@@ -45,26 +46,18 @@ def error_of(of: Configuration) -> float:
 def tried(number: int, of: Configuration, state: State = State.COMPLETE) -> FinishedTrial:
     """A trial of a network whose error and time are sums of what is known of it."""
     error, time_s = 10.0 ** error_of(of), 10.0 ** (TIMES[of.combination.runtime] - 2.0)
-    candidate = Candidate(
-        problem="known", problem_version=1, size="tiny", encoding="flat", encoding_settings={},
-        architecture=of.combination.architecture, architecture_settings={}, pruning=Pruning.NONE,
-        training=Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
-        pruning_settings={}, precision=Precision.FP32, runtime=of.combination.runtime, seed=0,
-    )  # fmt: skip
-    timing = Timing(
-        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
-        speedup_high=1 / time_s, rounds=9,
-    )  # fmt: skip
     complete = state is State.COMPLETE
-    return FinishedTrial(
-        of,
-        Record(
-            number=number, key=candidate.key, candidate=candidate, state=state, stage="measure",
-            rungs=(Rung(epoch=1, share=0.25, error=2.0 * error),), ended="now",
-            metrics={"error": error} if complete else {}, timing=timing if complete else None,
-            unpruned_error=error if complete else None, untrained_relative_time=time_s,
-        ),
-    )  # fmt: skip
+    record = make_record(
+        number,
+        make_candidate(**of.combination._asdict()),
+        error=error if complete else None,
+        time_s=time_s if complete else None,
+        state=state,
+        rungs=(make_rung(2.0 * error),),
+        unpruned_error=error if complete else None,
+        untrained_relative_time=time_s,
+    )
+    return FinishedTrial(of, record)
 
 
 def found(trials: list[FinishedTrial], limits: Limits = NO_LIMITS) -> History:
@@ -148,11 +141,13 @@ def test_no_network_is_trained_twice() -> None:
 
 def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
     stopped = tried(99, known("gru", 256, "eager"), State.STOPPED)
-    assert stopped.known in after_the_mlps(stopped, proposals=[BEST])
+    assert stopped.configuration in after_the_mlps(stopped, proposals=[BEST])
     assert BEST not in after_the_mlps(stopped, proposals=[BEST])
     failed = stopped.record.model_copy(update={"number": 100, "state": State.INFEASIBLE})
-    assert not after_the_mlps(stopped, FinishedTrial(stopped.known, failed), proposals=[BEST])
-    assert not after_the_mlps(stopped, proposals=[BEST], pending=[stopped.known])
+    assert not after_the_mlps(
+        stopped, FinishedTrial(stopped.configuration, failed), proposals=[BEST]
+    )
+    assert not after_the_mlps(stopped, proposals=[BEST], pending=[stopped.configuration])
 
 
 def test_a_part_of_what_a_rung_showed_of_a_network_stays_with_it() -> None:
@@ -186,10 +181,10 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
     trials: list[FinishedTrial] = []
     for i, each in enumerate(EVERY):
         state = State.COMPLETE if at_rung[each.network_key] < usual else State.STOPPED
-        rung = Rung(epoch=1, share=0.25, error=10.0 ** at_rung[each.network_key])
+        rung = make_rung(10.0 ** at_rung[each.network_key])
         record = tried(i, each, state).record
         trials.append(FinishedTrial(each, record.model_copy(update={"rungs": (rung,)})))
-    stopped = [each.known for each in trials if each.record.state is State.STOPPED]
+    stopped = [each.configuration for each in trials if each.record.state is State.STOPPED]
     assert {each.combination.architecture for each in stopped} == set(paces)
     expected = sample_log_errors(stopped, Observations(trials), np.random.default_rng(0), 0.0)
     assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)

@@ -1,18 +1,20 @@
 """What is learned of deployments, on effects that are known."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from search.objectives.baselines import BaselineScores
-from search.run.records import Record, State, Timing
+from search.run.records import Record, State
 from search.sampling.history import History, combination_of, has_trained_network
 from search.sampling.next_deployment import next_deployment, predicted_durations_s
 from search.trial.preparation import FINE_TUNING_SHARE
 from spaces import registered
-from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces.candidate import Precision, Pruning
 from spaces.combinations import Combination
+from tests.builders import make_candidate, make_record
 
 RUNTIMES = {"eager": 1.0, "onnxruntime": 0.2, "openvino": 0.5}
 """Times of a network over those of the same network run eagerly."""
@@ -39,24 +41,17 @@ def record(
     """A trial of a network by its error and its time, run eagerly."""
     shorter, worse = PRECISIONS[combination.precision]
     time_s = eager_s * RUNTIMES[combination.runtime] * shorter
-    candidate = Candidate(
-        problem="known", problem_version=1, size="tiny", encoding=combination.encoding,
-        encoding_settings={}, architecture=combination.architecture, architecture_settings={},
-        training=Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
-        pruning=combination.pruning, pruning_settings={}, precision=combination.precision,
-        runtime=combination.runtime, seed=0,
-    )  # fmt: skip
-    timing = Timing(
-        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
-        speedup_high=1 / time_s, rounds=9,
-    )  # fmt: skip
     complete = state is State.COMPLETE
-    return Record(
-        number=number, key=candidate.key, candidate=candidate, training=training, state=state,
-        stage="measure", metrics={"error": error * worse} if complete else {},
-        timing=timing if complete else None, unpruned_error=error,
-        untrained_relative_time=time_s, ended="now",
-    )  # fmt: skip
+    return make_record(
+        number,
+        make_candidate(**combination._asdict()),
+        error=error * worse if complete else None,
+        time_s=time_s if complete else None,
+        training=training,
+        state=state,
+        unpruned_error=error,
+        untrained_relative_time=time_s,
+    )
 
 
 def found(records: list[Record]) -> History:
@@ -108,7 +103,7 @@ def test_what_a_baseline_betters_is_not_deployed_again() -> None:
 
 @pytest.mark.parametrize("useless", [{"error": 100.0, "eager_s": 1e-4}, {"eager_s": 1e4}])
 def test_what_is_of_no_use_is_not_deployed_again_once_something_is(
-    useless: dict[str, float],
+    useless: dict[str, Any],
 ) -> None:
     useful, own = record(0, CELLS[0]), record(1, CELLS[0], **useless)
     alone, both = (
@@ -150,7 +145,7 @@ def test_nothing_is_thought_faster_than_there_is_headroom(monkeypatch: pytest.Mo
         return sum(next_deployment(own, CELLS[4:], known, rng) is not None for rng in draws)
 
     assert tried() == 0
-    monkeypatch.setattr(type(registered.RUNTIMES["onnxruntime"]), "headroom", 1e9)
+    monkeypatch.setattr(type(registered.RUNTIMES["onnxruntime"]), "max_speedup", 1e9)
     assert tried() > 0
 
 

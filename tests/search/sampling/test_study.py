@@ -7,9 +7,10 @@ from typing import Any
 import optuna
 import pytest
 
-from problems import Problem, Size
-from search.run.records import Limits, Record, Rung, State, Timing
+from problems import Problem
+from search.run.records import Limits, Record, State
 from search.run.spec import ExtraObjective, SamplerName, Spec
+from search.sampling import next_network, samplers
 from search.sampling.configuration import Configuration
 from search.sampling.initial_design import initial_design, initial_design_size
 from search.sampling.next_network import LARGER_STD_FACTORS
@@ -20,20 +21,14 @@ from spaces.combinations import DIMENSIONS
 from spaces.registered import RUNTIMES
 from spaces.restrictions import Restrictions
 from spaces.space import Space
+from tests.builders import make_record, make_rung, make_spec, make_timing
+from tests.search.journals import stored_study
 
-OPENING = Spec.model_fields["opening"].default
+OPENING = Spec.model_fields["initial_design_size"].default
 
 
 def spec(problem: Problem, seed: int = 0, restrictions: Restrictions | None = None) -> Spec:
-    return Spec(
-        problem=problem.name,
-        problem_version=problem.version,
-        size=Size.TINY,
-        seed=seed,
-        trials=10,
-        workers=1,
-        restrictions=restrictions or Restrictions(),
-    )
+    return make_spec(problem, seed=seed, trials=10, restrictions=restrictions or Restrictions())
 
 
 def ended(
@@ -41,17 +36,14 @@ def ended(
 ) -> Record:
     done = state is State.COMPLETE
     score = 1.0 / (1 + int(candidate.key[:4], 16))
-    timing = Timing(time_s=score, reference_s=1, speedup=1, speedup_low=1, speedup_high=1, rounds=1)
-    return Record(
-        number=number,
-        key=candidate.key,
-        candidate=candidate,
+    return make_record(
+        number,
+        candidate,
+        error=score if done else None,
+        objective=problem.objective.name,
         state=state,
-        stage="measure",
-        rungs=(Rung(epoch=1, share=0.25, error=1.0),),
-        metrics={problem.objective.name: score} if done else {},
-        timing=timing if done else None,
-        ended="now",
+        rungs=(make_rung(),),
+        timing=make_timing(score, reference_s=score) if done else None,
     )
 
 
@@ -80,13 +72,15 @@ def test_the_same_seed_gives_the_same_candidates(problem: Problem, tmp_path: Pat
 def test_memory_is_told_as_a_third_objective(
     problem: Problem, tmp_path: Path, state: State
 ) -> None:
-    asked = spec(problem).model_copy(update={"besides": (ExtraObjective.MEMORY,), "opening": 4})
+    asked = spec(problem).model_copy(
+        update={"extra_objectives": (ExtraObjective.MEMORY,), "initial_design_size": 4}
+    )
     study = SearchStudy(tmp_path / "journal", problem, asked)
     for _ in range(6):
         number, candidate = study.ask()
         record = ended(problem, number, candidate, state)
         study.tell(record.model_copy(update={"memory_bytes": 1000 * (1 + number)}))
-    told = [trial.values for trial in study._study.get_trials()]
+    told = [trial.values for trial in stored_study(tmp_path / "journal").trials]
     if state is State.COMPLETE:
         assert [values[2] for values in told] == [math.log10(1000 * n) for n in range(1, 7)]
     else:
@@ -97,7 +91,7 @@ def test_memory_is_told_as_a_third_objective(
 def test_every_sampler_asks_the_same_again(
     problem: Problem, tmp_path: Path, name: SamplerName
 ) -> None:
-    asked = spec(problem).model_copy(update={"sampler": name, "opening": 4})
+    asked = spec(problem).model_copy(update={"sampler": name, "initial_design_size": 4})
     first = candidates(SearchStudy(tmp_path / "a", problem, asked), problem, 8)
     assert candidates(SearchStudy(tmp_path / "b", problem, asked), problem, 8) == first
     assert len(set(first)) == 8
@@ -112,9 +106,9 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
         asked.extend(proposals)
         return proposals if len(asked) == 3 else []
 
-    monkeypatch.setattr("search.sampling.next_network.worth_training", third_is)
-    monkeypatch.setattr("search.sampling.next_network.next_network", lambda *_: None)
-    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
+    monkeypatch.setattr(next_network, "select_trainable", third_is)
+    monkeypatch.setattr(next_network, "best_configuration", lambda *_: None)
+    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "initial_design_size": 4})
     study = SearchStudy(tmp_path / "journal", problem, tpe)
     candidates(study, problem, 4)
     _, candidate = study.ask()
@@ -122,7 +116,9 @@ def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
     assert (
         candidate.parameters.items()
         >= {
-            name: answer.value for name, answer in asked[-1].answers.items() if "." not in name
+            name: answer.value
+            for name, answer in asked[-1].parameter_values.items()
+            if "." not in name
         }.items()
     )
     study.ask()
@@ -138,9 +134,9 @@ def test_where_tpe_has_nothing_new_what_is_new_is_tried(
         bold.append(known[-1])
         return proposals[5] if len(bold) == 2 else None
 
-    monkeypatch.setattr("search.sampling.next_network.worth_training", lambda *_: [])
-    monkeypatch.setattr("search.sampling.next_network.next_network", bolder)
-    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "opening": 4})
+    monkeypatch.setattr(next_network, "select_trainable", lambda *_: [])
+    monkeypatch.setattr(next_network, "best_configuration", bolder)
+    tpe = spec(problem).model_copy(update={"sampler": SamplerName.TPE, "initial_design_size": 4})
     study = SearchStudy(tmp_path / "journal", problem, tpe)
     keys = candidates(study, problem, 4)
     _, candidate = study.ask()
@@ -153,7 +149,7 @@ def test_a_child_inherits_the_branches_of_two_parents(problem: Problem, tmp_path
     study = SearchStudy(tmp_path / "journal", problem, asked)
     candidates(study, problem, OPENING)
     candidates(study, problem, 20)
-    trials = study._study.get_trials()
+    trials = stored_study(tmp_path / "journal").trials
     parents, children = trials[:OPENING], trials[OPENING:]
     rates = {parent.params["training.learning_rate"] for parent in parents}
     inherited = [child.params["training.learning_rate"] in rates for child in children]
@@ -175,11 +171,12 @@ def test_auto_asks_tpe_every_fourth_time_until_evolution_asks() -> None:
 def test_auto_turns_to_evolution(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.sampling.samplers.TPE_TRIALS", OPENING + 2)
+    monkeypatch.setattr(samplers, "MAX_TPE_TRIALS", OPENING + 2)
     study = SearchStudy(tmp_path / "journal", problem, spec(problem))
     candidates(study, problem, OPENING + 4)
     evolved = [
-        "InheritingNSGA2:generation" in trial.system_attrs for trial in study._study.get_trials()
+        "InheritingNSGA2:generation" in trial.system_attrs
+        for trial in stored_study(tmp_path / "journal").trials
     ]
     assert evolved == [False] * (OPENING + 2) + [True] * 2
 
@@ -253,7 +250,7 @@ def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path
     ("state", "stored"),
     [
         (State.COMPLETE, optuna.trial.TrialState.COMPLETE),
-        (State.PRUNED, optuna.trial.TrialState.PRUNED),
+        (State.STOPPED, optuna.trial.TrialState.PRUNED),
         (State.INFEASIBLE, optuna.trial.TrialState.COMPLETE),
     ],
 )
@@ -262,7 +259,7 @@ def test_a_trial_always_ends_told(
 ) -> None:
     study = SearchStudy(tmp_path / "journal", problem, spec(problem))
     candidates(study, problem, 1, state)
-    (trial,) = study._study.get_trials()
+    (trial,) = stored_study(tmp_path / "journal").trials
     assert trial.state is stored
     assert trial.user_attrs["rungs"] == [{"epoch": 1, "share": 0.25, "error": 1.0}]
     if state is State.INFEASIBLE:
@@ -279,7 +276,7 @@ def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> No
 
     later = SearchStudy(tmp_path / "journal", problem, spec(problem))
     again = later.interrupted_trials({recorded.number: recorded})
-    states = [trial.state for trial in later._study.get_trials()]
+    states = [trial.state for trial in stored_study(tmp_path / "journal").trials]
     assert optuna.trial.TrialState.RUNNING not in states
     assert len(again) == 2
     resumed = [later.ask(fixed)[1].key for fixed in again]
@@ -306,7 +303,7 @@ def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Pat
     resumed += [fourth.ask()[1].key for _ in range(2)]
     assert set(resumed) == keys
     fourth.close()
-    states = {trial.state for trial in fourth._study.get_trials()}
+    states = {trial.state for trial in stored_study(tmp_path / "journal").trials}
     assert optuna.trial.TrialState.RUNNING not in states
 
 
@@ -317,8 +314,7 @@ def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
     keys = [whole.ask()[1].key for _ in range(4)]
     first = SearchStudy(tmp_path / "journal", problem, spec(problem))
     first.ask()
-    first._study.ask()
-    first._journal.keep()  # the driver dies before a single parameter is written
+    stored_study(tmp_path / "journal").ask()  # no parameter was written when the driver died
     second = SearchStudy(tmp_path / "journal", problem, spec(problem))
     resumed = [second.ask(each)[1].key for each in second.interrupted_trials({})]
     resumed += [second.ask()[1].key for _ in range(2)]
@@ -328,20 +324,21 @@ def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
 def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     study = SearchStudy(journal, problem, spec(problem))
-    candidates(study, problem, 2)
+    keys = candidates(study, problem, 2)
     whole = journal.read_bytes()
     start = whole[:-1].rfind(b"\n") + 1
     for end in range(start, len(whole), 7):
         journal.write_bytes(whole[:end])
         mended = SearchStudy(journal, problem, spec(problem))
-        mended.interrupted_trials({})
-        mended.ask()
+        assert [mended.ask(each)[1].key for each in mended.interrupted_trials({})] == keys[1:]
 
 
 def test_a_study_without_its_journal_goes_on_from_the_records(
     problem: Problem, tmp_path: Path
 ) -> None:
-    asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
+    asked = spec(problem).model_copy(
+        update={"sampler": SamplerName.ADDITIVE, "initial_design_size": 4}
+    )
     study = SearchStudy(tmp_path / "journal", problem, asked)
     records: dict[int, Record] = {}
     for _ in range(4):
@@ -359,13 +356,15 @@ def test_a_study_without_its_journal_goes_on_from_the_records(
 def test_a_network_that_was_stopped_is_asked_for_again(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.sampling.next_network.PROPOSALS", 0)
-    asked = spec(problem).model_copy(update={"sampler": SamplerName.ADDITIVE, "opening": 4})
+    monkeypatch.setattr(next_network, "PROPOSAL_COUNT", 0)
+    asked = spec(problem).model_copy(
+        update={"sampler": SamplerName.ADDITIVE, "initial_design_size": 4}
+    )
     study = SearchStudy(tmp_path / "journal", problem, asked)
     candidates(study, problem, 4)
     number, stopped = study.ask()
-    rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
-    record = ended(problem, number, stopped, State.PRUNED)
+    rungs = (make_rung(1e-9),)
+    record = ended(problem, number, stopped, State.STOPPED)
     study.tell(record.model_copy(update={"rungs": rungs, "untrained_relative_time": 1e-9}))
     again, candidate = study.ask()
     assert candidate == stopped
@@ -377,13 +376,13 @@ def test_a_network_that_was_stopped_is_asked_for_again(
 
 
 def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path: Path) -> None:
-    asked = spec(problem).model_copy(update={"opening": 4})
+    asked = spec(problem).model_copy(update={"initial_design_size": 4})
     study = SearchStudy(tmp_path / "journal", problem, asked)
     records: dict[int, Record] = {}
     for n in range(5):
         number, candidate = study.ask()
-        state = State.PRUNED if n == 4 else State.COMPLETE
-        rungs = (Rung(epoch=1, share=0.25, error=1e-9),)
+        state = State.STOPPED if n == 4 else State.COMPLETE
+        rungs = (make_rung(1e-9),)
         record = ended(problem, number, candidate, state)
         records[number] = record.model_copy(update={"rungs": rungs, "unpruned_error": None})
         study.tell(records[number])
@@ -400,7 +399,7 @@ def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path:
     study = SearchStudy(tmp_path / "journal", problem, spec(problem), limits)
     for state in (State.COMPLETE, State.INFEASIBLE):
         candidates(study, problem, 1, state)
-    complete, failed = study._study.get_trials()
+    complete, failed = stored_study(tmp_path / "journal").trials
     error = complete.values[0]
     assert complete.constraints["failure"] < 0.0
     assert complete.constraints["error"] == pytest.approx(error - math.log10(0.5))

@@ -5,40 +5,36 @@ from pathlib import Path
 
 import pytest
 
-from problems import Problem, Size
+from problems import Problem
 from search.objectives.goals import objective_values
 from search.pareto import non_dominated_ranks
 from search.run.checkpoints import load_checkpoint, save_checkpoint
-from search.run.directory import Run
-from search.run.records import Record, Rung, State, Timing, count_networks
+from search.run.directory import RunDirectory
+from search.run.records import Record, State, count_networks
 from search.run.spec import Spec
+from search.sampling import study as study_module
+from search.sampling import trial_queue as agenda_module
 from search.sampling.history import combination_of
-from search.sampling.next_network import NetworkSuggestion
+from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
+from tests.builders import make_record, make_rung, make_spec
+from tests.search.journals import stored_study
 
 TRIALS, DEPLOYMENTS = 5, 3
 
 
 @pytest.fixture
 def spec(problem: Problem) -> Spec:
-    return Spec(
-        problem=problem.name,
-        problem_version=problem.version,
-        size=Size.TINY,
-        seed=0,
-        trials=TRIALS,
-        workers=2,
-        deployments=DEPLOYMENTS,
-    )
+    return make_spec(problem, trials=TRIALS, workers=2, deployments=DEPLOYMENTS)
 
 
 @pytest.fixture
-def run(spec: Spec, tmp_path: Path) -> Run:
-    return Run.start(tmp_path / "run", spec)
+def run(spec: Spec, tmp_path: Path) -> RunDirectory:
+    return RunDirectory.start(tmp_path / "run", spec)
 
 
-def agenda(problem: Problem, spec: Spec, run: Run) -> TrialQueue:
+def agenda(problem: Problem, spec: Spec, run: RunDirectory) -> TrialQueue:
     study = SearchStudy(run.journal, problem, spec)
     return TrialQueue(
         study, run, spec, study.interrupted_trials({r.number: r for r in run.records()})
@@ -48,24 +44,26 @@ def agenda(problem: Problem, spec: Spec, run: Run) -> TrialQueue:
 def ended(problem: Problem, asked: TrialRequest, state: State = State.COMPLETE) -> Record:
     """A record whose figures hang on the candidate alone."""
     error, time_s = (1.0 / (1 + int(asked.candidate.key[i : i + 4], 16)) for i in (0, 4))
-    timing = Timing(
-        time_s=time_s, reference_s=1.0, speedup=1 / time_s, speedup_low=1 / time_s,
-        speedup_high=1 / time_s, rounds=9,
-    )  # fmt: skip
-    return Record(
-        number=asked.number, key=asked.candidate.key, candidate=asked.candidate,
-        training=asked.training, state=state, stage="measure",
-        metrics={problem.objective.name: error}, timing=timing,
+    return make_record(
+        asked.number,
+        asked.candidate,
+        error=error,
+        time_s=time_s,
+        objective=problem.objective.name,
+        training=asked.training,
+        state=state,
         unpruned_error=None if state is State.STOPPED else error,
-        untrained_relative_time=time_s, ended="now",
-    )  # fmt: skip
+        untrained_relative_time=time_s,
+    )
 
 
 def deployed_again(records: list[Record]) -> int:
     return sum(record.training is not None for record in records)
 
 
-def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
+def test_every_trained_network_is_deployed_again(
+    problem: Problem, spec: Spec, run: RunDirectory
+) -> None:
     plan = agenda(problem, spec, run)
     while asked := plan.next():
         plan.ended(ended(problem, asked))
@@ -86,12 +84,12 @@ def test_every_trained_network_is_deployed_again(problem: Problem, spec: Spec, r
 
 
 def test_who_is_on_the_front_is_deployed_on(
-    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+    problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "search.sampling.study.next_deployment", lambda _, combinations, *__: combinations[0]
+        study_module, "next_deployment", lambda _, combinations, *__: combinations[0]
     )
-    plan = agenda(problem, spec.model_copy(update={"opening": 1}), run)
+    plan = agenda(problem, spec.model_copy(update={"initial_design_size": 1}), run)
     while asked := plan.next():
         plan.ended(ended(problem, asked))
     assert plan.finished
@@ -108,14 +106,18 @@ def test_who_is_on_the_front_is_deployed_on(
     assert deployed_again(records) == TRIALS * DEPLOYMENTS
 
 
-def test_what_was_stopped_has_no_network_to_deploy(problem: Problem, spec: Spec, run: Run) -> None:
+def test_what_was_stopped_has_no_network_to_deploy(
+    problem: Problem, spec: Spec, run: RunDirectory
+) -> None:
     plan = agenda(problem, spec, run)
     while asked := plan.next():
         plan.ended(ended(problem, asked, State.STOPPED))
     assert len(run.records()) == TRIALS
 
 
-def test_it_waits_for_what_may_be_deployed_again(problem: Problem, spec: Spec, run: Run) -> None:
+def test_it_waits_for_what_may_be_deployed_again(
+    problem: Problem, spec: Spec, run: RunDirectory
+) -> None:
     plan = agenda(problem, spec, run)
     begun = [plan.next() for _ in range(TRIALS)]
     assert plan.next() is None
@@ -129,9 +131,9 @@ def test_it_waits_for_what_may_be_deployed_again(problem: Problem, spec: Spec, r
 
 
 def test_networks_of_the_opening_are_deployed_again_after_it(
-    problem: Problem, spec: Spec, run: Run
+    problem: Problem, spec: Spec, run: RunDirectory
 ) -> None:
-    plan = agenda(problem, spec.model_copy(update={"opening": 3}), run)
+    plan = agenda(problem, spec.model_copy(update={"initial_design_size": 3}), run)
     trained: list[int | None] = []
     for _ in range(4):
         asked = plan.next()
@@ -142,9 +144,9 @@ def test_networks_of_the_opening_are_deployed_again_after_it(
 
 
 def test_a_deployment_that_was_cut_off_is_tried_again(
-    problem: Problem, spec: Spec, run: Run
+    problem: Problem, spec: Spec, run: RunDirectory
 ) -> None:
-    spec = spec.model_copy(update={"opening": 1})
+    spec = spec.model_copy(update={"initial_design_size": 1})
     plan = agenda(problem, spec, run)
     first = plan.next()
     assert first is not None
@@ -172,21 +174,21 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
 
 
 def test_who_was_stopped_is_gone_on_with(
-    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+    problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = spec.model_copy(update={"opening": 1})
+    spec = spec.model_copy(update={"initial_design_size": 1})
     plan = agenda(problem, spec, run)
     first = plan.next()
     assert first is not None
-    rungs = tuple(Rung(epoch=n, share=n / 4, error=1.0) for n in (1, 2))
+    rungs = tuple(make_rung(share=n / 4, epoch=n) for n in (1, 2))
     stopped = ended(problem, first, State.STOPPED).model_copy(update={"rungs": rungs})
     save_checkpoint(run.checkpoint_path(first.number), {"taught": 2})
     plan.ended(stopped)
 
-    parameters = plan._study._study.get_trials()[0].params
+    parameters = stored_study(run.journal).trials[0].params
     wanted = NetworkSuggestion(parameters, resumes=first.number)
     with monkeypatch.context() as patch:
-        patch.setattr(SearchStudy, "_wanted", lambda *_: wanted)
+        patch.setattr(NetworkSuggester, "suggest_by_acquisition", lambda *_: wanted)
         on = plan.next()
     assert on is not None
     assert on == TrialRequest(on.number, first.candidate, None, first.number, resumed_share=0.5)
@@ -206,17 +208,16 @@ def test_who_was_stopped_is_gone_on_with(
 
 
 def test_of_many_that_were_stopped_the_best_courses_are_kept(
-    problem: Problem, spec: Spec, run: Run, monkeypatch: pytest.MonkeyPatch
+    problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.sampling.trial_queue.MOST_COURSES", 2)
+    monkeypatch.setattr(agenda_module, "MAX_CHECKPOINTS", 2)
     plan = agenda(problem, spec, run)
     for error in (0.3, 0.1, 0.4, 0.2):
         asked = plan.next()
         assert asked is not None
         save_checkpoint(run.checkpoint_path(asked.number), {"error": error})
-        rung = Rung(epoch=1, share=0.25, error=error)
-        stopped = ended(problem, asked, State.STOPPED).model_copy(update={"rungs": (rung,)})
-        plan.ended(stopped)
+        stopped = ended(problem, asked, State.STOPPED)
+        plan.ended(stopped.model_copy(update={"rungs": (make_rung(error),)}))
 
     def errors() -> list[float]:
         return sorted(
@@ -228,7 +229,9 @@ def test_of_many_that_were_stopped_the_best_courses_are_kept(
     assert errors() == []
 
 
-def test_one_deployment_is_the_trainings_own(problem: Problem, spec: Spec, run: Run) -> None:
+def test_one_deployment_is_the_trainings_own(
+    problem: Problem, spec: Spec, run: RunDirectory
+) -> None:
     alone = spec.model_copy(update={"deployments": 1})
     plan = agenda(problem, alone, run)
     while asked := plan.next():

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from problems import Problem, Size, UserError
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import Record, State
 from search.run.spec import Spec
 from search.sampling.study import SearchStudy
@@ -54,7 +54,7 @@ def test_what_is_listed_is_asked_first(problem: Problem, tmp_path: Path) -> None
     file, wanted = listed(problem, tmp_path)
     first = candidates_from_file(Space(problem), file, seed=3)
     assert first == candidates_from_file(Space(problem), file, seed=3)
-    study = SearchStudy(tmp_path / "journal", problem, spec(problem, first=first))
+    study = SearchStudy(tmp_path / "journal", problem, spec(problem, warm_start=first))
     plain = SearchStudy(tmp_path / "plain", problem, spec(problem))
     for expected in wanted:
         _, candidate = study.ask()
@@ -72,9 +72,12 @@ def test_what_is_listed_is_asked_first(problem: Problem, tmp_path: Path) -> None
     [
         ("- {architecture: nothing}", "candidate 1: unknown option of architecture 'nothing'"),
         ("- {encoding: series}\n- {nothing: 3}", "candidate 2: unknown parameter 'nothing'"),
-        ("- {runtime: onnxruntime}", "candidate 1: nothing of this search's space is so"),
-        ("- {architecture: mlp, lstm.width: 64}", "lstm.width isn't asked of mlp"),
-        ("- {training.batch_size: 512}", "training.batch_size: what is asked for isn't in"),
+        (
+            "- {runtime: onnxruntime}",
+            "candidate 1: the space of this search has no such combination",
+        ),
+        ("- {architecture: mlp, lstm.width: 64}", "lstm.width is no parameter of mlp"),
+        ("- {training.batch_size: 512}", "training.batch_size: the requested value isn't in"),
         ("keep: 3", "it holds no list of candidates"),
         ("- [1, 2]", "it holds no list of candidates"),
         ("- {a: 1", "expected"),
@@ -97,11 +100,11 @@ def test_without_a_wish_a_run_keeps_its_own(problem: Problem, tmp_path: Path) ->
     file, _ = listed(problem, tmp_path)
     space = Space(problem)
     first = warm_start_candidates(space, file, (), tmp_path / "run", 0)
-    Run.start(tmp_path / "run", spec(problem, first=first))
+    RunDirectory.start(tmp_path / "run", spec(problem, warm_start=first))
     assert warm_start_candidates(space, None, (), tmp_path / "run", 0) == first
     assert warm_start_candidates(space, None, (), tmp_path / "other", 0) == []
     with pytest.raises(UserError, match="belongs to another search"):
-        Run.start(tmp_path / "run", spec(problem))
+        RunDirectory.start(tmp_path / "run", spec(problem))
 
 
 def point(record: Record) -> tuple[float, float]:
@@ -114,10 +117,10 @@ def test_a_front_is_tried_again(finished_run: Path, tmp_path: Path) -> None:
     from problems import load_problem  # noqa: PLC0415 - the case of the run
 
     problem = load_problem("planets", Size.TINY)
-    run = Run.open(finished_run)
+    run = RunDirectory.open(finished_run)
     first = candidates_from_run(Space(problem), run, seed=0)
     study = SearchStudy(
-        tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed)
+        tmp_path / "journal", problem, spec(problem, warm_start=first, seed=run.spec().seed)
     )
     asked = [study.ask()[1] for _ in first]
     complete = {r.key: r for r in run.records() if r.state is State.COMPLETE}
@@ -135,8 +138,8 @@ def test_of_another_space_nothing_is_taken(finished_run: Path) -> None:
 
     problem = load_problem("planets", Size.TINY)
     narrow = Restrictions(keep={"runtime": ("compiled",)})
-    with pytest.raises(UserError, match="nothing on the front of"):
-        candidates_from_run(Space(problem, narrow), Run.open(finished_run), seed=0)
+    with pytest.raises(UserError, match="no trial on the front of"):
+        candidates_from_run(Space(problem, narrow), RunDirectory.open(finished_run), seed=0)
 
 
 @pytest.mark.slow
@@ -146,13 +149,13 @@ def test_a_candidate_as_a_report_states_it_is_tried_again(
     from problems import load_problem  # noqa: PLC0415 - the case of the run
 
     problem = load_problem("planets", Size.TINY)
-    run = Run.open(finished_run)
+    run = RunDirectory.open(finished_run)
     records = run.records()
     file = tmp_path / "trials.yaml"
     file.write_text(yaml.safe_dump([record.candidate.parameters for record in records]))
     first = tuple(candidates_from_file(Space(problem), file, seed=0))
     study = SearchStudy(
-        tmp_path / "journal", problem, spec(problem, first=first, seed=run.spec().seed)
+        tmp_path / "journal", problem, spec(problem, warm_start=first, seed=run.spec().seed)
     )
     asked = [study.ask()[1] for _ in first]
     assert [each.key for each in asked] == [record.key for record in records]

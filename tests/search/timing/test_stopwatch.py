@@ -124,7 +124,7 @@ def test_the_slow_are_given_fewer_rounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quoted", "elapsed_s", "reached"),
+    ("ratios", "elapsed_s", "reached"),
     [
         ([settled(0.9 * RELATIVE_TOLERANCE)], 0.0, True),
         ([settled(1.1 * RELATIVE_TOLERANCE)], 0.0, False),

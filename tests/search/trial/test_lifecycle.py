@@ -3,6 +3,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ from torch import nn
 
 from problems import Dataset, Problem, Size
 from problems.contract import RandomChoice
+from search.final import seeds
 from search.final.seeds import retrain
 from search.objectives.goals import objective_values
 from search.run.checkpoints import load_checkpoint
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import MAX_TRACEBACK_CHARS, NO_LIMITS, Limits, Record, State
 from search.run.spec import ExtraObjective
 from search.timing.reference import ReferenceTiming, time_reference
+from search.trial import checkpointing, lifecycle, preparation
 from search.trial.lifecycle import PATIENCE_SHARE, RUNG_SHARES, RungReport, SearchContext, run_trial
 from search.trial.preparation import (
     BestWeights,
@@ -33,7 +36,7 @@ from spaces.space import choose_candidate
 @pytest.fixture
 def timed(problem: Problem, data: Dataset, tmp_path: Path) -> SearchContext:
     return SearchContext(
-        problem, data, time_reference(problem, data.test), NO_LIMITS, Run(tmp_path)
+        problem, data, time_reference(problem, data.test), NO_LIMITS, RunDirectory(tmp_path)
     )
 
 
@@ -42,7 +45,9 @@ def context(
     problem: Problem, data: Dataset, tmp_path: Path, constant_timing: None
 ) -> SearchContext:  # noqa: ARG001 - it is set
     """The same with a clock that says one thing: most of a life isn't about time."""
-    return SearchContext(problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, Run(tmp_path))
+    return SearchContext(
+        problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, RunDirectory(tmp_path)
+    )
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def test_a_whole_life(timed: SearchContext, candidate: Candidate) -> None:
     assert record.timing is not None
     assert record.timing.speedup > 1.0
     assert set(record.metrics) == {metric.name for metric in timed.problem.metrics}
-    assert (timed.run.artefact(7) / "manifest.json").is_file()
+    assert (timed.run.artefact_path(7) / "manifest.json").is_file()
     assert Record.model_validate_json(record.model_dump_json()) == record
 
 
@@ -97,7 +102,7 @@ def test_a_further_deployment_is_of_the_trained_network(
     (elsewhere,) = run_trial(context, other, 6, training=3)
     assert isinstance(elsewhere, Record)
     assert elsewhere.eager_error == first.eager_error
-    assert (context.run.artefact(6) / "manifest.json").is_file()
+    assert (context.run.artefact_path(6) / "manifest.json").is_file()
 
 
 def test_a_training_that_is_lost_is_a_reason(context: SearchContext, candidate: Candidate) -> None:
@@ -112,7 +117,7 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
 ) -> None:
     *_, whole = run_trial(context, candidate, 0)
     assert isinstance(whole, Record)
-    monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpointing, "CHECKPOINT_INTERVAL_S", 0.0)
     life = run_trial(context, candidate, 1)
     rungs = [next(life), next(life)]
     life.close()
@@ -124,7 +129,7 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
         taught.append(1)
         update(self, network)
 
-    monkeypatch.setattr(BestWeights, "offer", counted)
+    monkeypatch.setattr(BestWeights, "update", counted)
     *again, record = run_trial(context, candidate, 2)
     assert isinstance(record, Record)
     assert record.rungs == whole.rungs
@@ -157,7 +162,7 @@ def test_another_candidates_course_is_not_taken_up(
     other = candidate.model_copy(update={"seed": candidate.seed + 1})
     *_, own = run_trial(context, other, 0)
     assert isinstance(own, Record)
-    monkeypatch.setattr("search.trial.preparation.ASIDE_EVERY_S", 0.0)
+    monkeypatch.setattr(checkpointing, "CHECKPOINT_INTERVAL_S", 0.0)
     life = run_trial(context, candidate, 1)
     next(life)
     next(life)
@@ -177,7 +182,7 @@ def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
         begun.append(1)
         yield
 
-    monkeypatch.setattr("search.final.seeds.limited", limited)
+    monkeypatch.setattr(seeds, "watchdog", limited)
     again = retrain(context, candidate, 3, 1)
     assert not again.reason
     assert len(begun) == len(RUNG_SHARES) + 2
@@ -195,7 +200,7 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
         update(best, network)
         offered.append(best.error)
 
-    monkeypatch.setattr(BestWeights, "offer", noted)
+    monkeypatch.setattr(BestWeights, "update", noted)
     epochs = training_epochs(alike, prepare_training(alike, candidate, context.data).pairs)
     *rungs, _ = run_trial(replace(context, problem=alike), candidate, 3)
     assert len(rungs) == len(RUNG_SHARES)
@@ -226,7 +231,7 @@ def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
         made.append(prepare_training(*asked))
         return made[-1]
 
-    monkeypatch.setattr("search.trial.preparation.prepared", noted)
+    monkeypatch.setattr(preparation, "prepare_training", noted)
     first = [*run_trial(context, candidate, 0)][-1]
     again = [*run_trial(context, candidate, 1, training=0)][-1]
     elsewhere = replace(context, task_cache=TaskCache())
@@ -257,7 +262,7 @@ def test_the_same_seed_gives_the_same_error(context: SearchContext, candidate: C
     ("change", "words"),
     [
         ({"limits": Limits(speedup=1e9)}, "the goal is 1e+09x"),
-        ({"yardstick": ReferenceTiming(None, 1e-9)}, "times as long as the reference"),
+        ({"reference_timing": ReferenceTiming(None, 1e-9)}, "times as long as the reference"),
     ],
 )
 def test_too_slow_is_infeasible_before_training(
@@ -268,16 +273,16 @@ def test_too_slow_is_infeasible_before_training(
     assert (record.state, record.stage) == (State.INFEASIBLE, "time first")
     assert words in record.reason
     assert "train" not in record.durations_s
-    assert not timed.run.artefact(0).exists()
+    assert not timed.run.artefact_path(0).exists()
 
 
 @pytest.mark.parametrize(
-    ("where", "stage"),
+    ("module", "name", "stage"),
     [
-        ("search.trial.lifecycle.untrained", "prepare"),
-        ("search.trial.preparation.Course", "train"),
-        ("search.trial.lifecycle.measure", "time first"),
-        ("search.trial.lifecycle.write_artefact", "time first"),
+        (lifecycle, "initialise_learner", "prepare"),
+        (preparation, "Trainer", "train"),
+        (lifecycle, "measure", "time first"),
+        (lifecycle, "write_artefact", "time first"),
     ],
 )
 @pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])
@@ -285,14 +290,15 @@ def test_whatever_goes_wrong_is_a_record(  # noqa: PLR0917 - fixtures
     context: SearchContext,
     candidate: Candidate,
     monkeypatch: pytest.MonkeyPatch,
-    where: str,
+    module: ModuleType,
+    name: str,
     stage: str,
     error: Exception,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise type(error)(*error.args)  # one that was raised before brings its traceback
 
-    monkeypatch.setattr(where, fail)
+    monkeypatch.setattr(module, name, fail)
     *_, record = run_trial(context, candidate, 0)
     assert isinstance(record, Record)
     assert (record.state, record.stage) == (State.INFEASIBLE, stage)
@@ -308,7 +314,7 @@ def test_a_record_keeps_the_end_of_a_long_traceback(
     def fail(*_: object) -> None:
         raise ValueError("long " * MAX_TRACEBACK_CHARS + "end")
 
-    monkeypatch.setattr("search.trial.preparation.prepared", fail)
+    monkeypatch.setattr(preparation, "prepare_training", fail)
     (record,) = run_trial(context, candidate, 0)
     assert isinstance(record, Record)
     assert len(record.traceback) == MAX_TRACEBACK_CHARS

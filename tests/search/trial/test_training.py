@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Pairs
 from problems.interfaces.types import Predict
-from search.trial.training import DivergedError, RollOutPairs, State, Trainer, WeightAverage
+from search.trial import training as training_module
+from search.trial.training import DivergedError, RollOutPairs, StateDict, Trainer, WeightAverage
 from spaces.candidate import Training
 from spaces.deployment_check import example_inputs, example_network, lowered_shape
 from spaces.registered import ARCHITECTURES
@@ -73,7 +75,7 @@ def kept(learner: Learner) -> dict[str, Tensor]:
     return {name: each.clone() for name, each in learner.state_dict().items()}
 
 
-def written(state_dict: State) -> State:
+def written(state_dict: StateDict) -> StateDict:
     """A state that was on a disk."""
     file = io.BytesIO()
     torch.save(state_dict, file)
@@ -133,6 +135,7 @@ def resumed(first: Learner, again: Learner, task: Pairs, training: Training) -> 
         trainer = Trainer(again, task, training, 3, 3)
         trainer.load_state_dict(written(states[begun]))
         assert_equal(kept(again), ends[begun])
+        epoch = 0
         for epoch in trainer:
             assert_equal(kept(again), ends[epoch])
             torch.manual_seed(epoch)  # what others draw between epochs is no part of a course
@@ -268,17 +271,27 @@ def test_a_course_is_the_plain_loop_but_for_rounding(family: str) -> None:
 
 
 @LAW
-def test_averaging_changes_nothing_in_what_is_learned(family: str) -> None:
+def test_averaging_changes_nothing_in_what_is_learned(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     averaged, task = of_family(family)
     plain, _ = of_family(family)
+    made: list[WeightAverage] = []
+
+    def noted(*arguments: Any) -> WeightAverage:
+        made.append(WeightAverage(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(training_module, "Mean", noted)
     trainer = Trainer(averaged, task, TRAINING.model_copy(update={"averaging": 0.1}), 2, 0)
+    (mean,) = made
     for _, _ in zip(trainer, Trainer(plain, task, TRAINING, 2, 0), strict=True):
         means = dict(averaged.named_parameters())
         shown = {name: each.detach().clone() for name, each in means.items()}
-        trainer._mean.swap_weights()
+        mean.swap_weights()
         for name, weight in plain.named_parameters():
             assert torch.equal(means[name], weight), name
-        trainer._mean.swap_weights()
+        mean.swap_weights()
         for name, weight in means.items():
             assert torch.equal(weight, shown[name]), name
 

@@ -2,13 +2,14 @@ import math
 
 import pytest
 
-from search.run.records import Record, Rung
+from search.run.records import Record
 from search.workers.successive_halving import (
     MIN_NETWORKS,
     SuccessiveHalving,
     kendall_tau,
     rung_correlations,
 )
+from tests.builders import make_record, make_rung
 
 
 def test_the_first_goes_on() -> None:
@@ -58,8 +59,7 @@ def test_a_rungs_ranking_is_held_against_the_ends() -> None:
 
 def test_only_networks_that_were_trained_to_the_end_tell_of_a_rung() -> None:
     def at_rung(error: float, end: float | None, training: int | None = None) -> Record:
-        rung = Rung(epoch=1, share=0.25, error=error)
-        return Record.model_construct(unpruned_error=end, training=training, rungs=(rung,))
+        return make_record(unpruned_error=end, training=training, rungs=(make_rung(error),))
 
     whole = [at_rung(1.0 + i, end) for i, end in enumerate([0.1, 0.2, 0.4, 0.3])]
     others = [at_rung(0.5, None), at_rung(9.0, 0.01, training=0)]  # stopped there, deployed again
@@ -77,9 +77,15 @@ def test_a_third_objective_has_its_say() -> None:
 
 
 def test_who_was_stopped_and_gone_on_with_came_to_a_rung_once() -> None:
-    rung = Rung(epoch=1, share=0.25, error=1.0)
-    arrival = {"untrained_relative_time": 1.0, "untrained_memory_bytes": None, "rungs": (rung,)}
-    first = Record.model_construct(key="a", **arrival)
-    apart = Record.model_construct(key="b", **arrival)
-    assert SuccessiveHalving([first, first])._arrivals == SuccessiveHalving([first])._arrivals
-    assert len(SuccessiveHalving([first, apart])._arrivals[0.25]) == 2
+    arrivals = [
+        make_record(key=key, untrained_relative_time=1.0, rungs=(make_rung(),)) for key in "abcd"
+    ]
+
+    def second_goes_on(earlier: list[Record]) -> bool:
+        """Whether the second best goes on: of six it is in the best quarter, of three it isn't."""
+        halving = SuccessiveHalving(earlier)
+        assert halving.should_continue(0.25, 0.1, 0.1)
+        return halving.should_continue(0.25, 0.2, 0.2)
+
+    assert second_goes_on(arrivals)
+    assert not second_goes_on(arrivals[:1] * 4)

@@ -5,57 +5,58 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
-from problems import Dataset, Deployment, InterruptedRunError, Problem, Size
+from problems import Dataset, Deployment, InterruptedRunError, Problem
 from search import driver
 from search.progress import ProgressDisplay
 from search.run.checkpoints import save_checkpoint
-from search.run.directory import Run
-from search.run.records import NO_LIMITS, Rung, State
+from search.run.directory import RunDirectory
+from search.run.records import NO_LIMITS, State
 from search.run.spec import Spec
-from search.sampling.history import trained
+from search.sampling.history import has_trained_network
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import RungReport, SearchContext
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import RungScheduler, SearchStopper, StudySearcher
+from tests.builders import make_rung, make_spec
 
 
 @pytest.fixture
 def spec(problem: Problem) -> Spec:
-    return Spec(
-        problem=problem.name,
-        problem_version=problem.version,
-        size=Size.TINY,
-        seed=0,
-        trials=4,
-        workers=1,
-    )
+    return make_spec(problem)
 
 
 @pytest.fixture
-def searcher(problem: Problem, spec: Spec, tmp_path: Path) -> StudySearcher:
-    run = Run.start(tmp_path / "run", spec)
+def run(spec: Spec, tmp_path: Path) -> RunDirectory:
+    return RunDirectory.start(tmp_path / "run", spec)
+
+
+@pytest.fixture
+def searcher(problem: Problem, spec: Spec, run: RunDirectory) -> StudySearcher:
     progress = ProgressDisplay(problem, spec.trials, Console(file=io.StringIO()))
     agenda = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
     return StudySearcher(agenda, run, progress, spec.workers)
 
 
 def at_rung(error: float = 0.5) -> dict:
-    return RungReport(Rung(epoch=1, share=0.25, error=error), 1e-4, {"train": 3.0}).as_result()
+    return RungReport(make_rung(error), 1e-4, {"train": 3.0}).as_result()
 
 
-def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearcher) -> None:
+def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(
+    searcher: StudySearcher, run: RunDirectory
+) -> None:
     searcher.suggest()
     searcher.on_trial_result("0", at_rung())
     searcher.on_trial_complete("0", at_rung())
-    (record,) = searcher._run.records()
+    (record,) = run.records()
     assert record.state is State.STOPPED
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
     assert record.untrained_relative_time == 1e-4
@@ -63,43 +64,55 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(searcher: StudySearch
 
 
 def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySearcher) -> None:
-    halving = SuccessiveHalving()
+    came: list[float] = []
+
+    class Noting(SuccessiveHalving):
+        def should_continue(self, share: float, error: float, *costs: float) -> bool:
+            came.append(error)
+            return super().should_continue(share, error, *costs)
+
+    halving = Noting()
     scheduler = RungScheduler(halving, searcher)
     halving.should_continue(0.25, 0.1, 1e-5)
 
     def decided(passes: float) -> str:
-        trial = SimpleNamespace(config={"passes": passes})
+        trial = SimpleNamespace(config={"resumed_share": passes})
         return scheduler.on_trial_result(None, trial, at_rung(9.0))
 
     assert decided(0.0) == TrialScheduler.STOP
-    came = len(halving._arrivals[0.25])
     assert decided(0.25) == TrialScheduler.CONTINUE
-    assert len(halving._arrivals[0.25]) == came
+    assert came == [0.1, 9.0], "it came to its rung once"
 
 
-def test_a_dead_worker_gives_its_reason(searcher: StudySearcher) -> None:
+def test_a_dead_worker_gives_its_reason(searcher: StudySearcher, run: RunDirectory) -> None:
     searcher.suggest()
     searcher.record_worker_death("0", "its worker died: out of memory")
     searcher.on_trial_complete("0", error=True)
-    (record,) = searcher._run.records()
+    (record,) = run.records()
     assert (record.state, record.stage) == (State.INFEASIBLE, "worker")
     assert record.reason == "its worker died: out of memory"
 
 
-def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(searcher: StudySearcher) -> None:
+def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(
+    searcher: StudySearcher, run: RunDirectory
+) -> None:
     asked = searcher.suggest()
     assert asked
-    save_checkpoint(searcher._run.trained(asked.number), {"learner": {}, "error": 0.25})
+    save_checkpoint(run.trained_network_path(asked.number), {"learner": {}, "error": 0.25})
     searcher.on_trial_complete("0", error=True)
-    (record,) = searcher._run.records()
+    (record,) = run.records()
     assert record.state is State.INFEASIBLE
     assert record.unpruned_error == 0.25
-    assert trained(record)
+    assert has_trained_network(record)
 
 
-@pytest.mark.parametrize("where", ["record", "check_space"])
+@pytest.mark.parametrize("where", ["save_record", "check_disk_space"])
 def test_a_full_disk_ends_the_search_and_blames_no_candidate(
-    searcher: StudySearcher, problem: Problem, monkeypatch: pytest.MonkeyPatch, where: str
+    searcher: StudySearcher,
+    run: RunDirectory,
+    problem: Problem,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
 ) -> None:
     asked = searcher.suggest()
     assert asked
@@ -108,35 +121,36 @@ def test_a_full_disk_ends_the_search_and_blames_no_candidate(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, where, full)
+        patch.setattr(RunDirectory, where, full)
         searcher.on_trial_complete("0", error=True)
     assert searcher.storage_error is not None
     assert SearchStopper(searcher).stop_all()
     assert searcher.suggest() is None
-    run = searcher._run
     assert run.records() == []
     later = SearchStudy(run.journal, problem, run.spec())
     (fixed,) = later.interrupted_trials({})
     assert later.ask(fixed)[1] == asked.candidate
 
 
-def test_infinity_travels(searcher: StudySearcher) -> None:
+def test_infinity_travels(searcher: StudySearcher, run: RunDirectory) -> None:
     searcher.suggest()
     searcher.on_trial_complete("0", at_rung(math.inf))
-    (record,) = searcher._run.records()
+    (record,) = run.records()
     assert record.rungs[0].error == math.inf
 
 
-def test_who_is_asked_to_stop_begins_nothing_more(searcher: StudySearcher) -> None:
+def test_who_is_asked_to_stop_begins_nothing_more(
+    searcher: StudySearcher, run: RunDirectory
+) -> None:
     assert not SearchStopper(searcher).stop_all()
-    searcher._run.request_stop()
+    run.request_stop()
     assert SearchStopper(searcher).stop_all()
     assert searcher.suggest() is None
     assert searcher.is_finished()
 
 
 def test_a_trial_is_granted_a_core_for_every_thread(
-    problem: Problem, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     granted: list[dict[str, float]] = []
 
@@ -147,11 +161,11 @@ def test_a_trial_is_granted_a_core_for_every_thread(
     monkeypatch.setattr(tune, "with_resources", with_resources)
     monkeypatch.setattr(tune, "Tuner", lambda *_, **__: SimpleNamespace(fit=lambda: None))
     threaded = replace(problem, deployment=Deployment(batch=1, threads=3))
-    run = Run.start(tmp_path / "run", spec)
-    nothing = Dataset(*[SimpleNamespace()] * 4)
-    context = SearchContext(threaded, nothing, ReferenceTiming(None, 1.0), NO_LIMITS, run)
+    nothing: Any = SimpleNamespace()
+    data = Dataset(nothing, nothing, nothing, nothing)
+    context = SearchContext(threaded, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     with pytest.raises(InterruptedRunError):
-        driver._trials(
+        driver.run_remaining_trials(
             context, spec, run, ProgressDisplay(problem, 4, Console(file=io.StringIO())), {}
         )
     assert granted == [{"cpu": 3}]

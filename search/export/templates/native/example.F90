@@ -1,5 +1,5 @@
 #include "sizes.h"
-! A host loop that calls the network: answers the recorded examples, compares, times.
+! A host loop that calls the network with the recorded inputs, compares the outputs, and times it.
 program example
   use, intrinsic :: iso_c_binding, only: c_associated, c_float, c_ptr
   use, intrinsic :: iso_fortran_env, only: error_unit, int64, real64

@@ -1,4 +1,4 @@
-// A host loop that calls the network: answers the recorded examples, compares, times.
+// A host loop that calls the network with the recorded inputs, compares the outputs, and times it.
 #include <algorithm>
 #include <cfloat>
 #include <chrono>
@@ -34,13 +34,13 @@ void call(simstead_surrogate* surrogate, const std::vector<float>& inputs,
   }
 }
 
-double distance(const std::vector<float>& found, const std::vector<float>& recorded) {
-  double apart = 0.0, length = 0.0;
-  for (size_t i = 0; i < found.size(); ++i) {
-    apart += std::pow(double(found[i]) - recorded[i], 2);
-    length += std::pow(double(recorded[i]), 2);
+double distance(const std::vector<float>& outputs, const std::vector<float>& recorded) {
+  double difference = 0.0, norm = 0.0;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    difference += std::pow(double(outputs[i]) - recorded[i], 2);
+    norm += std::pow(double(recorded[i]), 2);
   }
-  return std::sqrt(apart / std::max(length, DBL_MIN));
+  return std::sqrt(difference / std::max(norm, DBL_MIN));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// A network in its runtime; network.cpp has the one of this artefact.
+// A network in its runtime; network.cpp implements it for the runtime of this artefact.
 #ifndef SIMSTEAD_NETWORK_HPP
 #define SIMSTEAD_NETWORK_HPP
 
@@ -7,11 +7,11 @@
 
 class Network {
  public:
-  // Load the network of an artefact; throws what its runtime throws.
+  // Load the network of an artefact; exceptions of the runtime are passed on.
   explicit Network(const std::string& folder);
   ~Network();
 
-  // Answer one batch.
+  // Compute the outputs of one batch.
   void run(const float* inputs, float* answers);
 
  private:

@@ -1,5 +1,5 @@
 #include "sizes.h"
-! An exported network as a kernel: surrogate.h for Fortran. The first index is within a sample.
+! An exported network as a kernel: surrogate.h for Fortran. The last index is the sample.
 module surrogate
   use, intrinsic :: iso_c_binding, only: c_char, c_f_pointer, c_float, c_int, c_null_char, &
       c_ptr, c_size_t
@@ -24,7 +24,7 @@ module surrogate
       type(c_ptr) :: words
     end function simstead_error
 
-    ! 0, or 1 where it fails.
+    ! Returns 0, or 1 on failure.
     function run_surrogate(handle, inputs, answers) result(status) bind(c, name="simstead_run")
       import :: batch, c_float, c_int, c_ptr, inputs_per_sample, outputs_per_sample
       type(c_ptr), value :: handle
@@ -47,7 +47,7 @@ module surrogate
 
 contains
 
-  ! The network of an artefact, the folder with manifest.json; not associated where that fails.
+  ! Returns the network of an artefact, the folder with manifest.json; not associated on failure.
   function open_surrogate(folder) result(handle)
     character(len=*), intent(in) :: folder
     type(c_ptr) :: handle
@@ -55,7 +55,7 @@ contains
     handle = simstead_open(trim(folder) // c_null_char)
   end function open_surrogate
 
-  ! Why this thread's last call failed.
+  ! Returns the error of this thread's last failed call.
   function error_message() result(message)
     character(len=:), allocatable :: message
     character(kind=c_char), pointer :: words(:)

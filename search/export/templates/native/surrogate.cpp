@@ -1,4 +1,4 @@
-// The C interface over a network: exceptions become error codes, which C and Fortran can read.
+// The C interface of a network: exceptions become error codes for C and Fortran.
 #include "surrogate.h"
 
 #include <exception>
@@ -15,7 +15,7 @@ namespace {
 thread_local std::string error;
 
 template <typename Work>
-bool done(Work work) {
+bool succeeds(Work work) {
   try {
     work();
     return true;
@@ -31,14 +31,14 @@ bool done(Work work) {
 
 extern "C" simstead_surrogate* simstead_open(const char* folder) {
   simstead_surrogate* surrogate = nullptr;
-  if (!done([&] { surrogate = new simstead_surrogate{Network(folder)}; })) {
+  if (!succeeds([&] { surrogate = new simstead_surrogate{Network(folder)}; })) {
     error = std::string(folder) + ": " + error;
   }
   return surrogate;
 }
 
 extern "C" int simstead_run(simstead_surrogate* surrogate, const float* inputs, float* answers) {
-  return done([&] { surrogate->network.run(inputs, answers); }) ? 0 : 1;
+  return succeeds([&] { surrogate->network.run(inputs, answers); }) ? 0 : 1;
 }
 
 extern "C" const char* simstead_error() { return error.c_str(); }

@@ -1,8 +1,8 @@
 /* An exported network as a kernel of a host code in C, C++ or Fortran.
  *
  * A call reads SIMSTEAD_BATCH samples of SIMSTEAD_INPUTS numbers, sample after sample, and writes
- * SIMSTEAD_BATCH of SIMSTEAD_OUTPUTS. Numbers are scaled as in training: encoding and decoding are
- * the problem's. A handle serves one thread at a time; open one for each.
+ * SIMSTEAD_BATCH samples of SIMSTEAD_OUTPUTS numbers. All numbers are scaled as in training;
+ * encoding and decoding are left to the host. A handle serves one thread at a time.
  */
 #ifndef SIMSTEAD_SURROGATE_H
 #define SIMSTEAD_SURROGATE_H
@@ -15,16 +15,16 @@ extern "C" {
 
 typedef struct simstead_surrogate simstead_surrogate;
 
-/* Return the network of an artefact, the folder with manifest.json; NULL where that fails. */
+/* Return the network of an artefact, the folder with manifest.json; NULL on failure. */
 simstead_surrogate *simstead_open(const char *folder);
 
-/* Answer one batch; return 0, or 1 where that fails. */
+/* Compute the outputs of one batch; return 0, or 1 on failure. */
 int simstead_run(simstead_surrogate *surrogate, const float *inputs, float *answers);
 
-/* Return why this thread's last call failed; kept until its next call. */
+/* Return the error of this thread's last failed call; valid until its next call. */
 const char *simstead_error(void);
 
-/* Let go of a network; NULL is nothing to let go of. */
+/* Release a network; NULL is allowed. */
 void simstead_close(simstead_surrogate *surrogate);
 
 #ifdef __cplusplus

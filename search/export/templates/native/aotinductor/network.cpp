@@ -1,4 +1,4 @@
-// AOTInductor: machine code that PyTorch compiled, called through libtorch.
+// AOTInductor: machine code compiled by PyTorch, called through libtorch.
 #include "network.hpp"
 
 #include <ATen/ATen.h>
@@ -28,8 +28,8 @@ Network::~Network() = default;
 
 void Network::run(const float* inputs, float* answers) {
   const c10::InferenceMode inference;
-  State& own = *state_;
-  std::copy_n(inputs, own.inputs.numel(), own.inputs.mutable_data_ptr<float>());
-  const auto found = own.package.run({own.inputs.to(own.device)}).at(0).cpu().contiguous();
-  std::copy_n(found.const_data_ptr<float>(), found.numel(), answers);
+  State& state = *state_;
+  std::copy_n(inputs, state.inputs.numel(), state.inputs.mutable_data_ptr<float>());
+  const auto result = state.package.run({state.inputs.to(state.device)}).at(0).cpu().contiguous();
+  std::copy_n(result.const_data_ptr<float>(), result.numel(), answers);
 }

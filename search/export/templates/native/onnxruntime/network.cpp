@@ -22,28 +22,28 @@ Network::Network(const std::string& folder) {
     throw std::runtime_error("ONNX Runtime's headers are newer than its library: set ORT_HOME");
   }
   state_ = std::make_unique<State>();
-  const std::vector<int64_t> reads = {SIMSTEAD_SHAPE};
-  const std::vector<int64_t> answers = {SIMSTEAD_BATCH, SIMSTEAD_OUTPUTS};
+  const std::vector<int64_t> input_shape = {SIMSTEAD_SHAPE};
+  const std::vector<int64_t> output_shape = {SIMSTEAD_BATCH, SIMSTEAD_OUTPUTS};
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(SIMSTEAD_THREADS);
   options.SetInterOpNumThreads(1);
-  State& own = *state_;
-  own.session = Ort::Session(own.environment, (folder + "/network.onnx").c_str(), options);
+  State& state = *state_;
+  state.session = Ort::Session(state.environment, (folder + "/network.onnx").c_str(), options);
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
-  own.binding = Ort::IoBinding(own.session);
-  own.binding.BindInput("inputs", Ort::Value::CreateTensor<float>(memory, own.inputs.data(),
-                                                                  own.inputs.size(), reads.data(),
-                                                                  reads.size()));
-  own.binding.BindOutput("outputs", Ort::Value::CreateTensor<float>(
-                                        memory, own.answers.data(), own.answers.size(),
-                                        answers.data(), answers.size()));
+  state.binding = Ort::IoBinding(state.session);
+  state.binding.BindInput("inputs", Ort::Value::CreateTensor<float>(
+                                        memory, state.inputs.data(), state.inputs.size(),
+                                        input_shape.data(), input_shape.size()));
+  state.binding.BindOutput("outputs", Ort::Value::CreateTensor<float>(
+                                          memory, state.answers.data(), state.answers.size(),
+                                          output_shape.data(), output_shape.size()));
 }
 
 Network::~Network() = default;
 
 void Network::run(const float* inputs, float* answers) {
-  State& own = *state_;
-  std::copy_n(inputs, own.inputs.size(), own.inputs.data());
-  own.session.Run(Ort::RunOptions{nullptr}, own.binding);
-  std::copy_n(own.answers.data(), own.answers.size(), answers);
+  State& state = *state_;
+  std::copy_n(inputs, state.inputs.size(), state.inputs.data());
+  state.session.Run(Ort::RunOptions{nullptr}, state.binding);
+  std::copy_n(state.answers.data(), state.answers.size(), answers);
 }

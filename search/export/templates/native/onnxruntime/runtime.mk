@@ -1,5 +1,5 @@
-# ONNX Runtime: headers from its C++ release or Debian's libonnxruntime-dev, under ORT_HOME; the
-# library from there too, or else the Python package's own, which is the one that was measured.
+# ONNX Runtime: headers from its C++ release or Debian's libonnxruntime-dev, under ORT_HOME. The
+# library is taken from there, or else from the Python package, with which times were measured.
 ORT_HOME ?= /usr
 ORT_LIBRARY = $(shell if [ -e "$(ORT_HOME)/lib/libonnxruntime.so" ]; \
     then echo "$(ORT_HOME)/lib/libonnxruntime.so"; \
@@ -8,6 +8,6 @@ RUNTIME_INCLUDE = -I"$(ORT_HOME)/include" -I"$(ORT_HOME)/include/onnxruntime"
 RUNTIME_LINK = ./libonnxruntime.so.1 -Wl,-rpath,'$$ORIGIN'
 RUNTIME_FILES = libonnxruntime.so.1
 
-# The Python package lacks the name by which the loader looks for it.
+# In the Python package the library lacks the name that the loader searches for.
 libonnxruntime.so.1:
 	ln -sf "$(ORT_LIBRARY)" $@

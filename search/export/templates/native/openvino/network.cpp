@@ -15,12 +15,12 @@ struct Network::State {
 
 Network::Network(const std::string& folder) : state_(std::make_unique<State>()) {
   const std::string precision = SIMSTEAD_PRECISION;
-  State& own = *state_;
-  own.request =
-      own.core
+  State& state = *state_;
+  state.request =
+      state.core
           .compile_model(folder + "/network.xml", "CPU",
                          ov::AnyMap{
-                             // Left alone, OpenVINO takes bf16 where the processor has it.
+                             // By default OpenVINO computes in bf16 on processors that have it.
                              ov::hint::inference_precision(precision == "bf16"   ? ov::element::bf16
                                                            : precision == "fp16" ? ov::element::f16
                                                                                  : ov::element::f32),
@@ -29,15 +29,15 @@ Network::Network(const std::string& folder) : state_(std::make_unique<State>()) 
                              ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY),
                          })
           .create_infer_request();
-  own.request.set_input_tensor(own.inputs);
-  own.request.set_output_tensor(own.answers);
+  state.request.set_input_tensor(state.inputs);
+  state.request.set_output_tensor(state.answers);
 }
 
 Network::~Network() = default;
 
 void Network::run(const float* inputs, float* answers) {
-  State& own = *state_;
-  std::copy_n(inputs, own.inputs.get_size(), own.inputs.data<float>());
-  own.request.infer();
-  std::copy_n(own.answers.data<float>(), own.answers.get_size(), answers);
+  State& state = *state_;
+  std::copy_n(inputs, state.inputs.get_size(), state.inputs.data<float>());
+  state.request.infer();
+  std::copy_n(state.answers.data<float>(), state.answers.get_size(), answers);
 }

@@ -1,4 +1,4 @@
-"""What a benchmark leaves beside its file: its figures as JSON, and a plot of them."""
+"""Storage of the results of benchmarks: figures as JSON and a plot, beside the file."""
 
 import json
 from pathlib import Path

@@ -1,27 +1,27 @@
-// Numbers in words, elements from values. Text is only ever set as text, never as markup.
-const figure = (value) => {
+// Numbers as text, elements from values. Text is only ever set as text, never as markup.
+const formatNumber = (value) => {
   if (value === null || value === undefined || Number.isNaN(value)) return "-";
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size >= 1e7 || size < 1e-3) return value.toExponential(2);
   return Number(value.toPrecision(3)).toLocaleString("en-GB", { maximumFractionDigits: 6 });
 };
-const times = (value) => (value === null || value === undefined ? "-" : `${figure(value)}x`);
+const formatSpeedup = (value) => (value === null || value === undefined ? "-" : `${formatNumber(value)}x`);
 
 const element = (name, properties = {}, ...children) => {
-  const made = document.createElement(name);
+  const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
-    if (key === "class") made.className = value;
-    else if (key in made) made[key] = value;
-    else made.setAttribute(key, value);
+    if (key === "class") node.className = value;
+    else if (key in node) node[key] = value;
+    else node.setAttribute(key, value);
   }
-  made.append(...children.filter((each) => each !== null));
-  return made;
+  node.append(...children.filter((child) => child !== null));
+  return node;
 };
 
-const cell = (value) => {
+const csvCell = (value) => {
   const text = value === null || value === undefined ? "" : String(value);
-  // A spreadsheet would take what begins so for a formula.
+  // A spreadsheet reads text that begins with one of these characters as a formula.
   const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
@@ -33,31 +33,31 @@ const download = (name, text, type) => {
 };
 
 const downloadTable = (name, rows) =>
-  download(`${name}.csv`, `${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`, "text/csv");
+  download(`${name}.csv`, `${rows.map((row) => row.map(csvCell).join(",")).join("\r\n")}\r\n`, "text/csv");
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const GREY = "#8a8f98";
 
-// Paper is light, whatever the screen is: said before anything is drawn for it.
+// Paper is light, whatever the screen is: the attribute is set before anything is drawn for print.
 window.addEventListener("beforeprint", () => { document.documentElement.dataset.print = ""; });
 window.addEventListener("afterprint", () => { delete document.documentElement.dataset.print; });
 
-// Returns what asks for a drawing in the next frame; out of sight it waits until the canvas is seen.
-const drawnWhenSeen = (canvas, draw) => {
-  let asked = false, waiting = false, inSight = false;
+// Returns a function that requests a drawing in the next frame, or once the canvas is visible.
+const drawWhenVisible = (canvas, draw) => {
+  let requested = false, waiting = false, visible = false;
   const redraw = () => {
-    asked = true;
-    if (waiting || !inSight) return;
+    requested = true;
+    if (waiting || !visible) return;
     waiting = true;
     requestAnimationFrame(() => {
-      waiting = asked = false;
+      waiting = requested = false;
       draw();
     });
   };
   new IntersectionObserver(([entry]) => {
-    inSight = entry.isIntersecting;
-    if (asked) redraw();
+    visible = entry.isIntersecting;
+    if (requested) redraw();
   }).observe(canvas);
   window.addEventListener("beforeprint", draw);
   window.addEventListener("afterprint", redraw);

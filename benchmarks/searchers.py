@@ -1,8 +1,8 @@
-"""Who searches: simstead, Ray Tune's OptunaSearch with ASHA, Optuna by itself, and chance.
+"""The searchers that are compared: simstead, Ray Tune with OptunaSearch and ASHA, Optuna, random.
 
-Each asks for trials, says at rungs which go on, and is told by records how they ended, on the same
-space and with the same seeds: `search_efficiency.py` has them on a fake clock, `search_live.py` on
-a real one.
+A searcher suggests trials, decides at rungs which of them continue, and receives a record of each.
+All search the same space with the same seeds: in `search_efficiency.py` on a fake clock, in
+`search_live.py` on a real one.
 """
 
 import math
@@ -18,7 +18,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from problems import Problem
 from search.objectives.baselines import BaselineScores
-from search.run.directory import Run
+from search.run.directory import RunDirectory
 from search.run.records import Limits, Record, State
 from search.run.spec import Spec
 from search.sampling.choices import TrialChooser
@@ -32,28 +32,35 @@ SIMSTEAD_NAME = "simstead"
 
 
 class Searcher(Protocol):
-    """Who asks for candidates, and says at rungs which go on."""
+    """A searcher suggests candidates and decides at rungs which of them continue."""
 
     times_untrained: bool
-    """Whether the untrained network is lowered and timed."""
+    """Whether untrained networks are lowered and timed."""
 
     def ask(self) -> TrialRequest:
-        """Return what a worker is to do next."""
+        """Return the next trial."""
         ...
 
     def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
-        """Return whether a trial goes on at a rung; the time is the untrained network's."""
+        """Return whether a trial continues at a rung.
+
+        Args:
+            request: The trial.
+            share: Share of the training at the rung.
+            error: Its error there.
+            relative_time: Time of the untrained network relative to the reference.
+        """
         ...
 
     def tell(self, record: Record) -> None:
-        """Be told how a trial ended."""
+        """Receive the record of a trial that has ended."""
         ...
 
 
 class SimsteadSearcher:
-    """Our agenda and halving, as the driver uses them."""
+    """The trial queue and successive halving of simstead, as the driver uses them."""
 
     times_untrained = True
 
@@ -61,39 +68,39 @@ class SimsteadSearcher:
         self,
         problem: Problem,
         spec: Spec,
-        run: Run,
+        run: RunDirectory,
         limits: Limits,
-        rivals: BaselineScores,
+        baselines: BaselineScores,
     ) -> None:
-        study = SearchStudy(run.journal, problem, spec, limits, rivals)
-        self._agenda = TrialQueue(study, run, spec, [])
+        study = SearchStudy(run.journal, problem, spec, limits, baselines)
+        self._queue = TrialQueue(study, run, spec, [])
         self._halving = SuccessiveHalving()
 
     def ask(self) -> TrialRequest:
-        """Return what is next on the agenda."""
-        request = self._agenda.next()
+        """Return the next trial of the queue."""
+        request = self._queue.next()
         if request is None:
-            raise RuntimeError("nothing is left to try")
+            raise RuntimeError("the trial queue is empty")
         return request
 
     def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
-        """Ask the halving, where it wasn't asked before."""
+        """Return the decision of successive halving; a resumed trial passes its earlier rungs."""
         return share <= request.resumed_share or self._halving.should_continue(
             share, error, relative_time
         )
 
     def tell(self, record: Record) -> None:
-        """Have it recorded, and told to the study."""
-        self._agenda.ended(record)
+        """Write the record and tell the study."""
+        self._queue.ended(record)
 
 
 class RayTuneSearcher:
     """OptunaSearch for both objectives and ASHA on the error, called as Tune's controller does.
 
-    Tune wants every metric in every report, so the untrained network's time goes with the errors at
-    the rungs; it tells a stopped trial as complete, with what was last reported.
+    Tune requires every metric in every report, so the untrained network's time is reported with the
+    errors at the rungs. A stopped trial is complete for Tune, with the last report as its result.
     """
 
     times_untrained = True
@@ -102,48 +109,48 @@ class RayTuneSearcher:
         self._space, self._spec = Space(problem, spec.restrictions), spec
         self._objective = problem.objective.name
         metrics = ["error", "time"]
-        self._search = OptunaSearch(self._asked, metrics, ["min", "min"], seed=spec.seed)
+        self._search = OptunaSearch(self._define_space, metrics, ["min", "min"], seed=spec.seed)
         self._asha = AsyncHyperBandScheduler(
             "quarters", "error", "min", 4, reduction_factor=reduction_factor
         )
         self._trials: list[SimpleNamespace] = []
-        self._last: dict[int, dict[str, float]] = {}
+        self._reports: dict[int, dict[str, float]] = {}
 
-    def _asked(self, trial: Any) -> dict[str, Candidate]:
+    def _define_space(self, trial: Any) -> dict[str, Candidate]:
         spec = self._spec
         return {
             "candidate": self._space.choose_candidate(spec.size, TrialChooser(trial), spec.seed)
         }
 
     def ask(self) -> TrialRequest:
-        """Have a candidate suggested."""
+        """Return a trial with the candidate that OptunaSearch suggests."""
         trial = SimpleNamespace(trial_id=str(len(self._trials)))
         self._trials.append(trial)
-        found = self._search.suggest(trial.trial_id)
-        if found is None:
-            raise RuntimeError("Ray Tune's searcher suggests nothing")
+        suggestion = self._search.suggest(trial.trial_id)
+        if suggestion is None:
+            raise RuntimeError("OptunaSearch suggests nothing")
         self._asha.on_trial_add(None, trial)
-        return TrialRequest(len(self._trials) - 1, found["candidate"])
+        return TrialRequest(len(self._trials) - 1, suggestion["candidate"])
 
     def should_continue(
         self, request: TrialRequest, share: float, error: float, relative_time: float
     ) -> bool:
-        """Report; ask ASHA."""
+        """Report the error and return the decision of ASHA."""
         result = _result(share, error, relative_time)
         decision = self._asha.on_trial_result(None, self._trials[request.number], result)
-        self._last[request.number] = result
+        self._reports[request.number] = result
         if decision == TrialScheduler.STOP:
             return False
         self._search.on_trial_result(str(request.number), result)
         return True
 
     def tell(self, record: Record) -> None:
-        """Report the end, or that of a trial that was stopped, or an error."""
+        """Report the result of a trial that is complete or stopped, or its failure."""
         trial = str(record.number)
         if record.state is State.INFEASIBLE:
             self._search.on_trial_complete(trial, error=True)
             return
-        result = self._last.get(record.number, {})
+        result = self._reports.get(record.number, {})
         if record.timing is not None:
             error = record.metrics[self._objective]
             result = _result(1.0, error, record.timing.relative_time)
@@ -167,7 +174,7 @@ def _log(error: float) -> float:
 
 
 class OptunaSearcher:
-    """An Optuna study by itself: whole trainings, two objectives, failures told as such."""
+    """An Optuna study with two objectives: complete trainings, failures reported as such."""
 
     times_untrained = False
 
@@ -179,7 +186,7 @@ class OptunaSearcher:
         self._open: dict[int, Trial] = {}
 
     def ask(self) -> TrialRequest:
-        """Ask the study."""
+        """Return the trial that the study suggests."""
         trial = self._study.ask()
         self._open[trial.number] = trial
         spec = self._spec
@@ -188,13 +195,17 @@ class OptunaSearcher:
         )
 
     def should_continue(
-        self, request: TrialRequest, share: float, error: float, relative_time: float
-    ) -> bool:  # noqa: ARG002
-        """Stop nothing."""
+        self,
+        request: TrialRequest,  # noqa: ARG002 - of the protocol, as those below
+        share: float,  # noqa: ARG002
+        error: float,  # noqa: ARG002
+        relative_time: float,  # noqa: ARG002
+    ) -> bool:
+        """Return True: no trial is stopped."""
         return True
 
     def tell(self, record: Record) -> None:
-        """Tell the study."""
+        """Tell the study the result."""
         trial = self._open.pop(record.number)
         if record.timing is None:
             self._study.tell(trial, state=TrialState.FAIL)
@@ -203,15 +214,13 @@ class OptunaSearcher:
             self._study.tell(trial, [_log(error), math.log10(record.timing.relative_time)])
 
 
-SEARCHERS: dict[str, Callable[[Problem, Spec, Run, Limits, BaselineScores], Searcher]] = {
+SEARCHERS: dict[str, Callable[[Problem, Spec, RunDirectory, Limits, BaselineScores], Searcher]] = {
     SIMSTEAD_NAME: SimsteadSearcher,
     "OptunaSearch + ASHA, by 4": lambda problem, spec, *_: RayTuneSearcher(problem, spec, 4),
     "OptunaSearch + ASHA, by 2": lambda problem, spec, *_: RayTuneSearcher(problem, spec, 2),
-    "OptunaSearcher": lambda problem, spec, *_: OptunaSearcher(
-        problem, spec, TPESampler(seed=spec.seed)
-    ),
+    "Optuna": lambda problem, spec, *_: OptunaSearcher(problem, spec, TPESampler(seed=spec.seed)),
     "random": lambda problem, spec, *_: OptunaSearcher(problem, spec, RandomSampler(spec.seed)),
 }
 
 COLOURS = dict(zip(SEARCHERS, ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#8a8f98"), strict=True))
-"""What each is drawn in."""
+"""Colour of each searcher in plots."""

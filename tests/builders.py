@@ -1,0 +1,163 @@
+"""What a search leaves behind, for tests: complete values of which a test states what it is about.
+
+Each builder takes fields of the value that it builds as keywords; what isn't given is ordinary.
+"""
+
+from typing import Any
+
+from problems import Problem, Size
+from search.run.finalists import FinalEvaluation, Finalist
+from search.run.records import ConfidenceInterval, Record, Rung, State, Timing
+from search.run.spec import Spec
+from spaces.candidate import Candidate, Precision, Pruning, Training
+
+ENDED = "2026-01-01T00:00:00+00:00"
+"""When trials and final heats ended."""
+
+
+def make_spec(problem: Problem | None = None, **fields: Any) -> Spec:
+    """Return what a search of a problem's tiny size is asked for, of planets where none is given.
+
+    Args:
+        problem: Gives its name and version.
+        **fields: Of the spec.
+    """
+    name, version = (problem.name, problem.version) if problem else ("planets", 1)
+    ordinary: dict[str, Any] = {
+        "problem": name,
+        "problem_version": version,
+        "size": Size.TINY,
+        "seed": 0,
+        "trials": 4,
+        "workers": 1,
+    }
+    return Spec(**ordinary | fields)
+
+
+def make_candidate(**fields: Any) -> Candidate:
+    """Return an MLP that is run eagerly in float32, unpruned.
+
+    Args:
+        **fields: Of the candidate.
+    """
+    ordinary: dict[str, Any] = {
+        "problem": "planets",
+        "problem_version": 1,
+        "size": Size.TINY,
+        "encoding": "flat",
+        "encoding_settings": {},
+        "architecture": "mlp",
+        "architecture_settings": {},
+        "training": Training(learning_rate=1e-3, batch_size=128, weight_decay=0.0),
+        "pruning": Pruning.NONE,
+        "pruning_settings": {},
+        "precision": Precision.FP32,
+        "runtime": "eager",
+        "seed": 0,
+    }
+    return Candidate(**ordinary | fields)
+
+
+def make_timing(time_s: float = 0.1, reference_s: float = 1.0, **fields: Any) -> Timing:
+    """Return a timing whose rounds were all alike.
+
+    Args:
+        time_s: Seconds per sample.
+        reference_s: The reference's seconds per sample.
+        **fields: Of the timing.
+    """
+    speedup = reference_s / time_s
+    ordinary: dict[str, Any] = {
+        "time_s": time_s,
+        "reference_s": reference_s,
+        "speedup": speedup,
+        "speedup_low": speedup,
+        "speedup_high": speedup,
+        "rounds": 9,
+    }
+    return Timing(**ordinary | fields)
+
+
+def make_rung(error: float = 1.0, share: float = 0.25, epoch: int = 1) -> Rung:
+    """Return what was found at a quarter of a training.
+
+    Args:
+        error: The objective there.
+        share: Share of the training.
+        epoch: Epochs done.
+    """
+    return Rung(epoch=epoch, share=share, error=error)
+
+
+def make_record(
+    number: int = 0,
+    candidate: Candidate | None = None,
+    *,
+    error: float | None = None,
+    time_s: float | None = None,
+    objective: str = "error",
+    **fields: Any,
+) -> Record:
+    """Return a trial's record, complete where no other state is given.
+
+    Args:
+        number: The trial's.
+        candidate: What it tried, a `make_candidate()` where it doesn't matter.
+        error: The objective on the validation split; a trial that wasn't scored has none.
+        time_s: Seconds per sample, the reference taking one second; untimed without.
+        objective: Name of the error.
+        **fields: Of the record.
+    """
+    candidate = candidate or make_candidate()
+    ordinary: dict[str, Any] = {
+        "number": number,
+        "key": candidate.key,
+        "candidate": candidate,
+        "state": State.COMPLETE,
+        "stage": "measure",
+        "metrics": {} if error is None else {objective: error},
+        "timing": None if time_s is None else make_timing(time_s),
+        "ended": ENDED,
+    }
+    return Record(**ordinary | fields)
+
+
+def make_entrant(
+    name: str, error: float | None = 0.1, speedup: float = 10.0, **fields: Any
+) -> Finalist:
+    """Return an entrant of the final heat, a baseline where no trial is given.
+
+    Args:
+        name: The entrant's.
+        error: On the test split; None where it wasn't scored.
+        speedup: Over the reference.
+        **fields: Of the entrant.
+    """
+    test = (
+        {} if error is None else {"error": ConfidenceInterval(value=error, low=error, high=error)}
+    )
+    ordinary: dict[str, Any] = {
+        "name": name,
+        "trial": None,
+        "timing": make_timing(1.0 / speedup),
+        "test": test,
+        "shifted": {},
+        "failed": {},
+    }
+    return Finalist(**ordinary | fields)
+
+
+def make_heat(*finalists: Finalist, **fields: Any) -> FinalEvaluation:
+    """Return a final heat, without a knee where none is given.
+
+    Args:
+        *entrants: Who took part.
+        **fields: Of the heat.
+    """
+    ordinary: dict[str, Any] = {
+        "knee": None,
+        "finalists": finalists,
+        "pictures": (),
+        "ended": ENDED,
+    }
+    return FinalEvaluation(**ordinary | fields)
