@@ -102,7 +102,7 @@ def restrictions_for(
     Args:
         problem: The problem.
         user_restrictions: The restrictions of the user.
-        folder: RunDirectory directory, which may not exist yet.
+        folder: run directory, which may not exist yet.
 
     Raises:
         UserError: Something is unknown or isn't available here, or nothing is left to deploy.
@@ -130,7 +130,7 @@ def run_search(
         problem: The problem, with complete declarations.
         source: Where the problem comes from; workers load it from there.
         spec: The spec.
-        folder: RunDirectory directory, new or with the same spec.
+        folder: run directory, new or with the same spec.
         console: Console that shows the progress.
 
     Raises:
@@ -229,7 +229,7 @@ def run_remaining_trials(
     Args:
         context: What the trials share.
         spec: The spec, with the number of trials and the sampler.
-        run: RunDirectory directory with the records and the study's journal.
+        run: run directory with the records and the study's journal.
         progress: Display of the progress.
         errors: Validation errors by the names of the baselines.
 

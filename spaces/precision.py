@@ -1,5 +1,6 @@
 """Number formats: the tolerance of each, and networks cast to one."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,18 @@ def unavailable_arithmetics() -> dict[Arithmetic, str]:
     if torch.cuda.is_available():
         return {}
     return {Arithmetic.FP16: "gradient scaling in fp16 needs a CUDA device"}
+
+
+@functools.cache
+def trains_lstm_in_bf16() -> bool:
+    """Return whether this processor has a kernel for training an LSTM in bf16."""
+    layer, sample = nn.LSTM(1, 1), torch.zeros(1, 1, 1)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            layer(sample)
+    except RuntimeError:  # oneDNN has none for processors without bf16 instructions
+        return False
+    return True
 
 
 class CastNetwork(nn.Module):

@@ -80,7 +80,7 @@ class StudySearcher(SearchAlgorithm):
 
     Args:
         queue: The trial queue.
-        run: RunDirectory directory for the records.
+        run: run directory for the records.
         progress: Display of the progress.
         workers: Number of trials that run at a time.
     """

@@ -5,6 +5,7 @@ Sources: Hochreiter & Schmidhuber, Neural Computation 9 (1997) 1735; Cho et al.,
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from problems import Choose, Layout, Settings
@@ -15,6 +16,7 @@ from spaces.architectures import (
     register_architecture,
     serving,
 )
+from spaces.precision import trains_lstm_in_bf16
 
 
 class RecurrentNetwork(nn.Module):
@@ -28,8 +30,16 @@ class RecurrentNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs (b, o) of sequences (b, l, c)."""
-        features, _ = self.layer(x)
+        features = self._features(x)
         return self.head(features).flatten(1) if self.aligned else self.head(features[:, -1])
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Return outputs (b, l, h) of the recurrent layer, in float32 where bf16 has no kernel."""
+        in_bf16 = x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        if in_bf16 and isinstance(self.layer, nn.LSTM) and not trains_lstm_in_bf16():
+            with torch.autocast("cpu", enabled=False):
+                return self.layer(x.float())[0]
+        return self.layer(x)[0]
 
 
 class Recurrent(Architecture):

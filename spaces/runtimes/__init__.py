@@ -6,6 +6,7 @@ any other number of samples by several calls.
 """
 
 import os
+import platform
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -81,6 +82,17 @@ def instruction_sets() -> tuple[str, ...]:
     lines = CPUINFO_FILE.read_text(encoding="utf-8").splitlines()
     flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
     return tuple(sorted({flag for flag in flags.split() if flag.startswith(INSTRUCTION_PREFIXES)}))
+
+
+def int8_products_saturate() -> bool:
+    """Return whether sums of two int8 products overflow 16 bits on this processor.
+
+    x86 processors without VNNI add pairs of products in 16 bits with saturation (vpmaddubsw), so
+    weights may have 7 bits only.
+    """
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return False
+    return not any("vnni" in name for name in instruction_sets())
 
 
 def missing_compiler() -> str | None:

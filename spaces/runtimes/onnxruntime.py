@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from problems import Array, Predict
 from spaces.candidate import Precision
 from spaces.onnx_graph import INPUT, OUTPUT, create_session, write_graph
-from spaces.runtimes import Lowering, Runtime, register_runtime
+from spaces.runtimes import Lowering, Runtime, int8_products_saturate, register_runtime
 
 MODEL = "network.onnx"
 
@@ -40,6 +40,7 @@ def _quantise(plain: Path, quantised: Path, reader: CalibrationReader) -> None:
         reader,  # pyright: ignore[reportArgumentType] - ONNX Runtime accepts it
         quant_format=QuantFormat.QDQ,
         per_channel=True,
+        reduce_range=int8_products_saturate(),
     )
 
 
@@ -57,7 +58,12 @@ def _quantise_recurrent(plain: Path, quantised: Path) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folded)
     onnxruntime.InferenceSession(str(plain), options, providers=["CPUExecutionProvider"])
-    quantize_dynamic(str(folded), str(quantised), weight_type=QuantType.QInt8)
+    quantize_dynamic(
+        str(folded),
+        str(quantised),
+        weight_type=QuantType.QInt8,
+        reduce_range=int8_products_saturate(),
+    )
 
 
 class OnnxRuntime(Runtime):

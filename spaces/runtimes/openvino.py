@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from problems import Array, Predict
 from spaces.candidate import Precision
 from spaces.onnx_graph import write_graph
-from spaces.runtimes import Lowering, Runtime, register_runtime
+from spaces.runtimes import Lowering, Runtime, int8_products_saturate, register_runtime
 from spaces.runtimes.onnxruntime import MODEL as ONNX_MODEL
 
 MODEL = "network.xml"
@@ -74,11 +74,19 @@ class OpenVino(Runtime):
             model: Any = _core().read_model(str(plain))
         if lowering.precision is Precision.INT8:
             import nncf  # noqa: PLC0415 - seconds to import
+            from nncf.quantization.advanced_parameters import OverflowFix  # noqa: PLC0415
 
             nncf.set_log_level(logging.ERROR)
             batches = [batch.numpy() for batch in calibration.split(lowering.batch)]
             with redirect_stdout(StringIO()):  # it always prints a progress bar
-                model = nncf.quantize(model, nncf.Dataset(batches), subset_size=len(batches))
+                model = nncf.quantize(
+                    model,
+                    nncf.Dataset(batches),
+                    subset_size=len(batches),
+                    advanced_parameters=nncf.AdvancedQuantizationParameters(
+                        overflow_fix=OverflowFix.ENABLE if int8_products_saturate() else None
+                    ),
+                )
         _openvino().save_model(model, str(folder / MODEL), compress_to_fp16=False)
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:

@@ -23,7 +23,7 @@ from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.screening import request
 from search.screening.request import resolve_artefact
 
-SYNTHETIC = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "synthetic_run.py"))
+SYNTHETIC = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "synthetic_run.py"))
 ERROR = "error"
 TITLES = {"knee": "at the knee", "fastest": "fastest", "accurate": "most accurate"}
 TITLES["smallest"] = "smallest"
@@ -235,7 +235,9 @@ def test_who_is_recommended_and_why_is_said(tmp_path: Path) -> None:
     assert reason.endswith(" measured trials that meet the goals")
     assert reason.removeprefix("fastest, ") in render_report(read_report_data(run))
     assert pick_record(run, str(record.number)).reason == ""
-    with pytest.raises(UserError, match=r"memory was no objective .* no trial is the smallest one"):
+    with pytest.raises(
+        UserError, match=r"memory was no objective .* no trial is recommended as the smallest"
+    ):
         pick_record(run, "smallest")
 
 

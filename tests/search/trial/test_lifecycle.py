@@ -42,8 +42,11 @@ def timed(problem: Problem, data: Dataset, tmp_path: Path) -> SearchContext:
 
 @pytest.fixture
 def context(
-    problem: Problem, data: Dataset, tmp_path: Path, constant_timing: None
-) -> SearchContext:  # noqa: ARG001 - it is set
+    problem: Problem,
+    data: Dataset,
+    tmp_path: Path,
+    constant_timing: None,  # noqa: ARG001 - it is set
+) -> SearchContext:
     """The same with a clock that says one thing: most of a life isn't about time."""
     return SearchContext(
         problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, RunDirectory(tmp_path)
