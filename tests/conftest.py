@@ -178,7 +178,7 @@ def run_once(session_folder: Path) -> RunOnce:
 
 @pytest.fixture(scope="session")
 def quick_final_evaluation() -> str:
-    """What ends the final heat of a search soon, in a user's file: its times are of no account."""
+    """Code that ends the final evaluation of a search soon, in a user's file: its times are of no account."""
     return textwrap.dedent(
         """
         import sys
@@ -186,7 +186,7 @@ def quick_final_evaluation() -> str:
         if sys.argv[1:2] == ["search"]:
             from search.final import evaluation
 
-            evaluation.HEAT_S = 1.0
+            evaluation.TIME_BUDGET_S = 1.0
         """
     )
 

@@ -114,17 +114,17 @@ def move_a_definition(root: Path) -> None:
 
 @pytest.mark.slow
 def test_moves_and_renames_change_no_key_no_artefact_and_no_run(
-    finished: Path, tmp_path: Path
+    finished_run: Path, tmp_path: Path
 ) -> None:
-    before = facts_of(ROOT, finished)
+    before = facts_of(ROOT, finished_run)
     assert before["resumed"] is True
     root = copied(tmp_path)
     rename_modules(root)
     move_a_definition(root)
-    assert facts_of(root, finished) == before
+    assert facts_of(root, finished_run) == before
     constants = root / "problems/constants.py"
     constants.write_text(re.sub(r"= (.*)", r"= 1.001 * (\1)", constants.read_text()))
-    changed = facts_of(root, finished)
+    changed = facts_of(root, finished_run)
     assert set(changed["planets"][0]).isdisjoint(before["planets"][0])
     assert changed["planets"][1] != before["planets"][1]
     assert changed["resumed"] is False

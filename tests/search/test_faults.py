@@ -222,7 +222,7 @@ def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
     def run_search(
         context: SearchContext, folder: Path, life: Life = instant_trial, trials: int = TRIALS
     ) -> RunDirectory:
-        monkeypatch.setattr(driver, "execute", partial(run_sequentially, life))
+        monkeypatch.setattr(driver, "run_trials", partial(run_sequentially, life))
         spec = make_spec(
             SMALL, trials=trials, workers=WORKERS, deployments=DEPLOYMENTS, restrictions=NARROWING
         )
@@ -296,7 +296,7 @@ def states(run_search: Drive, context: SearchContext, folder: Path) -> list[Path
 # The driver.
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_driver_killed_before_any_of_its_writes(
     account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -307,7 +307,7 @@ def test_a_driver_killed_before_any_of_its_writes(
             run_search(context, left[place])
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_journal_torn_at_any_byte(
     account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -349,7 +349,7 @@ def tear_line(  # noqa: PLR0917 - what is torn, and where
     ledger.finished_before += finished * (len(line) - 2)
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_driver_killed_while_it_held_the_journal(
     account: Accounts,
     run_search: Drive,
@@ -367,7 +367,7 @@ def test_a_driver_killed_while_it_held_the_journal(
         run_search(context, run.folder, trials=TRIALS + 1)
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_record_that_is_lost_is_tried_again(
     account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -380,7 +380,7 @@ def test_a_record_that_is_lost_is_tried_again(
             run_search(context, folder)
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_trial_told_twice_by_tune(
     account: Accounts,
     run_search: Drive,
@@ -406,7 +406,7 @@ def test_a_trial_told_twice_by_tune(
         run_search(context, run.folder)
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_two_drivers_on_one_run(
     account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -464,7 +464,7 @@ def filling(disk: Disk) -> Generator[Disk]:
         yield disk
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_disk_full_at_any_of_the_drivers_writes(
     account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -482,7 +482,7 @@ def test_a_disk_full_at_any_of_the_drivers_writes(
             run_search(context, folder)
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_journal_that_lost_its_end_costs_no_record(
     account: Accounts, run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -496,7 +496,7 @@ def test_a_journal_that_lost_its_end_costs_no_record(
             run_search(context, folder, trials=TRIALS + 2)
 
 
-@pytest.mark.usefixtures("no_disk")
+@pytest.mark.usefixtures("no_fsync")
 def test_a_search_refused_for_want_of_space_can_be_begun_again(
     run_search: Drive, context: SearchContext, tmp_path: Path
 ) -> None:
@@ -625,7 +625,7 @@ def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
             run_search(real, begun.folder, interrupt_training, trials=2)
         (file,) = begun.checkpoint_path(0).parent.glob("*.unfinished")
     else:
-        file = begun.trained(0)
+        file = begun.trained_network_path(0)
         for further in (record for record in begun.records() if record.training == 0):
             (begun.folder / "trials" / f"{further.number:04d}.json").unlink()
         monkeypatch.setattr(study, "next_deployment", lambda _, combinations, *__: combinations[0])
@@ -703,8 +703,8 @@ from problems.template.problem import problem as template
 from search import watchdog
 from search.final import evaluation
 
-watchdog.LIMIT_S = 10.0
-evaluation.HEAT_S = 1.0
+watchdog.TIMEOUT_S = 10.0
+evaluation.TIME_BUDGET_S = 1.0
 DUE = Path(__file__).with_name("due")
 IN_A_WORKER = "default_worker" in sys.argv[0]
 

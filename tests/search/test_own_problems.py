@@ -13,7 +13,7 @@ import xarray as xr
 
 from problems.data.dataset import generate
 from problems.sources import locate_problem
-from search.driver import told
+from search.driver import describe_data
 from search.run.directory import RunDirectory
 from search.run.records import State
 from search.workers.ray_cluster import cluster, in_parallel
@@ -222,12 +222,12 @@ def test_a_sample_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "crashing.py").write_text(CRASHING)
     source = locate_problem(str(tmp_path / "crashing.py"))
     problem = source.load()
-    with cluster(2, tmp_path, source.code):
+    with cluster(2, tmp_path, source.user_source):
         data = generate(problem, tmp_path / "cache", in_parallel)
     failed = sum(data.failed.values())
     assert data.reasons == {"its process died": failed}
     assert 0 < failed < 12
-    assert f"{failed} samples: its process died" in told(data)
+    assert f"{failed} samples: its process died" in describe_data(data)
 
 
 SHARED = """

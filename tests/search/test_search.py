@@ -78,7 +78,7 @@ def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
     assert again
     seed = run.spec().seed
     assert all(each.seed == seed + 1 and (each.reason or each.test) for each in again)
-    assert all(each in again for finalist in heat.finalists for each in finalist.retrained)
+    assert all(each in again for finalist in heat.finalists for each in finalist.retrainings)
     assert run.sessions().environments[0].versions["rebound"] != "not installed"
 
 
@@ -247,7 +247,7 @@ def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
             raise InterruptedRunError("stopped")
 
     monkeypatch.setattr(seeds, "retrain_in_worker", asleep)
-    monkeypatch.setattr(workers, "produce", asleep)
+    monkeypatch.setattr(workers, "make_shard", asleep)
     with cluster(1, tmp_path):
         with pytest.raises(InterruptedRunError):
             generate(problem, tmp_path / "cache", partial(in_parallel, on_poll=stopped))

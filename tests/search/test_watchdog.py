@@ -23,7 +23,7 @@ HANGS = """
 import ctypes
 from search import watchdog
 
-watchdog.LIMIT_S = 0.5
+watchdog.TIMEOUT_S = 0.5
 with watchdog.watchdog():
     ctypes.PyDLL(None).sleep(3600)  # holds the interpreter
 """
@@ -31,20 +31,20 @@ GOES_ON = """
 import time
 from search import watchdog
 
-watchdog.LIMIT_S = 0.5
+watchdog.TIMEOUT_S = 0.5
 with watchdog.watchdog():
     for _ in range(8):
         time.sleep(0.1)
-        watchdog.goes_on()
+        watchdog.reset_watchdog()
 time.sleep(0.6)
 """
 WAITS = """
 import time
 from search import watchdog
 
-watchdog.LIMIT_S = 0.5
+watchdog.TIMEOUT_S = 0.5
 with watchdog.watchdog():
-    with watchdog.waiting():
+    with watchdog.watchdog_paused():
         time.sleep(1.0)
 """
 

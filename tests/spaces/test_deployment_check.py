@@ -137,7 +137,7 @@ def test_without_a_compiler_what_compiles_is_not_to_be_had(monkeypatch: pytest.M
     monkeypatch.setenv("CXX", "/no/such/compiler")
     here = [RUNTIMES[name] for name in RUNTIMES if RUNTIMES[name].device == CPU]
     compile_ = [runtime for runtime in here if runtime.cannot_lower(Precision.FP32) == NO_COMPILER]
-    assert [type(runtime).__name__ for runtime in compile_] == ["AOTInductor", "Compiled"]
+    assert [type(runtime).__name__ for runtime in compile_] == ["AOTInductor", "TorchCompile"]
     assert RUNTIMES["aotinductor"].cannot_run(Precision.FP32) is None  # what was compiled elsewhere
 
 

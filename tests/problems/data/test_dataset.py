@@ -141,6 +141,7 @@ def test_failed_samples_are_counted_and_left_out(
             array[2] = np.nan
     np.savez(path, **arrays)
     data = generate(problem, tmp_path)
+    assert problem.samples is not None
     assert data.failed["train"] == 1
     assert len(data.train) == problem.samples.train - 1
 
@@ -155,6 +156,7 @@ def test_a_reference_that_mostly_fails_is_refused(
         with np.load(path) as stored:
             arrays = {k: v * np.nan if k.startswith("outputs/") else v for k, v in stored.items()}
         np.savez(path, **arrays)
+    assert problem.samples is not None
     every = f"{problem.samples.train} of {problem.samples.train}"
     with pytest.raises(UserError, match=f"the reference failed on {every} samples of the train"):
         generate(problem, tmp_path)

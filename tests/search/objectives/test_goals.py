@@ -119,7 +119,7 @@ class Slow:
 
 def ticking(monkeypatch: pytest.MonkeyPatch, per_call_s: float, per_sample_s: float) -> Slow:
     clock = Slow(per_call_s, per_sample_s)
-    monkeypatch.setattr(reference, "seconds_of", clock)
+    monkeypatch.setattr(reference, "time_call", clock)
     return clock
 
 
@@ -160,7 +160,7 @@ def test_a_call_that_compiles_or_was_held_up_decides_nothing(
     def time_call(run: object, inputs: Batch) -> float:  # noqa: ARG001 - the clock's signature
         return 0.01 * len(inputs["damping"]) + 6.0 * (next(calls) in slow_calls)
 
-    monkeypatch.setattr(reference, "seconds_of", time_call)
+    monkeypatch.setattr(reference, "time_call", time_call)
     problem = replace(problem, deployment=replace(problem.deployment, batch=batch))
     assert time_reference(problem, data.test).sample_s == 0.0
 

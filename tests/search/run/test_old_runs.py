@@ -9,9 +9,10 @@ import pytest
 
 from problems import Size, load_problem
 from reports.pages import write_report
-from search.export import export_surrogate
+from search.export import export
 from search.run.directory import RunDirectory
 from search.run.records import State
+from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
 
 OLD_RUN = Path(__file__).parents[2] / "assets" / "run_format_3"
@@ -59,9 +60,9 @@ def test_an_old_run_is_reported(run: RunDirectory) -> None:
 
 
 def test_an_artefact_of_an_old_run_is_exported_and_runs(run: RunDirectory, tmp_path: Path) -> None:
-    exported = export_surrogate(run, str(EXPORTED), tmp_path / "exported")
-    record = run.records()[EXPORTED]
-    assert exported.manifest.hash == record.artefact_hash
+    export(run, str(EXPORTED), tmp_path / "exported")
+    manifest = read_manifest(tmp_path / "exported")
+    assert manifest.hash == run.records()[EXPORTED].artefact_hash
     problem = load_problem("planets", Size.TINY)
     assert problem.simulation is not None
     surrogate = Surrogate.load(tmp_path / "exported", problem)
