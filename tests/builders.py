@@ -1,4 +1,4 @@
-"""What a search leaves behind, for tests: complete values of which a test states what it is about.
+"""Complete values of a run directory for tests: a test names only the fields that it is about.
 
 Each builder takes fields of the value that it builds as keywords; what isn't given is ordinary.
 """
@@ -12,11 +12,11 @@ from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
 ENDED = "2026-01-01T00:00:00+00:00"
-"""When trials and final heats ended."""
+"""When trials and final evaluations ended."""
 
 
 def make_spec(problem: Problem | None = None, **fields: Any) -> Spec:
-    """Return what a search of a problem's tiny size is asked for, of planets where none is given.
+    """Return the spec of a search of a problem at its tiny size; of planets if none is given.
 
     Args:
         problem: Gives its name and version.
@@ -35,7 +35,7 @@ def make_spec(problem: Problem | None = None, **fields: Any) -> Spec:
 
 
 def make_candidate(**fields: Any) -> Candidate:
-    """Return an MLP that is run eagerly in float32, unpruned.
+    """Return an unpruned MLP that runs eagerly in float32.
 
     Args:
         **fields: Of the candidate.
@@ -59,7 +59,7 @@ def make_candidate(**fields: Any) -> Candidate:
 
 
 def make_timing(time_s: float = 0.1, reference_s: float = 1.0, **fields: Any) -> Timing:
-    """Return a timing whose rounds were all alike.
+    """Return a timing with equal rounds.
 
     Args:
         time_s: Seconds per sample.
@@ -79,7 +79,7 @@ def make_timing(time_s: float = 0.1, reference_s: float = 1.0, **fields: Any) ->
 
 
 def make_rung(error: float = 1.0, share: float = 0.25, epoch: int = 1) -> Rung:
-    """Return what was found at a quarter of a training.
+    """Return the rung after a quarter of a training.
 
     Args:
         error: The objective there.
@@ -98,7 +98,7 @@ def make_record(
     objective: str = "error",
     **fields: Any,
 ) -> Record:
-    """Return a trial's record, complete where no other state is given.
+    """Return the record of a trial; it is complete unless another state is given.
 
     Args:
         number: The trial's.
@@ -122,10 +122,10 @@ def make_record(
     return Record(**ordinary | fields)
 
 
-def make_entrant(
+def make_finalist(
     name: str, error: float | None = 0.1, speedup: float = 10.0, **fields: Any
 ) -> Finalist:
-    """Return an entrant of the final heat, a baseline where no trial is given.
+    """Return a finalist; it is a baseline if no trial is given.
 
     Args:
         name: The entrant's.
@@ -147,8 +147,8 @@ def make_entrant(
     return Finalist(**ordinary | fields)
 
 
-def make_heat(*finalists: Finalist, **fields: Any) -> FinalEvaluation:
-    """Return a final heat, without a knee where none is given.
+def make_final_evaluation(*finalists: Finalist, **fields: Any) -> FinalEvaluation:
+    """Return a final evaluation; it has no knee if none is given.
 
     Args:
         *entrants: Who took part.

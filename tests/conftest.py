@@ -178,7 +178,7 @@ def run_once(session_folder: Path) -> RunOnce:
 
 @pytest.fixture(scope="session")
 def quick_final_evaluation() -> str:
-    """Code that ends the final evaluation of a search soon, in a user's file: its times are of no account."""
+    """Code in a user's file that ends the final evaluation soon: its times don't matter here."""
     return textwrap.dedent(
         """
         import sys

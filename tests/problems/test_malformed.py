@@ -629,7 +629,7 @@ SLIPS: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("name", SLIPS)
-def test_a_slip_of_the_pen_is_told_where_it_stands(name: str) -> None:
+def test_a_typing_error_is_reported_where_it_stands(name: str) -> None:
     make, words = SLIPS[name]
     with pytest.raises(UserError) as told:
         make()

@@ -16,7 +16,13 @@ from search.run.environment import collect_environment
 from search.run.finalists import Finalist, HostResult, HostTiming
 from search.run.records import DatasetSummary, Limits, Record, State
 from spaces.candidate import Candidate
-from tests.builders import make_candidate, make_entrant, make_heat, make_record, make_spec
+from tests.builders import (
+    make_candidate,
+    make_final_evaluation,
+    make_finalist,
+    make_record,
+    make_spec,
+)
 
 PAYLOAD = "</script><img src=x onerror=alert(1)>"
 
@@ -69,12 +75,12 @@ def test_reasons_of_failures_are_shown_and_strings_are_escaped(young_run: RunDir
 
 
 def finalist(name: str, error: float, speedup: float, failed: int = 0, **failures: int) -> Finalist:
-    return make_entrant(name, error, speedup, failed={"test": failed, **failures})
+    return make_finalist(name, error, speedup, failed={"test": failed, **failures})
 
 
 def with_goals(run: RunDirectory, limits: Limits, *finalists: Finalist) -> GoalsView:
     run.write("data.json", run.data().model_copy(update={"limits": limits}))
-    run.write("heat.json", make_heat(*finalists))
+    run.write("heat.json", make_final_evaluation(*finalists))
     goals = read_report_data(run).goals
     assert goals is not None
     return goals
@@ -95,7 +101,7 @@ def test_the_host_is_shown_with_amdahls_bound(young_run: RunDirectory) -> None:
         finalist("bad", 0.1, 10.0).model_copy(update={"host_result": HostResult(reason=PAYLOAD)}),
     )
     host = HostTiming(time_s=2.0, fraction=0.5, calls=7)
-    evaluation = make_heat(*finalists, host=host)
+    evaluation = make_final_evaluation(*finalists, host=host)
     assert "a posteriori" not in render_report(read_report_data(young_run))
     young_run.write("heat.json", evaluation)
     page = render_report(read_report_data(young_run))

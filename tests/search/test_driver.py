@@ -40,7 +40,7 @@ def test_a_batch_system_ends_what_a_script_put_in_the_background(sign: signal.Si
     assert signal.getsignal(sign) is before
 
 
-def test_a_run_is_gone_on_with_in_its_own_space(problem: Problem, tmp_path: Path) -> None:
+def test_a_run_is_resumed_in_its_own_space(problem: Problem, tmp_path: Path) -> None:
     begun = spec(problem, tmp_path / "run", FIRST)
     RunDirectory.start(tmp_path / "run", begun)
     assert spec(problem, tmp_path / "run", []) == begun

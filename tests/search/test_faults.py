@@ -608,7 +608,7 @@ def interrupt_training(context: SearchContext, *trial: Any) -> Iterator[RungRepo
 
 
 @pytest.mark.parametrize("kind", ["unfinished", "trained"])
-def test_a_damaged_training_is_not_gone_on_with(  # noqa: PLR0917 - fixtures
+def test_a_damaged_training_is_not_resumed(  # noqa: PLR0917 - fixtures
     account: Accounts,
     run_search: Drive,
     real: SearchContext,
@@ -805,7 +805,7 @@ def wait_for(driver: subprocess.Popen[str], look: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_trials_that_hang_or_die_end_with_a_reason(
+def test_trials_that_time_out_or_die_end_with_a_reason(
     account: Accounts, faulty_problem: Path, command_env: dict[str, str], tmp_path: Path
 ) -> None:
     ledgers = [account(words) for words in IN_A_TRIAL.values()]

@@ -98,7 +98,7 @@ def test_fronts_and_ranks_agree_with_every_pair(objective_values: int, levels: i
 
 
 @pytest.mark.parametrize("objective_values", [1, 2, 3, 4])
-def test_a_hypervolume_is_the_number_of_dominated_cells(objective_values: int) -> None:
+def test_a_hypervolume_is_the_number_of_dominated_unit_cubes(objective_values: int) -> None:
     for seed in range(10):
         reference = [5, 6, 4, 5][:objective_values]
         points = drawn(objective_values, 7, seed, n=1 + 2 * seed)

@@ -128,7 +128,9 @@ def test_intervals_of_a_share_are_clopper_and_pearsons() -> None:
 
 
 @pytest.mark.parametrize(("n", "recall"), [(230, 0.99), (1000, 0.99), (400, 0.9), (60, 0.5)])
-def test_the_threshold_is_the_highest_order_statistic_that_promises(n: int, recall: float) -> None:
+def test_the_threshold_is_the_highest_order_statistic_with_the_guarantee(
+    n: int, recall: float
+) -> None:
     values = np.random.default_rng(0).permutation(n).astype(float)
     chosen = threshold(values, recall)
     rank = chosen.missed + 1
@@ -139,7 +141,7 @@ def test_the_threshold_is_the_highest_order_statistic_that_promises(n: int, reca
     assert chosen.guaranteed_recall >= recall
 
 
-def test_a_recall_that_is_promised_is_kept() -> None:
+def test_a_guaranteed_recall_is_reached() -> None:
     rng = np.random.default_rng(0)
     draws, n, recall = 4000, 300, 0.97
     # Of uniform scores a threshold t keeps 1 - t.
@@ -151,13 +153,13 @@ def test_a_recall_that_is_promised_is_kept() -> None:
     assert abs(reached - expected) < 4 * math.sqrt(expected * (1 - expected) / draws)
 
 
-def test_ties_keep_more_than_is_promised() -> None:
+def test_ties_keep_more_than_is_guaranteed() -> None:
     hard = np.repeat([0.0, 1.0], [50, 950])  # an answer of yes or no
     assert threshold(hard, 0.99).score == 0.0
     assert threshold(hard, 0.9).score == 1.0
 
 
-def test_too_few_positives_promise_what_they_can() -> None:
+def test_too_few_positives_guarantee_what_they_can() -> None:
     few = threshold(np.linspace(0.0, 1.0, 100), 0.99)
     assert (few.missed, few.score) == (0, 0.0)
     assert few.guaranteed_recall == pytest.approx(0.1 ** (1 / 100))
@@ -359,7 +361,7 @@ def test_points_are_read_from_a_table(escape: Problem, surrogate: Path, tmp_path
         prepare_screening(escape, str(surrogate), asked, tmp_path / "out")
 
 
-def test_the_label_is_found_or_asked_for(escape: Problem) -> None:
+def test_the_label_is_found_or_requested(escape: Problem) -> None:
     (bound,) = escape.outputs
     both = replace(escape, simulation=_With(outputs=(bound, replace(bound, name="far"))), data=None)
     classes = {"bound": np.array([0.0, 1.0]), "far": np.array([1.0, 1.0])}
@@ -385,7 +387,7 @@ class _With:
 
 
 @pytest.mark.slow
-def test_a_sweep_is_screened_interrupted_and_gone_on_with(  # noqa: PLR0917 - fixtures
+def test_a_sweep_is_screened_interrupted_and_resumed(  # noqa: PLR0917 - fixtures
     simstead: RunSimstead,
     command_env: dict[str, str],
     file: Path,

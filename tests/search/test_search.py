@@ -82,7 +82,7 @@ def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
     assert run.sessions().environments[0].versions["rebound"] != "not installed"
 
 
-def test_a_finished_run_is_gone_on_with(
+def test_a_finished_run_is_resumed(
     simstead: RunSimstead, finished_run: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(finished_run, tmp_path / "copy")
@@ -227,7 +227,7 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     assert "--trials must be 3 or more" in fewer.stderr
 
 
-def test_who_is_asked_to_stop_waits_for_no_data_and_no_training(
+def test_a_stop_request_waits_for_no_data_and_no_training(
     finished_run: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RunDirectory.open(finished_run)

@@ -66,7 +66,7 @@ def trainer(pairs: int) -> Trainer:
 
 
 @pytest.mark.parametrize(("code", "ends"), [(HANGS, -signal.SIGALRM), (GOES_ON, 0), (WAITS, 0)])
-def test_what_hangs_is_ended_and_nothing_else(code: str, ends: int) -> None:
+def test_a_process_without_progress_is_ended_and_no_other(code: str, ends: int) -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120)
     assert done.returncode == ends
 

@@ -59,7 +59,7 @@ def test_the_seed_decides_the_weights(family: type[Architecture], shape: Shape) 
 
 
 @law("family, shape", LEARNS, choices=choices)
-def test_every_weight_is_taught(family: type[Architecture], shape: Shape) -> None:
+def test_every_weight_is_trained(family: type[Architecture], shape: Shape) -> None:
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
     before = copy.deepcopy(dict(learner.named_parameters()))

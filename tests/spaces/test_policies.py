@@ -107,7 +107,7 @@ def test_the_same_seed_gives_the_same_weights(family: type[Architecture], positi
 
 
 @LAW
-def test_a_network_that_is_exchanged_learns_on(family: type[Architecture], position: int) -> None:
+def test_a_replaced_network_continues_to_learn(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
     list(train_policy(learner, Homing(), TRAINING, 1, 0))
     for pruning in (Pruning.STRUCTURED, Pruning.MAGNITUDE):

@@ -157,7 +157,7 @@ def test_networks_of_users_are_pruned_and_rebuilt(
         torch.testing.assert_close(again(example_input), less(example_input), rtol=0, atol=0)
 
 
-def test_who_answers_is_registered_last_or_kept() -> None:
+def test_the_output_head_is_registered_last_or_kept() -> None:
     chosen = {"ratio": 0.5, "criterion": "magnitude"}
     with pytest.raises(NothingToPruneError, match="register that layer last, or set `kept"):
         prune(HeadFirst(), Pruning.STRUCTURED, chosen, torch.randn(4, 12))

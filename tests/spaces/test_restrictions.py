@@ -72,7 +72,7 @@ def settings_of(candidate: Candidate) -> dict[str, Scalar]:
     }
 
 
-def test_every_setting_can_be_narrowed(problem: Problem) -> None:
+def test_every_setting_can_be_restricted(problem: Problem) -> None:
     known = summarise_space(Space(problem)).parameters()
     wished = Restrictions(keep={name: kept_of(known[name]) for name in known if "." in name})
     restrictions = wished.resolved(known)
@@ -167,7 +167,7 @@ def test_it_can_be_typed_again_and_survives_json(planets: Problem, file: Path) -
     assert all(option in str(restrictions) for option in ("--only mlp.width=64,128", "--weight"))
 
 
-def test_what_changes_nothing_is_no_narrowing(problem: Problem) -> None:
+def test_a_restriction_without_effect_is_left_out(problem: Problem) -> None:
     known = summarise_space(Space(problem)).parameters()
     everything = {
         name: Range(low=parameter.domain.low, high=parameter.domain.high)

@@ -104,7 +104,7 @@ def copy_shards(shards: Sequence[Shard], cache: Path, folder: Path) -> None:
         shutil.copyfile(shard.path(cache), shard.path(folder))
 
 
-def test_a_killed_generation_goes_on(
+def test_a_killed_generation_is_resumed(
     problem: Problem, data: Dataset, cache: Path, tmp_path: Path
 ) -> None:
     *kept, last = shards = plan_shards(problem)

@@ -398,7 +398,7 @@ def test_the_same_files_are_split_the_same_everywhere(tmp_path: Path) -> None:
     assert names[0] == names[1]
 
 
-def test_a_second_opening_reads_no_sample(tmp_path: Path, counted: list[int]) -> None:
+def test_opening_the_data_again_reads_no_sample(tmp_path: Path, counted: list[int]) -> None:
     path = write(tmp_path / "a.csv", samples())
     first = opened(path, tmp_path / "cache")
     assert counted
@@ -439,7 +439,7 @@ def test_a_killed_writer_leaves_nothing_that_counts(
     assert len(opened(path, tmp_path / "cache").train)
 
 
-def test_who_comes_second_uses_what_the_first_one_wrote(
+def test_the_second_process_uses_the_graph_of_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a.csv", samples())

@@ -235,7 +235,7 @@ def test_fields_that_can_not_be_transformed_are_said() -> None:
     assert "doesn't name its axes" in one(nameless, "permutation along body").reason
 
 
-def test_recorded_data_can_not_be_asked() -> None:
+def test_recorded_data_can_not_be_run() -> None:
     toy = summed(np.ones(6))
     found = find_symmetries(Problem(simulation=toy, encodings={}, score=lambda *_: {}), None)
     assert found.findings == ()

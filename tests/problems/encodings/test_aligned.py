@@ -205,7 +205,7 @@ def built(encoding: Ready) -> Problem:
 
 
 @pytest.mark.parametrize("check", EVERY_LAW)
-def test_law(check: str, evidence: Evidence) -> None:
+def test_contract_check(check: str, evidence: Evidence) -> None:
     assert CHECKS[check].violations(evidence) == []
 
 

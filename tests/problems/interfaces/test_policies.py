@@ -160,7 +160,7 @@ PROBLEM = Problem(
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_law(check: str, cache: Path) -> None:
+def test_contract_check(check: str, cache: Path) -> None:
     assert CHECKS[check].violations(Evidence(PROBLEM, cache)) == []
 
 
@@ -258,7 +258,7 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
 }  # fmt: skip
 
 
-def test_every_law_of_environments_has_one() -> None:
+def test_every_check_of_environments_has_a_violation() -> None:
     checks = {
         name
         for name, check in CHECKS.items()
@@ -269,7 +269,7 @@ def test_every_law_of_environments_has_one() -> None:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_slip_is_told(name: str, cache: Path) -> None:
+def test_a_violation_is_reported(name: str, cache: Path) -> None:
     make, check, words = MALFORMED[name]
     violations = CHECKS[check].violations(Evidence(make(), cache))
     assert any(words in breach for breach in violations), violations

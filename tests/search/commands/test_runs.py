@@ -93,7 +93,7 @@ def test_problems_are_listed(simstead: RunSimstead) -> None:
     assert "pattern" in done.stdout
 
 
-def test_a_space_is_shown_as_it_is_narrowed(simstead: RunSimstead, tmp_path: Path) -> None:
+def test_a_space_is_shown_as_it_is_restricted(simstead: RunSimstead, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(
         "keep: {architecture: [mlp]}\nweights: {runtime: {eager: 2}}"
     )

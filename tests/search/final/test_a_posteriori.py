@@ -74,7 +74,7 @@ def test_a_problem_scores_what_its_host_returns() -> None:
     assert set(host_result["biased"].scores) == {"worst"}
 
 
-def test_a_score_that_fails_for_one_entrant_says_why_and_spares_the_others() -> None:
+def test_a_score_that_fails_for_one_finalist_says_why_and_spares_the_others() -> None:
     def score(predicted: Batch, reference: Batch) -> dict[str, float]:
         if any(np.any(predicted[name] != reference[name]) for name in reference):
             raise ZeroDivisionError("no such thing")

@@ -265,7 +265,7 @@ def member(number: int, error: float, speedup: float) -> Record:
     return make_record(number, candidate, error=error, time_s=1.0 / speedup)
 
 
-def test_the_best_of_every_objective_is_in_the_heat() -> None:
+def test_the_best_of_every_objective_is_a_finalist() -> None:
     front = [
         member(i, 0.01 * 1.2**i, 1e4 if i == 4 else 10.0 * 1.2**i).model_copy(
             update={"memory_bytes": 10 if i == 7 else 10_000 - 100 * i}
@@ -277,7 +277,7 @@ def test_the_best_of_every_objective_is_in_the_heat() -> None:
     assert {0, 4, 7} <= chosen
 
 
-def test_what_meets_the_goals_is_in_the_heat_and_at_its_knee() -> None:
+def test_a_trial_within_the_goals_is_a_finalist_and_the_knee() -> None:
     front = [member(i, 0.01 * 1.2**i, 10.0 * 1.2**i) for i in range(30)]
     goals = Limits(error=0.0101, speedup=5.0)
     assert len(select_finalists(front, "error", NO_LIMITS)) == MAX_FRONT_MEMBERS

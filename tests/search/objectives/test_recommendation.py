@@ -228,7 +228,7 @@ def kept_of(chosen: Recommendation | None) -> dict[str, int]:
     return {pick: getattr(chosen, RECOMMENDATION_FIELDS[pick]) for pick in PICKS[:3]}
 
 
-def test_who_is_recommended_and_why_is_said(tmp_path: Path) -> None:
+def test_a_recommendation_is_shown_with_its_reason(tmp_path: Path) -> None:
     run = written(tmp_path, 0, "goals")
     record, reason = pick_record(run, "fastest")
     assert reason.startswith("fastest, among the ")

@@ -13,7 +13,7 @@ from tests.builders import make_spec
 SPEC = make_spec(workers=2)
 
 
-def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_run_is_resumed(tmp_path: Path) -> None:
     RunDirectory.start(tmp_path / "run", SPEC)
     more = SPEC.model_copy(update={"trials": 9, "workers": 1})
     assert RunDirectory.start(tmp_path / "run", more).spec().trials == 9
@@ -86,7 +86,7 @@ def test_a_run_has_one_driver(tmp_path: Path) -> None:
         pass
 
 
-def test_a_run_is_gone_on_with_where_its_deployments_are_to_be_had(tmp_path: Path) -> None:
+def test_a_run_is_resumed_where_its_deployments_are_available(tmp_path: Path) -> None:
     here = SPEC.model_copy(
         update={"available_deployments": ("fp32 by eager", "fp16 by eager-cuda")}
     )
@@ -100,7 +100,7 @@ def test_a_run_is_gone_on_with_where_its_deployments_are_to_be_had(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["deployments", "retrainings"])
-def test_more_of_what_is_finished_outdates_its_heat(tmp_path: Path, name: str) -> None:
+def test_more_trials_discard_the_final_evaluation(tmp_path: Path, name: str) -> None:
     run = RunDirectory.start(tmp_path, SPEC)
     (tmp_path / "heat.json").touch()
     RunDirectory.start(tmp_path, SPEC)

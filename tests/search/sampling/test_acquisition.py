@@ -139,7 +139,7 @@ def test_no_network_is_trained_twice() -> None:
     assert BEST.network_key not in {each.network_key for each in chosen}
 
 
-def test_one_that_was_stopped_is_gone_on_with_as_it_was_deployed() -> None:
+def test_a_stopped_network_is_resumed_in_its_deployment() -> None:
     stopped = tried(99, known("gru", 256, "eager"), State.STOPPED)
     assert stopped.configuration in after_the_mlps(stopped, proposals=[BEST])
     assert BEST not in after_the_mlps(stopped, proposals=[BEST])
@@ -190,7 +190,7 @@ def test_a_rung_is_not_thought_worse_than_it_is_because_the_better_went_on() -> 
     assert expected == pytest.approx([error_of(each) for each in stopped], abs=0.06)
 
 
-def test_where_little_promises_bolder_draws_promise_more() -> None:
+def test_wider_draws_are_tried_where_no_proposal_improves() -> None:
     trials = [
         tried(i, each) for i, each in enumerate(EVERY) if each.network_key != WORST.network_key
     ]
@@ -298,7 +298,7 @@ def test_only_what_meets_the_goals_adds_anything() -> None:
     )
 
 
-def test_nothing_is_promised_before_anything_was_found() -> None:
+def test_no_improvement_is_expected_without_a_history() -> None:
     assert best_configuration(EVERY, Observations(), found([]), np.random.default_rng(0)) is None
 
 

@@ -136,7 +136,9 @@ def test_what_takes_longer_than_a_network_is_for_those_of_the_front() -> None:
         assert tried(own, lasted) == expected
 
 
-def test_nothing_is_thought_faster_than_there_is_headroom(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_deployment_is_expected_to_exceed_its_maximal_speedup(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fast, own = record(0, CELLS[0], eager_s=1e-3), record(1, CELLS[2], error=10.0, eager_s=0.1)
     known = found([fast, own])
 
@@ -165,7 +167,7 @@ def test_a_network_whose_first_deployment_failed_has_others() -> None:
     assert chosen == CELLS[0]
 
 
-def test_what_takes_long_must_promise_more() -> None:
+def test_a_slow_deployment_needs_a_larger_improvement() -> None:
     lasted = {"train": 100.0, "deploy": 1.0}
     known = [each.model_copy(update={"durations_s": lasted}) for each in many()]
     own, plain = known[0], CELLS[2]

@@ -97,7 +97,7 @@ def test_every_sampler_asks_the_same_again(
     assert len(set(first)) == 8
 
 
-def test_tpe_is_asked_again_where_what_it_asks_for_is_not_worth_training(
+def test_tpe_suggests_again_where_its_network_is_not_worth_training(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Configuration] = []
@@ -181,7 +181,7 @@ def test_auto_turns_to_evolution(
     assert evolved == [False] * (OPENING + 2) + [True] * 2
 
 
-def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_path: Path) -> None:
+def test_the_initial_design_depends_on_no_measurement(problem: Problem, tmp_path: Path) -> None:
     told = SearchStudy(tmp_path / "a", problem, spec(problem))
     failing = SearchStudy(tmp_path / "b", problem, spec(problem))
     at_once = SearchStudy(tmp_path / "c", problem, spec(problem))
@@ -191,7 +191,7 @@ def test_the_opening_depends_on_nothing_that_was_measured(problem: Problem, tmp_
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: int) -> None:
+def test_the_initial_design_tries_all_that_is_quick_to_lower(problem: Problem, seed: int) -> None:
     space = Space(problem)
     dealt = initial_design(space, seed, OPENING)
     first = dealt[: initial_design_size(space)]
@@ -207,7 +207,7 @@ def test_the_opening_tries_all_that_is_quick_to_lower(problem: Problem, seed: in
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
+def test_the_initial_design_follows_weights(problem: Problem, dimension: str) -> None:
     if len(Space(problem).combination_space.options(dimension)) < 2:
         pytest.skip("there is no choice")
     option = str(getattr(initial_design(Space(problem), 0, 1)[0], dimension))
@@ -221,7 +221,7 @@ def test_the_opening_deals_by_weight(problem: Problem, dimension: str) -> None:
     assert 1.2 * times(1.0) < times(3.0)
 
 
-def test_a_small_space_is_dealt_again(problem: Problem) -> None:
+def test_a_small_space_is_sampled_again(problem: Problem) -> None:
     keep = {"pruning": ("none",), "runtime": ("eager", "onnxruntime"), "precision": ("fp32",)}
     architecture = Space(problem).combination_space.options("architecture")[:1]
     restrictions = Restrictions(keep={**keep, "architecture": tuple(architecture)})
@@ -233,7 +233,7 @@ def test_a_small_space_is_dealt_again(problem: Problem) -> None:
     assert dealt == {"eager": 16, "onnxruntime": 8}
 
 
-def test_a_narrowed_study_asks_for_nothing_else(problem: Problem, tmp_path: Path) -> None:
+def test_a_restricted_study_suggests_nothing_else(problem: Problem, tmp_path: Path) -> None:
     restrictions = Restrictions(
         keep={"runtime": ("eager",), "training.batch_size": (128,), "precision": ("fp32", "bf16")}
     )
@@ -266,7 +266,7 @@ def test_a_trial_always_ends_told(
         assert trial.constraints == {"failure": 1.0}
 
 
-def test_what_was_cut_off_is_asked_again(problem: Problem, tmp_path: Path) -> None:
+def test_interrupted_trials_are_suggested_again(problem: Problem, tmp_path: Path) -> None:
     study = SearchStudy(tmp_path / "journal", problem, spec(problem))
     whole = SearchStudy(tmp_path / "whole", problem, spec(problem))
     keys = [whole.ask()[1].key for _ in range(6)]
@@ -307,7 +307,7 @@ def test_two_interruptions_in_a_row_lose_nothing(problem: Problem, tmp_path: Pat
     assert optuna.trial.TrialState.RUNNING not in states
 
 
-def test_a_candidate_cut_off_while_it_was_asked_is_the_same(
+def test_a_candidate_interrupted_while_it_was_suggested_is_the_same(
     problem: Problem, tmp_path: Path
 ) -> None:
     whole = SearchStudy(tmp_path / "whole", problem, spec(problem))
@@ -333,7 +333,7 @@ def test_a_torn_journal_is_mended_wherever_it_was_torn(problem: Problem, tmp_pat
         assert [mended.ask(each)[1].key for each in mended.interrupted_trials({})] == keys[1:]
 
 
-def test_a_study_without_its_journal_goes_on_from_the_records(
+def test_a_study_without_its_journal_continues_from_the_records(
     problem: Problem, tmp_path: Path
 ) -> None:
     asked = spec(problem).model_copy(
@@ -353,7 +353,7 @@ def test_a_study_without_its_journal_goes_on_from_the_records(
     assert numbers == [4, 5, 6, 7]
 
 
-def test_a_network_that_was_stopped_is_asked_for_again(
+def test_a_stopped_network_is_suggested_again(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_network, "PROPOSAL_COUNT", 0)
@@ -375,7 +375,7 @@ def test_a_network_that_was_stopped_is_asked_for_again(
     assert other != stopped
 
 
-def test_what_a_journal_has_lost_is_not_gone_on_with(problem: Problem, tmp_path: Path) -> None:
+def test_a_trial_lost_from_the_journal_is_not_resumed(problem: Problem, tmp_path: Path) -> None:
     asked = spec(problem).model_copy(update={"initial_design_size": 4})
     study = SearchStudy(tmp_path / "journal", problem, asked)
     records: dict[int, Record] = {}

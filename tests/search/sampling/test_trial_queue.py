@@ -83,7 +83,7 @@ def test_every_trained_network_is_deployed_again(
             assert same == first.candidate.model_dump(exclude=pruned)
 
 
-def test_who_is_on_the_front_is_deployed_on(
+def test_networks_on_the_front_are_deployed_further(
     problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -130,7 +130,7 @@ def test_it_waits_for_what_may_be_deployed_again(
     assert further.training == first.number
 
 
-def test_networks_of_the_opening_are_deployed_again_after_it(
+def test_networks_of_the_initial_design_are_deployed_again_after_it(
     problem: Problem, spec: Spec, run: RunDirectory
 ) -> None:
     plan = agenda(problem, spec.model_copy(update={"initial_design_size": 3}), run)
@@ -143,7 +143,7 @@ def test_networks_of_the_opening_are_deployed_again_after_it(
     assert trained == [None, None, None, 0]
 
 
-def test_a_deployment_that_was_cut_off_is_tried_again(
+def test_an_interrupted_deployment_is_tried_again(
     problem: Problem, spec: Spec, run: RunDirectory
 ) -> None:
     spec = spec.model_copy(update={"initial_design_size": 1})
@@ -173,7 +173,7 @@ def test_a_deployment_that_was_cut_off_is_tried_again(
     assert deployed_again(records) <= TRIALS * DEPLOYMENTS
 
 
-def test_who_was_stopped_is_gone_on_with(
+def test_a_stopped_network_is_resumed(
     problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = spec.model_copy(update={"initial_design_size": 1})
@@ -207,7 +207,7 @@ def test_who_was_stopped_is_gone_on_with(
     assert count_networks(run.records()) == TRIALS
 
 
-def test_of_many_that_were_stopped_the_best_courses_are_kept(
+def test_of_many_stopped_networks_the_best_checkpoints_are_kept(
     problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agenda_module, "MAX_CHECKPOINTS", 2)

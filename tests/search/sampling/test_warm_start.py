@@ -50,7 +50,7 @@ def listed(problem: Problem, folder: Path) -> tuple[Path, list[Candidate]]:
     return file, candidates
 
 
-def test_what_is_listed_is_asked_first(problem: Problem, tmp_path: Path) -> None:
+def test_listed_candidates_are_suggested_first(problem: Problem, tmp_path: Path) -> None:
     file, wanted = listed(problem, tmp_path)
     first = candidates_from_file(Space(problem), file, seed=3)
     assert first == candidates_from_file(Space(problem), file, seed=3)
@@ -83,7 +83,7 @@ def test_what_is_listed_is_asked_first(problem: Problem, tmp_path: Path) -> None
         ("- {a: 1", "expected"),
     ],
 )
-def test_a_slip_is_told_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+def test_a_mistake_is_reported_with_its_place(tmp_path: Path, text: str, words: str) -> None:
     planets = pytest.importorskip("problems.cases.planets", reason="planets is an extra")
     assert planets
     from problems import load_problem  # noqa: PLC0415 - of the extra
@@ -96,7 +96,7 @@ def test_a_slip_is_told_with_its_place(tmp_path: Path, text: str, words: str) ->
         candidates_from_file(space, file, seed=0)
 
 
-def test_without_a_wish_a_run_keeps_its_own(problem: Problem, tmp_path: Path) -> None:
+def test_without_restrictions_a_run_keeps_its_own(problem: Problem, tmp_path: Path) -> None:
     file, _ = listed(problem, tmp_path)
     space = Space(problem)
     first = warm_start_candidates(space, file, (), tmp_path / "run", 0)

@@ -62,7 +62,7 @@ def test_seconds_are_per_sample() -> None:
     np.testing.assert_allclose(seconds["a"], 0.002)
 
 
-def test_contenders_warm_up_and_take_turns() -> None:
+def test_timed_calls_warm_up_and_are_interleaved() -> None:
     clock = FakeClock()
     function = {"slow": clock.function("slow", 1.0), "fast": clock.function("fast", 0.006)}
     time_interleaved(function, rounds=2, clock=clock)

@@ -115,7 +115,7 @@ def test_a_training_that_is_lost_is_a_reason(context: SearchContext, candidate: 
     assert "0003.trained can't be read" in record.reason
 
 
-def test_a_course_that_was_cut_off_is_gone_on_with(
+def test_an_interrupted_training_is_resumed(
     context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *_, whole = run_trial(context, candidate, 0)
@@ -142,7 +142,7 @@ def test_a_course_that_was_cut_off_is_gone_on_with(
     assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(context, candidate))
 
 
-def test_a_network_that_was_stopped_at_a_rung_is_gone_on_with_from_there(
+def test_a_network_stopped_at_a_rung_is_resumed_from_there(
     context: SearchContext, candidate: Candidate
 ) -> None:
     *_, whole = run_trial(context, candidate, 0)
@@ -159,7 +159,7 @@ def test_a_network_that_was_stopped_at_a_rung_is_gone_on_with_from_there(
     assert (record.rungs, record.metrics) == (whole.rungs, whole.metrics)
 
 
-def test_another_candidates_course_is_not_taken_up(
+def test_another_candidates_checkpoint_is_not_restored(
     context: SearchContext, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = candidate.model_copy(update={"seed": candidate.seed + 1})
@@ -215,7 +215,7 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
 
 
 @pytest.mark.parametrize("problem", ["planets"], indirect=True)
-def test_what_is_augmented_is_taught_with_more_pairs(
+def test_augmentation_trains_on_more_pairs(
     problem: Problem, data: Dataset, candidate: Candidate
 ) -> None:
     assert problem.symmetries

@@ -118,7 +118,7 @@ def test_a_loss_that_is_no_number_is_told() -> None:
         list(Trainer(network(), broken, TRAINING, 3, 0))
 
 
-def test_a_course_that_was_left_goes_on() -> None:
+def test_a_saved_training_continues() -> None:
     trainer = Trainer(network(), pairs(), TRAINING, 4, 0)
     assert next(iter(trainer)) == 1
     assert list(trainer) == [2, 3, 4]
@@ -143,7 +143,7 @@ def resumed(first: Learner, again: Learner, task: Pairs, training: Training) -> 
 
 
 @LAW
-def test_a_course_taken_up_again_is_as_one_never_left(family: str) -> None:
+def test_a_restored_trainer_equals_one_that_was_never_interrupted(family: str) -> None:
     first, task = of_family(family)
     again, _ = of_family(family)
     resumed(first, again, task, WITH_ALL)
@@ -182,7 +182,7 @@ def test_epochs_take_the_calls_of_a_roll_out_in_turn() -> None:
     assert error(trained) < 0.5
 
 
-def test_without_unrolling_a_roll_out_is_taught_as_pairs_are() -> None:
+def test_without_unrolling_a_roll_out_is_trained_on_pairs() -> None:
     rolling, both = Rolling(), [network(), network()]
     list(Trainer(both[0], rolling.pairs, TRAINING, 3, 0))
     list(Trainer(both[1], pairs(), TRAINING, 3, 0))
@@ -190,11 +190,11 @@ def test_without_unrolling_a_roll_out_is_taught_as_pairs_are() -> None:
     assert not rolling.calls
 
 
-def test_an_unrolled_course_is_taken_up_again() -> None:
+def test_an_unrolled_training_is_restored() -> None:
     resumed(network(), network(), Rolling().pairs, UNROLLED)
 
 
-def test_a_state_shares_nothing_with_its_course() -> None:
+def test_a_state_shares_nothing_with_its_trainer() -> None:
     trainer = Trainer(network(), pairs(), WITH_ALL, 3, 0)
     next(iter(trainer))
     state_dict = trainer.state_dict()
@@ -258,7 +258,7 @@ def train_plainly(learner: Learner, task: Pairs, training: Training, epochs: int
 
 
 @LAW
-def test_a_course_is_the_plain_loop_but_for_rounding(family: str) -> None:
+def test_a_trainer_equals_the_plain_loop_but_for_rounding(family: str) -> None:
     learner, task = of_family(family)
     plain, _ = of_family(family)
     training = Training(learning_rate=1e-3, batch_size=8, weight_decay=1e-4)

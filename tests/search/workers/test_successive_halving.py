@@ -12,7 +12,7 @@ from search.workers.successive_halving import (
 from tests.builders import make_record, make_rung
 
 
-def test_the_first_goes_on() -> None:
+def test_the_first_arrival_is_promoted() -> None:
     assert SuccessiveHalving().should_continue(1, 10.0, 1.0)
 
 
@@ -24,7 +24,7 @@ def test_the_dominated_are_stopped_and_a_front_never_is() -> None:
     assert halving.should_continue(1, 0.5, 9.5)
 
 
-def test_besides_the_front_a_quarter_goes_on_and_the_crowded_go_first() -> None:
+def test_beside_the_front_a_quarter_is_promoted_and_the_crowded_are_stopped_first() -> None:
     halving = SuccessiveHalving()
     for error in (1.0, 1.1, 1.2, 1.3, 1.4):
         halving.should_continue(1, error, error)
@@ -76,7 +76,7 @@ def test_a_third_objective_has_its_say() -> None:
     assert halving.should_continue(1, 2.0, 2.0, 5.0)
 
 
-def test_who_was_stopped_and_gone_on_with_came_to_a_rung_once() -> None:
+def test_a_resumed_network_arrives_at_a_rung_once() -> None:
     arrivals = [
         make_record(key=key, untrained_relative_time=1.0, rungs=(make_rung(),)) for key in "abcd"
     ]

@@ -63,7 +63,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(
     assert record.durations_s == {"train": 3.0}
 
 
-def test_who_was_stopped_at_a_rung_passes_it_when_gone_on_with(searcher: StudySearcher) -> None:
+def test_a_resumed_network_passes_the_rung_where_it_was_stopped(searcher: StudySearcher) -> None:
     came: list[float] = []
 
     class Noting(SuccessiveHalving):
@@ -93,7 +93,7 @@ def test_a_dead_worker_gives_its_reason(searcher: StudySearcher, run: RunDirecto
     assert record.reason == "its worker died: out of memory"
 
 
-def test_who_dies_with_a_trained_network_leaves_it_to_be_deployed(
+def test_a_dead_trial_leaves_its_trained_network_to_be_deployed(
     searcher: StudySearcher, run: RunDirectory
 ) -> None:
     asked = searcher.suggest()
@@ -139,9 +139,7 @@ def test_infinity_travels(searcher: StudySearcher, run: RunDirectory) -> None:
     assert record.rungs[0].error == math.inf
 
 
-def test_who_is_asked_to_stop_begins_nothing_more(
-    searcher: StudySearcher, run: RunDirectory
-) -> None:
+def test_a_stop_request_ends_the_suggestions(searcher: StudySearcher, run: RunDirectory) -> None:
     assert not SearchStopper(searcher).stop_all()
     run.request_stop()
     assert SearchStopper(searcher).stop_all()

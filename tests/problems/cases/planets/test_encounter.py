@@ -158,7 +158,7 @@ def test_a_drawn_encounter_changes_the_orbits() -> None:
         if check.stage in {CheckStage.DECLARATIONS, CheckStage.SIMULATION}
     ],
 )
-def test_the_option_keeps_the_promises(check: str, cache: Path) -> None:
+def test_the_option_keeps_the_contract(check: str, cache: Path) -> None:
     problem = load_problem("planets", Size.TINY)
     assert isinstance(problem.simulation, Planets)
     passed = replace(problem.simulation, passing_star=PassingStar())

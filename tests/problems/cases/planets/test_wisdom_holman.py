@@ -248,7 +248,7 @@ def test_a_permutation_of_the_planets_permutes_the_answer() -> None:
     np.testing.assert_allclose(again, path[:, :, order], rtol=0.0, atol=1e-6)
 
 
-def test_taught_newtons_law_it_follows_the_reference() -> None:
+def test_trained_on_newtons_law_it_follows_the_reference() -> None:
     simulation = Planets(horizon_yr=100.0, frames=5)
     inputs = simulation.draw(4, np.random.default_rng(4))
     reference = simulation.run(inputs, np.random.default_rng(0))["elements"]

@@ -62,7 +62,7 @@ def test_what_met_in_the_short_run_has_no_chance(train: Split) -> None:
 
 
 @pytest.mark.parametrize("kind", [EarlyEncoding, SummaryEncoding])
-def test_remembering_changes_no_answer(
+def test_caching_changes_no_output(
     kind: type[EarlyEncoding | SummaryEncoding], train: Split
 ) -> None:
     encoding = kind(HORIZON, (LENGTH,), LENGTH).fit(train)
