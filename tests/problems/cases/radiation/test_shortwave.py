@@ -3,10 +3,11 @@ import pytest
 
 from problems import Batch, Problem, Size, load_problem
 from problems.cases.radiation.k_distribution import SHORTWAVE, KDistribution
-from problems.cases.radiation.profiles import reference_fluxes, rfmip_columns, rfmip_sunlight
+from problems.cases.radiation.profiles import rfmip_columns
 from problems.cases.radiation.shortwave import TOTAL_SOLAR_IRRADIANCE, ShortwaveModel, solar_shares
 from problems.cases.radiation.simulation import MIN_COS_ZENITH, ShortwaveColumns
 from problems.interfaces.types import take_samples
+from tests.problems.cases.radiation.rfmip import reference_fluxes, rfmip_sunlight
 
 RNG = np.random.default_rng(0)
 COARSE = KDistribution(112, merged=4)

@@ -10,10 +10,11 @@ from problems.cases.radiation.gas_optics import dry_air_molecules
 from problems.cases.radiation.host import StratosphericAdjustment
 from problems.cases.radiation.k_distribution import LONGWAVE, KDistribution
 from problems.cases.radiation.longwave import LongwaveModel, planck_table
-from problems.cases.radiation.profiles import WARM_EXPERIMENTS, reference_fluxes, rfmip_columns
+from problems.cases.radiation.profiles import WARM_EXPERIMENTS, rfmip_columns
 from problems.cases.radiation.simulation import LongwaveColumns
 from problems.cases.radiation.solver import SECANT, planck_radiance
 from problems.interfaces.types import Split, take_samples
+from tests.problems.cases.radiation.rfmip import reference_fluxes
 
 RNG = np.random.default_rng(0)
 COARSE = KDistribution(128, merged=4)
