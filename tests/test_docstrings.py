@@ -137,11 +137,21 @@ def test_docstrings_tell_arguments_errors_and_shapes(module: str) -> None:
     assert not found, "\n".join(found)
 
 
+def public_names(module: str) -> Iterator[str]:
+    """Yield the names of the public functions, classes and types that a module defines."""
+    for node in tree(module).body:
+        if isinstance(node, Function | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign) and "TypeVar(" not in ast.unparse(node.value):
+            names = (target.id for target in node.targets if isinstance(target, ast.Name))
+            yield from (name for name in names if name[0].isupper() and not name.isupper())
+
+
 def test_a_public_name_has_one_meaning() -> None:
     defined: dict[str, list[str]] = {}
     for module in MODULES:
-        for node in tree(module).body:
-            if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
-                defined.setdefault(node.name, []).append(module)
+        for name in public_names(module):
+            if not name.startswith("_"):
+                defined.setdefault(name, []).append(module)
     twice = {name: modules for name, modules in defined.items() if len(modules) > 1}
     assert not twice

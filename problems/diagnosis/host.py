@@ -7,7 +7,6 @@ A host that spends the fraction f of its time in the kernel runs
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from problems.errors import UserError
 from problems.interfaces.problem import Host, Problem, Profile
-from problems.interfaces.types import Batch, Run
+from problems.interfaces.types import Batch, Clock, Run
 
 SPEEDUPS = (2.0, 5.0, 10.0, 100.0, 1000.0, math.inf)
 HOST_RUNS = 3
@@ -23,9 +22,6 @@ HOST_RUNS = 3
 
 HOST_BUDGET_S = 30.0
 """Total time of the runs after which no further run of the host begins [s]."""
-
-Clock = Callable[[], float]
-"""A clock returns seconds from any origin."""
 
 KERNEL = "kernel"
 """Name of the kernel among the parts of a host that was run."""

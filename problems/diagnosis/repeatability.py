@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems.diagnosis.columns import random_subset, shared_scale
-from problems.diagnosis.host import Clock
 from problems.encodings.transforms import CONSTANT_TOLERANCE
 from problems.interfaces.types import (
     Array,
     Batch,
+    Clock,
     Dataset,
     Field,
     Simulation,

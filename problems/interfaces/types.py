@@ -22,6 +22,9 @@ Batch = Mapping[str, Array]
 
 SPLITS = ("train", "validation", "test", "shifted")
 
+Clock = Callable[[], float]
+"""A clock that returns seconds."""
+
 Scalar = str | int | float | bool
 Settings = Mapping[str, Scalar]
 Run = Callable[[Batch, np.random.Generator], Batch]

@@ -23,9 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from problems import Array
+from problems.interfaces.types import Clock
 from search.watchdog import watchdog_paused
-
-Clock = Callable[[], float]
 
 BLOCK_S = 0.02
 """Time that a block of repeated calls should last."""

@@ -26,7 +26,7 @@ from problems.sources import locate_problem
 from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, Record, State
 from search.screening import DECISIONS_FILE, RESULTS_FILE, SUMMARY_FILE, ScreeningSummary, screen
-from search.screening.audit import CallTimes, compute, estimate_recall
+from search.screening.audit import CallTimes, estimate_compute, estimate_recall
 from search.screening.decision import Decision, class_scores, label_field
 from search.screening.request import (
     ScreeningJob,
@@ -214,7 +214,7 @@ def test_the_skipped_cost_what_the_audited_do() -> None:
         np.array([2, 2, 1]), np.array([4.0, 4.0, np.nan])
     )  # one whose time isn't known
     audited = CallTimes(np.full(10, 2), np.full(10, 1.0))
-    took = compute(3.0, kept, audited, skipped=100)
+    took = estimate_compute(3.0, kept, audited, skipped=100)
     assert (took.kept_s, took.audited_s) == (10.0, 10.0)
     assert (took.skipped_s.value, took.full_sweep_s) == (50.0, 60.0)
     assert took.skipped_s.low == took.skipped_s.high == 50.0  # they all cost the same
@@ -228,12 +228,12 @@ def test_the_cost_of_the_skipped_has_an_interval_that_covers_it() -> None:
     for _ in range(100):
         costs = rng.exponential(size=500)
         audited = CallTimes(np.ones(60, dtype=int), costs[:60])
-        took = compute(0.0, kept, audited, skipped=500)
+        took = estimate_compute(0.0, kept, audited, skipped=500)
         covered += took.skipped_s.low <= costs.sum() <= took.skipped_s.high
     assert 80 <= covered <= 99
-    few = compute(0.0, kept, CallTimes(np.array([1]), np.array([1.0])), skipped=500)
+    few = estimate_compute(0.0, kept, CallTimes(np.array([1]), np.array([1.0])), skipped=500)
     assert math.isnan(few.saved.low)
-    nothing = compute(1.0, kept, CallTimes(np.empty(0, int), np.empty(0)), skipped=0)
+    nothing = estimate_compute(1.0, kept, CallTimes(np.empty(0, int), np.empty(0)), skipped=0)
     assert nothing.saved.value == pytest.approx(-0.02)
 
 
