@@ -50,7 +50,7 @@ class RunStatus(NamedTuple):
             return f"{'final evaluation' if all_tried else 'running'} ({self.driver})"
         if self.finished:
             return "finished"
-        return f"interrupted; resume it with: simstead resume {self.folder}"
+        return f"interrupted; resume with: simstead resume {self.folder}"
 
 
 def read_status(run: RunDirectory) -> RunStatus:

@@ -104,7 +104,7 @@ class FaultLedger:
 
     @contextmanager
     def of(self, folder: Path, trials: int = TRIALS) -> Generator[None]:
-        """Count what a run has when the fault has struck, and what it has once it was gone on with.
+        """Count what a run has when the fault has struck, and what it has once it was resumed.
 
         Args:
             folder: Of the run.
@@ -333,7 +333,7 @@ def tear_line(  # noqa: PLR0917 - what is torn, and where
     whole: bytes,
     line: bytes,
 ) -> None:
-    """Tear a line at each byte: it alone is cut off, and what is left is gone on with."""
+    """Tear a line at each byte: it alone is cut off, and what is left is resumed."""
     folder = shutil.copytree(left, left.with_name(f"{left.name}-{len(whole)}"))
     finished = len(record_bytes(folder))
     for end in range(1, len(line)):
@@ -343,7 +343,7 @@ def tear_line(  # noqa: PLR0917 - what is torn, and where
     (folder / "journal.log").write_bytes(whole + line[:-1])
     with ledger.of(folder):
         run_search(context, folder)
-    # Wherever the line was torn, it is this journal that is gone on with.
+    # Wherever the line was torn, it is this journal that is resumed.
     ledger.injected += len(line) - 2
     ledger.carried_on += len(line) - 2
     ledger.finished_before += finished * (len(line) - 2)
@@ -634,7 +634,7 @@ def test_a_damaged_training_is_not_resumed(  # noqa: PLR0917 - fixtures
         with pytest.raises(CorruptCheckpointError):
             load_checkpoint(file)
         ledger.injected += 1
-        ledger.carried_on += 1  # what is refused is refused alike, so one is gone on with
+        ledger.carried_on += 1  # what is refused is refused alike, so one is resumed
         ledger.finished_before += len(record_bytes(begun.folder))
     with ledger.of(begun.folder, 2):
         run_search(real, begun.folder, run_trial, trials=2)
@@ -848,7 +848,7 @@ def test_a_driver_ended_at_random_moments(
                 _, err = driver.communicate(timeout=GRACE_S)
                 if sign is not signal.SIGKILL:
                     assert driver.returncode == 130, err
-                    assert f"go on with: simstead resume {folder}" in err
+                    assert f"resume with: simstead resume {folder}" in err
                     assert "Traceback" not in err
                 stack.enter_context(ledger.of(folder, trials))
         with started(command_env, SIMSTEAD, "resume", folder) as driver:

@@ -172,7 +172,7 @@ def test_goals_and_what_was_left_out_are_in_the_report(searched: SearchedProblem
     page = (searched.run / "report.html").read_text()
     assert "1 % worse than the most accurate baseline" in page
     assert "meets the goals" in page
-    assert "known beforehand" in page
+    assert "measured beforehand" in page
 
 
 @pytest.mark.parametrize("searched", ["mine"], indirect=True)

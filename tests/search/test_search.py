@@ -1,4 +1,4 @@
-"""Whole searches, small and real, from a folder of decoys, interrupted and gone on with."""
+"""Whole searches, small and real, from a folder of decoys, interrupted and resumed."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 SEARCH = ("search", "planets", "--size", "tiny", "--seed", "3")
 SPACE = ("--only", "runtime=eager,onnxruntime,openvino")
-"""As in `finished`; who goes on with a run needn't say it again."""
+"""As in `finished_run`; a resumed run inherits them."""
 
 QUICK = ("--deployments", "1", "--retrain", "0")
 
@@ -176,7 +176,7 @@ def test_an_interrupted_search_says_how_to_go_on(
         driver.send_signal(signal.SIGINT)
         _, err = driver.communicate(timeout=120)
     assert driver.returncode == 130
-    assert f"go on with: simstead resume {folder}" in err
+    assert f"resume with: simstead resume {folder}" in err
     assert "Traceback" not in err
     assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
     kept = {int(path.name) for path in (folder / "artefacts").iterdir()}
@@ -207,7 +207,7 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     assert optuna.trial.TrialState.RUNNING not in stored_states(folder)
     before = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
     assert 1 <= len(before) < 3
-    assert f"go on with: simstead resume {folder}" in simstead("status", folder).stdout
+    assert f"resume with: simstead resume {folder}" in simstead("status", folder).stdout
     resumed = simstead("resume", folder)
     assert resumed.returncode == 0, resumed.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
