@@ -234,9 +234,9 @@ SHARED = """
 import sys
 from pathlib import Path
 
-from problems.data.dataset import generate, nbytes
+from problems.data.dataset import data_bytes, generate
 from problems.data.shards import default_cache
-from problems.sources import locate
+from problems.sources import locate_problem
 from search.workers.ray_cluster import cluster, ray
 
 
@@ -247,10 +247,10 @@ def flags(data):
                 yield type(array).__name__, array.flags.owndata, array.flags.writeable
 
 
-source = locate(sys.argv[1])
+source = locate_problem(sys.argv[1])
 problem = source.load()
 data = generate(problem, default_cache())
-with cluster(1, Path.cwd(), source.code, nbytes(problem)):
+with cluster(1, Path.cwd(), source.user_source, data_bytes(problem)):
     for kind in ray.get(ray.remote(lambda data: list(flags(data))).remote(ray.put(data))):
         print(*kind)
 """
