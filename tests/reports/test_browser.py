@@ -266,7 +266,7 @@ def test_a_brush_is_kept_in_the_address(page: Page, report: Path) -> None:
     assert count(page) < total
 
 
-def test_the_table_is_filtered_sorted_and_save_file(page: Page, report: Path) -> None:
+def test_the_table_is_filtered_sorted_and_saved(page: Page, report: Path) -> None:
     open_page(page, report)
     page.locator("#trials-words").fill("tcn onnxruntime")
     few = count(page)
