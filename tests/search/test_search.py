@@ -221,7 +221,7 @@ def test_a_search_is_seen_stopped_and_resumed_from_another_shell(
     assert "best error" in seen.stdout
     gone = simstead("stop", folder)
     assert gone.returncode == 2
-    assert "nothing drives" in gone.stderr
+    assert "no process drives" in gone.stderr
     fewer = simstead("resume", folder, "--trials", 2)
     assert fewer.returncode == 2
     assert "--trials must be 3 or more" in fewer.stderr
