@@ -128,10 +128,10 @@ def make_finalist(
     """Return a finalist; it is a baseline if no trial is given.
 
     Args:
-        name: The entrant's.
+        name: Name of the finalist.
         error: On the test split; None where it wasn't scored.
         speedup: Over the reference.
-        **fields: Of the entrant.
+        **fields: Other fields of the finalist.
     """
     test = (
         {} if error is None else {"error": ConfidenceInterval(value=error, low=error, high=error)}
@@ -151,8 +151,8 @@ def make_final_evaluation(*finalists: Finalist, **fields: Any) -> FinalEvaluatio
     """Return a final evaluation; it has no knee if none is given.
 
     Args:
-        *entrants: Who took part.
-        **fields: Of the heat.
+        *finalists: The finalists.
+        **fields: Other fields of the final evaluation.
     """
     ordinary: dict[str, Any] = {
         "knee": None,

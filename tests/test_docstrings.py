@@ -38,10 +38,10 @@ def parameters(function: Function) -> list[str]:
 
 
 @cache
-def inherited() -> frozenset[tuple[str, str, tuple[str, ...]]]:
-    """Return the methods of base classes and protocols: (class, name, parameters)."""
+def documented_methods() -> frozenset[tuple[str, str]]:
+    """Return the methods that have a docstring: (class, name)."""
     return frozenset(
-        (node.name, method.name, tuple(parameters(method)))
+        (node.name, method.name)
         for module in MODULES
         for node in ast.walk(tree(module))
         if isinstance(node, ast.ClassDef)
@@ -65,7 +65,7 @@ def overrides(method: Function, owner: ast.ClassDef) -> bool:
     bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in owner.bases}
     return any(
         name == method.name and (kind in bases or (kind in protocols() and kind != owner.name))
-        for kind, name, _ in inherited()
+        for kind, name in documented_methods()
     )
 
 

@@ -209,7 +209,7 @@ def instant_trial(
 
 @pytest.fixture
 def context(tmp_path: Path) -> SearchContext:
-    """What trials share that are neither taught nor scored."""
+    """The context of trials that are neither trained nor scored."""
     nothing: Any = SimpleNamespace()
     data = Dataset(nothing, nothing, nothing, nothing)
     return SearchContext(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, RunDirectory(tmp_path))
@@ -505,12 +505,12 @@ def test_a_search_refused_for_want_of_space_can_be_begun_again(
     run_search(context, tmp_path / "run")
 
 
-# Trials that are taught, in this process.
+# Trials that are trained, in this process.
 
 
 @pytest.fixture
 def real(cache: Path, tmp_path: Path, constant_timing: None) -> SearchContext:  # noqa: ARG001 - it is set
-    """What trials share that are taught and scored, and timed by a clock that says one thing."""
+    """The context of trials that are trained, scored and given a constant timing."""
     data = generate(SMALL, cache)
     return SearchContext(SMALL, data, ReferenceTiming(None, 1.0), NO_LIMITS, RunDirectory(tmp_path))
 

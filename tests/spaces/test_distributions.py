@@ -36,7 +36,7 @@ PLANE = Shape(Layout.FLAT, Target.DISTRIBUTION, (1,), 2)
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Networks so small are taught faster by one thread, the more so where others are at work."""
+    """Networks so small train faster on one thread, the more so where others are at work."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

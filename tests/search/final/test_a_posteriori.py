@@ -1,4 +1,4 @@
-"""The host is run with every entrant in the simulation's place, and says how it fares."""
+"""The host runs with every finalist in place of the simulation, and its results are scored."""
 
 from dataclasses import replace
 

@@ -193,16 +193,16 @@ def test_the_initial_design_depends_on_no_measurement(problem: Problem, tmp_path
 @pytest.mark.parametrize("seed", range(3))
 def test_the_initial_design_tries_all_that_is_quick_to_lower(problem: Problem, seed: int) -> None:
     space = Space(problem)
-    dealt = initial_design(space, seed, OPENING)
-    first = dealt[: initial_design_size(space)]
+    design = initial_design(space, seed, OPENING)
+    first = design[: initial_design_size(space)]
     assert len(set(first)) == len(first)
     for dimension in DIMENSIONS:
-        times = Counter(str(getattr(combination, dimension)) for combination in dealt)
+        times = Counter(str(getattr(combination, dimension)) for combination in design)
         expected = set(space.combination_space.options(dimension))
         if dimension == "runtime":
             expected = {each for each in expected if RUNTIMES[each].lowering_time_s <= 1.0}
         assert set(times) == expected
-        # Not all alike: an encoding that many families serve is dealt as often as they are.
+        # Not all alike: an encoding that many families serve occurs as often as they do.
         assert min(times.values()) >= OPENING // (2 * len(times)), dimension
 
 
@@ -214,8 +214,8 @@ def test_the_initial_design_follows_weights(problem: Problem, dimension: str) ->
 
     def times(weight: float) -> int:
         space = Space(problem, Restrictions(weights={dimension: {option: weight}}))
-        dealt = initial_design(space, 0, 4 * OPENING)
-        return sum(str(getattr(combination, dimension)) == option for combination in dealt)
+        design = initial_design(space, 0, 4 * OPENING)
+        return sum(str(getattr(combination, dimension)) == option for combination in design)
 
     assert 1.2 * times(0.3) < times(1.0)
     assert 1.2 * times(1.0) < times(3.0)
@@ -226,11 +226,11 @@ def test_a_small_space_is_sampled_again(problem: Problem) -> None:
     architecture = Space(problem).combination_space.options("architecture")[:1]
     restrictions = Restrictions(keep={**keep, "architecture": tuple(architecture)})
     restrictions = restrictions.merged(Restrictions(weights={"runtime": {"eager": 2.0}}))
-    dealt = Counter(
+    design = Counter(
         combination.runtime
         for combination in initial_design(Space(problem, restrictions), 0, OPENING)
     )
-    assert dealt == {"eager": 16, "onnxruntime": 8}
+    assert design == {"eager": 16, "onnxruntime": 8}
 
 
 def test_a_restricted_study_suggests_nothing_else(problem: Problem, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_stopped_network_is_resumed(
     assert first is not None
     rungs = tuple(make_rung(share=n / 4, epoch=n) for n in (1, 2))
     stopped = ended(problem, first, State.STOPPED).model_copy(update={"rungs": rungs})
-    save_checkpoint(run.checkpoint_path(first.number), {"taught": 2})
+    save_checkpoint(run.checkpoint_path(first.number), {"epochs": 2})
     plan.ended(stopped)
 
     parameters = stored_study(run.journal).trials[0].params
@@ -192,14 +192,14 @@ def test_a_stopped_network_is_resumed(
         on = plan.next()
     assert on is not None
     assert on == TrialRequest(on.number, first.candidate, None, first.number, resumed_share=0.5)
-    assert load_checkpoint(run.checkpoint_path(on.number)) == {"taught": 2}
+    assert load_checkpoint(run.checkpoint_path(on.number)) == {"epochs": 2}
     assert not run.checkpoint_path(first.number).exists()
 
     later = agenda(problem, spec, run)  # the driver was killed meanwhile
     again = later.next()
     assert again == on._replace(number=again.number if again else -1)
     assert again is not None
-    assert load_checkpoint(run.checkpoint_path(again.number)) == {"taught": 2}
+    assert load_checkpoint(run.checkpoint_path(again.number)) == {"epochs": 2}
     later.ended(ended(problem, again))
     assert not run.checkpoint_path(again.number).exists()
     while asked := later.next():

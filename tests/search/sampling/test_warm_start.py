@@ -61,9 +61,9 @@ def test_listed_candidates_are_suggested_first(problem: Problem, tmp_path: Path)
         for name in DIMENSIONS:
             assert getattr(candidate, name) == getattr(expected, name)
         assert candidate.training.learning_rate == expected.training.learning_rate
-    dealt = [each.ask()[1] for each in (study, plain)]
-    assert [getattr(dealt[0], name) for name in DIMENSIONS] == [
-        getattr(dealt[1], name) for name in DIMENSIONS
+    candidates = [each.ask()[1] for each in (study, plain)]
+    assert [getattr(candidates[0], name) for name in DIMENSIONS] == [
+        getattr(candidates[1], name) for name in DIMENSIONS
     ]
 
 

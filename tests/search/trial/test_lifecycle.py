@@ -125,11 +125,11 @@ def test_an_interrupted_training_is_resumed(
     rungs = [next(life), next(life)]
     life.close()
     context.run.transfer_checkpoint(1, 2)
-    taught: list[int] = []
+    epochs: list[int] = []
     update = BestWeights.update
 
     def counted(self: BestWeights, network: nn.Module) -> None:
-        taught.append(1)
+        epochs.append(1)
         update(self, network)
 
     monkeypatch.setattr(BestWeights, "update", counted)
@@ -139,7 +139,7 @@ def test_an_interrupted_training_is_resumed(
     assert [event.rung for event in again if isinstance(event, RungReport)] == list(whole.rungs)
     assert [event.rung for event in rungs if isinstance(event, RungReport)] == list(whole.rungs)
     assert (record.metrics, record.artefact_hash) == (whole.metrics, whole.artefact_hash)
-    assert 0 < len(taught) <= math.ceil(0.75 * whole_epochs(context, candidate))
+    assert 0 < len(epochs) <= math.ceil(0.75 * whole_epochs(context, candidate))
 
 
 def test_a_network_stopped_at_a_rung_is_resumed_from_there(
