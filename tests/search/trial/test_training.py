@@ -257,6 +257,11 @@ def train_plainly(learner: Learner, task: Pairs, training: Training, epochs: int
         learner.on_epoch_end(inputs, targets)
 
 
+AMPLIFIES_ROUNDING = {"unet3d"}
+"""Adam makes a step of full length of a gradient that is nothing but rounding. On processors with
+AVX2 alone, unet3d then departs by 0.0125 of what training changed; the others by 0.0001 at most."""
+
+
 @LAW
 def test_a_trainer_equals_the_plain_loop_but_for_rounding(family: str) -> None:
     learner, task = of_family(family)
@@ -268,9 +273,10 @@ def test_a_trainer_equals_the_plain_loop_but_for_rounding(family: str) -> None:
     untrained, _ = of_family(family)
     with torch.inference_mode():
         outputs, expected, before = (each.network(inputs) for each in (learner, plain, untrained))
-    # Adam turns a gradient's rounding into a step of full length where the gradient is next to
-    # nothing, so that networks are held to be nearer to each other than to where they began.
-    assert torch.dist(outputs, expected) <= 0.1 * torch.dist(before, expected)
+    if family in AMPLIFIES_ROUNDING:
+        assert torch.dist(outputs, expected) <= 0.02 * torch.dist(before, expected)
+    else:
+        torch.testing.assert_close(outputs, expected, rtol=1e-2, atol=2e-3)
 
 
 @LAW
