@@ -5,7 +5,6 @@
 
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -13,8 +12,6 @@ import numpy as np
 from problems.contract.evidence import (
     Evidence,
     FittedEncoding,
-    MemorisedNetwork,
-    MemorisedSampler,
     differing_fields,
     nearest_rows,
 )
@@ -22,13 +19,10 @@ from problems.data.simulate import finite_samples, run_simulation
 from problems.interfaces.batch_checks import mismatches, out_of_range
 from problems.interfaces.pictures import Picture
 from problems.interfaces.types import (
-    Array,
     Batch,
-    EncodedNetwork,
     Encoding,
     Layout,
     Pairs,
-    Predict,
     Split,
     Target,
     n_samples,
@@ -147,7 +141,7 @@ def statistics_come_from_training(evidence: Evidence) -> Iterator[str]:
     test = evidence.data.test
     half = test.take(np.arange(len(test) // 2))
     for fitted in evidence.fitted_encodings:
-        all_pairs, half_pairs = (fitted.encoding.pairs(split) for split in (test, half))
+        all_pairs, half_pairs = fitted.test_pairs, fitted.encoding.pairs(half)
         for side, rows, all_rows in (
             ("inputs", half_pairs.inputs, all_pairs.inputs),
             ("targets", half_pairs.targets, all_pairs.targets),
@@ -160,43 +154,12 @@ def statistics_come_from_training(evidence: Evidence) -> Iterator[str]:
                 break
 
 
-@dataclass
-class RecordingNetwork:
-    """A network that records the inputs of every call.
-
-    Args:
-        network: The network that is called.
-        recorded_inputs: Inputs (b, ...) of all calls so far.
-    """
-
-    network: Predict
-    recorded_inputs: list[Array]
-
-    def __call__(self, inputs: Array) -> Array:
-        """Return the targets (b, o) of inputs (b, ...)."""
-        self.recorded_inputs.append(inputs)
-        return self.network(inputs)
-
-
-def _apply(
-    fitted: FittedEncoding, pairs: Pairs, inputs: Batch, seed: int = 0
-) -> tuple[Batch, list[Array]]:
-    """Return the outputs of an encoding around a memorised network, and the network's inputs."""
-    distribution = fitted.encoding.target is Target.DISTRIBUTION
-    network = RecordingNetwork(
-        MemorisedSampler(pairs) if distribution else MemorisedNetwork(pairs), []
-    )
-    surrogate = EncodedNetwork(fitted.encoding, network)
-    return surrogate.run(inputs, np.random.default_rng(seed)), network.recorded_inputs
-
-
-def _decoding_is_random(
-    fitted: FittedEncoding, pairs: Pairs, inputs: Batch, outputs: Batch
-) -> bool:
-    """Return whether decoding a distribution draws random numbers, given outputs of one seed."""
+def _decoding_is_random(fitted: FittedEncoding) -> bool:
+    """Return whether decoding a distribution draws random numbers."""
     if fitted.encoding.target is not Target.DISTRIBUTION:
         return False
-    return bool(differing_fields(outputs, _apply(fitted, pairs, inputs, seed=1)[0]))
+    outputs = fitted.call(fitted.test.inputs, seed=1).outputs
+    return bool(differing_fields(fitted.test_call.outputs, outputs))
 
 
 def decoding_inverts_encoding(evidence: Evidence) -> Iterator[str]:
@@ -204,12 +167,10 @@ def decoding_inverts_encoding(evidence: Evidence) -> Iterator[str]:
     problem, test = evidence.problem, evidence.data.test
     metric = problem.objective.name
     for fitted in evidence.fitted_encodings:
-        label, pairs = fitted.label, fitted.encoding.pairs(test)
-        inputs = {name: np.array(array) for name, array in test.inputs.items()}
-        outputs, recorded_inputs = _apply(fitted, pairs, inputs)
-        for name, array in inputs.items():
-            if not np.array_equal(array, test.inputs[name]):
-                yield f"{label}: apply changes the input {name!r}; copy it first"
+        label, pairs = fitted.label, fitted.test_pairs
+        outputs, recorded_inputs, changed_inputs = fitted.test_call
+        for name in changed_inputs:
+            yield f"{label}: apply changes the input {name!r}; copy it first"
         if not recorded_inputs:
             yield f"{label}: apply never calls the network"
             continue
@@ -225,7 +186,7 @@ def decoding_inverts_encoding(evidence: Evidence) -> Iterator[str]:
         yield from (f"{label}: apply: {message}" for message in messages)
         if messages:
             continue
-        if _decoding_is_random(fitted, pairs, inputs, outputs):
+        if _decoding_is_random(fitted):
             targets = fitted.encoding.pairs(Split(test.inputs, outputs)).targets
             if not np.allclose(targets, pairs.targets, rtol=0.0, atol=ROUND_TRIP_TOLERANCE):
                 yield (
@@ -246,10 +207,9 @@ def surrogate_samples_are_independent(evidence: Evidence) -> Iterator[str]:
     """Check that the outputs of a sample alone equal its outputs in a batch."""
     test = evidence.data.test
     for fitted in evidence.fitted_encodings:
-        pairs = fitted.encoding.pairs(test)
-        batch, _ = _apply(fitted, pairs, test.inputs)
-        alone, _ = _apply(fitted, pairs, take_samples(test.inputs, slice(1)))
-        if _decoding_is_random(fitted, pairs, test.inputs, batch):
+        batch = fitted.test_call.outputs
+        alone = fitted.call(take_samples(test.inputs, slice(1))).outputs
+        if _decoding_is_random(fitted):
             for message in mismatches(alone, evidence.problem.outputs, 1):
                 yield f"{fitted.label}: apply to one sample: {message}"
             continue

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,11 +16,15 @@ from problems.interfaces.types import (
     Array,
     Batch,
     Dataset,
+    EncodedNetwork,
     Encoding,
     Option,
     Pairs,
+    Predict,
     Settings,
     Simulation,
+    Split,
+    Target,
 )
 
 CHECK_SAMPLES = Samples(train=32, validation=8, test=8, shifted=8)
@@ -145,12 +150,78 @@ def nearest_rows(points: Array, rows: Array) -> tuple[Array, Array]:
     return index, np.sqrt(np.mean((points - rows[index]) ** 2, axis=1))
 
 
-@dataclass(frozen=True)
+class RecordedCall(NamedTuple):
+    """The outputs of an encoding around a network, and what the encoding passed and changed.
+
+    Args:
+        outputs: Outputs of the encoding.
+        network_inputs: Inputs (b, ...) of each call of the network.
+        changed_inputs: Names of the inputs that the encoding changed.
+    """
+
+    outputs: Batch
+    network_inputs: list[Array]
+    changed_inputs: list[str]
+
+
+@dataclass
+class RecordingNetwork:
+    """A network that records the inputs of every call.
+
+    Args:
+        network: The network that is called.
+        recorded_inputs: Inputs (b, ...) of all calls so far.
+    """
+
+    network: Predict
+    recorded_inputs: list[Array]
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return the targets (b, o) of inputs (b, ...)."""
+        self.recorded_inputs.append(inputs)
+        return self.network(inputs)
+
+
+@dataclass(frozen=True, eq=False)
 class FittedEncoding:
-    """An encoding with one choice of settings, fitted to the training split, and its label."""
+    """An encoding with one choice of settings, fitted to the training split.
+
+    Args:
+        label: Name and settings, as messages begin with them.
+        encoding: The fitted encoding.
+        test: The test split.
+    """
 
     label: str
     encoding: Encoding
+    test: Split
+
+    @cached_property
+    def test_pairs(self) -> Pairs:
+        """The pairs of the test split."""
+        return self.encoding.pairs(self.test)
+
+    @cached_property
+    def test_call(self) -> RecordedCall:
+        """The call with the inputs of the test split, which several checks judge."""
+        return self.call(self.test.inputs)
+
+    def call(self, inputs: Batch, seed: int = 0) -> RecordedCall:
+        """Return the call around a network that has memorised the pairs of the test split.
+
+        Args:
+            inputs: Inputs of the test split; the encoding is given copies.
+            seed: Seed of the random numbers.
+        """
+        distribution = self.encoding.target is Target.DISTRIBUTION
+        memorised = MemorisedSampler if distribution else MemorisedNetwork
+        network = RecordingNetwork(memorised(self.test_pairs), [])
+        copies = {name: np.array(array) for name, array in inputs.items()}
+        outputs = EncodedNetwork(self.encoding, network).run(copies, np.random.default_rng(seed))
+        changed = [
+            name for name, array in inputs.items() if not np.array_equal(array, copies[name])
+        ]
+        return RecordedCall(outputs, network.recorded_inputs, changed)
 
 
 @dataclass(frozen=True)
@@ -219,6 +290,7 @@ class Evidence:
             FittedEncoding(
                 f"encoding {name!r} with {dict(settings)}",
                 encoding.configured(settings).fit(self.data.train),
+                self.data.test,
             )
             for name, encoding, settings in self.configurations()
         ]
