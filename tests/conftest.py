@@ -22,6 +22,12 @@ from tests import pairwise
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
 
+# Set before JAX is imported, which reads them then. A program is compiled for seconds, once for
+# each process that runs it, and is the same in all of them: its key holds code, flags and machine.
+COMPILED = Path(gettempdir()) / f"simstead_xla_{getuser()}"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 RunOnce = Callable[[str, Callable[[Path], object]], Path]
 

@@ -1,13 +1,22 @@
-"""The tutorial's blocks, followed in their order as a reader would."""
+"""The tutorial's blocks, followed in their order as a reader would.
+
+Searches have one worker, because every worker's imports cost several seconds.
+"""
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from search.run.directory import RunDirectory
+from search.run.records import State
+
 TUTORIAL = Path(__file__).parent.parent / "docs" / "register-a-problem.md"
+LOAD = "import sys; from spaces.surrogate import Surrogate; Surrogate.load(sys.argv[1])"
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -30,9 +39,21 @@ def test_following_the_steps(simstead, quick_final_evaluation: str, tmp_path: Pa
         elif language == "console":
             for (program, *arguments), code, expected in commands(text):
                 assert program == "simstead"
-                done = simstead(*arguments, folder=tmp_path)
+                one_worker = ("--workers", "1") if arguments[0] == "search" else ()
+                done = simstead(*arguments, *one_worker, folder=tmp_path)
                 assert done.returncode == code, done.stdout + done.stderr
                 for line in expected:
                     assert line in done.stdout, (arguments, line, done.stdout)
                 followed += 1
     assert followed >= 8
+    records = RunDirectory.open(tmp_path / "cosines").records()
+    assert {record.candidate.architecture for record in records} == {"cosines"}
+    assert any(record.state is State.COMPLETE for record in records), [r.reason for r in records]
+    assert simstead("export", "cosines", "own", folder=tmp_path).returncode == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOAD, str(tmp_path / "own")],
+        capture_output=True, text=True, check=False, cwd=elsewhere,
+    )  # fmt: skip
+    assert loaded.returncode == 0, loaded.stderr

@@ -90,6 +90,13 @@ def report(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) 
     return write_report(synthetic_run.write_run(folder, options))
 
 
+@pytest.fixture(scope="module")
+def small_report(synthetic_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report with every kind of element, and few of each: axe looks at them all."""
+    options = synthetic_run.SyntheticRunOptions(trials=40)
+    return write_report(synthetic_run.write_run(tmp_path_factory.mktemp("run") / "small", options))
+
+
 def open_page(page: Page, path: Path, fragment: str = "") -> Page:
     page.goto(f"{path.as_uri()}{fragment}")
     return page
@@ -139,15 +146,15 @@ def open_samples(page: Page) -> Locator:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_is_accessible(page: Page, report: Path, scheme: Any) -> None:
+def test_the_report_is_accessible(page: Page, small_report: Path, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
-    open_page(page, report)
+    open_page(page, small_report)
     draw_everything(page)
     assert violations(page) == []
     page.locator("#trials-body a").first.click()
     expect(page.locator("#drawer")).to_be_visible()
     assert violations(page) == []
-    open_page(page, report, f"#trial={surrogates(report)[0].trial}")
+    open_page(page, small_report, f"#trial={surrogates(small_report)[0].trial}")
     open_samples(page)
     assert violations(page) == []
 
@@ -381,7 +388,7 @@ def test_an_exception_shows_its_traceback(page: Page, report: Path) -> None:
 
 def test_text_of_users_is_inert(page: Page, synthetic_run: ModuleType, tmp_path: Path) -> None:
     run = synthetic_run.write_run(
-        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=60, mark=PAYLOAD)
+        tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=40, mark=PAYLOAD)
     )
     failed = next(record for record in run.records() if PAYLOAD in record.traceback)
     open_page(page, write_report(run), f"#trial={failed.number}")

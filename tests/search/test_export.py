@@ -39,6 +39,8 @@ from spaces.runtimes.compiled import OPTIONS
 from spaces.runtimes.eager import WEIGHTS
 from spaces.runtimes.openvino import HINTS
 from spaces.space import incompatibility
+from tests.pairwise import session
+from tests.spaces.lowered import DESCRIPTION, RunOnce, lower_once
 
 DOCUMENTATION = Path(__file__).parent.parent.parent / "docs" / "use-a-surrogate.md"
 BLOCK = re.compile(r"^```python (\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -60,7 +62,6 @@ KERNELS = [runtime for runtime in RUNTIMES if kernel_for(runtime).is_dir()]
 
 
 ExportResult = Callable[[str, Precision], Path]
-RunOnce = Callable[[str, Callable[[Path], object]], Path]
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +71,16 @@ def exported(run_once: RunOnce) -> ExportResult:
     def find(runtime: str, precision: Precision) -> Path:
         # A folder's name is nothing that a shell or make may read.
         name = f"it's an export; $(HOME) {runtime} {precision}"
-        return run_once(name, partial(write_exported, runtime, precision))
+        lowered = lower_once(run_once, FAMILY, runtime, precision)
+        return run_once(name, partial(write_exported, lowered, runtime, precision))
 
     return find
 
 
-def write_exported(runtime: str, precision: Precision, folder: Path) -> None:
-    folder.mkdir()
+def write_exported(lowered: Path, runtime: str, precision: Precision, folder: Path) -> None:
+    shutil.copytree(lowered, folder, ignore=shutil.ignore_patterns(*DESCRIPTION))
     tried = example_network(FAMILY, lowered_shape(ARCHITECTURES[FAMILY]))
     lowering = tried.lowering_for(runtime, precision, BATCH)
-    RUNTIMES[runtime].lower(tried.network, tried.calibration, lowering, folder)
     inputs = tried.calibration[:BATCH].numpy()
     answers = RUNTIMES[runtime].load(folder, lowering)(inputs)
     save_file({"inputs": inputs, "answers": answers}, folder / EXAMPLES)
@@ -198,17 +199,32 @@ def test_scripts_load_as_simstead_does() -> None:
     assert scripts["compiled"]["OPTIONS"] == OPTIONS
 
 
+def programs() -> list[tuple[str, Precision]]:
+    """Return what becomes a program: each family in one precision, unless in all of them."""
+    admitted = {
+        family: [
+            precision
+            for precision in Precision
+            if incompatibility(family, Pruning.NONE, "eager", precision) is None
+        ]
+        for family in ARCHITECTURES
+    }
+    return [
+        (family, precision)
+        for i, (family, precisions) in enumerate(admitted.items())
+        for precision in (precisions if session.whole else [precisions[i % len(precisions)]])
+    ]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("family", list(ARCHITECTURES))
-def test_every_family_becomes_a_program(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("family", "precision"), programs())
+def test_every_family_becomes_a_program(family: str, precision: Precision, tmp_path: Path) -> None:
     tried = example_network(family, lowered_shape(ARCHITECTURES[family]))
     save_weights(tried.network.state_dict(), tmp_path / WEIGHTS)
     inputs = tried.calibration[:BATCH]
-    for precision in Precision:
-        if incompatibility(family, Pruning.NONE, "eager", precision) is None:
-            # It compares its answers, bit for bit, with the network's.
-            lowering = tried.lowering_for("eager", precision, BATCH)
-            write_program(tmp_path, lowering, inputs, tmp_path)
+    # It compares its answers, bit for bit, with the network's.
+    lowering = tried.lowering_for("eager", precision, BATCH)
+    write_program(tmp_path, lowering, inputs, tmp_path)
     tree = ast.parse((tmp_path / "network.py").read_text())
     imported = {
         node.module if isinstance(node, ast.ImportFrom) else node.names[0].name

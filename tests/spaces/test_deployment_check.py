@@ -1,12 +1,14 @@
 """The law of deployments, over families, prunings, runtimes and precisions that the space admits.
 
-A compiler takes ten seconds for a network, so that PyTorch's, which share what makes their code,
-are tried on the families that stand for their kind of layer; `pytest --whole` and
-`simstead deployments` try them on all: docs/deployments.md.
+What costs time is tried on the families that stand for their kind of layer: PyTorch's compilers,
+which take ten seconds for a network and share what makes their code, and pruned networks in ONNX
+Runtime and OpenVINO, which need a graph of their own. `pytest --whole` and `simstead deployments`
+try them on all families: docs/deployments.md.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, cycle
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from search.commands.deployment_table import (
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
+    FAILURE_FILE,
     example_network,
     example_shapes,
     lower_example,
@@ -34,28 +37,29 @@ from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import CPU, CUDA, NO_COMPILER
 from spaces.runtimes.eager import DuplicatedSample, avoid_slow_conv3d, rebuild_network
 from spaces.space import incompatibility
-from tests.pairwise import law, sampled, session
+from tests.pairwise import sampled, session
 from tests.spaces import shapes
+from tests.spaces.lowered import RunOnce, lower_once
 from tests.spaces.shapes import NAMED
 
 QUICK = ("eager", "onnxruntime", "openvino")
-COMPILERS = ("compiled", "aotinductor")
+COMPILERS = {
+    "aotinductor": ("mlp", "conv2d", "transformer"),
+    "compiled": ("mlp", "gru", "spline_flow"),
+}
+"""PyTorch's compilers, each with the families that it compiles, one for each precision in turn."""
+
+KINDS = tuple(dict.fromkeys(chain.from_iterable(COMPILERS.values())))
+"""Families that stand for their kind of layer."""
+
 ON_CUDA = tuple(name for name in RUNTIMES if RUNTIMES[name].device == CUDA)
-KINDS = ("mlp", "conv2d", "gru", "transformer", "spline_flow")
-"""Families that stand for their kind of layer where compilers are tried on few."""
 
 
-def admitted() -> list[FamilyDeployment]:
-    """Return what is tried: compilers, unless the laws are tried whole, on unpruned `KINDS`."""
-    everything = [
-        *deployments_of_families(list(ARCHITECTURES), QUICK),
-        *deployments_of_families(list(ARCHITECTURES) if session.whole else KINDS, COMPILERS),
-    ]
+def admitted(families: Iterable[str], runtimes: Iterable[str]) -> list[FamilyDeployment]:
     return [
         each
-        for each in everything
+        for each in deployments_of_families(list(families), list(runtimes))
         if incompatibility(each.family, each.pruning, each.runtime, each.precision) is None
-        and (each.pruning is Pruning.NONE or each.runtime in QUICK)
     ]
 
 
@@ -63,11 +67,43 @@ def choices(deployment: FamilyDeployment) -> tuple[str, ...]:
     return (deployment.family, deployment.pruning, deployment.runtime, deployment.precision)
 
 
-TRIED = sampled("tests.spaces.test_deployment_check, deployments", admitted(), choices)
-TOGETHER = [list(ARCHITECTURES)[first::6] for first in range(6)]
+def quick() -> list[FamilyDeployment]:
+    """Return what is tried without a compiler: graphs of pruned networks for `KINDS` alone."""
+    return [
+        each
+        for each in admitted(ARCHITECTURES, QUICK)
+        if session.whole
+        or each.family in KINDS
+        or each.pruning is Pruning.NONE
+        or each.runtime == "eager"
+    ]
+
+
+def compiled(runtime: str) -> list[FamilyDeployment]:
+    """Return what a compiler is tried on: in each precision another family, unless all are."""
+    everything = [
+        each for each in admitted(ARCHITECTURES, (runtime,)) if each.pruning is Pruning.NONE
+    ]
+    precisions = list(dict.fromkeys(each.precision for each in everything))
+    tried = set(zip(cycle(COMPILERS[runtime]), precisions, strict=False))
+    return [each for each in everything if session.whole or (each.family, each.precision) in tried]
+
+
+TRIED = sampled(f"{__name__}, quick deployments", quick(), choices)
+TOGETHER = [list(ARCHITECTURES)[first::3] for first in range(3)]
 """Families whose networks one new process answers again: to start one takes seconds."""
 
-COMPILED = [each for each in TRIED if each.runtime in COMPILERS]
+COMPILED = {runtime: compiled(runtime) for runtime in COMPILERS}
+
+SHAPES = {
+    *sampled(f"{__name__}, shapes", NAMED, lambda case: shapes.choices(case)[1:]),
+    *sampled(
+        f"{__name__}, aligned outputs",
+        [(family, shape) for family, shape in NAMED if shape.aligned],
+        lambda case: case[:1],
+    ),
+}
+"""All forms of inputs and outputs, and every family with aligned outputs, which it makes itself."""
 
 
 def failures(tried: list[FamilyDeployment]) -> list[str]:
@@ -82,18 +118,35 @@ def failures(tried: list[FamilyDeployment]) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("families", TOGETHER, ids="-".join)
 def test_a_lowered_network_answers_as_it_did_in_float32(families: Sequence[str]) -> None:
-    own = [each for each in TRIED if each.family in families and each.runtime in QUICK]
-    assert failures(own) == []
+    assert failures([each for each in TRIED if each.family in families]) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deployment", COMPILED, ids=lambda each: "-".join(choices(each)))
-def test_a_compiled_network_does_too(deployment: FamilyDeployment) -> None:
-    assert failures([deployment]) == []
+@pytest.mark.parametrize("runtime", list(COMPILERS))
+def test_a_compiled_network_does_too(runtime: str, run_once: RunOnce) -> None:
+    assert COMPILED[runtime]
+    folders = [
+        lower_once(run_once, each.family, runtime, each.precision) for each in COMPILED[runtime]
+    ]
+    predict_in_new_process(folders)
+    for folder in folders:
+        assert not (folder / FAILURE_FILE).exists(), (folder / FAILURE_FILE).read_text()
+        agreement = measure_agreement(folder)
+        assert agreement.passed, (folder, agreement)
+
+
+def test_every_precision_of_a_compiler_is_tried() -> None:
+    for runtime, tried in COMPILED.items():
+        of_all = admitted(ARCHITECTURES, (runtime,))
+        assert {each.precision for each in tried} == {each.precision for each in of_all}
+    assert {each.family for tried in COMPILED.values() for each in tried} >= set(KINDS)
 
 
 @pytest.mark.slow
-@law("family, shape", NAMED, choices=shapes.choices)
+@pytest.mark.parametrize(
+    ("family", "shape"),
+    [pytest.param(*each, id="-".join(shapes.choices(each))) for each in NAMED if each in SHAPES],
+)
 def test_other_shapes_and_settings_do_too(family: str, shape: Shape, tmp_path: Path) -> None:
     seed = example_shapes(ARCHITECTURES[family]).index(shape)
     folder = tmp_path / "lowered"
@@ -146,12 +199,7 @@ def test_without_a_compiler_what_compiles_is_not_to_be_had(monkeypatch: pytest.M
 def test_it_answers_so_on_a_gpu(family: str) -> None:
     if RUNTIMES["eager-cuda"].cannot_lower(Precision.FP32):
         pytest.skip("no CUDA device")
-    admitted = [
-        each
-        for each in deployments_of_families([family], ON_CUDA)
-        if incompatibility(each.family, each.pruning, each.runtime, each.precision) is None
-    ]
-    assert failures(admitted) == []
+    assert failures(admitted([family], ON_CUDA)) == []
 
 
 def test_the_table_has_every_network_and_reason() -> None:

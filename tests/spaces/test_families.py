@@ -63,8 +63,8 @@ def test_every_weight_is_trained(family: type[Architecture], shape: Shape) -> No
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
     before = copy.deepcopy(dict(learner.named_parameters()))
-    inputs = example_inputs(shape, 32)
-    targets = torch.rand(32, shape.outputs, generator=torch.Generator().manual_seed(1))
+    inputs = example_inputs(shape, 24)
+    targets = torch.rand(24, shape.outputs, generator=torch.Generator().manual_seed(1))
     training = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0)
     for _ in Trainer(learner, Pairs(inputs.numpy(), targets.numpy()), training, 2, 0):
         assert not learner.training
@@ -93,7 +93,7 @@ def test_it_learns_in_every_arithmetic(
 ) -> None:
     network, settings = drawn(family, shape)
     learner = family.learner(network, shape, settings)
-    targets = torch.rand(16, shape.outputs, generator=torch.Generator().manual_seed(1))
-    pairs = Pairs(example_inputs(shape, 16).numpy(), targets.numpy())
+    targets = torch.rand(6, shape.outputs, generator=torch.Generator().manual_seed(1))
+    pairs = Pairs(example_inputs(shape, 6).numpy(), targets.numpy())
     training = Training(learning_rate=1e-3, batch_size=2, weight_decay=0.0, arithmetic=arithmetic)
     assert list(Trainer(learner, pairs, training, 1, 0)) == [1]

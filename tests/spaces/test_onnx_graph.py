@@ -93,10 +93,9 @@ def test_what_answers_otherwise_is_exported_itself(
 
 
 def test_of_other_settings_no_graph_is_taken(exported: list[nn.Module], tmp_path: Path) -> None:
-    tried = example_network("flow_matching", lowered_shape(ARCHITECTURES["flow_matching"]))
-    inputs = tried.calibration[:BATCH]
+    network, inputs = Times(1.0), torch.randn(4, 3)
     for steps in ("2", "8", "2"):
-        check(tried.network, inputs, tmp_path, steps)
+        check(network, inputs, tmp_path, steps)
     assert len(exported) == 2
 
 
@@ -118,9 +117,9 @@ def test_the_latest_graphs_are_remembered(
     network = Times(1.0)
     check(network, torch.randn(1, 3), tmp_path)
     size = (tmp_path / "network.onnx").stat().st_size
-    monkeypatch.setattr(onnx_graph, "GRAPH_CACHE_BYTES", 3.5 * size)
-    for batch in (2, 3, 4, 2, 4):
+    monkeypatch.setattr(onnx_graph, "GRAPH_CACHE_BYTES", 2.5 * size)
+    for batch in (2, 3, 2, 3):
         check(network, torch.randn(batch, 3), tmp_path)
-    assert len(exported) == 4
+    assert len(exported) == 3
     check(network, torch.randn(1, 3), tmp_path)
-    assert len(exported) == 5
+    assert len(exported) == 4

@@ -1,7 +1,6 @@
-"""A family that a user's problem file registers: searched, deployed and loaded as ours are."""
+"""A family that a user's problem file registers; the tutorial's test searches with one."""
 
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from problems import UserError, load_problem
-from search.run.directory import RunDirectory
-from search.run.records import State
 from spaces.architectures import Architecture, register_architecture
 from spaces.architectures.mlp import MLP
 from spaces.registered import ARCHITECTURES
@@ -84,24 +81,3 @@ def test_a_family_with_the_earlier_name_of_an_attribute_is_refused() -> None:
     with pytest.raises(UserError, match="'practises', which is called 'trains_policy' now"):
         register_architecture("earlier")(Earlier)
     assert "earlier" not in ARCHITECTURES
-
-
-@pytest.mark.slow
-def test_it_is_searched_and_loaded_elsewhere(
-    own: Path, simstead: RunSimstead, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    only = ("--only", "architecture=random_features", "--only", "runtime=eager,onnxruntime")
-    few = ("--trials", 2, "--deployments", 1, "--retrain", 0)
-    done = simstead("search", own, "--run", run, *few, *only)
-    assert done.returncode == 0, done.stderr
-    records = RunDirectory.open(run).records()
-    assert {each.candidate.architecture for each in records} == {"random_features"}
-    assert any(each.state is State.COMPLETE for each in records), [r.reason for r in records]
-    assert simstead("export", run, tmp_path / "surrogate").returncode == 0
-    load = "import sys; from spaces.surrogate import Surrogate; Surrogate.load(sys.argv[1])"
-    loaded = subprocess.run(
-        [sys.executable, "-c", load, str(tmp_path / "surrogate")],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert loaded.returncode == 0, loaded.stderr

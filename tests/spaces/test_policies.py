@@ -11,8 +11,14 @@ import torch
 from problems import Layout, MissingExtraError, Target
 from problems.contract import CyclicChoice
 from search.trial.training import DivergedError, train_policy
-from spaces.architectures import Architecture, Shape
-from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic, ActorCriticLearner
+from spaces.architectures import Architecture, Shape, actor_critic
+from spaces.architectures.actor_critic import (
+    ALGORITHMS,
+    ActorCritic,
+    ActorCriticLearner,
+    PPOLearner,
+    SACLearner,
+)
 from spaces.candidate import Pruning, Training
 from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES
@@ -54,6 +60,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an epoch be of a quarter of the steps, where nothing need be learned in it."""
+    steps = actor_critic.STEPS_PER_EPOCH // 4
+    monkeypatch.setattr(actor_critic, "STEPS_PER_EPOCH", steps)
+    monkeypatch.setattr(PPOLearner, "algorithm_arguments", {"n_steps": steps})
+
+
 TRIED = [
     pytest.param(ARCHITECTURES[name], position, id=f"{name}-{position}")
     for name in ARCHITECTURES
@@ -91,13 +105,15 @@ def strayed(network: torch.nn.Module) -> float:
 def test_it_learns_by_acting(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
     before = strayed(learner.network)
-    for _ in train_policy(learner, Homing(), TRAINING, 4, 0):
+    epochs = 2 if isinstance(learner, SACLearner) else 4  # which updates more often
+    for _ in train_policy(learner, Homing(), TRAINING, epochs, 0):
         assert not learner.network.training
         assert next(learner.parameters()).device.type == "cpu"
     assert strayed(learner.network) < 0.3 * before
 
 
 @LAW
+@pytest.mark.usefixtures("short_epochs")
 def test_the_same_seed_gives_the_same_weights(family: type[Architecture], position: int) -> None:
     first, second = (untrained(family, position) for _ in range(2))
     for learner in (first, second):
@@ -107,6 +123,7 @@ def test_the_same_seed_gives_the_same_weights(family: type[Architecture], positi
 
 
 @LAW
+@pytest.mark.usefixtures("short_epochs")
 def test_a_replaced_network_continues_to_learn(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
     list(train_policy(learner, Homing(), TRAINING, 1, 0))
@@ -124,6 +141,7 @@ def test_a_replaced_network_continues_to_learn(family: type[Architecture], posit
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.usefixtures("short_epochs")
 def test_the_network_acts_as_its_model_does(algorithm: str) -> None:
     settings = {**ActorCritic.settings(CyclicChoice(0)), "algorithm": algorithm}
     learner = ActorCritic.learner(ActorCritic.build(SHAPE, settings), SHAPE, settings)
@@ -137,6 +155,7 @@ def test_the_network_acts_as_its_model_does(algorithm: str) -> None:
 
 
 @LAW
+@pytest.mark.usefixtures("short_epochs")
 def test_a_weight_that_is_no_number_is_told(family: type[Architecture], position: int) -> None:
     learner = untrained(family, position)
     with pytest.raises(DivergedError, match="a weight is not a finite number in epoch 1"):

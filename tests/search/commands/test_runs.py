@@ -1,12 +1,14 @@
 """The command line as a user meets it: mistakes are one line and exit code 2."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from problems.template.write import write_template
+from search.commands.main import main
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("search", "space", "report", "export", "problems", "check")
@@ -24,9 +26,32 @@ class Mine(MLP):
 """
 
 
+@pytest.fixture
+def in_process(
+    decoy_folder: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> RunSimstead:
+    """Run the command line as `simstead` does, in this process: its imports are done already."""
+    monkeypatch.setenv("SIMSTEAD_CACHE", str(cache))
+    monkeypatch.chdir(decoy_folder)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = ["simstead", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example(simstead: RunSimstead, command: str) -> None:
-    done = simstead(command, "--help")
+def test_help_shows_an_example(in_process: RunSimstead, command: str) -> None:
+    done = in_process(command, "--help")
     assert done.returncode == 0
     assert "Example" in done.stdout
     assert f"simstead {command}" in done.stdout
@@ -70,18 +95,32 @@ def test_help_shows_an_example(simstead: RunSimstead, command: str) -> None:
         (["export", "nowhere", "folder"], "holds no run"),
     ],
 )
-def test_a_mistake_is_one_line(simstead: RunSimstead, arguments: list[object], words: str) -> None:
-    done = simstead(*arguments)
+def test_a_mistake_is_one_line(
+    in_process: RunSimstead, arguments: list[object], words: str
+) -> None:
+    done = in_process(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 
 
-def test_a_path_is_printed_as_it_is(simstead: RunSimstead, tmp_path: Path) -> None:
+def test_mistakes_are_one_line_of_a_process_too(simstead: RunSimstead) -> None:
+    for arguments, words in (
+        (["serch", "planets"], "Did you mean 'search'"),
+        (["search", "planets", "--weight", "runtime.eager=0"], "greater than 0"),
+    ):
+        done = simstead(*arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert done.stdout == ""
+
+
+def test_a_path_is_printed_as_it_is(in_process: RunSimstead, tmp_path: Path) -> None:
     folder = tmp_path / "d[old] :one: [/x]"
     folder.mkdir(parents=True)
-    done = simstead("new", "mine", "--folder", folder)
+    done = in_process("new", "mine", "--folder", folder)
     assert done.returncode == 0, done.stderr
     assert str(folder / "mine.py") in done.stdout
 
@@ -93,12 +132,12 @@ def test_problems_are_listed(simstead: RunSimstead) -> None:
     assert "pattern" in done.stdout
 
 
-def test_a_space_is_shown_as_it_is_restricted(simstead: RunSimstead, tmp_path: Path) -> None:
+def test_a_space_is_shown_as_it_is_restricted(in_process: RunSimstead, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(
         "keep: {architecture: [mlp]}\nweights: {runtime: {eager: 2}}"
     )
-    whole = simstead("space", "planets", "--size", "tiny")
-    narrow = simstead(
+    whole = in_process("space", "planets", "--size", "tiny")
+    narrow = in_process(
         "space", "planets", "--size", "tiny", "--space", tmp_path / "small.yaml", "--only",
         "mlp.width=64",
     )  # fmt: skip
@@ -124,8 +163,8 @@ def test_check_passes(simstead: RunSimstead, tmp_path: Path) -> None:
     assert "all checks pass" in " ".join(done.stdout.split())
 
 
-def test_a_file_in_the_way_is_said(simstead: RunSimstead, tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_said(in_process: RunSimstead, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    done = simstead("search", "planets", "--size", "tiny", "--run", tmp_path / "taken")
+    done = in_process("search", "planets", "--size", "tiny", "--run", tmp_path / "taken")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

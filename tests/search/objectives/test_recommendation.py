@@ -22,6 +22,7 @@ from search.run.finalists import FinalEvaluation, Recommendation
 from search.run.records import NO_LIMITS, Limits, Record, State, Timing
 from search.screening import request
 from search.screening.request import resolve_artefact
+from tests.pairwise import law
 
 SYNTHETIC = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "synthetic_run.py"))
 ERROR = "error"
@@ -42,6 +43,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "one": {"trials": 1, "failing_share": 0.0},
     "all failed": {"failing_share": 1.0, "trials": 12},
 }
+SCATTERS = (0.0, 0.3)
 SEEDS = range(3)
 
 
@@ -106,23 +108,26 @@ def kept(run: RunDirectory) -> Named:
     return Named("final evaluation", named)
 
 
-@pytest.mark.parametrize("scatter", [0.0, 0.3])
-@pytest.mark.parametrize(("kind", "goals"), list(product(KINDS, GOALS)))
-def test_all_name_the_same_trials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, goals: str, scatter: float
+@law("kind, goals, scatter, seed", list(product(KINDS, GOALS, SCATTERS, SEEDS)))
+def test_all_name_the_same_trials(  # noqa: PLR0917 - a case and where it is tried
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    goals: str,
+    scatter: float,
+    seed: int,
 ) -> None:
-    for seed in SEEDS:
-        run = written(tmp_path / str(seed), seed, goals, scatter=scatter, **KINDS[kind])
-        whole = kept(run)
-        for other in (in_report(run), by_export(run), by_screening(run, monkeypatch)):
-            assert other.trials == whole.trials, f"{other.by}, seed {seed}"
-        records, limits = run.records(), run.data().limits
-        again = {record.number for record in recommended_trials(records, ERROR, limits)}
-        members = {record.number for record in select_finalists(records, ERROR, limits)}
-        assert again <= members, "what is trained again is timed again"
-        if not scatter:
-            assert again == set(whole.trials.values()), f"repeated trainings, seed {seed}"
-        obeys(run, whole.trials)
+    run = written(tmp_path, seed, goals, scatter=scatter, **KINDS[kind])
+    whole = kept(run)
+    for other in (in_report(run), by_export(run), by_screening(run, monkeypatch)):
+        assert other.trials == whole.trials, other.by
+    records, limits = run.records(), run.data().limits
+    again = {record.number for record in recommended_trials(records, ERROR, limits)}
+    members = {record.number for record in select_finalists(records, ERROR, limits)}
+    assert again <= members, "what is trained again is timed again"
+    if not scatter:
+        assert again == set(whole.trials.values()), "repeated trainings"
+    obeys(run, whole.trials)
 
 
 def obeys(run: RunDirectory, named: dict[str, int]) -> None:

@@ -19,6 +19,7 @@ from search.run.checkpoints import load_checkpoint
 from search.run.directory import RunDirectory
 from search.run.records import MAX_TRACEBACK_CHARS, NO_LIMITS, Limits, Record, State
 from search.run.spec import ExtraObjective
+from search.timing import reference
 from search.timing.reference import ReferenceTiming, time_reference
 from search.trial import checkpointing, lifecycle, preparation
 from search.trial.lifecycle import PATIENCE_SHARE, RUNG_SHARES, RungReport, SearchContext, run_trial
@@ -32,24 +33,48 @@ from search.trial.preparation import (
 from spaces.candidate import Candidate, Precision
 from spaces.space import choose_candidate
 
+EPOCHS = 12
+"""Of every training here, which need learn little."""
+
 
 @pytest.fixture
-def timed(problem: Problem, data: Dataset, tmp_path: Path) -> SearchContext:
-    return SearchContext(
-        problem, data, time_reference(problem, data.test), NO_LIMITS, RunDirectory(tmp_path)
-    )
+def brief(problem: Problem) -> Problem:
+    """A problem whose trainings are short."""
+    return replace(problem, epochs=min(problem.epochs or EPOCHS, EPOCHS))
+
+
+@pytest.fixture(scope="module")
+def timed_reference(problem: Problem, data: Dataset) -> ReferenceTiming:
+    """How the reference is timed: a slow one beforehand, though in fewer calls than in a search."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "PRETIMING_BUDGET_S", 0.5)
+        return time_reference(problem, data.test)
+
+
+@pytest.fixture
+def timed(
+    brief: Problem,
+    data: Dataset,
+    tmp_path: Path,
+    timed_reference: ReferenceTiming,
+    monkeypatch: pytest.MonkeyPatch,
+) -> SearchContext:
+    """A context whose clock is real, but is read for a shorter time than in a search."""
+    monkeypatch.setattr(reference, "SLOT_BUDGET_S", 0.2)
+    monkeypatch.setattr(reference, "MAX_SLOT_S", 1.0)
+    return SearchContext(brief, data, timed_reference, NO_LIMITS, RunDirectory(tmp_path))
 
 
 @pytest.fixture
 def context(
-    problem: Problem,
+    brief: Problem,
     data: Dataset,
     tmp_path: Path,
     constant_timing: None,  # noqa: ARG001 - it is set
 ) -> SearchContext:
     """The same with a clock that says one thing: most of a life isn't about time."""
     return SearchContext(
-        problem, data, ReferenceTiming(None, 1e-3), NO_LIMITS, RunDirectory(tmp_path)
+        brief, data, ReferenceTiming(None, 1e-3), NO_LIMITS, RunDirectory(tmp_path)
     )
 
 

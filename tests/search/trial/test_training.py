@@ -23,6 +23,9 @@ from spaces.training_targets import Learner, OptimisationTarget, SupervisedLearn
 TRAINING = Training(learning_rate=1e-2, batch_size=16, weight_decay=1e-4)
 WITH_ALL = TRAINING.model_copy(update={"averaging": 0.1, "input_noise": 0.01})
 
+PAIRS = 52
+"""Of a family: not a multiple of a batch, and enough steps that each player of a game has some."""
+
 LAW = pytest.mark.parametrize(
     "family", [name for name in ARCHITECTURES if not ARCHITECTURES[name].trains_policy]
 )
@@ -61,8 +64,8 @@ def of_family(family: str) -> tuple[Learner, Pairs]:
     tried = example_network(family, shape)
     settings = tried.candidate.architecture_settings
     learner = ARCHITECTURES[family].learner(tried.network, shape, settings)
-    targets = np.random.default_rng(1).random((104, shape.outputs), dtype=np.float32)
-    return learner, Pairs(example_inputs(shape, 104).numpy(), targets)
+    targets = np.random.default_rng(1).random((PAIRS, shape.outputs), dtype=np.float32)
+    return learner, Pairs(example_inputs(shape, PAIRS).numpy(), targets)
 
 
 def error(trained: Learner) -> float:

@@ -11,6 +11,7 @@ from problems.cases.planets.simulation import Planets
 from problems.cases.planets.stepped_kick import SteppedKickEncoding, tabulated_force
 from problems.cases.planets.wisdom_holman import WisdomHolman, kepler_drift, newtonian_force
 from problems.interfaces.types import Predict
+from tests import pairwise
 
 CHANNELS = 3
 
@@ -185,11 +186,14 @@ def energy_errors(calls: int, steps: int) -> Array:
 
 
 @pytest.mark.slow
-def test_the_energy_error_is_bounded_over_1e5_steps_under_any_force() -> None:
-    errors = energy_errors(calls=1000, steps=100)
-    early, late = errors[:100].max(), errors[-100:].max()
+def test_the_energy_error_does_not_grow_under_any_force() -> None:
+    """An error that grew by half over 1e5 steps would have grown by a tenth over 2e4."""
+    calls, growth = (1000, 1.5) if pairwise.session.whole else (200, 1.1)
+    errors = energy_errors(calls, steps=100)
+    part = calls // 10
+    early, late = errors[:part].max(), errors[-part:].max()
     assert early < 1e-3
-    assert late < 1.5 * early
+    assert late < growth * early
 
 
 def test_newtons_energy_is_kept() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from problems import Array, Batch
 from problems.cases.radiation.profiles import rfmip_dataset
+from tests.pairwise import session
 
 
 @lru_cache
@@ -38,3 +39,16 @@ def reference_fluxes(spectrum: str, experiment: int) -> tuple[Array, Array]:
         with rfmip_dataset(f"clearsky_{spectrum}_flux_{direction}_TwoStream") as data:
             fluxes.append(np.asarray(data[f"r{spectrum[0]}{direction[0]}"][experiment], float))
     return fluxes[0], fluxes[1]
+
+
+def sites_of(experiment: int, count: int) -> Array:
+    """Return the positions at which an experiment is compared: every third, from another first.
+
+    All experiments and all sites occur; with `--whole` each at each.
+
+    Args:
+        experiment: Number of the RFMIP experiment.
+        count: Number of sites.
+    """
+    sites = np.arange(count)
+    return sites if session.whole else sites[sites % 3 == experiment % 3]
