@@ -1,8 +1,7 @@
 """Errors that a user can correct: the command line prints one line and exits with code 2."""
 
 import traceback
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -35,29 +34,16 @@ class InterruptedRunError(UserError):
     """A search was interrupted; its finished trials are kept. The message says how to resume it."""
 
 
-@contextmanager
-def user_code_errors(part: str) -> Generator[None]:
-    """Turn an exception raised by a user's code into an error of one line.
-
-    Args:
-        part: Name of the part of the problem that is called.
-
-    Raises:
-        UserError: The user's code raised an exception.
-    """
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception, whose own code may raise another one."""
     try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"{part} ended in {describe_error(error)}; "
-            "run `simstead check`, which tests the parts of a problem one by one"
-        ) from error
+        return str(error)
+    except BaseException as second:  # noqa: BLE001 - any error of users' code
+        return f"its message can't be read ({type(second).__name__})"
 
 
 def describe_error(error: BaseException) -> str:
     """Return the type, message, file and line of an exception as text."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}, line {last.lineno}"
-    return " ".join(f"{type(error).__name__}: {error} ({where})".split())
+    return " ".join(f"{type(error).__name__}: {message_of(error)} ({where})".split())

@@ -118,7 +118,7 @@ def import_file(path: Path) -> ModuleType:
         return sys.modules[name]
     if not path.is_file():
         raise UserError(f"there is no file {path}; move the file of the problem back")
-    _add_module_folder(str(path.parent))
+    add_module_folder(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path} can't be loaded as Python")
@@ -139,7 +139,7 @@ def problem_loaders() -> Mapping[str, Callable[[Size | None], Problem]]:
 
 
 def _import_module(name: str, folder: str) -> ModuleType:
-    _add_module_folder(folder)
+    add_module_folder(folder)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -183,7 +183,21 @@ LAST_RESORT = LastResort()
 """The finder of this process; the first import of a user's module adds it to `sys.meta_path`."""
 
 
-def _add_module_folder(folder: str) -> None:
+def user_files() -> list[Path]:
+    """Return the files of users that this process has imported, in their order."""
+    return [
+        Path(str(module.__file__))
+        for name, module in list(sys.modules.items())
+        if name.startswith(USER_MODULE_PREFIX)
+    ]
+
+
+def user_folders() -> list[Path]:
+    """Return the folders in which this process looks for modules of users."""
+    return [Path(folder) for folder in LAST_RESORT.folders]
+
+
+def add_module_folder(folder: str) -> None:
     """Let modules of a folder be found after all installed ones."""
     if LAST_RESORT not in sys.meta_path:
         sys.meta_path.append(LAST_RESORT)

@@ -16,25 +16,27 @@ from rich.console import Console
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
 from problems.data.dataset import data_bytes, generate, search_digest
 from problems.data.shards import default_cache
+from problems.entrance.calls import Call, CallFailedError
+from problems.entrance.isolated import IsolatedProcess
+from problems.entrance.scratch import shared_scratch_root
 from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
 from search.final.seeds import retrain_in_parallel
-from search.objectives.baselines import baseline_errors, score_baselines
+from search.objectives.baselines import BaselineScores, prepare_references, score_baselines
 from search.objectives.goals import limits_from_goals
 from search.objectives.recommendation import recommended_trials
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
 from search.run.finalists import RetrainingResults
-from search.run.records import DatasetSummary, FieldSummary, count_networks
+from search.run.records import DatasetSummary, FieldSummary, PhaseProgress, count_networks
 from search.run.spec import ExtraObjective, Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
-from search.timing.reference import time_reference
 from search.trial.lifecycle import SearchContext
 from search.workers.ray_cluster import cluster, in_parallel
 from search.workers.successive_halving import SuccessiveHalving
@@ -143,7 +145,13 @@ def run_search(
     run = RunDirectory.start(folder, spec)
     spec = run.spec()  # the number of trials of a resumed run doesn't decrease
     progress = ProgressDisplay(problem, spec.trials, console)
-    with _readable_errors(run), run.exclusive_lock(), progress:
+    with (
+        _readable_errors(run),
+        run.exclusive_lock(),
+        progress,
+        shared_scratch_root(),
+        IsolatedProcess() as process,
+    ):
         progress.print_line(f"run directory: {run.folder}")
         if spec.restrictions != Restrictions():
             progress.print_line(f"restricted   {spec.restrictions}")
@@ -156,6 +164,7 @@ def run_search(
 
         def on_progress(done: int, total: int) -> None:
             progress.update(done, total)
+            run.write_progress(PhaseProgress(phase=progress.phase, done=done, total=total))
             _check_stop(run)
 
         cores = spec.workers * problem.deployment.threads
@@ -166,24 +175,39 @@ def run_search(
             progress.start_phase("data")
             make = partial(in_parallel, on_poll=lambda: _check_stop(run))
             data = generate(problem, default_cache(), make, on_progress)
-            problem = problem.with_fitted_baselines(data.train)
-            errors = baseline_errors(problem, data)
-            limits = limits_from_goals(problem, errors)
             earlier_s = run.reference_s(environment.processor)
-            reference_timing = time_reference(problem, data.test, earlier_s)
+            with _readable_failures("fitting and timing the baselines and the reference"):
+                problem, errors, reference_timing = process.call(
+                    prepare_references, problem, data, earlier_s
+                )
+            limits = limits_from_goals(problem, errors)
             context = SearchContext(
                 problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
             )
             run.write("data.json", _summarise_data(context, environment.processor))
             progress.print_line(describe_data(data))
             progress.start_phase("trials")
-            run_remaining_trials(context, spec, run, progress, errors)
+            scores = partial(_score_baselines, process.call, errors)
+            run_remaining_trials(context, spec, run, progress, scores)
             progress.start_phase("retraining")
             _retrain(context, spec, run, on_progress)
         progress.start_phase("evaluation")
-        with signals_as_interrupt():
-            run.write("heat.json", run_final_evaluation(context, run, on_progress))
+        with signals_as_interrupt(), _readable_failures("the final evaluation"):
+            evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
+            run.write("heat.json", evaluation)
     return run
+
+
+@contextmanager
+def _readable_failures(stage: str) -> Generator[None]:
+    """Turn a failure of users' code in a stage of the search into an error of one line."""
+    try:
+        yield
+    except CallFailedError as error:
+        raise UserError(
+            f"{stage} failed: {error}; run `simstead check`, which tests the parts of a problem "
+            "one by one"
+        ) from error
 
 
 @contextmanager
@@ -222,7 +246,7 @@ def run_remaining_trials(
     spec: Spec,
     run: RunDirectory,
     progress: ProgressDisplay,
-    errors: Mapping[str, float],
+    baseline_scores: Callable[[SearchContext], BaselineScores],
 ) -> None:
     """Run the trials of a search that its run directory doesn't contain yet.
 
@@ -231,7 +255,7 @@ def run_remaining_trials(
         spec: The spec, with the number of trials and the sampler.
         run: run directory with the records and the study's journal.
         progress: Display of the progress.
-        errors: Validation errors by the names of the baselines.
+        baseline_scores: Returns the objective values of the baselines.
 
     Raises:
         InterruptedRunError: The search was interrupted before all trials were run.
@@ -241,7 +265,7 @@ def run_remaining_trials(
     progress.count_earlier_trials(earlier.values())
     if run.final_evaluation() and count_networks(earlier.values()) >= spec.trials:
         return
-    baselines = score_baselines(context.problem, context.data, context.reference_timing, errors)
+    baselines = baseline_scores(context)
     study = SearchStudy(run.journal, context.problem, spec, context.limits, baselines)
     queue = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
     if not queue.finished:
@@ -257,6 +281,22 @@ def run_remaining_trials(
             f"interrupted after {done} of {spec.trials} trials; {_how_to_resume(run)}"
         )
     run.discard_checkpoints()
+
+
+def _score_baselines(
+    call: Call, errors: Mapping[str, float], context: SearchContext
+) -> BaselineScores:
+    """Return the objective values of the baselines.
+
+    Args:
+        call: Calls users' code.
+        errors: Validation errors by the names of the baselines.
+        context: What the trials share.
+    """
+    with _readable_failures("timing the baselines"):
+        return call(
+            score_baselines, context.problem, context.data, context.reference_timing, errors
+        )
 
 
 def _retrain(

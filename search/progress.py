@@ -54,6 +54,11 @@ class ProgressDisplay:
         self._started = time.monotonic()
         self._show(always=True)
 
+    @property
+    def phase(self) -> str:
+        """Name of the present phase."""
+        return self._title
+
     def update(self, done: int, total: int) -> None:
         """Show how many of the phase's steps are done."""
         if self._total == 0:

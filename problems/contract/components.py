@@ -15,7 +15,8 @@ from problems.contract.evidence import (
     differing_fields,
     nearest_rows,
 )
-from problems.data.simulate import finite_samples, run_simulation
+from problems.data.simulate import finite_samples, run_isolating_failures
+from problems.errors import UserError
 from problems.interfaces.batch_checks import mismatches, out_of_range
 from problems.interfaces.pictures import Picture
 from problems.interfaces.types import (
@@ -79,15 +80,16 @@ def baselines_are_valid(evidence: Evidence) -> Iterator[str]:
     if problem.ceiling is not None:
         runs["ceiling"] = problem.ceiling
     for label, run in runs.items():
-        copies = {key: np.array(array) for key, array in inputs.items()}
-        outputs = run(copies, np.random.default_rng(0))
-        messages = [*mismatches(outputs, problem.outputs, n_samples(inputs))]
-        yield from (f"{label}: {message}" for message in messages)
-        if messages:
+        try:
+            outputs, reasons = run_isolating_failures(
+                run, problem.outputs, inputs, np.random.default_rng(0), label
+            )
+        except UserError as error:
+            yield str(error)
             continue
         finite = np.flatnonzero(finite_samples(outputs, n_samples(inputs)))
         if not len(finite):
-            yield f"{label} fails on every sample of the test split"
+            yield f"{label} fails on every sample of the test split: {reasons[0]}"
         for message in out_of_range(take_samples(outputs, finite), problem.outputs):
             yield f"{label}: {message}"
 
@@ -235,7 +237,7 @@ def calibration_runs(evidence: Evidence) -> Iterator[str]:
     calibration = evidence.problem.calibration
     if calibration is not None:
         inputs = take_samples(evidence.data.test.inputs, slice(2))
-        _, reasons = run_simulation(calibration.simulation, inputs, np.random.default_rng(0))
+        _, reasons = evidence.run(calibration.simulation, inputs, np.random.default_rng(0))
         if all(reasons):
             yield f"calibration: its simulation fails on every sample: {reasons[0]}"
 

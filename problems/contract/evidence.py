@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from problems.data.dataset import generate
-from problems.data.simulate import draw, run_simulation
+from problems.data.shards import make_serially
+from problems.data.simulate import Caller, draw, run_simulation
+from problems.entrance.calls import Call, call_here
 from problems.interfaces.problem import Problem, Samples
 from problems.interfaces.types import (
     SPLITS,
@@ -241,11 +243,13 @@ class Evidence:
         problem: The problem that is checked.
         cache: Folder in which data are kept; searches of the problem read the same folder.
         progress: Called with (samples generated, samples in all) during generation.
+        call: Calls the simulation.
     """
 
     problem: Problem
     cache: Path
     progress: Callable[[int, int], None] | None = None
+    call: Call = call_here
 
     @property
     def simulations(self) -> list[tuple[str, Simulation]]:
@@ -259,17 +263,43 @@ class Evidence:
     @cached_property
     def data(self) -> Dataset:
         """A dataset of at most `CHECK_SAMPLES`."""
-        return generate(with_check_samples(self.problem), self.cache, progress=self.progress)
+        return generate(
+            with_check_samples(self.problem),
+            self.cache,
+            partial(make_serially, call=self.call),
+            self.progress,
+        )
 
     def sample_run(self, label: str) -> SampleRun:
         """Return a few samples of the simulation of that label, which is run only once."""
         if label not in self._sample_runs:
             simulation = dict(self.simulations)[label]
             rng = np.random.default_rng(FEW_SEED)
-            inputs = draw(simulation, N_FEW_SAMPLES, rng)
-            outputs, reasons = run_simulation(simulation, inputs, rng)
+            inputs = self.draw(simulation, rng)
+            outputs, reasons = self.run(simulation, inputs, rng)
             self._sample_runs[label] = SampleRun(inputs, outputs, reasons)
         return self._sample_runs[label]
+
+    @property
+    def caller(self) -> Caller:
+        """The caller of the simulation, with the time limit of the problem."""
+        return Caller(self.call, self.problem.time_limit_s)
+
+    def draw(self, simulation: Simulation, rng: np.random.Generator) -> Batch:
+        """Return the inputs of a few samples of a simulation."""
+        return draw(simulation, N_FEW_SAMPLES, rng, self.caller)
+
+    def run(
+        self, simulation: Simulation, inputs: Batch, rng: np.random.Generator
+    ) -> tuple[Batch, list[str]]:
+        """Return the outputs of a simulation (b, ...) and the reason of each failure (b,).
+
+        Args:
+            simulation: The simulation.
+            inputs: Inputs of b samples.
+            rng: Generator for a stochastic simulation.
+        """
+        return run_simulation(simulation, inputs, rng, self.caller)
 
     @cached_property
     def _sample_runs(self) -> dict[str, SampleRun]:

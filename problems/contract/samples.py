@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from problems.contract.evidence import Evidence, nearest_rows
-from problems.interfaces.batch_checks import mismatches, out_of_range
 from problems.interfaces.types import SPLITS, Array, Batch, Field
 
 IDENTICAL_TOLERANCE = 1e-9
@@ -13,20 +12,6 @@ IDENTICAL_TOLERANCE = 1e-9
 
 LEAKAGE_TOLERANCE = 1e-6
 """Largest distance of equal samples in two splits, in units of the inputs' standard deviation."""
-
-
-def values_in_range(evidence: Evidence) -> Iterator[str]:
-    """Check the values of every split against the declared fields."""
-    problem = evidence.problem
-    for name, split in evidence.data.splits().items():
-        for side, batch, fields in (
-            ("inputs", split.inputs, problem.inputs),
-            ("outputs", split.outputs, problem.outputs),
-        ):
-            messages = [*mismatches(batch, fields, len(split))]
-            messages = messages or [*out_of_range(batch, fields)]
-            for message in messages:
-                yield f"{side} of {name}: {message}; correct the data, or valid= of the Field"
 
 
 def most_samples_succeed(evidence: Evidence) -> Iterator[str]:

@@ -17,6 +17,7 @@ from problems.data.shards import (
     split_sizes,
 )
 from problems.data.simulate import NOT_FINITE, concatenate_batches, finite_samples
+from problems.entrance.values import lent
 from problems.errors import UserError
 from problems.interfaces.problem import BaselineMargin, Problem
 from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Split
@@ -147,7 +148,8 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
             )
         first = duplicate_filter.first_occurrences(split, good)
         duplicates[name] = int(good.sum() - first.sum())
-        splits[name] = split.take(np.flatnonzero(first))
+        taken = split.take(np.flatnonzero(first))
+        splits[name] = Split(lent(taken.inputs), lent(taken.outputs))
     data = Dataset(
         train=splits["train"],
         validation=splits["validation"],

@@ -15,7 +15,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from problems.atomic_files import atomic_write
-from problems.data.simulate import draw, run_simulation
+from problems.data.simulate import Caller, draw, run_simulation
+from problems.entrance.calls import Call, call_here
 from problems.errors import UserError
 from problems.interfaces.problem import Problem, Samples
 from problems.interfaces.types import SPLITS, Batch, Simulation, Split
@@ -40,6 +41,7 @@ class Shard:
         index: Position within the split.
         samples: Number of samples.
         key: Hash of all that determines the samples, computed when the shard is planned.
+        time_limit_s: Longest time of the simulation for one sample [s].
     """
 
     simulation: Simulation
@@ -48,6 +50,7 @@ class Shard:
     index: int
     samples: int
     key: str
+    time_limit_s: float = 0.0
 
     def path(self, cache: Path) -> Path:
         """Return the path of this shard in the cache."""
@@ -85,25 +88,28 @@ def plan_shards(problem: Problem) -> list[Shard]:
         for index, first in enumerate(range(0, total, largest)):
             size = min(largest, total - first)
             key = digest([facts, split, index, size, DATA_SEED])
-            shards.append(Shard(simulation, problem.name, split, index, size, key))
+            shards.append(
+                Shard(simulation, problem.name, split, index, size, key, problem.time_limit_s)
+            )
     return shards
 
 
-def make_shard(shard: Shard, cache: Path) -> None:
+def make_shard(shard: Shard, cache: Path, call: Call = call_here) -> None:
     """Run the simulation for one shard and write the shard atomically.
+
+    Args:
+        shard: The shard.
+        cache: Folder of the shards.
+        call: Calls the simulation.
 
     Raises:
         UserError: The samples don't match the declared fields, or the cache can't be written.
     """
-    inputs, rng = draw_inputs(shard)
-    outputs, reasons = run_simulation(shard.simulation, inputs, rng)
-    write_shard(shard, cache, inputs, outputs, reasons)
-
-
-def draw_inputs(shard: Shard) -> tuple[Batch, np.random.Generator]:
-    """Return the inputs of a shard, and the generator to run its simulation with."""
     rng = np.random.default_rng([DATA_SEED, zlib.crc32(shard.split.encode()), shard.index])
-    return draw(shard.simulation, shard.samples, rng), rng
+    caller = Caller(call, shard.time_limit_s)
+    inputs = draw(shard.simulation, shard.samples, rng, caller)
+    outputs, reasons = run_simulation(shard.simulation, inputs, rng, caller)
+    write_shard(shard, cache, inputs, outputs, reasons)
 
 
 def write_shard(
@@ -142,10 +148,16 @@ def write_shard(
         ) from error
 
 
-def make_serially(shards: Sequence[Shard], cache: Path) -> Iterator[Shard]:
-    """Make shards in order in this process, and yield each."""
+def make_serially(shards: Sequence[Shard], cache: Path, call: Call = call_here) -> Iterator[Shard]:
+    """Make shards in order, and yield each.
+
+    Args:
+        shards: The shards.
+        cache: Folder of the shards.
+        call: Calls the simulation.
+    """
     for shard in shards:
-        make_shard(shard, cache)
+        make_shard(shard, cache, call)
         yield shard
 
 

@@ -36,8 +36,8 @@ def mismatches(batch: Any, fields: Sequence[Field], n: int) -> Iterator[str]:
 
 def _mismatch(field: Field, array: Any, n: int) -> str:
     """Return what is wrong with an array, "" for a correct one."""
-    if not isinstance(array, np.ndarray):
-        return f"is a {type(array).__name__}; return a NumPy array"
+    if wrong := wrong_type(array):
+        return wrong
     if array.dtype.kind not in "fiu":
         return f"has type {array.dtype}; return real numbers, with 0.0 and 1.0 for false and true"
     if array.shape != (n, *field.shape):
@@ -46,6 +46,37 @@ def _mismatch(field: Field, array: Any, n: int) -> str:
             "followed by the shape of the Field"
         )
     return ""
+
+
+def wrong_type(array: Any) -> str:
+    """Return why an object isn't a plain NumPy array, "" for one.
+
+    A subclass may carry a unit or a shape of its own, which would be lost without a word.
+    """
+    kind = type(array)
+    if kind in {np.ndarray, np.ma.MaskedArray, np.memmap}:
+        return ""
+    return f"is a {kind.__name__}; return a NumPy array"
+
+
+def first_out_of_range(array: Array, field: Field) -> Iterator[tuple[int, str]]:
+    """Yield the index of each sample (b, ...) with a bad value, and what is wrong with the first.
+
+    Args:
+        array: Values of the field (b, ...).
+        field: The field.
+    """
+    flat = array.reshape(len(array), -1)
+    low, high = field.valid
+    finite = np.isfinite(flat)
+    bad = ~finite | (flat < low) | (flat > high)
+    for i in np.flatnonzero(bad.any(axis=1)):
+        yield (
+            int(i),
+            f"{field.name!r} is not finite"
+            if not finite[i].all()
+            else f"{field.name!r} is outside its range [{low:g}, {high:g}] {field.unit}".rstrip(),
+        )
 
 
 def out_of_range(batch: Mapping[str, Array], fields: Sequence[Field]) -> Iterator[str]:

@@ -8,7 +8,8 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from problems.data.recorded import Recorded
-from problems.errors import UserError, user_code_errors
+from problems.entrance.calls import user_code_errors
+from problems.errors import UserError
 from problems.interfaces.pictures import OutputPictures, Picture
 from problems.interfaces.types import (
     Array,
@@ -179,6 +180,8 @@ class Problem:
             possible. The final evaluation scores it on a few samples. It is never timed and never
             recommended, since it costs as much as the reference.
         samples: Size of each split; for recorded data the largest size.
+        time_limit_s: Longest time of the simulation for one sample [s]; a call may take a quarter
+            of an hour more. A sample that takes longer has failed.
         epochs: Passes over the training data; by default as many as make a few thousand steps.
         calibration: Timed in turn with each trial; by default the reference.
         cost: Relative cost of samples, by their outputs, where it differs much between samples; the
@@ -211,6 +214,7 @@ class Problem:
     )
     ceiling: Run | None = None
     samples: Samples | None = None
+    time_limit_s: float = 120.0
     epochs: int | None = None
     calibration: Calibration | None = None
     cost: Cost | None = None

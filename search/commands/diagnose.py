@@ -3,15 +3,17 @@
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target, UserError
 from problems.data.dataset import data_bytes, generate
-from problems.data.shards import default_cache, plan_shards
+from problems.data.shards import default_cache, make_serially, plan_shards
 from problems.diagnosis import Diagnosis, diagnose
-from problems.errors import describe_error
+from problems.entrance.calls import CallFailedError
+from problems.entrance.isolated import IsolatedProcess
 from problems.sources import ProblemSource
 from search.progress import ProgressDisplay
 from search.workers.ray_cluster import cluster, in_parallel
@@ -36,11 +38,16 @@ def run_diagnosis(problem: Problem, source: ProblemSource, console: Console) -> 
         progress.start_phase("data")
         data = _data(problem, source, progress)
         progress.start_phase("diagnosis")
+
+        def show(step: str) -> None:
+            progress.print_line(f"  {step}")
+
         try:
-            return diagnose(problem, data, lambda line: progress.print_line(f"  {line}"))
-        except (Exception, SystemExit) as error:
+            with IsolatedProcess() as process:
+                return process.call(diagnose, problem, data, on_message=show)
+        except CallFailedError as error:
             raise UserError(
-                f"the diagnosis of {problem.name!r} failed with {describe_error(error)}; "
+                f"the diagnosis of {problem.name!r} failed: {error}; "
                 "`simstead check` tries its parts one by one"
             ) from error
 
@@ -49,7 +56,9 @@ def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) ->
     cache = default_cache()
     missing = [shard for shard in plan_shards(problem) if not shard.path(cache).exists()]
     if len(missing) <= MAX_SERIAL_SHARDS:
-        return generate(problem, cache, progress=progress.update)
+        with IsolatedProcess() as process:
+            make = partial(make_serially, call=process.call)
+            return generate(problem, cache, make, progress.update)
     workers = len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="simstead-") as folder,

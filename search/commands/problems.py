@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from problems import Size, UserError
+from problems import UserError
 from problems.sources import locate_problem, problem_loaders
 from search.commands.options import (
     Only,
@@ -52,27 +52,28 @@ def problems_command() -> None:
 )
 def check_command(problem: ProblemName, size: SizeOption = None) -> None:
     """Run all contract checks on a problem, and print a remedy for each violation."""
-    from problems.contract import Evidence, run_checks  # noqa: PLC0415 - its checks import much
-    from problems.data.shards import default_cache  # noqa: PLC0415
+    from problems.contract.isolation import IsolatedChecks  # noqa: PLC0415 - imports much
 
     source = locate_problem(problem)
-    checked = source.load(size, default=Size.TINY)
 
     def show_progress(done: int, total: int) -> None:
         if console.is_terminal:
             console.print(f"data {done}/{total} samples", end="\r" if done < total else "\n")
 
     failed, printed = 0, set[str]()
-    for check, was_run, violations in run_checks(Evidence(checked, default_cache(), show_progress)):
-        mark, style = (
-            ("no ", "red") if violations else ("yes", "green") if was_run else ("-  ", "dim")
-        )
-        console.print(Text.assemble((mark, style), f"  {check.description}"))
-        for violation in violations:
-            message = "for the same reason" if violation in printed else violation
-            console.print(f"       {message}", soft_wrap=True)
-        printed.update(violations)
-        failed += bool(violations)
+    with IsolatedChecks(source, size, show_progress) as checks:
+        for check, was_run, violations in checks.results():
+            mark, style = (
+                ("no ", "red") if violations else ("yes", "green") if was_run else ("-  ", "dim")
+            )
+            console.print(Text.assemble((mark, style), f"  {check.description}"))
+            for violation in violations:
+                message = "for the same reason" if violation in printed else violation
+                console.print(f"       {message}", soft_wrap=True)
+            printed.update(violations)
+            failed += bool(violations)
+        for note in [] if failed else checks.notes():
+            console.print(f"note {note}", soft_wrap=True)
     if failed:
         console.print(
             f"{problem}: {failed} checks failed; those marked - run once these pass", style="red"

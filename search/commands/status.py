@@ -4,7 +4,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from search.run.directory import RunDirectory
-from search.run.records import Record, State, count_networks
+from search.run.records import PhaseProgress, Record, State, count_networks
 from search.run.spec import Spec
 
 MAX_REASONS = 3
@@ -26,6 +26,8 @@ class RunStatus(NamedTuple):
         objective: Name of the error.
         last_ended: Time at which the last trial ended.
         finished: Whether the final evaluation is done.
+        progress: How far the latest phase besides the trials has come, while a process drives the
+            run.
     """
 
     folder: str
@@ -39,6 +41,7 @@ class RunStatus(NamedTuple):
     objective: str
     last_ended: str
     finished: bool
+    progress: PhaseProgress | None
 
     @property
     def state(self) -> str:
@@ -76,6 +79,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         objective=objective,
         last_ended=max((record.ended for record in records), default=""),
         finished=run.final_evaluation() is not None,
+        progress=run.progress() if run.driver() else None,
     )
 
 
@@ -92,6 +96,9 @@ def format_status(status: RunStatus) -> list[str]:
             f"further deployments {status.further_deployments}"
         ),
     ]
+    if status.progress:
+        progress = status.progress
+        lines.append(f"{progress.phase:12} {progress.done}/{progress.total}")
     if status.last_ended:
         lines.append(f"last ended   {status.last_ended}")
     if status.best:

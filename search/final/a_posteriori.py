@@ -12,7 +12,8 @@ import numpy as np
 
 from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, run_host
-from problems.errors import describe_error, user_code_errors
+from problems.entrance.calls import user_code_errors
+from problems.errors import describe_error
 from problems.scores import standard_deviation
 from search.run.finalists import HostResult, HostTiming
 from search.timing.reference import timing_slot

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from problems import Array, Problem, Split, Target
-from problems.errors import user_code_errors
+from problems.entrance.calls import user_code_errors
 from problems.interfaces.pictures import Picture
 from problems.interfaces.types import EncodedNetwork, take_samples
 from search.run.finalists import BatchTiming, ComputeCost, Finalist

@@ -15,6 +15,7 @@ from search.timing.reference import (
     samples_per_call,
     spread_call,
     time_against_reference,
+    time_reference,
     timing_slot,
 )
 from search.timing.stopwatch import MIN_ROUNDS
@@ -50,6 +51,25 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
         if not result.failed and math.isfinite(error):
             errors[name] = error
     return errors
+
+
+def prepare_references(
+    problem: Problem, data: Dataset, earlier_s: float | None
+) -> tuple[Problem, dict[str, float], ReferenceTiming]:
+    """Return the problem with fitted baselines, their errors, and how to time the reference.
+
+    Args:
+        problem: The problem.
+        data: The data.
+        earlier_s: Seconds per sample, if the reference was timed in an earlier session.
+
+    Raises:
+        UserError: A baseline can't be fitted or doesn't return the reference's fields and shapes,
+            or the score raises.
+    """
+    fitted = problem.with_fitted_baselines(data.train)
+    errors = baseline_errors(fitted, data)
+    return fitted, errors, time_reference(fitted, data.test, earlier_s)
 
 
 def score_baselines(

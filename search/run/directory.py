@@ -3,15 +3,18 @@
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (records),
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), heat.json (the final
-evaluation), report.html; while a search runs, driver.lock, and stop once a stop was requested.
+evaluation), report.html, progress.json (of the latest phase); while a search runs, driver.lock, and
+stop once a stop was requested.
 """
 
 import errno
 import fcntl
 import json
+import math
 import os
 import platform
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +27,7 @@ from problems.atomic_files import atomic_write
 from problems.diagnosis import Diagnosis
 from search.run.environment import Environment
 from search.run.finalists import FinalEvaluation, RetrainingResults
-from search.run.records import DatasetSummary, Record, Sessions, State
+from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State
 from search.run.spec import SPEC_FORMAT, Spec
 from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
@@ -34,6 +37,8 @@ MIN_FREE_BYTES = 200 * 2**20
 
 FULL_DISK_BYTES = 2**20
 """With less free space the disk counts as full: an artefact could not be written."""
+
+PROGRESS_INTERVAL_S = 1.0
 
 DIAGNOSIS_ADAPTER = TypeAdapter(Diagnosis)
 
@@ -50,6 +55,7 @@ class RunDirectory:
         self.report = folder / "report.html"
         self._lock = folder / "driver.lock"
         self._stop = folder / "stop"
+        self._progress_written = -math.inf
 
     @classmethod
     def start(cls, folder: Path, spec: Spec) -> "RunDirectory":
@@ -190,6 +196,18 @@ class RunDirectory:
         """Write a value to a file of the run, completely or not at all."""
         with atomic_write(self.folder / name) as file:
             file.write(value.model_dump_json(indent=1).encode())
+
+    def write_progress(self, progress: PhaseProgress) -> None:
+        """Write how far the present phase has come, at most once a second and at its end."""
+        now = time.monotonic()
+        if progress.done == progress.total or now - self._progress_written > PROGRESS_INTERVAL_S:
+            self._progress_written = now
+            self.write("progress.json", progress)
+
+    def progress(self) -> PhaseProgress | None:
+        """Return how far the latest phase with progress had come, or None if there was none."""
+        path = self.folder / "progress.json"
+        return PhaseProgress.read(path) if path.exists() else None
 
     def check_disk_space(self) -> None:
         """Check that there is space for an artefact.

@@ -224,6 +224,20 @@ class FieldSummary(FrozenModel):
     valid: tuple[float, float]
 
 
+class PhaseProgress(FrozenModel):
+    """How far a phase of a search has come, for other shells.
+
+    Args:
+        phase: Name of the phase, such as "data".
+        done: Steps done; of data, samples.
+        total: Steps in all.
+    """
+
+    phase: str
+    done: int
+    total: int
+
+
 class DatasetSummary(FrozenModel):
     """The data of a run: samples and failures of each split, fields, metrics and goals."""
 

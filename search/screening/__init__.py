@@ -158,7 +158,7 @@ def _run(job: ScreeningJob, plan: CallPlan, progress: ProgressDisplay) -> None:
     total = sum(len(call.point_indices) for call in (*plan.kept, *plan.audited))
     done = total - sum(len(call.point_indices) for call in missing_calls)
     progress.update(done, total)
-    for call in calls_in_parallel(missing_calls, job.runs):
+    for call in calls_in_parallel(missing_calls, job.runs, job.problem.time_limit_s):
         done += len(call.point_indices)
         progress.update(done, total)
 

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -14,10 +15,10 @@ import numpy as np
 from problems import Array, Batch, Field, Problem, Simulation, UserError
 from problems.atomic_files import atomic_write
 from problems.data.readers import FieldSelection, reader_for
-from problems.data.simulate import concatenate_batches, draw, run_simulation
+from problems.data.simulate import Caller, concatenate_batches, draw, run_simulation
 from problems.interfaces.batch_checks import out_of_range
 from problems.interfaces.types import n_samples, take_samples
-from search.workers.ray_cluster import run_samples_apart, run_tasks
+from search.workers.ray_cluster import isolated_process, run_tasks
 
 MAX_POINTS_PER_CALL = 64
 
@@ -107,26 +108,38 @@ def split_into_calls(
         yield ReferenceCall(simulation, take_samples(inputs, indices), indices, seed)
 
 
-def run_call(call: ReferenceCall, folder: Path) -> None:
-    """Call the reference, and save the results with the duration of the call."""
+def run_call(call: ReferenceCall, folder: Path, time_limit_s: float) -> None:
+    """Call the reference, and save the results with the duration of the call.
+
+    If a point ended the process, the duration isn't known.
+
+    Args:
+        call: The call.
+        folder: Folder of all results.
+        time_limit_s: Longest time of the reference for one point [s].
+    """
+    process = isolated_process()
+    first = process.start()
     started = time.perf_counter()
-    outputs, reasons = run_simulation(call.simulation, call.inputs, call.rng())
-    save_call_result(call, folder, outputs, reasons, time.perf_counter() - started)
+    caller = Caller(process.call, time_limit_s)
+    outputs, reasons = run_simulation(call.simulation, call.inputs, call.rng(), caller)
+    duration_s = time.perf_counter() - started if process.start() is first else math.nan
+    save_call_result(call, folder, outputs, reasons, duration_s)
 
 
-def calls_in_parallel(calls: Sequence[ReferenceCall], folder: Path) -> Iterator[ReferenceCall]:
+def calls_in_parallel(
+    calls: Sequence[ReferenceCall], folder: Path, time_limit_s: float
+) -> Iterator[ReferenceCall]:
     """Run calls of the reference on all workers; yield each of them once its file is written.
 
-    If a point ends the worker's process, the call is repeated with each point in a separate
-    process, so that only this point fails.
+    If a point ends its process, only this point fails.
+
+    Args:
+        calls: The calls.
+        folder: Folder of all results.
+        time_limit_s: Longest time of the reference for one point [s].
     """
-    yield from run_tasks(calls, folder, run_call, _run_call_isolated)
-
-
-def _run_call_isolated(call: ReferenceCall, folder: Path) -> None:
-    """Run a call whose worker died, each point in a separate process; its duration isn't known."""
-    outputs, reasons = run_samples_apart(call.simulation, call.inputs, call.rng())
-    save_call_result(call, folder, outputs, reasons, math.nan)
+    yield from run_tasks(calls, folder, partial(run_call, time_limit_s=time_limit_s))
 
 
 def save_call_result(

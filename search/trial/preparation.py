@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split
 from problems.encodings.augmentation import augment
+from problems.entrance.process_state import preserved_process_state
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import EncodedNetwork, Remembers, RollsForward
 from search.trial.scoring import score_split
@@ -132,7 +133,8 @@ class TaskCache:
         if self._cached and self._cached[0] == network and self._cached[1] is data:
             return self._cached[2]
         self._cached = None  # so that memory holds one task, not two
-        task = prepare_training(problem, candidate, data)
+        with preserved_process_state():
+            task = prepare_training(problem, candidate, data)
         if task.environment is None:
             self._cached = network, data, task
         return task

@@ -8,7 +8,8 @@ import numpy as np
 
 from problems import Array, Batch, Problem, Run, Split
 from problems.data.simulate import finite_samples, run_isolating_failures
-from problems.errors import user_code_errors
+from problems.entrance.calls import user_code_errors
+from problems.entrance.values import lent
 from problems.interfaces.types import take_samples
 from search.run.records import ConfidenceInterval
 
@@ -66,7 +67,9 @@ def score_split(problem: Problem, run: Run, split: Split, name: str = "predictio
             valid_outputs = take_samples(outputs, valid_indices)
             with user_code_errors(f"the score of {name}"):
                 metrics = dict(
-                    problem.score(valid_outputs, valid_samples.outputs, valid_samples.inputs)
+                    problem.score(
+                        lent(valid_outputs), lent(valid_samples.outputs), lent(valid_samples.inputs)
+                    )
                 )
     reason = next((reason for reason in reasons if reason), "")
     return SplitScore(
@@ -91,7 +94,9 @@ def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, Confi
         index = rng.integers(n, size=n)
         sample = result.valid_samples.take(index)
         with suppress(Exception):
-            metrics = problem.score(take_samples(outputs, index), sample.outputs, sample.inputs)
+            metrics = problem.score(
+                lent(take_samples(outputs, index)), lent(sample.outputs), lent(sample.inputs)
+            )
             for name in values.keys() & metrics.keys():
                 values[name].append(float(metrics[name]))
     intervals: dict[str, ConfidenceInterval] = {}

@@ -1,22 +1,23 @@
 """A Ray cluster on this machine, and tasks that run on its workers in parallel."""
 
+import atexit
 import contextlib
 import logging
 import os
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache as cache_results
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import ray
 import torch
 from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from problems.data.shards import Shard, draw_inputs, make_shard, write_shard
-from problems.data.simulate import concatenate_batches, failed_sample, run_simulation
-from problems.interfaces.types import Batch, Simulation, n_samples, take_samples
-from problems.sources import ProblemSource
+from problems.data.shards import Shard, make_shard
+from problems.entrance.isolated import IsolatedProcess
+from problems.entrance.scratch import enter_scratch
+from problems.sources import ProblemSource, user_folders
 from search.timing.stopwatch import keep_large_blocks
 
 POLL_INTERVAL_S = 1.0
@@ -76,22 +77,37 @@ def in_parallel(
 ) -> Iterator[Shard]:
     """Generate shards of data on the workers; yield each when it is in the cache.
 
-    If a sample ends its process, such as by a crash in compiled code, only this sample fails: its
-    shard is generated again, with a new process for every sample.
+    If a sample ends its process, such as by a crash in compiled code, only this sample fails.
 
     Args:
         shards: The shards.
         cache: Folder of the cache.
         on_poll: Called while waiting.
     """
-    yield from run_tasks(shards, cache, make_shard, _make_shard_apart, on_poll)
+    yield from run_tasks(shards, cache, make_shard_isolated, on_poll)
+
+
+def make_shard_isolated(shard: Shard, cache: Path) -> None:
+    """Make a shard with the worker's process for users' code.
+
+    Raises:
+        UserError: The samples don't match the declared fields, or the cache can't be written.
+    """
+    make_shard(shard, cache, isolated_process().call)
+
+
+@cache_results
+def isolated_process() -> IsolatedProcess:
+    """Return the process for users' code that belongs to this worker."""
+    process = IsolatedProcess()
+    atexit.register(process.close)
+    return process
 
 
 def run_tasks(
     tasks: Sequence[Task],
     folder: Path,
     run: Callable[[Task, Path], None],
-    run_apart: Callable[[Task, Path], None],
     on_poll: PollCallback | None = None,
 ) -> Iterator[Task]:
     """Run tasks on the workers; yield each when it is done.
@@ -99,12 +115,11 @@ def run_tasks(
     Args:
         tasks: The tasks.
         folder: Folder for the results.
-        run: Runs a task in a worker.
-        run_apart: Runs, in this process, a task whose worker died.
+        run: Runs a task in a worker, or here if the worker died.
         on_poll: Called while waiting.
     """
-    remote = ray.remote(max_retries=0)(run)
-    pending: dict[Any, Task] = {remote.remote(task, folder): task for task in tasks}
+    remote = ray.remote(max_retries=0)(_run_task)
+    pending: dict[Any, Task] = {remote.remote(run, task, folder): task for task in tasks}
     for reference, task in _as_completed(pending, on_poll):
         try:
             ray.get(reference)
@@ -113,8 +128,12 @@ def run_tasks(
                 ray.cancel(other, force=True)
             raise error.cause from error
         except WORKER_FAILURES:
-            run_apart(task, folder)
+            run(task, folder)
         yield task
+
+
+def _run_task(run: Callable[[Task, Path], None], task: Task, folder: Path) -> None:
+    run(task, folder)
 
 
 def run_sharing(
@@ -156,37 +175,11 @@ def _as_completed(
             yield reference, pending.pop(reference)
 
 
-def _make_shard_apart(shard: Shard, cache: Path) -> None:
-    """Generate a shard whose worker died."""
-    inputs, rng = draw_inputs(shard)
-    outputs, reasons = run_samples_apart(shard.simulation, inputs, rng)
-    write_shard(shard, cache, inputs, outputs, reasons)
-
-
-def run_samples_apart(
-    simulation: Simulation, inputs: Batch, rng: np.random.Generator
-) -> tuple[Batch, list[str]]:
-    """Return outputs and reasons of failures, with a process and a generator for each sample.
-
-    Samples whose process dies have failed.
-
-    Args:
-        simulation: The simulation.
-        inputs: Inputs of the samples.
-        rng: Generator from which the generators of the samples are spawned.
-    """
-    run = ray.remote(max_retries=0, max_calls=1)(run_simulation)
-    parts: list[tuple[Batch, list[str]]] = []
-    for i, sample_rng in enumerate(rng.spawn(n_samples(inputs))):
-        sample = take_samples(inputs, slice(i, i + 1))
-        try:
-            parts.append(ray.get(run.remote(simulation, sample, sample_rng)))
-        except WORKER_FAILURES:
-            parts.append(failed_sample(simulation.outputs, "its process died"))
-    return concatenate_batches([batch for batch, _ in parts]), [reason for _, (reason,) in parts]
-
-
 def prepare_process(threads: int) -> None:
-    """Prepare a worker's process for networks, with the threads of the deployment."""
+    """Prepare a worker's process for networks, with the threads of the deployment.
+
+    Its working directory becomes a folder of its own, with what lies beside the user's file.
+    """
+    enter_scratch(tuple(user_folders()))
     torch.set_num_threads(threads)
     keep_large_blocks()

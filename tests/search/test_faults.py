@@ -35,6 +35,7 @@ from problems.template.problem import problem as template
 from search import driver
 from search.export import export
 from search.final.evaluation import run_final_evaluation
+from search.objectives.baselines import NO_BASELINES
 from search.objectives.recommendation import select_finalists
 from search.progress import ProgressDisplay
 from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
@@ -230,7 +231,9 @@ def run_search(monkeypatch: pytest.MonkeyPatch) -> Drive:
         run = RunDirectory.start(folder, spec)
         progress = ProgressDisplay(SMALL, trials, Console(file=io.StringIO()))
         with run.exclusive_lock():
-            driver.run_remaining_trials(replace(context, run=run), spec, run, progress, {})
+            driver.run_remaining_trials(
+                replace(context, run=run), spec, run, progress, lambda _: NO_BASELINES
+            )
         return run
 
     return run_search

@@ -225,9 +225,9 @@ def test_a_sample_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     with cluster(2, tmp_path, source.user_source):
         data = generate(problem, tmp_path / "cache", in_parallel)
     failed = sum(data.failed.values())
-    assert data.reasons == {"its process died": failed}
+    assert data.reasons == {"its process died (exit code 9)": failed}
     assert 0 < failed < 12
-    assert f"{failed} samples: its process died" in describe_data(data)
+    assert f"{failed} samples: its process died (exit code 9)" in describe_data(data)
 
 
 SHARED = """

@@ -482,10 +482,10 @@ def test_a_point_that_ends_its_process_fails_alone(tmp_path: Path) -> None:
     calls = list(split_into_calls(simulation, inputs, point_indices, 2, 0))
     (tmp_path / "runs").mkdir()
     with cluster(1, tmp_path / "runs", source):
-        done = list(calls_in_parallel(calls, tmp_path / "runs"))
+        done = list(calls_in_parallel(calls, tmp_path / "runs", 60.0))
     assert {call.point_indices[0] for call in done} == {0, 2}
     back = load_call_results(simulation.outputs, calls, tmp_path / "runs")
-    assert back.reasons.tolist() == ["", "", "its process died", ""]
+    assert back.reasons.tolist() == ["", "", "its process died (exit code 9)", ""]
     assert back.outputs["positive"].tolist() == pytest.approx([0.0, 1.0, np.nan, 1.0], nan_ok=True)
     assert np.isnan(back.seconds).tolist() == [False, True]
 

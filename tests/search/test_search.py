@@ -220,7 +220,7 @@ def test_a_stop_request_waits_for_no_data_and_no_training(
             raise InterruptedRunError("stopped")
 
     monkeypatch.setattr(seeds, "retrain_in_worker", asleep)
-    monkeypatch.setattr(workers, "make_shard", asleep)
+    monkeypatch.setattr(workers, "make_shard_isolated", asleep)
     with cluster(1, tmp_path):
         with pytest.raises(InterruptedRunError):
             generate(problem, tmp_path / "cache", partial(in_parallel, on_poll=stopped))

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from problems import Dataset, Deployment, InterruptedRunError, Problem
 from search import driver
+from search.objectives.baselines import NO_BASELINES
 from search.progress import ProgressDisplay
 from search.run.checkpoints import save_checkpoint
 from search.run.directory import RunDirectory
@@ -164,7 +165,11 @@ def test_a_trial_is_granted_a_core_for_every_thread(
     context = SearchContext(threaded, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
     with pytest.raises(InterruptedRunError):
         driver.run_remaining_trials(
-            context, spec, run, ProgressDisplay(problem, 4, Console(file=io.StringIO())), {}
+            context,
+            spec,
+            run,
+            ProgressDisplay(problem, 4, Console(file=io.StringIO())),
+            lambda _: NO_BASELINES,
         )
     assert granted == [{"cpu": 3}]
 

@@ -1,0 +1,110 @@
+"""Calls of users' code, and their failures as values."""
+
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from problems.entrance.process_state import preserved_process_state
+from problems.errors import UserError, describe_error, message_of
+
+MAX_REASON_CHARS = 300
+
+Result = TypeVar("Result")
+
+
+class CallFailedError(Exception):
+    """Users' code raised an exception or ended its process; the message is the reason."""
+
+
+class Call(Protocol):
+    """Calls a function that runs users' code, in this process or in another one."""
+
+    def __call__(
+        self, function: Callable[..., Result], *arguments: Any, limit_s: float | None = None
+    ) -> Result:
+        """Return the result of `function(*arguments)`.
+
+        Args:
+            function: The function; one at the top of a module.
+            *arguments: Its arguments.
+            limit_s: Longest duration of the call [s], where the function has its own process.
+
+        Raises:
+            UserError: The function raised it.
+            CallFailedError: The function raised another exception, or ended its process.
+        """
+        ...
+
+
+def call_here(
+    function: Callable[..., Result],
+    *arguments: Any,
+    limit_s: float | None = None,  # noqa: ARG001 - a process can't end its own call
+) -> Result:
+    """Return the result of a function that runs users' code in this process.
+
+    The state of the process is restored after the call. An interrupt by Ctrl-C is passed on.
+
+    Args:
+        function: The function.
+        *arguments: Its arguments.
+        limit_s: Not used.
+
+    Raises:
+        UserError: The function raised it.
+        CallFailedError: The function raised another exception.
+    """
+    try:
+        with preserved_process_state():
+            return function(*arguments)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise CallFailedError(reason_of(error)) from error
+
+
+@contextmanager
+def user_code_errors(part: str) -> Generator[None]:
+    """Turn an exception of users' code into an error of one line, and restore the process's state.
+
+    Args:
+        part: Name of the part of the problem that is called.
+
+    Raises:
+        UserError: The user's code raised an exception.
+    """
+    try:
+        with preserved_process_state():
+            yield
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UserError(
+            f"{part} ended in {described(error)}; "
+            "run `simstead check`, which tests the parts of a problem one by one"
+        ) from error
+
+
+def described(error: BaseException) -> str:
+    """Return type, message, file and line of an exception, with a remedy where one is known."""
+    remedy = ""
+    if isinstance(error, ValueError) and "read-only" in message_of(error):
+        remedy = "; it writes into its arguments: copy an array before you write to it"
+    return describe_error(error) + remedy
+
+
+def reason_of(error: BaseException) -> str:
+    """Return type and message of an exception, with the last line of a program's stderr."""
+    stderr = getattr(error, "stderr", None) or ""
+    stderr = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)
+    last = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
+    text = f"{type(error).__name__}: {message_of(error)}{last}"
+    if "read-only" in text and isinstance(error, ValueError):
+        text += _place(error) + "; copy an array before you write to it"
+    return " ".join(text.split())[:MAX_REASON_CHARS]
+
+
+def _place(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" (line {last.lineno} of {last.filename.rpartition('/')[2]})"
