@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from problems import MissingExtraError, UserError
+from problems.errors import printable
+from problems.interfaces.pictures import PixelMap
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, log_ticks, symbol_index
 from reports.formatting import format_tick
 from reports.plotly_figures import COLOURS, GREY
@@ -240,5 +242,5 @@ def _wrap(name: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Return a text in which matplotlib finds no formula."""
-    return text.replace("$", r"\$")
+    """Return a printable text in which matplotlib finds no formula."""
+    return printable(text).replace("$", r"\$")

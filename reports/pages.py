@@ -15,6 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from problems import UserError
 from problems.atomic_files import atomic_write
+from problems.errors import printable
 from reports.charts import Chart, ChartTable, chart_table, symbol_index
 from reports.formatting import (
     format_correlation,
@@ -183,6 +184,7 @@ def render_page(template: str, scripts: Sequence[str] = FIGURE_SCRIPTS, **variab
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=_printable_text,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -197,6 +199,13 @@ def render_page(template: str, scripts: Sequence[str] = FIGURE_SCRIPTS, **variab
         policy=Markup(_policy([plotly, script], style)),  # noqa: S704 - hashes
         plotly_style_ids=sorted(set(PLOTLY_STYLE_ID.findall(plotly))),
     )
+
+
+def _printable_text(value: object) -> object:
+    """Return a value of a template; a text of users' files or code is made printable."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return printable(value)
 
 
 def _policy(scripts: Sequence[str], style: str) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, Value, log_ticks, symbol_index
+from problems.errors import printable
+from problems.interfaces.pictures import PixelMap
 from reports.formatting import format_tick
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -195,5 +197,5 @@ def apply_layout(figure: go.Figure, height: int, *, legend: bool = True) -> go.F
 
 
 def escape_labels(names: Sequence[str]) -> list[str]:
-    """Return names (n,) with HTML escaped, since plotly interprets some markup in any text."""
-    return [html.escape(name, quote=False) for name in names]
+    """Return printable names (n,) with HTML escaped, since plotly interprets some markup."""
+    return [html.escape(printable(name), quote=False) for name in names]

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from problems.errors import printable
 from reports.views import FinalistView, ReportData, TrialView
 from reports.views.encodings import front_trials, typical_max_error
 from reports.views.trials import rerun_command
@@ -48,11 +49,13 @@ def json_for_script(value: object) -> Markup:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with None in place of numbers that JSON lacks, NaN and infinity."""
+    """Return a value that JSON has: None in place of NaN and infinity, texts made printable."""
+    if isinstance(value, str):
+        return printable(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(name): _finite(item) for name, item in value.items()}
+        return {printable(str(name)): _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return value

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticSerializationError
 
 from problems import Scalar, Size, UserError
+from problems.errors import printable_values
 from problems.provenance import digest
 
 
@@ -54,6 +56,18 @@ class FrozenModel(BaseModel):
         if not isinstance(fields, Mapping) or not cls.RENAMED:
             return fields
         return {cls.RENAMED.get(name, name): value for name, value in fields.items()}
+
+    def model_dump_json(self, **options: Any) -> str:
+        """Return the value as JSON; lone surrogates, which JSON lacks, are written as escapes.
+
+        Args:
+            **options: Of pydantic.
+        """
+        try:
+            return super().model_dump_json(**options)
+        except PydanticSerializationError:
+            fields = printable_values(self.model_dump())
+            return super(FrozenModel, self.model_validate(fields)).model_dump_json(**options)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from problems.entrance.process_state import preserved_process_state
-from problems.errors import UserError, describe_error, message_of
+from problems.errors import UserError, describe_error, message_of, printable
 
 MAX_REASON_CHARS = 300
 
@@ -102,7 +102,7 @@ def reason_of(error: BaseException) -> str:
     text = f"{type(error).__name__}: {message_of(error)}{last}"
     if "read-only" in text and isinstance(error, ValueError):
         text += _place(error) + "; copy an array before you write to it"
-    return " ".join(text.split())[:MAX_REASON_CHARS]
+    return printable(" ".join(text.split()))[:MAX_REASON_CHARS]
 
 
 def _place(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from problems.entrance.calls import MAX_REASON_CHARS, CallFailedError
 from problems.entrance.child import LOST_CONNECTION, Reply, UserModules
 from problems.entrance.scratch import SCRATCH_ROOT, fill_scratch, new_scratch
-from problems.errors import UserError
+from problems.errors import UserError, printable
 from problems.sources import user_folders
 
 START_LIMIT_S = 600.0
@@ -128,7 +128,8 @@ class LiveProcess:
             file.seek(printed_before)
             text = file.read()[-LAST_OUTPUT_BYTES:].decode(errors="replace")
         last = f": {text.strip().splitlines()[-1]}" if text.strip() else ""
-        return " ".join(f"its process died ({how}){last}".split())[:MAX_REASON_CHARS]
+        text = " ".join(f"its process died ({how}){last}".split())
+        return printable(text)[:MAX_REASON_CHARS]
 
     def kill(self) -> None:
         """End the process, and those of its session."""

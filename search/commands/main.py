@@ -6,6 +6,7 @@ import typer
 from typer.main import get_command
 
 from problems import InterruptedRunError, UserError
+from problems.errors import printable
 from search.commands import problems, runs
 
 USAGE_ERROR = 2
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 def _print_error(message: str) -> None:
-    sys.stderr.write(f"simstead: {' '.join(message.split())}\n")
+    sys.stderr.write(f"simstead: {printable(' '.join(message.split()))}\n")

@@ -1,16 +1,31 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from problems import Problem, Size, UnknownNameError
+from problems.errors import printable
 from problems.sources import ProblemSource
 from search.run.spec import DEFAULT_DEPLOYMENTS, DEFAULT_RETRAININGS, ExtraObjective, SamplerName
 
-console = Console(highlight=False, markup=False, emoji=False)
+
+class PrintableConsole(Console):
+    """A console on which the texts of users' files and code move no cursor and change no colour."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects; texts are made printable.
+
+        Args:
+            *objects: Texts, or what Rich renders.
+            **options: Of Rich.
+        """
+        super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+console = PrintableConsole(highlight=False, markup=False, emoji=False)
 
 ProblemName = Annotated[
     str,

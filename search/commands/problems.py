@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from problems import UserError
+from problems.errors import printable
 from problems.sources import locate_problem, problem_loaders
 from search.commands.options import (
     Only,
@@ -40,7 +41,7 @@ def problems_command() -> None:
             table.add_row(Text(name), Text(str(error)), "", "")
             continue
         cells = (problem.summary, ", ".join(problem.encodings), ", ".join(problem.baselines))
-        table.add_row(Text(name), *map(Text, cells))
+        table.add_row(Text(name), *(Text(printable(cell)) for cell in cells))
     console.print(table)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
 
+from problems.errors import printable
 from problems import Dataset, Problem
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import RunDirectory
@@ -172,8 +173,8 @@ class RecordBuilder:
                 "training": self.training,
                 "state": state,
                 "stage": self.stage,
-                "reason": reason,
-                "traceback": traceback_text[-MAX_TRACEBACK_CHARS:],
+                "reason": printable(reason),
+                "traceback": printable(traceback_text)[-MAX_TRACEBACK_CHARS:],
                 "rungs": tuple(self.rungs),
                 "durations_s": self.durations_s,
                 "ended": timestamp(),
