@@ -3,7 +3,9 @@
 import ast
 import functools
 import importlib.util
+import io
 import sys
+import tokenize
 from collections.abc import Iterator
 from importlib.util import resolve_name
 from pathlib import Path
@@ -110,12 +112,47 @@ def lies_in(module: str, home: Path | None) -> bool:
     return SITE_PACKAGES not in path.relative_to(home).parts
 
 
+def read_source(path: Path) -> str:
+    """Return the text of a Python file, in the encoding of its byte-order mark or coding line.
+
+    Raises:
+        UserError: The file can't be read, or isn't text in that encoding, or in UTF-8 if it names
+            none.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} can't be read ({error.strerror}); make it readable") from error
+    remedy = "save it as UTF-8, or name its encoding in its first line: # -*- coding: latin-1 -*-"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{path}: the file is UTF-16, which Python can't read; save it as UTF-8")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        text = content.decode(encoding)
+    except (UnicodeDecodeError, SyntaxError) as error:
+        raise UserError(f"{path}, {_why_not_text(content, error)}; {remedy}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _why_not_text(content: bytes, error: UnicodeDecodeError | SyntaxError) -> str:
+    """Return the line of a file's content that can't be decoded, and the reason."""
+    if isinstance(error, SyntaxError) and "missing" in str(error.msg):  # no encoding is named
+        try:
+            content.decode()
+        except UnicodeDecodeError as not_utf8:
+            return _why_not_text(content, not_utf8)
+    if isinstance(error, SyntaxError):
+        return f"line 1: {error.msg}"
+    line = content.count(b"\n", 0, error.start) + 1
+    return f"line {line}: byte 0x{content[error.start]:02x} isn't {error.encoding.upper()}"
+
+
 @functools.cache
 def bindings(module: str) -> Bindings:
     """Return the names that top-level statements bind; none if the module has no source."""
     path = module_file(module)
     bound = Bindings({}, {}, [])
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body if path else ():
+    for statement in ast.parse(read_source(path)).body if path else ():
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             continue  # a docstring
         names = set(_bound_names(statement))

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from problems.errors import UnknownNameError, UserError, describe_error
+from problems.errors import UnknownNameError, UserError, describe_error, printable
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Size
 from problems.registry import PROBLEMS, known_problems
-from problems.source_files import SITE_PACKAGES
+from problems.source_files import SITE_PACKAGES, read_source
 
 ENTRY_POINT_GROUP = "simstead.problems"
 """Group of the entry points by which installed packages register problems."""
@@ -110,7 +110,8 @@ def import_file(path: Path) -> ModuleType:
     The file can import modules of its folder; none of these shadows an installed module.
 
     Raises:
-        UserError: The file doesn't exist, or raises an exception; the message gives the line.
+        UserError: The file doesn't exist, isn't text, or raises an exception; the message gives the
+            line.
     """
     path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"{USER_MODULE_PREFIX}{path_hash}_{path.stem}"
@@ -118,6 +119,7 @@ def import_file(path: Path) -> ModuleType:
         return sys.modules[name]
     if not path.is_file():
         raise UserError(f"there is no file {path}; move the file of the problem back")
+    read_source(path)  # Python reads a comment in any encoding, but neither hashes nor shows it
     add_module_folder(str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -288,13 +290,14 @@ def _is_user_code(file: Path, path: Path) -> bool:
 def _error_text(error: BaseException, path: Path) -> str:
     """Return the text of an error in a user's file, with the last line of that code."""
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    text = printable(text)
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if _is_user_code(Path(frame.filename), path)
     ]
     if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}: SyntaxError: {error.msg}"
+        return f"{error.filename or path}, line {error.lineno or 1}: SyntaxError: {error.msg}"
     if isinstance(error, ImportError) and "relative import" in text:
         text += "; name a module of a package as package.module:attribute"
     return (

@@ -9,6 +9,7 @@ import pytest
 
 from problems import Problem, Size, UserError, load_problem, sources
 from problems.registry import PROBLEMS
+from problems.source_code import source_hash
 from problems.sources import ENTRY_POINT_GROUP, ProblemSource, locate_problem, problem_loaders
 from problems.template.write import write_template
 
@@ -132,6 +133,42 @@ def test_what_is_wrong_with_a_file_is_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as told:
         load_problem(f"{path}{attribute}")
     assert words in str(told.value)
+
+
+ENCODED = {
+    "a byte-order mark": b"\xef\xbb\xbf%s",
+    "a mark and a coding line": b"\xef\xbb\xbf# -*- coding: utf-8 -*-\n%s",
+    "a coding line": b"# -*- coding: latin-1 -*-\n%s\nNAME = 'caf\xe9'\n",
+    "the ends of lines of another system": b"# x\r\n%s",
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_a_file_is_read_in_its_encoding_and_hashed_alike(name: str, file: Path) -> None:
+    expected = source_hash(load_problem(str(file)).simulation)
+    other = file.with_name("other.py")
+    other.write_bytes(ENCODED[name] % file.read_bytes())
+    assert source_hash(load_problem(str(other)).simulation) == expected
+
+
+NOT_TEXT = {
+    "another encoding": (b"\n\nX = 'caf\xe9'\n", "line 3: byte 0xe9 isn't UTF-8; save it as UTF-8"),
+    "a comment in another": (b"# caf\xe9\n", "line 1: byte 0xe9 isn't UTF-8"),
+    "not its own": (b"# coding: ascii\n# caf\xe9\n", "line 2: byte 0xe9 isn't ASCII"),
+    "an unknown one": (b"# coding: latin-9000\n", "line 1: unknown encoding: latin-9000"),
+    "wide characters": ("x = 1\n".encode("utf-16"), "is UTF-16, which Python can't read"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_TEXT)
+def test_a_file_in_an_encoding_that_it_does_not_name_is_refused(name: str, tmp_path: Path) -> None:
+    content, words = NOT_TEXT[name]
+    path = tmp_path / "wrong.py"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as told:
+        load_problem(str(path))
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_two_problems_in_a_file_need_a_name(file: Path) -> None:
