@@ -1,5 +1,6 @@
 """Ready-made scores with their metrics."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,6 +10,7 @@ import numpy as np
 from problems.encodings.transforms import CONSTANT_TOLERANCE
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch, Field
+from problems.moments import deviation, root_mean_square
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class NormalisedError:
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG002 - a score's signature
         """Return the metrics by name."""
         rmse = {
-            f.name: _rms(np.subtract(predicted[f.name], reference[f.name], dtype=float))
+            f.name: float(
+                root_mean_square(np.subtract(predicted[f.name], reference[f.name], dtype=float))
+            )
             for f in self.outputs
         }
         relative = [rmse[f.name] / standard_deviation(reference[f.name]) for f in self.outputs]
@@ -48,15 +52,13 @@ class NormalisedError:
         }
 
 
-def _rms(difference: Array) -> float:
-    return float(np.sqrt(np.mean(difference**2)))
-
-
 def standard_deviation(values: Array) -> float:
     """Return the standard deviation over samples and elements, 1 for a constant field."""
-    deviation = float(np.std(values, dtype=float))
-    return (
-        deviation
-        if deviation > CONSTANT_TOLERANCE * float(np.abs(values).max(initial=0.0))
-        else 1.0
-    )
+    scale = float(deviation(np.asarray(values, dtype=float)))
+    return scale if scale > CONSTANT_TOLERANCE * float(np.abs(values).max(initial=0.0)) else 1.0
+
+
+def describe_not_finite(metrics: Mapping[str, float]) -> str:
+    """Return which metrics aren't finite numbers, such as "error is inf"; empty if all are."""
+    wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
+    return f"{', '.join(wrong)}, not a finite number" if wrong else ""

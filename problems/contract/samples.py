@@ -6,6 +6,7 @@ import numpy as np
 
 from problems.contract.evidence import Evidence, nearest_rows
 from problems.interfaces.types import SPLITS, Array, Batch, Field
+from problems.moments import deviation, mean
 
 IDENTICAL_TOLERANCE = 1e-9
 """Largest difference of equivalent fields, in units of their standard deviation."""
@@ -70,7 +71,7 @@ def _equivalent_fields(side: str, fields: Sequence[Field], batch: Batch) -> Iter
 
 def _standardised(values: Array) -> Array:
     flat = values.reshape(len(values), -1).astype(float)
-    return (flat - flat.mean()) / (flat.std() or 1.0)
+    return (flat - mean(flat)) / (deviation(flat) or 1.0)
 
 
 def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
@@ -120,6 +121,6 @@ def _rows(batch: Mapping[str, Array]) -> Array:
 def _varying_columns(batch: Mapping[str, Array]) -> tuple[Array, Array, Array]:
     """Return which of all columns vary, and the means and standard deviations of these."""
     table = _rows(batch)
-    scale = table.std(axis=0)
+    scale = deviation(table, axis=0)
     varying = scale > 0.0
-    return varying, table.mean(axis=0)[varying], scale[varying]
+    return varying, mean(table, axis=0)[varying], scale[varying]

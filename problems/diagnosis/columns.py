@@ -7,6 +7,7 @@ import numpy as np
 
 from problems.encodings.transforms import CONSTANT_TOLERANCE
 from problems.interfaces.types import Array, Batch, Field, n_samples
+from problems.moments import deviation, mean, root_mean_square, size_unit
 
 MAX_SMALL_FIELD = 6
 """Largest number of elements of a field whose columns are its elements."""
@@ -80,7 +81,7 @@ def fit_columns(
     """
     elements = _elements(field)
     values = read_elements(batch[field.name], index, elements)
-    mean, std = values.mean(axis=0), values.std(axis=0)
+    centre, std = mean(values, axis=0), deviation(values, axis=0)
     varies = std > CONSTANT_TOLERANCE * (
         np.abs(values).max(axis=0, initial=0.0) + np.finfo(float).tiny
     )
@@ -89,19 +90,19 @@ def fit_columns(
     constant = tuple(name for name, varying in zip(names, varies, strict=small) if not varying)
     if not varies.any():
         constant = (field.name,)
-    elements, mean, std = elements[varies], mean[varies], std[varies]
-    deviation = float(np.sqrt(np.mean(std**2))) if std.size else 0.0
+    elements, centre, std = elements[varies], centre[varies], std[varies]
+    typical = float(root_mean_square(std)) if std.size else 0.0
     scale = std if small else shared_scale(field, elements, std)
     if small or not std.size:
         names = tuple(name for name, varying in zip(names, varies, strict=small) if varying)
-        figures = (len(std), 1.0, deviation)
-        return FieldColumns(field, elements, mean, scale, None, names, constant, *figures)
+        figures = (len(std), 1.0, typical)
+        return FieldColumns(field, elements, centre, scale, None, names, constant, *figures)
     basis, variance, explained = _principal_components(
-        (values[:, varies] - mean) / scale, explained_variance, max_components
+        (values[:, varies] - centre) / scale, explained_variance, max_components
     )
     names = tuple(f"{field.name} pc{i + 1}" for i in range(basis.shape[1]))
-    figures = (variance, explained, deviation)
-    return FieldColumns(field, elements, mean, scale, basis, names, constant, *figures)
+    figures = (variance, explained, typical)
+    return FieldColumns(field, elements, centre, scale, basis, names, constant, *figures)
 
 
 def is_quantity_axis(field: Field, place: int) -> bool:
@@ -132,7 +133,8 @@ def shared_scale(field: Field, elements: Array, std: Array) -> Array:
         if field.shape and is_quantity_axis(field, place):
             group = group * field.shape[place] + index
     _, group = np.unique(group, return_inverse=True)
-    return np.sqrt(np.bincount(group, std**2) / np.bincount(group))[group]
+    unit = size_unit(std)
+    return np.sqrt(np.bincount(group, (std / unit) ** 2) / np.bincount(group))[group] * unit
 
 
 def element_names(field: Field) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from problems.interfaces.types import (
     n_samples,
     take_samples,
 )
+from problems.moments import deviation
 
 MAX_REPEATS = 256
 """Largest number of samples that the reference runs twice."""
@@ -159,7 +160,7 @@ def _copy_subset(inputs: Batch, max_samples: int) -> Batch:
 
 def _scale(field: Field, values: Array) -> Array:
     """Return the scale (...) of the differences of a field (b, ...)."""
-    std = np.std(values, axis=0, dtype=float)
+    std = deviation(np.asarray(values, dtype=float), axis=0)
     if not np.any(std > CONSTANT_TOLERANCE * np.abs(values).max(axis=0)):
         return np.zeros(std.shape)
     scale = shared_scale(field, np.arange(field.size), std.reshape(-1)).reshape(std.shape)

@@ -14,6 +14,7 @@ import numpy as np
 from problems.diagnosis.columns import COMPONENT, is_quantity_axis
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Array, Batch, Field, n_samples
+from problems.moments import deviation
 
 SPATIAL_AXES = ("x", "y", "z")
 """Names of the axes of grids."""
@@ -269,7 +270,7 @@ def _shifts(problem: Problem, inputs: Batch, rng: np.random.Generator) -> Iterat
     for unit in dict.fromkeys(field.unit for field in vectors):
         fields = [field for field in vectors if field.unit == unit]
         dimension = lengths(fields[0], COMPONENT)[0]
-        scale = float(np.std(inputs[fields[0].name])) or 1.0
+        scale = float(deviation(inputs[fields[0].name])) or 1.0
         offsets = scale * rng.standard_normal((n_samples(inputs), dimension))
 
         def shift(field: Field, array: Array, unit: str = unit, offsets: Array = offsets) -> Array:

@@ -15,7 +15,7 @@ from problems.encodings.transforms import (
     NORMALISATIONS,
     TRANSFORMS,
     admissible_transforms,
-    nonzero,
+    nonzero_around,
     transform_of,
 )
 from problems.errors import UnknownNameError, UserError
@@ -32,6 +32,7 @@ from problems.interfaces.types import (
     Split,
     Target,
 )
+from problems.moments import root_mean_square
 
 BY_ELEMENT, BY_FIELD = "element", "field"
 
@@ -135,17 +136,18 @@ class AlignedEncoding(Encoding):
         elif self.output_scale == BY_FIELD:
             scale = np.concatenate(
                 [
-                    np.full(f.size, np.sqrt(np.mean(element_scales**2)))
+                    np.full(f.size, root_mean_square(element_scales))
                     for f, element_scales in zip(
                         self.outputs, self._split_by_field(scale), strict=True
                     )
                 ]
             )[self._target_order]
+        input_centre = normalisation.centre(rows)
         return {
-            "input_centre": normalisation.centre(rows),
-            "input_scale": nonzero(normalisation.scale(rows)),
+            "input_centre": input_centre,
+            "input_scale": nonzero_around(input_centre, normalisation.scale(rows)),
             "output_centre": centre,
-            "output_scale": nonzero(scale),
+            "output_scale": nonzero_around(centre, scale),
         }
 
     def pairs(self, split: Split) -> Pairs:
@@ -212,6 +214,11 @@ class AlignedEncoding(Encoding):
 
     def _transformed(self, f: Field, batch: Batch, default: str) -> Array:
         return transform_of(f, default, self.transforms).forward(np.asarray(batch[f.name], float))
+
+    def transform_name(self, f: Field, *, is_input: bool) -> str:
+        """Return the name of the transform of an input or output field."""
+        default = self.input_transform if is_input else self.output_transform
+        return self.transforms.get(f.name, default if f.valid[0] >= 0.0 else NONE)
 
     def _split_by_field(self, values: Array) -> list[Array]:
         """Return the parts (..., n) of network outputs (..., o) that belong to each field."""

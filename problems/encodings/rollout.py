@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from problems.encodings.aligned import align_field, axis_length
-from problems.encodings.transforms import CLIP_LIMIT, NORMALISATIONS, nonzero
+from problems.encodings.transforms import CLIP_LIMIT, NORMALISATIONS, nonzero, nonzero_around
 from problems.errors import UnknownNameError, UserError
 from problems.interfaces.types import (
     Array,
@@ -22,6 +22,7 @@ from problems.interfaces.types import (
     Split,
     Target,
 )
+from problems.moments import root_mean_square
 
 WINDOW_OPTIONS = (1, 2, 4, 8)
 STEP_OPTIONS = (1, 2, 4, 5, 8, 10)
@@ -163,12 +164,14 @@ class RollOutEncoding(Encoding):
         states = path.reshape(-1, path.shape[-1])
         constants = self._constants(train.inputs)
         changes = self._changes(path).reshape(-1, path.shape[-1])
+        centre = normalisation.centre(states)
+        constant_centre = normalisation.centre(constants) if constants.size else np.zeros(0)
         return {
-            "centre": normalisation.centre(states),
-            "scale": nonzero(normalisation.scale(states)),
-            "change": nonzero(np.sqrt(np.mean(changes**2, axis=0))),
-            "constant_centre": normalisation.centre(constants) if constants.size else np.zeros(0),
-            "constant_scale": nonzero(normalisation.scale(constants))
+            "centre": centre,
+            "scale": nonzero_around(centre, normalisation.scale(states)),
+            "change": nonzero(root_mean_square(changes, axis=0)),
+            "constant_centre": constant_centre,
+            "constant_scale": nonzero_around(constant_centre, normalisation.scale(constants))
             if constants.size
             else np.ones(0),
         }

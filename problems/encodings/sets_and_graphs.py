@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from problems.encodings.aligned import AlignedEncoding, align_field, axis_length
-from problems.encodings.transforms import NORMALISATIONS, nonzero
+from problems.encodings.transforms import NORMALISATIONS, nonzero_around
 from problems.errors import UnknownNameError
 from problems.interfaces.types import Array, Batch, Field, Layout, Split, n_samples
 
@@ -82,8 +82,10 @@ class GraphEncoding(AlignedEncoding):
             normalisation = NORMALISATIONS[self.normalisation]
             first = len(statistics["input_centre"]) - p * channels
             edges = self._aligned_inputs(train.inputs)[..., first:].reshape(-1, channels)
-            statistics["input_centre"][first:] = np.tile(normalisation.centre(edges), p)
-            statistics["input_scale"][first:] = np.tile(nonzero(normalisation.scale(edges)), p)
+            centre = normalisation.centre(edges)
+            scale = nonzero_around(centre, normalisation.scale(edges))
+            statistics["input_centre"][first:] = np.tile(centre, p)
+            statistics["input_scale"][first:] = np.tile(scale, p)
         return statistics
 
     def _input_rows(self, inputs: Batch) -> Array:

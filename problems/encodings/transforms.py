@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems.interfaces.types import Array, Field
+from problems.moments import deviation, mean
 
 CLIP_LIMIT = 30.0
 """Decoding clips a quantity to so many scales around its centre, so that it stays finite."""
@@ -92,19 +93,19 @@ class Normalisation:
 
 
 def _mean(values: Array) -> Array:
-    return values.mean(axis=0)
+    return mean(values, axis=0)
 
 
 def _deviation(values: Array) -> Array:
-    return _above_rounding(values.std(axis=0), values)
+    return _above_rounding(deviation(values, axis=0), values)
 
 
 def _middle(values: Array) -> Array:
-    return (values.min(axis=0) + values.max(axis=0)) / 2.0
+    return values.min(axis=0) / 2.0 + values.max(axis=0) / 2.0
 
 
 def _half_range(values: Array) -> Array:
-    return _above_rounding((values.max(axis=0) - values.min(axis=0)) / 2.0, values)
+    return _above_rounding(values.max(axis=0) / 2.0 - values.min(axis=0) / 2.0, values)
 
 
 def _above_rounding(scale: Array, values: Array) -> Array:
@@ -124,3 +125,12 @@ NORMALISATIONS: Mapping[str, Normalisation] = {
 def nonzero(scale: Array) -> Array:
     """Return the scale (c,), with 1 in place of 0."""
     return np.where(scale > 0.0, scale, 1.0)
+
+
+def nonzero_around(centre: Array, scale: Array) -> Array:
+    """Return the scale (c,) of constants too: 1, or the rounding of a constant above 1e10.
+
+    With a scale of 1, what rounding leaves of a constant of 1e30 would be 1e14 once encoded, and
+    what it leaves of 1e200 no number of float32 at all.
+    """
+    return np.where(scale > 0.0, scale, np.maximum(1.0, CONSTANT_TOLERANCE * np.abs(centre)))

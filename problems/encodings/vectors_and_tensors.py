@@ -13,6 +13,7 @@ from problems.encodings.aligned import AlignedEncoding, align_field, axis_length
 from problems.encodings.transforms import NONE, NORMALISATIONS, admissible_transforms, nonzero
 from problems.errors import UserError
 from problems.interfaces.types import Array, Batch, Choose, Field, Layout, Settings, Split
+from problems.moments import root_mean_square
 
 COMPONENT = "component"
 SPATIAL_DIMENSION = 3
@@ -83,6 +84,10 @@ class VectorsEncoding(AlignedEncoding):
             statistics["output_scale"] = np.concatenate(scales)[self._target_order]
             statistics["output_centre"] = np.zeros_like(statistics["output_scale"])
         return statistics
+
+    def transform_name(self, f: Field, *, is_input: bool) -> str:
+        """Return the name of the transform of an input or output field; vectors have none."""
+        return NONE if COMPONENT in f.axes else super().transform_name(f, is_input=is_input)
 
     def _transformed(self, f: Field, batch: Batch, default: str) -> Array:
         return super()._transformed(f, batch, NONE if COMPONENT in f.axes else default)
@@ -177,7 +182,7 @@ class TensorEncoding(AlignedEncoding):
 
 def _rms(components: Array) -> Array:
     """Return the root mean square of all components (), 1 if they are all 0."""
-    return nonzero(np.sqrt(np.mean(np.square(components))))
+    return nonzero(root_mean_square(components))
 
 
 def _require_vector(kind: str, f: Field, transform: str) -> None:

@@ -14,7 +14,8 @@ from problems import Batch, Problem, Run
 from problems.diagnosis.host import HostRun, run_host
 from problems.entrance.calls import user_code_errors
 from problems.errors import describe_error
-from problems.scores import standard_deviation
+from problems.moments import root_mean_square
+from problems.scores import describe_not_finite, standard_deviation
 from search.run.finalists import HostResult, HostTiming
 from search.timing.reference import timing_slot
 
@@ -96,5 +97,5 @@ def normalised_rmse(predicted: Batch, reference: Batch) -> dict[str, float]:
     for name, array in reference.items():
         deviation = standard_deviation(np.asarray(array, float))
         difference = np.asarray(predicted[name], float) - np.asarray(array, float)
-        errors[f"departure of {name}"] = float(np.sqrt(np.mean(difference**2))) / deviation
+        errors[f"departure of {name}"] = float(root_mean_square(difference)) / deviation
     return errors
