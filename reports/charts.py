@@ -11,6 +11,12 @@ Value = float | int | str | None
 
 ALMOST_LINEAR, FEW_DECADES, MAX_TICKS = 0.8, 2.0, 6
 
+SMALLEST_TICK, LARGEST_TICK = 1e-300, 1e300
+"""No tick is further out, so that the ticks beside it are numbers."""
+
+MAX_TABLE_ROWS = 200
+"""A table of more points isn't written into the page: they are in the figure already."""
+
 
 class SeriesStyle(StrEnum):
     """How a series is drawn."""
@@ -116,7 +122,15 @@ def axis_label(objective: str, unit: str) -> str:
 
 
 def log_ticks(values: Sequence[float]) -> list[float]:
-    """Return round numbers that cover positive values (n,); for many decades, powers of ten."""
+    """Return round numbers that cover positive values (n,); for many decades, powers of ten.
+
+    Values that aren't finite or positive have no place on the axis.
+    """
+    values = [
+        min(max(value, SMALLEST_TICK), LARGEST_TICK)
+        for value in values
+        if value > 0.0 and math.isfinite(value)
+    ]
     if not values:
         return []
     low, high = math.log10(min(values)), math.log10(max(values))

@@ -1,6 +1,7 @@
 """Charts drawn with plotly; colours are safe for the colour-blind (Okabe & Ito 2008)."""
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ def _short(name: str) -> str:
 def _axis(axis: Axis, values: Sequence[Value]) -> dict[str, Any]:
     title = {"text": escape_labels([axis.label])[0], "standoff": 10}
     properties: dict[str, Any] = {"title": title, "automargin": True}
-    numbers = [value for value in values if isinstance(value, int | float)]
+    numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
     if not any(number < 0.0 for number in numbers):
         properties["rangemode"] = "nonnegative"
     if axis.ticks:

@@ -34,6 +34,9 @@ ROUND_TRIP_TOLERANCE = 1e-3
 """Largest error of a network that returns every target: the error of float32 pairs."""
 
 INDEPENDENCE_TOLERANCE = 1e-4
+SMALLEST_ERROR = 1e-12
+"""A search takes the logarithm of an error, and smaller ones count as this."""
+
 """Largest difference of the pairs of a sample between two batches, in scaled units: rounding."""
 
 
@@ -68,6 +71,12 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
             "where a prediction is wrong"
         )
 
+    elif not SMALLEST_ERROR <= error < np.inf:
+        yield (
+            f"score: {name!r} is {error:g} for predictions that {error_kind}; errors below "
+            f"{SMALLEST_ERROR:g} count as none, and an infinite one as a failure: divide it by a "
+            "scale of the outputs"
+        )
 
 def baselines_are_valid(evidence: Evidence) -> Iterator[str]:
     """Check the outputs of every baseline, and of the ceiling if there is one.

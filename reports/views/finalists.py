@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
+from problems.scores import describe_not_finite
 from reports.views.trials import TrialView
 from search.pareto import non_dominated_ranks
 from search.run.finalists import BatchTiming, ComputeCost, Finalist, HostTiming
@@ -57,6 +58,8 @@ class FinalistView(NamedTuple):
     shifted: ConfidenceInterval | None
     timing: Timing
     failed: str
+    not_finite: str
+    """Metrics that aren't finite numbers on the test or the shifted split, or empty."""
     on_front: bool
     """Whether no other finalist dominates it in test error and time."""
     seeds: SeedsView | None
@@ -156,10 +159,11 @@ def finalist_views(
             trial=finalist.trial,
             description=_description(finalist, trials),
             encoding=_encoding(finalist, trials),
-            test=finalist.test.get(objective),
-            shifted=finalist.shifted.get(objective),
+            test=_finite_interval(finalist.test, objective),
+            shifted=_finite_interval(finalist.shifted, objective),
             timing=finalist.timing,
             failed=", ".join(f"{n} on {split}" for split, n in finalist.failed.items() if n),
+            not_finite=_not_finite(finalist),
             on_front=finalist.name in front,
             seeds=_seeds(finalist, objective),
             meets_goals=_meets(limits, finalist, objective),
@@ -177,12 +181,33 @@ def finalist_views(
 
 def _front_names(finalists: Sequence[Finalist], objective: str) -> set[str]:
     """Return the names of the finalists that are non-dominated in test error and time."""
-    scored = [finalist for finalist in finalists if objective in finalist.test]
+    scored = [f for f in finalists if _finite_interval(f.test, objective)]
     points = [
         (finalist.test[objective].value, finalist.timing.relative_time) for finalist in scored
     ]
     ranks = non_dominated_ranks(points) if points else ()
     return {finalist.name for finalist, rank in zip(scored, ranks, strict=True) if rank == 0}
+
+
+def _finite_interval(
+    metrics: dict[str, ConfidenceInterval], objective: str
+) -> ConfidenceInterval | None:
+    """Return the interval of the error; None if it wasn't computed, or isn't a finite number."""
+    interval = metrics.get(objective)
+    if interval is None or not isfinite(interval.value):
+        return None
+    low, high = (end if isfinite(end) else interval.value for end in (interval.low, interval.high))
+    return interval.model_copy(update={"low": low, "high": high})
+
+
+def _not_finite(finalist: Finalist) -> str:
+    """Return which metrics aren't finite numbers; older runs have them among the metrics."""
+    parts: list[str] = []
+    for split, metrics in (("test", finalist.test), ("shifted", finalist.shifted)):
+        older = describe_not_finite({name: interval.value for name, interval in metrics.items()})
+        reason = finalist.not_finite.get(split) or older
+        parts += [f"on {split} {reason}"] * bool(reason)
+    return "; ".join(parts)
 
 
 def _encoding(finalist: Finalist, trials: dict[int, TrialView]) -> str:
@@ -214,7 +239,7 @@ def _host_result(finalist: Finalist, host: HostTiming | None) -> HostResultView 
 
 
 def _seeds(finalist: Finalist, objective: str) -> SeedsView | None:
-    if not finalist.retrainings or objective not in finalist.test:
+    if not finalist.retrainings or not _finite_interval(finalist.test, objective):
         return None
     successful = [result.test[objective] for result in finalist.retrainings if not result.reason]
     errors = [finalist.test[objective].value, *successful]

@@ -83,6 +83,9 @@ def _host_result(problem: Problem, runs: list[HostRun], reference: list[HostRun]
         scores = {name: float(value) for name, value in score(outputs, expected).items()}
     except Exception as error:  # noqa: BLE001 - a user's score may raise anything
         return HostResult(reason=f"host_score: {describe_error(error)}")
+    not_finite = describe_not_finite(scores)
+    if not_finite:
+        return HostResult(reason=f"host_score: {not_finite}")
     ratios = [a.total_s / b.total_s for a, b in zip(reference, runs, strict=True)]
     return HostResult(
         scores=scores,

@@ -136,7 +136,9 @@ def _ceiling(problem: Problem, split: Split) -> Ceiling | None:
     samples = split.take(np.arange(min(len(split), CEILING_SAMPLES)))
     result = score_split(problem, problem.ceiling, samples, "ceiling")
     intervals = bootstrap_intervals(problem, result)
-    return Ceiling(test=intervals, samples=len(samples), failed=result.failed)
+    return Ceiling(
+        test=intervals, samples=len(samples), failed=result.failed, not_finite=result.not_finite
+    )
 
 
 class _Participants(NamedTuple):
@@ -225,6 +227,7 @@ def _finalist(
         test=bootstrap_intervals(context.problem, test),
         shifted=bootstrap_intervals(context.problem, shifted),
         failed={"test": test.failed, "shifted": shifted.failed},
+        not_finite={"test": test.not_finite, "shifted": shifted.not_finite},
         retrainings=() if record is None else retrainings.get(record.number, ()),
     )
 

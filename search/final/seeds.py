@@ -1,6 +1,5 @@
 """Retrainings: recommended networks trained with other seeds, to show the effect of chance."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,15 +71,13 @@ def retrain(
                 }
             except UserError as error:
                 return RetrainingResult(trial=trial, seed=other.seed, reason=str(error))
-    failed = [
-        name
-        for name, result in results.items()
-        if result.failed or not all(map(math.isfinite, result.metrics.values()))
-    ]
+    failed = [name for name, result in results.items() if result.failed]
+    reasons = [f"samples of {', '.join(failed)} failed"] * bool(failed)
+    reasons += [f"on {k} {result.not_finite}" for k, result in results.items() if result.not_finite]
     return RetrainingResult(
         trial=trial,
         seed=other.seed,
-        reason=f"samples of {', '.join(failed)} failed" if failed else "",
+        reason="; ".join(reasons),
         test=results["test"].metrics,
         shifted=results["shifted"].metrics,
     )

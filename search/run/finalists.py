@@ -117,6 +117,8 @@ class Finalist(FrozenModel):
     test: dict[str, ConfidenceInterval]
     shifted: dict[str, ConfidenceInterval]
     failed: dict[str, int]
+    not_finite: dict[str, str] = Field(default_factory=dict[str, str])
+    """Metrics that aren't finite numbers, by split; older runs have them among the metrics."""
     retrainings: tuple[RetrainingResult, ...] = ()
     """Results of the same candidate with other seeds, if it was recommended."""
     host_result: HostResult | None = None
@@ -137,11 +139,13 @@ class Ceiling(FrozenModel):
         test: Metrics over the samples on which the ceiling didn't fail.
         samples: Number of samples on which the ceiling was run.
         failed: Number of samples on which it failed.
+        not_finite: Metrics that aren't finite numbers, or empty.
     """
 
     test: dict[str, ConfidenceInterval]
     samples: int
     failed: int
+    not_finite: str = ""
 
 
 class Recommendation(FrozenModel):

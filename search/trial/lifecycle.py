@@ -6,7 +6,6 @@ deployment starts with the trained network. Every failure ends in the record, wi
 """
 
 import json
-import math
 import shutil
 import time
 import traceback
@@ -248,9 +247,8 @@ def _stages(context: SearchContext, builder: RecordBuilder) -> Iterator[RungRepo
             raise InfeasibleError(
                 f"{result.failed} of {len(data.validation)} predictions failed: {result.reason}"
             )
-        invalid = [name for name, value in result.metrics.items() if not math.isfinite(value)]
-        if invalid:
-            raise InfeasibleError(f"{', '.join(invalid)} of its predictions is not a finite number")
+        if result.not_finite:
+            raise InfeasibleError(f"on the validation split {result.not_finite}")
         builder.results["metrics"] = result.metrics
     with builder.timed_stage("measure"):
         builder.results["timing"] = measure(

@@ -189,8 +189,8 @@ class BestWeights:
 
         surrogate = EncodedNetwork(self._encoding, predict, self._noise)
         result = score_split(self._problem, surrogate.run, self._split)
-        error = math.inf if result.failed else result.metrics[self._problem.objective.name]
-        error = error if math.isfinite(error) else math.inf
+        name = self._problem.objective.name
+        error = math.inf if result.failed else result.metrics.get(name, math.inf)
         self.evaluations_without_improvement += 1
         if error < self.error or not self._weights:
             self.error, self.evaluations_without_improvement = error, 0

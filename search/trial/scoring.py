@@ -11,6 +11,7 @@ from problems.data.simulate import finite_samples, run_isolating_failures
 from problems.entrance.calls import user_code_errors
 from problems.entrance.values import lent
 from problems.interfaces.types import take_samples
+from problems.scores import describe_not_finite
 from search.run.records import ConfidenceInterval
 
 RESAMPLES = 200
@@ -26,8 +27,9 @@ class SplitScore:
         valid_indices: Indices (m,) of the samples whose outputs are finite.
         valid_samples: These samples.
         failed: Number of other samples.
-        metrics: Metrics over the valid samples; empty if there are none.
+        metrics: Finite metrics over the valid samples; empty if there are none.
         reason: Why the first failed sample failed; empty if none failed.
+        not_finite: Which metrics aren't finite numbers and what they are; empty if all are finite.
     """
 
     outputs: Batch
@@ -36,6 +38,7 @@ class SplitScore:
     failed: int
     metrics: dict[str, float]
     reason: str
+    not_finite: str = ""
 
     @property
     def valid_outputs(self) -> Batch:
@@ -72,9 +75,10 @@ def score_split(problem: Problem, run: Run, split: Split, name: str = "predictio
                     )
                 )
     reason = next((reason for reason in reasons if reason), "")
-    return SplitScore(
-        outputs, valid_indices, valid_samples, len(split) - len(valid_indices), metrics, reason
-    )
+    failed = len(split) - len(valid_indices)
+    finite = {metric: value for metric, value in metrics.items() if math.isfinite(value)}
+    not_finite = describe_not_finite(metrics)
+    return SplitScore(outputs, valid_indices, valid_samples, failed, finite, reason, not_finite)
 
 
 def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, ConfidenceInterval]:

@@ -99,3 +99,17 @@ def test_a_departure_is_in_units_of_the_deviation() -> None:
     found = normalised_rmse(predicted, reference)
     assert found["departure of flux"] == pytest.approx(1.0)
     assert found["departure of constant"] == pytest.approx(np.sqrt(0.125))
+
+
+def test_a_distance_that_is_no_number_is_a_reason() -> None:
+    scored = replace(HOSTED, host_score=lambda *_: {"drift": np.inf})
+    _, host_result = evaluate_in_host(scored, {"itself": REFERENCE.run})
+    assert host_result["itself"].reason == "host_score: drift is inf, not a finite number"
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_a_departure_has_no_unit(unit: float) -> None:
+    exact = np.linspace(1.0, 2.0, 50)
+    ordinary = normalised_rmse({"flux": exact + 0.1}, {"flux": exact})
+    scaled = normalised_rmse({"flux": (exact + 0.1) * unit}, {"flux": exact * unit})
+    assert scaled == pytest.approx(ordinary)

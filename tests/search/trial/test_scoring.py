@@ -54,3 +54,17 @@ def test_a_score_that_raises_is_told(problem: Problem, data: Dataset) -> None:
         UserError, match="the score of prediction ended in ValueError: only one class"
     ):
         score_split(replace(problem, score=score), lambda *_: data.test.outputs, data.test)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_metric_that_is_no_number_is_a_reason_and_no_metric(
+    problem: Problem, data: Dataset, value: float
+) -> None:
+    def score(*_: Batch) -> dict[str, float]:
+        return {"error": value, "bias": 0.5}
+
+    told = replace(problem, score=score)
+    result = score_split(told, lambda *_: data.test.outputs, data.test)
+    assert result.metrics == {"bias": 0.5}
+    assert result.not_finite == f"error is {value}, not a finite number"
+    assert list(bootstrap_intervals(told, result)) == ["bias"]
