@@ -16,6 +16,7 @@ from problems.contract.evidence import (
     nearest_rows,
 )
 from problems.data.simulate import finite_samples, run_isolating_failures
+from problems.encodings.finiteness import explain_not_finite, is_finite
 from problems.errors import UserError
 from problems.interfaces.batch_checks import mismatches, out_of_range
 from problems.interfaces.pictures import Picture
@@ -33,10 +34,10 @@ from problems.interfaces.types import (
 ROUND_TRIP_TOLERANCE = 1e-3
 """Largest error of a network that returns every target: the error of float32 pairs."""
 
-INDEPENDENCE_TOLERANCE = 1e-4
 SMALLEST_ERROR = 1e-12
 """A search takes the logarithm of an error, and smaller ones count as this."""
 
+INDEPENDENCE_TOLERANCE = 1e-4
 """Largest difference of the pairs of a sample between two batches, in scaled units: rounding."""
 
 
@@ -70,13 +71,13 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
             f"score: {name!r} is {error:g} for predictions that {error_kind}; it must be above 0 "
             "where a prediction is wrong"
         )
-
     elif not SMALLEST_ERROR <= error < np.inf:
         yield (
             f"score: {name!r} is {error:g} for predictions that {error_kind}; errors below "
             f"{SMALLEST_ERROR:g} count as none, and an infinite one as a failure: divide it by a "
             "scale of the outputs"
         )
+
 
 def baselines_are_valid(evidence: Evidence) -> Iterator[str]:
     """Check the outputs of every baseline, and of the ceiling if there is one.
@@ -114,6 +115,10 @@ def pairs_are_valid(evidence: Evidence) -> Iterator[str]:
                 yield f"{label}: statistic {name!r} is not finite; check its transform and data"
         pairs = encoding.pairs(evidence.data.train)
         yield from (f"{label}: {message}" for message in _pair_violations(encoding, pairs))
+        if not is_finite(pairs):
+            problem, train = evidence.problem, evidence.data.train
+            reason = explain_not_finite(encoding, train, problem.inputs, problem.outputs)
+            yield f"{label}: {reason}"
 
 
 def _pair_violations(encoding: Encoding, pairs: Pairs) -> Iterator[str]:
@@ -121,8 +126,6 @@ def _pair_violations(encoding: Encoding, pairs: Pairs) -> Iterator[str]:
     for side, array in (("inputs", pairs.inputs), ("targets", pairs.targets)):
         if array.dtype != np.float32:
             yield f"{side} are {array.dtype}; return float32"
-        if not np.isfinite(array).all():
-            yield f"{side} are not finite; check the statistics"
     if len(pairs.inputs) != len(pairs.targets):
         yield f"{len(pairs.inputs)} inputs but {len(pairs.targets)} targets; pair them"
     elif pairs.targets.ndim != 2:

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
 
-from problems.errors import printable
 from problems import Dataset, Problem
+from problems.errors import printable
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import RunDirectory
 from search.run.records import (
@@ -38,6 +38,7 @@ from search.timing.stopwatch import MAX_ROUNDS, MIN_ROUNDS
 from search.trial.checkpointing import Checkpointer
 from search.trial.preparation import (
     BestWeights,
+    NotFiniteError,
     TaskCache,
     TrainingTask,
     fine_tune,
@@ -197,7 +198,7 @@ def run_trial(
     state, reason, traceback_text = State.COMPLETE, "", ""
     try:
         yield from _stages(context, builder)
-    except InfeasibleError as error:
+    except (InfeasibleError, NotFiniteError) as error:
         state, reason = State.INFEASIBLE, str(error)
     except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a reason
         frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split
 from problems.encodings.augmentation import augment
+from problems.encodings.finiteness import explain_not_finite, is_finite
 from problems.entrance.process_state import preserved_process_state
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import EncodedNetwork, Remembers, RollsForward
@@ -36,6 +37,10 @@ DEPLOYMENT_DEFAULTS = {
     "runtime": "",
 }
 """Values for the fields of a candidate that don't affect the training of its network."""
+
+
+class NotFiniteError(Exception):
+    """Encoded inputs or targets aren't finite numbers of float32."""
 
 
 class TrainingTask(NamedTuple):
@@ -94,14 +99,21 @@ def prepare_training(problem: Problem, candidate: Candidate, data: Dataset) -> T
         problem: The problem.
         candidate: The candidate.
         data: The data, on whose training split the encoding is fitted.
+
+    Raises:
+        NotFiniteError: A field isn't finite once it is encoded.
     """
     configured = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
-    encoding = configured.fit(data.train)
+    with np.errstate(all="ignore"):  # what isn't finite is refused below
+        encoding = configured.fit(data.train)
     split, copies = data.train, candidate.training.augmented
     if copies:
         rng = np.random.default_rng(candidate.seed)
         split = augment(split, problem.symmetries, copies, rng)
-    pairs = encoding.pairs(split)
+    with np.errstate(all="ignore"):
+        pairs = encoding.pairs(split)
+    if not is_finite(pairs):
+        raise NotFiniteError(explain_not_finite(encoding, split, problem.inputs, problem.outputs))
     shape = Shape.of(encoding, pairs)
     family = ARCHITECTURES[candidate.architecture]
     noise = family.noise(shape, candidate.architecture_settings)

@@ -82,6 +82,7 @@ class Trainer:
         self._learner, self._epochs, self._done = learner, epochs, 0
         self._later_pairs = pairs.later_pairs if isinstance(pairs, RollOutPairs) else None
         self._calls = training.unrolled
+        self._learning_rate = training.learning_rate
         self._device = default_device()
         self._inputs = torch.from_numpy(pairs.inputs).to(self._device)
         self._targets = torch.from_numpy(pairs.targets).to(self._device)
@@ -112,7 +113,10 @@ class Trainer:
             _set_random_states(self._random_states, self._device)
             loss = self._train_epoch(inputs, targets)
             if not torch.isfinite(loss):
-                raise DivergedError(f"training loss is {loss.item()} in epoch {self._done + 1}")
+                raise DivergedError(
+                    f"training loss is {loss.item()} in epoch {self._done + 1}; "
+                    f"{self._why_diverged(inputs, targets)}"
+                )
             self._average.swap_weights()
             self._learner.eval()
             with torch.no_grad():
@@ -170,6 +174,11 @@ class Trainer:
             torch.from_numpy(pairs.inputs).to(self._device),
             torch.from_numpy(pairs.targets).to(self._device),
         )
+
+    def _why_diverged(self, inputs: Tensor, targets: Tensor) -> str:
+        if torch.isfinite(inputs).all() and torch.isfinite(targets).all():
+            return f"inputs and targets are finite, the learning rate is {self._learning_rate:.3g}"
+        return "the network's own predictions are not finite in a later call of the roll-out"
 
     def _predict(self, inputs: Array) -> Array:
         """Return the outputs of the network (n, o) with the averaged weights."""

@@ -381,6 +381,22 @@ def test_a_score_that_is_no_number_is_a_reason(
     assert "not a finite number" in record.reason
 
 
+@pytest.mark.parametrize("problem", ["planets"], indirect=True)
+def test_data_that_cannot_be_encoded_name_the_field(
+    context: SearchContext, candidate: Candidate
+) -> None:
+    outputs = dict(context.data.train.outputs)
+    name = next(iter(outputs))
+    outputs[name] = np.array(outputs[name], dtype=float)
+    outputs[name][3] = np.inf
+    data = replace(context.data, train=replace(context.data.train, outputs=outputs))
+    (record,) = run_trial(replace(context, data=data), candidate, 0)
+    assert isinstance(record, Record)
+    assert (record.state, record.stage) == (State.INFEASIBLE, "prepare")
+    assert f"output {name!r}" in record.reason
+    assert "isn't finite" in record.reason
+
+
 def test_a_goal_that_is_missed_is_a_constraint_and_no_failure(
     context: SearchContext, candidate: Candidate
 ) -> None:
