@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from problems.interfaces.pictures import PixelMap
+
 Number = float | None
 Value = float | int | str | None
-
-ALMOST_LINEAR, FEW_DECADES, MAX_TICKS = 0.8, 2.0, 6
 
 SMALLEST_TICK, LARGEST_TICK = 1e-300, 1e300
 """No tick is further out, so that the ticks beside it are numbers."""
 
 MAX_TABLE_ROWS = 200
 """A table of more points isn't written into the page: they are in the figure already."""
+
+ALMOST_LINEAR, FEW_DECADES, MAX_TICKS = 0.8, 2.0, 6
 
 
 class SeriesStyle(StrEnum):
@@ -75,6 +77,7 @@ class ChartSeries:
         y_high: Upper ends of the intervals along y (n,), or empty.
         faint: Whether the series is drawn as background.
         in_legend: Whether the legend lists it.
+        thinned_from: Number of points before it was thinned; 0 if it wasn't.
     """
 
     name: str
@@ -89,6 +92,7 @@ class ChartSeries:
     y_high: Sequence[Number] = ()
     faint: bool = False
     in_legend: bool = True
+    thinned_from: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class Chart:
         note: Caption, or empty.
         height: Height [px of the page].
         equal_axes: Whether both axes have the same scale.
+        pixels: A map, which is drawn in place of series.
     """
 
     key: str
@@ -114,6 +119,17 @@ class Chart:
     note: str = ""
     height: int = 340
     equal_axes: bool = False
+    pixels: PixelMap | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not self.series and self.pixels is None
+
+    @property
+    def thinned_from(self) -> int:
+        """Largest number of points of a series before it was thinned; 0 if none was."""
+        return max((series.thinned_from for series in self.series), default=0)
 
 
 def axis_label(objective: str, unit: str) -> str:
@@ -147,14 +163,40 @@ def log_ticks(values: Sequence[float]) -> list[float]:
 
 
 class ChartTable(NamedTuple):
-    """A table: names of the columns (c,) and rows of values (r, c)."""
+    """A table of a figure's data.
+
+    Args:
+        columns: Names of the columns (c,).
+        rows: Rows of values (r, c); none where a script of the page reads them from the figure.
+        from_figure: Whether a script of the page fills the table once it is opened.
+        is_thinned: Whether the figure has fewer points than the data.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
+    from_figure: bool = False
+    is_thinned: bool = False
 
 
 def chart_table(chart: Chart) -> ChartTable:
-    """Return the data of a chart as a table without empty columns."""
+    """Return the data of a chart as a table without empty columns.
+
+    Many points, and pixels, aren't repeated: a script of the page reads them from the figure.
+    """
+    if chart.pixels is not None:
+        label = chart.pixels.label
+        columns = (chart.y.label, chart.x.label, _thinned_label(label, chart.pixels.block))
+        return ChartTable(columns, (), from_figure=True, is_thinned=chart.pixels.block != (1, 1))
+    points = sum(len(series.x) for series in chart.series)
+    if points > MAX_TABLE_ROWS and not any(_has_names_or_intervals(s) for s in chart.series):
+        n = chart.thinned_from
+        first = f"series (thinned from {n:,} points)" if n else "series"
+        return ChartTable((first, chart.x.label, chart.y.label), (), True, bool(n))
+    return _listed_points(chart)
+
+
+def _listed_points(chart: Chart) -> ChartTable:
+    """Return the points of a chart's series as rows, without empty columns."""
     columns = (
         "series",
         "name",
@@ -184,6 +226,14 @@ def chart_table(chart: Chart) -> ChartTable:
         tuple(columns[i] or "y" for i in filled),
         tuple(tuple(row[i] for i in filled) for row in rows),
     )
+
+
+def _has_names_or_intervals(series: ChartSeries) -> bool:
+    return any((series.names, series.x_low, series.x_high, series.y_low, series.y_high))
+
+
+def _thinned_label(label: str, block: tuple[int, int]) -> str:
+    return label if block == (1, 1) else f"{label} (mean of {block[0]} x {block[1]} elements)"
 
 
 def _at(values: Sequence[Value], place: int) -> Value:

@@ -13,7 +13,7 @@ from problems.errors import printable
 from problems.interfaces.pictures import PixelMap
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, log_ticks, symbol_index
 from reports.formatting import format_tick
-from reports.plotly_figures import COLOURS, GREY
+from reports.plotly_figures import COLOURS, DIFFERENCE_COLOURS, GREY, MAP_COLOURS
 
 MARKERS = ("o", "s", "^", "P", "X", "*")
 LINE_STYLES = {SeriesStyle.DASHED: "--", SeriesStyle.DOTTED: ":"}
@@ -88,8 +88,31 @@ def matplotlib_figure(chart: Chart) -> Any:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     figure = Figure(figsize=(COLUMN_WIDTH_INCHES, 1.1 + chart.height / 250), layout="constrained")
-    _draw(figure.subplots(), chart)
+    if chart.pixels is None:
+        _draw(figure.subplots(), chart)
+    else:
+        _draw_map(figure, chart, chart.pixels)
     return figure
+
+
+def _draw_map(figure: Any, chart: Chart, pixels: PixelMap) -> None:
+    axes = figure.subplots()
+    y_block, x_block = pixels.block
+    height, width = len(pixels.values), len(pixels.values[0])
+    low, high = pixels.limits
+    image = axes.imshow(
+        pixels.values,
+        cmap=DIFFERENCE_COLOURS if pixels.is_difference else MAP_COLOURS.lower(),
+        vmin=low,
+        vmax=high if high > low else low + (abs(low) or 1.0),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        extent=(-0.5, width * x_block - 0.5, -0.5, height * y_block - 0.5),
+    )
+    axes.set_xlabel(_escape(chart.x.label))
+    axes.set_ylabel(_escape(chart.y.label))
+    figure.colorbar(image, ax=axes, label=_escape(pixels.label))
 
 
 def _draw(axes: Any, chart: Chart) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, Value, log_ticks, symbol_index
 from problems.errors import printable
 from problems.interfaces.pictures import PixelMap
+from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, Value, log_ticks, symbol_index
 from reports.formatting import format_tick
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -23,6 +23,16 @@ FAINT_OPACITY = 0.5
 MAX_LABEL_LENGTH = 30
 """Longest label on an axis; longer ones are shortened."""
 
+MAP_COLOURS, DIFFERENCE_COLOURS = "Cividis", "RdBu_r"
+"""Colours of maps; those of differences are white at 0."""
+
+BAR_COLOURS = 64
+"""Colours in the bar beside a map."""
+
+NO_GAP = 1e-3
+"""Gap between the pixels of a map [px]. With 0, plotly scales a small image by an inline style,
+which the page's policy refuses."""
+
 MIN_PACKED_VALUES = 20
 """Series of at least so many floats are written in base64."""
 
@@ -32,6 +42,8 @@ TICK_FORMAT = ",.8~g"
 
 def plotly_figure(chart: Chart) -> go.Figure:
     """Return the plotly figure of a chart."""
+    if chart.pixels is not None:
+        return _map_figure(chart, chart.pixels)
     figure = go.Figure([_trace(series) for series in chart.series])
     figure.update_xaxes(_axis(chart.x, [x for series in chart.series for x in series.x]))
     figure.update_yaxes(_axis(chart.y, [y for series in chart.series for y in series.y]))
@@ -56,6 +68,51 @@ def plotly_figure(chart: Chart) -> go.Figure:
         figure.update_yaxes(scaleanchor="x", scaleratio=1, constrain="domain", rangemode="normal")
     in_legend = [series for series in chart.series if series.in_legend]
     return apply_layout(figure, chart.height, legend=len(in_legend) > 1)
+
+
+def _map_figure(chart: Chart, pixels: PixelMap) -> go.Figure:
+    """Return a heat map, whose pixels are written in base64, with a bar of its colours."""
+    y_block, x_block = pixels.block
+    low, high = pixels.limits
+    high = high if high > low else low + (abs(low) or 1.0)
+    style: dict[str, Any] = {
+        "zmin": low,
+        "zmax": high,
+        "colorscale": DIFFERENCE_COLOURS if pixels.is_difference else MAP_COLOURS,
+        "showscale": False,
+        "xgap": NO_GAP,
+        "ygap": NO_GAP,
+    }
+    heat_map = go.Heatmap(
+        z=_short_array(pixels.values),
+        x0=(x_block - 1) / 2.0,
+        dx=x_block,
+        y0=(y_block - 1) / 2.0,
+        dy=y_block,
+        hovertemplate="%{x}, %{y}: %{z:.4~g}<extra></extra>",
+        **style,
+    )
+    # Plotly's own bar of colours has inline styles, which the page's policy refuses.
+    step = (high - low) / BAR_COLOURS
+    values = [[low + (n + 0.5) * step] for n in range(BAR_COLOURS)]
+    bar = go.Heatmap(
+        z=values, y0=values[0][0], dy=step, xaxis="x2", yaxis="y2", hoverinfo="skip", **style
+    )
+    figure = apply_layout(go.Figure([heat_map, bar]), chart.height, legend=False)
+    figure.update_layout(
+        xaxis={**_axis(chart.x, []), "domain": [0.0, 0.84]},
+        yaxis=_axis(chart.y, []),
+        xaxis2={"domain": [0.88, 0.92], "visible": False},
+        yaxis2={
+            **_axis(Axis(pixels.label), [low]),
+            "anchor": "x2",
+            "side": "right",
+            "showgrid": False,
+            "exponentformat": "e",
+            "rangemode": "normal",
+        },
+    )
+    return figure
 
 
 def _short(name: str) -> str:
@@ -102,8 +159,8 @@ def _trace(series: ChartSeries) -> go.Scatter | go.Bar:
     return go.Scatter(
         name=name,
         legendgroup=name,
-        x=_packed(series.x),
-        y=_packed(y),
+        x=_short_array(series.x) if series.thinned_from else _packed(series.x),
+        y=_short_array(series.y) if series.thinned_from else _packed(y),
         mode=_mode(series),
         line={
             "color": colour,
@@ -130,6 +187,15 @@ def _packed(values: Sequence[Value]) -> Any:
     if len(values) >= MIN_PACKED_VALUES and numeric:
         return np.asarray(values, dtype=float)
     return list(values)
+
+
+def _short_array(values: Any) -> Any:
+    """Return numbers of seven digits as an array of float32, or of float64 out of its range."""
+    numbers = np.asarray(values, dtype=float)
+    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0.0)])
+    limits = np.finfo(np.float32)
+    is_short = not sizes.size or (sizes.max() < limits.max and sizes.min() > limits.tiny)
+    return numbers.astype(np.float32) if is_short else numbers
 
 
 def _escape_template(name: str) -> str:

@@ -26,5 +26,6 @@ def report_charts(facts: ReportData) -> dict[str, list[Chart]]:
         "search": [*hypervolume_charts(facts), *worker_charts(facts)],
     }
     return {
-        section: [chart for chart in charts if chart.series] for section, charts in sections.items()
+        section: [chart for chart in charts if not chart.is_empty]
+        for section, charts in sections.items()
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from problems.interfaces.pictures import Picture
+from problems.interfaces.pictures import Curve, Picture, within_budget
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
 from reports.views import ReportData
 
@@ -21,7 +21,7 @@ def sample_charts(facts: ReportData) -> dict[int, list[Chart]]:
         if finalist.trial is not None and finalist.pictures:
             key = f"samples-{finalist.trial}"
             drawn = picture_charts(finalist.pictures, key, DRAWER_PICTURE_HEIGHT)
-            charts[finalist.trial] = [chart for chart in drawn if chart.series]
+            charts[finalist.trial] = [chart for chart in drawn if not chart.is_empty]
     return charts
 
 
@@ -36,28 +36,57 @@ def picture_charts(
         height: Height of a chart [px].
     """
     charts: list[Chart] = []
-    for number, picture in enumerate(pictures):
-        colours: dict[str, int] = {}
-        series: list[ChartSeries] = []
-        for curve in picture.curves:
-            subject = curve.name.rpartition(",")[0]
-            colour = colours.setdefault(subject, len(colours))
-            kind = SeriesStyle.LINE if curve.reference else SeriesStyle.DASHED
-            series.append(
-                ChartSeries(curve.name, curve.x, curve.y, kind, colour, faint=curve.reference)
-            )
+    for number, picture in enumerate(map(within_budget, pictures)):
         charts.append(
             Chart(
                 f"{key}-{number}",
                 picture.title,
                 Axis(picture.x_label),
                 Axis(picture.y_label),
-                tuple(series),
+                _picture_series(picture.curves),
+                note=_picture_note(picture),
                 height=height,
                 equal_axes=picture.equal_axes,
+                pixels=picture.pixels,
             )
         )
     return charts
+
+
+def _picture_series(curves: Sequence[Curve]) -> tuple[ChartSeries, ...]:
+    colours: dict[str, int] = {}
+    series: list[ChartSeries] = []
+    for curve in curves:
+        subject = curve.name.rpartition(",")[0]
+        series.append(
+            ChartSeries(
+                curve.name,
+                curve.x,
+                curve.y,
+                SeriesStyle.LINE if curve.reference else SeriesStyle.DASHED,
+                colours.setdefault(subject, len(colours)),
+                faint=curve.reference,
+                thinned_from=curve.thinned_from,
+            )
+        )
+    return tuple(series)
+
+
+def _picture_note(picture: Picture) -> str:
+    """Return what a picture leaves out, as a caption; empty if it shows everything."""
+    notes: list[str] = []
+    largest = max((curve.thinned_from for curve in picture.curves), default=0)
+    if largest:
+        notes.append(
+            f"Curves are thinned, from up to {largest:,} points: of each interval the smallest and "
+            "the largest value are drawn."
+        )
+    if picture.curves_left_out:
+        notes.append(f"{picture.curves_left_out:,} further curves are left out.")
+    if picture.pixels and picture.pixels.block != (1, 1):
+        rows, columns = picture.pixels.block
+        notes.append(f"Each pixel is the mean of {rows} x {columns} elements.")
+    return " ".join(notes)
 
 
 def sample_error_charts(facts: ReportData) -> list[Chart]:

@@ -48,12 +48,21 @@ const Figures = (() => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
   // The table of a figure of lines may be empty at first; it is filled once it is opened.
-  const numbers = (values) =>
-    values.bdata ? [...new Float64Array(Uint8Array.from(atob(values.bdata), (byte) => byte.charCodeAt(0)).buffer)] : values;
+  const numbers = (values) => {
+    if (!values.bdata) return values;
+    const { buffer } = Uint8Array.from(atob(values.bdata), (byte) => byte.charCodeAt(0));
+    // Numbers of float32 have seven digits; as float64 they would be written with digits of no meaning.
+    return values.dtype === "f4" ? Array.from(new Float32Array(buffer), (value) => Number(value.toPrecision(7))) : [...new Float64Array(buffer)];
+  };
+  const pixels = ({ x0, dx, y0, dy, z }) => {
+    const columns = Number(z.shape.split(",")[1]);
+    return numbers(z).map((value, place) => [y0 + dy * Math.floor(place / columns), x0 + dx * (place % columns), value]);
+  };
   const unescaped = (name) => name.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
   const fill = (table) => {
     const { data } = JSON.parse(sources.get(document.getElementById(table.dataset.of)).textContent);
     const rows = data.flatMap((trace) => {
+      if (trace.type === "heatmap") return trace.xaxis === "x2" ? [] : pixels(trace); // the other is the bar of colours
       const name = unescaped(trace.name), xs = numbers(trace.x), ys = numbers(trace.y);
       return xs.map((x, place) => [name, x, ys[place]]);
     });
@@ -69,7 +78,8 @@ const Figures = (() => {
     if (!button) return;
     const table = document.getElementById(button.dataset.csv);
     const rows = [...table.rows].map((row) => [...row.cells].map((cell) => cell.dataset.value ?? cell.textContent.trim()));
-    downloadTable(button.dataset.csv.replace(/^data-/, ""), rows);
+    const thinned = "thinned" in table.dataset ? "-thinned" : "";
+    downloadTable(`${button.dataset.csv.replace(/^data-/, "")}${thinned}`, rows);
   });
   return { add, remove };
 })();

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from problems import Array, Problem, Split, Target
 from problems.entrance.calls import user_code_errors
-from problems.interfaces.pictures import Picture
+from problems.interfaces.pictures import Picture, within_budget
 from problems.interfaces.types import EncodedNetwork, take_samples
 from search.run.finalists import BatchTiming, ComputeCost, Finalist
 from search.run.records import Record
@@ -182,14 +182,15 @@ def sample_errors(problem: Problem, encoding: str, result: SplitScore) -> tuple[
 
 
 def draw_prediction(problem: Problem, result: SplitScore) -> tuple[Picture, ...]:
-    """Return the problem's pictures of a prediction of the test split."""
+    """Return the problem's pictures of a prediction of the test split, each within its budget."""
     if problem.pictures is None or not result.metrics:
         return ()
     valid_samples = result.valid_samples
     with user_code_errors("the pictures of a prediction"):
-        return tuple(
-            problem.pictures(result.valid_outputs, valid_samples.outputs, valid_samples.inputs)
+        pictures = problem.pictures(
+            result.valid_outputs, valid_samples.outputs, valid_samples.inputs
         )
+        return tuple(map(within_budget, pictures))
 
 
 def with_pictures(
@@ -232,7 +233,6 @@ def draw_worst_samples(
         return ()
     worst = np.argsort(errors)[::-1][:WORST_SAMPLES]
     split = result.valid_samples.take(worst)
+    outputs = take_samples(result.valid_outputs, worst)
     with user_code_errors("the pictures of the worst samples"):
-        return tuple(
-            problem.pictures(take_samples(result.valid_outputs, worst), split.outputs, split.inputs)
-        )
+        return tuple(map(within_budget, problem.pictures(outputs, split.outputs, split.inputs)))

@@ -13,16 +13,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Locator, Page, Route, expect, sync_playwright
 
+from problems import Field, Metric
+from problems.interfaces.pictures import OutputPictures
 from reports.comparison import write_comparison
 from reports.index import write_index
 from reports.pages import write_report
 from search.run.directory import RunDirectory
 from search.run.finalists import Finalist
+from search.run.records import DatasetSummary
+from tests.builders import make_final_evaluation, make_finalist, make_record, make_spec
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -476,3 +481,35 @@ def test_a_watched_page_keeps_choices_and_waits_for_the_reader(page: Page, repor
         expect(page.locator("#parallel-limits")).to_be_visible()
     finally:
         write_report(run)
+
+
+def test_maps_and_long_curves_are_drawn_and_saved(page: Page, tmp_path: Path) -> None:
+    run = RunDirectory.start(tmp_path / "run", make_spec())
+    metric = Metric(name="error", unit="1", description="")
+    run.write(
+        "data.json",
+        DatasetSummary(
+            summary="", samples={"train": 4}, failed={}, metrics=(metric,), exclusions=()
+        ),
+    )
+    run.save_record(make_record(0, error=0.1, time_s=0.1))
+    fields = (Field("heat", (90, 130), "K", ("y", "x")), Field("flux", (50_000,), "W", ("x",)))
+    reference = {f.name: np.arange(f.size, dtype=float).reshape(1, *f.shape) for f in fields}
+    predicted = {name: array + 1.0 for name, array in reference.items()}
+    pictures = tuple(OutputPictures(fields)(predicted, reference, {}))
+    finalist = make_finalist("trial 0", trial=0)
+    run.write("heat.json", make_final_evaluation(finalist, knee=0, pictures=pictures))
+    open_page(page, write_report(run))
+    draw_everything(page)
+    saved: list[list[list[str]]] = []
+    for element in ("picture-2", "picture-3"):
+        page.locator(f"figure:has(#{element}) summary").click()
+        text = save_file(page, f"figure:has(#{element}) button[data-csv]")
+        saved.append(list(csv.reader(io.StringIO(text))))
+    (header, *pixels), (curve_header, *points) = saved
+    assert header == ["y (index)", "x (index)", "heat [K] (mean of 2 x 3 elements)"]
+    assert len(pixels) == 45 * 44
+    assert pixels[0] == ["0.5", "1", "1"]
+    assert {row[2] for row in pixels} == {"1"}
+    assert curve_header[0] == "series (thinned from 50,000 points)"
+    assert points[-1] == ["sample 1, predicted", "49999", "50000"]
