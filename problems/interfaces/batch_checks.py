@@ -1,11 +1,12 @@
 """Checks of batches against the declared fields, with messages."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from problems.interfaces.types import Array, Field
+from problems.errors import UserError
+from problems.interfaces.types import Array, Batch, Field
 
 
 def mismatches(batch: Any, fields: Sequence[Field], n: int) -> Iterator[str]:
@@ -103,3 +104,65 @@ def out_of_range(batch: Mapping[str, Array], fields: Sequence[Field]) -> Iterato
                     f"first in sample {sample} ({value:g})"
                 )
                 break
+
+
+def matching_inputs(batch: Any, fields: Sequence[Field]) -> Batch:
+    """Return a batch with an array of real numbers (n, ...) for each input field.
+
+    Args:
+        batch: What a surrogate was called with; lists and the like become arrays.
+        fields: The input fields.
+
+    Raises:
+        UserError: A field is missing, isn't declared, or has another shape or type.
+    """
+    names = ", ".join(field.name for field in fields)
+    if not isinstance(batch, Mapping):
+        raise UserError(
+            f"the inputs are a {type(batch).__name__}; give a dictionary with an array for each of "
+            f"{names}"
+        )
+    given = cast("Mapping[Any, Any]", batch)
+    declared = {field.name for field in fields}
+    for name in sorted(set(map(str, given)) - declared):
+        raise UserError(f"field {name!r} is no input (these are {names}); leave it out")
+    arrays: dict[str, Array] = {}
+    for field in fields:
+        if field.name not in given:
+            shape = _shape_text(field)
+            raise UserError(f"input {field.name!r} is missing; add an array of shape {shape}")
+        arrays[field.name] = _input_array(field, given[field.name])
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) > 1:
+        text = ", ".join(f"{name} has {n}" for name, n in counts.items())
+        raise UserError(f"inputs have different numbers of samples ({text}); give all the same")
+    return arrays
+
+
+def _input_array(field: Field, value: Any) -> Array:
+    """Return a value as an array of real numbers (n, ...), or raise a UserError."""
+    start = f"input {field.name!r}"
+    if np.ma.is_masked(value):
+        raise UserError(f"{start} has masked values; leave out their samples, or fill them")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        reason = str(error).partition(".")[0]
+        raise UserError(
+            f"{start} is no array ({reason}); give one of {_shape_text(field)}"
+        ) from None
+    if array.dtype.kind == "b":
+        array = array.astype(float)
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"{start} has type {array.dtype}; give real numbers")
+    if array.ndim and array.shape[1:] == field.shape:
+        return array
+    if array.shape == field.shape:
+        remedy = f"the first axis is the sample: write np.asarray({field.name})[None] for one"
+    else:
+        remedy = "the first axis is the sample, followed by the shape of the field"
+    raise UserError(f"{start} has shape {array.shape}, not {_shape_text(field)}; {remedy}")
+
+
+def _shape_text(field: Field) -> str:
+    return f"({', '.join(['n', *map(str, field.shape)])}{',' * (not field.shape)})"

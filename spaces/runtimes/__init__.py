@@ -171,14 +171,14 @@ class FixedBatchPredictor:
     batch: int
 
     def __call__(self, inputs: Array) -> Array:
-        """Return outputs (b, o) of inputs (b, ...) float32; b is at least one."""
+        """Return outputs (b, o) of inputs (b, ...) float32."""
         # Compiled networks ignore strides.
         inputs = np.ascontiguousarray(inputs, dtype=np.float32)
         n = len(inputs)
         if n == self.batch:
             return self.predict(inputs)
         outputs: list[Array] = []
-        for first in range(0, n, self.batch):
+        for first in range(0, max(n, 1), self.batch):  # without samples too, for the width
             part = inputs[first : first + self.batch]
             batch = np.zeros((self.batch, *inputs.shape[1:]), dtype=np.float32)
             batch[: len(part)] = part

@@ -191,6 +191,10 @@ def test_inputs_of_another_shape_are_refused(exported: ExportResult) -> None:
     run = runpy.run_path(str(exported("eager", Precision.FP32) / USAGE_FOLDER / "run.py"))
     with pytest.raises(ValueError, match=r"inputs are \(4, 3\), not \('n', 12\)"):
         run["load_network"]()(np.zeros((4, 3), dtype=np.float32))
+    with pytest.raises(ValueError, match="inputs are complex64; give real numbers"):
+        run["load_network"]()(np.zeros((4, 12), dtype=np.complex64))
+    _, recorded = run["examples"]()
+    assert run["load_network"]()(np.zeros((0, 12))).shape == (0, recorded.shape[1])
 
 
 def test_scripts_load_as_simstead_does() -> None:

@@ -87,7 +87,7 @@ def verify(artefact: Path) -> None:
 
 
 def load_network(artefact: Path = ARTEFACT) -> Call:
-    """Return the network as a function from inputs (n, ...) to outputs (n, o), in float32, n > 0.
+    """Return the network as a function from inputs (n, ...) to outputs (n, o), in float32.
 
     The function calls the network with the batch for which it was lowered; the last batch is filled
     with zeros. It must not be called by two threads at once. PyTorch's runtimes set the number of
@@ -103,12 +103,14 @@ def load_network(artefact: Path = ARTEFACT) -> Call:
     )
 
     def network(inputs: Array) -> Array:
-        inputs = np.ascontiguousarray(inputs, dtype=np.float32)
-        if inputs.shape[1:] != call_sizes.inputs:
+        if np.asarray(inputs).dtype.kind not in "fiub":
+            raise ValueError(f"inputs are {np.asarray(inputs).dtype}; give real numbers")
+        inputs = np.asarray(inputs, dtype=np.float32, order="C")
+        if not inputs.ndim or inputs.shape[1:] != call_sizes.inputs:
             raise ValueError(f"inputs are {inputs.shape}, not {('n', *call_sizes.inputs)}")
         if len(inputs) == call_sizes.batch:
             return call(inputs)
-        outputs: list[Array] = []
+        outputs = [np.empty((0, call_sizes.outputs), dtype=np.float32)]
         for first in range(0, len(inputs), call_sizes.batch):
             chunk = inputs[first : first + call_sizes.batch]
             batch = np.zeros((call_sizes.batch, *call_sizes.inputs), dtype=np.float32)
