@@ -3,9 +3,11 @@
     .venv/bin/python benchmarks/faults.py [--times N]
 
 `tests/search/test_faults.py` injects the faults and records how often, how many trials had
-finished, and what became of them; this program reads these records. Faults of whole searches, which
-take half a minute each, are injected N times; those that need no cluster at `PLACES` times N
-places. The table is printed and stored as JSON. Exits with 1 if a trial was lost or left running,
+finished, and what became of them; this program reads these records, and those of
+`tests/problems/entrance/test_isolated.py` on what users' code may do to its process. Faults of
+whole searches, which take half a minute each, are injected N times; those that need no cluster at
+`PLACES` times N places. The tables are printed; that of faults is stored as JSON. Exits with 1 if a
+trial was lost or left running,
 or a search was not resumed.
 """
 
@@ -22,6 +24,7 @@ from xml.etree import ElementTree as ET
 from arguments import argument_parser
 
 TESTS = "tests/search/test_faults.py"
+HAZARD_TESTS = "tests/problems/entrance/test_isolated.py"
 REPETITIONS = 3
 PLACES = 20
 """Places at which a fault that needs no cluster is injected, per repetition."""
@@ -33,19 +36,30 @@ COLUMNS = {
     "left_running": "left running",
     "carried_on": "resumed to the end",
 }
-"""Titles in the table of what the tests record."""
+"""Titles in the table of what the tests of faults record."""
+
+HAZARD_COLUMNS = {
+    "samples": "samples",
+    "failed": "failed with a reason",
+    "wrong": "wrong without one",
+}
+"""Titles in the table of what the tests of users' code record."""
 
 
-def run_fault_tests(markers: str, places: int) -> tuple[dict[str, dict[str, int]], bool]:
+def run_fault_tests(
+    tests: str, subject: str, markers: str, places: int
+) -> tuple[dict[str, dict[str, int]], bool]:
     """Return the records of the tests for each fault, and whether all tests passed.
 
     Args:
+        tests: The tests.
+        subject: The first property that a test records of a fault: its name.
         markers: Marker expression of the tests to run.
         places: Number of places at which each fault that needs no cluster is injected.
     """
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "--quiet", TESTS, "-m", markers]
+        command = [sys.executable, "-m", "pytest", "--quiet", tests, "-m", markers]
         process = subprocess.run(  # noqa: S603 - our own arguments
             [*command, f"--junit-xml={report}", "--override-ini=junit_family=xunit1"],
             cwd=Path(__file__).parent.parent,
@@ -56,19 +70,22 @@ def run_fault_tests(markers: str, places: int) -> tuple[dict[str, dict[str, int]
         facts: dict[str, dict[str, int]] = {}
         figures: dict[str, int] = {}
         for element in ET.parse(report).iter("property"):  # noqa: S314 - our own file
-            if element.attrib["name"] == "fault":
-                figures = facts.setdefault(element.attrib["value"], {})
+            name, value = element.attrib["name"], element.attrib["value"]
+            if name == subject:
+                figures = facts.setdefault(value, {})
             else:
-                figures[element.attrib["name"]] = int(element.attrib["value"])
+                figures[name] = figures.get(name, 0) + int(value)
     return facts, process.returncode == 0
 
 
-def format_table(faults: Mapping[str, Mapping[str, int]]) -> str:
+def format_table(
+    faults: Mapping[str, Mapping[str, int]], columns: Mapping[str, str] = COLUMNS
+) -> str:
     """Return the table of the figures of each fault, as text."""
     width = max(map(len, [*faults, "fault"]))
-    lines = [" | ".join((f"{'fault':<{width}}", *COLUMNS.values()))]
+    lines = [" | ".join((f"{'fault':<{width}}", *columns.values()))]
     for fault, facts in faults.items():
-        figures = (f"{facts[name]:>{len(title)}}" for name, title in COLUMNS.items())
+        figures = (f"{facts[name]:>{len(title)}}" for name, title in columns.items())
         lines.append(" | ".join((f"{fault:<{width}}", *figures)))
     return "\n".join(lines)
 
@@ -81,12 +98,15 @@ def main() -> int:
     faults: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
     passed = True
     for markers in ("not slow", *["slow"] * times):
-        facts, tests_passed = run_fault_tests(markers, PLACES * times)
+        facts, tests_passed = run_fault_tests(TESTS, "fault", markers, PLACES * times)
         passed &= tests_passed
         for fault, figures in facts.items():
             for name, figure in figures.items():
                 faults[fault][name] += figure
+    hazards, tests_passed = run_fault_tests(HAZARD_TESTS, "hazard", "", PLACES)
+    passed &= tests_passed
     print(format_table(faults))
+    print(format_table(hazards, HAZARD_COLUMNS))
     Path(__file__).with_suffix(".json").write_text(json.dumps(faults, indent=1) + "\n")
     complete = all(
         facts["lost"] == facts["left_running"] == 0 and facts["carried_on"] == facts["injected"]

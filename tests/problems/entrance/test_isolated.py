@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,14 +144,32 @@ def outcome(path: Path, process: IsolatedProcess) -> tuple[Any, Any, list[str]]:
     return inputs["a"], outputs["y"], reasons
 
 
+Record = Callable[[str, object], None]
+
+
+def note(record_property: Record, hazard: str, a: Any, y: Any, reasons: list[str]) -> None:
+    """Record what a hazard did, for the table of `benchmarks/faults.py`."""
+    good = np.array([not reason for reason in reasons])
+    record_property("hazard", hazard)
+    record_property("samples", len(a))
+    record_property("failed", int((~good).sum()))
+    record_property("wrong", int((y[good] != 3.0 * a[good] + 1.0).sum()))
+
+
 @pytest.mark.parametrize("hazard", HAZARDS)
 def test_a_hazard_costs_its_sample_alone(
-    hazard: str, process: IsolatedProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hazard: str,
+    process: IsolatedProcess,
+    tmp_path: Path,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Record,
 ) -> None:
     code, reason = HAZARDS[hazard]
     if hazard == "endless":
         monkeypatch.setattr(simulate, "CALL_LIMIT_S", 2.0)
     a, y, reasons = outcome(written(tmp_path, code), process)
+    note(record_property, hazard, a, y, reasons)
     assert [bool(text) for text in reasons] == [value == FAULTY for value in a]
     assert reason in "".join(reasons)
     assert np.isnan(y[a == FAULTY]).all()
@@ -160,12 +178,13 @@ def test_a_hazard_costs_its_sample_alone(
 
 @pytest.mark.parametrize("hazard", HARMLESS)
 def test_what_is_restored_costs_nothing(
-    hazard: str, process: IsolatedProcess, tmp_path: Path
+    hazard: str, process: IsolatedProcess, tmp_path: Path, record_property: Record
 ) -> None:
     path = written(tmp_path, HARMLESS[hazard])
     before = process.call(os.getpid)
     for _ in range(2):
         a, y, reasons = outcome(path, process)
+        note(record_property, hazard, a, y, reasons)
         assert not any(reasons)
         assert (y == 3.0 * a + 1.0).all()
     assert process.call(os.getpid) == before
@@ -176,7 +195,7 @@ SCRATCH = """np.save('scratch.npy', y.data); time.sleep(0.02); y = np.load('scra
 """
 
 
-def test_two_processes_share_no_scratch_file(tmp_path: Path) -> None:
+def test_two_processes_share_no_scratch_file(tmp_path: Path, record_property: Record) -> None:
     (tmp_path / "factor.txt").write_text("1.0")
     np.save(tmp_path / "scratch.npy", np.zeros(3))  # as a run by hand left it
     path = written(tmp_path, SCRATCH)
@@ -189,6 +208,7 @@ def test_two_processes_share_no_scratch_file(tmp_path: Path) -> None:
     locate_problem(str(path)).load()
     with ThreadPoolExecutor(2) as pool:
         for a, y, reasons in [each for part in pool.map(many, range(2)) for each in part]:
+            note(record_property, "scratch file of one name", a, y, reasons)
             assert not any(reasons), reasons
             assert (y == 3.0 * a + 1.0).all()
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
