@@ -27,8 +27,8 @@ from results import save_results
 from rich.console import Console
 
 from problems import Dataset, Size
+from problems.data.cache import default_cache
 from problems.data.dataset import generate
-from problems.data.shards import default_cache
 from problems.template.problem import problem
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory

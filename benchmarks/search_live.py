@@ -38,8 +38,8 @@ from results import save_results
 from searchers import COLOURS, SEARCHERS, SIMSTEAD_NAME, Searcher
 
 from problems import Dataset, Problem, Size, load_problem
+from problems.data.cache import default_cache
 from problems.data.dataset import generate
-from problems.data.shards import default_cache
 from search.objectives.baselines import (
     NO_BASELINES,
     BaselineScores,

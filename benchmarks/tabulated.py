@@ -30,8 +30,8 @@ import search.trial.preparation
 import spaces.runtimes.onnxruntime
 import spaces.runtimes.openvino
 from problems import Dataset, Problem, Size
+from problems.data.cache import default_cache
 from problems.data.dataset import generate
-from problems.data.shards import default_cache
 from problems.interfaces.types import EncodedNetwork, Option
 from problems.template.problem import problem as template
 from search.timing.reference import ReferenceTiming, deployment_call, time_reference

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
 from problems.data.dataset import data_bytes, generate, search_digest
-from problems.data.shards import default_cache
+from problems.data.cache import default_cache
 from problems.entrance.calls import Call, CallFailedError
 from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import shared_scratch_root

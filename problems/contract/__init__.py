@@ -19,7 +19,7 @@ from problems.contract.evidence import (
     MemorisedNetwork,
     RandomChoice,
 )
-from problems.data.shards import default_cache
+from problems.data.cache import default_cache
 from problems.entrance.calls import described
 from problems.entrance.process_state import preserved_process_state
 from problems.errors import UserError

@@ -10,7 +10,7 @@ from typing import Self
 
 from problems.contract import CHECKS, CheckResult, check_order
 from problems.contract.evidence import Evidence
-from problems.data.shards import default_cache
+from problems.data.cache import default_cache
 from problems.entrance.isolated import IsolatedProcess, Message, ProcessDiedError
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Size

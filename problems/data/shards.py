@@ -5,7 +5,6 @@ the split and the seed. An interrupted simulation of data therefore continues wh
 data of an older version of the simulation are never used.
 """
 
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -59,14 +58,6 @@ class Shard:
 
 ShardExecutor = Callable[[Sequence[Shard], Path], Iterator[Shard]]
 """A function that makes shards in any order, and yields each once it is in the cache."""
-
-
-def default_cache() -> Path:
-    """Return $SIMSTEAD_CACHE, or else simstead's folder in the user's cache."""
-    folder = os.environ.get("SIMSTEAD_CACHE")
-    if folder:
-        return Path(folder).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "simstead"
 
 
 def split_sizes(problem: Problem) -> Samples:

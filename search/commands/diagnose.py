@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target, UserError
+from problems.data.cache import default_cache
 from problems.data.dataset import data_bytes, generate
-from problems.data.shards import default_cache, make_serially, plan_shards
+from problems.data.shards import make_serially, plan_shards
 from problems.diagnosis import Diagnosis, diagnose
 from problems.entrance.calls import CallFailedError
 from problems.entrance.isolated import IsolatedProcess

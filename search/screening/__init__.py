@@ -14,8 +14,8 @@ import numpy as np
 from rich.console import Console
 
 from problems import Array, InterruptedRunError, UserError
+from problems.data.cache import default_cache
 from problems.data.dataset import data_bytes, generate
-from problems.data.shards import default_cache
 from problems.interfaces.types import Batch
 from problems.sources import ProblemSource
 from search.driver import UNWRITABLE_ERRNOS, describe_data, signals_as_interrupt

@@ -235,7 +235,7 @@ import sys
 from pathlib import Path
 
 from problems.data.dataset import data_bytes, generate
-from problems.data.shards import default_cache
+from problems.data.cache import default_cache
 from problems.sources import locate_problem
 from search.workers.ray_cluster import cluster, ray
 
