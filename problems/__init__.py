@@ -1,5 +1,6 @@
 """Problems: simulations or recorded data, encodings, and scores of predictions."""
 
+from problems.data.read_options import ReadOptions
 from problems.data.recorded import Recorded
 from problems.data.splits import Beyond
 from problems.encodings.aligned import (
@@ -86,6 +87,7 @@ __all__ = [
     "Predict",
     "Problem",
     "Profile",
+    "ReadOptions",
     "Recorded",
     "Registry",
     "RollOutEncoding",

@@ -1,13 +1,13 @@
 """The dataset of a problem: simulated in shards or read from files, split and filtered."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from problems.data.recorded import file_sizes, open_recorded, recorded_identity
+from problems.data.recorded import content_digests, open_recorded, recorded_identity
 from problems.data.shards import (
     Shard,
     ShardExecutor,
@@ -25,6 +25,11 @@ from problems.provenance import canonical_form, digest, fingerprint, identity
 
 MIN_SAMPLES = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
 """The smallest size of each split."""
+
+MIN_RECORDED = 27
+"""Recorded samples, without groups, that give each split its smallest size."""
+
+_ROWS_COMPARED = 1024
 
 
 def reference_digest(problem: Problem) -> str:
@@ -67,8 +72,8 @@ def search_digest(problem: Problem) -> str:
 
 
 def _recorded_facts(problem: Problem) -> list[object]:
-    """Return the identity of recorded data and the sizes of the files, which may grow."""
-    return [reference_digest(problem), file_sizes(problem.data) if problem.data else []]
+    """Return the identity of recorded data and the hashes of what the files hold."""
+    return [reference_digest(problem), content_digests(problem.data) if problem.data else []]
 
 
 def data_bytes(problem: Problem) -> int:
@@ -206,12 +211,63 @@ def check_split_sizes(problem: Problem, data: Dataset) -> None:
     """
     for name, minimum in MIN_SAMPLES.items():
         n = len(data.splits()[name])
-        if n < minimum:
-            failed, repeated = data.failed.get(name, 0), data.duplicates.get(name, 0)
-            raise UserError(
-                f"problem {problem.name!r}: its {name} split has {n} samples, fewer than {minimum} "
-                f"({failed} failed, {repeated} are duplicates); draw more, or from a wider range"
+        if n >= minimum:
+            continue
+        failed, repeated = data.failed.get(name, 0), data.duplicates.get(name, 0)
+        left_out = f"({failed} failed, {repeated} are duplicates)"
+        small = f"problem {problem.name!r}: its {name} split has {n} samples, fewer than {minimum}"
+        if problem.data is None:
+            raise UserError(f"{small} {left_out}; draw more, or from a wider range")
+        limits = problem.samples
+        if limits is not None and getattr(limits, name) == n:
+            raise UserError(f"{small}; raise samples= of the problem")
+        more = "record more, or use finer groups or more blocks"
+        if not (problem.data.group or problem.data.blocks):
+            more = f"record at least {MIN_RECORDED} samples"
+        raise UserError(f"{small} {left_out}, of {data.made} in the files; {more}")
+
+
+def check_values(problem: Problem, data: Dataset) -> None:
+    """Check that recorded values can be learnt from.
+
+    Raises:
+        UserError: A field holds a value that may stand for a missing one, or no output varies in
+            one of the splits.
+    """
+    for message in (*data.suspects.values(), *constant_splits(problem, data)):
+        raise UserError(f"problem {problem.name!r}: {message}")
+
+
+def constant_splits(problem: Problem, data: Dataset) -> Iterator[str]:
+    """Yield a message for each split of recorded data in which no output varies.
+
+    Args:
+        problem: The problem.
+        data: Its dataset.
+    """
+    if problem.data is None:
+        return
+    for name in ("train", "validation", "test"):
+        outputs = data.splits()[name].outputs
+        if all(is_constant(outputs[field.name]) for field in problem.outputs):
+            values = ", ".join(
+                f"{field.name} is {float(np.ravel(outputs[field.name][0])[0]):g}"
+                for field in problem.outputs
             )
+            n = len(data.splits()[name])
+            yield (
+                f"no output varies in the {name} split ({values} in each of its {n} samples), so "
+                "nothing can be learnt or measured there; record more samples in which the outputs "
+                "vary"
+            )
+
+
+def is_constant(array: Array) -> bool:
+    """Return whether all samples (b, ...) are equal; they are read a few at a time."""
+    return all(
+        bool(np.all(array[start : start + _ROWS_COMPARED] == array[:1]))
+        for start in range(0, len(array), _ROWS_COMPARED)
+    )
 
 
 def empty_split(problem: Problem) -> Split:

@@ -3,10 +3,9 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -14,19 +13,14 @@ from urllib.parse import quote
 import numpy as np
 
 from problems.atomic_files import atomic_write, temporary_path
-from problems.data.readers import Chunk
+from problems.data.chunks import Chunk
 from problems.errors import UserError
-from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Field, Split
+from problems.interfaces.types import SPLITS, Array, Dataset, Field, Split
 
 METADATA_FILE = "facts.json"
-COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made")
+COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made", "suspects")
 FLOAT64_DESCR = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
-_HASH_BYTES = 16
-_ROWS_HASHED = 1024
-"""Rows hashed at a time; a whole chunk would need memory for a second copy of it."""
-_EXACT = 2**53
-"""From this number on, float64 doesn't represent every integer."""
 
 
 class MemoryMappedBatch(Mapping[str, Array]):
@@ -66,130 +60,6 @@ class MemoryMappedBatch(Mapping[str, Array]):
 
     def __repr__(self) -> str:
         return f"MemoryMappedBatch({self._folder}, {', '.join(self._names)})"
-
-
-@dataclass(frozen=True)
-class SampleIndex:
-    """The properties of each sample by which splits are assigned, in the order of the files.
-
-    Args:
-        nonfinite_field: Index of the first field with a value that isn't finite (n,), -1 if none.
-        is_duplicate: Whether an earlier sample has the same inputs and outputs (n,).
-        input_id: Number of the inputs (n,); equal inputs have the same number.
-        group: Number of the group (n,), 0 if there are no groups.
-        shift_value: Value of the field that defines the shifted split (n,), 0 if there is none.
-    """
-
-    nonfinite_field: Array
-    is_duplicate: Array
-    input_id: Array
-    group: Array
-    shift_value: Array
-
-    def __len__(self) -> int:
-        return len(self.nonfinite_field)
-
-    @property
-    def finite(self) -> Array:
-        """Whether all values of a sample are finite (n,)."""
-        return self.nonfinite_field < 0
-
-    @property
-    def usable(self) -> Array:
-        """Whether a sample is finite and no duplicate (n,)."""
-        return self.finite & ~self.is_duplicate
-
-
-def index_samples(chunks: Iterable[Chunk], inputs: Sequence[str], shift_field: str) -> SampleIndex:
-    """Return the index of all samples, from one pass over the files.
-
-    Args:
-        chunks: All samples.
-        inputs: Names of the input fields.
-        shift_field: Name of the field that defines the shifted split, "" if there is none.
-
-    Raises:
-        UserError: A file can't be read, or a sample has no group.
-    """
-    nonfinite_field: list[Array] = [np.empty(0, dtype=np.int64)]
-    input_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
-    sample_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
-    group: list[Array] = [np.empty(0, dtype=np.int64)]
-    values: list[Array] = [np.empty(0)]
-    groups = _Groups()
-    for chunk in chunks:
-        n = len(chunk)
-        if not n:
-            continue
-        nonfinite_field.append(_first_nonfinite_field(chunk.fields))
-        input_hashes.append(_hashes([chunk.fields[name].reshape(n, -1) for name in inputs]))
-        sample_hashes.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
-        group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.numbers(chunk))
-        values.append(np.array(chunk.fields[shift_field]) if shift_field else np.zeros(n))
-    first_nonfinite = np.concatenate(nonfinite_field)
-    is_duplicate = np.zeros(len(first_nonfinite), dtype=bool)
-    # A failed sample does not make a later one a duplicate.
-    finite = np.flatnonzero(first_nonfinite < 0)
-    _, first = np.unique(np.concatenate(sample_hashes)[finite], return_index=True)
-    is_duplicate[np.delete(finite, first)] = True
-    _, input_id = np.unique(np.concatenate(input_hashes), return_inverse=True)
-    return SampleIndex(
-        first_nonfinite, is_duplicate, input_id, np.concatenate(group), np.concatenate(values)
-    )
-
-
-class _Groups:
-    """Numbers groups in order of occurrence; equal values in any notation have one number."""
-
-    def __init__(self) -> None:
-        self._by_value: dict[Any, int] = {}
-        self._by_key: dict[str, int] = {}
-
-    def numbers(self, chunk: Chunk) -> Array:
-        """Return the number of each sample's group (b,)."""
-        values: list[Any] = [] if chunk.group is None else chunk.group.tolist()
-        for i, value in enumerate(values):
-            if value in self._by_value:
-                continue
-            if value is None or value != value:  # noqa: PLR0124 - true for NaN and NaT only
-                row = chunk.first + i + 1
-                raise UserError(f"{chunk.path}: row {row} has no group; give every row one")
-            self._by_value[value] = self._by_key.setdefault(group_key(value), len(self._by_key))
-        return np.array([self._by_value[value] for value in values], dtype=np.int64)
-
-
-def group_key(value: object) -> str:
-    """Return the name of a group as text; 7, 7.0, "7" and "007" give the same."""
-    text = (value.decode() if isinstance(value, bytes) else str(value)).strip()
-    if "_" in text:  # float() reads 2_1 as 21
-        return text
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if abs(number) >= _EXACT:
-        return text
-    return str(int(number)) if number.is_integer() else repr(number)
-
-
-def _first_nonfinite_field(fields: Batch) -> Array:
-    """Return the index of the first field that isn't finite (b,), -1 if all are finite."""
-    first = np.full(len(next(iter(fields.values()))), -1)
-    for index, array in enumerate(fields.values()):
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        first[~finite & (first < 0)] = index
-    return first
-
-
-def _hashes(columns: Sequence[Array]) -> Array:
-    """Return the hash of each row (b,); -0.0 is hashed as 0.0."""
-    hashes: list[bytes] = []
-    for first in range(0, len(columns[0]), _ROWS_HASHED):
-        rows = slice(first, first + _ROWS_HASHED)
-        table = np.concatenate([column[rows] for column in columns], axis=1)
-        table += 0.0
-        hashes += [blake2b(row, digest_size=_HASH_BYTES).digest() for row in table]
-    return np.array(hashes, dtype=f"S{_HASH_BYTES}")
 
 
 @dataclass(frozen=True)

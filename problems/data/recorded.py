@@ -11,14 +11,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems.data.memory_maps import MemoryMapStore, SampleIndex, index_samples
-from problems.data.readers import FILES_EXTRA, Chunk, FieldSelection, Reader, reader_for
+from problems.data.chunks import FILES_EXTRA, Chunk, FieldSelection, Reader, readable_errors
+from problems.data.contents import content_digest, file_stamp
+from problems.data.memory_maps import MemoryMapStore
+from problems.data.read_options import ReadOptions
+from problems.data.readers import is_table, reader_for
+from problems.data.sample_index import SampleIndex, index_samples
 from problems.data.splits import Beyond, assign_splits, leaked_samples
 from problems.errors import MissingExtraError, UnknownNameError, UserError
 from problems.interfaces.types import SPLITS, Array, Dataset, Field
 from problems.provenance import digest, kind_name
 
-CACHE_VERSION = 3
+CACHE_VERSION = 4
 """Raised with every change of how files are split or stored; older folders aren't used any more."""
 MIN_BLOCKS = 3
 MAX_SHIFTED_SHARE = 0.5
@@ -26,12 +30,16 @@ MAX_SHIFTED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Recorded:
-    """Samples in files: netCDF, HDF5 or Zarr through xarray, CSV or Parquet through pandas.
+    """Samples in files: netCDF, HDF5, MATLAB, Zarr, Parquet, CSV and other tables in text.
+
+    Samples with values that are not finite, outside `Field.valid`, marked as missing by the file or
+    never written are counted as failed, with the reason, and left out.
 
     Args:
         files: One file, or several with the same columns or variables, read in order. A pattern
-            such as "run*.nc" stands for all matching files in the order of their names. A file in
-            the folder of the problem's file is Path(__file__).with_name("run.nc").
+            such as "run*.nc" stands for all matching files in the order of their names. A folder of
+            Parquet files is one file. A file in the folder of the problem's file is
+            Path(__file__).with_name("run.nc").
         inputs: Input fields of the reference.
         outputs: Output fields of the reference.
         cost_s: Time of the reference for one sample on one core [s], from which speed-ups follow.
@@ -40,9 +48,13 @@ class Recorded:
             groups.
         shifted: Defines the shifted split.
         columns: Column or variable of a field whose name differs in the files. For a field with a
-            shape, a table needs one column for each number; by default `name_0`, `name_1` ...
-        sample: Dimension of the samples in files read by xarray; by default the first dimension of
-            the first field.
+            shape, a table needs one column for each number, by default `name_0`, `name_1` ..., or a
+            column of lists. A variable in a group is "group/name", a member of a compound table
+            "table/name", a part of a structure in Parquet "structure.name". A pattern such as
+            "run*/name" makes one sample of each match.
+        sample: Dimension of the samples in files of variables; by default the first dimension of
+            the first field. Where a file names no dimensions, they are "axis 0", "axis 1" ...
+        read: How the files are written, where that isn't detected.
     """
 
     IDENTITY: ClassVar[str] = "recorded"
@@ -56,6 +68,7 @@ class Recorded:
     shifted: Beyond | None = None
     columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict[str, str])
     sample: str = ""
+    read: ReadOptions = field(default_factory=ReadOptions)
 
     def versions(self) -> Mapping[str, str]:
         """Return the version of the library that reads the files.
@@ -76,12 +89,22 @@ class Recorded:
 def recorded_identity(recorded: Recorded) -> dict[str, Any]:
     """Return class and parameters as JSON; files are given without their folders."""
     parameters = asdict(recorded) | {"files": [path.name for path in _given_paths(recorded)]}
+    if recorded.read == ReadOptions():
+        del parameters["read"]  # data of before there were options keep their identity
     return {"class": kind_name(type(recorded)), "parameters": _plain(parameters)}
 
 
-def file_sizes(recorded: Recorded) -> list[int]:
-    """Return the size of each file or folder [bytes]."""
-    return [_stamp(path)[1] for path in _given_paths(recorded)]
+def content_digests(recorded: Recorded) -> list[str]:
+    """Return a hash of the content of each file or folder.
+
+    Raises:
+        UserError: A file doesn't exist or can't be read.
+    """
+    digests: list[str] = []
+    for path in _paths(recorded):
+        with readable_errors(path):
+            digests.append(content_digest(path))
+    return digests
 
 
 def check_recorded(recorded: Recorded) -> Iterator[str]:
@@ -109,32 +132,32 @@ def open_recorded(
     """
     for message in _parameter_errors(recorded):
         raise UserError(message)
-    paths = _paths(recorded)
-    store = MemoryMapStore(
-        folder / _key(recorded, paths, largest), recorded.inputs, recorded.outputs
-    )
+    store = MemoryMapStore(folder / _key(recorded, largest), recorded.inputs, recorded.outputs)
     if not store.exists():
         for message in _header_errors(recorded):
             raise UserError(message)
-        _write_splits(recorded, _readers(recorded, paths), largest or {}, store, progress)
+        _write_splits(recorded, largest or {}, store, progress)
     return store.open()
 
 
 def _write_splits(
     recorded: Recorded,
-    readers: Sequence[Reader],
     largest: Mapping[str, int],
     store: MemoryMapStore,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Read the files twice: to assign samples to splits, and to write them."""
+    paths = _paths(recorded)
+    stamps = [file_stamp(path) for path in paths]
 
     def chunks() -> Iterator[Chunk]:
-        for reader in readers:
+        for reader in _readers(recorded, paths):
             yield from reader.chunks()
+        if [file_stamp(path) for path in paths] != stamps:
+            raise UserError("the files changed while they were read; run the command again")
 
     shift_field = recorded.shifted.field if recorded.shifted else ""
-    samples = index_samples(chunks(), [f.name for f in recorded.inputs], shift_field)
+    samples = index_samples(chunks(), recorded.inputs, recorded.outputs, shift_field)
     reasons = _failure_counts(recorded, samples)
     split = assign_splits(samples, recorded.group, recorded.blocks, recorded.shifted)
     leaked = leaked_samples(samples, split)
@@ -143,7 +166,7 @@ def _write_splits(
     duplicates: dict[str, int] = {}
     for number, name in enumerate(SPLITS):
         in_split = split == number
-        failed[name] = int((in_split & ~samples.finite).sum())
+        failed[name] = int((in_split & ~samples.succeeded).sum())
         duplicates[name] = int((in_split & (samples.is_duplicate | leaked)).sum())
         index = np.flatnonzero(in_split & samples.usable & ~leaked)
         size = min(len(index), largest.get(name, len(index)))
@@ -154,28 +177,29 @@ def _write_splits(
         "reasons": reasons,
         "unassigned": int((samples.usable & (split < 0)).sum()),
         "made": len(samples),
+        "suspects": samples.suspects,
     }
     store.write(chunks(), selected, facts, progress)
 
 
 def _failure_counts(recorded: Recorded, samples: SampleIndex) -> dict[str, int]:
-    """Return the number of samples that aren't finite, by the first such field.
+    """Return the number of failed samples by reason.
 
     Raises:
-        UserError: There is no sample, or most samples aren't finite.
+        UserError: There is no sample, or most samples failed.
     """
-    names = [f.name for f in (*recorded.inputs, *recorded.outputs)]
-    counts = np.bincount(samples.nonfinite_field[~samples.finite], minlength=len(names))
+    counts = np.bincount(samples.reason[~samples.succeeded], minlength=len(samples.reasons))
     path, *others = _given_paths(recorded)
     files = f"{path} and {len(others)} more" if others else str(path)
     if not len(samples):
         raise UserError(f"{files}: there is no sample; check that files= names the right files")
     if 2 * counts.sum() > len(samples):
         raise UserError(
-            f"{files}: {counts.sum()} of {len(samples)} samples are not finite, most often in "
-            f"field {names[int(counts.argmax())]!r}; correct the files or remove that field"
+            f"{files}: {counts.sum()} of {len(samples)} samples failed, most often because "
+            f"{samples.reasons[int(counts.argmax())]}; correct the files, valid= or read=, or "
+            "remove that field"
         )
-    return {f"{name} is not finite": int(n) for name, n in zip(names, counts, strict=True) if n}
+    return {text: int(n) for text, n in zip(samples.reasons, counts, strict=True) if n}
 
 
 def _parameter_errors(recorded: Recorded) -> Iterator[str]:
@@ -189,12 +213,12 @@ def _parameter_errors(recorded: Recorded) -> Iterator[str]:
     elif recorded.blocks and recorded.blocks < MIN_BLOCKS:
         yield f"blocks={recorded.blocks} is too few; give at least {MIN_BLOCKS}, or better many"
     try:
-        libraries = {reader_for(path).library: path for path in _paths(recorded)}
+        kinds = {is_table(path): path for path in _paths(recorded)}
     except UserError as error:
         yield str(error)
     else:
-        if len(libraries) > 1:
-            both = " and ".join(str(path) for path in libraries.values())
+        if len(kinds) > 1:
+            both = " and ".join(str(path) for path in kinds.values())
             yield f"files= mixes tables with other formats, {both}; give files of one kind"
 
 
@@ -262,28 +286,18 @@ def _paths(recorded: Recorded) -> list[Path]:
 
 def _readers(recorded: Recorded, paths: Sequence[Path]) -> list[Reader]:
     fields = (*recorded.inputs, *recorded.outputs)
-    selection = FieldSelection(fields, recorded.group, recorded.columns, recorded.sample)
+    selection = FieldSelection(
+        fields, recorded.group, recorded.columns, recorded.sample, recorded.read
+    )
     return [reader_for(path)(path, selection) for path in paths]
 
 
-def _key(recorded: Recorded, paths: Sequence[Path], largest: Mapping[str, int] | None) -> str:
+def _key(recorded: Recorded, largest: Mapping[str, int] | None) -> str:
     """Return a hash of all that determines the content of the splits."""
     facts = recorded_identity(recorded)
     # The cost doesn't affect the splits; the files needn't be read again when it is corrected.
     del facts["parameters"]["cost_s"]
-    return digest([CACHE_VERSION, facts, [_stamp(path) for path in paths], dict(largest or {})])
-
-
-def _stamp(path: Path) -> list[Any]:
-    """Return path, size, time of modification and number of files of a file or folder."""
-    files = [path, *path.rglob("*")] if path.is_dir() else [path]
-    stats = [file.stat() for file in files]
-    return [
-        str(path.resolve()),
-        sum(s.st_size for s in stats),
-        max(s.st_mtime_ns for s in stats),
-        len(stats),
-    ]
+    return digest([CACHE_VERSION, facts, content_digests(recorded), dict(largest or {})])
 
 
 def _plain(value: Any) -> Any:

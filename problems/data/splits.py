@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.data.memory_maps import SampleIndex
+from problems.data.sample_index import SampleIndex
 from problems.errors import UserError
 from problems.interfaces.types import SPLITS, Array
 

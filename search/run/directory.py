@@ -90,7 +90,7 @@ class RunDirectory:
                 with_same_origin = existing.model_copy(update={"origin_hash": spec.origin_hash})
                 reason = (
                     f"the code of {spec.problem}'s simulation or encodings, its samples, epochs, "
-                    "score, goals or deployment have changed since: undo that, or"
+                    "score, goals, deployment or data files have changed since: undo that, or"
                     if with_same_origin.identity == spec.identity
                     else f"it is {_described(existing)}, not {_described(spec)}:"
                 )

@@ -14,7 +14,8 @@ import numpy as np
 
 from problems import Array, Batch, Field, Problem, Simulation, UserError
 from problems.atomic_files import atomic_write
-from problems.data.readers import FieldSelection, reader_for
+from problems.data.chunks import FieldSelection
+from problems.data.readers import reader_for
 from problems.data.simulate import Caller, concatenate_batches, draw, run_simulation
 from problems.interfaces.batch_checks import out_of_range
 from problems.interfaces.types import n_samples, take_samples
@@ -52,9 +53,15 @@ def read_points(problem: Problem, path: Path) -> Batch:
     reader = reader_for(path)(path, FieldSelection(problem.inputs, "", {}, ""))
     for error in reader.header_errors():
         raise UserError(f"--sweep: {error}")
-    points = [chunk.fields for chunk in reader.chunks() if len(chunk)]
+    chunks = [chunk for chunk in reader.chunks() if len(chunk)]
+    points = [chunk.fields for chunk in chunks]
     if not points:
         raise UserError(f"--sweep: {path} holds no points")
+    for chunk in chunks:
+        for reason, failed in chunk.failures.items():
+            if failed.any():
+                row = chunk.first + int(failed.argmax()) + 1
+                raise UserError(f"--sweep: {path}: row {row}: {reason}; correct the file")
     inputs = concatenate_batches(points)
     for error in out_of_range(inputs, problem.inputs):
         raise UserError(f"--sweep: {path}: {error}")

@@ -1,5 +1,6 @@
 """Problems that come from files: every format, how splits are divided, and every mistake."""
 
+import importlib.metadata
 import json
 import math
 import pickle
@@ -16,10 +17,13 @@ import pytest
 import xarray as xr
 
 from problems import Beyond, Dataset, Field, Recorded, UserError
-from problems.data import memory_maps, readers
-from problems.data.memory_maps import MemoryMappedBatch, group_key
-from problems.data.readers import READERS, Reader
+from problems.data import arrays as array_readers
+from problems.data import chunks, memory_maps, tables, text_tables
+from problems.data.chunks import Reader
+from problems.data.memory_maps import MemoryMappedBatch
+from problems.data.readers import READERS
 from problems.data.recorded import check_recorded, open_recorded, recorded_identity
+from problems.data.sample_index import group_key
 from problems.interfaces.types import SPLITS
 
 N = 60
@@ -94,7 +98,7 @@ def all_of(data: Dataset, part: str, name: str) -> np.ndarray:
 
 def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     numbers = sum(field.size for field in (*INPUTS, *OUTPUTS))
-    monkeypatch.setattr(readers, "CHUNK_BYTES", 8 * numbers * rows)
+    monkeypatch.setattr(chunks, "CHUNK_BYTES", 8 * numbers * rows)
 
 
 @pytest.fixture
@@ -102,15 +106,15 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of all chunks that are read."""
     sizes: list[int] = []
 
-    def watch(chunks: Callable[[Any], Iterator[Any]]) -> Callable[[Reader], Iterator[Any]]:
+    def watch(read: Callable[[Any], Iterator[Any]]) -> Callable[[Reader], Iterator[Any]]:
         def watched(reader: Reader) -> Iterator[Any]:
-            for chunk in chunks(reader):
+            for chunk in read(reader):
                 sizes.append(len(chunk))
                 yield chunk
 
         return watched
 
-    for kind in (readers.TableReader, readers.XarrayReader):
+    for kind in (text_tables.TextReader, tables.ParquetReader, array_readers.ArrayReader):
         monkeypatch.setattr(kind, "chunks", watch(kind.chunks))
     return sizes
 
@@ -158,11 +162,11 @@ import tracemalloc
 from pathlib import Path
 
 from problems import Field, Recorded
-from problems.data import readers
+from problems.data import chunks
 from problems.data.recorded import check_recorded, open_recorded
 
 path, cache, width = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-readers.CHUNK_BYTES = 50 * width * 8
+chunks.CHUNK_BYTES = 50 * width * 8
 recorded = Recorded(path, (Field("x", (width,)),), (Field("y"),), cost_s=1.0)
 assert not list(check_recorded(recorded))  # imports what reads the file
 tracemalloc.start()
@@ -493,7 +497,9 @@ def test_facts_are_json_without_folders(tmp_path: Path) -> None:
 
 def test_versions_name_what_reads_the_files() -> None:
     assert recorded("a.csv").versions() == {"pandas": pd.__version__}
-    assert recorded(["a.zarr", "b.zarr"]).versions() == {"xarray": xr.__version__}
+    for name, library in (("a.zarr", "zarr"), ("a.nc", "h5py"), ("a.parquet", "pandas")):
+        found = recorded([name, name]).versions()
+        assert found == {library: importlib.metadata.version(library)}
 
 
 class Made:
@@ -658,13 +664,16 @@ MISTAKES: dict[str, tuple[Callable[[Made], Recorded], tuple[str, ...]]] = {
     ),
     "mostly not finite": (
         lambda m: recorded(m.file(lift=np.where(np.arange(N) < 31, np.nan, 1.0))),
-        ("31 of 60", "not finite", "'lift'"),
+        ("31 of 60", "lift is not finite"),
     ),
     "empty": (lambda m: recorded(m.text("a.csv", "")), ("a.csv", "can't be read")),
-    "semicolons": (lambda m: recorded(m.text("a.csv", "v;w\n1;1\n")), ("a.csv", "commas")),
+    "comma or point": (
+        lambda m: recorded(m.text("a.csv", "v;w\n1,125;1\n"), **TINY),
+        ("a.csv", "'1,125'", "decimal=','", "thousands=','"),
+    ),
     "ragged": (
         lambda m: recorded(m.text("a.csv", "v,w\n1,1\n2,2,2,2\n"), **TINY),
-        ("a.csv", "can't be read"),
+        ("a.csv", "row 2 has 4 cells", "2 names"),
     ),
     "longer rows": (
         lambda m: recorded(m.text("a.csv", "v,w,x\n1,5,2,3\n1,5,2,4\n"), **TINY),
@@ -743,11 +752,11 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
         raise ImportError(name)
 
     path = write(tmp_path / "a.csv", samples())
-    monkeypatch.setattr(readers.importlib, "import_module", absent)
+    monkeypatch.setattr(chunks.importlib, "import_module", absent)
     with pytest.raises(UserError, match=r"pandas.*\[files\]"):
         opened(path, tmp_path / "cache")
 
 
 def test_formats_are_all_tried() -> None:
-    tried = {"".join(Path(name).suffixes) for name in NAMES}
-    assert set(READERS) - tried == {".hdf5"}
+    tried = {READERS["".join(Path(name).suffixes)] for name in NAMES}
+    assert set(READERS.values()) == tried

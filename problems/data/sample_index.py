@@ -1,0 +1,183 @@
+"""The one look at every recorded sample: failures, duplicates, groups, suspicious values."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from problems.data.chunks import Chunk
+from problems.data.sentinels import Extremes, suspicious_values
+from problems.errors import UserError
+from problems.interfaces.types import Array, Batch, Field
+
+_HASH_BYTES = 16
+_ROWS_HASHED = 1024
+"""Rows hashed at a time; a whole chunk would need memory for a second copy of it."""
+_EXACT = 2**53
+"""From this number on, float64 doesn't represent every integer."""
+
+
+@dataclass(frozen=True)
+class SampleIndex:
+    """The properties of each sample by which splits are assigned, in the order of the files.
+
+    Args:
+        reasons: Reasons for which samples failed.
+        reason: Index of the sample's reason (n,), -1 if it didn't fail.
+        is_duplicate: Whether an earlier sample has the same inputs and outputs (n,).
+        input_id: Number of the inputs (n,); equal inputs have the same number.
+        group: Number of the group (n,), 0 if there are no groups.
+        shift_value: Value of the field that defines the shifted split (n,), 0 if there is none.
+        suspects: Sentence about a suspicious value of a field, by name of the field.
+    """
+
+    reasons: tuple[str, ...]
+    reason: Array
+    is_duplicate: Array
+    input_id: Array
+    group: Array
+    shift_value: Array
+    suspects: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.reason)
+
+    @property
+    def succeeded(self) -> Array:
+        """Whether all values of a sample are finite and within the declared ranges (n,)."""
+        return self.reason < 0
+
+    @property
+    def usable(self) -> Array:
+        """Whether a sample didn't fail and is no duplicate (n,)."""
+        return self.succeeded & ~self.is_duplicate
+
+
+def index_samples(
+    chunks: Iterable[Chunk], inputs: Sequence[Field], outputs: Sequence[Field], shift_field: str
+) -> SampleIndex:
+    """Return the index of all samples, from one pass over the files.
+
+    Args:
+        chunks: All samples.
+        inputs: Input fields.
+        outputs: Output fields.
+        shift_field: Name of the field that defines the shifted split, "" if there is none.
+
+    Raises:
+        UserError: A file can't be read, or a sample has no group.
+    """
+    reason: list[Array] = [np.empty(0, dtype=np.int64)]
+    input_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
+    sample_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
+    group: list[Array] = [np.empty(0, dtype=np.int64)]
+    values: list[Array] = [np.empty(0)]
+    groups, reasons = _Groups(), _Reasons((*inputs, *outputs))
+    extremes = {field.name: Extremes() for field in (*inputs, *outputs)}
+    for chunk in chunks:
+        n = len(chunk)
+        if not n:
+            continue
+        reason.append(reasons.numbers(chunk))
+        succeeded = reason[-1] < 0
+        for name, extreme in extremes.items():
+            extreme.update(chunk.fields[name][succeeded])
+        input_hashes.append(_hashes([chunk.fields[f.name].reshape(n, -1) for f in inputs]))
+        sample_hashes.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
+        group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.numbers(chunk))
+        values.append(np.array(chunk.fields[shift_field]) if shift_field else np.zeros(n))
+    all_reasons = np.concatenate(reason)
+    is_duplicate = np.zeros(len(all_reasons), dtype=bool)
+    # A failed sample does not make a later one a duplicate.
+    succeeded = np.flatnonzero(all_reasons < 0)
+    _, first = np.unique(np.concatenate(sample_hashes)[succeeded], return_index=True)
+    is_duplicate[np.delete(succeeded, first)] = True
+    _, input_id = np.unique(np.concatenate(input_hashes), return_inverse=True)
+    return SampleIndex(
+        reasons=tuple(reasons.texts),
+        reason=all_reasons,
+        is_duplicate=is_duplicate,
+        input_id=input_id,
+        group=np.concatenate(group),
+        shift_value=np.concatenate(values),
+        suspects=suspicious_values((*inputs, *outputs), extremes),
+    )
+
+
+class _Reasons:
+    """Finds which samples failed, and numbers the reasons in order of occurrence."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self._fields = fields
+        self.texts: list[str] = []
+
+    def numbers(self, chunk: Chunk) -> Array:
+        """Return the number of each sample's reason (b,), -1 if it didn't fail."""
+        numbers = np.full(len(chunk), -1, dtype=np.int64)
+        for text, failed in (*chunk.failures.items(), *self._of_values(chunk.fields)):
+            new = failed & (numbers < 0)
+            if new.any():
+                if text not in self.texts:
+                    self.texts.append(text)
+                numbers[new] = self.texts.index(text)
+        return numbers
+
+    def _of_values(self, fields: Batch) -> Iterable[tuple[str, Array]]:
+        for field in self._fields:
+            flat = fields[field.name].reshape(len(fields[field.name]), -1)
+            yield f"{field.name} is not finite", np.asarray(~np.isfinite(flat).all(axis=1))
+        for field in self._fields:
+            low, high = field.valid
+            flat = fields[field.name].reshape(len(fields[field.name]), -1)
+            outside = (flat < low) | (flat > high)
+            yield (
+                f"{field.name} is outside its range [{low:g}, {high:g}]",
+                np.asarray(outside.any(axis=1)),
+            )
+
+
+class _Groups:
+    """Numbers groups in order of occurrence; equal values in any notation have one number."""
+
+    def __init__(self) -> None:
+        self._by_value: dict[Any, int] = {}
+        self._by_key: dict[str, int] = {}
+
+    def numbers(self, chunk: Chunk) -> Array:
+        """Return the number of each sample's group (b,)."""
+        values: list[Any] = [] if chunk.group is None else chunk.group.tolist()
+        for i, value in enumerate(values):
+            if value in self._by_value:
+                continue
+            if value is None or value != value:  # noqa: PLR0124 - true for NaN and NaT only
+                row = chunk.first + i + 1
+                raise UserError(f"{chunk.path}: row {row} has no group; give every row one")
+            self._by_value[value] = self._by_key.setdefault(group_key(value), len(self._by_key))
+        return np.array([self._by_value[value] for value in values], dtype=np.int64)
+
+
+def group_key(value: object) -> str:
+    """Return the name of a group as text; 7, 7.0, "7" and "007" give the same."""
+    text = (value.decode() if isinstance(value, bytes) else str(value)).strip()
+    if "_" in text:  # float() reads 2_1 as 21
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if abs(number) >= _EXACT:
+        return text
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _hashes(columns: Sequence[Array]) -> Array:
+    """Return the hash of each row (b,); -0.0 is hashed as 0.0."""
+    hashes: list[bytes] = []
+    for first in range(0, len(columns[0]), _ROWS_HASHED):
+        rows = slice(first, first + _ROWS_HASHED)
+        table = np.concatenate([column[rows] for column in columns], axis=1)
+        table += 0.0
+        hashes += [blake2b(row, digest_size=_HASH_BYTES).digest() for row in table]
+    return np.array(hashes, dtype=f"S{_HASH_BYTES}")
