@@ -14,8 +14,8 @@ import numpy as np
 from rich.console import Console
 
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
-from problems.data.dataset import data_bytes, generate, search_digest
 from problems.data.cache import default_cache
+from problems.data.dataset import check_values, data_bytes, generate, search_digest
 from problems.entrance.calls import Call, CallFailedError
 from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import shared_scratch_root
@@ -175,6 +175,7 @@ def run_search(
             progress.start_phase("data")
             make = partial(in_parallel, on_poll=lambda: _check_stop(run))
             data = generate(problem, default_cache(), make, on_progress)
+            check_values(problem, data)
             earlier_s = run.reference_s(environment.processor)
             with _readable_failures("fitting and timing the baselines and the reference"):
                 problem, errors, reference_timing = process.call(

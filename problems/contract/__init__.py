@@ -124,6 +124,7 @@ CHECKS: Mapping[str, ContractCheck] = {
     **_checks_of_stage(
         CheckStage.SAMPLES,
         {
+            samples.values_are_plausible: "No recorded value may stand for a missing one.",
             samples.most_samples_succeed: "Few samples fail or leave the ranges; few occur twice.",
             samples.fields_are_distinct: "No field is constant or equivalent to another.",
             samples.splits_are_disjoint: "No sample is in two splits.",

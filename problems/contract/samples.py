@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from problems.contract.evidence import Evidence, nearest_rows
+from problems.data.dataset import constant_splits
 from problems.interfaces.types import SPLITS, Array, Batch, Field
 from problems.moments import deviation, mean
 
@@ -15,6 +16,12 @@ LEAKAGE_TOLERANCE = 1e-6
 """Largest distance of equal samples in two splits, in units of the inputs' standard deviation."""
 
 
+def values_are_plausible(evidence: Evidence) -> Iterator[str]:
+    """Check that no recorded value may stand for a missing one, and that outputs vary."""
+    yield from evidence.data.suspects.values()
+    yield from constant_splits(evidence.problem, evidence.data)
+
+
 def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
     """Check the shares of samples that failed or occur twice."""
     data = evidence.data
@@ -23,8 +30,12 @@ def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
     if failed > total // 4:
         reasons = ", ".join(data.reasons) or "not finite"
         yield (
-            f"the reference failed on {failed} of {total} samples ({reasons}); draw inputs that "
-            "it can run, or correct it"
+            f"the reference failed on {failed} of {total} samples ({reasons}); "
+            + (
+                "correct the files, valid= of the fields, or read="
+                if evidence.problem.data
+                else "draw inputs that it can run, or correct it"
+            )
         )
     if duplicates > total // 4:
         yield (
@@ -45,9 +56,11 @@ def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
             values = batch[field.name]
             if len(values) and np.all(values == values[:1]):
                 first = float(np.ravel(values[0])[0])
+                recorded = "record samples in which it varies"
+                remedy = recorded if problem.data else "draw it from a range"
                 yield (
                     f"{side} {field.name!r} never varies (it is {first:g} in every sample); "
-                    "leave it out, or draw it from a range"
+                    f"leave it out, or {remedy}"
                 )
             else:
                 varying.append(field)

@@ -25,6 +25,7 @@ from problems.diagnosis.learning_curve import (
     data_sufficiency,
 )
 from problems.diagnosis.noise_floor import NoiseAnalysis, NoiseFloor, analyse_noise
+from problems.diagnosis.outliers import find_outliers
 from problems.diagnosis.repeatability import run_twice
 from problems.diagnosis.symmetry import Symmetries, SymmetryResult, find_symmetries
 from problems.diagnosis.transformations import SymmetryKind
@@ -95,6 +96,8 @@ def diagnose(
         if progress:
             progress(step)
 
+    report("looking for outliers")
+    outliers = find_outliers(problem, data)
     report("timing the host")
     host = host_share(problem)
     report("running the reference twice")
@@ -116,6 +119,6 @@ def diagnose(
         correlations=rank_correlations,
         enough=sufficiency,
         symmetries=symmetries,
-        suggestions=suggest_encodings(problem, data.train.outputs, noise, symmetries),
-        remarks=remarks(host, noise, rank_correlations, sufficiency, symmetries),
+        suggestions=suggest_encodings(problem, data.train.outputs, noise, symmetries, outliers),
+        remarks=remarks(outliers, host, noise, rank_correlations, sufficiency, symmetries),
     )

@@ -1,6 +1,6 @@
 """Conclusions of a diagnosis: layouts and targets to try first, and remarks as sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,11 @@ class Suggestion:
 
 
 def suggest_encodings(
-    problem: Problem, outputs: Batch, noise: NoiseAnalysis, symmetries: Symmetries
+    problem: Problem,
+    outputs: Batch,
+    noise: NoiseAnalysis,
+    symmetries: Symmetries,
+    outliers: Mapping[str, str],
 ) -> tuple[Suggestion, ...]:
     """Return the suggested layouts and targets, best first.
 
@@ -53,8 +57,9 @@ def suggest_encodings(
         outputs: Outputs of the training split; integers are taken to be labels.
         noise: Whether the outputs are noisy.
         symmetries: Along which axes the order of entities doesn't matter.
+        outliers: Sentence about the outliers of a field, by name.
     """
-    target, target_reason = _target(outputs, noise)
+    target, target_reason = _target(outputs, noise, outliers)
     layouts = _layouts(problem, symmetries)
     suggestions = [
         Suggestion(layout, target, f"{reason}; {target_reason}") for layout, reason in layouts
@@ -70,7 +75,8 @@ def suggest_encodings(
     return tuple(suggestions)
 
 
-def remarks(
+def remarks(  # noqa: PLR0913, PLR0917 - one argument for each analysis
+    outliers: Mapping[str, str],
     host: HostShare | None,
     noise: NoiseAnalysis,
     correlations: Correlations,
@@ -80,6 +86,7 @@ def remarks(
     """Return the conclusions of all analyses, as sentences with their figures.
 
     Args:
+        outliers: Sentence about the outliers of a field, by name.
         host: Shares of the host's time; None if unknown.
         noise: Whether the inputs determine the outputs.
         correlations: Rank correlations of inputs and outputs.
@@ -87,6 +94,7 @@ def remarks(
         symmetries: Which symmetries hold.
     """
     return (
+        *outliers.values(),
         _host_remark(host),
         *_noise_remarks(noise),
         *_correlation_remarks(correlations),
@@ -96,7 +104,9 @@ def remarks(
     )
 
 
-def _target(outputs: Batch, noise: NoiseAnalysis) -> tuple[Target, str]:
+def _target(
+    outputs: Batch, noise: NoiseAnalysis, outliers: Mapping[str, str]
+) -> tuple[Target, str]:
     """Return the suggested target and the reason."""
     if all(np.asarray(array[:1]).dtype.kind in "biu" for array in outputs.values()):
         return Target.LABEL, "the outputs are whole numbers"
@@ -105,6 +115,9 @@ def _target(outputs: Batch, noise: NoiseAnalysis) -> tuple[Target, str]:
         spread = None if floor is None else floor.spread
         share = "" if spread is None else f" by {_percent(spread)} of their deviation"
         return Target.DISTRIBUTION, f"the same inputs give outputs that differ{share}"
+    if noise.deterministic is None and outliers:
+        names = ", ".join(outliers)
+        return Target.VALUE, f"noise can't be told from the outliers of {names}"
     if noise.deterministic is None and floor and floor.trustworthy and floor.share > NOISY_SHARE:
         return (
             Target.DISTRIBUTION,

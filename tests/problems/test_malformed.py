@@ -1,5 +1,6 @@
 """Malformed problems, each with the contract check that it violates and part of the message."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from problems import (
+    Array,
     BaselineMargin,
     Batch,
     Calibration,
@@ -254,6 +256,21 @@ def scoring(score: Any) -> Problem:
 
 
 F = INPUTS[0]
+
+
+def recorded_positions(values: Callable[[int], Array]) -> Problem:
+    """Return a problem of 200 recorded samples with these outputs."""
+    path = Path(tempfile.mkdtemp()) / "runs.csv"
+    rows = np.stack([np.linspace(0.0, 1.0, 200), values(200)], axis=1)
+    np.savetxt(path, rows, delimiter=",", header="force,position", comments="")
+    inputs, outputs = (Field("force", unit="N"),), (Field("position", unit="m"),)
+    return Problem(
+        data=Recorded(path, inputs, outputs, cost_s=1.0),
+        encodings={"flat": FlatEncoding(inputs, outputs)},
+        score=NormalisedError(outputs),
+    )
+
+
 MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     # Declared: nothing is computed.
     "a name with a slash": (
@@ -435,6 +452,12 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "now and then out of range": (
         lambda: declaring("outputs", replace(POSITION, valid=(-0.2, 9.0)), OUTPUTS[1]),
         "most_samples_succeed", "output 'position' is outside its range [-0.2, 9] m"),
+    "numbers that stand for missing ones": (
+        lambda: recorded_positions(lambda n: np.where(np.arange(n) % 20, np.arange(n), -9999.0)),
+        "values_are_plausible", "read=ReadOptions(missing=(-9999.0,))"),
+    "recorded outputs that are all equal": (
+        lambda: recorded_positions(np.ones),
+        "values_are_plausible", "no output varies in the train split (position is 1 in each"),
     "a reference that often fails": (
         lambda: running(first_of_three_fails),
         "most_samples_succeed", "the reference failed on"),
