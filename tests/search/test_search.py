@@ -33,7 +33,10 @@ from tests.search.journals import stored_study
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 SEARCH = ("search", "planets", "--size", "tiny", "--seed", "3")
-SPACE = ("--only", "runtime=eager,onnxruntime,openvino")
+SPACE = (
+    *("--only", "runtime=eager,onnxruntime,openvino"),
+    *("--only", "encoding=series,pattern,image,agent"),
+)
 """As in `finished_run`; a resumed run inherits them."""
 
 QUICK = ("--deployments", "1", "--retrain", "0", "--workers", "1")
