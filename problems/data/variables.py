@@ -16,7 +16,7 @@ from problems.interfaces.types import Array
 MAX_NAMES = 1000
 """Largest number of variables that are listed in search of a name."""
 
-Key = tuple[slice, ...]
+Index = tuple[slice, ...]
 
 # Default fill values of netCDF by type; bytes have none that marks missing values.
 _NETCDF_FILLS: Mapping[str, float] = {
@@ -59,7 +59,7 @@ class Variable:
     dtype: Any
     attributes: Mapping[str, Any]
     is_named: bool
-    fetch: Callable[[Key], Array]
+    fetch: Callable[[Index], Array]
     fill: float | None = None
     unwritten_rows: Callable[[int], Array | None] = no_unwritten_rows
 
@@ -78,7 +78,7 @@ class Variable:
         """Return the variable with its axes in reverse order, as MATLAB shows it."""
         last = len(self.shape) - 1
 
-        def fetch(key: Key) -> Array:
+        def fetch(key: Index) -> Array:
             return self.fetch(key[::-1]).T
 
         def unwritten_rows(axis: int) -> Array | None:
@@ -204,7 +204,7 @@ class ArrayFile(ABC):
                     f"{first.shape}; all matches of {pattern!r} need one shape"
                 )
 
-        def fetch(key: Key) -> Array:
+        def fetch(key: Index) -> Array:
             rows = [variable.fetch(key[1:]) for variable in variables[key[0]]]
             empty = np.empty((0, *first.shape), dtype=first.dtype)
             return np.stack(rows) if rows else empty
@@ -230,7 +230,7 @@ def _member(table: Variable, name: str, member: str) -> Variable:
     n, kind = len(table.shape), table.dtype[member]
     shape = table.shape + kind.shape
 
-    def fetch(key: Key) -> Array:
+    def fetch(key: Index) -> Array:
         return table.fetch(key[:n])[member][(slice(None),) * n + key[n:]]
 
     return replace(

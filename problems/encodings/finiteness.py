@@ -14,7 +14,7 @@ MAX_SAMPLES = 64
 
 
 INPUT, OUTPUT = "input", "output"
-Key = tuple[str, str]
+FieldKey = tuple[str, str]
 """The side of a field, `INPUT` or `OUTPUT`, and its name: a start and a path may share a name."""
 
 REPLACED = (1, 4, 16, MAX_SAMPLES)
@@ -53,7 +53,7 @@ def explain_not_finite(
     )
 
 
-def _causes(encoding: Encoding, split: Split, keys: Sequence[Key]) -> set[Key]:
+def _causes(encoding: Encoding, split: Split, keys: Sequence[FieldKey]) -> set[FieldKey]:
     """Return the keys of the fields that are the cause: one of them, or else several together."""
     for count in REPLACED:
         for key in keys:
@@ -87,7 +87,7 @@ def _extremes(array: Array, count: int) -> Array:
     return np.concatenate([smallest[:count], largest[-count:]])
 
 
-def _finite_without(encoding: Encoding, split: Split, keys: set[Key], count: int) -> bool:
+def _finite_without(encoding: Encoding, split: Split, keys: set[FieldKey], count: int) -> bool:
     """Return whether pairs are finite once the `count` extremes of these fields are replaced."""
 
     def repaired(side: str, batch: Batch) -> Batch:

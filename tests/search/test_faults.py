@@ -538,9 +538,10 @@ def test_a_disk_full_at_any_of_a_trials_writes(
             run_search(real, folder, run_trial, trials=2)
 
 
-NOT_A_NUMBER = dict.fromkeys((metric.name for metric in SMALL.metrics), math.nan)
 NOTHING: Any = None
-NOT_SCORED = SplitScore({}, np.zeros(0, dtype=bool), NOTHING, 0, NOT_A_NUMBER, "")
+NOT_SCORED = SplitScore(
+    {}, np.zeros(0, dtype=bool), NOTHING, 0, {}, "", "error is nan, not a finite number"
+)
 WRONG = {
     "loss not a number": (OptimiserStep, "step", torch.tensor(math.nan)),
     "score not a number": (preparation, "score_split", NOT_SCORED),
