@@ -25,6 +25,7 @@ from search.run.finalists import (
     Finalist,
     HostResult,
     HostTiming,
+    PairedComparison,
     RetrainingResult,
 )
 from search.run.records import (
@@ -364,8 +365,14 @@ def _recommended_finalist(
         for n in (1, 8, 64, 512)
         for call in (2e-5 + n * own.timing.time_s,)
     )
+    difference = ConfidenceInterval(
+        value=error - 0.11, low=error - 0.11 - 0.01, high=error - 0.11 + 0.01
+    )
     return own.model_copy(
         update={
+            "against_baseline": PairedComparison(
+                baseline=f"linear{mark}", difference=difference, samples=128
+            ),
             "retrainings": again,
             "batches": batches,
             "compute_cost": ComputeCost(flops_per_sample=2e5, peak_flops_per_s=6e10),

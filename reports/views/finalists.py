@@ -10,7 +10,13 @@ from problems.interfaces.pictures import Picture
 from problems.scores import describe_not_finite
 from reports.views.trials import TrialView
 from search.pareto import non_dominated_ranks
-from search.run.finalists import BatchTiming, ComputeCost, Finalist, HostTiming
+from search.run.finalists import (
+    BatchTiming,
+    ComputeCost,
+    Finalist,
+    HostTiming,
+    PairedComparison,
+)
 from search.run.records import ConfidenceInterval, Limits, Timing
 
 
@@ -71,6 +77,8 @@ class FinalistView(NamedTuple):
     """Metrics on the shifted split."""
     batches: tuple[BatchTiming, ...]
     compute_cost: ComputeCost | None
+    against_baseline: PairedComparison | None = None
+    """Comparison with the best baseline on the same samples, if it was recommended."""
     host_result: HostResultView | None = None
     memory_bytes: int | None = None
     """Memory of its artefact, if memory was an objective."""
@@ -171,6 +179,7 @@ def finalist_views(
             shifted_metrics=finalist.shifted,
             batches=finalist.batches,
             compute_cost=finalist.compute_cost,
+            against_baseline=finalist.against_baseline,
             host_result=_host_result(finalist, host),
             memory_bytes=_memory(finalist, trials),
             pictures=finalist.pictures,

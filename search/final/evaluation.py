@@ -21,12 +21,14 @@ from search.final.profiling import (
     time_batch_sizes,
     with_pictures,
 )
+from search.objectives.baselines import baseline_errors
 from search.objectives.recommendation import recommendation, select_finalists
 from search.run.directory import RunDirectory
 from search.run.finalists import (
     Ceiling,
     FinalEvaluation,
     Finalist,
+    PairedComparison,
     Recommendation,
     RetrainingResult,
 )
@@ -48,7 +50,12 @@ from search.timing.stopwatch import (
     time_interleaved,
 )
 from search.trial.lifecycle import SearchContext
-from search.trial.scoring import SplitScore, bootstrap_intervals, score_split
+from search.trial.scoring import (
+    SplitScore,
+    bootstrap_intervals,
+    paired_difference,
+    score_split,
+)
 from spaces.surrogate import Surrogate
 
 TIME_BUDGET_S, TINY_TIME_BUDGET_S = 20.0, 2.0
@@ -253,17 +260,47 @@ def _profiled(
         for name in names
     }
     times = time_batch_sizes(context.problem, profiled, context.data.test, budget_s)
+    baseline = _best_baseline(context, participants)
     return tuple(
         finalist.model_copy(
             update={
                 "batches": times[finalist.name],
                 "compute_cost": count_work(context, profiled[finalist.name]),
+                "against_baseline": _compared(context.problem, participants, finalist, baseline),
             }
         )
         if finalist.name in profiled
         else finalist
         for finalist in finalists
     )
+
+
+def _best_baseline(context: SearchContext, participants: _Participants) -> str | None:
+    """Return the baseline with the smallest validation error, of those that take part."""
+    errors = baseline_errors(context.problem, context.data)
+    known = {name: error for name, error in errors.items() if name in participants.runs}
+    return min(known, key=known.__getitem__, default=None)
+
+
+def _compared(
+    problem: Problem, participants: _Participants, finalist: Finalist, baseline: str | None
+) -> PairedComparison | None:
+    """Return the comparison of a finalist with a baseline on the test split, if there is one.
+
+    Args:
+        problem: The problem with the score.
+        participants: The participants, with their scores.
+        finalist: The finalist.
+        baseline: Name of the baseline.
+    """
+    if baseline is None:
+        return None
+    own, other = participants.tests[finalist.name], participants.tests[baseline]
+    difference = paired_difference(problem, own, other)
+    if difference is None:
+        return None
+    samples = len(np.intersect1d(own.valid_indices, other.valid_indices))
+    return PairedComparison(baseline=baseline, difference=difference, samples=samples)
 
 
 def _reference_calls(

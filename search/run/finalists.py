@@ -102,6 +102,27 @@ class ComputeCost(FrozenModel):
     peak_flops_per_s: float
 
 
+class PairedComparison(FrozenModel):
+    """The error of a surrogate minus that of a baseline, on the same samples of the test split.
+
+    Args:
+        baseline: The baseline that is most accurate on the validation split.
+        difference: The difference of the errors, with its 90 % interval.
+        samples: Number of samples on which neither failed.
+    """
+
+    baseline: str
+    difference: ConfidenceInterval
+    samples: int
+
+    @property
+    def verdict(self) -> str:
+        """The surrogate's error against the baseline's: "smaller", "larger" or "alike"."""
+        if self.difference.high < 0.0:
+            return "smaller"
+        return "larger" if self.difference.low > 0.0 else "alike"
+
+
 class Finalist(FrozenModel):
     """Results of a front member or a baseline in the final evaluation."""
 
@@ -121,6 +142,8 @@ class Finalist(FrozenModel):
     """Metrics that aren't finite numbers, by split; older runs have them among the metrics."""
     retrainings: tuple[RetrainingResult, ...] = ()
     """Results of the same candidate with other seeds, if it was recommended."""
+    against_baseline: PairedComparison | None = None
+    """Comparison with the best baseline, if it was recommended; None in older runs."""
     host_result: HostResult | None = None
     """Result of the problem's host with this finalist as its kernel, if there is a host."""
     batches: tuple[BatchTiming, ...] = ()

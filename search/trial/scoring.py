@@ -1,6 +1,7 @@
 """Scores of the outputs of a surrogate or a baseline, in physical units."""
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -89,23 +90,79 @@ def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, Confi
     """
     if not result.metrics:
         return {}
-    outputs = result.valid_outputs
+    resampled = _resampled_metrics(
+        problem, result.valid_outputs, result.valid_samples, tuple(result.metrics)
+    )
+    return {name: _interval(value, resampled[name]) for name, value in result.metrics.items()}
+
+
+def paired_difference(
+    problem: Problem, result: SplitScore, other: SplitScore
+) -> ConfidenceInterval | None:
+    """Return the error of a result minus that of another one, with its 90 % bootstrap interval.
+
+    Both are scored on the same resamples of the samples on which neither failed: what makes a
+    sample hard for both widens their own intervals, and not that of the difference (Efron &
+    Tibshirani, An Introduction to the Bootstrap (1993), chapter 8).
+
+    Args:
+        problem: The problem with the score.
+        result: The result, for instance of a surrogate.
+        other: The result with which it is compared, of the same split.
+
+    Returns:
+        The difference in the objective; None if one of the errors doesn't exist.
+    """
+    common = np.intersect1d(result.valid_indices, other.valid_indices)
+    if not len(common):
+        return None
+    name = problem.objective.name
+    errors: list[float] = []
+    resampled: list[Array] = []
+    for each in (result, other):
+        outputs = take_samples(each.outputs, common)
+        samples = each.valid_samples.take(np.searchsorted(each.valid_indices, common))
+        error = math.nan
+        with suppress(Exception):
+            error = float(problem.score(outputs, samples.outputs, samples.inputs)[name])
+        if not math.isfinite(error):
+            return None
+        errors.append(error)
+        resampled.append(_resampled_metrics(problem, outputs, samples, (name,))[name])
+    return _interval(errors[0] - errors[1], resampled[0] - resampled[1])
+
+
+def _resampled_metrics(
+    problem: Problem, outputs: Batch, samples: Split, names: Sequence[str]
+) -> dict[str, Array]:
+    """Return the metrics (r,) for resamples of a split, NaN where the score doesn't exist.
+
+    The resamples are the same for all splits of one size.
+
+    Args:
+        problem: The problem with the score.
+        outputs: Predicted outputs of b samples.
+        samples: These samples.
+        names: The metrics.
+    """
     rng = np.random.default_rng(0)
-    n = len(result.valid_samples)
+    n = len(samples)
     # scipy.stats.bootstrap needs two samples, and a statistic that exists for every resample.
-    values: dict[str, list[float]] = {name: [] for name in result.metrics}
-    for _ in range(RESAMPLES):
+    values = {name: np.full(RESAMPLES, np.nan) for name in names}
+    for i in range(RESAMPLES):
         index = rng.integers(n, size=n)
-        sample = result.valid_samples.take(index)
+        sample = samples.take(index)
         with suppress(Exception):
             metrics = problem.score(
                 lent(take_samples(outputs, index)), lent(sample.outputs), lent(sample.inputs)
             )
             for name in values.keys() & metrics.keys():
-                values[name].append(float(metrics[name]))
-    intervals: dict[str, ConfidenceInterval] = {}
-    for name, value in result.metrics.items():
-        finite = [metric for metric in values[name] if math.isfinite(metric)] or [value]
-        low, high = np.quantile(finite, QUANTILES)
-        intervals[name] = ConfidenceInterval(value=value, low=float(low), high=float(high))
-    return intervals
+                values[name][i] = float(metrics[name])
+    return values
+
+
+def _interval(value: float, resampled: Array) -> ConfidenceInterval:
+    """Return a value with its interval, the value alone where no resample (r,) has one."""
+    finite = resampled[np.isfinite(resampled)]
+    low, high = np.quantile(finite if len(finite) else [value], QUANTILES)
+    return ConfidenceInterval(value=value, low=float(low), high=float(high))

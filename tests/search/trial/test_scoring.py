@@ -1,13 +1,15 @@
 """Scores of splits with their intervals, and of problems whose score may not exist."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from problems import Batch, Dataset, Problem, UserError
-from search.trial.scoring import bootstrap_intervals, score_split
+from search.run.finalists import PairedComparison
+from search.trial.scoring import bootstrap_intervals, paired_difference, score_split
 
 
 def test_resamples_without_a_score_are_left_out(problem: Problem, data: Dataset) -> None:
@@ -68,3 +70,57 @@ def test_a_metric_that_is_no_number_is_a_reason_and_no_metric(
     assert result.metrics == {"bias": 0.5}
     assert result.not_finite == f"error is {value}, not a finite number"
     assert list(bootstrap_intervals(told, result)) == ["bias"]
+
+
+@pytest.mark.parametrize("shift", [-0.02, 0.0, 0.02])
+def test_a_paired_difference_is_sure_where_intervals_overlap(
+    problem: Problem, data: Dataset, shift: float
+) -> None:
+    """Samples differ a hundred times as much in their difficulty as two predictions do."""
+    name = next(iter(data.train.outputs))
+    n = len(data.train)
+    difficulty = np.random.default_rng(5).exponential(2.0, n)
+
+    def predicting(error: float) -> Callable[..., Batch]:
+        shape = data.train.outputs[name].shape
+        values = (difficulty + error).reshape(n, *[1] * (len(shape) - 1))
+        return lambda *_: {**data.train.outputs, name: np.broadcast_to(values, shape)}
+
+    def mean(predicted: Batch, *_: Batch) -> dict[str, float]:
+        return {problem.objective.name: float(predicted[name].mean())}
+
+    told = replace(problem, score=mean)
+    one, other = (score_split(told, predicting(e), data.train) for e in (shift, 0.0))
+    intervals = [
+        bootstrap_intervals(told, result)[problem.objective.name] for result in (one, other)
+    ]
+    assert intervals[0].low < intervals[1].high
+    assert intervals[1].low < intervals[0].high
+    found = paired_difference(told, one, other)
+    assert found is not None
+    comparison = PairedComparison(baseline="other", difference=found, samples=n)
+    assert comparison.verdict == {-0.02: "smaller", 0.0: "alike", 0.02: "larger"}[shift]
+    assert found.value == pytest.approx(shift, abs=1e-9)
+    assert found.high - found.low < 0.01 * (intervals[0].high - intervals[0].low)
+
+
+def test_a_difference_is_that_of_the_samples_on_which_neither_failed(
+    problem: Problem, data: Dataset
+) -> None:
+    name = next(iter(data.train.outputs))
+
+    def failing(at: int) -> Callable[..., Batch]:
+        outputs = {key: array.astype(float) for key, array in data.train.outputs.items()}
+        outputs[name][at] = np.nan
+        return lambda *_: outputs
+
+    def count(predicted: Batch, *_: Batch) -> dict[str, float]:
+        return {problem.objective.name: float(len(predicted[name]))}
+
+    told = replace(problem, score=count)
+    one, other = (score_split(told, failing(at), data.train) for at in (0, 1))
+    found = paired_difference(told, one, other)
+    assert found is not None
+    assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+    nothing = score_split(told, lambda *_: data.test.outputs, data.test.take(np.arange(0)))
+    assert paired_difference(told, one, nothing) is None
