@@ -5,7 +5,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from problems.errors import UserError, describe_error, printable, printable_values, user_code_errors
+from problems.entrance.calls import user_code_errors
+from problems.errors import UserError, describe_error, printable, printable_values
 
 HOSTILE = "<b>\n\x1b[31mred\x1b[0m\x1b]0;title\x07 \udc80 \u202eevil\x9b1m\r\x00"
 
