@@ -37,12 +37,26 @@ def preserved_process_state() -> Generator[None]:
     streams, warnings, NumPy's error state, global random generators, and the defaults of PyTorch
     where that is loaded.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, no_forked_copy():
         for part in _PARTS:
             stack.callback(part())
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(np.errstate())
         yield
+
+
+@contextmanager
+def no_forked_copy() -> Generator[None]:
+    """End, at the end of the block, a process that was forked in it and goes on as this one would.
+
+    A forked copy of a worker would report in its place, and hold its locks.
+    """
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            os._exit(0)
 
 
 def _working_directory() -> Callable[[], None]:

@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
+from problems.entrance.process_state import no_forked_copy
 from problems.interfaces.types import EncodedNetwork, n_samples, take_samples, tile_samples
 from search.run.directory import RunDirectory
 from search.run.records import Record, Timing
@@ -194,7 +195,11 @@ def timing_slot(problem: Problem) -> Generator[None]:
     # No core is reserved. With 5 to 12 processes on two cores, the ratios of 11 series (5 or 16
     # timings each) scattered by 14 % where the system chose the core, and by 15 and 16 % on a fixed
     # core. A thread that a runtime starts in this block would stay on that core for good.
-    with exclusive_slot(), threadpool_limits(problem.deployment.threads):
+    with (
+        exclusive_slot(),
+        threadpool_limits(problem.deployment.threads),
+        no_forked_copy(),
+    ):
         yield
 
 
