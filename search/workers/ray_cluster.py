@@ -5,8 +5,10 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache as cache_results
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -181,5 +183,7 @@ def prepare_process(threads: int) -> None:
     Its working directory becomes a folder of its own, with what lies beside the user's file.
     """
     enter_scratch(tuple(user_folders()))
+    # Forked children would inherit Ray's handler, and a `multiprocessing.Pool` never end.
+    os.register_at_fork(after_in_child=partial(signal.signal, signal.SIGTERM, signal.SIG_DFL))
     torch.set_num_threads(threads)
     keep_large_blocks()
