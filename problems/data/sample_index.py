@@ -10,6 +10,7 @@ import numpy as np
 from problems.data.chunks import Chunk
 from problems.data.sentinels import Extremes, suspicious_values
 from problems.errors import UserError
+from problems.interfaces.batch_checks import outside, range_text
 from problems.interfaces.types import Array, Batch, Field
 
 _HASH_BYTES = 16
@@ -129,13 +130,8 @@ class _Reasons:
             flat = fields[field.name].reshape(len(fields[field.name]), -1)
             yield f"{field.name} is not finite", np.asarray(~np.isfinite(flat).all(axis=1))
         for field in self._fields:
-            low, high = field.valid
-            flat = fields[field.name].reshape(len(fields[field.name]), -1)
-            outside = (flat < low) | (flat > high)
-            yield (
-                f"{field.name} is outside its range [{low:g}, {high:g}]",
-                np.asarray(outside.any(axis=1)),
-            )
+            beyond = outside(fields[field.name], field).any(axis=1)
+            yield f"{field.name} {range_text(field)}", np.asarray(beyond)
 
 
 class _Groups:

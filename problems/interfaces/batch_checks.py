@@ -67,17 +67,23 @@ def first_out_of_range(array: Array, field: Field) -> Iterator[tuple[int, str]]:
         array: Values of the field (b, ...).
         field: The field.
     """
+    finite = np.asarray(np.isfinite(array).reshape(len(array), -1).all(axis=1))
+    for i in np.flatnonzero(~finite | outside(array, field).any(axis=1)):
+        wrong = f"{range_text(field)} {field.unit}" if finite[i] else "is not finite"
+        yield int(i), f"{field.name!r} {wrong}".rstrip()
+
+
+def outside(array: Array, field: Field) -> Array:
+    """Return which values of a field (b, ...) lie outside its range, as (b, size); NaN doesn't."""
     flat = array.reshape(len(array), -1)
     low, high = field.valid
-    finite = np.isfinite(flat)
-    bad = ~finite | (flat < low) | (flat > high)
-    for i in np.flatnonzero(bad.any(axis=1)):
-        yield (
-            int(i),
-            f"{field.name!r} is not finite"
-            if not finite[i].all()
-            else f"{field.name!r} is outside its range [{low:g}, {high:g}] {field.unit}".rstrip(),
-        )
+    return (flat < low) | (flat > high)
+
+
+def range_text(field: Field) -> str:
+    """Return in words that values lie outside the range of a field, without its unit."""
+    low, high = field.valid
+    return f"is outside its range [{low:g}, {high:g}]"
 
 
 def out_of_range(batch: Mapping[str, Array], fields: Sequence[Field]) -> Iterator[str]:
@@ -87,13 +93,9 @@ def out_of_range(batch: Mapping[str, Array], fields: Sequence[Field]) -> Iterato
         if not len(array):
             continue
         flat = array.reshape(len(array), -1)
-        low, high = field.valid
         for wrong, problem in (
             (~np.isfinite(flat), "is not finite"),
-            (
-                (flat < low) | (flat > high),
-                f"is outside its range [{low:g}, {high:g}] {field.unit}",
-            ),
+            (outside(array, field), f"{range_text(field)} {field.unit}"),
         ):
             bad = wrong.any(axis=1)
             if bad.any():
