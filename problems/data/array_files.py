@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -27,11 +27,6 @@ class NetcdfFile(ArrayFile):
         self._file = import_library("scipy.io").netcdf_file(
             path, "r", mmap=True, maskandscale=False
         )
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the opened file."""
-        return cls(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -71,11 +66,6 @@ class MatlabFile(ArrayFile):
         contents = import_library("scipy.io").loadmat(path)
         self._arrays = {k: v for k, v in contents.items() if isinstance(v, np.ndarray)}
 
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the opened file."""
-        return cls(path)
-
     def close(self) -> None:
         """Forget the arrays."""
         self._arrays = {}
@@ -110,11 +100,6 @@ class ZarrFile(ArrayFile):
         if path.is_file():
             self._store = import_library("zarr.storage").ZipStore(path, mode="r")
         self._root = self._zarr.open_group(self._store or str(path), mode="r")
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the opened store."""
-        return cls(path)
 
     def close(self) -> None:
         """Close the archive."""
@@ -186,15 +171,15 @@ def open_array_file(path: Path) -> ArrayFile:
         UserError: It is neither netCDF, HDF5, MATLAB nor Zarr.
     """
     if path.name.lower().endswith((".zarr", ".zarr.zip")):
-        return ZarrFile.open(path)
+        return ZarrFile(path)
     with path.open("rb") as file:
         magic = file.read(8)
         file.seek(512)
         is_matlab_hdf = file.read(4) == b"\x89HDF"  # MATLAB puts a text before the file
     if magic.startswith(b"\x89HDF") or is_matlab_hdf:
-        return HdfFile.open(path)
+        return HdfFile(path)
     if magic.startswith(b"CDF"):
-        return NetcdfFile.open(path)
+        return NetcdfFile(path)
     if magic.startswith(b"MATLAB"):
-        return MatlabFile.open(path)
+        return MatlabFile(path)
     raise UserError(f"{path} is neither netCDF nor HDF5; convert it to one of them")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +30,6 @@ class HdfFile(ArrayFile):
             ".nc4",
         }
         self._is_matlab = path.suffix.lower() == ".mat"
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the opened file."""
-        return cls(path)
 
     def close(self) -> None:
         """Close the file."""

@@ -5,8 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -119,11 +118,6 @@ def rows_of_chunks(stored: Array, grid: Sequence[int], axis: int, length: int, r
 
 class ArrayFile(ABC):
     """An opened file of variables in groups."""
-
-    @classmethod
-    @abstractmethod
-    def open(cls, path: Path) -> Self:
-        """Return the opened file."""
 
     @abstractmethod
     def close(self) -> None:
