@@ -3,7 +3,7 @@
 import errno
 import shlex
 import signal
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.console import Console
 from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
 from problems.data.cache import default_cache
 from problems.data.dataset import check_values, data_bytes, generate, search_digest
-from problems.entrance.calls import Call, CallFailedError
+from problems.entrance.calls import Call, stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import shared_scratch_root
 from problems.provenance import digest
@@ -177,38 +177,33 @@ def run_search(
             data = generate(problem, default_cache(), make, on_progress)
             check_values(problem, data)
             earlier_s = run.reference_s(environment.processor)
-            with _readable_failures("fitting and timing the baselines and the reference"):
+            with stage_errors("fitting and timing the baselines and the reference"):
                 problem, errors, reference_timing = process.call(
                     prepare_references, problem, data, earlier_s
                 )
             limits = limits_from_goals(problem, errors)
             context = SearchContext(
-                problem, data, reference_timing, limits, run, spec.source, spec.extra_objectives
+                problem,
+                data,
+                reference_timing,
+                limits,
+                run,
+                spec.source,
+                spec.extra_objectives,
+                errors,
             )
             run.write("data.json", _summarise_data(context, environment.processor))
             progress.print_line(describe_data(data))
             progress.start_phase("trials")
-            scores = partial(_score_baselines, process.call, errors)
+            scores = partial(_score_baselines, process.call)
             run_remaining_trials(context, spec, run, progress, scores)
             progress.start_phase("retraining")
             _retrain(context, spec, run, on_progress)
         progress.start_phase("evaluation")
-        with signals_as_interrupt(), _readable_failures("the final evaluation"):
+        with signals_as_interrupt(), stage_errors("the final evaluation"):
             evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
             run.write("heat.json", evaluation)
     return run
-
-
-@contextmanager
-def _readable_failures(stage: str) -> Generator[None]:
-    """Turn a failure of users' code in a stage of the search into an error of one line."""
-    try:
-        yield
-    except CallFailedError as error:
-        raise UserError(
-            f"{stage} failed: {error}; run `simstead check`, which tests the parts of a problem "
-            "one by one"
-        ) from error
 
 
 @contextmanager
@@ -284,19 +279,15 @@ def run_remaining_trials(
     run.discard_checkpoints()
 
 
-def _score_baselines(
-    call: Call, errors: Mapping[str, float], context: SearchContext
-) -> BaselineScores:
-    """Return the objective values of the baselines.
-
-    Args:
-        call: Calls users' code.
-        errors: Validation errors by the names of the baselines.
-        context: What the trials share.
-    """
-    with _readable_failures("timing the baselines"):
+def _score_baselines(call: Call, context: SearchContext) -> BaselineScores:
+    """Return the objective values of the baselines, by a call of users' code."""
+    with stage_errors("timing the baselines"):
         return call(
-            score_baselines, context.problem, context.data, context.reference_timing, errors
+            score_baselines,
+            context.problem,
+            context.data,
+            context.reference_timing,
+            context.baseline_errors,
         )
 
 

@@ -1,6 +1,5 @@
 """Calls of users' code, and their failures as values."""
 
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -9,6 +8,9 @@ from problems.entrance.process_state import preserved_process_state
 from problems.errors import UserError, describe_error, message_of, printable
 
 MAX_REASON_CHARS = 300
+
+CHECK_REMEDY = "run `simstead check`, which tests the parts of a problem one by one"
+WRITING_REMEDY = "; it writes into its arguments: copy an array before you write to it"
 
 Result = TypeVar("Result")
 
@@ -80,31 +82,40 @@ def user_code_errors(part: str) -> Generator[None]:
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise UserError(
-            f"{part} ended in {described(error)}; "
-            "run `simstead check`, which tests the parts of a problem one by one"
-        ) from error
+        raise UserError(f"{part} ended in {described(error)}; {CHECK_REMEDY}") from error
+
+
+@contextmanager
+def stage_errors(stage: str) -> Generator[None]:
+    """Turn a failed call of users' code into an error of one line.
+
+    Args:
+        stage: What the call was for, as the subject of a sentence.
+
+    Raises:
+        UserError: A call in the block failed.
+    """
+    try:
+        yield
+    except CallFailedError as error:
+        raise UserError(f"{stage} failed: {error}; {CHECK_REMEDY}") from error
 
 
 def described(error: BaseException) -> str:
     """Return type, message, file and line of an exception, with a remedy where one is known."""
-    remedy = ""
-    if isinstance(error, ValueError) and "read-only" in message_of(error):
-        remedy = "; it writes into its arguments: copy an array before you write to it"
-    return describe_error(error) + remedy
+    return describe_error(error) + WRITING_REMEDY * _writes_into_arguments(error)
 
 
 def reason_of(error: BaseException) -> str:
     """Return type and message of an exception, with the last line of a program's stderr."""
+    if _writes_into_arguments(error):
+        return described(error)[:MAX_REASON_CHARS]
     stderr = getattr(error, "stderr", None) or ""
     stderr = stderr.decode(errors="replace") if isinstance(stderr, bytes) else str(stderr)
     last = f": {stderr.strip().splitlines()[-1]}" if stderr.strip() else ""
     text = f"{type(error).__name__}: {message_of(error)}{last}"
-    if "read-only" in text and isinstance(error, ValueError):
-        text += _place(error) + "; copy an array before you write to it"
     return printable(" ".join(text.split()))[:MAX_REASON_CHARS]
 
 
-def _place(error: BaseException) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f" (line {last.lineno} of {last.filename.rpartition('/')[2]})"
+def _writes_into_arguments(error: BaseException) -> bool:
+    return isinstance(error, ValueError) and "read-only" in message_of(error)

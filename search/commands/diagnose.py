@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from problems import Dataset, Layout, Problem, Target, UserError
+from problems import Dataset, Layout, Problem, Target
 from problems.data.cache import default_cache
 from problems.data.dataset import data_bytes, generate
 from problems.data.shards import make_serially, plan_shards
 from problems.diagnosis import Diagnosis, diagnose
-from problems.entrance.calls import CallFailedError
+from problems.entrance.calls import stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from problems.sources import ProblemSource
 from search.progress import ProgressDisplay
@@ -43,14 +43,8 @@ def run_diagnosis(problem: Problem, source: ProblemSource, console: Console) -> 
         def show(step: str) -> None:
             progress.print_line(f"  {step}")
 
-        try:
-            with IsolatedProcess() as process:
-                return process.call(diagnose, problem, data, on_message=show)
-        except CallFailedError as error:
-            raise UserError(
-                f"the diagnosis of {problem.name!r} failed: {error}; "
-                "`simstead check` tries its parts one by one"
-            ) from error
+        with stage_errors(f"the diagnosis of {problem.name!r}"), IsolatedProcess() as process:
+            return process.call(diagnose, problem, data, on_message=show)
 
 
 def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) -> Dataset:

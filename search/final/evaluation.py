@@ -21,7 +21,6 @@ from search.final.profiling import (
     time_batch_sizes,
     with_pictures,
 )
-from search.objectives.baselines import baseline_errors
 from search.objectives.recommendation import recommendation, select_finalists
 from search.run.directory import RunDirectory
 from search.run.finalists import (
@@ -277,7 +276,7 @@ def _profiled(
 
 def _best_baseline(context: SearchContext, participants: _Participants) -> str | None:
     """Return the baseline with the smallest validation error, of those that take part."""
-    errors = baseline_errors(context.problem, context.data)
+    errors = context.baseline_errors
     known = {name: error for name, error in errors.items() if name in participants.runs}
     return min(known, key=known.__getitem__, default=None)
 

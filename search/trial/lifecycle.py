@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 import traceback
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +107,7 @@ class SearchContext:
         run: The run directory.
         source: How the user names the problem.
         extra_objectives: Objectives besides error and time.
+        baseline_errors: Validation errors of the baselines that fail on no sample, by name.
         task_cache: Cache of the last training task in this process.
     """
 
@@ -117,6 +118,7 @@ class SearchContext:
     run: RunDirectory
     source: str = ""
     extra_objectives: tuple[ExtraObjective, ...] = ()
+    baseline_errors: Mapping[str, float] = field(default_factory=dict[str, float])
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
 
 
