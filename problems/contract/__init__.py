@@ -153,16 +153,11 @@ CHECKS: Mapping[str, ContractCheck] = {
 }
 
 
-def run_checks(evidence: Evidence) -> Iterator[CheckResult]:
-    """Run all checks, stage by stage; a stage with violations is the last one that is run."""
-    return check_order(lambda name: CHECKS[name].violations(evidence))
-
-
-def check_order(find_violations: Callable[[str], list[str]]) -> Iterator[CheckResult]:
-    """Yield the result of every check, of which those after a stage with violations aren't run.
+def run_checks(find_violations: Callable[[str], list[str]]) -> Iterator[CheckResult]:
+    """Run all checks, stage by stage; a stage with violations is the last one that is run.
 
     Args:
-        find_violations: Runs the check of a name.
+        find_violations: Returns the violations of the check of a name.
     """
     failed_stage: CheckStage | None = None
     for name, check in CHECKS.items():

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from problems.contract import CHECKS, CheckResult, check_order
+from problems.contract import CHECKS, CheckResult, run_checks
 from problems.contract.evidence import Evidence
 from problems.data.cache import default_cache
 from problems.entrance.isolated import IsolatedProcess, Message, ProcessDiedError
@@ -44,7 +44,7 @@ class IsolatedChecks:
         Raises:
             UserError: The problem can't be loaded.
         """
-        return check_order(self._violations)
+        return run_checks(self._violations)
 
     def notes(self) -> list[str]:
         """Return how many of the samples of all splits failed, with each reason."""

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,10 @@ def _working_directory() -> Callable[[], None]:
     return restore
 
 
-def _umask() -> Callable[[], None]:
+def _umask() -> Callable[[], object]:
     umask = os.umask(0o077)
     os.umask(umask)
-    return lambda: void(os.umask(umask))
-
-
-def void(_: object) -> None:
-    """Discard a value."""
+    return partial(os.umask, umask)
 
 
 def _environment() -> Callable[[], None]:
@@ -203,7 +200,7 @@ def _torch() -> Callable[[], None]:
     return restore
 
 
-_PARTS: tuple[Callable[[], Callable[[], None]], ...] = (
+_PARTS: tuple[Callable[[], Callable[[], object]], ...] = (
     _working_directory,
     _umask,
     _environment,

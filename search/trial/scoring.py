@@ -70,11 +70,7 @@ def score_split(problem: Problem, run: Run, split: Split, name: str = "predictio
         if len(valid_indices):
             valid_outputs = take_samples(outputs, valid_indices)
             with user_code_errors(f"the score of {name}"):
-                metrics = dict(
-                    problem.score(
-                        lent(valid_outputs), lent(valid_samples.outputs), lent(valid_samples.inputs)
-                    )
-                )
+                metrics = _metrics(problem, valid_outputs, valid_samples)
     reason = next((reason for reason in reasons if reason), "")
     failed = len(split) - len(valid_indices)
     finite = {metric: value for metric, value in metrics.items() if math.isfinite(value)}
@@ -124,7 +120,7 @@ def paired_difference(
         samples = each.valid_samples.take(np.searchsorted(each.valid_indices, common))
         error = math.nan
         with suppress(Exception):
-            error = float(problem.score(outputs, samples.outputs, samples.inputs)[name])
+            error = float(_metrics(problem, outputs, samples)[name])
         if not math.isfinite(error):
             return None
         errors.append(error)
@@ -151,14 +147,16 @@ def _resampled_metrics(
     values = {name: np.full(RESAMPLES, np.nan) for name in names}
     for i in range(RESAMPLES):
         index = rng.integers(n, size=n)
-        sample = samples.take(index)
         with suppress(Exception):
-            metrics = problem.score(
-                lent(take_samples(outputs, index)), lent(sample.outputs), lent(sample.inputs)
-            )
+            metrics = _metrics(problem, take_samples(outputs, index), samples.take(index))
             for name in values.keys() & metrics.keys():
                 values[name][i] = float(metrics[name])
     return values
+
+
+def _metrics(problem: Problem, outputs: Batch, samples: Split) -> dict[str, float]:
+    """Return the metrics of predicted outputs (b, ...) of samples, by the problem's score."""
+    return dict(problem.score(lent(outputs), lent(samples.outputs), lent(samples.inputs)))
 
 
 def _interval(value: float, resampled: Array) -> ConfidenceInterval:
