@@ -29,10 +29,11 @@ PR_SET_PDEATHSIG = 1
 
 
 class Reply(NamedTuple):
-    """What a process for users' code sends: a message during a call, or the outcome of the call.
+    """What a process for users' code sends: how far a call is, or its outcome.
 
     Args:
-        kind: "message", "result", "failure" or "mistake" (a `UserError`).
+        kind: "begun" once all is imported that the call needs, "message", "result", "failure" or
+            "mistake" (a `UserError`).
         value: The message or result, or the reason of a failure.
     """
 
@@ -103,6 +104,7 @@ def _carry_out(data: bytes, connection: Connection) -> Reply:
         modules, content = pickle.loads(data)  # noqa: S301 - from the parent process
         UserModules(*modules).load()
         function, arguments, streams = pickle.loads(content)  # noqa: S301 - as well
+        _send(connection, Reply("begun", None))
         if streams:
 
             def tell(*told: Any) -> None:

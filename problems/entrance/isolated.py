@@ -1,5 +1,6 @@
 """A process of its own for users' code, which may crash, exit, or never return."""
 
+import math
 import os
 import pickle
 import signal
@@ -21,10 +22,13 @@ from problems.errors import UserError, printable
 from problems.sources import user_folders
 
 START_LIMIT_S = 600.0
-"""Longest time in which a process imports users' files [s]."""
+"""Longest time in which a process starts, or imports users' files [s]."""
 
 POLL_S = 0.2
 """Time between looks at whether the process still lives [s]."""
+
+UNDER_WAY = {"begun", "message"}
+"""Replies that aren't the outcome of a call."""
 
 LAST_OUTPUT_BYTES = 4096
 
@@ -176,7 +180,7 @@ class IsolatedProcess:
             self._end()
             folders = user_folders() if self._folders is None else self._folders
             self._live = LiveProcess.start(Path(self._scratch.name), folders)
-            self._outcome(self._live, START_LIMIT_S, None, self._live.output.stat().st_size)
+            self._outcome(self._live, None, None, self._live.output.stat().st_size)
         return self._live
 
     def call(
@@ -191,7 +195,7 @@ class IsolatedProcess:
         Args:
             function: The function.
             *arguments: Its arguments. With `on_message` it gets one more, which it may call.
-            limit_s: Longest duration [s]; None for no limit.
+            limit_s: Longest duration [s] once its modules are imported; None for no limit.
             on_message: Called with what the function tells by its last argument.
 
         Raises:
@@ -226,17 +230,22 @@ class IsolatedProcess:
             on_message: Called with messages.
             printed_before: Size of its output before the call [bytes].
         """
-        reply = None
-        until = float("inf") if limit_s is None else time.monotonic() + limit_s
+        reply, begun = None, False
+        until = time.monotonic() + START_LIMIT_S
         try:
-            while (reply := live.reply(until)) and reply.kind == "message":
-                if on_message:
+            while (reply := live.reply(until)) and reply.kind in UNDER_WAY:
+                if reply.kind == "begun":  # imports of a process that is new don't count
+                    begun = True
+                    until = math.inf if limit_s is None else time.monotonic() + limit_s
+                elif on_message:
                     on_message(*reply.value)
         except EOFError:
             raise ProcessDiedError(live.cause_of_death(printed_before)) from None
         finally:
-            if reply is None or reply.kind == "message":  # nobody waits for its result any more
+            if reply is None or reply.kind in UNDER_WAY:  # nobody waits for its result any more
                 self._end()
+        if reply is None and not begun:
+            raise ProcessDiedError(f"took longer than {START_LIMIT_S:.0f} s to import its modules")
         if reply is None:
             raise ProcessDiedError(
                 f"took longer than {limit_s:.0f} s; if that is right, raise time_limit_s= of the "

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -167,7 +168,7 @@ def test_a_hazard_costs_its_sample_alone(
 ) -> None:
     code, reason = HAZARDS[hazard]
     if hazard == "endless":
-        monkeypatch.setattr(simulate, "CALL_LIMIT_S", 2.0)
+        monkeypatch.setattr(simulate, "CALL_LIMIT_S", 3.0)
     a, y, reasons = outcome(written(tmp_path, code), process)
     note(record_property, hazard, a, y, reasons)
     assert [bool(text) for text in reasons] == [value == FAULTY for value in a]
@@ -226,6 +227,17 @@ def test_a_generator_goes_on_as_if_it_were_here(process: IsolatedProcess, tmp_pa
         apart, _ = run_simulation(simulation, inputs, there, Caller(process.call))
         assert np.array_equal(outputs["y"], apart["y"], equal_nan=True)
     assert here.bit_generator.state == there.bit_generator.state
+
+
+class LongImport:
+    """Takes 2 s to be unpickled, as a module may to be imported."""
+
+    def __reduce__(self) -> tuple[Callable[[float], None], tuple[float]]:
+        return time.sleep, (2.0,)
+
+
+def test_imports_do_not_count_as_time_of_a_call(process: IsolatedProcess) -> None:
+    assert process.call(repr, LongImport(), limit_s=1.5) == "None"
 
 
 def told(text: str) -> None:
