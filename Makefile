@@ -47,10 +47,10 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[cases,files,policies,radiation]'
 	@touch $@
 
-$(DEV_STAMP): $(RUN_STAMP)
-	@echo "installing the tools of development into $(VENV) ..."
+$(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the pinned dependencies and tools into $(VENV) (2 GB, two minutes) ..."
 	$(PIP) -e '.[cases,files,policies,radiation,dev]'
-	@touch $@
+	@touch $(RUN_STAMP) $@
 
 clean:
 	rm -rf $(VENV) build ./*.egg-info

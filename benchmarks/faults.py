@@ -59,7 +59,7 @@ def run_fault_tests(
     """
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "--quiet", tests, "-m", markers]
+        command = [sys.executable, "-m", "pytest", "--quiet", "--whole", tests, "-m", markers]
         process = subprocess.run(  # noqa: S603 - our own arguments
             [*command, f"--junit-xml={report}", "--override-ini=junit_family=xunit1"],
             cwd=Path(__file__).parent.parent,
