@@ -15,9 +15,10 @@ import numpy as np
 from problems.atomic_files import atomic_write, temporary_path
 from problems.data.chunks import Chunk
 from problems.errors import UserError
-from problems.interfaces.types import SPLITS, Array, Dataset, Field, Split
+from problems.interfaces.types import CONFIRMATION, SPLITS, Array, Dataset, Field, Split
 
 METADATA_FILE = "facts.json"
+GROUPS_FILE = "groups.npy"
 COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made", "suspects")
 FLOAT64_DESCR = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
@@ -91,23 +92,34 @@ class MemoryMapStore:
             counts = {name: facts[name] for name in COUNT_KEYS}
         except (OSError, ValueError, KeyError) as error:
             raise _damaged(self.folder, error) from error
-        splits = {
-            split: Split(
-                inputs=MemoryMappedBatch(
-                    self.folder / split / "inputs", [f.name for f in self.inputs]
-                ),
-                outputs=MemoryMappedBatch(
-                    self.folder / split / "outputs", [f.name for f in self.outputs]
-                ),
-            )
-            for split in SPLITS
-        }
-        return Dataset(**splits, **counts)
+        return Dataset(**{split: self._split(split) for split in SPLITS}, **counts)
+
+    def open_confirmation(self) -> Split | None:
+        """Return the confirmation split as memory maps, None if it has no samples.
+
+        Raises:
+            UserError: The folder is damaged.
+        """
+        split = self._split(CONFIRMATION)
+        return split if len(split) else None
+
+    def _split(self, name: str) -> Split:
+        inputs, outputs = (
+            MemoryMappedBatch(self.folder / name / part, [field.name for field in fields])
+            for part, fields in zip(_PARTS, (self.inputs, self.outputs), strict=True)
+        )
+        path = self.folder / name / GROUPS_FILE
+        try:
+            groups = np.load(path, allow_pickle=False) if path.exists() else None
+        except (OSError, ValueError) as error:
+            raise _damaged(self.folder, error) from error
+        return Split(inputs, outputs, groups)
 
     def write(
         self,
         chunks: Iterable[Chunk],
         selected: Mapping[str, Array],
+        groups: Mapping[str, Array],
         facts: Mapping[str, Any],
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -115,7 +127,8 @@ class MemoryMapStore:
 
         Args:
             chunks: All samples, in the order of the index.
-            selected: Indices of the samples of each split, ascending.
+            selected: Indices of the samples of each split (b,), ascending.
+            groups: Numbers of their groups (b,).
             facts: The counts that `open` returns.
             progress: Called with the samples written and the total number of samples.
 
@@ -127,6 +140,9 @@ class MemoryMapStore:
             partial.mkdir(parents=True)
             try:
                 self._write_splits(partial, chunks, selected, progress)
+                for name, numbers in groups.items():
+                    if len(np.unique(numbers)) < len(numbers):  # else samples are independent
+                        np.save(partial / name / GROUPS_FILE, numbers)
                 with atomic_write(partial / METADATA_FILE) as file:
                     file.write(json.dumps(facts).encode())
                 self._rename(partial)

@@ -17,12 +17,18 @@ from problems.data.memory_maps import MemoryMapStore
 from problems.data.read_options import ReadOptions
 from problems.data.readers import is_table, reader_for
 from problems.data.sample_index import SampleIndex, index_samples
-from problems.data.splits import Beyond, assign_splits, leaked_samples
+from problems.data.splits import (
+    ALL_SPLITS,
+    Beyond,
+    assign_splits,
+    inseparable_units,
+    leaked_samples,
+)
 from problems.errors import MissingExtraError, UnknownNameError, UserError
-from problems.interfaces.types import SPLITS, Array, Dataset, Field
+from problems.interfaces.types import CONFIRMATION, Array, Dataset, Field, Split
 from problems.provenance import digest, kind_name
 
-CACHE_VERSION = 4
+CACHE_VERSION = 5
 """Raised with every change of how files are split or stored; older folders aren't used any more."""
 MIN_BLOCKS = 3
 MAX_SHIFTED_SHARE = 0.5
@@ -130,6 +136,32 @@ def open_recorded(
     Raises:
         UserError: The parameters are wrong, or the files or the folder can't be read.
     """
+    return _store(recorded, largest, folder, progress).open()
+
+
+def open_confirmation(
+    recorded: Recorded, largest: Mapping[str, int] | None, folder: Path
+) -> Split | None:
+    """Return the confirmation split; None if the data are too few to set samples aside.
+
+    Args:
+        recorded: The recorded data.
+        largest: Largest size of each split; that of the test split holds.
+        folder: Folder for the memory maps of all recorded data.
+
+    Raises:
+        UserError: The parameters are wrong, or the files or the folder can't be read.
+    """
+    return _store(recorded, largest, folder).open_confirmation()
+
+
+def _store(
+    recorded: Recorded,
+    largest: Mapping[str, int] | None,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> MemoryMapStore:
+    """Return the memory maps, which are written if they don't exist."""
     for message in _parameter_errors(recorded):
         raise UserError(message)
     store = MemoryMapStore(folder / _key(recorded, largest), recorded.inputs, recorded.outputs)
@@ -137,7 +169,7 @@ def open_recorded(
         for message in _header_errors(recorded):
             raise UserError(message)
         _write_splits(recorded, largest or {}, store, progress)
-    return store.open()
+    return store
 
 
 def _write_splits(
@@ -160,16 +192,18 @@ def _write_splits(
     samples = index_samples(chunks(), recorded.inputs, recorded.outputs, shift_field)
     reasons = _failure_counts(recorded, samples)
     split = assign_splits(samples, recorded.group, recorded.blocks, recorded.shifted)
+    units = inseparable_units(samples, recorded.group, recorded.blocks)
     leaked = leaked_samples(samples, split)
     selected: dict[str, Array] = {}
     failed: dict[str, int] = {}
     duplicates: dict[str, int] = {}
-    for number, name in enumerate(SPLITS):
+    for number, name in enumerate(ALL_SPLITS):
         in_split = split == number
         failed[name] = int((in_split & ~samples.succeeded).sum())
         duplicates[name] = int((in_split & (samples.is_duplicate | leaked)).sum())
         index = np.flatnonzero(in_split & samples.usable & ~leaked)
-        size = min(len(index), largest.get(name, len(index)))
+        limit = largest.get("test" if name == CONFIRMATION else name, len(index))
+        size = min(len(index), limit)
         selected[name] = index[np.arange(size) * len(index) // max(size, 1)]
     facts = {
         "failed": failed,
@@ -179,7 +213,8 @@ def _write_splits(
         "made": len(samples),
         "suspects": samples.suspects,
     }
-    store.write(chunks(), selected, facts, progress)
+    groups = {name: units[index] for name, index in selected.items()}
+    store.write(chunks(), selected, groups, facts, progress)
 
 
 def _failure_counts(recorded: Recorded, samples: SampleIndex) -> dict[str, int]:

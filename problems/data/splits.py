@@ -6,10 +6,19 @@ import numpy as np
 
 from problems.data.sample_index import SampleIndex
 from problems.errors import UserError
-from problems.interfaces.types import SPLITS, Array
+from problems.interfaces.types import CONFIRMATION, SPLITS, Array
 
 TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.15
-"""The remaining samples form the test split."""
+"""The remaining samples form the test split, where there is no confirmation split."""
+
+MIN_CONFIRMED, MIN_CONFIRMED_UNITS = 400, 40
+"""Smallest numbers of usable samples, and of their groups or blocks, of which some are set aside
+for the confirmation split."""
+
+CONFIRMED_SHARES = {"train": 0.7, "validation": 0.1, "test": 0.1, CONFIRMATION: 0.1}
+"""Shares of the splits of so many samples."""
+
+ALL_SPLITS = (*SPLITS, CONFIRMATION)
 
 SPLIT_SEED = 0
 
@@ -28,7 +37,7 @@ class Beyond:
 
 
 def assign_splits(samples: SampleIndex, group: str, blocks: int, shifted: Beyond | None) -> Array:
-    """Return the index in `SPLITS` of each sample (n,), -1 for a sample in no split.
+    """Return the index in `ALL_SPLITS` of each sample (n,), -1 for a sample in no split.
 
     Unusable samples have the index of their group, but don't count towards the size of a split.
 
@@ -42,13 +51,7 @@ def assign_splits(samples: SampleIndex, group: str, blocks: int, shifted: Beyond
         UserError: There are too few groups, blocks or samples, or none lies outside the range of
             the others.
     """
-    n = len(samples)
-    if group:
-        unit = samples.group
-    elif blocks:
-        unit = np.arange(n) * blocks // n
-    else:
-        unit = samples.input_id  # repeats of a stochastic reference stay together
+    unit = inseparable_units(samples, group, blocks)
     weights = np.bincount(unit, weights=samples.usable)
     is_far = np.zeros(len(weights), dtype=bool)
     if shifted:
@@ -69,6 +72,21 @@ def assign_splits(samples: SampleIndex, group: str, blocks: int, shifted: Beyond
                 "the others; raise share=, or name a field that differs between groups or blocks"
             )
     return split
+
+
+def inseparable_units(samples: SampleIndex, group: str, blocks: int) -> Array:
+    """Return the number of the group or block of each sample (n,), which stays in one split.
+
+    Args:
+        samples: Index of all samples.
+        group: Name of the groups, "" if there are none.
+        blocks: Number of blocks of successive samples, if there are no groups.
+    """
+    if group:
+        return samples.group
+    if blocks:
+        return np.arange(len(samples)) * blocks // len(samples)
+    return samples.input_id  # repeats of a stochastic reference stay together
 
 
 def _largest(weights: Array, sums: Array, share: float) -> Array:
@@ -92,12 +110,16 @@ def _draw_splits(weights: Array) -> Array:
     order = np.random.default_rng(SPLIT_SEED).permutation(len(weights))
     ends = np.cumsum(weights[order])
     middles = (ends - weights[order] / 2) / ends[-1]
-    bounds = (TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE)
-    split = np.empty(len(weights), dtype=np.int8)
-    split[order] = np.searchsorted(bounds, middles, side="right")
+    shares = {"train": TRAIN_SHARE, "validation": VALIDATION_SHARE, "test": 0.0}
     positive = weights > 0
-    for index in range(len(bounds) + 1):
-        counts = np.bincount(split[positive], minlength=len(bounds) + 1)
+    if weights.sum() >= MIN_CONFIRMED and positive.sum() >= MIN_CONFIRMED_UNITS:
+        shares = CONFIRMED_SHARES
+    drawn = np.array([ALL_SPLITS.index(name) for name in shares], dtype=np.int8)
+    bounds = np.cumsum(list(shares.values()))[:-1]
+    split = np.empty(len(weights), dtype=np.int8)
+    split[order] = drawn[np.searchsorted(bounds, middles, side="right")]
+    for index in drawn:
+        counts = np.bincount(split[positive], minlength=len(ALL_SPLITS))
         if not counts[index]:
             donors = np.flatnonzero(positive & (split == counts.argmax()))
             split[donors[weights[donors].argmin()]] = index
@@ -126,9 +148,9 @@ def leaked_samples(samples: SampleIndex, split: Array) -> Array:
 
     Args:
         samples: Index of all samples.
-        split: Index in `SPLITS` of each sample (n,).
+        split: Index in `ALL_SPLITS` of each sample (n,).
     """
     assigned = samples.usable & (split >= 0)
-    first_split = np.full(len(samples), len(SPLITS))
+    first_split = np.full(len(samples), len(ALL_SPLITS))
     np.minimum.at(first_split, samples.input_id[assigned], split[assigned])
     return assigned & (split != first_split[samples.input_id])

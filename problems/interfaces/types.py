@@ -22,6 +22,9 @@ Batch = Mapping[str, Array]
 
 SPLITS = ("train", "validation", "test", "shifted")
 
+CONFIRMATION = "confirmation"
+"""The sealed split, on which what is finally recommended is scored: no search reads it."""
+
 Clock = Callable[[], float]
 """A clock that returns seconds."""
 
@@ -185,10 +188,18 @@ class Choose(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs and outputs of b samples."""
+    """Inputs and outputs of b samples.
+
+    Args:
+        inputs: Inputs (b, ...).
+        outputs: Outputs of the reference (b, ...).
+        groups: Number of the group of each sample (b,), such as a trajectory or a complex; None if
+            the samples are independent of each other.
+    """
 
     inputs: Batch
     outputs: Batch
+    groups: Array | None = None
 
     def __len__(self) -> int:
         return n_samples(self.inputs)
@@ -196,7 +207,10 @@ class Split:
     def take(self, index: Array) -> Self:
         """Return the samples with these indices (n,)."""
         return replace(
-            self, inputs=take_samples(self.inputs, index), outputs=take_samples(self.outputs, index)
+            self,
+            inputs=take_samples(self.inputs, index),
+            outputs=take_samples(self.outputs, index),
+            groups=None if self.groups is None else self.groups[index],
         )
 
 

@@ -150,6 +150,19 @@ class ConfidenceInterval(FrozenModel):
     high: float
 
 
+class ResampledError(FrozenModel):
+    """An error, and its values on resamples of the samples on which it was measured.
+
+    Args:
+        value: The error.
+        resampled: The error on each resample (r,), NaN where it doesn't exist. Errors of one split
+            have the same resamples, so that their differences have an interval.
+    """
+
+    value: float
+    resampled: tuple[float, ...]
+
+
 class Sessions(FrozenModel):
     """The environments of a run: at its start and at each resumption, in this order."""
 

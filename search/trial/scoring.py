@@ -13,7 +13,7 @@ from problems.entrance.calls import user_code_errors
 from problems.entrance.values import lent
 from problems.interfaces.types import take_samples
 from problems.scores import describe_not_finite
-from search.run.records import ConfidenceInterval
+from search.run.records import ConfidenceInterval, ResampledError
 
 RESAMPLES = 200
 QUANTILES = (0.05, 0.95)
@@ -79,7 +79,7 @@ def score_split(problem: Problem, run: Run, split: Split, name: str = "predictio
 
 
 def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, ConfidenceInterval]:
-    """Return every metric with its 90 % bootstrap interval over the valid samples.
+    """Return every metric with its 90 % bootstrap interval over the valid samples or their groups.
 
     Resamples for which the score doesn't exist are ignored, such as resamples without one of the
     classes that the score compares.
@@ -90,6 +90,22 @@ def bootstrap_intervals(problem: Problem, result: SplitScore) -> dict[str, Confi
         problem, result.valid_outputs, result.valid_samples, tuple(result.metrics)
     )
     return {name: _interval(value, resampled[name]) for name, value in result.metrics.items()}
+
+
+def resampled_error(problem: Problem, result: SplitScore) -> ResampledError | None:
+    """Return the objective of a result with its values on resamples, None if it doesn't exist.
+
+    Two results without failed samples of one split are scored on the same resamples.
+
+    Args:
+        problem: The problem with the score.
+        result: The result.
+    """
+    name = problem.objective.name
+    if name not in result.metrics:
+        return None
+    values = _resampled_metrics(problem, result.valid_outputs, result.valid_samples, (name,))[name]
+    return ResampledError(value=result.metrics[name], resampled=tuple(values.tolist()))
 
 
 def paired_difference(
@@ -133,7 +149,8 @@ def _resampled_metrics(
 ) -> dict[str, Array]:
     """Return the metrics (r,) for resamples of a split, NaN where the score doesn't exist.
 
-    The resamples are the same for all splits of one size.
+    The resamples are the same for all splits of one size and the same groups. Whole groups are
+    drawn: samples of one group resemble each other, and count as less than as many independent ones.
 
     Args:
         problem: The problem with the score.
@@ -142,16 +159,28 @@ def _resampled_metrics(
         names: The metrics.
     """
     rng = np.random.default_rng(0)
-    n = len(samples)
+    members = _members(samples)
+    n = len(samples if members is None else members)
     # scipy.stats.bootstrap needs two samples, and a statistic that exists for every resample.
     values = {name: np.full(RESAMPLES, np.nan) for name in names}
     for i in range(RESAMPLES):
         index = rng.integers(n, size=n)
+        if members is not None:
+            index = np.concatenate([members[group] for group in index])
         with suppress(Exception):
             metrics = _metrics(problem, take_samples(outputs, index), samples.take(index))
             for name in values.keys() & metrics.keys():
                 values[name][i] = float(metrics[name])
     return values
+
+
+def _members(samples: Split) -> Sequence[Array] | None:
+    """Return the indices (k,) of the samples of each group, None where samples are independent."""
+    if samples.groups is None:
+        return None
+    order = np.argsort(samples.groups, kind="stable")
+    _, first = np.unique(samples.groups[order], return_index=True)
+    return np.split(order, first[1:])
 
 
 def _metrics(problem: Problem, outputs: Batch, samples: Split) -> dict[str, float]:

@@ -22,8 +22,14 @@ from problems.data import chunks, memory_maps, tables, text_tables
 from problems.data.chunks import Reader
 from problems.data.memory_maps import MemoryMappedBatch
 from problems.data.readers import READERS
-from problems.data.recorded import check_recorded, open_recorded, recorded_identity
+from problems.data.recorded import (
+    check_recorded,
+    open_confirmation,
+    open_recorded,
+    recorded_identity,
+)
 from problems.data.sample_index import group_key
+from problems.data.splits import ALL_SPLITS
 from problems.interfaces.types import SPLITS
 
 N = 60
@@ -266,6 +272,35 @@ def test_a_group_stands_in_one_split(tmp_path: Path, shifted: Beyond | None) -> 
     assert bool(groups["shifted"]) == bool(shifted)
 
 
+@pytest.mark.parametrize("group", ["", "pipe"])
+def test_a_tenth_of_many_samples_is_sealed(tmp_path: Path, group: str) -> None:
+    arrays = samples(600) | {"pipe": np.array([f"p{i // 10}" for i in range(600)])}
+    source = recorded(write(tmp_path / "a.csv", arrays), group=group)
+    data = open_recorded(source, None, tmp_path)
+    sealed = open_confirmation(source, None, tmp_path)
+    assert sealed is not None
+    lengths = [len(split) for split in (*data.splits().values(), sealed)]
+    assert lengths == pytest.approx([420, 60, 60, 0, 60], abs=10)
+    assert sum(lengths) == 600
+    pipes = dict(zip(arrays["speed"].tolist(), arrays["pipe"].tolist(), strict=True))
+    seen = [pipes[v] for split in data.splits().values() for v in split.inputs["speed"].tolist()]
+    for split in (data.test, sealed):
+        own = [pipes[v] for v in split.inputs["speed"].tolist()]
+        if group:
+            assert split.groups is not None
+            assert len(set(zip(own, split.groups.tolist(), strict=True))) == len(set(own))
+            assert split.take(np.arange(3)).groups.tolist() == split.groups[:3].tolist()
+        else:
+            assert split.groups is None
+    if group:
+        assert not {pipes[v] for v in sealed.inputs["speed"].tolist()} & set(seen)
+
+
+def test_few_samples_are_all_searched(tmp_path: Path) -> None:
+    source = recorded(write(tmp_path / "a.csv", samples()))
+    assert open_confirmation(source, None, tmp_path) is None
+
+
 def test_uneven_groups_leave_no_split_empty(tmp_path: Path) -> None:
     arrays = samples(100)
     for sizes in ([1, 98, 1], [34, 33, 33], [10, 80, 10], [2, 2, 96]):
@@ -315,7 +350,7 @@ def test_what_failed_and_what_stood_earlier_is_counted_and_left_out(tmp_path: Pa
     }
     # The first of four like samples failed: the second one stays.
     assert sum(data.duplicates.values()) == 2
-    assert set(data.failed) == set(data.duplicates) == set(SPLITS)
+    assert set(data.failed) == set(data.duplicates) == set(ALL_SPLITS)
     assert arrays["lift"][50] in all_of(data, "outputs", "lift")
     assert sum(len(split) for split in data.splits().values()) == N - 4 - 2
 
@@ -385,7 +420,7 @@ def test_a_cap_thins_a_split_evenly(tmp_path: Path) -> None:
     source = recorded(write(tmp_path / "a.csv", arrays))
     largest = {"train": 50, "validation": 10_000, "test": 7, "shifted": 5}
     data = open_recorded(source, largest, tmp_path)
-    assert [len(split) for split in data.splits().values()] == [50, 150, 7, 0]
+    assert [len(split) for split in data.splits().values()] == [50, 100, 7, 0]
     speed = data.train.inputs["speed"]
     assert speed.min() < 20
     assert speed.max() > 960

@@ -9,7 +9,12 @@ import pytest
 
 from problems import Batch, Dataset, Problem, UserError
 from search.run.finalists import PairedComparison
-from search.trial.scoring import bootstrap_intervals, paired_difference, score_split
+from search.trial.scoring import (
+    bootstrap_intervals,
+    paired_difference,
+    resampled_error,
+    score_split,
+)
 
 
 def test_resamples_without_a_score_are_left_out(problem: Problem, data: Dataset) -> None:
@@ -102,6 +107,34 @@ def test_a_paired_difference_is_sure_where_intervals_overlap(
     assert comparison.verdict == {-0.02: "smaller", 0.0: "alike", 0.02: "larger"}[shift]
     assert found.value == pytest.approx(shift, abs=1e-9)
     assert found.high - found.low < 0.01 * (intervals[0].high - intervals[0].low)
+
+
+def test_whole_groups_are_resampled(problem: Problem, data: Dataset) -> None:
+    """Ten samples of a group that are alike count as one."""
+    name = next(iter(data.train.outputs))
+    split = data.train.take(np.arange(240) % len(data.train))
+    values = np.repeat(np.random.default_rng(5).normal(size=24), 10)
+    shape = split.outputs[name].shape
+    outputs = {
+        **split.outputs,
+        name: np.broadcast_to(values.reshape(-1, *[1] * (len(shape) - 1)), shape),
+    }
+
+    def mean(predicted: Batch, *_: Batch) -> dict[str, float]:
+        return {problem.objective.name: float(predicted[name].mean())}
+
+    told = replace(problem, score=mean)
+    widths: list[float] = []
+    for groups in (None, np.arange(240) // 10):
+        result = score_split(told, lambda *_: outputs, replace(split, groups=groups))
+        found = bootstrap_intervals(told, result)[problem.objective.name]
+        known = resampled_error(told, result)
+        assert known is not None
+        assert np.quantile(known.resampled, 0.95) == found.high
+        widths.append(found.high - found.low)
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(10), rel=0.2)
+    exact = 2 * 1.645 * values.std() / np.sqrt(24)
+    assert widths[1] == pytest.approx(exact, rel=0.2)
 
 
 def test_a_difference_is_that_of_the_samples_on_which_neither_failed(
