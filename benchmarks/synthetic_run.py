@@ -308,7 +308,7 @@ def _final_evaluation(
     ]
     timings = {record.number: timing for record, timing in members}
     found = recommendation([record for record, _ in members], ERROR, options.limits, timings)
-    chosen = None if found is None else found.knee
+    chosen = None if found is None else found.recommended
     finalists = [
         _finalist(f"persistence{mark}", None, 0.4, 900.0),
         _finalist("linear", None, 0.11, 60.0),
@@ -316,7 +316,7 @@ def _final_evaluation(
     ]
     return FinalEvaluation(
         recommendation=found,
-        knee=chosen,
+        recommended=chosen,
         finalists=tuple(finalists),
         pictures=(_picture(f"Flux along the axis{mark}", mark),) if members else (),
         left_out={f"a third baseline{mark}": f"it failed on every sample{mark}"},

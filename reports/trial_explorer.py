@@ -34,7 +34,7 @@ def explorer_data(facts: ReportData) -> Markup:
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER_PLACEHOLDER),
         "typical_max": typical_max_error(facts.trials, facts.finalists),
-        "knee": facts.recommendation.trial.number if facts.recommendation else None,
+        "recommended": facts.recommendation.trial.number if facts.recommendation else None,
         "tracebacks": tracebacks,
         "trials": [_trial(trial, front, indices) for trial in facts.trials],
         "finalists": [_finalist(finalist) for finalist in facts.finalists if finalist.test],

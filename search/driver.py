@@ -24,9 +24,11 @@ from problems.source_code import source_hash
 from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
 from search.final.seeds import retrain_in_parallel
+from search.final.validation import score_finalists
 from search.objectives.baselines import BaselineScores, prepare_references, score_baselines
+from search.objectives.error_estimates import estimate_errors
 from search.objectives.goals import limits_from_goals
-from search.objectives.recommendation import recommended_trials
+from search.objectives.recommendation import trials_to_retrain
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
@@ -197,8 +199,13 @@ def run_search(
             progress.start_phase("trials")
             scores = partial(_score_baselines, process.call)
             run_remaining_trials(context, spec, run, progress, scores)
-            progress.start_phase("retraining")
-            _retrain(context, spec, run, on_progress)
+            if not run.final_evaluation():
+                progress.start_phase("validation")
+                with stage_errors("scoring the finalists on the validation split"):
+                    errors = process.call(score_finalists, context, run, on_message=on_progress)
+                run.write("validation.json", errors)
+                progress.start_phase("retraining")
+                _retrain(context, spec, run, on_progress)
         progress.start_phase("evaluation")
         with signals_as_interrupt(), stage_errors("the final evaluation"):
             evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
@@ -294,15 +301,16 @@ def _score_baselines(call: Call, context: SearchContext) -> BaselineScores:
 def _retrain(
     context: SearchContext, spec: Spec, run: RunDirectory, on_progress: Callable[[int, int], None]
 ) -> None:
-    """Train the recommended networks with further seeds, as far as that isn't done."""
-    if run.final_evaluation():
-        return
+    """Train networks that may be recommended with further seeds, as far as that isn't done."""
     results = list(run.retrainings().results)
     done = {(result.trial, result.seed) for result in results}
     objective = context.problem.objective.name
+    errors = run.finalist_errors().of_trials
+    finalists = [record for record in run.records() if record.number in errors]
+    estimates = estimate_errors(finalists, objective, errors, results)
     repetitions = [
         (record, seed)
-        for record in recommended_trials(run.records(), objective, context.limits)
+        for record in trials_to_retrain(finalists, objective, context.limits, estimates)
         for seed in range(1, spec.retrainings + 1)
         if (record.number, record.candidate.seed + seed) not in done
     ]

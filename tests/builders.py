@@ -148,14 +148,14 @@ def make_finalist(
 
 
 def make_final_evaluation(*finalists: Finalist, **fields: Any) -> FinalEvaluation:
-    """Return a final evaluation; it has no knee if none is given.
+    """Return a final evaluation; it recommends no trial if none is given.
 
     Args:
         *finalists: The finalists.
         **fields: Other fields of the final evaluation.
     """
     ordinary: dict[str, Any] = {
-        "knee": None,
+        "recommended": None,
         "finalists": finalists,
         "pictures": (),
         "ended": ENDED,

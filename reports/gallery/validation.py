@@ -90,7 +90,7 @@ def _picture_note(picture: Picture) -> str:
 
 
 def sample_error_charts(facts: ReportData) -> list[Chart]:
-    """Return the distribution of the errors of the surrogate at the knee over test samples."""
+    """Return the distribution of the errors of the recommended surrogate over test samples."""
     errors = np.sort(np.asarray(facts.sample_errors, dtype=float))
     if not len(errors):
         return []

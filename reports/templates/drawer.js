@@ -56,7 +56,7 @@
   const samples = (figures, trial) => [
     element("h3", { id: "drawer-samples" }, "Samples"),
     element("p", { class: "note" }, "Predictions on the test split: the reference is pale and solid, the prediction dashed.",
-      ...(trial.number === Data.knee ? [" ", element("button", { type: "button", class: "link", "data-goto": "validation" }, "The section on validation"), " also shows the samples with the largest errors."] : [])),
+      ...(trial.number === Data.recommended ? [" ", element("button", { type: "button", class: "link", "data-goto": "validation" }, "The section on validation"), " also shows the samples with the largest errors."] : [])),
     figures,
   ];
 
@@ -72,7 +72,7 @@
     const finalist = Data.finalists.find((other) => other.trial === trial.number);
     title.textContent = `Trial ${trial.number}`;
     inside.replaceChildren(
-      element("p", {}, element("span", { class: `pill ${trial.state}` }, trial.state), trial.front ? " on the front of the validation split" : "", trial.number === Data.knee ? " · recommended" : ""),
+      element("p", {}, element("span", { class: `pill ${trial.state}` }, trial.state), trial.front ? " on the front of the validation split" : "", trial.number === Data.recommended ? " · recommended" : ""),
       element("p", {}, `${trial.encoding}, ${trial.network}, deployed as ${trial.deployment}.`),
       ...(trial.reason ? part(`Ended in ${trial.stage}`, element("pre", { tabIndex: 0 }, trial.reason)) : []),
       ...(trial.traceback !== undefined ? [element("details", {}, element("summary", {}, "Traceback"), element("pre", { tabIndex: 0 }, Data.tracebacks[trial.traceback]))] : []),

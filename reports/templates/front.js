@@ -170,7 +170,7 @@
       pen.stroke();
       shape(finalist.kind, x, y, 5.6);
       if (["x", "cross"].includes(shapeOf(finalist.kind))) { pen.lineWidth = 3; pen.stroke(); } else pen.fill();
-      if (finalist.trial === Data.knee && finalist.trial !== null) {
+      if (finalist.trial === Data.recommended && finalist.trial !== null) {
         pen.strokeStyle = colour("--ink"); pen.lineWidth = 1.6;
         pen.beginPath(); pen.arc(x, y, 10, 0, 2 * Math.PI); pen.stroke();
       }

@@ -1,4 +1,4 @@
-"""The recommended surrogates: at the knee, fastest, most accurate, smallest; and ties."""
+"""The recommended surrogates: by the rule, most accurate, at the knee, smallest; and ties."""
 
 from collections.abc import Container, Sequence
 from math import isfinite
@@ -28,10 +28,10 @@ class RecommendationView(NamedTuple):
     """The recommended surrogates and the most accurate baseline.
 
     Args:
-        finalists: The recommended surrogates, the one at the knee first.
+        finalists: The recommended surrogates, the one that the rule advises first.
         reason: Among which trials they were chosen.
         ties: Names of finalists whose intervals of error and of speed-up both overlap those of the
-            surrogate at the knee.
+            recommended surrogate.
         best_baseline: The most accurate baseline on the test split, or None.
     """
 
@@ -42,12 +42,12 @@ class RecommendationView(NamedTuple):
 
     @property
     def finalist(self) -> FinalistView:
-        """The finalist at the knee."""
+        """The finalist that the rule advises."""
         return self.finalists[0].finalist
 
     @property
     def trial(self) -> TrialView:
-        """The trial at the knee."""
+        """The trial that the rule advises."""
         return self.finalists[0].trial
 
 
@@ -65,14 +65,14 @@ def recommendation_view(
         trials: Trials by number.
         fraction: Share of the kernel in the host's time, or None if it isn't known.
     """
-    if recommended is None or recommended.knee not in trials:
+    if recommended is None or recommended.recommended not in trials:
         return None
     titled = _titled(recommended, finalists, trials)
-    knee = titled[0][1]
+    first = titled[0][1]
     baselines = [finalist for finalist in finalists if finalist.trial is None and finalist.test]
     best = min(baselines, key=_test_error, default=None)
     ties = tuple(
-        finalist.name for finalist in finalists if finalist is not knee and _tie(finalist, knee)
+        finalist.name for finalist in finalists if finalist is not first and _tie(finalist, first)
     )
     recommended_finalists = tuple(
         RecommendedFinalist(
@@ -104,17 +104,17 @@ def _dominating(finalist: FinalistView, baselines: Sequence[FinalistView]) -> Fi
 def _titled(
     recommended: Recommendation, finalists: Sequence[FinalistView], trials: Container[int]
 ) -> list[tuple[str, FinalistView]]:
-    """Return each recommended finalist once with its title, the one at the knee first."""
-    titles: dict[int, list[str]] = {recommended.knee: ["at the knee"]}
-    titles.setdefault(recommended.fastest, []).append("fastest")
+    """Return each recommended finalist once with its title, the recommended one first."""
+    titles: dict[int, list[str]] = {recommended.recommended: ["recommended"]}
     titles.setdefault(recommended.most_accurate, []).append("most accurate")
+    titles.setdefault(recommended.knee, []).append("at the knee")
     if recommended.smallest is not None:
         titles.setdefault(recommended.smallest, []).append("smallest")
     within_goals = " within the goals" if recommended.within_goals else ""
     by_trial = {finalist.trial: finalist for finalist in finalists}
     return [
         (
-            " and ".join(words).capitalize() + (within_goals if words != ["at the knee"] else ""),
+            ", ".join(words).capitalize() + within_goals,
             by_trial[trial],
         )
         for trial, words in titles.items()

@@ -189,7 +189,7 @@ def deployments_command(
     name="screen",
     epilog="""Examples:\n
     simstead screen my_problem.py surrogate --keep-recall 0.99\n
-    simstead screen my_problem.py runs/mine-20261123-101500:knee --points 20000 --audit 400\n
+    simstead screen my_problem.py runs/mine-20261123-101500:accurate --points 20000 --audit 400\n
     simstead screen my_problem.py surrogate --sweep points.csv --out sweep  (or continue it)""",
 )
 def screen_command(  # noqa: PLR0913, PLR0917 - a command's options

@@ -234,15 +234,15 @@ def report_command(
 @app.command(
     name="export",
     epilog="""Examples:\n
-    simstead export RUN --pick knee surrogate\n
+    simstead export RUN surrogate\n
     simstead export RUN --pick 17 surrogate""",
 )
 def export_command(
     run: RunFolder,
     folder: Annotated[Path, typer.Argument(help="New folder for the surrogate.")],
     pick: Annotated[
-        str, typer.Option(help="knee, fastest, accurate, smallest, or a trial's number.")
-    ] = "knee",
+        str, typer.Option(help="recommended, knee, accurate, smallest, or a trial's number.")
+    ] = "recommended",
 ) -> None:
     """Export a surrogate: the artefact that was measured, with programs that call it."""
     from search.export import export  # noqa: PLC0415

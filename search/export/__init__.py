@@ -16,8 +16,8 @@ from spaces.manifest import USAGE, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
 
 RECOMMENDATION_FIELDS = {
+    "recommended": "recommended",
     "knee": "knee",
-    "fastest": "fastest",
     "accurate": "most_accurate",
     "smallest": "smallest",
 }
@@ -150,7 +150,7 @@ def pick_record(run: RunDirectory, pick: str) -> Picked:
     if trial is None:
         raise UserError(
             f"memory was no objective of the search in {run.folder}, so no trial is recommended as "
-            f"the {pick}; pick knee, fastest or accurate"
+            f"the {pick}; pick recommended, knee or accurate"
         )
     if trial not in records:
         raise UserError(f"{run.folder} lacks the recommended trial {trial}")

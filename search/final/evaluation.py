@@ -21,9 +21,11 @@ from search.final.profiling import (
     time_batch_sizes,
     with_pictures,
 )
+from search.objectives.error_estimates import estimate_errors
 from search.objectives.recommendation import recommendation, select_finalists
 from search.run.directory import RunDirectory
 from search.run.finalists import (
+    TRIAL_PREFIX,
     Ceiling,
     FinalEvaluation,
     Finalist,
@@ -113,16 +115,18 @@ def run_final_evaluation(
     timings = {
         finalist.trial: finalist.timing for finalist in finalists if finalist.trial is not None
     }
-    recommended = recommendation(
-        participants.trials.values(), problem.objective.name, context.limits, timings
+    objective, records = problem.objective.name, list(participants.trials.values())
+    estimates = estimate_errors(
+        records, objective, run.finalist_errors().of_trials, run.retrainings().results
     )
-    knee = None if recommended is None else recommended.knee
-    test = None if knee is None else participants.tests[f"trial {knee}"]
-    errors = () if test is None else sample_errors(problem, participants.encoding(knee), test)
-    finalists = with_pictures(problem, finalists, participants.tests, knee)
+    recommended = recommendation(records, objective, context.limits, timings, estimates)
+    first = None if recommended is None else recommended.recommended
+    test = None if first is None else participants.tests[f"{TRIAL_PREFIX}{first}"]
+    errors = () if test is None else sample_errors(problem, participants.encoding(first), test)
+    finalists = with_pictures(problem, finalists, participants.tests, first)
     return FinalEvaluation(
         recommendation=recommended,
-        knee=knee,
+        recommended=first,
         finalists=_profiled(
             context, participants, finalists, recommended, BATCH_TIMING_SHARE * budget_s
         ),
@@ -169,7 +173,7 @@ class _Participants(NamedTuple):
 
     def encoding(self, trial: int | None) -> str:
         """Return the encoding of a finalist."""
-        return self.trials[f"trial {trial}"].candidate.encoding
+        return self.trials[f"{TRIAL_PREFIX}{trial}"].candidate.encoding
 
 
 def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
@@ -194,7 +198,7 @@ def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
             samples = samples_per_call(baseline, problem, valid_samples)
             participants.timed_calls[name] = spread_call(baseline, valid_samples, samples)
     for record in select_finalists(run.records(), problem.objective.name, context.limits):
-        name = f"trial {record.number}"
+        name = f"{TRIAL_PREFIX}{record.number}"
         try:
             verified_manifest(run, record)
             surrogate = Surrogate.load(run.artefact_path(record.number), problem)
@@ -250,7 +254,7 @@ def _profiled(
     budget_s: float,
 ) -> tuple[Finalist, ...]:
     """Return the finalists; recommended ones have their batch timings and compute cost."""
-    names = [f"trial {trial}" for trial in recommended.trials] if recommended else []
+    names = [f"{TRIAL_PREFIX}{trial}" for trial in recommended.trials] if recommended else []
     by_name = {finalist.name: finalist for finalist in finalists}
     profiled = {
         name: ProfiledFinalist(

@@ -197,21 +197,21 @@ def with_pictures(
     problem: Problem,
     finalists: Sequence[Finalist],
     tests: Mapping[str, SplitScore],
-    knee: int | None,
+    recommended: int | None,
 ) -> list[Finalist]:
     """Return the finalists with pictures of their predictions.
 
-    Baselines have none, and the pictures of the knee belong to the final evaluation itself.
+    Baselines have none, and those of the recommended trial belong to the final evaluation itself.
 
     Args:
         problem: The problem.
         finalists: The finalists.
         tests: Scores on the test split by name.
-        knee: The trial at the knee.
+        recommended: The recommended trial.
     """
     return [
         finalist
-        if finalist.trial in {None, knee}
+        if finalist.trial in {None, recommended}
         else finalist.model_copy(
             update={"pictures": draw_prediction(problem, tests[finalist.name])}
         )

@@ -10,7 +10,7 @@ from search.run.directory import RunDirectory
 from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Record, State
 from search.trial.lifecycle import SearchContext, run_trial
-from search.trial.scoring import score_split
+from search.trial.scoring import resampled_error, score_split
 from search.watchdog import watchdog
 from search.workers.ray_cluster import prepare_process, run_sharing
 from spaces.candidate import Candidate
@@ -44,7 +44,7 @@ def retrain_in_worker(context: SearchContext, repetition: tuple[Record, int]) ->
 def retrain(
     context: SearchContext, candidate: Candidate, trial: int, seed_offset: int
 ) -> RetrainingResult:
-    """Return the scores of a candidate with another seed on the test and shifted splits.
+    """Return the scores of a candidate with another seed on all splits but that of training.
 
     The watchdog ends the process if a step of the trial takes too long.
 
@@ -65,6 +65,7 @@ def retrain(
         with watchdog():
             surrogate = Surrogate.load(scratch_context.run.artefact_path(0), problem)
             try:
+                validation = score_split(problem, surrogate.run, data.validation)
                 results = {
                     name: score_split(problem, surrogate.run, split)
                     for name, split in (("test", data.test), ("shifted", data.shifted))
@@ -78,6 +79,7 @@ def retrain(
         trial=trial,
         seed=other.seed,
         reason="; ".join(reasons),
+        validation=None if validation.failed else resampled_error(problem, validation),
         test=results["test"].metrics,
         shifted=results["shifted"].metrics,
     )

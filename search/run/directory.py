@@ -26,7 +26,7 @@ from problems import UserError
 from problems.atomic_files import atomic_write
 from problems.diagnosis import Diagnosis
 from search.run.environment import Environment
-from search.run.finalists import FinalEvaluation, RetrainingResults
+from search.run.finalists import FinalEvaluation, FinalistErrors, RetrainingResults
 from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State
 from search.run.spec import SPEC_FORMAT, Spec
 from spaces.candidate import FrozenModel
@@ -255,6 +255,11 @@ class RunDirectory:
         """Return the results of the retrainings so far."""
         path = self.folder / "retrained.json"
         return RetrainingResults.read(path) if path.exists() else RetrainingResults()
+
+    def finalist_errors(self) -> FinalistErrors:
+        """Return the validation errors of finalists and baselines; none in older runs."""
+        path = self.folder / "validation.json"
+        return FinalistErrors.read(path) if path.exists() else FinalistErrors()
 
     def final_evaluation(self) -> FinalEvaluation | None:
         """Return the final evaluation, or None if the run has not reached it."""

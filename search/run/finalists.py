@@ -1,13 +1,16 @@
 """Results of the final evaluation and its recommendation, as values that survive JSON."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from problems.interfaces.pictures import Picture
-from search.run.records import ConfidenceInterval, Timing
+from search.run.records import ConfidenceInterval, ResampledError, Timing
 from spaces.candidate import FrozenModel
+
+TRIAL_PREFIX = "trial "
+"""Names of finalists that are trials begin so, followed by the number."""
 
 
 class RetrainingResult(FrozenModel):
@@ -17,6 +20,7 @@ class RetrainingResult(FrozenModel):
         trial: The trial whose candidate was trained.
         seed: Seed of initialisation and batches.
         reason: Why the training failed, or the prediction of some samples; empty otherwise.
+        validation: Error on the validation split; None if the training failed, and in older runs.
         test: Metrics on the test split.
         shifted: Metrics on the shifted split.
     """
@@ -24,6 +28,7 @@ class RetrainingResult(FrozenModel):
     trial: int
     seed: int
     reason: str = ""
+    validation: ResampledError | None = None
     test: dict[str, float] = Field(default_factory=dict[str, float])
     shifted: dict[str, float] = Field(default_factory=dict[str, float])
 
@@ -34,6 +39,21 @@ class RetrainingResults(FrozenModel):
     RENAMED: ClassVar[Mapping[str, str]] = {"each": "results"}
 
     results: tuple[RetrainingResult, ...] = ()
+
+
+class FinalistErrors(FrozenModel):
+    """Validation errors of finalists and baselines, by name, on the same resamples."""
+
+    errors: dict[str, ResampledError] = Field(default_factory=dict[str, ResampledError])
+
+    @property
+    def of_trials(self) -> dict[int, ResampledError]:
+        """The errors of trials by number."""
+        return {
+            int(name.removeprefix(TRIAL_PREFIX)): error
+            for name, error in self.errors.items()
+            if name.startswith(TRIAL_PREFIX)
+        }
 
 
 class HostTiming(FrozenModel):
@@ -175,39 +195,54 @@ class Recommendation(FrozenModel):
     """The recommended trials, by number.
 
     Args:
+        recommended: The trial that the rule advises; in older runs the one at the knee.
         knee: The trial at the knee of the front.
-        fastest: The fastest trial.
         most_accurate: The most accurate trial on the validation split.
         smallest: The trial with the smallest memory, where memory is an objective.
         within_goals: Whether they were chosen among the trials that meet the goals.
+        alike: The trials of which the recommended one is the fastest; empty in older runs.
         reason: In words, among which trials they were chosen.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"accurate": "most_accurate"}
 
+    recommended: int
     knee: int
-    fastest: int
     most_accurate: int
     smallest: int | None = None
     within_goals: bool
+    alike: tuple[int, ...] = ()
     reason: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_runs(cls, fields: Any) -> Any:
+        """Return the fields; older runs recommended the knee, and named the fastest trial."""
+        if not isinstance(fields, Mapping) or "recommended" in fields:
+            return fields
+        older = {name: value for name, value in fields.items() if name != "fastest"}
+        return {**older, "recommended": older.get("knee")}
 
     @property
     def trials(self) -> tuple[int, ...]:
-        """The recommended trials, each once, the knee first."""
-        numbers = (self.knee, self.most_accurate, self.fastest, self.smallest)
+        """The recommended trials, each once, the one that the rule advises first."""
+        numbers = (self.recommended, self.most_accurate, self.knee, self.smallest)
         return tuple(dict.fromkeys(trial for trial in numbers if trial is not None))
 
 
 class FinalEvaluation(FrozenModel):
     """The final evaluation: front members and baselines timed again, alone, in turn."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {"entrants": "finalists", "worst": "worst_pictures"}
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "entrants": "finalists",
+        "worst": "worst_pictures",
+        "knee": "recommended",
+    }
 
     recommendation: Recommendation | None = None
     """None where no trial was measured, and in older runs, which keep only the knee."""
-    knee: int | None
-    """The recommended trial at the knee."""
+    recommended: int | None
+    """The recommended trial."""
     finalists: tuple[Finalist, ...]
     pictures: tuple[Picture, ...]
     left_out: dict[str, str] = Field(default_factory=dict[str, str])
@@ -217,7 +252,7 @@ class FinalEvaluation(FrozenModel):
     ceiling: Ceiling | None = None
     """The smallest possible error, where the problem has a ceiling."""
     sample_errors: tuple[float, ...] = ()
-    """Errors (n,) of the trial at the knee on single samples of the test split, where the score of
+    """Errors (n,) of the recommended trial on single samples of the test split, where the score of
     one sample has a meaning; empty in older runs."""
     worst_pictures: tuple[Picture, ...] = ()
     """Pictures of the samples with the largest errors."""
@@ -225,10 +260,10 @@ class FinalEvaluation(FrozenModel):
 
     @property
     def finalists_with_pictures(self) -> tuple[Finalist, ...]:
-        """The finalists with their pictures, including those of the trial at the knee."""
+        """The finalists with their pictures, including those of the recommended trial."""
         return tuple(
             finalist.model_copy(update={"pictures": self.pictures})
-            if finalist.trial is not None and finalist.trial == self.knee
+            if finalist.trial is not None and finalist.trial == self.recommended
             else finalist
             for finalist in self.finalists
         )

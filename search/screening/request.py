@@ -23,7 +23,7 @@ DEFAULT_RECALL = 0.99
 MIN_AUDIT = 10
 """Smallest number of audited points: with fewer, the interval of the recall is useless."""
 
-KNEE = "knee"
+RECOMMENDED = "recommended"
 SPEC_FILE, CALLS_FOLDER = "screening.json", "runs"
 
 
@@ -109,7 +109,7 @@ def resolve_artefact(text: str) -> tuple[Path, Manifest]:
         return Path(text), read_manifest(Path(text))
     folder, _, pick = text.rpartition(":")
     if not folder or (Path(text) / "spec.json").is_file():
-        folder, pick = text, KNEE
+        folder, pick = text, RECOMMENDED
     if not (Path(folder) / "spec.json").is_file():
         raise UserError(
             f"SURROGATE: {text} holds neither an artefact nor a run; name a folder written by "

@@ -150,7 +150,7 @@ def _resampled_metrics(
     """Return the metrics (r,) for resamples of a split, NaN where the score doesn't exist.
 
     The resamples are the same for all splits of one size and the same groups. Whole groups are
-    drawn: samples of one group resemble each other, and count as less than as many independent ones.
+    drawn: samples of one group resemble each other, and count less than as many independent ones.
 
     Args:
         problem: The problem with the score.

@@ -133,11 +133,11 @@ def draw_everything(page: Page) -> None:
 
 
 def surrogates(report: Path) -> list[Finalist]:
-    """Return the surrogates among the finalists with their pictures, the one at the knee last."""
+    """Return the surrogates among the finalists with their pictures, the recommended one last."""
     evaluation = RunDirectory.open(report.parent).final_evaluation()
     assert evaluation is not None
     trials = [member for member in evaluation.finalists_with_pictures if member.trial is not None]
-    return sorted(trials, key=lambda member: member.trial == evaluation.knee)
+    return sorted(trials, key=lambda member: member.trial == evaluation.recommended)
 
 
 def open_samples(page: Page) -> Locator:
@@ -343,7 +343,7 @@ def test_the_drawer_of_each_surrogate_shows_its_samples(page: Page, report: Path
 
 
 def test_samples_are_drawn_only_in_an_open_drawer(page: Page, report: Path) -> None:
-    one, *_, knee = surrogates(report)
+    one, *_, recommended = surrogates(report)
     open_page(page, report)
     draw_everything(page)
     drawn = page.locator("main svg.main-svg").count()
@@ -356,7 +356,7 @@ def test_samples_are_drawn_only_in_an_open_drawer(page: Page, report: Path) -> N
     page.keyboard.press("Escape")
     expect(page.locator("#drawer")).to_be_hidden()
     assert page.locator("#drawer-inside > *").count() == 0
-    page.goto(f"{report.as_uri()}#trial={knee.trial}")
+    page.goto(f"{report.as_uri()}#trial={recommended.trial}")
     open_samples(page)
     page.locator("#drawer-inside button", has_text="section on validation").press("Enter")
     expect(page.locator("#drawer")).to_be_hidden()
@@ -372,7 +372,7 @@ def test_drawers_open_without_pictures(
     assert evaluation is not None
     bare = tuple(member.model_copy(update={"pictures": ()}) for member in evaluation.finalists)
     run.write("heat.json", evaluation.model_copy(update={"finalists": bare}))
-    member = next(member for member in bare if member.trial not in {None, evaluation.knee})
+    member = next(member for member in bare if member.trial not in {None, evaluation.recommended})
     open_page(page, write_report(run), f"#trial={member.trial}")
     expect(page.locator("#drawer-inside")).to_contain_text("final evaluation (test)")
     assert page.locator("#drawer-inside figure, #drawer-samples").count() == 0
@@ -498,7 +498,7 @@ def test_maps_and_long_curves_are_drawn_and_saved(page: Page, tmp_path: Path) ->
     predicted = {name: array + 1.0 for name, array in reference.items()}
     pictures = tuple(OutputPictures(fields)(predicted, reference, {}))
     finalist = make_finalist("trial 0", trial=0)
-    run.write("heat.json", make_final_evaluation(finalist, knee=0, pictures=pictures))
+    run.write("heat.json", make_final_evaluation(finalist, recommended=0, pictures=pictures))
     open_page(page, write_report(run))
     draw_everything(page)
     saved: list[list[list[str]]] = []

@@ -66,7 +66,7 @@ def test_old_curves_of_300_000_points_make_a_small_page(run: RunDirectory) -> No
     y[123_456] = 50.0
     line = Curve("sample 1, reference", tuple(range(len(y))), tuple(y.tolist()), reference=True)
     picture = Picture("heat", "x (index)", "heat [K]", (line,) * 6)
-    run.write("heat.json", make_final_evaluation(make_finalist("trial 0", trial=0), knee=0))
+    run.write("heat.json", make_final_evaluation(make_finalist("trial 0", trial=0), recommended=0))
     facts = read_report_data(run)._replace(pictures=(picture,), worst_pictures=(picture,))
     page = render_report(facts)
     assert len(page.encode()) < len(get_plotlyjs().encode()) + MAX_OVERHEAD_BYTES
@@ -96,7 +96,9 @@ def test_a_table_of_many_points_is_left_to_the_figure() -> None:
 
 def test_a_plane_is_a_map(run: RunDirectory, tmp_path: Path) -> None:
     pictures = pictures_of((300, 200), ("y", "x"))
-    evaluation = make_final_evaluation(make_finalist("trial 0", trial=0), knee=0, pictures=pictures)
+    evaluation = make_final_evaluation(
+        make_finalist("trial 0", trial=0), recommended=0, pictures=pictures
+    )
     run.write("heat.json", evaluation)
     assert (run.folder / "heat.json").stat().st_size < MAX_OVERHEAD_BYTES
     assert run.final_evaluation() == evaluation
@@ -135,7 +137,7 @@ def test_an_old_run_with_an_error_that_is_no_number_makes_a_report(
         make_final_evaluation(
             infinite(value),
             trial,
-            knee=0,
+            recommended=0,
             ceiling=ceiling,
             host=HostTiming(time_s=1.0, fraction=0.5, calls=1),
         ),
@@ -177,7 +179,10 @@ def test_texts_that_steer_reach_neither_json_nor_page(run: RunDirectory) -> None
     run.write(
         "heat.json",
         make_final_evaluation(
-            make_finalist("trial 0", trial=0), knee=0, pictures=(picture,), left_out={"a": HOSTILE}
+            make_finalist("trial 0", trial=0),
+            recommended=0,
+            pictures=(picture,),
+            left_out={"a": HOSTILE},
         ),
     )
     page = write_report(run).read_bytes().decode()

@@ -209,7 +209,7 @@ def test_the_final_evaluation_stores_pictures_of_each_surrogate_once(finished_ru
     assert evaluation is not None
     assert evaluation.pictures
     for finalist in evaluation.finalists:
-        stored = finalist.trial not in {None, evaluation.knee}
+        stored = finalist.trial not in {None, evaluation.recommended}
         assert len(finalist.pictures) == (len(evaluation.pictures) if stored else 0)
     for view in read_report_data(run).finalists:
         assert bool(view.pictures) is (view.trial is not None)
@@ -265,7 +265,7 @@ def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(
     comparison = PairedComparison(baseline="linear", difference=difference, samples=128)
     finalists = tuple(
         finalist.model_copy(update={"against_baseline": comparison})
-        if finalist.trial == evaluation.knee
+        if finalist.trial == evaluation.recommended
         else finalist
         for finalist in evaluation.finalists
     )

@@ -58,7 +58,11 @@ def test_overlapping_intervals_of_error_and_speed_up_are_ties(facts: ReportData)
     trials = {row.number: row for row in facts.trials}
     assert one.trial is not None
     chosen = Recommendation(
-        knee=one.trial, fastest=one.trial, most_accurate=one.trial, within_goals=False, reason=""
+        recommended=one.trial,
+        knee=one.trial,
+        most_accurate=one.trial,
+        within_goals=False,
+        reason="",
     )
 
     def ties(error: float, speedup: float) -> tuple[str, ...]:
@@ -207,7 +211,7 @@ def test_a_table_has_no_empty_columns() -> None:
     ("options", "text", "state"),
     [
         ({"trials": 0, "final_evaluation": False}, "No trial has ended yet", RunState.INTERRUPTED),
-        ({"trials": 1}, "At the knee", RunState.FINISHED),
+        ({"trials": 1}, "Recommended, most accurate, at the knee", RunState.FINISHED),
         ({"trials": 9, "failing_share": 1.1}, "No trial gave a surrogate", RunState.FINISHED),
         ({"trials": 20, "final_evaluation": False}, "simstead resume", RunState.INTERRUPTED),
     ],

@@ -323,10 +323,10 @@ def test_an_export_keeps_the_artefact_and_adds_its_use(
     run, folder = RunDirectory.open(finished_run), tmp_path / "surrogate"
     heat = run.final_evaluation()
     assert heat is not None
-    assert heat.knee is not None
-    done = simstead("export", finished_run, "--pick", "knee", folder)
+    assert heat.recommended is not None
+    done = simstead("export", finished_run, folder)
     assert done.returncode == 0, done.stderr
-    artefact = run.artefact_path(heat.knee)
+    artefact = run.artefact_path(heat.recommended)
     own = {path.name for path in artefact.iterdir()}
     assert {path.name for path in folder.iterdir()} == own | {USAGE, USAGE_FOLDER}
     for name in own:

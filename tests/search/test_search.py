@@ -73,7 +73,7 @@ def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
     heat = run.final_evaluation()
     assert heat is not None
     assert {"persistence", "Laplace-Lagrange"} <= {finalist.name for finalist in heat.finalists}
-    assert any(finalist.trial == heat.knee for finalist in heat.finalists)
+    assert any(finalist.trial == heat.recommended for finalist in heat.finalists)
     assert optuna.trial.TrialState.RUNNING not in stored_states(finished_run)
     assert not list((finished_run / "trainings").glob("*.unfinished"))
     again = run.retrainings().results
@@ -95,11 +95,13 @@ def test_another_searchs_run_is_kept(simstead: RunSimstead, finished_run: Path) 
 def test_what_is_exported_is_what_was_measured(
     simstead: RunSimstead, run_readme_example: RunSimstead, finished_run: Path, tmp_path: Path
 ) -> None:
-    done = simstead("export", finished_run, "--pick", "knee", tmp_path / "surrogate")
+    done = simstead("export", finished_run, tmp_path / "surrogate")
     assert done.returncode == 0, done.stderr
     heat = RunDirectory.open(finished_run).final_evaluation()
     assert heat is not None
-    record = next(r for r in RunDirectory.open(finished_run).records() if r.number == heat.knee)
+    record = next(
+        r for r in RunDirectory.open(finished_run).records() if r.number == heat.recommended
+    )
     assert read_manifest(tmp_path / "surrogate").hash == record.artefact_hash
     problem = load_problem("planets", Size.TINY)
     surrogate = Surrogate.load(tmp_path / "surrogate", problem)

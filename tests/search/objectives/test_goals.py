@@ -277,7 +277,7 @@ def test_the_best_of_every_objective_is_a_finalist() -> None:
     assert {0, 4, 7} <= chosen
 
 
-def test_a_trial_within_the_goals_is_a_finalist_and_the_knee() -> None:
+def test_a_trial_within_the_goals_is_a_finalist_and_recommended() -> None:
     front = [member(i, 0.01 * 1.2**i, 10.0 * 1.2**i) for i in range(30)]
     goals = Limits(error=0.0101, speedup=5.0)
     assert len(select_finalists(front, "error", NO_LIMITS)) == MAX_FRONT_MEMBERS

@@ -43,7 +43,7 @@ def test_every_value_of_an_old_run_is_read(run: RunDirectory) -> None:
     held = json.loads((OLD_RUN / "heat.json").read_text())
     names = [finalist.name for finalist in evaluation.finalists]
     assert names == [entrant["name"] for entrant in held["entrants"]]
-    assert evaluation.knee == held["knee"]
+    assert evaluation.recommended == held["knee"]
     assert len(run.retrainings().results) == 3
     assert len(run.sessions().environments) == 1
 
