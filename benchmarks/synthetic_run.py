@@ -371,7 +371,7 @@ def _recommended_finalist(
     return own.model_copy(
         update={
             "against_baseline": PairedComparison(
-                baseline=f"linear{mark}", difference=difference, samples=128
+                other=f"linear{mark}", difference=difference, samples=128
             ),
             "retrainings": again,
             "batches": batches,

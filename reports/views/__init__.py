@@ -24,7 +24,7 @@ from reports.views.importance import ImportanceGroup, importance_groups
 from reports.views.inference import DeploymentView, deployment_views
 from reports.views.networks import NetworksView, networks_view
 from reports.views.provenance import Provenance, provenance_view
-from reports.views.recommendation import RecommendationView, recommendation_view
+from reports.views.recommendation import RecommendationView, RunContext, recommendation_view
 from reports.views.search_progress import SearchProgress, search_progress_view
 from reports.views.trials import TrialView, trial_view
 from search.objectives.recommendation import recommendation_of
@@ -127,7 +127,11 @@ def read_report_data(run: RunDirectory) -> ReportData:
         state=_state(run, finished=evaluation is not None),
         objective=objective,
         diagnosis=diagnosis,
-        recommendation=recommendation_view(recommended, finalists, by_number, fraction),
+        recommendation=recommendation_view(
+            recommended,
+            finalists,
+            RunContext(by_number, data, fraction, evaluation.mean_errors if evaluation else {}),
+        ),
         goals=goals_view(limits, finalists, split),
         finalists=finalists,
         reference_point=reference_point,
@@ -137,7 +141,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         deployments=deployment_views(records, objective.name),
         trials=trials,
         pictures=evaluation.pictures if evaluation else (),
-        sample_errors=evaluation.sample_errors if evaluation else (),
+        sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),
         left_out=evaluation.left_out if evaluation else {},
         host=host,

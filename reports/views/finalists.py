@@ -1,9 +1,12 @@
 """Results of the finalists: errors, times, goals, and the host with each as its kernel."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
 from typing import NamedTuple
+
+import numpy as np
 
 from problems.diagnosis.host import amdahl
 from problems.interfaces.pictures import Picture
@@ -52,6 +55,20 @@ class HostResultView(NamedTuple):
     bound: float
 
 
+class SampleErrorsView(NamedTuple):
+    """How the errors of single test samples are distributed.
+
+    Args:
+        mean: Mean error.
+        median: Median error.
+        worst_quarter: Share of the sum that the quarter with the largest errors has.
+    """
+
+    mean: float
+    median: float
+    worst_quarter: float
+
+
 class FinalistView(NamedTuple):
     """A surrogate or a baseline in the final evaluation."""
 
@@ -78,7 +95,10 @@ class FinalistView(NamedTuple):
     batches: tuple[BatchTiming, ...]
     compute_cost: ComputeCost | None
     against_baseline: PairedComparison | None = None
-    """Comparison with the best baseline on the same samples, if it was recommended."""
+    """Comparison with the best baseline on the same test samples; None for a baseline."""
+    against_recommended: PairedComparison | None = None
+    """Comparison with the recommended surrogate on the same test samples; None for that itself."""
+    sample_errors: SampleErrorsView | None = None
     host_result: HostResultView | None = None
     memory_bytes: int | None = None
     """Memory of its artefact, if memory was an objective."""
@@ -180,6 +200,8 @@ def finalist_views(
             batches=finalist.batches,
             compute_cost=finalist.compute_cost,
             against_baseline=finalist.against_baseline,
+            against_recommended=finalist.against_recommended,
+            sample_errors=_sample_errors(finalist.sample_errors),
             host_result=_host_result(finalist, host),
             memory_bytes=_memory(finalist, trials),
             pictures=finalist.pictures,
@@ -245,6 +267,18 @@ def _host_result(finalist: Finalist, host: HostTiming | None) -> HostResultView 
         return None
     bound = amdahl(host.fraction, finalist.timing.speedup)
     return HostResultView(result.reason, result.scores, result.speedup, bound)
+
+
+def _sample_errors(errors: Sequence[float]) -> SampleErrorsView | None:
+    """Return the distribution of errors of single samples (n,); None without positive errors."""
+    ordered = np.sort(np.asarray(errors, dtype=float))
+    total = float(ordered.sum())
+    if not total > 0.0 or ordered[0] < 0.0:
+        return None
+    worst = ordered[-math.ceil(len(ordered) / 4) :]
+    return SampleErrorsView(
+        float(ordered.mean()), float(np.median(ordered)), float(worst.sum()) / total
+    )
 
 
 def _seeds(finalist: Finalist, objective: str) -> SeedsView | None:

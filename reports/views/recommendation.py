@@ -1,13 +1,16 @@
 """The recommended surrogates: by the rule, most accurate, at the knee, smallest; and ties."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
 from reports.views.finalists import FinalistView
+from reports.views.headline import Headline, headline
 from reports.views.trials import TrialView
+from reports.views.verdicts import Verdict, verdicts
 from search.run.finalists import Recommendation
+from search.run.records import DatasetSummary
 
 
 class RecommendedFinalist(NamedTuple):
@@ -17,28 +20,35 @@ class RecommendedFinalist(NamedTuple):
     finalist: FinalistView
     trial: TrialView
     speedup_over_baseline: float | None
-    """Its speed-up over the most accurate baseline."""
+    """Its speed-up over the best baseline."""
     bound: float | None
     """Amdahl's bound of the host's speed-up, if there is a host."""
     dominated_by: FinalistView | None
     """A baseline that is at least as accurate and faster."""
+    verdicts: tuple[Verdict, ...]
 
 
 class RecommendationView(NamedTuple):
-    """The recommended surrogates and the most accurate baseline.
+    """The recommended surrogates, and what was compared with the first of them.
 
     Args:
         finalists: The recommended surrogates, the one that the rule advises first.
         reason: Among which trials they were chosen.
-        ties: Names of finalists whose intervals of error and of speed-up both overlap those of the
-            recommended surrogate.
-        best_baseline: The most accurate baseline on the test split, or None.
+        alike: Number of trials of which the first is the fastest; 0 in older runs.
+        ties: Surrogates whose test error can't be told from that of the first.
+        rivals: Baselines whose test error isn't larger than that of the first.
+        best_baseline: The best baseline on the validation split, in older runs on the test split;
+            None without baselines.
+        headline: The first sentences of the report; None in runs without data.
     """
 
     finalists: tuple[RecommendedFinalist, ...]
     reason: str
-    ties: tuple[str, ...]
+    alike: int
+    ties: tuple[FinalistView, ...]
+    rivals: tuple[FinalistView, ...]
     best_baseline: FinalistView | None
+    headline: Headline | None
 
     @property
     def finalist(self) -> FinalistView:
@@ -51,42 +61,83 @@ class RecommendationView(NamedTuple):
         return self.finalists[0].trial
 
 
+class RunContext(NamedTuple):
+    """What a recommendation is seen beside.
+
+    Args:
+        trials: Trials by number.
+        data: Summary of the data, None if there is none.
+        fraction: Share of the kernel in the host's time, or None if it isn't known.
+        mean_errors: Error of predicting the training mean, by split.
+    """
+
+    trials: dict[int, TrialView]
+    data: DatasetSummary | None
+    fraction: float | None
+    mean_errors: Mapping[str, float]
+
+
 def recommendation_view(
-    recommended: Recommendation | None,
-    finalists: Sequence[FinalistView],
-    trials: dict[int, TrialView],
-    fraction: float | None,
+    recommended: Recommendation | None, finalists: Sequence[FinalistView], context: RunContext
 ) -> RecommendationView | None:
     """Return the recommended surrogates; None if there are none.
 
     Args:
         recommended: The recommended trials, or None.
         finalists: The finalists.
-        trials: Trials by number.
-        fraction: Share of the kernel in the host's time, or None if it isn't known.
+        context: Trials, data and host of the run.
     """
-    if recommended is None or recommended.recommended not in trials:
+    if recommended is None or recommended.recommended not in context.trials:
         return None
-    titled = _titled(recommended, finalists, trials)
+    titled = _titled(recommended, finalists, context.trials)
     first = titled[0][1]
     baselines = [finalist for finalist in finalists if finalist.trial is None and finalist.test]
-    best = min(baselines, key=_test_error, default=None)
-    ties = tuple(
-        finalist.name for finalist in finalists if finalist is not first and _tie(finalist, first)
-    )
-    recommended_finalists = tuple(
+    best = _best_baseline(first, baselines)
+    alike = [each for each in finalists if _verdict(each) == "alike"]
+    shown = tuple(
         RecommendedFinalist(
             title,
             finalist,
-            trials[finalist.trial],
+            context.trials[finalist.trial],
             best.timing.time_s / finalist.timing.time_s if best else None,
-            None if fraction is None else amdahl(fraction, finalist.timing.speedup),
+            None if context.fraction is None else amdahl(context.fraction, finalist.timing.speedup),
             _dominating(finalist, baselines),
+            verdicts(
+                finalist,
+                baselines,
+                context.mean_errors,
+                context.data.samples if context.data else {},
+            ),
         )
         for title, finalist in titled
         if finalist.trial is not None
     )
-    return RecommendationView(recommended_finalists, recommended.reason, ties, best)
+    return RecommendationView(
+        finalists=shown,
+        reason=recommended.reason,
+        alike=len(recommended.alike),
+        ties=tuple(finalist for finalist in alike if finalist.trial is not None),
+        rivals=tuple(each for each in baselines if _verdict(each) in {"alike", "smaller"}),
+        best_baseline=best,
+        headline=headline(first, shown[0].dominated_by, context.data, list(context.trials.values()))
+        if context.data
+        else None,
+    )
+
+
+def _verdict(finalist: FinalistView) -> str:
+    """Return the error against that of the recommended surrogate, "" if it wasn't compared."""
+    return finalist.against_recommended.verdict if finalist.against_recommended else ""
+
+
+def _best_baseline(
+    finalist: FinalistView, baselines: Sequence[FinalistView]
+) -> FinalistView | None:
+    """Return the baseline with which a surrogate was compared, in older runs the best on test."""
+    against = finalist.against_baseline
+    if against is None:
+        return min(baselines, key=_test_error, default=None)
+    return next((each for each in baselines if each.name == against.other), None)
 
 
 def _dominating(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
@@ -120,18 +171,6 @@ def _titled(
         for trial, words in titles.items()
         if trial in trials
     ]
-
-
-def _tie(one: FinalistView, other: FinalistView) -> bool:
-    """Return whether the intervals of error and of speed-up both overlap."""
-    if one.test is None or other.test is None:
-        return False
-    errors = one.test.low <= other.test.high and other.test.low <= one.test.high
-    return (
-        errors
-        and one.timing.speedup_low <= other.timing.speedup_high
-        and other.timing.speedup_low <= one.timing.speedup_high
-    )
 
 
 def _test_error(finalist: FinalistView) -> float:

@@ -12,12 +12,17 @@ import numpy as np
 from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
 from search.final.a_posteriori import evaluate_in_host
+from search.final.comparison import (
+    Comparisons,
+    mean_errors,
+    sample_errors,
+    with_comparisons,
+)
 from search.final.profiling import (
     ProfiledFinalist,
     count_work,
     draw_prediction,
     draw_worst_samples,
-    sample_errors,
     time_batch_sizes,
     with_pictures,
 )
@@ -29,7 +34,6 @@ from search.run.finalists import (
     Ceiling,
     FinalEvaluation,
     Finalist,
-    PairedComparison,
     Recommendation,
     RetrainingResult,
 )
@@ -54,7 +58,6 @@ from search.trial.lifecycle import SearchContext
 from search.trial.scoring import (
     SplitScore,
     bootstrap_intervals,
-    paired_difference,
     score_split,
 )
 from spaces.surrogate import Surrogate
@@ -122,8 +125,13 @@ def run_final_evaluation(
     recommended = recommendation(records, objective, context.limits, timings, estimates)
     first = None if recommended is None else recommended.recommended
     test = None if first is None else participants.tests[f"{TRIAL_PREFIX}{first}"]
-    errors = () if test is None else sample_errors(problem, participants.encoding(first), test)
-    finalists = with_pictures(problem, finalists, participants.tests, first)
+    finalists = with_comparisons(
+        Comparisons(problem, {name: participants.tests[name] for name in participants.runs}),
+        with_pictures(problem, finalists, participants.tests, first),
+        _best_baseline(context, participants),
+        None if first is None else f"{TRIAL_PREFIX}{first}",
+    )
+    errors = next((each.sample_errors for each in finalists if each.trial == first), ())
     return FinalEvaluation(
         recommendation=recommended,
         recommended=first,
@@ -131,7 +139,7 @@ def run_final_evaluation(
             context, participants, finalists, recommended, BATCH_TIMING_SHARE * budget_s
         ),
         pictures=() if test is None else draw_prediction(problem, test),
-        sample_errors=errors,
+        mean_errors=mean_errors(problem, context.data),
         worst_pictures=() if test is None else draw_worst_samples(problem, test, errors),
         left_out=participants.excluded,
         host=host,
@@ -170,10 +178,6 @@ class _Participants(NamedTuple):
     surrogates: dict[str, Surrogate]
     tests: dict[str, SplitScore]
     excluded: dict[str, str]
-
-    def encoding(self, trial: int | None) -> str:
-        """Return the encoding of a finalist."""
-        return self.trials[f"{TRIAL_PREFIX}{trial}"].candidate.encoding
 
 
 def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
@@ -239,6 +243,9 @@ def _finalist(
         failed={"test": test.failed, "shifted": shifted.failed},
         not_finite={"test": test.not_finite, "shifted": shifted.not_finite},
         retrainings=() if record is None else retrainings.get(record.number, ()),
+        sample_errors=sample_errors(
+            context.problem, None if record is None else record.candidate.encoding, test
+        ),
     )
 
 
@@ -263,13 +270,11 @@ def _profiled(
         for name in names
     }
     times = time_batch_sizes(context.problem, profiled, context.data.test, budget_s)
-    baseline = _best_baseline(context, participants)
     return tuple(
         finalist.model_copy(
             update={
                 "batches": times[finalist.name],
                 "compute_cost": count_work(context, profiled[finalist.name]),
-                "against_baseline": _compared(context.problem, participants, finalist, baseline),
             }
         )
         if finalist.name in profiled
@@ -283,27 +288,6 @@ def _best_baseline(context: SearchContext, participants: _Participants) -> str |
     errors = context.baseline_errors
     known = {name: error for name, error in errors.items() if name in participants.runs}
     return min(known, key=known.__getitem__, default=None)
-
-
-def _compared(
-    problem: Problem, participants: _Participants, finalist: Finalist, baseline: str | None
-) -> PairedComparison | None:
-    """Return the comparison of a finalist with a baseline on the test split, if there is one.
-
-    Args:
-        problem: The problem with the score.
-        participants: The participants, with their scores.
-        finalist: The finalist.
-        baseline: Name of the baseline.
-    """
-    if baseline is None:
-        return None
-    own, other = participants.tests[finalist.name], participants.tests[baseline]
-    difference = paired_difference(problem, own, other)
-    if difference is None:
-        return None
-    samples = len(np.intersect1d(own.valid_indices, other.valid_indices))
-    return PairedComparison(baseline=baseline, difference=difference, samples=samples)
 
 
 def _reference_calls(

@@ -1,4 +1,4 @@
-"""Profiles of the recommended finalists: batch sizes, compute cost, errors of single samples."""
+"""Profiles of the recommended finalists: batch sizes, compute cost, pictures."""
 
 import time
 import warnings
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from problems import Array, Problem, Split, Target
+from problems import Array, Problem, Split
 from problems.entrance.calls import user_code_errors
 from problems.interfaces.pictures import Picture, within_budget
 from problems.interfaces.types import EncodedNetwork, take_samples
@@ -34,9 +34,6 @@ MAX_CALL_S = 0.5
 
 PEAK_SIZE, PEAK_CALLS = 1024, 5
 """Size of the matrix product that measures the peak, and the number of its repetitions."""
-
-MAX_SAMPLES = 256
-"""Largest number of samples that are scored one by one."""
 
 WORST_SAMPLES = 2
 
@@ -153,32 +150,6 @@ def _peak_flops_per_s() -> float:
         torch.mm(matrix, matrix)
         seconds.append(time.perf_counter() - started)
     return 2.0 * PEAK_SIZE**3 / min(seconds)
-
-
-def sample_errors(problem: Problem, encoding: str, result: SplitScore) -> tuple[float, ...]:
-    """Return the objective of single samples (n,), in the order of the split.
-
-    Returns () where the objective has no meaning for a single sample (labels, distributions,
-    policies) or isn't finite.
-
-    Args:
-        problem: The problem.
-        encoding: Encoding of the surrogate.
-        result: The surrogate's score on the split.
-    """
-    if problem.encodings[encoding].target is not Target.VALUE or not result.metrics:
-        return ()
-    valid_outputs, split = result.valid_outputs, result.valid_samples
-    errors: list[float] = []
-    for index in map(np.array, ([i] for i in range(min(len(split), MAX_SAMPLES)))):
-        sample, outputs = split.take(index), take_samples(valid_outputs, index)
-        try:
-            with np.errstate(all="ignore"):
-                metrics = problem.score(outputs, sample.outputs, sample.inputs)
-        except (ValueError, ArithmeticError, IndexError):  # a score that needs several samples
-            return ()
-        errors.append(float(metrics[problem.objective.name]))
-    return tuple(errors) if np.isfinite(errors).all() else ()
 
 
 def draw_prediction(problem: Problem, result: SplitScore) -> tuple[Picture, ...]:

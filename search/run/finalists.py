@@ -123,21 +123,23 @@ class ComputeCost(FrozenModel):
 
 
 class PairedComparison(FrozenModel):
-    """The error of a surrogate minus that of a baseline, on the same samples of the test split.
+    """The error of a finalist minus that of another one, on the same samples.
 
     Args:
-        baseline: The baseline that is most accurate on the validation split.
+        other: Name of the other finalist.
         difference: The difference of the errors, with its 90 % interval.
         samples: Number of samples on which neither failed.
     """
 
-    baseline: str
+    RENAMED: ClassVar[Mapping[str, str]] = {"baseline": "other"}
+
+    other: str
     difference: ConfidenceInterval
     samples: int
 
     @property
     def verdict(self) -> str:
-        """The surrogate's error against the baseline's: "smaller", "larger" or "alike"."""
+        """The error against the other one's: "smaller", "larger" or "alike"."""
         if self.difference.high < 0.0:
             return "smaller"
         return "larger" if self.difference.low > 0.0 else "alike"
@@ -163,7 +165,12 @@ class Finalist(FrozenModel):
     retrainings: tuple[RetrainingResult, ...] = ()
     """Results of the same candidate with other seeds, if it was recommended."""
     against_baseline: PairedComparison | None = None
-    """Comparison with the best baseline, if it was recommended; None in older runs."""
+    """Comparison with the baseline that is best on the validation split; None for baselines."""
+    against_recommended: PairedComparison | None = None
+    """Comparison with the recommended surrogate; None for that itself, and in older runs."""
+    sample_errors: tuple[float, ...] = ()
+    """Errors (n,) on single samples of the test split, where the score of one sample has a meaning;
+    empty in older runs."""
     host_result: HostResult | None = None
     """Result of the problem's host with this finalist as its kernel, if there is a host."""
     batches: tuple[BatchTiming, ...] = ()
@@ -252,8 +259,10 @@ class FinalEvaluation(FrozenModel):
     ceiling: Ceiling | None = None
     """The smallest possible error, where the problem has a ceiling."""
     sample_errors: tuple[float, ...] = ()
-    """Errors (n,) of the recommended trial on single samples of the test split, where the score of
-    one sample has a meaning; empty in older runs."""
+    """Errors (n,) of the recommended trial on single samples, in older runs."""
+    mean_errors: dict[str, float] = Field(default_factory=dict[str, float])
+    """Error of predicting the mean of the training split, on the test and shifted splits; empty in
+    older runs."""
     worst_pictures: tuple[Picture, ...] = ()
     """Pictures of the samples with the largest errors."""
     ended: str
@@ -267,6 +276,12 @@ class FinalEvaluation(FrozenModel):
             else finalist
             for finalist in self.finalists
         )
+
+    @property
+    def recommended_sample_errors(self) -> tuple[float, ...]:
+        """The errors of the recommended trial on single samples (n,), () if there are none."""
+        first = None if self.recommended is None else self.finalist(self.recommended)
+        return (first and first.sample_errors) or self.sample_errors
 
     def finalist(self, number: int) -> Finalist | None:
         """Return the results of a trial, or None if it isn't a finalist."""

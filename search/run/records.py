@@ -276,6 +276,10 @@ class DatasetSummary(FrozenModel):
     """Seconds per sample of the reference, where measured beforehand."""
     processor: str = ""
     """Processor on which the reference was timed."""
+    batch: int | None = None
+    """Samples in a call of the deployment; None in older runs."""
+    threads: int = 1
+    """Threads of a call."""
     fields: tuple[FieldSummary, ...] = ()
     """Inputs and outputs; empty in older runs."""
 

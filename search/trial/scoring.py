@@ -144,6 +144,17 @@ def paired_difference(
     return _interval(errors[0] - errors[1], resampled[0] - resampled[1])
 
 
+def paired_interval(error: ResampledError, other: ResampledError) -> ConfidenceInterval:
+    """Return an error minus another one with its 90 % bootstrap interval, by their resamples.
+
+    Args:
+        error: The error.
+        other: The error with which it is compared, on the same resamples.
+    """
+    resampled = np.array(error.resampled) - np.array(other.resampled)
+    return _interval(error.value - other.value, resampled)
+
+
 def _resampled_metrics(
     problem: Problem, outputs: Batch, samples: Split, names: Sequence[str]
 ) -> dict[str, Array]:

@@ -248,21 +248,21 @@ def test_reports_need_neither_ray_nor_torch_nor_optuna() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words", "warned"),
+    ("error", "words", "grade"),
     [
-        (0.05, "is more accurate than the baseline linear", False),
-        (0.105, "be told from the baseline linear in accuracy", False),
-        (0.30, "The baseline linear is more accurate than the surrogate", True),
+        (0.05, "its error is smaller than that of linear by 0.06", "good"),
+        (0.105, "be told from that of linear by 0.005", "fair"),
+        (0.30, "its error is larger than that of linear by 0.19", "bad"),
     ],
 )
 def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(
-    synthetic_run: ModuleType, tmp_path: Path, error: float, words: str, *, warned: bool
+    synthetic_run: ModuleType, tmp_path: Path, error: float, words: str, grade: str
 ) -> None:
     run = synthetic_run.write_run(tmp_path / "run", synthetic_run.SyntheticRunOptions(trials=12))
     evaluation = run.final_evaluation()
     assert evaluation is not None
     difference = ConfidenceInterval(value=error - 0.11, low=error - 0.12, high=error - 0.1)
-    comparison = PairedComparison(baseline="linear", difference=difference, samples=128)
+    comparison = PairedComparison(other="linear", difference=difference, samples=128)
     finalists = tuple(
         finalist.model_copy(update={"against_baseline": comparison})
         if finalist.trial == evaluation.recommended
@@ -273,5 +273,6 @@ def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(
     page = render_report(read_report_data(run))
     answer = page[page.index('id="answer"') : page.index('<ul class="picks">')]
     assert words in answer
-    assert "the same 128 test samples" in answer
-    assert ('class="warning">The baseline linear is more' in answer) == warned
+    assert "On the same 128 test samples" in answer
+    assert f'class="headline grade-{grade}"' in answer
+    assert ("worth deploying only where its speed counts" in answer) == (grade == "bad")

@@ -19,13 +19,12 @@ from reports.views.encodings import (
     front_trials,
     typical_max_error,
 )
-from reports.views.finalists import FinalistView
 from reports.views.importance import importance_groups
 from reports.views.networks import networks_view
-from reports.views.recommendation import recommendation_view
+from reports.views.recommendation import RunContext, recommendation_view
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import RunDirectory
-from search.run.finalists import Recommendation
+from search.run.finalists import PairedComparison, Recommendation
 from search.run.records import ConfidenceInterval, State
 from tests.builders import make_rung
 
@@ -53,9 +52,12 @@ def test_a_front_contains_the_non_dominated_trials() -> None:
     assert front_trials([trial(0, math.inf, 1.0)]) == []
 
 
-def test_overlapping_intervals_of_error_and_speed_up_are_ties(facts: ReportData) -> None:
+@pytest.mark.parametrize(("low", "high", "seen"), [(-1, 1, "tie"), (1, 2, ""), (-2, -1, "better")])
+@pytest.mark.parametrize("baseline", [True, False])
+def test_who_is_as_accurate_as_the_recommended_surrogate_is_named(
+    facts: ReportData, low: float, high: float, seen: str, *, baseline: bool
+) -> None:
     one, two, *_ = (finalist for finalist in facts.finalists if finalist.trial is not None)
-    trials = {row.number: row for row in facts.trials}
     assert one.trial is not None
     chosen = Recommendation(
         recommended=one.trial,
@@ -64,22 +66,16 @@ def test_overlapping_intervals_of_error_and_speed_up_are_ties(facts: ReportData)
         within_goals=False,
         reason="",
     )
-
-    def ties(error: float, speedup: float) -> tuple[str, ...]:
-        def changed(finalist: FinalistView, error: float, speedup: float) -> FinalistView:
-            test = ConfidenceInterval(value=error, low=0.9 * error, high=1.1 * error)
-            spread = {"speedup_low": 0.99 * speedup, "speedup_high": 1.01 * speedup}
-            timing = finalist.timing.model_copy(update={"speedup": speedup, **spread})
-            return finalist._replace(test=test, timing=timing)
-
-        finalists = changed(one, 1.0, 10.0), changed(two, error, speedup)
-        view = recommendation_view(chosen, finalists, trials, None)
-        assert view
-        return view.ties
-
-    assert ties(1.1, 10.1) == (two.name,)
-    assert ties(1.3, 10.1) == ()
-    assert ties(1.1, 12.0) == ()
+    difference = ConfidenceInterval(value=(low + high) / 2, low=low, high=high)
+    against = PairedComparison(other=one.name, difference=difference, samples=9)
+    other = two._replace(against_recommended=against)
+    if baseline:
+        other = other._replace(trial=None)
+    context = RunContext({row.number: row for row in facts.trials}, facts.data, None, {})
+    view = recommendation_view(chosen, (one, other), context)
+    assert view
+    assert view.ties == ((other,) if seen == "tie" and not baseline else ())
+    assert view.rivals == ((other,) if seen and baseline else ())
 
 
 def test_hypervolumes_are_areas_in_decades() -> None:
@@ -267,9 +263,11 @@ def test_recommended_surrogates_name_the_baseline_that_dominates_them(small: Run
     }
     assert names == {first.name}
     warnings = render_report(read_report_data(small)).count(
-        f"The baseline {first.name} is at least as accurate"
+        f"aseline {first.name} is at least as accurate"
     )
     assert warnings == len(view.finalists)
+    assert view.headline is not None
+    assert view.headline.grade == "bad"
 
 
 def test_a_report_names_finalists_whose_operations_cant_be_counted(small: RunDirectory) -> None:

@@ -103,7 +103,7 @@ def test_a_paired_difference_is_sure_where_intervals_overlap(
     assert intervals[1].low < intervals[0].high
     found = paired_difference(told, one, other)
     assert found is not None
-    comparison = PairedComparison(baseline="other", difference=found, samples=n)
+    comparison = PairedComparison(other="other", difference=found, samples=n)
     assert comparison.verdict == {-0.02: "smaller", 0.0: "alike", 0.02: "larger"}[shift]
     assert found.value == pytest.approx(shift, abs=1e-9)
     assert found.high - found.low < 0.01 * (intervals[0].high - intervals[0].low)

@@ -1,0 +1,131 @@
+"""The first sentences of a report: which surrogate, how good and fast, and is it worth it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reports.formatting import format_count, format_number, format_speedup
+from reports.views.finalists import FinalistView
+from reports.views.trials import TrialView
+from reports.views.verdicts import Grade, accuracy
+from search.run.records import DatasetSummary
+
+
+class BreakEven(NamedTuple):
+    """From which number of runs of the reference on a surrogate saves time.
+
+    Args:
+        runs: The number of runs: what data and search cost, over what one run saves.
+        data: Runs of the reference for the data; 0 where the data were recorded.
+        search: Time of all trials, in runs of the reference.
+    """
+
+    runs: float
+    data: int
+    search: float
+
+
+class Headline(NamedTuple):
+    """The verdict of a report in words.
+
+    Args:
+        grade: Grade of the recommended surrogate's accuracy, BAD where nothing is worth deploying.
+        sentences: The sentences.
+    """
+
+    grade: Grade
+    sentences: tuple[str, ...]
+
+
+def headline(
+    finalist: FinalistView,
+    dominating: FinalistView | None,
+    data: DatasetSummary,
+    trials: Sequence[TrialView],
+) -> Headline:
+    """Return the first sentences of a report.
+
+    Args:
+        finalist: The recommended surrogate.
+        dominating: A baseline that is at least as accurate and as fast, or None.
+        data: Summary of the data, with the metrics.
+        trials: All trials, whose durations are the cost of the search.
+    """
+    grade, worth = _worth(finalist, dominating, break_even(finalist, data, trials))
+    return Headline(
+        grade, (_error(finalist, data), *_comparison(finalist), _speed(finalist, data), worth)
+    )
+
+
+def break_even(
+    finalist: FinalistView, data: DatasetSummary, trials: Sequence[TrialView]
+) -> BreakEven | None:
+    """Return when a surrogate pays for itself, None if it is no faster than the reference.
+
+    Args:
+        finalist: The surrogate.
+        data: Summary of the data.
+        trials: All trials.
+    """
+    timing = finalist.timing
+    if timing.speedup <= 1.0:
+        return None
+    made = 0 if data.recorded else sum(data.samples.values()) + sum(data.failed.values())
+    search_s = sum(sum(trial.durations_s.values()) for trial in trials)
+    search = search_s / timing.reference_s
+    return BreakEven((made + search) / (1.0 - timing.relative_time), made, search)
+
+
+def _error(finalist: FinalistView, data: DatasetSummary) -> str:
+    metric, test = data.metrics[0], finalist.test
+    name = metric.name.replace("_", " ")
+    if test is None:
+        return f"The {name} of the recommended surrogate, {finalist.name}, isn't known."
+    unit = "" if metric.unit in {"", "1"} else f" {metric.unit}"
+    return (
+        f"The {name} of the recommended surrogate, {finalist.name}, is {format_number(test.value)}"
+        f"{unit} on the test split (90 %: {format_number(test.low)} to {format_number(test.high)})."
+    )
+
+
+def _comparison(finalist: FinalistView) -> tuple[str, ...]:
+    """Return the sentence on the best baseline, () if there is none."""
+    if finalist.against_baseline is None:
+        return ()
+    text = accuracy(finalist).text
+    samples = format_count(finalist.against_baseline.samples, "test sample")
+    rule = "that baseline is the most accurate on the validation split"
+    return (f"On the same {samples} {text}; {rule}.",)
+
+
+def _speed(finalist: FinalistView, data: DatasetSummary) -> str:
+    timing = finalist.timing
+    text = f"It is {format_speedup(timing.speedup)} as fast as the reference"
+    if data.batch is None:
+        return f"{text}."
+    threads = format_count(data.threads, "thread")
+    text += f" with {format_count(data.batch, 'sample')} a call on {threads}"
+    alone = next((each for each in finalist.batches if each.batch == 1), None)
+    if data.batch == 1 or alone is None:
+        return f"{text}."
+    return f"{text}, and {format_speedup(timing.reference_s / alone.call_time_s)} with one."
+
+
+def _worth(
+    finalist: FinalistView, dominating: FinalistView | None, pays: BreakEven | None
+) -> tuple[Grade, str]:
+    """Return the grade, and whether the surrogate is worth deploying."""
+    grade = accuracy(finalist).grade
+    if dominating is not None:
+        return Grade.BAD, (
+            f"It isn't worth deploying: the baseline {dominating.name} is at least as accurate and "
+            f"as fast ({format_speedup(dominating.timing.speedup)})."
+        )
+    if pays is None:
+        return Grade.BAD, "It isn't worth deploying: the reference itself is as fast."
+    cost = f"{format_number(pays.search)} runs' time for the trials"
+    if pays.data:
+        cost = f"{format_count(pays.data, 'run')} for the data, {cost}"
+    text = f"It saves time from {format_number(pays.runs)} runs of the reference on ({cost})."
+    if grade is Grade.BAD:
+        text = f"It is worth deploying only where its speed counts for more than accuracy. {text}"
+    return grade, text
