@@ -142,7 +142,7 @@ def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:
     splits: dict[str, Split] = {}
     duplicate_filter = DuplicateFilter()
     for name, split_parts in parts.items():
-        split = _concatenate(split_parts) if split_parts else empty_split(problem)
+        split = concatenate_splits(split_parts) if split_parts else empty_split(problem)
         good = finite_samples(split.outputs, len(split))
         failed[name] = int((~good).sum())
         if failed[name] > len(split) // 2:
@@ -283,7 +283,8 @@ def _most_frequent(reasons: Counter[str]) -> str:
     return f"most often: {reasons.most_common(1)[0][0]}" if reasons else NOT_FINITE
 
 
-def _concatenate(parts: Sequence[Split]) -> Split:
+def concatenate_splits(parts: Sequence[Split]) -> Split:
+    """Return one split with the samples of all parts in order."""
     return Split(
         concatenate_batches([part.inputs for part in parts]),
         concatenate_batches([part.outputs for part in parts]),

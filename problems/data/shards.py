@@ -36,7 +36,7 @@ class Shard:
     Args:
         simulation: The simulation that is run.
         problem: Name of the problem, a folder of the cache.
-        split: One of `SPLITS`.
+        split: One of `SPLITS`, or the confirmation split.
         index: Position within the split.
         samples: Number of samples.
         key: Hash of all that determines the samples, computed when the shard is planned.
@@ -71,17 +71,29 @@ def plan_shards(problem: Problem) -> list[Shard]:
     shards: list[Shard] = []
     for split in SPLITS:
         simulation = problem.split_simulations.get(split, problem.simulation)
-        total = getattr(split_sizes(problem), split)
-        if simulation is None:
-            continue
-        facts = fingerprint(simulation)
-        largest = min(MAX_SHARD_SAMPLES, max(MIN_SHARD_SAMPLES, -(-total // SHARDS_PER_SPLIT)))
-        for index, first in enumerate(range(0, total, largest)):
-            size = min(largest, total - first)
-            key = digest([facts, split, index, size, DATA_SEED])
-            shards.append(
-                Shard(simulation, problem.name, split, index, size, key, problem.time_limit_s)
-            )
+        if simulation is not None:
+            shards += plan_split(problem, split, simulation, getattr(split_sizes(problem), split))
+    return shards
+
+
+def plan_split(problem: Problem, split: str, simulation: Simulation, total: int) -> list[Shard]:
+    """Return the shards of one split.
+
+    Args:
+        problem: The problem.
+        split: Name of the split, which determines the seeds.
+        simulation: The simulation that is run.
+        total: Number of samples.
+    """
+    shards: list[Shard] = []
+    facts = fingerprint(simulation)
+    largest = min(MAX_SHARD_SAMPLES, max(MIN_SHARD_SAMPLES, -(-total // SHARDS_PER_SPLIT)))
+    for index, first in enumerate(range(0, total, largest)):
+        size = min(largest, total - first)
+        key = digest([facts, split, index, size, DATA_SEED])
+        shards.append(
+            Shard(simulation, problem.name, split, index, size, key, problem.time_limit_s)
+        )
     return shards
 
 

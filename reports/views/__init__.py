@@ -6,6 +6,7 @@ from typing import NamedTuple
 from problems import Metric
 from problems.diagnosis import Diagnosis
 from problems.interfaces.pictures import Picture
+from reports.views.confirmation import confirmation_sentences
 from reports.views.encodings import (
     EncodingView,
     ReferencePoint,
@@ -83,6 +84,8 @@ class ReportData(NamedTuple):
     """Trials and baselines without final evaluation, with the reasons."""
     host: HostTiming | None
     ceiling: Ceiling | None
+    confirmations: tuple[tuple[str, ...], ...]
+    """Sentences on each score on the confirmation split."""
     search_progress: SearchProgress
     provenance: Provenance
 
@@ -146,6 +149,9 @@ def read_report_data(run: RunDirectory) -> ReportData:
         left_out=evaluation.left_out if evaluation else {},
         host=host,
         ceiling=evaluation.ceiling if evaluation else None,
+        confirmations=tuple(
+            confirmation_sentences(result, objective) for result in run.confirmations().results
+        ),
         search_progress=search_progress_view(trials, sessions, spec.workers, reference_point),
         provenance=provenance_view(spec, sessions),
     )

@@ -10,7 +10,7 @@ from reports.views.verdicts import Grade, accuracy
 from search.run.records import DatasetSummary
 
 
-class BreakEven(NamedTuple):
+class Payback(NamedTuple):
     """From which number of runs of the reference on a surrogate saves time.
 
     Args:
@@ -50,15 +50,15 @@ def headline(
         data: Summary of the data, with the metrics.
         trials: All trials, whose durations are the cost of the search.
     """
-    grade, worth = _worth(finalist, dominating, break_even(finalist, data, trials))
+    grade, worth = _worth(finalist, dominating, payback(finalist, data, trials))
     return Headline(
         grade, (_error(finalist, data), *_comparison(finalist), _speed(finalist, data), worth)
     )
 
 
-def break_even(
+def payback(
     finalist: FinalistView, data: DatasetSummary, trials: Sequence[TrialView]
-) -> BreakEven | None:
+) -> Payback | None:
     """Return when a surrogate pays for itself, None if it is no faster than the reference.
 
     Args:
@@ -72,7 +72,7 @@ def break_even(
     made = 0 if data.recorded else sum(data.samples.values()) + sum(data.failed.values())
     search_s = sum(sum(trial.durations_s.values()) for trial in trials)
     search = search_s / timing.reference_s
-    return BreakEven((made + search) / (1.0 - timing.relative_time), made, search)
+    return Payback((made + search) / (1.0 - timing.relative_time), made, search)
 
 
 def _error(finalist: FinalistView, data: DatasetSummary) -> str:
@@ -111,7 +111,7 @@ def _speed(finalist: FinalistView, data: DatasetSummary) -> str:
 
 
 def _worth(
-    finalist: FinalistView, dominating: FinalistView | None, pays: BreakEven | None
+    finalist: FinalistView, dominating: FinalistView | None, pays: Payback | None
 ) -> tuple[Grade, str]:
     """Return the grade, and whether the surrogate is worth deploying."""
     grade = accuracy(finalist).grade

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from reports.formatting import format_count, format_number
 from reports.views.finalists import FinalistView
+from search.run.finalists import PairedComparison
 
 SMALL_RISE = 1.5
 """An error out of distribution of up to so many times that on the test split counts as good."""
@@ -65,16 +66,21 @@ def accuracy(finalist: FinalistView) -> Verdict:
     subject, against = "accuracy", finalist.against_baseline
     if against is None:
         return Verdict(subject, Grade.UNKNOWN, "no baseline to compare with")
-    interval = (
-        f"by {format_number(abs(against.difference.value))} (surrogate minus baseline, 90 %: "
-        f"{format_number(against.difference.low)} to {format_number(against.difference.high)})"
-    )
     grade, text = {
-        "smaller": (Grade.GOOD, f"its error is smaller than that of {against.other} {interval}"),
-        "alike": (Grade.FAIR, f"its error can't be told from that of {against.other} {interval}"),
-        "larger": (Grade.BAD, f"its error is larger than that of {against.other} {interval}"),
+        "smaller": (Grade.GOOD, "its error is smaller than"),
+        "alike": (Grade.FAIR, "its error can't be told from"),
+        "larger": (Grade.BAD, "its error is larger than"),
     }[against.verdict]
-    return Verdict(subject, grade, text)
+    return Verdict(subject, grade, f"{text} that of {against.other} ({difference_text(against)})")
+
+
+def difference_text(against: PairedComparison) -> str:
+    """Return the difference of two errors with its interval, in words."""
+    difference = against.difference
+    return (
+        f"difference {format_number(difference.value)}, 90 %: {format_number(difference.low)} to "
+        f"{format_number(difference.high)}"
+    )
 
 
 def out_of_distribution(finalist: FinalistView, mean_error: float | None, samples: int) -> Verdict:

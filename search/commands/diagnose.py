@@ -1,27 +1,20 @@
 """The diagnosis of a problem, on data that are made in parallel where they are missing."""
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
 from problems import Dataset, Layout, Problem, Target
 from problems.data.cache import default_cache
-from problems.data.dataset import data_bytes, generate
-from problems.data.shards import make_serially, plan_shards
+from problems.data.dataset import generate
+from problems.data.shards import plan_shards
 from problems.diagnosis import Diagnosis, diagnose
 from problems.entrance.calls import stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from problems.sources import ProblemSource
 from search.progress import ProgressDisplay
-from search.workers.ray_cluster import cluster, in_parallel
+from search.workers.shards import shard_executor
 from spaces.registered import ARCHITECTURES
-
-MAX_SERIAL_SHARDS = 8
-"""Up to this number, shards are made faster than workers start."""
 
 
 def run_diagnosis(problem: Problem, source: ProblemSource, console: Console) -> Diagnosis:
@@ -49,17 +42,8 @@ def run_diagnosis(problem: Problem, source: ProblemSource, console: Console) -> 
 
 def _data(problem: Problem, source: ProblemSource, progress: ProgressDisplay) -> Dataset:
     cache = default_cache()
-    missing = [shard for shard in plan_shards(problem) if not shard.path(cache).exists()]
-    if len(missing) <= MAX_SERIAL_SHARDS:
-        with IsolatedProcess() as process:
-            make = partial(make_serially, call=process.call)
-            return generate(problem, cache, make, progress.update)
-    workers = len(os.sched_getaffinity(0))
-    with (
-        tempfile.TemporaryDirectory(prefix="simstead-") as folder,
-        cluster(workers, Path(folder), source.user_source, data_bytes(problem)),
-    ):
-        return generate(problem, cache, in_parallel, progress.update)
+    with shard_executor(problem, source, plan_shards(problem), cache) as execute:
+        return generate(problem, cache, execute, progress.update)
 
 
 def families_by_layout_and_target() -> Mapping[tuple[Layout, Target], Sequence[str]]:

@@ -1,4 +1,4 @@
-"""Commands on runs: search, resume, status, stop, report, export and diagnose.
+"""Commands on runs: search, resume, status, stop, report, confirm, export and diagnose.
 
 Each command imports its heavy libraries itself, so that help and mistakes are printed at once.
 """
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from search.run.directory import RunDirectory
 
 app = typer.Typer()
+
+Pick = Annotated[
+    str, typer.Option(help="recommended, knee, accurate, smallest, or a trial's number.")
+]
 
 
 @app.command(
@@ -232,6 +236,31 @@ def report_command(
 
 
 @app.command(
+    name="confirm",
+    epilog="""Examples:\n
+    simstead confirm runs/planets-20261123-101500\n
+    simstead confirm first --pick accurate""",
+)
+def confirm_command(run: RunFolder, pick: Pick = "recommended") -> None:
+    """Score the recommended surrogate on sealed samples, which no search has seen.
+
+    Do it once, for what you deploy: each look at the samples makes them less new. The report shows
+    the result, the date, and how often the samples were looked at.
+    """
+    from search.commands.confirm import confirm_run  # noqa: PLC0415 - torch and Ray
+    from search.run.directory import RunDirectory  # noqa: PLC0415
+
+    opened = RunDirectory.open(run)
+    confirmation = confirm_run(opened, pick, console)
+    # An exception to the order of layers: the report says it in the same words.
+    from reports.views.confirmation import confirmation_sentences  # noqa: PLC0415
+
+    for sentence in confirmation_sentences(confirmation, opened.data().metrics[0]):
+        console.print(sentence, soft_wrap=True)
+    _write_report(opened)
+
+
+@app.command(
     name="export",
     epilog="""Examples:\n
     simstead export RUN surrogate\n
@@ -240,9 +269,7 @@ def report_command(
 def export_command(
     run: RunFolder,
     folder: Annotated[Path, typer.Argument(help="New folder for the surrogate.")],
-    pick: Annotated[
-        str, typer.Option(help="recommended, knee, accurate, smallest, or a trial's number.")
-    ] = "recommended",
+    pick: Pick = "recommended",
 ) -> None:
     """Export a surrogate: the artefact that was measured, with programs that call it."""
     from search.export import export  # noqa: PLC0415

@@ -26,7 +26,12 @@ from problems import UserError
 from problems.atomic_files import atomic_write
 from problems.diagnosis import Diagnosis
 from search.run.environment import Environment
-from search.run.finalists import FinalEvaluation, FinalistErrors, RetrainingResults
+from search.run.finalists import (
+    Confirmations,
+    FinalEvaluation,
+    FinalistErrors,
+    RetrainingResults,
+)
 from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State
 from search.run.spec import SPEC_FORMAT, Spec
 from spaces.candidate import FrozenModel
@@ -260,6 +265,11 @@ class RunDirectory:
         """Return the validation errors of finalists and baselines; none in older runs."""
         path = self.folder / "validation.json"
         return FinalistErrors.read(path) if path.exists() else FinalistErrors()
+
+    def confirmations(self) -> Confirmations:
+        """Return the scores of trials on the confirmation split; none if it wasn't opened."""
+        path = self.folder / "confirmations.json"
+        return Confirmations.read(path) if path.exists() else Confirmations()
 
     def final_evaluation(self) -> FinalEvaluation | None:
         """Return the final evaluation, or None if the run has not reached it."""

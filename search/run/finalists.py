@@ -198,6 +198,38 @@ class Ceiling(FrozenModel):
     not_finite: str = ""
 
 
+class Confirmation(FrozenModel):
+    """The score of a trial on the confirmation split, which no search has read.
+
+    Args:
+        trial: The trial.
+        artefact_hash: Hash of its artefact.
+        date: When it was scored.
+        opened: How often the split had been opened on that machine, this time included.
+        samples: Number of samples.
+        groups: Number of their groups; None if they are independent.
+        failed: Number of samples on which it failed.
+        metrics: Metrics over the other samples.
+        against_baseline: Comparison with the baseline that is best on the validation split.
+    """
+
+    trial: int
+    artefact_hash: str
+    date: str
+    opened: int = 1
+    samples: int
+    groups: int | None = None
+    failed: int = 0
+    metrics: dict[str, ConfidenceInterval]
+    against_baseline: PairedComparison | None = None
+
+
+class Confirmations(FrozenModel):
+    """The confirmations of a run, in their order."""
+
+    results: tuple[Confirmation, ...] = ()
+
+
 class Recommendation(FrozenModel):
     """The recommended trials, by number.
 

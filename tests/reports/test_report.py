@@ -250,9 +250,9 @@ def test_reports_need_neither_ray_nor_torch_nor_optuna() -> None:
 @pytest.mark.parametrize(
     ("error", "words", "grade"),
     [
-        (0.05, "its error is smaller than that of linear by 0.06", "good"),
-        (0.105, "be told from that of linear by 0.005", "fair"),
-        (0.30, "its error is larger than that of linear by 0.19", "bad"),
+        (0.05, "its error is smaller than that of linear (difference -0.06", "good"),
+        (0.105, "be told from that of linear (difference -0.005", "fair"),
+        (0.30, "its error is larger than that of linear (difference 0.19", "bad"),
     ],
 )
 def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(

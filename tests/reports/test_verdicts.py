@@ -6,7 +6,7 @@ import pytest
 
 from problems import Metric
 from reports.views.finalists import FinalistView, HostResultView, SeedsView, finalist_views
-from reports.views.headline import break_even, headline
+from reports.views.headline import headline, payback
 from reports.views.trials import trial_view
 from reports.views.verdicts import accuracy, in_the_host, out_of_distribution, over_seeds
 from search.run.finalists import BatchTiming, PairedComparison
@@ -96,14 +96,14 @@ def test_a_surrogate_pays_for_itself_after_data_and_search() -> None:
         trial_view(make_record(n, error=0.4, time_s=0.1, durations_s={"train": 35.0}), "error")
         for n in range(2)
     ]
-    pays = break_even(view(), DATA, trials)
+    pays = payback(view(), DATA, trials)
     assert pays is not None
     assert (pays.data, pays.search) == (110, 70.0)
     assert pays.runs == pytest.approx(180.0 / 0.9)
-    recorded = break_even(view(), DATA.model_copy(update={"recorded": True}), trials)
+    recorded = payback(view(), DATA.model_copy(update={"recorded": True}), trials)
     assert recorded is not None
     assert recorded.runs == pytest.approx(70.0 / 0.9)
-    assert break_even(view(timing=make_timing(2.0)), DATA, trials) is None
+    assert payback(view(timing=make_timing(2.0)), DATA, trials) is None
 
 
 def test_the_first_sentences_are_the_verdict_in_words() -> None:
@@ -116,8 +116,8 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
         "(90 %: 0.5 to 0.5)."
     )
     assert comparison.startswith(
-        "On the same 20 test samples its error is smaller than that of linear by 0.15 (surrogate "
-        "minus baseline, 90 %: -0.2 to -0.1); "
+        "On the same 20 test samples its error is smaller than that of linear (difference -0.15, "
+        "90 %: -0.2 to -0.1); "
     )
     assert speed == (
         "It is 10x as fast as the reference with 64 samples a call on 2 threads, and 4x with one."

@@ -1,0 +1,59 @@
+"""The score of what is finally recommended, on samples that no search has seen."""
+
+import numpy as np
+
+from problems import Dataset, Problem, Split
+from search.final.comparison import Comparisons
+from search.run.directory import RunDirectory
+from search.run.finalists import TRIAL_PREFIX, Confirmation
+from search.run.records import Record, timestamp
+from search.trial.scoring import bootstrap_intervals, score_split
+from spaces.surrogate import Surrogate
+
+
+def confirm(
+    problem: Problem, data: Dataset, split: Split, run: RunDirectory, record: Record
+) -> Confirmation:
+    """Return the score of a trial on the confirmation split, against that of the best baseline.
+
+    Args:
+        problem: The problem.
+        data: The other splits, on which baselines are fitted.
+        split: The confirmation split.
+        run: The run.
+        record: The trial.
+
+    Raises:
+        UserError: The artefact was altered, or a baseline can't be fitted.
+    """
+    fitted = problem.with_fitted_baselines(data.train)
+    name = f"{TRIAL_PREFIX}{record.number}"
+    surrogate = Surrogate.load(run.artefact_path(record.number), problem)
+    tests = {name: score_split(problem, surrogate.run, split)}
+    baseline = _best_baseline(run)
+    if baseline in fitted.baseline_runs:
+        tests[baseline] = score_split(problem, fitted.baseline_runs[baseline], split, baseline)
+    test = tests[name]
+    against = None
+    if baseline in tests and len(tests[baseline].valid_indices):
+        against = Comparisons(problem, tests).compare(name, baseline)
+    return Confirmation(
+        trial=record.number,
+        artefact_hash=record.artefact_hash or "",
+        date=timestamp(),
+        samples=len(split),
+        groups=None if split.groups is None else len(np.unique(split.groups)),
+        failed=test.failed,
+        metrics=bootstrap_intervals(problem, test),
+        against_baseline=against,
+    )
+
+
+def _best_baseline(run: RunDirectory) -> str:
+    """Return the name of the baseline with the smallest validation error, "" if there is none."""
+    known = {
+        name: error.value
+        for name, error in run.finalist_errors().errors.items()
+        if not name.startswith(TRIAL_PREFIX)
+    }
+    return min(known, key=known.__getitem__, default="")
