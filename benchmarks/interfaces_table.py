@@ -38,8 +38,8 @@ from sklearn.preprocessing import StandardScaler
 
 from problems import Field, FlatEncoding, Metric, Problem, Recorded, Target
 
-FEATURES = tuple(Field(f"x{i}") for i in range(27))
-LABEL = Field("biological", valid=(0.0, 1.0))
+FEATURES = tuple(Field(f"x{i}", unit="1") for i in range(27))
+LABEL = Field("biological", unit="1", valid=(0.0, 1.0))
 
 
 @dataclass(frozen=True, eq=False)

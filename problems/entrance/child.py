@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from problems.entrance.calls import CallFailedError, call_here, reason_of
+from problems.entrance.pickling import dumps
 from problems.errors import UserError
 from problems.sources import add_module_folder, import_file, user_files, user_folders
 
@@ -122,9 +123,11 @@ def _carry_out(data: bytes, connection: Connection) -> Reply:
 
 def _send(connection: Connection, reply: Reply) -> None:
     try:
-        data = pickle.dumps(tuple(reply), protocol=5)
+        data = dumps(tuple(reply))
     except Exception as error:  # noqa: BLE001 - a result of users' code that can't be pickled
-        data = pickle.dumps(("failure", reason_of(error)), protocol=5)
+        data = dumps(
+            ("failure", f"its result can't be sent to another process: {reason_of(error)}")
+        )
     try:
         connection.send_bytes(data)
     except OSError:

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 
 from problems.entrance.calls import MAX_REASON_CHARS, CallFailedError
 from problems.entrance.child import LOST_CONNECTION, Reply, UserModules
+from problems.entrance.pickling import dumps
 from problems.entrance.scratch import SCRATCH_ROOT, fill_scratch, new_scratch
 from problems.errors import UserError, printable
 from problems.sources import user_folders
@@ -204,15 +205,15 @@ class IsolatedProcess:
             CallFailedError: The function raised another exception.
         """
         try:
-            content = pickle.dumps((function, arguments, on_message is not None), protocol=5)
+            content = dumps((function, arguments, on_message is not None))
         except (pickle.PickleError, AttributeError, TypeError) as error:
             raise UserError(
-                f"a part of the problem can't be sent to another process: {error}; use names at "
-                "the top of a module, no lambda"
+                f"a part of the problem can't be sent to another process: {error}; open files, "
+                "locks and the like where they are used"
             ) from error
         live = self.start()
         printed_before = live.output.stat().st_size
-        live.send(pickle.dumps((tuple(UserModules.of_this_process()), content), protocol=5))
+        live.send(dumps((tuple(UserModules.of_this_process()), content)))
         return self._outcome(live, limit_s, on_message, printed_before)
 
     def _outcome(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from problems import UserError
 from problems.contract.isolation import IsolatedChecks
 from problems.data import simulate
 from problems.data.simulate import Caller, draw, run_simulation
+from problems.entrance.calls import CallFailedError
 from problems.entrance.isolated import IsolatedProcess, ProcessDiedError
 from problems.sources import locate_problem
 
@@ -249,8 +251,11 @@ def test_failures_of_calls_are_told_apart(process: IsolatedProcess) -> None:
         process.call(told, "a mistake")
     with pytest.raises(ProcessDiedError, match="SIGUSR1"):
         process.call(signal.raise_signal, signal.SIGUSR1)
-    with pytest.raises(UserError, match="no lambda"):
-        process.call(lambda: None)
+    with pytest.raises(UserError, match="can't be sent to another process"):
+        process.call(repr, threading.Lock())
+    with pytest.raises(CallFailedError, match="its result can't be sent to another process"):
+        process.call(threading.Lock)
+    assert process.call(lambda: lambda: 7)() == 7, "as the fit of a baseline returns"
     assert process.call(abs, -1) == 1
 
 
