@@ -1,4 +1,4 @@
-"""Pickles of what is sent between our own processes, functions defined inside functions included."""
+"""Pickles for our own processes, also of functions that are defined inside functions."""
 
 import pickle
 
