@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Generator
 from getpass import getuser
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
@@ -83,18 +84,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where there are several processes, give each its share of the slow tests, and those first.
 
     Each begins with its part of the list and takes from another's end when it is done: a slow test
-    that is left for the end keeps one process busy while the others wait.
+    that is left for the end keeps one process busy while the others wait. What needs the finished
+    run is the first process's, so that no other one waits for the search.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if processes == 1:
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    quick = [item for item in items if not item.get_closest_marker("slow")]
-    share = -(-len(quick) // processes)
+    sharing = [item for item in items if "finished_run" in getattr(item, "fixturenames", ())]
+    others = [item for item in items if item not in set(sharing)]
+    slow = [item for item in others if item.get_closest_marker("slow")]
+    quick = iter([item for item in others if not item.get_closest_marker("slow")])
+    share = -(-len(items) // processes)
+    parts = [[*(sharing if i == 0 else ()), *slow[i::processes]] for i in range(processes)]
     items[:] = [
-        item
-        for i in range(processes)
-        for item in (*slow[i::processes], *quick[i * share : (i + 1) * share])
+        item for part in parts for item in (*part, *islice(quick, max(0, share - len(part))))
     ]
 
 
