@@ -10,7 +10,9 @@ import math
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +27,14 @@ from problems.data.dataset import reference_digest
 from problems.interfaces.types import EncodedNetwork, take_samples
 from spaces.architectures import Shape
 from spaces.candidate import Candidate
-from spaces.manifest import FORMAT_VERSION, MANIFEST, FieldSpec, Manifest, sha256
+from spaces.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    FieldSpec,
+    Manifest,
+    artefact_files,
+    sha256,
+)
 from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.registered import RUNTIMES
 from spaces.runtimes import FixedBatchPredictor, Lowering
@@ -120,27 +129,34 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
         folder: The folder of the artefact; replaced if it exists.
         source: How the user names the problem, if not by its registered name.
         timing_only: Whether the weights are random, so that the artefact is timed and then deleted.
-            Its predictions aren't recorded or compared with float32, and the files needn't survive
-            a crash.
+            It is lowered for the batch size of the search alone, its predictions aren't recorded or
+            compared with float32, and the files needn't survive a crash.
 
     Raises:
         DisagreementError: The lowered network exceeds the tolerance of its precision.
     """
-    network, encoding, shape, noise, calibration, _ = trained
+    network, encoding, shape, noise = (
+        trained.network,
+        trained.encoding,
+        trained.shape,
+        trained.noise,
+    )
     network.eval()
-    batch, threads = problem.deployment.batch, problem.deployment.threads
-    lowering = Lowering(candidate, shape, noise, batch, threads)
+    deployment = problem.deployment
+    lowering = Lowering(candidate, shape, noise, deployment.batch, deployment.threads)
     partial = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         runtime = RUNTIMES[candidate.runtime]
-        runtime.lower(network, calibration, lowering, partial)
+        further = (
+            () if timing_only else runtime.further_batches(deployment.batches, deployment.batch)
+        )
+        lowered = _lower(trained, lowering, further, partial)
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
-        lowered = FixedBatchPredictor(runtime.load(partial, lowering), batch)
         disagreement = _disagreement(trained, lowered)
         surrogate = EncodedNetwork(encoding, lowered, noise)
-        _record_call(trained, lowered, batch, partial)
+        _record_call(trained, lowered, partial)
         if not timing_only:
             _check_disagreement(disagreement, candidate)
             _record_predictions(trained, surrogate, partial)
@@ -155,15 +171,16 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
             layout=shape.layout,
             target=shape.target,
             aligned=shape.aligned,
-            batch=batch,
-            threads=threads,
+            batch=deployment.batch,
+            further_batches=further,
+            threads=deployment.threads,
             tolerance=NUMBER_FORMATS[candidate.precision].tolerance,
             disagreement=disagreement,
             parameters=sum(weight.numel() for weight in network.parameters()),
             zeros=sum(int((weight == 0).sum()) for weight in network.parameters()),
             inputs=FieldSpec.of(problem.inputs),
             outputs=FieldSpec.of(problem.outputs),
-            files={path.name: sha256(path) for path in sorted(partial.iterdir())},
+            files={name: sha256(path) for name, path in artefact_files(partial).items()},
             versions=_library_versions(),
             machine=platform.machine(),
             bound_to=runtime.bound_to(),
@@ -179,6 +196,18 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
     return Artefact(manifest, surrogate)
 
 
+def _lower(
+    trained: TrainedNetwork, lowering: Lowering, further_batches: Sequence[int], folder: Path
+) -> FixedBatchPredictor:
+    """Write the files of the runtime for every batch size, and return the network they hold."""
+    runtime = RUNTIMES[lowering.candidate.runtime]
+    network, calibration = trained.network, trained.calibration
+    runtime.lower(network, calibration, lowering, folder)
+    for batch in further_batches:
+        runtime.lower_further(network, calibration, replace(lowering, batch=batch), folder)
+    return runtime.load_all(folder, lowering, further_batches)
+
+
 def _library_versions() -> dict[str, str]:
     versions: dict[str, str] = {}
     for name in LIBRARIES:
@@ -188,10 +217,15 @@ def _library_versions() -> dict[str, str]:
 
 
 def _disagreement(trained: TrainedNetwork, lowered: FixedBatchPredictor) -> float:
-    """Return the relative L2 distance from the float32 network on calibration inputs."""
+    """Return the relative L2 distance from the float32 network on calibration inputs.
+
+    It is the largest of those of all batch sizes.
+    """
     with torch.inference_mode():
         exact = trained.network(trained.calibration).numpy()
-    return relative_distance(lowered(trained.calibration.numpy()), exact)
+    inputs = trained.calibration.numpy()
+    distances = [relative_distance(network(inputs), exact) for network in lowered.by_batch()]
+    return float(np.max(distances))  # NaN if one of them is
 
 
 def _check_disagreement(distance: float, candidate: Candidate) -> None:
@@ -203,11 +237,9 @@ def _check_disagreement(distance: float, candidate: Candidate) -> None:
         )
 
 
-def _record_call(
-    trained: TrainedNetwork, lowered: FixedBatchPredictor, batch: int, folder: Path
-) -> None:
+def _record_call(trained: TrainedNetwork, lowered: FixedBatchPredictor, folder: Path) -> None:
     """Write the inputs and outputs of one call of the lowered network."""
-    inputs = trained.calibration[:batch].numpy()
+    inputs = trained.calibration[: lowered.batch].numpy()
     save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
 
 
@@ -227,6 +259,6 @@ def _contiguous(arrays: Batch) -> dict[str, Array]:
 
 def _sync_files(folder: Path) -> None:
     """Flush every file to disk, before the record that names them is written."""
-    for path in folder.iterdir():
+    for path in (folder / MANIFEST, *artefact_files(folder).values()):
         with path.open("rb") as file:
             os.fsync(file.fileno())

@@ -15,7 +15,10 @@ MANIFEST = "manifest.json"
 USAGE, USAGE_FOLDER = "README.md", "use"
 """A file and a folder that an export adds to an artefact; they aren't part of the artefact."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+
+ONE_BATCH = 3
+"""A format of artefacts that are lowered for one batch size."""
 
 NAMED_BY_PATH = 2
 """A format whose hash of the simulation included the path of its class. That hash is useless now,
@@ -49,7 +52,8 @@ class Manifest(FrozenModel):
         layout: Layout of the network's inputs.
         target: What the network predicts.
         aligned: Whether the outputs lie on the places of the inputs.
-        batch: Samples per call.
+        batch: Samples per call, as in the timing of the search.
+        further_batches: Further batch sizes for which the network is lowered.
         threads: Threads per call.
         tolerance: Largest disagreement that the precision allows.
         disagreement: Relative L2 distance from the float32 network on calibration inputs.
@@ -74,6 +78,7 @@ class Manifest(FrozenModel):
     target: Target
     aligned: bool
     batch: int
+    further_batches: tuple[int, ...] = ()
     threads: int
     tolerance: float
     disagreement: float
@@ -104,7 +109,8 @@ class Manifest(FrozenModel):
     @property
     def hash(self) -> str:
         """Hash of the manifest, and so of all files whose hashes it holds."""
-        return digest(self.model_dump(mode="json"))
+        added = {"further_batches"} if self.format < FORMAT_VERSION else None
+        return digest(self.model_dump(mode="json", exclude=added))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -117,17 +123,28 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"{folder} is not an artefact: it has no {MANIFEST}")
     manifest = Manifest.read(path)
-    if manifest.format not in {NAMED_BY_PATH, FORMAT_VERSION}:
+    if manifest.format not in {NAMED_BY_PATH, ONE_BATCH, FORMAT_VERSION}:
         raise UserError(
-            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} and "
+            f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} to "
             f"{FORMAT_VERSION}"
         )
-    present = {file.name for file in folder.iterdir()} - {MANIFEST, USAGE, USAGE_FOLDER}
-    for name in present | manifest.files.keys():
-        file = folder / name
-        if name not in present or not file.is_file() or sha256(file) != manifest.files.get(name):
-            raise UserError(f"{file} is missing or was altered; export it again from its run")
+    present = artefact_files(folder)
+    for name in present.keys() | manifest.files.keys():
+        if name not in present or sha256(present[name]) != manifest.files.get(name):
+            raise UserError(
+                f"{folder / name} is missing or was altered; export it again from its run"
+            )
     return manifest
+
+
+def artefact_files(folder: Path) -> dict[str, Path]:
+    """Return the files of an artefact except its manifest, by their names within its folder."""
+    files = {
+        file.relative_to(folder).as_posix(): file
+        for file in sorted(folder.rglob("*"))
+        if not file.is_dir() and file.relative_to(folder).parts[0] != USAGE_FOLDER
+    }
+    return {name: file for name, file in files.items() if name not in {MANIFEST, USAGE}}
 
 
 def sha256(file: Path) -> str:

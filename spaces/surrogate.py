@@ -113,8 +113,9 @@ class Surrogate(EncodedNetwork):
         candidate = manifest.candidate
         unfitted = _configured_encoding(manifest, problem, folder)
         encoding = unfitted.restored(load_file(folder / STATISTICS))
-        predict = RUNTIMES[candidate.runtime].load(folder, manifest.lowering)
-        network = FixedBatchPredictor(predict, manifest.batch)
+        network = RUNTIMES[candidate.runtime].load_all(
+            folder, manifest.lowering, manifest.further_batches
+        )
         _check_recorded_outputs(network, manifest, folder)
         return cls(encoding, network, manifest.noise, problem.inputs, problem.outputs)
 
@@ -169,7 +170,11 @@ def _check_compatible(manifest: Manifest, problem: Problem, folder: Path) -> Non
 def _check_recorded_outputs(network: FixedBatchPredictor, manifest: Manifest, folder: Path) -> None:
     """Compare a network with its recorded call: PyTorch's are rebuilt by code that may change."""
     recorded = load_file(folder / EXAMPLES)
-    distance = relative_distance(network(recorded["inputs"]), recorded["answers"])
+    distances = [
+        relative_distance(lowered(recorded["inputs"]), recorded["answers"])
+        for lowered in network.by_batch()
+    ]
+    distance = float(np.max(distances))
     if not distance <= manifest.tolerance:
         writer = manifest.versions.get("simstead", "another version")
         raise UserError(

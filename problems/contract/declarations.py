@@ -194,7 +194,7 @@ def sizes_are_valid(evidence: Evidence) -> Iterator[str]:
     for label, value in (
         ("epochs", 1 if problem.epochs is None else problem.epochs),
         ("version", problem.version),
-        ("deployment: batch", problem.deployment.batch),
+        *(("deployment: a batch", batch) for batch in problem.deployment.batches),
         ("deployment: threads", problem.deployment.threads),
     ):
         if not isinstance(value, int) or value < 1:

@@ -33,17 +33,30 @@ class Metric:
     higher_is_better: bool = False
 
 
+DEFAULT_BATCH = 64
+
+
 @dataclass(frozen=True)
 class Deployment:
     """How the host calls a surrogate.
 
     Args:
-        batch: Samples in a call.
+        batch: Samples in the calls whose time the search minimises; by default the largest of
+            `batches`, or else 64.
         threads: Threads that a call may use.
+        batches: Every number of samples with which the host calls. An artefact is lowered for each,
+            and `batch` is one of them whether it is named here or not.
     """
 
-    batch: int = 64
+    batch: int = 0
     threads: int = 1
+    batches: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = tuple(self.batches)
+        batch = self.batch or max(given, default=DEFAULT_BATCH)
+        object.__setattr__(self, "batch", batch)
+        object.__setattr__(self, "batches", tuple(sorted({*given, batch})))
 
 
 @dataclass(frozen=True)

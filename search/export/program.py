@@ -71,7 +71,7 @@ def write_program(folder: Path, lowering: Lowering, inputs: Tensor, use: Path) -
     unpacked = lowering.candidate.model_copy(update={"pruning": Pruning.NONE})
     network = rebuild_network(folder, replace(lowering, candidate=unpacked), CPU)
     if lowering.candidate.runtime == "eager":
-        network = avoid_slow_conv3d(network, lowering, CPU)
+        network = avoid_slow_conv3d(network, CPU)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals
         exported = torch.export.export(network, (inputs,))

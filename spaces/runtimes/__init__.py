@@ -1,15 +1,16 @@
 """Runtimes, which execute deployed networks: a runtime per module, registered by that module.
 
-A runtime lowers a trained network into files, and loads those files as a function of arrays. The
-batch size is fixed at lowering, as the problem's deployment states; `FixedBatchPredictor` handles
-any other number of samples by several calls.
+A runtime lowers a trained network into files, and loads those files as a function of arrays. Most
+runtimes fix the batch size at lowering, and are lowered for each batch size of the problem's
+deployment; `FixedBatchPredictor` handles any other number of samples by several calls.
 """
 
 import os
 import platform
 import shutil
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -109,6 +110,10 @@ class Runtime(ABC):
     """Whether lowering needs a C++ compiler."""
     portable: ClassVar[bool] = True
     """Whether the files can be loaded on another kind of processor."""
+    files_fix_batch: ClassVar[bool] = True
+    """Whether the files are for one batch size, so that any other needs files of its own."""
+    pads_calls: ClassVar[bool] = True
+    """Whether a call with fewer samples than the batch has to be filled up."""
     lowering_time_s: ClassVar[float] = 1.0
     """Estimated time of lowering a small network on one core [s], used until it was measured."""
     max_speedup: ClassVar[float] = 3.0
@@ -151,7 +156,60 @@ class Runtime(ABC):
 
     @abstractmethod
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the lowered network as a function of exactly `batch` samples."""
+        """Return the lowered network as a function of `batch` samples.
+
+        Where `pads_calls` is false, the function also takes fewer samples.
+        """
+
+    def further_batches(self, batches: Sequence[int], batch: int) -> tuple[int, ...]:
+        """Return the batch sizes for which a network is lowered besides that of the search.
+
+        Args:
+            batches: Batch sizes of the deployment.
+            batch: Batch size of the search.
+        """
+        return tuple(n for n in batches if n != batch and (self.pads_calls or n > batch))
+
+    def lower_further(
+        self, network: nn.Module, calibration: Tensor, lowering: Lowering, folder: Path
+    ) -> None:
+        """Write the files of a further batch size, if it needs any, into a folder in `folder`.
+
+        Args:
+            network: The trained network.
+            calibration: Training inputs (n, ...), of which whole calls are used.
+            lowering: The lowering with the further batch size.
+            folder: The folder of the artefact.
+        """
+        if not self.files_fix_batch:
+            return
+        rows = lowering.batch * max(1, len(calibration) // lowering.batch)
+        whole_calls = calibration[torch.arange(rows) % len(calibration)]
+        own_folder = folder / batch_folder(lowering.batch)
+        own_folder.mkdir()
+        self.lower(network, whole_calls, lowering, own_folder)
+
+    def load_all(
+        self, folder: Path, lowering: Lowering, further_batches: Sequence[int]
+    ) -> "FixedBatchPredictor":
+        """Return the lowered network as a function of any number of samples.
+
+        Args:
+            folder: The folder of the artefact.
+            lowering: The lowering with the batch size of the search.
+            further_batches: Further batch sizes for which the network is lowered.
+        """
+        others: dict[int, Predict] = {}
+        for batch in further_batches:
+            own_folder = folder / batch_folder(batch) if self.files_fix_batch else folder
+            others[batch] = self.load(own_folder, replace(lowering, batch=batch))
+        predict = self.load(folder, lowering)
+        return FixedBatchPredictor(predict, lowering.batch, others, pads=self.pads_calls)
+
+
+def batch_folder(batch: int) -> str:
+    """Return the name of the folder, in an artefact, of the files of a further batch size."""
+    return f"batch-{batch}"
 
 
 RUNTIMES: Registry[Runtime] = Registry("runtime")
@@ -160,15 +218,24 @@ register_runtime = RUNTIMES.register
 
 @dataclass(frozen=True)
 class FixedBatchPredictor:
-    """Predicts any number of samples with a network of fixed batch size.
+    """Predicts any number of samples with a network lowered for one or several batch sizes.
 
-    The last call is filled up with zeros, which don't affect the other samples: in no runtime do
-    the samples of a batch affect each other, except for an LSTM in int8 in ONNX Runtime, and there
-    within the tolerance.
+    The samples are split into calls of the largest batch size. The rest is left to the smallest
+    batch size that fits. It is filled up with zeros, which don't affect the other samples: in no
+    runtime do the samples of a batch affect each other, except for an LSTM in int8 in ONNX Runtime,
+    and there within the tolerance.
+
+    Args:
+        predict: The network with the batch size of the search.
+        batch: That batch size.
+        others: The network lowered for further batch sizes, by batch size.
+        pads: Whether calls are filled up; otherwise the functions take fewer samples as well.
     """
 
     predict: Predict
     batch: int
+    others: Mapping[int, Predict] = field(default_factory=dict[int, Predict])
+    pads: bool = True
 
     def __call__(self, inputs: Array) -> Array:
         """Return outputs (b, o) of inputs (b, ...) float32."""
@@ -178,9 +245,34 @@ class FixedBatchPredictor:
         if n == self.batch:
             return self.predict(inputs)
         outputs: list[Array] = []
-        for first in range(0, max(n, 1), self.batch):  # without samples too, for the width
-            part = inputs[first : first + self.batch]
-            batch = np.zeros((self.batch, *inputs.shape[1:]), dtype=np.float32)
-            batch[: len(part)] = part
-            outputs.append(self.predict(batch)[: len(part)])
-        return np.concatenate(outputs)
+        first = 0
+        while first < n or not outputs:  # without samples too, for the width
+            size = self._fitting_batch(n - first)
+            predict = self.predict if size == self.batch else self.others[size]
+            part = inputs[first : first + size]
+            outputs.append(predict(self._filled(part, size))[: len(part)])
+            first += size
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def by_batch(self) -> "list[FixedBatchPredictor]":
+        """Return a predictor for each batch size, which uses that batch size alone."""
+        others = [replace(self, predict=self.others[n], batch=n, others={}) for n in self.others]
+        return [replace(self, others={}), *others]
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """The batch sizes, in increasing order."""
+        return tuple(sorted((self.batch, *self.others)))
+
+    def _fitting_batch(self, n: int) -> int:
+        """Return the smallest batch size that is at least n, or else the largest."""
+        batches = self.batches if self.others else (self.batch,)
+        return next((size for size in batches if size >= n), batches[-1])
+
+    def _filled(self, part: Array, size: int) -> Array:
+        """Return samples (size, ...), the last of them zeros; without padding, those given."""
+        if len(part) == size or (len(part) and not self.pads):
+            return part
+        filled = np.zeros((size, *part.shape[1:]), dtype=np.float32)
+        filled[: len(part)] = part
+        return filled

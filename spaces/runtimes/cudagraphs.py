@@ -20,6 +20,7 @@ WARM_UP = 3
 class CudaGraphs(Eager):
     """Writes the files of the eager runtime; loading records one call between two fixed buffers."""
 
+    pads_calls: ClassVar[bool] = True
     max_speedup: ClassVar[float] = Runtime.max_speedup
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:

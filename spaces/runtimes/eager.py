@@ -39,18 +39,20 @@ def rebuild_network(folder: Path, lowering: Lowering, device: str) -> nn.Module:
 
 
 class DuplicatedSample(nn.Module):
-    """A network that receives its single sample twice; the second output is dropped."""
+    """A network that receives a single sample twice; the second output is dropped."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (1, o) of inputs (1, ...)."""
+        """Return outputs (b, o) of inputs (b, ...)."""
+        if len(x) > 1:
+            return self.network(x)
         return self.network(x.expand(2, *x.shape[1:]))[:1]
 
 
-def avoid_slow_conv3d(network: nn.Module, lowering: Lowering, device: str) -> nn.Module:
+def avoid_slow_conv3d(network: nn.Module, device: str) -> nn.Module:
     """Return a network that avoids a slow path: Conv3d takes 4 times as long for 1 sample as for 2.
 
     Observed in PyTorch 2.13 on CPUs with and without AMX; remove this once a single sample is
@@ -58,15 +60,10 @@ def avoid_slow_conv3d(network: nn.Module, lowering: Lowering, device: str) -> nn
 
     Args:
         network: The network.
-        lowering: With the number of samples per call.
         device: The network's device.
     """
     has_conv3d = any(isinstance(layer, nn.Conv3d) for layer in network.modules())
-    return (
-        DuplicatedSample(network)
-        if device == CPU and lowering.batch == 1 and has_conv3d
-        else network
-    )
+    return DuplicatedSample(network) if device == CPU and has_conv3d else network
 
 
 class Eager(Runtime):
@@ -76,6 +73,8 @@ class Eager(Runtime):
         Precision.INT8: "torch.ao's eager quantisation is deprecated and torchao isn't used yet"
     }
 
+    files_fix_batch: ClassVar[bool] = False
+    pads_calls: ClassVar[bool] = False
     max_speedup: ClassVar[float] = 10.0
     """One in ten of 88 networks first deployed in eager mode became more than 4 times faster."""
 
@@ -90,10 +89,8 @@ class Eager(Runtime):
         save_file(network.state_dict(), folder / WEIGHTS)
 
     def load(self, folder: Path, lowering: Lowering) -> Predict:
-        """Return the rebuilt network as a function of exactly `batch` samples."""
-        network = avoid_slow_conv3d(
-            rebuild_network(folder, lowering, self.device), lowering, self.device
-        )
+        """Return the rebuilt network as a function of any number of samples."""
+        network = avoid_slow_conv3d(rebuild_network(folder, lowering, self.device), self.device)
         torch.set_num_threads(lowering.threads)
         if self.device == CPU:
             return cpu_predictor(network)

@@ -15,7 +15,9 @@ import torch
 
 from problems import (
     Dataset,
+    Deployment,
     MissingExtraError,
+    Predict,
     Problem,
     Size,
     UserError,
@@ -25,6 +27,7 @@ from problems import (
 from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.interfaces.types import Option
+from problems.provenance import digest
 from spaces import surrogate
 from spaces.architectures import Shape
 from spaces.artefact import (
@@ -33,12 +36,12 @@ from spaces.artefact import (
     calibration_inputs,
     write_artefact,
 )
-from spaces.candidate import Candidate
-from spaces.manifest import read_manifest
+from spaces.candidate import Candidate, Precision
+from spaces.manifest import ONE_BATCH, read_manifest
 from spaces.precision import NUMBER_FORMATS, NumberFormat, relative_distance
 from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import FixedBatchPredictor, eager
+from spaces.runtimes import FixedBatchPredictor, batch_folder, eager
 from spaces.space import Combination, choose_candidate, deployable_combinations
 from spaces.surrogate import Surrogate
 from tests.pairwise import session
@@ -178,7 +181,10 @@ def agrees_with_eager(
     assert relative_distance(lowered, exact) <= NUMBER_FORMATS[combination.precision].tolerance
     np.testing.assert_array_equal(surrogate.network(inputs), lowered)
     # A sample alone equals the sample in a batch, whatever the batch size that was lowered.
-    np.testing.assert_allclose(surrogate.network(inputs[3:4]), lowered[3:4], rtol=1e-5, atol=1e-6)
+    tolerance = NUMBER_FORMATS[combination.precision].tolerance
+    np.testing.assert_allclose(
+        surrogate.network(inputs[3:4]), lowered[3:4], tolerance, tolerance * np.abs(lowered).max()
+    )
     outputs = surrogate.run(data.test.inputs, np.random.default_rng(0))
     assert problem.simulation is not None
     for field in problem.simulation.outputs:
@@ -353,3 +359,63 @@ def test_portions_serve_any_number(n: int) -> None:
     inputs = np.arange(3.0 * n, dtype=np.float32).reshape(n, 3)
     np.testing.assert_array_equal(FixedBatchPredictor(double, 64)(inputs), 2 * inputs)
     assert set(sizes) == {64}
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 9, 63, 64, 65, 72, 200])
+@pytest.mark.parametrize("pads", [True, False])
+def test_each_call_takes_the_smallest_batch_that_fits(n: int, pads: bool) -> None:  # noqa: FBT001 - a case
+    sizes: list[tuple[int, int]] = []
+
+    def lowered_for(batch: int) -> Predict:
+        def double(inputs: np.ndarray) -> np.ndarray:
+            sizes.append((batch, len(inputs)))
+            return 2 * inputs
+
+        return double
+
+    others = {batch: lowered_for(batch) for batch in (1, 8)}
+    network = FixedBatchPredictor(lowered_for(64), 64, others, pads)
+    inputs = np.arange(3.0 * n, dtype=np.float32).reshape(n, 3)
+    np.testing.assert_array_equal(network(inputs), 2 * inputs)
+    remaining = n
+    for batch, given in sizes:
+        assert batch == min((size for size in (1, 8, 64) if size >= remaining), default=64)
+        assert given == (batch if pads else min(batch, remaining))
+        remaining -= given
+    assert remaining <= 0
+    assert [alone.batch for alone in network.by_batch()] == [64, 1, 8]
+
+
+@pytest.mark.parametrize("runtime", ["eager", "onnxruntime", "openvino"])
+def test_an_artefact_serves_every_batch_size_of_the_deployment(
+    problem: Problem, data: Dataset, tmp_path: Path, runtime: str
+) -> None:
+    several = replace(problem, deployment=Deployment(batches=(1, 4)))
+    combination = next(
+        combination
+        for combination in deployable_combinations(several)
+        if combination.runtime == runtime and combination.precision == Precision.FP32
+    )
+    candidate, trained = built(several, data, combination)
+    sketch, _ = write_artefact(trained, candidate, several, tmp_path / "s", timing_only=True)
+    assert not sketch.further_batches
+    folder = tmp_path / "artefact"
+    manifest, _ = write_artefact(trained, candidate, several, folder)
+    own_files = {name for name in manifest.files if name.startswith(f"{batch_folder(1)}/")}
+    assert bool(own_files) is RUNTIMES[runtime].files_fix_batch
+    network = Surrogate.load(folder, several).network
+    inputs = trained.calibration.numpy()[:4]
+    together = network(inputs)
+    alone = np.concatenate([network(inputs[i : i + 1]) for i in range(4)])
+    assert relative_distance(alone, together) <= NUMBER_FORMATS[Precision.FP32].tolerance
+    for name in list(own_files)[:1]:
+        (folder / name).write_bytes(b"")
+        with pytest.raises(UserError, match=f"{name} is missing or was altered"):
+            read_manifest(folder)
+
+
+def test_the_hash_of_an_older_artefact_stays(plain: Path) -> None:
+    manifest = read_manifest(plain).model_copy(update={"format": ONE_BATCH})
+    before = manifest.model_dump(mode="json")
+    del before["further_batches"]
+    assert manifest.hash == digest(before)

@@ -81,7 +81,7 @@ def verify(artefact: Path) -> None:
     """
     manifest = json.loads((artefact / "manifest.json").read_text(encoding="utf-8"))
     for name, expected in manifest["files"].items():
-        file = artefact / Path(name).name
+        file = artefact / name
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
             raise ValueError(f"{file} is missing or was altered; export it again")
 
