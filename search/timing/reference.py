@@ -1,6 +1,5 @@
 """Timed calls of surrogates, baselines and the reference, as the host would make them."""
 
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from search.timing.stopwatch import (
     MedianInterval,
     StoppingRule,
     TimedCall,
+    call_duration_s,
     exclusive_slot,
     time_interleaved,
 )
@@ -205,9 +205,7 @@ def timing_slot(problem: Problem) -> Generator[None]:
 
 def time_call(run: Run, inputs: Batch) -> float:
     """Return the time of one call [s]."""
-    started = time.perf_counter()
-    _call(run, inputs).function()
-    return time.perf_counter() - started
+    return call_duration_s(_call(run, inputs).function)
 
 
 def evenly_spaced_inputs(split: Split, samples: int) -> Batch:

@@ -4,6 +4,11 @@ Absolute times drift on a shared machine; the ratio of two calls timed in turn d
 repeated in blocks long enough for the clock. A round consists of one block of every call. Rounds
 continue until the medians of the quoted ratios are known well enough, or the time budget is spent.
 
+Time in which a call is ready to run and waits for a processor that other processes use isn't
+counted. It would be most of the time of a worker, whose priority is low, on a busy machine; and it
+falls upon long calls of a reference, but not upon the shorter blocks of a network between two
+interruptions, so that not even the ratio would survive.
+
 The host's clock serves a GPU too: the call of every runtime ends with a copy of its outputs to the
 host's memory, which waits for the device. CUDA events would leave out copies and launches.
 """
@@ -24,13 +29,15 @@ import numpy as np
 
 from problems import Array
 from problems.interfaces.types import Clock
+from search.timing.waiting import thread_times, waited_s
 from search.watchdog import watchdog_paused
 
 BLOCK_S = 0.02
 """Time that a block of repeated calls should last."""
 
 NO_WARM_UP_S = 0.2
-"""A call whose first run takes longer is not warmed up any further."""
+"""A call that takes longer is called twice to warm up, since the first may compile, and a block is
+one call."""
 
 CONFIDENCE = 0.95
 """Probability that an interval contains the median."""
@@ -44,6 +51,9 @@ MAX_ROUNDS = 60
 
 RELATIVE_TOLERANCE = 0.03
 """A median is known well enough once both ends of its interval are within this share of it."""
+
+MIN_SHARE = 1e-3
+"""Smallest share of the elapsed time that counts, whatever the waiting."""
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 LARGE_BLOCK_BYTES = 1 << 30
@@ -152,11 +162,12 @@ def time_interleaved(
         timed_calls: The calls, by name.
         rounds: Largest number of rounds; warm-up calls come before them.
         stopping_rule: When to stop before; None runs all rounds.
-        clock: Returns seconds; a fake clock in tests.
+        clock: Returns seconds, such as those of a fake clock in tests; by default waiting for a
+            processor isn't counted.
         on_round: Called with the number of rounds done.
     """
-    started = clock()
     repeats = {name: _repeats(call, clock) for name, call in timed_calls.items()}
+    started = clock()  # a first call may compile
     blocks: dict[str, list[float]] = {name: [] for name in timed_calls}
     seconds: dict[str, Array] = {}
     for completed in range(rounds):
@@ -175,7 +186,9 @@ def _repeats(call: TimedCall, clock: Clock) -> int:
     """Warm up a call; return the number of calls in a block, by the shortest time of one call."""
     call_s = _duration_s(call, clock)
     if call_s >= NO_WARM_UP_S:
-        return 1
+        call_s = _duration_s(call, clock)
+        if call_s >= NO_WARM_UP_S:
+            return 1
     repeats, tried = 1, 0
     while repeats > 2 * tried:
         tried = repeats
@@ -185,10 +198,27 @@ def _repeats(call: TimedCall, clock: Clock) -> int:
 
 
 def _duration_s(call: TimedCall, clock: Clock, repeats: int = 1) -> float:
+    if clock is time.perf_counter:
+        return call_duration_s(call.function, repeats)
     started = clock()
     for _ in range(repeats):
         call.function()
     return clock() - started
+
+
+def call_duration_s(function: Callable[[], object], repeats: int = 1) -> float:
+    """Return the time of calls [s] without what they waited for a processor.
+
+    Args:
+        function: The call.
+        repeats: Number of calls.
+    """
+    before = thread_times()
+    started = time.perf_counter()
+    for _ in range(repeats):
+        function()
+    elapsed_s = time.perf_counter() - started
+    return max(elapsed_s - waited_s(before, thread_times()), MIN_SHARE * elapsed_s)
 
 
 @contextmanager

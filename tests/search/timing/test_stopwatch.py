@@ -66,7 +66,16 @@ def test_timed_calls_warm_up_and_are_interleaved() -> None:
     clock = FakeClock()
     function = {"slow": clock.function("slow", 1.0), "fast": clock.function("fast", 0.006)}
     time_interleaved(function, rounds=2, clock=clock)
-    assert clock.order == ["slow", *["fast"] * 6, *(["slow", *["fast"] * 4] * 2)]
+    assert clock.order == ["slow", "slow", *["fast"] * 6, *(["slow", *["fast"] * 4] * 2)]
+
+
+def test_a_call_that_compiles_first_is_repeated_as_any_short_one() -> None:
+    clock = FakeClock()
+    budget = StoppingRule(lambda _: [settled(0.0, 2)], budget_s=1.0, max_s=1.0)
+    compiled = clock.function("a", 10.0, *[0.005] * 1000)
+    seconds = time_interleaved({"a": compiled}, 3, budget, clock)
+    np.testing.assert_allclose(seconds["a"], 0.00125)
+    assert len(seconds["a"]) == 3, "compiling isn't part of the time"
 
 
 def test_a_call_that_was_held_up_makes_no_short_block() -> None:
