@@ -59,6 +59,8 @@ def latency_charts(facts: ReportData) -> list[Chart]:
 
 def batch_charts(facts: ReportData) -> list[Chart]:
     """Return the time per sample over the batch size, for the recommended finalists."""
+    recommended = facts.recommendation.finalists if facts.recommendation else ()
+    names = {member.finalist.name for member in recommended}
     series = [
         ChartSeries(
             finalist.name,
@@ -70,12 +72,13 @@ def batch_charts(facts: ReportData) -> list[Chart]:
             y_high=[1e6 * timing.high_s / timing.batch for timing in finalist.batches],
         )
         for place, finalist in enumerate(
-            finalist for finalist in facts.finalists if finalist.batches
+            finalist for finalist in facts.finalists if finalist.batches and finalist.name in names
         )
     ]
     x, y = Axis("samples per call", log=True), Axis("time per sample [µs]", log=True)
     note = (
-        "The artefact was lowered for the batch size of the deployment, to which calls are padded. "
-        "Calls of more than half a second are left out."
+        "The artefact was lowered for the batch sizes of the deployment. Where its runtime fixes "
+        "the batch, calls are padded to the smallest of these that fits. Calls of more than half a "
+        "second are left out, except those with one sample or as many as the deployment states."
     )
     return [Chart("batches", "Other batch sizes", x, y, tuple(series), note)]

@@ -12,6 +12,7 @@ import numpy as np
 from problems import Array, Problem, Size, Split, UserError
 from problems import Run as SimulationRun
 from search.final.a_posteriori import evaluate_in_host
+from search.final.batch_sizes import TimedFinalist, time_batch_sizes
 from search.final.comparison import (
     Comparisons,
     mean_errors,
@@ -23,7 +24,6 @@ from search.final.profiling import (
     count_work,
     draw_prediction,
     draw_worst_samples,
-    time_batch_sizes,
     with_pictures,
 )
 from search.objectives.error_estimates import estimate_errors
@@ -67,7 +67,7 @@ TIME_BUDGET_S, TINY_TIME_BUDGET_S = 20.0, 2.0
 for a noisy machine. Times of problems of the tiny size are never quoted."""
 
 BATCH_TIMING_SHARE = 0.25
-"""This share of the time is spent once more, on other batch sizes of the recommended trials."""
+"""This share of the time is spent once more, on other batch sizes of the finalists."""
 
 REFERENCE = "reference"
 CALIBRATION = "calibration"
@@ -260,7 +260,7 @@ def _profiled(
     recommended: Recommendation | None,
     budget_s: float,
 ) -> tuple[Finalist, ...]:
-    """Return the finalists; recommended ones have their batch timings and compute cost."""
+    """Return the finalists with their batch timings; recommended ones have a compute cost."""
     names = [f"{TRIAL_PREFIX}{trial}" for trial in recommended.trials] if recommended else []
     by_name = {finalist.name: finalist for finalist in finalists}
     profiled = {
@@ -269,11 +269,16 @@ def _profiled(
         )
         for name in names
     }
-    times = time_batch_sizes(context.problem, profiled, context.data.test, budget_s)
+    timed = {
+        name: TimedFinalist(surrogate.run, by_name[name].timing, name in profiled)
+        for name, surrogate in participants.surrogates.items()
+    }
+    problem, reference_timing = context.problem, context.reference_timing
+    times = time_batch_sizes(problem, reference_timing, timed, context.data.test, budget_s)
+    finalists = [f.model_copy(update={"batches": times.get(f.name, ())}) for f in finalists]
     return tuple(
         finalist.model_copy(
             update={
-                "batches": times[finalist.name],
                 "compute_cost": count_work(context, profiled[finalist.name]),
             }
         )

@@ -1,4 +1,4 @@
-"""Profiles of the recommended finalists: batch sizes, compute cost, pictures."""
+"""Profiles of the recommended finalists: compute cost and pictures."""
 
 import time
 import warnings
@@ -14,23 +14,15 @@ from problems import Array, Problem, Split
 from problems.entrance.calls import user_code_errors
 from problems.interfaces.pictures import Picture, within_budget
 from problems.interfaces.types import EncodedNetwork, take_samples
-from search.run.finalists import BatchTiming, ComputeCost, Finalist
+from search.run.finalists import ComputeCost, Finalist
 from search.run.records import Record
-from search.timing.reference import evenly_spaced_inputs, spread_call, timing_slot
-from search.timing.stopwatch import MedianInterval, StoppingRule, time_interleaved
+from search.timing.reference import evenly_spaced_inputs, timing_slot
 from search.trial.lifecycle import SearchContext
 from search.trial.preparation import initialise_learner, prepare_training
 from search.trial.scoring import SplitScore
 from spaces.artefact import calibration_inputs
 from spaces.candidate import Pruning
 from spaces.pruning import prune
-
-BATCH_SIZES = (1, 8, 64, 512)
-"""Samples in a call, in addition to the batch of the deployment."""
-
-ROUNDS = 12
-MAX_CALL_S = 0.5
-"""Calls that would take longer are left out [s]."""
 
 PEAK_SIZE, PEAK_CALLS = 1024, 5
 """Size of the matrix product that measures the peak, and the number of its repetitions."""
@@ -44,39 +36,6 @@ class ProfiledFinalist(NamedTuple):
     record: Record
     surrogate: EncodedNetwork
     finalist: Finalist
-
-
-def time_batch_sizes(
-    problem: Problem, finalists: Mapping[str, ProfiledFinalist], split: Split, budget_s: float
-) -> dict[str, tuple[BatchTiming, ...]]:
-    """Return the times of finalists with several batch sizes, measured in turn.
-
-    Args:
-        problem: The problem.
-        finalists: The finalists by name.
-        split: The split with the samples.
-        budget_s: No more rounds than the smallest number are started after this time [s].
-    """
-    deployed = problem.deployment.batch
-    calls = {
-        (name, batch): spread_call(profiled.surrogate.run, split, batch)
-        for name, profiled in finalists.items()
-        for batch in sorted({*BATCH_SIZES, deployed})
-        if max(batch, deployed) * profiled.finalist.timing.time_s <= MAX_CALL_S
-    }
-    timed_calls = {f"{name} {batch}": call for (name, batch), call in calls.items()}
-    with timing_slot(problem):
-        stopping_rule = StoppingRule(lambda timed: list(timed.values()), budget_s)
-        seconds = time_interleaved(timed_calls, ROUNDS, stopping_rule)
-    timings: dict[str, list[BatchTiming]] = {name: [] for name in finalists}
-    for name, batch in calls:
-        time_s = MedianInterval.of(seconds[f"{name} {batch}"] * batch)
-        timings[name].append(
-            BatchTiming(
-                batch=batch, call_time_s=time_s.median, low_s=time_s.low, high_s=time_s.high
-            )
-        )
-    return {name: tuple(times) for name, times in timings.items()}
 
 
 def count_work(context: SearchContext, profiled: ProfiledFinalist) -> ComputeCost | None:

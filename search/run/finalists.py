@@ -94,6 +94,10 @@ class BatchTiming(FrozenModel):
         call_time_s: Median time of the whole call [s].
         low_s: Lower end of the interval [s].
         high_s: Upper end of the interval [s].
+        speedup: Speed-up over the reference called with as many samples; where the reference can't
+            be timed so, over its time per sample. None in older runs.
+        speedup_low: Lower end of its 95 % interval.
+        speedup_high: Upper end.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"call_s": "call_time_s"}
@@ -102,6 +106,9 @@ class BatchTiming(FrozenModel):
     call_time_s: float
     low_s: float
     high_s: float
+    speedup: float | None = None
+    speedup_low: float | None = None
+    speedup_high: float | None = None
 
 
 class ComputeCost(FrozenModel):
@@ -174,7 +181,8 @@ class Finalist(FrozenModel):
     host_result: HostResult | None = None
     """Result of the problem's host with this finalist as its kernel, if there is a host."""
     batches: tuple[BatchTiming, ...] = ()
-    """Times with other batches, if it was recommended; empty in older runs."""
+    """Times of a front member with one sample and with the deployment's numbers of samples in a
+    call; with further ones if it was recommended. Empty in older runs if it wasn't."""
     compute_cost: ComputeCost | None = None
     """Arithmetic of its network, if it was recommended and operations can be counted."""
     pictures: tuple[Picture, ...] = ()

@@ -68,6 +68,11 @@ class ReferenceTiming:
     samples: int = 1
     sample_indices: tuple[int, ...] = ()
 
+    @property
+    def takes_any_samples(self) -> bool:
+        """Whether the run may be timed with any samples: it is the reference itself, on all."""
+        return self.run is not None and self.share == 1.0 and not self.sample_indices
+
     def timed_calls(self, split: Split) -> dict[str, TimedCall]:
         """Return the call to be timed, as "reference"; nothing where the time is known."""
         if self.run is None:
