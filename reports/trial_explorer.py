@@ -37,6 +37,7 @@ def explorer_data(facts: ReportData) -> Markup:
         "recommended": facts.recommendation.trial.number if facts.recommendation else None,
         "tracebacks": tracebacks,
         "trials": [_trial(trial, front, indices) for trial in facts.trials],
+        "differing": [f.trial for f in facts.finalists if f.search_speedup is not None],
         "finalists": [_finalist(finalist) for finalist in facts.finalists if finalist.test],
     }
     return json_for_script(data)

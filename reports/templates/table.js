@@ -17,7 +17,8 @@
   ];
   let column = 0, down = false, page = 0, rows = [];
 
-  const textOf = (trial, [, key, , format]) => (format ? format(trial[key]) : String(trial[key] ?? ""));
+  const textOf = (trial, [, key, , format]) => (format ? format(trial[key]) : String(trial[key] ?? ""))
+    + (key === "speedup" && Data.differing.includes(trial.number) ? " *" : "");
   const compare = (a, b) => {
     const [, key, number] = COLUMNS[column];
     const first = a[key], second = b[key];

@@ -22,6 +22,9 @@ from search.run.finalists import (
 )
 from search.run.records import ConfidenceInterval, Limits, Timing
 
+MAX_TIME_RATIO = 1.2
+"""Speed-ups of search and final evaluation that differ by more are marked."""
+
 
 class SeedsView(NamedTuple):
     """Range of a finalist's test error over seeds.
@@ -80,6 +83,8 @@ class FinalistView(NamedTuple):
     test: ConfidenceInterval | None
     shifted: ConfidenceInterval | None
     timing: Timing
+    search_speedup: float | None
+    """Speed-up in the search, if that of the final evaluation differs by more than a fifth."""
     failed: str
     not_finite: str
     """Metrics that aren't finite numbers on the test or the shifted split, or empty."""
@@ -190,6 +195,7 @@ def finalist_views(
             test=_finite_interval(finalist.test, objective),
             shifted=_finite_interval(finalist.shifted, objective),
             timing=finalist.timing,
+            search_speedup=_search_speedup(finalist, trials),
             failed=", ".join(f"{n} on {split}" for split, n in finalist.failed.items() if n),
             not_finite=_not_finite(finalist),
             on_front=finalist.name in front,
@@ -208,6 +214,15 @@ def finalist_views(
         )
         for finalist in finalists
     )
+
+
+def _search_speedup(finalist: Finalist, trials: dict[int, TrialView]) -> float | None:
+    """Return the speed-up that the search measured, or None if it agrees or there is none."""
+    trial = None if finalist.trial is None else trials.get(finalist.trial)
+    if trial is None or not trial.speedup:
+        return None
+    ratio = trial.speedup / finalist.timing.speedup
+    return trial.speedup if max(ratio, 1.0 / ratio) > MAX_TIME_RATIO else None
 
 
 def _front_names(finalists: Sequence[Finalist], objective: str) -> set[str]:

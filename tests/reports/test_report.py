@@ -87,12 +87,24 @@ def with_goals(run: RunDirectory, limits: Limits, *finalists: Finalist) -> Goals
     return goals
 
 
-@pytest.mark.parametrize("noisy", [True, False])
-def test_a_noisy_speed_up_is_marked(young_run: RunDirectory, noisy: bool) -> None:  # noqa: FBT001 - a case
-    good = finalist("good", 0.1, 10.0)
-    timing = good.timing.model_copy(update={"noisy": noisy})
-    with_goals(young_run, Limits(error=0.1), good.model_copy(update={"timing": timing}))
-    assert (") noisy</span>" in render_report(read_report_data(young_run))) is noisy
+@pytest.mark.parametrize(
+    ("searched", "marked"), [(10.0, False), (11.9, False), (12.1, True), (8.4, False), (8.2, True)]
+)
+def test_a_speed_up_that_the_final_evaluation_does_not_confirm_is_marked(
+    young_run: RunDirectory,
+    searched: float,
+    marked: bool,  # noqa: FBT001 - a case
+) -> None:
+    young_run.save_record(make_record(7, error=0.1, time_s=1.0 / searched))
+    good = make_finalist("trial 7", 0.1, 10.0, trial=7)
+    with_goals(young_run, Limits(error=0.1), good)
+    facts = read_report_data(young_run)
+    assert [view.search_speedup for view in facts.finalists] == [
+        pytest.approx(searched) if marked else None
+    ]
+    page = render_report(facts)
+    assert ("in the search *" in page) is marked
+    assert f'"differing":{[7] if marked else []}' in page
 
 
 def test_the_host_is_shown_with_amdahls_bound(young_run: RunDirectory) -> None:
