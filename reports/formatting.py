@@ -45,11 +45,11 @@ def format_percent(share: float | None) -> str:
     return f"{format_number(100.0 * share)} %"
 
 
-def format_speedup(speedup: float | None) -> str:
-    """Return a speed-up, such as "12.3x"."""
+def format_speedup(speedup: float | None, unit: str = "x") -> str:
+    """Return a speed-up, such as "12.3x", or another speed with its unit."""
     if speedup is None:
         return MISSING
-    return "infinite" if math.isinf(speedup) else f"{format_number(speedup)}x"
+    return "infinite" if math.isinf(speedup) else f"{format_number(speedup)}{unit}"
 
 
 def format_duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,6 +142,7 @@ def render_report(facts: ReportData, reload_s: int = 0) -> str:
     return render_page(
         "report.html",
         SCRIPTS,
+        facts.speed_scale.unit,
         facts=facts,
         run=shlex.quote(facts.folder),
         source=problem_argument(facts.spec),
@@ -172,12 +174,18 @@ def _mark(symbol: str, colour: str) -> Markup:
     return Markup(svg)  # noqa: S704 - constants of this package
 
 
-def render_page(template: str, scripts: Sequence[str] = FIGURE_SCRIPTS, **variables: object) -> str:
+def render_page(
+    template: str,
+    scripts: Sequence[str] = FIGURE_SCRIPTS,
+    speed_unit: str = "x",
+    **variables: object,
+) -> str:
     """Return a page from a template as HTML, with style, scripts and content security policy.
 
     Args:
         template: File in `TEMPLATES`.
         scripts: Files in `TEMPLATES`, which are joined in this order.
+        speed_unit: What follows the figure of a speed.
         **variables: Variables of the template; strings are escaped.
     """
     environment = jinja2.Environment(
@@ -188,12 +196,13 @@ def render_page(template: str, scripts: Sequence[str] = FIGURE_SCRIPTS, **variab
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= FILTERS
+    environment.filters |= FILTERS | {"speedup": partial(format_speedup, unit=speed_unit)}
     joined = "".join((TEMPLATES / name).read_text() for name in scripts)
     plotly, script = get_plotlyjs(), f'"use strict";\n{{\n{joined}}}\n'
     style = (TEMPLATES / "style.css").read_text()
     return environment.get_template(template).render(
         variables,
+        speed_unit=speed_unit,
         style=Markup(style),  # noqa: S704 - a file of this package
         scripts=[Markup(plotly), Markup(script)],  # noqa: S704 - files of plotly and this package
         policy=Markup(_policy([plotly, script], style)),  # noqa: S704 - hashes

@@ -30,6 +30,7 @@ def explorer_data(facts: ReportData) -> Markup:
     indices = {trace: index for index, trace in enumerate(tracebacks)}
     data = {
         "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
+        "speed": facts.speed_scale.title,
         "memory": bool(facts.spec.extra_objectives),
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER_PLACEHOLDER),

@@ -5,6 +5,7 @@ import shlex
 import signal
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -33,7 +34,13 @@ from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
 from search.run.finalists import RetrainingResults
-from search.run.records import DatasetSummary, FieldSummary, PhaseProgress, count_networks
+from search.run.records import (
+    DatasetSummary,
+    DeploymentSummary,
+    FieldSummary,
+    PhaseProgress,
+    count_networks,
+)
 from search.run.spec import ExtraObjective, Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.study import SearchStudy
@@ -368,6 +375,9 @@ def _summarise_data(context: SearchContext, processor: str) -> DatasetSummary:
         threads=problem.deployment.threads,
         reference_time_known=context.reference_timing.run is None,
         reference_s=context.reference_timing.sample_s or None if problem.simulation else None,
+        reference_has_time=context.reference_timing.has_time,
+        timed_baseline=context.reference_timing.baseline,
+        deployment=DeploymentSummary(**asdict(problem.deployment)),
         processor=processor,
         fields=_summarise_fields(context),
     )

@@ -115,9 +115,9 @@ class ProgressDisplay:
                 f"further deployments {self._further}"
             )
             if self._best_speedup:
-                parts.append(
-                    f"best error {self._best_error:.3g}  best speed-up {self._best_speedup:,.0f}x"
-                )
+                parts.append(f"best error {self._best_error:.3g}")
+                if self._problem.reference_has_time:
+                    parts.append(f"best speed-up {self._best_speedup:,.0f}x")
         left_s = self._time_left_s()
         parts.append(f"{_duration(time.monotonic() - self._started)} elapsed")
         if left_s is not None:

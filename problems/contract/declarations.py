@@ -219,6 +219,8 @@ def goals_are_valid(evidence: Evidence) -> Iterator[str]:
         yield f"goals: error is {error:g}; give a positive figure in {_unit(problem)}"
     if speedup is not None and not 0.0 < speedup < math.inf:
         yield f"goals: speedup is {speedup:g}; give a factor above 0, such as 10"
+    if speedup is not None and not problem.reference_has_time:
+        yield "goals: speedup is over the reference, which has no time; give cost_s= of Recorded"
     if problem.profile:
         parts = problem.profile.parts
         if problem.profile.kernel not in parts:

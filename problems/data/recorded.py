@@ -49,6 +49,8 @@ class Recorded:
         inputs: Input fields of the reference.
         outputs: Output fields of the reference.
         cost_s: Time of the reference for one sample on one core [s], from which speed-ups follow.
+            None where it has no meaningful time, such as an experiment: surrogates are then
+            compared with the most accurate baseline, or their times are given alone.
         group: Column or variable whose equal values stay in one split (a trajectory, a complex).
         blocks: Number of blocks of successive samples (in time) that stay together, instead of
             groups.
@@ -68,7 +70,7 @@ class Recorded:
     files: str | Path | Sequence[str | Path]
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
-    cost_s: float
+    cost_s: float | None = None
     group: str = ""
     blocks: int = 0
     shifted: Beyond | None = None
@@ -240,8 +242,12 @@ def _failure_counts(recorded: Recorded, samples: SampleIndex) -> dict[str, int]:
 def _parameter_errors(recorded: Recorded) -> Iterator[str]:
     """Yield messages about parameters and missing files, without reading any file."""
     cost: Any = recorded.cost_s
-    if isinstance(cost, bool) or not isinstance(cost, Real) or not 0 < float(cost) < math.inf:
-        yield f"cost_s={cost!r} must be a positive number: seconds of the reference for one sample"
+    is_number = not isinstance(cost, bool) and isinstance(cost, Real)
+    if cost is not None and not (is_number and 0 < float(cost) < math.inf):
+        yield (
+            f"cost_s={cost!r} must be a positive number: seconds of the reference for one sample; "
+            "leave it out where the reference has no meaningful time"
+        )
     yield from _field_errors(recorded)
     if recorded.group and recorded.blocks:
         yield "group= and blocks= are both given; remove one"

@@ -268,6 +268,11 @@ class Problem:
         return source
 
     @property
+    def reference_has_time(self) -> bool:
+        """Whether the reference has a time, over which speed-ups can be quoted."""
+        return self.data is None or self.data.cost_s is not None
+
+    @property
     def split_simulations(self) -> Mapping[str, Simulation]:
         """The simulation of each split that isn't drawn as training is."""
         return {**self.held_out, **({"shifted": self.shifted} if self.shifted else {})}

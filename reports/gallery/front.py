@@ -49,7 +49,7 @@ def front_chart(facts: ReportData) -> Chart:
     return Chart(
         "front",
         "Error over speed-up",
-        Axis("speed-up over the reference", log=True),
+        Axis(facts.speed_scale.title, log=True),
         Axis(error, log=True, typical_max=typical_max_error(facts.trials, facts.finalists)),
         tuple(series),
         height=520,

@@ -6,7 +6,7 @@ const formatNumber = (value) => {
   if (size >= 1e7 || size < 1e-3) return value.toExponential(2);
   return Number(value.toPrecision(3)).toLocaleString("en-GB", { maximumFractionDigits: 6 });
 };
-const formatSpeedup = (value) => (value === null || value === undefined ? "-" : `${formatNumber(value)}x`);
+const formatSpeedup = (value) => (value === null || value === undefined ? "-" : `${formatNumber(value)}${document.body.dataset.speedUnit}`);
 
 const element = (name, properties = {}, ...children) => {
   const node = document.createElement(name);

@@ -114,7 +114,7 @@
     }
     pen.fillStyle = colour("--ink");
     pen.textAlign = "center";
-    pen.fillText("speed-up over the reference  →  faster", (MARGIN.left + width - MARGIN.right) / 2, height - 12);
+    pen.fillText(`${Data.speed}  →  faster`, (MARGIN.left + width - MARGIN.right) / 2, height - 12);
     pen.save();
     pen.translate(13, (height - MARGIN.bottom + MARGIN.top) / 2);
     pen.rotate(-Math.PI / 2);

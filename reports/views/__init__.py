@@ -27,6 +27,7 @@ from reports.views.networks import NetworksView, networks_view
 from reports.views.provenance import Provenance, provenance_view
 from reports.views.recommendation import RecommendationView, RunContext, recommendation_view
 from reports.views.search_progress import SearchProgress, search_progress_view
+from reports.views.speed_scale import SpeedScale, speed_scale
 from reports.views.trials import TrialView, trial_view
 from search.objectives.recommendation import recommendation_of
 from search.run.directory import RunDirectory
@@ -88,6 +89,7 @@ class ReportData(NamedTuple):
     """Sentences on each score on the confirmation split."""
     search_progress: SearchProgress
     provenance: Provenance
+    speed_scale: SpeedScale
 
     @property
     def front(self) -> list[TrialView]:
@@ -114,6 +116,8 @@ def read_report_data(run: RunDirectory) -> ReportData:
     by_number = {trial.number: trial for trial in trials}
     diagnosis, host = run.diagnosis(), evaluation.host if evaluation else None
     fraction = host.fraction if host else _profiled_fraction(diagnosis)
+    if data and not data.reference_has_time:
+        fraction = None  # Amdahl's law needs a speed-up over the reference
     evaluated = evaluation.finalists_with_pictures if evaluation else ()
     limits, split = NO_LIMITS, "test"
     if data:
@@ -154,6 +158,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         ),
         search_progress=search_progress_view(trials, sessions, spec.workers, reference_point),
         provenance=provenance_view(spec, sessions),
+        speed_scale=speed_scale(data),
     )
 
 

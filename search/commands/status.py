@@ -1,6 +1,7 @@
 """The state of a run, read from its folder, so that any shell can show it."""
 
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
 from search.run.directory import RunDirectory
@@ -24,6 +25,7 @@ class RunStatus(NamedTuple):
         failures: Number of failed trials by reason.
         best: Records of the smallest error and of the largest speed-up, if any trial is complete.
         objective: Name of the error.
+        reference_has_time: Whether speed-ups are over the reference.
         last_ended: Time at which the last trial ended.
         finished: Whether the final evaluation is done.
         progress: How far the latest phase besides the trials has come, while a process drives the
@@ -39,6 +41,7 @@ class RunStatus(NamedTuple):
     failures: Counter[str]
     best: tuple[Record, Record] | None
     objective: str
+    reference_has_time: bool
     last_ended: str
     finished: bool
     progress: PhaseProgress | None
@@ -59,7 +62,8 @@ class RunStatus(NamedTuple):
 def read_status(run: RunDirectory) -> RunStatus:
     """Return the state of a run."""
     records = run.records()
-    objective = run.data().metrics[0].name if records else ""
+    data = run.data() if records else None
+    objective = data.metrics[0].name if data else ""
     complete = [r for r in records if r.state is State.COMPLETE and r.timing is not None]
     best = None
     if complete:
@@ -77,6 +81,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         failures=Counter(r.reason for r in records if r.state is State.INFEASIBLE),
         best=best,
         objective=objective,
+        reference_has_time=data is None or data.reference_has_time,
         last_ended=max((record.ended for record in records), default=""),
         finished=run.final_evaluation() is not None,
         progress=run.progress() if run.driver() else None,
@@ -103,17 +108,20 @@ def format_status(status: RunStatus) -> list[str]:
         lines.append(f"last ended   {status.last_ended}")
     if status.best:
         accurate, fast = status.best
-        lines.append(f"best error   {_describe_trial(accurate, status.objective)}")
-        lines.append(f"fastest      {_describe_trial(fast, status.objective)}")
+        describe = partial(_describe_trial, reference_has_time=status.reference_has_time)
+        lines.append(f"best error   {describe(accurate, status.objective)}")
+        lines.append(f"fastest      {describe(fast, status.objective)}")
     for reason, count in status.failures.most_common(MAX_REASONS):
         lines.append(f"failed       {count} x {' '.join(reason.split())}")
     return lines
 
 
-def _describe_trial(record: Record, objective: str) -> str:
-    speedup = f" at {record.timing.speedup:,.0f}x" if record.timing else ""
+def _describe_trial(record: Record, objective: str, *, reference_has_time: bool) -> str:
+    speed = f" at {1e6 * record.timing.time_s:,.3g} us a sample" if record.timing else ""
+    if record.timing and reference_has_time:
+        speed = f" at {record.timing.speedup:,.0f}x"
     candidate = record.candidate
     return (
-        f"{record.metrics[objective]:.3g}{speedup} (trial {record.number}: {candidate.encoding}, "
+        f"{record.metrics[objective]:.3g}{speed} (trial {record.number}: {candidate.encoding}, "
         f"{candidate.architecture}, {candidate.runtime} {candidate.precision})"
     )

@@ -1,5 +1,6 @@
 """Export of a surrogate: the artefact that was measured, byte for byte, and programs to call it."""
 
+import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from search.export.host_code import kernel_for, script_for, write_host_code
 from search.objectives.recommendation import recommendation_of
 from search.run.directory import RunDirectory
 from search.run.finalists import Recommendation
-from search.run.records import Record
+from search.run.records import DatasetSummary, Record, Timing
 from search.timing.reference import verified_manifest
 from spaces.manifest import USAGE, Manifest, read_manifest
 from spaces.registered import ARCHITECTURES
@@ -28,7 +29,7 @@ PICKS = tuple(RECOMMENDATION_FIELDS)
 README_TEMPLATE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
 
-A surrogate of the reference, {speedup:,.0f} times as fast on the machine of the search
+A surrogate of the reference, {speed} on the machine of the search
 ({batch} samples a call, threads: {threads}); {metric} {error:.3g} on the {split} split ({source}).
 
     import numpy as np
@@ -195,7 +196,7 @@ def _usage(run: RunDirectory, record: Record, manifest: Manifest, no_host_code_r
         size=record.candidate.size,
         encoding=record.candidate.encoding,
         architecture=record.candidate.architecture,
-        speedup=timing.speedup if timing else float("nan"),
+        speed=_speed(timing, run.data()),
         batch=manifest.batch,
         threads=manifest.threads,
         metric=metric,
@@ -206,6 +207,16 @@ def _usage(run: RunDirectory, record: Record, manifest: Manifest, no_host_code_r
         if no_host_code_reason
         else _hosts(manifest),
     )
+
+
+def _speed(timing: Timing | None, data: DatasetSummary) -> str:
+    """Return a speed over that of the reference, of a baseline, or by itself, in words."""
+    speedup = timing.speedup if timing else math.nan
+    if data.reference_has_time:
+        return f"{speedup:,.0f} times as fast"
+    if data.timed_baseline:
+        return f"{speedup:,.3g} times as fast as the baseline {data.timed_baseline}"
+    return f"{speedup:,.0f} samples per second"
 
 
 def _hosts(manifest: Manifest) -> str:

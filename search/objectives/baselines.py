@@ -28,7 +28,7 @@ class BaselineScores(NamedTuple):
     Args:
         points: log10 of error and relative time of each baseline, (n, 2).
         upper_bounds: Largest useful values: log10 of the worst baseline's error, and 0 for the
-            relative time of the reference itself.
+            relative time of the reference itself, or infinity where it has no time.
     """
 
     points: Sequence[Sequence[float]] = ()
@@ -69,7 +69,7 @@ def prepare_references(
     """
     fitted = problem.with_fitted_baselines(data.train)
     errors = baseline_errors(fitted, data)
-    return fitted, errors, time_reference(fitted, data.test, earlier_s)
+    return fitted, errors, time_reference(fitted, data.test, earlier_s, errors)
 
 
 def score_baselines(
@@ -93,4 +93,5 @@ def score_baselines(
         call = spread_call(run, data.validation, samples)
         timing = time_against_reference(problem, data, reference_timing, call, MIN_ROUNDS)
         points.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
-    return BaselineScores(points, (max((error for error, _ in points), default=math.inf), 0.0))
+    slowest = 0.0 if reference_timing.has_time else math.inf
+    return BaselineScores(points, (max((error for error, _ in points), default=math.inf), slowest))

@@ -251,6 +251,20 @@ class PhaseProgress(FrozenModel):
     total: int
 
 
+class DeploymentSummary(FrozenModel):
+    """How the host calls a surrogate.
+
+    Args:
+        batch: Samples in the calls whose time the search minimises.
+        threads: Threads of a call.
+        batches: All numbers of samples with which the host calls.
+    """
+
+    batch: int
+    threads: int
+    batches: tuple[int, ...]
+
+
 class DatasetSummary(FrozenModel):
     """The data of a run: samples and failures of each split, fields, metrics and goals."""
 
@@ -274,6 +288,13 @@ class DatasetSummary(FrozenModel):
     """Whether the time of the reference was given or measured beforehand, not timed in turn."""
     reference_s: float | None = None
     """Seconds per sample of the reference, where measured beforehand."""
+    reference_has_time: bool = True
+    """Whether speed-ups are over the reference. Otherwise they are over `timed_baseline`, or
+    samples per second if there is none."""
+    timed_baseline: str = ""
+    """The baseline that was timed in place of a reference without a time."""
+    deployment: DeploymentSummary | None = None
+    """How the host calls a surrogate; None in older runs."""
     processor: str = ""
     """Processor on which the reference was timed."""
     batch: int | None = None

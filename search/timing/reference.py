@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +49,16 @@ MAX_SLOT_S = 5.0
 """Time after which even the first rounds end, for slow calls."""
 
 
+TIMELESS_S = 1.0
+"""Time per sample over which "speed-ups" are taken where neither reference nor a baseline has one:
+they are samples per second, and are never quoted as speed-ups."""
+
+
 @dataclass(frozen=True)
 class ReferenceTiming:
     """How the time of the reference is obtained: timed in turn with every trial, or known.
+
+    Where the reference has no meaningful time, a baseline is timed in its place.
 
     Args:
         run: The run that is timed in turn with every trial; None where the time is known.
@@ -60,6 +67,8 @@ class ReferenceTiming:
         share: Cost of `run` as a fraction of the cost of the reference.
         samples: Number of samples of a call.
         sample_indices: Indices of these samples in the split; evenly spaced if empty.
+        has_time: Whether the reference has a time of its own.
+        baseline: Name of the baseline that is timed in its place, if any.
     """
 
     run: Run | None
@@ -67,6 +76,8 @@ class ReferenceTiming:
     share: float = 1.0
     samples: int = 1
     sample_indices: tuple[int, ...] = ()
+    has_time: bool = True
+    baseline: str = ""
 
     @property
     def takes_any_samples(self) -> bool:
@@ -88,7 +99,10 @@ class ReferenceTiming:
 
 
 def time_reference(
-    problem: Problem, split: Split, before_s: float | None = None
+    problem: Problem,
+    split: Split,
+    before_s: float | None = None,
+    errors: Mapping[str, float] | None = None,
 ) -> ReferenceTiming:
     """Return how to time the reference: its calibration, the reference itself, or a known time.
 
@@ -100,14 +114,18 @@ def time_reference(
         problem: The problem with the reference.
         split: Samples with which the reference is called.
         before_s: Seconds per sample, if the reference was timed in an earlier session.
+        errors: Validation errors by the names of the baselines, the most accurate of which is timed
+            where the reference has no time.
     """
+    if not problem.reference_has_time:
+        return _time_baseline(problem, split, errors or {})
     if problem.calibration is not None:
         calibration = problem.calibration
         return ReferenceTiming(
             calibration.simulation.run, 0.0, calibration.share, calibration.samples
         )
     if problem.simulation is None:
-        return ReferenceTiming(None, problem.data.cost_s if problem.data else 0.0)
+        return ReferenceTiming(None, (problem.data and problem.data.cost_s) or 0.0)
     run = problem.simulation.run
     costs = problem.costs(split.outputs)
     if costs is not None:
@@ -122,6 +140,22 @@ def time_reference(
         )
     if before_s is not None:
         return ReferenceTiming(None, before_s)
+    return _interleaved_or_pretimed(run, problem, split)
+
+
+def _time_baseline(problem: Problem, split: Split, errors: Mapping[str, float]) -> ReferenceTiming:
+    """Return how to time the most accurate baseline that can be called, or that there is none."""
+    for name in sorted(errors, key=errors.__getitem__):
+        try:
+            timing = _interleaved_or_pretimed(problem.baseline_runs[name], problem, split)
+        except Exception:  # noqa: BLE001, S112 - a baseline may fail on samples of another split
+            continue
+        return replace(timing, has_time=False, baseline=name)
+    return ReferenceTiming(None, TIMELESS_S, has_time=False)
+
+
+def _interleaved_or_pretimed(run: Run, problem: Problem, split: Split) -> ReferenceTiming:
+    """Return how to time a run: in turn with trials, or beforehand if a call takes too long."""
     with timing_slot(problem):
         probe = _probe_call_sizes(run, problem, split)
         sample_s, samples = probe.largest_tried_s / probe.largest_tried, probe.samples(problem)

@@ -380,6 +380,14 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a calibration longer than the reference": (
         lambda: replace(GOOD, calibration=Calibration(DampedOscillator(), 2.0, 4)),
         "sizes_are_valid", "calibration: share is 2; give it in (0, 1]"),
+    "a batch without samples": (
+        lambda: replace(GOOD, deployment=Deployment(batches=(0, 64))),
+        "sizes_are_valid", "deployment: a batch is 0; give a whole number, 1 or more"),
+    "a speed over what has no time": (
+        lambda: replace(
+            GOOD, simulation=None, shifted=None, goals=Goals(speedup=5.0),
+            data=Recorded("/nowhere/runs.csv", GOOD.inputs, GOOD.outputs)),
+        "goals_are_valid", "speedup is over the reference, which has no time; give cost_s="),
     "a goal relative to nothing": (
         lambda: replace(GOOD, baselines={}, goals=Goals(error=BaselineMargin(0.01))),
         "goals_are_valid", "relative to a baseline, and there is none; add baselines="),

@@ -107,6 +107,36 @@ def test_a_speed_up_that_the_final_evaluation_does_not_confirm_is_marked(
     assert f'"differing":{[7] if marked else []}' in page
 
 
+@pytest.mark.parametrize(
+    ("has_time", "baseline", "told", "title"),
+    [
+        (True, "", "10x", "speed-up over the reference"),
+        (False, "forest", "10x", "speed-up over the baseline forest"),
+        (False, "", "10/s", "samples per second"),
+    ],
+)
+def test_speeds_are_over_what_has_a_time(
+    young_run: RunDirectory,
+    has_time: bool,  # noqa: FBT001 - a case
+    baseline: str,
+    told: str,
+    title: str,
+) -> None:
+    summary = young_run.data().model_copy(
+        update={"reference_has_time": has_time, "timed_baseline": baseline}
+    )
+    young_run.save_record(make_record(7, error=0.1, time_s=0.1))
+    young_run.write("data.json", summary)
+    good = make_finalist("trial 7", 0.1, 10.0, trial=7)
+    young_run.write("heat.json", make_final_evaluation(good))
+    page = render_report(read_report_data(young_run))
+    assert f">{told}<" in page
+    assert f'"speed":"{title}"' in page
+    assert f'<body data-speed-unit="{told.removeprefix("10")}">' in page
+    assert ("over the reference" in page) is has_time
+    assert ("The reference has no time of its own" in page) is not has_time
+
+
 def test_the_host_is_shown_with_amdahls_bound(young_run: RunDirectory) -> None:
     good = HostResult(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
     finalists = (

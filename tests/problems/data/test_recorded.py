@@ -756,6 +756,11 @@ def test_units_that_mean_the_same_pass(pair: tuple[str | None, str], tmp_path: P
     assert not list(check_recorded(source))
 
 
+def test_a_reference_needs_no_time(tmp_path: Path) -> None:
+    path = Made(tmp_path).file()
+    assert not list(check_recorded(recorded(path, cost_s=None)))
+
+
 def test_every_mistake_of_a_kind_is_told_at_once(tmp_path: Path) -> None:
     path = Made(tmp_path).file(speed=None, lift=None)
     assert len(list(check_recorded(recorded(path)))) == 2

@@ -13,6 +13,7 @@ from problems import (
     Dataset,
     Goals,
     Problem,
+    Recorded,
     Run,
     Samples,
     Size,
@@ -294,6 +295,39 @@ def test_a_trial_within_the_goals_is_a_finalist_and_recommended() -> None:
 def test_recorded_data_bring_their_cost(small: tuple[Problem, Dataset]) -> None:
     assert ReferenceTiming(None, sample_s=3.0).timed_calls(small[1].test) == {}
     np.testing.assert_array_equal(ReferenceTiming(None, sample_s=3.0).seconds({}), [3.0])
+
+
+def measured_elsewhere(problem: Problem, **baselines: Run) -> Problem:
+    """A problem of recorded samples whose reference has no time."""
+    source = Recorded("nowhere.csv", problem.inputs, problem.outputs)
+    return replace(problem, simulation=None, shifted=None, data=source, baselines=baselines)
+
+
+def unable(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a run's signature
+    raise ValueError("not here")
+
+
+def test_the_best_baseline_stands_for_a_reference_without_a_time(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    timeless = measured_elsewhere(problem, unable=unable, undamped=undamped, constant=constant)
+    errors = {"constant": 0.9, "unable": 0.1, "undamped": 0.2}
+    timing = time_reference(timeless, data.test, errors=errors)
+    assert (timing.baseline, timing.has_time) == ("undamped", False)
+    assert timing.samples == problem.deployment.batch
+    assert timing.timed_calls(data.test).keys() == {"reference"}
+    scores = score_baselines(timeless, data, timing, {"undamped": 0.2, "constant": 0.9})
+    assert scores.upper_bounds == (pytest.approx(np.log10(0.9)), np.inf)
+
+
+def test_without_a_baseline_either_speeds_are_samples_per_second(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    timing = time_reference(measured_elsewhere(problem), data.test, errors={})
+    assert (timing.baseline, timing.has_time, timing.run) == ("", False, None)
+    np.testing.assert_allclose(timing.seconds({}) / 0.25, 4.0)
 
 
 @dataclass(frozen=True)

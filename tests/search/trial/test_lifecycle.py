@@ -304,6 +304,14 @@ def test_too_slow_is_infeasible_before_training(
     assert not timed.run.artefact_path(0).exists()
 
 
+def test_nothing_is_too_slow_for_a_reference_without_a_time(
+    timed: SearchContext, candidate: Candidate
+) -> None:
+    timeless = replace(timed, reference_timing=ReferenceTiming(None, 1e-9, has_time=False))
+    first, *_ = run_trial(timeless, candidate, 0)
+    assert isinstance(first, RungReport)
+
+
 @pytest.mark.parametrize(
     ("module", "name", "stage"),
     [
