@@ -45,8 +45,8 @@ SLOT_BUDGET_S = 1.0
 """A trial holds the node's timing slot no longer, except for the first rounds, since other trials
 wait for it. This is enough to rank trials; the final evaluation times the finalists again."""
 
-MAX_SLOT_S = 5.0
-"""Time after which even the first rounds end, for slow calls."""
+MAX_SLOT_S = 20.0
+"""Time after which even the first rounds end, for slow calls beside other processes."""
 
 
 TIMELESS_S = 1.0
