@@ -29,12 +29,13 @@ from spaces.manifest import (
     USAGE,
     USAGE_FOLDER,
     Manifest,
+    artefact_files,
     read_manifest,
     sha256,
 )
 from spaces.precision import NUMBER_FORMATS
 from spaces.registered import ARCHITECTURES, RUNTIMES
-from spaces.runtimes import FixedBatchPredictor
+from spaces.runtimes import FixedBatchPredictor, batch_folder
 from spaces.runtimes.compiled import OPTIONS
 from spaces.runtimes.eager import WEIGHTS
 from spaces.runtimes.openvino import HINTS
@@ -195,6 +196,29 @@ def test_inputs_of_another_shape_are_refused(exported: ExportResult) -> None:
         run["load_network"]()(np.zeros((4, 12), dtype=np.complex64))
     _, recorded = run["examples"]()
     assert run["load_network"]()(np.zeros((0, 12))).shape == (0, recorded.shape[1])
+
+
+def test_the_script_fills_up_no_call_that_has_a_batch_of_its_own(
+    exported: ExportResult, tmp_path: Path
+) -> None:
+    folder = copied(exported("onnxruntime", Precision.FP32), tmp_path)
+    tried = example_network(FAMILY, lowered_shape(ARCHITECTURES[FAMILY]))
+    alone_lowering = tried.lowering_for("onnxruntime", Precision.FP32, 1)
+    RUNTIMES["onnxruntime"].lower_further(tried.network, tried.calibration, alone_lowering, folder)
+    manifest = Manifest.read(folder / MANIFEST).model_copy(
+        update={
+            "further_batches": (1,),
+            "files": {name: sha256(path) for name, path in artefact_files(folder).items()},
+        }
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    network = runpy.run_path(str(folder / USAGE_FOLDER / "run.py"))["load_network"]()
+    inputs = tried.calibration.numpy()
+    together = network(inputs)
+    shutil.rmtree(folder / batch_folder(1))
+    np.testing.assert_allclose(network(inputs[:1]), together[:1], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"batch-1/network\.onnx is missing or was altered"):
+        runpy.run_path(str(folder / USAGE_FOLDER / "run.py"))["load_network"]()
 
 
 def test_scripts_load_as_simstead_does() -> None:

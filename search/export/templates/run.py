@@ -43,6 +43,7 @@ class CallSizes(NamedTuple):
         device: "cpu" or "cuda".
         precision: Number format of the network.
         batch: Samples in a call.
+        further_batches: Numbers of samples for which the artefact has files of their own.
         inputs: Shape of the inputs of one sample.
         outputs: Outputs of one sample.
         threads: Threads of a call.
@@ -52,6 +53,7 @@ class CallSizes(NamedTuple):
     device: str
     precision: str
     batch: int
+    further_batches: tuple[int, ...]
     inputs: tuple[int, ...]
     outputs: int
     threads: int
@@ -66,6 +68,11 @@ def read_call_sizes(artefact: Path) -> CallSizes:
         device="cuda" if manifest["candidate"]["runtime"].endswith("-cuda") else "cpu",
         precision=manifest["candidate"]["precision"],
         batch=manifest["batch"],
+        further_batches=tuple(
+            batch
+            for batch in manifest.get("further_batches", ())
+            if (artefact / f"batch-{batch}").is_dir()
+        ),
         inputs=(*axes, channels + manifest["noise"]),
         outputs=manifest["network_outputs"],
         threads=manifest["threads"],
@@ -89,18 +96,22 @@ def verify(artefact: Path) -> None:
 def load_network(artefact: Path = ARTEFACT) -> Call:
     """Return the network as a function from inputs (n, ...) to outputs (n, o), in float32.
 
-    The function calls the network with the batch for which it was lowered; the last batch is filled
-    with zeros. It must not be called by two threads at once. PyTorch's runtimes set the number of
-    threads of the process.
+    The function calls the network with the batches for which it was lowered: samples that are left
+    over go into the smallest batch that fits, filled with zeros. It must not be called by two
+    threads at once. PyTorch's runtimes set the number of threads of the process.
 
     Raises:
         ValueError: A file of the artefact is missing or was altered.
     """
     verify(artefact)
     call_sizes = read_call_sizes(artefact)
-    call: Call = runpy.run_path(str(artefact / HERE.name / "runtime.py"))["load"](
-        artefact, call_sizes
-    )
+    load = runpy.run_path(str(artefact / HERE.name / "runtime.py"))["load"]
+    calls: dict[int, Call] = {
+        batch: load(artefact / f"batch-{batch}", call_sizes._replace(batch=batch))
+        for batch in call_sizes.further_batches
+    }
+    calls[call_sizes.batch] = load(artefact, call_sizes)
+    batches = sorted(calls)
 
     def network(inputs: Array) -> Array:
         if np.asarray(inputs).dtype.kind not in "fiub":
@@ -108,14 +119,17 @@ def load_network(artefact: Path = ARTEFACT) -> Call:
         inputs = np.asarray(inputs, dtype=np.float32, order="C")
         if not inputs.ndim or inputs.shape[1:] != call_sizes.inputs:
             raise ValueError(f"inputs are {inputs.shape}, not {('n', *call_sizes.inputs)}")
-        if len(inputs) == call_sizes.batch:
-            return call(inputs)
+        if len(inputs) in calls:
+            return calls[len(inputs)](inputs)
         outputs = [np.empty((0, call_sizes.outputs), dtype=np.float32)]
-        for first in range(0, len(inputs), call_sizes.batch):
-            chunk = inputs[first : first + call_sizes.batch]
-            batch = np.zeros((call_sizes.batch, *call_sizes.inputs), dtype=np.float32)
+        first = 0
+        while first < len(inputs):
+            size = next((n for n in batches if n >= len(inputs) - first), batches[-1])
+            chunk = inputs[first : first + size]
+            batch = np.zeros((size, *call_sizes.inputs), dtype=np.float32)
             batch[: len(chunk)] = chunk
-            outputs.append(call(batch)[: len(chunk)])
+            outputs.append(calls[size](batch)[: len(chunk)])
+            first += size
         return np.concatenate(outputs)
 
     return network
