@@ -146,6 +146,7 @@ def _dataset(options: SyntheticRunOptions) -> DatasetSummary:
         ),
         exclusions=(("", f"lstm{mark}", "", "int8", "no kernel"),),
         limits=options.limits,
+        baseline_errors={f"persistence{mark}": 0.4, "linear": 0.11},
         fields=tuple(
             FieldSummary(
                 name=f"{name}{mark}",

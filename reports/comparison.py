@@ -8,8 +8,7 @@ from problems import UserError
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
 from reports.pages import EmbeddedFigure, embed_chart, render_page, write_page
 from reports.views import ReportData, read_report_data
-from reports.views.encodings import default_reference_point, dominated_hypervolume, front_trials
-from reports.views.search_progress import search_progress_view
+from reports.views.encodings import ReferencePoint, dominated_hypervolume, front_trials
 from search.run.directory import RunDirectory
 
 
@@ -19,13 +18,13 @@ class ComparedRun(NamedTuple):
     Args:
         name: End of the path of its folder, which distinguishes it from the other runs.
         facts: Data of its report.
-        hypervolume: Hypervolume of all its trials, up to the reference point of all runs of the
-            problem.
+        hypervolume: Hypervolume of all its trials, up to its own reference point, which no other
+            run changes; None if it has no reference point.
     """
 
     name: str
     facts: ReportData
-    hypervolume: float
+    hypervolume: float | None
 
 
 class RunGroup(NamedTuple):
@@ -34,6 +33,8 @@ class RunGroup(NamedTuple):
     problem: str
     objective: str
     runs: tuple[ComparedRun, ...]
+    reference_points: tuple[ReferencePoint, ...]
+    """The different reference points of the runs: one, unless their baselines differ."""
     differences: tuple[tuple[str, tuple[str, ...]], ...]
     """Differences of the requests: (name of the field, its value in each run)."""
     figures: tuple[EmbeddedFigure, ...]
@@ -76,12 +77,18 @@ def _name(run: RunDirectory, runs: Sequence[RunDirectory]) -> str:
 
 def _group(number: int, facts: dict[str, ReportData]) -> RunGroup:
     first = next(iter(facts.values()))
-    reference_point = default_reference_point(
-        [trial for data in facts.values() for trial in data.trials]
-    )
     runs = tuple(
-        ComparedRun(name, data, dominated_hypervolume(data.trials, reference_point))
+        ComparedRun(
+            name,
+            data,
+            dominated_hypervolume(data.trials, data.reference_point)
+            if data.reference_point
+            else None,
+        )
         for name, data in facts.items()
+    )
+    points = tuple(
+        dict.fromkeys(data.reference_point for data in facts.values() if data.reference_point)
     )
     specs = [data.provenance.spec for data in facts.values()]
     differences = tuple(
@@ -94,6 +101,7 @@ def _group(number: int, facts: dict[str, ReportData]) -> RunGroup:
         problem=f"{first.spec.problem} {first.spec.size}, version {first.spec.problem_version}",
         objective=first.objective.name.replace("_", " "),
         runs=runs,
+        reference_points=points,
         differences=differences,
         figures=tuple(embed_chart(chart) for chart in charts if chart.series),
     )
@@ -121,13 +129,9 @@ def _front_chart(number: int, runs: Sequence[ComparedRun]) -> Chart:
 
 
 def _hypervolume_chart(number: int, runs: Sequence[ComparedRun]) -> Chart:
-    reference_point = default_reference_point([trial for run in runs for trial in run.facts.trials])
     series: list[ChartSeries] = []
     for colour, run in enumerate(runs):
-        facts = run.facts
-        progress = search_progress_view(
-            facts.trials, facts.sessions, facts.spec.workers, reference_point
-        )
+        progress = run.facts.search_progress
         if progress.hypervolume_curve:
             trials = [point.trials for point in progress.hypervolume_curve]
             volume = [point.hypervolume for point in progress.hypervolume_curve]
@@ -138,5 +142,5 @@ def _hypervolume_chart(number: int, runs: Sequence[ComparedRun]) -> Chart:
         Axis("trials that have ended"),
         Axis("hypervolume [decades²]"),
         tuple(series),
-        note="All runs share one reference point.",
+        note="Up to the reference point of the problem.",
     )

@@ -26,7 +26,12 @@ from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
 from search.final.seeds import retrain_in_parallel
 from search.final.validation import score_finalists
-from search.objectives.baselines import BaselineScores, prepare_references, score_baselines
+from search.objectives.baselines import (
+    BaselineScores,
+    mean_error,
+    prepare_references,
+    score_baselines,
+)
 from search.objectives.error_estimates import estimate_errors
 from search.objectives.goals import limits_from_goals
 from search.objectives.recommendation import trials_to_retrain
@@ -190,6 +195,7 @@ def run_search(
                 problem, errors, reference_timing = process.call(
                     prepare_references, problem, data, earlier_s
                 )
+                error_of_mean = None if errors else process.call(mean_error, problem, data)
             limits = limits_from_goals(problem, errors)
             context = SearchContext(
                 problem,
@@ -201,7 +207,8 @@ def run_search(
                 spec.extra_objectives,
                 errors,
             )
-            run.write("data.json", _summarise_data(context, environment.processor))
+            summary = _summarise_data(context, environment.processor, error_of_mean)
+            run.write("data.json", summary)
             progress.print_line(describe_data(data))
             progress.start_phase("trials")
             scores = partial(_score_baselines, process.call)
@@ -358,7 +365,9 @@ def _readable_errors(run: RunDirectory) -> Generator[None]:
         ) from error
 
 
-def _summarise_data(context: SearchContext, processor: str) -> DatasetSummary:
+def _summarise_data(
+    context: SearchContext, processor: str, error_of_mean: float | None
+) -> DatasetSummary:
     problem, data = context.problem, context.data
     return DatasetSummary(
         summary=problem.summary,
@@ -380,6 +389,8 @@ def _summarise_data(context: SearchContext, processor: str) -> DatasetSummary:
         deployment=DeploymentSummary(**asdict(problem.deployment)),
         processor=processor,
         fields=_summarise_fields(context),
+        baseline_errors=dict(context.baseline_errors),
+        mean_error=error_of_mean,
     )
 
 

@@ -10,8 +10,8 @@ from reports.views.confirmation import confirmation_sentences
 from reports.views.encodings import (
     EncodingView,
     ReferencePoint,
-    default_reference_point,
     encoding_views,
+    fixed_reference_point,
     front_trials,
 )
 from reports.views.finalists import (
@@ -123,7 +123,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
     if data:
         limits, split = limits_on_test(data.limits, evaluated, objective.name)
     finalists = finalist_views(evaluated, by_number, objective.name, limits, host)
-    reference_point = default_reference_point(trials)
+    reference_point = fixed_reference_point(data, evaluated, objective.name)
     validation_limits = data.limits if data else NO_LIMITS
     recommended = recommendation_of(evaluation, records, objective.name, validation_limits)
     return ReportData(

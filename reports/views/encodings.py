@@ -5,22 +5,31 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from reports.views.finalists import FinalistView, SeedsView
 from reports.views.trials import TrialView, latest_attempts
 from search.pareto import front_indices, hypervolume
-from search.run.records import ERROR_FLOOR, State
+from search.run.finalists import Finalist
+from search.run.records import ERROR_FLOOR, DatasetSummary, State
 
 TYPICAL_ERROR_RATIO = 6.0
 """Errors up to this factor above the smallest are typical."""
 
+MIN_NETWORKS = 5
+"""Fewest networks of a choice, trained to the end, from which the choice can be judged."""
+
 
 class ReferencePoint(NamedTuple):
-    """The point up to which hypervolumes are computed: an error and a speed-up."""
+    """The point up to which hypervolumes are computed, which is the same for all runs of a problem.
+
+    Args:
+        error: Error of the worst baseline, or of what takes its place.
+        source: What has this error, in words.
+        speedup: Speed-up of the reference over itself.
+    """
 
     error: float
-    speedup: float
+    source: str
+    speedup: float = 1.0
 
 
 class EncodingView(NamedTuple):
@@ -30,6 +39,11 @@ class EncodingView(NamedTuple):
         name: Name of the encoding.
         networks: Number of networks, without further deployments.
         complete: Number of networks whose trial is complete.
+        trained: Number of networks that were trained to the end, even if a deployment failed.
+        failed_trainings: Networks trained to the end with a larger error than the reference point.
+        unimproved: Networks trained to the end that answer as before training.
+        worst_ratio: Error of the worst network trained to the end over that of the reference
+            point, or None.
         stopped: Number of networks that were stopped early.
         failed: Number of networks whose trial failed.
         best_error: Smallest validation error, or None.
@@ -46,6 +60,10 @@ class EncodingView(NamedTuple):
     name: str
     networks: int
     complete: int
+    trained: int
+    failed_trainings: tuple[int, ...]
+    unimproved: tuple[int, ...]
+    worst_ratio: float | None
     stopped: int
     failed: int
     best_error: float | None
@@ -56,6 +74,11 @@ class EncodingView(NamedTuple):
     error_at_speed: dict[float, float | None]
     seeds: tuple[SeedsView, ...]
     front: tuple[int, ...]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether enough networks were trained to the end to compare it with other encodings."""
+        return self.trained >= MIN_NETWORKS
 
 
 def measured_trials(trials: Sequence[TrialView]) -> list[TrialView]:
@@ -97,16 +120,35 @@ def typical_max_error(
     return min(max(positive), max([typical, *highs]))
 
 
-def default_reference_point(trials: Sequence[TrialView]) -> ReferencePoint | None:
-    """Return the median error and the smallest speed-up of the measured trials, or None.
+def fixed_reference_point(
+    data: DatasetSummary | None, finalists: Sequence[Finalist], objective: str
+) -> ReferencePoint | None:
+    """Return the worst baseline's error at the reference's own time; None if no error is known.
 
-    The largest error is unsuitable: a network that diverges can be wrong by many powers of ten.
+    Neither depends on the trials, so that the hypervolume of a run is the same beside any other.
+    Without baselines the error is that of the mean of the training outputs. Older runs keep the
+    errors of their baselines in the final evaluation alone, on the test split.
+
+    Args:
+        data: The data of the run, if there are any yet.
+        finalists: The finalists.
+        objective: Name of the error.
     """
-    measured = measured_trials(trials)
-    if not measured:
+    if data and data.baseline_errors:
+        name = max(data.baseline_errors, key=data.baseline_errors.__getitem__)
+        return ReferencePoint(data.baseline_errors[name], f"the worst baseline, {name}")
+    if data and data.mean_error is not None:
+        return ReferencePoint(data.mean_error, "the mean of the training outputs")
+    tested = {
+        finalist.name: finalist.test[objective].value
+        for finalist in finalists
+        if finalist.trial is None and objective in finalist.test and not finalist.failed.get("test")
+    }
+    finite = {name: error for name, error in tested.items() if math.isfinite(error)}
+    if not finite:
         return None
-    error = float(np.median([trial.error or 0.0 for trial in measured]))
-    return ReferencePoint(max(error, ERROR_FLOOR), min(trial.speedup or 1.0 for trial in measured))
+    name = max(finite, key=finite.__getitem__)
+    return ReferencePoint(finite[name], f"the worst baseline on the test split, {name}")
 
 
 def dominated_hypervolume(
@@ -128,7 +170,8 @@ def objective_point(trial: TrialView) -> tuple[float, float]:
 
 def log_reference_point(reference_point: ReferencePoint) -> tuple[float, float]:
     """Return a reference point in the coordinates of `objective_point`, (2,)."""
-    return math.log10(reference_point.error), -math.log10(reference_point.speedup)
+    error = max(reference_point.error, ERROR_FLOOR)
+    return math.log10(error), -math.log10(reference_point.speedup)
 
 
 def speed_thresholds(trials: Sequence[TrialView]) -> tuple[float, ...]:
@@ -150,7 +193,7 @@ def encoding_views(
     Args:
         trials: All trials of the run.
         finalists: The finalists.
-        reference_point: Reference point of the hypervolumes; None if nothing was measured.
+        reference_point: Reference point of the hypervolumes, or None.
     """
     finalist_trials = {finalist.trial for finalist in finalists if finalist.trial is not None}
     thresholds = speed_thresholds(trials)
@@ -178,10 +221,20 @@ def _view(  # noqa: PLR0913, PLR0917 - a row needs them all
     networks = latest_attempts(trials)
     states = Counter(trial.state for trial in networks)
     measured = measured_trials(trials)
+    trained = {t.number: t.trained_error for t in networks if t.trained_error is not None}
+    limit = reference_point.error if reference_point else math.inf
     return EncodingView(
         name=name,
         networks=states.total(),
         complete=states[State.COMPLETE],
+        trained=len(trained),
+        failed_trainings=tuple(number for number, error in trained.items() if error > limit),
+        unimproved=tuple(
+            t.number
+            for t in networks
+            if t.trained_error is not None and t.trained_error == t.untrained_error
+        ),
+        worst_ratio=max(trained.values()) / limit if trained and 0.0 < limit < math.inf else None,
         stopped=states[State.STOPPED],
         failed=states[State.INFEASIBLE],
         best_error=min((t.error for t in measured if t.error is not None), default=None),

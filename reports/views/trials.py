@@ -43,6 +43,10 @@ class TrialView(NamedTuple):
     weights: int | None
     """Number of parameters of the network."""
     artefact_hash: str | None
+    trained_error: float | None = None
+    """Validation error of its network before pruning and lowering, if it was trained to the end."""
+    untrained_error: float | None = None
+    """Validation error of its network before training, where that is a usable answer."""
 
 
 TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
@@ -87,6 +91,8 @@ def trial_view(record: Record, objective: str) -> TrialView:
         ended=record.ended,
         weights=record.parameters,
         artefact_hash=record.artefact_hash,
+        trained_error=record.unpruned_error,
+        untrained_error=record.untrained_error,
     )
 
 

@@ -6,9 +6,12 @@ acquisition function gives it no value.
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from problems import Dataset, Problem
+import numpy as np
+
+from problems import Batch, Dataset, Problem, UserError
 from search.run.records import ERROR_FLOOR
 from search.timing.reference import (
     ReferenceTiming,
@@ -51,6 +54,29 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
         if not result.failed and math.isfinite(error):
             errors[name] = error
     return errors
+
+
+def mean_error(problem: Problem, data: Dataset) -> float | None:
+    """Return the validation error of the mean of the training outputs; None if there is none.
+
+    It takes the place of the worst baseline's error where a problem has no baseline.
+    """
+    means = {
+        field.name: np.clip(np.mean(data.train.outputs[field.name], axis=0), *field.valid)
+        for field in problem.outputs
+    }
+
+    def answer_mean(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a baseline's signature
+        samples = len(next(iter(inputs.values())))
+        return {name: np.repeat(mean[None], samples, axis=0) for name, mean in means.items()}
+
+    # A score of distributions may refuse the same answer for every sample.
+    with suppress(UserError):
+        result = score_split(problem, answer_mean, data.validation, "the mean of the training data")
+        error = result.metrics.get(problem.objective.name, math.nan)
+        if not result.failed and math.isfinite(error):
+            return error
+    return None
 
 
 def prepare_references(

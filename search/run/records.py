@@ -106,6 +106,12 @@ class Record(FrozenModel):
     """Memory of the artefact, where memory is an objective."""
     untrained_relative_time: float | None = None
     untrained_memory_bytes: int | None = None
+    untrained_error: float | None = None
+    """Error on the validation split of the untrained network, where an encoding's network corrects
+    an answer without learning; the untrained network is kept if training doesn't improve on it."""
+    retained_at: float | None = None
+    """Share of the training at which successive halving would have stopped the network if another
+    one of its encoding had been trained to the end; None if it wouldn't have."""
     unpruned_error: float | None = None
     """Error on the validation split of the network before pruning, run eagerly in float32."""
     eager_error: float | None = None
@@ -303,6 +309,12 @@ class DatasetSummary(FrozenModel):
     """Threads of a call."""
     fields: tuple[FieldSummary, ...] = ()
     """Inputs and outputs; empty in older runs."""
+    baseline_errors: dict[str, float] = Field(default_factory=dict[str, float])
+    """Errors on the validation split of the baselines that fail on no sample, by name; empty in
+    older runs."""
+    mean_error: float | None = None
+    """The same error of the mean of the training outputs, where no baseline has one; None if it
+    doesn't exist either, and in older runs."""
 
 
 def timestamp() -> str:

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from problems import Size
+from problems import Metric, Size
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, chart_table
+from reports.comparison import render_comparison
+from reports.formatting import format_number
 from reports.gallery import front_chart, report_charts
 from reports.pages import render_report
 from reports.views import ReportData, RunState, read_report_data
 from reports.views.encodings import (
-    default_reference_point,
+    MIN_NETWORKS,
+    EncodingView,
+    ReferencePoint,
     dominated_hypervolume,
     encoding_views,
+    fixed_reference_point,
     front_trials,
     typical_max_error,
 )
@@ -25,8 +30,8 @@ from reports.views.recommendation import RunContext, recommendation_view
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import RunDirectory
 from search.run.finalists import PairedComparison, Recommendation
-from search.run.records import ConfidenceInterval, State
-from tests.builders import make_rung
+from search.run.records import ConfidenceInterval, DatasetSummary, State
+from tests.builders import make_finalist, make_rung
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +83,85 @@ def test_who_is_as_accurate_as_the_recommended_surrogate_is_named(
     assert view.rivals == ((other,) if seen and baseline else ())
 
 
+def summary(**fields: Any) -> DatasetSummary:
+    return DatasetSummary(
+        summary="", samples={}, failed={}, metrics=(Metric("error", "1", ""),), exclusions=(),
+        **fields,
+    )  # fmt: skip
+
+
 def test_hypervolumes_are_areas_in_decades() -> None:
     trials = [trial(0, 0.01, 100.0), trial(1, 0.1, 1.0), trial(2, 1.0, 1.0)]
-    reference_point = default_reference_point(trials)
-    assert reference_point == (0.1, 1.0)
-    assert dominated_hypervolume(trials, reference_point) == pytest.approx(
-        2.0
-    )  # one decade of error, two of speed
-    assert default_reference_point([]) is None
+    point = fixed_reference_point(summary(baseline_errors={"a": 0.1, "b": 0.02}), [], "error")
+    assert point == ReferencePoint(0.1, "the worst baseline, a", 1.0)
+    # One decade of error, two of speed.
+    assert dominated_hypervolume(trials, point) == pytest.approx(2.0)
     assert dominated_hypervolume([], None) == 0.0
+
+
+def test_the_reference_point_is_that_of_the_problem_not_of_the_trials() -> None:
+    stored = summary(baseline_errors={"a": 0.4}, mean_error=7.0)
+    finalists = [make_finalist("a", 0.5), make_finalist("b", 0.9), make_finalist("trial 1", 3.0)]
+    finalists[2] = finalists[2].model_copy(update={"trial": 1})
+    assert fixed_reference_point(stored, finalists, "error") == (0.4, "the worst baseline, a", 1.0)
+    mean = fixed_reference_point(summary(mean_error=7.0), finalists, "error")
+    assert mean == (7.0, "the mean of the training outputs", 1.0)
+    older = fixed_reference_point(summary(), finalists, "error")
+    assert older == (0.9, "the worst baseline on the test split, b", 1.0)
+    failed = make_finalist("b", 0.9, failed={"test": 1})
+    assert fixed_reference_point(None, [failed], "error") is None
+
+
+def test_few_networks_of_an_encoding_cant_be_compared() -> None:
+    def view(networks: int) -> EncodingView:
+        rows = [
+            trial(n, 0.5, 10.0)._replace(trained_error=0.5 if n < networks else None)
+            for n in range(8)
+        ]
+        return encoding_views(rows, [], ReferencePoint(1.0, "persistence"))[0]
+
+    assert not view(MIN_NETWORKS - 1).comparable
+    assert view(MIN_NETWORKS).comparable
+    assert view(MIN_NETWORKS).hypervolume == pytest.approx(math.log10(2.0))
+
+
+def test_networks_worse_than_the_worst_baseline_are_failures_of_training() -> None:
+    errors = {0: 0.5, 1: 15.4, 2: 2.0, 3: 0.9}
+    rows = [trial(n, error, 10.0)._replace(trained_error=error) for n, error in errors.items()]
+    rows[3] = rows[3]._replace(untrained_error=0.9)
+    rows[0] = rows[0]._replace(untrained_error=0.9)
+    (view,) = encoding_views(rows, [], ReferencePoint(1.0, "persistence"))
+    assert view.failed_trainings == (1, 2)
+    assert view.worst_ratio == pytest.approx(15.4)
+    assert view.unimproved == (3,)
+
+
+def test_a_report_tells_failed_trainings_and_too_few_networks(small: RunDirectory) -> None:
+    data = small.data()
+    worst = min(r.unpruned_error for r in small.records() if r.unpruned_error is not None) / 2.0
+    small.write("data.json", data.model_copy(update={"baseline_errors": {"exact": worst}}))
+    page = render_report(read_report_data(small))
+    assert page.count("Training failed in") == len(read_report_data(small).encodings)
+    assert "too few networks to say" in page
+    assert "the worst baseline, exact" in page
+
+
+def test_a_hypervolume_doesnt_change_with_the_runs_beside_it(
+    synthetic_run: ModuleType, tmp_path: Path
+) -> None:
+    runs = [
+        synthetic_run.write_run(
+            tmp_path / str(seed), synthetic_run.SyntheticRunOptions(trials=30, seed=seed)
+        )
+        for seed in (0, 1)
+    ]
+    facts = read_report_data(runs[0])
+    volume = dominated_hypervolume(facts.trials, facts.reference_point)
+    assert f">{format_number(volume)}</td>" in render_comparison(runs)
+    assert f">{format_number(volume)}</td>" in render_comparison(runs[:1])
+    other = runs[1].data().model_copy(update={"baseline_errors": {"persistence": 0.3}})
+    runs[1].write("data.json", other)
+    assert "The reference points differ" in render_comparison(runs)
 
 
 def test_networks_that_were_stopped_early_have_an_error() -> None:

@@ -167,6 +167,8 @@ def test_goals_and_what_was_left_out_are_in_the_report(searched: SearchedProblem
     assert "2 samples: pressure is not finite" in searched.said
     assert facts.limits.baseline == "quadratic"
     assert facts.limits.worse_by == 0.01
+    assert facts.baseline_errors["quadratic"] > 0.0
+    assert facts.mean_error is None, "the baselines have an error already"
     page = (searched.run / "report.html").read_text()
     assert "1 % worse than the most accurate baseline" in page
     assert "meets the goals" in page

@@ -1,6 +1,7 @@
 """Goals become figures, and what a surrogate's time is held against is known or timed."""
 
 import itertools
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
-from search.objectives.baselines import baseline_errors, score_baselines
+from search.objectives.baselines import baseline_errors, mean_error, score_baselines
 from search.objectives.goals import limits_from_goals
 from search.objectives.recommendation import MAX_FRONT_MEMBERS, recommendation, select_finalists
 from search.run.records import NO_LIMITS, Limits, Record
@@ -230,6 +231,25 @@ def test_baselines_are_what_has_to_be_beaten(small: tuple[Problem, Dataset]) -> 
     assert error == pytest.approx(np.log10(errors["undamped"]))
     assert np.isfinite(time)
     assert known.upper_bounds == (error, 0.0)
+
+
+def test_the_mean_of_the_training_outputs_stands_in_for_baselines(
+    small: tuple[Problem, Dataset],
+) -> None:
+    problem, data = small
+    name = problem.outputs[0].name
+    mean = data.train.outputs[name].mean(axis=0)
+    square = np.mean((data.validation.outputs[name] - mean) ** 2)
+
+    def rms(predicted: Batch, reference: Batch, inputs: Batch) -> dict[str, float]:  # noqa: ARG001
+        return {"error": float(np.sqrt(np.mean((predicted[name] - reference[name]) ** 2)))}
+
+    assert mean_error(replace(problem, score=rms), data) == pytest.approx(np.sqrt(square))
+
+    def nothing_finite(predicted: Batch, reference: Batch, inputs: Batch) -> dict[str, float]:  # noqa: ARG001
+        return {"error": math.inf}
+
+    assert mean_error(replace(problem, score=nothing_finite), data) is None
 
 
 def test_a_baseline_that_raises_elsewhere_is_timed_on_what_it_can_do(
