@@ -1,19 +1,27 @@
 """Charts of the report's section on networks: importance of parameters, errors at rungs."""
 
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
+from reports.formatting import format_count
 from reports.views import ReportData
+from reports.views.encodings import MIN_NETWORKS
 from reports.views.importance import ImportanceGroup
+
+MAX_NESTED = 6
+"""Largest number of values named in a note that occur with one value of another parameter."""
 
 
 def importance_charts(facts: ReportData) -> list[Chart]:
     """Return the importance of the parameters, a chart for each group."""
-    return [_importance_chart(number, group) for number, group in enumerate(facts.importance)]
+    groups = [group for group in facts.importance if group.importances]
+    return [_importance_chart(number, group) for number, group in enumerate(groups)]
 
 
 def _importance_chart(number: int, group: ImportanceGroup) -> Chart:
     # Bars are drawn from the bottom upwards: the most important parameter comes last.
     importances = group.importances[::-1]
-    names = [importance.parameter for importance in importances]
+    names = [
+        importance.parameter + " *" * bool(importance.confounded_with) for importance in importances
+    ]
     return Chart(
         f"importance-{number}",
         f"Importance of parameters: {group.name}",
@@ -42,9 +50,29 @@ def _importance_chart(number: int, group: ImportanceGroup) -> Chart:
                 None,
             ),
         ),
-        note=f"{group.trials} measured trials",
+        note=_importance_note(group),
         height=150 + 34 * len(names),
     )
+
+
+def _importance_note(group: ImportanceGroup) -> str:
+    """Return of how many networks the shares are, and what they can't say."""
+    together = [
+        f"{importance.parameter} with {' and '.join(importance.confounded_with)}"
+        for importance in group.importances
+        if importance.confounded_with
+    ]
+    # A page lists some values that occur together, not hundreds.
+    nested = "; ".join(group.nested[:MAX_NESTED]) + "; and more" * (len(group.nested) > MAX_NESTED)
+    few = ", ".join((*group.refused, *group.left_out))
+    sentences = (
+        f"{format_count(group.networks, 'network')}, {group.trials} measured trials.",
+        f"* These vary together, so that their shares can't be told apart: {'; '.join(together)}."
+        * bool(together),
+        f"Values that occur with one value of another parameter: {nested}." * bool(nested),
+        f"Left out, with fewer than {MIN_NETWORKS} networks: {few}." * bool(few),
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def rung_charts(facts: ReportData) -> list[Chart]:

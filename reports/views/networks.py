@@ -1,7 +1,6 @@
 """Comparison of architecture families; errors at rungs; savings by successive halving."""
 
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reports.views.encodings import front_trials, measured_trials
@@ -43,17 +42,27 @@ class TrainingCurve(NamedTuple):
 class HalvingSavings(NamedTuple):
     """Savings by stopping trainings early.
 
+    Each remainder is priced by the seconds per epoch of its own network, because trainings of
+    different families differ by orders of magnitude.
+
     Args:
         stopped: Number of networks that were stopped early.
         trained: Number of networks that were trained completely.
         trainings: Remainders of the stopped trainings, in complete trainings.
-        training_s: Median time of a complete training [s]; None if there was none.
+        saved_s: Time that these remainders would have taken [s].
+        unpriced: Number of stopped networks whose time isn't known, which `saved_s` lacks.
+        retained: Networks that were trained on only because no other network of their encoding
+            had been trained to the end.
+        retained_s: Time of their trainings since then [s].
     """
 
     stopped: int
     trained: int
     trainings: float
-    training_s: float | None
+    saved_s: float
+    unpriced: int
+    retained: tuple[int, ...]
+    retained_s: float
 
 
 class NetworksView(NamedTuple):
@@ -115,11 +124,39 @@ def _savings(records: Sequence[Record]) -> HalvingSavings:
     networks = latest_attempts(records)
     stopped = [record for record in networks if record.state is State.STOPPED and record.rungs]
     trained = [record for record in networks if record.unpruned_error is not None]
-    durations = [record.durations_s for record in trained if record.from_scratch]
-    seconds = [stages["train"] for stages in durations if "train" in stages]
+    by_number = {record.number: record for record in records}
+    rests = [FULL_TRAINING - record.rungs[-1].share for record in stopped]
+    rates = [_training_s(record, by_number) for record in stopped]
+    retained = [record for record in networks if record.retained_at is not None]
     return HalvingSavings(
         stopped=len(stopped),
         trained=len(trained),
-        trainings=sum(FULL_TRAINING - record.rungs[-1].share for record in stopped),
-        training_s=median(seconds) if seconds else None,
+        trainings=sum(rests),
+        saved_s=sum(rest * rate for rest, rate in zip(rests, rates, strict=True) if rate),
+        unpriced=rates.count(None),
+        retained=tuple(record.number for record in retained),
+        retained_s=sum(
+            (_share_done(record) - (record.retained_at or 0.0))
+            * (_training_s(record, by_number) or 0.0)
+            for record in retained
+        ),
     )
+
+
+def _share_done(record: Record) -> float:
+    """Return the share of a training that was done, as far as rungs tell."""
+    if record.unpruned_error is not None:
+        return FULL_TRAINING
+    return record.rungs[-1].share if record.rungs else 0.0
+
+
+def _training_s(record: Record, by_number: Mapping[int, Record]) -> float | None:
+    """Return the time of a complete training at a network's own rate [s]; None if it isn't known.
+
+    The rate of a resumed training is that of its first attempt, since the durations of a resumption
+    may lack the time before it.
+    """
+    while record.resumes is not None and record.resumes in by_number:
+        record = by_number[record.resumes]
+    share, seconds = _share_done(record), record.durations_s.get("train")
+    return seconds / share if share and seconds else None

@@ -24,14 +24,14 @@ from reports.views.encodings import (
     front_trials,
     typical_max_error,
 )
-from reports.views.importance import importance_groups
+from reports.views.importance import ImportanceGroup, importance_groups
 from reports.views.networks import networks_view
 from reports.views.recommendation import RunContext, recommendation_view
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import RunDirectory
 from search.run.finalists import PairedComparison, Recommendation
-from search.run.records import ConfidenceInterval, DatasetSummary, State
-from tests.builders import make_finalist, make_rung
+from search.run.records import ConfidenceInterval, DatasetSummary, Record, State
+from tests.builders import make_finalist, make_record, make_rung
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,31 @@ def test_a_resumed_network_does_not_count_as_stopped(small: RunDirectory) -> Non
     assert numbers[0] - numbers[1] == {stopped.number}
 
 
+def test_what_halving_saved_is_priced_at_each_networks_own_rate() -> None:
+    def stopped(number: int, train_s: float | None, share: float, **fields: Any) -> Record:
+        durations = {} if train_s is None else {"prepare": 1.0, "train": train_s}
+        rungs = (make_rung(share=share),)
+        return make_record(
+            number, state=State.STOPPED, durations_s=durations, rungs=rungs, **fields
+        )
+
+    def trained(number: int, train_s: float, **fields: Any) -> Record:
+        durations = {"train": train_s}
+        return make_record(number, error=0.1, unpruned_error=0.1, durations_s=durations, **fields)
+
+    fast = [trained(n, 1.0) for n in range(9)]
+    slow = [stopped(9, 100.0, 0.25), stopped(10, 40.0, 0.5), stopped(11, None, 0.25)]
+    savings = networks_view([*fast, *slow], ()).savings
+    assert savings.saved_s == pytest.approx(3 * 100.0 + 40.0)
+    assert savings.trainings == pytest.approx(0.75 + 0.5 + 0.75)
+    assert (savings.unpriced, savings.retained) == (1, ())
+    # The resumption of trial 9 took 10 s by its record; its rate is that of its first attempt.
+    resumed = stopped(12, 10.0, 0.5, resumes=9)
+    assert networks_view([*slow[:1], resumed], ()).savings.saved_s == pytest.approx(200.0)
+    kept = networks_view([*fast, trained(13, 80.0, retained_at=0.25)], ()).savings
+    assert (kept.retained, kept.retained_s) == ((13,), pytest.approx(60.0))
+
+
 def test_importance_is_that_of_the_parameters_with_an_effect() -> None:
     rng = np.random.default_rng(0)
     trials = [
@@ -207,9 +232,74 @@ def test_importance_is_that_of_the_parameters_with_an_effect() -> None:
     assert width.time < 0.2
 
 
-def test_few_trials_give_no_importance() -> None:
-    trials = [trial(n, 0.1 * (n + 1), 1.0, **{"mlp.width": n}) for n in range(5)]
-    assert importance_groups(trials) == ()
+def test_fewer_than_five_networks_a_level_give_no_importance() -> None:
+    def groups(narrow: int, wide: int) -> tuple[ImportanceGroup, ...]:
+        widths = [16] * narrow + [64] * wide
+        return importance_groups(
+            [trial(n, 0.1 + n, 1.0, **{"mlp.width": width}) for n, width in enumerate(widths)]
+        )
+
+    (refused,) = groups(4, 9)
+    assert (refused.importances, refused.refused, refused.networks) == ((), ("width",), 13)
+    (judged,) = groups(5, 9)
+    assert [importance.parameter for importance in judged.importances] == ["width"]
+    three = [trial(n, 1.0 + n, 1.0, kind="abc"[n // 6]) for n in range(14)]
+    (without,) = importance_groups(three)
+    assert without.left_out == ("kind c",)
+
+
+def deployed_networks(rng: np.random.Generator, networks: int, deployments: int) -> list[TrialView]:
+    """Networks of random error, whose encoding has no influence, each deployed several times."""
+    rows: list[TrialView] = []
+    for network in range(networks):
+        error, encoding = float(rng.lognormal()), ("series", "image")[network % 2]
+        for deployment in range(deployments):
+            number = network * deployments + deployment
+            row = trial(number, error, 1.0 + rng.uniform(), encoding=encoding)
+            row = row._replace(parameters={**row.parameters, "runtime": "ab"[deployment % 2]})
+            training = None if not deployment else network * deployments
+            rows.append(row._replace(training=training))
+    return rows
+
+
+def test_deployments_of_a_network_are_no_further_evidence_of_what_matters() -> None:
+    above, quantiles = 0, []
+    for seed in range(200):
+        rows = deployed_networks(np.random.default_rng(seed), networks=20, deployments=6)
+        (group,) = importance_groups(rows)
+        assert (group.networks, group.trials) == (20, 120)
+        by_name = {importance.parameter: importance for importance in group.importances}
+        encoding = by_name["encoding"]
+        above += encoding.error > encoding.permutation_quantile
+        quantiles.append(encoding.permutation_quantile)
+        assert by_name["runtime"].error <= by_name["runtime"].permutation_quantile + 1e-12
+    # One of twenty is above the 95th percentile by chance. Between two groups of ten networks
+    # the share is chi-squared with one degree of freedom over 19, less its mean.
+    assert 2 <= above <= 20
+    chance = (3.84 / 19.0 - 1.0 / 19.0) / (1.0 - 1.0 / 19.0)
+    assert np.mean(quantiles) == pytest.approx(chance, rel=0.1)
+
+
+def test_parameters_that_vary_together_are_named() -> None:
+    rng = np.random.default_rng(0)
+    families = {"series": ("gru", "tcn"), "image": ("unet", "unet"), "flat": ("gru", "tcn")}
+    rows: list[TrialView] = []
+    for number in range(60):
+        encoding = ("series", "image", "flat")[number % 3]
+        family = families[encoding][int(rng.integers(2))]
+        chosen = {"encoding": encoding, "architecture": family, "runtime": "ab"[number % 2]}
+        rows.append(trial(number, float(rng.lognormal()), 1.0 + number, **chosen))
+    (group,) = importance_groups(rows)
+    together = {
+        importance.parameter: importance.confounded_with for importance in group.importances
+    }
+    assert together == {
+        "encoding": ("architecture",), "architecture": ("encoding",), "runtime": (),
+    }  # fmt: skip
+    assert group.nested == (
+        "encoding image only with architecture unet",
+        "architecture unet only with encoding image",
+    )
 
 
 def test_hypervolume_grows_with_trials(facts: ReportData) -> None:
