@@ -19,6 +19,7 @@ from reports.views.finalists import (
     GoalsView,
     finalist_views,
     goals_view,
+    host_limit,
     limits_on_test,
 )
 from reports.views.importance import ImportanceGroup, importance_groups
@@ -84,6 +85,8 @@ class ReportData(NamedTuple):
     left_out: dict[str, str]
     """Trials and baselines without final evaluation, with the reasons."""
     host: HostTiming | None
+    host_limit: float | None
+    """Amdahl's bound of the host's speed-up, unless a measured one exceeds it."""
     ceiling: Ceiling | None
     confirmations: tuple[tuple[str, ...], ...]
     """Sentences on each score on the confirmation split."""
@@ -152,6 +155,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         worst_pictures=evaluation.worst_pictures if evaluation else (),
         left_out=evaluation.left_out if evaluation else {},
         host=host,
+        host_limit=host_limit(host, finalists),
         ceiling=evaluation.ceiling if evaluation else None,
         confirmations=tuple(
             confirmation_sentences(result, objective) for result in run.confirmations().results

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -49,13 +49,13 @@ class HostResultView(NamedTuple):
         reason: Why the host returned nothing of use, or empty.
         scores: Distances from the host's result with the reference.
         speedup: Speed-up of the host, or None.
-        bound: Amdahl's bound of the host's speed-up.
+        kernel_speedup: Speed-up of the kernel in the same runs, or None in older runs.
     """
 
     reason: str
     scores: dict[str, float]
     speedup: float | None
-    bound: float
+    kernel_speedup: float | None
 
 
 class SampleErrorsView(NamedTuple):
@@ -280,8 +280,23 @@ def _host_result(finalist: Finalist, host: HostTiming | None) -> HostResultView 
     result = finalist.host_result
     if result is None or host is None:
         return None
-    bound = amdahl(host.fraction, finalist.timing.speedup)
-    return HostResultView(result.reason, result.scores, result.speedup, bound)
+    return HostResultView(result.reason, result.scores, result.speedup, result.kernel_speedup)
+
+
+def host_limit(host: HostTiming | None, finalists: Sequence[FinalistView]) -> float | None:
+    """Return the speed-up of the host with a kernel that takes no time, by Amdahl's law.
+
+    None without a host, and where a finalist's measured host is faster than that.
+
+    Args:
+        host: Times of the host with the reference; None without a host.
+        finalists: The finalists.
+    """
+    if host is None or host.fraction >= 1.0:
+        return None
+    limit = amdahl(host.fraction, inf)
+    measured = [f.host_result.speedup or 0.0 for f in finalists if f.host_result]
+    return None if max(measured, default=0.0) > limit else limit
 
 
 def _sample_errors(errors: Sequence[float]) -> SampleErrorsView | None:

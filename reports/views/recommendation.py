@@ -22,7 +22,7 @@ class RecommendedFinalist(NamedTuple):
     speedup_over_baseline: float | None
     """Its speed-up over the best baseline."""
     bound: float | None
-    """Amdahl's bound of the host's speed-up, if there is a host."""
+    """Amdahl's bound of the host's speed-up, if there is a host and it wasn't measured."""
     dominated_by: FinalistView | None
     """A baseline that is at least as accurate and faster."""
     verdicts: tuple[Verdict, ...]
@@ -100,7 +100,7 @@ def recommendation_view(
             finalist,
             context.trials[finalist.trial],
             best.timing.time_s / finalist.timing.time_s if best else None,
-            None if context.fraction is None else amdahl(context.fraction, finalist.timing.speedup),
+            _bound(context.fraction, finalist),
             _dominating(finalist, baselines),
             verdicts(
                 finalist,
@@ -123,6 +123,12 @@ def recommendation_view(
         if context.data
         else None,
     )
+
+
+def _bound(fraction: float | None, finalist: FinalistView) -> float | None:
+    """Return Amdahl's bound of the host's speed-up, None where that was measured or isn't known."""
+    measured = finalist.host_result is not None and finalist.host_result.speedup is not None
+    return None if fraction is None or measured else amdahl(fraction, finalist.timing.speedup)
 
 
 def _verdict(finalist: FinalistView) -> str:

@@ -86,11 +86,14 @@ def _host_result(problem: Problem, runs: list[HostRun], reference: list[HostRun]
     not_finite = describe_not_finite(scores)
     if not_finite:
         return HostResult(reason=f"host_score: {not_finite}")
-    ratios = [a.total_s / b.total_s for a, b in zip(reference, runs, strict=True)]
+    pairs = list(zip(reference, runs, strict=True))
+    pairs = pairs[1:] or pairs  # after one run to warm up
+    kernel_ratios = [a.kernel_s / b.kernel_s for a, b in pairs if b.kernel_s > 0.0]
     return HostResult(
         scores=scores,
-        time_s=float(np.median([run.total_s for run in runs[1:] or runs])),
-        speedup=float(np.median(ratios[1:] or ratios)),
+        time_s=float(np.median([run.total_s for _, run in pairs])),
+        speedup=float(np.median([a.total_s / b.total_s for a, b in pairs])),
+        kernel_speedup=float(np.median(kernel_ratios)) if kernel_ratios else None,
     )
 
 

@@ -78,12 +78,15 @@ class HostResult(FrozenModel):
         scores: Distances from the host's result with the reference; lower is better.
         time_s: Time of one run [s].
         speedup: Time of the host with the reference over `time_s`, runs in turn.
+        kernel_speedup: Time inside the reference over that inside this kernel, in the same runs;
+            None in older runs.
     """
 
     reason: str = ""
     scores: dict[str, float] = Field(default_factory=dict[str, float])
     time_s: float | None = None
     speedup: float | None = None
+    kernel_speedup: float | None = None
 
 
 class BatchTiming(FrozenModel):

@@ -137,8 +137,12 @@ def test_speeds_are_over_what_has_a_time(
     assert ("The reference has no time of its own" in page) is not has_time
 
 
-def test_the_host_is_shown_with_amdahls_bound(young_run: RunDirectory) -> None:
-    good = HostResult(scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8)
+def test_the_measured_host_is_shown_and_amdahls_bound_unless_it_is_exceeded(
+    young_run: RunDirectory,
+) -> None:
+    good = HostResult(
+        scores={"departure of flux": 0.25}, time_s=1.0, speedup=1.8, kernel_speedup=9.25
+    )
     finalists = (
         finalist("good", 0.1, 10.0).model_copy(update={"host_result": good}),
         finalist("bad", 0.1, 10.0).model_copy(update={"host_result": HostResult(reason=PAYLOAD)}),
@@ -149,8 +153,16 @@ def test_the_host_is_shown_with_amdahls_bound(young_run: RunDirectory) -> None:
     young_run.write("heat.json", evaluation)
     page = render_report(read_report_data(young_run))
     assert "departure of flux 0.25" in page
-    assert page.count("1.82x") == 2  # 1 / (0.5 + 0.5 / 10)
+    assert "9.25x" in page
+    assert "1.82x" not in page, "1 / (0.5 + 0.5 / 10): the finalist's own timing has other batches"
+    assert "the host runs at most 2x as fast" in page
     assert PAYLOAD not in page
+    faster = finalists[0].model_copy(
+        update={"host_result": good.model_copy(update={"speedup": 2.4})}
+    )
+    young_run.write("heat.json", make_final_evaluation(faster, host=host))
+    assert read_report_data(young_run).host_limit is None
+    assert "at most" not in render_report(read_report_data(young_run))
 
 
 def test_finalists_that_meet_the_goals_are_named_and_failures_do_not(

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from problems import Batch, Problem, Run
+from problems.diagnosis.host import HostRun
+from problems.interfaces.problem import Host
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as template
 from search.final.a_posteriori import evaluate_in_host, normalised_rmse
@@ -49,6 +51,22 @@ def test_the_reference_departs_by_nothing_from_itself() -> None:
     assert set(host_result["itself"].scores.values()) == {0.0}
     assert all(value > 0.0 for value in host_result["biased"].scores.values())
     assert host_result["itself"].speedup
+
+
+def test_kernel_and_host_are_timed_in_the_same_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference, surrogate = iter((99.0, 4.0, 8.0, 8.0, 8.0, 8.0)), iter((9.0, 2.0, 2.0, *(4.0,) * 3))
+
+    def timed(host: Host, kernel: Run) -> HostRun:  # noqa: ARG001 - the signature of `run_host`
+        inside = next(surrogate if kernel is biased else reference)
+        return HostRun({"flux": np.zeros(2)}, 8.0 + inside, inside, 1)
+
+    monkeypatch.setattr("search.final.a_posteriori.run_host", timed)
+    facts, host_result = evaluate_in_host(HOSTED, {"biased": biased})
+    assert facts is not None
+    assert (facts.time_s, facts.fraction) == (16.0, 0.5)
+    # Ratios of the rounds after the first: 4/2, 8/2, 8/2, 8/4, 8/4.
+    assert host_result["biased"].kernel_speedup == 2.0
+    assert host_result["biased"].speedup == pytest.approx(16.0 / 12.0)
 
 
 @pytest.mark.parametrize(
