@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from problems import Array
 from reports.views.encodings import (
     ReferencePoint,
     log_reference_point,
@@ -156,7 +157,7 @@ def _worker_usage(
     untimed = sum(not trial.durations_s for trial, _ in timed)
     ends = np.array([end for _, end in timed]) - start
     durations = np.array([sum(trial.durations_s.values()) for trial, _ in timed])
-    starts = np.maximum(ends - durations, 0.0)
+    starts = _starts(ends, durations, workers)
     last = float(ends.max())
     if last <= 0.0:
         return WorkerUsage((), None, dict(stages), untimed)
@@ -167,9 +168,31 @@ def _worker_usage(
     mean = np.diff(busy) / width
     centres = (edges[:-1] + edges[1:]) / 2.0 / 3600.0
     span = last - float(starts.min())
-    share = float(durations.sum()) / (workers * span) if span > 0.0 else None
+    share = float((ends - starts).sum()) / (workers * span) if span > 0.0 else None
     points = tuple(zip(centres.tolist(), mean.tolist(), strict=True))
     return WorkerUsage(points, share, dict(stages.most_common()), untimed)
+
+
+def _starts(ends: Array, durations: Array, workers: int) -> Array:
+    """Return when trials began (n,) [s], so that no worker runs two at a time.
+
+    Ends are stored to the second, and the durations of a trial that was interrupted may include
+    time in the session before. A trial therefore begins no earlier than a worker is free.
+
+    Args:
+        ends: Ends of the trials (n,) [s], sorted.
+        durations: Durations of the trials (n,) [s].
+        workers: Number of workers.
+    """
+    free_from = [0.0] * workers
+    starts = np.maximum(ends - durations, 0.0)
+    for trial, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        idle = [worker for worker in range(workers) if free_from[worker] <= start]
+        # The worker that waited least leaves the others to trials that began earlier.
+        worker = max(idle, key=free_from.__getitem__) if idle else int(np.argmin(free_from))
+        starts[trial] = max(start, free_from[worker])
+        free_from[worker] = end
+    return starts
 
 
 def _failure_causes(trials: Sequence[TrialView]) -> tuple[FailureCause, ...]:

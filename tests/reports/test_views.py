@@ -320,6 +320,16 @@ def test_the_busy_share_of_workers_matches_the_durations(facts: ReportData) -> N
     )
 
 
+def test_busy_workers_never_exceed_all_workers(small: RunDirectory) -> None:
+    workers = small.spec().workers
+    for record in small.records():  # one ends every 8 s: more than four workers can do
+        small.save_record(record.model_copy(update={"durations_s": {"train": 40.0}}))
+    usage = read_report_data(small).search_progress.worker_usage
+    assert usage.share is not None
+    assert 0.9 < usage.share <= 1.0
+    assert max(busy for _, busy in usage.points) <= workers + 1e-9
+
+
 def test_failures_are_grouped_by_reasons_without_numbers(
     facts: ReportData, synthetic_run: ModuleType
 ) -> None:
