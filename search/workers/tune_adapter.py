@@ -7,6 +7,7 @@ rungs and records.
 import errno
 import json
 import logging
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -93,6 +94,12 @@ class StudySearcher(SearchAlgorithm):
         self._running: dict[str, TrialRequest] = {}
         self._reports: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
+        self._retained_at: dict[str, float] = {}
+        self._trained_encodings = {
+            record.candidate.encoding
+            for record in run.records()
+            if record.unpruned_error is not None
+        }
         self.storage_error: OSError | None = None
         """Why records can't be written; the search then ends, and can be resumed."""
 
@@ -151,6 +158,23 @@ class StudySearcher(SearchAlgorithm):
         if trial_id in self._running:
             self._reports[trial_id].append(result)
 
+    def is_only_of_encoding(self, trial_id: str) -> bool:
+        """Return whether without a trial its encoding would have no network trained to the end.
+
+        That is the case if none has been, and no other one is past its first rung.
+        """
+        encoding = self._running[trial_id].candidate.encoding
+        past_rungs = {
+            request.candidate.encoding
+            for other, request in self._running.items()
+            if other != trial_id and self._reports[other]
+        }
+        return encoding not in self._trained_encodings | past_rungs
+
+    def record_retention(self, trial_id: str, share: float) -> None:
+        """Keep the first share of a training at which a trial continued only for its encoding."""
+        self._retained_at.setdefault(trial_id, share)
+
     def record_worker_death(self, trial_id: str, reason: str) -> None:
         """Keep the reason why the worker of a trial died."""
         self._deaths[trial_id] = reason
@@ -171,7 +195,11 @@ class StudySearcher(SearchAlgorithm):
         if self.storage_error or trial_id not in self._running:
             return
         try:
-            record = self._as_record(trial_id, result, error=error)
+            record = self._as_record(trial_id, result, error=error).model_copy(
+                update={"retained_at": self._retained_at.pop(trial_id, None)}
+            )
+            if record.unpruned_error is not None:
+                self._trained_encodings.add(record.candidate.encoding)
             if record.state is State.INFEASIBLE:  # which may come from a full disk instead
                 self._run.check_disk_space()
                 _check_disk_error(record.reason, self._run.folder)
@@ -254,6 +282,9 @@ class RungScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Return whether Tune continues or stops a trial, by successive halving.
 
+        One network of each encoding is trained to the end, whatever its rungs say: without one, the
+        comparison of encodings would rest on a single rung.
+
         Args:
             tune_controller: Tune's controller.
             trial: The trial.
@@ -268,6 +299,13 @@ class RungScheduler(FIFOScheduler):
             return TrialScheduler.CONTINUE
         costs = [result[cost] for cost in COSTS if result.get(cost) is not None]
         should_continue = self._halving.should_continue(rung.share, rung.error, *costs)
+        if (
+            not should_continue
+            and math.isfinite(rung.error)
+            and self._searcher.is_only_of_encoding(trial.trial_id)
+        ):
+            self._searcher.record_retention(trial.trial_id, rung.share)
+            should_continue = True
         return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
 
 

@@ -18,16 +18,16 @@ from search.objectives.baselines import NO_BASELINES
 from search.progress import ProgressDisplay
 from search.run.checkpoints import save_checkpoint
 from search.run.directory import RunDirectory
-from search.run.records import NO_LIMITS, State
+from search.run.records import NO_LIMITS, Record, State
 from search.run.spec import Spec
 from search.sampling.history import has_trained_network
 from search.sampling.study import SearchStudy
-from search.sampling.trial_queue import TrialQueue
+from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import RungReport, SearchContext
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import RungScheduler, SearchStopper, StudySearcher
-from tests.builders import make_rung, make_spec
+from tests.builders import make_candidate, make_record, make_rung, make_spec
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(
     assert record.durations_s == {"train": 3.0}
 
 
-def test_a_resumed_network_passes_the_rung_where_it_was_stopped(searcher: StudySearcher) -> None:
+def test_a_resumed_network_passes_the_rung_where_it_was_stopped(
+    searcher: StudySearcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     came: list[float] = []
 
     class Noting(SuccessiveHalving):
@@ -75,14 +77,109 @@ def test_a_resumed_network_passes_the_rung_where_it_was_stopped(searcher: StudyS
     halving = Noting()
     scheduler = RungScheduler(halving, searcher)
     halving.should_continue(0.25, 0.1, 1e-5)
+    monkeypatch.setattr(searcher, "is_only_of_encoding", lambda _: False)
 
     def decided(passes: float) -> str:
-        trial = SimpleNamespace(config={"resumed_share": passes})
+        trial = SimpleNamespace(trial_id="0", config={"resumed_share": passes})
         return scheduler.on_trial_result(None, trial, at_rung(9.0))
 
     assert decided(0.0) == TrialScheduler.STOP
     assert decided(0.25) == TrialScheduler.CONTINUE
     assert came == [0.1, 9.0], "it came to its rung once"
+
+
+class ListedRequests:
+    """A trial queue of given encodings, which keeps the records of its trials."""
+
+    finished = False
+
+    def __init__(self, *encodings: str) -> None:
+        self._candidates = [
+            make_candidate(encoding=name, seed=n) for n, name in enumerate(encodings)
+        ]
+        self.records: list[Record] = []
+        self._next = 0
+
+    def next(self) -> TrialRequest:
+        self._next += 1
+        return TrialRequest(self._next - 1, self._candidates[self._next - 1])
+
+    def ended(self, record: Record) -> None:
+        self.records.append(record)
+
+
+def searching(
+    queue: ListedRequests, problem: Problem, run: RunDirectory, workers: int
+) -> tuple[StudySearcher, RungScheduler]:
+    progress = ProgressDisplay(problem, 9, Console(file=io.StringIO()))
+    anything: Any = queue
+    searcher = StudySearcher(anything, run, progress, workers)
+    halving = SuccessiveHalving()
+    assert halving.should_continue(0.25, 1e-3, 1e-9)  # better and faster than all that come later
+    assert halving.should_continue(0.5, 1e-3, 1e-9)
+    return searcher, RungScheduler(halving, searcher)
+
+
+def arrive(
+    searcher: StudySearcher, scheduler: RungScheduler, number: int, share: float, error: float = 0.5
+) -> bool:
+    """Whether a trial continues at a rung, as Tune reports it to scheduler and searcher."""
+    result = RungReport(make_rung(error, share=share), 1e-4, {"train": 3.0}).as_result()
+    trial = SimpleNamespace(trial_id=str(number), config={"resumed_share": 0.0})
+    continues = scheduler.on_trial_result(None, trial, result) == TrialScheduler.CONTINUE
+    if continues:
+        searcher.on_trial_result(str(number), result)
+    else:
+        searcher.on_trial_complete(str(number), result)
+    return continues
+
+
+def finish(searcher: StudySearcher, number: int, encoding: str) -> None:
+    record = make_record(number, make_candidate(encoding=encoding), unpruned_error=0.5)
+    searcher.on_trial_complete(str(number), {"record": record.model_dump_json()})
+
+
+def test_one_network_of_each_encoding_is_trained_to_the_end(
+    problem: Problem, run: RunDirectory
+) -> None:
+    queue = ListedRequests("image", "image", "agent", "image")
+    searcher, scheduler = searching(queue, problem, run, workers=3)
+    for _ in range(3):
+        assert searcher.suggest()
+    assert arrive(searcher, scheduler, 0, 0.25), "the first of image"
+    assert not arrive(searcher, scheduler, 1, 0.25), "trial 0 is past this rung"
+    assert arrive(searcher, scheduler, 2, 0.25), "the first of agent"
+    assert arrive(searcher, scheduler, 0, 0.5)
+    finish(searcher, 0, "image")
+    assert searcher.suggest()
+    assert not arrive(searcher, scheduler, 3, 0.25, error=0.9), "image has trial 0"
+    retained = {record.number: record.retained_at for record in queue.records}
+    assert retained == {0: 0.25, 1: None, 3: None}
+    assert [record.state for record in queue.records] == [
+        State.STOPPED, State.COMPLETE, State.STOPPED,
+    ]  # fmt: skip
+
+
+def test_a_network_that_diverges_makes_room_for_another_of_its_encoding(
+    problem: Problem, run: RunDirectory
+) -> None:
+    queue = ListedRequests("agent", "agent")
+    searcher, scheduler = searching(queue, problem, run, workers=1)
+    assert searcher.suggest()
+    assert arrive(searcher, scheduler, 0, 0.25)
+    assert not arrive(searcher, scheduler, 0, 0.5, error=math.inf)
+    assert searcher.suggest()
+    assert arrive(searcher, scheduler, 1, 0.25)
+    assert queue.records[0].retained_at == 0.25
+
+
+def test_an_encoding_trained_in_an_earlier_session_needs_no_further_network(
+    problem: Problem, run: RunDirectory
+) -> None:
+    run.save_record(make_record(0, make_candidate(encoding="image"), unpruned_error=0.5))
+    searcher, scheduler = searching(ListedRequests("image"), problem, run, workers=1)
+    assert searcher.suggest()
+    assert not arrive(searcher, scheduler, 0, 0.25)
 
 
 def test_a_dead_worker_gives_its_reason(searcher: StudySearcher, run: RunDirectory) -> None:
