@@ -147,6 +147,11 @@ class RollOutEncoding(Encoding):
                 f"RollOutEncoding: axis {self.axis!r} has lengths {sorted(lengths)} in the outputs"
             )
 
+    @property
+    def corrects_baseline(self) -> bool:
+        """True: zero outputs are persistence."""
+        return True
+
     def settings(self, choose: Choose) -> Settings:
         """Return window, step and normalisation."""
         # With a step that doesn't divide the horizon, the last windows wouldn't occur in training.

@@ -283,6 +283,15 @@ class Encoding(ABC):
         return False
 
     @property
+    def corrects_baseline(self) -> bool:
+        """Whether zero outputs decode to an answer without learning, which the network corrects.
+
+        Such an answer is an extrapolation or a theory. The last layer of a network then begins at
+        zero, and the untrained network is kept where training doesn't improve on it.
+        """
+        return False
+
+    @property
     def floor(self) -> float:
         """The error of a perfect network, at most; the card of a case study gives the reason.
 

@@ -44,6 +44,7 @@ from search.trial.preparation import (
     fine_tune,
     initialise_learner,
     training_epochs,
+    zero_outputs,
 )
 from search.trial.scoring import score_split
 from spaces.artefact import (
@@ -308,6 +309,7 @@ def _train(
     epochs = training_epochs(context.problem, task.pairs)
     rung_epochs = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
     best = BestWeights(context.problem, task, context.data.validation)
+    untrained = _score_untrained(context, task, learner)
     trainer = task.trainer(learner, candidate.training, epochs, candidate.seed)
     checkpointer = Checkpointer(run.checkpoint_path(builder.number), trainer, best, candidate.key)
     memory = cast("int | None", builder.results.get("untrained_memory_bytes"))
@@ -324,12 +326,31 @@ def _train(
             )
         checkpointer.save_if_due(builder.rungs)
     checkpointer.save(builder.rungs)  # so that an interrupted deployment needs no second training
+    if untrained:
+        builder.results["untrained_error"] = untrained.error
+        best = min(untrained, best, key=lambda weights: weights.error)
     best.restore(learner.network)
     builder.results["unpruned_error"] = best.error
     save_checkpoint(
         run.trained_network_path(builder.number),
         {"learner": learner.state_dict(), "error": best.error},
     )
+
+
+def _score_untrained(
+    context: SearchContext, task: TrainingTask, learner: Learner
+) -> BestWeights | None:
+    """Return the untrained weights with their error, set to begin as what the encoding corrects.
+
+    None if the network corrects nothing, so that zero outputs mean nothing.
+    """
+    if not task.encoding.corrects_baseline:
+        return None
+    calibration = calibration_inputs(task.pairs, 2, task.noise)
+    zero_outputs(learner.network, calibration)
+    untrained = BestWeights(context.problem, task, context.data.validation)
+    untrained.update(learner.network)
+    return untrained
 
 
 def _until_no_improvement(trainer: Iterable[int], best: BestWeights, epochs: int) -> Iterator[int]:

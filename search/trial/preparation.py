@@ -39,6 +39,10 @@ DEPLOYMENT_DEFAULTS = {
 """Values for the fields of a candidate that don't affect the training of its network."""
 
 
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Layers that may be the last one of a network."""
+
+
 class NotFiniteError(Exception):
     """Encoded inputs or targets aren't finite numbers of float32."""
 
@@ -161,6 +165,28 @@ def initialise_learner(candidate: Candidate, shape: Shape) -> Learner:
     torch.manual_seed(candidate.seed)
     family, settings = ARCHITECTURES[candidate.architecture], candidate.architecture_settings
     return family.learner(family.untrained(shape, settings), shape, settings).eval()
+
+
+def zero_outputs(network: nn.Module, inputs: Tensor) -> None:
+    """Set the last layer of a network to zero in place, so that its outputs are zero.
+
+    With such a layer a residual network begins as what it corrects (Zhang et al., ICLR 2019,
+    "Fixup"; Goyal et al., arXiv:1706.02677). The last layer is the last linear or convolutional
+    one that alone makes all outputs zero; a network without one keeps its weights.
+
+    Args:
+        network: The network, on the CPU in evaluation mode.
+        inputs: Inputs of the network (b, ...).
+    """
+    layers = [module for module in network.modules() if isinstance(module, LAYERS)]
+    for layer in reversed(layers):
+        weights = {name: weight.clone() for name, weight in layer.state_dict().items()}
+        with torch.inference_mode():
+            for weight in layer.parameters():
+                weight.zero_()
+            if not bool(network(inputs).any()):
+                return
+        layer.load_state_dict(weights)
 
 
 def training_epochs(problem: Problem, pairs: Pairs) -> int:

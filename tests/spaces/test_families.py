@@ -5,8 +5,9 @@ import copy
 import numpy as np
 import torch
 
-from problems import Pairs, Settings, Target
+from problems import Layout, Pairs, Settings, Target
 from problems.contract import RandomChoice
+from search.trial.preparation import zero_outputs
 from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
@@ -17,6 +18,14 @@ from tests.spaces.shapes import SERVED, choices, combined
 
 LEARNS = [(family, shape) for family, shape in SERVED if not family.trains_policy]
 """Those that learn from pairs, not by acting."""
+
+VALUES = [
+    (family, shape)
+    for family, shape in SERVED
+    if shape.target in {Target.VALUE, Target.POLICY} and shape.layout is not Layout.VECTORS
+]
+"""Those with a last layer, whose encodings may correct an answer without learning; equivariant
+vectors are sums over several layers."""
 
 LABELS = [(family, shape) for family, shape in SERVED if shape.target is Target.LABEL]
 
@@ -74,6 +83,30 @@ def test_every_weight_is_trained(family: type[Architecture], shape: Shape) -> No
         if weights.requires_grad and torch.equal(weights, before[name])
     ]
     assert not still
+
+
+@law("family, shape", VALUES, choices=choices)
+def test_zeroed_networks_answer_zero_and_still_learn(
+    family: type[Architecture], shape: Shape
+) -> None:
+    network, settings = drawn(family, shape)
+    zero_outputs(network, example_inputs(shape, 2))
+    inputs = example_inputs(shape, 24)
+    with torch.inference_mode():
+        assert not network(inputs).any()
+    if family.trains_policy:
+        return
+    learner = family.learner(network, shape, settings)
+    before = copy.deepcopy(dict(learner.named_parameters()))
+    targets = torch.rand(24, shape.outputs, generator=torch.Generator().manual_seed(1))
+    training = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0)
+    list(Trainer(learner, Pairs(inputs.numpy(), targets.numpy()), training, 2, 0))
+    moved = [
+        not torch.equal(weights, before[name])
+        for name, weights in learner.named_parameters()
+        if weights.requires_grad
+    ]
+    assert all(moved)
 
 
 @law("family, shape", LABELS, choices=choices)

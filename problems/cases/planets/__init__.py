@@ -89,5 +89,5 @@ def planets(size: Size) -> Problem:
         calibration=Calibration(simulation.shortened(share), share, samples=8),
         pictures=score.pictures,
         symmetries=SYMMETRIES,
-        version=2,
+        version=3,
     )

@@ -66,6 +66,11 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
 
     bound: float = ACTION_BOUNDS[0]
 
+    @property
+    def corrects_baseline(self) -> bool:
+        """True: zero outputs are no actions, and the coordinates are extrapolated."""
+        return True
+
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen coordinates and bound."""
         return {

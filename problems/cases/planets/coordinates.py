@@ -92,25 +92,47 @@ class SecularCoordinates(ElementCoordinates):
 
 
 class CartesianCoordinates:
-    """Heliocentric position and velocity, which contain the phase, extrapolated as constants."""
+    """Heliocentric position and velocity at the mean longitude of the epoch, kept as constants.
+
+    Frames are many orbits apart, so that the phase of an orbit at a frame is as good as random: the
+    mean of what may be predicted is a planet in the star. A stroboscopic state holds the orbit
+    without its phase, which follows from Kepler's third law as in the other coordinates.
+    """
 
     channels: ClassVar[int] = 6
 
     def encode(self, inputs: Batch, elements: Array) -> Array:
         """Return heliocentric states (b, t, p, 6) [au, au/yr]."""
-        return states_from_elements(elements, _mu(inputs))
+        longitude = np.broadcast_to(inputs["elements"][:, None, :, 5:], elements[..., 5:].shape)
+        return states_from_elements(
+            np.concatenate([elements[..., :5], longitude], axis=-1), _mu(inputs)
+        )
 
-    def decode(self, inputs: Batch, coordinates: Array, times_yr: Array) -> Array:  # noqa: ARG002
-        """Return elements (b, t, p, 6); unbound states are clipped to the largest eccentricity."""
-        elements = elements_from_states(coordinates, _mu(inputs))
-        axis = np.clip(np.abs(elements[..., 0]), 1e-2, 1e3)
-        k, h = clip_eccentricity(elements[..., 1], elements[..., 2])
-        longitude = np.nan_to_num(elements[..., 5])
-        return np.stack([axis, k, h, elements[..., 3], elements[..., 4], longitude], axis=-1)
+    def decode(self, inputs: Batch, coordinates: Array, times_yr: Array) -> Array:
+        """Return elements (b, t, p, 6) of bound orbits."""
+        elements = bound_elements(inputs, coordinates)
+        longitude = propagate_longitude(inputs, elements[..., 0], times_yr)
+        return np.concatenate([elements[..., :5], longitude[..., None]], axis=-1)
 
     def extrapolator(self, inputs: Batch) -> Extrapolator:  # noqa: ARG002 - the protocol's
         """Return persistence."""
         return _unchanged
+
+
+def bound_elements(inputs: Batch, states: Array) -> Array:
+    """Return elements (b, t, p, 6) of heliocentric states (b, t, p, 6) [au, au/yr].
+
+    Unbound states get the largest valid eccentricity and the axis of the same absolute energy.
+
+    Args:
+        inputs: Systems at the epoch.
+        states: Heliocentric states (b, t, p, 6).
+    """
+    elements = elements_from_states(states, _mu(inputs))
+    axis = np.clip(np.abs(elements[..., 0]), 1e-2, 1e3)
+    k, h = clip_eccentricity(elements[..., 1], elements[..., 2])
+    longitude = np.nan_to_num(elements[..., 5])
+    return np.stack([axis, k, h, elements[..., 3], elements[..., 4], longitude], axis=-1)
 
 
 def _mu(inputs: Batch) -> Array:

@@ -142,6 +142,11 @@ class OrbitRollOutEncoding(OrbitEncoding):
     steps: ClassVar[tuple[int, ...]]
     target: ClassVar[Target] = Target.VALUE
 
+    @property
+    def corrects_baseline(self) -> bool:
+        """True: zero outputs are the extrapolation of the coordinates."""
+        return True
+
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen coordinates, window and step."""
         fitting = [step for step in self.steps if step <= len(self.times_yr)]

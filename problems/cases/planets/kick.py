@@ -92,6 +92,11 @@ class KickEncoding(Encoding):
     layout: ClassVar[Layout] = Layout.FLAT
     target: ClassVar[Target] = Target.VALUE
 
+    @property
+    def corrects_baseline(self) -> bool:
+        """True: zero outputs are the theory."""
+        return True
+
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen theory and number of starts."""
         fitting = [starts for starts in STARTS if starts <= len(self.times_yr)]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.planets.coordinates import CartesianCoordinates
+from problems.cases.planets.coordinates import bound_elements
 from problems.cases.planets.couplings import planet_pairs
 from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, mean_motion, states_from_elements
 from problems.cases.planets.simulation import outputs_from_elements
@@ -130,7 +130,7 @@ class SteppedKickEncoding(Encoding):
         for frame in range(len(times)):
             states = scheme.advance(states, steps)
             path[:, frame] = scheme.heliocentric(states)
-        elements = CartesianCoordinates().decode(inputs, path, times)
+        elements = bound_elements(inputs, path)
         empty = inputs["mass"] <= 0.0
         elements = np.where(empty[:, None, :, None], inputs["elements"][:, None], elements)
         return outputs_from_elements(inputs, elements)

@@ -30,6 +30,7 @@ from search.trial.preparation import (
     prepare_training,
     training_epochs,
 )
+from search.trial.scoring import score_split
 from spaces.candidate import Candidate, Precision
 from spaces.space import choose_candidate
 
@@ -112,6 +113,40 @@ def test_memory_is_measured_where_it_is_an_objective(
     # Weights and what lies between layers; not the runtime's libraries.
     assert 4 * record.parameters <= record.memory_bytes < 100e6
     assert len(objective_values(timed.problem, record)) == 3
+
+
+@pytest.mark.parametrize("problem", ["planets"], indirect=True)
+@pytest.mark.parametrize("learning_rate", [1e-3, 1e3])
+def test_a_training_never_ends_worse_than_what_its_encoding_corrects(
+    context: SearchContext, candidate: Candidate, data: Dataset, learning_rate: float
+) -> None:
+    image = {"coordinates": "cartesian", "window": 5}
+    drawn = candidate.model_copy(
+        update={
+            "encoding": "image",
+            "encoding_settings": image,
+            "architecture": "mlp",
+            "architecture_settings": {
+                "width": 64, "depth": 1, "residual": False, "activation": "relu",
+            },
+            "training": candidate.training.model_copy(
+                update={"learning_rate": learning_rate, "unrolled": 1, "augmented": 0}
+            ),
+        }
+    )  # fmt: skip
+    *_, record = run_trial(context, drawn, 3)
+    assert isinstance(record, Record)
+    persistence = score_split(
+        context.problem, context.problem.baseline_runs["persistence"], data.validation
+    ).metrics["element_error"]
+    assert record.unpruned_error is not None
+    assert record.untrained_error is not None
+    assert record.untrained_error == pytest.approx(persistence, rel=1e-3)
+    assert record.unpruned_error <= record.untrained_error
+    if learning_rate > 1.0:
+        assert record.unpruned_error == record.untrained_error
+        assert record.rungs[-1].error > record.untrained_error, "rungs tell what training reached"
+        assert record.metrics["element_error"] == pytest.approx(persistence, rel=1e-3)
 
 
 def test_a_further_deployment_is_of_the_trained_network(
