@@ -97,6 +97,44 @@ def test_agents_that_do_nothing_do_what_is_expected(agent: AgentEncoding, datase
     np.testing.assert_allclose(gap, 0.0, atol=1e-9)
 
 
+@pytest.mark.parametrize("coordinates", list(COORDINATES))
+@pytest.mark.parametrize("name", ["series", "pattern", "image", "agent"])
+def test_zero_outputs_are_the_baseline_that_is_corrected(
+    planets: Problem, dataset: Dataset, name: str, coordinates: str
+) -> None:
+    window = {"window": 5} if name == "image" else {}
+    encoding = planets.encodings[name].configured({"coordinates": coordinates, **window})
+    assert encoding.corrects_baseline
+    encoding = encoding.fit(dataset.train)
+    outputs = encoding.pairs(dataset.train).targets.shape[1]
+    zero = encoding.apply(lambda seen: np.zeros((len(seen), outputs)), dataset.test.inputs, RNG)
+    theory = "Laplace-Lagrange" if coordinates == "secular" else "persistence"
+    expected = planets.baseline_runs[theory](dataset.test.inputs, RNG)
+    exists = (dataset.test.inputs["mass"] > 0)[:, None, :, None]
+    gap = (zero["elements"] - expected["elements"])[..., :5] * exists
+    np.testing.assert_allclose(gap, 0.0, atol=1e-9)
+
+
+def test_a_stroboscopic_state_holds_the_orbit_without_its_phase(
+    planets: Problem, dataset: Dataset
+) -> None:
+    """It changes no faster than the orbit, however many revolutions lie between two frames."""
+    system, samples = COORDINATES["cartesian"], dataset.test
+    states = system.encode(samples.inputs, samples.outputs["elements"])
+    image = planets.encodings["image"]
+    assert isinstance(image, ImageEncoding)
+    decoded = system.decode(samples.inputs, states, np.array(image.times_yr))
+    exists = samples.inputs["mass"] > 0
+    gap = (decoded - samples.outputs["elements"])[..., :5] * exists[:, None, :, None]
+    np.testing.assert_allclose(gap, 0.0, atol=1e-9)
+    change = np.linalg.norm(np.diff(states[..., :3], axis=1), axis=-1)
+    distance = np.linalg.norm(states[:, 1:, :, :3], axis=-1)
+    relative = np.median((change / distance).swapaxes(1, 2)[exists])
+    elements = samples.outputs["elements"][..., 1:5].swapaxes(1, 2)[exists]
+    typical = np.median(np.linalg.norm(np.diff(elements, axis=1), axis=-1))
+    assert relative < 10.0 * typical < 0.5
+
+
 def test_the_bound_is_in_typical_changes(agent: AgentEncoding, dataset: Dataset) -> None:
     orbits = agent.reference_path(dataset.test)[:, 0]
     around = agent.neighbourhoods(dataset.test.inputs)
