@@ -40,7 +40,8 @@ class EncodingView(NamedTuple):
         networks: Number of networks, without further deployments.
         complete: Number of networks whose trial is complete.
         trained: Number of networks that were trained to the end, even if a deployment failed.
-        failed_trainings: Networks trained to the end with a larger error than the reference point.
+        failed_trainings: Networks trained to the end with a larger error than the reference point,
+            apart from `unimproved`.
         unimproved: Networks trained to the end that answer as before training.
         worst_ratio: Error of the worst network trained to the end over that of the reference
             point, or None.
@@ -222,18 +223,17 @@ def _view(  # noqa: PLR0913, PLR0917 - a row needs them all
     states = Counter(trial.state for trial in networks)
     measured = measured_trials(trials)
     trained = {t.number: t.trained_error for t in networks if t.trained_error is not None}
+    unimproved = tuple(
+        t.number for t in networks if t.number in trained and t.trained_error == t.untrained_error
+    )
     limit = reference_point.error if reference_point else math.inf
     return EncodingView(
         name=name,
         networks=states.total(),
         complete=states[State.COMPLETE],
         trained=len(trained),
-        failed_trainings=tuple(number for number, error in trained.items() if error > limit),
-        unimproved=tuple(
-            t.number
-            for t in networks
-            if t.trained_error is not None and t.trained_error == t.untrained_error
-        ),
+        failed_trainings=tuple(n for n in trained if trained[n] > limit and n not in unimproved),
+        unimproved=unimproved,
         worst_ratio=max(trained.values()) / limit if trained and 0.0 < limit < math.inf else None,
         stopped=states[State.STOPPED],
         failed=states[State.INFEASIBLE],

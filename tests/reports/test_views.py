@@ -129,11 +129,13 @@ def test_networks_worse_than_the_worst_baseline_are_failures_of_training() -> No
     errors = {0: 0.5, 1: 15.4, 2: 2.0, 3: 0.9}
     rows = [trial(n, error, 10.0)._replace(trained_error=error) for n, error in errors.items()]
     rows[3] = rows[3]._replace(untrained_error=0.9)
+    # Persistence by another order of operations is no failure.
+    rows.append(trial(4, 1.0, 9.0)._replace(trained_error=1.0 + 1e-12, untrained_error=1.0 + 1e-12))
     rows[0] = rows[0]._replace(untrained_error=0.9)
     (view,) = encoding_views(rows, [], ReferencePoint(1.0, "persistence"))
     assert view.failed_trainings == (1, 2)
     assert view.worst_ratio == pytest.approx(15.4)
-    assert view.unimproved == (3,)
+    assert view.unimproved == (3, 4)
 
 
 def test_a_report_tells_failed_trainings_and_too_few_networks(small: RunDirectory) -> None:
