@@ -10,6 +10,7 @@ from problems.diagnosis.host import HostRun
 from problems.interfaces.problem import Host
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as template
+from search.final import a_posteriori
 from search.final.a_posteriori import evaluate_in_host, normalised_rmse
 
 REFERENCE = DampedOscillator()
@@ -60,7 +61,7 @@ def test_kernel_and_host_are_timed_in_the_same_runs(monkeypatch: pytest.MonkeyPa
         inside = next(surrogate if kernel is biased else reference)
         return HostRun({"flux": np.zeros(2)}, 8.0 + inside, inside, 1)
 
-    monkeypatch.setattr("search.final.a_posteriori.run_host", timed)
+    monkeypatch.setattr(a_posteriori, "run_host", timed)
     facts, host_result = evaluate_in_host(HOSTED, {"biased": biased})
     assert facts is not None
     assert (facts.time_s, facts.fraction) == (16.0, 0.5)

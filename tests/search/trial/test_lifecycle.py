@@ -264,14 +264,18 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
         offered.append(best.error)
 
     monkeypatch.setattr(BestWeights, "update", noted)
-    epochs = training_epochs(alike, prepare_training(alike, candidate, context.data).pairs)
+    task = prepare_training(alike, candidate, context.data)
+    epochs = training_epochs(alike, task.pairs)
+    untrained = int(task.encoding.corrects_baseline)
+    ends = 1 + math.ceil(PATIENCE_SHARE * epochs)
+    assert ends < epochs
     *rungs, _ = run_trial(replace(context, problem=alike), candidate, 3)
     assert len(rungs) == len(RUNG_SHARES)
-    assert len(offered) == 1 + math.ceil(PATIENCE_SHARE * epochs) < epochs
+    assert len(offered) == untrained + ends
     *_, again = run_trial(replace(context, problem=alike), candidate, 3)  # as after an interruption
     assert isinstance(again, Record)
     assert again.unpruned_error == 1.0
-    assert len(offered) == 1 + math.ceil(PATIENCE_SHARE * epochs)
+    assert len(offered) == 2 * untrained + ends
 
 
 @pytest.mark.parametrize("problem", ["planets"], indirect=True)
