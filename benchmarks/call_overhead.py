@@ -72,7 +72,7 @@ def bound_call(runtime: str, folder: Path, lowering: Lowering, inputs: Array) ->
     network = rebuild_network(folder, lowering, "cpu")
     if runtime == "compiled":
         return _in_inference(TorchCompile().compile_network(network, lowering), tensor)
-    return _in_inference(avoid_slow_conv3d(network, lowering, "cpu"), tensor)
+    return _in_inference(avoid_slow_conv3d(network, "cpu"), tensor)
 
 
 def _in_inference(network: Callable[[Tensor], Tensor], tensor: Tensor) -> Call:

@@ -158,7 +158,7 @@ def _of_recommendation(
 
 def _payback(finalist: Any, data: Any, records: Sequence[Any]) -> float | None:
     timing = finalist["timing"]
-    if timing["speedup"] <= 1.0:
+    if timing["speedup"] <= 1.0 or not data["reference_has_time"]:
         return None
     made = 0 if data["recorded"] else sum(data["samples"].values()) + sum(data["failed"].values())
     spent_s = sum(sum(r["durations_s"].values()) for r in records)

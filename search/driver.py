@@ -380,8 +380,6 @@ def _summarise_data(
         exclusions=tuple(exclusions(problem)),
         limits=context.limits,
         recorded=problem.data is not None,
-        batch=problem.deployment.batch,
-        threads=problem.deployment.threads,
         reference_time_known=context.reference_timing.run is None,
         reference_s=context.reference_timing.sample_s or None if problem.simulation else None,
         reference_has_time=context.reference_timing.has_time,

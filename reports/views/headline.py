@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from reports.formatting import format_count, format_number, format_speedup
 from reports.views.finalists import FinalistView
+from reports.views.speed_scale import speed_scale
 from reports.views.trials import TrialView
 from reports.views.verdicts import Grade, accuracy
 from search.run.records import DatasetSummary
@@ -50,16 +51,18 @@ def headline(
         data: Summary of the data, with the metrics.
         trials: All trials, whose durations are the cost of the search.
     """
-    grade, worth = _worth(finalist, dominating, payback(finalist, data, trials))
+    grade, worth = _worth(finalist, dominating, data, payback(finalist, data, trials))
     return Headline(
-        grade, (_error(finalist, data), *_comparison(finalist), _speed(finalist, data), worth)
+        grade, (_error(finalist, data), *_comparison(finalist), _speed(finalist, data), *worth)
     )
 
 
 def payback(
     finalist: FinalistView, data: DatasetSummary, trials: Sequence[TrialView]
 ) -> Payback | None:
-    """Return when a surrogate pays for itself, None if it is no faster than the reference.
+    """Return when a surrogate pays for itself; None if it is no faster than the reference.
+
+    A reference without a time has no such number of runs.
 
     Args:
         finalist: The surrogate.
@@ -67,7 +70,7 @@ def payback(
         trials: All trials.
     """
     timing = finalist.timing
-    if timing.speedup <= 1.0:
+    if timing.speedup <= 1.0 or not data.reference_has_time:
         return None
     made = 0 if data.recorded else sum(data.samples.values()) + sum(data.failed.values())
     search_s = sum(sum(trial.durations_s.values()) for trial in trials)
@@ -98,34 +101,44 @@ def _comparison(finalist: FinalistView) -> tuple[str, ...]:
 
 
 def _speed(finalist: FinalistView, data: DatasetSummary) -> str:
-    timing = finalist.timing
-    text = f"It is {format_speedup(timing.speedup)} as fast as the reference"
-    if data.batch is None:
+    scale, deployment = speed_scale(data), data.deployment
+    if scale.compared_with:
+        speed = format_speedup(finalist.timing.speedup)
+        text = f"It is {speed} as fast as {scale.compared_with}"
+    else:
+        text = f"It answers {format_number(finalist.timing.speedup)} samples a second"
+    if deployment is None:
         return f"{text}."
-    threads = format_count(data.threads, "thread")
-    text += f" with {format_count(data.batch, 'sample')} a call on {threads}"
-    alone = next((each for each in finalist.batches if each.batch == 1), None)
-    if data.batch == 1 or alone is None:
-        return f"{text}."
-    return f"{text}, and {format_speedup(timing.reference_s / alone.call_time_s)} with one."
+    threads = format_count(deployment.threads, "thread")
+    text += f" with {format_count(deployment.batch, 'sample')} a call on {threads}"
+    others = [
+        f"{format_number(each.speedup)}{scale.unit} with {each.batch}"
+        for each in finalist.batches
+        if each.batch in {1, *deployment.batches} - {deployment.batch} and each.speedup is not None
+    ]
+    return f"{', '.join([text, *others])}."
 
 
 def _worth(
-    finalist: FinalistView, dominating: FinalistView | None, pays: Payback | None
-) -> tuple[Grade, str]:
-    """Return the grade, and whether the surrogate is worth deploying."""
-    grade = accuracy(finalist).grade
+    finalist: FinalistView,
+    dominating: FinalistView | None,
+    data: DatasetSummary,
+    pays: Payback | None,
+) -> tuple[Grade, tuple[str, ...]]:
+    """Return the grade, and sentences on whether the surrogate is worth deploying."""
     if dominating is not None:
-        return Grade.BAD, (
-            f"It isn't worth deploying: the baseline {dominating.name} is at least as accurate and "
-            f"as fast ({format_speedup(dominating.timing.speedup)})."
-        )
-    if pays is None:
-        return Grade.BAD, "It isn't worth deploying: the reference itself is as fast."
-    cost = f"{format_number(pays.search)} runs' time for the trials"
-    if pays.data:
-        cost = f"{format_count(pays.data, 'run')} for the data, {cost}"
-    text = f"It saves time from {format_number(pays.runs)} runs of the reference on ({cost})."
+        speed = f"{format_number(dominating.timing.speedup)}{speed_scale(data).unit}"
+        better = f"the baseline {dominating.name} is at least as accurate and as fast ({speed})"
+        return Grade.BAD, (f"It isn't worth deploying: {better}.",)
+    if pays is None and data.reference_has_time:
+        return Grade.BAD, ("It isn't worth deploying: the reference itself is as fast.",)
+    grade, sentences = accuracy(finalist).grade, list[str]()
     if grade is Grade.BAD:
-        text = f"It is worth deploying only where its speed counts for more than accuracy. {text}"
-    return grade, text
+        sentences.append("It is worth deploying only where its speed counts more than accuracy.")
+    if pays is not None:
+        cost = f"{format_number(pays.search)} runs' time for the trials"
+        if pays.data:
+            cost = f"{format_count(pays.data, 'run')} for the data, {cost}"
+        runs = format_number(pays.runs)
+        sentences.append(f"It saves time from {runs} runs of the reference on ({cost}).")
+    return grade, tuple(sentences)

@@ -1,19 +1,17 @@
-"""Comparisons of finalists on the same samples, errors of single samples, and the mean's error."""
+"""Comparisons of finalists on the same test samples, and their errors on single samples."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import numpy as np
 
-from problems import Array, Batch, Dataset, Problem, Run, Target, UserError
-from problems.interfaces.types import n_samples, take_samples
+from problems import Problem, Target
+from problems.interfaces.types import take_samples
 from search.run.finalists import Finalist, PairedComparison
 from search.trial.scoring import (
     SplitScore,
     paired_difference,
     paired_interval,
     resampled_error,
-    score_split,
 )
 
 MAX_SAMPLES = 256
@@ -115,33 +113,3 @@ def sample_errors(problem: Problem, encoding: str | None, result: SplitScore) ->
             return ()
         errors.append(float(metrics[problem.objective.name]))
     return tuple(errors) if np.isfinite(errors).all() else ()
-
-
-def mean_errors(problem: Problem, data: Dataset) -> dict[str, float]:
-    """Return the objective of predicting the mean of the training split, on test and shifted.
-
-    A split is missing where the score of the mean doesn't exist.
-    """
-    errors: dict[str, float] = {}
-    for name in ("test", "shifted"):
-        split = data.splits()[name]
-        if not len(split):
-            continue
-        with suppress(UserError):
-            result = score_split(problem, predicting_the_mean(data), split, "the training mean")
-            if problem.objective.name in result.metrics:
-                errors[name] = result.metrics[problem.objective.name]
-    return errors
-
-
-def predicting_the_mean(data: Dataset) -> Run:
-    """Return a run whose outputs are the mean of the training split for every sample."""
-    means: dict[str, Array] = {
-        name: np.mean(np.asarray(array), axis=0) for name, array in data.train.outputs.items()
-    }
-
-    def run(inputs: Batch, _: np.random.Generator) -> Batch:
-        n = n_samples(inputs)
-        return {name: np.broadcast_to(mean, (n, *mean.shape)) for name, mean in means.items()}
-
-    return run

@@ -15,7 +15,6 @@ from search.final.a_posteriori import evaluate_in_host
 from search.final.batch_sizes import TimedFinalist, time_batch_sizes
 from search.final.comparison import (
     Comparisons,
-    mean_errors,
     sample_errors,
     with_comparisons,
 )
@@ -26,6 +25,7 @@ from search.final.profiling import (
     draw_worst_samples,
     with_pictures,
 )
+from search.objectives.baselines import mean_error
 from search.objectives.error_estimates import estimate_errors
 from search.objectives.recommendation import recommendation, select_finalists
 from search.run.directory import RunDirectory
@@ -147,7 +147,11 @@ def run_final_evaluation(
             context, participants, finalists, recommended, BATCH_TIMING_SHARE * budget_s
         ),
         pictures=() if test is None else draw_prediction(problem, test),
-        mean_errors=mean_errors(problem, context.data),
+        mean_errors={
+            split: error
+            for split in ("test", "shifted")
+            if (error := mean_error(problem, context.data, split)) is not None
+        },
         worst_pictures=() if test is None else draw_worst_samples(problem, test, errors),
         left_out=participants.excluded,
         host=host,

@@ -56,11 +56,19 @@ def baseline_errors(problem: Problem, data: Dataset) -> dict[str, float]:
     return errors
 
 
-def mean_error(problem: Problem, data: Dataset) -> float | None:
-    """Return the validation error of the mean of the training outputs; None if there is none.
+def mean_error(problem: Problem, data: Dataset, split: str = "validation") -> float | None:
+    """Return the error of the mean of the training outputs on a split; None if there is none.
 
-    It takes the place of the worst baseline's error where a problem has no baseline.
+    On the validation split it takes the place of the worst baseline's error where a problem has no
+    baseline. Outside the training range a surrogate should be better.
+
+    Args:
+        problem: The problem.
+        data: The data.
+        split: Name of the split.
     """
+    if not len(data.splits()[split]):
+        return None
     means = {
         field.name: np.clip(np.mean(data.train.outputs[field.name], axis=0), *field.valid)
         for field in problem.outputs
@@ -72,7 +80,9 @@ def mean_error(problem: Problem, data: Dataset) -> float | None:
 
     # A score of distributions may refuse the same answer for every sample.
     with suppress(UserError):
-        result = score_split(problem, answer_mean, data.validation, "the mean of the training data")
+        result = score_split(
+            problem, answer_mean, data.splits()[split], "the mean of the training data"
+        )
         error = result.metrics.get(problem.objective.name, math.nan)
         if not result.failed and math.isfinite(error):
             return error

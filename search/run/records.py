@@ -303,10 +303,6 @@ class DatasetSummary(FrozenModel):
     """How the host calls a surrogate; None in older runs."""
     processor: str = ""
     """Processor on which the reference was timed."""
-    batch: int | None = None
-    """Samples in a call of the deployment; None in older runs."""
-    threads: int = 1
-    """Threads of a call."""
     fields: tuple[FieldSummary, ...] = ()
     """Inputs and outputs; empty in older runs."""
     baseline_errors: dict[str, float] = Field(default_factory=dict[str, float])

@@ -10,7 +10,12 @@ from reports.views.headline import headline, payback
 from reports.views.trials import trial_view
 from reports.views.verdicts import accuracy, in_the_host, out_of_distribution, over_seeds
 from search.run.finalists import BatchTiming, PairedComparison
-from search.run.records import NO_LIMITS, ConfidenceInterval, DatasetSummary
+from search.run.records import (
+    NO_LIMITS,
+    ConfidenceInterval,
+    DatasetSummary,
+    DeploymentSummary,
+)
 from tests.builders import make_finalist, make_record, make_timing
 
 DATA = DatasetSummary(
@@ -19,8 +24,7 @@ DATA = DatasetSummary(
     failed={"train": 10},
     metrics=(Metric("max_error", "K"),),
     exclusions=(),
-    batch=64,
-    threads=2,
+    deployment=DeploymentSummary(batch=64, threads=2, batches=(8, 64)),
 )
 
 
@@ -107,8 +111,11 @@ def test_a_surrogate_pays_for_itself_after_data_and_search() -> None:
 
 
 def test_the_first_sentences_are_the_verdict_in_words() -> None:
-    alone = BatchTiming(batch=1, call_time_s=0.25, low_s=0.2, high_s=0.3)
-    found = headline(view(against_baseline=against(-0.2, -0.1), batches=(alone,)), None, DATA, [])
+    batches = tuple(
+        BatchTiming(batch=n, call_time_s=0.25, low_s=0.2, high_s=0.3, speedup=speedup)
+        for n, speedup in ((1, 4.0), (8, 9.0), (64, 10.0), (512, 11.0))
+    )
+    found = headline(view(against_baseline=against(-0.2, -0.1), batches=batches), None, DATA, [])
     assert found.grade == "good"
     error, comparison, speed, worth = found.sentences
     assert error == (
@@ -120,7 +127,8 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
         "90 %: -0.2 to -0.1); "
     )
     assert speed == (
-        "It is 10x as fast as the reference with 64 samples a call on 2 threads, and 4x with one."
+        "It is 10x as fast as the reference with 64 samples a call on 2 threads, 4x with 1, 9x "
+        "with 8."
     )
     assert worth == (
         "It saves time from 122 runs of the reference on (110 runs for the data, 0 runs' time for "
@@ -128,9 +136,23 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
     )
     worse = headline(view(against_baseline=against(0.1, 0.2)), None, DATA, [])
     assert worse.grade == "bad"
-    assert "only where its speed counts for more than accuracy" in worse.sentences[-1]
+    assert "only where its speed counts more than accuracy" in worse.sentences[-2]
     beaten = headline(view(), view(name="linear"), DATA, [])
     assert beaten.grade == "bad"
     assert beaten.sentences[-1].startswith("It isn't worth deploying: the baseline linear")
     slow = headline(view(timing=make_timing(2.0)), None, DATA, [])
     assert slow.sentences[-1].startswith("It isn't worth deploying: the reference itself")
+
+
+def test_a_reference_without_a_time_is_compared_with_no_run_of_it() -> None:
+    labels = DATA.model_copy(update={"reference_has_time": False, "recorded": True})
+    assert payback(view(), labels, []) is None
+    alone = headline(view(), None, labels, [])
+    assert alone.grade == "unknown"
+    assert (
+        alone.sentences[-1] == "It answers 10 samples a second with 64 samples a call on 2 threads."
+    )
+    timed = labels.model_copy(update={"timed_baseline": "linear"})
+    found = headline(view(against_baseline=against(0.1, 0.2)), None, timed, [])
+    assert found.sentences[-2].startswith("It is 10x as fast as the baseline linear with 64")
+    assert found.sentences[-1].startswith("It is worth deploying only")

@@ -27,7 +27,8 @@ def network(rows: Array) -> Array:
 @pytest.fixture(scope="module")
 def surrogate() -> Surrogate:
     batch = drawn(20)
-    split = Split(*({f.name: batch[f.name] for f in fields} for fields in (INPUTS, OUTPUTS)))
+    inputs, outputs = ({f.name: batch[f.name] for f in fields} for fields in (INPUTS, OUTPUTS))
+    split = Split(inputs, outputs)
     encoding = FlatEncoding(INPUTS, OUTPUTS).fit(split)
     return Surrogate(encoding, FixedBatchPredictor(network, BATCH), 0, INPUTS, OUTPUTS)
 
