@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c const
 .PHONY: demo test test-all lint setup dev chromium clean
 
 demo: setup
-	$(BIN)/simstead search planets --trials 24
+	$(BIN)/simstead search planets --trials 12
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 

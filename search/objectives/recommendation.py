@@ -26,7 +26,7 @@ from search.run.records import Limits, Record, State, Timing
 MAX_FRONT_MEMBERS = 12
 """Largest number of front members that are timed again, evenly spaced along the front."""
 
-MAX_RETRAINED = 4
+MAX_RETRAINED = 3
 """Largest number of networks that are trained with further seeds."""
 
 CONTENDER_ERRORS = 2.0

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 SEARCH = ("search", "planets", "--size", "tiny", "--seed", "3")
 SPACE = (
     *("--only", "runtime=eager,onnxruntime,openvino"),
-    *("--only", "encoding=series,pattern,image,agent"),
+    *("--only", "encoding=series,pattern,image"),
 )
 """As in `finished_run`; a resumed run inherits them."""
 

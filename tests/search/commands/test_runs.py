@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from problems.sources import USER_MODULE_PREFIX
 from problems.template.write import write_template
 from search.commands.main import main
 
@@ -33,7 +34,12 @@ def in_process(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> RunSimstead:
-    """Run the command line as `simstead` does, in this process: its imports are done already."""
+    """Run the command line as `simstead` does, in this process: its imports are done already.
+
+    It forgets the files of users that other tests imported, and which may be gone.
+    """
+    for name in [name for name in sys.modules if name.startswith(USER_MODULE_PREFIX)]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setenv("SIMSTEAD_CACHE", str(cache))
     monkeypatch.chdir(decoy_folder)
 
