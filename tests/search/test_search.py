@@ -54,7 +54,7 @@ def test_a_search_leaves_the_whole_truth(finished_run: Path) -> None:
     run = RunDirectory.open(finished_run)
     records = run.records()
     assert [record.number for record in records] == list(range(len(records)))
-    assert count_networks(records) == 8
+    assert count_networks(records) == 6
     for further in records:
         if further.training is None:
             continue
