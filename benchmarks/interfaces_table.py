@@ -116,8 +116,8 @@ def main() -> int:
             continue
         headline = facts.recommendation.headline
         print(f"split {seed}: {' '.join(headline.sentences)}", flush=True)
-        for rival in facts.recommendation.rivals:
-            print(f"    {rival.name}: {rival.against_recommended}", flush=True)
+        for baseline in facts.recommendation.baselines_as_good:
+            print(f"    {baseline.name}: {baseline.against_recommended}", flush=True)
         for sentences in facts.confirmations:
             print(f"    {' '.join(sentences)}", flush=True)
         against = facts.recommendation.finalist.against_baseline

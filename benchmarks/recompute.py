@@ -138,14 +138,14 @@ def _of_recommendation(
         baseline = by_name[finalist["against_baseline"]["other"]]
         ratio = baseline["timing"]["time_s"] / finalist["timing"]["time_s"]
         yield Figure("speed over the baseline", view.finalists[0].speedup_over_baseline, ratio)
-    rivals = {
+    baselines_as_good = {
         f["name"]
         for f in heat["finalists"]
         if f["trial"] is None
         and f.get("against_recommended")
         and f["against_recommended"]["difference"]["low"] <= 0.0
     }
-    yield Figure("baselines as good", {f.name for f in view.rivals}, rivals)
+    yield Figure("baselines as good", {f.name for f in view.baselines_as_good}, baselines_as_good)
     pays = _payback(finalist, data, records)
     if (
         pays is not None

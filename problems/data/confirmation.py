@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from problems.data.dataset import DuplicateFilter, concatenate_splits
+from problems.data.dataset import DuplicateFilter, concatenate_splits, make_missing
 from problems.data.recorded import open_confirmation
 from problems.data.shards import Shard, ShardExecutor, plan_split, read_shard, split_sizes
 from problems.data.simulate import finite_samples
@@ -63,13 +63,7 @@ def confirmation_split(
             )
         return split
     shards = plan_confirmation(problem)
-    total = sum(shard.samples for shard in shards)
-    missing = [shard for shard in shards if not shard.path(cache).exists()]
-    done = total - sum(shard.samples for shard in missing)
-    progress(done, total)
-    for shard in execute(missing, cache) if missing else ():
-        done += shard.samples
-        progress(done, total)
+    make_missing(shards, cache, execute, progress)
     split = concatenate_splits([read_shard(shard.path(cache))[0] for shard in shards])
     duplicates = DuplicateFilter()
     for other in data.splits().values():
@@ -78,7 +72,7 @@ def confirmation_split(
     taken = split.take(np.flatnonzero(duplicates.first_occurrences(split, good)))
     if len(taken) < MIN_SAMPLES:
         raise UserError(
-            f"problem {problem.name!r}: only {len(taken)} of {total} samples drawn for the "
+            f"problem {problem.name!r}: only {len(taken)} of {len(split)} samples drawn for the "
             "confirmation split are new and didn't fail; draw from a wider range"
         )
     return Split(lent(taken.inputs), lent(taken.outputs))

@@ -108,6 +108,24 @@ def generate(
         check_split_sizes(problem, data)
         return data
     shards = plan_shards(problem)
+    make_missing(shards, cache, execute, progress)
+    return assemble(problem, shards, cache)
+
+
+def make_missing(
+    shards: Sequence[Shard],
+    cache: Path,
+    execute: ShardExecutor,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Make the shards that the cache lacks.
+
+    Args:
+        shards: The shards.
+        cache: Folder of the shards.
+        execute: Makes missing shards.
+        progress: Called with the samples present and the total number of samples.
+    """
     total = sum(shard.samples for shard in shards)
     missing = [shard for shard in shards if not shard.path(cache).exists()]
     done = total - sum(shard.samples for shard in missing)
@@ -117,7 +135,6 @@ def generate(
         done += shard.samples
         if progress:
             progress(done, total)
-    return assemble(problem, shards, cache)
 
 
 def assemble(problem: Problem, shards: Iterable[Shard], cache: Path) -> Dataset:

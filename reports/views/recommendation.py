@@ -36,7 +36,7 @@ class RecommendationView(NamedTuple):
         reason: Among which trials they were chosen.
         alike: Number of trials of which the first is the fastest; 0 in older runs.
         ties: Surrogates whose test error can't be told from that of the first.
-        rivals: Baselines whose test error isn't larger than that of the first.
+        baselines_as_good: Baselines whose test error isn't larger than that of the first.
         best_baseline: The best baseline on the validation split, in older runs on the test split;
             None without baselines.
         headline: The first sentences of the report; None in runs without data.
@@ -46,7 +46,7 @@ class RecommendationView(NamedTuple):
     reason: str
     alike: int
     ties: tuple[FinalistView, ...]
-    rivals: tuple[FinalistView, ...]
+    baselines_as_good: tuple[FinalistView, ...]
     best_baseline: FinalistView | None
     headline: Headline | None
 
@@ -117,7 +117,9 @@ def recommendation_view(
         reason=recommended.reason,
         alike=len(recommended.alike),
         ties=tuple(finalist for finalist in alike if finalist.trial is not None),
-        rivals=tuple(each for each in baselines if _verdict(each) in {"alike", "smaller"}),
+        baselines_as_good=tuple(
+            each for each in baselines if _verdict(each) in {"alike", "smaller"}
+        ),
         best_baseline=best,
         headline=headline(first, shown[0].dominated_by, context.data, list(context.trials.values()))
         if context.data

@@ -30,12 +30,13 @@ def confirm(
     name = f"{TRIAL_PREFIX}{record.number}"
     surrogate = Surrogate.load(run.artefact_path(record.number), problem)
     tests = {name: score_split(problem, surrogate.run, split)}
-    baseline = _best_baseline(run)
+    errors = run.data().baseline_errors
+    baseline = min(errors, key=errors.__getitem__, default="")
     if baseline in fitted.baseline_runs:
         tests[baseline] = score_split(problem, fitted.baseline_runs[baseline], split, baseline)
     test = tests[name]
     against = None
-    if baseline in tests and len(tests[baseline].valid_indices):
+    if baseline in tests:
         against = Comparisons(problem, tests).compare(name, baseline)
     return Confirmation(
         trial=record.number,
@@ -47,13 +48,3 @@ def confirm(
         metrics=bootstrap_intervals(problem, test),
         against_baseline=against,
     )
-
-
-def _best_baseline(run: RunDirectory) -> str:
-    """Return the name of the baseline with the smallest validation error, "" if there is none."""
-    known = {
-        name: error.value
-        for name, error in run.finalist_errors().errors.items()
-        if not name.startswith(TRIAL_PREFIX)
-    }
-    return min(known, key=known.__getitem__, default="")

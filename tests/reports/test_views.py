@@ -80,7 +80,7 @@ def test_who_is_as_accurate_as_the_recommended_surrogate_is_named(
     view = recommendation_view(chosen, (one, other), context)
     assert view
     assert view.ties == ((other,) if seen == "tie" and not baseline else ())
-    assert view.rivals == ((other,) if seen and baseline else ())
+    assert view.baselines_as_good == ((other,) if seen and baseline else ())
 
 
 def summary(**fields: Any) -> DatasetSummary:
