@@ -54,11 +54,14 @@ def figures(folder: Path) -> Iterator[Figure]:
     facts = read_report_data(RunDirectory.open(folder))
     records = [json.loads(path.read_text()) for path in sorted((folder / "trials").glob("*.json"))]
     objective = read(folder, "data.json")["metrics"][0]["name"]
-    yield from _of_trials(facts, records, objective)
+    numbers = {record["number"] for record in records}
+    searched = facts._replace(trials=tuple(t for t in facts.trials if t.number in numbers))
+    yield from _of_trials(searched, records, objective)
     heat = read(folder, "heat.json")
     for finalist in heat["finalists"]:
         yield from _of_finalist(facts, heat, finalist, objective)
-    yield from _of_recommendation(folder, facts, records, objective)
+    ensembles = [json.loads(p.read_text()) for p in sorted((folder / "ensembles").glob("*.json"))]
+    yield from _of_recommendation(folder, facts, [*records, *ensembles], objective)
 
 
 def _of_trials(facts: ReportData, records: Sequence[Any], objective: str) -> Iterator[Figure]:
@@ -214,7 +217,11 @@ def _mean_errors(
         f["trial"]: f["timing"]["speedup"] for f in heat["finalists"] if f["trial"] is not None
     }
     by_number = {r["number"]: r for r in records if r["number"] in speeds}
-    networks = {n: n if r["training"] is None else r["training"] for n, r in by_number.items()}
+    ensembles = {n: len(r["candidate"].get("ensemble_seeds", ())) for n, r in by_number.items()}
+    networks = {
+        n: n if r["training"] is None or ensembles[n] else r["training"]
+        for n, r in by_number.items()
+    }
     measured = read(folder, "validation.json").get("errors", {})
     seeds = _seeds(folder)
     first = {networks[trial]: trial for trial in reversed(list(seeds))}
@@ -238,7 +245,8 @@ def _mean_errors(
                 resampled
                 + sum(_array(m["resampled"]) - _array(own["resampled"]) for m in more) / count
             )
-        errors[n] = {"value": value, "resampled": resampled, "trainings": len(more) + 1}
+        trainings = ensembles[n] or len(more) + 1
+        errors[n] = {"value": value, "resampled": resampled, "trainings": trainings}
     return errors, speeds, networks
 
 

@@ -24,21 +24,17 @@ from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import ProblemSource
 from search.final.evaluation import run_final_evaluation
-from search.final.seeds import retrain_in_parallel
-from search.final.validation import score_finalists
+from search.final.finalists import Finalists
 from search.objectives.baselines import (
     BaselineScores,
     mean_error,
     prepare_references,
     score_baselines,
 )
-from search.objectives.error_estimates import estimate_errors
 from search.objectives.goals import limits_from_goals
-from search.objectives.recommendation import trials_to_retrain
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
-from search.run.finalists import RetrainingResults
 from search.run.records import (
     DatasetSummary,
     DeploymentSummary,
@@ -214,12 +210,8 @@ def run_search(
             scores = partial(_score_baselines, process.call)
             run_remaining_trials(context, spec, run, progress, scores)
             if not run.final_evaluation():
-                progress.start_phase("validation")
-                with stage_errors("scoring the finalists on the validation split"):
-                    errors = process.call(score_finalists, context, run, on_message=on_progress)
-                run.write("validation.json", errors)
-                progress.start_phase("retraining")
-                _retrain(context, spec, run, on_progress)
+                finalists = Finalists(context, spec, run, progress, on_progress)
+                finalists.prepare(process, partial(_check_stop, run))
         progress.start_phase("evaluation")
         with signals_as_interrupt(), stage_errors("the final evaluation"):
             evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
@@ -310,28 +302,6 @@ def _score_baselines(call: Call, context: SearchContext) -> BaselineScores:
             context.reference_timing,
             context.baseline_errors,
         )
-
-
-def _retrain(
-    context: SearchContext, spec: Spec, run: RunDirectory, on_progress: Callable[[int, int], None]
-) -> None:
-    """Train networks that may be recommended with further seeds, as far as that isn't done."""
-    results = list(run.retrainings().results)
-    done = {(result.trial, result.seed) for result in results}
-    objective = context.problem.objective.name
-    errors = run.finalist_errors().of_trials
-    finalists = [record for record in run.records() if record.number in errors]
-    estimates = estimate_errors(finalists, objective, errors, results)
-    repetitions = [
-        (record, seed)
-        for record in trials_to_retrain(finalists, objective, context.limits, estimates)
-        for seed in range(1, spec.retrainings + 1)
-        if (record.number, record.candidate.seed + seed) not in done
-    ]
-    for result in retrain_in_parallel(context, repetitions, lambda: _check_stop(run)):
-        results.append(result)
-        run.write("retrained.json", RetrainingResults(results=tuple(results)))
-        on_progress(len(results) - len(done), len(repetitions))
 
 
 def describe_data(data: Dataset) -> str:

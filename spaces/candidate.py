@@ -129,6 +129,7 @@ class Candidate(FrozenModel):
         precision: Number format of the deployed network.
         runtime: Name of the runtime.
         seed: Seed of initialisation and batches.
+        ensemble_seeds: Seeds of the networks whose outputs are averaged; empty for one network.
     """
 
     problem: str
@@ -144,11 +145,14 @@ class Candidate(FrozenModel):
     precision: Precision
     runtime: str
     seed: int
+    ensemble_seeds: tuple[int, ...] = ()
 
     @property
     def key(self) -> str:
         """Hash of the candidate's canonical JSON."""
-        return digest(self.model_dump(mode="json"))
+        # Candidates of older versions had no such field, and keep their keys.
+        single = set[str]() if self.ensemble_seeds else {"ensemble_seeds"}
+        return digest(self.model_dump(mode="json", exclude=single))
 
     @property
     def parameters(self) -> dict[str, Scalar]:

@@ -116,7 +116,8 @@ def read_report_data(run: RunDirectory) -> ReportData:
     sessions = run.sessions().environments if (run.folder / "environment.json").exists() else ()
     objective = data.metrics[0] if data else UNKNOWN_OBJECTIVE
     trials = tuple(trial_view(record, objective.name) for record in records)
-    by_number = {trial.number: trial for trial in trials}
+    ensembles = tuple(trial_view(record, objective.name) for record in run.ensembles())
+    by_number = {trial.number: trial for trial in (*trials, *ensembles)}
     diagnosis, host = run.diagnosis(), evaluation.host if evaluation else None
     fraction = host.fraction if host else _profiled_fraction(diagnosis)
     if data and not data.reference_has_time:
@@ -149,7 +150,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         networks=networks_view(records, trials),
         importance=importance_groups(trials),
         deployments=deployment_views(records, objective.name),
-        trials=trials,
+        trials=(*trials, *ensembles),
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),

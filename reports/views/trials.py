@@ -71,7 +71,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
         state=record.state,
         encoding=candidate.encoding,
         family=candidate.architecture,
-        network=f"{candidate.architecture}: "
+        network=f"{_ensemble_words(record)}{candidate.architecture}: "
         + ", ".join(f"{name} {value}" for name, value in settings.items()),
         deployment=f"{candidate.runtime} {candidate.precision}{pruning}",
         error=record.metrics.get(objective),
@@ -94,6 +94,11 @@ def trial_view(record: Record, objective: str) -> TrialView:
         trained_error=record.unpruned_error,
         untrained_error=record.untrained_error,
     )
+
+
+def _ensemble_words(record: Record) -> str:
+    seeds = record.candidate.ensemble_seeds
+    return f"mean over {len(seeds)} seeds of " if seeds else ""
 
 
 def rerun_command(spec: Spec, number: int | str) -> str:

@@ -135,7 +135,7 @@ def pick_record(run: RunDirectory, pick: str) -> Picked:
         UserError: No such trial was recommended, or it has no artefact.
         UnknownNameError: `pick` is neither a number nor one of `PICKS`.
     """
-    records = {record.number: record for record in run.records() if record.artefact}
+    records = {record.number: record for record in run.surrogate_records() if record.artefact}
     if not records:
         raise UserError(f"{run.folder} has no finished surrogate to export")
     if pick.isdecimal():

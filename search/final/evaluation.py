@@ -213,7 +213,7 @@ def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
             valid_samples = tests[name].valid_samples
             samples = samples_per_call(baseline, problem, valid_samples)
             participants.timed_calls[name] = spread_call(baseline, valid_samples, samples)
-    for record in select_finalists(run.records(), problem.objective.name, context.limits):
+    for record in select_finalists(run.surrogate_records(), problem.objective.name, context.limits):
         name = f"{TRIAL_PREFIX}{record.number}"
         try:
             verified_manifest(run, record)

@@ -1,5 +1,6 @@
 """Retrainings: recommended networks trained with other seeds, to show the effect of chance."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,28 +39,27 @@ def retrain_in_worker(context: SearchContext, repetition: tuple[Record, int]) ->
     """Return the result of a retraining in a worker, which is prepared as for a trial."""
     prepare_process(context.problem.deployment.threads)
     record, seed_offset = repetition
-    return retrain(context, record.candidate, record.number, seed_offset)
+    return retrain(context, record, seed_offset)
 
 
-def retrain(
-    context: SearchContext, candidate: Candidate, trial: int, seed_offset: int
-) -> RetrainingResult:
+def retrain(context: SearchContext, trained: Record, seed_offset: int) -> RetrainingResult:
     """Return the scores of a candidate with another seed on all splits but that of training.
 
-    The watchdog ends the process if a step of the trial takes too long.
+    The watchdog ends the process if a step of the trial takes too long. The trained network is kept
+    for an ensemble.
 
     Args:
         context: Context of the search; the artefact of the retraining is discarded.
-        candidate: The candidate of the trial.
-        trial: Number of the trial.
+        trained: The trial.
         seed_offset: Number that is added to the candidate's seed.
     """
+    trial, candidate = trained.number, trained.candidate
     other = candidate.model_copy(update={"seed": candidate.seed + seed_offset})
     problem, data = context.problem, context.data
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
         # The goals don't apply here: the search checked them for the trial as deployed.
         scratch_context = replace(context, run=RunDirectory(Path(scratch)), limits=NO_LIMITS)
-        record = _run_trial(scratch_context, other)
+        record = complete_trial(scratch_context, other)
         if record.state is not State.COMPLETE:
             return RetrainingResult(trial=trial, seed=other.seed, reason=record.reason)
         with watchdog():
@@ -72,6 +72,9 @@ def retrain(
                 }
             except UserError as error:
                 return RetrainingResult(trial=trial, seed=other.seed, reason=str(error))
+        kept = context.run.retrained_network_path(trained.network_id, other.seed)
+        kept.parent.mkdir(exist_ok=True)
+        shutil.move(scratch_context.run.trained_network_path(0), kept)
     failed = [name for name, result in results.items() if result.failed]
     reasons = [f"samples of {', '.join(failed)} failed"] * bool(failed)
     reasons += [f"on {k} {result.not_finite}" for k, result in results.items() if result.not_finite]
@@ -85,8 +88,18 @@ def retrain(
     )
 
 
-def _run_trial(context: SearchContext, candidate: Candidate) -> Record:
-    events = run_trial(context, candidate, 0)
+def complete_trial(
+    context: SearchContext, candidate: Candidate, number: int = 0, training: int | None = None
+) -> Record:
+    """Return the record of a trial that isn't stopped at rungs; the watchdog guards each step.
+
+    Args:
+        context: Context of the search.
+        candidate: The candidate.
+        number: Number of the trial.
+        training: The trial that trained the network, if it was another one.
+    """
+    events = run_trial(context, candidate, number, training)
     while True:
         with watchdog():
             event = next(events)

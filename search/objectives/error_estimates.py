@@ -70,7 +70,8 @@ def estimate_errors(
 ) -> dict[int, ErrorEstimate]:
     """Return the estimate of each trial whose error is known, by its number.
 
-    What further seeds add to the error of one deployment of a network, they add to the others.
+    What further seeds add to the error of one deployment of a network, they add to the others. An
+    ensemble already averages trainings.
 
     Args:
         records: The complete trials.
@@ -91,7 +92,7 @@ def estimate_errors(
             estimates[number] = ErrorEstimate(value, NO_RESAMPLES, record.network_id)
             continue
         value, resampled = error.value, np.array(error.resampled)
-        trainings = 1
+        trainings = len(record.candidate.ensemble_seeds) or 1
         if record.network_id in further:
             trial, more = further[record.network_id]
             trainings += len(more)

@@ -2,9 +2,9 @@
 
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (records),
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
-trainings), retrained.json (recommended networks with other seeds), heat.json (the final
-evaluation), report.html, progress.json (of the latest phase); while a search runs, driver.lock, and
-stop once a stop was requested.
+trainings), retrained.json (recommended networks with other seeds), ensembles/NNNN.json (records of
+their means), heat.json (the final evaluation), report.html, progress.json (of the latest phase);
+while a search runs, driver.lock, and stop once a stop was requested.
 """
 
 import errno
@@ -44,6 +44,9 @@ FULL_DISK_BYTES = 2**20
 """With less free space the disk counts as full: an artefact could not be written."""
 
 PROGRESS_INTERVAL_S = 1.0
+
+ENSEMBLES = "ensembles"
+"""Folder of the records of ensembles."""
 
 DIAGNOSIS_ADAPTER = TypeAdapter(Diagnosis)
 
@@ -238,9 +241,13 @@ class RunDirectory:
         self.write("environment.json", Sessions(environments=(*earlier, environment)))
 
     def discard_results(self) -> None:
-        """Remove the final evaluation and the report, which cover fewer trials or seeds."""
-        (self.folder / "heat.json").unlink(missing_ok=True)
+        """Remove what covers fewer trials or seeds: ensembles, final evaluation, report."""
+        for name in ("heat.json", "validation.json"):
+            (self.folder / name).unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
+        for record in self.ensembles():
+            (self.folder / ENSEMBLES / f"{record.number:04d}.json").unlink()
+            self.discard_artefact(record.number)
 
     @property
     def has_data(self) -> bool:
@@ -262,7 +269,7 @@ class RunDirectory:
         return RetrainingResults.read(path) if path.exists() else RetrainingResults()
 
     def finalist_errors(self) -> FinalistErrors:
-        """Return the validation errors of finalists and baselines; none in older runs."""
+        """Return the validation errors of finalists; none in older runs."""
         path = self.folder / "validation.json"
         return FinalistErrors.read(path) if path.exists() else FinalistErrors()
 
@@ -310,10 +317,24 @@ class RunDirectory:
 
     def records(self) -> list[Record]:
         """Return the records of all trials, by number."""
-        return [
-            Record.read(self.folder / f"trials/{path.name}")
-            for path in sorted((self.folder / "trials").glob("*.json"))
-        ]
+        return self._read_records("trials")
+
+    def ensembles(self) -> list[Record]:
+        """Return the records of all ensembles, by number; they are numbered after the trials."""
+        return self._read_records(ENSEMBLES)
+
+    def surrogate_records(self) -> list[Record]:
+        """Return the records of all trials and ensembles, by number."""
+        return [*self.records(), *self.ensembles()]
+
+    def _read_records(self, folder: str) -> list[Record]:
+        paths = sorted((self.folder / folder).glob("*.json"))
+        return [Record.read(self.folder / folder / path.name) for path in paths]
+
+    def save_ensemble(self, record: Record) -> None:
+        """Write the record of an ensemble."""
+        (self.folder / ENSEMBLES).mkdir(exist_ok=True)
+        self.write(f"{ENSEMBLES}/{record.number:04d}.json", record)
 
     def artefact_path(self, number: int) -> Path:
         """Return the folder of a trial's artefact."""
@@ -322,6 +343,10 @@ class RunDirectory:
     def trained_network_path(self, number: int) -> Path:
         """Return the file of a trial's trained network, kept for further deployments."""
         return self.folder / "trainings" / f"{number:04d}.trained"
+
+    def retrained_network_path(self, number: int, seed: int) -> Path:
+        """Return the file of the network of a trial that was trained with another seed."""
+        return self.folder / "trainings" / f"{number:04d}.seed-{seed}"
 
     def checkpoint_path(self, number: int) -> Path:
         """Return the file of the checkpoint of a trial that was interrupted or stopped early."""
@@ -343,7 +368,8 @@ class RunDirectory:
 
     def discard_unrecorded_artefacts(self) -> None:
         """Remove artefacts without a record, left by interrupted trials."""
-        recorded = {path.stem for path in (self.folder / "trials").glob("*.json")}
+        folders = ("trials", ENSEMBLES)
+        recorded = {path.stem for name in folders for path in (self.folder / name).glob("*.json")}
         for folder in (self.folder / "artefacts").iterdir():
             if folder.name not in recorded:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -42,7 +42,7 @@ class RetrainingResults(FrozenModel):
 
 
 class FinalistErrors(FrozenModel):
-    """Validation errors of finalists and baselines, by name, on the same resamples."""
+    """Validation errors of finalists by name, on the same resamples; older runs add baselines."""
 
     errors: dict[str, ResampledError] = Field(default_factory=dict[str, ResampledError])
 

@@ -128,8 +128,16 @@ class Record(FrozenModel):
 
     @property
     def network_id(self) -> int:
-        """Number of the trial that trained the network: this trial, or the one it deploys."""
-        return self.number if self.training is None else self.training
+        """Number of the trial that trained the network: this trial, or the one it deploys.
+
+        An ensemble is a network of its own.
+        """
+        return self.number if self.training is None or self.is_ensemble else self.training
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it averages networks of several seeds."""
+        return bool(self.candidate.ensemble_seeds)
 
     @property
     def from_scratch(self) -> bool:

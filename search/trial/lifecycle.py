@@ -55,6 +55,7 @@ from spaces.artefact import (
     write_artefact,
 )
 from spaces.candidate import Candidate, Pruning
+from spaces.ensemble import NetworkMean
 from spaces.pruning import NothingToPruneError, prune
 from spaces.registered import RUNTIMES
 from spaces.training_targets import Learner
@@ -233,12 +234,13 @@ def _stages(context: SearchContext, builder: RecordBuilder) -> Iterator[RungRepo
     with builder.timed_stage("prune"):
         builder.results["eager_error"] = builder.results["unpruned_error"]
         if candidate.pruning is not Pruning.NONE:
-            learner.network = _pruned(learner.network, candidate, calibration)
-            builder.results["eager_error"] = fine_tune(
-                problem, task, data.validation, learner, candidate
-            )
+            builder.results["eager_error"] = _prune(context, candidate, task, learner, calibration)
+    network = learner.network
+    if candidate.ensemble_seeds:
+        with builder.timed_stage("average"):
+            network = _network_mean(context, builder, task, learner.network, calibration)
     with builder.timed_stage("deploy"):
-        trained = task.trained(learner.network, calibration, data.validation.inputs)
+        trained = task.trained(network, calibration, data.validation.inputs)
         manifest, surrogate = _lower(context, builder, trained)
         builder.results["disagreement"] = manifest.disagreement
         builder.results["parameters"] = manifest.parameters
@@ -363,6 +365,43 @@ def _until_no_improvement(trainer: Iterable[int], best: BestWeights, epochs: int
         epoch := next(epochs_done, 0)
     ):
         yield epoch
+
+
+def _network_mean(
+    context: SearchContext,
+    builder: RecordBuilder,
+    task: TrainingTask,
+    first: nn.Module,
+    calibration: Tensor,
+) -> NetworkMean:
+    """Return the mean of the networks of an ensemble, each pruned as the first one is."""
+    candidate, networks = builder.candidate, [first]
+    network_id = builder.number if builder.training is None else builder.training
+    for seed in candidate.ensemble_seeds[1:]:
+        member = candidate.model_copy(update={"seed": seed})
+        learner = initialise_learner(member, task.shape)
+        path = context.run.retrained_network_path(network_id, seed)
+        learner.load_state_dict(load_checkpoint(path)["learner"])
+        if candidate.pruning is not Pruning.NONE:
+            _prune(context, member, task, learner, calibration)
+        networks.append(learner.network)
+    mean = NetworkMean(networks).eval()
+    weights = BestWeights(context.problem, task, context.data.validation)
+    weights.update(mean)
+    builder.results |= {"unpruned_error": None, "eager_error": weights.error}
+    return mean
+
+
+def _prune(
+    context: SearchContext,
+    candidate: Candidate,
+    task: TrainingTask,
+    learner: Learner,
+    calibration: Tensor,
+) -> float:
+    """Prune and fine-tune the network of a learner in place; return its validation error."""
+    learner.network = _pruned(learner.network, candidate, calibration)
+    return fine_tune(context.problem, task, context.data.validation, learner, candidate)
 
 
 def _pruned(network: nn.Module, candidate: Candidate, calibration: Tensor) -> nn.Module:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from problems import Array, Predict
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
+from spaces.ensemble import NetworkMean
 from spaces.precision import cast_network
 from spaces.pruning import load_pruned_weights, sparsifiable_layers
 from spaces.runtimes import CPU, CUDA, Lowering, Runtime, disable_tf32, register_runtime
@@ -29,7 +30,11 @@ def rebuild_network(folder: Path, lowering: Lowering, device: str) -> nn.Module:
     disable_tf32(device)
     candidate = lowering.candidate
     family = ARCHITECTURES[candidate.architecture]
-    network = family.untrained(lowering.shape, candidate.architecture_settings)
+    members = [
+        family.untrained(lowering.shape, candidate.architecture_settings)
+        for _ in candidate.ensemble_seeds or (candidate.seed,)
+    ]
+    network = NetworkMean(members) if candidate.ensemble_seeds else members[0]
     network = load_pruned_weights(network, load_file(folder / WEIGHTS)).eval()
     network = cast_network(network, candidate.precision).eval().to(device)
     if candidate.pruning is Pruning.TWO_OF_FOUR:

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from search.objectives.error_estimates import ErrorEstimate, estimate_errors, standard_error
-from search.objectives.recommendation import recommendation, trials_to_retrain
+from search.objectives.recommendation import (
+    recommendation,
+    select_finalists,
+    trials_to_retrain,
+)
 from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Limits, Record, ResampledError
 from tests.builders import make_record
@@ -90,6 +94,24 @@ def test_only_networks_trained_several_times_are_recommended_where_there_are_any
     chosen = recommendation(records, "error", NO_LIMITS, None, estimates)
     assert chosen is not None
     assert set(chosen.trials) <= {1, 2}
+    assert chosen.most_accurate == 1
+
+
+def test_an_ensemble_is_a_finalist_with_the_noise_of_a_mean() -> None:
+    lucky, mean = trial(0, 1.0, 3.0), trial(1, 1.02, 1.0, training=0)
+    candidate = mean.candidate.model_copy(update={"ensemble_seeds": (0, 1, 2)})
+    ensemble = mean.model_copy(update={"candidate": candidate})
+    assert select_finalists([lucky, ensemble], "error", NO_LIMITS) == [lucky, ensemble]
+    errors = {n: ResampledError(value=v, resampled=(v, v)) for n, v in ((0, 1.0), (1, 1.02))}
+    seeds = [
+        RetrainingResult(trial=0, seed=k, validation=ResampledError(value=v, resampled=(v, v)))
+        for k, v in ((1, 1.4), (2, 1.2))
+    ]
+    found = estimate_errors([lucky, ensemble], "error", errors, seeds)
+    assert [found[n].value for n in (0, 1)] == pytest.approx([1.2, 1.02])
+    assert (found[1].trainings, found[1].network) == (3, 1)
+    chosen = recommendation([lucky, ensemble], "error", NO_LIMITS, None, found)
+    assert chosen is not None
     assert chosen.most_accurate == 1
 
 

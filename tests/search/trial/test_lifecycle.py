@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from problems import Dataset, Problem, Size
 from problems.contract import RandomChoice
 from search.final import seeds
-from search.final.seeds import retrain
+from search.final.seeds import complete_trial, retrain
 from search.objectives.goals import objective_values
 from search.run.checkpoints import load_checkpoint
 from search.run.directory import RunDirectory
@@ -27,12 +28,14 @@ from search.trial.preparation import (
     BestWeights,
     TaskCache,
     TrainingTask,
+    initialise_learner,
     prepare_training,
     training_epochs,
 )
 from search.trial.scoring import score_split
 from spaces.candidate import Candidate, Precision
 from spaces.space import choose_candidate
+from spaces.surrogate import Surrogate
 
 EPOCHS = 12
 """Of every training here, which need learn little."""
@@ -245,10 +248,39 @@ def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
         begun.append(1)
         yield
 
+    *_, trained = run_trial(context, candidate, 3)
+    assert isinstance(trained, Record)
     monkeypatch.setattr(seeds, "watchdog", limited)
-    again = retrain(context, candidate, 3, 1)
+    again = retrain(context, trained, 1)
     assert not again.reason
     assert len(begun) == len(RUNG_SHARES) + 2
+
+
+@pytest.mark.parametrize("problem", ["planets", "stability"], indirect=True)
+def test_the_mean_over_seeds_is_deployed_as_one_network(
+    context: SearchContext, candidate: Candidate
+) -> None:
+    *_, trained = run_trial(context, candidate, 3)
+    assert isinstance(trained, Record)
+    assert not retrain(context, trained, 1).reason
+    members = (candidate.seed, candidate.seed + 1)
+    ensemble = candidate.model_copy(update={"ensemble_seeds": members})
+    record = complete_trial(context, ensemble, 4, training=3)
+    assert record.state is State.COMPLETE, record.reason
+    assert record.network_id == 4
+    task = prepare_training(context.problem, candidate, context.data)
+    inputs, outputs = task.pairs.inputs[: context.problem.deployment.batch], list[np.ndarray]()
+    kept = (
+        context.run.trained_network_path(3),
+        context.run.retrained_network_path(3, candidate.seed + 1),
+    )
+    for seed, path in zip(members, kept, strict=True):
+        learner = initialise_learner(candidate.model_copy(update={"seed": seed}), task.shape)
+        learner.load_state_dict(load_checkpoint(path)["learner"])
+        outputs.append(learner.network(torch.from_numpy(inputs)).detach().numpy())
+    deployed = Surrogate.load(context.run.artefact_path(4), context.problem).network(inputs)
+    np.testing.assert_allclose(deployed, np.mean(outputs, axis=0), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(outputs[0], outputs[1])
 
 
 def test_a_training_in_which_nothing_gets_better_ends_early(

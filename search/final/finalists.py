@@ -1,0 +1,93 @@
+"""From trials to finalists: validation errors with their noise, retrainings, ensembles."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from problems.entrance.calls import stage_errors
+from problems.entrance.isolated import IsolatedProcess
+from search.final.ensembles import deploy_in_parallel, remaining_ensembles
+from search.final.seeds import retrain_in_parallel
+from search.final.validation import score_finalists
+from search.objectives.error_estimates import estimate_errors
+from search.objectives.recommendation import select_finalists, trials_to_retrain
+from search.progress import ProgressDisplay
+from search.run.directory import RunDirectory
+from search.run.finalists import TRIAL_PREFIX, FinalistErrors, RetrainingResults
+from search.run.records import Record
+from search.run.spec import Spec
+from search.trial.lifecycle import SearchContext
+
+
+@dataclass(frozen=True)
+class Finalists:
+    """What is measured of finalists before the final evaluation; what the run has isn't repeated.
+
+    Args:
+        context: Context of the search.
+        spec: The spec, with the number of retrainings.
+        run: The run directory.
+        progress: Display of the progress.
+        on_progress: Called with (steps done, steps in all) of a phase; it raises if the search has
+            to end.
+    """
+
+    context: SearchContext
+    spec: Spec
+    run: RunDirectory
+    progress: ProgressDisplay
+    on_progress: Callable[[int, int], None]
+
+    def prepare(self, process: IsolatedProcess, check_stop: Callable[[], None]) -> None:
+        """Score the finalists, train their networks with further seeds, and deploy the ensembles.
+
+        Args:
+            process: The process for users' code.
+            check_stop: Raises if the search has to end.
+        """
+        objective = self.context.problem.objective.name
+        trials = select_finalists(self.run.records(), objective, self.context.limits)
+        self.progress.start_phase("validation")
+        self._score(process, trials)
+        self.progress.start_phase("retraining")
+        self._retrain(check_stop)
+        self.progress.start_phase("ensembles")
+        self._deploy_ensembles(check_stop)
+        self._score(process, [*trials, *self.run.ensembles()])
+
+    def _score(self, process: IsolatedProcess, finalists: Sequence[Record]) -> None:
+        """Score trials and ensembles on the validation split."""
+        known = self.run.finalist_errors().errors
+        rest = [each for each in finalists if f"{TRIAL_PREFIX}{each.number}" not in known]
+        if rest:
+            with stage_errors("scoring the finalists on the validation split"):
+                scored = process.call(
+                    score_finalists, self.context, self.run, rest, on_message=self.on_progress
+                )
+            self.run.write("validation.json", FinalistErrors(errors={**known, **scored.errors}))
+
+    def _retrain(self, check_stop: Callable[[], None]) -> None:
+        """Train networks that may be recommended with further seeds."""
+        context, run, objective = self.context, self.run, self.context.problem.objective.name
+        results = list(run.retrainings().results)
+        done = {(result.trial, result.seed) for result in results}
+        errors = run.finalist_errors().of_trials
+        finalists = [record for record in run.records() if record.number in errors]
+        estimates = estimate_errors(finalists, objective, errors, results)
+        repetitions = [
+            (record, seed)
+            for record in trials_to_retrain(finalists, objective, context.limits, estimates)
+            for seed in range(1, self.spec.retrainings + 1)
+            if (record.number, record.candidate.seed + seed) not in done
+        ]
+        for result in retrain_in_parallel(context, repetitions, check_stop):
+            results.append(result)
+            run.write("retrained.json", RetrainingResults(results=tuple(results)))
+            self.on_progress(len(results) - len(done), len(repetitions))
+
+    def _deploy_ensembles(self, check_stop: Callable[[], None]) -> None:
+        """Deploy the means of the retrained networks."""
+        tasks = remaining_ensembles(self.context, self.run)
+        records = deploy_in_parallel(self.context, tasks, check_stop)
+        for done, record in enumerate(records, start=1):
+            self.run.save_ensemble(record)
+            self.on_progress(done, len(tasks))
