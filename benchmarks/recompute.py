@@ -223,8 +223,8 @@ def _mean_errors(
         for n, r in by_number.items()
     }
     measured = read(folder, "validation.json").get("errors", {})
-    seeds = _seeds(folder)
-    first = {networks[trial]: trial for trial in reversed(list(seeds))}
+    seeds, folds = _seeds(folder), _folds(folder)
+    first = {networks[trial]: trial for trial in reversed([*seeds, *folds]) if trial in networks}
     errors: dict[int, Any] = {}
     for n in by_number:
         error = measured.get(f"trial {n}")
@@ -236,16 +236,25 @@ def _mean_errors(
             }
             continue
         value, resampled = error["value"], _array(error["resampled"])
-        more = seeds.get(first.get(networks[n], -1), [])
-        if more:
-            own = measured[f"trial {first[networks[n]]}"]
-            count = len(more) + 1
-            value += sum(m["value"] - own["value"] for m in more) / count
-            resampled = (
-                resampled
-                + sum(_array(m["resampled"]) - _array(own["resampled"]) for m in more) / count
+        trainings = ensembles[n] or 1
+        trained_by = by_number[n]["training"]
+        trained_by = n if trained_by is None else trained_by
+        own = measured[f"trial {first[trained_by]}"] if trained_by in first else None
+        if own is not None:
+            own_value, own_resampled = own["value"], _array(own["resampled"])
+            more = seeds.get(first[trained_by], [])
+            mean = (own_value + sum(m["value"] for m in more)) / (1 + len(more))
+            mean_resampled = own_resampled + sum(_array(m["resampled"]) for m in more)
+            mean_resampled = mean_resampled / (1 + len(more))
+            if not ensembles[n]:
+                trainings += len(more)
+                value += mean - own_value
+                resampled = resampled + (mean_resampled - own_resampled)
+            other = folds.get(first[trained_by], [])
+            value += sum(m["value"] - mean for m in other) / (1 + len(other))
+            resampled = resampled + sum(_array(m["resampled"]) - mean_resampled for m in other) / (
+                1 + len(other)
             )
-        trainings = ensembles[n] or len(more) + 1
         errors[n] = {"value": value, "resampled": resampled, "trainings": trainings}
     return errors, speeds, networks
 
@@ -254,9 +263,22 @@ def _seeds(folder: Path) -> dict[int, list[Any]]:
     """Return the validation errors of further seeds by trial, in the order of the file."""
     seeds: dict[int, list[Any]] = defaultdict(list)
     for result in read(folder, "retrained.json").get("results", ()):
-        if result.get("validation"):
+        if result.get("validation") and not result.get("fold"):
             seeds[result["trial"]].append(result["validation"])
     return seeds
+
+
+def _folds(folder: Path) -> dict[int, list[Any]]:
+    """Return the validation errors with other divisions that every retrained network has."""
+    results = read(folder, "retrained.json").get("results", ())
+    trials = {r["trial"] for r in results}
+    folds: dict[int, list[Any]] = defaultdict(list)
+    for fold in sorted({r.get("fold", 0) for r in results} - {0}):
+        valid = [r for r in results if r.get("fold") == fold and r.get("validation")]
+        if {r["trial"] for r in valid} == trials:
+            for result in valid:
+                folds[result["trial"]].append(result["validation"])
+    return folds
 
 
 def _array(values: Sequence[Any]) -> np.ndarray:

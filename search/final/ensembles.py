@@ -44,7 +44,8 @@ def remaining_ensembles(context: SearchContext, run: RunDirectory) -> list[Ensem
         record = records.get(result.trial)
         if record is None or result.trial not in errors or result.validation is None:
             continue
-        if run.retrained_network_path(record.network_id, result.seed).is_file():
+        kept = run.retrained_network_path(record.network_id, result.seed).is_file()
+        if kept and not result.fold:
             seeds[result.trial].append(result.seed)
             errors[result.trial].add(result.validation.value)
     deployed = run.ensembles()

@@ -231,7 +231,7 @@ def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
 
 def _retrainings(run: RunDirectory) -> dict[int, tuple[RetrainingResult, ...]]:
     by_trial: dict[int, tuple[RetrainingResult, ...]] = {}
-    for result in run.retrainings().results:
+    for result in (result for result in run.retrainings().results if not result.fold):
         by_trial[result.trial] = (*by_trial.get(result.trial, ()), result)
     return by_trial
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from problems.data.folds import FEW_VALIDATION_UNITS, count_folds, validation_units
 from problems.entrance.calls import stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from search.final.ensembles import deploy_in_parallel, remaining_ensembles
-from search.final.seeds import retrain_in_parallel
+from search.final.seeds import Repetition, retrain_in_parallel
 from search.final.validation import score_finalists
 from search.objectives.error_estimates import estimate_errors
 from search.objectives.recommendation import select_finalists, trials_to_retrain
@@ -69,20 +70,34 @@ class Finalists:
         """Train networks that may be recommended with further seeds."""
         context, run, objective = self.context, self.run, self.context.problem.objective.name
         results = list(run.retrainings().results)
-        done = {(result.trial, result.seed) for result in results}
+        done = {(result.trial, result.seed, result.fold) for result in results}
         errors = run.finalist_errors().of_trials
         finalists = [record for record in run.records() if record.number in errors]
         estimates = estimate_errors(finalists, objective, errors, results)
+        contenders = trials_to_retrain(finalists, objective, context.limits, estimates)
+        seeds = [(seed, 0) for seed in range(1, self.spec.retrainings + 1)]
+        seeds += [(fold, fold) for fold in self._further_folds(len(contenders))]
         repetitions = [
-            (record, seed)
-            for record in trials_to_retrain(finalists, objective, context.limits, estimates)
-            for seed in range(1, self.spec.retrainings + 1)
-            if (record.number, record.candidate.seed + seed) not in done
+            repetition
+            for repetition in (Repetition(r, *each) for r in contenders for each in seeds)
+            if (repetition.record.number, repetition.candidate.seed, repetition.fold) not in done
         ]
         for result in retrain_in_parallel(context, repetitions, check_stop):
             results.append(result)
             run.write("retrained.json", RetrainingResults(results=tuple(results)))
             self.on_progress(len(results) - len(done), len(repetitions))
+
+    def _further_folds(self, contenders: int) -> Sequence[int]:
+        """Return the further divisions of the samples: some if it is hard to tell who is best.
+
+        There are as many as retrainings. Validation samples that are drawn elsewhere than those of
+        training aren't exchanged with these.
+        """
+        problem, data = self.context.problem, self.context.data
+        few = 0 < validation_units(data) < FEW_VALIDATION_UNITS
+        if contenders < 2 or not few or "validation" in problem.held_out:
+            return ()
+        return range(1, min(self.spec.retrainings + 1, count_folds(data)))
 
     def _deploy_ensembles(self, check_stop: Callable[[], None]) -> None:
         """Deploy the means of the retrained networks."""

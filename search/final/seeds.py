@@ -1,12 +1,18 @@
-"""Retrainings: recommended networks trained with other seeds, to show the effect of chance."""
+"""Retrainings: recommended networks trained with other seeds, to show the effect of chance.
+
+Where validation samples are few, they are also trained with other divisions into training and
+validation samples.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from problems import UserError
+from problems.data.folds import divided_again
 from search.run.directory import RunDirectory
 from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Record, State
@@ -18,73 +24,98 @@ from spaces.candidate import Candidate
 from spaces.surrogate import Surrogate
 
 
+class Repetition(NamedTuple):
+    """A training to be repeated.
+
+    Args:
+        record: The trial.
+        seed_offset: Number that is added to the candidate's seed.
+        fold: Number of the division into training and validation samples.
+    """
+
+    record: Record
+    seed_offset: int
+    fold: int = 0
+
+    @property
+    def candidate(self) -> Candidate:
+        """The candidate with the other seed."""
+        candidate = self.record.candidate
+        return candidate.model_copy(update={"seed": candidate.seed + self.seed_offset})
+
+    def failed(self, reason: str) -> RetrainingResult:
+        """Return the result of a training that failed for a reason."""
+        number, seed = self.record.number, self.candidate.seed
+        return RetrainingResult(trial=number, seed=seed, fold=self.fold, reason=reason)
+
+
 def retrain_in_parallel(
-    context: SearchContext, repetitions: Sequence[tuple[Record, int]], waiting: Callable[[], None]
+    context: SearchContext, repetitions: Sequence[Repetition], waiting: Callable[[], None]
 ) -> Iterator[RetrainingResult]:
     """Retrain candidates on all workers; yield the results as they are ready.
 
     Args:
         context: Context of the search.
-        repetitions: Trials, each with the number that is added to its seed.
+        repetitions: The trainings.
         waiting: Called while waiting for results; it raises if the search has to end.
     """
     threads = context.problem.deployment.threads
     results = run_sharing(retrain_in_worker, context, repetitions, threads, waiting)
-    for (record, seed_offset), result in results:
-        seed = record.candidate.seed + seed_offset
-        yield result or RetrainingResult(trial=record.number, seed=seed, reason="its worker died")
+    for repetition, result in results:
+        yield result or repetition.failed("its worker died")
 
 
-def retrain_in_worker(context: SearchContext, repetition: tuple[Record, int]) -> RetrainingResult:
+def retrain_in_worker(context: SearchContext, repetition: Repetition) -> RetrainingResult:
     """Return the result of a retraining in a worker, which is prepared as for a trial."""
     prepare_process(context.problem.deployment.threads)
-    record, seed_offset = repetition
-    return retrain(context, record, seed_offset)
+    return retrain(context, repetition)
 
 
-def retrain(context: SearchContext, trained: Record, seed_offset: int) -> RetrainingResult:
+def retrain(context: SearchContext, repetition: Repetition) -> RetrainingResult:
     """Return the scores of a candidate with another seed on all splits but that of training.
 
     The watchdog ends the process if a step of the trial takes too long. The trained network is kept
-    for an ensemble.
+    for an ensemble, unless it was trained with another division of the samples: it has seen what
+    the ensemble is validated on. Such a training is scored on its validation split alone.
 
     Args:
         context: Context of the search; the artefact of the retraining is discarded.
-        trained: The trial.
-        seed_offset: Number that is added to the candidate's seed.
+        repetition: The training.
     """
-    trial, candidate = trained.number, trained.candidate
-    other = candidate.model_copy(update={"seed": candidate.seed + seed_offset})
-    problem, data = context.problem, context.data
+    other, fold = repetition.candidate, repetition.fold
+    data, problem = divided_again(context.data, fold), context.problem
+    splits = {"validation": data.validation}
+    if not fold:
+        splits |= {"test": data.test, "shifted": data.shifted}
     with TemporaryDirectory(prefix="simstead-retraining-") as scratch:
         # The goals don't apply here: the search checked them for the trial as deployed.
-        scratch_context = replace(context, run=RunDirectory(Path(scratch)), limits=NO_LIMITS)
+        scratch_context = replace(
+            context, data=data, run=RunDirectory(Path(scratch)), limits=NO_LIMITS
+        )
         record = complete_trial(scratch_context, other)
         if record.state is not State.COMPLETE:
-            return RetrainingResult(trial=trial, seed=other.seed, reason=record.reason)
+            return repetition.failed(record.reason)
         with watchdog():
             surrogate = Surrogate.load(scratch_context.run.artefact_path(0), problem)
             try:
-                validation = score_split(problem, surrogate.run, data.validation)
-                results = {
-                    name: score_split(problem, surrogate.run, split)
-                    for name, split in (("test", data.test), ("shifted", data.shifted))
-                }
+                results = {k: score_split(problem, surrogate.run, s) for k, s in splits.items()}
             except UserError as error:
-                return RetrainingResult(trial=trial, seed=other.seed, reason=str(error))
-        kept = context.run.retrained_network_path(trained.network_id, other.seed)
-        kept.parent.mkdir(exist_ok=True)
-        shutil.move(scratch_context.run.trained_network_path(0), kept)
+                return repetition.failed(str(error))
+        if not fold:
+            kept = context.run.retrained_network_path(repetition.record.network_id, other.seed)
+            kept.parent.mkdir(exist_ok=True)
+            shutil.move(scratch_context.run.trained_network_path(0), kept)
+    validation = results.pop("validation")
     failed = [name for name, result in results.items() if result.failed]
     reasons = [f"samples of {', '.join(failed)} failed"] * bool(failed)
     reasons += [f"on {k} {result.not_finite}" for k, result in results.items() if result.not_finite]
     return RetrainingResult(
-        trial=trial,
+        trial=repetition.record.number,
         seed=other.seed,
+        fold=fold,
         reason="; ".join(reasons),
         validation=None if validation.failed else resampled_error(problem, validation),
-        test=results["test"].metrics,
-        shifted=results["shifted"].metrics,
+        **{name: result.metrics for name, result in results.items()},
     )
 
 

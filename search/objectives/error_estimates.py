@@ -70,8 +70,9 @@ def estimate_errors(
 ) -> dict[int, ErrorEstimate]:
     """Return the estimate of each trial whose error is known, by its number.
 
-    What further seeds add to the error of one deployment of a network, they add to the others. An
-    ensemble already averages trainings.
+    What further seeds add to the error of one deployment of a network, they add to the others; an
+    ensemble already averages them. What other divisions into training and validation samples add,
+    they add to the ensemble of the network too, and not to the deviation over seeds.
 
     Args:
         records: The complete trials.
@@ -80,9 +81,10 @@ def estimate_errors(
         retrainings: Results of further seeds; those that failed are ignored.
     """
     by_number = {record.number: record for record in records}
-    further = _errors_of_further_seeds(by_number, errors, retrainings)
+    seeds = _further_errors(by_number, errors, [r for r in retrainings if not r.fold])
+    folds = _further_errors(by_number, errors, _of_common_folds(retrainings))
     deviation = _relative_deviation(
-        [[errors[trial].value, *(e.value for e in more)] for trial, more in further.values()]
+        [[errors[trial].value, *(e.value for e in more)] for trial, more in seeds.values()]
     )
     estimates: dict[int, ErrorEstimate] = {}
     for number, record in by_number.items():
@@ -91,27 +93,56 @@ def estimate_errors(
             value = record.metrics.get(objective, math.nan)
             estimates[number] = ErrorEstimate(value, NO_RESAMPLES, record.network_id)
             continue
-        value, resampled = error.value, np.array(error.resampled)
-        trainings = len(record.candidate.ensemble_seeds) or 1
-        if record.network_id in further:
-            trial, more = further[record.network_id]
+        values, trainings = _values(error), len(record.candidate.ensemble_seeds) or 1
+        trained_by = record.number if record.training is None else record.training
+        if record.network_id in seeds:  # a single network, not an ensemble
+            trial, more = seeds[record.network_id]
             trainings += len(more)
-            first = errors[trial]
-            value += sum(each.value - first.value for each in more) / trainings
-            shifts = [np.array(each.resampled) - np.array(first.resampled) for each in more]
-            resampled = resampled + np.sum(shifts, axis=0) / trainings
+            values = values + _mean_shift(_values(errors[trial]), more)
+        if trained_by in folds:
+            trial, more = folds[trained_by]
+            same = seeds[trained_by][1] if trained_by in seeds else []
+            own = _values(errors[trial])
+            values = values + _mean_shift(own + _mean_shift(own, same), more)
+        value = float(values[0])
         estimates[number] = ErrorEstimate(
-            value, resampled, record.network_id, trainings, deviation * abs(value)
+            value, values[1:], record.network_id, trainings, deviation * abs(value)
         )
     return estimates
 
 
-def _errors_of_further_seeds(
+def _values(error: ResampledError) -> Array:
+    """Return an error, followed by its values on resamples (1 + r,)."""
+    return np.array([error.value, *error.resampled])
+
+
+def _mean_shift(first: Array, more: Sequence[ResampledError]) -> Array:
+    """Return the mean of an error and further ones, minus that error (1 + r,)."""
+    shifts = [_values(error) - first for error in more]
+    return np.sum(shifts, axis=0) / (1 + len(more)) if more else np.zeros_like(first)
+
+
+def _of_common_folds(retrainings: Sequence[RetrainingResult]) -> list[RetrainingResult]:
+    """Return the results of other divisions on which every retrained network was validated.
+
+    Errors on different samples could not be compared.
+    """
+    trials = {result.trial for result in retrainings}
+    validated = {(r.trial, r.fold) for r in retrainings if r.validation is not None}
+    common = {
+        fold
+        for _, fold in validated
+        if fold and all((trial, fold) in validated for trial in trials)
+    }
+    return [result for result in retrainings if result.fold in common]
+
+
+def _further_errors(
     records: Mapping[int, Record],
     errors: Mapping[int, ResampledError],
     retrainings: Sequence[RetrainingResult],
 ) -> dict[int, tuple[int, list[ResampledError]]]:
-    """Return the retrained trial of each network, and the errors of its further seeds.
+    """Return the retrained trial of each network, and the errors of its further trainings.
 
     Where several deployments of a network were retrained, the first one counts.
     """

@@ -19,6 +19,7 @@ class RetrainingResult(FrozenModel):
     Args:
         trial: The trial whose candidate was trained.
         seed: Seed of initialisation and batches.
+        fold: Number of the division into training and validation samples; 0 for that of the trial.
         reason: Why the training failed, or the prediction of some samples; empty otherwise.
         validation: Error on the validation split; None if the training failed, and in older runs.
         test: Metrics on the test split.
@@ -27,6 +28,7 @@ class RetrainingResult(FrozenModel):
 
     trial: int
     seed: int
+    fold: int = 0
     reason: str = ""
     validation: ResampledError | None = None
     test: dict[str, float] = Field(default_factory=dict[str, float])

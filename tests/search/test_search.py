@@ -18,7 +18,7 @@ import pytest
 from problems import InterruptedRunError, Size, load_problem
 from problems.data.dataset import generate
 from search.final import seeds
-from search.final.seeds import retrain_in_parallel
+from search.final.seeds import Repetition, retrain_in_parallel
 from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, State, count_networks
 from search.sampling.history import combination_of
@@ -230,5 +230,5 @@ def test_a_stop_request_waits_for_no_data_and_no_training(
         with pytest.raises(InterruptedRunError):
             generate(problem, tmp_path / "cache", partial(in_parallel, on_poll=stopped))
         with pytest.raises(InterruptedRunError):
-            list(retrain_in_parallel(context, [(run.records()[0], 1)], stopped))
+            list(retrain_in_parallel(context, [Repetition(run.records()[0], 1)], stopped))
     assert looked == 6

@@ -115,6 +115,30 @@ def test_an_ensemble_is_a_finalist_with_the_noise_of_a_mean() -> None:
     assert chosen.most_accurate == 1
 
 
+def test_other_divisions_count_where_all_networks_have_them() -> None:
+    def exact(value: float) -> ResampledError:
+        return ResampledError(value=value, resampled=(value, value))
+
+    candidate = trial(0, 1.0, 1.0).candidate.model_copy(update={"ensemble_seeds": (0, 1)})
+    ensemble = trial(2, 0.9, 1.0, training=0).model_copy(update={"candidate": candidate})
+    records = [trial(0, 1.0, 1.0), trial(1, 2.0, 2.0), ensemble]
+    errors = {0: exact(1.0), 1: exact(2.0), 2: exact(0.9)}
+    results = [
+        RetrainingResult(trial=0, seed=1, validation=exact(1.2)),
+        RetrainingResult(trial=0, seed=1, fold=1, validation=exact(1.7)),
+        RetrainingResult(trial=1, seed=1, fold=1, validation=exact(3.0)),
+        RetrainingResult(trial=1, seed=2, fold=2, validation=exact(9.0)),
+        RetrainingResult(trial=0, seed=2, fold=2, reason="it failed"),
+    ]
+    found = estimate_errors(records, "error", errors, results)
+    harder = (1.7 - 1.1) / 2.0
+    assert [found[n].value for n in range(3)] == pytest.approx([1.1 + harder, 2.5, 0.9 + harder])
+    assert found[0].resampled.tolist() == pytest.approx([1.4, 1.4])
+    assert found[0].seed_deviation / found[0].value == pytest.approx(
+        np.std([1.0, 1.2], ddof=1) / 1.1
+    )
+
+
 def regret(seed: int) -> float:
     """Return by how many standard errors the chosen network is worse than the best, truly.
 

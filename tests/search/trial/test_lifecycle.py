@@ -14,7 +14,7 @@ from torch import nn
 from problems import Dataset, Problem, Size
 from problems.contract import RandomChoice
 from search.final import seeds
-from search.final.seeds import complete_trial, retrain
+from search.final.seeds import Repetition, complete_trial, retrain
 from search.objectives.goals import objective_values
 from search.run.checkpoints import load_checkpoint
 from search.run.directory import RunDirectory
@@ -251,7 +251,7 @@ def test_a_network_that_is_trained_again_is_limited_as_a_trial_is(
     *_, trained = run_trial(context, candidate, 3)
     assert isinstance(trained, Record)
     monkeypatch.setattr(seeds, "watchdog", limited)
-    again = retrain(context, trained, 1)
+    again = retrain(context, Repetition(trained, 1))
     assert not again.reason
     assert len(begun) == len(RUNG_SHARES) + 2
 
@@ -262,7 +262,7 @@ def test_the_mean_over_seeds_is_deployed_as_one_network(
 ) -> None:
     *_, trained = run_trial(context, candidate, 3)
     assert isinstance(trained, Record)
-    assert not retrain(context, trained, 1).reason
+    assert not retrain(context, Repetition(trained, 1)).reason
     members = (candidate.seed, candidate.seed + 1)
     ensemble = candidate.model_copy(update={"ensemble_seeds": members})
     record = complete_trial(context, ensemble, 4, training=3)

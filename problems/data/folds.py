@@ -1,0 +1,72 @@
+"""Other divisions of the training and validation samples, for repeated validation.
+
+Source: Burman, Biometrika 76 (1989) 503, repeated cross-validation by random divisions.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from problems.interfaces.types import Array, Batch, Dataset, Split
+
+FEW_VALIDATION_UNITS = 200
+"""With fewer independent validation samples (or groups) the error on them is known to no better
+than about a tenth."""
+
+DIVISION_SEED = 0
+
+
+def validation_units(data: Dataset) -> int:
+    """Return the number of independent validation samples, or of their groups."""
+    return len(np.unique(_groups(data.validation)))
+
+
+def count_folds(data: Dataset) -> int:
+    """Return the number of disjoint validation splits, the present one included."""
+    units = validation_units(data)
+    return 1 + len(np.unique(_groups(data.train))) // units if units else 1
+
+
+def divided_again(data: Dataset, fold: int) -> Dataset:
+    """Return the data with other validation samples, disjoint from those of other folds.
+
+    As many groups as before leave the training split, and the present validation samples join it.
+    Samples of a group stay together. Test and shifted split are unchanged.
+
+    Args:
+        data: The data.
+        fold: Number of the fold; 0 is the present division.
+
+    Raises:
+        ValueError: There are fewer folds.
+    """
+    if not 0 <= fold < count_folds(data):
+        raise ValueError(f"fold {fold} of {count_folds(data)}")
+    if fold == 0:
+        return data
+    groups = np.unique(_groups(data.train))
+    order = np.random.default_rng(DIVISION_SEED).permutation(groups)
+    units = validation_units(data)
+    chosen = np.isin(_groups(data.train), order[(fold - 1) * units : fold * units])
+    kept = data.train.take(np.flatnonzero(~chosen))
+    return replace(
+        data,
+        train=_joined(kept, data.validation),
+        validation=data.train.take(np.flatnonzero(chosen)),
+    )
+
+
+def _groups(split: Split) -> Array:
+    """Return the number of the group of each sample (n,)."""
+    return np.arange(len(split)) if split.groups is None else split.groups
+
+
+def _joined(one: Split, other: Split) -> Split:
+    groups = None
+    if one.groups is not None and other.groups is not None:
+        groups = np.concatenate([one.groups, other.groups])
+    return Split(_batch(one.inputs, other.inputs), _batch(one.outputs, other.outputs), groups)
+
+
+def _batch(one: Batch, other: Batch) -> Batch:
+    return {name: np.concatenate([one[name], other[name]]) for name in one}
