@@ -1,6 +1,6 @@
 """The tutorial's blocks, followed in their order as a reader would.
 
-Searches have one worker, because every worker's imports cost several seconds.
+Searches have one worker, because every worker's imports cost several seconds, and short trainings.
 """
 
 import re
@@ -16,6 +16,7 @@ from search.run.directory import RunDirectory
 from search.run.records import State
 
 TUTORIAL = Path(__file__).parent.parent / "docs" / "register-a-problem.md"
+SAMPLES = "samples=Samples(train=512, validation=128, test=128, shifted=64),"
 LOAD = "import sys; from spaces.surrogate import Surrogate; Surrogate.load(sys.argv[1])"
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -34,8 +35,9 @@ def test_following_the_steps(simstead, quick_final_evaluation: str, tmp_path: Pa
     for language, name, text in BLOCK.findall(TUTORIAL.read_text()):
         if language == "python":
             new = not (tmp_path / name).exists()
+            short = text.replace(SAMPLES, f"{SAMPLES} epochs=8,")
             with (tmp_path / name).open("a") as file:
-                file.write(quick_final_evaluation * new + text)
+                file.write(quick_final_evaluation * new + short)
         elif language == "console":
             for (program, *arguments), code, expected in commands(text):
                 assert program == "simstead"
