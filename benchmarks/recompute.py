@@ -60,8 +60,8 @@ def figures(folder: Path) -> Iterator[Figure]:
     heat = read(folder, "heat.json")
     for finalist in heat["finalists"]:
         yield from _of_finalist(facts, heat, finalist, objective)
-    ensembles = [json.loads(p.read_text()) for p in sorted((folder / "ensembles").glob("*.json"))]
-    yield from _of_recommendation(folder, facts, [*records, *ensembles], objective)
+    derived = [json.loads(p.read_text()) for p in sorted((folder / "derived").glob("*.json"))]
+    yield from _of_recommendation(folder, facts, [*records, *derived], objective)
 
 
 def _of_trials(facts: ReportData, records: Sequence[Any], objective: str) -> Iterator[Figure]:

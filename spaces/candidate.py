@@ -30,6 +30,13 @@ class Arithmetic(StrEnum):
     FP16 = "fp16"
 
 
+class Teacher(StrEnum):
+    """What predicts the outputs of further training samples that the reference wasn't run for."""
+
+    EMULATOR = "emulator"
+    ENSEMBLE = "ensemble"
+
+
 class Pruning(StrEnum):
     """The kind of pruning of a trained network: none, of channels, or of single weights."""
 
@@ -100,6 +107,8 @@ class Training(FrozenModel):
         input_noise: Standard deviation of noise added to inputs, in scaled units; 0 means no noise.
         unrolled: Number of successive calls of a roll-out in the loss; 1 means single steps.
         augmented: Copies of each training sample, transformed by symmetries of the problem.
+        labelled: Number of further training samples whose outputs the teacher predicts.
+        teacher: The teacher: the best standard baseline, or an ensemble of networks.
     """
 
     learning_rate: float
@@ -110,6 +119,8 @@ class Training(FrozenModel):
     input_noise: float = 0.0
     unrolled: int = 1
     augmented: int = 0
+    labelled: int = 0
+    teacher: Teacher = Teacher.EMULATOR
 
 
 class Candidate(FrozenModel):
@@ -150,9 +161,13 @@ class Candidate(FrozenModel):
     @property
     def key(self) -> str:
         """Hash of the candidate's canonical JSON."""
-        # Candidates of older versions had no such field, and keep their keys.
-        single = set[str]() if self.ensemble_seeds else {"ensemble_seeds"}
-        return digest(self.model_dump(mode="json", exclude=single))
+        # Candidates of older versions lack these fields, and keep their keys.
+        values = self.model_dump(mode="json")
+        if not self.ensemble_seeds:
+            del values["ensemble_seeds"]
+        if not self.training.labelled:
+            del values["training"]["labelled"], values["training"]["teacher"]
+        return digest(values)
 
     @property
     def parameters(self) -> dict[str, Scalar]:

@@ -51,21 +51,22 @@ def divided_again(data: Dataset, fold: int) -> Dataset:
     kept = data.train.take(np.flatnonzero(~chosen))
     return replace(
         data,
-        train=_joined(kept, data.validation),
+        train=joined(kept, data.validation),
         validation=data.train.take(np.flatnonzero(chosen)),
     )
+
+
+def joined(one: Split, other: Split) -> Split:
+    """Return the samples of two splits; they have groups if both have."""
+    groups = None
+    if one.groups is not None and other.groups is not None:
+        groups = np.concatenate([one.groups, other.groups])
+    return Split(_batch(one.inputs, other.inputs), _batch(one.outputs, other.outputs), groups)
 
 
 def _groups(split: Split) -> Array:
     """Return the number of the group of each sample (n,)."""
     return np.arange(len(split)) if split.groups is None else split.groups
-
-
-def _joined(one: Split, other: Split) -> Split:
-    groups = None
-    if one.groups is not None and other.groups is not None:
-        groups = np.concatenate([one.groups, other.groups])
-    return Split(_batch(one.inputs, other.inputs), _batch(one.outputs, other.outputs), groups)
 
 
 def _batch(one: Batch, other: Batch) -> Batch:

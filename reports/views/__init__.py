@@ -101,8 +101,8 @@ class ReportData(NamedTuple):
 
     @property
     def network_count(self) -> int:
-        """Number of networks; the other trials are further deployments."""
-        return sum(trial.training is None for trial in self.trials)
+        """Number of networks of the search; other trials deploy them, or are derived from them."""
+        return sum(trial.training is None and trial.teacher is None for trial in self.trials)
 
 
 def read_report_data(run: RunDirectory) -> ReportData:
@@ -116,8 +116,8 @@ def read_report_data(run: RunDirectory) -> ReportData:
     sessions = run.sessions().environments if (run.folder / "environment.json").exists() else ()
     objective = data.metrics[0] if data else UNKNOWN_OBJECTIVE
     trials = tuple(trial_view(record, objective.name) for record in records)
-    ensembles = tuple(trial_view(record, objective.name) for record in run.ensembles())
-    by_number = {trial.number: trial for trial in (*trials, *ensembles)}
+    derived = tuple(trial_view(record, objective.name) for record in run.derived_records())
+    by_number = {trial.number: trial for trial in (*trials, *derived)}
     diagnosis, host = run.diagnosis(), evaluation.host if evaluation else None
     fraction = host.fraction if host else _profiled_fraction(diagnosis)
     if data and not data.reference_has_time:
@@ -150,7 +150,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         networks=networks_view(records, trials),
         importance=importance_groups(trials),
         deployments=deployment_views(records, objective.name),
-        trials=(*trials, *ensembles),
+        trials=(*trials, *derived),
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),

@@ -47,6 +47,8 @@ class TrialView(NamedTuple):
     """Validation error of its network before pruning and lowering, if it was trained to the end."""
     untrained_error: float | None = None
     """Validation error of its network before training, where that is a usable answer."""
+    teacher: int | None = None
+    """The ensemble that predicted the outputs of further training samples."""
 
 
 TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
@@ -71,7 +73,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
         state=record.state,
         encoding=candidate.encoding,
         family=candidate.architecture,
-        network=f"{_ensemble_words(record)}{candidate.architecture}: "
+        network=f"{_kind_words(record)}{candidate.architecture}: "
         + ", ".join(f"{name} {value}" for name, value in settings.items()),
         deployment=f"{candidate.runtime} {candidate.precision}{pruning}",
         error=record.metrics.get(objective),
@@ -93,12 +95,15 @@ def trial_view(record: Record, objective: str) -> TrialView:
         artefact_hash=record.artefact_hash,
         trained_error=record.unpruned_error,
         untrained_error=record.untrained_error,
+        teacher=record.teacher,
     )
 
 
-def _ensemble_words(record: Record) -> str:
-    seeds = record.candidate.ensemble_seeds
-    return f"mean over {len(seeds)} seeds of " if seeds else ""
+def _kind_words(record: Record) -> str:
+    """Return what a network is if it isn't a plain one, as the beginning of its description."""
+    if record.is_ensemble:
+        return f"mean over {len(record.candidate.ensemble_seeds)} seeds of "
+    return "" if record.teacher is None else f"taught by trial {record.teacher}, "
 
 
 def rerun_command(spec: Spec, number: int | str) -> str:

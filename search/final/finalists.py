@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from problems.data.folds import FEW_VALIDATION_UNITS, count_folds, validation_units
 from problems.entrance.calls import stage_errors
 from problems.entrance.isolated import IsolatedProcess
-from search.final.ensembles import deploy_in_parallel, remaining_ensembles
+from search.final.derivation import (
+    Derivation,
+    derive_in_parallel,
+    remaining_ensembles,
+    remaining_student,
+)
 from search.final.seeds import Repetition, retrain_in_parallel
 from search.final.validation import score_finalists
-from search.objectives.error_estimates import estimate_errors
+from search.objectives.error_estimates import Estimates, estimate_errors
 from search.objectives.recommendation import select_finalists, trials_to_retrain
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
@@ -39,7 +44,7 @@ class Finalists:
     on_progress: Callable[[int, int], None]
 
     def prepare(self, process: IsolatedProcess, check_stop: Callable[[], None]) -> None:
-        """Score the finalists, train their networks with further seeds, and deploy the ensembles.
+        """Score the finalists, train their networks with further seeds, and derive others.
 
         Args:
             process: The process for users' code.
@@ -52,8 +57,14 @@ class Finalists:
         self.progress.start_phase("retraining")
         self._retrain(check_stop)
         self.progress.start_phase("ensembles")
-        self._deploy_ensembles(check_stop)
-        self._score(process, [*trials, *self.run.ensembles()])
+        self._derive(remaining_ensembles(self.context, self.run), check_stop)
+        self._score(process, [*trials, *self.run.derived_records()])
+        student = remaining_student(self.context, self.run, self._estimates())
+        if student:
+            self.progress.start_phase("distillation")
+            self._derive(student, check_stop)
+            self._score(process, [*trials, *self.run.derived_records()])
+            self._retrain(check_stop)
 
     def _score(self, process: IsolatedProcess, finalists: Sequence[Record]) -> None:
         """Score trials and ensembles on the validation split."""
@@ -71,9 +82,12 @@ class Finalists:
         context, run, objective = self.context, self.run, self.context.problem.objective.name
         results = list(run.retrainings().results)
         done = {(result.trial, result.seed, result.fold) for result in results}
-        errors = run.finalist_errors().of_trials
-        finalists = [record for record in run.records() if record.number in errors]
-        estimates = estimate_errors(finalists, objective, errors, results)
+        errors, estimates = run.finalist_errors().of_trials, self._estimates()
+        finalists = [
+            record
+            for record in run.surrogate_records()
+            if record.number in errors and not record.is_ensemble
+        ]
         contenders = trials_to_retrain(finalists, objective, context.limits, estimates)
         seeds = [(seed, 0) for seed in range(1, self.spec.retrainings + 1)]
         seeds += [(fold, fold) for fold in self._further_folds(len(contenders))]
@@ -99,10 +113,15 @@ class Finalists:
             return ()
         return range(1, min(self.spec.retrainings + 1, count_folds(data)))
 
-    def _deploy_ensembles(self, check_stop: Callable[[], None]) -> None:
-        """Deploy the means of the retrained networks."""
-        tasks = remaining_ensembles(self.context, self.run)
-        records = deploy_in_parallel(self.context, tasks, check_stop)
-        for done, record in enumerate(records, start=1):
-            self.run.save_ensemble(record)
+    def _estimates(self) -> Estimates:
+        """Return the validation errors of the finalists with their noise."""
+        errors = self.run.finalist_errors().of_trials
+        records = [each for each in self.run.surrogate_records() if each.number in errors]
+        objective, results = self.context.problem.objective.name, self.run.retrainings().results
+        return estimate_errors(records, objective, errors, results)
+
+    def _derive(self, tasks: Sequence[Derivation], check_stop: Callable[[], None]) -> None:
+        """Deploy ensembles, and train networks that these teach."""
+        for done, record in enumerate(derive_in_parallel(self.context, tasks, check_stop), start=1):
+            self.run.save_derived(record)
             self.on_progress(done, len(tasks))

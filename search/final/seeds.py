@@ -83,6 +83,7 @@ def retrain(context: SearchContext, repetition: Repetition) -> RetrainingResult:
         repetition: The training.
     """
     other, fold = repetition.candidate, repetition.fold
+    context = taught_by(context, repetition.record.teacher)
     data, problem = divided_again(context.data, fold), context.problem
     splits = {"validation": data.validation}
     if not fold:
@@ -117,6 +118,18 @@ def retrain(context: SearchContext, repetition: Repetition) -> RetrainingResult:
         validation=None if validation.failed else resampled_error(problem, validation),
         **{name: result.metrics for name, result in results.items()},
     )
+
+
+def taught_by(context: SearchContext, ensemble: int | None) -> SearchContext:
+    """Return a context whose teacher is an ensemble of the run; the same one for None.
+
+    Raises:
+        UserError: The artefact of the ensemble is damaged.
+    """
+    if ensemble is None:
+        return context
+    surrogate = Surrogate.load(context.run.artefact_path(ensemble), context.problem)
+    return replace(context, teacher=surrogate.run)
 
 
 def complete_trial(

@@ -169,14 +169,14 @@ def trials_to_retrain(
 
 
 def select_finalists(records: Sequence[Record], objective: str, limits: Limits) -> list[Record]:
-    """Return ensembles and non-dominated trials, at most `MAX_FRONT_MEMBERS`, by objectives.
+    """Return derived and non-dominated trials, at most `MAX_FRONT_MEMBERS`, by objectives.
 
-    If there are more, ensembles and recommended trials are kept first, then trials that meet the
-    goals, then others, evenly spaced along the front. An ensemble takes part even if it is
-    dominated: the error of one training may be that small by luck.
+    If there are more, derived and recommended ones are kept first, then trials that meet the goals,
+    then others, evenly spaced along the front. What is derived takes part even if it is dominated:
+    the error of a single training may be that small by luck.
 
     Args:
-        records: The trials and ensembles; those that aren't complete are ignored.
+        records: Trials and what is derived from them; those that aren't complete are ignored.
         objective: Name of the error.
         limits: The goals.
     """
@@ -194,8 +194,8 @@ def select_finalists(records: Sequence[Record], objective: str, limits: Limits) 
         if limits.has_goals and _meets_goals(member[1], objective, limits)
     ]
     numbers = {record.number for record in recommended_trials(records, objective, limits)}
-    chosen = [member for member in complete if member[1].is_ensemble]
-    chosen += [m for m in front if m[1].number in numbers and not m[1].is_ensemble]
+    chosen = [member for member in complete if member[1].is_derived]
+    chosen += [m for m in front if m[1].number in numbers and not m[1].is_derived]
     for candidates in (meeting, front):
         rest = [member for member in candidates if member not in chosen]
         chosen += evenly_spaced(rest, MAX_FRONT_MEMBERS - len(chosen))

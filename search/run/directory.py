@@ -2,9 +2,10 @@
 
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (records),
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
-trainings), retrained.json (recommended networks with other seeds), ensembles/NNNN.json (records of
-their means), heat.json (the final evaluation), report.html, progress.json (of the latest phase);
-while a search runs, driver.lock, and stop once a stop was requested.
+trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
+their means, and of networks that these teach), heat.json (the final evaluation), report.html,
+progress.json (of the latest phase); while a search runs, driver.lock, and stop once a stop was
+requested.
 """
 
 import errno
@@ -45,8 +46,8 @@ FULL_DISK_BYTES = 2**20
 
 PROGRESS_INTERVAL_S = 1.0
 
-ENSEMBLES = "ensembles"
-"""Folder of the records of ensembles."""
+DERIVED = "derived"
+"""Folder of the records of ensembles, and of networks that these teach."""
 
 DIAGNOSIS_ADAPTER = TypeAdapter(Diagnosis)
 
@@ -241,13 +242,17 @@ class RunDirectory:
         self.write("environment.json", Sessions(environments=(*earlier, environment)))
 
     def discard_results(self) -> None:
-        """Remove what covers fewer trials or seeds: ensembles, final evaluation, report."""
+        """Remove what covers fewer trials or seeds: derived records, final evaluation, report."""
         for name in ("heat.json", "validation.json"):
             (self.folder / name).unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
-        for record in self.ensembles():
-            (self.folder / ENSEMBLES / f"{record.number:04d}.json").unlink()
-            self.discard_artefact(record.number)
+        derived = {record.number for record in self.derived_records()}
+        kept = tuple(each for each in self.retrainings().results if each.trial not in derived)
+        if derived:
+            self.write("retrained.json", RetrainingResults(results=kept))
+        for number in derived:
+            (self.folder / DERIVED / f"{number:04d}.json").unlink()
+            self.discard_artefact(number)
 
     @property
     def has_data(self) -> bool:
@@ -319,22 +324,25 @@ class RunDirectory:
         """Return the records of all trials, by number."""
         return self._read_records("trials")
 
-    def ensembles(self) -> list[Record]:
-        """Return the records of all ensembles, by number; they are numbered after the trials."""
-        return self._read_records(ENSEMBLES)
+    def derived_records(self) -> list[Record]:
+        """Return the records of ensembles, and of networks that these teach, by number.
+
+        They are numbered after the trials.
+        """
+        return self._read_records(DERIVED)
 
     def surrogate_records(self) -> list[Record]:
-        """Return the records of all trials and ensembles, by number."""
-        return [*self.records(), *self.ensembles()]
+        """Return the records of all trials and what is derived from them, by number."""
+        return [*self.records(), *self.derived_records()]
 
     def _read_records(self, folder: str) -> list[Record]:
         paths = sorted((self.folder / folder).glob("*.json"))
         return [Record.read(self.folder / folder / path.name) for path in paths]
 
-    def save_ensemble(self, record: Record) -> None:
-        """Write the record of an ensemble."""
-        (self.folder / ENSEMBLES).mkdir(exist_ok=True)
-        self.write(f"{ENSEMBLES}/{record.number:04d}.json", record)
+    def save_derived(self, record: Record) -> None:
+        """Write the record of an ensemble, or of a network that one teaches."""
+        (self.folder / DERIVED).mkdir(exist_ok=True)
+        self.write(f"{DERIVED}/{record.number:04d}.json", record)
 
     def artefact_path(self, number: int) -> Path:
         """Return the folder of a trial's artefact."""
@@ -368,7 +376,7 @@ class RunDirectory:
 
     def discard_unrecorded_artefacts(self) -> None:
         """Remove artefacts without a record, left by interrupted trials."""
-        folders = ("trials", ENSEMBLES)
+        folders = ("trials", DERIVED)
         recorded = {path.stem for name in folders for path in (self.folder / name).glob("*.json")}
         for folder in (self.folder / "artefacts").iterdir():
             if folder.name not in recorded:

@@ -94,6 +94,8 @@ class Record(FrozenModel):
     resumes: int | None = None
     """The trial, stopped early, whose training this trial resumed; None in older runs. The other
     trial's durations include the time before the resumption, if its checkpoint was kept."""
+    teacher: int | None = None
+    """The ensemble that predicted the outputs of further training samples, if there was one."""
     state: State
     stage: str
     reason: str = ""
@@ -138,6 +140,11 @@ class Record(FrozenModel):
     def is_ensemble(self) -> bool:
         """Whether it averages networks of several seeds."""
         return bool(self.candidate.ensemble_seeds)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is an ensemble, or a network that one taught, and no trial of the search."""
+        return self.is_ensemble or self.teacher is not None
 
     @property
     def from_scratch(self) -> bool:

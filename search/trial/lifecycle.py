@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
 
-from problems import Dataset, Problem
+from problems import Dataset, Problem, Run
 from problems.errors import printable
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import RunDirectory
@@ -36,6 +36,7 @@ from search.timing.memory import measure_memory_bytes
 from search.timing.reference import ReferenceTiming, measure
 from search.timing.stopwatch import MAX_ROUNDS, MIN_ROUNDS
 from search.trial.checkpointing import Checkpointer
+from search.trial.distillation import NoTeacherError
 from search.trial.preparation import (
     BestWeights,
     NotFiniteError,
@@ -110,6 +111,7 @@ class SearchContext:
         source: How the user names the problem.
         extra_objectives: Objectives besides error and time.
         baseline_errors: Validation errors of the baselines that fail on no sample, by name.
+        teacher: Predicts the outputs of further training samples; None if there is no teacher.
         task_cache: Cache of the last training task in this process.
     """
 
@@ -121,6 +123,7 @@ class SearchContext:
     source: str = ""
     extra_objectives: tuple[ExtraObjective, ...] = ()
     baseline_errors: Mapping[str, float] = field(default_factory=dict[str, float])
+    teacher: Run | None = None
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
 
 
@@ -202,7 +205,7 @@ def run_trial(
     state, reason, traceback_text = State.COMPLETE, "", ""
     try:
         yield from _stages(context, builder)
-    except (InfeasibleError, NotFiniteError) as error:
+    except (InfeasibleError, NotFiniteError, NoTeacherError) as error:
         state, reason = State.INFEASIBLE, str(error)
     except Exception as error:  # noqa: BLE001 - the boundary: every failure becomes a reason
         frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -218,7 +221,7 @@ def run_trial(
 def _stages(context: SearchContext, builder: RecordBuilder) -> Iterator[RungReport]:
     problem, data, candidate = context.problem, context.data, builder.candidate
     with builder.timed_stage("prepare"):
-        task = context.task_cache.prepare_training(problem, candidate, data)
+        task = context.task_cache.prepare_training(problem, candidate, data, context.teacher)
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         learner = initialise_learner(candidate, task.shape)
     if builder.training is None:
@@ -308,7 +311,7 @@ def _train(
     since. A checkpoint is saved at every rung, so that a trial stopped there can be resumed.
     """
     candidate, run = builder.candidate, context.run
-    epochs = training_epochs(context.problem, task.pairs)
+    epochs = training_epochs(context.problem, task)
     rung_epochs = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
     best = BestWeights(context.problem, task, context.data.validation)
     untrained = _score_untrained(context, task, learner)

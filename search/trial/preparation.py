@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Split
+from problems import Array, Batch, Dataset, Encoding, Pairs, Problem, Run, Split
 from problems.encodings.augmentation import augment
 from problems.encodings.finiteness import explain_not_finite, is_finite
 from problems.entrance.process_state import preserved_process_state
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import EncodedNetwork, Remembers, RollsForward
+from search.trial.distillation import with_labelled
 from search.trial.scoring import score_split
 from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
@@ -57,6 +58,7 @@ class TrainingTask(NamedTuple):
         shape: Sizes of the inputs and outputs of the network.
         noise: Number of random inputs of the network, per sample.
         environment: The environment of RL training; None otherwise.
+        reference_share: Share of the samples whose outputs are those of the reference.
     """
 
     encoding: Encoding
@@ -65,6 +67,7 @@ class TrainingTask(NamedTuple):
     shape: Shape
     noise: int
     environment: Any
+    reference_share: float = 1.0
 
     def trainer(
         self, learner: Learner, training: Training, epochs: int, seed: int
@@ -96,21 +99,30 @@ class TrainingTask(NamedTuple):
         return TrainedNetwork(network, self.encoding, self.shape, self.noise, calibration, samples)
 
 
-def prepare_training(problem: Problem, candidate: Candidate, data: Dataset) -> TrainingTask:
+def prepare_training(
+    problem: Problem, candidate: Candidate, data: Dataset, teacher: Run | None = None
+) -> TrainingTask:
     """Return the training task of a candidate.
 
     Args:
         problem: The problem.
         candidate: The candidate.
         data: The data, on whose training split the encoding is fitted.
+        teacher: Predicts the outputs of further training samples, if the candidate wants any.
 
     Raises:
         NotFiniteError: A field isn't finite once it is encoded.
+        NoTeacherError: The candidate wants samples of a teacher, and there is none.
+        UserError: `draw` or the teacher raises.
     """
     configured = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     with np.errstate(all="ignore"):  # what isn't finite is refused below
         encoding = configured.fit(data.train)
     split, copies = data.train, candidate.training.augmented
+    labelled = candidate.training.labelled
+    if labelled:
+        split = with_labelled(problem, split, teacher, labelled, candidate.seed)
+    reference_share = len(data.train) / len(split)
     if copies:
         rng = np.random.default_rng(candidate.seed)
         split = augment(split, problem.symmetries, copies, rng)
@@ -123,7 +135,7 @@ def prepare_training(problem: Problem, candidate: Candidate, data: Dataset) -> T
     noise = family.noise(shape, candidate.architecture_settings)
     is_policy = isinstance(encoding, PolicyEncoding)
     environment = encoding.environment(data.train) if is_policy else None
-    return TrainingTask(encoding, split, pairs, shape, noise, environment)
+    return TrainingTask(encoding, split, pairs, shape, noise, environment, reference_share)
 
 
 class TaskCache:
@@ -136,7 +148,7 @@ class TaskCache:
         self._cached: tuple[Candidate, Dataset, TrainingTask] | None = None
 
     def prepare_training(
-        self, problem: Problem, candidate: Candidate, data: Dataset
+        self, problem: Problem, candidate: Candidate, data: Dataset, teacher: Run | None
     ) -> TrainingTask:
         """Return the training task of a candidate, from the cache if possible.
 
@@ -144,13 +156,14 @@ class TaskCache:
             problem: The problem.
             candidate: The candidate.
             data: The data.
+            teacher: Predicts the outputs of further training samples.
         """
         network = candidate.model_copy(update=DEPLOYMENT_DEFAULTS)
         if self._cached and self._cached[0] == network and self._cached[1] is data:
             return self._cached[2]
         self._cached = None  # so that memory holds one task, not two
         with preserved_process_state():
-            task = prepare_training(problem, candidate, data)
+            task = prepare_training(problem, candidate, data, teacher)
         if task.environment is None:
             self._cached = network, data, task
         return task
@@ -189,11 +202,14 @@ def zero_outputs(network: nn.Module, inputs: Tensor) -> None:
         layer.load_state_dict(weights)
 
 
-def training_epochs(problem: Problem, pairs: Pairs) -> int:
-    """Return the epochs of the problem or, if it gives none, a number by the number of pairs."""
+def training_epochs(problem: Problem, task: TrainingTask) -> int:
+    """Return the epochs of the problem or, if it gives none, a number by the number of pairs.
+
+    With samples of a teacher there are as many steps as without, at least, in fewer epochs.
+    """
     if problem.epochs is not None:
-        return problem.epochs
-    epochs = round(TRAINING_PAIRS / len(pairs.inputs))
+        return max(round(problem.epochs * task.reference_share), 1)
+    epochs = round(TRAINING_PAIRS / len(task.pairs.inputs))
     return min(max(epochs, MIN_EPOCHS), MAX_EPOCHS)
 
 
@@ -267,7 +283,7 @@ def fine_tune(
     """
     best = BestWeights(problem, task, split)
     best.update(learner.network)
-    epochs = max(1, round(FINE_TUNING_SHARE * training_epochs(problem, task.pairs)))
+    epochs = max(1, round(FINE_TUNING_SHARE * training_epochs(problem, task)))
     for _ in task.trainer(learner, candidate.training, epochs, candidate.seed):
         best.update(learner.network)
     best.restore(learner.network)

@@ -1,0 +1,107 @@
+"""Further training samples, whose inputs cost nothing and whose outputs a teacher predicts.
+
+A network learns from the predictions of an accurate but slow model what the few samples of the
+reference don't show (Bucila, Caruana & Niculescu-Mizil, KDD 2006, 535; Hinton, Vinyals & Dean,
+arXiv:1503.02531).
+"""
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from problems import Array, Batch, Problem, Run, Split
+from problems.data.folds import joined
+from problems.data.simulate import finite_samples
+from problems.entrance.calls import user_code_errors
+from problems.entrance.values import lent
+from problems.interfaces.types import n_samples, take_samples
+from search.watchdog import reset_watchdog
+
+NEIGHBOURS = 5
+"""A recorded sample is moved towards one of so many nearest ones."""
+
+PREDICTED_AT_ONCE = 512
+"""Samples in a call of the teacher, so that its memory doesn't grow with their number."""
+
+
+class NoTeacherError(Exception):
+    """A candidate wants samples of a teacher, and there is none."""
+
+
+def with_labelled(
+    problem: Problem, train: Split, teacher: Run | None, samples: int, seed: int
+) -> Split:
+    """Return the training split with further samples; those whose prediction fails are left out.
+
+    Args:
+        problem: The problem.
+        train: The training split.
+        teacher: Predicts the outputs.
+        samples: Number of further samples.
+        seed: Seed of their inputs.
+
+    Raises:
+        NoTeacherError: There is no teacher.
+        UserError: `draw` or the teacher raises.
+    """
+    if teacher is None:
+        raise NoTeacherError("no standard baseline could be fitted that predicts further outputs")
+    rng = np.random.default_rng([seed, samples])
+    inputs = _new_inputs(problem, train, samples, rng)
+    parts: list[Batch] = []
+    for first in range(0, n_samples(inputs), PREDICTED_AT_ONCE):
+        reset_watchdog()
+        part = take_samples(inputs, slice(first, first + PREDICTED_AT_ONCE))
+        with np.errstate(all="ignore"):
+            parts.append(teacher(lent(part), rng))
+    outputs = {
+        field.name: np.clip(np.concatenate([part[field.name] for part in parts]), *field.valid)
+        for field in problem.outputs
+    }
+    valid = np.flatnonzero(finite_samples(outputs, samples))
+    labelled = Split(take_samples(inputs, valid), take_samples(outputs, valid))
+    return joined(train, labelled)
+
+
+def _new_inputs(problem: Problem, train: Split, n: int, rng: np.random.Generator) -> Batch:
+    """Return n inputs: drawn as those of training are or, for recorded data, between these."""
+    if problem.simulation is None:
+        return interpolated_inputs(train.inputs, n, rng)
+    with user_code_errors("draw"):
+        drawn = problem.simulation.draw(n, rng)
+    return {field.name: np.array(drawn[field.name]) for field in problem.inputs}
+
+
+def interpolated_inputs(inputs: Batch, n: int, rng: np.random.Generator) -> Batch:
+    """Return n inputs, each a random point between a sample and one of its nearest neighbours.
+
+    They lie in the convex hull of the samples. A field of whole numbers, such as a class or a
+    count, keeps the values of the first of both samples (Chawla et al., Journal of Artificial
+    Intelligence Research 16 (2002) 321).
+
+    Args:
+        inputs: Inputs of b samples.
+        n: Number of samples.
+        rng: Generator of the choice.
+    """
+    flat = np.concatenate([_standardised(array) for array in inputs.values()], axis=1)
+    first = rng.integers(len(flat), size=n)
+    _, nearest = KDTree(flat).query(flat[first], k=min(NEIGHBOURS + 1, len(flat)))
+    nearest = np.reshape(nearest, (n, -1))
+    other = nearest[np.arange(n), rng.integers(nearest.shape[1], size=n)]
+    share = rng.uniform(size=n)
+    return {name: _between(array, first, other, share) for name, array in inputs.items()}
+
+
+def _standardised(array: Array) -> Array:
+    """Return values (b, k) in units of their standard deviations, from an array (b, ...)."""
+    flat = np.asarray(array, dtype=float).reshape(len(array), -1)
+    deviation = flat.std(axis=0)
+    return (flat - flat.mean(axis=0)) / np.where(deviation > 0.0, deviation, 1.0)
+
+
+def _between(array: Array, first: Array, other: Array, share: Array) -> Array:
+    """Return the points (n, ...) at shares (n,) of the ways between two samples each."""
+    if array.dtype.kind != "f" or np.array_equal(array, np.round(array)):
+        return array[first]
+    weight = share.reshape(-1, *(1 for _ in array.shape[1:]))
+    return array[first] + weight * (array[other] - array[first])

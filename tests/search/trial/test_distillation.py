@@ -1,0 +1,86 @@
+"""Further training samples: inputs like those of training, outputs of the teacher."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from problems import Batch, Dataset, Problem, Size, Split
+from problems.contract import RandomChoice
+from problems.template.problem import DampedOscillator
+from problems.template.problem import problem as oscillator
+from search.trial.distillation import NoTeacherError, interpolated_inputs, with_labelled
+from search.trial.preparation import prepare_training, training_epochs
+from spaces.candidate import Candidate
+from spaces.space import choose_candidate
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def train() -> Split:
+    inputs = DampedOscillator().draw(64, np.random.default_rng(1))
+    return Split(inputs, DampedOscillator().run(inputs, RNG))
+
+
+def test_the_teacher_answers_for_new_inputs_in_the_range_of_training(train: Split) -> None:
+    def teacher(inputs: Batch, rng: np.random.Generator) -> Batch:
+        outputs = {name: np.array(a) for name, a in DampedOscillator().run(inputs, rng).items()}
+        outputs["position"][::100] = np.nan  # a prediction that fails
+        return outputs
+
+    more = with_labelled(oscillator, train, teacher, 300, seed=0)
+    assert len(more) == 64 + 297
+    for name, values in train.inputs.items():
+        np.testing.assert_array_equal(more.inputs[name][:64], values)
+        assert len(np.unique(more.inputs[name])) == len(more)
+    assert (more.inputs["frequency"] >= 0.5).all()
+    assert (more.inputs["frequency"] <= 3.0).all()
+    exact = DampedOscillator().run(more.inputs, RNG)
+    np.testing.assert_array_equal(more.outputs["velocity"], exact["velocity"])
+    again = with_labelled(oscillator, train, teacher, 300, seed=0)
+    np.testing.assert_array_equal(more.inputs["damping"], again.inputs["damping"])
+
+
+def test_recorded_inputs_are_moved_towards_their_neighbours() -> None:
+    x = RNG.normal(size=(50, 3))
+    inputs = {"x": x, "kind": RNG.integers(0, 3, 50).astype(float), "scale": 1e6 * x[:, 0]}
+    between = interpolated_inputs(inputs, 400, RNG)
+    assert set(np.unique(between["kind"])) <= {0.0, 1.0, 2.0}
+    np.testing.assert_allclose(between["scale"], 1e6 * between["x"][:, 0])
+    assert (between["x"] <= x.max(axis=0)).all()
+    assert (between["x"] >= x.min(axis=0)).all()
+    distances = np.linalg.norm(between["x"][:, None] - x, axis=-1).min(axis=1)
+    typical = np.sort(np.linalg.norm(x[:, None] - x, axis=-1), axis=1)[:, 5].max()
+    assert 0.0 < distances.max() < typical
+
+
+def taught(problem: Problem) -> Candidate:
+    drawn = choose_candidate(problem, Size.STANDARD, RandomChoice(np.random.default_rng(0)), 0)
+    training = drawn.training.model_copy(update={"labelled": 128})
+    return drawn.model_copy(
+        update={"training": training, "encoding": "path", "encoding_settings": {}}
+    )
+
+
+def test_a_network_learns_from_both_in_as_many_steps(train: Split) -> None:
+    empty = train.take(np.arange(0))
+    data = Dataset(train, empty, empty, empty)
+    problem = replace(oscillator, epochs=30)
+    candidate = taught(problem)
+    task = prepare_training(problem, candidate, data, DampedOscillator().run)
+    assert len(task.pairs.inputs) == 3 * 64
+    assert training_epochs(problem, task) == 10
+    with pytest.raises(NoTeacherError, match="no standard baseline"):
+        prepare_training(problem, candidate, data)
+
+
+def test_keys_of_candidates_without_a_teacher_are_those_of_older_versions() -> None:
+    candidate = taught(oscillator)
+    plain = candidate.model_copy(
+        update={"training": candidate.training.model_copy(update={"labelled": 0})}
+    )
+    older = plain.model_dump(mode="json")
+    del older["ensemble_seeds"], older["training"]["labelled"], older["training"]["teacher"]
+    assert Candidate.model_validate(older).key == plain.key
+    assert candidate.key != plain.key
