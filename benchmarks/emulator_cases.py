@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from emulator_fits import (
     Clock,
+    FailedToolError,
     autoemulate_clock,
     batch_of,
     clock_of,
@@ -41,19 +42,12 @@ from reports.views import ReportData, read_report_data
 from search.run.directory import RunDirectory
 from spaces.surrogate import Surrogate
 
-AUTOEMULATE_LIMIT_S = 1200.0
-"""Time after which AutoEmulate fits no further emulator [s]."""
-
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 
 PROBLEM_FILE = """from simulators import suite_problem
 
 problem = suite_problem({simulator!r}, samples={samples}, split={split})
 """
-
-
-class FailedToolError(Exception):
-    """A tool has no emulator of a case; the text says why."""
 
 
 class Fitted(NamedTuple):
@@ -127,9 +121,7 @@ class CaseWork:
         """
         folder = self.folder / "autoemulate"
         write_samples(self.problem, self.data, self.call, folder)
-        reason = fit_autoemulate(python, folder, AUTOEMULATE_LIMIT_S)
-        if reason:
-            raise FailedToolError(reason)
+        fit_autoemulate(python, folder, self.request.limit_s)
         found = read_autoemulate(folder)
         error = self.score(batch_of(self.problem.outputs, found.predicted))
         clock = stack.enter_context(autoemulate_clock(python, folder))

@@ -34,6 +34,10 @@ Clock = Callable[[], float]
 """clock(): the seconds of one call of an emulator with the deployment's batch."""
 
 
+class FailedToolError(Exception):
+    """A tool has no emulator; the text says why."""
+
+
 class AutoEmulateFit(NamedTuple):
     """What AutoEmulate found.
 
@@ -105,13 +109,16 @@ def write_samples(problem: Problem, data: Dataset, call: Batch, folder: Path) ->
     )
 
 
-def fit_autoemulate(python: Path, folder: Path, limit_s: float) -> str:
-    """Fit AutoEmulate to the samples of a folder; return why it has no emulator, "" if it has one.
+def fit_autoemulate(python: Path, folder: Path, limit_s: float) -> None:
+    """Fit AutoEmulate to the samples of a folder.
 
     Args:
         python: Interpreter of the environment in which AutoEmulate is installed.
         folder: Folder with samples.npz; results of an earlier fit there are kept.
         limit_s: Time after which no emulator is fitted any more [s].
+
+    Raises:
+        FailedToolError: It fits none.
     """
     if not (folder / "result.json").exists():
         command = [str(python), str(WORKER), "fit", str(folder), str(limit_s)]
@@ -125,13 +132,15 @@ def fit_autoemulate(python: Path, folder: Path, limit_s: float) -> str:
                 timeout=limit_s + GRACE_S,
             )
         except subprocess.TimeoutExpired:
-            return f"not ended {GRACE_S:.0f} s after its limit"
+            raise FailedToolError(f"not ended {GRACE_S:.0f} s after its limit") from None
         if done.returncode:
-            return (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
+            lines = done.stderr.strip().splitlines()
+            raise FailedToolError(lines[-1] if lines else f"exit code {done.returncode}")
     facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     for name, reason in facts["failures"].items():
         print(f"    AutoEmulate, {name}: {reason}", file=sys.stderr, flush=True)
-    return "" if facts["emulator"] else f"no emulator was fitted ({facts['failures']})"
+    if not facts["emulator"]:
+        raise FailedToolError(f"no emulator was fitted ({facts['failures']})")
 
 
 def read_autoemulate(folder: Path) -> AutoEmulateFit:
@@ -152,6 +161,9 @@ def autoemulate_clock(python: Path, folder: Path) -> Generator[Clock]:
     Args:
         python: Interpreter of the environment in which AutoEmulate is installed.
         folder: Folder with the fitted emulator.
+
+    Raises:
+        FailedToolError: The process doesn't answer.
     """
     process = subprocess.Popen(  # noqa: S603 - our own program
         [str(python), str(WORKER), "time", str(folder)],
@@ -166,9 +178,13 @@ def autoemulate_clock(python: Path, folder: Path) -> Generator[Clock]:
     def clock() -> float:
         stdin.write("\n")
         stdin.flush()
-        return float(stdout.readline())
+        answer = stdout.readline()
+        if not answer:
+            raise FailedToolError("its process has ended; start it by hand to see why")
+        return float(answer)
 
     try:
+        clock()  # so that a process that doesn't start fails here
         yield clock
     finally:
         stdin.close()

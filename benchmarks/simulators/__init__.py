@@ -8,6 +8,7 @@ import numpy as np
 
 from problems import (
     Batch,
+    Calibration,
     Field,
     FlatEncoding,
     NormalisedError,
@@ -16,6 +17,7 @@ from problems import (
     Samples,
     Simulation,
 )
+from problems.interfaces.problem import DEFAULT_BATCH
 from problems.template.problem import DampedOscillator
 
 from .closed_forms import (
@@ -34,6 +36,12 @@ TEST_SAMPLES = 512
 
 TRAINING_PER_VALIDATION = 4
 """Training samples for each validation sample."""
+
+COST_SHARE = 1e-3
+"""A simulator's cost as a share of that of the expensive code for which it stands.
+
+A search refuses networks that are slower than the reference, as all are beside a formula.
+"""
 
 
 @dataclass(frozen=True)
@@ -114,14 +122,16 @@ def suite_problem(name: str, samples: int, split: int) -> Problem:
         split: Number of the split, which determines all samples.
     """
     member = SUITE[name]
-    inputs, outputs = member.simulation.inputs, member.simulation.outputs
+    simulation = IndependentDraw(member.simulation, split)
+    inputs, outputs = simulation.inputs, simulation.outputs
     encodings = {"flat": FlatEncoding(inputs, outputs)}
     if member.start:
         encodings["steps"] = RollOutEncoding(inputs, outputs, start=member.start)
     return Problem(
         name=name,
         summary=f"{name} of the suite of simulators, split {split}",
-        simulation=IndependentDraw(member.simulation, split),
+        simulation=simulation,
+        calibration=Calibration(simulation, COST_SHARE, DEFAULT_BATCH),
         encodings=encodings,
         score=NormalisedError(outputs),
         samples=Samples(samples, samples // TRAINING_PER_VALIDATION, TEST_SAMPLES, 0),
