@@ -7,7 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,9 +176,11 @@ def autoemulate_clock(python: Path, folder: Path) -> Generator[Clock]:
     stdin, stdout = process.stdin, process.stdout
 
     def clock() -> float:
-        stdin.write("\n")
-        stdin.flush()
-        answer = stdout.readline()
+        answer = ""
+        with suppress(OSError):  # of a process that has ended
+            stdin.write("\n")
+            stdin.flush()
+            answer = stdout.readline()
         if not answer:
             raise FailedToolError("its process has ended; start it by hand to see why")
         return float(answer)
@@ -187,7 +189,8 @@ def autoemulate_clock(python: Path, folder: Path) -> Generator[Clock]:
         clock()  # so that a process that doesn't start fails here
         yield clock
     finally:
-        stdin.close()
+        with suppress(OSError):
+            stdin.close()
         process.wait(GRACE_S)
 
 
@@ -225,5 +228,5 @@ def time_in_turn(problem: Problem, clocks: Mapping[str, Clock]) -> dict[str, flo
 
 
 def _one_thread() -> dict[str, str]:
-    """Return the environment of a process with one thread, which small matrices prefer."""
+    """Return the environment of a process with one thread."""
     return {**os.environ, "OMP_NUM_THREADS": "1"}
