@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 
 import ray
 import torch
-from ray.exceptions import OutOfMemoryError, RayTaskError, WorkerCrashedError
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    OutOfMemoryError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from problems.data.shards import Shard, make_shard
 from problems.entrance.isolated import IsolatedProcess
@@ -28,8 +34,9 @@ POLL_INTERVAL_S = 1.0
 OBJECT_STORE_BYTES = 512 * 2**20
 """Memory for objects that trials share, besides their data."""
 
-WORKER_FAILURES = (WorkerCrashedError, OutOfMemoryError)
-"""Errors of Ray for a worker that died during a task, by itself or for lack of memory."""
+WORKER_FAILURES = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, LocalRayletDiedError)
+"""Errors of Ray for a worker that died during a task: by itself, for lack of memory, or with its
+node. A node counts as dead, too, if its machine is too busy to answer."""
 
 Task = TypeVar("Task")
 Shared = TypeVar("Shared")
