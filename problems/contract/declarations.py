@@ -211,7 +211,7 @@ def goals_are_valid(evidence: Evidence) -> Iterator[str]:
     problem = evidence.problem
     error, speedup = problem.goals.error, problem.goals.speedup
     if isinstance(error, BaselineMargin):
-        if not problem.baselines:
+        if not problem.baselines and not problem.standard_baselines:
             yield "goals: the error is relative to a baseline, and there is none; add baselines="
         if not -1.0 < error.worse_by < math.inf:
             yield f"goals: worse_by is {error.worse_by:g}; give a number above -1; 0.01 is 1 %"

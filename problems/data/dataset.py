@@ -64,7 +64,9 @@ def search_digest(problem: Problem) -> str:
                     problem.cost,
                     problem.symmetries,
                     goals,
-                    problem.baselines if isinstance(goals.error, BaselineMargin) else None,
+                    (problem.baselines, problem.standard_baselines)
+                    if isinstance(goals.error, BaselineMargin)
+                    else None,
                 ),
             ),
         ]

@@ -189,6 +189,8 @@ class Problem:
         metrics: Descriptions of the metrics; the first is the objective (lower is better). By
             default those of the score, or else one called "error".
         baselines: Classical models with the signature of the reference, fitted or to be fitted.
+        standard_baselines: Whether a search also fits, scores and times models such as a linear
+            one, a Gaussian process and a random forest (`problems.baselines`).
         ceiling: The reference for inputs that differ by rounding, whose error is the smallest
             possible. The final evaluation scores it on a few samples. It is never timed and never
             recommended, since it costs as much as the reference.
@@ -225,6 +227,7 @@ class Problem:
     baselines: Mapping[str, Run | FittedBaseline] = field(
         default_factory=dict[str, Run | FittedBaseline]
     )
+    standard_baselines: bool = True
     ceiling: Run | None = None
     samples: Samples | None = None
     time_limit_s: float = 120.0

@@ -389,7 +389,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
             data=Recorded("/nowhere/runs.csv", GOOD.inputs, GOOD.outputs)),
         "goals_are_valid", "speedup is over the reference, which has no time; give cost_s="),
     "a goal relative to nothing": (
-        lambda: replace(GOOD, baselines={}, goals=Goals(error=BaselineMargin(0.01))),
+        lambda: replace(
+            GOOD, baselines={}, standard_baselines=False, goals=Goals(error=BaselineMargin(0.01))
+        ),
         "goals_are_valid", "relative to a baseline, and there is none; add baselines="),
     "a margin that leaves nothing": (
         lambda: replace(GOOD, goals=Goals(error=BaselineMargin(-1.0))),

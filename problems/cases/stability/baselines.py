@@ -6,16 +6,15 @@ A criterion is one number. A logistic curve of its logarithm gives the probabili
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from problems.baselines.library import scikit_learn
 from problems.cases.stability.encodings import mean_unstable_survival, survival_outputs
 from problems.cases.stability.features import log, summary_features
 from problems.cases.stability.short_run import ShortRun
 from problems.cases.stability.theory import amd_ratios, hill_spacing, system_frame_elements
-from problems.errors import MissingExtraError
 from problems.interfaces.types import Array, Batch, Run, Split, n_samples
 
 BOOSTING_SEED = 0
@@ -35,11 +34,11 @@ class StabilityCriterion:
         """Return the criterion with the logistic curve of largest likelihood on the training split.
 
         Raises:
-            MissingExtraError: scikit-learn is not installed.
+            UserError: scikit-learn is not installed.
         """
         value, collided = self.evaluate(train.inputs, cached=True)
         intact = ~collided
-        curve = _scikit_learn("linear_model").LogisticRegression(C=np.inf)
+        curve = scikit_learn("linear_model").LogisticRegression(C=np.inf)
         curve.fit(value[intact, None], train.outputs["stable"][intact])
         return LogisticBaseline(
             self,
@@ -144,11 +143,11 @@ class BoostedTrees:
         """Return the trees fitted to the training split.
 
         Raises:
-            MissingExtraError: scikit-learn is not installed.
+            UserError: scikit-learn is not installed.
         """
         short = ShortRun(self.orbits, chaos=True)
         features = summary_features(train.inputs, short.cached(train.inputs), chaos=True)
-        trees = _scikit_learn("ensemble").HistGradientBoostingClassifier(
+        trees = scikit_learn("ensemble").HistGradientBoostingClassifier(
             learning_rate=0.05,
             max_iter=150,
             max_leaf_nodes=8,
@@ -181,12 +180,3 @@ class BoostedTreesBaseline:
         probability = self.trees.predict_proba(features)[:, 1]
         probability = np.where(short_run.collided, 0.0, probability)
         return survival_outputs(probability, self.unstable_survival, self.settings.horizon_orbits)
-
-
-def _scikit_learn(module: str) -> Any:
-    """Return a module of scikit-learn, an extra that is imported where it is used."""
-    try:
-        import_module("sklearn")
-        return import_module(f"sklearn.{module}")
-    except ImportError:
-        raise MissingExtraError("scikit-learn", "cases", "baselines of 'stability'") from None

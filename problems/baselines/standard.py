@@ -1,0 +1,152 @@
+"""The baselines that every problem gets, by the layout and target of its encodings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from problems.baselines.classifiers import (
+    fit_boosted_classifier,
+    fit_forest_classifier,
+    fit_logistic_regression,
+    fit_neighbour_classifier,
+)
+from problems.baselines.densities import fit_gaussian_mixture, fit_kernel_density
+from problems.baselines.gaussian_process import fit_gaussian_process
+from problems.baselines.linear_models import fit_linear, fit_polynomial, fit_reduced_rank
+from problems.baselines.local_models import fit_nearest_neighbours, fit_radial_basis_functions
+from problems.baselines.training_rows import FittedModel, Method, TrainingRows
+from problems.baselines.trees import fit_boosted_trees, fit_random_forest
+from problems.encodings.rollout import RollOutEncoding
+from problems.interfaces.problem import Problem
+from problems.interfaces.types import (
+    Array,
+    Layout,
+    RollsForward,
+    Target,
+)
+
+REGRESSIONS: Mapping[str, Method] = {
+    "linear": fit_linear,
+    "polynomial": fit_polynomial,
+    "nearest neighbours": fit_nearest_neighbours,
+    "Gaussian process": fit_gaussian_process,
+    "radial basis functions": fit_radial_basis_functions,
+    "boosted trees": fit_boosted_trees,
+    "random forest": fit_random_forest,
+}
+"""Models of values as a function of the inputs."""
+
+CLASSIFIERS: Mapping[str, Method] = {
+    "logistic regression": fit_logistic_regression,
+    "nearest neighbours": fit_neighbour_classifier,
+    "boosted trees": fit_boosted_classifier,
+    "random forest": fit_forest_classifier,
+}
+
+ROLL_OUTS: Mapping[str, Method] = {
+    "linear autoregression": fit_linear,
+    "dynamic mode decomposition": fit_reduced_rank,
+}
+
+DISTRIBUTIONS: Mapping[str, Method] = {
+    "kernel density": fit_kernel_density,
+    "Gaussian mixture": fit_gaussian_mixture,
+}
+
+FLAT_MODELS: Mapping[Target, Mapping[str, Method]] = {
+    Target.VALUE: REGRESSIONS,
+    Target.LABEL: CLASSIFIERS,
+    Target.DISTRIBUTION: DISTRIBUTIONS,
+}
+"""Models in the place of the network of a flat encoding."""
+
+MEAN = "mean"
+
+
+class StandardBaseline(NamedTuple):
+    """A baseline that a problem gets.
+
+    Args:
+        method: Fits the model to the pairs of the encoding; None for the mean of the outputs.
+        encoding: Name of the encoding whose network the model replaces; "" for the mean.
+    """
+
+    method: Method | None = None
+    encoding: str = ""
+
+
+@dataclass(frozen=True)
+class ZeroNetwork:
+    """A network whose targets are 0, (b, ...) -> (b, o).
+
+    Args:
+        outputs: Number of targets.
+    """
+
+    outputs: int
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return zeros (b, o)."""
+        return np.zeros((len(inputs), self.outputs), dtype=np.float32)
+
+
+def fit_zero(rows: TrainingRows) -> FittedModel:
+    """Return the network whose targets are 0, for an encoding that corrects an answer.
+
+    Args:
+        rows: The training rows.
+    """
+    return FittedModel(ZeroNetwork(rows.targets.shape[1]), ())
+
+
+def standard_baselines(problem: Problem) -> dict[str, StandardBaseline]:
+    """Return the baselines that a problem gets by their names, those of its user left out.
+
+    Models of the inputs take the place of the network in the first flat encoding, and models that
+    are called again and again in the first encoding for roll-outs. Where there is neither, a linear
+    model takes that of the first network of values.
+
+    Args:
+        problem: The problem.
+    """
+    if not problem.standard_baselines:
+        return {}
+    named = dict(_models(problem))
+    if any(encoding.target is not Target.POLICY for encoding in problem.encodings.values()):
+        named = {MEAN: StandardBaseline(), **named}
+    return {name: baseline for name, baseline in named.items() if name not in problem.baselines}
+
+
+def _models(problem: Problem) -> Iterator[tuple[str, StandardBaseline]]:
+    """Yield the models with their names."""
+    encodings = problem.encodings
+    values = [name for name, each in encodings.items() if each.target is Target.VALUE]
+    flat = {
+        target: [
+            name
+            for name, each in encodings.items()
+            if each.target is target and each.layout is Layout.FLAT
+        ]
+        for target in Target
+    }
+    rolling = [name for name in values if isinstance(encodings[name], RollsForward)]
+    for target, methods in FLAT_MODELS.items():
+        yield from _each(methods, flat[target])
+    if not flat[Target.VALUE] and not rolling:
+        yield from _each({"linear": fit_linear}, values)
+    yield from _each(ROLL_OUTS, rolling)
+    corrected = next((name for name in values if encodings[name].corrects_baseline), None)
+    if corrected is not None:
+        persists = isinstance(encodings[corrected], RollOutEncoding)
+        yield "last value" if persists else "no correction", StandardBaseline(fit_zero, corrected)
+
+
+def _each(
+    methods: Mapping[str, Method], encodings: Sequence[str]
+) -> Iterator[tuple[str, StandardBaseline]]:
+    """Yield the models in the first of the encodings, nothing if there is none."""
+    for encoding in encodings[:1]:
+        for name, method in methods.items():
+            yield name, StandardBaseline(method, encoding)
