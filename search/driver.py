@@ -32,6 +32,12 @@ from search.objectives.baselines import (
     score_baselines,
 )
 from search.objectives.goals import limits_from_goals
+from search.objectives.standard_baselines import (
+    StandardResults,
+    describe_baselines,
+    fit_standard_baselines,
+    with_standard_baselines,
+)
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
@@ -191,7 +197,10 @@ def run_search(
                 problem, errors, reference_timing = process.call(
                     prepare_references, problem, data, earlier_s
                 )
-                error_of_mean = None if errors else process.call(mean_error, problem, data)
+            progress.start_phase("baselines")
+            standard = fit_standard_baselines(problem, data, spec.size, process.call, on_progress)
+            problem, errors = with_standard_baselines(problem, standard), errors | standard.errors
+            error_of_mean = None if errors else process.call(mean_error, problem, data)
             limits = limits_from_goals(problem, errors)
             context = SearchContext(
                 problem,
@@ -203,9 +212,11 @@ def run_search(
                 spec.extra_objectives,
                 errors,
             )
-            summary = _summarise_data(context, environment.processor, error_of_mean)
-            run.write("data.json", summary)
-            progress.print_line(describe_data(data))
+            run.write(
+                "data.json",
+                _summarise_data(context, environment.processor, standard, error_of_mean),
+            )
+            progress.print_line(f"{describe_data(data)}\n{describe_baselines(standard)}".rstrip())
             progress.start_phase("trials")
             scores = partial(_score_baselines, process.call)
             run_remaining_trials(context, spec, run, progress, scores)
@@ -281,7 +292,8 @@ def run_remaining_trials(
         run.discard_results()
         searcher = StudySearcher(queue, run, progress, spec.workers)
         halving = SuccessiveHalving(earlier.values())
-        run_trials(context, searcher, halving, context.problem.deployment.threads)
+        shared = context.without_baselines()
+        run_trials(shared, searcher, halving, context.problem.deployment.threads)
     study.close()
     run.discard_unrecorded_artefacts()
     if not queue.finished:
@@ -336,7 +348,10 @@ def _readable_errors(run: RunDirectory) -> Generator[None]:
 
 
 def _summarise_data(
-    context: SearchContext, processor: str, error_of_mean: float | None
+    context: SearchContext,
+    processor: str,
+    standard: StandardResults,
+    error_of_mean: float | None,
 ) -> DatasetSummary:
     problem, data = context.problem, context.data
     return DatasetSummary(
@@ -358,6 +373,7 @@ def _summarise_data(
         processor=processor,
         fields=_summarise_fields(context),
         baseline_errors=dict(context.baseline_errors),
+        standard_baselines=standard.summaries,
         mean_error=error_of_mean,
     )
 

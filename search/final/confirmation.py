@@ -4,6 +4,7 @@ import numpy as np
 
 from problems import Dataset, Problem, Split
 from search.final.comparison import Comparisons
+from search.objectives.standard_baselines import with_baseline
 from search.run.directory import RunDirectory
 from search.run.finalists import TRIAL_PREFIX, Confirmation
 from search.run.records import Record, timestamp
@@ -26,12 +27,12 @@ def confirm(
     Raises:
         UserError: The artefact was altered, or a baseline can't be fitted.
     """
-    fitted = problem.with_fitted_baselines(data.train)
+    errors = run.data().baseline_errors
+    baseline = min(errors, key=errors.__getitem__, default="")
+    fitted = with_baseline(problem, data.train, baseline, run.spec().size)
     name = f"{TRIAL_PREFIX}{record.number}"
     surrogate = Surrogate.load(run.artefact_path(record.number), problem)
     tests = {name: score_split(problem, surrogate.run, split)}
-    errors = run.data().baseline_errors
-    baseline = min(errors, key=errors.__getitem__, default="")
     if baseline in fitted.baseline_runs:
         tests[baseline] = score_split(problem, fitted.baseline_runs[baseline], split, baseline)
     test = tests[name]

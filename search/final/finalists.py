@@ -96,7 +96,8 @@ class Finalists:
             for repetition in (Repetition(r, *each) for r in contenders for each in seeds)
             if (repetition.record.number, repetition.candidate.seed, repetition.fold) not in done
         ]
-        for result in retrain_in_parallel(context, repetitions, check_stop):
+        shared = context.without_baselines()
+        for result in retrain_in_parallel(shared, repetitions, check_stop):
             results.append(result)
             run.write("retrained.json", RetrainingResults(results=tuple(results)))
             self.on_progress(len(results) - len(done), len(repetitions))
@@ -122,6 +123,7 @@ class Finalists:
 
     def _derive(self, tasks: Sequence[Derivation], check_stop: Callable[[], None]) -> None:
         """Deploy ensembles, and train networks that these teach."""
-        for done, record in enumerate(derive_in_parallel(self.context, tasks, check_stop), start=1):
+        records = derive_in_parallel(self.context.without_baselines(), tasks, check_stop)
+        for done, record in enumerate(records, start=1):
             self.run.save_derived(record)
             self.on_progress(done, len(tasks))

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-import numpy as np
-
-from problems import Batch, Dataset, Problem, UserError
+from problems import Dataset, Problem, UserError
+from problems.baselines.fitting import mean_outputs
 from search.run.records import ERROR_FLOOR
 from search.timing.reference import (
     ReferenceTiming,
@@ -69,19 +68,13 @@ def mean_error(problem: Problem, data: Dataset, split: str = "validation") -> fl
     """
     if not len(data.splits()[split]):
         return None
-    means = {
-        field.name: np.clip(np.mean(data.train.outputs[field.name], axis=0), *field.valid)
-        for field in problem.outputs
-    }
-
-    def answer_mean(inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG001 - a baseline's signature
-        samples = len(next(iter(inputs.values())))
-        return {name: np.repeat(mean[None], samples, axis=0) for name, mean in means.items()}
-
     # A score of distributions may refuse the same answer for every sample.
     with suppress(UserError):
         result = score_split(
-            problem, answer_mean, data.splits()[split], "the mean of the training data"
+            problem,
+            mean_outputs(problem, data.train),
+            data.splits()[split],
+            "the mean of the training data",
         )
         error = result.metrics.get(problem.objective.name, math.nan)
         if not result.failed and math.isfinite(error):

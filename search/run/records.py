@@ -286,6 +286,22 @@ class DeploymentSummary(FrozenModel):
     batches: tuple[int, ...]
 
 
+class StandardBaselineSummary(FrozenModel):
+    """A baseline that every problem gets.
+
+    Args:
+        name: Its name.
+        notes: What was chosen and left out in its fit, one phrase each.
+        fit_s: Time of its fit and score [s].
+        left_out: Why it takes no part; empty if it does.
+    """
+
+    name: str
+    notes: tuple[str, ...]
+    fit_s: float
+    left_out: str = ""
+
+
 class DatasetSummary(FrozenModel):
     """The data of a run: samples and failures of each split, fields, metrics and goals."""
 
@@ -323,6 +339,8 @@ class DatasetSummary(FrozenModel):
     baseline_errors: dict[str, float] = Field(default_factory=dict[str, float])
     """Errors on the validation split of the baselines that fail on no sample, by name; empty in
     older runs."""
+    standard_baselines: tuple[StandardBaselineSummary, ...] = ()
+    """The baselines that every problem gets; empty in older runs, and where they are left out."""
     mean_error: float | None = None
     """The same error of the mean of the training outputs, where no baseline has one; None if it
     doesn't exist either, and in older runs."""

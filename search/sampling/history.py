@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -45,6 +45,17 @@ class History(NamedTuple):
             for record, point in zip(complete, self.points, strict=True)
             if tuple(point) in front
         }
+
+    def against_useful_baselines(self) -> Self:
+        """Return this history, without the points of the baselines where they dominate every trial.
+
+        No network would be worth deploying or resuming then, and none better than another: the
+        search goes on among networks alone until one of them reaches the front.
+        """
+        front = {tuple(point) for point in self.pareto_front}
+        if not self.points or any(tuple(point) in front for point in self.points):
+            return self
+        return self._replace(baselines=self.baselines._replace(points=()))
 
     def reference_point(
         self, margin: float, predictions: Sequence[Sequence[float]] = ()

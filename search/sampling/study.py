@@ -241,7 +241,8 @@ class SearchStudy:
             objective_values(self._problem, r)[:2] for r in records if r.state is State.COMPLETE
         ]
         objective = self._problem.objective.name
-        return History(records, points, objective, self._baselines, self._limits)
+        history = History(records, points, objective, self._baselines, self._limits)
+        return history.against_useful_baselines()
 
     def _observations(self, history: History) -> Observations:
         trials = self._study.get_trials(deepcopy=False)

@@ -11,9 +11,9 @@ import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 from torch import Tensor, nn
 
@@ -125,6 +125,10 @@ class SearchContext:
     baseline_errors: Mapping[str, float] = field(default_factory=dict[str, float])
     teacher: Run | None = None
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
+
+    def without_baselines(self) -> Self:
+        """Return what workers share: no trial calls a baseline, and fitted ones may be large."""
+        return replace(self, problem=replace(self.problem, baselines={}))
 
 
 @dataclass

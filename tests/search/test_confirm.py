@@ -15,6 +15,7 @@ from reports.pages import render_report
 from reports.views import read_report_data
 from reports.views.confirmation import confirmation_sentences
 from search.commands.confirm import confirm_run
+from search.objectives.standard_baselines import with_baseline
 from search.run.directory import RunDirectory
 from search.trial.scoring import score_split
 from spaces.surrogate import Surrogate
@@ -54,9 +55,9 @@ def test_an_artefact_is_confirmed_once(finished_run: Path, cache: Path, tmp_path
     evaluation = run.final_evaluation()
     assert evaluation is not None
     assert first.trial == evaluation.recommended
-    other = next(f.trial for f in evaluation.finalists if f.trial not in {None, first.trial})
-    second = confirm_run(run, str(other), console)
-    assert (second.trial, second.opened) == (other, first.opened + 1)
+    trial = next(f.trial for f in evaluation.finalists if f.trial not in {None, first.trial})
+    second = confirm_run(run, str(trial), console)
+    assert (second.trial, second.opened) == (trial, first.opened + 1)
     assert run.confirmations().results == (first, second)
 
     problem = load_problem("planets", Size.TINY)
@@ -67,7 +68,8 @@ def test_an_artefact_is_confirmed_once(finished_run: Path, cache: Path, tmp_path
     told = {name: interval.value for name, interval in first.metrics.items()}
     assert told == pytest.approx(exact, rel=1e-3)
     assert first.against_baseline is not None
-    baseline = problem.with_fitted_baselines(data.train).baseline_runs[first.against_baseline.other]
+    other = first.against_baseline.other
+    baseline = with_baseline(problem, data.train, other, Size.TINY).baseline_runs[other]
     name = problem.objective.name
     difference = exact[name] - score_split(problem, baseline, split).metrics[name]
     assert first.against_baseline.difference.value == pytest.approx(difference, rel=1e-3)

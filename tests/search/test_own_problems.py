@@ -66,6 +66,7 @@ problem = Problem(
     encodings={"flat": FlatEncoding(INPUTS, OUTPUTS)},
     score=NormalisedError(OUTPUTS),
     baselines={"quadratic": quadratic},
+    standard_baselines=False,
     goals=Goals(error=BaselineMargin(0.01), speedup=100.0),
     epochs=4,
 )
