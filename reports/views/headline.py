@@ -7,7 +7,7 @@ from reports.formatting import format_count, format_number, format_speedup
 from reports.views.finalists import FinalistView
 from reports.views.speed_scale import speed_scale
 from reports.views.trials import TrialView
-from reports.views.verdicts import Grade, accuracy
+from reports.views.verdicts import Grade, accuracy, difference_text
 from search.run.records import DatasetSummary
 
 
@@ -53,7 +53,7 @@ def headline(
     """
     grade, worth = _worth(finalist, dominating, data, payback(finalist, data, trials))
     return Headline(
-        grade, (_error(finalist, data), *_comparison(finalist), _speed(finalist, data), *worth)
+        grade, (*_comparison(finalist), _error(finalist, data), _speed(finalist, data), *worth)
     )
 
 
@@ -81,23 +81,34 @@ def payback(
 def _error(finalist: FinalistView, data: DatasetSummary) -> str:
     metric, test = data.metrics[0], finalist.test
     name = metric.name.replace("_", " ")
+    subject = f"Its {name}"
+    if finalist.against_baseline is None:
+        subject = f"The {name} of the recommended surrogate, {finalist.name},"
     if test is None:
-        return f"The {name} of the recommended surrogate, {finalist.name}, isn't known."
+        return f"{subject} isn't known."
     unit = "" if metric.unit in {"", "1"} else f" {metric.unit}"
     return (
-        f"The {name} of the recommended surrogate, {finalist.name}, is {format_number(test.value)}"
-        f"{unit} on the test split (90 %: {format_number(test.low)} to {format_number(test.high)})."
+        f"{subject} is {format_number(test.value)}{unit} on the test split "
+        f"(90 %: {format_number(test.low)} to {format_number(test.high)})."
     )
 
 
 def _comparison(finalist: FinalistView) -> tuple[str, ...]:
     """Return the sentence on the best baseline, () if there is none."""
-    if finalist.against_baseline is None:
+    against = finalist.against_baseline
+    if against is None:
         return ()
-    text = accuracy(finalist).text
-    samples = format_count(finalist.against_baseline.samples, "test sample")
-    rule = "that baseline is the most accurate on the validation split"
-    return (f"On the same {samples} {text}; {rule}.",)
+    verdict = {
+        "smaller": "is more accurate than",
+        "alike": "can't be told in accuracy from",
+        "larger": "is less accurate than",
+    }[against.verdict]
+    samples = format_count(against.samples, "test sample")
+    sentence = (
+        f"The recommended surrogate, {finalist.name}, {verdict} {against.other}, the best baseline "
+        f"on the validation split (on the same {samples}: {difference_text(against)})."
+    )
+    return (sentence,)
 
 
 def _speed(finalist: FinalistView, data: DatasetSummary) -> str:

@@ -304,9 +304,9 @@ def test_reports_need_neither_ray_nor_torch_nor_optuna() -> None:
 @pytest.mark.parametrize(
     ("error", "words", "grade"),
     [
-        (0.05, "its error is smaller than that of linear (difference -0.06", "good"),
-        (0.105, "be told from that of linear (difference -0.005", "fair"),
-        (0.30, "its error is larger than that of linear (difference 0.19", "bad"),
+        (0.05, "is more accurate than linear, the best baseline", "good"),
+        (0.105, "be told in accuracy from linear, the best baseline", "fair"),
+        (0.30, "is less accurate than linear, the best baseline", "bad"),
     ],
 )
 def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(
@@ -327,6 +327,6 @@ def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(
     page = render_report(read_report_data(run))
     answer = page[page.index('id="answer"') : page.index('<ul class="picks">')]
     assert words in answer
-    assert "On the same 128 test samples" in answer
+    assert f"on the same 128 test samples: difference {error - 0.11:.3g}, 90 %" in answer
     assert f'class="headline grade-{grade}"' in answer
     assert ("worth deploying only where its speed counts" in answer) == (grade == "bad")

@@ -117,15 +117,12 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
     )
     found = headline(view(against_baseline=against(-0.2, -0.1), batches=batches), None, DATA, [])
     assert found.grade == "good"
-    error, comparison, speed, worth = found.sentences
-    assert error == (
-        "The max error of the recommended surrogate, trial 0, is 0.5 K on the test split "
-        "(90 %: 0.5 to 0.5)."
+    comparison, error, speed, worth = found.sentences
+    assert comparison == (
+        "The recommended surrogate, trial 0, is more accurate than linear, the best baseline on "
+        "the validation split (on the same 20 test samples: difference -0.15, 90 %: -0.2 to -0.1)."
     )
-    assert comparison.startswith(
-        "On the same 20 test samples its error is smaller than that of linear (difference -0.15, "
-        "90 %: -0.2 to -0.1); "
-    )
+    assert error == "Its max error is 0.5 K on the test split (90 %: 0.5 to 0.5)."
     assert speed == (
         "It is 10x as fast as the reference with 64 samples a call on 2 threads, 4x with 1, 9x "
         "with 8."
@@ -136,6 +133,9 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
     )
     worse = headline(view(against_baseline=against(0.1, 0.2)), None, DATA, [])
     assert worse.grade == "bad"
+    assert "trial 0, is less accurate than linear, the best baseline" in worse.sentences[0]
+    alike = headline(view(against_baseline=against(-0.1, 0.1)), None, DATA, [])
+    assert "trial 0, can't be told in accuracy from linear" in alike.sentences[0]
     assert "only where its speed counts more than accuracy" in worse.sentences[-2]
     beaten = headline(view(), view(name="linear"), DATA, [])
     assert beaten.grade == "bad"
@@ -149,6 +149,7 @@ def test_a_reference_without_a_time_is_compared_with_no_run_of_it() -> None:
     assert payback(view(), labels, []) is None
     alone = headline(view(), None, labels, [])
     assert alone.grade == "unknown"
+    assert alone.sentences[0].startswith("The max error of the recommended surrogate, trial 0, is")
     assert (
         alone.sentences[-1] == "It answers 10 samples a second with 64 samples a call on 2 threads."
     )
