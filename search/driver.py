@@ -199,18 +199,17 @@ def run_search(
                 )
             progress.start_phase("baselines")
             standard = fit_standard_baselines(problem, data, spec.size, process.call, on_progress)
-            problem, errors = with_standard_baselines(problem, standard), errors | standard.errors
+            problem = with_standard_baselines(problem, standard)
             error_of_mean = None if errors else process.call(mean_error, problem, data)
-            limits = limits_from_goals(problem, errors)
             context = SearchContext(
                 problem,
                 data,
                 reference_timing,
-                limits,
+                limits_from_goals(problem, errors or standard.errors),
                 run,
                 spec.source,
                 spec.extra_objectives,
-                errors,
+                errors | standard.errors,
             )
             run.write(
                 "data.json",
@@ -218,7 +217,8 @@ def run_search(
             )
             progress.print_line(f"{describe_data(data)}\n{describe_baselines(standard)}".rstrip())
             progress.start_phase("trials")
-            scores = partial(_score_baselines, process.call)
+            worst = max(errors.values(), default=error_of_mean)
+            scores = partial(_score_baselines, process.call, worst)
             run_remaining_trials(context, spec, run, progress, scores)
             if not run.final_evaluation():
                 finalists = Finalists(context, spec, run, progress, on_progress)
@@ -304,7 +304,9 @@ def run_remaining_trials(
     run.discard_checkpoints()
 
 
-def _score_baselines(call: Call, context: SearchContext) -> BaselineScores:
+def _score_baselines(
+    call: Call, largest_error: float | None, context: SearchContext
+) -> BaselineScores:
     """Return the objective values of the baselines, by a call of users' code."""
     with stage_errors("timing the baselines"):
         return call(
@@ -313,6 +315,7 @@ def _score_baselines(call: Call, context: SearchContext) -> BaselineScores:
             context.data,
             context.reference_timing,
             context.baseline_errors,
+            largest_error,
         )
 
 

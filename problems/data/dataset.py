@@ -64,9 +64,7 @@ def search_digest(problem: Problem) -> str:
                     problem.cost,
                     problem.symmetries,
                     goals,
-                    (problem.baselines, problem.standard_baselines)
-                    if isinstance(goals.error, BaselineMargin)
-                    else None,
+                    problem.baselines if isinstance(goals.error, BaselineMargin) else None,
                 ),
             ),
         ]

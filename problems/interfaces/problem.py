@@ -86,7 +86,9 @@ class Samples:
 
 @dataclass(frozen=True)
 class BaselineMargin:
-    """An error relative to that of the most accurate baseline.
+    """An error relative to that of the most accurate baseline of the user.
+
+    Where the user gives none, it is relative to the most accurate of the standard baselines.
 
     Args:
         worse_by: Share by which the error may exceed that of the baseline: 0.01 allows 1 % more,

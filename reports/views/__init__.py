@@ -125,7 +125,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
     evaluated = evaluation.finalists_with_pictures if evaluation else ()
     limits, split = NO_LIMITS, "test"
     if data:
-        limits, split = limits_on_test(data.limits, evaluated, objective.name)
+        limits, split = limits_on_test(data, evaluated, objective.name)
     finalists = finalist_views(evaluated, by_number, objective.name, limits, host)
     reference_point = fixed_reference_point(data, evaluated, objective.name)
     validation_limits = data.limits if data else NO_LIMITS

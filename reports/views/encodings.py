@@ -127,7 +127,8 @@ def fixed_reference_point(
     """Return the worst baseline's error at the reference's own time; None if no error is known.
 
     Neither depends on the trials, so that the hypervolume of a run is the same beside any other.
-    Without baselines the error is that of the mean of the training outputs. Older runs keep the
+    Standard baselines don't count, since a slow machine may leave one out. Without baselines of the
+    user the error is that of the mean of the training outputs. Older runs keep the
     errors of their baselines in the final evaluation alone, on the test split.
 
     Args:
@@ -135,9 +136,12 @@ def fixed_reference_point(
         finalists: The finalists.
         objective: Name of the error.
     """
-    if data and data.baseline_errors:
-        name = max(data.baseline_errors, key=data.baseline_errors.__getitem__)
-        return ReferencePoint(data.baseline_errors[name], f"the worst baseline, {name}")
+    standard = {baseline.name for baseline in data.standard_baselines} if data else set[str]()
+    errors = data.baseline_errors.items() if data else ()
+    users = {name: error for name, error in errors if name not in standard}
+    if users:
+        name = max(users, key=users.__getitem__)
+        return ReferencePoint(users[name], f"the worst baseline, {name}")
     if data and data.mean_error is not None:
         return ReferencePoint(data.mean_error, "the mean of the training outputs")
     tested = {

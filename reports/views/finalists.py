@@ -20,7 +20,7 @@ from search.run.finalists import (
     HostTiming,
     PairedComparison,
 )
-from search.run.records import ConfidenceInterval, Limits, Timing
+from search.run.records import ConfidenceInterval, DatasetSummary, Limits, Timing
 
 MAX_TIME_RATIO = 1.2
 """Speed-ups of search and final evaluation that differ by more are marked."""
@@ -130,24 +130,29 @@ class GoalsView(NamedTuple):
 
 
 def limits_on_test(
-    limits: Limits, finalists: Sequence[Finalist], objective: str
+    data: DatasetSummary, finalists: Sequence[Finalist], objective: str
 ) -> tuple[Limits, str]:
     """Return the goals on the test split, and the split of the error goal.
 
-    A goal relative to a baseline is recomputed from the baselines on the test split. If none
-    succeeded there, the goal on the validation split is kept.
+    A goal relative to a baseline is recomputed from the baselines on the test split: those of the
+    user, where the goal is relative to one of them. If none succeeded there, the goal on the
+    validation split is kept.
 
     Args:
-        limits: Goals on the validation split.
+        data: Summary of the data, with the goals on the validation split.
         finalists: The finalists.
         objective: Name of the error.
     """
+    limits = data.limits
     if limits.worse_by is None:
         return limits, "test"
+    standard = {baseline.name for baseline in data.standard_baselines}
+    ignored = set[str]() if limits.baseline in standard else standard
     errors = [
         finalist.test[objective].value
         for finalist in finalists
-        if finalist.trial is None and not finalist.failed.get("test") and objective in finalist.test
+        if finalist.trial is None and finalist.name not in ignored
+        if not finalist.failed.get("test") and objective in finalist.test
     ]
     finite = [error for error in errors if isfinite(error)]
     if not finite:

@@ -29,8 +29,9 @@ class BaselineScores(NamedTuple):
 
     Args:
         points: log10 of error and relative time of each baseline, (n, 2).
-        upper_bounds: Largest useful values: log10 of the worst baseline's error, and 0 for the
-            relative time of the reference itself, or infinity where it has no time.
+        upper_bounds: Largest useful values: log10 of the worst error of a user's baseline or else
+            of the mean's, and 0 for the relative time of the reference itself, or infinity where
+            it has no time.
     """
 
     points: Sequence[Sequence[float]] = ()
@@ -102,7 +103,11 @@ def prepare_references(
 
 
 def score_baselines(
-    problem: Problem, data: Dataset, reference_timing: ReferenceTiming, errors: Mapping[str, float]
+    problem: Problem,
+    data: Dataset,
+    reference_timing: ReferenceTiming,
+    errors: Mapping[str, float],
+    largest_error: float | None = None,
 ) -> BaselineScores:
     """Return the objective values of the baselines, each timed as a trial is.
 
@@ -113,6 +118,7 @@ def score_baselines(
         data: The data.
         reference_timing: How the reference is timed.
         errors: Validation errors by the names of the baselines.
+        largest_error: Largest useful error; by default that of the worst of these baselines.
     """
     points: list[tuple[float, float]] = []
     for name, error in errors.items():
@@ -123,4 +129,7 @@ def score_baselines(
         timing = time_against_reference(problem, data, reference_timing, call, MIN_ROUNDS)
         points.append((math.log10(max(error, ERROR_FLOOR)), math.log10(timing.relative_time)))
     slowest = 0.0 if reference_timing.has_time else math.inf
-    return BaselineScores(points, (max((error for error, _ in points), default=math.inf), slowest))
+    worst = max((error for error, _ in points), default=math.inf)
+    if largest_error is not None:
+        worst = math.log10(max(largest_error, ERROR_FLOOR))
+    return BaselineScores(points, (worst, slowest))

@@ -30,7 +30,13 @@ from reports.views.recommendation import RunContext, recommendation_view
 from reports.views.trials import TrialView, rerun_command
 from search.run.directory import RunDirectory
 from search.run.finalists import PairedComparison, Recommendation
-from search.run.records import ConfidenceInterval, DatasetSummary, Record, State
+from search.run.records import (
+    ConfidenceInterval,
+    DatasetSummary,
+    Record,
+    StandardBaselineSummary,
+    State,
+)
 from tests.builders import make_finalist, make_record, make_rung
 
 
@@ -104,6 +110,15 @@ def test_the_reference_point_is_that_of_the_problem_not_of_the_trials() -> None:
     finalists = [make_finalist("a", 0.5), make_finalist("b", 0.9), make_finalist("trial 1", 3.0)]
     finalists[2] = finalists[2].model_copy(update={"trial": 1})
     assert fixed_reference_point(stored, finalists, "error") == (0.4, "the worst baseline, a", 1.0)
+    slow = StandardBaselineSummary(name="slow", notes=(), fit_s=1.0)
+    with_slow = stored.model_copy(
+        update={"baseline_errors": {"a": 0.4, "slow": 9.0}, "standard_baselines": (slow,)}
+    )
+    assert fixed_reference_point(with_slow, finalists, "error") == (
+        0.4,
+        "the worst baseline, a",
+        1.0,
+    )
     mean = fixed_reference_point(summary(mean_error=7.0), finalists, "error")
     assert mean == (7.0, "the mean of the training outputs", 1.0)
     older = fixed_reference_point(summary(), finalists, "error")

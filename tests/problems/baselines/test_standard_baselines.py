@@ -36,7 +36,7 @@ ROWS = 60
 
 
 def fits(problem: Problem, data: Dataset) -> dict[str, list[FittedStandardBaseline]]:
-    """Return every standard baseline of a problem, each fitted twice."""
+    """Return every standard baseline of a problem for which there are enough rows, fitted twice."""
     encoded: dict[str, EncodedRows] = {}
     fitted: dict[str, list[FittedStandardBaseline]] = {}
     for name, (method, encoding) in standard_baselines(problem).items():
@@ -45,7 +45,11 @@ def fits(problem: Problem, data: Dataset) -> dict[str, list[FittedStandardBaseli
             continue
         if encoding not in encoded:
             encoded[encoding] = encode_rows(problem, data.train, encoding, ROWS)
-        fitted[name] = [fit_model(method, encoded[encoding]) for _ in range(2)]
+        try:
+            fitted[name] = [fit_model(method, encoded[encoding]) for _ in range(2)]
+        except UserError as error:
+            if "too few" not in str(error):
+                raise
     return fitted
 
 
