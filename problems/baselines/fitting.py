@@ -10,7 +10,15 @@ from problems.baselines.training_rows import Method, TrainingRows, fixed_subset
 from problems.contract.evidence import CyclicChoice
 from problems.errors import UserError
 from problems.interfaces.problem import Problem
-from problems.interfaces.types import Batch, EncodedNetwork, Encoding, Run, Split, n_samples
+from problems.interfaces.types import (
+    Batch,
+    EncodedNetwork,
+    Encoding,
+    Run,
+    Split,
+    Target,
+    n_samples,
+)
 
 MAX_VALUES = 10_000_000
 """Numbers in the training rows at most: 80 MB, of which a model may keep a copy."""
@@ -91,7 +99,7 @@ def encode_rows(
     values = first.inputs.size + first.targets.size
     used = train.take(fixed_subset(len(train), max(2, MAX_VALUES // max(1, values))))
     rows = TrainingRows.of(encoding.pairs(used))
-    _refuse_unfit(rows)
+    _refuse_unfit(rows, encoding.target)
     notes = [f"in encoding {name!r}"]
     if len(used) < len(train):
         notes.append(f"fitted to {len(used):,} of {len(train):,} samples")
@@ -164,11 +172,12 @@ def mean_outputs(problem: Problem, train: Split) -> MeanOutputs:
     )
 
 
-def _refuse_unfit(rows: TrainingRows) -> None:
+def _refuse_unfit(rows: TrainingRows, target: Target) -> None:
     """Raise a UserError that says why no model can be fitted to the rows."""
     if not (np.isfinite(rows.inputs).all() and np.isfinite(rows.targets).all()):
         raise UserError("the pairs of its encoding aren't finite numbers")
     if not (np.ptp(rows.targets, axis=0) > 0.0).any():
         raise UserError("the outputs are constant, which the mean says already")
-    if not (np.ptp(rows.inputs, axis=0) > 0.0).any():
+    conditioned = target is not Target.DISTRIBUTION
+    if conditioned and not (np.ptp(rows.inputs, axis=0) > 0.0).any():
         raise UserError("the inputs are constant, so that nothing but the mean can be known")

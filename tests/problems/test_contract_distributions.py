@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from problems import Batch, Field, FlatEncoding, Pairs, Problem, Samples, Target
+from problems.baselines.fitting import fit_standard_baseline
+from problems.baselines.standard import standard_baselines
 from problems.contract import CHECKS, Evidence
 from problems.contract.evidence import MemorisedSampler
+from problems.data.dataset import generate
 
 INPUTS = (Field("stretch", unit="1", valid=(0.0, 10.0)),)
 OUTPUTS = (Field("east", unit="m"), Field("north", unit="m"))
@@ -135,3 +138,19 @@ def test_equal_inputs_get_their_targets_one_after_the_other() -> None:
     np.testing.assert_array_equal(sampler(known), targets)
     np.testing.assert_array_equal(sampler(known[:3, ::-1])[:, 0], [0.0, 1.0, 2.0])
     np.testing.assert_array_equal(sampler(np.array([[0.1], [0.9]], np.float32))[:, 0], [4.0, 3.0])
+
+
+@pytest.mark.parametrize("encoding", ["conditional", "unconditional"])
+def test_densities_are_the_baselines_of_a_distribution(encoding: str, tmp_path: Path) -> None:
+    problem = replace(
+        GOOD, encodings={encoding: GOOD.encodings[encoding]}, samples=Samples(400, 8, 200, 0)
+    )
+    data = generate(problem, tmp_path)
+    errors: dict[str, float] = {}
+    for name in standard_baselines(problem):
+        run = fit_standard_baseline(problem, data.train, name).run
+        drawn = run(data.test.inputs, np.random.default_rng(0))
+        errors[name] = wasserstein(drawn, data.test.outputs, {})["error"]
+    mean = errors.pop("mean")
+    assert set(errors) == {"kernel density", "Gaussian mixture"}
+    assert max(errors.values()) < 0.5 * mean
