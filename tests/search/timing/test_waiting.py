@@ -30,6 +30,19 @@ def test_what_a_call_waited_for_a_processor_is_not_counted(monkeypatch: pytest.M
     assert 0.0099 < duration_s < elapsed_s - 0.0399
 
 
+def test_what_reading_the_counters_waited_is_not_taken_from_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings = iter([{"1": ThreadTime(0.0, 0.0)}, {"1": ThreadTime(0.01, 0.04)}])
+
+    def read_slowly() -> dict[str, ThreadTime]:
+        time.sleep(0.02)
+        return next(readings)
+
+    monkeypatch.setattr(stopwatch, "thread_times", read_slowly)
+    assert call_duration_s(lambda: time.sleep(0.01)) >= 0.0099
+
+
 def test_waiting_for_anything_else_is_counted() -> None:
     """A call sleeps while a device or another process works for it."""
     tried = [call_duration_s(lambda: time.sleep(0.02), repeats=2) for _ in range(3)]
