@@ -324,7 +324,7 @@ class Tabulator:
         task = prepare_training(self._problem, first, self._data)
         learner = initialise_learner(first, task.shape)
         prepare_s = clock() - started
-        epochs = training_epochs(self._problem, task)
+        epochs = training_epochs(self._problem, task, learner)
         errors, seconds = self._train(learner, task, first, epochs)
         deployed: dict[str, DeploymentResult] = {}
         for pruning in Pruning:

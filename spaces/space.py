@@ -40,6 +40,9 @@ UNROLL_LENGTHS = (1, 2, 4)
 AUGMENTATION_COPIES = (0, 1, 3)
 """Transformed copies of each training sample: twice and four times as many samples."""
 
+UNUSED_TRAINING = Training(learning_rate=1e-3, batch_size=256, weight_decay=1e-4)
+"""What candidates of solved families hold in place of settings of a training, which they ignore."""
+
 
 @dataclass(frozen=True)
 class PrefixedChoice:
@@ -219,18 +222,21 @@ class Space:
         """
         return prunings.settings(pruning, self._prefixed(pruning_prefix(family, pruning), choose))
 
-    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool]:
+    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool, bool]:
         """Return what determines which settings training has.
 
-        These are whether the family trains a policy, and whether the encoding is rolled out.
+        These are whether the family trains a policy, whether it is solved, and whether the encoding
+        is rolled out.
         """
         rolls = isinstance(self.problem.encodings[encoding], RollsForward)
-        return ARCHITECTURES[family].trains_policy, rolls
+        architecture = ARCHITECTURES[family]
+        return architecture.trains_policy, architecture.solved, rolls
 
     def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
         """Return chosen settings of the training.
 
-        RL training has fewer settings: its library determines the rest.
+        RL training has fewer settings: its library determines the rest. A family that is solved
+        has none but the augmentation of its pairs.
 
         Args:
             choose: Chooses the settings.
@@ -238,12 +244,14 @@ class Space:
             family: The family's name.
         """
         prefixed = self._prefixed("training", choose)
+        trains_policy, solved, rolls = self.training_kind(encoding, family)
+        if solved:
+            return UNUSED_TRAINING.model_copy(update=self._augmentation(prefixed))
         training = Training(
             learning_rate=prefixed.real("learning_rate", 3e-4, 1e-2, log=True),
             batch_size=prefixed.categorical("batch_size", (128, 256, 512)),
             weight_decay=prefixed.real("weight_decay", 1e-6, 1e-2, log=True),
         )
-        trains_policy, rolls = self.training_kind(encoding, family)
         if trains_policy:
             return training
         further: dict[str, Arithmetic | float] = {
@@ -255,9 +263,13 @@ class Space:
         }
         if rolls:
             further["unrolled"] = prefixed.categorical("unrolled", UNROLL_LENGTHS)
-        if self.problem.symmetries:
-            further["augmented"] = prefixed.categorical("augmented", AUGMENTATION_COPIES)
-        return training.model_copy(update=further)
+        return training.model_copy(update=further | self._augmentation(prefixed))
+
+    def _augmentation(self, choose: Choose) -> dict[str, int]:
+        """Return the chosen augmentation, where the problem declares symmetries."""
+        if not self.problem.symmetries:
+            return {}
+        return {"augmented": choose.categorical("augmented", AUGMENTATION_COPIES)}
 
     def choose_candidate(self, size: Size, choose: Choose, seed: int) -> Candidate:
         """Return a chosen candidate: first its combination, then its settings.

@@ -73,6 +73,30 @@ class SupervisedLearner(Learner):
         return self._loss(self.network(inputs), targets)
 
 
+class SolvedLearner(Learner):
+    """Solves for the weights of its network instead of minimising a loss step by step.
+
+    One epoch is a whole training. Random numbers are those of PyTorch's global generators.
+    """
+
+    def optimisation_targets(self) -> Sequence[OptimisationTarget]:
+        """Return no targets: pairs aren't split into batches."""
+        return []
+
+    def on_epoch_end(self, inputs: Tensor, targets: Tensor) -> None:
+        """Solve for the weights."""
+        self.solve(inputs, targets)
+
+    @abstractmethod
+    def solve(self, inputs: Tensor, targets: Tensor) -> None:
+        """Set the weights of the network in place; called without gradients.
+
+        Args:
+            inputs: Inputs (n, ...) of all training pairs.
+            targets: Targets (n, o) of all training pairs.
+        """
+
+
 class ReinforcementLearner(Learner):
     """Trains a policy by reinforcement learning in an environment rather than from pairs."""
 

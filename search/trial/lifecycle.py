@@ -315,7 +315,7 @@ def _train(
     since. A checkpoint is saved at every rung, so that a trial stopped there can be resumed.
     """
     candidate, run = builder.candidate, context.run
-    epochs = training_epochs(context.problem, task)
+    epochs = training_epochs(context.problem, task, learner)
     rung_epochs = {max(1, round(share * epochs)): share for share in RUNG_SHARES}
     best = BestWeights(context.problem, task, context.data.validation)
     untrained = _score_untrained(context, task, learner)

@@ -22,7 +22,7 @@ from spaces.architectures import Shape
 from spaces.artefact import TrainedNetwork
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Learner, ReinforcementLearner
+from spaces.training_targets import Learner, ReinforcementLearner, SolvedLearner
 
 FINE_TUNING_SHARE = 0.25
 """Epochs after pruning, as a share of the epochs before."""
@@ -202,11 +202,20 @@ def zero_outputs(network: nn.Module, inputs: Tensor) -> None:
         layer.load_state_dict(weights)
 
 
-def training_epochs(problem: Problem, task: TrainingTask) -> int:
+def training_epochs(problem: Problem, task: TrainingTask, learner: Learner) -> int:
     """Return the epochs of the problem or, if it gives none, a number by the number of pairs.
 
-    With samples of a teacher there are as many steps as without, at least, in fewer epochs.
+    With samples of a teacher there are as many steps as without, at least, in fewer epochs. A
+    learner that solves for its weights needs one epoch. It thus reports at no rung, where its final
+    error would be compared with errors of trainings that have just begun.
+
+    Args:
+        problem: The problem.
+        task: The training task.
+        learner: The learner.
     """
+    if isinstance(learner, SolvedLearner):
+        return 1
     if problem.epochs is not None:
         return max(round(problem.epochs * task.reference_share), 1)
     epochs = round(TRAINING_PAIRS / len(task.pairs.inputs))
@@ -283,7 +292,7 @@ def fine_tune(
     """
     best = BestWeights(problem, task, split)
     best.update(learner.network)
-    epochs = max(1, round(FINE_TUNING_SHARE * training_epochs(problem, task)))
+    epochs = max(1, round(FINE_TUNING_SHARE * training_epochs(problem, task, learner)))
     for _ in task.trainer(learner, candidate.training, epochs, candidate.seed):
         best.update(learner.network)
     best.restore(learner.network)

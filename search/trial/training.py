@@ -191,6 +191,8 @@ class Trainer:
     def _train_epoch(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Train for the steps of one pass over the pairs; return the sum of the losses ()."""
         total = torch.zeros((), device=self._device)
+        if not self._optimisers:
+            return total
         step = self._done * self._steps
         for indices in self._shuffled(len(inputs)).split(BATCHES_GATHERED * self._batch):
             reset_watchdog()

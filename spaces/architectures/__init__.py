@@ -75,6 +75,10 @@ class Architecture(ABC):
     trains_policy: ClassVar[bool] = False
     """Whether it is trained by reinforcement learning rather than from pairs."""
 
+    solved: ClassVar[bool] = False
+    """Whether its learner is a `SolvedLearner`, so that of the settings of a training only the
+    augmentation of the pairs means anything."""
+
     @classmethod
     @abstractmethod
     def settings(cls, choose: Choose) -> Settings:

@@ -47,6 +47,10 @@ ASKED_OF_ALL = ("learning_rate", "batch_size", "weight_decay")
 """Of a training's settings those that a family which practises is asked for, too."""
 
 
+ASKED_OF_SOLVED = ("augmented",)
+"""Of a training's settings those that a family which is solved is asked for."""
+
+
 def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
     """Return less of a parameter: its last option, or the upper half of its interval."""
     if isinstance(parameter.domain, NumericDomain):
@@ -57,10 +61,11 @@ def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
 
 def settings_of(candidate: Candidate) -> dict[str, Scalar]:
     training = candidate.training.model_dump()
-    if ARCHITECTURES[
-        candidate.architecture
-    ].trains_policy:  # the rest is its library's, never asked
+    family = ARCHITECTURES[candidate.architecture]
+    if family.trains_policy:  # the rest is its library's, never asked
         training = {name: training[name] for name in ASKED_OF_ALL}
+    elif family.solved:
+        training = {name: training[name] for name in ASKED_OF_SOLVED}
     branches = {
         candidate.encoding: candidate.encoding_settings,
         candidate.architecture: candidate.architecture_settings,
@@ -125,7 +130,7 @@ def test_one_number_of_an_interval_can_be_kept(planets: Problem) -> None:
     )
     restrictions = resolve_restrictions(planets, user_restrictions)
     assert restrictions.keep == {"training.learning_rate": (1e-3,), "mlp.depth": (1, 3)}
-    assert summarise_space(Space(planets, restrictions)).space_size.real_dimensions == (1, 1)
+    assert summarise_space(Space(planets, restrictions)).space_size.real_dimensions == (0, 1)
 
 
 def test_a_file_is_read_as_it_is_meant(planets: Problem, file: Path) -> None:

@@ -297,7 +297,7 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
 
     monkeypatch.setattr(BestWeights, "update", noted)
     task = prepare_training(alike, candidate, context.data)
-    epochs = training_epochs(alike, task)
+    epochs = training_epochs(alike, task, initialise_learner(candidate, task.shape))
     untrained = int(task.encoding.corrects_baseline)
     ends = 1 + math.ceil(PATIENCE_SHARE * epochs)
     assert ends < epochs
@@ -346,7 +346,8 @@ def test_a_further_deployment_is_prepared_as_if_it_were_the_first(
 
 def whole_epochs(context: SearchContext, candidate: Candidate) -> int:
     task = prepare_training(context.problem, candidate, context.data)
-    return training_epochs(context.problem, task)
+    learner = initialise_learner(candidate, task.shape)
+    return training_epochs(context.problem, task, learner)
 
 
 def test_the_same_seed_gives_the_same_error(context: SearchContext, candidate: Candidate) -> None:
