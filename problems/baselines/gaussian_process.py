@@ -37,7 +37,7 @@ FAILED = 1e25
 """Minus the log likelihood where the matrix is singular by rounding."""
 
 
-class Kernel(NamedTuple):
+class Stationary(NamedTuple):
     """A correlation of two samples as a function of their squared scaled distance.
 
     Args:
@@ -68,7 +68,7 @@ class Kernel(NamedTuple):
         return 5.0 / 3.0 * (1.0 + root) * np.exp(-root)
 
 
-KERNELS = (Kernel("squared exponential", smooth=True), Kernel("Matern 5/2", smooth=False))
+KERNELS = (Stationary("squared exponential", smooth=True), Stationary("Matern 5/2", smooth=False))
 
 
 def squared_distances(left: Array, right: Array) -> Array:
@@ -91,7 +91,7 @@ class GaussianProcessMean:
     """
 
     scaling: InputScaling
-    kernel: Kernel
+    kernel: Stationary
     lengths: Array
     rows: Array
     weights: Array
@@ -108,7 +108,7 @@ class _Optimum(NamedTuple):
     """The end of an optimisation: minus the log likelihood, and the logarithms of its arguments."""
 
     loss: float
-    kernel: Kernel
+    kernel: Stationary
     logs: Array
 
 
@@ -162,7 +162,11 @@ def duplicates_note(duplicates: int) -> tuple[str, ...]:
 
 
 def _maximised(
-    rows: TrainingRows, components: PrincipalComponents, kernel: Kernel, start: Array, steps: int
+    rows: TrainingRows,
+    components: PrincipalComponents,
+    kernel: Stationary,
+    start: Array,
+    steps: int,
 ) -> _Optimum:
     scores = components.scores(rows.targets)
     scores = scores[:, np.std(scores, axis=0) > 0.0]
@@ -179,7 +183,7 @@ def _maximised(
     return _Optimum(float(result.fun), kernel, result.x)
 
 
-def _loss(logs: Array, inputs: Array, scores: Array, kernel: Kernel) -> tuple[float, Array]:
+def _loss(logs: Array, inputs: Array, scores: Array, kernel: Stationary) -> tuple[float, Array]:
     """Return minus the log marginal likelihood for each number, and its gradient (c + 1,).
 
     Args:

@@ -10,7 +10,7 @@ from problems.contract import RandomChoice
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as oscillator
 from search.trial.distillation import NoTeacherError, interpolated_inputs, with_labelled
-from search.trial.preparation import prepare_training, training_epochs
+from search.trial.preparation import initialise_learner, prepare_training, training_epochs
 from spaces.candidate import Candidate
 from spaces.space import choose_candidate
 
@@ -57,9 +57,15 @@ def test_recorded_inputs_are_moved_towards_their_neighbours() -> None:
 
 def taught(problem: Problem) -> Candidate:
     drawn = choose_candidate(problem, Size.STANDARD, RandomChoice(np.random.default_rng(0)), 0)
-    training = drawn.training.model_copy(update={"labelled": 128})
+    network = {"width": 64, "depth": 1, "residual": False, "activation": "relu"}
     return drawn.model_copy(
-        update={"training": training, "encoding": "path", "encoding_settings": {}}
+        update={
+            "training": drawn.training.model_copy(update={"labelled": 128, "augmented": 0}),
+            "encoding": "path",
+            "encoding_settings": {},
+            "architecture": "mlp",
+            "architecture_settings": network,
+        }
     )
 
 
@@ -70,7 +76,7 @@ def test_a_network_learns_from_both_in_as_many_steps(train: Split) -> None:
     candidate = taught(problem)
     task = prepare_training(problem, candidate, data, DampedOscillator().run)
     assert len(task.pairs.inputs) == 3 * 64
-    assert training_epochs(problem, task) == 10
+    assert training_epochs(problem, task, initialise_learner(candidate, task.shape)) == 10
     with pytest.raises(NoTeacherError, match="no standard baseline"):
         prepare_training(problem, candidate, data)
 
