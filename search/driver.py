@@ -210,6 +210,7 @@ def run_search(
                 spec.source,
                 spec.extra_objectives,
                 errors | standard.errors,
+                standard.teacher,
             )
             run.write(
                 "data.json",

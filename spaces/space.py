@@ -12,11 +12,12 @@ from functools import cached_property
 from importlib.util import find_spec
 from itertools import product
 
-from problems import Choose, Encoding, Problem, Settings, Size, UserError
+from problems import Choose, Encoding, Layout, Problem, Settings, Size, UserError
 from problems.interfaces.types import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
 from spaces.combinations import Combination, CombinationSpace
+from spaces.ensemble import AVERAGED_TARGETS
 from spaces.precision import available_arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.restrictions import RestrictedChoice, Restrictions
@@ -39,6 +40,9 @@ UNROLL_LENGTHS = (1, 2, 4)
 
 AUGMENTATION_COPIES = (0, 1, 3)
 """Transformed copies of each training sample: twice and four times as many samples."""
+
+LABELLED_SAMPLES = (0, 2048, 8192)
+"""Further training samples whose outputs the best standard baseline predicts; 0 means none."""
 
 UNUSED_TRAINING = Training(learning_rate=1e-3, batch_size=256, weight_decay=1e-4)
 """What candidates of solved families hold in place of settings of a training, which they ignore."""
@@ -222,15 +226,17 @@ class Space:
         """
         return prunings.settings(pruning, self._prefixed(pruning_prefix(family, pruning), choose))
 
-    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool, bool]:
+    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool, bool, bool]:
         """Return what determines which settings training has.
 
-        These are whether the family trains a policy, whether it is solved, and whether the encoding
-        is rolled out.
+        These are whether the family trains a policy, whether it is solved, whether the encoding is
+        rolled out, and whether a standard baseline may predict further training samples.
         """
-        rolls = isinstance(self.problem.encodings[encoding], RollsForward)
-        architecture = ARCHITECTURES[family]
-        return architecture.trains_policy, architecture.solved, rolls
+        unfitted, architecture = self.problem.encodings[encoding], ARCHITECTURES[family]
+        rolls = isinstance(unfitted, RollsForward)
+        flat = unfitted.layout is Layout.FLAT and unfitted.target in AVERAGED_TARGETS
+        has_teacher = flat and self.problem.standard_baselines
+        return architecture.trains_policy, architecture.solved, rolls, has_teacher
 
     def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
         """Return chosen settings of the training.
@@ -244,7 +250,7 @@ class Space:
             family: The family's name.
         """
         prefixed = self._prefixed("training", choose)
-        trains_policy, solved, rolls = self.training_kind(encoding, family)
+        trains_policy, solved, rolls, has_teacher = self.training_kind(encoding, family)
         if solved:
             return UNUSED_TRAINING.model_copy(update=self._augmentation(prefixed))
         training = Training(
@@ -263,6 +269,8 @@ class Space:
         }
         if rolls:
             further["unrolled"] = prefixed.categorical("unrolled", UNROLL_LENGTHS)
+        if has_teacher:
+            further["labelled"] = prefixed.categorical("labelled", LABELLED_SAMPLES)
         return training.model_copy(update=further | self._augmentation(prefixed))
 
     def _augmentation(self, choose: Choose) -> dict[str, int]:

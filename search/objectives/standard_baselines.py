@@ -21,7 +21,7 @@ from problems.baselines.fitting import (
     fit_model,
     fit_standard_baseline,
 )
-from problems.baselines.standard import StandardBaseline, standard_baselines
+from problems.baselines.standard import MEAN, StandardBaseline, standard_baselines
 from problems.baselines.training_rows import Method
 from problems.entrance.calls import Call, CallFailedError
 from search.run.records import StandardBaselineSummary
@@ -46,6 +46,16 @@ class StandardResults(NamedTuple):
     runs: dict[str, Run]
     errors: dict[str, float]
     summaries: tuple[StandardBaselineSummary, ...]
+
+    @property
+    def teacher(self) -> Run | None:
+        """The most accurate one, which predicts further training samples for networks.
+
+        None if none is more accurate than the mean of the training outputs.
+        """
+        best = min(self.errors, key=self.errors.__getitem__, default=MEAN)
+        error = self.errors.get(MEAN, math.inf)
+        return self.runs[best] if best in self.runs and self.errors[best] < error else None
 
 
 class ScoredBaseline(NamedTuple):

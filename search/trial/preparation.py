@@ -31,6 +31,10 @@ TRAINING_PAIRS = 500_000
 MIN_EPOCHS, MAX_EPOCHS = 8, 400
 """Pairs in all epochs together, where a problem gives no epochs: about 2,000 batches of 256."""
 
+STEPS_WITH_TEACHER = 4
+"""Training with samples of a teacher takes so many times as many steps as without. On the
+oscillator the error fell from 0.033 to 0.015; with the reference's samples alone it didn't fall."""
+
 DEPLOYMENT_DEFAULTS = {
     "pruning": Pruning.NONE,
     "pruning_settings": {},
@@ -205,9 +209,8 @@ def zero_outputs(network: nn.Module, inputs: Tensor) -> None:
 def training_epochs(problem: Problem, task: TrainingTask, learner: Learner) -> int:
     """Return the epochs of the problem or, if it gives none, a number by the number of pairs.
 
-    With samples of a teacher there are as many steps as without, at least, in fewer epochs. A
-    learner that solves for its weights needs one epoch. It thus reports at no rung, where its final
-    error would be compared with errors of trainings that have just begun.
+    A learner that solves for its weights needs one epoch. It thus reports at no rung, where its
+    final error would be compared with errors of trainings that have just begun.
 
     Args:
         problem: The problem.
@@ -216,9 +219,10 @@ def training_epochs(problem: Problem, task: TrainingTask, learner: Learner) -> i
     """
     if isinstance(learner, SolvedLearner):
         return 1
+    steps = STEPS_WITH_TEACHER if task.reference_share < 1.0 else 1
     if problem.epochs is not None:
-        return max(round(problem.epochs * task.reference_share), 1)
-    epochs = round(TRAINING_PAIRS / len(task.pairs.inputs))
+        return max(round(steps * task.reference_share * problem.epochs), 1)
+    epochs = round(steps * TRAINING_PAIRS / len(task.pairs.inputs))
     return min(max(epochs, MIN_EPOCHS), MAX_EPOCHS)
 
 

@@ -10,7 +10,12 @@ from problems.contract import RandomChoice
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as oscillator
 from search.trial.distillation import NoTeacherError, interpolated_inputs, with_labelled
-from search.trial.preparation import initialise_learner, prepare_training, training_epochs
+from search.trial.preparation import (
+    STEPS_WITH_TEACHER,
+    initialise_learner,
+    prepare_training,
+    training_epochs,
+)
 from spaces.candidate import Candidate
 from spaces.space import choose_candidate
 
@@ -69,14 +74,16 @@ def taught(problem: Problem) -> Candidate:
     )
 
 
-def test_a_network_learns_from_both_in_as_many_steps(train: Split) -> None:
+def test_a_network_learns_from_both_in_stated_steps(train: Split) -> None:
     empty = train.take(np.arange(0))
     data = Dataset(train, empty, empty, empty)
     problem = replace(oscillator, epochs=30)
     candidate = taught(problem)
     task = prepare_training(problem, candidate, data, DampedOscillator().run)
     assert len(task.pairs.inputs) == 3 * 64
-    assert training_epochs(problem, task, initialise_learner(candidate, task.shape)) == 10
+    assert training_epochs(problem, task, initialise_learner(candidate, task.shape)) == (
+        30 // 3 * STEPS_WITH_TEACHER
+    )
     with pytest.raises(NoTeacherError, match="no standard baseline"):
         prepare_training(problem, candidate, data)
 
