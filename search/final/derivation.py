@@ -18,6 +18,7 @@ from search.trial.lifecycle import SearchContext
 from search.workers.ray_cluster import prepare_process, run_sharing
 from spaces.candidate import Candidate, Teacher
 from spaces.ensemble import AVERAGED_TARGETS
+from spaces.registered import ARCHITECTURES
 
 LABELLED = 8192
 """Training samples whose outputs an ensemble predicts."""
@@ -42,8 +43,8 @@ class Derivation(NamedTuple):
 def remaining_ensembles(context: SearchContext, run: RunDirectory) -> list[Derivation]:
     """Return the ensembles of retrained networks that aren't deployed yet.
 
-    A network whose retrainings all have its own error gives no ensemble: nothing in its training is
-    random, and the mean is the network itself.
+    A network that is solved gives no ensemble, and neither does one whose retrainings all have its
+    own error: nothing in its training is random, and the mean is the network itself.
 
     Args:
         context: Context of the search.
@@ -65,7 +66,8 @@ def remaining_ensembles(context: SearchContext, run: RunDirectory) -> list[Deriv
         candidate = records[trial].candidate
         members = (candidate.seed, *sorted(seeds[trial]))
         averaged = context.problem.encodings[candidate.encoding].target in AVERAGED_TARGETS
-        if averaged and len(errors[trial]) > 1:
+        solved = ARCHITECTURES[candidate.architecture].solved
+        if averaged and not solved and len(errors[trial]) > 1:
             ensemble = candidate.model_copy(update={"ensemble_seeds": members})
             candidates.append((ensemble, records[trial].network_id))
     known = [record.candidate for record in run.derived_records()]
