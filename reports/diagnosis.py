@@ -35,7 +35,7 @@ class EncodingAdvice(NamedTuple):
 
 
 class LearningPoint(NamedTuple):
-    """The error of the quick model for a number of training samples.
+    """The error of the emulator for a number of training samples.
 
     Args:
         samples: Number of training samples.
@@ -130,6 +130,10 @@ def _figures(diagnosis: Diagnosis) -> dict[str, EmbeddedFigure]:
         figures.append(embed_figure("correlations", title, correlation_map(diagnosis.correlations)))
     if curve is not None:
         figures.append(
-            embed_figure("curve", "Learning curve of the quick model", learning_curve_figure(curve))
+            embed_figure(
+                "curve",
+                f"Learning curve of the emulator ({curve.emulator})",
+                learning_curve_figure(curve),
+            )
         )
     return {figure.element: figure for figure in figures}

@@ -143,7 +143,7 @@ def correlation_map(correlations: Correlations) -> go.Figure:
 
 
 def learning_curve_figure(curve: LearningCurve) -> go.Figure:
-    """Return the learning curve of the quick model with the fitted power law and predictions."""
+    """Return the learning curve of the emulator with the fitted power law and predictions."""
     smallest, largest = float(curve.points[0][0]), float(curve.points[-1][0])
     extrapolated = [
         float(factor * curve.samples) for factor in (1, 2, 4) if factor * curve.samples > largest

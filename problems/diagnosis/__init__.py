@@ -5,7 +5,7 @@ inputs and outputs, a learning curve, and the symmetries of the simulation. Resu
 dataclasses, which the reports draw.
 
 To take about a minute on two cores, the analysis compares at most 2000 training samples with their
-neighbours, trains the quick model on at most 1000, and reads at most 1024 elements of a field. The
+neighbours, fits emulators to at most 1000, and reads at most 1024 elements of a field. The
 host runs for about 30 s, and so does the reference. If one run takes longer than that, the host
 runs once, and one sample runs three times and once more for each transformation (if these take 90 s
 at most).

@@ -264,13 +264,16 @@ def _learning_curve_remarks(sufficiency: DataSufficiency) -> list[str]:
     samples, error = curve.points[-1]
     sentences = [
         (
-            f"A quick model's error is {_percent(error)} of the outputs' deviation with {samples} "
-            f"samples; according to its learning curve, doubling the data ({curve.samples}) lowers "
+            f"The best emulator ({curve.emulator}) has an error of {_percent(error)} of the "
+            f"outputs' deviation with {samples} samples; according to its learning curve, doubling "
+            f"the data ({curve.samples}) lowers "
             f"the error by {_percent(curve.gain)}."
         )
     ]
     if error > 1.0:
-        sentences.append("The quick model is no better than the mean: it has learnt nothing yet.")
+        sentences.append(
+            "No emulator is better than the mean: nothing can be learnt from so few samples."
+        )
     elif curve.gain > STEEP_GAIN:
         sentences.append(
             "The learning curve is steep: without more data, prefer smaller networks, invariant "

@@ -1,14 +1,18 @@
-"""Whether there are enough samples: learning curve of a quick model, and break-even of the data.
+"""Whether there are enough samples: learning curve of an emulator, and break-even of the data.
 
-The quick model is kernel ridge regression with a Gaussian kernel, in closed form. A network may be
-more accurate, but the rate at which the error falls depends on the data more than on the model.
+The emulator is the most accurate with all samples of kernel ridge regression with a Gaussian kernel
+and some standard baselines. A network may be more accurate, but the rate at which the error falls
+depends on the data more than on the model.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from problems.baselines.standard import REGRESSIONS
+from problems.baselines.training_rows import TrainingRows
 from problems.diagnosis.columns import (
     FieldColumns,
     finite_rows,
@@ -16,10 +20,16 @@ from problems.diagnosis.columns import (
     stack_columns,
     subset_of_samples,
 )
-from problems.interfaces.types import Array, Dataset, Field, Split
+from problems.errors import UserError
+from problems.interfaces.types import Array, Dataset, Field, Pairs, Split
 
 MAX_SAMPLES = 1000
-"""Largest number of training samples, and of validation samples, of the quick model."""
+"""Largest number of training samples, and of validation samples, of the emulators."""
+
+KERNEL_RIDGE = "kernel ridge regression"
+
+EMULATORS = ("linear", "polynomial", "Gaussian process", "boosted trees")
+"""Standard baselines that are tried beside kernel ridge regression."""
 
 MIN_TRAINING, MIN_VALIDATION, MIN_SUBSET = 8, 2, 4
 """Smallest numbers of training and validation samples, and of samples in a subset."""
@@ -62,11 +72,11 @@ class PowerLaw:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The quick model's error on the validation split against the number of training samples.
+    """An emulator's error on the validation split against the number of training samples.
 
     The error is the root mean square error over all outputs, as a share of their deviation: 1 is
-    no better than the mean. It is slightly too small, since the model's settings are chosen on the
-    same validation split.
+    no better than the mean. It is slightly too small, since the emulator is chosen on the same
+    validation split.
 
     Args:
         points: (samples, median error over random subsets), fewest samples first; at most
@@ -80,6 +90,7 @@ class LearningCurve:
         gain: Share of the error that doubling the samples removes.
         explained: Smallest share of an output field's variance that its columns explain; the
             error is that of the columns.
+        emulator: Name of the emulator.
     """
 
     points: tuple[tuple[int, float], ...]
@@ -91,6 +102,7 @@ class LearningCurve:
     error_at_quadruple: float
     gain: float
     explained: float
+    emulator: str = KERNEL_RIDGE
 
 
 @dataclass(frozen=True)
@@ -173,7 +185,7 @@ def data_sufficiency(
 def measure_learning_curve(
     inputs: tuple[Field, ...], outputs: tuple[Field, ...], data: Dataset, seed: int = 0
 ) -> LearningCurve | str:
-    """Return the quick model's learning curve, or the reason why there is none.
+    """Return the best emulator's learning curve, or the reason why there is none.
 
     Args:
         inputs: Fields of the inputs.
@@ -210,7 +222,8 @@ def measure_learning_curve(
         _pairs(input_columns, output_columns, split, index)
         for split, index in ((data.train, train_index), (data.validation, validation_index))
     )
-    points = _measure_errors(train, validation, seed)
+    emulator = _best_emulator(train, validation)
+    points = _measure_errors(emulator, train, validation, seed)
     law = fit_power_law(*zip(*points, strict=True))
     samples = max(len(data.train), len(train_index))
     now, double, quadruple = (law.predict(factor * samples) for factor in (1, 2, 4))
@@ -224,6 +237,7 @@ def measure_learning_curve(
         error_at_quadruple=quadruple,
         gain=1.0 - double / now if now > 0.0 else 0.0,
         explained=min(field.explained for field in output_columns),
+        emulator=emulator,
     )
 
 
@@ -268,26 +282,46 @@ def _pairs(
     )
 
 
-def _measure_errors(train: _Pairs, validation: _Pairs, seed: int) -> tuple[tuple[int, float], ...]:
+def _best_emulator(train: _Pairs, validation: _Pairs) -> str:
+    """Return the name of the emulator with the smallest error with all training samples."""
+    errors = {name: _error(name, train, validation) for name in (KERNEL_RIDGE, *EMULATORS)}
+    return min(errors, key=errors.__getitem__)
+
+
+def _error(emulator: str, train: _Pairs, validation: _Pairs) -> float:
+    """Return the normalised error of an emulator; infinity if it can't be fitted."""
+    if emulator == KERNEL_RIDGE:
+        near = _squared_distances(train.inputs, train.inputs)
+        far = _squared_distances(validation.inputs, train.inputs)
+        return _smallest_error(near, far, train.outputs, validation.outputs)
+    try:
+        model = REGRESSIONS[emulator](TrainingRows.of(Pairs(train.inputs, train.outputs)))
+    except UserError:
+        return math.inf
+    predicted = model.predict(validation.inputs)
+    norm = float(np.sqrt(np.mean(validation.outputs**2))) or 1.0
+    error = float(np.sqrt(np.mean((predicted - validation.outputs) ** 2))) / norm
+    return error if math.isfinite(error) else math.inf
+
+
+def _measure_errors(
+    emulator: str, train: _Pairs, validation: _Pairs, seed: int
+) -> tuple[tuple[int, float], ...]:
     """Return (samples, median error) from an eighth of the samples to all of them."""
     rng = np.random.default_rng(seed)
     count = len(train.inputs)
     sizes = sorted({round(count * 2.0 ** (-step / 2.0)) for step in range(CURVE_STEPS + 1)})
-    near = _squared_distances(train.inputs, train.inputs)
-    far = _squared_distances(validation.inputs, train.inputs)
     points: list[tuple[int, float]] = []
     for size in (size for size in sizes if size >= MIN_SUBSET):
         subsets = [rng.permutation(count)[:size] for _ in range(SUBSETS if size < count else 1)]
         errors = [
-            _smallest_error(
-                near[np.ix_(subset, subset)],
-                far[:, subset],
-                train.outputs[subset],
-                validation.outputs,
-            )
+            _error(emulator, _Pairs(train.inputs[subset], train.outputs[subset]), validation)
             for subset in subsets
         ]
-        points.append((size, float(np.median(errors))))
+        # A subset may be too small for an emulator.
+        finite = [error for error in errors if math.isfinite(error)]
+        if finite:
+            points.append((size, float(np.median(finite))))
     return tuple(points)
 
 

@@ -5,7 +5,7 @@ from reports.views import ReportData
 
 
 def learning_charts(facts: ReportData) -> list[Chart]:
-    """Return the learning curve of the quick model, if the run contains a diagnosis."""
+    """Return the learning curve of the emulator, if the run contains a diagnosis."""
     curve = facts.diagnosis.enough.curve if facts.diagnosis else None
     if curve is None:
         return []
@@ -27,4 +27,4 @@ def learning_charts(facts: ReportData) -> list[Chart]:
         Axis("training samples", log=True),
         Axis("error [share of the standard deviation]", log=True),
     )
-    return [Chart("learning", "Learning curve of a quick model", x, y, series)]
+    return [Chart("learning", "Learning curve of the best emulator", x, y, series)]
