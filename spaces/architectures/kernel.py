@@ -6,6 +6,7 @@ Sources: Rasmussen & Williams, Gaussian Processes for Machine Learning (MIT Pres
 """
 
 import copy
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -154,11 +155,14 @@ class KernelLearner(SolvedLearner):
     Args:
         network: The network, with probabilities as outputs for labels.
         settings: Settings of the family.
+        roundings: Standard deviations of the rounding of features that are tried; see `ROUNDINGS`.
     """
 
-    def __init__(self, network: nn.Module, settings: Settings) -> None:
+    def __init__(
+        self, network: nn.Module, settings: Settings, roundings: Sequence[float] = ()
+    ) -> None:
         super().__init__(network)
-        self._settings = settings
+        self._settings, self._roundings = settings, roundings or ROUNDINGS
 
     def solve(self, inputs: Tensor, targets: Tensor) -> None:
         """Set hyperparameters, centres and weights."""
@@ -174,7 +178,7 @@ class KernelLearner(SolvedLearner):
             return
         offsets = targets.mean(0, dtype=torch.float64)
         machine.head.bias.copy_(offsets)
-        for rounding in ROUNDINGS:
+        for rounding in self._roundings:
             penalty = features.penalty(noise, len(inputs) * rounding**2)
             weights = _value_weights(features, penalty, inputs, targets, offsets)
             machine.head.weight.copy_(weights.T)
