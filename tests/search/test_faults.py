@@ -71,6 +71,7 @@ SMALL = replace(
     shifted=None,
     samples=Samples(train=32, validation=8, test=8, shifted=0),
     epochs=4,
+    standard_baselines=False,
 )
 NARROWING = Restrictions(keep={"architecture": ("mlp",), "runtime": ("eager",)})
 TRIALS, DEPLOYMENTS, WORKERS = 3, 2, 2
