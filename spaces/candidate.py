@@ -5,7 +5,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticSerializationError
 
 from problems import Scalar, Size, UserError
@@ -122,6 +129,14 @@ class Training(FrozenModel):
     labelled: int = 0
     teacher: Teacher = Teacher.EMULATOR
 
+    @model_serializer(mode="wrap")
+    def _without_teacher(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the fields; keys and hashes of candidates of older versions stay as they were."""
+        values = serialise(self)
+        if not self.labelled:
+            del values["labelled"], values["teacher"]
+        return values
+
 
 class Candidate(FrozenModel):
     """A problem with an encoding, architecture, training, pruning, precision, runtime and seed.
@@ -161,13 +176,15 @@ class Candidate(FrozenModel):
     @property
     def key(self) -> str:
         """Hash of the candidate's canonical JSON."""
-        # Candidates of older versions lack these fields, and keep their keys.
-        values = self.model_dump(mode="json")
+        return digest(self.model_dump(mode="json"))
+
+    @model_serializer(mode="wrap")
+    def _without_ensemble(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the fields; keys and hashes of candidates of older versions stay as they were."""
+        values = serialise(self)
         if not self.ensemble_seeds:
             del values["ensemble_seeds"]
-        if not self.training.labelled:
-            del values["training"]["labelled"], values["training"]["teacher"]
-        return digest(values)
+        return values
 
     @property
     def parameters(self) -> dict[str, Scalar]:
@@ -181,9 +198,14 @@ class Candidate(FrozenModel):
             "precision": str(self.precision),
             **_with_prefix(self.encoding, self.encoding_settings),
             **_with_prefix(self.architecture, self.architecture_settings),
-            **_with_prefix("training", self.training.model_dump(mode="json")),
+            **_with_prefix("training", self._training_parameters),
             **_with_prefix(pruning, self.pruning_settings),
         }
+
+    @property
+    def _training_parameters(self) -> dict[str, Scalar]:
+        values = self.training.model_dump(mode="json") | {"labelled": self.training.labelled}
+        return {name: value for name, value in values.items() if name != "teacher"}
 
 
 def _with_prefix(prefix: str, settings: dict[str, Scalar]) -> dict[str, Scalar]:

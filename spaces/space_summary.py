@@ -186,8 +186,8 @@ def summary_lines(summary: SpaceSummary) -> Iterator[str]:
         names = ", ".join(_with_weight(summary, "precision", name) for name in precisions)
         yield f"{INDENT}{_with_weight(summary, 'runtime', runtime)}: {names}"
     yield "training"
-    training = max(summary.training.values(), key=lambda part: part.discrete_count)
-    yield from _setting_lines(training, INDENT)
+    trainings = sorted(summary.training.values(), key=lambda part: -part.discrete_count)
+    yield from _unique(line for part in trainings for line in _setting_lines(part, INDENT))
     space_size = summary.space_size
     fewest, most = space_size.real_dimensions
     real_dimensions = f"{fewest}" if fewest == most else f"{fewest} to {most}"
@@ -268,6 +268,6 @@ def _with_weight(summary: SpaceSummary, dimension: str, option: str) -> str:
     return option if weight == 1.0 else f"{option} (weight {weight:g})"
 
 
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names without duplicates, in their order."""
-    return tuple(dict.fromkeys(names))
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts without duplicates, in their order."""
+    return tuple(dict.fromkeys(texts))

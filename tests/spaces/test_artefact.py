@@ -244,7 +244,8 @@ def test_a_network_that_answers_otherwise_is_refused(
     def changed(*arguments: Any) -> torch.nn.Module:
         network = rebuild_network(*arguments)
         with torch.no_grad():
-            next(network.parameters()).mul_(2.0)
+            for weight in network.parameters():
+                weight.add_(0.5)
         return network
 
     monkeypatch.setattr(eager, "rebuild_network", changed)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from problems import Problem, Scalar, Size, UserError, load_problem
+from problems import Layout, Problem, Scalar, Size, UserError, load_problem
 from problems.contract import RandomChoice
 from problems.interfaces.types import RollsForward
 from spaces.candidate import Candidate
@@ -60,7 +60,7 @@ def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
 
 
 def settings_of(candidate: Candidate) -> dict[str, Scalar]:
-    training = candidate.training.model_dump()
+    training = candidate.training.model_dump() | {"labelled": candidate.training.labelled}
     family = ARCHITECTURES[candidate.architecture]
     if family.trains_policy:  # the rest is its library's, never asked
         training = {name: training[name] for name in ASKED_OF_ALL}
@@ -87,6 +87,8 @@ def test_every_setting_can_be_restricted(problem: Problem) -> None:
         asked = {name: each for name, each in settings_of(candidate).items() if name in known}
         if not isinstance(problem.encodings[candidate.encoding], RollsForward):
             asked.pop("training.unrolled", None)  # of roll-outs alone: the others keep its default
+        if problem.encodings[candidate.encoding].layout is not Layout.FLAT:
+            asked.pop("training.labelled", None)
         assert asked
         for name, value in asked.items():
             kept = restrictions.keep.get(name, known[name].domain)

@@ -84,9 +84,12 @@ def context(
 
 @pytest.fixture
 def candidate(problem: Problem) -> Candidate:
-    """A candidate that is quick to lower."""
+    """A candidate that is quick to lower, without a teacher."""
     drawn = choose_candidate(problem, Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
-    return drawn.model_copy(update={"runtime": "eager", "precision": Precision.FP32})
+    training = drawn.training.model_copy(update={"labelled": 0})
+    return drawn.model_copy(
+        update={"runtime": "eager", "precision": Precision.FP32, "training": training}
+    )
 
 
 def test_a_whole_life(timed: SearchContext, candidate: Candidate) -> None:
