@@ -202,13 +202,14 @@ def quick_final_evaluation() -> str:
 
 @pytest.fixture(scope="session")
 def small_template(quick_final_evaluation: str) -> Callable[[str, Path], Path]:
-    """Write the template of a user's problem with few samples, to be searched soon."""
+    """Write the template of a user's problem to be searched soon: few samples, own baselines."""
 
     def write(name: str, folder: Path) -> Path:
         path = write_template(name, folder)
         small = path.read_text().replace(
             "samples=Samples(train=512, validation=128, test=128, shifted=64)",
-            "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4",
+            "samples=Samples(train=48, validation=16, test=16, shifted=16),\n    epochs=4,\n"
+            "    standard_baselines=False",
         )
         assert "epochs=4" in small
         path.write_text(small + quick_final_evaluation)
