@@ -90,7 +90,7 @@ class Finalists:
         ]
         contenders = trials_to_retrain(finalists, objective, context.limits, estimates)
         seeds = [(seed, 0) for seed in range(1, self.spec.retrainings + 1)]
-        seeds += [(fold, fold) for fold in self._further_folds(len(contenders))]
+        seeds += [(fold, fold) for fold in self._further_folds(contenders)]
         repetitions = [
             repetition
             for repetition in (Repetition(r, *each) for r in contenders for each in seeds)
@@ -102,15 +102,17 @@ class Finalists:
             run.write("retrained.json", RetrainingResults(results=tuple(results)))
             self.on_progress(len(results) - len(done), len(repetitions))
 
-    def _further_folds(self, contenders: int) -> Sequence[int]:
+    def _further_folds(self, contenders: Sequence[Record]) -> Sequence[int]:
         """Return the further divisions of the samples: some if it is hard to tell who is best.
 
         There are as many as retrainings. Validation samples that are drawn elsewhere than those of
-        training aren't exchanged with these.
+        training aren't exchanged with these. Where a network learns from a teacher there are none:
+        the teacher was fitted to what would be validated on.
         """
         problem, data = self.context.problem, self.context.data
         few = 0 < validation_units(data) < FEW_VALIDATION_UNITS
-        if contenders < 2 or not few or "validation" in problem.held_out:
+        taught = any(record.candidate.training.labelled for record in contenders)
+        if len(contenders) < 2 or not few or taught or "validation" in problem.held_out:
             return ()
         return range(1, min(self.spec.retrainings + 1, count_folds(data)))
 
