@@ -91,6 +91,7 @@ def _trial(trial: TrialView, front: set[int], traceback_indices: dict[str, int])
         "weights": trial.weights,
         "hash": trial.artefact_hash,
         "front": trial.number in front or None,
+        "derived": trial.derived or None,
     }
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 

@@ -93,7 +93,7 @@
       ...(resumptions.length ? part("Training", element("p", {}, "Resumed by ", link(resumptions[0].number), ".")) : []),
       ...(deployments.length ? part("Further deployments", element("p", {}, ...deployments.flatMap((other, place) => [place ? ", " : "", link(other.number)]))) : []),
       ...part("Time", list([...Object.entries(trial.seconds ?? {}).map(([name, value]) => [name, `${formatNumber(value)} s`]), ["ended", trial.ended]])),
-      ...part("Repeat the trial", element("p", { class: "soft" }, `Save its candidate as trial-${trial.number}.yaml, then run:`), element("pre", { tabIndex: 0, class: "command" }, command), element("p", {}, save, " ", copyButton(command, "the command")), element("pre", { tabIndex: 0 }, candidateFile(trial))),
+      ...(trial.derived ? [] : part("Repeat the trial", element("p", { class: "soft" }, `Save its candidate as trial-${trial.number}.yaml, then run:`), element("pre", { tabIndex: 0, class: "command" }, command), element("p", {}, save, " ", copyButton(command, "the command")), element("pre", { tabIndex: 0 }, candidateFile(trial)))),
       ...part("Identity", list([["candidate", trial.key], ["artefact", trial.hash]])),
       ...(figures ? samples(figures, trial) : []),
     );

@@ -49,6 +49,8 @@ class TrialView(NamedTuple):
     """Validation error of its network before training, where that is a usable answer."""
     teacher: int | None = None
     """The ensemble that predicted the outputs of further training samples."""
+    derived: bool = False
+    """Whether it is an ensemble or was taught by one, so that no command repeats it by itself."""
 
 
 TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
@@ -96,6 +98,7 @@ def trial_view(record: Record, objective: str) -> TrialView:
         trained_error=record.unpruned_error,
         untrained_error=record.untrained_error,
         teacher=record.teacher,
+        derived=record.is_derived,
     )
 
 
