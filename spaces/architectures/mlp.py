@@ -1,7 +1,7 @@
 """Multilayer perceptron of the flattened inputs, plain or residual.
 
 Sources: Rumelhart, Hinton & Williams, Nature 323 (1986) 533; residual layers: He et al., CVPR 2016,
-770.
+770; sine activations: Sitzmann et al., NeurIPS 2020, arXiv:2006.09661.
 """
 
 import math
@@ -17,6 +17,17 @@ from spaces.architectures import (
     register_architecture,
     serving,
 )
+
+
+class Sine(nn.Module):
+    """The sine of every value."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return sin(h), of the shape (b, ...) of h."""
+        return h.sin()
+
+
+MLP_ACTIVATIONS: dict[str, type[nn.Module]] = {**ACTIVATIONS, "sine": Sine}
 
 
 class Residual(nn.Module):
@@ -44,13 +55,13 @@ class MLP(Architecture):
             "width": choose.categorical("width", WIDTHS),
             "depth": choose.integer("depth", 1, 4),
             "residual": choose.categorical("residual", (False, True)),
-            "activation": choose.categorical("activation", list(ACTIVATIONS)),
+            "activation": choose.categorical("activation", list(MLP_ACTIVATIONS)),
         }
 
     @classmethod
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return linear layers with activations between them."""
-        width, activation = int(settings["width"]), ACTIVATIONS[str(settings["activation"])]
+        width, activation = int(settings["width"]), MLP_ACTIVATIONS[str(settings["activation"])]
         layers: list[nn.Module] = [nn.Flatten()]
         last = math.prod(shape.inputs)
         for number in range(int(settings["depth"])):
