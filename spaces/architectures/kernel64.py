@@ -3,6 +3,8 @@
 Where a simulation is smooth, the weights of a Gaussian process have alternating signs and sizes
 that grow as the noise falls: on the oscillator of `simstead new` an error of 0.001 in float64 is
 0.03 in float32. Inputs and outputs are float32 as everywhere; what lies between isn't.
+
+Source: Rasmussen & Williams, Gaussian Processes for Machine Learning (MIT Press 2006), section 2.2.
 """
 
 from typing import ClassVar
