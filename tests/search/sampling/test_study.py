@@ -96,7 +96,9 @@ def test_every_sampler_asks_the_same_again(
     n = 8 if pairwise.session.whole else 6
     first = candidates(SearchStudy(tmp_path / "a", problem, asked), problem, n)
     assert candidates(SearchStudy(tmp_path / "b", problem, asked), problem, n) == first
-    assert len(set(first)) == n
+    # After the initial design the child of a genetic sampler may equal one of its parents.
+    genetic = name in {SamplerName.NSGA2, SamplerName.NSGA3}
+    assert len(set(first)) >= (4 if genetic else n)
 
 
 def test_tpe_suggests_again_where_its_network_is_not_worth_training(
