@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from problems import Choose, Settings
 from spaces.architectures import Shape, register_architecture
 from spaces.architectures.kernel import (
-    CENTRES,
-    LENGTH_SCALES,
+    OWN,
     Kernel,
     KernelFeatures,
     KernelLearner,
@@ -23,6 +22,9 @@ from spaces.architectures.kernel import (
 )
 from spaces.gaussian_process import KERNELS
 from spaces.training_targets import Learner
+
+MANY_CENTRES = (128, 256, 512, 1024)
+"""Searched numbers of centres: with fewer ones float32 is exact enough."""
 
 NO_ROUNDING = (0.0,)
 """Float64 rounds features by so little that weights need no penalty for it."""
@@ -53,12 +55,16 @@ class Kernel64(Kernel):
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
-        """Return chosen kernel, length scales, linear factor, centres and smallest noise."""
+        """Return chosen kernel, centres and smallest noise.
+
+        Every input has a length scale and a slope of its own, of which the likelihood makes those
+        long or small that the outputs don't need: few trials then suffice.
+        """
         return {
             "kernel": choose.categorical("kernel", list(KERNELS)),
-            "length_scales": choose.categorical("length_scales", LENGTH_SCALES),
-            "linear": choose.categorical("linear", (False, True)),
-            "centres": choose.categorical("centres", CENTRES),
+            "length_scales": OWN,
+            "linear": True,
+            "centres": choose.categorical("centres", MANY_CENTRES),
             "noise": choose.real("noise", 1e-10, 1e-5, log=True),
         }
 
