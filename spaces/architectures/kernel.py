@@ -158,11 +158,9 @@ class KernelLearner(SolvedLearner):
         roundings: Standard deviations of the rounding of features that are tried; see `ROUNDINGS`.
     """
 
-    def __init__(
-        self, network: nn.Module, settings: Settings, roundings: Sequence[float] = ()
-    ) -> None:
+    def __init__(self, network: nn.Module, settings: Settings, roundings: Sequence[float]) -> None:
         super().__init__(network)
-        self._settings, self._roundings = settings, roundings or ROUNDINGS
+        self._settings, self._roundings = settings, roundings
 
     def solve(self, inputs: Tensor, targets: Tensor) -> None:
         """Set hyperparameters, centres and weights."""
@@ -274,6 +272,12 @@ class Kernel(Architecture):
         "2:4": "a centre with coordinates of zero is another centre",
     }
 
+    machine: ClassVar[type[KernelMachine]] = KernelMachine
+    """The network."""
+
+    roundings: ClassVar[Sequence[float]] = ROUNDINGS
+    """Standard deviations of the rounding of features that its learner tries."""
+
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
         """Return chosen kernel, length scales, linear factor, centres and smallest noise."""
@@ -294,9 +298,9 @@ class Kernel(Architecture):
             int(settings["centres"]),
             linear=bool(settings["linear"]),
         )
-        return KernelMachine(features, shape.outputs)
+        return cls.machine(features, shape.outputs)
 
     @classmethod
     def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003
         """Return the learner that solves."""
-        return KernelLearner(network, settings)
+        return KernelLearner(network, settings, cls.roundings)

@@ -9,19 +9,12 @@ Source: Rasmussen & Williams, Gaussian Processes for Machine Learning (MIT Press
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from problems import Choose, Settings
-from spaces.architectures import Shape, register_architecture
-from spaces.architectures.kernel import (
-    OWN,
-    Kernel,
-    KernelFeatures,
-    KernelLearner,
-    KernelMachine,
-)
+from spaces.architectures import register_architecture
+from spaces.architectures.kernel import OWN, Kernel, KernelFeatures, KernelMachine
 from spaces.gaussian_process import KERNELS
-from spaces.training_targets import Learner
 
 MANY_CENTRES = (128, 256, 512, 1024)
 """Searched numbers of centres: with fewer ones float32 is exact enough."""
@@ -52,6 +45,8 @@ class Kernel64(Kernel):
     """Means of Gaussian processes in float64, with as little noise as the samples have."""
 
     unsuited: ClassVar = {**Kernel.unsuited, "openvino": "it computes in float32 at most"}
+    machine = Float64Machine
+    roundings = NO_ROUNDING
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
@@ -67,19 +62,3 @@ class Kernel64(Kernel):
             "centres": choose.categorical("centres", MANY_CENTRES),
             "noise": choose.real("noise", 1e-10, 1e-5, log=True),
         }
-
-    @classmethod
-    def build(cls, shape: Shape, settings: Settings) -> nn.Module:
-        """Return features of the flattened inputs and a linear layer."""
-        features = KernelFeatures(
-            str(settings["kernel"]),
-            shape.channels,
-            int(settings["centres"]),
-            linear=bool(settings["linear"]),
-        )
-        return Float64Machine(features, shape.outputs)
-
-    @classmethod
-    def learner(cls, network: nn.Module, shape: Shape, settings: Settings) -> Learner:  # noqa: ARG003
-        """Return the learner that solves."""
-        return KernelLearner(network, settings, NO_ROUNDING)

@@ -58,7 +58,7 @@ def outputs(network: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def test_it_is_the_mean_of_a_gaussian_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "ROUNDINGS", (0.0,))
+    monkeypatch.setattr(kernel.Kernel, "roundings", (0.0,))
     inputs, further = normal(48, 3), normal(32, 3, seed=1)
     targets = torch.stack([inputs.sum(1).sin(), inputs[:, 0] * inputs[:, 1]], dim=1)
     network = solved("kernel", inputs, targets, KERNEL | {"noise": 1e-3})
