@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from problems.baselines.gaussian_process import squared_distances
 from problems.baselines.standard import REGRESSIONS
 from problems.baselines.training_rows import TrainingRows
 from problems.diagnosis.columns import (
@@ -291,8 +292,8 @@ def _best_emulator(train: _Pairs, validation: _Pairs) -> str:
 def _error(emulator: str, train: _Pairs, validation: _Pairs) -> float:
     """Return the normalised error of an emulator; infinity if it can't be fitted."""
     if emulator == KERNEL_RIDGE:
-        near = _squared_distances(train.inputs, train.inputs)
-        far = _squared_distances(validation.inputs, train.inputs)
+        near = squared_distances(train.inputs, train.inputs)
+        far = squared_distances(validation.inputs, train.inputs)
         return _smallest_error(near, far, train.outputs, validation.outputs)
     try:
         model = REGRESSIONS[emulator](TrainingRows.of(Pairs(train.inputs, train.outputs)))
@@ -323,12 +324,6 @@ def _measure_errors(
         if finite:
             points.append((size, float(np.median(finite))))
     return tuple(points)
-
-
-def _squared_distances(first: Array, second: Array) -> Array:
-    """Return the squared distances (n, m) of points (n, c) and (m, c)."""
-    norms = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
-    return (norms - 2.0 * first @ second.T).clip(min=0.0)
 
 
 def _smallest_error(near: Array, far: Array, targets: Array, truth: Array) -> float:
