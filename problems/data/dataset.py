@@ -301,8 +301,10 @@ def _most_frequent(reasons: Counter[str]) -> str:
 
 
 def concatenate_splits(parts: Sequence[Split]) -> Split:
-    """Return one split with the samples of all parts in order."""
+    """Return one split with the samples of all parts in order; it has groups if all parts have."""
+    groups = [part.groups for part in parts if part.groups is not None]
     return Split(
         concatenate_batches([part.inputs for part in parts]),
         concatenate_batches([part.outputs for part in parts]),
+        np.concatenate(groups) if groups and len(groups) == len(parts) else None,
     )

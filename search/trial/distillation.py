@@ -9,7 +9,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from problems import Array, Batch, Problem, Run, Split
-from problems.data.folds import joined
+from problems.baselines.training_rows import InputScaling
+from problems.data.dataset import concatenate_splits
 from problems.data.simulate import finite_samples
 from problems.entrance.calls import user_code_errors
 from problems.entrance.values import lent
@@ -59,7 +60,7 @@ def with_labelled(
     }
     valid = np.flatnonzero(finite_samples(outputs, samples))
     labelled = Split(take_samples(inputs, valid), take_samples(outputs, valid))
-    return joined(train, labelled)
+    return concatenate_splits([train, labelled])
 
 
 def _new_inputs(problem: Problem, train: Split, n: int, rng: np.random.Generator) -> Batch:
@@ -83,20 +84,14 @@ def interpolated_inputs(inputs: Batch, n: int, rng: np.random.Generator) -> Batc
         n: Number of samples.
         rng: Generator of the choice.
     """
-    flat = np.concatenate([_standardised(array) for array in inputs.values()], axis=1)
+    rows = np.concatenate([array.reshape(len(array), -1) for array in inputs.values()], axis=1)
+    flat = InputScaling.of(rows)(rows)
     first = rng.integers(len(flat), size=n)
     _, nearest = KDTree(flat).query(flat[first], k=min(NEIGHBOURS + 1, len(flat)))
     nearest = np.reshape(nearest, (n, -1))
     other = nearest[np.arange(n), rng.integers(nearest.shape[1], size=n)]
     share = rng.uniform(size=n)
     return {name: _between(array, first, other, share) for name, array in inputs.items()}
-
-
-def _standardised(array: Array) -> Array:
-    """Return values (b, k) in units of their standard deviations, from an array (b, ...)."""
-    flat = np.asarray(array, dtype=float).reshape(len(array), -1)
-    deviation = flat.std(axis=0)
-    return (flat - flat.mean(axis=0)) / np.where(deviation > 0.0, deviation, 1.0)
 
 
 def _between(array: Array, first: Array, other: Array, share: Array) -> Array:
