@@ -11,10 +11,13 @@ from scipy.spatial import KDTree
 from problems import Array, Batch, Problem, Run, Split
 from problems.baselines.training_rows import InputScaling
 from problems.data.dataset import concatenate_splits
-from problems.data.simulate import finite_samples
+from problems.data.simulate import (
+    concatenate_batches,
+    finite_samples,
+    run_isolating_failures,
+)
 from problems.entrance.calls import user_code_errors
-from problems.entrance.values import lent
-from problems.interfaces.types import n_samples, take_samples
+from problems.interfaces.types import take_samples
 from search.watchdog import reset_watchdog
 
 NEIGHBOURS = 5
@@ -42,22 +45,23 @@ def with_labelled(
 
     Raises:
         NoTeacherError: There is no teacher.
-        UserError: `draw` or the teacher raises.
+        UserError: `draw` raises, or the teacher lacks a field of the outputs.
     """
     if teacher is None:
         raise NoTeacherError("no standard baseline could be fitted that predicts further outputs")
     rng = np.random.default_rng([seed, samples])
     inputs = _new_inputs(problem, train, samples, rng)
     parts: list[Batch] = []
-    for first in range(0, n_samples(inputs), PREDICTED_AT_ONCE):
+    for first in range(0, samples, PREDICTED_AT_ONCE):
         reset_watchdog()
         part = take_samples(inputs, slice(first, first + PREDICTED_AT_ONCE))
         with np.errstate(all="ignore"):
-            parts.append(teacher(lent(part), rng))
-    outputs = {
-        field.name: np.clip(np.concatenate([part[field.name] for part in parts]), *field.valid)
-        for field in problem.outputs
-    }
+            predicted, _ = run_isolating_failures(
+                teacher, problem.outputs, part, rng, "the teacher"
+            )
+        parts.append(predicted)
+    together = concatenate_batches(parts)
+    outputs = {f.name: np.clip(together[f.name], *f.valid) for f in problem.outputs}
     valid = np.flatnonzero(finite_samples(outputs, samples))
     labelled = Split(take_samples(inputs, valid), take_samples(outputs, valid))
     return concatenate_splits([train, labelled])

@@ -117,7 +117,7 @@ def prepare_training(
     Raises:
         NotFiniteError: A field isn't finite once it is encoded.
         NoTeacherError: The candidate wants samples of a teacher, and there is none.
-        UserError: `draw` or the teacher raises.
+        UserError: `draw` raises, or the teacher lacks a field of the outputs.
     """
     configured = problem.encodings[candidate.encoding].configured(candidate.encoding_settings)
     with np.errstate(all="ignore"):  # what isn't finite is refused below
