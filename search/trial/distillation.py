@@ -92,7 +92,7 @@ def interpolated_inputs(inputs: Batch, n: int, rng: np.random.Generator) -> Batc
     flat = InputScaling.of(rows)(rows)
     first = rng.integers(len(flat), size=n)
     _, nearest = KDTree(flat).query(flat[first], k=min(NEIGHBOURS + 1, len(flat)))
-    nearest = np.reshape(nearest, (n, -1))
+    nearest = np.reshape(nearest, (n, -1))[:, 1:]  # the first one is the sample itself
     other = nearest[np.arange(n), rng.integers(nearest.shape[1], size=n)]
     share = rng.uniform(size=n)
     return {name: _between(array, first, other, share) for name, array in inputs.items()}
