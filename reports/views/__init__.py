@@ -102,7 +102,7 @@ class ReportData(NamedTuple):
     @property
     def network_count(self) -> int:
         """Number of networks of the search; other trials deploy them, or are derived from them."""
-        return sum(trial.training is None and trial.teacher is None for trial in self.trials)
+        return sum(trial.training is None and not trial.derived for trial in self.trials)
 
 
 def read_report_data(run: RunDirectory) -> ReportData:

@@ -47,10 +47,8 @@ class TrialView(NamedTuple):
     """Validation error of its network before pruning and lowering, if it was trained to the end."""
     untrained_error: float | None = None
     """Validation error of its network before training, where that is a usable answer."""
-    teacher: int | None = None
-    """The ensemble that predicted the outputs of further training samples."""
     derived: bool = False
-    """Whether it is an ensemble or was taught by one, so that no command repeats it by itself."""
+    """Whether it is an ensemble or was distilled from one, so that no command repeats it alone."""
 
 
 TrialOrRecord = TypeVar("TrialOrRecord", Record, TrialView)
@@ -97,7 +95,6 @@ def trial_view(record: Record, objective: str) -> TrialView:
         artefact_hash=record.artefact_hash,
         trained_error=record.unpruned_error,
         untrained_error=record.untrained_error,
-        teacher=record.teacher,
         derived=record.is_derived,
     )
 
@@ -106,7 +103,7 @@ def _kind_words(record: Record) -> str:
     """Return what a network is if it isn't a plain one, as the beginning of its description."""
     if record.is_ensemble:
         return f"mean over {len(record.candidate.ensemble_seeds)} seeds of "
-    return "" if record.teacher is None else f"taught by trial {record.teacher}, "
+    return "" if record.teacher is None else f"distilled from trial {record.teacher}, "
 
 
 def rerun_command(spec: Spec, number: int | str) -> str:

@@ -1,4 +1,4 @@
-"""Surrogates that are derived from trials: ensembles, and networks that an ensemble teaches.
+"""Surrogates that are derived from trials: ensembles, and networks that are distilled from one.
 
 An ensemble is the mean of a network and its retrainings. Its network learns once more from
 predictions of the ensemble: it may keep the smaller error, and takes the time of one network
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from problems import Layout
-from search.final.seeds import complete_trial, taught_by
+from search.final.seeds import complete_trial, with_teacher
 from search.objectives.error_estimates import Estimates, standard_error
 from search.run.directory import RunDirectory
 from search.run.records import Record, State, timestamp
@@ -31,7 +31,7 @@ class Derivation(NamedTuple):
         candidate: Its candidate.
         number: Its number among the trials and derived surrogates of the run.
         training: The trial that trained the network of the first member of an ensemble.
-        teacher: The ensemble that teaches it.
+        teacher: The ensemble from which it is distilled.
     """
 
     candidate: Candidate
@@ -82,7 +82,7 @@ def remaining_ensembles(context: SearchContext, run: RunDirectory) -> list[Deriv
 def remaining_student(
     context: SearchContext, run: RunDirectory, estimates: Estimates
 ) -> list[Derivation]:
-    """Return the network that the best ensemble is to teach, if there is one and it isn't trained.
+    """Return the network to be distilled from the best ensemble, none once it was tried.
 
     There is none where the ensemble's error can't be told from that of its network, or where the
     layout isn't flat: further trajectories and fields would need much memory.
@@ -104,8 +104,8 @@ def remaining_student(
     error, single = estimates[best.number], min(of_network, key=lambda each: each.value)
     if error.value > single.value - standard_error(error, single):
         return []
-    taught = {"labelled": LABELLED, "teacher": Teacher.ENSEMBLE}
-    training = candidate.training.model_copy(update=taught)
+    labels = {"labelled": LABELLED, "teacher": Teacher.ENSEMBLE}
+    training = candidate.training.model_copy(update=labels)
     student = candidate.model_copy(update={"training": training, "ensemble_seeds": ()})
     return [Derivation(student, _next_number(run), teacher=best.number)]
 
@@ -142,6 +142,6 @@ def derive_in_parallel(
 def derive_in_worker(context: SearchContext, task: Derivation) -> Record:
     """Return the record of a derived surrogate, from a worker that is prepared as for a trial."""
     prepare_process(context.problem.deployment.threads)
-    context = taught_by(context, task.teacher)
+    context = with_teacher(context, task.teacher)
     record = complete_trial(context, task.candidate, task.number, task.training)
     return record.model_copy(update={"teacher": task.teacher})

@@ -58,12 +58,12 @@ class Finalists:
         self._retrain(check_stop)
         self.progress.start_phase("ensembles")
         self._derive(remaining_ensembles(self.context, self.run), check_stop)
-        self._score(process, [*trials, *self.run.derived_records()])
+        self._score(process, self.run.derived_records())
         student = remaining_student(self.context, self.run, self._estimates())
         if student:
             self.progress.start_phase("distillation")
             self._derive(student, check_stop)
-            self._score(process, [*trials, *self.run.derived_records()])
+            self._score(process, self.run.derived_records())
             self._retrain(check_stop)
 
     def _score(self, process: IsolatedProcess, finalists: Sequence[Record]) -> None:
@@ -111,8 +111,8 @@ class Finalists:
         """
         problem, data = self.context.problem, self.context.data
         few = 0 < validation_units(data) < FEW_VALIDATION_UNITS
-        taught = any(record.candidate.training.labelled for record in contenders)
-        if len(contenders) < 2 or not few or taught or "validation" in problem.held_out:
+        has_teacher = any(record.candidate.training.labelled for record in contenders)
+        if len(contenders) < 2 or not few or has_teacher or "validation" in problem.held_out:
             return ()
         return range(1, min(self.spec.retrainings + 1, count_folds(data)))
 
@@ -124,7 +124,7 @@ class Finalists:
         return estimate_errors(records, objective, errors, results)
 
     def _derive(self, tasks: Sequence[Derivation], check_stop: Callable[[], None]) -> None:
-        """Deploy ensembles, and train networks that these teach."""
+        """Deploy ensembles, and distil a network from one."""
         records = derive_in_parallel(self.context.without_baselines(), tasks, check_stop)
         for done, record in enumerate(records, start=1):
             self.run.save_derived(record)

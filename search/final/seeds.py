@@ -83,7 +83,7 @@ def retrain(context: SearchContext, repetition: Repetition) -> RetrainingResult:
         repetition: The training.
     """
     other, fold = repetition.candidate, repetition.fold
-    context = taught_by(context, repetition.record.teacher)
+    context = with_teacher(context, repetition.record.teacher)
     data, problem = divided_again(context.data, fold), context.problem
     splits = {"validation": data.validation}
     if not fold:
@@ -120,7 +120,7 @@ def retrain(context: SearchContext, repetition: Repetition) -> RetrainingResult:
     )
 
 
-def taught_by(context: SearchContext, ensemble: int | None) -> SearchContext:
+def with_teacher(context: SearchContext, ensemble: int | None) -> SearchContext:
     """Return a context whose teacher is an ensemble of the run; the same one for None.
 
     Raises:

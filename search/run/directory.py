@@ -3,7 +3,7 @@
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (records),
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
-their means, and of networks that these teach), heat.json (the final evaluation), report.html,
+their means, and of networks distilled from them), heat.json (final evaluation), report.html,
 progress.json (of the latest phase); while a search runs, driver.lock, and stop once a stop was
 requested.
 """
@@ -47,7 +47,7 @@ FULL_DISK_BYTES = 2**20
 PROGRESS_INTERVAL_S = 1.0
 
 DERIVED = "derived"
-"""Folder of the records of ensembles, and of networks that these teach."""
+"""Folder of the records of ensembles, and of networks distilled from them."""
 
 DIAGNOSIS_ADAPTER = TypeAdapter(Diagnosis)
 
@@ -325,7 +325,7 @@ class RunDirectory:
         return self._read_records("trials")
 
     def derived_records(self) -> list[Record]:
-        """Return the records of ensembles, and of networks that these teach, by number.
+        """Return the records of ensembles and of networks distilled from them, by number.
 
         They are numbered after the trials.
         """
@@ -340,7 +340,7 @@ class RunDirectory:
         return [Record.read(self.folder / folder / path.name) for path in paths]
 
     def save_derived(self, record: Record) -> None:
-        """Write the record of an ensemble, or of a network that one teaches."""
+        """Write the record of an ensemble, or of a network distilled from one."""
         (self.folder / DERIVED).mkdir(exist_ok=True)
         self.write(f"{DERIVED}/{record.number:04d}.json", record)
 

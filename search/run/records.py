@@ -143,7 +143,7 @@ class Record(FrozenModel):
 
     @property
     def is_derived(self) -> bool:
-        """Whether it is an ensemble, or a network that one taught, and no trial of the search."""
+        """Whether it is an ensemble or a network distilled from one, and no trial of the search."""
         return self.is_ensemble or self.teacher is not None
 
     @property

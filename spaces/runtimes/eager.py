@@ -1,6 +1,7 @@
 """Eager PyTorch: every network runs in it, but each layer is called from Python."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,11 +31,9 @@ def rebuild_network(folder: Path, lowering: Lowering, device: str) -> nn.Module:
     disable_tf32(device)
     candidate = lowering.candidate
     family = ARCHITECTURES[candidate.architecture]
-    members = [
-        family.untrained(lowering.shape, candidate.architecture_settings)
-        for _ in candidate.ensemble_seeds or (candidate.seed,)
-    ]
-    network = NetworkMean(members) if candidate.ensemble_seeds else members[0]
+    build = partial(family.untrained, lowering.shape, candidate.architecture_settings)
+    seeds = candidate.ensemble_seeds
+    network = NetworkMean([build() for _ in seeds]) if seeds else build()
     network = load_pruned_weights(network, load_file(folder / WEIGHTS)).eval()
     network = cast_network(network, candidate.precision).eval().to(device)
     if candidate.pruning is Pruning.TWO_OF_FOUR:

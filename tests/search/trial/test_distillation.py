@@ -60,7 +60,7 @@ def test_recorded_inputs_are_moved_towards_their_neighbours() -> None:
     assert 0.0 < distances.max() < typical
 
 
-def taught(problem: Problem) -> Candidate:
+def with_labels(problem: Problem) -> Candidate:
     drawn = choose_candidate(problem, Size.STANDARD, RandomChoice(np.random.default_rng(0)), 0)
     network = {"width": 64, "depth": 1, "residual": False, "activation": "relu"}
     return drawn.model_copy(
@@ -78,7 +78,7 @@ def test_a_network_learns_from_both_in_stated_steps(train: Split) -> None:
     empty = train.take(np.arange(0))
     data = Dataset(train, empty, empty, empty)
     problem = replace(oscillator, epochs=30)
-    candidate = taught(problem)
+    candidate = with_labels(problem)
     task = prepare_training(problem, candidate, data, DampedOscillator().run)
     assert len(task.pairs.inputs) == 3 * 64
     assert training_epochs(problem, task, initialise_learner(candidate, task.shape)) == (
@@ -89,7 +89,7 @@ def test_a_network_learns_from_both_in_stated_steps(train: Split) -> None:
 
 
 def test_keys_of_candidates_without_a_teacher_are_those_of_older_versions() -> None:
-    candidate = taught(oscillator)
+    candidate = with_labels(oscillator)
     plain = candidate.model_copy(
         update={"training": candidate.training.model_copy(update={"labelled": 0})}
     )
