@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from problems.encodings.aligned import align_field, axis_length
-from problems.encodings.transforms import CLIP_LIMIT, NORMALISATIONS, nonzero, nonzero_around
+from problems.encodings.transforms import (
+    CLIP_LIMIT,
+    NORMALISATIONS,
+    clip,
+    nonzero,
+    nonzero_around,
+)
 from problems.errors import UnknownNameError, UserError
 from problems.interfaces.types import (
     Array,
@@ -198,7 +205,8 @@ class RollOutEncoding(Encoding):
         """
         path = self._path(split)
         windows = SlidingWindows(self.window, self.step, min(stages, self._frames // self.step))
-        constants = self._scaled_constants(split.inputs)[windows.samples(path)]
+        of_windows = self._scaled_constants(split.inputs)[windows.samples(path)]
+        constants = self._in_windows(of_windows)
         frames, reference = windows.unroll(path, lambda w: self._next(network, w, constants))
         targets = (reference - frames[:, -1:]) / self.statistics["change"]
         return Pairs(
@@ -208,7 +216,7 @@ class RollOutEncoding(Encoding):
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the output fields at all frames, by a roll-out from the start."""
-        start, constants = self._start(inputs), self._scaled_constants(inputs)
+        start, constants = self._start(inputs), self._in_windows(self._scaled_constants(inputs))
         frames = self._frames
         path = np.empty((len(start), self.window + frames + self.step, start.shape[-1]))
         path[:, : self.window] = start[:, None]
@@ -220,12 +228,16 @@ class RollOutEncoding(Encoding):
 
     def _next(self, network: Predict, window: Array, constants: Array) -> Array:
         """Return the states (b, s, c) that the network predicts after windows (b, l, c)."""
-        statistics = self.statistics
         predicted = network(self._network_input(window, constants))
-        change = predicted.reshape(len(window), self.step, -1) * statistics["change"]
-        low = statistics["centre"] - CLIP_LIMIT * statistics["scale"]
-        high = statistics["centre"] + CLIP_LIMIT * statistics["scale"]
-        return np.clip(window[:, -1:] + change, low, high)
+        change = predicted.reshape(len(window), self.step, -1) * self.statistics["change"]
+        low, high = self._limits
+        return np.minimum(np.maximum(window[:, -1:] + change, low), high)
+
+    @cached_property
+    def _limits(self) -> tuple[Array, Array]:
+        """Smallest and largest states (c,) of a roll-out, computed once for all its steps."""
+        centre, scale = self.statistics["centre"], self.statistics["scale"]
+        return centre - CLIP_LIMIT * scale, centre + CLIP_LIMIT * scale
 
     @property
     def _frames(self) -> int:
@@ -269,12 +281,18 @@ class RollOutEncoding(Encoding):
         centre, scale = self.statistics["constant_centre"], self.statistics["constant_scale"]
         return ((self._constants(inputs) - centre) / scale).astype(np.float32)
 
+    def _in_windows(self, constants: Array) -> Array:
+        """Return the constants (b, l, c) at each frame of a window, from those of a sample (b, c).
+
+        They are the same at every step of a roll-out, and are repeated before the first one.
+        """
+        return np.repeat(constants[:, None], self.window, axis=1)
+
     def _network_input(self, states: Array, constants: Array) -> Array:
-        """Return the float32 input (b, l, c) from states (b, l, c) and scaled constants (b, c)."""
+        """Return the float32 input (b, l, c) from states and scaled constants, both (b, l, c)."""
         centre, scale = self.statistics["centre"], self.statistics["scale"]
         scaled = ((states - centre) / scale).astype(np.float32)
-        repeated = np.repeat(constants[:, None], scaled.shape[1], axis=1)
-        return np.concatenate([scaled, repeated], axis=-1)
+        return np.concatenate([scaled, constants], axis=-1) if constants.shape[-1] else scaled
 
     def _decoded(self, path: Array) -> Batch:
         """Return the output fields from states (b, t, c)."""
@@ -286,5 +304,5 @@ class RollOutEncoding(Encoding):
             time = f.axes.index(self.axis)
             rest = tuple(n for i, n in enumerate(f.shape) if i != time)
             shaped = values.reshape(*values.shape[:2], *rest)
-            outputs[f.name] = np.clip(np.moveaxis(shaped, 1, 1 + time), *f.valid)
+            outputs[f.name] = clip(np.moveaxis(shaped, 1, 1 + time), *f.valid)
         return outputs

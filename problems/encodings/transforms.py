@@ -30,14 +30,23 @@ class Transform:
 NONE = "none"
 
 
-def _power(root: int) -> Transform:
-    """Return the Box-Cox transform with exponent 1/root (J. R. Stat. Soc. B 26 (1964) 211)."""
+def _power(square_roots: int) -> Transform:
+    """Return the Box-Cox transform by repeated square roots (J. R. Stat. Soc. B 26 (1964) 211).
+
+    Its exponent is 1/2, 1/4, 1/8, ... Square roots are several times as fast as a general power.
+    """
+    root = 2**square_roots
 
     def forward(x: Array) -> Array:
-        return (x ** (1.0 / root) - 1.0) * root
+        for _ in range(square_roots):
+            x = np.sqrt(x)
+        return (x - 1.0) * root
 
     def inverse(y: Array) -> Array:
-        return np.maximum(y / root + 1.0, 0.0) ** root
+        x = np.maximum(y / root + 1.0, 0.0)
+        for _ in range(square_roots):
+            x = np.square(x)
+        return x
 
     return Transform(forward, inverse)
 
@@ -45,9 +54,24 @@ def _power(root: int) -> Transform:
 TRANSFORMS: Mapping[str, Transform] = {
     NONE: Transform(lambda x: x, lambda y: y),
     "log": Transform(np.log, np.exp, accepts_zero=False),
-    "power 1/4": _power(4),
-    "power 1/16": _power(16),
+    "power 1/4": _power(2),
+    "power 1/16": _power(4),
 }
+
+
+def clip(values: Array, low: float, high: float) -> Array:
+    """Return values (b, ...) limited to [low, high]; an infinite limit takes no time.
+
+    `numpy.clip` takes twice as long for the arrays of a single call.
+
+    Args:
+        values: Values (b, ...).
+        low: Smallest value.
+        high: Largest value.
+    """
+    if low > -np.inf:
+        values = np.maximum(values, low)
+    return np.minimum(values, high) if high < np.inf else values
 
 
 def admissible_transforms(fields: tuple[Field, ...]) -> list[str]:

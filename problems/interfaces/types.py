@@ -5,10 +5,12 @@ c channels, o outputs. A trailing ``...`` stands for the shape of a field.
 """
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
@@ -362,6 +364,15 @@ class Remembers(Protocol):
         ...
 
 
+@cache
+def _unseeded_generator(process: int) -> np.random.Generator:  # noqa: ARG001 - the key
+    """Return a generator of a process: making one takes as long as encoding a sample.
+
+    A process that is forked must not repeat the samples of its parent, so it has its own.
+    """
+    return np.random.default_rng()
+
+
 @dataclass(frozen=True)
 class EncodedNetwork:
     """A fitted encoding around a network, called as `Simulation.run` is.
@@ -378,7 +389,7 @@ class EncodedNetwork:
 
     def run(self, inputs: Batch, rng: np.random.Generator | None = None) -> Batch:
         """Return the predicted outputs; pass `rng` to make samples of a distribution repeatable."""
-        rng = np.random.default_rng() if rng is None else rng
+        rng = _unseeded_generator(os.getpid()) if rng is None else rng
         if not self.noise:
             return self.encoding.apply(self.network, inputs, rng)
 
