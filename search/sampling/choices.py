@@ -115,6 +115,31 @@ def uniform_sampler(rng: np.random.Generator) -> IndependentSampler:
     return sample
 
 
+def preferring(preferred: Mapping[str, Scalar], sample: IndependentSampler) -> IndependentSampler:
+    """Return a sampler that chooses preferred values where they are among the options.
+
+    Args:
+        preferred: Values by parameter names.
+        sample: Samples all other parameters.
+    """
+
+    def choose(name: str, distribution: BaseDistribution) -> Scalar:
+        if name in preferred and _contains(distribution, preferred[name]):
+            return preferred[name]
+        return sample(name, distribution)
+
+    return choose
+
+
+def _contains(distribution: BaseDistribution, value: Scalar) -> bool:
+    """Return whether a parameter may have a value."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    if isinstance(distribution, FloatDistribution | IntDistribution) and not isinstance(value, str):
+        return distribution.low <= value <= distribution.high
+    return False
+
+
 @dataclass
 class RandomChooser:
     """Chooses at random, and records the values by parameter names.

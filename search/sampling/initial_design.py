@@ -5,12 +5,15 @@ that are worth the time.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import fields
 from itertools import starmap
 
 import numpy as np
 
+from problems import Problem, Scalar
 from spaces.combinations import DIMENSIONS, Combination
-from spaces.registered import RUNTIMES
+from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.space import Space
 
 MIN_SIZE, MAX_SIZE = 8, 24
@@ -57,6 +60,31 @@ def initial_design(space: Space, seed: int, size: int) -> list[Combination]:
         design.append(combinations[next_one])
         counts[strata[next_one]] += 1.0
     return design
+
+
+def preferred_parameters(
+    problem: Problem, design: Sequence[Combination], index: int
+) -> dict[str, Scalar]:
+    """Return the preferred parameters of a candidate of the initial design, by name.
+
+    The first candidate of a family that states its first settings has these, and the encoding as
+    its author wrote it; all other candidates have no preference.
+
+    Args:
+        problem: The problem.
+        design: The initial design.
+        index: Position of the candidate in the design.
+    """
+    encoding, architecture = design[index].encoding, design[index].architecture
+    settings = ARCHITECTURES[architecture].first_settings
+    if not settings or any(earlier.architecture == architecture for earlier in design[:index]):
+        return {}
+    written = problem.encodings[encoding]
+    values = {each.name: getattr(written, each.name) for each in fields(written)}
+    return {
+        **{f"{encoding}.{name}": v for name, v in values.items() if isinstance(v, Scalar)},
+        **{f"{architecture}.{name}": value for name, value in settings.items()},
+    }
 
 
 _Stratum = tuple[tuple[str, str], ...]

@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from problems import Problem
+from problems import Problem, Scalar
 from search.objectives.baselines import NO_BASELINES, BaselineScores
 from search.objectives.goals import objective_values, penalty_values, study_values
 from search.run.journal import JournalBackend
@@ -24,12 +24,13 @@ from search.run.spec import SamplerName, Spec
 from search.sampling.choices import (
     PartialFixedChooser,
     TrialChooser,
+    preferring,
     to_parameter_values,
     uniform_sampler,
 )
 from search.sampling.configuration import Configuration
 from search.sampling.history import FinishedTrial, History, Observations, combination_of
-from search.sampling.initial_design import initial_design
+from search.sampling.initial_design import initial_design, preferred_parameters
 from search.sampling.next_deployment import next_deployment
 from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
 from search.sampling.samplers import (
@@ -53,6 +54,8 @@ RESUMES = "goes on with"
 
 DEPLOYMENT_STREAM, ACQUISITION_STREAM, TPE_STREAM = 1, 2, 3
 """Streams of random numbers beside that of candidates: deployments, proposals and TPE."""
+
+NO_PREFERENCE: Mapping[str, Scalar] = {}
 
 MAX_TPE_ATTEMPTS = 8
 """Suggestions of TPE that are tried, where they aren't worth training."""
@@ -287,19 +290,20 @@ class SearchStudy:
     ) -> tuple[int, Candidate]:
         """Open a trial of the candidate at a position, of which some parameters may be given."""
         warm_start = self._spec.warm_start
-        index = position - len(warm_start)
+        index, preferred = position - len(warm_start), dict[str, Scalar]()
         if position < len(warm_start):
             parameters = {**warm_start[position], **parameters}
         elif index < len(self._initial_design):
             combination = self._initial_design[index]
             parameters = {**self._space.combination_space.parameters(combination), **parameters}
+            preferred = preferred_parameters(self._problem, self._initial_design, index)
         suggestion = None if parameters else self._suggestion(position)
         if suggestion:
             parameters = suggestion.parameters
             attributes = {**attributes, **_resume_attribute(suggestion.resumes)}
         sampler = resolve_sampler(self._spec.sampler, self._n_trials)
         if parameters or sampler is SamplerName.RANDOM:
-            return self._ask_fixed(parameters, self._seed(position), attributes)
+            return self._ask_fixed(parameters, self._seed(position), attributes, preferred)
         self._study.sampler = create_sampler(sampler, self._seed(position))
         trial = self._study.ask()
         for attribute, value in attributes.items():
@@ -317,10 +321,15 @@ class SearchStudy:
         self.position += _is_new_network(attributes)
 
     def _ask_fixed(
-        self, parameters: Mapping[str, object], seed: int, attributes: Mapping[str, int]
+        self,
+        parameters: Mapping[str, object],
+        seed: int,
+        attributes: Mapping[str, int],
+        preferred: Mapping[str, Scalar] = NO_PREFERENCE,
     ) -> tuple[int, Candidate]:
-        """Open a trial with the given parameters; all others are sampled uniformly."""
-        chooser = PartialFixedChooser(parameters, uniform_sampler(np.random.default_rng(seed)))
+        """Open a trial with given, or else preferred parameters; others are sampled uniformly."""
+        sampler = preferring(preferred, uniform_sampler(np.random.default_rng(seed)))
+        chooser = PartialFixedChooser(parameters, sampler)
         candidate = self._space.choose_candidate(self._spec.size, chooser, self._spec.seed)
         self._study.add_trial(
             create_trial(

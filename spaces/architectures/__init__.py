@@ -79,6 +79,10 @@ class Architecture(ABC):
     """Whether its learner is a `SolvedLearner`, so that of the settings of a training only the
     augmentation of the pairs means anything."""
 
+    first_settings: ClassVar[Settings] = {}
+    """Settings that the first candidate of the family has in a search, as far as they are among the
+    options: what a user would try first. All others are chosen at random."""
+
     @classmethod
     @abstractmethod
     def settings(cls, choose: Choose) -> Settings:

@@ -278,6 +278,14 @@ class Kernel(Architecture):
     roundings: ClassVar[Sequence[float]] = ROUNDINGS
     """Standard deviations of the rounding of features that its learner tries."""
 
+    first_settings: ClassVar[Settings] = {
+        "kernel": "rbf",
+        "length_scales": OWN,
+        "linear": True,
+        "centres": 256,
+        "noise": 1e-6,
+    }
+
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
         """Return chosen kernel, length scales, linear factor, centres and smallest noise."""

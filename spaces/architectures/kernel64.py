@@ -47,6 +47,7 @@ class Kernel64(Kernel):
     unsuited: ClassVar = {**Kernel.unsuited, "openvino": "it computes in float32 at most"}
     machine = Float64Machine
     roundings = NO_ROUNDING
+    first_settings: ClassVar[Settings] = {"kernel": "rbf", "centres": 512, "noise": 1e-9}
 
     @classmethod
     def settings(cls, choose: Choose) -> Settings:

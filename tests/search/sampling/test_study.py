@@ -8,6 +8,7 @@ import optuna
 import pytest
 
 from problems import Problem
+from problems.template.problem import problem as oscillator
 from search.run.records import Limits, Record, State
 from search.run.spec import ExtraObjective, SamplerName, Spec
 from search.sampling import next_network, samplers
@@ -212,6 +213,31 @@ def test_the_initial_design_tries_all_that_is_quick_to_lower(problem: Problem, s
         assert set(times) == expected
         # Not all alike: an encoding that many families serve occurs as often as they do.
         assert min(times.values()) >= OPENING // (2 * len(times)), dimension
+
+
+def first_of_families(
+    problem: Problem, folder: Path, restrictions: Restrictions
+) -> dict[str, Candidate]:
+    study = SearchStudy(folder / "journal", problem, spec(problem, restrictions=restrictions))
+    opening = [study.ask()[1] for _ in range(OPENING)]
+    return {candidate.architecture: candidate for candidate in reversed(opening)}
+
+
+def test_the_first_candidate_of_a_family_has_its_first_settings(
+    problem: Problem, tmp_path: Path
+) -> None:
+    for name, candidate in first_of_families(problem, tmp_path, Restrictions()).items():
+        preferred = ARCHITECTURES[name].first_settings
+        assert preferred.items() <= candidate.architecture_settings.items()
+
+
+def test_first_settings_yield_to_restrictions(tmp_path: Path) -> None:
+    kept = Restrictions(keep={"architecture": ("kernel",), "kernel.centres": (32,)})
+    (candidate,) = first_of_families(oscillator, tmp_path, kept).values()
+    assert candidate.architecture_settings["centres"] == 32
+    assert candidate.architecture_settings["kernel"] == "rbf"
+    written, chosen = oscillator.encodings[candidate.encoding], candidate.encoding_settings
+    assert chosen == {setting: getattr(written, setting) for setting in chosen}
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
