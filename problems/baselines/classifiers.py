@@ -1,5 +1,6 @@
 """Classifiers for labels: probabilities of an event, or of each class."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ MAX_ROWS = 50_000
 MAX_ITERATIONS = 1_000
 FOLDS = 5
 CLASSIFIER_NEIGHBOURS = (5, 15, 45)
+PROCESS_ROWS = 400
+"""Rows of a Gaussian process; the cost of its fit grows as their cube, for each class."""
+
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)
 BOOSTING_ROUNDS = 100
 
@@ -80,6 +84,33 @@ def fit_neighbour_classifier(rows: TrainingRows) -> FittedModel:
         return _chosen(plain, {"n_neighbors": tuple(options)}, used, classes)
 
     return _fitted(rows, classifier)
+
+
+def fit_process_classifier(rows: TrainingRows) -> FittedModel:
+    """Return the Gaussian process with the largest marginal likelihood, by Laplace's method.
+
+    Source: Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 3.4.
+
+    Args:
+        rows: The training rows.
+
+    Raises:
+        UserError: scikit-learn is not installed, or the labels aren't classes.
+    """
+    used = rows.subset(PROCESS_ROWS)
+
+    def classifier(used: TrainingRows, classes: Array) -> tuple[Any, str]:
+        processes = scikit_learn("gaussian_process")
+        inputs = used.inputs.shape[1]
+        lengths = np.full(inputs, np.sqrt(2.0 * inputs))
+        kernel = processes.kernels.ConstantKernel() * processes.kernels.RBF(lengths)
+        process = processes.GaussianProcessClassifier(kernel, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a length scale at its bound: that input doesn't count
+            return process.fit(used.inputs, classes), "squared exponential kernel"
+
+    model = _fitted(used, classifier)
+    return model._replace(notes=(*model.notes, *subset_note(len(used), len(rows))))
 
 
 def fit_boosted_classifier(rows: TrainingRows) -> FittedModel:

@@ -11,17 +11,26 @@ from problems.baselines.classifiers import (
     fit_forest_classifier,
     fit_logistic_regression,
     fit_neighbour_classifier,
+    fit_process_classifier,
 )
 from problems.baselines.densities import fit_gaussian_mixture, fit_kernel_density
 from problems.baselines.gaussian_process import fit_gaussian_process
 from problems.baselines.linear_models import fit_linear, fit_polynomial, fit_reduced_rank
 from problems.baselines.local_models import fit_nearest_neighbours, fit_radial_basis_functions
+from problems.baselines.structured import (
+    fit_component_process,
+    fit_element_trees,
+    fit_spectral_filter,
+    fit_summary_classifier,
+    fit_summary_forest,
+)
 from problems.baselines.training_rows import FittedModel, Method, TrainingRows
 from problems.baselines.trees import fit_boosted_trees, fit_random_forest
 from problems.encodings.rollout import RollOutEncoding
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import (
     Array,
+    Encoding,
     Layout,
     RollsForward,
     Target,
@@ -41,6 +50,7 @@ REGRESSIONS: Mapping[str, Method] = {
 CLASSIFIERS: Mapping[str, Method] = {
     "logistic regression": fit_logistic_regression,
     "nearest neighbours": fit_neighbour_classifier,
+    "Gaussian process": fit_process_classifier,
     "boosted trees": fit_boosted_classifier,
     "random forest": fit_forest_classifier,
 }
@@ -48,6 +58,7 @@ CLASSIFIERS: Mapping[str, Method] = {
 ROLL_OUTS: Mapping[str, Method] = {
     "linear autoregression": fit_linear,
     "dynamic mode decomposition": fit_reduced_rank,
+    "Gaussian process of a step": fit_gaussian_process,
 }
 
 DISTRIBUTIONS: Mapping[str, Method] = {
@@ -61,6 +72,14 @@ FLAT_MODELS: Mapping[Target, Mapping[str, Method]] = {
     Target.DISTRIBUTION: DISTRIBUTIONS,
 }
 """Models in the place of the network of a flat encoding."""
+
+STRUCTURED: Mapping[str, Method] = {
+    "linear": fit_linear,
+    "Gaussian process of components": fit_component_process,
+}
+"""Models of values where no encoding is flat, beside those of `_structured_models`."""
+
+GRIDS = frozenset({Layout.GRID1D, Layout.GRID2D, Layout.GRID3D})
 
 MEAN = "mean"
 
@@ -105,8 +124,8 @@ def standard_baselines(problem: Problem) -> dict[str, StandardBaseline]:
     """Return the baselines that a problem gets by their names, those of its user left out.
 
     Models of the inputs take the place of the network in the first flat encoding, and models that
-    are called again and again in the first encoding for roll-outs. Where there is neither, a linear
-    model takes that of the first network of values.
+    are called again and again in the first encoding for roll-outs. Where there is neither, models
+    of sequences, grids, sets and graphs take that of the first network of values.
 
     Args:
         problem: The problem.
@@ -135,12 +154,25 @@ def _models(problem: Problem) -> Iterator[tuple[str, StandardBaseline]]:
     for target, methods in FLAT_MODELS.items():
         yield from _each(methods, flat[target])
     if not flat[Target.VALUE] and not rolling:
-        yield from _each({"linear": fit_linear}, values)
+        for name in values[:1]:
+            yield from _each(_structured_models(encodings[name]), [name])
+    labels = [name for name, each in encodings.items() if each.target is Target.LABEL]
+    if not flat[Target.LABEL]:
+        for name in [name for name in labels if not encodings[name].aligned][:1]:
+            yield from _each({"forest of summaries": fit_summary_classifier}, [name])
     yield from _each(ROLL_OUTS, rolling)
     corrected = next((name for name in values if encodings[name].corrects_baseline), None)
     if corrected is not None:
         persists = isinstance(encodings[corrected], RollOutEncoding)
         yield "last value" if persists else "no correction", StandardBaseline(fit_zero, corrected)
+
+
+def _structured_models(encoding: Encoding) -> Mapping[str, Method]:
+    """Return the models of values that suit an encoding which isn't flat."""
+    if not encoding.aligned:
+        return {**STRUCTURED, "forest of summaries": fit_summary_forest}
+    filters = {"spectral filter": fit_spectral_filter} if encoding.layout in GRIDS else {}
+    return {**STRUCTURED, "trees of each element": fit_element_trees, **filters}
 
 
 def _each(

@@ -1,7 +1,7 @@
 """What a classical model is fitted to and returns: rows of numbers, a prediction, a note."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -40,25 +40,33 @@ class TrainingRows:
         inputs: Standardised inputs (n, c).
         targets: Targets (n, o).
         scaling: What standardises the inputs.
+        shape: Shape of the network's inputs of a row, before they were flattened.
     """
 
     inputs: Array
     targets: Array
     scaling: InputScaling
+    shape: tuple[int, ...]
 
     @classmethod
     def of(cls, pairs: Pairs) -> Self:
         """Return the rows of the pairs of a network."""
         rows = pairs.inputs.reshape(len(pairs.inputs), -1).astype(float)
         scaling = InputScaling.of(rows)
-        return cls(scaling(rows), pairs.targets.astype(float), scaling)
+        return cls(scaling(rows), pairs.targets.astype(float), scaling, pairs.inputs.shape[1:])
+
+    @property
+    def network_inputs(self) -> Array:
+        """The inputs as a network reads them (n, ...)."""
+        inputs = self.inputs * self.scaling.scale + self.scaling.centre
+        return inputs.reshape(len(inputs), *self.shape)
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def take(self, index: Array) -> Self:
         """Return the rows with these indices (n,)."""
-        return type(self)(self.inputs[index], self.targets[index], self.scaling)
+        return replace(self, inputs=self.inputs[index], targets=self.targets[index])
 
     def subset(self, rows: int) -> Self:
         """Return a random subset of that many rows, always the same; all rows if they are fewer."""
@@ -76,7 +84,7 @@ class TrainingRows:
             return self
         targets = np.zeros((len(inputs), self.targets.shape[1]))
         np.add.at(targets, group.reshape(-1), self.targets)
-        return type(self)(inputs, targets / counts[:, None], self.scaling)
+        return replace(self, inputs=inputs, targets=targets / counts[:, None])
 
 
 def fixed_subset(total: int, size: int) -> Array:
