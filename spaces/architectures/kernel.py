@@ -6,13 +6,14 @@ Sources: Rasmussen & Williams, Gaussian Processes for Machine Learning (MIT Pres
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from problems import Choose, Layout, Settings
+from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.candidate import Precision
 from spaces.gaussian_process import (
@@ -52,14 +53,14 @@ LABEL_NUMBERS = 2**26
 
 
 class KernelFeatures(nn.Module):
-    """Kernel between inputs and centres, (b, c) -> (b, m).
+    """Kernel between inputs and centres, (b, ...) -> (b, m).
 
     `positions` holds the scaled centres, and -1/2 of their squared norm as its bias, so that a
     matrix product gives the distances. `slopes` holds the factors of the linear part.
 
     Args:
         kernel: Name of the kernel.
-        inputs: Number of inputs c.
+        inputs: Number of inputs c; those of a sequence are flattened.
         centres: Number of centres m.
         linear: Whether the kernel has a linear factor.
     """
@@ -76,8 +77,8 @@ class KernelFeatures(nn.Module):
         self._set_norms()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the kernel (b, m) between inputs (b, c) and all centres."""
-        centred = x - self.origin
+        """Return the kernel (b, m) between inputs (b, ...) of c numbers and all centres."""
+        centred = x.flatten(1) - self.origin
         scaled = centred * self.inverse_lengths
         exponents = self.positions(scaled) - 0.5 * scaled.square().sum(1, keepdim=True)
         values = KERNELS[self.kernel](exponents.clamp(max=0.0))
@@ -132,10 +133,10 @@ class KernelFeatures(nn.Module):
 
 
 class KernelMachine(nn.Module):
-    """Kernel features and a linear layer, (b, c) -> (b, o).
+    """Kernel features and a linear layer, (b, ...) -> (b, o).
 
     Args:
-        features: The features, (b, c) -> (b, m).
+        features: The features, (b, ...) -> (b, m).
         outputs: Number of outputs o.
     """
 
@@ -145,7 +146,7 @@ class KernelMachine(nn.Module):
         self.head = nn.Linear(features.positions.out_features, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (b, o) of inputs (b, c)."""
+        """Return outputs (b, o) of inputs (b, ...)."""
         return self.head(self.features(x))
 
 
@@ -164,7 +165,7 @@ class KernelLearner(SolvedLearner):
 
     def solve(self, inputs: Tensor, targets: Tensor) -> None:
         """Set hyperparameters, centres and weights."""
-        machine = self._machine
+        machine, inputs = self._machine, inputs.flatten(1)
         rows = torch.randperm(len(inputs))[:SELECTION_PAIRS].to(inputs.device)
         noise = self._place_centres(machine, inputs[rows].double(), targets[rows].double())
         features = _in_float64(machine.features)
@@ -262,7 +263,7 @@ CANCELLATION = "weights of opposite signs cancel to a thousandth, which float32 
 class Kernel(Architecture):
     """Means of Gaussian processes; with as many centres as pairs, all inputs are centres."""
 
-    serves = serving((Layout.FLAT,))
+    serves = serving((Layout.FLAT,)) | serving((Layout.SEQUENCE,), (Target.VALUE,))
     solved = True
 
     unsuited: ClassVar = {
@@ -302,7 +303,7 @@ class Kernel(Architecture):
         """Return features of the flattened inputs and a linear layer."""
         features = KernelFeatures(
             str(settings["kernel"]),
-            shape.channels,
+            math.prod(shape.inputs),
             int(settings["centres"]),
             linear=bool(settings["linear"]),
         )

@@ -24,7 +24,7 @@ NO_ROUNDING = (0.0,)
 
 
 class Float64Machine(KernelMachine):
-    """A kernel machine in float64 with inputs (b, c) and outputs (b, o) in float32.
+    """A kernel machine in float64 with inputs (b, ...) and outputs (b, o) in float32.
 
     Args:
         features: The features.
@@ -36,7 +36,7 @@ class Float64Machine(KernelMachine):
         self.double()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (b, o) of inputs (b, c)."""
+        """Return outputs (b, o) of inputs (b, ...)."""
         return super().forward(x.double()).float()
 
 

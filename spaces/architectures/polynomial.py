@@ -6,6 +6,7 @@ by the leave-one-out error); Oladyshkin & Nowak, Reliability Engineering & Syste
 """
 
 import copy
+import math
 from collections.abc import Iterator
 from itertools import combinations, islice, pairwise
 from typing import ClassVar
@@ -13,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from problems import Choose, Layout, Settings
+from problems import Choose, Layout, Settings, Target
 from spaces.architectures import Architecture, Shape, register_architecture, serving
 from spaces.least_squares import (
     NormalEquations,
@@ -83,7 +84,7 @@ def factor_indices(inputs: int, degree: int, limit: int) -> Tensor:
 
 
 class PolynomialFeatures(nn.Module):
-    """Products of polynomials of single inputs, (b, c) -> (b, m).
+    """Products of polynomials of single inputs, (b, ...) -> (b, m).
 
     The polynomials of an input follow from a recurrence of three terms.
 
@@ -111,8 +112,8 @@ class PolynomialFeatures(nn.Module):
         return torch.cat(values, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the terms (b, m) of inputs (b, c)."""
-        values = self.polynomials(x)
+        """Return the terms (b, m) of inputs (b, ...) of c numbers."""
+        values = self.polynomials(x.flatten(1))
         first, *others = (values.index_select(1, indices) for indices in self.factors.unbind(0))
         for factor in others:
             first = first * factor
@@ -139,10 +140,10 @@ class PolynomialFeatures(nn.Module):
 
 
 class Polynomial(nn.Module):
-    """Polynomial features and a linear layer, (b, c) -> (b, o).
+    """Polynomial features and a linear layer, (b, ...) -> (b, o).
 
     Args:
-        features: The features, (b, c) -> (b, m).
+        features: The features, (b, ...) -> (b, m).
         terms: Number of terms m.
         outputs: Number of outputs o.
     """
@@ -153,7 +154,7 @@ class Polynomial(nn.Module):
         self.head = nn.Linear(terms, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (b, o) of inputs (b, c)."""
+        """Return outputs (b, o) of inputs (b, ...)."""
         return self.head(self.features(x))
 
 
@@ -167,6 +168,7 @@ class PolynomialLearner(SolvedLearner):
             network, classes = network.network, network.classes
         if not isinstance(network, Polynomial):
             raise TypeError(f"expected a Polynomial, got {type(network).__name__}")
+        inputs = inputs.flatten(1)
         rows = torch.randperm(len(inputs))[:SELECTION_PAIRS].to(inputs.device)
         count = self._select(network, inputs[rows].double(), targets[rows].double())
         weights, offsets = _solve_weights(network.features, inputs, targets, count, classes)
@@ -228,7 +230,7 @@ def _solve_weights(
 class SparsePolynomial(Architecture):
     """Sparse polynomials of a total degree of up to `degree`."""
 
-    serves = serving((Layout.FLAT,))
+    serves = serving((Layout.FLAT,)) | serving((Layout.SEQUENCE,), (Target.VALUE,))
     solved = True
 
     unsuited: ClassVar = {
@@ -250,9 +252,10 @@ class SparsePolynomial(Architecture):
     def build(cls, shape: Shape, settings: Settings) -> nn.Module:
         """Return the first terms and a linear layer; surplus terms repeat the first ones."""
         terms, degree = int(settings["terms"]), int(settings["degree"])
-        factors = factor_indices(shape.channels, degree, terms)
+        inputs = math.prod(shape.inputs)
+        factors = factor_indices(inputs, degree, terms)
         factors = factors[:, torch.arange(terms) % factors.shape[1]]
-        features = PolynomialFeatures(shape.channels, degree, factors)
+        features = PolynomialFeatures(inputs, degree, factors)
         return Polynomial(features, terms, shape.outputs)
 
     @classmethod
