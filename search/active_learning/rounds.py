@@ -1,0 +1,379 @@
+"""The budget of further simulations, spent in rounds; the run directory suffices to resume it.
+
+simulations/plan.json decides how it is spent, before the first simulation. simulations/NN.npz has
+the inputs of a round, written before they are simulated, and the folder beside it the outputs.
+"""
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from problems import Array, Batch, Dataset, Problem, UserError
+from problems.data.bought import (
+    failed_inputs,
+    plan_bought,
+    read_chosen,
+    with_bought,
+    write_chosen,
+)
+from problems.data.dataset import make_missing
+from problems.data.shards import Shard, ShardExecutor
+from problems.data.simulate import Caller, concatenate_batches, draw
+from problems.interfaces.types import n_samples, take_samples
+from search.active_learning.batch import choose_batch
+from search.active_learning.emulator import MAX_ROWS, ChoosingEmulator, usable_baselines
+from search.active_learning.replay import replay_choice
+from search.objectives.standard_baselines import max_rows
+from search.run.directory import RunDirectory
+from search.run.simulations import BoughtPoint, SimulationsPlan, SimulationsSummary
+from search.run.spec import Spec
+
+ROUNDS, MAX_BATCH = 4, 256
+"""Rounds of a budget, more where a round would have more simulations than this."""
+
+POOL_PER_SIMULATION, MIN_POOL, MAX_POOL = 16, 1024, 2048
+"""Inputs of the pool from which a round chooses."""
+
+MAX_FAILED = 512
+"""Inputs whose simulation failed, beside the pool: what is near them isn't chosen again."""
+
+MAX_FROM_HOURS = 100_000
+"""Hours that buy more simulations are probably a mistake."""
+
+SECONDS_PER_HOUR = 3600.0
+
+POOL_STREAM = zlib.crc32(b"pool")
+
+
+def require_choosing_emulator(problem: Problem, spec: Spec) -> None:
+    """Check that a problem admits the budget of further simulations of a run, if there is one.
+
+    Args:
+        problem: The problem.
+        spec: The spec of the run.
+
+    Raises:
+        UserError: The problem's data are recorded, or no emulator can choose its inputs.
+    """
+    if not spec.buys_simulations:
+        return
+    option = "--simulations" if spec.simulations else "--reference-hours"
+    if problem.simulation is None:
+        raise UserError(
+            f"{option} needs a simulation to run; this problem's data are recorded: add rows to "
+            "the file"
+        )
+    if not usable_baselines(problem):
+        raise UserError(
+            f"{option} needs an emulator that chooses inputs, and emulators need a flat encoding "
+            "of values or labels: give the problem a FlatEncoding or a LabelEncoding"
+        )
+
+
+def count_simulations(spec: Spec, sample_s: float | None) -> int:
+    """Return how many simulations the budget of a run buys.
+
+    Args:
+        spec: The spec of the run.
+        sample_s: Time of the reference for one sample [s], where hours are a budget.
+
+    Raises:
+        UserError: The hours buy none, or implausibly many.
+    """
+    if not spec.reference_hours or sample_s is None:
+        return spec.simulations
+    affordable = int(spec.reference_hours * SECONDS_PER_HOUR / sample_s)
+    if affordable < 1:
+        raise UserError(
+            f"--reference-hours {spec.reference_hours:g} buys no simulation, since one takes "
+            f"{sample_s / SECONDS_PER_HOUR:.3g} h; give more hours"
+        )
+    if not spec.simulations and affordable > MAX_FROM_HOURS:
+        raise UserError(
+            f"--reference-hours {spec.reference_hours:g} buys {affordable:,} simulations of "
+            f"{sample_s:.3g} s; give fewer hours, or --simulations as well"
+        )
+    return min(affordable, spec.simulations or affordable)
+
+
+def batch_sizes(simulations: int) -> list[int]:
+    """Return the number of simulations in each round; they differ by one at most.
+
+    Args:
+        simulations: Simulations in all rounds.
+    """
+    rounds = max(min(ROUNDS, simulations), -(-simulations // MAX_BATCH))
+    return [len(part) for part in np.array_split(np.arange(simulations), rounds)]
+
+
+def pool_size(size: int) -> int:
+    """Return the number of inputs from which a round chooses.
+
+    Args:
+        size: Simulations of the round.
+    """
+    return min(max(POOL_PER_SIMULATION * size, MIN_POOL), MAX_POOL)
+
+
+@dataclass
+class BudgetSpender:
+    """Spends the budget of a run, or reads what was bought before.
+
+    Args:
+        problem: The problem, with a simulation.
+        spec: The spec of the run.
+        run: The run directory.
+        call: Calls a function that runs users' code, and passes on its messages to `on_message`.
+        execute: Makes missing shards.
+        on_progress: Called with (simulations done, simulations in all), and may end the search.
+    """
+
+    problem: Problem
+    spec: Spec
+    run: RunDirectory
+    call: Callable[..., Any]
+    execute: ShardExecutor
+    on_progress: Callable[[int, int], None]
+    shards: list[Shard] = field(default_factory=list[Shard])
+    choice_s: float = 0.0
+
+    def plan(self, data: Dataset, sample_s: Callable[[], float]) -> SimulationsPlan:
+        """Return how the budget is spent, the same whenever the run is resumed.
+
+        Args:
+            data: The data without bought samples.
+            sample_s: Measures the time of the reference for one sample [s].
+
+        Raises:
+            UserError: The hours buy no simulation, or implausibly many.
+        """
+        path = simulations_folder(self.run) / "plan.json"
+        if path.exists():
+            return SimulationsPlan.read(path)
+        measured_s = sample_s() if self.spec.reference_hours else None
+        simulations = count_simulations(self.spec, measured_s)
+        started = time.monotonic()
+        replay = self.call(
+            replay_choice,
+            self.problem,
+            data.train,
+            data.validation,
+            self._max_rows,
+            on_message=self.on_progress,
+        )
+        plan = SimulationsPlan(
+            simulations=simulations,
+            sample_s=measured_s,
+            replay=replay,
+            replay_s=time.monotonic() - started,
+        )
+        path.parent.mkdir(exist_ok=True)
+        self.run.write(f"{path.parent.name}/{path.name}", plan)
+        return plan
+
+    def spend(self, data: Dataset, plan: SimulationsPlan) -> tuple[Dataset, SimulationsSummary]:
+        """Return the data with the bought samples, and what was bought.
+
+        Args:
+            data: The data without bought samples.
+            plan: How the budget is spent.
+
+        Raises:
+            UserError: The run directory can't be written, or a file of it can't be read.
+        """
+        grown, points, sizes = data, list[BoughtPoint](), batch_sizes(plan.simulations)
+        for number, size in enumerate(sizes):
+            inputs, error = self._chosen(grown, plan, number, size)
+            points.append(BoughtPoint(samples=len(grown.train), error=error))
+            grown = self._simulated(grown, plan, inputs, number)
+        last_error = self._last_error(grown, plan, len(sizes))
+        points.append(BoughtPoint(samples=len(grown.train), error=last_error))
+        failed, duplicates = (
+            getattr(grown, name).get("train", 0) - getattr(data, name).get("train", 0)
+            for name in ("failed", "duplicates")
+        )
+        summary = SimulationsSummary(
+            plan=plan,
+            bought=grown.bought,
+            failed=failed,
+            duplicates=duplicates,
+            points=tuple(points) if plan.replay.emulator else (),
+            choice_s=self.choice_s,
+        )
+        return grown, summary
+
+    def _chosen(
+        self, data: Dataset, plan: SimulationsPlan, number: int, size: int
+    ) -> tuple[Batch, float]:
+        """Return the inputs of a round (b, ...), and the error of the emulator before it."""
+        path = _round_path(self.run, number)
+        if not path.exists():
+            started = time.monotonic()
+            rng = np.random.default_rng([self.spec.seed, POOL_STREAM, number])
+            caller = Caller(self.call, self.problem.time_limit_s)
+            if self.problem.simulation is None:
+                raise UserError("recorded data have no simulation to run")
+            pool = draw(self.problem.simulation, pool_size(size), rng, caller)
+            failed = self._failed()
+            index, error = self.call(
+                choose_round, self.problem, data, plan, pool, failed, size, self._max_rows
+            )
+            write_chosen(path, take_samples(pool, index), error)
+            self.choice_s += time.monotonic() - started
+        return read_chosen(path)
+
+    def _failed(self) -> Batch | None:
+        """Return inputs of bought samples that failed (n, ...); None if there are none."""
+        if not self.shards:
+            return None
+        failed = failed_inputs(self.shards, simulations_folder(self.run))
+        return take_samples(failed, slice(-MAX_FAILED, None)) if n_samples(failed) else None
+
+    def _simulated(
+        self, data: Dataset, plan: SimulationsPlan, inputs: Batch, number: int
+    ) -> Dataset:
+        """Return the data with the samples of a round."""
+        done = sum(batch_sizes(plan.simulations)[:number])
+        shards = plan_bought(self.problem, inputs, done)
+        folder = simulations_folder(self.run)
+        make_missing(
+            shards,
+            folder,
+            self.execute,
+            lambda new, _: self.on_progress(done + new, plan.simulations),
+        )
+        self.shards += shards
+        return with_bought(data, shards, folder)
+
+    def _last_error(self, data: Dataset, plan: SimulationsPlan, number: int) -> float:
+        """Return the emulator's error with all samples."""
+        path = _round_path(self.run, number)
+        if not path.exists():
+            error = self.call(emulator_error, self.problem, data, plan, self._max_rows)
+            write_chosen(path, {}, error)
+        return read_chosen(path)[1]
+
+    @property
+    def _max_rows(self) -> int:
+        return max_rows(self.spec.size) or MAX_ROWS
+
+
+def read_bought(problem: Problem, data: Dataset, run: RunDirectory) -> Dataset:
+    """Return the data of a finished run, with the samples that it bought.
+
+    Args:
+        problem: The problem.
+        data: The data without bought samples.
+        run: The run.
+
+    Raises:
+        UserError: A file of the run can't be read.
+    """
+    path = simulations_folder(run) / "plan.json"
+    if not path.exists():
+        return data
+    done = 0
+    for number, size in enumerate(batch_sizes(SimulationsPlan.read(path).simulations)):
+        inputs, _ = read_chosen(_round_path(run, number))
+        data = with_bought(data, plan_bought(problem, inputs, done), simulations_folder(run))
+        done += size
+    return data
+
+
+def choose_round(  # noqa: PLR0913, PLR0917 - sent to another process as they are
+    problem: Problem,
+    data: Dataset,
+    plan: SimulationsPlan,
+    pool: Batch,
+    failed: Batch | None,
+    size: int,
+    max_rows: int,
+) -> tuple[Array, float]:
+    """Return the indices of the pool's inputs to simulate (n,), and the emulator's error.
+
+    Args:
+        problem: The problem.
+        data: The data so far.
+        plan: Whether inputs are chosen or drawn at random, and with which emulator.
+        pool: Inputs that were drawn (b, ...).
+        failed: Inputs whose simulation failed (n, ...); None if there are none.
+        size: Number of inputs to choose.
+        max_rows: Largest number of rows of a fit.
+    """
+    if not plan.replay.emulator:
+        return np.arange(size), math.inf
+    emulator = ChoosingEmulator.fit(problem, data.train, plan.replay.emulator, max_rows)
+    error = emulator.error(data.validation)
+    if not plan.replay.chooses:
+        return np.arange(size), error
+    known = n_samples(failed) if failed else 0
+    together = concatenate_batches([failed, pool]) if failed else pool
+    rng = np.random.default_rng(len(data.train))
+    index = choose_batch(*emulator.covariance(together, rng), size, known)
+    return index - known, error
+
+
+def emulator_error(problem: Problem, data: Dataset, plan: SimulationsPlan, max_rows: int) -> float:
+    """Return the error of a plan's emulator on the validation split; infinity without one.
+
+    Args:
+        problem: The problem.
+        data: The data so far.
+        plan: The plan with the emulator.
+        max_rows: Largest number of rows of a fit.
+    """
+    if not plan.replay.emulator:
+        return math.inf
+    emulator = ChoosingEmulator.fit(problem, data.train, plan.replay.emulator, max_rows)
+    return emulator.error(data.validation)
+
+
+def simulations_folder(run: RunDirectory) -> Path:
+    """Return the folder of the samples that a run bought."""
+    return run.folder / "simulations"
+
+
+def _round_path(run: RunDirectory, number: int) -> Path:
+    return simulations_folder(run) / f"{number:02d}.npz"
+
+
+def describe_bought(summary: SimulationsSummary) -> str:
+    """Return a line on what was bought, how it was chosen, and the error before and after."""
+    plan = summary.plan
+    omitted = _counts(summary)
+    line = f"simulations  {summary.bought} samples bought{omitted}, {describe_choice(plan)}"
+    if summary.points:
+        before, after = summary.points[0], summary.points[-1]
+        line += (
+            f"; error of the {plan.replay.emulator} {before.error:.3g} -> {after.error:.3g} "
+            f"with {before.samples} -> {after.samples} samples"
+        )
+    return line
+
+
+def _counts(summary: SimulationsSummary) -> str:
+    parts: Sequence[str] = (
+        *([f"{summary.failed} failed"] if summary.failed else []),
+        *([f"{summary.duplicates} twice"] if summary.duplicates else []),
+    )
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def describe_choice(plan: SimulationsPlan) -> str:
+    """Return in words how inputs were chosen, and the comparison that decided it."""
+    replay = plan.replay
+    if not replay.emulator:
+        return "drawn at random, since no emulator could be fitted"
+    ratio = replay.error_ratio
+    if ratio is None:
+        return "drawn at random, since there are too few samples for a comparison"
+    compared = f"an error {ratio:.2g} times that of random draws in a replay"
+    if replay.chooses:
+        return f"chosen by the {replay.method} of the {replay.emulator} ({compared})"
+    return f"drawn at random, since the {replay.emulator}'s choice had {compared}"
