@@ -23,11 +23,8 @@ from problems.entrance.scratch import shared_scratch_root
 from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import ProblemSource
-from search.active_learning.rounds import (
-    BudgetSpender,
-    describe_bought,
-    require_choosing_emulator,
-)
+from search.active_learning.budget import require_choosing_emulator
+from search.active_learning.rounds import BudgetSpender
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
 from search.objectives.baselines import (
@@ -335,7 +332,7 @@ def _buy_simulations(
         plan = spender.plan(data, measured_s)
         progress.start_phase("simulations")
         data, bought = spender.spend(data, plan)
-    progress.print_line(describe_bought(bought))
+    progress.print_line(f"simulations  {bought.description}")
     return data, bought
 
 

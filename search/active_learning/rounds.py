@@ -7,7 +7,7 @@ the inputs of a round, written before they are simulated, and the folder beside 
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,98 +27,18 @@ from problems.data.shards import Shard, ShardExecutor
 from problems.data.simulate import Caller, concatenate_batches, draw
 from problems.interfaces.types import n_samples, take_samples
 from search.active_learning.batch import choose_batch
-from search.active_learning.emulator import MAX_ROWS, ChoosingEmulator, usable_baselines
+from search.active_learning.budget import batch_sizes, count_simulations, pool_size
+from search.active_learning.emulator import MAX_ROWS, ChoosingEmulator
 from search.active_learning.replay import replay_choice
 from search.objectives.standard_baselines import max_rows
 from search.run.directory import RunDirectory
 from search.run.simulations import BoughtPoint, SimulationsPlan, SimulationsSummary
 from search.run.spec import Spec
 
-ROUNDS, MAX_BATCH = 4, 256
-"""Rounds of a budget, more where a round would have more simulations than this."""
-
-POOL_PER_SIMULATION, MIN_POOL, MAX_POOL = 16, 1024, 2048
-"""Inputs of the pool from which a round chooses."""
-
 MAX_FAILED = 512
 """Inputs whose simulation failed, beside the pool: what is near them isn't chosen again."""
 
-MAX_FROM_HOURS = 100_000
-"""Hours that buy more simulations are probably a mistake."""
-
-SECONDS_PER_HOUR = 3600.0
-
 POOL_STREAM = zlib.crc32(b"pool")
-
-
-def require_choosing_emulator(problem: Problem, spec: Spec) -> None:
-    """Check that a problem admits the budget of further simulations of a run, if there is one.
-
-    Args:
-        problem: The problem.
-        spec: The spec of the run.
-
-    Raises:
-        UserError: The problem's data are recorded, or no emulator can choose its inputs.
-    """
-    if not spec.buys_simulations:
-        return
-    option = "--simulations" if spec.simulations else "--reference-hours"
-    if problem.simulation is None:
-        raise UserError(
-            f"{option} needs a simulation to run; this problem's data are recorded: add rows to "
-            "the file"
-        )
-    if not usable_baselines(problem):
-        raise UserError(
-            f"{option} needs an emulator that chooses inputs, and emulators need a flat encoding "
-            "of values or labels: give the problem a FlatEncoding or a LabelEncoding"
-        )
-
-
-def count_simulations(spec: Spec, sample_s: float | None) -> int:
-    """Return how many simulations the budget of a run buys.
-
-    Args:
-        spec: The spec of the run.
-        sample_s: Time of the reference for one sample [s], where hours are a budget.
-
-    Raises:
-        UserError: The hours buy none, or implausibly many.
-    """
-    if not spec.reference_hours or sample_s is None:
-        return spec.simulations
-    affordable = int(spec.reference_hours * SECONDS_PER_HOUR / sample_s)
-    if affordable < 1:
-        raise UserError(
-            f"--reference-hours {spec.reference_hours:g} buys no simulation, since one takes "
-            f"{sample_s / SECONDS_PER_HOUR:.3g} h; give more hours"
-        )
-    if not spec.simulations and affordable > MAX_FROM_HOURS:
-        raise UserError(
-            f"--reference-hours {spec.reference_hours:g} buys {affordable:,} simulations of "
-            f"{sample_s:.3g} s; give fewer hours, or --simulations as well"
-        )
-    return min(affordable, spec.simulations or affordable)
-
-
-def batch_sizes(simulations: int) -> list[int]:
-    """Return the number of simulations in each round; they differ by one at most.
-
-    Args:
-        simulations: Simulations in all rounds.
-    """
-    rounds = max(min(ROUNDS, simulations), -(-simulations // MAX_BATCH))
-    return [len(part) for part in np.array_split(np.arange(simulations), rounds)]
-
-
-def pool_size(size: int) -> int:
-    """Return the number of inputs from which a round chooses.
-
-    Args:
-        size: Simulations of the round.
-    """
-    return min(max(POOL_PER_SIMULATION * size, MIN_POOL), MAX_POOL)
 
 
 @dataclass
@@ -341,39 +261,3 @@ def simulations_folder(run: RunDirectory) -> Path:
 
 def _round_path(run: RunDirectory, number: int) -> Path:
     return simulations_folder(run) / f"{number:02d}.npz"
-
-
-def describe_bought(summary: SimulationsSummary) -> str:
-    """Return a line on what was bought, how it was chosen, and the error before and after."""
-    plan = summary.plan
-    omitted = _counts(summary)
-    line = f"simulations  {summary.bought} samples bought{omitted}, {describe_choice(plan)}"
-    if summary.points:
-        before, after = summary.points[0], summary.points[-1]
-        line += (
-            f"; error of the {plan.replay.emulator} {before.error:.3g} -> {after.error:.3g} "
-            f"with {before.samples} -> {after.samples} samples"
-        )
-    return line
-
-
-def _counts(summary: SimulationsSummary) -> str:
-    parts: Sequence[str] = (
-        *([f"{summary.failed} failed"] if summary.failed else []),
-        *([f"{summary.duplicates} twice"] if summary.duplicates else []),
-    )
-    return f" ({', '.join(parts)})" if parts else ""
-
-
-def describe_choice(plan: SimulationsPlan) -> str:
-    """Return in words how inputs were chosen, and the comparison that decided it."""
-    replay = plan.replay
-    if not replay.emulator:
-        return "drawn at random, since no emulator could be fitted"
-    ratio = replay.error_ratio
-    if ratio is None:
-        return "drawn at random, since there are too few samples for a comparison"
-    compared = f"an error {ratio:.2g} times that of random draws in a replay"
-    if replay.chooses:
-        return f"chosen by the {replay.method} of the {replay.emulator} ({compared})"
-    return f"drawn at random, since the {replay.emulator}'s choice had {compared}"

@@ -70,6 +70,20 @@ class SimulationsPlan(FrozenModel):
     replay: Replay = Replay()
     replay_s: float = 0.0
 
+    @property
+    def choice(self) -> str:
+        """How inputs were chosen in words, and the comparison that decided it."""
+        ratio = self.replay.error_ratio
+        if not self.replay.emulator:
+            return "drawn at random, since no emulator could be fitted"
+        if ratio is None:
+            return "drawn at random, since there are too few training samples to compare both ways"
+        compared = f"an error {ratio:.2f} times that of random draws in the replay"
+        if self.replay.chooses:
+            by = f"the {self.replay.method} of the {self.replay.emulator}"
+            return f"chosen by {by}, which had {compared}"
+        return f"drawn at random, since the choice by the {self.replay.emulator} had {compared}"
+
 
 class BoughtPoint(FrozenModel):
     """The emulator's error on the validation split with a number of training samples.
@@ -101,3 +115,17 @@ class SimulationsSummary(FrozenModel):
     duplicates: int = 0
     points: tuple[BoughtPoint, ...] = ()
     choice_s: float = 0.0
+
+    @property
+    def description(self) -> str:
+        """What was bought, how it was chosen, and what it was worth to the emulator, in words."""
+        left_out = {"failed": self.failed, "twice": self.duplicates}
+        counts = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+        text = f"{self.bought} samples bought{f' ({counts})' if counts else ''}, {self.plan.choice}"
+        if not self.points:
+            return text
+        before, after = self.points[0], self.points[-1]
+        return (
+            f"{text}; error of the {self.plan.replay.emulator} {before.error:.3g} with "
+            f"{before.samples} training samples, {after.error:.3g} with {after.samples}"
+        )

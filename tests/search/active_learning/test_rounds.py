@@ -12,16 +12,14 @@ from problems.data.folds import count_folds, divided_again
 from problems.data.recorded import Recorded
 from problems.data.shards import Shard, ShardExecutor, make_serially
 from problems.template.problem import problem as template
-from search.active_learning.rounds import (
+from search.active_learning.budget import (
     MAX_BATCH,
     ROUNDS,
-    BudgetSpender,
     batch_sizes,
     count_simulations,
-    describe_bought,
-    read_bought,
     require_choosing_emulator,
 )
+from search.active_learning.rounds import BudgetSpender, read_bought
 from search.run.directory import RunDirectory
 from search.run.simulations import Replay, ReplayPoint, SimulationsPlan, SimulationsSummary
 from tests.builders import make_spec
@@ -82,7 +80,7 @@ def test_the_training_split_grows_by_what_was_bought_and_no_other_changes(
         assert_equal(grown.splits()[name], data.splits()[name])
     assert bought.points[0].samples == len(data.train)
     assert bought.points[-1].samples == len(grown.train)
-    assert ("drawn at random" in describe_bought(bought)) == (ratio >= 1.0)
+    assert ("drawn at random" in bought.description) == (ratio >= 1.0)
 
 
 def test_bought_samples_are_never_validated(waves: tuple[Problem, Dataset], tmp_path: Path) -> None:
