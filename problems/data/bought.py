@@ -10,6 +10,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -110,22 +111,36 @@ def failed_inputs(shards: Sequence[Shard], folder: Path) -> Batch:
     return take_samples(made.inputs, np.flatnonzero(~finite_samples(made.outputs, len(made))))
 
 
-def write_chosen(path: Path, inputs: Batch, error: float) -> None:
+class ChosenInputs(NamedTuple):
+    """The chosen inputs of a round.
+
+    Args:
+        inputs: The inputs (b, ...); none after the last round.
+        error: Error of the emulator before the round.
+        choice_s: Time of the choice [s].
+    """
+
+    inputs: Batch
+    error: float
+    choice_s: float
+
+
+def write_chosen(path: Path, chosen: ChosenInputs) -> None:
     """Write the chosen inputs of a round atomically.
 
     Args:
         path: File of the round.
-        inputs: The inputs (b, ...).
-        error: Error of the emulator before the round.
+        chosen: The chosen inputs.
     """
-    arrays: dict[str, Array] = {f"inputs/{name}": array for name, array in inputs.items()}
+    arrays: dict[str, Array] = {f"inputs/{name}": array for name, array in chosen.inputs.items()}
+    numbers = {"error": np.array(chosen.error), "choice_s": np.array(chosen.choice_s)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, error=np.array(error), **arrays)
+        np.savez(file, allow_pickle=False, **numbers, **arrays)
 
 
-def read_chosen(path: Path) -> tuple[Batch, float]:
-    """Return the chosen inputs (b, ...) of a round, and the emulator's error before it.
+def read_chosen(path: Path) -> ChosenInputs:
+    """Return the chosen inputs of a round.
 
     Raises:
         UserError: The file can't be read.
@@ -134,7 +149,7 @@ def read_chosen(path: Path) -> tuple[Batch, float]:
         with np.load(path, allow_pickle=False) as arrays:
             names = [name for name in arrays if name.startswith("inputs/")]
             inputs = {name.removeprefix("inputs/"): arrays[name] for name in names}
-            return inputs, float(arrays["error"])
+            return ChosenInputs(inputs, float(arrays["error"]), float(arrays["choice_s"]))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(
             f"{path} can't be read ({error}); restore it from a copy, or search again in another "

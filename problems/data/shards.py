@@ -132,6 +132,7 @@ def write_shard(
     Raises:
         UserError: All samples of the first shard that a split draws failed, or the cache can't be
             written.
+        OSError: The folder of a shard with chosen inputs can't be written.
     """
     if shard.index == 0 and shard.inputs is None and all(reasons):
         name = type(shard.simulation).__name__
@@ -148,6 +149,8 @@ def write_shard(
         with atomic_write(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
     except OSError as error:
+        if shard.inputs is not None:  # in a run directory, of which the search tells
+            raise
         raise UserError(
             f"the data cache {cache} can't be written ({error.strerror or error}); "
             "set SIMSTEAD_CACHE to a folder with space"

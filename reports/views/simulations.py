@@ -10,7 +10,7 @@ from problems.diagnosis.learning_curve import PowerLaw, fit_power_law
 from search.run.records import DatasetSummary
 from search.run.simulations import SimulationsSummary
 
-Curve = tuple[tuple[int, float], ...]
+ErrorCurve = tuple[tuple[int, float], ...]
 """(training samples, error), fewest samples first."""
 
 MIN_LAW_POINTS = 3
@@ -30,10 +30,10 @@ class SimulationsView(NamedTuple):
 
     sentences: tuple[str, ...]
     emulator: str
-    chosen: Curve
-    random: Curve
-    bought: Curve
-    random_law: Curve
+    chosen: ErrorCurve
+    random: ErrorCurve
+    bought: ErrorCurve
+    random_law: ErrorCurve
 
 
 def simulations_view(data: DatasetSummary | None) -> SimulationsView | None:
@@ -58,7 +58,9 @@ def simulations_view(data: DatasetSummary | None) -> SimulationsView | None:
     )
 
 
-def _sentences(summary: SimulationsSummary, bought: Curve, law: PowerLaw | None) -> tuple[str, ...]:
+def _sentences(
+    summary: SimulationsSummary, bought: ErrorCurve, law: PowerLaw | None
+) -> tuple[str, ...]:
     plan, text = summary.plan, summary.description
     sentences = [f"{text[0].upper()}{text[1:]}."]
     if plan.replay.chooses and law and len(bought) > 1:
@@ -83,5 +85,5 @@ def _geometric_mean(errors: tuple[float, ...]) -> float:
     return float(np.exp(np.mean(np.log(errors)))) if errors and positive else math.nan
 
 
-def _finite(points: Iterable[tuple[int, float]]) -> Curve:
+def _finite(points: Iterable[tuple[int, float]]) -> ErrorCurve:
     return tuple((n, error) for n, error in points if 0.0 < error < math.inf)

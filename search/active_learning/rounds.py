@@ -16,6 +16,7 @@ import numpy as np
 
 from problems import Array, Batch, Dataset, Problem, UserError
 from problems.data.bought import (
+    ChosenInputs,
     failed_inputs,
     plan_bought,
     read_chosen,
@@ -61,7 +62,6 @@ class BudgetSpender:
     execute: ShardExecutor
     on_progress: Callable[[int, int], None]
     shards: list[Shard] = field(default_factory=list[Shard])
-    choice_s: float = 0.0
 
     def plan(self, data: Dataset, sample_s: Callable[[], float]) -> SimulationsPlan:
         """Return how the budget is spent, the same whenever the run is resumed.
@@ -107,13 +107,14 @@ class BudgetSpender:
         Raises:
             UserError: The run directory can't be written, or a file of it can't be read.
         """
-        grown, points, sizes = data, list[BoughtPoint](), batch_sizes(plan.simulations)
-        for number, size in enumerate(sizes):
-            inputs, error = self._chosen(grown, plan, number, size)
-            points.append(BoughtPoint(samples=len(grown.train), error=error))
-            grown = self._simulated(grown, plan, inputs, number)
-        last_error = self._last_error(grown, plan, len(sizes))
-        points.append(BoughtPoint(samples=len(grown.train), error=last_error))
+        grown, points, choice_s = data, list[BoughtPoint](), 0.0
+        sizes = batch_sizes(plan.simulations)
+        for number, size in enumerate([*sizes, 0]):
+            chosen = self._chosen(grown, plan, number, size)
+            points.append(BoughtPoint(samples=len(grown.train), error=chosen.error))
+            choice_s += chosen.choice_s
+            if size:
+                grown = self._simulated(grown, plan, chosen.inputs, number)
         failed, duplicates = (
             getattr(grown, name).get("train", 0) - getattr(data, name).get("train", 0)
             for name in ("failed", "duplicates")
@@ -124,29 +125,34 @@ class BudgetSpender:
             failed=failed,
             duplicates=duplicates,
             points=tuple(points) if plan.replay.emulator else (),
-            choice_s=self.choice_s,
+            choice_s=choice_s,
         )
         return grown, summary
 
-    def _chosen(
-        self, data: Dataset, plan: SimulationsPlan, number: int, size: int
-    ) -> tuple[Batch, float]:
-        """Return the inputs of a round (b, ...), and the error of the emulator before it."""
+    def _chosen(self, data: Dataset, plan: SimulationsPlan, number: int, size: int) -> ChosenInputs:
+        """Return the inputs of a round; none after the last, where the error alone is new."""
         path = _round_path(self.run, number)
         if not path.exists():
             started = time.monotonic()
-            rng = np.random.default_rng([self.spec.seed, POOL_STREAM, number])
-            caller = Caller(self.call, self.problem.time_limit_s)
-            if self.problem.simulation is None:
-                raise UserError("recorded data have no simulation to run")
-            pool = draw(self.problem.simulation, pool_size(size), rng, caller)
-            failed = self._failed()
+            pool = self._pool(number, size) if size else {}
             index, error = self.call(
-                choose_round, self.problem, data, plan, pool, failed, size, self._max_rows
+                choose_round, self.problem, data, plan, pool, self._failed(), size, self._max_rows
             )
-            write_chosen(path, take_samples(pool, index), error)
-            self.choice_s += time.monotonic() - started
+            inputs = take_samples(pool, index)
+            write_chosen(path, ChosenInputs(inputs, error, time.monotonic() - started))
         return read_chosen(path)
+
+    def _pool(self, number: int, size: int) -> Batch:
+        """Return the inputs (b, ...) from which a round chooses.
+
+        Raises:
+            UserError: The problem has no simulation, or its `draw` fails.
+        """
+        if self.problem.simulation is None:
+            raise UserError("recorded data have no simulation to run")
+        rng = np.random.default_rng([self.spec.seed, POOL_STREAM, number])
+        caller = Caller(self.call, self.problem.time_limit_s)
+        return draw(self.problem.simulation, pool_size(size), rng, caller)
 
     def _failed(self) -> Batch | None:
         """Return inputs of bought samples that failed (n, ...); None if there are none."""
@@ -171,14 +177,6 @@ class BudgetSpender:
         self.shards += shards
         return with_bought(data, shards, folder)
 
-    def _last_error(self, data: Dataset, plan: SimulationsPlan, number: int) -> float:
-        """Return the emulator's error with all samples."""
-        path = _round_path(self.run, number)
-        if not path.exists():
-            error = self.call(emulator_error, self.problem, data, plan, self._max_rows)
-            write_chosen(path, {}, error)
-        return read_chosen(path)[1]
-
     @property
     def _max_rows(self) -> int:
         return max_rows(self.spec.size) or MAX_ROWS
@@ -200,7 +198,7 @@ def read_bought(problem: Problem, data: Dataset, run: RunDirectory) -> Dataset:
         return data
     done = 0
     for number, size in enumerate(batch_sizes(SimulationsPlan.read(path).simulations)):
-        inputs, _ = read_chosen(_round_path(run, number))
+        inputs = read_chosen(_round_path(run, number)).inputs
         data = with_bought(data, plan_bought(problem, inputs, done), simulations_folder(run))
         done += size
     return data
@@ -223,35 +221,20 @@ def choose_round(  # noqa: PLR0913, PLR0917 - sent to another process as they ar
         plan: Whether inputs are chosen or drawn at random, and with which emulator.
         pool: Inputs that were drawn (b, ...).
         failed: Inputs whose simulation failed (n, ...); None if there are none.
-        size: Number of inputs to choose.
+        size: Number of inputs to choose; 0 for the error alone.
         max_rows: Largest number of rows of a fit.
     """
     if not plan.replay.emulator:
         return np.arange(size), math.inf
     emulator = ChoosingEmulator.fit(problem, data.train, plan.replay.emulator, max_rows)
     error = emulator.error(data.validation)
-    if not plan.replay.chooses:
+    if not plan.replay.chooses or not size:
         return np.arange(size), error
     known = n_samples(failed) if failed else 0
     together = concatenate_batches([failed, pool]) if failed else pool
     rng = np.random.default_rng(len(data.train))
     index = choose_batch(*emulator.covariance(together, rng), size, known)
     return index - known, error
-
-
-def emulator_error(problem: Problem, data: Dataset, plan: SimulationsPlan, max_rows: int) -> float:
-    """Return the error of a plan's emulator on the validation split; infinity without one.
-
-    Args:
-        problem: The problem.
-        data: The data so far.
-        plan: The plan with the emulator.
-        max_rows: Largest number of rows of a fit.
-    """
-    if not plan.replay.emulator:
-        return math.inf
-    emulator = ChoosingEmulator.fit(problem, data.train, plan.replay.emulator, max_rows)
-    return emulator.error(data.validation)
 
 
 def simulations_folder(run: RunDirectory) -> Path:

@@ -106,7 +106,7 @@ class SimulationsSummary(FrozenModel):
         failed: Number of simulations that failed.
         duplicates: Number of samples that were there already.
         points: Errors of the emulator before each round and after the last; none without one.
-        choice_s: Time in which the inputs were chosen in this session, without the replay [s].
+        choice_s: Time in which the inputs were chosen, without the replay [s].
     """
 
     plan: SimulationsPlan
@@ -127,5 +127,6 @@ class SimulationsSummary(FrozenModel):
         before, after = self.points[0], self.points[-1]
         return (
             f"{text}; error of the {self.plan.replay.emulator} {before.error:.3g} with "
-            f"{before.samples} training samples, {after.error:.3g} with {after.samples}"
+            f"{before.samples} training samples, {after.error:.3g} with {after.samples}; replay "
+            f"and choice took {self.plan.replay_s + self.choice_s:.0f} s"
         )
