@@ -38,6 +38,13 @@ from search.run.records import (
     State,
     Timing,
 )
+from search.run.simulations import (
+    BoughtPoint,
+    Replay,
+    ReplayPoint,
+    SimulationsPlan,
+    SimulationsSummary,
+)
 from search.run.spec import ExtraObjective, Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
 
@@ -132,6 +139,22 @@ def _environment(mark: str) -> Environment:
     )
 
 
+def _simulations(mark: str) -> SimulationsSummary:
+    """Return the samples that the run bought: errors fall as powers of the samples' number."""
+    points = tuple(
+        ReplayPoint(samples=n, chosen=(12.0 / n, 13.0 / n), random=(3.0 / n**0.5, 3.1 / n**0.5))
+        for n in (64, 90, 128)
+    )
+    whole = ReplayPoint(samples=256, chosen=(0.06, 0.06), random=(0.06, 0.06))
+    replay = Replay(emulator=f"emulator{mark}", method="committee", points=(*points, whole))
+    return SimulationsSummary(
+        plan=SimulationsPlan(simulations=258, sample_s=0.5, replay=replay),
+        bought=256,
+        failed=2,
+        points=tuple(BoughtPoint(samples=n, error=15.0 / n) for n in (256, 384, 512)),
+    )
+
+
 def _dataset(options: SyntheticRunOptions) -> DatasetSummary:
     mark = options.mark
     sides = (("position", True, "m"), ("speed", True, "m/s"), ("flux", False, "W/m2"))
@@ -147,6 +170,7 @@ def _dataset(options: SyntheticRunOptions) -> DatasetSummary:
         exclusions=(("", f"lstm{mark}", "", "int8", "no kernel"),),
         limits=options.limits,
         baseline_errors={f"persistence{mark}": 0.4, "linear": 0.11},
+        simulations=_simulations(mark),
         fields=tuple(
             FieldSummary(
                 name=f"{name}{mark}",

@@ -23,6 +23,8 @@ from problems.entrance.scratch import shared_scratch_root
 from problems.provenance import digest
 from problems.source_code import source_hash
 from problems.sources import ProblemSource
+from search.active_learning.budget import require_choosing_emulator
+from search.active_learning.rounds import BudgetSpender
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
 from search.objectives.baselines import (
@@ -48,11 +50,13 @@ from search.run.records import (
     PhaseProgress,
     count_networks,
 )
+from search.run.simulations import SimulationsSummary
 from search.run.spec import ExtraObjective, Spec
 from search.sampling.initial_design import initial_design_size
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
+from search.timing.reference import reference_sample_s
 from search.trial.lifecycle import SearchContext
 from search.workers.ray_cluster import cluster, in_parallel
 from search.workers.successive_halving import SuccessiveHalving
@@ -68,7 +72,14 @@ RANGE_SAMPLES = 500
 
 UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
-INHERITED_FIELDS = ("deployments", "retrainings", "sampler", "extra_objectives")
+INHERITED_FIELDS = (
+    "deployments",
+    "retrainings",
+    "sampler",
+    "extra_objectives",
+    "simulations",
+    "reference_hours",
+)
 """Fields of a spec that a resumed run keeps where no others are given."""
 
 
@@ -152,12 +163,14 @@ def run_search(
         console: Console that shows the progress.
 
     Raises:
-        UserError: No family suits the problem, or the run directory or the cache can't be used.
+        UserError: No family suits the problem, it has no simulation for the budget of further
+            ones, or the run directory or the cache can't be used.
         InterruptedRunError: The search was interrupted.
     """
     supported_encodings(problem)
     if ExtraObjective.MEMORY in spec.extra_objectives:
         require_memory_support()
+    require_choosing_emulator(problem, spec)
     run = RunDirectory.start(folder, spec)
     spec = run.spec()  # the number of trials of a resumed run doesn't decrease
     progress = ProgressDisplay(problem, spec.trials, console)
@@ -185,13 +198,15 @@ def run_search(
 
         cores = spec.workers * problem.deployment.threads
         with (
-            cluster(cores, run.folder, source.user_source, data_bytes(problem)),
+            cluster(cores, run.folder, source.user_source, data_bytes(problem, spec.simulations)),
             signals_as_interrupt(),
         ):
             progress.start_phase("data")
             make = partial(in_parallel, on_poll=lambda: _check_stop(run))
             data = generate(problem, default_cache(), make, on_progress)
             check_values(problem, data)
+            spender = BudgetSpender(problem, spec, run, process.call, make, on_progress)
+            data, bought = _buy_simulations(spender, data, progress)
             earlier_s = run.reference_s(environment.processor)
             with stage_errors("fitting and timing the baselines and the reference"):
                 problem, errors, reference_timing = process.call(
@@ -214,7 +229,7 @@ def run_search(
             )
             run.write(
                 "data.json",
-                _summarise_data(context, environment.processor, standard, error_of_mean),
+                _summarise_data(context, environment.processor, standard, error_of_mean, bought),
             )
             progress.print_line(f"{describe_data(data)}\n{describe_baselines(standard)}".rstrip())
             progress.start_phase("trials")
@@ -305,6 +320,22 @@ def run_remaining_trials(
     run.discard_checkpoints()
 
 
+def _buy_simulations(
+    spender: BudgetSpender, data: Dataset, progress: ProgressDisplay
+) -> tuple[Dataset, SimulationsSummary | None]:
+    """Return the data with the simulations of the run's budget, and what was bought, if any."""
+    if not spender.spec.buys_simulations:
+        return data, None
+    progress.start_phase("replay")
+    measured_s = partial(spender.call, reference_sample_s, spender.problem, data.test)
+    with stage_errors("the choice of further simulations"):
+        plan = spender.plan(data, measured_s)
+        progress.start_phase("simulations")
+        data, bought = spender.spend(data, plan)
+    progress.print_line(f"simulations  {bought.description}")
+    return data, bought
+
+
 def _score_baselines(
     call: Call, largest_error: float | None, context: SearchContext
 ) -> BaselineScores:
@@ -356,6 +387,7 @@ def _summarise_data(
     processor: str,
     standard: StandardResults,
     error_of_mean: float | None,
+    bought: SimulationsSummary | None,
 ) -> DatasetSummary:
     problem, data = context.problem, context.data
     return DatasetSummary(
@@ -379,6 +411,7 @@ def _summarise_data(
         baseline_errors=dict(context.baseline_errors),
         standard_baselines=standard.summaries,
         mean_error=error_of_mean,
+        simulations=bought,
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("problems", "spaces", "search", "reports")
 SEARCH_LAYERS = (
-    "pareto", "watchdog", "run", "progress", "timing", "trial", "objectives", "sampling",
-    "workers", "final", "driver", "export", "screening", "commands",
+    "pareto", "watchdog", "run", "progress", "timing", "trial", "objectives",
+    "active_learning", "sampling", "workers", "final", "driver", "export", "screening", "commands",
 )  # fmt: skip
 ENGINES = {
     "optuna": {

@@ -14,7 +14,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from problems.baselines.components import PrincipalComponents
@@ -88,6 +88,7 @@ class GaussianProcessMean:
         rows: Training inputs over the length scales (n, c).
         weights: Weight of each training row in each output (n, o).
         centre: Mean of the targets (o,).
+        noise: Variance of the noise as a share of the amplitude.
     """
 
     scaling: InputScaling
@@ -96,12 +97,25 @@ class GaussianProcessMean:
     rows: Array
     weights: Array
     centre: Array
+    noise: float
 
     def __call__(self, inputs: Array) -> Array:
         """Return the targets (b, o) of inputs (b, ...)."""
         points = self.scaling(inputs) / self.lengths
         correlation = self.kernel(squared_distances(points, self.rows))
         return (correlation @ self.weights + self.centre).astype(np.float32)
+
+    def covariance(self, inputs: Array) -> Array:
+        """Return the posterior covariance (b, b) at inputs (b, ...), as a share of the amplitude.
+
+        It is that of every output, since all of them have the same kernel.
+        """
+        points = self.scaling(inputs) / self.lengths
+        matrix = self.kernel(squared_distances(self.rows, self.rows))
+        factor, _ = cho_factor(matrix + self.noise * np.eye(len(self.rows)), lower=True)
+        across = self.kernel(squared_distances(self.rows, points))
+        explained = solve_triangular(factor, across, lower=True)
+        return self.kernel(squared_distances(points, points)) - explained.T @ explained
 
 
 class _Optimum(NamedTuple):
@@ -152,7 +166,8 @@ def fit_gaussian_process(rows: TrainingRows) -> FittedModel:
         *duplicates_note(len(rows) - len(distinct)),
     )
     return FittedModel(
-        GaussianProcessMean(rows.scaling, best.kernel, lengths, points, weights, centre), notes
+        GaussianProcessMean(rows.scaling, best.kernel, lengths, points, weights, centre, noise),
+        notes,
     )
 
 

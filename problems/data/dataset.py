@@ -76,12 +76,17 @@ def _recorded_facts(problem: Problem) -> list[object]:
     return [reference_digest(problem), content_digests(problem.data) if problem.data else []]
 
 
-def data_bytes(problem: Problem) -> int:
-    """Return the memory of simulated data [bytes]; 0 for recorded data, which stay in files."""
+def data_bytes(problem: Problem, further: int = 0) -> int:
+    """Return the memory of simulated data [bytes]; 0 for recorded data, which stay in files.
+
+    Args:
+        problem: The problem.
+        further: Number of samples beside those of its splits.
+    """
     if problem.simulation is None:
         return 0
     values_per_sample = sum(field.size for field in (*problem.inputs, *problem.outputs))
-    return 8 * values_per_sample * sum(asdict(split_sizes(problem)).values())
+    return 8 * values_per_sample * (further + sum(asdict(split_sizes(problem)).values()))
 
 
 def generate(

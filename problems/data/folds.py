@@ -26,14 +26,15 @@ def validation_units(data: Dataset) -> int:
 def count_folds(data: Dataset) -> int:
     """Return the number of disjoint validation splits, the present one included."""
     units = validation_units(data)
-    return 1 + len(np.unique(_groups(data.train))) // units if units else 1
+    return 1 + len(np.unique(_groups(_drawn(data)))) // units if units else 1
 
 
 def divided_again(data: Dataset, fold: int) -> Dataset:
     """Return the data with other validation samples, disjoint from those of other folds.
 
     As many groups as before leave the training split, and the present validation samples join it.
-    Samples of a group stay together. Test and shifted split are unchanged.
+    Samples of a group stay together. Test and shifted split are unchanged. Bought samples stay in
+    the training split: their inputs were chosen, so that errors on them are none of new samples.
 
     Args:
         data: The data.
@@ -46,16 +47,24 @@ def divided_again(data: Dataset, fold: int) -> Dataset:
         raise ValueError(f"fold {fold} of {count_folds(data)}")
     if fold == 0:
         return data
-    groups = np.unique(_groups(data.train))
+    drawn = _drawn(data)
+    groups = np.unique(_groups(drawn))
     order = np.random.default_rng(DIVISION_SEED).permutation(groups)
     units = validation_units(data)
-    chosen = np.isin(_groups(data.train), order[(fold - 1) * units : fold * units])
-    kept = data.train.take(np.flatnonzero(~chosen))
+    chosen = np.isin(_groups(drawn), order[(fold - 1) * units : fold * units])
+    parts = [drawn.take(np.flatnonzero(~chosen)), data.validation]
+    if data.bought:
+        parts.append(data.train.take(np.arange(len(drawn), len(data.train))))
     return replace(
         data,
-        train=concatenate_splits([kept, data.validation]),
-        validation=data.train.take(np.flatnonzero(chosen)),
+        train=concatenate_splits(parts),
+        validation=drawn.take(np.flatnonzero(chosen)),
     )
+
+
+def _drawn(data: Dataset) -> Split:
+    """Return the training samples that were not bought."""
+    return data.train.take(np.arange(len(data.train) - data.bought)) if data.bought else data.train
 
 
 def _groups(split: Split) -> Array:

@@ -7,7 +7,7 @@ data of an older version of the simulation are never used.
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -41,6 +41,7 @@ class Shard:
         samples: Number of samples.
         key: Hash of all that determines the samples, computed when the shard is planned.
         time_limit_s: Longest time of the simulation for one sample [s].
+        inputs: Inputs that were chosen; drawn from the simulation if None.
     """
 
     simulation: Simulation
@@ -50,6 +51,7 @@ class Shard:
     samples: int
     key: str
     time_limit_s: float = 0.0
+    inputs: Batch | None = field(default=None, compare=False)
 
     def path(self, cache: Path) -> Path:
         """Return the path of this shard in the cache."""
@@ -110,7 +112,7 @@ def make_shard(shard: Shard, cache: Path, call: Call = call_here) -> None:
     """
     rng = np.random.default_rng([DATA_SEED, zlib.crc32(shard.split.encode()), shard.index])
     caller = Caller(call, shard.time_limit_s)
-    inputs = draw(shard.simulation, shard.samples, rng, caller)
+    inputs = shard.inputs or draw(shard.simulation, shard.samples, rng, caller)
     outputs, reasons = run_simulation(shard.simulation, inputs, rng, caller)
     write_shard(shard, cache, inputs, outputs, reasons)
 
@@ -128,9 +130,11 @@ def write_shard(
         reasons: Reason of failure of each sample, "" if it didn't fail.
 
     Raises:
-        UserError: All samples of the first shard of a split failed, or the cache can't be written.
+        UserError: All samples of the first shard that a split draws failed, or the cache can't be
+            written.
+        OSError: The folder of a shard with chosen inputs can't be written.
     """
-    if shard.index == 0 and all(reasons):
+    if shard.index == 0 and shard.inputs is None and all(reasons):
         name = type(shard.simulation).__name__
         raise UserError(
             f"{name}.run failed on each of the first {shard.samples} samples of the {shard.split} "
@@ -145,6 +149,8 @@ def write_shard(
         with atomic_write(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
     except OSError as error:
+        if shard.inputs is not None:  # in a run directory, of which the search tells
+            raise
         raise UserError(
             f"the data cache {cache} can't be written ({error.strerror or error}); "
             "set SIMSTEAD_CACHE to a folder with space"

@@ -231,6 +231,8 @@ class Dataset:
         unassigned: Number of samples in no split, such as those within the training range that
             belong to a group of the shifted split.
         made: Number of all samples that were simulated or recorded.
+        bought: Number of the last training samples that were simulated during a search, with inputs
+            that aren't distributed as those of the other samples.
         suspects: Sentence about a value of a recorded field that may stand for a missing one, by
             name of the field.
     """
@@ -244,6 +246,7 @@ class Dataset:
     reasons: Mapping[str, int] = field(default_factory=dict[str, int])
     unassigned: int = 0
     made: int = 0
+    bought: int = 0
     suspects: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def splits(self) -> Mapping[str, Split]:

@@ -1,7 +1,7 @@
 """The figures of a report, as charts; empty charts are left out."""
 
 from reports.charts import Chart
-from reports.gallery.data import learning_charts
+from reports.gallery.data import learning_charts, simulation_charts
 from reports.gallery.front import front_chart
 from reports.gallery.inference import batch_charts, deployment_charts, latency_charts
 from reports.gallery.networks import importance_charts, rung_charts
@@ -15,7 +15,7 @@ __all__ = ["front_chart", "report_charts", "sample_charts"]
 def report_charts(facts: ReportData) -> dict[str, list[Chart]]:
     """Return the charts of each section, in the order of the report."""
     sections = {
-        "data": learning_charts(facts),
+        "data": [*simulation_charts(facts), *learning_charts(facts)],
         "networks": [*importance_charts(facts), *rung_charts(facts)],
         "validation": [
             *picture_charts(facts.pictures, "picture"),

@@ -28,6 +28,7 @@ from reports.views.networks import NetworksView, networks_view
 from reports.views.provenance import Provenance, provenance_view
 from reports.views.recommendation import RecommendationView, RunContext, recommendation_view
 from reports.views.search_progress import SearchProgress, search_progress_view
+from reports.views.simulations import SimulationsView, simulations_view
 from reports.views.speed_scale import SpeedScale, speed_scale
 from reports.views.trials import TrialView, trial_view
 from search.objectives.recommendation import recommendation_of
@@ -69,6 +70,8 @@ class ReportData(NamedTuple):
     state: RunState
     objective: Metric
     diagnosis: Diagnosis | None
+    simulations: SimulationsView | None
+    """Samples that the search bought, if it had a budget of further simulations."""
     recommendation: RecommendationView | None
     goals: GoalsView | None
     finalists: tuple[FinalistView, ...]
@@ -138,6 +141,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         state=_state(run, finished=evaluation is not None),
         objective=objective,
         diagnosis=diagnosis,
+        simulations=simulations_view(data),
         recommendation=recommendation_view(
             recommended,
             finalists,

@@ -11,6 +11,7 @@ from problems.entrance.calls import stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from problems.provenance import digest
 from problems.sources import ProblemSource
+from search.active_learning.rounds import read_bought
 from search.commands.options import load_complete_problem
 from search.driver import user_families
 from search.export import pick_record
@@ -54,7 +55,7 @@ def confirm_run(run: RunDirectory, pick: str, console: Console) -> Confirmation:
     with ProgressDisplay(problem, 0, console) as progress:
         progress.start_phase("data")
         with shard_executor(problem, source, shards, cache) as execute:
-            data = generate(problem, cache, execute, progress.update)
+            data = read_bought(problem, generate(problem, cache, execute, progress.update), run)
             split = confirmation_split(problem, data, cache, execute, progress.update)
         progress.start_phase("confirmation")
         with stage_errors("the confirmation"), IsolatedProcess() as process:

@@ -52,6 +52,20 @@ Retrain = Annotated[
         f"{DEFAULT_RETRAININGS}, or as before."
     ),
 ]
+Simulations = Annotated[
+    int | None,
+    typer.Option(
+        help="Further simulations for the training split, where an emulator knows least. Their "
+        "inputs are drawn at random where a replay finds that choosing them doesn't pay.",
+    ),
+]
+ReferenceHours = Annotated[
+    float | None,
+    typer.Option(
+        help="The same budget as hours of the reference on one core. With --simulations, whichever "
+        "is less.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(

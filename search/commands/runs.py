@@ -3,6 +3,7 @@
 Each command imports its heavy libraries itself, so that help and mistakes are printed at once.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,9 +20,11 @@ from search.commands.options import (
     Objectives,
     Only,
     ProblemName,
+    ReferenceHours,
     Retrain,
     RunFolder,
     SamplerOption,
+    Simulations,
     SizeOption,
     SpaceFile,
     Trials,
@@ -53,7 +56,8 @@ Pick = Annotated[
     simstead search planets --space small.yaml --weight runtime.onnxruntime=3\n
     simstead search planets --trials 400 --sampler nsga2\n
     simstead search planets --first mine.yaml --warm-start runs/planets-20261123-101500\n
-    simstead search planets --objective memory""",
+    simstead search planets --objective memory\n
+    simstead search my_problem.py --simulations 200  (further samples, where they pay)""",
 )
 def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -74,10 +78,15 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     first: First = None,
     warm_start: WarmStart = None,
     objective: Objectives = None,
+    simulations: Simulations = None,
+    reference_hours: ReferenceHours = None,
 ) -> None:
     """Search encodings, networks, pruning, precisions and runtimes for a surrogate."""
     minima = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
-    _check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
+    minima |= {"--deployments": (deployments, 1), "--retrain": (retrain, 0)}
+    _check_minima(minima | {"--simulations": (simulations, 1)})
+    if reference_hours is not None and not 0.0 < reference_hours < math.inf:
+        raise UserError(f"--reference-hours must be above 0 and finite, not {reference_hours:g}")
     source = locate_problem(problem)
     searched = load_complete_problem(source, size)
     max_workers = max(len(os.sched_getaffinity(0)) // searched.deployment.threads, 1)
@@ -113,6 +122,8 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
             Space(searched, restrictions), first, earlier, folder, seed
         ),
         extra_objectives=tuple(dict.fromkeys(objective)) if objective else None,
+        simulations=simulations,
+        reference_hours=reference_hours,
     )
     _write_report(run_search(searched, source, spec, folder, console))
 

@@ -3,9 +3,9 @@
 spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json (records),
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
-their means, and of networks distilled from them), heat.json (final evaluation), report.html,
-progress.json (of the latest phase); while a search runs, driver.lock, and stop once a stop was
-requested.
+their means, and of networks distilled from them), simulations/ (further samples that the search
+bought), heat.json (final evaluation), report.html, progress.json (of the latest phase); while a
+search runs, driver.lock, and stop once a stop was requested.
 """
 
 import errno
@@ -415,5 +415,14 @@ def _described(spec: Spec) -> str:
         f"simulation and encodings {spec.origin_hash[:8]}, format {spec.format}, "
         f"warm start of {len(spec.warm_start)} candidates, initial design of "
         f"{spec.initial_design_size}, extra objectives: "
-        f"{', '.join(spec.extra_objectives) or 'none'}{restrictions}"
+        f"{', '.join(spec.extra_objectives) or 'none'}{restrictions}{_described_budget(spec)}"
     )
+
+
+def _described_budget(spec: Spec) -> str:
+    """Return the budget of further simulations in words, "" without one."""
+    limits = [
+        *([f"--simulations {spec.simulations}"] if spec.simulations else []),
+        *([f"--reference-hours {spec.reference_hours:g}"] if spec.reference_hours else []),
+    ]
+    return f", {' and '.join(limits)}" if limits else ""

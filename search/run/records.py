@@ -10,6 +10,7 @@ from pydantic import Field
 
 from problems import Metric
 from search.run.environment import Environment
+from search.run.simulations import SimulationsSummary
 from spaces.candidate import Candidate, FrozenModel
 
 MAX_TRACEBACK_CHARS = 8000
@@ -344,6 +345,8 @@ class DatasetSummary(FrozenModel):
     mean_error: float | None = None
     """The same error of the mean of the training outputs, where no baseline has one; None if it
     doesn't exist either, and in older runs."""
+    simulations: SimulationsSummary | None = None
+    """Training samples that the search bought; None if it bought none."""
 
 
 def timestamp() -> str:

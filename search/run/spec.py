@@ -79,6 +79,17 @@ class Spec(FrozenModel):
     is resumed."""
     retrainings: int = DEFAULT_RETRAININGS
     """Retrainings of a recommended network; may change when the run is resumed."""
+    simulations: int = 0
+    """Largest number of further simulations for the training split; 0 if hours are the budget, or
+    there is none."""
+    reference_hours: float = 0.0
+    """Hours of the reference on one core that further simulations may take; 0 for no limit, or
+    without a budget."""
+
+    @property
+    def buys_simulations(self) -> bool:
+        """Whether the run has a budget of further simulations."""
+        return self.simulations > 0 or self.reference_hours > 0.0
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -94,4 +105,6 @@ class Spec(FrozenModel):
             self.warm_start,
             self.extra_objectives,
             self.initial_design_size,
+            self.simulations,
+            self.reference_hours,
         )

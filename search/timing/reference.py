@@ -181,6 +181,25 @@ def _pretimed_sample_s(run: Run, split: Split, probe: "CallSizeProbe") -> float:
     return float(np.median(durations_s or [probe.largest_tried_s])) / probe.largest_tried
 
 
+def reference_sample_s(problem: Problem, split: Split) -> float:
+    """Return the time of the reference for one sample [s], the median of a few calls.
+
+    Args:
+        problem: The problem with the reference.
+        split: Samples with which the reference is called.
+    """
+    timing = time_reference(problem, split)
+    calls = timing.timed_calls(split)
+    with timing_slot(problem):
+        seconds = {
+            name: np.array(
+                [call_duration_s(call.function) / call.samples for _ in range(MAX_PRETIMING_CALLS)]
+            )
+            for name, call in calls.items()
+        }
+    return float(np.median(timing.seconds(seconds)))
+
+
 def samples_per_call(run: Run, problem: Problem, split: Split) -> int:
     """Return the number of samples with which a reference or baseline is timed.
 

@@ -18,7 +18,7 @@ from problems.baselines.fitting import (
     fit_model,
     fit_standard_baseline,
 )
-from problems.baselines.gaussian_process import fit_gaussian_process
+from problems.baselines.gaussian_process import GaussianProcessMean, fit_gaussian_process
 from problems.baselines.linear_models import fit_linear, fit_polynomial, fit_reduced_rank
 from problems.baselines.local_models import (
     MAX_NEIGHBOUR_ROWS,
@@ -104,6 +104,16 @@ def test_a_gaussian_process_finds_the_inputs_that_count() -> None:
     assert float(np.abs(error).max()) < 0.05
     lengths = model.predict.lengths  # pyright: ignore[reportFunctionMemberAccess]
     assert min(lengths[2:]) > 10.0 * min(lengths[:2])
+
+
+def test_a_gaussian_process_knows_where_it_has_samples() -> None:
+    inputs = plane(60)
+    process = fit_gaussian_process(rows_of(inputs, waves(inputs))).predict
+    assert isinstance(process, GaussianProcessMean)
+    matrix = process.covariance(np.concatenate([inputs, 100.0 + plane(5)]).astype(np.float32))
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
+    assert np.diag(matrix)[:60].max() < 2.0 * process.noise + 1e-6
+    np.testing.assert_allclose(np.diag(matrix)[60:], 1.0, atol=1e-6)
 
 
 def test_a_gaussian_process_is_better_than_a_linear_model_where_the_function_is_smooth() -> None:

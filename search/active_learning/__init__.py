@@ -1,0 +1,1 @@
+"""Further reference runs where an emulator knows least, instead of at random."""
