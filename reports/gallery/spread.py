@@ -1,5 +1,6 @@
 """Charts of the spread of ensembles: coverage, and errors beside samples left to the simulation."""
 
+from problems import Metric
 from reports.charts import Axis, Chart, ChartSeries, SeriesStyle, axis_label
 from reports.views import ReportData
 from reports.views.spread import SpreadView
@@ -8,10 +9,10 @@ from search.run.spread_results import SplitSpread
 
 def spread_charts(facts: ReportData) -> list[Chart]:
     """Return the charts of the ensembles among the finalists."""
-    return [_coverage_chart(facts.spreads), _deferral_chart(facts)]
+    return [coverage_chart(facts.spreads), deferral_chart(facts.spreads, facts.objective)]
 
 
-def _coverage_chart(views: tuple[SpreadView, ...]) -> Chart:
+def coverage_chart(views: tuple[SpreadView, ...]) -> Chart:
     """Return the share of values in the intervals over the share that was stated."""
     series: list[ChartSeries] = []
     for colour, view in enumerate(views):
@@ -43,10 +44,10 @@ def _coverage_series(name: str, split: SplitSpread, colour: int, kind: str) -> C
     )
 
 
-def _deferral_chart(facts: ReportData) -> Chart:
+def deferral_chart(views: tuple[SpreadView, ...], objective: Metric) -> Chart:
     """Return the error of the samples that aren't left to the simulation."""
     series: list[ChartSeries] = []
-    for colour, view in enumerate(facts.spreads):
+    for colour, view in enumerate(views):
         for name, split in (("test", view.result.test), ("shifted", view.result.shifted)):
             deferrals = (
                 [each for each in split.deferrals if each.error is not None] if split else []
@@ -65,7 +66,6 @@ def _deferral_chart(facts: ReportData) -> Chart:
         "The samples with the largest deviations are left to the simulation, whose error is zero; "
         "the error is that of the others. If the deviation said nothing, the lines would be flat."
     )
-    objective = facts.objective
     label = f"{axis_label(objective.name, objective.unit)} of the others"
     x, y = Axis("samples left to the simulation [%]"), Axis(label)
     title = "Call the simulation instead"

@@ -157,7 +157,9 @@ def read_report_data(run: RunDirectory) -> ReportData:
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),
-        spreads=spread_views(evaluated, objective, data),
+        spreads=spread_views(
+            evaluated, objective, has_time=data is not None and data.reference_has_time
+        ),
         left_out=evaluation.left_out if evaluation else {},
         host=host,
         host_limit=host_limit(host, finalists),

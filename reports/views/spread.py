@@ -6,7 +6,7 @@ from typing import NamedTuple
 from problems import Metric
 from reports.formatting import format_count, format_duration, format_number, format_percent
 from search.run.finalists import Finalist
-from search.run.records import DatasetSummary, Timing
+from search.run.records import Timing
 from search.run.spread_results import SplitSpread, SpreadResult
 
 QUOTED_SHARE = 0.1
@@ -33,17 +33,16 @@ class SpreadView(NamedTuple):
 
 
 def spread_views(
-    finalists: Sequence[Finalist], objective: Metric, data: DatasetSummary | None
+    finalists: Sequence[Finalist], objective: Metric, *, has_time: bool
 ) -> tuple[SpreadView, ...]:
     """Return the spread of each ensemble among the finalists.
 
     Args:
         finalists: The finalists.
         objective: The error.
-        data: Summary of the data.
+        has_time: Whether the simulation has a time of its own.
     """
     views: list[SpreadView] = []
-    has_time = data is not None and data.reference_has_time
     for finalist in finalists:
         result = finalist.spread
         if result is None or finalist.trial is None:
