@@ -35,6 +35,7 @@ from spaces.manifest import (
     artefact_files,
     sha256,
 )
+from spaces.members import EnsembleMembers, write_members
 from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.registered import RUNTIMES
 from spaces.runtimes import FixedBatchPredictor, Lowering
@@ -91,6 +92,7 @@ class TrainedNetwork(NamedTuple):
         noise: Normal random numbers that the network reads after the inputs.
         calibration: Training inputs (n, ...) float32, including noise.
         samples: Inputs in physical units whose predictions are recorded.
+        members: The members of an ensemble, if the network is the mean of some.
     """
 
     network: nn.Module
@@ -99,6 +101,7 @@ class TrainedNetwork(NamedTuple):
     noise: int
     calibration: Tensor
     samples: Batch
+    members: EnsembleMembers | None = None
 
 
 class Artefact(NamedTuple):
@@ -130,7 +133,7 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
         source: How the user names the problem, if not by its registered name.
         timing_only: Whether the weights are random, so that the artefact is timed and then deleted.
             It is lowered for the batch size of the search alone, its predictions aren't recorded or
-            compared with float32, and the files needn't survive a crash.
+            compared with float32, the files needn't survive a crash, and no members are stored.
 
     Raises:
         DisagreementError: The lowered network exceeds the tolerance of its precision.
@@ -160,6 +163,13 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
         if not timing_only:
             _check_disagreement(disagreement, candidate)
             _record_predictions(trained, surrogate, partial)
+        spread = None
+        if trained.members is not None and not timing_only:
+            batch = max(deployment.batch, *further, 1)
+            member_lowering = replace(lowering, batch=batch)
+            spread = write_members(
+                trained.members, surrogate, trained.calibration, member_lowering, partial
+            )
         manifest = Manifest(
             format=FORMAT_VERSION,
             candidate=candidate,
@@ -182,6 +192,7 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
             outputs=FieldSpec.of(problem.outputs),
             files={name: sha256(path) for name, path in artefact_files(partial).items()},
             versions=_library_versions(),
+            spread=spread,
             machine=platform.machine(),
             bound_to=runtime.bound_to(),
         )

@@ -9,13 +9,17 @@ from problems.provenance import digest
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, FrozenModel
 from spaces.runtimes import Lowering
+from spaces.spread import SpreadCalibration
 
 MANIFEST = "manifest.json"
 
 USAGE, USAGE_FOLDER = "README.md", "use"
 """A file and a folder that an export adds to an artefact; they aren't part of the artefact."""
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
+
+WITHOUT_MEMBERS = 4
+"""A format of ensembles that are stored without their members, and so have no spread."""
 
 ONE_BATCH = 3
 """A format of artefacts that are lowered for one batch size."""
@@ -63,6 +67,7 @@ class Manifest(FrozenModel):
         outputs: Fields that the surrogate returns.
         files: SHA-256 of every other file, by name.
         versions: Versions of the libraries that wrote the artefact, by name.
+        spread: Calibration of the spread between the members of an ensemble; None for one network.
         machine: Processor architecture on which the network was lowered.
         bound_to: Instruction sets, or the kind of GPU, for which the network was compiled.
     """
@@ -88,6 +93,7 @@ class Manifest(FrozenModel):
     outputs: tuple[FieldSpec, ...]
     files: dict[str, str]
     versions: dict[str, str]
+    spread: SpreadCalibration | None = None
     machine: str
     bound_to: tuple[str, ...]
 
@@ -109,7 +115,9 @@ class Manifest(FrozenModel):
     @property
     def hash(self) -> str:
         """Hash of the manifest, and so of all files whose hashes it holds."""
-        added = {"further_batches"} if self.format < FORMAT_VERSION else None
+        added = {"spread"} if self.format <= WITHOUT_MEMBERS else set[str]()
+        if self.format <= ONE_BATCH:
+            added.add("further_batches")
         return digest(self.model_dump(mode="json", exclude=added))
 
 
@@ -123,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"{folder} is not an artefact: it has no {MANIFEST}")
     manifest = Manifest.read(path)
-    if manifest.format not in {NAMED_BY_PATH, ONE_BATCH, FORMAT_VERSION}:
+    if manifest.format not in range(NAMED_BY_PATH, FORMAT_VERSION + 1):
         raise UserError(
             f"{path} has format {manifest.format}; this simstead reads {NAMED_BY_PATH} to "
             f"{FORMAT_VERSION}"

@@ -1,22 +1,25 @@
 """The surrogate as users load it: an artefact, called as the simulation is."""
 
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, NamedTuple, Self, overload
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from problems import Batch, Encoding, Field, Problem, UserError, load_problem
+from problems import Array, Batch, Encoding, Field, Problem, Run, UserError, load_problem
 from problems.interfaces.batch_checks import matching_inputs
-from problems.interfaces.types import EncodedNetwork, n_samples
+from problems.interfaces.types import EncodedNetwork, n_samples, take_samples
 from spaces.artefact import EXAMPLES, STATISTICS
 from spaces.manifest import Manifest, read_manifest
+from spaces.members import LoweredMembers
 from spaces.precision import relative_distance
 from spaces.registered import RUNTIMES
 from spaces.runtimes import FixedBatchPredictor
+from spaces.spread import Prediction, beyond
 
 DOUBLE = np.dtype(np.float64)
 
@@ -24,6 +27,29 @@ Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Names of fields with the shapes of their arrays."""
 
 MAX_CACHED_SHAPES = 64
+
+NO_SPREAD = (
+    "spread=True needs an ensemble, and this surrogate is one network; export an ensemble of its "
+    "run, which the report lists (simstead export RUN FOLDER --pick NUMBER). A search makes "
+    "ensembles of the networks that it retrains (--retrain)"
+)
+
+MEMBERS_NOT_STORED = (
+    "spread=True needs the members of the ensemble, which {folder} lacks: an earlier version of "
+    "simstead wrote it. Search again"
+)
+
+
+class GuardedOutputs(NamedTuple):
+    """Outputs of a surrogate, and of the simulation where the surrogate's spread is too large.
+
+    Args:
+        outputs: Outputs (b, ...).
+        simulated: Whether the outputs of each sample (b,) are those of the simulation.
+    """
+
+    outputs: Batch
+    simulated: Array
 
 
 @dataclass(frozen=True)
@@ -33,21 +59,44 @@ class Surrogate(EncodedNetwork):
     Args:
         inputs: Input fields.
         outputs: Output fields.
+        members: The members of an ensemble.
+        no_spread: Why there is no spread, where there are no members.
     """
 
     inputs: tuple[Field, ...] = ()
     outputs: tuple[Field, ...] = ()
+    members: LoweredMembers | None = None
+    no_spread: str = NO_SPREAD
 
-    def run(self, inputs: Batch, rng: np.random.Generator | None = None) -> Batch:
+    @overload
+    def run(
+        self,
+        inputs: Batch,
+        rng: np.random.Generator | None = None,
+        *,
+        spread: Literal[False] = False,
+    ) -> Batch: ...
+    @overload
+    def run(
+        self, inputs: Batch, rng: np.random.Generator | None = None, *, spread: Literal[True]
+    ) -> Prediction: ...
+    def run(
+        self, inputs: Batch, rng: np.random.Generator | None = None, *, spread: bool = False
+    ) -> Batch | Prediction:
         """Return the predicted outputs; pass `rng` to make samples of a distribution repeatable.
 
         Args:
             inputs: Arrays of n samples by name of the input field; n may be 0.
             rng: Generator of the samples of a distribution.
+            spread: Whether the outputs are returned with their standard deviations, as a
+                `Prediction`. The outputs stay the same.
 
         Raises:
-            UserError: The inputs don't match the input fields.
+            UserError: The inputs don't match the input fields, or `spread` is true and the
+                surrogate is no ensemble or lacks its members.
         """
+        if spread:
+            return self._run_with_spread(inputs, rng)
         n = self._count_samples(inputs)
         if n < 0:
             inputs = matching_inputs(inputs, self.inputs)
@@ -55,6 +104,54 @@ class Surrogate(EncodedNetwork):
         if not n:
             return {field.name: np.empty((0, *field.shape)) for field in self.outputs}
         return super().run(inputs, rng)
+
+    def _run_with_spread(self, inputs: Batch, rng: np.random.Generator | None) -> Prediction:
+        members = self.members
+        if members is None:
+            raise UserError(self.no_spread)
+        inputs = matching_inputs(inputs, self.inputs)
+        outputs = self.run(inputs, rng)
+        if n_samples(inputs):
+            deviations = members.deviations(self.encoding, inputs)
+        else:
+            deviations = {name: np.empty_like(array) for name, array in outputs.items()}
+        return Prediction(outputs, deviations, members.calibration)
+
+    def run_or_simulate(
+        self,
+        inputs: Batch,
+        simulate: Run,
+        max_deviation: Mapping[str, float],
+        rng: np.random.Generator | None = None,
+    ) -> GuardedOutputs:
+        """Return predicted outputs, with those of the simulation where the spread is too large.
+
+        Args:
+            inputs: Arrays of n samples by name of the input field.
+            simulate: The simulation, called once with the samples left to it, or not at all.
+            max_deviation: Largest standard deviation of an output by name of its field, in its
+                unit; of an array every value counts. A deviation that isn't finite is too large.
+            rng: Generator of both.
+
+        Raises:
+            UserError: The inputs don't match the input fields; a threshold isn't a number of at
+                least 0, or belongs to no output; the surrogate has no spread; or the simulation
+                lacks an output.
+        """
+        rng = np.random.default_rng() if rng is None else rng
+        inputs = matching_inputs(inputs, self.inputs)
+        prediction = self.run(inputs, rng, spread=True)
+        simulated = beyond(prediction.deviations, max_deviation, self.outputs)
+        if not simulated.any():
+            return GuardedOutputs(prediction.outputs, simulated)
+        exact = simulate(take_samples(inputs, np.flatnonzero(simulated)), rng)
+        outputs: dict[str, Array] = {}
+        for name, output in prediction.outputs.items():
+            if name not in exact:
+                raise UserError(f"the simulation returned no {name!r}, which the surrogate does")
+            outputs[name] = np.array(output)
+            outputs[name][simulated] = exact[name]
+        return GuardedOutputs(outputs, simulated)
 
     @cached_property
     def _shapes(self) -> dict[int, Shapes]:
@@ -117,7 +214,22 @@ class Surrogate(EncodedNetwork):
             folder, manifest.lowering, manifest.further_batches
         )
         _check_recorded_outputs(network, manifest, folder)
-        return cls(encoding, network, manifest.noise, problem.inputs, problem.outputs)
+        return cls(
+            encoding,
+            network,
+            manifest.noise,
+            problem.inputs,
+            problem.outputs,
+            _stored_members(manifest, folder),
+            MEMBERS_NOT_STORED.format(folder=folder) if candidate.ensemble_seeds else NO_SPREAD,
+        )
+
+
+def _stored_members(manifest: Manifest, folder: Path) -> LoweredMembers | None:
+    if manifest.spread is None:
+        return None
+    lowering = replace(manifest.lowering, batch=manifest.spread.batch)
+    return LoweredMembers(folder, lowering, manifest.spread)
 
 
 def _load_problem_of(manifest: Manifest, folder: Path) -> Problem:

@@ -6,6 +6,7 @@ from reports.gallery.front import front_chart
 from reports.gallery.inference import batch_charts, deployment_charts, latency_charts
 from reports.gallery.networks import importance_charts, rung_charts
 from reports.gallery.search import hypervolume_charts, worker_charts
+from reports.gallery.spread import spread_charts
 from reports.gallery.validation import picture_charts, sample_charts, sample_error_charts
 from reports.views import ReportData
 
@@ -20,6 +21,7 @@ def report_charts(facts: ReportData) -> dict[str, list[Chart]]:
         "validation": [
             *picture_charts(facts.pictures, "picture"),
             *sample_error_charts(facts),
+            *spread_charts(facts),
             *picture_charts(facts.worst_pictures, "worst"),
         ],
         "inference": [*deployment_charts(facts), *latency_charts(facts), *batch_charts(facts)],

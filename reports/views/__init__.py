@@ -30,6 +30,7 @@ from reports.views.recommendation import RecommendationView, RunContext, recomme
 from reports.views.search_progress import SearchProgress, search_progress_view
 from reports.views.simulations import SimulationsView, simulations_view
 from reports.views.speed_scale import SpeedScale, speed_scale
+from reports.views.spread import SpreadView, spread_views
 from reports.views.trials import TrialView, trial_view
 from search.objectives.recommendation import recommendation_of
 from search.run.directory import RunDirectory
@@ -85,6 +86,8 @@ class ReportData(NamedTuple):
     sample_errors: tuple[float, ...]
     worst_pictures: tuple[Picture, ...]
     """Pictures of the test samples with the largest errors."""
+    spreads: tuple[SpreadView, ...]
+    """The spread of each ensemble among the finalists."""
     left_out: dict[str, str]
     """Trials and baselines without final evaluation, with the reasons."""
     host: HostTiming | None
@@ -158,6 +161,9 @@ def read_report_data(run: RunDirectory) -> ReportData:
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),
+        spreads=spread_views(
+            evaluated, objective, has_time=data is not None and data.reference_has_time
+        ),
         left_out=evaluation.left_out if evaluation else {},
         host=host,
         host_limit=host_limit(host, finalists),

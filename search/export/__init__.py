@@ -48,7 +48,19 @@ Inputs and outputs are dictionaries of arrays whose first axis is the sample:
 
 `manifest.json` states shapes, units, versions and the hash of every file of the artefact. They are
 verified when the artefact is loaded.
-{hosts}"""
+{spread}{hosts}"""
+
+SPREAD_SECTION = """
+It is an ensemble of {members} networks, which states how uncertain its outputs are:
+
+    prediction = surrogate.run(inputs, rng, spread=True)
+    prediction.outputs, prediction.deviations  # the same outputs, and their standard deviations
+{interval}
+Where a deviation is too large, `surrogate.run_or_simulate` calls the simulation instead; see
+simstead's `docs/use-a-surrogate.md`.
+"""
+
+INTERVAL = "    low, high = prediction.interval(0.9)  # fitted to hold 90 % of the values\n"
 
 SCRIPT_SECTION = """
 Without simstead, the network itself can be called, with inputs and outputs scaled as in training.
@@ -203,6 +215,7 @@ def _usage(run: RunDirectory, record: Record, manifest: Manifest, no_host_code_r
         error=error,
         split=split,
         source="final evaluation" if split == "test" else "as in its trial",
+        spread=_spread(manifest),
         hosts=NO_HOST_CODE_SECTION.format(why=no_host_code_reason)
         if no_host_code_reason
         else _hosts(manifest),
@@ -217,6 +230,14 @@ def _speed(timing: Timing | None, data: DatasetSummary) -> str:
     if data.timed_baseline:
         return f"{speedup:,.3g} times as fast as the baseline {data.timed_baseline}"
     return f"{speedup:,.0f} samples per second"
+
+
+def _spread(manifest: Manifest) -> str:
+    """Return the README's section on the spread of an ensemble; "" for one network."""
+    if manifest.spread is None:
+        return ""
+    interval = INTERVAL if manifest.spread.fields else ""
+    return SPREAD_SECTION.format(members=len(manifest.candidate.ensemble_seeds), interval=interval)
 
 
 def _hosts(manifest: Manifest) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file
 from search.export.program import write_program
 from spaces.artefact import EXAMPLES
 from spaces.manifest import USAGE_FOLDER, Manifest
+from spaces.members import MEMBERS_FILE, MEMBERS_FOLDER, member_lowerings
 from spaces.registered import RUNTIMES
 from spaces.runtimes.eager import WEIGHTS
 
@@ -65,6 +67,7 @@ def write_host_code(folder: Path, manifest: Manifest) -> str:
         if WEIGHTS in manifest.files:
             try:
                 write_program(folder, manifest.lowering, torch.from_numpy(examples["inputs"]), use)
+                _write_members(folder, manifest, use)
             except OSError:
                 raise
             except Exception as error:  # noqa: BLE001 - PyTorch's exporter may raise anything
@@ -79,6 +82,18 @@ def write_host_code(folder: Path, manifest: Manifest) -> str:
         _copy_files(kernel_for(runtime).iterdir(), native)
         (native / "sizes.h").write_text(_sizes(manifest))
     return ""
+
+
+def _write_members(folder: Path, manifest: Manifest, use: Path) -> None:
+    """Write each member of an ensemble as a program, in a folder as that of the ensemble."""
+    if manifest.spread is None:
+        return
+    inputs = torch.from_numpy(load_file(folder / MEMBERS_FILE)["inputs"])
+    lowering = replace(manifest.lowering, batch=manifest.spread.batch)
+    for number, member in enumerate(member_lowerings(lowering)):
+        program = use / MEMBERS_FOLDER / str(number) / USAGE_FOLDER
+        program.mkdir(parents=True)
+        write_program(folder / MEMBERS_FOLDER / str(number), member, inputs, program)
 
 
 def _copy_files(files: Iterable[Path], folder: Path) -> None:

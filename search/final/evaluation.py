@@ -25,6 +25,7 @@ from search.final.profiling import (
     draw_worst_samples,
     with_pictures,
 )
+from search.final.spread import call_with_spread, cannot_spread, evaluate_spread
 from search.objectives.baselines import mean_error
 from search.objectives.error_estimates import estimate_errors
 from search.objectives.recommendation import recommendation, select_finalists
@@ -83,6 +84,9 @@ CALIBRATION_ON_ALL = "calibration on all"
 REFERENCE_SAMPLES = 4
 """Samples of the full reference in a round; the declared share of the calibration isn't used."""
 
+WITH_SPREAD = ", with spread"
+"""What is added to the name of an ensemble for the timed call with spread."""
+
 CEILING_SAMPLES = 32
 """Largest number of test samples for the ceiling, which takes as long as the reference."""
 
@@ -120,7 +124,9 @@ def run_final_evaluation(
     finalists: list[Finalist] = []
     for done, name in enumerate(participants.runs, start=MAX_ROUNDS + 1):
         timing = summarise_timing(seconds[name], reference)
-        finalist = _finalist(context, participants, name, timing, retrainings)
+        spread_s = seconds.get(f"{name}{WITH_SPREAD}")
+        spread_timing = None if spread_s is None else summarise_timing(spread_s, reference)
+        finalist = _finalist(context, participants, name, timing, spread_timing, retrainings)
         finalists.append(finalist.model_copy(update={"host_result": host_results.get(name)}))
         progress(done, steps)
     timings = {
@@ -224,6 +230,9 @@ def _participants(context: SearchContext, run: RunDirectory) -> _Participants:
         participants.trials[name], participants.surrogates[name] = record, surrogate
         runs[name] = surrogate.run
         participants.timed_calls[name] = deployment_call(runs[name], problem, split)
+        if record.is_ensemble and cannot_spread(surrogate) is None:
+            call = deployment_call(call_with_spread(surrogate), problem, split)
+            participants.timed_calls[f"{name}{WITH_SPREAD}"] = call
         tests[name] = score_split(problem, runs[name], split)
     participants.timed_calls.update(_reference_calls(problem, context.reference_timing, split))
     return participants
@@ -236,16 +245,17 @@ def _retrainings(run: RunDirectory) -> dict[int, tuple[RetrainingResult, ...]]:
     return by_trial
 
 
-def _finalist(
+def _finalist(  # noqa: PLR0913, PLR0917 - two timings of one participant
     context: SearchContext,
     participants: _Participants,
     name: str,
     timing: Timing,
+    spread_timing: Timing | None,
     retrainings: Mapping[int, tuple[RetrainingResult, ...]],
 ) -> Finalist:
     test = participants.tests[name]
     shifted = score_split(context.problem, participants.runs[name], context.data.shifted)
-    record = participants.trials.get(name)
+    record, surrogate = participants.trials.get(name), participants.surrogates.get(name)
     return Finalist(
         name=name,
         trial=None if record is None else record.number,
@@ -254,6 +264,11 @@ def _finalist(
         shifted=bootstrap_intervals(context.problem, shifted),
         failed={"test": test.failed, "shifted": shifted.failed},
         not_finite={"test": test.not_finite, "shifted": shifted.not_finite},
+        spread=None
+        if surrogate is None
+        else evaluate_spread(
+            context.problem, surrogate, {"test": test, "shifted": shifted}, spread_timing
+        ),
         retrainings=() if record is None else retrainings.get(record.number, ()),
         sample_errors=sample_errors(
             context.problem, None if record is None else record.candidate.encoding, test

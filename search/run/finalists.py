@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from problems.interfaces.pictures import Picture
 from search.run.records import ConfidenceInterval, ResampledError, Timing
+from search.run.spread_results import SpreadResult
 from spaces.candidate import FrozenModel
 
 TRIAL_PREFIX = "trial "
@@ -188,6 +189,8 @@ class Finalist(FrozenModel):
     batches: tuple[BatchTiming, ...] = ()
     """Times of a front member with one sample and with the deployment's numbers of samples in a
     call; with further ones if it was recommended. Empty in older runs if it wasn't."""
+    spread: SpreadResult | None = None
+    """The spread of an ensemble; None for one network, for a baseline and in older runs."""
     compute_cost: ComputeCost | None = None
     """Arithmetic of its network, if it was recommended and operations can be counted."""
     pictures: tuple[Picture, ...] = ()

@@ -57,6 +57,7 @@ from spaces.artefact import (
 )
 from spaces.candidate import Candidate, Pruning
 from spaces.ensemble import NetworkMean
+from spaces.members import EnsembleMembers
 from spaces.pruning import NothingToPruneError, prune
 from spaces.registered import RUNTIMES
 from spaces.training_targets import Learner
@@ -242,12 +243,13 @@ def _stages(context: SearchContext, builder: RecordBuilder) -> Iterator[RungRepo
         builder.results["eager_error"] = builder.results["unpruned_error"]
         if candidate.pruning is not Pruning.NONE:
             builder.results["eager_error"] = _prune(context, candidate, task, learner, calibration)
-    network = learner.network
+    trained = task.trained(learner.network, calibration, data.validation.inputs)
     if candidate.ensemble_seeds:
         with builder.timed_stage("average"):
-            network = _network_mean(context, builder, task, learner.network, calibration)
+            mean = _network_mean(context, builder, task, learner.network, calibration)
+            members = EnsembleMembers(list(mean.networks), data.validation)
+            trained = trained._replace(network=mean, members=members)
     with builder.timed_stage("deploy"):
-        trained = task.trained(network, calibration, data.validation.inputs)
         manifest, surrogate = _lower(context, builder, trained)
         builder.results["disagreement"] = manifest.disagreement
         builder.results["parameters"] = manifest.parameters

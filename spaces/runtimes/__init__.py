@@ -183,11 +183,9 @@ class Runtime(ABC):
         """
         if not self.files_fix_batch:
             return
-        rows = lowering.batch * max(1, len(calibration) // lowering.batch)
-        whole_calls = calibration[torch.arange(rows) % len(calibration)]
         own_folder = folder / batch_folder(lowering.batch)
         own_folder.mkdir()
-        self.lower(network, whole_calls, lowering, own_folder)
+        self.lower(network, whole_calls(calibration, lowering.batch), lowering, own_folder)
 
     def load_all(
         self, folder: Path, lowering: Lowering, further_batches: Sequence[int]
@@ -205,6 +203,17 @@ class Runtime(ABC):
             others[batch] = self.load(own_folder, replace(lowering, batch=batch))
         predict = self.load(folder, lowering)
         return FixedBatchPredictor(predict, lowering.batch, others, pads=self.pads_calls)
+
+
+def whole_calls(calibration: Tensor, batch: int) -> Tensor:
+    """Return calibration inputs (n * batch, ...), repeated where there are fewer than one call's.
+
+    Args:
+        calibration: Training inputs (m, ...).
+        batch: Samples per call.
+    """
+    rows = batch * max(1, len(calibration) // batch)
+    return calibration[torch.arange(rows) % len(calibration)]
 
 
 def batch_folder(batch: int) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +34,15 @@ from spaces.manifest import (
     read_manifest,
     sha256,
 )
-from spaces.precision import NUMBER_FORMATS
+from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.runtimes import FixedBatchPredictor, batch_folder
 from spaces.runtimes.compiled import OPTIONS
 from spaces.runtimes.eager import WEIGHTS
 from spaces.runtimes.openvino import HINTS
 from spaces.space import incompatibility
+from spaces.surrogate import Surrogate
+from tests.ensembles import weather, weather_split, write_ensemble
 from tests.pairwise import session
 from tests.spaces.lowered import DESCRIPTION, RunOnce, lower_once
 
@@ -339,6 +342,50 @@ assert (outputs == recorded["answers"]).all()
 }
 """What goes before and after each piece of Python that the documentation shows."""
 
+ENSEMBLE = "ensemble"
+"""The piece that is about an ensemble."""
+
+
+@pytest.mark.parametrize("runtime", ["eager", "onnxruntime", "openvino"])
+def test_members_of_an_ensemble_are_called_without_simstead(runtime: str, tmp_path: Path) -> None:
+    folder = write_ensemble(tmp_path / "surrogate", runtime)
+    manifest = read_manifest(folder)
+    assert not write_host_code(folder, manifest)
+    script = runpy.run_path(str(folder / USAGE_FOLDER / "run.py"))
+    members = script["load_members"]()
+    lowered = Surrogate.load(folder, weather).members
+    assert lowered is not None
+    inputs, _ = script["examples"]()
+    inputs = np.concatenate([inputs, 2.0 * inputs[:1]])
+    for member, expected in zip(members, lowered.networks, strict=True):
+        tolerance = NUMBER_FORMATS[Precision.FP32].tolerance
+        assert relative_distance(member(inputs), expected(inputs)) <= tolerance
+    assert len({member(inputs).tobytes() for member in members}) == len(members)
+    read_manifest(folder)
+
+
+def test_one_network_has_no_members(exported: ExportResult) -> None:
+    script = runpy.run_path(str(exported("eager", Precision.FP32) / USAGE_FOLDER / "run.py"))
+    with pytest.raises(ValueError, match="is one network"):
+        script["load_members"]()
+
+
+def test_the_documentation_of_an_ensemble_runs(tmp_path: Path) -> None:
+    surrogate = Surrogate.load(write_ensemble(tmp_path / "surrogate"), weather)
+    inputs = weather_split(50).inputs
+    shown = dict(BLOCK.findall(DOCUMENTATION.read_text()))[ENSEMBLE]
+    names: dict[str, Any] = {
+        "np": np,
+        "surrogate": surrogate,
+        "inputs": inputs,
+        "simulation": weather.simulation,
+    }
+    exec(shown, names)  # noqa: S102 - our own page
+    assert names["prediction"].deviations["lift"].shape == (50,)
+    assert (names["low"]["lift"] <= names["high"]["lift"]).all()
+    assert names["simulated"].shape == (50,)
+    assert names["outputs"].keys() == names["prediction"].outputs.keys()
+
 
 @pytest.mark.slow
 def test_an_export_keeps_the_artefact_and_adds_its_use(
@@ -363,7 +410,7 @@ def test_an_export_keeps_the_artefact_and_adds_its_use(
     assert ("make -C use/native check" in page) == has_kernel
     # What the documentation shows, on what was recorded.
     shown = dict(BLOCK.findall(DOCUMENTATION.read_text()))
-    assert shown.keys() == RECORDED.keys()
+    assert shown.keys() == RECORDED.keys() | {ENSEMBLE}
     for name, (before, after) in RECORDED.items():
         tried = ran(tmp_path, sys.executable, "-c", before + shown[name] + after)
         assert tried.returncode == 0, tried.stderr

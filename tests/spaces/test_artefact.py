@@ -37,7 +37,7 @@ from spaces.artefact import (
     write_artefact,
 )
 from spaces.candidate import Candidate, Precision
-from spaces.manifest import ONE_BATCH, read_manifest
+from spaces.manifest import ONE_BATCH, WITHOUT_MEMBERS, read_manifest
 from spaces.precision import NUMBER_FORMATS, NumberFormat, relative_distance
 from spaces.pruning import prune
 from spaces.registered import ARCHITECTURES, RUNTIMES
@@ -415,8 +415,15 @@ def test_an_artefact_serves_every_batch_size_of_the_deployment(
             read_manifest(folder)
 
 
-def test_the_hash_of_an_older_artefact_stays(plain: Path) -> None:
-    manifest = read_manifest(plain).model_copy(update={"format": ONE_BATCH})
+@pytest.mark.parametrize(
+    ("version", "added"),
+    [(ONE_BATCH, ("further_batches", "spread")), (WITHOUT_MEMBERS, ("spread",))],
+)
+def test_the_hash_of_an_older_artefact_stays(
+    plain: Path, version: int, added: tuple[str, ...]
+) -> None:
+    manifest = read_manifest(plain).model_copy(update={"format": version})
     before = manifest.model_dump(mode="json")
-    del before["further_batches"]
+    for name in added:
+        del before[name]
     assert manifest.hash == digest(before)

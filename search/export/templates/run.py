@@ -9,7 +9,8 @@ ones, and times a call. A host loads the network once and calls it:
     outputs = network(inputs)  # float32: inputs (n, ...) -> outputs (n, o)
 
 Inputs and outputs are scaled as in training; encoding and decoding are left to the host. Noise, if
-the network reads any, comes last in the inputs of each sample.
+the network reads any, comes last in the inputs of each sample. An ensemble is the mean of networks;
+`load_members()` returns each of these, from whose decoded outputs a host computes the spread.
 """
 
 import hashlib
@@ -48,6 +49,8 @@ class CallSizes(NamedTuple):
         outputs: Outputs of one sample.
         threads: Threads of a call.
         tolerance: Largest relative distance between recorded and computed outputs.
+        members: Number of stored members of an ensemble.
+        members_batch: Samples in a call of a member.
     """
 
     device: str
@@ -58,12 +61,15 @@ class CallSizes(NamedTuple):
     outputs: int
     threads: int
     tolerance: float
+    members: int = 0
+    members_batch: int = 0
 
 
 def read_call_sizes(artefact: Path) -> CallSizes:
     """Return the properties of a call, from the manifest of an artefact."""
     manifest = json.loads((artefact / "manifest.json").read_text(encoding="utf-8"))
     *axes, channels = manifest["network_inputs"]
+    spread = manifest.get("spread")
     return CallSizes(
         device="cuda" if manifest["candidate"]["runtime"].endswith("-cuda") else "cpu",
         precision=manifest["candidate"]["precision"],
@@ -77,6 +83,8 @@ def read_call_sizes(artefact: Path) -> CallSizes:
         outputs=manifest["network_outputs"],
         threads=manifest["threads"],
         tolerance=manifest["tolerance"],
+        members=len(manifest["candidate"]["ensemble_seeds"]) if spread else 0,
+        members_batch=spread["batch"] if spread else 0,
     )
 
 
@@ -111,6 +119,36 @@ def load_network(artefact: Path = ARTEFACT) -> Call:
         for batch in call_sizes.further_batches
     }
     calls[call_sizes.batch] = load(artefact, call_sizes)
+    return for_any_batch(calls, call_sizes)
+
+
+def load_members(artefact: Path = ARTEFACT) -> list[Call]:
+    """Return the members of an ensemble, each as `load_network` returns the mean.
+
+    Raises:
+        ValueError: A file of the artefact is missing or was altered, or it has no members.
+    """
+    verify(artefact)
+    call_sizes = read_call_sizes(artefact)
+    if not call_sizes.members:
+        raise ValueError(f"{artefact} is one network, or an ensemble without its members")
+    load = runpy.run_path(str(artefact / HERE.name / "runtime.py"))["load"]
+    call_sizes = call_sizes._replace(batch=call_sizes.members_batch)
+    members: list[Call] = []
+    for number in range(call_sizes.members):
+        program = artefact / HERE.name / "members" / str(number)
+        folder = program if program.is_dir() else artefact / "members" / str(number)
+        members.append(for_any_batch({call_sizes.batch: load(folder, call_sizes)}, call_sizes))
+    return members
+
+
+def for_any_batch(calls: dict[int, Call], call_sizes: CallSizes) -> Call:
+    """Return a function of inputs (n, ...) that calls a network with the batches it was made for.
+
+    Args:
+        calls: Functions of exactly one batch, by its number of samples.
+        call_sizes: Shapes of inputs and outputs.
+    """
     batches = sorted(calls)
 
     def network(inputs: Array) -> Array:

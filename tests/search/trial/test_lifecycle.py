@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from problems import Dataset, Problem, Size
+from problems import Dataset, Problem, Size, Target
 from problems.contract import RandomChoice
+from problems.interfaces.types import take_samples
 from search.final import seeds
 from search.final.seeds import Repetition, complete_trial, retrain
 from search.objectives.goals import objective_values
@@ -281,9 +282,18 @@ def test_the_mean_over_seeds_is_deployed_as_one_network(
         learner = initialise_learner(candidate.model_copy(update={"seed": seed}), task.shape)
         learner.load_state_dict(load_checkpoint(path)["learner"])
         outputs.append(learner.network(torch.from_numpy(inputs)).detach().numpy())
-    deployed = Surrogate.load(context.run.artefact_path(4), context.problem).network(inputs)
+    surrogate = Surrogate.load(context.run.artefact_path(4), context.problem)
+    deployed = surrogate.network(inputs)
     np.testing.assert_allclose(deployed, np.mean(outputs, axis=0), rtol=1e-4, atol=1e-5)
     assert not np.allclose(outputs[0], outputs[1])
+    few = take_samples(context.data.validation.inputs, slice(8))
+    prediction = surrogate.run(few, np.random.default_rng(0), spread=True)
+    of_labels = task.encoding.target is Target.LABEL
+    assert bool(prediction.calibration.fields) is not of_labels
+    for name, array in surrogate.run(few, np.random.default_rng(0)).items():
+        np.testing.assert_array_equal(prediction.outputs[name], array)
+        assert prediction.deviations[name].shape == array.shape
+        assert prediction.deviations[name].max() > 0.0
 
 
 def test_a_training_in_which_nothing_gets_better_ends_early(
