@@ -3,28 +3,25 @@
 import errno
 import shlex
 import signal
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import cast
 
-import numpy as np
 from rich.console import Console
 
-from problems import SPLITS, Dataset, InterruptedRunError, Problem, UserError
+from problems import Dataset, InterruptedRunError, Problem, UserError
 from problems.data.cache import default_cache
-from problems.data.dataset import check_values, data_bytes, generate, search_digest
+from problems.data.dataset import check_values, data_bytes, generate
 from problems.entrance.calls import Call, stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import shared_scratch_root
-from problems.provenance import digest
-from problems.source_code import source_hash
 from problems.sources import ProblemSource
 from search.active_learning.budget import require_choosing_emulator
 from search.active_learning.rounds import BudgetSpender
+from search.data_summary import describe_data, summarise_data
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
 from search.objectives.baselines import (
@@ -35,7 +32,6 @@ from search.objectives.baselines import (
 )
 from search.objectives.goals import limits_from_goals
 from search.objectives.standard_baselines import (
-    StandardResults,
     describe_baselines,
     fit_standard_baselines,
     with_standard_baselines,
@@ -44,15 +40,11 @@ from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
 from search.run.records import (
-    DatasetSummary,
-    DeploymentSummary,
-    FieldSummary,
     PhaseProgress,
     count_networks,
 )
 from search.run.simulations import SimulationsSummary
 from search.run.spec import ExtraObjective, Spec
-from search.sampling.initial_design import initial_design_size
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
@@ -61,93 +53,10 @@ from search.trial.lifecycle import SearchContext
 from search.workers.ray_cluster import cluster, in_parallel
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher, run_trials
-from spaces.exclusions import exclusions
-from spaces.registered import ARCHITECTURES
 from spaces.restrictions import Restrictions
-from spaces.space import Space, supported_encodings
-from spaces.user_restrictions import UserRestriction, resolve_restrictions
-
-RANGE_SAMPLES = 500
-"""Training samples from which ranges are computed, since data may be larger than memory."""
+from spaces.space import supported_encodings
 
 UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-
-INHERITED_FIELDS = (
-    "deployments",
-    "retrainings",
-    "sampler",
-    "extra_objectives",
-    "simulations",
-    "reference_hours",
-)
-"""Fields of a spec that a resumed run keeps where no others are given."""
-
-
-def make_spec(
-    problem: Problem, source: ProblemSource, existing: Spec | None = None, **fields: object
-) -> Spec:
-    """Return the spec of a search.
-
-    Args:
-        problem: The problem.
-        source: Where the problem comes from.
-        existing: The spec of the run to be resumed, which gives `INHERITED_FIELDS`.
-        **fields: Other fields of the spec, such as size, seed and trials; None counts as not given.
-    """
-    space = Space(problem, cast("Restrictions", fields.get("restrictions", Restrictions())))
-    return Spec.model_validate(
-        {
-            "initial_design_size": initial_design_size(space),
-            "available_deployments": sorted(
-                {f"{c.precision} by {c.runtime}" for c in space.combination_space.combinations}
-            ),
-            "problem": problem.name,
-            "problem_version": problem.version,
-            "source": source.reference,
-            "folder": source.folder,
-            "origin_hash": digest([search_digest(problem), user_families()]),
-            **({name: getattr(existing, name) for name in INHERITED_FIELDS} if existing else {}),
-            **{name: value for name, value in fields.items() if value is not None},
-        }
-    )
-
-
-def user_families() -> dict[str, str]:
-    """Return the hashes of the code of the families that users registered, by name."""
-    return {
-        name: source_hash(ARCHITECTURES[name])
-        for name in ARCHITECTURES
-        if not ARCHITECTURES[name].__module__.startswith("spaces.")
-    }
-
-
-def restrictions_for(
-    problem: Problem, user_restrictions: Sequence[UserRestriction], folder: Path
-) -> Restrictions:
-    """Return the restrictions of a problem's space.
-
-    Without restrictions of the user, those of the run in the folder are returned, if there is one.
-
-    Args:
-        problem: The problem.
-        user_restrictions: The restrictions of the user.
-        folder: run directory, which may not exist yet.
-
-    Raises:
-        UserError: Something is unknown or isn't available here, or nothing is left to deploy.
-    """
-    existing = None if user_restrictions else existing_spec(folder)
-    if existing and existing.problem == problem.name:
-        user_restrictions = [UserRestriction(f"run {folder}", existing.restrictions)]
-    return resolve_restrictions(problem, user_restrictions)
-
-
-def existing_spec(folder: Path) -> Spec | None:
-    """Return the spec of the run in a folder, or None if there is no run."""
-    with suppress(OSError):  # `RunDirectory` refuses a folder that can't be read
-        if (folder / "spec.json").is_file():
-            return Spec.read(folder / "spec.json")
-    return None
 
 
 def run_search(
@@ -201,40 +110,9 @@ def run_search(
             cluster(cores, run.folder, source.user_source, data_bytes(problem, spec.simulations)),
             signals_as_interrupt(),
         ):
-            progress.start_phase("data")
-            make = partial(in_parallel, on_poll=lambda: _check_stop(run))
-            data = generate(problem, default_cache(), make, on_progress)
-            check_values(problem, data)
-            spender = BudgetSpender(problem, spec, run, process.call, make, on_progress)
-            data, bought = _buy_simulations(spender, data, progress)
-            earlier_s = run.reference_s(environment.processor)
-            with stage_errors("fitting and timing the baselines and the reference"):
-                problem, errors, reference_timing = process.call(
-                    prepare_references, problem, data, earlier_s
-                )
-            progress.start_phase("baselines")
-            standard = fit_standard_baselines(problem, data, spec.size, process.call, on_progress)
-            problem = with_standard_baselines(problem, standard)
-            error_of_mean = None if errors else process.call(mean_error, problem, data)
-            context = SearchContext(
-                problem,
-                data,
-                reference_timing,
-                limits_from_goals(problem, errors or standard.errors),
-                run,
-                spec.source,
-                spec.extra_objectives,
-                errors | standard.errors,
-                standard.teacher,
-            )
-            run.write(
-                "data.json",
-                _summarise_data(context, environment.processor, standard, error_of_mean, bought),
-            )
-            progress.print_line(f"{describe_data(data)}\n{describe_baselines(standard)}".rstrip())
+            preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)
+            context, scores = preparation.context()
             progress.start_phase("trials")
-            worst = max(errors.values(), default=error_of_mean)
-            scores = partial(_score_baselines, process.call, worst)
             run_remaining_trials(context, spec, run, progress, scores)
             if not run.final_evaluation():
                 finalists = Finalists(context, spec, run, progress, on_progress)
@@ -244,6 +122,78 @@ def run_search(
             evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
             run.write("heat.json", evaluation)
     return run
+
+
+@dataclass(frozen=True)
+class _Preparation:
+    """Makes what the trials of a search share.
+
+    Args:
+        problem: The problem, with complete declarations.
+        spec: The spec.
+        run: The run directory.
+        call: Calls users' code.
+        progress: Display of the progress.
+        on_progress: Called with the steps done and their number.
+    """
+
+    problem: Problem
+    spec: Spec
+    run: RunDirectory
+    call: Call
+    progress: ProgressDisplay
+    on_progress: Callable[[int, int], None]
+
+    def context(self) -> tuple[SearchContext, Callable[[SearchContext], BaselineScores]]:
+        """Return the context of the trials, and what scores the baselines in it."""
+        problem, call = self.problem, self.call
+        processor = collect_environment().processor
+        data, bought = self._data()
+        with stage_errors("fitting and timing the baselines and the reference"):
+            problem, errors, reference_timing = call(
+                prepare_references, problem, data, self.run.reference_s(processor)
+            )
+        self.progress.start_phase("baselines")
+        standard = fit_standard_baselines(problem, data, self.spec.size, call, self.on_progress)
+        problem = with_standard_baselines(problem, standard)
+        error_of_mean = None if errors else call(mean_error, problem, data)
+        context = SearchContext(
+            problem,
+            data,
+            reference_timing,
+            limits_from_goals(problem, errors or standard.errors),
+            self.run,
+            self.spec.source,
+            self.spec.extra_objectives,
+            errors | standard.errors,
+            standard.teacher,
+        )
+        summary = summarise_data(context, processor, standard, error_of_mean, bought)
+        self.run.write("data.json", summary)
+        described = f"{describe_data(data)}\n{describe_baselines(standard)}"
+        self.progress.print_line(described.rstrip())
+        worst = max(errors.values(), default=error_of_mean)
+        return context, partial(_score_baselines, call, worst)
+
+    def _data(self) -> tuple[Dataset, SimulationsSummary | None]:
+        """Return the data with the simulations of the run's budget, and what was bought, if any."""
+        self.progress.start_phase("data")
+        make = partial(in_parallel, on_poll=lambda: _check_stop(self.run))
+        data = generate(self.problem, default_cache(), make, self.on_progress)
+        check_values(self.problem, data)
+        if not self.spec.buys_simulations:
+            return data, None
+        self.progress.start_phase("replay")
+        spender = BudgetSpender(
+            self.problem, self.spec, self.run, self.call, make, self.on_progress
+        )
+        measured_s = partial(self.call, reference_sample_s, self.problem, data.test)
+        with stage_errors("the choice of further simulations"):
+            plan = spender.plan(data, measured_s)
+            self.progress.start_phase("simulations")
+            data, bought = spender.spend(data, plan)
+        self.progress.print_line(f"simulations  {bought.description}")
+        return data, bought
 
 
 @contextmanager
@@ -320,22 +270,6 @@ def run_remaining_trials(
     run.discard_checkpoints()
 
 
-def _buy_simulations(
-    spender: BudgetSpender, data: Dataset, progress: ProgressDisplay
-) -> tuple[Dataset, SimulationsSummary | None]:
-    """Return the data with the simulations of the run's budget, and what was bought, if any."""
-    if not spender.spec.buys_simulations:
-        return data, None
-    progress.start_phase("replay")
-    measured_s = partial(spender.call, reference_sample_s, spender.problem, data.test)
-    with stage_errors("the choice of further simulations"):
-        plan = spender.plan(data, measured_s)
-        progress.start_phase("simulations")
-        data, bought = spender.spend(data, plan)
-    progress.print_line(f"simulations  {bought.description}")
-    return data, bought
-
-
 def _score_baselines(
     call: Call, largest_error: float | None, context: SearchContext
 ) -> BaselineScores:
@@ -349,21 +283,6 @@ def _score_baselines(
             context.baseline_errors,
             largest_error,
         )
-
-
-def describe_data(data: Dataset) -> str:
-    """Return lines with the samples of each split, and with omitted samples and the reasons."""
-    parts: list[str] = []
-    for name, split in data.splits().items():
-        failed, duplicates = data.failed.get(name, 0), data.duplicates.get(name, 0)
-        omitted = [f"{failed} failed"] * bool(failed) + [f"{duplicates} twice"] * bool(duplicates)
-        parts.append(f"{name} {len(split)}" + (f" ({', '.join(omitted)})" if omitted else ""))
-    reasons = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
-    unassigned = (
-        f"{data.unassigned} samples in no split, within the training range of a shifted group"
-    )
-    further = [reasons] * bool(reasons) + [unassigned] * bool(data.unassigned)
-    return "\n             ".join(["data         " + ", ".join(parts), *further])
 
 
 @contextmanager
@@ -380,58 +299,3 @@ def _readable_errors(run: RunDirectory) -> Generator[None]:
             f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
             f"are kept: make room and {_how_to_resume(run)}"
         ) from error
-
-
-def _summarise_data(
-    context: SearchContext,
-    processor: str,
-    standard: StandardResults,
-    error_of_mean: float | None,
-    bought: SimulationsSummary | None,
-) -> DatasetSummary:
-    problem, data = context.problem, context.data
-    return DatasetSummary(
-        summary=problem.summary,
-        samples={name: len(getattr(data, name)) for name in SPLITS},
-        failed=dict(data.failed),
-        metrics=problem.metrics,
-        duplicates=dict(data.duplicates),
-        reasons=dict(data.reasons),
-        unassigned=data.unassigned,
-        exclusions=tuple(exclusions(problem)),
-        limits=context.limits,
-        recorded=problem.data is not None,
-        reference_time_known=context.reference_timing.run is None,
-        reference_s=context.reference_timing.sample_s or None if problem.simulation else None,
-        reference_has_time=context.reference_timing.has_time,
-        timed_baseline=context.reference_timing.baseline,
-        deployment=DeploymentSummary(**asdict(problem.deployment)),
-        processor=processor,
-        fields=_summarise_fields(context),
-        baseline_errors=dict(context.baseline_errors),
-        standard_baselines=standard.summaries,
-        mean_error=error_of_mean,
-        simulations=bought,
-    )
-
-
-def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
-    """Return every field with its range in the first training samples."""
-    train = context.data.train
-    sides = (
-        (True, context.problem.inputs, train.inputs),
-        (False, context.problem.outputs, train.outputs),
-    )
-    return tuple(
-        FieldSummary(
-            name=field.name,
-            is_input=is_input,
-            unit=field.unit,
-            shape=field.shape,
-            low=float(np.min(batch[field.name][:RANGE_SAMPLES])),
-            high=float(np.max(batch[field.name][:RANGE_SAMPLES])),
-            valid=field.valid,
-        )
-        for is_input, fields, batch in sides
-        for field in fields
-    )

@@ -37,7 +37,7 @@ from problems import Size, load_problem
 from problems.data.dataset import reference_digest, search_digest
 from problems.data.shards import plan_shards
 from problems.sources import locate_problem
-from search.driver import make_spec
+from search.request import make_spec
 from search.run.directory import RunDirectory
 from spaces.surrogate import Surrogate
 

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("problems", "spaces", "search", "reports")
 SEARCH_LAYERS = (
     "pareto", "watchdog", "run", "progress", "timing", "trial", "objectives",
-    "active_learning", "sampling", "workers", "final", "driver", "export", "screening", "commands",
+    "active_learning", "sampling", "workers", "final",
+    "data_summary", "request", "driver", "export", "screening", "commands",
 )  # fmt: skip
 ENGINES = {
     "optuna": {

@@ -13,10 +13,10 @@ from problems.provenance import digest
 from problems.sources import ProblemSource
 from search.active_learning.rounds import read_bought
 from search.commands.options import load_complete_problem
-from search.driver import user_families
 from search.export import pick_record
 from search.final.confirmation import confirm
 from search.progress import ProgressDisplay
+from search.request import user_families
 from search.run.directory import RunDirectory
 from search.run.finalists import Confirmation, Confirmations
 from search.timing.reference import verified_manifest

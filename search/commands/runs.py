@@ -91,12 +91,8 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     searched = load_complete_problem(source, size)
     max_workers = max(len(os.sched_getaffinity(0)) // searched.deployment.threads, 1)
     folder = run or Path("runs") / f"{searched.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    from search.driver import (  # noqa: PLC0415 - brings torch and Ray
-        existing_spec,
-        make_spec,
-        restrictions_for,
-        run_search,
-    )
+    from search.driver import run_search  # noqa: PLC0415 - brings torch and Ray
+    from search.request import existing_spec, make_spec, restrictions_for  # noqa: PLC0415
     from search.run.directory import RunDirectory  # noqa: PLC0415 - as below
     from search.sampling.warm_start import warm_start_candidates  # noqa: PLC0415
     from spaces.space import Space  # noqa: PLC0415
@@ -154,11 +150,8 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     _check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
-    from search.driver import (  # noqa: PLC0415 - brings torch and Ray
-        make_spec,
-        restrictions_for,
-        run_search,
-    )
+    from search.driver import run_search  # noqa: PLC0415 - brings torch and Ray
+    from search.request import make_spec, restrictions_for  # noqa: PLC0415
 
     spec = make_spec(
         searched,

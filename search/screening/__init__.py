@@ -18,7 +18,8 @@ from problems.data.cache import default_cache
 from problems.data.dataset import data_bytes, generate
 from problems.interfaces.types import Batch
 from problems.sources import ProblemSource
-from search.driver import UNWRITABLE_ERRNOS, describe_data, signals_as_interrupt
+from search.data_summary import describe_data
+from search.driver import UNWRITABLE_ERRNOS, signals_as_interrupt
 from search.progress import ProgressDisplay
 from search.run.records import ConfidenceInterval
 from search.screening.audit import CallTimes, SweepCost, estimate_compute, estimate_recall

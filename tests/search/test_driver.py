@@ -7,7 +7,8 @@ import pytest
 
 from problems import Problem, UserError
 from problems.sources import ProblemSource
-from search.driver import make_spec, restrictions_for, signals_as_interrupt
+from search.driver import signals_as_interrupt
+from search.request import make_spec, restrictions_for
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
 from search.run.records import DatasetSummary

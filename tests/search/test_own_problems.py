@@ -13,7 +13,7 @@ import xarray as xr
 
 from problems.data.dataset import generate
 from problems.sources import locate_problem
-from search.driver import describe_data
+from search.data_summary import describe_data
 from search.run.directory import RunDirectory
 from search.run.records import State
 from search.workers.ray_cluster import cluster, in_parallel

@@ -36,6 +36,7 @@ SEARCH = ("search", "planets", "--size", "tiny", "--seed", "3")
 SPACE = (
     *("--only", "runtime=eager,onnxruntime,openvino"),
     *("--only", "encoding=series,pattern,image"),
+    *("--only", "training.arithmetic=fp32"),
 )
 """As in `finished_run`; a resumed run inherits them."""
 

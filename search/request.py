@@ -1,0 +1,95 @@
+"""What is requested of a search: its spec and the restrictions of its space."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from problems import Problem
+from problems.data.dataset import search_digest
+from problems.provenance import digest
+from problems.source_code import source_hash
+from problems.sources import ProblemSource
+from search.run.spec import Spec
+from search.sampling.initial_design import initial_design_size
+from spaces.registered import ARCHITECTURES
+from spaces.restrictions import Restrictions
+from spaces.space import Space
+from spaces.user_restrictions import UserRestriction, resolve_restrictions
+
+INHERITED_FIELDS = (
+    "deployments",
+    "retrainings",
+    "sampler",
+    "extra_objectives",
+    "simulations",
+    "reference_hours",
+)
+"""Fields of a spec that a resumed run keeps where no others are given."""
+
+
+def make_spec(
+    problem: Problem, source: ProblemSource, existing: Spec | None = None, **fields: object
+) -> Spec:
+    """Return the spec of a search.
+
+    Args:
+        problem: The problem.
+        source: Where the problem comes from.
+        existing: The spec of the run to be resumed, which gives `INHERITED_FIELDS`.
+        **fields: Other fields of the spec, such as size, seed and trials; None counts as not given.
+    """
+    space = Space(problem, cast("Restrictions", fields.get("restrictions", Restrictions())))
+    return Spec.model_validate(
+        {
+            "initial_design_size": initial_design_size(space),
+            "available_deployments": sorted(
+                {f"{c.precision} by {c.runtime}" for c in space.combination_space.combinations}
+            ),
+            "problem": problem.name,
+            "problem_version": problem.version,
+            "source": source.reference,
+            "folder": source.folder,
+            "origin_hash": digest([search_digest(problem), user_families()]),
+            **({name: getattr(existing, name) for name in INHERITED_FIELDS} if existing else {}),
+            **{name: value for name, value in fields.items() if value is not None},
+        }
+    )
+
+
+def user_families() -> dict[str, str]:
+    """Return the hashes of the code of the families that users registered, by name."""
+    return {
+        name: source_hash(ARCHITECTURES[name])
+        for name in ARCHITECTURES
+        if not ARCHITECTURES[name].__module__.startswith("spaces.")
+    }
+
+
+def restrictions_for(
+    problem: Problem, user_restrictions: Sequence[UserRestriction], folder: Path
+) -> Restrictions:
+    """Return the restrictions of a problem's space.
+
+    Without restrictions of the user, those of the run in the folder are returned, if there is one.
+
+    Args:
+        problem: The problem.
+        user_restrictions: The restrictions of the user.
+        folder: run directory, which may not exist yet.
+
+    Raises:
+        UserError: Something is unknown or isn't available here, or nothing is left to deploy.
+    """
+    existing = None if user_restrictions else existing_spec(folder)
+    if existing and existing.problem == problem.name:
+        user_restrictions = [UserRestriction(f"run {folder}", existing.restrictions)]
+    return resolve_restrictions(problem, user_restrictions)
+
+
+def existing_spec(folder: Path) -> Spec | None:
+    """Return the spec of the run in a folder, or None if there is no run."""
+    with suppress(OSError):  # `RunDirectory` refuses a folder that can't be read
+        if (folder / "spec.json").is_file():
+            return Spec.read(folder / "spec.json")
+    return None
