@@ -167,6 +167,7 @@ class _Preparation:
             self.spec.extra_objectives,
             errors | standard.errors,
             standard.teacher,
+            standard.step_teacher,
         )
         summary = summarise_data(context, processor, standard, error_of_mean, bought)
         self.run.write("data.json", summary)

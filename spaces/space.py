@@ -41,8 +41,9 @@ UNROLL_LENGTHS = (1, 2, 4)
 AUGMENTATION_COPIES = (0, 1, 3)
 """Transformed copies of each training sample: twice and four times as many samples."""
 
-LABELLED_SAMPLES = (0, 2048, 8192)
-"""Further training samples whose outputs the best standard baseline predicts; 0 means none."""
+LABELLED_SAMPLES, LABELLED_PATHS = (0, 2048, 8192), (0, 512)
+"""Further training samples whose outputs the best standard baseline predicts, and those of
+roll-outs, where it is the best that predicts steps; 0 means none."""
 
 UNUSED_TRAINING = Training(learning_rate=1e-3, batch_size=256, weight_decay=1e-4)
 """What candidates of solved families hold in place of settings of a training, which they ignore."""
@@ -269,6 +270,8 @@ class Space:
         }
         if rolls:
             further["unrolled"] = prefixed.categorical("unrolled", UNROLL_LENGTHS)
+            if self.problem.standard_baselines:
+                further["labelled"] = prefixed.categorical("labelled_paths", LABELLED_PATHS)
         if has_teacher:
             further["labelled"] = prefixed.categorical("labelled", LABELLED_SAMPLES)
         return training.model_copy(update=further | self._augmentation(prefixed))

@@ -24,6 +24,7 @@ from problems.baselines.fitting import (
 from problems.baselines.standard import MEAN, StandardBaseline, standard_baselines
 from problems.baselines.training_rows import Method
 from problems.entrance.calls import Call, CallFailedError
+from problems.interfaces.types import RollsForward
 from search.run.records import StandardBaselineSummary
 from search.trial.scoring import score_split
 
@@ -41,11 +42,13 @@ class StandardResults(NamedTuple):
         runs: Those that were fitted and fail on no validation sample, by name.
         errors: Their validation errors.
         summaries: What is told of each, also of those that were left out.
+        steps: Names of those that predict the step of a roll-out.
     """
 
     runs: dict[str, Run]
     errors: dict[str, float]
     summaries: tuple[StandardBaselineSummary, ...]
+    steps: frozenset[str]
 
     @property
     def teacher(self) -> Run | None:
@@ -56,6 +59,16 @@ class StandardResults(NamedTuple):
         best = min(self.errors, key=self.errors.__getitem__, default=MEAN)
         error = self.errors.get(MEAN, math.inf)
         return self.runs[best] if best in self.runs and self.errors[best] < error else None
+
+    @property
+    def step_teacher(self) -> Run | None:
+        """The most accurate one that predicts steps, which roll-outs learn from.
+
+        Another one may predict paths more accurately, and yet the differences from frame to frame
+        worse.
+        """
+        steps = [name for name in self.steps if name in self.errors]
+        return self.runs[min(steps, key=self.errors.__getitem__)] if steps else None
 
 
 class ScoredBaseline(NamedTuple):
@@ -88,7 +101,9 @@ def fit_standard_baselines(
     """
     baselines = standard_baselines(problem)
     fits = _Fits(problem, affordable_samples(data.train), data.validation, size, call)
-    results = StandardResults({}, {}, ())
+    rolling = {n for n, each in problem.encodings.items() if isinstance(each, RollsForward)}
+    steps = frozenset(name for name, each in baselines.items() if each.encoding in rolling)
+    results = StandardResults({}, {}, (), steps)
     on_progress(0, len(baselines))
     for done, (name, baseline) in enumerate(baselines.items(), start=1):
         started, notes, left_out = time.monotonic(), (), ""

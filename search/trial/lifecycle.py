@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from problems import Dataset, Problem, Run
 from problems.errors import printable
+from problems.interfaces.types import RollsForward
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import RunDirectory
 from search.run.records import (
@@ -113,6 +114,7 @@ class SearchContext:
         extra_objectives: Objectives besides error and time.
         baseline_errors: Validation errors of the baselines that fail on no sample, by name.
         teacher: Predicts the outputs of further training samples; None if there is no teacher.
+        step_teacher: Predicts them for encodings that are rolled out.
         task_cache: Cache of the last training task in this process.
     """
 
@@ -125,7 +127,13 @@ class SearchContext:
     extra_objectives: tuple[ExtraObjective, ...] = ()
     baseline_errors: Mapping[str, float] = field(default_factory=dict[str, float])
     teacher: Run | None = None
+    step_teacher: Run | None = None
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
+
+    def teacher_of(self, encoding: str) -> Run | None:
+        """Return the teacher of networks in an encoding, None if there is none."""
+        rolls = isinstance(self.problem.encodings[encoding], RollsForward)
+        return self.step_teacher if rolls else self.teacher
 
     def without_baselines(self) -> Self:
         """Return what workers share: no trial calls a baseline, and fitted ones may be large."""
@@ -226,7 +234,8 @@ def run_trial(
 def _stages(context: SearchContext, builder: RecordBuilder) -> Iterator[RungReport]:
     problem, data, candidate = context.problem, context.data, builder.candidate
     with builder.timed_stage("prepare"):
-        task = context.task_cache.prepare_training(problem, candidate, data, context.teacher)
+        teacher = context.teacher_of(candidate.encoding)
+        task = context.task_cache.prepare_training(problem, candidate, data, teacher)
         calibration = calibration_inputs(task.pairs, problem.deployment.batch, task.noise)
         learner = initialise_learner(candidate, task.shape)
     if builder.training is None:

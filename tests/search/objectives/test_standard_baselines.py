@@ -48,6 +48,10 @@ def test_each_is_scored_and_told(few: tuple[Problem, Dataset]) -> None:
     assert list(whole.baselines) == ["undamped", *results.runs]
     assert results.errors.items() <= baseline_errors(whole, data).items()
     best = min(results.errors, key=results.errors.__getitem__)
+    assert results.teacher is results.runs[best]
+    best_of_steps = min(results.steps, key=results.errors.__getitem__)
+    assert results.step_teacher is results.runs[best_of_steps]
+    assert results._replace(steps=frozenset()).step_teacher is None
     again = with_baseline(problem, data.train, best, Size.TINY)
     assert baseline_errors(again, data) == {best: results.errors[best]}
     assert list(with_baseline(problem, data.train, "undamped", Size.TINY).baselines) == ["undamped"]

@@ -20,6 +20,7 @@ from spaces.candidate import Candidate
 from spaces.space import choose_candidate
 
 RNG = np.random.default_rng(0)
+GRU = {"width": 32, "layers": 1}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,21 @@ def test_a_network_learns_from_both_in_stated_steps(train: Split) -> None:
     )
     with pytest.raises(NoTeacherError, match="no standard baseline"):
         prepare_training(problem, candidate, data)
+
+
+def test_a_roll_out_learns_from_further_paths_in_as_many_steps(train: Split) -> None:
+    empty = train.take(np.arange(0))
+    data = Dataset(train, empty, empty, empty)
+    candidate = with_labels(oscillator).model_copy(
+        update={"encoding": "steps", "architecture": "gru", "architecture_settings": GRU}
+    )
+    task = prepare_training(oscillator, candidate, data, DampedOscillator().run)
+    alone = candidate.training.model_copy(update={"labelled": 0})
+    plain = prepare_training(oscillator, candidate.model_copy(update={"training": alone}), data)
+    assert len(task.pairs.inputs) == 3 * len(plain.pairs.inputs)
+    learner = initialise_learner(candidate, task.shape)
+    steps = [training_epochs(oscillator, t, learner) * len(t.pairs.inputs) for t in (task, plain)]
+    assert steps[0] == pytest.approx(steps[1], rel=0.05)
 
 
 def test_keys_of_candidates_without_a_teacher_are_those_of_older_versions() -> None:
