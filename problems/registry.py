@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from problems.errors import UnknownNameError
 from problems.interfaces.problem import Problem
@@ -20,9 +20,24 @@ class Registry(Generic[Item]):
         kind: Name of the kind of item, for error messages.
     """
 
+    _all: ClassVar[list["Registry[Any]"]] = []
+
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._items: dict[str, Item] = {}
+        self._all.append(self)
+
+    @classmethod
+    def forget_module(cls, module: str) -> None:
+        """Remove what a module has registered anywhere, so that it can be imported again.
+
+        Args:
+            module: Name of a module whose import failed.
+        """
+        for registry in cls._all:
+            for name, item in list(registry._items.items()):  # noqa: SLF001 - of this class
+                if getattr(item, "__module__", "") == module:
+                    del registry._items[name]  # noqa: SLF001
 
     def register(self, name: str) -> Callable[[Item], Item]:
         """Return a decorator that registers the decorated object under `name`.

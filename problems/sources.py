@@ -17,7 +17,7 @@ from typing import Any
 from problems.errors import UnknownNameError, UserError, describe_error, printable
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Size
-from problems.registry import PROBLEMS, known_problems
+from problems.registry import PROBLEMS, Registry, known_problems
 from problems.source_files import SITE_PACKAGES, read_source
 
 ENTRY_POINT_GROUP = "simstead.problems"
@@ -130,6 +130,7 @@ def import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
+        Registry.forget_module(name)
         raise UserError(_error_text(error, path)) from error
     return module
 
