@@ -16,7 +16,16 @@ Result = TypeVar("Result")
 
 
 class CallFailedError(Exception):
-    """Users' code raised an exception or ended its process; the message is the reason."""
+    """Users' code raised an exception or ended its process.
+
+    Args:
+        reason: The reason.
+        remedy: What the user may do about it; the message names both.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        self.reason = reason
 
 
 class Call(Protocol):

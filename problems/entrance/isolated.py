@@ -249,8 +249,8 @@ class IsolatedProcess:
             raise ProcessDiedError(f"took longer than {START_LIMIT_S:.0f} s to import its modules")
         if reply is None:
             raise ProcessDiedError(
-                f"took longer than {limit_s:.0f} s; if that is right, raise time_limit_s= of the "
-                "Problem"
+                f"took longer than {limit_s:.0f} s",
+                "if that is right, raise time_limit_s= of the Problem",
             )
         if reply.kind == "mistake":
             raise UserError(reply.value)

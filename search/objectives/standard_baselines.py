@@ -31,9 +31,6 @@ from search.trial.scoring import score_split
 FIT_LIMIT_S, TINY_FIT_LIMIT_S = 60.0, 20.0
 """Longest time of encoding the training split, and of fitting and scoring one baseline [s]."""
 
-TIME_OUT_REMEDY = "; if that is right"
-"""Where the message of a time-out begins to name a remedy, which is one for simulations."""
-
 
 class StandardResults(NamedTuple):
     """The standard baselines of a problem.
@@ -109,8 +106,10 @@ def fit_standard_baselines(
         started, notes, left_out = time.monotonic(), (), ""
         try:
             scored = fits.fit_and_score(baseline)
-        except (UserError, CallFailedError) as error:
-            left_out = str(error).partition(TIME_OUT_REMEDY)[0]
+        except UserError as error:
+            left_out = str(error)
+        except CallFailedError as error:
+            left_out = error.reason  # the remedy is one for simulations
         else:
             results.runs[name], results.errors[name] = scored.fitted.run, scored.error
             notes = scored.fitted.notes
@@ -192,8 +191,10 @@ class _Fits:
                     max_rows(self.size),
                     limit_s=self._limit_s,
                 )
-            except (UserError, CallFailedError) as error:
+            except UserError as error:
                 self.encoded[name] = str(error)
+            except CallFailedError as error:
+                self.encoded[name] = error.reason
         encoded = self.encoded[name]
         if isinstance(encoded, str):
             raise UserError(encoded)

@@ -64,7 +64,7 @@ def never_in_time(
     if function is fitting.encode_rows:
         return function(*arguments)
     raise ProcessDiedError(
-        f"took longer than {limit_s:.0f} s; if that is right, raise time_limit_s="
+        f"took longer than {limit_s:.0f} s", "if that is right, raise time_limit_s="
     )
 
 
