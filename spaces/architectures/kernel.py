@@ -7,7 +7,7 @@ Sources: Rasmussen & Williams, Gaussian Processes for Machine Learning (MIT Pres
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -88,22 +88,33 @@ class KernelFeatures(nn.Module):
 
     @torch.no_grad()
     def place(self, chosen: Hyperparameters, origin: Tensor, centres: Tensor) -> None:
-        """Set hyperparameters and centres; surplus centres repeat the first ones.
+        """Set hyperparameters and centres.
 
         Args:
             chosen: The hyperparameters.
             origin: The origin (c,) of centred inputs.
-            centres: Centred centres (<= m, c).
+            centres: Centred centres (m, c).
         """
-        rows = torch.arange(len(self.positions.weight), device=centres.device) % len(centres)
         self.origin.copy_(origin)
         self.inverse_lengths.copy_(chosen.inverse_lengths)
-        self.positions.weight.copy_(centres[rows] * chosen.inverse_lengths)
+        self.positions.weight.copy_(centres * chosen.inverse_lengths)
         if self.slopes is not None and self.slope_scales is not None:
             self.slope_scales.copy_(chosen.slopes)
-            self.slopes.weight.copy_(centres[rows] * chosen.slopes)
+            self.slopes.weight.copy_(centres * chosen.slopes)
             self.slopes.bias.fill_(chosen.offset)
         self._set_norms()
+
+    def keep(self, centres: int) -> None:
+        """Remove all but the first centres.
+
+        Args:
+            centres: Number of centres that stay.
+        """
+        for layer in (self.positions, self.slopes):
+            if layer is not None:
+                layer.weight = nn.Parameter(layer.weight.detach()[:centres].clone())
+                layer.bias = nn.Parameter(layer.bias.detach()[:centres].clone())
+                layer.out_features = centres
 
     def penalty(self, noise: float, rounding: float) -> Tensor:
         """Return the penalty (m, m) of weights: their norm in the kernel's space, and rounding.
@@ -144,10 +155,31 @@ class KernelMachine(nn.Module):
         super().__init__()
         self.features = features
         self.head = nn.Linear(features.positions.out_features, outputs)
+        self.register_load_state_dict_pre_hook(_keep_stored_centres)
+
+    def keep(self, centres: int) -> None:
+        """Remove all but the first centres, since few pairs have no more centres than pairs.
+
+        Args:
+            centres: Number of centres that stay.
+        """
+        if centres < self.head.in_features:
+            self.features.keep(centres)
+            self.head.weight = nn.Parameter(self.head.weight.detach()[:, :centres].clone())
+            self.head.in_features = centres
 
     def forward(self, x: Tensor) -> Tensor:
         """Return outputs (b, o) of inputs (b, ...)."""
         return self.head(self.features(x))
+
+
+def _keep_stored_centres(
+    machine: nn.Module, weights: Mapping[str, Tensor], prefix: str, *_: object
+) -> None:
+    """Give a machine as many centres as stored weights have, before they are loaded."""
+    stored = weights.get(f"{prefix}head.weight")
+    if isinstance(machine, KernelMachine) and stored is not None:
+        machine.keep(stored.shape[1])
 
 
 class KernelLearner(SolvedLearner):
@@ -213,7 +245,9 @@ class KernelLearner(SolvedLearner):
         candidates.place(chosen, torch.zeros_like(origin), centred)
         components = principal_components(centred_targets, SELECTION_COMPONENTS)
         selected = select_columns(candidates(centred), components, machine.head.in_features)
-        machine.features.place(chosen, origin, centred[selected] if len(selected) else centred[:1])
+        centres = centred[selected] if len(selected) else centred[:1]
+        machine.keep(len(centres))
+        machine.features.place(chosen, origin, centres)
         return chosen.noise
 
     def _label_weights(

@@ -124,6 +124,17 @@ def test_duplicates_constants_and_few_pairs_have_a_solution(family: str, seed: i
         torch.testing.assert_close(predicted[:, 1], targets[:, 1], rtol=1e-3, atol=0.0)
 
 
+def test_there_are_no_more_centres_than_pairs() -> None:
+    inputs, targets = normal(20, 3), normal(20, 1, seed=1)
+    network = solved("kernel", inputs, targets, KERNEL)
+    assert isinstance(network, KernelMachine)
+    assert network.head.in_features == network.features.positions.out_features == 20
+    shape = Shape(Layout.FLAT, Target.VALUE, (3,), 1)
+    again = ARCHITECTURES["kernel"].untrained(shape, KERNEL).eval()
+    again.load_state_dict(network.state_dict())
+    torch.testing.assert_close(outputs(again, inputs), outputs(network, inputs))
+
+
 @LAW
 def test_many_pairs_and_many_outputs_are_solved_in_blocks(
     family: str, monkeypatch: pytest.MonkeyPatch
