@@ -34,8 +34,10 @@ from search.trial.preparation import (
     training_epochs,
 )
 from search.trial.scoring import score_split
-from spaces.candidate import Candidate, Precision
-from spaces.space import choose_candidate
+from spaces.candidate import Arithmetic, Candidate, Precision
+from spaces.registered import ARCHITECTURES
+from spaces.restrictions import Restrictions
+from spaces.space import Space
 from spaces.surrogate import Surrogate
 
 EPOCHS = 12
@@ -85,9 +87,12 @@ def context(
 
 @pytest.fixture
 def candidate(problem: Problem) -> Candidate:
-    """A candidate that is quick to lower, without a teacher."""
-    drawn = choose_candidate(problem, Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
-    training = drawn.training.model_copy(update={"labelled": 0})
+    """A candidate that is trained in epochs and quick to lower, without a teacher."""
+    trained = tuple(name for name in ARCHITECTURES if not ARCHITECTURES[name].solved)
+    space = Space(problem, Restrictions(keep={"architecture": trained}))
+    drawn = space.choose_candidate(Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
+    quick = {"labelled": 0, "augmented": 0, "arithmetic": Arithmetic.FP32}
+    training = drawn.training.model_copy(update=quick)
     return drawn.model_copy(
         update={"runtime": "eager", "precision": Precision.FP32, "training": training}
     )
