@@ -62,14 +62,21 @@ class Saving(NamedTuple):
     total_share: float
 
 
+def _covariance(emulator: ChoosingEmulator, pool: Mapping[str, Array]) -> PoolCovariance:
+    covariance = emulator.covariance(pool, np.random.default_rng(0))
+    if covariance is None:
+        raise SystemExit("the covariance of the emulator isn't finite")
+    return covariance
+
+
 def by_integrated_variance(emulator: ChoosingEmulator, pool: Mapping[str, Array], n: int) -> Array:
     """Return the indices that the rule of a search chooses (n,)."""
-    return choose_batch(*emulator.covariance(pool, np.random.default_rng(0)), n)
+    return choose_batch(*_covariance(emulator, pool), n)
 
 
 def by_largest_variance(emulator: ChoosingEmulator, pool: Mapping[str, Array], n: int) -> Array:
     """Return the indices of the largest variances (n,), each given those before."""
-    covariance: PoolCovariance = emulator.covariance(pool, np.random.default_rng(0))
+    covariance = _covariance(emulator, pool)
     remaining, chosen = covariance.matrix.copy(), list[int]()
     for _ in range(n):
         variances = np.diag(remaining).copy()

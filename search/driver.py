@@ -20,7 +20,7 @@ from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import shared_scratch_root
 from problems.sources import ProblemSource
 from search.active_learning.budget import require_choosing_emulator
-from search.active_learning.rounds import BudgetSpender
+from search.active_learning.rounds import BudgetSpender, planned_simulations
 from search.data_summary import describe_data, summarise_data
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
@@ -107,7 +107,12 @@ def run_search(
 
         cores = spec.workers * problem.deployment.threads
         with (
-            cluster(cores, run.folder, source.user_source, data_bytes(problem, spec.simulations)),
+            cluster(
+                cores,
+                run.folder,
+                source.user_source,
+                data_bytes(problem, planned_simulations(run, spec)),
+            ),
             signals_as_interrupt(),
         ):
             preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)

@@ -115,6 +115,7 @@ class Training(FrozenModel):
         unrolled: Number of successive calls of a roll-out in the loss; 1 means single steps.
         augmented: Copies of each training sample, transformed by symmetries of the problem.
         labelled: Number of further training samples whose outputs the teacher predicts.
+        labelled_paths: The same for encodings that are rolled out.
         teacher: The teacher: the best standard baseline, or an ensemble of networks.
     """
 
@@ -127,14 +128,23 @@ class Training(FrozenModel):
     unrolled: int = 1
     augmented: int = 0
     labelled: int = 0
+    labelled_paths: int = 0
     teacher: Teacher = Teacher.EMULATOR
+
+    @property
+    def further_samples(self) -> int:
+        """Number of further training samples, of either kind."""
+        return self.labelled + self.labelled_paths
 
     @model_serializer(mode="wrap")
     def _without_teacher(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Return the fields; keys and hashes of candidates of older versions stay as they were."""
         values = serialise(self)
-        if not self.labelled:
-            del values["labelled"], values["teacher"]
+        for name in ("labelled", "labelled_paths"):
+            if not values[name]:
+                del values[name]
+        if not self.further_samples:
+            del values["teacher"]
         return values
 
 
@@ -204,7 +214,9 @@ class Candidate(FrozenModel):
 
     @property
     def _training_parameters(self) -> dict[str, Scalar]:
-        values = self.training.model_dump(mode="json") | {"labelled": self.training.labelled}
+        training = self.training
+        values = training.model_dump(mode="json")
+        values |= {"labelled": training.labelled, "labelled_paths": training.labelled_paths}
         return {name: value for name, value in values.items() if name != "teacher"}
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from itertools import product
 
-from problems import Choose, Encoding, Layout, Problem, Settings, Size, UserError
+from problems import Choose, Encoding, Layout, Problem, Settings, Size, Target, UserError
 from problems.interfaces.types import Option, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
@@ -236,7 +236,8 @@ class Space:
         unfitted, architecture = self.problem.encodings[encoding], ARCHITECTURES[family]
         rolls = isinstance(unfitted, RollsForward)
         flat = unfitted.layout is Layout.FLAT and unfitted.target in AVERAGED_TARGETS
-        has_teacher = flat and self.problem.standard_baselines
+        teachable = unfitted.target is Target.VALUE if rolls else flat
+        has_teacher = teachable and self.problem.standard_baselines
         return architecture.trains_policy, architecture.solved, rolls, has_teacher
 
     def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
@@ -270,9 +271,9 @@ class Space:
         }
         if rolls:
             further["unrolled"] = prefixed.categorical("unrolled", UNROLL_LENGTHS)
-            if self.problem.standard_baselines:
-                further["labelled"] = prefixed.categorical("labelled_paths", LABELLED_PATHS)
-        if has_teacher:
+        if has_teacher and rolls:
+            further["labelled_paths"] = prefixed.categorical("labelled_paths", LABELLED_PATHS)
+        elif has_teacher:
             further["labelled"] = prefixed.categorical("labelled", LABELLED_SAMPLES)
         return training.model_copy(update=further | self._augmentation(prefixed))
 

@@ -237,6 +237,7 @@ def beyond(
         given: Any = largest
         if not (isinstance(given, int | float | np.number) and float(given) >= 0.0):
             raise UserError(f"max_deviation of {name!r} is {given!r}; give a number of at least 0")
-        values = np.asarray(deviations_of[name]).reshape(len(found), -1)
-        found |= ~(values.max(axis=1, initial=0.0) <= largest)  # NaN is beyond every threshold
+        values = np.asarray(deviations_of[name])
+        largest_of = values.max(axis=tuple(range(1, values.ndim)), initial=0.0)
+        found |= ~(largest_of <= largest)  # NaN is beyond every threshold
     return found

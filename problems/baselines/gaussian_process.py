@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 
 from problems.baselines.components import PrincipalComponents
 from problems.baselines.training_rows import FittedModel, InputScaling, TrainingRows, subset_note
+from problems.errors import UserError
 from problems.interfaces.types import Array
 
 FIRST_ROWS, LIKELIHOOD_ROWS, MAX_ROWS = 256, 768, 4_000
@@ -157,7 +158,11 @@ def fit_gaussian_process(rows: TrainingRows) -> FittedModel:
     lengths, noise = np.exp(best.logs[:-1]), float(np.exp(best.logs[-1]))
     points, centre = used.inputs / lengths, used.targets.mean(axis=0)
     matrix = best.kernel(squared_distances(points, points)) + noise * np.eye(len(points))
-    weights = cho_solve(cho_factor(matrix, lower=True), used.targets - centre)
+    try:
+        factor = cho_factor(matrix, lower=True)
+    except LinAlgError as error:
+        raise UserError(f"its covariance matrix is singular ({error})") from error
+    weights = cho_solve(factor, used.targets - centre)
     likelihood_rows = min(LIKELIHOOD_ROWS, len(used))
     notes = (
         f"{best.kernel.name} kernel, noise {noise:.1g} of the amplitude",

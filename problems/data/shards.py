@@ -186,5 +186,6 @@ def read_shard(path: Path) -> tuple[Split, list[str]]:
             return split, [str(reason) for reason in arrays["reasons"] if reason]
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(
-            f"{path} can't be read ({error}); delete it, and it will be made again"
+            f"{path} can't be read ({error}); delete it, and a search makes it again, or `simstead "
+            "resume` where it belongs to a run"
         ) from error

@@ -75,7 +75,8 @@ def _sentences(
     if plan.sample_s is not None:
         hours = plan.simulations * plan.sample_s / 3600.0
         sentences.append(
-            f"The {plan.simulations:,} simulations take {hours:.3g} h of the reference on one core."
+            f"The {plan.simulations:,} simulations take {hours:.3g} h of the reference, one call "
+            "after the other."
         )
     return tuple(sentences)
 

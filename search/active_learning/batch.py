@@ -17,25 +17,25 @@ SMALLEST_VARIANCE = 1e-12
 """Variance, as a share of the largest one, below which nothing is left to be learnt."""
 
 
-def choose_batch(covariance: Array, noise: float, size: int, known: int = 0) -> Array:
+def choose_batch(covariance: Array, noise: float, size: int, simulated: int = 0) -> Array:
     """Return the indices of inputs (n,) of a pool that together reduce the variance most, greedily.
 
     Args:
         covariance: Covariance of the emulator at the pool (b, b).
         noise: Variance of the noise in its unit.
         size: Number of inputs, at most that of the pool.
-        known: The first so many inputs of the pool are as good as simulated and aren't chosen.
+        simulated: The first so many inputs of the pool were simulated, and aren't chosen.
     """
     remaining = covariance.copy()
     floor = SMALLEST_VARIANCE * max(float(np.max(np.diag(covariance))), np.finfo(float).tiny)
     chosen: list[int] = []
-    for step in range(known + size):
+    for step in range(simulated + size):
         variances = np.maximum(np.diag(remaining), 0.0) + noise + floor
-        if step < known:
+        if step < simulated:
             best = step
         else:
             reductions = np.einsum("ij,ij->j", remaining, remaining) / variances
-            reductions[:known], reductions[chosen] = -np.inf, -np.inf
+            reductions[:simulated], reductions[chosen] = -np.inf, -np.inf
             best = int(np.argmax(reductions))
             chosen.append(best)
         column = remaining[:, best] / np.sqrt(variances[best])

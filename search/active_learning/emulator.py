@@ -25,6 +25,7 @@ from problems.baselines.training_rows import (
     fixed_subset,
 )
 from problems.data.simulate import run_isolating_failures
+from problems.entrance.calls import CallFailedError, call_here
 from problems.interfaces.types import EncodedNetwork, Layout, Target, n_samples
 from search.trial.scoring import score_split
 
@@ -134,23 +135,25 @@ class ChoosingEmulator:
         error = result.metrics.get(self.problem.objective.name, math.nan)
         return error if math.isfinite(error) and not result.failed else math.inf
 
-    def covariance(self, inputs: Batch, rng: np.random.Generator) -> PoolCovariance:
-        """Return the covariance of the predictions at b inputs.
+    def covariance(self, inputs: Batch, rng: np.random.Generator) -> PoolCovariance | None:
+        """Return the covariance of the predictions at b inputs; None if it isn't known.
 
         Args:
             inputs: Inputs of b samples.
             rng: Generator of the resamples of a committee.
-
-        Raises:
-            UserError: A member of a committee can't be fitted.
         """
+        found = self._covariance(inputs, rng)
+        return found if found is not None and np.isfinite(found.matrix).all() else None
+
+    def _covariance(self, inputs: Batch, rng: np.random.Generator) -> PoolCovariance | None:
         if isinstance(self.model.predict, GaussianProcessMean):
             encoded = self._encoded_inputs(inputs)
             if encoded is not None:
                 return PoolCovariance(
                     self.model.predict.covariance(encoded), self.model.predict.noise
                 )
-        return PoolCovariance(self._committee_covariance(inputs, rng), 0.0)
+        matrix = self._committee_covariance(inputs, rng)
+        return None if matrix is None else PoolCovariance(matrix, 0.0)
 
     def _network(self, model: FittedModel) -> EncodedNetwork:
         return EncodedNetwork(self.encoded.encoding, model.predict, model.noise)
@@ -168,24 +171,32 @@ class ChoosingEmulator:
         rows = np.concatenate(calls) if calls else np.empty((0,))
         return rows if len(rows) == n_samples(inputs) else None
 
-    def _committee_covariance(self, inputs: Batch, rng: np.random.Generator) -> Array:
-        """Return the covariance (b, b) of members that are fitted to bootstrap resamples."""
+    def _committee_covariance(self, inputs: Batch, rng: np.random.Generator) -> Array | None:
+        """Return the covariance (b, b) of members that are fitted to bootstrap resamples.
+
+        A resample that doesn't admit the model, such as one without a rare class, has no member.
+        """
         rows, method = self.encoded.rows, self.baseline.method
-        if method is None:
-            raise UserError("a baseline without a model has no committee")
         members: list[Array] = []
         for _ in range(MEMBERS):
-            model = method(rows.take(rng.integers(len(rows), size=len(rows))))
+            if method is None:
+                return None
+            try:
+                model = call_here(method, rows.take(rng.integers(len(rows), size=len(rows))))
+            except (UserError, CallFailedError):
+                continue
             outputs, _ = run_isolating_failures(
                 self._network(model).run, self.problem.outputs, inputs, rng, "an emulator"
             )
             members.append(self._columns(outputs))
+        if len(members) < 2:
+            return None
         predicted = np.nan_to_num(np.stack(members), posinf=0.0, neginf=0.0)  # (m, b, o)
         deviations = predicted - predicted.mean(axis=0)
         scale = predicted.mean(axis=0).std(axis=0)
         deviations /= np.where(scale > 0.0, scale, 1.0) * np.sqrt(predicted.shape[-1])
         features = np.moveaxis(deviations, 0, 1).reshape(n_samples(inputs), -1)
-        return features @ features.T / (MEMBERS - 1) * _damping(inputs)
+        return features @ features.T / (len(members) - 1) * _damping(inputs)
 
     def _columns(self, outputs: Mapping[str, Array]) -> Array:
         """Return the outputs side by side (b, o), an evenly spaced part if they are many."""
@@ -202,6 +213,23 @@ def _damping(inputs: Batch) -> Array:
     return np.exp(-0.5 * squared_distances(points, points))
 
 
+def fit_emulator(
+    problem: Problem, train: Split, name: str, max_rows: int = MAX_ROWS
+) -> ChoosingEmulator | None:
+    """Return a baseline that is fitted to training samples, None if it can't be.
+
+    Args:
+        problem: The problem.
+        train: The training samples.
+        name: A name of `usable_baselines`.
+        max_rows: Largest number of rows.
+    """
+    try:
+        return call_here(ChoosingEmulator.fit, problem, train, name, max_rows)
+    except (UserError, CallFailedError):
+        return None
+
+
 def most_accurate_emulator(
     problem: Problem, train: Split, validation: Split, max_rows: int
 ) -> str | None:
@@ -215,11 +243,10 @@ def most_accurate_emulator(
     """
     errors: dict[str, float] = {}
     for name in usable_baselines(problem):
-        try:
-            emulator = ChoosingEmulator.fit(problem, train, name, max_rows)
-            error = emulator.error(validation)
-        except UserError:  # `simstead search` tells of it where it fits the baselines
+        emulator = fit_emulator(problem, train, name, max_rows)
+        if emulator is None:  # `simstead search` tells of it where it fits the baselines
             continue
+        error = emulator.error(validation)
         if math.isfinite(error) and (emulator.has_posterior or emulator.fit_s <= MAX_FIT_S):
             errors[name] = error
     return min(errors, key=errors.__getitem__, default=None)

@@ -11,11 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems import Array, Problem, Split, UserError
+from problems import Array, Problem, Split
 from problems.baselines.training_rows import fixed_subset
 from problems.interfaces.types import take_samples
 from search.active_learning.batch import choose_batch
-from search.active_learning.emulator import ChoosingEmulator, most_accurate_emulator
+from search.active_learning.emulator import (
+    ChoosingEmulator,
+    fit_emulator,
+    most_accurate_emulator,
+)
 from search.run.simulations import Replay, ReplayPoint
 
 MAX_SAMPLES = 512
@@ -34,6 +38,15 @@ MIN_SAMPLES = 32
 """With fewer training samples nothing is replayed."""
 
 POSTERIOR, COMMITTEE = "posterior covariance", "committee"
+
+
+def validation_part(validation: Split) -> Split:
+    """Return the validation samples on which errors of emulators are measured, always the same.
+
+    Args:
+        validation: The validation split.
+    """
+    return validation.take(fixed_subset(len(validation), MAX_VALIDATION))
 
 
 class _Step(NamedTuple):
@@ -60,23 +73,22 @@ def replay_choice(
         max_rows: Largest number of rows of a fit.
         on_progress: Called with (starts done, starts in all).
     """
-    train = train.take(fixed_subset(len(train), MAX_SAMPLES))
-    validation = validation.take(fixed_subset(len(validation), MAX_VALIDATION))
+    train = train.take(fixed_subset(len(train), min(MAX_SAMPLES, max_rows)))
+    validation = validation_part(validation)
     on_progress(0, STARTS + 1)
     name = most_accurate_emulator(problem, train, validation, max_rows)
     on_progress(1, STARTS + 1)
     if name is None:
         return Replay()
-    whole = ChoosingEmulator.fit(problem, train, name, max_rows)
+    whole = fit_emulator(problem, train, name, max_rows)
+    if whole is None:
+        return Replay()
     method = POSTERIOR if whole.has_posterior else COMMITTEE
     if len(train) < MIN_SAMPLES:
         return Replay(emulator=name, method=method)
 
     def fit(samples: Split) -> ChoosingEmulator | None:
-        try:
-            return ChoosingEmulator.fit(problem, samples, name, max_rows)
-        except UserError:  # so few samples don't admit it
-            return None
+        return fit_emulator(problem, samples, name, max_rows)
 
     starts: list[list[_Step]] = []
     for start in range(STARTS):
@@ -114,6 +126,7 @@ def _replayed(
         further = max(following - size, 0)
         picked = np.arange(further)
         if emulator is not None and further:
-            pool = take_samples(train.inputs, rest)
-            picked = choose_batch(*emulator.covariance(pool, rng), further)
+            covariance = emulator.covariance(take_samples(train.inputs, rest), rng)
+            if covariance is not None:
+                picked = choose_batch(*covariance, further)
         known, rest = np.concatenate([known, rest[picked]]), np.delete(rest, picked)

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from problems import Array, Batch, Dataset, Problem, UserError
+from problems import Array, Batch, Dataset, Problem, Split, UserError
+from problems.baselines.training_rows import fixed_subset
 from problems.data.bought import (
     ChosenInputs,
     failed_inputs,
@@ -25,12 +26,12 @@ from problems.data.bought import (
 )
 from problems.data.dataset import make_missing
 from problems.data.shards import Shard, ShardExecutor
-from problems.data.simulate import Caller, concatenate_batches, draw
+from problems.data.simulate import Caller, concatenate_batches, draw, finite_samples
 from problems.interfaces.types import n_samples, take_samples
 from search.active_learning.batch import choose_batch
 from search.active_learning.budget import batch_sizes, count_simulations, pool_size
-from search.active_learning.emulator import MAX_ROWS, ChoosingEmulator
-from search.active_learning.replay import replay_choice
+from search.active_learning.emulator import MAX_ROWS, fit_emulator
+from search.active_learning.replay import replay_choice, validation_part
 from search.objectives.standard_baselines import max_rows
 from search.run.directory import RunDirectory
 from search.run.simulations import BoughtPoint, SimulationsPlan, SimulationsSummary
@@ -111,7 +112,8 @@ class BudgetSpender:
         sizes = batch_sizes(plan.simulations)
         for number, size in enumerate([*sizes, 0]):
             chosen = self._chosen(grown, plan, number, size)
-            points.append(BoughtPoint(samples=len(grown.train), error=chosen.error))
+            fitted = len(fitted_samples(grown, self._max_rows))
+            points.append(BoughtPoint(samples=fitted, error=chosen.error))
             choice_s += chosen.choice_s
             if size:
                 grown = self._simulated(grown, plan, chosen.inputs, number)
@@ -224,17 +226,49 @@ def choose_round(  # noqa: PLR0913, PLR0917 - sent to another process as they ar
         size: Number of inputs to choose; 0 for the error alone.
         max_rows: Largest number of rows of a fit.
     """
+    first_ones = np.arange(size)
     if not plan.replay.emulator:
-        return np.arange(size), math.inf
-    emulator = ChoosingEmulator.fit(problem, data.train, plan.replay.emulator, max_rows)
-    error = emulator.error(data.validation)
-    if not plan.replay.chooses or not size:
-        return np.arange(size), error
-    known = n_samples(failed) if failed else 0
-    together = concatenate_batches([failed, pool]) if failed else pool
-    rng = np.random.default_rng(len(data.train))
-    index = choose_batch(*emulator.covariance(together, rng), size, known)
-    return index - known, error
+        return first_ones, math.inf
+    emulator = fit_emulator(problem, fitted_samples(data, max_rows), plan.replay.emulator, max_rows)
+    if emulator is None:
+        return first_ones, math.inf
+    error = emulator.error(validation_part(data.validation))
+    finite = np.flatnonzero(finite_samples(pool, n_samples(pool))) if size else first_ones
+    if not plan.replay.chooses or not size or len(finite) < size:
+        return first_ones, error
+    together, simulated = take_samples(pool, finite), 0
+    if failed:
+        tried = take_samples(failed, np.flatnonzero(finite_samples(failed, n_samples(failed))))
+        together, simulated = concatenate_batches([tried, together]), n_samples(tried)
+    covariance = emulator.covariance(together, np.random.default_rng(len(data.train)))
+    if covariance is None:
+        return first_ones, error
+    return finite[choose_batch(*covariance, size, simulated) - simulated], error
+
+
+def fitted_samples(data: Dataset, max_rows: int) -> Split:
+    """Return the training samples to which the emulator is fitted: all that were bought, first.
+
+    Args:
+        data: The data so far.
+        max_rows: Largest number of samples.
+    """
+    train, others = data.train, len(data.train) - data.bought
+    if len(train) <= max_rows:
+        return train
+    bought = np.arange(others, len(train))[-max_rows:]
+    return train.take(np.append(fixed_subset(others, max_rows - len(bought)), bought))
+
+
+def planned_simulations(run: RunDirectory, spec: Spec) -> int:
+    """Return how many simulations a run buys: as planned, or else as requested.
+
+    Args:
+        run: The run.
+        spec: Its spec.
+    """
+    path = simulations_folder(run) / "plan.json"
+    return SimulationsPlan.read(path).simulations if path.exists() else spec.simulations
 
 
 def simulations_folder(run: RunDirectory) -> Path:

@@ -62,8 +62,8 @@ Simulations = Annotated[
 ReferenceHours = Annotated[
     float | None,
     typer.Option(
-        help="The same budget as hours of the reference on one core. With --simulations, whichever "
-        "is less.",
+        help="The same budget as hours of the reference, one call after the other. With "
+        "--simulations, whichever is less.",
     ),
 ]
 Workers = Annotated[

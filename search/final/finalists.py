@@ -111,7 +111,7 @@ class Finalists:
         """
         problem, data = self.context.problem, self.context.data
         few = 0 < validation_units(data) < FEW_VALIDATION_UNITS
-        has_teacher = any(record.candidate.training.labelled for record in contenders)
+        has_teacher = any(record.candidate.training.further_samples for record in contenders)
         if len(contenders) < 2 or not few or has_teacher or "validation" in problem.held_out:
             return ()
         return range(1, min(self.spec.retrainings + 1, count_folds(data)))

@@ -56,7 +56,9 @@ def count_work(context: SearchContext, profiled: ProfiledFinalist) -> ComputeCos
 
 def _flops_per_sample(context: SearchContext, profiled: ProfiledFinalist) -> float:
     problem, candidate = context.problem, profiled.record.candidate
-    training = candidate.training.model_copy(update={"augmented": 0, "labelled": 0})
+    training = candidate.training.model_copy(
+        update={"augmented": 0, "labelled": 0, "labelled_paths": 0}
+    )
     without_copies = candidate.model_copy(update={"training": training})
     task = prepare_training(problem, without_copies, context.data)
     batch = problem.deployment.batch

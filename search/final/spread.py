@@ -95,7 +95,10 @@ def _split_spread(
     errors = {name: outputs[name] - samples.outputs[name] for name in outputs}
     deviation = relative_size(found, scales)
     held = held_shares(prediction, samples) if calibration.fields else {}
-    pooled = np.mean(list(held.values()), axis=0) if held else np.empty((0, len(samples)))
+    sizes = [samples.outputs[name][:1].size for name in held]
+    pooled = np.empty((0, len(samples)))
+    if held:
+        pooled = np.average(list(held.values()), axis=0, weights=sizes)
     return SplitSpread(
         samples=len(samples),
         groups=None if samples.groups is None else len(np.unique(samples.groups)),

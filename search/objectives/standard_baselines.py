@@ -21,7 +21,7 @@ from problems.baselines.fitting import (
     fit_model,
     fit_standard_baseline,
 )
-from problems.baselines.standard import MEAN, StandardBaseline, standard_baselines
+from problems.baselines.standard import MEAN, StandardBaseline, fit_zero, standard_baselines
 from problems.baselines.training_rows import Method
 from problems.entrance.calls import Call, CallFailedError
 from problems.interfaces.types import RollsForward
@@ -39,7 +39,7 @@ class StandardResults(NamedTuple):
         runs: Those that were fitted and fail on no validation sample, by name.
         errors: Their validation errors.
         summaries: What is told of each, also of those that were left out.
-        steps: Names of those that predict the step of a roll-out.
+        steps: Names of the models of the step of a roll-out.
     """
 
     runs: dict[str, Run]
@@ -59,7 +59,7 @@ class StandardResults(NamedTuple):
 
     @property
     def step_teacher(self) -> Run | None:
-        """The most accurate one that predicts steps, which roll-outs learn from.
+        """The most accurate model of a step, from which roll-outs learn; None if there is none.
 
         Another one may predict paths more accurately, and yet the differences from frame to frame
         worse.
@@ -99,7 +99,11 @@ def fit_standard_baselines(
     baselines = standard_baselines(problem)
     fits = _Fits(problem, affordable_samples(data.train), data.validation, size, call)
     rolling = {n for n, each in problem.encodings.items() if isinstance(each, RollsForward)}
-    steps = frozenset(name for name, each in baselines.items() if each.encoding in rolling)
+    steps = frozenset(
+        name
+        for name, each in baselines.items()
+        if each.encoding in rolling and each.method is not fit_zero
+    )
     results = StandardResults({}, {}, (), steps)
     on_progress(0, len(baselines))
     for done, (name, baseline) in enumerate(baselines.items(), start=1):

@@ -76,8 +76,10 @@ class SimulationsPlan(FrozenModel):
         ratio = self.replay.error_ratio
         if not self.replay.emulator:
             return "drawn at random, since no emulator could be fitted"
-        if ratio is None:
+        if not self.replay.points:
             return "drawn at random, since there are too few training samples to compare both ways"
+        if ratio is None:
+            return "drawn at random, since no emulator could be fitted to a part of the samples"
         compared = f"an error {ratio:.2f} times that of random draws in the replay"
         if self.replay.chooses:
             by = f"the {self.replay.method} of the {self.replay.emulator}"

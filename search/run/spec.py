@@ -83,8 +83,8 @@ class Spec(FrozenModel):
     """Largest number of further simulations for the training split; 0 if hours are the budget, or
     there is none."""
     reference_hours: float = 0.0
-    """Hours of the reference on one core that further simulations may take; 0 for no limit, or
-    without a budget."""
+    """Hours of the reference, one call after the other, that further simulations may take; 0 for no
+    limit, or without a budget."""
 
     @property
     def buys_simulations(self) -> bool:

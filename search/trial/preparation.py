@@ -124,7 +124,7 @@ def prepare_training(
     with np.errstate(all="ignore"):  # what isn't finite is refused below
         encoding = configured.fit(data.train)
     split, copies = data.train, candidate.training.augmented
-    labelled = candidate.training.labelled
+    labelled = candidate.training.further_samples
     if labelled:
         split = with_labelled(problem, split, teacher, labelled, candidate.seed)
     reference_share = len(data.train) / len(split)

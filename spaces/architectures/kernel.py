@@ -104,16 +104,16 @@ class KernelFeatures(nn.Module):
             self.slopes.bias.fill_(chosen.offset)
         self._set_norms()
 
-    def keep(self, centres: int) -> None:
-        """Remove all but the first centres.
+    def resize(self, centres: int) -> None:
+        """Keep the first centres, or add empty ones.
 
         Args:
-            centres: Number of centres that stay.
+            centres: Number of centres.
         """
         for layer in (self.positions, self.slopes):
             if layer is not None:
-                layer.weight = nn.Parameter(layer.weight.detach()[:centres].clone())
-                layer.bias = nn.Parameter(layer.bias.detach()[:centres].clone())
+                layer.weight = _resized(layer.weight, 0, centres)
+                layer.bias = _resized(layer.bias, 0, centres)
                 layer.out_features = centres
 
     def penalty(self, noise: float, rounding: float) -> Tensor:
@@ -143,6 +143,14 @@ class KernelFeatures(nn.Module):
         self.positions.bias.copy_(-0.5 * self.positions.weight.square().sum(1))
 
 
+def _resized(weight: Tensor, dim: int, size: int) -> nn.Parameter:
+    """Return the first slices of a weight (...) along a dimension, zeros where it has no more."""
+    missing = max(size - weight.shape[dim], 0)
+    kept = weight.detach().narrow(dim, 0, min(size, weight.shape[dim]))
+    shape = [missing if i == dim else n for i, n in enumerate(weight.shape)]
+    return nn.Parameter(torch.cat([kept, weight.new_zeros(shape)], dim=dim))
+
+
 class KernelMachine(nn.Module):
     """Kernel features and a linear layer, (b, ...) -> (b, o).
 
@@ -155,17 +163,17 @@ class KernelMachine(nn.Module):
         super().__init__()
         self.features = features
         self.head = nn.Linear(features.positions.out_features, outputs)
-        self.register_load_state_dict_pre_hook(_keep_stored_centres)
+        self.register_load_state_dict_pre_hook(_resize_as_stored)
 
-    def keep(self, centres: int) -> None:
-        """Remove all but the first centres, since few pairs have no more centres than pairs.
+    def resize(self, centres: int) -> None:
+        """Keep the first centres, or add empty ones: there are no more centres than pairs.
 
         Args:
-            centres: Number of centres that stay.
+            centres: Number of centres.
         """
-        if centres < self.head.in_features:
-            self.features.keep(centres)
-            self.head.weight = nn.Parameter(self.head.weight.detach()[:, :centres].clone())
+        if centres != self.head.in_features:
+            self.features.resize(centres)
+            self.head.weight = _resized(self.head.weight, 1, centres)
             self.head.in_features = centres
 
     def forward(self, x: Tensor) -> Tensor:
@@ -173,13 +181,13 @@ class KernelMachine(nn.Module):
         return self.head(self.features(x))
 
 
-def _keep_stored_centres(
+def _resize_as_stored(
     machine: nn.Module, weights: Mapping[str, Tensor], prefix: str, *_: object
 ) -> None:
     """Give a machine as many centres as stored weights have, before they are loaded."""
     stored = weights.get(f"{prefix}head.weight")
     if isinstance(machine, KernelMachine) and stored is not None:
-        machine.keep(stored.shape[1])
+        machine.resize(stored.shape[1])
 
 
 class KernelLearner(SolvedLearner):
@@ -246,7 +254,7 @@ class KernelLearner(SolvedLearner):
         components = principal_components(centred_targets, SELECTION_COMPONENTS)
         selected = select_columns(candidates(centred), components, machine.head.in_features)
         centres = centred[selected] if len(selected) else centred[:1]
-        machine.keep(len(centres))
+        machine.resize(len(centres))
         machine.features.place(chosen, origin, centres)
         return chosen.noise
 

@@ -31,7 +31,7 @@ def test_the_sentences_tell_what_was_bought_and_what_it_was_worth(facts: ReportD
     assert bought.startswith("256 samples bought (2 failed), chosen by the committee of the")
     assert "with 256 training samples, 0.0293 with 512; replay and choice took" in bought
     assert worth.startswith("For this error random draws would need about ")
-    assert cost == "The 258 simulations take 0.0358 h of the reference on one core."
+    assert cost == ("The 258 simulations take 0.0358 h of the reference, one call after the other.")
 
 
 def test_a_run_without_a_budget_has_neither(facts: ReportData) -> None:

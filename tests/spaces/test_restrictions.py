@@ -60,7 +60,9 @@ def kept_of(parameter: Parameter) -> tuple[Scalar, ...] | Range:
 
 
 def settings_of(candidate: Candidate) -> dict[str, Scalar]:
-    training = candidate.training.model_dump() | {"labelled": candidate.training.labelled}
+    of_teachers = ("labelled", "labelled_paths")
+    training = candidate.training.model_dump()
+    training |= {name: getattr(candidate.training, name) for name in of_teachers}
     family = ARCHITECTURES[candidate.architecture]
     if family.trains_policy:  # the rest is its library's, never asked
         training = {name: training[name] for name in ASKED_OF_ALL}
@@ -85,9 +87,11 @@ def test_every_setting_can_be_restricted(problem: Problem) -> None:
     for seed in range(50):
         candidate = space.choose_candidate(Size.TINY, RandomChoice(np.random.default_rng(seed)), 0)
         asked = {name: each for name, each in settings_of(candidate).items() if name in known}
-        if not isinstance(problem.encodings[candidate.encoding], RollsForward):
-            asked.pop("training.unrolled", None)  # of roll-outs alone: the others keep its default
-        if problem.encodings[candidate.encoding].layout is not Layout.FLAT:
+        encoding = problem.encodings[candidate.encoding]
+        if not isinstance(encoding, RollsForward):  # the others keep the defaults of these
+            asked.pop("training.unrolled", None)
+            asked.pop("training.labelled_paths", None)
+        if encoding.layout is not Layout.FLAT or isinstance(encoding, RollsForward):
             asked.pop("training.labelled", None)
         assert asked
         for name, value in asked.items():

@@ -133,6 +133,9 @@ def test_there_are_no_more_centres_than_pairs() -> None:
     again = ARCHITECTURES["kernel"].untrained(shape, KERNEL).eval()
     again.load_state_dict(network.state_dict())
     torch.testing.assert_close(outputs(again, inputs), outputs(network, inputs))
+    untrained = ARCHITECTURES["kernel"].untrained(shape, KERNEL).eval()
+    again.load_state_dict(untrained.state_dict())
+    torch.testing.assert_close(outputs(again, inputs), outputs(untrained, inputs))
 
 
 @LAW

@@ -234,6 +234,7 @@ def test_a_deviation_that_is_not_finite_is_beyond_every_threshold() -> None:
     assert beyond(found, {"y": 3.0}, FIELDS).tolist() == [False, True, True]
     assert beyond(found, {"y": 1.5, "z": 1.0}, FIELDS).tolist() == [True, True, True]
     assert beyond(found, {"z": 1.0}, FIELDS).tolist() == [False, False, False]
+    assert beyond({"y": np.ones((0, 2)), "z": np.ones(0)}, {"y": 1.0}, FIELDS).shape == (0,)
 
 
 @pytest.mark.parametrize(

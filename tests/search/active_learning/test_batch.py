@@ -29,9 +29,9 @@ def test_a_batch_tells_more_than_random_ones(noise: float) -> None:
     assert left < min(remaining_variance(covariance, index, noise) for index in others)
 
 
-def test_known_inputs_and_those_beside_them_are_not_chosen() -> None:
+def test_simulated_inputs_and_those_beside_them_are_not_chosen() -> None:
     points = np.concatenate([[0.5], np.linspace(0.0, 1.0, 101)])
-    chosen = choose_batch(correlation(points, 0.1), 1e-6, 6, known=1)
+    chosen = choose_batch(correlation(points, 0.1), 1e-6, 6, simulated=1)
     assert len(set(chosen)) == 6
     assert 0 not in chosen
     assert np.abs(points[chosen] - 0.5).min() > 0.05

@@ -1,9 +1,16 @@
 """Emulators that choose inputs, and the replay that decides whether they do."""
 
+from dataclasses import replace
+from itertools import count
+
 import numpy as np
 import pytest
+from numpy.linalg import LinAlgError
 
 from problems import Dataset, Problem, Samples
+from problems.baselines.linear_models import fit_linear
+from problems.baselines.standard import StandardBaseline
+from problems.baselines.training_rows import FittedModel, TrainingRows
 from search.active_learning.emulator import ChoosingEmulator, usable_baselines
 from search.active_learning.replay import MIN_SAMPLES, replay_choice
 from search.run.simulations import Replay, ReplayPoint
@@ -20,12 +27,30 @@ def waves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Problem, Dataset]:
 def test_every_emulator_has_a_covariance(name: str, waves: tuple[Problem, Dataset]) -> None:
     problem, data = waves
     emulator = ChoosingEmulator.fit(problem, data.train, name)
-    matrix, noise = emulator.covariance(data.validation.inputs, np.random.default_rng(0))
+    covariance = emulator.covariance(data.validation.inputs, np.random.default_rng(0))
+    assert covariance is not None
+    matrix, noise = covariance
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
     assert np.linalg.eigvalsh(matrix).min() > -1e-6
     assert np.diag(matrix).max() > 0.0
     assert noise >= 0.0
     assert emulator.error(data.validation) > 0.0
+
+
+def test_members_that_can_not_be_fitted_are_left_out(waves: tuple[Problem, Dataset]) -> None:
+    problem, data = waves
+    emulator = ChoosingEmulator.fit(problem, data.train, "linear")
+    calls = count()
+
+    def two_of_eight(rows: TrainingRows) -> FittedModel:
+        if next(calls) not in {3, 5}:
+            raise LinAlgError("singular")
+        return fit_linear(rows)
+
+    for method, known in ((two_of_eight, True), (two_of_eight, False)):
+        failing = replace(emulator, baseline=StandardBaseline(method, emulator.baseline.encoding))
+        covariance = failing.covariance(data.validation.inputs, np.random.default_rng(0))
+        assert (covariance is not None) is known
 
 
 def test_a_problem_without_standard_baselines_can_choose_inputs() -> None:

@@ -95,8 +95,10 @@ def test_a_roll_out_learns_from_further_paths_in_as_many_steps(train: Split) -> 
     candidate = with_labels(oscillator).model_copy(
         update={"encoding": "steps", "architecture": "gru", "architecture_settings": GRU}
     )
+    paths = candidate.training.model_copy(update={"labelled": 0, "labelled_paths": 128})
+    candidate = candidate.model_copy(update={"training": paths})
     task = prepare_training(oscillator, candidate, data, DampedOscillator().run)
-    alone = candidate.training.model_copy(update={"labelled": 0})
+    alone = paths.model_copy(update={"labelled_paths": 0})
     plain = prepare_training(oscillator, candidate.model_copy(update={"training": alone}), data)
     assert len(task.pairs.inputs) == 3 * len(plain.pairs.inputs)
     learner = initialise_learner(candidate, task.shape)
@@ -111,7 +113,7 @@ def test_keys_of_candidates_without_a_teacher_are_those_of_older_versions() -> N
     )
     stored = plain.model_dump(mode="json")
     assert "ensemble_seeds" not in stored
-    assert not {"labelled", "teacher"} & set(stored["training"])
+    assert not {"labelled", "labelled_paths", "teacher"} & set(stored["training"])
     assert Candidate.model_validate(stored) == plain
     assert Candidate.model_validate_json(candidate.model_dump_json()) == candidate
     assert candidate.key != plain.key

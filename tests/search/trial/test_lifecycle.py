@@ -91,7 +91,7 @@ def candidate(problem: Problem) -> Candidate:
     trained = tuple(name for name in ARCHITECTURES if not ARCHITECTURES[name].solved)
     space = Space(problem, Restrictions(keep={"architecture": trained}))
     drawn = space.choose_candidate(Size.TINY, RandomChoice(np.random.default_rng(0)), 0)
-    quick = {"labelled": 0, "augmented": 0, "arithmetic": Arithmetic.FP32}
+    quick = {"labelled": 0, "labelled_paths": 0, "augmented": 0, "arithmetic": Arithmetic.FP32}
     training = drawn.training.model_copy(update=quick)
     return drawn.model_copy(
         update={"runtime": "eager", "precision": Precision.FP32, "training": training}
