@@ -25,6 +25,7 @@ from ray.exceptions import (
 from problems.data.shards import Shard, make_shard
 from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import enter_scratch
+from problems.errors import UserError
 from problems.sources import ProblemSource, user_folders
 from search.timing.stopwatch import keep_large_blocks
 
@@ -33,6 +34,9 @@ POLL_INTERVAL_S = 1.0
 
 OBJECT_STORE_BYTES = 512 * 2**20
 """Memory for objects that trials share, besides their data."""
+
+START_ATTEMPTS, START_TIME_OUT = 3, "timed out during startup"
+"""Ray's limit for the start of a node is 30 s and can't be set; its error has this text."""
 
 WORKER_FAILURES = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, LocalRayletDiedError)
 """Errors of Ray for a worker that died during a task: by itself, for lack of memory, or with its
@@ -61,17 +65,16 @@ def cluster(
         folder: Working directory of the workers, usually the run directory.
         problem: A user's file or module, which every worker loads first.
         data_bytes: Size of the arrays that the workers share in the object store.
+
+    Raises:
+        UserError: The machine is too busy to start Ray.
     """
     runtime_env = {} if problem is None else {"worker_process_setup_hook": problem.load}
 
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with contextlib.chdir(folder):
-        ray.init(
-            address="local",
+        _start(
             num_cpus=cores,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE_BYTES + 2 * data_bytes,
             runtime_env=runtime_env,
         )
@@ -79,6 +82,33 @@ def cluster(
         yield
     finally:
         ray.shutdown()
+
+
+def _start(**arguments: Any) -> None:
+    """Start Ray, several times if the machine is too busy to start it within Ray's own limit.
+
+    Raises:
+        UserError: Ray didn't start in any attempt.
+    """
+    for _ in range(START_ATTEMPTS):
+        try:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **arguments,
+            )
+        except Exception as error:
+            ray.shutdown()
+            if START_TIME_OUT not in str(error):
+                raise
+        else:
+            return
+    raise UserError(
+        f"Ray didn't start within its time limit, {START_ATTEMPTS} times: the machine is too busy; "
+        "end other work on it, and search again or resume the run"
+    )
 
 
 def in_parallel(
