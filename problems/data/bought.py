@@ -7,15 +7,13 @@ that an interrupted round continues where it ended.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
-from problems.atomic_files import atomic_write
+from problems.atomic_files import load_arrays, save_arrays, with_prefix
 from problems.data.dataset import DuplicateFilter, concatenate_splits
 from problems.data.shards import Shard, read_shard
 from problems.data.simulate import finite_samples
@@ -23,7 +21,7 @@ from problems.entrance.values import lent
 from problems.errors import UserError
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import SPLITS, Array, Batch, Dataset, Split, n_samples, take_samples
-from problems.provenance import digest, fingerprint
+from problems.provenance import canonical_form, digest, fingerprint
 
 BOUGHT = "bought"
 """In the place of a split's name in the keys and seeds of these shards."""
@@ -51,7 +49,7 @@ def plan_bought(problem: Problem, inputs: Batch, first: int) -> list[Shard]:
     for start in range(0, total, size):
         part = take_samples(inputs, slice(start, start + size))
         n, index = n_samples(part), first + start
-        key = digest([facts, BOUGHT, index, _content_hash(part)])
+        key = digest([facts, BOUGHT, index, canonical_form(part)])
         shards.append(
             Shard(
                 problem.simulation, problem.name, BOUGHT, index, n, key, problem.time_limit_s, part
@@ -135,8 +133,7 @@ def write_chosen(path: Path, chosen: ChosenInputs) -> None:
     arrays: dict[str, Array] = {f"inputs/{name}": array for name, array in chosen.inputs.items()}
     numbers = {"error": np.array(chosen.error), "choice_s": np.array(chosen.choice_s)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, **numbers, **arrays)
+    save_arrays(path, {**numbers, **arrays})
 
 
 def read_chosen(path: Path) -> ChosenInputs:
@@ -145,21 +142,7 @@ def read_chosen(path: Path) -> ChosenInputs:
     Raises:
         UserError: The file can't be read.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = [name for name in arrays if name.startswith("inputs/")]
-            inputs = {name.removeprefix("inputs/"): arrays[name] for name in names}
-            return ChosenInputs(inputs, float(arrays["error"]), float(arrays["choice_s"]))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UserError(
-            f"{path} can't be read ({error}); restore it from a copy, or search again in another "
-            "folder"
-        ) from error
-
-
-def _content_hash(inputs: Batch) -> str:
-    content = blake2b(digest_size=16)
-    for name, array in sorted(inputs.items()):
-        content.update(name.encode())
-        content.update(np.ascontiguousarray(array).tobytes())
-    return content.hexdigest()
+    remedy = "restore it from a copy, or search again in another folder"
+    arrays = load_arrays(path, remedy, "error", "choice_s")
+    inputs = with_prefix(arrays, "inputs/")
+    return ChosenInputs(inputs, float(arrays["error"]), float(arrays["choice_s"]))

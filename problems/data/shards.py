@@ -9,11 +9,10 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
-from problems.atomic_files import atomic_write
+from problems.atomic_files import load_arrays, save_arrays, with_prefix
 from problems.data.simulate import Caller, draw, run_simulation
 from problems.entrance.calls import Call, call_here
 from problems.errors import UserError
@@ -146,8 +145,7 @@ def write_shard(
     path = shard.path(cache)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        save_arrays(path, arrays)
     except OSError as error:
         if shard.inputs is not None:  # in a run directory, of which the search tells
             raise
@@ -176,16 +174,9 @@ def read_shard(path: Path) -> tuple[Split, list[str]]:
     Raises:
         UserError: The file can't be read.
     """
-
-    def part(arrays: Batch, prefix: str) -> Batch:
-        return {k.removeprefix(prefix): arrays[k] for k in arrays if k.startswith(prefix)}
-
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            split = Split(inputs=part(arrays, "inputs/"), outputs=part(arrays, "outputs/"))
-            return split, [str(reason) for reason in arrays["reasons"] if reason]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UserError(
-            f"{path} can't be read ({error}); delete it, and a search makes it again, or `simstead "
-            "resume` where it belongs to a run"
-        ) from error
+    remedy = (
+        "delete it, and a search makes it again, or `simstead resume` where it belongs to a run"
+    )
+    arrays = load_arrays(path, remedy, "reasons")
+    split = Split(with_prefix(arrays, "inputs/"), with_prefix(arrays, "outputs/"))
+    return split, [str(reason) for reason in arrays["reasons"] if reason]

@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from problems import Array, InterruptedRunError, UserError
+from problems.atomic_files import load_arrays, save_arrays
 from problems.data.cache import default_cache
 from problems.data.dataset import data_bytes, generate
 from problems.interfaces.types import Batch
@@ -28,12 +29,11 @@ from search.screening.request import ScreeningJob, ScreeningSpec, write_json
 from search.screening.sweep import (
     INPUT_PREFIX,
     OUTPUT_PREFIX,
+    REPEAT,
     CallResults,
     ReferenceCall,
     calls_in_parallel,
-    load_arrays,
     load_call_results,
-    save_arrays,
     shuffled,
     split_into_calls,
 )
@@ -138,7 +138,7 @@ def _read_plan(job: ScreeningJob) -> CallPlan | None:
     if not all((job.folder / name).is_file() for name in (RULE_FILE, DECISIONS_FILE)):
         return None
     rule = DecisionRule.read(job.folder / RULE_FILE)
-    return _plan(job, rule, load_arrays(job.folder / DECISIONS_FILE))
+    return _plan(job, rule, load_arrays(job.folder / DECISIONS_FILE, REPEAT))
 
 
 def _plan(job: ScreeningJob, rule: DecisionRule, points: Batch) -> CallPlan:
@@ -167,7 +167,7 @@ def _run(job: ScreeningJob, plan: CallPlan, progress: ProgressDisplay) -> None:
 def _summarise(job: ScreeningJob, plan: CallPlan) -> ScreeningSummary:
     """Write the table of all points, and return the summary."""
     rule = DecisionRule.read(job.folder / RULE_FILE)
-    points = load_arrays(job.folder / DECISIONS_FILE)
+    points = load_arrays(job.folder / DECISIONS_FILE, REPEAT)
     kept = load_call_results(job.problem.outputs, plan.kept, job.runs)
     audited = load_call_results(job.problem.outputs, plan.audited, job.runs)
     save_arrays(job.folder / RESULTS_FILE, _results(job, points, kept, audited))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
 from problems import Array, Batch, Field, Problem, Simulation, UserError
-from problems.atomic_files import atomic_write
+from problems.atomic_files import load_arrays, save_arrays
 from problems.data.chunks import FieldSelection
 from problems.data.readers import reader_for
 from problems.data.simulate import Caller, concatenate_batches, draw, run_simulation
@@ -26,6 +25,9 @@ MAX_POINTS_PER_CALL = 64
 OUTPUT_PREFIX = "outputs/"
 INPUT_PREFIX = "inputs/"
 """Prefixes of field names in .npz files."""
+
+REPEAT = "delete it and repeat the command, which makes it anew"
+"""What to do about a damaged file of a sweep."""
 
 
 def draw_points(simulation: Simulation, points: int, seed: int) -> Batch:
@@ -201,7 +203,7 @@ def load_call_results(
     Raises:
         UserError: A file can't be read.
     """
-    results = [load_arrays(call.path(folder)) for call in calls]
+    results = [load_arrays(call.path(folder), REPEAT) for call in calls]
     no_outputs = {f"{OUTPUT_PREFIX}{field.name}": np.empty((0, *field.shape)) for field in outputs}
     no_results = {**no_outputs, "places": np.empty(0, int), "reasons": np.empty(0, "U1")}
     joined = concatenate_batches([no_results, *results])
@@ -212,27 +214,6 @@ def load_call_results(
         np.array([n_samples(call.inputs) for call in calls], dtype=int),
         np.array([result["seconds"] for result in results], dtype=float),
     )
-
-
-def save_arrays(path: Path, arrays: Batch) -> None:
-    """Write an .npz file atomically."""
-    with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, **arrays)
-
-
-def load_arrays(path: Path) -> Batch:
-    """Return the arrays in an .npz file, by name (...).
-
-    Raises:
-        UserError: The file is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise UserError(
-            f"{path} can't be read ({error}); delete it and repeat the command, which makes it anew"
-        ) from error
 
 
 def _generator(seed: int, *purpose: str | int) -> np.random.Generator:
