@@ -116,7 +116,7 @@ def run_search(
             signals_as_interrupt(),
         ):
             preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)
-            context, scores = preparation.context()
+            context, scores = preparation.context(environment.processor)
             progress.start_phase("trials")
             run_remaining_trials(context, spec, run, progress, scores)
             if not run.final_evaluation():
@@ -149,10 +149,15 @@ class _Preparation:
     progress: ProgressDisplay
     on_progress: Callable[[int, int], None]
 
-    def context(self) -> tuple[SearchContext, Callable[[SearchContext], BaselineScores]]:
-        """Return the context of the trials, and what scores the baselines in it."""
+    def context(
+        self, processor: str
+    ) -> tuple[SearchContext, Callable[[SearchContext], BaselineScores]]:
+        """Return the context of the trials, and what scores the baselines in it.
+
+        Args:
+            processor: Name of the processor.
+        """
         problem, call = self.problem, self.call
-        processor = collect_environment().processor
         data, bought = self._data()
         with stage_errors("fitting and timing the baselines and the reference"):
             problem, errors, reference_timing = call(

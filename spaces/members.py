@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from problems import Array, Batch, Encoding, Split, Target, UserError
+from problems.atomic_files import with_prefix
 from problems.interfaces.types import EncodedNetwork
 from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.registered import RUNTIMES
@@ -35,6 +36,8 @@ MEMBERS_FILE = "members.safetensors"
 """A recorded call of the members, "inputs" (b, ...) and "outputs" (k, b, o), both float32. Arrays
 named "errors." and an output field hold the root mean square error of each value on the validation
 split."""
+
+ERRORS_PREFIX = "errors."
 
 RANDOM_SEED = 0
 """Seed of what a stochastic encoding draws: it is the same for all members, which thus differ by
@@ -115,12 +118,7 @@ class LoweredMembers:
             inputs: Input fields of b samples.
         """
         variances = members_variance(_member_outputs(self.networks, encoding, inputs))
-        prefix = "errors."
-        errors = {
-            name.removeprefix(prefix): array
-            for name, array in self._recorded.items()
-            if name.startswith(prefix)
-        }
+        errors = with_prefix(self._recorded, ERRORS_PREFIX)
         return deviations(variances, self.calibration, errors)
 
 
@@ -165,7 +163,7 @@ def write_members(
     inputs = calls[: lowering.batch].numpy()
     outputs = np.stack([network(inputs) for network in networks])
     calibrated = _calibrated(members.validation, ensemble, networks, lowering)
-    errors = {f"errors.{name}": array for name, array in calibrated.errors.items()}
+    errors = {f"{ERRORS_PREFIX}{name}": array for name, array in calibrated.errors.items()}
     save_file({"inputs": inputs, "outputs": outputs, **errors}, folder / MEMBERS_FILE)
     return calibrated.calibration
 

@@ -83,8 +83,8 @@ class Prediction:
         if not calibration.fields:
             raise UserError("a label is 0 or 1, so that its probability has no interval")
         if level not in calibration.levels:
-            known = ", ".join(map(str, calibration.levels))
-            raise UserError(f"level={level!r}: intervals have the levels {known}")
+            levels = ", ".join(map(str, calibration.levels))
+            raise UserError(f"level={level!r}: intervals have the levels {levels}")
         place = calibration.levels.index(level)
         low, high = dict[str, Array](), dict[str, Array]()
         for name, output in self.outputs.items():
@@ -124,16 +124,16 @@ def deviations(
         calibration: The calibration.
         errors: Root mean square error (...) of each value of a field on the validation split.
     """
-    found: dict[str, Array] = {}
+    by_field: dict[str, Array] = {}
     with np.errstate(all="ignore"):
         for name, variance in variances.items():
             field = calibration.fields.get(name)
             if field is None:
-                found[name] = np.sqrt(variance)
+                by_field[name] = np.sqrt(variance)
             else:
                 residual = field.residual * errors[name]
-                found[name] = np.sqrt(field.members**2 * variance + residual**2)
-    return found
+                by_field[name] = np.sqrt(field.members**2 * variance + residual**2)
+    return by_field
 
 
 class Calibrated(NamedTuple):
@@ -160,9 +160,9 @@ def calibrate(outputs: Batch, variances: Batch, split: Split, batch: int) -> Cal
         square = np.where(finite, error, 0.0) ** 2
         mean_square = square.sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
         errors[name] = np.asarray(np.sqrt(mean_square))
-        known = finite & (mean_square > 0.0)
-        scale = np.broadcast_to(mean_square, error.shape)[known]
-        fields[name] = _fit(error[known], variances[name][known], scale, units)
+        usable = finite & (mean_square > 0.0)
+        scale = np.broadcast_to(mean_square, error.shape)[usable]
+        fields[name] = _fit(error[usable], variances[name][usable], scale, units)
     calibration = SpreadCalibration(batch=batch, samples=len(split), fields=fields)
     return Calibrated(calibration, errors)
 
@@ -230,7 +230,7 @@ def beyond(
     names = [field.name for field in fields]
     if not max_deviation:
         raise UserError(f"max_deviation is empty; give a number for one of {', '.join(names)}")
-    found = np.zeros(n_samples(deviations_of), dtype=bool)
+    is_beyond = np.zeros(n_samples(deviations_of), dtype=bool)
     for name, largest in max_deviation.items():
         if name not in names:
             raise UserError(f"max_deviation: {name!r} is no output; use {', '.join(names)}")
@@ -239,5 +239,5 @@ def beyond(
             raise UserError(f"max_deviation of {name!r} is {given!r}; give a number of at least 0")
         values = np.asarray(deviations_of[name])
         largest_of = values.max(axis=tuple(range(1, values.ndim)), initial=0.0)
-        found |= ~(largest_of <= largest)  # NaN is beyond every threshold
-    return found
+        is_beyond |= ~(largest_of <= largest)  # NaN is beyond every threshold
+    return is_beyond

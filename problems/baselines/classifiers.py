@@ -97,7 +97,6 @@ def fit_process_classifier(rows: TrainingRows) -> FittedModel:
     Raises:
         UserError: scikit-learn is not installed, or the labels aren't classes.
     """
-    used = rows.subset(PROCESS_ROWS)
 
     def classifier(used: TrainingRows, classes: Array) -> tuple[Any, str]:
         processes = scikit_learn("gaussian_process")
@@ -109,8 +108,7 @@ def fit_process_classifier(rows: TrainingRows) -> FittedModel:
             warnings.simplefilter("ignore")  # a length scale at its bound: that input doesn't count
             return process.fit(used.inputs, classes), "squared exponential kernel"
 
-    model = _fitted(used, classifier)
-    return model._replace(notes=(*model.notes, *subset_note(len(used), len(rows))))
+    return _fitted(rows, classifier, PROCESS_ROWS)
 
 
 def fit_boosted_classifier(rows: TrainingRows) -> FittedModel:
@@ -160,9 +158,11 @@ def fit_forest_classifier(rows: TrainingRows) -> FittedModel:
 
 
 def _fitted(
-    rows: TrainingRows, classifier: Callable[[TrainingRows, Array], tuple[Any, str]]
+    rows: TrainingRows,
+    classifier: Callable[[TrainingRows, Array], tuple[Any, str]],
+    max_rows: int = MAX_ROWS,
 ) -> FittedModel:
-    used = rows.subset(MAX_ROWS)
+    used = rows.subset(max_rows)
     fitted, note = classifier(used, _classes(used.targets))
     model = ClassProbabilities(rows.scaling, fitted, rows.targets.shape[1])
     return FittedModel(model, (note, *subset_note(len(used), len(rows))))

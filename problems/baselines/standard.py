@@ -153,13 +153,15 @@ def _models(problem: Problem) -> Iterator[tuple[str, StandardBaseline]]:
     rolling = [name for name in values if isinstance(encodings[name], RollsForward)]
     for target, methods in FLAT_MODELS.items():
         yield from _each(methods, flat[target])
-    if not flat[Target.VALUE] and not rolling:
-        for name in values[:1]:
-            yield from _each(_structured_models(encodings[name]), [name])
-    labels = [name for name, each in encodings.items() if each.target is Target.LABEL]
+    if values and not flat[Target.VALUE] and not rolling:
+        yield from _each(_structured_models(encodings[values[0]]), values)
     if not flat[Target.LABEL]:
-        for name in [name for name in labels if not encodings[name].aligned][:1]:
-            yield from _each({"forest of summaries": fit_summary_classifier}, [name])
+        whole = [
+            name
+            for name, encoding in encodings.items()
+            if encoding.target is Target.LABEL and not encoding.aligned
+        ]
+        yield from _each({"forest of summaries": fit_summary_classifier}, whole)
     yield from _each(ROLL_OUTS, rolling)
     corrected = next((name for name in values if encodings[name].corrects_baseline), None)
     if corrected is not None:

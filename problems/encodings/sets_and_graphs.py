@@ -116,7 +116,7 @@ class GraphEncoding(AlignedEncoding):
     @property
     def _edge_channels(self) -> int:
         """Number of values of each edge."""
-        p = next(axis_length(f, self.axes[0]) for f in self.inputs if self.axes[0] in f.axes)
+        (p,) = self._sizes
         return sum(f.size // p**2 for f in self._edge_fields)
 
     def between(self, f: Field, values: Array) -> Array:
@@ -130,10 +130,10 @@ class GraphEncoding(AlignedEncoding):
         """Return (b, p, c): the fields of each node, then the fields of its edges."""
         edges = self._edge_fields
         nodes = [f for f in self.inputs if f not in edges]
-        axis = self.axes[0]
-        size = next(axis_length(f, axis) for f in self.inputs if axis in f.axes)
         parts = [
-            align_field(f, self._transformed(f, inputs, self.input_transform), self.axes, (size,))
+            align_field(
+                f, self._transformed(f, inputs, self.input_transform), self.axes, self._sizes
+            )
             for f in nodes
         ]
         edge_values = [

@@ -95,9 +95,10 @@ class VectorsEncoding(AlignedEncoding):
     def _aligned_inputs(self, inputs: Batch) -> Array:
         """Return the inputs (b, p, 3 + c), the vector first."""
         vector_first = sorted(self.inputs, key=lambda f: COMPONENT not in f.axes)
-        sizes = (axis_length(vector_first[0], self.axes[0]),)
         parts = [
-            align_field(f, self._transformed(f, inputs, self.input_transform), self.axes, sizes)
+            align_field(
+                f, self._transformed(f, inputs, self.input_transform), self.axes, self._sizes
+            )
             for f in vector_first
         ]
         return np.concatenate(parts, axis=-1)

@@ -142,8 +142,9 @@ class ChoosingEmulator:
             inputs: Inputs of b samples.
             rng: Generator of the resamples of a committee.
         """
-        found = self._covariance(inputs, rng)
-        return found if found is not None and np.isfinite(found.matrix).all() else None
+        covariance = self._covariance(inputs, rng)
+        finite = covariance is not None and np.isfinite(covariance.matrix).all()
+        return covariance if finite else None
 
     def _covariance(self, inputs: Batch, rng: np.random.Generator) -> PoolCovariance | None:
         if isinstance(self.model.predict, GaussianProcessMean):

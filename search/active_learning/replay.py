@@ -114,9 +114,9 @@ def _replayed(
     """Yield the errors of both ways at `SHARES` of the samples, from the first of an order on."""
     sizes = [round(len(train) * share) for share in SHARES]
     rng = np.random.default_rng(0)
-    known, rest = order[: sizes[0]], order[sizes[0] :]
+    taken, rest = order[: sizes[0]], order[sizes[0] :]
     for size, following in zip(sizes, [*sizes[1:], 0], strict=True):
-        emulator = fit(train.take(known))
+        emulator = fit(train.take(taken))
         error = emulator.error(validation) if emulator else math.inf
         at_random = error
         if size != sizes[0]:
@@ -129,4 +129,4 @@ def _replayed(
             covariance = emulator.covariance(take_samples(train.inputs, rest), rng)
             if covariance is not None:
                 picked = choose_batch(*covariance, further)
-        known, rest = np.concatenate([known, rest[picked]]), np.delete(rest, picked)
+        taken, rest = np.concatenate([taken, rest[picked]]), np.delete(rest, picked)

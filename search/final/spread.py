@@ -15,9 +15,9 @@ import numpy as np
 from problems import Array, Batch, Problem, Run, Split
 from problems.data.simulate import run_isolating_failures
 from problems.interfaces.types import take_samples
-from search.run.records import ConfidenceInterval, Timing
+from search.run.records import Timing
 from search.run.spread_results import Deferral, FieldCoverage, SplitSpread, SpreadResult
-from search.trial.scoring import QUANTILES, RESAMPLES, SplitScore, score_split
+from search.trial.scoring import SplitScore, mean_interval, score_split
 from spaces.spread import Prediction, SpreadCalibration
 from spaces.surrogate import Surrogate
 
@@ -83,17 +83,17 @@ def _split_spread(
     problem: Problem, surrogate: Surrogate, calibration: SpreadCalibration, score: SplitScore
 ) -> SplitSpread:
     samples, outputs = score.valid_samples, score.valid_outputs
-    found, _ = run_isolating_failures(
+    deviations, _ = run_isolating_failures(
         call_with_spread(surrogate),
         problem.outputs,
         samples.inputs,
         np.random.default_rng(0),
         "spread",
     )
-    prediction = Prediction(outputs, found, calibration)
+    prediction = Prediction(outputs, deviations, calibration)
     scales = {name: field_scale(array) for name, array in samples.outputs.items()}
     errors = {name: outputs[name] - samples.outputs[name] for name in outputs}
-    deviation = relative_size(found, scales)
+    deviation = relative_size(deviations, scales)
     held = held_shares(prediction, samples) if calibration.fields else {}
     sizes = [samples.outputs[name][:1].size for name in held]
     pooled = np.empty((0, len(samples)))
@@ -103,7 +103,7 @@ def _split_spread(
         samples=len(samples),
         groups=None if samples.groups is None else len(np.unique(samples.groups)),
         levels=calibration.levels if held else (),
-        coverage=tuple(_mean_interval(shares, samples.groups) for shares in pooled),
+        coverage=tuple(mean_interval(shares, samples.groups) for shares in pooled),
         fields={
             name: FieldCoverage(
                 coverage=tuple(shares.mean(axis=1).tolist()),
@@ -172,21 +172,6 @@ def _widths(prediction: Prediction, name: str, scale: float) -> tuple[float | No
     )
 
 
-def _mean_interval(values: Array, groups: Array | None) -> ConfidenceInterval:
-    """Return the mean of the samples' values (b,) with its 90 % bootstrap interval.
-
-    Whole groups are drawn where there are any.
-    """
-    units = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    counts = np.bincount(units).astype(float)
-    sums = np.bincount(units, weights=values)
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(counts), size=(RESAMPLES, len(counts)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, QUANTILES)
-    return ConfidenceInterval(value=float(values.mean()), low=float(low), high=float(high))
-
-
 def _rank_correlation(deviation: Array, error: Array) -> float | None:
     """Return the rank correlation of deviations and errors (b,); None if it doesn't exist."""
     deviation = np.where(np.isfinite(deviation), deviation, np.inf)
@@ -204,18 +189,18 @@ def _deferrals(
 ) -> list[Deferral]:
     """Return the errors of the samples that aren't left to the simulation."""
     order = np.argsort(np.where(np.isfinite(deviation), deviation, np.inf), kind="stable")
-    found: list[Deferral] = []
+    deferrals: list[Deferral] = []
     for share in DEFERRED_SHARES:
         kept = np.sort(order[: len(order) - round(share * len(order))])
         if len(kept) < MIN_SAMPLES:
             continue
         result = score_split(
-            problem, partial(_known, take_samples(outputs, kept)), samples.take(kept)
+            problem, partial(_constant_outputs, take_samples(outputs, kept)), samples.take(kept)
         )
         error = result.metrics.get(problem.objective.name)
-        found.append(Deferral(share=share, error=error))
-    return found
+        deferrals.append(Deferral(share=share, error=error))
+    return deferrals
 
 
-def _known(outputs: Batch, _inputs: Batch, _rng: np.random.Generator) -> Batch:
+def _constant_outputs(outputs: Batch, _inputs: Batch, _rng: np.random.Generator) -> Batch:
     return outputs

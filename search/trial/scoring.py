@@ -155,6 +155,21 @@ def paired_interval(error: ResampledError, other: ResampledError) -> ConfidenceI
     return _interval(error.value - other.value, resampled)
 
 
+def mean_interval(values: Array, groups: Array | None) -> ConfidenceInterval:
+    """Return the mean of a number of each sample with its 90 % bootstrap interval.
+
+    Args:
+        values: The numbers (b,).
+        groups: Group of each sample (b,), of which whole ones are drawn; None without groups.
+    """
+    units = np.arange(len(values)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    counts = np.bincount(units).astype(float)
+    sums = np.bincount(units, weights=values)
+    drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return _interval(float(values.mean()), means)
+
+
 def _resampled_metrics(
     problem: Problem, outputs: Batch, samples: Split, names: Sequence[str]
 ) -> dict[str, Array]:
