@@ -42,7 +42,7 @@ class PlanetsPreset:
 PRESETS = {
     Size.TINY: PlanetsPreset(1e3, 20, Samples(24, 8, 8, 8), epochs=4, calibration_share=0.5),
     Size.STANDARD: PlanetsPreset(
-        1e5, 100, Samples(128, 32, 32, 32), epochs=24, calibration_share=0.02
+        1e5, 100, Samples(512, 128, 256, 64), epochs=24, calibration_share=0.02
     ),
     Size.FULL: PlanetsPreset(
         1e6, 200, Samples(4096, 256, 256, 256), epochs=60, calibration_share=0.005
@@ -81,7 +81,7 @@ def planets(size: Size) -> Problem:
             "persistence": Persistence(times),
             "Laplace-Lagrange": LaplaceLagrange(times),
             "secular, averaged": AveragedSecular(times),
-            "WHFast, 10x the step": replace(simulation, steps_per_orbit=2).run,
+            "WHFast, 10x the step": replace(simulation, steps_per_orbit=2, corrector=0).run,
         },
         ceiling=PerturbedReference(simulation),
         samples=preset.samples,
@@ -89,5 +89,5 @@ def planets(size: Size) -> Problem:
         calibration=Calibration(simulation.shortened(share), share, samples=8),
         pictures=score.pictures,
         symmetries=SYMMETRIES,
-        version=3,
+        version=4,
     )

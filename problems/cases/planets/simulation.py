@@ -1,6 +1,7 @@
 """The reference: planetary systems integrated with REBOUND's WHFast, encounters with IAS15.
 
-Sources: Rein & Liu, A&A 537 (2012) A128; Rein & Tamayo, MNRAS 452 (2015) 376; Rein & Spiegel, MNRAS
+Sources: Rein & Liu, A&A 537 (2012) A128; Rein & Tamayo, MNRAS 452 (2015) 376 (WHFast); Wisdom,
+Holman & Touma, Fields Inst. Commun. 10 (1996) 217 (symplectic correctors); Rein & Spiegel, MNRAS
 446 (2015) 1424 (IAS15).
 """
 
@@ -35,6 +36,7 @@ class Planets:
         horizon_yr: Time over which a system is followed [yr].
         frames: Outputs, evenly spaced; the last is at the horizon.
         steps_per_orbit: Integrator steps per period of the innermost planet.
+        corrector: Order of WHFast's symplectic corrector; 0 for none.
         star_mass: Uniform range of the mass of the star [Msun].
         planet_mass: Log-uniform range of the masses of the planets [Msun].
         spacing: Uniform range of the distance between neighbours in mutual Hill radii.
@@ -48,6 +50,7 @@ class Planets:
     horizon_yr: float
     frames: int
     steps_per_orbit: int = 20
+    corrector: int = 17
     star_mass: tuple[float, float] = (0.5, 1.5)
     planet_mass: tuple[float, float] = (1e-7, 1e-3)
     spacing: tuple[float, float] = (6.0, 30.0)
@@ -211,6 +214,7 @@ class Planets:
         simulation.integrator = "whfast"
         whfast: Any = simulation.integrator
         whfast.safe_mode = 0
+        whfast.corrector = self.corrector
         cadence = self.horizon_yr / self.frames
         simulation.dt = cadence / np.ceil(cadence * self.steps_per_orbit / period)
 
