@@ -5,6 +5,7 @@ by eigenvectors. Both matrices are symmetric after scaling by sqrt(m n a^2): rea
 Source: Murray & Dermott, Solar System Dynamics (1999), section 7.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,20 @@ class SecularModes:
         rotated = amplitude[:, None, :] * np.exp(1j * self.frequency[:, None, :] * time[:, None])
         return np.einsum("bij,btj->bti", self.from_modes, rotated)
 
+    def mean_start(self, path: Array, time: Array) -> Array:
+        """Return the complex vectors (b, p) at time zero whose motion is closest to a path.
+
+        Every frame is taken back to time zero, and their mean is the best fit in the norm of the
+        angular momentum deficit, which the motion conserves.
+
+        Args:
+            path: Complex vectors (b, t, p).
+            time: Times of the frames (t,) [yr].
+        """
+        amplitude = np.einsum("bij,btj->bti", self.to_modes, path)
+        back = np.exp(-1j * self.frequency[:, None, :] * time[:, None])
+        return np.einsum("bij,bj->bi", self.from_modes, np.mean(amplitude * back, axis=1))
+
 
 @dataclass(frozen=True)
 class SecularMotion:
@@ -56,12 +71,28 @@ class SecularMotion:
 
     def advance(self, vectors: Array, time: Array) -> Array:
         """Return (k, h, q, p) (b, t, p, 4) at times (t,) [yr] after vectors (b, p, 4)."""
-        both = [
+        return _real_vectors(
             modes.advance(vectors[..., first] + 1j * vectors[..., first + 1], time)
             for modes, first in ((self.eccentricity, 0), (self.inclination, 2))
-        ]
-        parts = [part for vector in both for part in (np.real(vector), np.imag(vector))]
-        return np.stack(parts, axis=-1)
+        )
+
+    def mean_start(self, path: Array, time: Array) -> Array:
+        """Return (k, h, q, p) (b, p, 4) at time zero with the motion closest to a path.
+
+        Args:
+            path: (k, h, q, p) at the frames (b, t, p, 4).
+            time: Times of the frames (t,) [yr].
+        """
+        return _real_vectors(
+            modes.mean_start(path[..., first] + 1j * path[..., first + 1], time)
+            for modes, first in ((self.eccentricity, 0), (self.inclination, 2))
+        )
+
+
+def _real_vectors(vectors: Iterable[Array]) -> Array:
+    """Return real and imaginary parts (..., 4) of two arrays of complex vectors (...)."""
+    parts = [part for vector in vectors for part in (np.real(vector), np.imag(vector))]
+    return np.stack(parts, axis=-1)
 
 
 def secular_motion(star_mass: Array, mass: Array, axis: Array) -> SecularMotion:
