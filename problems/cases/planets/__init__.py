@@ -5,19 +5,32 @@ from dataclasses import dataclass, replace
 from problems.cases.planets.agent import AgentEncoding
 from problems.cases.planets.baselines import (
     AveragedSecular,
+    CoarseIntegration,
     LaplaceLagrange,
     Persistence,
-    PerturbedReference,
+    PredictabilityLimit,
+    ResonantSecular,
 )
+from problems.cases.planets.early import EarlyMotionEncoding
+from problems.cases.planets.early_run import ContinuedEarlyRun
 from problems.cases.planets.encodings import ImageEncoding, PatternEncoding, SeriesEncoding
 from problems.cases.planets.kick import KickEncoding
 from problems.cases.planets.simulation import Planets
 from problems.cases.planets.stepped_kick import SteppedKickEncoding, within_step_budget
 from problems.cases.planets.symmetries import SYMMETRIES
-from problems.cases.planets.validation import METRICS, PlanetScore
+from problems.cases.planets.validation import PlanetScore
 from problems.interfaces.problem import Calibration, Problem, Samples
 from problems.interfaces.types import Size
 from problems.registry import register_problem
+
+EARLY_SHARES = (0.01, 0.02, 0.05, 0.1, 0.005)
+"""Shares of the horizon that short runs cover; the first is that of the standard baselines."""
+
+LONGEST_EARLY_SHARE = 0.2
+"""Share of the horizon that the longest short run without a network covers."""
+
+COARSE_STEPS = (10, 5, 4, 3)
+"""Steps an orbit of the reference's own scheme as a baseline."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +69,9 @@ def planets(size: Size) -> Problem:
     preset = PRESETS[size]
     simulation = Planets(preset.horizon_yr, preset.frames)
     times = tuple(float(time) for time in simulation.times_yr)
-    score = PlanetScore(times)
+    score = PlanetScore(times, phase=size is Size.TINY)
     share = preset.calibration_share
+    durations = tuple(part * preset.horizon_yr for part in EARLY_SHARES)
     return Problem(
         name="planets",
         summary=f"orbits of 2-3 planets over {preset.horizon_yr:g} yr (REBOUND, WHFast)",
@@ -69,6 +83,7 @@ def planets(size: Size) -> Problem:
             "image": ImageEncoding(times_yr=times),
             "agent": AgentEncoding(times_yr=times),
             "kick": KickEncoding(times_yr=times),
+            "early": EarlyMotionEncoding(times, durations, durations[0]),
             **(
                 {"kick-cartesian": SteppedKickEncoding(times_yr=times)}
                 if within_step_budget(times)
@@ -76,14 +91,24 @@ def planets(size: Size) -> Problem:
             ),
         },
         score=score,
-        metrics=METRICS,
+        metrics=score.metrics,
         baselines={
             "persistence": Persistence(times),
             "Laplace-Lagrange": LaplaceLagrange(times),
+            "secular, resonant": ResonantSecular(times),
             "secular, averaged": AveragedSecular(times),
-            "WHFast, 10x the step": replace(simulation, steps_per_orbit=2, corrector=0).run,
+            **{
+                f"WHFast, {steps} steps an orbit": CoarseIntegration(
+                    replace(simulation, steps_per_orbit=steps)
+                )
+                for steps in COARSE_STEPS
+            },
+            **{
+                f"short run of {duration:g} yr and fit": ContinuedEarlyRun(times, duration)
+                for duration in (*durations, LONGEST_EARLY_SHARE * preset.horizon_yr)
+            },
         },
-        ceiling=PerturbedReference(simulation),
+        ceiling=PredictabilityLimit(simulation),
         samples=preset.samples,
         epochs=preset.epochs,
         calibration=Calibration(simulation.shortened(share), share, samples=8),

@@ -6,6 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from problems.cases.planets.forecasts import (
+    line_errors,
+    restricted_mean_survival,
+    secular_periods,
+)
 from problems.cases.planets.orbits import total_energy
 from problems.cases.planets.simulation import outputs_from_elements
 from problems.interfaces.pictures import Curve, Picture
@@ -15,6 +20,13 @@ from problems.interfaces.types import Array, Batch
 FORECAST_THRESHOLD = 0.1
 """Normalised error at which a forecast ends."""
 
+FORECAST_LIMIT = 10.0
+"""Secular periods up to which forecast horizons are averaged."""
+
+LARGEST_ERROR = float(np.sqrt(2.0))
+"""Error of vectors of the right length with random directions; the error of a system is clipped to
+it, so that a few systems far off don't decide the mean."""
+
 SYSTEMS_PLOTTED = 3
 
 WASSERSTEIN = "Wasserstein-1 distance between the distributions of final"
@@ -23,20 +35,38 @@ METRICS = (
     Metric(
         "element_error",
         "1",
-        "error of the orbits' shape and orientation over the horizon, relative to e and I",
+        "error of the orbits' shape and orientation over the horizon, relative to e and I; mean "
+        "over systems, each at most sqrt(2)",
     ),
+    Metric("median_error", "1", "median of the same error over systems"),
     Metric(
-        "forecast_horizon_yr",
-        "yr",
-        "time until the normalised error first passes 0.1, mean over systems",
+        "forecast_share",
+        "1",
+        "share of systems whose error over the horizon is below 0.1",
         higher_is_better=True,
     ),
-    Metric("longitude_error_rad", "rad", "root mean square error of the mean longitude"),
-    Metric("energy_drift", "1", "median relative change of the total energy at the horizon"),
-    Metric("axis_distance", "1", f"{WASSERSTEIN} semi-major axes' logarithms"),
+    Metric(
+        "forecast_horizon_periods",
+        "1",
+        "time until the normalised error first passes 0.1, in secular periods: Kaplan-Meier mean "
+        "of the first 10 periods",
+        higher_is_better=True,
+    ),
+    Metric(
+        "frequency_error",
+        "1",
+        "error of the main secular frequency of e, in revolutions over the horizon; median",
+    ),
+    Metric("amplitude_error", "1", "relative error of the amplitude at that frequency; median"),
     Metric("eccentricity_distance", "1", f"{WASSERSTEIN} eccentricities"),
     Metric("inclination_distance_rad", "rad", f"{WASSERSTEIN} inclinations"),
 )
+
+PHASE_METRICS = (
+    Metric("longitude_error_rad", "rad", "root mean square error of the mean longitude"),
+    Metric("energy_drift", "1", "median relative change of the total energy at the horizon"),
+)
+"""Metrics of the position along the orbit, which at the longer horizons is as good as random."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +75,58 @@ class PlanetScore:
 
     Args:
         times_yr: Times of the frames [yr].
+        phase: Whether the position along the orbit is scored too.
     """
 
     IDENTITY: ClassVar[str] = "planets/score"
 
     times_yr: tuple[float, ...]
+    phase: bool = False
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Descriptions of the metrics, the one that is minimised first."""
+        return METRICS + PHASE_METRICS * self.phase
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
         """Return the metrics, the error that is minimised first."""
         exists = inputs["mass"] > 0.0
-        error = normalised_error(predicted["elements"], reference["elements"], exists)
-        angle = predicted["elements"][..., 5] - reference["elements"][..., 5]
-        angle = (np.mod(angle + np.pi, 2.0 * np.pi) - np.pi) * exists[:, None]
-        frames = len(self.times_yr)
-        ends = [outputs["elements"][:, -1][exists] for outputs in (predicted, reference)]
-        return {
-            "element_error": float(np.mean(np.sqrt(np.mean(error**2, axis=1)))),
-            "forecast_horizon_yr": float(np.mean(self.forecast_horizons(error))),
-            "longitude_error_rad": float(np.sqrt(np.sum(angle**2) / (np.sum(exists) * frames))),
-            "energy_drift": float(np.median(energy_drift(predicted["state"], inputs))),
-            "axis_distance": wasserstein_distance(*(np.log(end[:, 0]) for end in ends)),
+        elements, truth = predicted["elements"], reference["elements"]
+        errors = system_errors(elements, truth, exists)
+        ends = [path[:, -1][exists] for path in (elements, truth)]
+        frequency, amplitude = line_errors(elements[..., 1:5], truth[..., 1:5])
+        metrics = {
+            "element_error": float(np.mean(errors)),
+            "median_error": float(np.median(errors)),
+            "forecast_share": float(np.mean(errors < FORECAST_THRESHOLD)),
+            "forecast_horizon_periods": self.forecast_horizon(
+                normalised_error(elements, truth, exists), secular_periods(inputs)
+            ),
+            "frequency_error": float(np.median(frequency[exists])),
+            "amplitude_error": float(np.median(amplitude[exists])),
             "eccentricity_distance": wasserstein_distance(*map(eccentricity, ends)),
             "inclination_distance_rad": wasserstein_distance(*map(inclination, ends)),
         }
+        if self.phase:
+            angle = np.mod(elements[..., 5] - truth[..., 5] + np.pi, 2.0 * np.pi) - np.pi
+            angle = np.moveaxis(angle, 1, 2)[exists]
+            metrics["longitude_error_rad"] = float(np.sqrt(np.mean(angle**2)))
+            metrics["energy_drift"] = float(np.median(energy_drift(predicted["state"], inputs)))
+        return metrics
+
+    def forecast_horizon(self, error: Array, periods_yr: Array) -> float:
+        """Return the mean time before the error passes 0.1, in secular periods, up to a limit.
+
+        A system whose error hasn't passed it at the horizon is censored there: the horizon is a
+        different number of periods for each system.
+
+        Args:
+            error: Normalised errors (b, t).
+            periods_yr: Secular periods (b,) [yr].
+        """
+        time = self.forecast_horizons(error) / periods_yr
+        ended = np.asarray((error > FORECAST_THRESHOLD).any(axis=1))
+        return restricted_mean_survival(time, ended, FORECAST_LIMIT)
 
     def forecast_horizons(self, error: Array) -> Array:
         """Return the time (b,) [yr] of the last frame before the error (b, t) passes 0.1."""
@@ -125,6 +184,18 @@ def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array
     difference = orbit_vectors(predicted) - orbit_vectors(reference)
     squared = _mean_square(difference, exists)
     return np.sqrt(squared) / system_size(reference, exists)[:, None]
+
+
+def system_errors(predicted: Array, reference: Array, exists: Array) -> Array:
+    """Return the rms over time (b,) of the normalised error, at most `LARGEST_ERROR`.
+
+    Args:
+        predicted: Elements (b, t, p, 6).
+        reference: Elements (b, t, p, 6).
+        exists: Whether a slot holds a planet (b, p).
+    """
+    error = normalised_error(predicted, reference, exists)
+    return np.minimum(np.sqrt(np.mean(error**2, axis=1)), LARGEST_ERROR)
 
 
 def system_size(reference: Array, exists: Array) -> Array:

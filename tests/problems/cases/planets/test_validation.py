@@ -5,7 +5,12 @@ import pytest
 from scipy import stats
 
 from problems import Dataset, FittedBaseline, Problem, Size, load_problem
-from problems.cases.planets.validation import PlanetScore, normalised_error, wasserstein_distance
+from problems.cases.planets.validation import (
+    LARGEST_ERROR,
+    PlanetScore,
+    normalised_error,
+    wasserstein_distance,
+)
 from problems.data.dataset import generate
 
 
@@ -70,14 +75,31 @@ def test_distributions_are_told_apart_and_orders_are_not() -> None:
 def test_final_elements_have_a_distance_each(data: Dataset, score: PlanetScore) -> None:
     inputs, reference = data.test.inputs, data.test.outputs
     changed = {name: array.copy() for name, array in reference.items()}
-    changed["elements"][..., 0] *= np.exp(0.01)
     changed["elements"][..., 3:5] *= 1.5
     found = score(changed, reference, inputs)
     tilt = 2.0 * np.arctan(np.hypot(*np.moveaxis(reference["elements"][:, -1, :, 3:5], -1, 0)))
-    assert found["axis_distance"] == pytest.approx(0.01)
     assert found["eccentricity_distance"] == 0.0
     half = 0.5 * np.mean(tilt[inputs["mass"] > 0])
     assert found["inclination_distance_rad"] == pytest.approx(half, rel=1e-3)
+
+
+def test_a_system_far_off_counts_no_more_than_one_that_is_random(
+    data: Dataset, score: PlanetScore
+) -> None:
+    inputs, reference = data.test.inputs, data.test.outputs
+    changed = {name: array.copy() for name, array in reference.items()}
+    changed["elements"][0, ..., 1] = 0.9
+    found = score(changed, reference, inputs)
+    assert found["element_error"] == pytest.approx(LARGEST_ERROR / len(inputs["mass"]))
+    assert found["median_error"] == 0.0
+    assert found["forecast_share"] == pytest.approx(1.0 - 1.0 / len(inputs["mass"]))
+
+
+def test_the_phase_is_scored_only_where_it_can_be_predicted(score: PlanetScore) -> None:
+    names = [metric.name for metric in score.metrics]
+    assert score.phase == ("longitude_error_rad" in names) == ("energy_drift" in names)
+    standard = load_problem("planets", Size.STANDARD).metrics
+    assert "longitude_error_rad" not in [metric.name for metric in standard]
 
 
 def test_the_ceiling_stands_far_above_any_baseline(
