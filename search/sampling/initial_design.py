@@ -12,7 +12,7 @@ from itertools import starmap
 import numpy as np
 
 from problems import Array, Problem, Scalar
-from problems.baselines.standard import standard_baselines
+from problems.baselines.standard import baseline_encodings
 from spaces.candidate import Precision, Pruning
 from spaces.combinations import DIMENSIONS, Combination
 from spaces.registered import ARCHITECTURES, RUNTIMES
@@ -76,7 +76,7 @@ def _repeats_a_baseline(problem: Problem, combinations: Sequence[Combination]) -
     These are the families that state their first settings, in an encoding in which standard
     baselines are fitted, unpruned and at full precision.
     """
-    encodings = {baseline.encoding for baseline in standard_baselines(problem).values()}
+    encodings = baseline_encodings(problem)
     return np.array(
         [
             bool(ARCHITECTURES[each.architecture].first_settings)

@@ -1,14 +1,16 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
-from problems import Problem
-from problems.baselines.standard import standard_baselines
+from problems import Batch, Problem
+from problems.baselines.standard import baseline_encodings, standard_baselines
 from problems.template.problem import problem as oscillator
 from search.run.records import Limits, Record, State
 from search.run.spec import ExtraObjective, SamplerName, Spec
@@ -233,12 +235,17 @@ def test_the_first_candidate_of_a_family_has_its_first_settings(
 
 
 def test_a_family_repeats_first_the_baselines_that_it_can(problem: Problem) -> None:
-    encodings = {baseline.encoding for baseline in standard_baselines(problem).values()}
-    space = Space(problem).combination_space.combinations
-    served = {each.architecture for each in space if each.encoding in encodings}
+    def fitted(inputs: Batch, _: np.random.Generator) -> Batch:
+        return inputs
+
+    baselines = dict.fromkeys(standard_baselines(problem), fitted)  # as in a search
+    space = Space(replace(problem, baselines=baselines))
+    encodings = baseline_encodings(problem)
+    combinations = space.combination_space.combinations
+    served = {each.architecture for each in combinations if each.encoding in encodings}
     first = {
         combination.architecture: combination
-        for combination in reversed(initial_design(Space(problem), 0, OPENING))
+        for combination in reversed(initial_design(space, 0, OPENING))
         if ARCHITECTURES[combination.architecture].first_settings
     }
     for combination in first.values():
