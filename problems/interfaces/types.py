@@ -113,10 +113,11 @@ class Field:
             given: Any = value
             if isinstance(given, kind):
                 raise UserError(f"Field {self.name!r}: {name} is {given!r}; write ({given!r},)")
-        if not all(isinstance(axis, str) for axis in self.axes):
+        axes: tuple[Any, ...] = self.axes
+        if not all(isinstance(axis, str) for axis in axes):
             raise UserError(
-                f"Field {self.name!r}: axes is {self.axes!r}; axes have names, a range is given as "
-                f"valid={self.axes!r}"
+                f"Field {self.name!r}: axes is {axes!r}; axes have names, a range is given as "
+                f"valid={axes!r}"
             )
         valid: Any = self.valid
         if not isinstance(valid, tuple | list) or len(valid) != 2:

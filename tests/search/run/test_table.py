@@ -48,7 +48,8 @@ def test_finalists_have_their_test_figures(finished_run: Path) -> None:
     for each in evaluation.finalists:
         for name, interval in each.test.items():
             columns = [f"test.{name}", f"test.{name}_low", f"test.{name}_high"]
-            assert list(frame.loc[each.name, columns]) == [interval.value, interval.low, interval.high]
+            expected = [interval.value, interval.low, interval.high]
+            assert list(frame.loc[each.name, columns]) == expected
 
 
 @pytest.mark.parametrize("ending", WRITERS)
