@@ -1,19 +1,21 @@
 """Problems: simulations or recorded data, encodings, and scores of predictions."""
 
 from problems.data.read_options import ReadOptions
-from problems.data.recorded import Recorded
+from problems.data.recorded_declaration import Recorded
 from problems.data.splits import Beyond
 from problems.encodings.aligned import (
     FlatEncoding,
     Grid1DEncoding,
     Grid2DEncoding,
     Grid3DEncoding,
+    LabelEncoding,
     SequenceEncoding,
 )
 from problems.encodings.rollout import RollOutEncoding
 from problems.encodings.sets_and_graphs import GraphEncoding, SetEncoding
 from problems.encodings.vectors_and_tensors import TensorEncoding, VectorsEncoding
 from problems.errors import InterruptedRunError, MissingExtraError, UnknownNameError, UserError
+from problems.interfaces.class_fields import ClassField
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.problem import (
@@ -51,6 +53,7 @@ from problems.interfaces.types import (
 from problems.interfaces.types import (
     EncodedNetwork as Surrogate,  # the name in users' files
 )
+from problems.label_scores import LabelScore
 from problems.registry import Registry, known_problems, register_problem
 from problems.scores import NormalisedError
 from problems.sources import load_problem
@@ -63,6 +66,7 @@ __all__ = [
     "Beyond",
     "Calibration",
     "Choose",
+    "ClassField",
     "Curve",
     "Dataset",
     "Deployment",
@@ -77,6 +81,8 @@ __all__ = [
     "Grid3DEncoding",
     "Host",
     "InterruptedRunError",
+    "LabelEncoding",
+    "LabelScore",
     "Layout",
     "Metric",
     "MissingExtraError",

@@ -30,7 +30,8 @@ DEFAULT_ATTRIBUTE = "problem"
 """The attribute of a file or module that is loaded where the user names none."""
 
 PACKAGE_FOLDERS = [
-    Path(__file__).parents[1] / name for name in ("problems", "spaces", "search", "reports")
+    Path(__file__).parents[1] / name
+    for name in ("problems", "spaces", "search", "reports", "simstead")
 ]
 """The folders of simstead's own code."""
 

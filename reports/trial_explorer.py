@@ -38,6 +38,8 @@ def explorer_data(facts: ReportData) -> Markup:
         "recommended": facts.recommendation.trial.number if facts.recommendation else None,
         "tracebacks": tracebacks,
         "trials": [_trial(trial, front, indices) for trial in facts.trials],
+        "columns": list(facts.rows[0]) if facts.rows else [],
+        "rows": {str(row["trial"]): list(row.values()) for row in facts.rows},
         "differing": [f.trial for f in facts.finalists if f.search_speedup is not None],
         "finalists": [_finalist(finalist) for finalist in facts.finalists if finalist.test],
     }

@@ -1,22 +1,29 @@
 """What a search says about its data: on the console and in `data.json`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 
-from problems import SPLITS, Dataset
+from problems import SPLITS, Array, Dataset, Field
+from problems.data.classes import describe_classes
 from search.objectives.standard_baselines import StandardResults
 from search.run.records import DatasetSummary, DeploymentSummary, FieldSummary
 from search.run.simulations import SimulationsSummary
 from search.trial.lifecycle import SearchContext
 from spaces.exclusions import exclusions
 
-RANGE_SAMPLES = 500
-"""Training samples from which ranges are computed, since data may be larger than memory."""
+ROWS_READ = 4096
+"""Training samples that are read at a time for ranges, since data may be larger than memory."""
 
 
-def describe_data(data: Dataset) -> str:
-    """Return lines with the samples of each split, and with omitted samples and the reasons."""
+def describe_data(data: Dataset, outputs: Sequence[Field] = ()) -> str:
+    """Return lines with the samples of each split, and with omitted samples and the reasons.
+
+    Args:
+        data: The dataset.
+        outputs: Output fields, whose classes are counted.
+    """
     parts: list[str] = []
     for name, split in data.splits().items():
         failed, duplicates = data.failed.get(name, 0), data.duplicates.get(name, 0)
@@ -24,9 +31,11 @@ def describe_data(data: Dataset) -> str:
         parts.append(f"{name} {len(split)}" + (f" ({', '.join(omitted)})" if omitted else ""))
     reasons = "; ".join(f"{n} samples: {reason}" for reason, n in data.reasons.items())
     unassigned = (
-        f"{data.unassigned} samples in no split, within the training range of a shifted group"
+        f"{data.unassigned} samples in no split, within the training range of a shifted group, or "
+        "of a group on both sides of it"
     )
-    further = [reasons] * bool(reasons) + [unassigned] * bool(data.unassigned)
+    further = describe_classes(outputs, data)
+    further += [reasons] * bool(reasons) + [unassigned] * bool(data.unassigned)
     return "\n             ".join(["data         " + ", ".join(parts), *further])
 
 
@@ -55,6 +64,7 @@ def summarise_data(
         duplicates=dict(data.duplicates),
         reasons=dict(data.reasons),
         unassigned=data.unassigned,
+        classes=tuple(describe_classes(problem.outputs, data)),
         exclusions=tuple(exclusions(problem)),
         limits=context.limits,
         recorded=problem.data is not None,
@@ -73,7 +83,7 @@ def summarise_data(
 
 
 def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
-    """Return every field with its range in the first training samples."""
+    """Return every field with its range in the training samples."""
     train = context.data.train
     sides = (
         (True, context.problem.inputs, train.inputs),
@@ -85,10 +95,17 @@ def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
             is_input=is_input,
             unit=field.unit,
             shape=field.shape,
-            low=float(np.min(batch[field.name][:RANGE_SAMPLES])),
-            high=float(np.max(batch[field.name][:RANGE_SAMPLES])),
+            low=low,
+            high=high,
             valid=field.valid,
         )
         for is_input, fields, batch in sides
         for field in fields
+        for low, high in [_range(batch[field.name])]
     )
+
+
+def _range(values: Array) -> tuple[float, float]:
+    """Return the smallest and largest value of an array (b, ...)."""
+    parts = [values[first : first + ROWS_READ] for first in range(0, len(values), ROWS_READ)]
+    return min(float(np.min(part)) for part in parts), max(float(np.max(part)) for part in parts)

@@ -41,6 +41,8 @@ from spaces.registered import RUNTIMES
 from spaces.runtimes import FixedBatchPredictor, Lowering
 
 STATISTICS = "encoding.safetensors"
+RANGES = "ranges.safetensors"
+"""The training range of each input field; artefacts of earlier versions have none."""
 
 EXAMPLES = "examples.safetensors"
 """A recorded call of the network: "inputs" (b, ...) and "answers" (b, o), float32. A loaded network
@@ -93,6 +95,7 @@ class TrainedNetwork(NamedTuple):
         calibration: Training inputs (n, ...) float32, including noise.
         samples: Inputs in physical units whose predictions are recorded.
         members: The members of an ensemble, if the network is the mean of some.
+        ranges: Smallest and largest training value (2, ...) by name of the input field.
     """
 
     network: nn.Module
@@ -102,6 +105,7 @@ class TrainedNetwork(NamedTuple):
     calibration: Tensor
     samples: Batch
     members: EnsembleMembers | None = None
+    ranges: Batch | None = None
 
 
 class Artefact(NamedTuple):
@@ -157,6 +161,8 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
         )
         lowered = _lower(trained, lowering, further, partial)
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
+        if trained.ranges is not None and not timing_only:
+            save_file(_contiguous(trained.ranges), partial / RANGES)
         disagreement = _disagreement(trained, lowered)
         surrogate = EncodedNetwork(encoding, lowered, noise)
         _record_call(trained, lowered, partial)

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, overload
@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 from problems import Array, Batch, Encoding, Field, Problem, Run, UserError, load_problem
 from problems.interfaces.batch_checks import matching_inputs
 from problems.interfaces.types import EncodedNetwork, n_samples, take_samples
-from spaces.artefact import EXAMPLES, STATISTICS
+from spaces.artefact import EXAMPLES, RANGES, STATISTICS
+from spaces.input_flags import FlaggedOutputs, input_flags
 from spaces.manifest import Manifest, read_manifest
 from spaces.members import LoweredMembers
 from spaces.precision import relative_distance
@@ -61,12 +62,14 @@ class Surrogate(EncodedNetwork):
         outputs: Output fields.
         members: The members of an ensemble.
         no_spread: Why there is no spread, where there are no members.
+        ranges: Smallest and largest training value (2, ...) by name of the input field.
     """
 
     inputs: tuple[Field, ...] = ()
     outputs: tuple[Field, ...] = ()
     members: LoweredMembers | None = None
     no_spread: str = NO_SPREAD
+    ranges: Batch = field(default_factory=dict[str, Array])
 
     @overload
     def run(
@@ -75,14 +78,24 @@ class Surrogate(EncodedNetwork):
         rng: np.random.Generator | None = None,
         *,
         spread: Literal[False] = False,
+        flags: Literal[False] = False,
     ) -> Batch: ...
     @overload
     def run(
         self, inputs: Batch, rng: np.random.Generator | None = None, *, spread: Literal[True]
     ) -> Prediction: ...
+    @overload
     def run(
-        self, inputs: Batch, rng: np.random.Generator | None = None, *, spread: bool = False
-    ) -> Batch | Prediction:
+        self, inputs: Batch, rng: np.random.Generator | None = None, *, flags: Literal[True]
+    ) -> FlaggedOutputs: ...
+    def run(
+        self,
+        inputs: Batch,
+        rng: np.random.Generator | None = None,
+        *,
+        spread: bool = False,
+        flags: bool = False,
+    ) -> Batch | Prediction | FlaggedOutputs:
         """Return the predicted outputs; pass `rng` to make samples of a distribution repeatable.
 
         Args:
@@ -90,11 +103,21 @@ class Surrogate(EncodedNetwork):
             rng: Generator of the samples of a distribution.
             spread: Whether the outputs are returned with their standard deviations, as a
                 `Prediction`. The outputs stay the same.
+            flags: Whether the outputs are returned with `InputFlags`: which samples have inputs
+                that aren't finite (their outputs are NaN), or are outside the declared range or
+                that of the training samples.
 
         Raises:
-            UserError: The inputs don't match the input fields, or `spread` is true and the
-                surrogate is no ensemble or lacks its members.
+            UserError: The inputs don't match the input fields; `spread` is true and the
+                surrogate is no ensemble or lacks its members; or both options are true.
         """
+        if flags:
+            if spread:
+                raise UserError("spread=True and flags=True are both given; call once for each")
+            inputs = matching_inputs(inputs, self.inputs)
+            return FlaggedOutputs(
+                self.run(inputs, rng), input_flags(inputs, self.inputs, self.ranges)
+            )
         if spread:
             return self._run_with_spread(inputs, rng)
         n = self._count_samples(inputs)
@@ -222,6 +245,7 @@ class Surrogate(EncodedNetwork):
             problem.outputs,
             _stored_members(manifest, folder),
             MEMBERS_NOT_STORED.format(folder=folder) if candidate.ensemble_seeds else NO_SPREAD,
+            load_file(folder / RANGES) if (folder / RANGES).is_file() else {},
         )
 
 

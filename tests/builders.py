@@ -10,6 +10,9 @@ from search.run.finalists import FinalEvaluation, Finalist
 from search.run.records import ConfidenceInterval, Record, Rung, State, Timing
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces.registered import ARCHITECTURES
+from spaces.restrictions import Restrictions
+from spaces.space import Space
 
 ENDED = "2026-01-01T00:00:00+00:00"
 """When trials and final evaluations ended."""
@@ -32,6 +35,17 @@ def make_spec(problem: Problem | None = None, **fields: Any) -> Spec:
         "workers": 1,
     }
     return Spec(**ordinary | fields)
+
+
+def trained_families(problem: Problem) -> Restrictions:
+    """Return restrictions to the families that descend, whose networks have many deployments.
+
+    Args:
+        problem: The problem.
+    """
+    families = Space(problem).combination_space.options("architecture")
+    trained = tuple(name for name in families if not ARCHITECTURES[name].solved)
+    return Restrictions(keep={"architecture": trained})
 
 
 def make_candidate(**fields: Any) -> Candidate:

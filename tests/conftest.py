@@ -21,7 +21,7 @@ from problems.template.write import write_template
 from tests import pairwise
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
-DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py")
+DECOYS = ("search.py", "problems.py", "spaces.py", "reports.py", "simstead.py")
 
 # Set before JAX is imported, which reads them then. A program is compiled for seconds, once for
 # each process that runs it, and is the same in all of them: its key holds code, flags and machine.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ("problems", "spaces", "search", "reports")
+LAYERS = ("problems", "spaces", "search", "reports", "simstead")
 MODULES = sorted(
     str(path.relative_to(ROOT))
     for layer in LAYERS

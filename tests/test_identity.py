@@ -14,7 +14,7 @@ import pytest
 from problems.source_code import source_hash
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("problems", "spaces", "search", "reports")
+PACKAGES = ("problems", "spaces", "search", "reports", "simstead")
 
 RENAMED = {
     "problems.interfaces.types": "problems.interfaces.protocols",

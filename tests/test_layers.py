@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ("problems", "spaces", "search", "reports")
+LAYERS = ("problems", "spaces", "search", "reports", "simstead")
 SEARCH_LAYERS = (
     "pareto", "watchdog", "run", "progress", "timing", "trial", "objectives",
     "active_learning", "sampling", "workers", "final",
-    "data_summary", "request", "driver", "export", "screening", "commands",
+    "data_summary", "request", "driver", "search_options", "session",
+    "export", "screening", "commands",
 )  # fmt: skip
 ENGINES = {
     "optuna": {

@@ -138,6 +138,19 @@ def standard_baselines(problem: Problem) -> dict[str, StandardBaseline]:
     return {name: baseline for name, baseline in named.items() if name not in problem.baselines}
 
 
+def baseline_encodings(problem: Problem) -> frozenset[str]:
+    """Return the encodings in which the models of standard baselines are fitted.
+
+    They are the same once the fitted ones have been added to the baselines of the problem.
+
+    Args:
+        problem: The problem.
+    """
+    if not problem.standard_baselines:
+        return frozenset()
+    return frozenset(baseline.encoding for _, baseline in _models(problem))
+
+
 def _models(problem: Problem) -> Iterator[tuple[str, StandardBaseline]]:
     """Yield the models with their names."""
     encodings = problem.encodings

@@ -261,8 +261,17 @@ class Evidence:
         ]
 
     @cached_property
+    def all_data(self) -> Dataset:
+        """All recorded samples, since the first may be of one kind; of a simulation, `data`."""
+        if self.problem.data is None:
+            return self.data
+        return generate(self.problem, self.cache, progress=self.progress)
+
+    @cached_property
     def data(self) -> Dataset:
         """A dataset of at most `CHECK_SAMPLES`."""
+        if self.problem.data is not None:
+            return thinned(self.all_data)
         return generate(
             with_check_samples(self.problem),
             self.cache,
@@ -331,6 +340,15 @@ def with_check_samples(problem: Problem) -> Problem:
     samples = problem.samples or CHECK_SAMPLES
     sizes = {split: min(getattr(samples, split), getattr(CHECK_SAMPLES, split)) for split in SPLITS}
     return replace(problem, samples=Samples(**sizes))
+
+
+def thinned(data: Dataset) -> Dataset:
+    """Return the data with no more samples than a check needs, spread evenly over each split."""
+    parts: dict[str, Split] = {}
+    for name, split in data.splits().items():
+        size = min(len(split), getattr(CHECK_SAMPLES, name))
+        parts[name] = split.take(np.arange(size) * len(split) // max(size, 1))
+    return replace(data, **parts)
 
 
 def differing_fields(left: Batch, right: Batch) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Self
 from problems.contract import CHECKS, CheckResult, run_checks
 from problems.contract.evidence import Evidence
 from problems.data.cache import default_cache
+from problems.data.classes import describe_classes
 from problems.entrance.isolated import IsolatedProcess, Message, ProcessDiedError
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Size
@@ -47,7 +48,7 @@ class IsolatedChecks:
         return run_checks(self._violations)
 
     def notes(self) -> list[str]:
-        """Return how many of the samples of all splits failed, with each reason."""
+        """Return the classes in each split, and how many samples failed, with each reason."""
         return self._process.call(failures, self._source, self._size)
 
     def _violations(self, name: str) -> list[str]:
@@ -74,9 +75,11 @@ def violations(source: ProblemSource, size: Size | None, name: str, progress: Me
 
 
 def failures(source: ProblemSource, size: Size | None) -> list[str]:
-    """Return how many samples failed, with each reason, in the process of the checks."""
-    data = _session(source, size).evidence.data
-    return [f"{n} of {data.made} samples fail: {reason}" for reason, n in data.reasons.items()]
+    """Return the classes of the splits and the reasons of failures, in the checks' process."""
+    evidence = _session(source, size).evidence
+    data = evidence.all_data
+    failed = [f"{n} of {data.made} samples fail: {reason}" for reason, n in data.reasons.items()]
+    return [*describe_classes(evidence.problem.outputs, data), *failed]
 
 
 class Session:

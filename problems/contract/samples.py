@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from problems.contract.evidence import Evidence, nearest_rows
-from problems.data.dataset import constant_splits
+from problems.data.dataset import constant_splits, is_constant
 from problems.interfaces.types import SPLITS, Array, Batch, Field
 from problems.moments import deviation, mean
 
@@ -18,13 +18,13 @@ LEAKAGE_TOLERANCE = 1e-6
 
 def values_are_plausible(evidence: Evidence) -> Iterator[str]:
     """Check that no recorded value may stand for a missing one, and that outputs vary."""
-    yield from evidence.data.suspects.values()
-    yield from constant_splits(evidence.problem, evidence.data)
+    yield from evidence.all_data.suspects.values()
+    yield from constant_splits(evidence.problem, evidence.all_data)
 
 
 def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
     """Check the shares of samples that failed or occur twice."""
-    data = evidence.data
+    data = evidence.all_data
     total = data.made
     failed, duplicates = sum(data.failed.values()), sum(data.duplicates.values())
     if failed > total // 4:
@@ -46,15 +46,16 @@ def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
 
 def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
     """Check that fields vary, and that no two fields are equal up to a factor and an offset."""
-    problem, train = evidence.problem, evidence.data.train
-    for side, fields, batch in (
-        ("input", problem.inputs, train.inputs),
-        ("output", problem.outputs, train.outputs),
+    problem, train = evidence.problem, evidence.all_data.train
+    few = evidence.data.train
+    for side, fields, batch, some in (
+        ("input", problem.inputs, train.inputs, few.inputs),
+        ("output", problem.outputs, train.outputs, few.outputs),
     ):
         varying: list[Field] = []
         for field in fields:
             values = batch[field.name]
-            if len(values) and np.all(values == values[:1]):
+            if len(values) and is_constant(values):
                 first = float(np.ravel(values[0])[0])
                 recorded = "record samples in which it varies"
                 remedy = recorded if problem.data else "draw it from a range"
@@ -64,7 +65,7 @@ def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
                 )
             else:
                 varying.append(field)
-        yield from _equivalent_fields(side, varying, batch)
+        yield from _equivalent_fields(side, varying, some)
 
 
 def _equivalent_fields(side: str, fields: Sequence[Field], batch: Batch) -> Iterator[str]:
@@ -111,7 +112,10 @@ def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
 
 def shifted_split_is_outside(evidence: Evidence) -> Iterator[str]:
     """Check that every shifted sample lies outside the training range in at least one input."""
-    train, shifted = evidence.data.train, evidence.data.shifted
+    source = evidence.problem.data
+    if source is not None and source.shift_field not in source.inputs:
+        return  # a column, or the user, says which samples are shifted
+    train, shifted = evidence.all_data.train, evidence.all_data.shifted
     outside = np.zeros(len(shifted), dtype=bool)
     for name, array in train.inputs.items():
         values = shifted.inputs[name]

@@ -8,10 +8,12 @@ import numpy as np
 from problems.data.array_files import open_array_file
 from problems.data.cf_decoding import attribute_text
 from problems.data.chunks import Chunk, Reader, readable_errors
+from problems.data.class_words import encode_classes, stored_field
 from problems.data.field_sources import FieldSource, field_axes
 from problems.data.units import unit_errors
 from problems.data.variables import ArrayFile, Variable
 from problems.errors import UserError
+from problems.interfaces.class_fields import class_fields
 from problems.interfaces.types import Array, Field
 
 
@@ -30,7 +32,7 @@ class ArrayReader(Reader):
             variables = self._variables(file)
             sample = self._sample(variables)
             lengths: dict[str, int] = {}
-            for field in self.selection.fields:
+            for field in map(stored_field, self.selection.fields):
                 variable = variables[field.name]
                 errors = list(self._variable_errors(field, variable, sample))
                 yield from errors
@@ -49,10 +51,10 @@ class ArrayReader(Reader):
                 yield f"columns= names {len(names)} variables for {label}; {self.path} needs one"
             elif file.find(names[0]) is None:
                 yield self._missing_variable(names[0], label, field.name, file)
-        group = self.selection.group
-        if group and file.find(group) is None:
-            message = self.missing_name("variable", group, "the group", file.names())
-            yield f"{message}; correct group="
+        for purpose, name in self.selection.markers.items():
+            if file.find(name) is None:
+                message = self.missing_name("variable", name, f"the {purpose}", file.names())
+                yield f"{message}; correct {purpose}="
 
     def _missing_variable(self, name: str, label: str, field: str, file: ArrayFile) -> str:
         """Return the message about a variable that the file lacks, with a name that it has."""
@@ -123,18 +125,18 @@ class ArrayReader(Reader):
                 )
 
     def _group_errors(self, file: ArrayFile, sample: str) -> Iterator[str]:
-        """Yield a message if the group doesn't have one value for each sample."""
-        group = self.selection.group
-        variable = file.find(group) if group else None
-        if variable is None:
-            return
-        is_text = variable.dtype.kind == "S" and variable.dtype.itemsize == 1
-        dims = variable.dims[: len(variable.dims) - (is_text and len(variable.dims) > 1)]
-        if len(dims) != 1 or (sample and variable.is_named and dims != (sample,)):
-            yield (
-                f"{self.path}: the group {group!r} has dimensions {variable.dims}; "
-                f"it needs one value for each sample, along {sample or 'the first axis'!r}"
-            )
+        """Yield a message if the group or the split doesn't have one value for each sample."""
+        for purpose, name in self.selection.markers.items():
+            variable = file.find(name)
+            if variable is None:
+                continue
+            is_text = variable.dtype.kind == "S" and variable.dtype.itemsize == 1
+            dims = variable.dims[: len(variable.dims) - (is_text and len(variable.dims) > 1)]
+            if len(dims) != 1 or (sample and variable.is_named and dims != (sample,)):
+                yield (
+                    f"{self.path}: the {purpose} {name!r} has dimensions {variable.dims}; "
+                    f"it needs one value for each sample, along {sample or 'the first axis'!r}"
+                )
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the samples, from the selected variables only."""
@@ -143,10 +145,16 @@ class ArrayReader(Reader):
             variables = self._variables(file)
             sample = self._sample(variables)
             sources = [
-                FieldSource.of(variables[field.name], field, sample, selection.options)
+                FieldSource.of(
+                    variables[field.name], stored_field(field), sample, selection.options
+                )
                 for field in selection.fields
             ]
-            group = file.find(selection.group) if selection.group else None
+            markers = {
+                purpose: variable
+                for purpose, name in selection.markers.items()
+                if (variable := file.find(name)) is not None
+            }
             total = max(source.length for source in sources)
             for first in range(0, total, selection.chunk_rows):
                 rows = slice(first, min(first + selection.chunk_rows, total))
@@ -155,8 +163,14 @@ class ArrayReader(Reader):
                 for source in sources:
                     fields[source.field.name], reasons = source.read(rows)
                     failures |= reasons
-                groups = None if group is None else _group_values(group, rows)
-                yield Chunk(self.path, first, fields, groups, failures)
+                for field in class_fields(selection.fields):
+                    name = selection.names(field, table=False)[0]
+                    numbers = fields[field.name]
+                    fields[field.name] = encode_classes(numbers, field, name, self.path, first)
+                words = {name: _group_values(each, rows) for name, each in markers.items()}
+                yield Chunk(
+                    self.path, first, fields, words.get("group"), failures, words.get("split")
+                )
 
     @contextmanager
     def _open(self) -> Generator[ArrayFile]:

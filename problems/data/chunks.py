@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from problems.data.read_options import ReadOptions
 from problems.errors import MissingExtraError, UserError
+from problems.interfaces.class_fields import ClassField
 from problems.interfaces.types import Array, Batch, Field
 
 CHUNK_BYTES = 64 * 2**20
@@ -38,6 +39,7 @@ class FieldSelection:
         columns: Columns or variable of a field whose name differs in the files.
         sample: Dimension of the samples; "" for the first dimension of the first field.
         options: How the files are written.
+        split: Column or variable with the split of each sample, "" if there is none.
     """
 
     fields: tuple[Field, ...]
@@ -45,6 +47,13 @@ class FieldSelection:
     columns: Mapping[str, str | Sequence[str]]
     sample: str
     options: ReadOptions = dataclass_field(default_factory=ReadOptions)
+    split: str = ""
+
+    @property
+    def markers(self) -> Mapping[str, str]:
+        """The column of the group and that of the split, by these words."""
+        named = {"group": self.group, "split": self.split}
+        return {purpose: name for purpose, name in named.items() if name}
 
     def names(self, field: Field, *, table: bool) -> tuple[str, ...]:
         """Return the name of a field's variable, or the columns of its numbers in a table.
@@ -58,7 +67,7 @@ class FieldSelection:
             return (given,)
         if given is not None:
             return tuple(given)
-        if table and field.shape:
+        if table and field.shape and not isinstance(field, ClassField):
             return tuple(f"{field.name}_{i}" for i in range(field.size))
         return (field.name,)
 
@@ -79,6 +88,7 @@ class Chunk:
         group: Group of each sample (b,) as in the file, None if there are no groups.
         failures: Which samples failed (b,) by reason, for reasons that only the file knows; of
             several reasons of a sample the first counts.
+        split: Word for the split of each sample (b,), None if the files don't say.
     """
 
     path: Path
@@ -86,6 +96,7 @@ class Chunk:
     fields: Batch
     group: Array | None
     failures: Mapping[str, Array] = dataclass_field(default_factory=dict[str, Array])
+    split: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.fields.values())))

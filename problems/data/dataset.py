@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from problems.data.recorded import content_digests, open_recorded, recorded_identity
+from problems.data.classes import missing_classes
+from problems.data.recorded import content_digests, open_recorded
+from problems.data.recorded_declaration import recorded_identity
 from problems.data.shards import (
     Shard,
     ShardExecutor,
@@ -25,6 +27,9 @@ from problems.provenance import canonical_form, digest, fingerprint, identity
 
 MIN_SAMPLES = {"train": 16, "validation": 4, "test": 4, "shifted": 0}
 """The smallest size of each split."""
+
+MIN_SHIFTED = 8
+"""The smallest shifted split of recorded data that is scored; a smaller one says nothing."""
 
 MIN_RECORDED = 27
 """Recorded samples, without groups, that give each split its smallest size."""
@@ -244,9 +249,19 @@ def check_split_sizes(problem: Problem, data: Dataset) -> None:
         if limits is not None and getattr(limits, name) == n:
             raise UserError(f"{small}; raise samples= of the problem")
         more = "record more, or use finer groups or more blocks"
-        if not (problem.data.group or problem.data.blocks):
+        if problem.data.splits_are_given:
+            more = "record more, or give it samples of another split"
+        elif not (problem.data.group or problem.data.blocks):
             more = f"record at least {MIN_RECORDED} samples"
         raise UserError(f"{small} {left_out}, of {data.made} in the files; {more}")
+    limit = MIN_SHIFTED if problem.samples is None else problem.samples.shifted
+    n = len(data.shifted)
+    if problem.data is not None and 0 < n < min(MIN_SHIFTED, limit):
+        raise UserError(
+            f"problem {problem.name!r}: its shifted split has {n} samples, fewer than "
+            f"{MIN_SHIFTED}, and its score would mean nothing; raise share= of Beyond, record "
+            "more, or leave it out"
+        )
 
 
 def check_values(problem: Problem, data: Dataset) -> None:
@@ -261,13 +276,17 @@ def check_values(problem: Problem, data: Dataset) -> None:
 
 
 def constant_splits(problem: Problem, data: Dataset) -> Iterator[str]:
-    """Yield a message for each split of recorded data in which no output varies.
+    """Yield a message for each split of recorded data in which nothing can be learnt or measured.
+
+    No output varies there, or one of its classes has no sample.
 
     Args:
         problem: The problem.
         data: Its dataset.
     """
-    if problem.data is None:
+    absent = list(missing_classes(problem.outputs, data))
+    yield from absent
+    if problem.data is None or absent:
         return
     for name in ("train", "validation", "test"):
         outputs = data.splits()[name].outputs

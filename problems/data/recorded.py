@@ -1,105 +1,35 @@
 """Recorded data: samples in files, split by groups or blocks, without duplicates."""
 
-import importlib.metadata
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from glob import glob, has_magic
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from problems.data.chunks import FILES_EXTRA, Chunk, FieldSelection, Reader, readable_errors
+from problems.data.chunks import Chunk, FieldSelection, Reader, readable_errors
 from problems.data.contents import content_digest, file_stamp
+from problems.data.given_files import GivenFile, existing_files, given_files
 from problems.data.memory_maps import MemoryMapStore
-from problems.data.read_options import ReadOptions
 from problems.data.readers import is_table, reader_for
+from problems.data.recorded_declaration import Recorded, recorded_identity
 from problems.data.sample_index import SampleIndex, index_samples
 from problems.data.splits import (
     ALL_SPLITS,
-    Beyond,
     assign_splits,
     inseparable_units,
     leaked_samples,
 )
-from problems.errors import MissingExtraError, UnknownNameError, UserError
-from problems.interfaces.types import CONFIRMATION, Array, Dataset, Field, Split
-from problems.provenance import digest, kind_name
+from problems.errors import UnknownNameError, UserError
+from problems.interfaces.types import CONFIRMATION, Array, Dataset, Split
+from problems.provenance import digest
 
 CACHE_VERSION = 5
 """Raised with every change of how files are split or stored; older folders aren't used any more."""
 MIN_BLOCKS = 3
 MAX_SHIFTED_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """Samples in files: netCDF, HDF5, MATLAB, Zarr, Parquet, CSV and other tables in text.
-
-    Samples with values that are not finite, outside `Field.valid`, marked as missing by the file or
-    never written are counted as failed, with the reason, and left out.
-
-    Args:
-        files: One file, or several with the same columns or variables, read in order. A pattern
-            such as "run*.nc" stands for all matching files in the order of their names. A folder of
-            Parquet files is one file. A file in the folder of the problem's file is
-            Path(__file__).with_name("run.nc").
-        inputs: Input fields of the reference.
-        outputs: Output fields of the reference.
-        cost_s: Time of the reference for one sample on one core [s], from which speed-ups follow.
-            None where it has no meaningful time, such as an experiment: surrogates are then
-            compared with the most accurate baseline, or their times are given alone.
-        group: Column or variable whose equal values stay in one split (a trajectory, a complex).
-        blocks: Number of blocks of successive samples (in time) that stay together, instead of
-            groups.
-        shifted: Defines the shifted split.
-        columns: Column or variable of a field whose name differs in the files. For a field with a
-            shape, a table needs one column for each number, by default `name_0`, `name_1` ..., or a
-            column of lists. A variable in a group is "group/name", a member of a compound table
-            "table/name", a part of a structure in Parquet "structure.name". A pattern such as
-            "run*/name" makes one sample of each match.
-        sample: Dimension of the samples in files of variables; by default the first dimension of
-            the first field. Where a file names no dimensions, they are "axis 0", "axis 1" ...
-        read: How the files are written, where that isn't detected.
-    """
-
-    IDENTITY: ClassVar[str] = "recorded"
-
-    files: str | Path | Sequence[str | Path]
-    inputs: tuple[Field, ...]
-    outputs: tuple[Field, ...]
-    cost_s: float | None = None
-    group: str = ""
-    blocks: int = 0
-    shifted: Beyond | None = None
-    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict[str, str])
-    sample: str = ""
-    read: ReadOptions = field(default_factory=ReadOptions)
-
-    def versions(self) -> Mapping[str, str]:
-        """Return the version of the library that reads the files.
-
-        Raises:
-            MissingExtraError: The library isn't installed.
-            UserError: The format of the files is unknown.
-        """
-        libraries = {reader_for(path).library for path in _given_paths(self)}
-        try:
-            return {name: importlib.metadata.version(name) for name in sorted(libraries)}
-        except importlib.metadata.PackageNotFoundError as error:
-            raise MissingExtraError(
-                str(error.name), FILES_EXTRA, "reading recorded data"
-            ) from error
-
-
-def recorded_identity(recorded: Recorded) -> dict[str, Any]:
-    """Return class and parameters as JSON; files are given without their folders."""
-    parameters = asdict(recorded) | {"files": [path.name for path in _given_paths(recorded)]}
-    if recorded.read == ReadOptions():
-        del parameters["read"]  # data of before there were options keep their identity
-    return {"class": kind_name(type(recorded)), "parameters": _plain(parameters)}
 
 
 def content_digests(recorded: Recorded) -> list[str]:
@@ -109,7 +39,7 @@ def content_digests(recorded: Recorded) -> list[str]:
         UserError: A file doesn't exist or can't be read.
     """
     digests: list[str] = []
-    for path in _paths(recorded):
+    for path, _ in existing_files(recorded.files):
         with readable_errors(path):
             digests.append(content_digest(path))
     return digests
@@ -181,17 +111,20 @@ def _write_splits(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Read the files twice: to assign samples to splits, and to write them."""
-    paths = _paths(recorded)
-    stamps = [file_stamp(path) for path in paths]
+    files = existing_files(recorded.files)
+    stamps = [file_stamp(path) for path, _ in files]
 
     def chunks() -> Iterator[Chunk]:
-        for reader in _readers(recorded, paths):
-            yield from reader.chunks()
-        if [file_stamp(path) for path in paths] != stamps:
+        for reader, file in zip(_readers(recorded, files), files, strict=True):
+            for chunk in reader.chunks():
+                words = np.full(len(chunk), file.split, dtype=object)
+                yield replace(chunk, split=words) if file.split else chunk
+        if [file_stamp(path) for path, _ in files] != stamps:
             raise UserError("the files changed while they were read; run the command again")
 
-    shift_field = recorded.shifted.field if recorded.shifted else ""
-    samples = index_samples(chunks(), recorded.inputs, recorded.outputs, shift_field)
+    samples = index_samples(
+        chunks(), recorded.inputs, recorded.outputs, recorded.shift_field, recorded.group_of
+    )
     reasons = _failure_counts(recorded, samples)
     split = assign_splits(samples, recorded.group, recorded.blocks, recorded.shifted)
     units = inseparable_units(samples, recorded.group, recorded.blocks)
@@ -226,7 +159,7 @@ def _failure_counts(recorded: Recorded, samples: SampleIndex) -> dict[str, int]:
         UserError: There is no sample, or most samples failed.
     """
     counts = np.bincount(samples.reason[~samples.succeeded], minlength=len(samples.reasons))
-    path, *others = _given_paths(recorded)
+    path, *others = (path for path, _ in given_files(recorded.files))
     files = f"{path} and {len(others)} more" if others else str(path)
     if not len(samples):
         raise UserError(f"{files}: there is no sample; check that files= names the right files")
@@ -251,10 +184,15 @@ def _parameter_errors(recorded: Recorded) -> Iterator[str]:
     yield from _field_errors(recorded)
     if recorded.group and recorded.blocks:
         yield "group= and blocks= are both given; remove one"
+    elif recorded.group_of and not recorded.group:
+        yield "group_of= needs the column in group=; give it, such as group='name'"
+    elif recorded.splits_are_given and (recorded.blocks or recorded.shifted):
+        other = "blocks=" if recorded.blocks else "shifted="
+        yield f"split= and {other} are both given; mark the samples in the column, or remove one"
     elif recorded.blocks and recorded.blocks < MIN_BLOCKS:
         yield f"blocks={recorded.blocks} is too few; give at least {MIN_BLOCKS}, or better many"
     try:
-        kinds = {is_table(path): path for path in _paths(recorded)}
+        kinds = {is_table(path): path for path, _ in existing_files(recorded.files)}
     except UserError as error:
         yield str(error)
     else:
@@ -276,8 +214,8 @@ def _field_errors(recorded: Recorded) -> Iterator[str]:
             yield f"columns=: {UnknownNameError('field', name, names)}"
     if recorded.shifted:
         beyond = recorded.shifted
-        scalars = [f.name for f in recorded.inputs if not f.shape]
-        if beyond.field not in scalars:
+        if any(f.name == beyond.field and f.shape for f in (*recorded.inputs, *recorded.outputs)):
+            scalars = [f.name for f in recorded.inputs if not f.shape]
             yield f"shifted=: {UnknownNameError('scalar input field', beyond.field, scalars)}"
         if not 0 < beyond.share <= MAX_SHIFTED_SHARE:
             yield f"shifted=: share={beyond.share!r} must lie in (0, {MAX_SHIFTED_SHARE}]"
@@ -286,9 +224,12 @@ def _field_errors(recorded: Recorded) -> Iterator[str]:
 def _header_errors(recorded: Recorded) -> Iterator[str]:
     """Yield messages about the header of the first file or, if it is correct, of all others."""
     try:
-        first, *others = _readers(recorded, _paths(recorded))
+        first, *others = _readers(recorded, existing_files(recorded.files))
         errors = list(first.header_errors())
-        yield from errors
+        shift = recorded.shift_field
+        for message in errors:
+            is_shift = shift is not None and f"for field {shift.name!r}" in message
+            yield f"shifted=: {message}" if is_shift else message
         for reader in () if errors else others:
             for message in reader.header_errors():
                 yield f"{message}; {first.path} is as declared, and all files need one layout"
@@ -296,41 +237,15 @@ def _header_errors(recorded: Recorded) -> Iterator[str]:
         yield str(error)
 
 
-def _given_paths(recorded: Recorded) -> list[Path]:
-    """Return the files and patterns that the user gave."""
-    files = recorded.files
-    return [Path(path) for path in ([files] if isinstance(files, str | Path) else files)]
-
-
-def _paths(recorded: Recorded) -> list[Path]:
-    """Return the files, with patterns expanded.
-
-    Raises:
-        UserError: A file doesn't exist, or there is none.
-    """
-    remedy = "give a file in the folder of the problem's file as Path(__file__).with_name"
-    paths: list[Path] = []
-    for path in _given_paths(recorded):
-        if path.exists():
-            paths.append(path)
-        elif has_magic(str(path)):
-            matching = sorted(glob(str(path)))  # noqa: PTH207 - Path.glob takes no absolute pattern
-            if not matching:
-                raise UserError(f"no file matches the pattern '{path}'; {remedy}({path.name!r})")
-            paths += map(Path, matching)
-        else:
-            raise UserError(f"there is no file '{path}'; {remedy}({path.name!r})")
-    if not paths:
-        raise UserError(f"files= names no file; {remedy}('data.csv')")
-    return paths
-
-
-def _readers(recorded: Recorded, paths: Sequence[Path]) -> list[Reader]:
+def _readers(recorded: Recorded, files: Sequence[GivenFile]) -> list[Reader]:
     fields = (*recorded.inputs, *recorded.outputs)
+    extra = recorded.shift_field
+    if extra is not None and extra not in fields:
+        fields = (*fields, extra)
     selection = FieldSelection(
-        fields, recorded.group, recorded.columns, recorded.sample, recorded.read
+        fields, recorded.group, recorded.columns, recorded.sample, recorded.read, recorded.split
     )
-    return [reader_for(path)(path, selection) for path in paths]
+    return [reader_for(path)(path, selection) for path, _ in files]
 
 
 def _key(recorded: Recorded, largest: Mapping[str, int] | None) -> str:
@@ -339,16 +254,3 @@ def _key(recorded: Recorded, largest: Mapping[str, int] | None) -> str:
     # The cost doesn't affect the splits; the files needn't be read again when it is corrected.
     del facts["parameters"]["cost_s"]
     return digest([CACHE_VERSION, facts, content_digests(recorded), dict(largest or {})])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON, with infinite numbers as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(element) for key, element in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(element) for element in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

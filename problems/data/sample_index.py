@@ -1,6 +1,6 @@
 """The one look at every recorded sample: failures, duplicates, groups, suspicious values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from problems.data.chunks import Chunk
+from problems.data.given_files import split_numbers
 from problems.data.sentinels import Extremes, suspicious_values
+from problems.entrance.calls import user_code_errors
 from problems.errors import UserError
 from problems.interfaces.batch_checks import outside, range_text
+from problems.interfaces.class_fields import class_fields
 from problems.interfaces.types import Array, Batch, Field
 
 _HASH_BYTES = 16
@@ -32,6 +35,9 @@ class SampleIndex:
         group: Number of the group (n,), 0 if there are no groups.
         shift_value: Value of the field that defines the shifted split (n,), 0 if there is none.
         suspects: Sentence about a suspicious value of a field, by name of the field.
+        given_split: Index in `ALL_SPLITS` of each sample (n,) as the files say, None if they don't.
+        group_names: Names of the groups in the order of their numbers.
+        label: Number of the combination of the outputs' classes (n,), 0 without labels.
     """
 
     reasons: tuple[str, ...]
@@ -41,6 +47,9 @@ class SampleIndex:
     group: Array
     shift_value: Array
     suspects: dict[str, str]
+    given_split: Array | None
+    group_names: tuple[str, ...]
+    label: Array
 
     def __len__(self) -> int:
         return len(self.reason)
@@ -57,7 +66,11 @@ class SampleIndex:
 
 
 def index_samples(
-    chunks: Iterable[Chunk], inputs: Sequence[Field], outputs: Sequence[Field], shift_field: str
+    chunks: Iterable[Chunk],
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    shift_field: Field | None,
+    group_of: Callable[[str], str] | None = None,
 ) -> SampleIndex:
     """Return the index of all samples, from one pass over the files.
 
@@ -65,17 +78,21 @@ def index_samples(
         chunks: All samples.
         inputs: Input fields.
         outputs: Output fields.
-        shift_field: Name of the field that defines the shifted split, "" if there is none.
+        shift_field: The field that defines the shifted split, None if there is none.
+        group_of: Function of the group's text that names the group; None for that text.
 
     Raises:
-        UserError: A file can't be read, or a sample has no group.
+        UserError: A file can't be read, or a sample has no group or no split.
     """
     reason: list[Array] = [np.empty(0, dtype=np.int64)]
     input_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
     sample_hashes: list[Array] = [np.empty(0, dtype=f"S{_HASH_BYTES}")]
     group: list[Array] = [np.empty(0, dtype=np.int64)]
     values: list[Array] = [np.empty(0)]
-    groups, reasons = _Groups(), _Reasons((*inputs, *outputs))
+    given: list[Array] = []
+    label: list[Array] = [np.empty(0, dtype=np.int64)]
+    further = () if shift_field in (None, *inputs, *outputs) else (shift_field,)
+    groups, reasons = _Groups(group_of), _Reasons((*inputs, *outputs, *further))
     extremes = {field.name: Extremes() for field in (*inputs, *outputs)}
     for chunk in chunks:
         n = len(chunk)
@@ -86,9 +103,14 @@ def index_samples(
         for name, extreme in extremes.items():
             extreme.update(chunk.fields[name][succeeded])
         input_hashes.append(_hashes([chunk.fields[f.name].reshape(n, -1) for f in inputs]))
-        sample_hashes.append(_hashes([array.reshape(n, -1) for array in chunk.fields.values()]))
+        sample_hashes.append(
+            _hashes([chunk.fields[f.name].reshape(n, -1) for f in (*inputs, *outputs)])
+        )
         group.append(np.zeros(n, dtype=np.int64) if chunk.group is None else groups.numbers(chunk))
-        values.append(np.array(chunk.fields[shift_field]) if shift_field else np.zeros(n))
+        values.append(np.array(chunk.fields[shift_field.name]) if shift_field else np.zeros(n))
+        label.append(_labels(chunk.fields, outputs, n))
+        if chunk.split is not None:
+            given.append(split_numbers(chunk.split, chunk.path, chunk.first))
     all_reasons = np.concatenate(reason)
     is_duplicate = np.zeros(len(all_reasons), dtype=bool)
     # A failed sample does not make a later one a duplicate.
@@ -104,7 +126,18 @@ def index_samples(
         group=np.concatenate(group),
         shift_value=np.concatenate(values),
         suspects=suspicious_values((*inputs, *outputs), extremes),
+        given_split=np.concatenate(given) if given else None,
+        group_names=groups.names,
+        label=np.concatenate(label),
     )
+
+
+def _labels(fields: Batch, outputs: Sequence[Field], n: int) -> Array:
+    """Return the number of the combination of the outputs' classes of each sample (n,)."""
+    numbers = np.zeros(n, dtype=np.int64)
+    for field in class_fields(outputs):
+        numbers = numbers * len(field.classes) + field.class_numbers(fields[field.name])
+    return numbers
 
 
 class _Reasons:
@@ -137,7 +170,8 @@ class _Reasons:
 class _Groups:
     """Numbers groups in order of occurrence; equal values in any notation have one number."""
 
-    def __init__(self) -> None:
+    def __init__(self, group_of: Callable[[str], str] | None) -> None:
+        self._group_of = group_of
         self._by_value: dict[Any, int] = {}
         self._by_key: dict[str, int] = {}
 
@@ -150,8 +184,26 @@ class _Groups:
             if value is None or value != value:  # noqa: PLR0124 - true for NaN and NaT only
                 row = chunk.first + i + 1
                 raise UserError(f"{chunk.path}: row {row} has no group; give every row one")
-            self._by_value[value] = self._by_key.setdefault(group_key(value), len(self._by_key))
+            key = group_key(value) if self._group_of is None else self._named(value, chunk, i)
+            self._by_value[value] = self._by_key.setdefault(key, len(self._by_key))
         return np.array([self._by_value[value] for value in values], dtype=np.int64)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the groups in the order of their numbers."""
+        return tuple(self._by_key)
+
+    def _named(self, value: object, chunk: Chunk, i: int) -> str:
+        """Return the name that the user's function gives to a group."""
+        text = value.decode() if isinstance(value, bytes) else str(value)
+        with user_code_errors(f"group_of of {text!r} in row {chunk.first + i + 1}"):
+            name: Any = self._group_of(text) if self._group_of else text
+        if not isinstance(name, str) or not name:
+            raise UserError(
+                f"{chunk.path}: group_of({text!r}) is {name!r} in row {chunk.first + i + 1}; "
+                "return the name of the group as text"
+            )
+        return name
 
 
 def group_key(value: object) -> str:

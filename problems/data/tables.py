@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from problems.data.chunks import Chunk, Reader, import_library, readable_errors
+from problems.data.class_words import encode_classes
 from problems.data.units import Conversion, unit_errors
 from problems.errors import UserError
+from problems.interfaces.class_fields import ClassField
 from problems.interfaces.types import Array, Field
 
 _READ_BYTES = 2**20
@@ -49,10 +51,11 @@ class TableReader(Reader):
         for field in self.selection.fields:
             names = self.field_columns(field, list(types))
             label = f"field {field.name!r}"
-            if len(names) != field.size and not self._holds_shape(field, names):
+            needed = 1 if isinstance(field, ClassField) else field.size
+            if len(names) != needed and not self._holds_shape(field, names):
                 yield (
                     f"columns= names {len(names)} columns for {label}, whose shape {field.shape} "
-                    f"needs {field.size}: one for each number, in C order"
+                    f"needs {needed}: one for each number, in C order"
                 )
             yield from self._column_errors(field, names, counts, types)
             for name in names:
@@ -60,11 +63,12 @@ class TableReader(Reader):
                     yield from unit_errors(
                         f"{self.path}: column {name!r}", units[name], field, self.selection.options
                     )
-        group = self.selection.group
-        if group and group not in types:
-            yield f"{self.missing_name('column', group, 'the group', types)}; correct group="
-        elif group and counts[group] > 1:
-            yield self._twice(group, counts[group])
+        for purpose, name in self.selection.markers.items():
+            if name not in types:
+                missing = self.missing_name("column", name, f"the {purpose}", types)
+                yield f"{missing}; correct {purpose}="
+            elif counts[name] > 1:
+                yield self._twice(name, counts[name])
 
     def _column_errors(
         self, field: Field, names: Sequence[str], counts: Counter[str], types: Mapping[str, str]
@@ -78,8 +82,11 @@ class TableReader(Reader):
                 return
             if counts[name] > 1:
                 yield self._twice(name, counts[name])
-            if types[name]:
-                yield f"{self.path}: column {name!r} holds {types[name]}; {label} needs numbers"
+            if types[name] and not isinstance(field, ClassField):
+                yield (
+                    f"{self.path}: column {name!r} holds {types[name]}; {label} needs numbers; if "
+                    f"it holds classes, give labels={{{name!r}: ('NAME', 'NAME')}}"
+                )
 
     def _twice(self, name: str, times: int) -> str:
         return f"{self.path}: the column {name!r} stands {times} times; rename or remove one"
@@ -161,7 +168,7 @@ class ParquetReader(TableReader):
             header = [name for name, _ in self._header()]
             names = {f.name: self.field_columns(f, header) for f in selection.fields}
             needed = {name for columns in names.values() for name in columns}
-            needed |= {selection.group} if selection.group else set()
+            needed |= set(selection.markers.values())
             for file in self._files():
                 partitions = self._partitions(file)
                 # Without these options, pyarrow keeps the bytes of all row groups.
@@ -185,16 +192,25 @@ class ParquetReader(TableReader):
         fields: dict[str, Array] = {}
         for field in self.selection.fields:
             columns = names[field.name]
+            if isinstance(field, ClassField):
+                cells = self._cells(batch, columns[0])
+                fields[field.name] = encode_classes(cells, field, columns[0], self.path, first)
+                continue
             values = [self._numbers(_column(batch, name), field, name, first) for name in columns]
             table = values[0] if len(values) == 1 else np.stack(values, axis=1)
             fields[field.name] = table.reshape(batch.num_rows, *field.shape)
-        group = self.selection.group
-        groups: Array | None = None
-        if group in partitions:
-            groups = np.full(batch.num_rows, partitions[group], dtype=object)
-        elif group:
-            groups = _column(batch, group).to_pandas().astype(object).to_numpy()
-        return Chunk(self.path, first, fields, groups)
+        markers = {
+            purpose: np.full(batch.num_rows, partitions[name], dtype=object)
+            if name in partitions
+            else self._cells(batch, name)
+            for purpose, name in self.selection.markers.items()
+        }
+        return Chunk(self.path, first, fields, markers.get("group"), split=markers.get("split"))
+
+    @staticmethod
+    def _cells(batch: Any, name: str) -> Array:
+        """Return the values (b,) of a column as objects."""
+        return _column(batch, name).to_pandas().astype(object).to_numpy()
 
     def _numbers(self, column: Any, field: Field, name: str, first: int) -> Array:
         """Return the numbers (b,) or (b, n) of a column; empty cells and lists are NaN."""

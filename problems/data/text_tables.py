@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from problems.data.chunks import Chunk, import_library, readable_errors
+from problems.data.class_words import MAX_WORDS_SHOWN, encode_classes
 from problems.data.dialects import BLANKS, Dialect, detect_dialect, open_lines
 from problems.data.tables import TableReader, without
 from problems.errors import UserError
+from problems.interfaces.class_fields import ClassField, class_fields
 from problems.interfaces.types import Array, Field
 
 CUT_ROW = "a row has fewer cells than the first line has names"
@@ -147,17 +149,18 @@ class TextReader(TableReader):
                     "without commas or in quotes"
                 )
         frame = self._frame(lines, width)
-        fields = {f.name: self._numbers(frame, f, first) for f in selection.fields}
+        fields = {f.name: self._values(frame, f, first) for f in selection.fields}
         failures: dict[str, Array] = {}
         if (counts < width).any():
             failures[CUT_ROW] = counts < width
         if not lines[-1].endswith("\n"):
             failures[UNTERMINATED_ROW] = np.arange(len(lines)) == len(lines) - 1
-        if not selection.group:
-            return Chunk(self.path, first, fields, None, failures)
-        group = frame[dialect.names.index(selection.group)].astype(object).to_numpy(copy=True)
-        group[counts < width] = ""
-        return Chunk(self.path, first, fields, group, failures)
+        markers: dict[str, Array] = {}
+        for purpose, name in selection.markers.items():
+            words = frame[dialect.names.index(name)].astype(object).to_numpy(copy=True)
+            words[counts < width] = "" if purpose == "group" else "train"  # that row has failed
+            markers[purpose] = words
+        return Chunk(self.path, first, fields, markers.get("group"), failures, markers.get("split"))
 
     def _frame(self, lines: list[str], width: int) -> Any:
         """Return the data frame of rows; its columns are numbered."""
@@ -166,10 +169,15 @@ class TextReader(TableReader):
         number = {name: i for i, name in enumerate(dialect.names)}
         empty: dict[int, list[str]] = {number[name]: words for name in self._needed}
         types: dict[int, type] = {}
-        if selection.group:
+        for field in class_fields(selection.fields):
+            # A class may be called "NA", and 1 is the same class as 1.0 in every chunk.
+            column = number[selection.names(field, table=True)[0]]
+            types[column] = str
+            empty[column] = [word for word in words if word not in field.names]
+        for name in selection.markers.values():
             # Groups are text: "NA" is a name, and a guessed type would differ between chunks.
-            types[number[selection.group]] = str
-            empty[number[selection.group]] = [""]
+            types[number[name]] = str
+            empty[number[name]] = [""]
         return import_library("pandas").read_csv(
             io.StringIO("".join(lines)),
             header=None,
@@ -185,8 +193,12 @@ class TextReader(TableReader):
             low_memory=False,
         )
 
-    def _numbers(self, frame: Any, field: Field, first: int) -> Array:
+    def _values(self, frame: Any, field: Field, first: int) -> Array:
         """Return the values (b, ...) of a field in a frame whose first row has index `first`."""
+        if isinstance(field, ClassField):
+            name = self.selection.names(field, table=True)[0]
+            cells = frame[self.dialect.names.index(name)].astype(object).to_numpy()
+            return encode_classes(cells, field, name, self.path, first)
         values = np.empty((len(frame), field.size))
         for i, name in enumerate(self.selection.names(field, table=True)):
             column = self._column_numbers(frame[self.dialect.names.index(name)], field, name, first)
@@ -211,9 +223,18 @@ class TextReader(TableReader):
             if np.isnan(values[i]):
                 number = self._number(cell)
                 if number is None:
-                    raise UserError(self._text_message(cell, field, name, first + int(i) + 1))
+                    message = self._text_message(cell, field, name, first + int(i) + 1)
+                    raise UserError(message + self._labels_hint(cells, name))
                 values[i] = number
         return values
+
+    def _labels_hint(self, cells: Sequence[str], name: str) -> str:
+        """Return the remedy for a column of a few words, "" for a column with numbers."""
+        words = sorted({cell for cell in cells if self._number(cell) is None})
+        if len(words) > MAX_WORDS_SHOWN or any(self._number(cell) is not None for cell in cells):
+            return ""
+        shown = tuple(words) if len(words) > 1 else (*words, "...")
+        return f"; if it holds classes, give labels={{{name!r}: {shown}}}"
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -14,6 +14,7 @@ at most).
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from problems.data.classes import describe_classes
 from problems.diagnosis.advice import Suggestion, remarks, suggest_encodings
 from problems.diagnosis.correlation import CorrelatedPair, Correlations, correlations
 from problems.diagnosis.host import HostShare, host_share
@@ -120,5 +121,8 @@ def diagnose(
         enough=sufficiency,
         symmetries=symmetries,
         suggestions=suggest_encodings(problem, data.train.outputs, noise, symmetries, outliers),
-        remarks=remarks(outliers, host, noise, rank_correlations, sufficiency, symmetries),
+        remarks=(
+            *describe_classes(problem.outputs, data),
+            *remarks(outliers, host, noise, rank_correlations, sufficiency, symmetries),
+        ),
     )

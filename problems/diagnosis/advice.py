@@ -17,6 +17,7 @@ from problems.diagnosis.transformations import (
     grid_axes,
     is_vector,
 )
+from problems.interfaces.class_fields import ClassField
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Batch, Field, Layout, Target
 
@@ -29,6 +30,9 @@ STEEP_GAIN = 0.15
 
 FLAT_GAIN = 0.03
 """Gain from doubled data below which a learning curve is called flat."""
+
+WHOLE_NUMBERS = "the outputs are whole numbers"
+"""Why outputs may be labels, unless their numbers have an order."""
 
 ALIKE_CORRELATION = 0.95
 """Rank correlation above which two inputs are called nearly equivalent."""
@@ -59,12 +63,13 @@ def suggest_encodings(
         symmetries: Along which axes the order of entities doesn't matter.
         outliers: Sentence about the outliers of a field, by name.
     """
-    target, target_reason = _target(outputs, noise, outliers)
+    target, target_reason = _target(problem, outputs, noise, outliers)
+    unordered = target is Target.LABEL and target_reason != WHOLE_NUMBERS
     layouts = _layouts(problem, symmetries)
     suggestions = [
         Suggestion(layout, target, f"{reason}; {target_reason}") for layout, reason in layouts
     ]
-    if target is not Target.VALUE:
+    if target is not Target.VALUE and not unordered:
         condition = (
             "the host needs the mean only"
             if target is Target.DISTRIBUTION
@@ -104,12 +109,25 @@ def remarks(  # noqa: PLR0913, PLR0917 - one argument for each analysis
     )
 
 
+def _label_reason(problem: Problem, outputs: Batch) -> str:
+    """Return why the outputs can only be labels, "" if they may be values."""
+    if any(encoding.target is Target.LABEL for encoding in problem.encodings.values()):
+        return "an encoding declares a label"
+    if all(isinstance(field, ClassField) for field in problem.outputs):
+        return "the outputs hold classes"
+    if all(np.isin(array, (0, 1)).all() for array in outputs.values()):
+        return "the outputs are 0 or 1 in every sample"
+    if all(np.asarray(array[:1]).dtype.kind in "biu" for array in outputs.values()):
+        return WHOLE_NUMBERS
+    return ""
+
+
 def _target(
-    outputs: Batch, noise: NoiseAnalysis, outliers: Mapping[str, str]
+    problem: Problem, outputs: Batch, noise: NoiseAnalysis, outliers: Mapping[str, str]
 ) -> tuple[Target, str]:
     """Return the suggested target and the reason."""
-    if all(np.asarray(array[:1]).dtype.kind in "biu" for array in outputs.values()):
-        return Target.LABEL, "the outputs are whole numbers"
+    if reason := _label_reason(problem, outputs):
+        return Target.LABEL, reason
     floor = noise.overall
     if noise.deterministic is False:
         spread = None if floor is None else floor.spread

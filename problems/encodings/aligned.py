@@ -259,6 +259,15 @@ class FlatEncoding(AlignedEncoding):
 
 
 @dataclass(frozen=True, eq=False)
+class LabelEncoding(FlatEncoding):
+    """All inputs in one row (c,) -> the probability of each class of one output."""
+
+    IDENTITY: ClassVar[str] = "label"
+
+    target: ClassVar[Target] = Target.LABEL
+
+
+@dataclass(frozen=True, eq=False)
 class SequenceEncoding(AlignedEncoding):
     """Inputs along one ordered axis, such as time or depth."""
 

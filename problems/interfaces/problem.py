@@ -7,9 +7,11 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from problems.data.recorded import Recorded
+from problems.data.recorded_declaration import Recorded
 from problems.entrance.calls import user_code_errors
 from problems.errors import UserError
+from problems.interfaces.class_fields import ClassField
+from problems.interfaces.label_pictures import LabelPictures
 from problems.interfaces.pictures import OutputPictures, Picture
 from problems.interfaces.types import (
     Array,
@@ -204,7 +206,8 @@ class Problem:
         cost: Relative cost of samples, by their outputs, where it differs much between samples; the
             stopwatch then times a few cheap samples in turn with each trial.
         deployment: How the host calls the surrogate.
-        pictures: Pictures of a prediction; by default of the outputs of a few samples.
+        pictures: Pictures of a prediction; by default of the outputs of a few samples, and ROC,
+            calibration and confusion of labels.
         goals: Largest error and smallest speed-up.
         host: Runs the host code with any kernel in place of the simulation.
         host_score: Errors (lower is better) of the results of the host with a surrogate; by default
@@ -256,9 +259,10 @@ class Problem:
             metrics = declared if isinstance(declared, tuple) else (DEFAULT_METRIC,)
             object.__setattr__(self, "metrics", metrics)
         if self.pictures is None:
-            object.__setattr__(
-                self, "pictures", OutputPictures(getattr(self.source, "outputs", ()))
-            )
+            outputs = getattr(self.source, "outputs", ())
+            of_labels = any(isinstance(f, ClassField) for f in outputs)
+            drawn = LabelPictures(outputs) if of_labels else OutputPictures(outputs)
+            object.__setattr__(self, "pictures", drawn)
 
     @property
     def source(self) -> Simulation | Recorded:

@@ -98,7 +98,7 @@ class Field:
         description: The quantity in one phrase.
 
     Raises:
-        UserError: `shape`, `axes` or `valid` isn't a tuple.
+        UserError: `shape`, `axes` or `valid` isn't a tuple, or an axis has no name.
     """
 
     name: str
@@ -113,6 +113,12 @@ class Field:
             given: Any = value
             if isinstance(given, kind):
                 raise UserError(f"Field {self.name!r}: {name} is {given!r}; write ({given!r},)")
+        axes: tuple[Any, ...] = self.axes
+        if not all(isinstance(axis, str) for axis in axes):
+            raise UserError(
+                f"Field {self.name!r}: axes is {axes!r}; axes have names, a range is given as "
+                f"valid={axes!r}"
+            )
         valid: Any = self.valid
         if not isinstance(valid, tuple | list) or len(valid) != 2:
             raise UserError(f"Field {self.name!r}: valid is {valid!r}; write (smallest, largest)")

@@ -97,7 +97,7 @@
   previous.addEventListener("click", () => { page -= 1; draw(); });
   next.addEventListener("click", () => { page += 1; draw(); });
   document.getElementById("trials-csv").addEventListener("click", () =>
-    downloadTable("trials", [COLUMNS.map(([title]) => title), ...rows.map((trial) => COLUMNS.map(([, key]) => trial[key]))]),
+    downloadTable("trials", [Data.columns, ...rows.map((trial) => Data.rows[trial.number])]),
   );
   Filter.on(update);
   words.value = State.get("words") ?? "";

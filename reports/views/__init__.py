@@ -33,6 +33,7 @@ from reports.views.speed_scale import SpeedScale, speed_scale
 from reports.views.spread import SpreadView, spread_views
 from reports.views.trials import TrialView, trial_view
 from search.objectives.recommendation import recommendation_of
+from search.run.columns import Row, trial_rows
 from search.run.directory import RunDirectory
 from search.run.environment import Environment
 from search.run.finalists import Ceiling, HostTiming
@@ -82,6 +83,8 @@ class ReportData(NamedTuple):
     importance: tuple[ImportanceGroup, ...]
     deployments: tuple[DeploymentView, ...]
     trials: tuple[TrialView, ...]
+    rows: tuple[Row, ...]
+    """The rows of the exported table of trials."""
     pictures: tuple[Picture, ...]
     sample_errors: tuple[float, ...]
     worst_pictures: tuple[Picture, ...]
@@ -122,7 +125,8 @@ def read_report_data(run: RunDirectory) -> ReportData:
     sessions = run.sessions().environments if (run.folder / "environment.json").exists() else ()
     objective = data.metrics[0] if data else UNKNOWN_OBJECTIVE
     trials = tuple(trial_view(record, objective.name) for record in records)
-    derived = tuple(trial_view(record, objective.name) for record in run.derived_records())
+    derived_records = run.derived_records()
+    derived = tuple(trial_view(record, objective.name) for record in derived_records)
     by_number = {trial.number: trial for trial in (*trials, *derived)}
     diagnosis, host = run.diagnosis(), evaluation.host if evaluation else None
     fraction = host.fraction if host else _profiled_fraction(diagnosis)
@@ -158,6 +162,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         importance=importance_groups(trials),
         deployments=deployment_views(records, objective.name),
         trials=(*trials, *derived),
+        rows=tuple(trial_rows((*records, *derived_records), evaluation, sessions)),
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),

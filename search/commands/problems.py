@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from problems import UserError
+from problems import UserError, load_problem
 from problems.errors import printable
 from problems.sources import locate_problem, problem_loaders
 from search.commands.options import (
@@ -259,3 +259,37 @@ def screen_command(  # noqa: PLR0913, PLR0917 - a command's options
         console.print(line, soft_wrap=True)
     console.print(comparison_table(summary))
     console.print(f"results: {job.folder}", soft_wrap=True)
+
+
+@app.command(
+    name="predict",
+    epilog="""Examples:\n
+    simstead predict surrogate inputs.csv -o predicted.csv\n
+    simstead predict runs/mine-20261123-101500:accurate inputs.nc -o predicted.parquet""",
+)
+def predict_command(
+    surrogate: Annotated[
+        str, typer.Argument(help="A folder written by `simstead export`, or RUN or RUN:PICK.")
+    ],
+    inputs: Annotated[
+        Path, typer.Argument(help="A table or netCDF, HDF5, Zarr with the input fields.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="New file: .csv or .parquet.")
+    ] = Path("predicted.csv"),
+) -> None:
+    """Write the outputs of a surrogate for the rows of a file, with flags.
+
+    The column `flags` says which inputs of a row are missing, outside their declared range, or
+    outside the range of the training samples. Outputs of rows with missing inputs are missing.
+    """
+    from search.commands.predict import predict_file  # noqa: PLC0415 - brings torch
+    from search.screening.request import resolve_artefact  # noqa: PLC0415
+    from spaces.surrogate import Surrogate  # noqa: PLC0415
+
+    folder, manifest = resolve_artefact(surrogate)
+    problem = load_problem(manifest.source, manifest.candidate.size)
+    rows, flagged = predict_file(Surrogate.load(folder, problem), problem, inputs, output)
+    for sentence in flagged:
+        console.print(sentence, soft_wrap=True)
+    console.print(f"{rows} rows: {output}", soft_wrap=True)

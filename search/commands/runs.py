@@ -1,18 +1,15 @@
-"""Commands on runs: search, resume, status, stop, report, confirm, export and diagnose.
+"""Commands on runs: search, resume, status, stop, report, table, confirm, export and diagnose.
 
 Each command imports its heavy libraries itself, so that help and mistakes are printed at once.
 """
 
-import math
-import os
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from problems import Size, UserError
+from problems import UserError
 from problems.sources import ProblemSource, locate_problem
 from search.commands.options import (
     Deployments,
@@ -34,6 +31,7 @@ from search.commands.options import (
     console,
     load_complete_problem,
 )
+from search.search_options import SearchOptions, check_options
 
 if TYPE_CHECKING:
     from search.run.directory import RunDirectory
@@ -82,46 +80,29 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     reference_hours: ReferenceHours = None,
 ) -> None:
     """Search encodings, networks, pruning, precisions and runtimes for a surrogate."""
-    minima = {"--trials": (trials, 1), "--workers": (workers, 1), "--seed": (seed, 0)}
-    minima |= {"--deployments": (deployments, 1), "--retrain": (retrain, 0)}
-    _check_minima(minima | {"--simulations": (simulations, 1)})
-    if reference_hours is not None and not 0.0 < reference_hours < math.inf:
-        raise UserError(f"--reference-hours must be above 0 and finite, not {reference_hours:g}")
-    source = locate_problem(problem)
-    searched = load_complete_problem(source, size)
-    max_workers = max(len(os.sched_getaffinity(0)) // searched.deployment.threads, 1)
-    folder = run or Path("runs") / f"{searched.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    from search.driver import run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.request import existing_spec, make_spec, restrictions_for  # noqa: PLC0415
-    from search.run.directory import RunDirectory  # noqa: PLC0415 - as below
-    from search.sampling.warm_start import warm_start_candidates  # noqa: PLC0415
-    from spaces.space import Space  # noqa: PLC0415
-    from spaces.user_restrictions import parse_restrictions  # noqa: PLC0415
-
-    restrictions = restrictions_for(
-        searched, parse_restrictions(space, only or (), weight or ()), folder
-    )
-    earlier = [RunDirectory.open(path) for path in warm_start or ()]
-    spec = make_spec(
-        searched,
-        source,
-        existing_spec(folder),
-        size=size or Size.STANDARD,
-        seed=seed,
+    options = SearchOptions(
         trials=trials,
         deployments=deployments,
-        retrainings=retrain,
-        workers=max_workers if workers is None else workers,
+        retrain=retrain,
+        size=size,
+        seed=seed,
+        run=run,
+        workers=workers,
         sampler=sampler,
-        restrictions=restrictions,
-        warm_start=warm_start_candidates(
-            Space(searched, restrictions), first, earlier, folder, seed
-        ),
-        extra_objectives=tuple(dict.fromkeys(objective)) if objective else None,
+        space=space,
+        only=only or (),
+        weight=weight or (),
+        first=first,
+        warm_start=warm_start or (),
+        objective=objective or (),
         simulations=simulations,
         reference_hours=reference_hours,
     )
-    _write_report(run_search(searched, source, spec, folder, console))
+    check_options(options, "--")
+    source = locate_problem(problem)
+    from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
+
+    _write_report(search_problem(source, options, console))
 
 
 @app.command(
@@ -237,6 +218,40 @@ def report_command(
     for path in write_reports(request, lambda line: console.print(line, soft_wrap=True)):
         kind = "report" if path.suffix == ".html" else "figure"
         console.print(f"{kind}: {path}", soft_wrap=True)
+
+
+@app.command(
+    name="table",
+    epilog="""Examples:\n
+    simstead table runs/planets-20261123-101500\n
+    simstead table runs/planets-20261123-101500 --output trials.parquet\n
+    simstead table first --finalists --output finalists.csv""",
+)
+def table_command(
+    run: RunFolder,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file: .csv, .parquet or .json.")
+    ] = Path("trials.csv"),
+    *,
+    finalists: Annotated[
+        bool, typer.Option("--finalists", help="The finalists and baselines, in place of trials.")
+    ] = False,
+) -> None:
+    """Write a table of the trials: all that was chosen, measured, validated and evaluated."""
+    from search.run.directory import RunDirectory  # noqa: PLC0415 - as below
+    from search.run.table import (  # noqa: PLC0415 - brings pandas
+        finalists_frame,
+        require_table_name,
+        trials_frame,
+        write_table,
+    )
+
+    require_table_name(output)
+    opened = RunDirectory.open(run)
+    frame = finalists_frame(opened) if finalists else trials_frame(opened)
+    write_table(frame, output)
+    rows, columns = frame.shape
+    console.print(f"table: {output}, {rows} rows, {columns} columns", soft_wrap=True)
 
 
 @app.command(

@@ -319,6 +319,8 @@ class DatasetSummary(FrozenModel):
     duplicates: dict[str, int] = Field(default_factory=dict[str, int])
     reasons: dict[str, int] = Field(default_factory=dict[str, int])
     unassigned: int = 0
+    classes: tuple[str, ...] = ()
+    """The samples of each class in each split, a sentence for each output that holds classes."""
     limits: Limits = NO_LIMITS
     recorded: bool = False
     """Whether the data come from files instead of a simulation."""

@@ -11,7 +11,9 @@ from itertools import starmap
 
 import numpy as np
 
-from problems import Problem, Scalar
+from problems import Array, Problem, Scalar
+from problems.baselines.standard import baseline_encodings
+from spaces.candidate import Precision, Pruning
 from spaces.combinations import DIMENSIONS, Combination
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.space import Space
@@ -31,7 +33,8 @@ def initial_design(space: Space, seed: int, size: int) -> list[Combination]:
 
     Combinations are chosen one after the other, so that every stratum occurs in proportion to its
     weight. A stratum is an option of a dimension, or several options that belong together. The
-    weight of a runtime is divided by the time that it takes to lower a network.
+    weight of a runtime is divided by the time that it takes to lower a network. The design begins
+    with the families that can repeat a baseline's model.
 
     Args:
         space: The space, with the weights of its options.
@@ -54,12 +57,35 @@ def initial_design(space: Space, seed: int, size: int) -> list[Combination]:
 
     weights = np.array([math.prod(starmap(weight, stratum)) for stratum in indices])
     counts = np.zeros(len(indices))
+    families = np.array([combination.architecture for combination in combinations])
+    waiting = _repeats_a_baseline(space.problem, combinations)
     design: list[Combination] = []
     for _ in range(size):
-        next_one = int(np.argmin(((counts + 1.0) / weights)[strata].sum(axis=1)))
+        costs = ((counts + 1.0) / weights)[strata].sum(axis=1)
+        offered = waiting if waiting.any() else np.ones_like(waiting)
+        next_one = int(np.argmin(np.where(offered, costs, np.inf)))
         design.append(combinations[next_one])
         counts[strata[next_one]] += 1.0
+        waiting &= families != families[next_one]
     return design
+
+
+def _repeats_a_baseline(problem: Problem, combinations: Sequence[Combination]) -> Array:
+    """Return whether each combination is a baseline's model as a family would repeat it, (n,).
+
+    These are the families that state their first settings, in an encoding in which standard
+    baselines are fitted, unpruned and at full precision.
+    """
+    encodings = baseline_encodings(problem)
+    return np.array(
+        [
+            bool(ARCHITECTURES[each.architecture].first_settings)
+            and each.encoding in encodings
+            and each.pruning is Pruning.NONE
+            and each.precision is Precision.FP32
+            for each in combinations
+        ]
+    )
 
 
 def preferred_parameters(

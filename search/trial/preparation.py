@@ -21,6 +21,7 @@ from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
 from spaces.artefact import TrainedNetwork
 from spaces.candidate import Candidate, Precision, Pruning, Training
+from spaces.input_flags import training_ranges
 from spaces.registered import ARCHITECTURES
 from spaces.training_targets import Learner, ReinforcementLearner, SolvedLearner
 
@@ -101,7 +102,15 @@ class TrainingTask(NamedTuple):
             calibration: Inputs of the network (b, ...) for quantisation and pruning.
             samples: Inputs of the simulation, with which the artefact is checked.
         """
-        return TrainedNetwork(network, self.encoding, self.shape, self.noise, calibration, samples)
+        return TrainedNetwork(
+            network,
+            self.encoding,
+            self.shape,
+            self.noise,
+            calibration,
+            samples,
+            ranges=training_ranges(self.split.inputs),
+        )
 
 
 def prepare_training(

@@ -5,6 +5,7 @@ runtimes fix the batch size at lowering, and are lowered for each batch size of 
 deployment; `FixedBatchPredictor` handles any other number of samples by several calls.
 """
 
+import math
 import os
 import platform
 import shutil
@@ -247,9 +248,25 @@ class FixedBatchPredictor:
     pads: bool = True
 
     def __call__(self, inputs: Array) -> Array:
-        """Return outputs (b, o) of inputs (b, ...) float32."""
+        """Return outputs (b, o) of inputs (b, ...) float32; NaN where an input isn't finite."""
         # Compiled networks ignore strides.
         inputs = np.ascontiguousarray(inputs, dtype=np.float32)
+        # A NaN or an infinity is in the sum of squares, too, which is the fastest test of all.
+        if not math.isfinite(np.vdot(inputs, inputs)):
+            return self._without_invalid(inputs)
+        return self._predicted(inputs)
+
+    def _without_invalid(self, inputs: Array) -> Array:
+        """Return the outputs, NaN for samples of which an input isn't finite.
+
+        Integer networks take NaN for a number, and some activations for 0.
+        """
+        valid = np.asarray(np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+        shape = (len(inputs), *[1] * (inputs.ndim - 1))
+        outputs = self._predicted(np.where(valid.reshape(shape), inputs, np.float32(0.0)))
+        return np.where(valid[:, None], outputs, np.float32(np.nan))
+
+    def _predicted(self, inputs: Array) -> Array:
         n = len(inputs)
         if n == self.batch:
             return self.predict(inputs)

@@ -653,6 +653,10 @@ LOOSE_ENCODING: Any = FlatEncoding
 SLIPS: dict[str, tuple[Callable[[], object], str]] = {
     "shape": (lambda: LOOSE_FIELD("a", 3, "m"), "shape is 3; write (3,)"),
     "axes": (lambda: LOOSE_FIELD("a", (3,), "m", "time"), "axes is 'time'; write ('time',)"),
+    "axes of numbers": (
+        lambda: LOOSE_FIELD("a", (), "m", (0.0, 1.0)),
+        "axes have names, a range is given as valid=(0.0, 1.0)",
+    ),
     "valid": (lambda: LOOSE_FIELD("a", valid=5.0), "valid is 5.0; write (smallest, largest)"),
     "one field": (
         lambda: LOOSE_ENCODING(INPUTS[0], OUTPUTS),

@@ -173,6 +173,24 @@ def test_the_script_answers_as_recorded(
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("runtime", "precision"), DEPLOYED)
+def test_a_sample_with_nan_is_answered_by_nan_and_no_other_is(
+    runtime: str, precision: Precision, exported: ExportResult
+) -> None:
+    folder = exported(runtime, precision)
+    inputs = load_file(folder / EXAMPLES)["inputs"]
+    spoilt = inputs.copy()
+    spoilt[1].reshape(-1)[0], spoilt[2].reshape(-1)[-1] = np.nan, np.inf
+    lowering = read_manifest(folder).lowering
+    script = runpy.run_path(str(folder / USAGE_FOLDER / "run.py"))["load_network"]
+    for network in (script(), FixedBatchPredictor(RUNTIMES[runtime].load(folder, lowering), BATCH)):
+        answers = network(spoilt)
+        assert np.isnan(answers[[1, 2]]).all()
+        valid = np.delete(np.arange(BATCH), [1, 2])
+        np.testing.assert_allclose(answers[valid], network(inputs)[valid], rtol=0.1, atol=0.1)
+
+
 def test_what_differs_is_told(exported: ExportResult, tmp_path: Path) -> None:
     folder = copied(exported("eager", Precision.FP32), tmp_path)
     answers = folder / USAGE_FOLDER / "answers.bin"

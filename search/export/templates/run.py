@@ -8,13 +8,15 @@ ones, and times a call. A host loads the network once and calls it:
     network = load_network()
     outputs = network(inputs)  # float32: inputs (n, ...) -> outputs (n, o)
 
-Inputs and outputs are scaled as in training; encoding and decoding are left to the host. Noise, if
+Inputs and outputs are scaled as in training; encoding and decoding are left to the host. A sample
+with an input that isn't finite has NaN as its outputs. Noise, if
 the network reads any, comes last in the inputs of each sample. An ensemble is the mean of networks;
 `load_members()` returns each of these, from whose decoded outputs a host computes the spread.
 """
 
 import hashlib
 import json
+import math
 import runpy
 import sys
 import time
@@ -145,6 +147,8 @@ def load_members(artefact: Path = ARTEFACT) -> list[Call]:
 def for_any_batch(calls: dict[int, Call], call_sizes: CallSizes) -> Call:
     """Return a function of inputs (n, ...) that calls a network with the batches it was made for.
 
+    Outputs are NaN for samples of which an input isn't finite.
+
     Args:
         calls: Functions of exactly one batch, by its number of samples.
         call_sizes: Shapes of inputs and outputs.
@@ -157,6 +161,15 @@ def for_any_batch(calls: dict[int, Call], call_sizes: CallSizes) -> Call:
         inputs = np.asarray(inputs, dtype=np.float32, order="C")
         if not inputs.ndim or inputs.shape[1:] != call_sizes.inputs:
             raise ValueError(f"inputs are {inputs.shape}, not {('n', *call_sizes.inputs)}")
+        # A NaN or an infinity is in the sum of squares, too, which is the fastest test of all.
+        if math.isfinite(np.vdot(inputs, inputs)):
+            return finite_network(inputs)
+        valid = np.asarray(np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1))
+        shape = (len(inputs), *[1] * (inputs.ndim - 1))
+        outputs = finite_network(np.where(valid.reshape(shape), inputs, np.float32(0.0)))
+        return np.where(valid[:, None], outputs, np.float32(np.nan))
+
+    def finite_network(inputs: Array) -> Array:
         if len(inputs) in calls:
             return calls[len(inputs)](inputs)
         outputs = [np.empty((0, call_sizes.outputs), dtype=np.float32)]

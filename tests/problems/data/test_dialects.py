@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Field, ReadOptions, Recorded, UserError
-from problems.data.recorded import open_recorded, recorded_identity
+from problems.data.recorded import open_recorded
+from problems.data.recorded_declaration import recorded_identity
 from problems.data.text_tables import CUT_ROW, UNTERMINATED_ROW
 
 N = 30

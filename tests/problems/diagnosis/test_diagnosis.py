@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from problems import Dataset, Problem
-from problems.data.recorded import Recorded
+from problems.data.recorded_declaration import Recorded
 from problems.diagnosis import Diagnosis, diagnose, repeatability, symmetry
 from problems.interfaces.problem import Profile
 from problems.interfaces.types import Batch, Field, Layout, Run, Split, Target

@@ -9,7 +9,7 @@ import pytest
 
 from problems import Dataset, Problem, Split, UserError
 from problems.data.folds import count_folds, divided_again
-from problems.data.recorded import Recorded
+from problems.data.recorded_declaration import Recorded
 from problems.data.shards import Shard, ShardExecutor, make_serially
 from problems.template.problem import problem as template
 from search.active_learning.budget import (

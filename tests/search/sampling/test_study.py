@@ -1,13 +1,16 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
-from problems import Problem
+from problems import Batch, Problem
+from problems.baselines.standard import baseline_encodings, standard_baselines
 from problems.template.problem import problem as oscillator
 from search.run.records import Limits, Record, State
 from search.run.spec import ExtraObjective, SamplerName, Spec
@@ -17,13 +20,13 @@ from search.sampling.initial_design import initial_design, initial_design_size
 from search.sampling.next_network import LARGER_STD_FACTORS
 from search.sampling.samplers import MAX_TPE_TRIALS, resolve_sampler, uses_acquisition
 from search.sampling.study import MAX_TPE_ATTEMPTS, SearchStudy
-from spaces.candidate import Candidate
+from spaces.candidate import Candidate, Precision, Pruning
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.restrictions import Restrictions
 from spaces.space import Space
 from tests import pairwise
-from tests.builders import make_record, make_rung, make_spec, make_timing
+from tests.builders import make_record, make_rung, make_spec, make_timing, trained_families
 from tests.search.journals import stored_study
 
 OPENING = Spec.model_fields["initial_design_size"].default
@@ -231,6 +234,27 @@ def test_the_first_candidate_of_a_family_has_its_first_settings(
         assert preferred.items() <= candidate.architecture_settings.items()
 
 
+def test_a_family_repeats_first_the_baselines_that_it_can(problem: Problem) -> None:
+    def fitted(inputs: Batch, _: np.random.Generator) -> Batch:
+        return inputs
+
+    baselines = dict.fromkeys(standard_baselines(problem), fitted)  # as in a search
+    space = Space(replace(problem, baselines=baselines))
+    encodings = baseline_encodings(problem)
+    combinations = space.combination_space.combinations
+    served = {each.architecture for each in combinations if each.encoding in encodings}
+    first = {
+        combination.architecture: combination
+        for combination in reversed(initial_design(space, 0, OPENING))
+        if ARCHITECTURES[combination.architecture].first_settings
+    }
+    for combination in first.values():
+        if combination.architecture in served:
+            assert combination.encoding in encodings
+            assert combination.pruning is Pruning.NONE
+            assert combination.precision is Precision.FP32
+
+
 def test_first_settings_yield_to_restrictions(tmp_path: Path) -> None:
     kept = Restrictions(keep={"architecture": ("kernel",), "kernel.centres": (32,)})
     (candidate,) = first_of_families(oscillator, tmp_path, kept).values()
@@ -396,7 +420,7 @@ def test_a_stopped_network_is_suggested_again(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(next_network, "PROPOSAL_COUNT", 0)
-    asked = spec(problem).model_copy(
+    asked = spec(problem, restrictions=trained_families(problem)).model_copy(
         update={"sampler": SamplerName.ADDITIVE, "initial_design_size": 4}
     )
     study = SearchStudy(tmp_path / "journal", problem, asked)

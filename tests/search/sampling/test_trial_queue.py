@@ -18,7 +18,7 @@ from search.sampling.history import combination_of
 from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
-from tests.builders import make_record, make_rung, make_spec
+from tests.builders import make_record, make_rung, make_spec, trained_families
 from tests.search.journals import stored_study
 
 TRIALS, DEPLOYMENTS = 5, 3
@@ -26,7 +26,13 @@ TRIALS, DEPLOYMENTS = 5, 3
 
 @pytest.fixture
 def spec(problem: Problem) -> Spec:
-    return make_spec(problem, trials=TRIALS, workers=2, deployments=DEPLOYMENTS)
+    return make_spec(
+        problem,
+        trials=TRIALS,
+        workers=2,
+        deployments=DEPLOYMENTS,
+        restrictions=trained_families(problem),
+    )
 
 
 @pytest.fixture

@@ -64,9 +64,15 @@ int main(int count, char** arguments) {
     call(surrogate, inputs, answers);
     passed = std::chrono::steady_clock::now() - started;
   }
-  simstead_close(surrogate);
-
   const double away = distance(answers, recorded);
+  auto spoilt = inputs;
+  spoilt[0] = NAN;
+  call(surrogate, spoilt, answers);
+  simstead_close(surrogate);
+  if (!std::isnan(answers[0])) {
+    std::fprintf(stderr, "a sample with NaN as an input has a number as its output\n");
+    return 1;
+  }
   std::printf("C++: %.3g away, %.2f us a call of %d\n", away, 1e6 * passed.count() / calls,
               SIMSTEAD_BATCH);
   return away <= SIMSTEAD_TOLERANCE ? 0 : 1;

@@ -2,7 +2,8 @@
  *
  * A call reads SIMSTEAD_BATCH samples of SIMSTEAD_INPUTS numbers, sample after sample, and writes
  * SIMSTEAD_BATCH samples of SIMSTEAD_OUTPUTS numbers. All numbers are scaled as in training;
- * encoding and decoding are left to the host. A handle serves one thread at a time.
+ * encoding and decoding are left to the host. A sample with an input that isn't finite has NaN as
+ * its outputs. A handle serves one thread at a time.
  */
 #ifndef SIMSTEAD_SURROGATE_H
 #define SIMSTEAD_SURROGATE_H

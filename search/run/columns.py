@@ -1,0 +1,185 @@
+"""The columns of a run's tables: all that was chosen, measured, validated and evaluated at the end.
+
+`simstead table`, the export of a report and the DataFrames of `simstead.open_run` have the same.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from problems import Scalar
+from search.run.environment import Environment
+from search.run.finalists import FinalEvaluation, Finalist, PairedComparison
+from search.run.records import ConfidenceInterval, Record, Timing
+
+Cell = Scalar | None
+"""A value of a table, None where a trial has none."""
+
+Row = Mapping[str, Cell]
+"""The cells of a row by column."""
+
+TRIAL_SECTIONS, FINAL_SECTIONS = 7, 6
+"""Numbers of sections of a row: of a trial, and of its final evaluation."""
+
+
+def trial_rows(
+    records: Iterable[Record],
+    evaluation: FinalEvaluation | None,
+    environments: Sequence[Environment],
+) -> list[Row]:
+    """Return a row for each record; rows of finalists contain the figures of the final evaluation.
+
+    Args:
+        records: Records of trials and of what is derived from them.
+        evaluation: The final evaluation, if the run has one.
+        environments: The environments of the run's sessions.
+    """
+    finalists = {f.trial: f for f in evaluation.finalists} if evaluation else {}
+    return _aligned(
+        [*_trial_sections(record, environments), *_final_sections(finalists.get(record.number))]
+        for record in records
+    )
+
+
+def finalist_rows(
+    records: Iterable[Record], evaluation: FinalEvaluation, environments: Sequence[Environment]
+) -> list[Row]:
+    """Return a row for each finalist of the final evaluation, baselines among them.
+
+    Args:
+        records: Records of trials and of what is derived from them.
+        evaluation: The final evaluation.
+        environments: The environments of the run's sessions.
+    """
+    by_number: dict[int | None, Record] = {record.number: record for record in records}
+    best = evaluation.recommended
+    return _aligned(
+        [
+            {"name": each.name, "recommended": each.trial is not None and each.trial == best},
+            *_final_sections(each),
+            *_trial_sections(by_number.get(each.trial), environments),
+        ]
+        for each in evaluation.finalists
+    )
+
+
+def _aligned(rows: Iterable[Sequence[Row]]) -> list[Row]:
+    """Return rows that have the same columns, one section of columns after the other.
+
+    Args:
+        rows: The sections of each row, as many in every row.
+    """
+    sectioned = list(rows)
+    columns: dict[str, None] = {}
+    for sections in zip(*sectioned, strict=True):
+        columns |= dict.fromkeys(column for section in sections for column in section)
+    cells = [{name: cell for s in sections for name, cell in s.items()} for sections in sectioned]
+    return [{column: row.get(column) for column in columns} for row in cells]
+
+
+def _trial_sections(record: Record | None, environments: Sequence[Environment]) -> list[Row]:
+    """Return the sections of a trial, empty for a baseline."""
+    if record is None:
+        return [{}] * TRIAL_SECTIONS
+    candidate = record.candidate
+    ending: Row = {
+        "trial": record.number,
+        "state": str(record.state),
+        "stage": record.stage,
+        "reason": record.reason,
+        "network": record.network_id,
+        "resumes": record.resumes,
+        "teacher": record.teacher,
+        "ensemble_seeds": " ".join(map(str, candidate.ensemble_seeds)),
+    }
+    validation = {f"validation.{name}": value for name, value in record.metrics.items()}
+    stages_of_error: Row = {
+        "validation.untrained": record.untrained_error,
+        "validation.unpruned": record.unpruned_error,
+        "validation.eager": record.eager_error,
+        "disagreement": record.disagreement,
+        "memory_bytes": record.memory_bytes,
+        "weights": record.parameters,
+        "zero_weights": record.zero_parameters,
+    }
+    durations = {f"duration.{stage}_s": seconds for stage, seconds in record.durations_s.items()}
+    origin: Row = {
+        "ended": record.ended,
+        "problem": candidate.problem,
+        "problem_version": candidate.problem_version,
+        "size": str(candidate.size),
+        "seed": candidate.seed,
+        "key": record.key,
+        "artefact_hash": record.artefact_hash,
+        **_environment_cells(record, environments),
+    }
+    return [
+        ending,
+        candidate.parameters,
+        validation,
+        stages_of_error,
+        _timing_cells(record.timing, "search"),
+        durations,
+        origin,
+    ]
+
+
+def _environment_cells(record: Record, environments: Sequence[Environment]) -> dict[str, Cell]:
+    """Return the machine and the code of the session in which a trial ended."""
+    sessions = [each for each in environments if each.started <= record.ended]
+    if not sessions:
+        return {}
+    return {"processor": sessions[-1].processor, "commit": sessions[-1].commit}
+
+
+def _final_sections(finalist: Finalist | None) -> list[Row]:
+    """Return the sections of the final evaluation, empty for what is no finalist."""
+    if finalist is None:
+        return [{}] * FINAL_SECTIONS
+    return [
+        _timing_cells(finalist.timing, "final"),
+        _interval_cells("test", finalist.test),
+        _interval_cells("shifted", finalist.shifted),
+        {f"{split}.failed": count for split, count in finalist.failed.items()},
+        _comparison_cells("best_baseline", finalist.against_baseline),
+        _comparison_cells("recommended", finalist.against_recommended),
+    ]
+
+
+def _timing_cells(timing: Timing | None, when: str) -> dict[str, Cell]:
+    """Return the cells of a timing, by the search or by the final evaluation."""
+    if timing is None:
+        return {}
+    return {
+        f"{when}.time_s": timing.time_s,
+        f"{when}.time_p5_s": timing.time_p5_s,
+        f"{when}.time_p95_s": timing.time_p95_s,
+        f"{when}.reference_s": timing.reference_s,
+        f"{when}.speedup": timing.speedup,
+        f"{when}.speedup_low": timing.speedup_low,
+        f"{when}.speedup_high": timing.speedup_high,
+        f"{when}.rounds": timing.rounds,
+        f"{when}.noisy": timing.noisy,
+    }
+
+
+def _interval_cells(split: str, metrics: Mapping[str, ConfidenceInterval]) -> dict[str, Cell]:
+    """Return the cells of the metrics of a split, with the ends of their 90 % intervals."""
+    cells: dict[str, Cell] = {}
+    for name, interval in metrics.items():
+        cells[f"{split}.{name}"] = interval.value
+        cells[f"{split}.{name}_low"] = interval.low
+        cells[f"{split}.{name}_high"] = interval.high
+    return cells
+
+
+def _comparison_cells(other: str, comparison: PairedComparison | None) -> dict[str, Cell]:
+    """Return the cells of a paired comparison, with the ends of its 90 % interval."""
+    if comparison is None:
+        return {}
+    difference = comparison.difference
+    return {
+        f"against_{other}.other": comparison.other,
+        f"against_{other}.difference": difference.value,
+        f"against_{other}.difference_low": difference.low,
+        f"against_{other}.difference_high": difference.high,
+        f"against_{other}.samples": comparison.samples,
+    }

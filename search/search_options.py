@@ -1,0 +1,73 @@
+"""The options of a search, as users give them on the command line or in Python."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from problems import Size, UserError
+from search.run.spec import ExtraObjective, SamplerName
+
+MINIMA = {"trials": 1, "workers": 1, "seed": 0, "deployments": 1, "retrain": 0, "simulations": 1}
+"""Smallest value of each option that is a whole number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """The options of `simstead search`; None stands for its default, or for that of a resumed run.
+
+    Args:
+        trials: Number of networks to try.
+        deployments: Deployments of each trained network.
+        retrain: Retrainings of each recommended network with other seeds.
+        size: Size of the problem.
+        seed: Seed of candidates, initial weights and batches.
+        run: Run directory, new or to continue; runs/PROBLEM-TIME if None.
+        workers: Trials at a time.
+        sampler: What suggests candidates after the initial design.
+        space: File of restrictions of the space.
+        only: Restrictions of the space, such as "architecture=mlp,lstm".
+        weight: Weights of options in the initial design, such as "runtime.onnxruntime=3".
+        first: File of candidates that are tried first.
+        warm_start: Runs whose best candidates are tried first.
+        objective: Further objectives.
+        simulations: Further simulations for the training split.
+        reference_hours: Hours of further simulations for the training split [h].
+    """
+
+    trials: int = 24
+    deployments: int | None = None
+    retrain: int | None = None
+    size: Size | None = None
+    seed: int = 0
+    run: Path | None = None
+    workers: int | None = None
+    sampler: SamplerName | None = None
+    space: Path | None = None
+    only: Sequence[str] = ()
+    weight: Sequence[str] = ()
+    first: Path | None = None
+    warm_start: Sequence[Path] = ()
+    objective: Sequence[ExtraObjective] = ()
+    simulations: int | None = None
+    reference_hours: float | None = None
+
+
+def check_options(options: SearchOptions, prefix: str) -> None:
+    """Check the numbers among the options, before anything is loaded.
+
+    Args:
+        options: The options.
+        prefix: What stands before an option's name where the user typed it, such as "--".
+
+    Raises:
+        UserError: A number is too small or not finite.
+    """
+    for name, minimum in MINIMA.items():
+        value = getattr(options, name)
+        if value is not None and value < minimum:
+            raise UserError(f"{prefix}{name} must be {minimum} or more, not {value}")
+    hours = options.reference_hours
+    if hours is not None and not 0.0 < hours < math.inf:
+        name = "reference-hours" if prefix else "reference_hours"
+        raise UserError(f"{prefix}{name} must be above 0 and finite, not {hours:g}")
