@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from problems.cases.stability.baselines import AMD, MEGNO, BoostedTrees, HillSpacing
 from problems.cases.stability.encodings import EarlyEncoding, InitialEncoding, SummaryEncoding
 from problems.cases.stability.simulation import Stability, cost
-from problems.cases.stability.validation import METRICS, score, survival_pictures
+from problems.cases.stability.validation import METRICS, SurvivalScore, survival_pictures
 from problems.interfaces.problem import Deployment, Problem, Samples
 from problems.interfaces.types import Size
 from problems.registry import register_problem
@@ -60,7 +60,7 @@ def stability(size: Size) -> Problem:
             "early": EarlyEncoding(horizon, preset.run_lengths, middle),
             "summary": SummaryEncoding(horizon, preset.run_lengths, middle),
         },
-        score=score,
+        score=SurvivalScore(max(preset.run_lengths)),
         metrics=METRICS,
         baselines={
             "Hill spacing": HillSpacing(horizon),
@@ -73,5 +73,5 @@ def stability(size: Size) -> Problem:
         cost=cost,
         deployment=Deployment(batch=16),
         pictures=survival_pictures,
-        version=3,
+        version=4,
     )

@@ -1,10 +1,16 @@
 """Metrics and pictures of predicted stability: ranking, calibration and saved compute.
 
+Foresight is scored on the systems that outlive the longest short run on offer: a surrogate that has
+run a system until its Hill contact has not foreseen it. All surrogates and baselines are scored on
+the same systems, whatever they run themselves.
+
 Where all systems of a batch are stable, or all are unstable, no ranking exists; the docstrings of
 functions state what they return in that case.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +18,7 @@ from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
 
-FALSE_POSITIVE_RATE = 0.1
+TRUE_POSITIVE_RATE = 0.9
 TARGET_RECALL = 0.99
 """Share of the systems of interest that a sweep keeps."""
 
@@ -22,11 +28,28 @@ CURVE_POINTS = 128
 """Largest number of points of a curve; a report contains a dozen such curves."""
 
 METRICS = (
-    Metric("ranking_error", "1", "1 - AUC: share of (stable, unstable) pairs in the wrong order"),
     Metric(
-        "true_positive_rate",
+        "ranking_error",
         "1",
-        "share of stable systems found at a threshold that 10 % of the unstable ones pass",
+        "1 - AUC of foresight: share of (stable, unstable) pairs in the wrong order, among systems "
+        "that outlive the longest short run",
+    ),
+    Metric(
+        "false_positive_rate",
+        "1",
+        "share of the unstable ones among these systems that pass the threshold which 90 % of the "
+        "stable ones pass",
+    ),
+    Metric(
+        "ranking_error_of_all",
+        "1",
+        "the same error among all systems, those included that meet within the longest short run",
+    ),
+    Metric(
+        "met_found",
+        "1",
+        "share of the systems that meet within the longest short run to which the surrogate gives "
+        "a probability of stability below 0.5",
         higher_is_better=True,
     ),
     Metric("calibration_error", "1", "expected |probability - frequency| over ten bins"),
@@ -53,45 +76,65 @@ METRICS = (
 )
 
 
-def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG001 - a score's signature
-    """Return the metrics, the error that is minimised first.
+@dataclass(frozen=True)
+class SurvivalScore:
+    """Scores predicted stability, by what was foreseen.
 
     Args:
-        predicted: Outputs of the surrogate.
-        reference: Outputs of the reference.
-        inputs: Not used.
+        longest_run_orbits: Length of the longest short run of an encoding or baseline, in innermost
+            orbits.
     """
-    probability, stable = predicted["stable"], reference["stable"] > 0.5
-    skipped = probability < recall_threshold(probability, stable)
-    unstable = 1.0 - probability
-    regular = unstable < recall_threshold(unstable, ~stable)
-    time = reference["survival"]
-    return {
-        "ranking_error": ranking_error(probability, stable),
-        "true_positive_rate": true_positive_rate(probability, stable),
-        "calibration_error": calibration_error(probability, stable),
-        "brier": float(np.mean((probability - stable) ** 2)),
-        "compute_skipped": float(np.sum(time * skipped) / np.sum(time)),
-        "compute_skipped_for_unstable": float(np.sum(time * regular) / np.sum(time)),
-        "points_skipped": float(np.mean(skipped)),
-        "survival_error": _survival_error(predicted["survival"], time),
-    }
+
+    IDENTITY: ClassVar[str] = "stability/score"
+
+    longest_run_orbits: float
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG002 - a score's signature
+        """Return the metrics, the error that is minimised first."""
+        probability, stable = predicted["stable"], reference["stable"] > 0.5
+        skipped = probability < recall_threshold(probability, stable)
+        unstable = 1.0 - probability
+        regular = unstable < recall_threshold(unstable, ~stable)
+        time = reference["survival"]
+        ahead = self.outlives(time)
+        return {
+            "ranking_error": ranking_error(probability[ahead], stable[ahead]),
+            "false_positive_rate": false_positive_rate(probability[ahead], stable[ahead]),
+            "ranking_error_of_all": ranking_error(probability, stable),
+            "met_found": float(np.mean(probability[~ahead] < 0.5)) if not ahead.all() else 1.0,
+            "calibration_error": calibration_error(probability, stable),
+            "brier": float(np.mean((probability - stable) ** 2)),
+            "compute_skipped": float(np.sum(time * skipped) / np.sum(time)),
+            "compute_skipped_for_unstable": float(np.sum(time * regular) / np.sum(time)),
+            "points_skipped": float(np.mean(skipped)),
+            "survival_error": _survival_error(predicted["survival"], time),
+        }
+
+    def outlives(self, survival: Array) -> Array:
+        """Return whether each system outlives the longest short run (n,).
+
+        Args:
+            survival: Survival times (n,) in innermost orbits.
+        """
+        return np.asarray(survival > self.longest_run_orbits)
 
 
 def ranking_error(probability: Array, stable: Array) -> float:
     """Return 1 - AUC, with ties as half; without both classes the mean absolute error."""
     if stable.all() or not stable.any():
-        return float(np.mean(np.abs(probability - stable)))
+        return float(np.mean(np.abs(probability - stable))) if len(stable) else 0.0
     false, true = roc_curve(probability, stable)
     return float(1.0 - np.trapezoid(true, false))
 
 
-def true_positive_rate(probability: Array, stable: Array) -> float:
-    """Return the rate at 10 % false positives, interpolated linearly; 1 without both classes."""
+def false_positive_rate(probability: Array, stable: Array) -> float:
+    """Return the smallest rate with 90 % true positives, interpolated; 0 without both classes."""
     if stable.all() or not stable.any():
-        return 1.0
+        return 0.0
     false, true = roc_curve(probability, stable)
-    return float(np.interp(FALSE_POSITIVE_RATE, false, true))
+    reached = int(np.argmax(true >= TRUE_POSITIVE_RATE))
+    ends = slice(reached - 1, reached + 1)
+    return float(np.interp(TRUE_POSITIVE_RATE, true[ends], false[ends]))
 
 
 def roc_curve(probability: Array, stable: Array) -> tuple[Array, Array]:
@@ -106,7 +149,7 @@ def roc_curve(probability: Array, stable: Array) -> tuple[Array, Array]:
 def recall_threshold(probability: Array, positive: Array) -> float:
     """Return the largest threshold that keeps 99 % of the positive samples; 0 if there are none.
 
-    The threshold is chosen on the samples that are scored, as is the threshold at 10 % false
+    The threshold is chosen on the samples that are scored, as is the threshold at 90 % true
     positives; `simstead screen` chooses it on the validation split.
 
     Args:

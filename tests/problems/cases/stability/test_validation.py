@@ -4,16 +4,17 @@ import pytest
 from problems import Array, Batch
 from problems.cases.stability.validation import (
     METRICS,
+    SurvivalScore,
     calibration_error,
+    false_positive_rate,
     ranking_error,
     recall_threshold,
-    score,
     survival_pictures,
-    true_positive_rate,
 )
 
 RNG = np.random.default_rng(0)
 STABLE = RNG.random(300) < 0.6
+SCORE = SurvivalScore(longest_run_orbits=2.0)
 PROBABILITY = np.round(np.clip(0.3 * STABLE + 0.7 * RNG.random(300), 0.0, 1.0), 2)
 
 
@@ -33,18 +34,32 @@ def test_every_metric_is_defined_where_all_share_one_fate(fate: bool) -> None:  
     stable = np.full(5, fate)
     time = np.full(5, 10.0 if fate else 3.0)
     said = outputs(np.linspace(0.1, 0.9, 5), time)
-    scores = score(said, outputs(stable, time), {})
+    scores = SCORE(said, outputs(stable, time), {})
     assert set(scores) == {metric.name for metric in METRICS}
     assert np.isfinite(list(scores.values())).all()
     assert scores["ranking_error"] == pytest.approx(0.5)
-    assert score(outputs(stable, time), outputs(stable, time), {})["ranking_error"] == 0.0
+    assert SCORE(outputs(stable, time), outputs(stable, time), {})["ranking_error"] == 0.0
 
 
-def test_the_true_positive_rate_is_read_off_at_ten_per_cent() -> None:
+def test_the_false_positive_rate_is_read_off_at_ninety_per_cent() -> None:
     stable = np.repeat([False, True], 10)
     probability = np.concatenate([np.linspace(0.0, 0.45, 10), np.linspace(0.4, 0.85, 10)])
-    # One unstable system of ten lies at or above the threshold of 0.45; nine stable ones do.
-    assert true_positive_rate(probability, stable) == pytest.approx(0.9)
+    # Nine stable systems lie at or above 0.45, and so does one unstable system of ten.
+    assert false_positive_rate(probability, stable) == pytest.approx(0.1)
+    assert false_positive_rate(stable.astype(float), stable) == 0.0
+    assert false_positive_rate(np.full(20, 0.5), stable) == pytest.approx(0.9)
+
+
+def test_hindsight_earns_nothing() -> None:
+    survival = np.where(STABLE, 100.0, np.where(RNG.random(300) < 0.5, 1.0, 50.0))
+    met = survival < SCORE.longest_run_orbits
+    reference = outputs(STABLE, survival)
+    seen = SCORE(outputs(np.where(met, 0.0, PROBABILITY), survival), reference, {})
+    blind = SCORE(outputs(PROBABILITY, survival), reference, {})
+    assert seen["ranking_error"] == blind["ranking_error"]
+    assert seen["false_positive_rate"] == blind["false_positive_rate"]
+    assert seen["ranking_error_of_all"] < blind["ranking_error_of_all"]
+    assert seen["met_found"] == 1.0 > blind["met_found"]
 
 
 def test_the_threshold_keeps_what_it_must() -> None:
@@ -56,7 +71,7 @@ def test_the_threshold_keeps_what_it_must() -> None:
 def test_what_is_skipped_is_weighed_by_what_it_costs() -> None:
     probability = np.array([0.05, 0.1, 0.9, 0.95])
     reference = outputs(np.array([0.0, 0.0, 1.0, 1.0]), np.array([30.0, 10.0, 100.0, 100.0]))
-    scores = score(outputs(probability, reference["survival"]), reference, {})
+    scores = SCORE(outputs(probability, reference["survival"]), reference, {})
     assert scores["compute_skipped"] == pytest.approx(40.0 / 240.0)
     assert scores["compute_skipped_for_unstable"] == pytest.approx(200.0 / 240.0)
     assert scores["points_skipped"] == 0.5
