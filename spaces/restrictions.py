@@ -265,12 +265,12 @@ def _resolve(parameter: Parameter, selection: Selection) -> Selection:
 def _find_option(name: str, options: Sequence[Scalar], word: Scalar) -> Scalar:
     """Return the option that a word stands for."""
     for option in options:
-        if _normalise(option) == _normalise(word):
+        if normalised_option(option) == normalised_option(word):
             return option
     raise UnknownNameError(f"option of {name}", str(word), map(str, options))
 
 
-def _normalise(value: Scalar) -> str | float:
+def normalised_option(value: Scalar) -> str | float:
     """Return a number, in whatever way it is written, as a float; anything else as text."""
     try:
         return str(value).casefold() if isinstance(value, bool) else float(value)
@@ -280,7 +280,7 @@ def _normalise(value: Scalar) -> str | float:
 
 def _number(name: str, interval: NumericDomain, word: Scalar) -> float:
     """Return the number in an interval that a word stands for."""
-    value = _normalise(word)
+    value = normalised_option(word)
     if isinstance(value, str) or not interval.low <= value <= interval.high:
         raise UserError(f"{name} is a number in {interval}, not {word}")
     if interval.step and (value - interval.low) % interval.step:

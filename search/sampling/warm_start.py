@@ -1,6 +1,6 @@
 """Warm starts: candidates tried before the initial design, from a user or from earlier runs."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from search.run.directory import RunDirectory
 from search.run.records import Record, State
 from search.run.spec import Spec
 from spaces.candidate import Training
-from spaces.restrictions import Range, RestrictedChoice, Restrictions
+from spaces.registered import ARCHITECTURES
+from spaces.restrictions import Range, RestrictedChoice, Restrictions, normalised_option
 from spaces.space import Space
 from spaces.space_summary import SpaceSummary, summarise_space
 from spaces.user_restrictions import UserRestriction, read_candidates, resolve_restrictions_in
@@ -120,8 +121,9 @@ def candidates_from_file(space: Space, file: Path, seed: int) -> list[Parameters
     """
     candidates: list[Parameters] = []
     searched, whole = summarise_space(space).parameters(), summarise_space(Space(space.problem))
+    fixed = _fixed_settings(space, searched)
     for number, override in enumerate(read_candidates(file)):
-        restrictions = resolve_restrictions_in(whole, [_without_defaults(override, searched)])
+        restrictions = resolve_restrictions_in(whole, [_without_fixed(override, searched, fixed)])
         try:
             candidates.append(_sample(space, restrictions, [seed, number], strict=True))
         except UserError as error:
@@ -129,22 +131,43 @@ def candidates_from_file(space: Space, file: Path, seed: int) -> list[Parameters
     return candidates
 
 
-def _without_defaults(override: UserRestriction, searched: Container[str]) -> UserRestriction:
-    """Return an override without training settings that aren't searched and have their default.
+def _fixed_settings(space: Space, searched: Container[str]) -> dict[str, Scalar]:
+    """Return the values of the settings that the space doesn't search, by name.
 
-    A candidate of a report states all training settings, also those that the space doesn't search.
+    These are defaults of training, and settings to which a family gives a value of its own.
+
+    Args:
+        space: The search space.
+        searched: Names of the parameters that it searches.
     """
-    defaults = {
-        f"training.{name}": str(field.default)
+    settings: dict[str, Scalar] = {
+        f"training.{name}": field.default
         for name, field in Training.model_fields.items()
         if not field.is_required()
     }
+    for family in space.combination_space.options("architecture"):
+        drawn = ARCHITECTURES[family].settings(RandomChoice(np.random.default_rng(0)))
+        settings |= {f"{family}.{name}": value for name, value in drawn.items()}
+    return {name: value for name, value in settings.items() if name not in searched}
+
+
+def _without_fixed(
+    override: UserRestriction, searched: Container[str], fixed: Mapping[str, Scalar]
+) -> UserRestriction:
+    """Return an override without settings that aren't searched and have their value.
+
+    A candidate of a report states all settings, also those that the space doesn't search.
+    """
+
+    def is_fixed(name: str, values: Range | tuple[Scalar, ...]) -> bool:
+        if name in searched or isinstance(values, Range) or name not in fixed:
+            return False
+        return [*map(normalised_option, values)] == [normalised_option(fixed[name])]
+
     keep = {
         name: values
         for name, values in override.restrictions.keep.items()
-        if name in searched
-        or isinstance(values, Range)
-        or [*map(str, values)] != [defaults.get(name)]
+        if not is_fixed(name, values)
     }
     return override._replace(restrictions=override.restrictions.model_copy(update={"keep": keep}))
 
