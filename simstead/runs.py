@@ -93,7 +93,8 @@ def search(problem: str | Path | Problem, **options: Any) -> OpenedRun:
         **options: Of `search.search_options.SearchOptions`, as those of `simstead search`.
 
     Raises:
-        UserError: The problem or an option is wrong.
+        UnknownNameError: There is no such option.
+        UserError: The problem or the value of an option is wrong.
         InterruptedRunError: The search was interrupted; the same call continues it if it names
             its `run`.
     """
