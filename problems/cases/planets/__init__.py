@@ -70,8 +70,11 @@ def planets(size: Size) -> Problem:
     simulation = Planets(preset.horizon_yr, preset.frames)
     times = tuple(float(time) for time in simulation.times_yr)
     score = PlanetScore(times, phase=size is Size.TINY)
-    share = preset.calibration_share
+    calibrated = preset.calibration_share
     durations = tuple(part * preset.horizon_yr for part in EARLY_SHARES)
+    steps, shares = COARSE_STEPS, (*EARLY_SHARES, LONGEST_EARLY_SHARE)
+    if size is Size.TINY:  # one of each, since they are timed in every search
+        steps, shares = steps[:1], shares[:1]
     return Problem(
         name="planets",
         summary=f"orbits of 2-3 planets over {preset.horizon_yr:g} yr (REBOUND, WHFast)",
@@ -98,20 +101,22 @@ def planets(size: Size) -> Problem:
             "secular, resonant": ResonantSecular(times),
             "secular, averaged": AveragedSecular(times),
             **{
-                f"WHFast, {steps} steps an orbit": CoarseIntegration(
-                    replace(simulation, steps_per_orbit=steps)
+                f"WHFast, {number} steps an orbit": CoarseIntegration(
+                    replace(simulation, steps_per_orbit=number)
                 )
-                for steps in COARSE_STEPS
+                for number in steps
             },
             **{
-                f"short run of {duration:g} yr and fit": ContinuedEarlyRun(times, duration)
-                for duration in (*durations, LONGEST_EARLY_SHARE * preset.horizon_yr)
+                f"short run of {share * preset.horizon_yr:g} yr and fit": ContinuedEarlyRun(
+                    times, share * preset.horizon_yr
+                )
+                for share in shares
             },
         },
         ceiling=PredictabilityLimit(simulation),
         samples=preset.samples,
         epochs=preset.epochs,
-        calibration=Calibration(simulation.shortened(share), share, samples=8),
+        calibration=Calibration(simulation.shortened(calibrated), calibrated, samples=8),
         pictures=score.pictures,
         symmetries=SYMMETRIES,
         version=4,
