@@ -147,7 +147,7 @@ def started(
 Found = TypeVar("Found")
 
 
-def wait_for(look: Callable[[], Found], limit_s: float = 120.0) -> Found:
+def wait_for(look: Callable[[], Found], limit_s: float = 300.0) -> Found:
     """Return what is found, once it is there."""
     until = time.monotonic() + limit_s
     while not (found := look()):
