@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from problems.errors import UserError
+from problems.interfaces.binary_curves import area_above_roc
 from problems.interfaces.class_fields import class_fields
-from problems.interfaces.label_pictures import confusion, operating_points
+from problems.interfaces.label_pictures import confusion
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch, Field
 
@@ -81,16 +82,11 @@ def ranking_errors(chance: Array, exact: Array) -> float:
         exact: Those of the reference, 0 or 1 (b, k).
     """
     errors = [
-        _ranking_error(chance[:, i], positive)
+        area_above_roc(chance[:, i], positive)
         for i in range(exact.shape[1] if exact.shape[1] > 2 else 1)
         if (positive := exact[:, i] > 0.5).any() and not positive.all()
     ]
     return float(np.mean(errors)) if errors else float(np.mean(np.abs(chance - exact)))
-
-
-def _ranking_error(chance: Array, positive: Array) -> float:
-    false, true = operating_points(chance, positive)
-    return float(1.0 - np.trapezoid(true, false))
 
 
 def correlation_of(counts: Array) -> float:

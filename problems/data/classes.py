@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from problems.interfaces.class_fields import class_counts, class_fields
-from problems.interfaces.types import Dataset, Field
+from problems.interfaces.types import SPLITS, Dataset, Field
 
 
 def describe_classes(fields: Sequence[Field], data: Dataset) -> list[str]:
@@ -33,7 +33,7 @@ def missing_classes(fields: Sequence[Field], data: Dataset) -> Iterator[str]:
         data: The dataset.
     """
     for field in class_fields(fields):
-        for name in ("train", "validation", "test", "shifted"):
+        for name in SPLITS:
             split = data.splits()[name]
             if not len(split):
                 continue

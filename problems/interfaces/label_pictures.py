@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from problems.interfaces.binary_curves import calibration_curve, roc_curve
 from problems.interfaces.class_fields import ClassField, class_fields
 from problems.interfaces.pictures import Curve, OutputPictures, Picture, PixelMap
 from problems.interfaces.types import Array, Batch, Field
-
-BINS = 10
-"""Intervals of the probability in which frequencies are counted."""
 
 CURVE_POINTS = 128
 """Largest number of points of a curve; a report contains a dozen such curves."""
@@ -46,7 +44,7 @@ def _roc(
     for i, name in shown:
         positive = exact[:, i] > 0.5
         if positive.any() and not positive.all():
-            false, true = operating_points(chance[:, i], positive)
+            false, true = roc_curve(chance[:, i], positive)
             kept = np.linspace(0, len(true) - 1, min(len(true), CURVE_POINTS)).round().astype(int)
             curves.append(Curve(f"{name} (n = {positive.sum()})", *_points(false, true, kept)))
     labels = ("share of the other classes taken for it", "share of the class found")
@@ -59,10 +57,7 @@ def _calibration(
 ) -> Picture:
     curves = [Curve("calibrated", (0.0, 1.0), (0.0, 1.0), reference=True)]
     for i, name in shown:
-        bins = np.minimum((chance[:, i] * BINS).astype(int), BINS - 1)
-        members = [bins == index for index in np.unique(bins)]
-        mean = np.array([chance[member, i].mean() for member in members])
-        share = np.array([exact[member, i].mean() for member in members])
+        mean, share = calibration_curve(chance[:, i], exact[:, i])
         curves.append(Curve(name, *_points(mean, share, np.arange(len(mean)))))
     labels = ("predicted probability", "share of the samples that are of the class")
     return Picture(f"{field.name}: calibration, n = {len(exact)}", *labels, tuple(curves))
@@ -78,20 +73,6 @@ def _confusion(field: ClassField, counts: Array) -> Picture:
 
 def _points(x: Array, y: Array, kept: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(map(float, x[kept])), tuple(map(float, y[kept]))
-
-
-def operating_points(chance: Array, positive: Array) -> tuple[Array, Array]:
-    """Return the rates of false and of true positives (n + 1,) for decreasing thresholds.
-
-    Args:
-        chance: Predicted probabilities (b,) of the class.
-        positive: Whether samples are of this class (b,); some are and some aren't.
-    """
-    order = np.argsort(-chance, kind="stable")
-    last = np.append(np.diff(chance[order]) != 0.0, True)
-    true = np.cumsum(positive[order])[last] / positive.sum()
-    false = np.cumsum(~positive[order])[last] / (~positive).sum()
-    return np.append(0.0, false), np.append(0.0, true)
 
 
 def confusion(chance: Array, exact: Array) -> Array:

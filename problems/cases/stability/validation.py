@@ -14,6 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from problems.interfaces.binary_curves import (
+    area_above_roc,
+    calibration_bins,
+    calibration_curve,
+    roc_curve,
+)
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
@@ -21,8 +27,6 @@ from problems.interfaces.types import Array, Batch
 TRUE_POSITIVE_RATE = 0.9
 TARGET_RECALL = 0.99
 """Share of the systems of interest that a sweep keeps."""
-
-BINS = 10
 
 CURVE_POINTS = 128
 """Largest number of points of a curve; a report contains a dozen such curves."""
@@ -123,8 +127,7 @@ def ranking_error(probability: Array, stable: Array) -> float:
     """Return 1 - AUC, with ties as half; without both classes the mean absolute error."""
     if stable.all() or not stable.any():
         return float(np.mean(np.abs(probability - stable))) if len(stable) else 0.0
-    false, true = roc_curve(probability, stable)
-    return float(1.0 - np.trapezoid(true, false))
+    return area_above_roc(probability, stable)
 
 
 def false_positive_rate(probability: Array, stable: Array) -> float:
@@ -135,15 +138,6 @@ def false_positive_rate(probability: Array, stable: Array) -> float:
     reached = int(np.argmax(true >= TRUE_POSITIVE_RATE))
     ends = slice(reached - 1, reached + 1)
     return float(np.interp(TRUE_POSITIVE_RATE, true[ends], false[ends]))
-
-
-def roc_curve(probability: Array, stable: Array) -> tuple[Array, Array]:
-    """Return the rates of false and of true positives (n + 1,) for decreasing thresholds."""
-    order = np.argsort(-probability, kind="stable")
-    last = np.append(np.diff(probability[order]) != 0.0, True)
-    true = np.cumsum(stable[order])[last] / stable.sum()
-    false = np.cumsum(~stable[order])[last] / (~stable).sum()
-    return np.append(0.0, false), np.append(0.0, true)
 
 
 def recall_threshold(probability: Array, positive: Array) -> float:
@@ -164,8 +158,7 @@ def recall_threshold(probability: Array, positive: Array) -> float:
 
 def calibration_error(probability: Array, stable: Array) -> float:
     """Return the expected calibration error (Naeini et al. 2015) over equal bins."""
-    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    gap = np.bincount(bins, weights=probability - stable, minlength=BINS)
+    gap = np.bincount(calibration_bins(probability), weights=probability - stable)
     return float(np.sum(np.abs(gap)) / len(probability))
 
 
@@ -208,10 +201,9 @@ def survival_pictures(
         curve = _curve("predicted", *roc_curve(probability, stable))
         labels = ("unstable systems taken for stable", "stable systems found")
         drawn.append(Picture("Stable systems found", *labels, (line, curve), equal_axes=True))
-    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    members = [bins == index for index in np.unique(bins)]
-    mean_probability = tuple(float(probability[member].mean()) for member in members)
-    frequency = tuple(float(stable[member].mean()) for member in members)
+    mean_probability, frequency = (
+        tuple(map(float, values)) for values in calibration_curve(probability, stable)
+    )
     exact = Curve("calibrated", (0.0, 1.0), (0.0, 1.0), reference=True)
     curves = (exact, Curve("predicted", mean_probability, frequency))
     drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
