@@ -5,16 +5,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from problems import SPLITS, Array, Dataset, Field
+from problems import SPLITS, Dataset, Field
 from problems.data.classes import describe_classes
 from search.objectives.standard_baselines import StandardResults
 from search.run.records import DatasetSummary, DeploymentSummary, FieldSummary
 from search.run.simulations import SimulationsSummary
 from search.trial.lifecycle import SearchContext
 from spaces.exclusions import exclusions
-
-ROWS_READ = 4096
-"""Training samples that are read at a time for ranges, since data may be larger than memory."""
+from spaces.input_flags import training_ranges
 
 
 def describe_data(data: Dataset, outputs: Sequence[Field] = ()) -> str:
@@ -86,8 +84,8 @@ def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
     """Return every field with its range in the training samples."""
     train = context.data.train
     sides = (
-        (True, context.problem.inputs, train.inputs),
-        (False, context.problem.outputs, train.outputs),
+        (True, context.problem.inputs, training_ranges(train.inputs)),
+        (False, context.problem.outputs, training_ranges(train.outputs)),
     )
     return tuple(
         FieldSummary(
@@ -95,17 +93,10 @@ def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
             is_input=is_input,
             unit=field.unit,
             shape=field.shape,
-            low=low,
-            high=high,
+            low=float(np.min(ranges[field.name])),
+            high=float(np.max(ranges[field.name])),
             valid=field.valid,
         )
-        for is_input, fields, batch in sides
+        for is_input, fields, ranges in sides
         for field in fields
-        for low, high in [_range(batch[field.name])]
     )
-
-
-def _range(values: Array) -> tuple[float, float]:
-    """Return the smallest and largest value of an array (b, ...)."""
-    parts = [values[first : first + ROWS_READ] for first in range(0, len(values), ROWS_READ)]
-    return min(float(np.min(part)) for part in parts), max(float(np.max(part)) for part in parts)

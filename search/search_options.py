@@ -1,7 +1,7 @@
 """The options of a search, as users give them on the command line or in Python."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +63,22 @@ def check_options(options: SearchOptions, prefix: str) -> None:
     Raises:
         UserError: A number is too small or not finite.
     """
-    for name, minimum in MINIMA.items():
-        value = getattr(options, name)
-        if value is not None and value < minimum:
-            raise UserError(f"{prefix}{name} must be {minimum} or more, not {value}")
+    check_minima({f"{prefix}{name}": (getattr(options, name), n) for name, n in MINIMA.items()})
     hours = options.reference_hours
     if hours is not None and not 0.0 < hours < math.inf:
         name = "reference-hours" if prefix else "reference_hours"
         raise UserError(f"{prefix}{name} must be above 0 and finite, not {hours:g}")
+
+
+def check_minima(options: Mapping[str, tuple[int | None, int]]) -> None:
+    """Check that no option is smaller than its minimum.
+
+    Args:
+        options: Value, None if not given, and minimum of each option as the user typed its name.
+
+    Raises:
+        UserError: An option is smaller.
+    """
+    for option, (value, minimum) in options.items():
+        if value is not None and value < minimum:
+            raise UserError(f"{option} must be {minimum} or more, not {value}")

@@ -51,13 +51,11 @@ class OpenedRun:
         Raises:
             UserError: There is no such surrogate, or its files were altered.
         """
-        from search.export import pick_record  # noqa: PLC0415 - brings torch
+        from search.screening.request import resolve_artefact  # noqa: PLC0415 - brings torch
         from spaces.surrogate import Surrogate  # noqa: PLC0415
 
-        directory = self._directory
-        record, spec = pick_record(directory, str(pick)).record, directory.spec()
-        problem = ProblemSource(spec.source, spec.folder).load(spec.size)
-        return Surrogate.load(directory.artefact_path(record.number), problem)
+        artefact, _ = resolve_artefact(f"{self.folder}:{pick}")
+        return Surrogate.load(artefact)
 
     def report(self) -> Path:
         """Return the path of the report, which is written anew."""

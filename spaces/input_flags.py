@@ -90,14 +90,14 @@ def input_flags(inputs: Batch, fields: Sequence[Field], ranges: Batch) -> InputF
     return InputFlags(missing, undeclared, untrained)
 
 
-def training_ranges(inputs: Batch) -> Batch:
+def training_ranges(batch: Batch) -> Batch:
     """Return the smallest and the largest value of each element (2, ...) by name of the field.
 
     Args:
-        inputs: Training inputs (n, ...).
+        batch: Training samples (n, ...) of each field.
     """
     ranges: dict[str, Array] = {}
-    for name, array in inputs.items():
+    for name, array in batch.items():
         parts = [array[first : first + ROWS_READ] for first in range(0, len(array), ROWS_READ)]
         low = np.min([part.min(axis=0) for part in parts], axis=0)
         high = np.max([part.max(axis=0) for part in parts], axis=0)

@@ -122,7 +122,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
     """
     records, evaluation, spec = run.records(), run.final_evaluation(), run.spec()
     data = run.data() if run.has_data else None
-    sessions = run.sessions().environments if (run.folder / "environment.json").exists() else ()
+    sessions = run.sessions().environments
     objective = data.metrics[0] if data else UNKNOWN_OBJECTIVE
     trials = tuple(trial_view(record, objective.name) for record in records)
     derived_records = run.derived_records()

@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from problems import Array, Batch, Field, Problem, ReadOptions, UserError
-from problems.data.chunks import FieldSelection, import_library
+from problems.data.chunks import FieldSelection
 from problems.data.readers import reader_for
 from problems.interfaces.class_fields import ClassField
+from search.run.table import write_table
 from spaces.input_flags import InputFlags
 from spaces.surrogate import Surrogate
 
 FLAGS_COLUMN = "flags"
 
-WRITERS = {".csv": "to_csv", ".parquet": "to_parquet"}
-"""Method of a data frame by the end of the name of its file."""
+ENDINGS = (".csv", ".parquet")
+"""Ends of the names of files that are written."""
 
 
 def predict_file(
@@ -37,18 +38,14 @@ def predict_file(
         UserError: The file can't be read, lacks an input or holds an unknown class, or the target
             exists or has another format.
     """
-    if target.suffix not in WRITERS:
-        raise UserError(f"--output {target}: name a file that ends with {' or '.join(WRITERS)}")
+    if target.suffix not in ENDINGS:
+        raise UserError(f"--output {target}: name a file that ends with {' or '.join(ENDINGS)}")
     if target.exists():
         raise UserError(f"--output {target} exists; name a new file")
     inputs = _read(problem, source)
     outputs, flags = surrogate.run(inputs, np.random.default_rng(0), flags=True)
-    frame = import_library("pandas").DataFrame(dict(_columns(surrogate.outputs, outputs, flags)))
-    options: dict[str, Any] = {"index": False}
-    try:
-        getattr(frame, WRITERS[target.suffix])(target, **options)
-    except OSError as error:
-        raise UserError(f"--output {target} can't be written ({error.strerror})") from error
+    frame = pd.DataFrame(dict(_columns(surrogate.outputs, outputs, flags)))
+    write_table(frame, target)
     return len(frame), flags.counts()
 
 

@@ -3,7 +3,6 @@
 Each command imports its heavy libraries itself, so that help and mistakes are printed at once.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +30,7 @@ from search.commands.options import (
     console,
     load_complete_problem,
 )
-from search.search_options import SearchOptions, check_options
+from search.search_options import SearchOptions, check_minima, check_options
 
 if TYPE_CHECKING:
     from search.run.directory import RunDirectory
@@ -128,7 +127,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     trials = previous.trials if trials is None else trials
     workers = previous.workers if workers is None else workers
     minima = {"--trials": (trials, previous.trials), "--workers": (workers, 1)}
-    _check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
+    check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
     from search.driver import run_search  # noqa: PLC0415 - brings torch and Ray
@@ -348,13 +347,6 @@ def diagnose_command(
         console.print(f"-> {suggestion.layout} / {suggestion.target} ({names}): {suggestion.why}")
     path = write_diagnosis(diagnosis, families, output or Path(f"{diagnosed.name}-diagnosis.html"))
     console.print(f"page: {path}", soft_wrap=True)
-
-
-def _check_minima(options: Mapping[str, tuple[int | None, int]]) -> None:
-    """Refuse options that are smaller than their minimum."""
-    for option, (value, minimum) in options.items():
-        if value is not None and value < minimum:
-            raise UserError(f"{option} must be {minimum} or more, not {value}")
 
 
 def _write_report(run: "RunDirectory") -> None:

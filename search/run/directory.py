@@ -232,13 +232,13 @@ class RunDirectory:
         return Spec.read(self.folder / "spec.json")
 
     def sessions(self) -> Sessions:
-        """Return the environments of the run: at its start and at each resumption."""
-        return Sessions.read(self.folder / "environment.json")
+        """Return the environments of the run: at its start and at each resumption, so far."""
+        path = self.folder / "environment.json"
+        return Sessions.read(path) if path.exists() else Sessions(environments=())
 
     def add_session(self, environment: Environment) -> None:
         """Write the environment in which the run is started or resumed."""
-        exists = (self.folder / "environment.json").exists()
-        earlier = self.sessions().environments if exists else ()
+        earlier = self.sessions().environments
         self.write("environment.json", Sessions(environments=(*earlier, environment)))
 
     def discard_results(self) -> None:

@@ -9,13 +9,12 @@ from problems import UserError
 from problems.atomic_files import atomic_write
 from search.run.columns import Row, finalist_rows, trial_rows
 from search.run.directory import RunDirectory
-from search.run.environment import Environment
 
 
 def trials_frame(run: RunDirectory) -> pd.DataFrame:
     """Return the table of the trials and of what is derived from them, indexed by trial."""
     records, evaluation = run.surrogate_records(), run.final_evaluation()
-    return _frame(trial_rows(records, evaluation, _environments(run)), "trial")
+    return _frame(trial_rows(records, evaluation, run.sessions().environments), "trial")
 
 
 def finalists_frame(run: RunDirectory) -> pd.DataFrame:
@@ -30,14 +29,8 @@ def finalists_frame(run: RunDirectory) -> pd.DataFrame:
             f"{run.folder} has no final evaluation; finish its search with "
             f"`simstead resume {run.folder}`, or read its trials"
         )
-    rows = finalist_rows(run.surrogate_records(), evaluation, _environments(run))
+    rows = finalist_rows(run.surrogate_records(), evaluation, run.sessions().environments)
     return _frame(rows, "name")
-
-
-def _environments(run: RunDirectory) -> tuple[Environment, ...]:
-    """Return the environments of a run's sessions, () if none was written."""
-    exists = (run.folder / "environment.json").exists()
-    return run.sessions().environments if exists else ()
 
 
 def _frame(rows: list[Row], index: str) -> pd.DataFrame:
@@ -51,7 +44,7 @@ def _to_json(frame: pd.DataFrame) -> bytes:
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame], bytes]] = {
-    ".csv": lambda frame: frame.to_csv().encode(),
+    ".csv": lambda frame: frame.to_csv(index=frame.index.name is not None).encode(),
     ".json": _to_json,
     ".parquet": lambda frame: frame.to_parquet() or b"",
 }

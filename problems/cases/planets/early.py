@@ -18,8 +18,8 @@ from problems.cases.planets.secular_fit import fit_corrections
 from problems.interfaces.types import Array, Batch, Choose, Settings, Split
 
 ERROR_FLOOR = 0.4
-"""Largest `element_error` with exact targets: 0.27 at the standard size after 1,000 years. The
-vectors from which the motion starts are those of the short run, and no target corrects them."""
+"""Bound of the `element_error` with exact targets, 0.27 at size standard after 1,000 years: the
+motion starts from the vectors of the short run, which no target corrects."""
 
 
 @dataclass(frozen=True, eq=False)
