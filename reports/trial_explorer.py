@@ -28,6 +28,8 @@ def explorer_data(facts: ReportData) -> Markup:
     # Many trials fail in the same way: each traceback is listed once, and trials hold its index.
     tracebacks = list(dict.fromkeys(trial.traceback for trial in facts.trials if trial.traceback))
     indices = {trace: index for index, trace in enumerate(tracebacks)}
+    # Trials hold their parameters, which are half of a row.
+    chosen = dict.fromkeys(name for trial in facts.trials for name in trial.parameters)
     data = {
         "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
         "speed": facts.speed_scale.title,
@@ -39,7 +41,11 @@ def explorer_data(facts: ReportData) -> Markup:
         "tracebacks": tracebacks,
         "trials": [_trial(trial, front, indices) for trial in facts.trials],
         "columns": list(facts.rows[0]) if facts.rows else [],
-        "rows": {str(row["trial"]): list(row.values()) for row in facts.rows},
+        "chosen": list(chosen),
+        "rows": {
+            str(row["trial"]): [cell for name, cell in row.items() if name not in chosen]
+            for row in facts.rows
+        },
         "differing": [f.trial for f in facts.finalists if f.search_speedup is not None],
         "finalists": [_finalist(finalist) for finalist in facts.finalists if finalist.test],
     }

@@ -96,8 +96,14 @@
   });
   previous.addEventListener("click", () => { page -= 1; draw(); });
   next.addEventListener("click", () => { page += 1; draw(); });
+  // A row has the cells that aren't among the parameters of its trial, in the order of the columns.
+  const chosen = new Set(Data.chosen);
+  const cells = (trial) => {
+    const others = Data.rows[trial.number].values();
+    return Data.columns.map((name) => (chosen.has(name) ? trial.parameters[name] : others.next().value));
+  };
   document.getElementById("trials-csv").addEventListener("click", () =>
-    downloadTable("trials", [Data.columns, ...rows.map((trial) => Data.rows[trial.number])]),
+    downloadTable("trials", [Data.columns, ...rows.map(cells)]),
   );
   Filter.on(update);
   words.value = State.get("words") ?? "";
