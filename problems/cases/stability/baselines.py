@@ -5,19 +5,35 @@ A criterion is one number. A logistic curve of its logarithm gives the probabili
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from problems.baselines.library import scikit_learn
-from problems.cases.stability.encodings import mean_unstable_survival, survival_outputs
 from problems.cases.stability.features import log, summary_features
 from problems.cases.stability.short_run import ShortRun
 from problems.cases.stability.theory import amd_ratios, hill_spacing, system_frame_elements
+from problems.cases.stability.time_distribution import (
+    LEVELS,
+    Followed,
+    contact_quantiles,
+    log_time,
+    survival_outputs,
+    unstable_edges,
+)
 from problems.interfaces.types import Array, Batch, Run, Split, n_samples
 
-BOOSTING_SEED = 0
+BOOSTING = {
+    "learning_rate": 0.05,
+    "max_iter": 150,
+    "max_leaf_nodes": 8,
+    "l2_regularization": 1.0,
+    "early_stopping": False,
+    "random_state": 0,
+}
+"""Settings of boosted trees."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +52,20 @@ class StabilityCriterion:
         Raises:
             UserError: scikit-learn is not installed.
         """
-        value, collided = self.evaluate(train.inputs, cached=True)
-        intact = ~collided
+        value, followed = self.evaluate(train.inputs, cached=True)
+        intact = ~followed.collided
         curve = scikit_learn("linear_model").LogisticRegression(C=np.inf)
         curve.fit(value[intact, None], train.outputs["stable"][intact])
         return LogisticBaseline(
             self,
             float(curve.intercept_[0]),
             float(curve.coef_[0, 0]),
-            float(mean_unstable_survival(train.outputs)[0]),
+            unstable_edges(train.outputs, self.horizon_orbits),
         )
 
     @abstractmethod
-    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:
-        """Return the value of the criterion (b,) and which systems have collided (b,).
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Followed]:
+        """Return the value of the criterion (b,) and how far the systems were followed.
 
         Args:
             inputs: Systems at the epoch.
@@ -65,20 +81,23 @@ class LogisticBaseline:
         criterion: Stability criterion.
         intercept: Intercept of the curve.
         slope: Slope of the curve.
-        unstable_survival: Mean survival time of unstable training systems [orbits].
+        unstable: Edges (k + 1,) of the times of contact of unstable training systems
+            [log10 orbits].
     """
 
     criterion: StabilityCriterion
     intercept: float
     slope: float
-    unstable_survival: float
+    unstable: Array
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """Return the probability of surviving and the expected survival time."""
-        value, collided = self.criterion.evaluate(inputs)
+        """Return the probability of surviving, and times as those of the training split."""
+        value, followed = self.criterion.evaluate(inputs)
         logit = np.clip(self.intercept + self.slope * value, -700.0, 700.0)
-        probability = np.where(collided, 0.0, 1.0 / (1.0 + np.exp(-logit)))
-        return survival_outputs(probability, self.unstable_survival, self.criterion.horizon_orbits)
+        shares = np.ones((len(value), len(self.unstable) - 1))
+        horizon = self.criterion.horizon_orbits
+        quantiles = contact_quantiles(shares, self.unstable, followed, horizon)
+        return survival_outputs(1.0 / (1.0 + np.exp(-logit)), quantiles, followed, horizon)
 
 
 @dataclass(frozen=True)
@@ -87,10 +106,10 @@ class HillSpacing(StabilityCriterion):
 
     IDENTITY: ClassVar[str] = "stability/hill-spacing"
 
-    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Followed]:  # noqa: ARG002
         """Return the logarithm of the spacing (b,)."""
         spacing = hill_spacing(inputs["mass"], inputs["elements"]).min(axis=-1)
-        return log(spacing), np.zeros(n_samples(inputs), dtype=bool)
+        return log(spacing), Followed.nowhere(n_samples(inputs))
 
 
 @dataclass(frozen=True)
@@ -99,11 +118,11 @@ class AMD(StabilityCriterion):
 
     IDENTITY: ClassVar[str] = "stability/amd"
 
-    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:  # noqa: ARG002
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Followed]:  # noqa: ARG002
         """Return the logarithm of the larger ratio for Hill stability (b,)."""
         mass = inputs["mass"]
         ratio = amd_ratios(mass, system_frame_elements(mass, inputs["elements"]))[1].max(axis=-1)
-        return log(ratio), np.zeros(n_samples(inputs), dtype=bool)
+        return log(ratio), Followed.nowhere(n_samples(inputs))
 
 
 @dataclass(frozen=True)
@@ -118,11 +137,11 @@ class MEGNO(StabilityCriterion):
 
     orbits: int
 
-    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Array]:
-        """Return the logarithm of |MEGNO - 2| (b,) and which systems have collided (b,)."""
+    def evaluate(self, inputs: Batch, *, cached: bool = False) -> tuple[Array, Followed]:
+        """Return the logarithm of |MEGNO - 2| (b,) and how far the systems were followed."""
         short = ShortRun(self.orbits, chaos=True)
         short_run = short.cached(inputs) if cached else short.run(inputs)
-        return log(np.abs(short_run.megno[:, -1] - 2.0)), short_run.collided
+        return log(np.abs(short_run.megno[:, -1] - 2.0)), short_run.followed
 
 
 @dataclass(frozen=True)
@@ -145,18 +164,19 @@ class BoostedTrees:
         Raises:
             UserError: scikit-learn is not installed.
         """
-        short = ShortRun(self.orbits, chaos=True)
-        features = summary_features(train.inputs, short.cached(train.inputs), chaos=True)
-        trees = scikit_learn("ensemble").HistGradientBoostingClassifier(
-            learning_rate=0.05,
-            max_iter=150,
-            max_leaf_nodes=8,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=BOOSTING_SEED,
-        )
+        ensemble = scikit_learn("ensemble")
+        run = ShortRun(self.orbits, chaos=True).cached(train.inputs)
+        features = summary_features(train.inputs, run, chaos=True)
+        trees = ensemble.HistGradientBoostingClassifier(**BOOSTING)
         trees.fit(features, train.outputs["stable"] > 0.0)
-        return BoostedTreesBaseline(self, trees, float(mean_unstable_survival(train.outputs)[0]))
+        later = (train.outputs["stable"] < 1.0) & ~run.collided
+        times = log_time(train.outputs["survival"][later])
+        quantiles = [
+            ensemble.HistGradientBoostingRegressor(loss="quantile", quantile=level, **BOOSTING)
+            for level in LEVELS
+        ]
+        fitted = [each.fit(features[later], times) for each in quantiles if later.any()]
+        return BoostedTreesBaseline(self, trees, fitted)
 
 
 @dataclass(frozen=True)
@@ -166,17 +186,28 @@ class BoostedTreesBaseline:
     Args:
         settings: Horizon and length of the short run.
         trees: Classifier of scikit-learn.
-        unstable_survival: Mean survival time of unstable training systems [orbits].
+        quantiles: Regressors of quantiles of the time of contact [log10 orbits]; none where no
+            training system outlives the short run and becomes unstable.
     """
 
     settings: BoostedTrees
     trees: Any
-    unstable_survival: float
+    quantiles: Sequence[Any]
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
-        """Return the probability of surviving and the expected survival time."""
-        short_run = ShortRun(self.settings.orbits, chaos=True).run(inputs)
-        features = summary_features(inputs, short_run, chaos=True)
+        """Return the probability of surviving, the survival time and quantiles of that of contact.
+
+        Quantiles that cross are sorted (Chernozhukov et al., Econometrica 78 (2010) 1093).
+        """
+        run, horizon = (
+            ShortRun(self.settings.orbits, chaos=True).run(inputs),
+            self.settings.horizon_orbits,
+        )
+        features = summary_features(inputs, run, chaos=True)
+        times = np.full((len(features), len(LEVELS)), np.log10(horizon))
+        if self.quantiles:
+            times = np.sort([trees.predict(features) for trees in self.quantiles], axis=0).T
+        times = np.clip(10.0**times, run.duration_orbits[:, None], horizon)
+        times = np.where(run.collided[:, None], run.duration_orbits[:, None], times)
         probability = self.trees.predict_proba(features)[:, 1]
-        probability = np.where(short_run.collided, 0.0, probability)
-        return survival_outputs(probability, self.unstable_survival, self.settings.horizon_orbits)
+        return survival_outputs(probability, times, run.followed, horizon)

@@ -15,6 +15,14 @@ from problems.cases.stability.features import (
     time_series,
 )
 from problems.cases.stability.short_run import FRAMES, ShortRun, ShortRunResult
+from problems.cases.stability.time_distribution import (
+    DECADES,
+    Followed,
+    contact_quantiles,
+    milestone_times,
+    survival_outputs,
+    unstable_edges,
+)
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -32,9 +40,8 @@ from problems.interfaces.types import (
 CHANNEL_LIMIT = 8.0
 """Channels are clipped to this many standard deviations about their mean."""
 
-MAX_MILESTONES = 4
-"""Largest number of milestones, powers of ten up to the horizon. Half of the unstable systems
-survive less than a hundredth of the horizon."""
+MILESTONES = (1, 4, 8)
+"""Numbers of milestones: the horizon alone, or times a decade or half a decade apart."""
 
 MIN_DEVIATION = 1e-6
 """Standard deviation below which a channel is constant except for rounding."""
@@ -46,12 +53,13 @@ class StabilityEncoding(Encoding):
 
     The time at which a system becomes unstable contains more information than the fact that it
     does. With several milestones the network predicts between which of them a system becomes
-    unstable. The intervals are classes; the last class is that of surviving the horizon.
+    unstable. The intervals are classes; the last class is that of surviving the horizon. With one
+    milestone the network predicts the probability of surviving the horizon alone, and unstable
+    systems have the distribution of times of those in the training split.
 
     Args:
         horizon_orbits: Horizon that a stable system survives, in innermost orbits.
-        milestones: Searched: number of times, a power of ten apart and the horizon last. With one
-            milestone the target is the probability of surviving the horizon.
+        milestones: Searched: number of milestones, evenly spaced in the logarithm of time.
     """
 
     horizon_orbits: float
@@ -61,17 +69,17 @@ class StabilityEncoding(Encoding):
 
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen number of milestones."""
-        return {"milestones": choose.categorical("milestones", (1, MAX_MILESTONES))}
+        return {"milestones": choose.categorical("milestones", MILESTONES)}
 
     def measure(self, train: Split) -> Batch:
-        """Return means and standard deviations of channels, and the mean unstable survival time."""
+        """Return means and standard deviations of channels, and the edges of times of contact."""
         channels = self._training_channels(train.inputs)
         channels = channels.reshape(-1, channels.shape[-1])
         deviation = channels.std(axis=0)
         return {
             "mean": channels.mean(axis=0),
             "scale": np.where(deviation > MIN_DEVIATION, deviation, 1.0),
-            "unstable": mean_unstable_survival(train.outputs),
+            "unstable": unstable_edges(train.outputs, self.horizon_orbits),
         }
 
     def pairs(self, split: Split) -> Pairs:
@@ -82,23 +90,29 @@ class StabilityEncoding(Encoding):
         stable = split.outputs["stable"]
         labels = stable[:, None]
         if self.milestones > 1:
-            before = self.horizon_orbits * 10.0 ** np.arange(1.0 - self.milestones, 0.0)
+            before = milestone_times(self.milestones, self.horizon_orbits)[:-1]
             passed = np.sum(split.outputs["survival"][:, None] >= before, axis=1) + stable
             labels = passed[:, None] == np.arange(self.milestones + 1)
         return Pairs(self._scaled(self._training_channels(split.inputs)), labels.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Return the probability of surviving and the expected survival time.
+        """Return the probability of surviving, the survival time and quantiles of that of contact.
 
         Args:
             network: Network: channels (b, ..., c) -> probabilities of classes (b, o).
             inputs: Systems at the epoch.
             rng: Not used.
         """
-        channels, collided = self._deployed_channels(inputs)
-        probability = np.clip(network(self._scaled(channels))[:, -1].astype(float), 0.0, 1.0)
-        probability = np.where(collided, 0.0, probability)
-        return survival_outputs(probability, self.statistics["unstable"], self.horizon_orbits)
+        channels, followed = self._deployed_channels(inputs)
+        classes = network(self._scaled(channels)).astype(float)
+        edges = self.statistics["unstable"]
+        shares = np.ones((len(classes), len(edges) - 1))
+        if self.milestones > 1:
+            times = np.log10(milestone_times(self.milestones, self.horizon_orbits))
+            first = min(edges[0], times[0] - DECADES / self.milestones)
+            edges, shares = np.append(first, times), classes[:, :-1]
+        quantiles = contact_quantiles(shares, edges, followed, self.horizon_orbits)
+        return survival_outputs(classes[:, -1], quantiles, followed, self.horizon_orbits)
 
     def _scaled(self, channels: Array) -> Array:
         scaled = (channels - self.statistics["mean"]) / self.statistics["scale"]
@@ -109,8 +123,8 @@ class StabilityEncoding(Encoding):
         """Return the channels in training (b, ..., c)."""
 
     @abstractmethod
-    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Array]:
-        """Return the channels in deployment (b, ..., c) and which systems have collided (b,)."""
+    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Followed]:
+        """Return the channels in deployment (b, ..., c) and how far the systems were followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +156,8 @@ class InitialEncoding(StabilityEncoding):
         parts += [orbit_angles(inputs)] * self.angles + [stability_criteria(inputs)] * self.theory
         return np.concatenate(parts, axis=-1)
 
-    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Array]:
-        return self._training_channels(inputs), np.zeros(n_samples(inputs), dtype=bool)
+    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Followed]:
+        return self._training_channels(inputs), Followed.nowhere(n_samples(inputs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,10 +193,10 @@ class ShortRunEncoding(StabilityEncoding):
     def _training_channels(self, inputs: Batch) -> Array:
         return self._channels(inputs, self._short.cached(inputs))
 
-    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Array]:
+    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Followed]:
         run = self._short.cached if self.caches_runs else self._short.run
         short_run = run(inputs)
-        return self._channels(inputs, short_run), short_run.collided
+        return self._channels(inputs, short_run), short_run.followed
 
     @property
     def _short(self) -> ShortRun:
@@ -226,22 +240,3 @@ class SummaryEncoding(ShortRunEncoding):
 
     def _channels(self, inputs: Batch, short_run: ShortRunResult) -> Array:
         return summary_features(inputs, short_run, chaos=self.chaos)
-
-
-def mean_unstable_survival(outputs: Batch) -> Array:
-    """Return the mean survival time of unstable systems (1,) [orbits], 0 if there are none."""
-    unstable = outputs["stable"] < 1.0
-    total = np.sum(outputs["survival"] * unstable, keepdims=True)
-    return total / np.maximum(np.sum(unstable), 1)
-
-
-def survival_outputs(probability: Array, unstable: Array | float, horizon_orbits: float) -> Batch:
-    """Return the probability of surviving and the expected survival time.
-
-    Args:
-        probability: Probability of surviving (b,).
-        unstable: Mean survival time of unstable systems [orbits].
-        horizon_orbits: Survival time of stable systems [orbits].
-    """
-    survival = probability * horizon_orbits + (1.0 - probability) * unstable
-    return {"stable": probability, "survival": survival}

@@ -9,6 +9,7 @@ import numpy as np
 from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, elements_from_states
 from problems.cases.stability.integration import STAR_MASS, System
 from problems.cases.stability.theory import system_frame_elements
+from problems.cases.stability.time_distribution import Followed
 from problems.interfaces.types import Array, Batch
 
 FRAMES = 64
@@ -39,6 +40,11 @@ class ShortRunResult(NamedTuple):
     megno: Array
     duration_orbits: Array
     collided: Array
+
+    @property
+    def followed(self) -> Followed:
+        """How far the systems were integrated."""
+        return Followed(self.duration_orbits, self.collided)
 
 
 @dataclass(frozen=True)

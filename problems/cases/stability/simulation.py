@@ -11,6 +11,7 @@ import numpy as np
 
 from problems.cases.planets.rebound import rebound_versions
 from problems.cases.stability.integration import RELATIVE_STEP, STAR_MASS, iterate_systems
+from problems.cases.stability.time_distribution import LEVELS
 from problems.interfaces.types import Array, Batch, Field, n_samples
 
 PLANETS = 3
@@ -56,7 +57,11 @@ class Stability:
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """Whether the system survives, and its survival time."""
+        """Whether the system survives, its survival time, and that of a contact.
+
+        Surrogates predict quantiles of the time of a contact before the horizon; the reference,
+        which knows it, has the same time in all places.
+        """
         return (
             Field("stable", (), "1", (), (0.0, 1.0), "probability of surviving the horizon"),
             Field(
@@ -66,6 +71,14 @@ class Stability:
                 (),
                 (0.0, self.horizon_orbits),
                 "time of the first Hill contact in innermost orbits; the horizon without one",
+            ),
+            Field(
+                "contact",
+                (len(LEVELS),),
+                "orbits",
+                ("quantile",),
+                (0.0, self.horizon_orbits),
+                "quantiles (5, 25, 50, 75, 95 %) of the time of a contact before the horizon",
             ),
         )
 
@@ -99,7 +112,7 @@ class Stability:
         return {"mass": mass, "elements": np.stack(elements, axis=-1)}
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Return whether each system survives the horizon, and its survival time.
+        """Return whether each system survives the horizon, and when it becomes unstable.
 
         Raises:
             MissingExtraError: REBOUND is not installed.
@@ -110,7 +123,8 @@ class Stability:
             if not system.integrate(self.horizon_orbits):
                 survival[i] = min(system.orbits, self.horizon_orbits)
         stable = survival >= self.horizon_orbits
-        return {"stable": stable.astype(float), "survival": survival}
+        contact = np.repeat(survival[:, None], len(LEVELS), axis=1)
+        return {"stable": stable.astype(float), "survival": survival, "contact": contact}
 
 
 def cost(outputs: Batch) -> Array:

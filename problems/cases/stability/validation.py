@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from problems.cases.stability.time_distribution import LEVELS, MEDIAN, log_time
 from problems.interfaces.binary_curves import (
     area_above_roc,
     calibration_bins,
@@ -76,7 +77,25 @@ METRICS = (
         "share of the sweep's points skipped where 99 % of the stable systems are kept",
         higher_is_better=True,
     ),
-    Metric("survival_error", "dex", "rms error of log10 of the survival time"),
+    Metric(
+        "contact_error",
+        "dex",
+        "rms error of log10 of the median time of contact, of the unstable systems that outlive "
+        "the longest short run",
+    ),
+    Metric(
+        "contact_score",
+        "dex",
+        "quantile score of log10 of the time of contact of these systems: mean over the quantiles "
+        "of twice the pinball loss, which approximates the continuous ranked probability score",
+    ),
+    Metric(
+        "coverage_error_50",
+        "1",
+        "difference between 50 % and the share of unstable systems with a contact between the 25 "
+        "and the 75 % quantile, those left out whose contact the surrogate has seen",
+    ),
+    Metric("coverage_error_90", "1", "the same for 90 %, the 5 and the 95 % quantile"),
 )
 
 
@@ -111,7 +130,7 @@ class SurvivalScore:
             "compute_skipped": float(np.sum(time * skipped) / np.sum(time)),
             "compute_skipped_for_unstable": float(np.sum(time * regular) / np.sum(time)),
             "points_skipped": float(np.mean(skipped)),
-            "survival_error": _survival_error(predicted["survival"], time),
+            **contact_metrics(predicted["contact"], time, stable, ahead),
         }
 
     def outlives(self, survival: Array) -> Array:
@@ -162,10 +181,30 @@ def calibration_error(probability: Array, stable: Array) -> float:
     return float(np.sum(np.abs(gap)) / len(probability))
 
 
-def _survival_error(predicted: Array, reference: Array) -> float:
-    shortest = 1e-2
-    ratio = np.log10(np.maximum(predicted, shortest) / np.maximum(reference, shortest))
-    return float(np.sqrt(np.mean(ratio**2)))
+def contact_metrics(quantiles: Array, time: Array, stable: Array, ahead: Array) -> dict[str, float]:
+    """Return the metrics of the time of contact; 0 where no system has one.
+
+    The quantile score is that of Gneiting & Raftery, J. Am. Stat. Assoc. 102 (2007) 359.
+
+    Args:
+        quantiles: Quantiles of the time of contact (n, q) in innermost orbits.
+        time: Survival times (n,) of the reference.
+        stable: Whether systems survive the horizon (n,).
+        ahead: Whether systems outlive the longest short run (n,).
+    """
+    late = ahead & ~stable
+    excess = log_time(time[late])[:, None] - log_time(quantiles[late])
+    levels = np.asarray(LEVELS)
+    pinball = np.maximum(levels * excess, (levels - 1.0) * excess)
+    unseen = ~stable & (quantiles[:, 0] < quantiles[:, -1])
+    below = np.mean(time[unseen, None] <= quantiles[unseen], axis=0) if unseen.any() else levels
+    inner, outer = below[3] - below[1], below[4] - below[0]
+    return {
+        "contact_error": float(np.sqrt(np.mean(excess[:, MEDIAN] ** 2))) if late.any() else 0.0,
+        "contact_score": float(2.0 * np.mean(pinball)) if late.any() else 0.0,
+        "coverage_error_50": float(abs(inner - 0.5)),
+        "coverage_error_90": float(abs(outer - 0.9)),
+    }
 
 
 def savings_curve(probability: Array, positive: Array, time: Array) -> tuple[Array, Array]:
@@ -187,7 +226,7 @@ def survival_pictures(
     reference: Batch,
     inputs: Batch,  # noqa: ARG001 - the signature of pictures
 ) -> Sequence[Picture]:
-    """Return the ROC curve, the calibration, and the savings of sweeps for either class.
+    """Return the ROC curve, the calibrations, and the savings of sweeps for either class.
 
     Args:
         predicted: Outputs of the surrogate.
@@ -208,6 +247,12 @@ def survival_pictures(
     curves = (exact, Curve("predicted", mean_probability, frequency))
     drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
     time = reference["survival"]
+    unseen = ~stable & (predicted["contact"][:, 0] < predicted["contact"][:, -1])
+    if unseen.any():
+        shares = np.mean(time[unseen, None] <= predicted["contact"][unseen], axis=0)
+        curve = Curve("predicted", LEVELS, tuple(map(float, shares)))
+        labels = ("quantile of the time of contact", "share of contacts before it")
+        drawn.append(Picture("Times of contact", *labels, (exact, curve), equal_axes=True))
     for label, positive, chance, ideal in (
         ("stable", stable, probability, time),
         ("unstable", ~stable, 1.0 - probability, -time),

@@ -52,6 +52,7 @@ def test_probabilities_are_calibrated_on_the_training_split(name: str, train: Sp
     outputs = EVERY[name].fit(train)(train.inputs, RNG)
     assert outputs["stable"].mean() == pytest.approx(train.outputs["stable"].mean(), abs=0.1)
     assert (outputs["survival"] <= HORIZON).all()
+    assert (np.diff(outputs["contact"], axis=1) >= 0.0).all()
 
 
 def test_what_met_in_the_short_run_has_no_chance(train: Split) -> None:

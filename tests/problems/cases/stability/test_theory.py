@@ -53,7 +53,7 @@ def test_no_encoding_feels_a_common_rotation(encoding: StabilityEncoding) -> Non
     regular = np.flatnonzero(hill_spacing(DRAWN["mass"], DRAWN["elements"]).min(axis=1) > 8.0)
     inputs = take_samples(DRAWN, regular)
     survived = np.ones(len(regular))
-    outputs = {"stable": survived, "survival": 1e3 * survived}
+    outputs = {"stable": survived, "survival": 1e3 * survived}  # no encoding reads more of them
     fitted = encoding.fit(Split(inputs, outputs))
     here, there = (
         fitted.pairs(Split(each, outputs)).inputs for each in (inputs, rotated(inputs, seed=2))

@@ -1,7 +1,11 @@
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from problems import Array, Batch
+from problems.cases.stability.time_distribution import LEVELS
 from problems.cases.stability.validation import (
     METRICS,
     SurvivalScore,
@@ -19,7 +23,9 @@ PROBABILITY = np.round(np.clip(0.3 * STABLE + 0.7 * RNG.random(300), 0.0, 1.0), 
 
 
 def outputs(probability: Array, survival: Array) -> Batch:
-    return {"stable": np.asarray(probability, float), "survival": np.asarray(survival, float)}
+    times = np.asarray(survival, float)
+    contact = np.repeat(times[:, None], len(LEVELS), axis=1)
+    return {"stable": np.asarray(probability, float), "survival": times, "contact": contact}
 
 
 def test_the_ranking_error_counts_pairs_in_the_wrong_order_and_ties_half() -> None:
@@ -75,13 +81,30 @@ def test_what_is_skipped_is_weighed_by_what_it_costs() -> None:
     assert scores["compute_skipped"] == pytest.approx(40.0 / 240.0)
     assert scores["compute_skipped_for_unstable"] == pytest.approx(200.0 / 240.0)
     assert scores["points_skipped"] == 0.5
-    assert scores["survival_error"] == 0.0
+    assert scores["contact_error"] == scores["contact_score"] == 0.0
 
 
 def test_a_frequency_foretold_is_calibrated() -> None:
     stable = np.arange(10) < 7
     assert calibration_error(np.full(10, 0.7), stable) == pytest.approx(0.0)
     assert calibration_error(np.full(10, 0.2), stable) == pytest.approx(0.5)
+
+
+def test_quantiles_of_the_true_distribution_cover_and_score_best() -> None:
+    logs = RNG.normal(1.5, 0.3, 4000)
+    reference = outputs(np.zeros(4000), 10.0**logs)
+
+    def scores(mean: float, deviation: float) -> Mapping[str, float]:
+        quantiles = 10.0 ** (mean + deviation * norm.ppf(LEVELS))
+        said = {**reference, "contact": np.tile(quantiles, (4000, 1))}
+        return SCORE(said, reference, {})
+
+    true = scores(1.5, 0.3)
+    assert max(true["coverage_error_50"], true["coverage_error_90"]) < 0.02
+    assert true["contact_error"] == pytest.approx(0.3, abs=0.02)
+    for other in (scores(1.8, 0.3), scores(1.5, 0.1), scores(1.5, 0.9)):
+        assert other["contact_score"] > true["contact_score"]
+        assert other["coverage_error_50"] > 0.1
 
 
 def test_pictures_hold_plain_numbers_in_order() -> None:
