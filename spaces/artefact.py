@@ -250,7 +250,7 @@ def _check_disagreement(distance: float, candidate: Candidate) -> None:
     if not distance <= tolerance:
         raise DisagreementError(
             f"lowered to {candidate.runtime} in {candidate.precision}, the network differs from "
-            f"float32 by {distance:.2g} (relative); {tolerance:g} is allowed"
+            f"float32 by {distance:.3g} (relative); {tolerance:g} is allowed"
         )
 
 
