@@ -54,6 +54,8 @@ def _power(square_roots: int) -> Transform:
 TRANSFORMS: Mapping[str, Transform] = {
     NONE: Transform(lambda x: x, lambda y: y),
     "log": Transform(np.log, np.exp, accepts_zero=False),
+    "log(1 + x)": Transform(np.log1p, np.expm1),
+    "square root": _power(1),
     "power 1/4": _power(2),
     "power 1/16": _power(4),
 }
