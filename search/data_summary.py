@@ -7,6 +7,7 @@ import numpy as np
 
 from problems import SPLITS, Dataset, Field
 from problems.data.classes import describe_classes
+from problems.data.missing import describe_missing
 from search.objectives.standard_baselines import StandardResults
 from search.run.records import DatasetSummary, DeploymentSummary, FieldSummary
 from search.run.simulations import SimulationsSummary
@@ -15,12 +16,15 @@ from spaces.exclusions import exclusions
 from spaces.input_flags import training_ranges
 
 
-def describe_data(data: Dataset, outputs: Sequence[Field] = ()) -> str:
+def describe_data(
+    data: Dataset, outputs: Sequence[Field] = (), inputs: Sequence[Field] = ()
+) -> str:
     """Return lines with the samples of each split, and with omitted samples and the reasons.
 
     Args:
         data: The dataset.
         outputs: Output fields, whose classes are counted.
+        inputs: Input fields, whose missing values are counted.
     """
     parts: list[str] = []
     for name, split in data.splits().items():
@@ -32,7 +36,7 @@ def describe_data(data: Dataset, outputs: Sequence[Field] = ()) -> str:
         f"{data.unassigned} samples in no split, within the training range of a shifted group, or "
         "of a group on both sides of it"
     )
-    further = describe_classes(outputs, data)
+    further = [*describe_classes(outputs, data), *describe_missing(inputs, data)]
     further += [reasons] * bool(reasons) + [unassigned] * bool(data.unassigned)
     return "\n             ".join(["data         " + ", ".join(parts), *further])
 
@@ -63,6 +67,7 @@ def summarise_data(
         reasons=dict(data.reasons),
         unassigned=data.unassigned,
         classes=tuple(describe_classes(problem.outputs, data)),
+        missing=tuple(describe_missing(problem.inputs, data)),
         exclusions=tuple(exclusions(problem)),
         limits=context.limits,
         recorded=problem.data is not None,
@@ -93,8 +98,8 @@ def _summarise_fields(context: SearchContext) -> tuple[FieldSummary, ...]:
             is_input=is_input,
             unit=field.unit,
             shape=field.shape,
-            low=float(np.min(ranges[field.name])),
-            high=float(np.max(ranges[field.name])),
+            low=float(np.nanmin(ranges[field.name])),
+            high=float(np.nanmax(ranges[field.name])),
             valid=field.valid,
         )
         for is_input, fields, ranges in sides

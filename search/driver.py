@@ -181,7 +181,8 @@ class _Preparation:
         )
         summary = summarise_data(context, processor, standard, error_of_mean, bought)
         self.run.write("data.json", summary)
-        described = f"{describe_data(data, problem.outputs)}\n{describe_baselines(standard)}"
+        described = describe_data(data, problem.outputs, problem.inputs)
+        described = f"{described}\n{describe_baselines(standard)}"
         self.progress.print_line(described.rstrip())
         worst = max(errors.values(), default=error_of_mean)
         return context, partial(_score_baselines, call, worst)

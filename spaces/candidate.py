@@ -102,6 +102,10 @@ class FrozenModel(BaseModel):
             raise UserError(f"{path} can't be read: {where}: {first['msg']}") from None
 
 
+ABSENT_BEFORE = ("labelled", "labelled_paths", "label_smoothing", "class_weights")
+"""Settings of a training that older candidates lack; where they are off, they are left out."""
+
+
 class Training(FrozenModel):
     """Settings of a training; the number of epochs belongs to the problem and isn't searched.
 
@@ -117,6 +121,9 @@ class Training(FrozenModel):
         labelled: Number of further training samples whose outputs the teacher predicts.
         labelled_paths: The same for encodings that are rolled out.
         teacher: The teacher: the best standard baseline, or an ensemble of networks.
+        label_smoothing: Share of the probability that the targets of a label give to all classes
+            alike.
+        class_weights: Whether the loss of a label weighs each class by its inverse frequency.
     """
 
     learning_rate: float
@@ -130,6 +137,8 @@ class Training(FrozenModel):
     labelled: int = 0
     labelled_paths: int = 0
     teacher: Teacher = Teacher.EMULATOR
+    label_smoothing: float = 0.0
+    class_weights: bool = False
 
     @property
     def further_samples(self) -> int:
@@ -140,7 +149,7 @@ class Training(FrozenModel):
     def _without_teacher(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Return the fields; keys and hashes of candidates of older versions stay as they were."""
         values = serialise(self)
-        for name in ("labelled", "labelled_paths"):
+        for name in ABSENT_BEFORE:
             if not values[name]:
                 del values[name]
         if not self.further_samples:
@@ -216,7 +225,7 @@ class Candidate(FrozenModel):
     def _training_parameters(self) -> dict[str, Scalar]:
         training = self.training
         values = training.model_dump(mode="json")
-        values |= {"labelled": training.labelled, "labelled_paths": training.labelled_paths}
+        values |= {name: getattr(training, name) for name in ABSENT_BEFORE}
         return {name: value for name, value in values.items() if name != "teacher"}
 
 

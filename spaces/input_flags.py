@@ -1,7 +1,7 @@
 """Flags of inputs for which a surrogate has no ground to answer: missing, or out of range."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ class InputFlags:
 
     Args:
         missing: Whether a value of a field isn't finite (b,), by name; the outputs are NaN then.
+        replaced: Whether a value of a field that may be missing is, and its encoding puts another
+            in its place (b,), by name; such a field is not in `missing` for that.
         undeclared: Whether a value lies outside the declared range of a field (b,), by name.
         untrained: Whether a value lies outside the range of the training samples (b,), by name;
             empty where the artefact doesn't hold that range, as one of an earlier version.
@@ -27,11 +29,12 @@ class InputFlags:
     missing: Mapping[str, Array]
     undeclared: Mapping[str, Array]
     untrained: Mapping[str, Array]
+    replaced: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     @property
     def any(self) -> Array:
         """Whether a sample has any fault (b,)."""
-        kinds = (self.missing, self.undeclared, self.untrained)
+        kinds = (self.missing, self.replaced, self.undeclared, self.untrained)
         return np.any([mask for kind in kinds for mask in kind.values()], axis=0)
 
     def texts(self) -> list[str]:
@@ -39,6 +42,7 @@ class InputFlags:
         words: list[list[str]] = [[] for _ in range(len(self.any))]
         for kind, masks in (
             ("missing", self.missing),
+            ("missing, replaced", self.replaced),
             ("outside the declared range", self.undeclared),
             ("outside the trained range", self.untrained),
         ):
@@ -53,6 +57,7 @@ class InputFlags:
             f"{int(mask.sum())} samples: {name} {kind}"
             for kind, masks in (
                 ("isn't finite, so the outputs are NaN", self.missing),
+                ("is missing, and a median is in its place", self.replaced),
                 ("lies outside its declared range", self.undeclared),
                 ("lies outside the range of the training samples", self.untrained),
             )
@@ -79,19 +84,25 @@ def input_flags(inputs: Batch, fields: Sequence[Field], ranges: Batch) -> InputF
     missing: dict[str, Array] = {}
     undeclared: dict[str, Array] = {}
     untrained: dict[str, Array] = {}
-    for field in fields:
-        values = np.asarray(inputs[field.name], dtype=float)
+    replaced: dict[str, Array] = {}
+    for f in fields:
+        values = np.asarray(inputs[f.name], dtype=float)
         axes = tuple(range(1, values.ndim))
-        missing[field.name] = np.asarray(~np.isfinite(values).all(axis=axes))
-        undeclared[field.name] = np.asarray(outside(values, field).any(axis=1))
-        if field.name in ranges:
-            low, high = ranges[field.name]
-            untrained[field.name] = np.asarray(((values < low) | (values > high)).any(axis=axes))
-    return InputFlags(missing, undeclared, untrained)
+        missing[f.name] = np.asarray(~np.isfinite(values).all(axis=axes))
+        if f.may_be_missing:
+            missing[f.name] = np.asarray(np.isinf(values).any(axis=axes))
+            replaced[f.name] = np.asarray(np.isnan(values).any(axis=axes)) & ~missing[f.name]
+        undeclared[f.name] = np.asarray(outside(values, f).any(axis=1))
+        if f.name in ranges:
+            low, high = ranges[f.name]
+            untrained[f.name] = np.asarray(((values < low) | (values > high)).any(axis=axes))
+    return InputFlags(missing, undeclared, untrained, replaced)
 
 
 def training_ranges(batch: Batch) -> Batch:
     """Return the smallest and the largest value of each element (2, ...) by name of the field.
+
+    Missing values don't count; an element that is always missing has the range NaN.
 
     Args:
         batch: Training samples (n, ...) of each field.
@@ -99,7 +110,7 @@ def training_ranges(batch: Batch) -> Batch:
     ranges: dict[str, Array] = {}
     for name, array in batch.items():
         parts = [array[first : first + ROWS_READ] for first in range(0, len(array), ROWS_READ)]
-        low = np.min([part.min(axis=0) for part in parts], axis=0)
-        high = np.max([part.max(axis=0) for part in parts], axis=0)
+        low = np.fmin.reduce([np.fmin.reduce(part, axis=0) for part in parts])
+        high = np.fmax.reduce([np.fmax.reduce(part, axis=0) for part in parts])
         ranges[name] = np.stack([low, high])
     return ranges

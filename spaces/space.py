@@ -45,6 +45,10 @@ LABELLED_SAMPLES, LABELLED_PATHS = (0, 2048, 8192), (0, 512)
 """Further training samples whose outputs the best standard baseline predicts, and those of
 roll-outs, where it is the best that predicts steps; 0 means none."""
 
+LABEL_SMOOTHINGS = (0.0, 0.05, 0.1)
+"""Shares of the probability that targets give to all classes alike (Szegedy et al., CVPR 2016,
+2818, who take 0.1); 0 leaves labels as they are."""
+
 UNUSED_TRAINING = Training(learning_rate=1e-3, batch_size=256, weight_decay=1e-4)
 """What candidates of solved families hold in place of settings of a training, which they ignore."""
 
@@ -227,18 +231,20 @@ class Space:
         """
         return prunings.settings(pruning, self._prefixed(pruning_prefix(family, pruning), choose))
 
-    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool, bool, bool]:
+    def training_kind(self, encoding: str, family: str) -> tuple[bool, bool, bool, bool, bool]:
         """Return what determines which settings training has.
 
         These are whether the family trains a policy, whether it is solved, whether the encoding is
-        rolled out, and whether a standard baseline may predict further training samples.
+        rolled out, whether a standard baseline may predict further training samples, and whether
+        the target is a label.
         """
         unfitted, architecture = self.problem.encodings[encoding], ARCHITECTURES[family]
         rolls = isinstance(unfitted, RollsForward)
         flat = unfitted.layout is Layout.FLAT and unfitted.target in AVERAGED_TARGETS
         teachable = unfitted.target is Target.VALUE if rolls else flat
         has_teacher = teachable and self.problem.standard_baselines
-        return architecture.trains_policy, architecture.solved, rolls, has_teacher
+        is_label = unfitted.target is Target.LABEL
+        return architecture.trains_policy, architecture.solved, rolls, has_teacher, is_label
 
     def training_settings(self, choose: Choose, encoding: str, family: str) -> Training:
         """Return chosen settings of the training.
@@ -252,7 +258,7 @@ class Space:
             family: The family's name.
         """
         prefixed = self._prefixed("training", choose)
-        trains_policy, solved, rolls, has_teacher = self.training_kind(encoding, family)
+        trains_policy, solved, rolls, has_teacher, is_label = self.training_kind(encoding, family)
         if solved:
             return UNUSED_TRAINING.model_copy(update=self._augmentation(prefixed))
         training = Training(
@@ -275,6 +281,9 @@ class Space:
             further["labelled_paths"] = prefixed.categorical("labelled_paths", LABELLED_PATHS)
         elif has_teacher:
             further["labelled"] = prefixed.categorical("labelled", LABELLED_SAMPLES)
+        if is_label:
+            further["label_smoothing"] = prefixed.categorical("label_smoothing", LABEL_SMOOTHINGS)
+            further["class_weights"] = prefixed.categorical("class_weights", (False, True))
         return training.model_copy(update=further | self._augmentation(prefixed))
 
     def _augmentation(self, choose: Choose) -> dict[str, int]:

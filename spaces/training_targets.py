@@ -139,9 +139,37 @@ class ProbabilityOutput(nn.Module):
 
 
 class ClassificationLearner(Learner):
-    """Minimises the cross-entropy of the logits from which probabilities are computed."""
+    """Minimises the cross-entropy of the logits from which probabilities are computed.
+
+    Targets may be smoothed, and classes weighed by their inverse frequency.
+    """
 
     network: ProbabilityOutput
+    _weights: Tensor
+
+    def __init__(self, network: ProbabilityOutput) -> None:
+        super().__init__(network)
+        self._smoothing = 0.0
+        self.register_buffer("_weights", torch.ones(max(network.classes, 2)), persistent=False)
+
+    def configure(self, training: Training, targets: Tensor) -> None:
+        """Set smoothing and weights of the loss.
+
+        Args:
+            training: Settings of the training.
+            targets: Targets (n, o) of all training pairs, whose classes are counted.
+        """
+        self._smoothing = training.label_smoothing
+        if not training.class_weights:
+            return
+        by_class = targets.reshape(-1, self.network.classes)
+        share = by_class.double().mean(dim=0)
+        if self.network.classes == 1:
+            share = torch.cat([1.0 - share, share])
+        present = share > 0.0
+        # Their mean over the pairs is 1, so that the learning rate keeps its meaning.
+        weights = torch.where(present, 1.0 / (present.sum() * share.clamp(min=1e-12)), 1.0)
+        self._weights = weights.to(self._weights)
 
     def optimisation_targets(self) -> Sequence[OptimisationTarget]:
         """Return the parameters of the network."""
@@ -151,7 +179,14 @@ class ClassificationLearner(Learner):
         """Return the mean cross-entropy () [nat]; targets (b, o) are 0 or 1, or probabilities."""
         logits, classes = self.network.network(inputs), self.network.classes
         if classes == 1:
-            return nn.functional.binary_cross_entropy_with_logits(logits, targets)
+            smooth = targets + self._smoothing * (0.5 - targets)
+            without, with_event = self._weights.unbind()
+            return without * nn.functional.binary_cross_entropy_with_logits(
+                logits, smooth, pos_weight=with_event / without
+            )
         return nn.functional.cross_entropy(
-            logits.reshape(-1, classes), targets.reshape(-1, classes)
+            logits.reshape(-1, classes),
+            targets.reshape(-1, classes),
+            weight=self._weights,
+            label_smoothing=self._smoothing,
         )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from problems.data.dataset import generate
+from problems.data.missing import filled_dataset
 from problems.data.shards import make_serially
 from problems.data.simulate import Caller, draw, run_simulation
 from problems.entrance.calls import Call, call_here
@@ -221,7 +222,9 @@ class FittedEncoding:
         copies = {name: np.array(array) for name, array in inputs.items()}
         outputs = EncodedNetwork(self.encoding, network).run(copies, np.random.default_rng(seed))
         changed = [
-            name for name, array in inputs.items() if not np.array_equal(array, copies[name])
+            name
+            for name, array in inputs.items()
+            if not np.array_equal(array, copies[name], equal_nan=True)
         ]
         return RecordedCall(outputs, network.recorded_inputs, changed)
 
@@ -266,6 +269,16 @@ class Evidence:
         if self.problem.data is None:
             return self.data
         return generate(self.problem, self.cache, progress=self.progress)
+
+    @cached_property
+    def all_numbers(self) -> Dataset:
+        """As `all_data`, with medians in place of missing inputs: distances need numbers."""
+        return filled_dataset(self.all_data, self.problem.inputs)
+
+    @cached_property
+    def some_numbers(self) -> Dataset:
+        """As `data`, with medians in place of missing inputs."""
+        return filled_dataset(self.data, self.problem.inputs)
 
     @cached_property
     def data(self) -> Dataset:

@@ -12,6 +12,7 @@ from problems.contract import CHECKS, CheckResult, run_checks
 from problems.contract.evidence import Evidence
 from problems.data.cache import default_cache
 from problems.data.classes import describe_classes
+from problems.data.missing import describe_missing
 from problems.entrance.isolated import IsolatedProcess, Message, ProcessDiedError
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import Size
@@ -48,7 +49,7 @@ class IsolatedChecks:
         return run_checks(self._violations)
 
     def notes(self) -> list[str]:
-        """Return the classes in each split, and how many samples failed, with each reason."""
+        """Return classes in each split, shares of missing values, and failures by reason."""
         return self._process.call(failures, self._source, self._size)
 
     def _violations(self, name: str) -> list[str]:
@@ -75,11 +76,13 @@ def violations(source: ProblemSource, size: Size | None, name: str, progress: Me
 
 
 def failures(source: ProblemSource, size: Size | None) -> list[str]:
-    """Return the classes of the splits and the reasons of failures, in the checks' process."""
+    """Return what `IsolatedChecks.notes` does, in the process of the checks."""
     evidence = _session(source, size).evidence
     data = evidence.all_data
     failed = [f"{n} of {data.made} samples fail: {reason}" for reason, n in data.reasons.items()]
-    return [*describe_classes(evidence.problem.outputs, data), *failed]
+    problem = evidence.problem
+    missing = describe_missing(problem.inputs, data)
+    return [*describe_classes(problem.outputs, data), *missing, *failed]
 
 
 class Session:

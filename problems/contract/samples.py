@@ -46,8 +46,8 @@ def most_samples_succeed(evidence: Evidence) -> Iterator[str]:
 
 def fields_are_distinct(evidence: Evidence) -> Iterator[str]:
     """Check that fields vary, and that no two fields are equal up to a factor and an offset."""
-    problem, train = evidence.problem, evidence.all_data.train
-    few = evidence.data.train
+    problem, train = evidence.problem, evidence.all_numbers.train
+    few = evidence.some_numbers.train
     for side, fields, batch, some in (
         ("input", problem.inputs, train.inputs, few.inputs),
         ("output", problem.outputs, train.outputs, few.outputs),
@@ -90,7 +90,7 @@ def _standardised(values: Array) -> Array:
 
 def splits_are_disjoint(evidence: Evidence) -> Iterator[str]:
     """Check that no sample of one split is equal, or nearly equal, to one of another split."""
-    splits = evidence.data.splits()
+    splits = evidence.some_numbers.splits()
     varying, centre, scale = _varying_columns(splits["train"].inputs)
     points = {
         name: (_rows(split.inputs)[:, varying] - centre) / scale
@@ -115,7 +115,7 @@ def shifted_split_is_outside(evidence: Evidence) -> Iterator[str]:
     source = evidence.problem.data
     if source is not None and source.shift_field not in source.inputs:
         return  # a column, or the user, says which samples are shifted
-    train, shifted = evidence.all_data.train, evidence.all_data.shifted
+    train, shifted = evidence.all_numbers.train, evidence.all_numbers.shifted
     outside = np.zeros(len(shifted), dtype=bool)
     for name, array in train.inputs.items():
         values = shifted.inputs[name]

@@ -14,7 +14,9 @@ MAX_WORDS_SHOWN = 6
 
 def stored_field(field: Field) -> Field:
     """Return the field as files of variables store it: a class as one number."""
-    return Field(field.name, unit="1") if isinstance(field, ClassField) else field
+    if not isinstance(field, ClassField):
+        return field
+    return Field(field.name, unit="1", may_be_missing=field.may_be_missing)
 
 
 def encode_classes(cells: Array, field: ClassField, column: str, path: Path, first: int) -> Array:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems.data.cf_decoding import UNWRITTEN, attribute_text, decode
+from problems.data.cf_decoding import MISSING, UNWRITTEN, attribute_text, decode
 from problems.data.read_options import ReadOptions
 from problems.data.units import Conversion
 from problems.data.variables import Variable
@@ -152,6 +152,7 @@ class FieldSource:
         reasons = {
             f"{self.field.name} {reason}": np.asarray(mask.reshape(len(raw), -1).any(axis=1))
             for reason, mask in masks.items()
+            if not (self.field.may_be_missing and reason in (MISSING, UNWRITTEN))
         }
         if self.unwritten is not None:
             reasons[f"{self.field.name} {UNWRITTEN_CHUNK}"] = self.unwritten[rows]

@@ -19,7 +19,7 @@ from problems.interfaces.types import CONFIRMATION, SPLITS, Array, Dataset, Fiel
 
 METADATA_FILE = "facts.json"
 GROUPS_FILE = "groups.npy"
-COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made", "suspects")
+COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made", "suspects", "missing")
 FLOAT64_DESCR = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
 

@@ -13,6 +13,7 @@ from problems.data.chunks import Chunk, FieldSelection, Reader, readable_errors
 from problems.data.contents import content_digest, file_stamp
 from problems.data.given_files import GivenFile, existing_files, given_files
 from problems.data.memory_maps import MemoryMapStore
+from problems.data.missing import MISSING_CHOICES, missing_errors
 from problems.data.readers import is_table, reader_for
 from problems.data.recorded_declaration import Recorded, recorded_identity
 from problems.data.sample_index import SampleIndex, index_samples
@@ -26,7 +27,7 @@ from problems.errors import UnknownNameError, UserError
 from problems.interfaces.types import CONFIRMATION, Array, Dataset, Split
 from problems.provenance import digest
 
-CACHE_VERSION = 5
+CACHE_VERSION = 6
 """Raised with every change of how files are split or stored; older folders aren't used any more."""
 MIN_BLOCKS = 3
 MAX_SHIFTED_SHARE = 0.5
@@ -147,6 +148,7 @@ def _write_splits(
         "unassigned": int((samples.usable & (split < 0)).sum()),
         "made": len(samples),
         "suspects": samples.suspects,
+        "missing": samples.missing,
     }
     groups = {name: units[index] for name, index in selected.items()}
     store.write(chunks(), selected, groups, facts, progress)
@@ -156,11 +158,16 @@ def _failure_counts(recorded: Recorded, samples: SampleIndex) -> dict[str, int]:
     """Return the number of failed samples by reason.
 
     Raises:
-        UserError: There is no sample, or most samples failed.
+        UserError: There is no sample, most samples failed, or inputs are missing too often.
     """
-    counts = np.bincount(samples.reason[~samples.succeeded], minlength=len(samples.reasons))
+    errors = missing_errors(
+        samples.missing, samples.lacking, len(samples), recorded.inputs, recorded.missing
+    )
     path, *others = (path for path, _ in given_files(recorded.files))
     files = f"{path} and {len(others)} more" if others else str(path)
+    for message in errors:
+        raise UserError(f"{files}: {message}")
+    counts = np.bincount(samples.reason[~samples.succeeded], minlength=len(samples.reasons))
     if not len(samples):
         raise UserError(f"{files}: there is no sample; check that files= names the right files")
     if 2 * counts.sum() > len(samples):
@@ -209,6 +216,8 @@ def _field_errors(recorded: Recorded) -> Iterator[str]:
     names = [f.name for f in (*recorded.inputs, *recorded.outputs)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"field {name!r} occurs twice in inputs= and outputs=; remove or rename one"
+    if recorded.missing and recorded.missing not in MISSING_CHOICES:
+        yield f"missing=: {UnknownNameError('choice', recorded.missing, MISSING_CHOICES)}"
     for name in recorded.columns:
         if name not in names:
             yield f"columns=: {UnknownNameError('field', name, names)}"

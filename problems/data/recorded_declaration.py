@@ -3,13 +3,14 @@
 import importlib.metadata
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from problems.data.chunks import FILES_EXTRA
 from problems.data.given_files import Files, given_files
+from problems.data.missing import MEDIAN_AND_MASK
 from problems.data.read_options import ReadOptions
 from problems.data.readers import reader_for
 from problems.data.splits import Beyond
@@ -57,6 +58,11 @@ class Recorded:
         read: How the files are written, where that isn't detected.
         labels: Classes of each column that holds classes, such as {"kind": ("no", "yes")}. A field
             of that name becomes a `ClassField`; one that isn't among the fields is an output.
+        missing: What is done about samples with missing inputs. "drop" leaves them out.
+            "median+mask" keeps them: encodings put the median of the training samples in the place
+            of a missing value, and a mask among the network's inputs. An encoding is then made from
+            `inputs` of this declaration. By default samples are left out if they are few, and
+            refused otherwise. Samples with missing outputs are always left out.
     """
 
     IDENTITY: ClassVar[str] = "recorded"
@@ -76,6 +82,7 @@ class Recorded:
     )
     group_of: Callable[[str], str] | None = None
     split: str = ""
+    missing: str = ""
 
     def __post_init__(self) -> None:
         classes = {name: ClassField(name, classes=words) for name, words in self.labels.items()}
@@ -85,6 +92,9 @@ class Recorded:
                 declared = tuple(classes.pop(f.name, f) for f in fields)
                 object.__setattr__(self, side, declared)
         object.__setattr__(self, "outputs", (*self.outputs, *classes.values()))
+        if self.missing == MEDIAN_AND_MASK:
+            kept = tuple(replace(f, may_be_missing=True) for f in self.inputs)
+            object.__setattr__(self, "inputs", kept)
 
     @property
     def splits_are_given(self) -> bool:
@@ -123,9 +133,12 @@ def recorded_identity(recorded: Recorded) -> dict[str, Any]:
     # Data of before an option existed keep their identity.
     if recorded.read == ReadOptions():
         del parameters["read"]
-    for name in ("labels", "split", "group_of"):
+    for name in ("labels", "split", "group_of", "missing"):
         if not parameters[name]:
             del parameters[name]
+    for f in (*parameters["inputs"], *parameters["outputs"]):
+        if not f["may_be_missing"]:
+            del f["may_be_missing"]
     if recorded.group_of:
         parameters["group_of"] = canonical_form(recorded.group_of)
     if recorded.shifted and not recorded.shifted.smallest:

@@ -38,6 +38,8 @@ class SampleIndex:
         given_split: Index in `ALL_SPLITS` of each sample (n,) as the files say, None if they don't.
         group_names: Names of the groups in the order of their numbers.
         label: Number of the combination of the outputs' classes (n,), 0 without labels.
+        missing: Number of samples in which a field is missing, by its name; only where it is.
+        lacking: Number of samples in which an input is missing.
     """
 
     reasons: tuple[str, ...]
@@ -50,6 +52,8 @@ class SampleIndex:
     given_split: Array | None
     group_names: tuple[str, ...]
     label: Array
+    missing: dict[str, int]
+    lacking: int
 
     def __len__(self) -> int:
         return len(self.reason)
@@ -92,16 +96,19 @@ def index_samples(
     given: list[Array] = []
     label: list[Array] = [np.empty(0, dtype=np.int64)]
     further = () if shift_field in (None, *inputs, *outputs) else (shift_field,)
-    groups, reasons = _Groups(group_of), _Reasons((*inputs, *outputs, *further))
+    groups, reasons = _Groups(group_of), _Reasons((*inputs, *outputs, *further), shift_field)
+    missing = _MissingCounts(inputs, outputs)
     extremes = {field.name: Extremes() for field in (*inputs, *outputs)}
     for chunk in chunks:
         n = len(chunk)
         if not n:
             continue
         reason.append(reasons.numbers(chunk))
+        missing.update(chunk.fields)
         succeeded = reason[-1] < 0
         for name, extreme in extremes.items():
-            extreme.update(chunk.fields[name][succeeded])
+            present = chunk.fields[name][succeeded]
+            extreme.update(present[~np.isnan(present)])
         input_hashes.append(_hashes([chunk.fields[f.name].reshape(n, -1) for f in inputs]))
         sample_hashes.append(
             _hashes([chunk.fields[f.name].reshape(n, -1) for f in (*inputs, *outputs)])
@@ -129,6 +136,8 @@ def index_samples(
         given_split=np.concatenate(given) if given else None,
         group_names=groups.names,
         label=np.concatenate(label),
+        missing={name: n for name, n in missing.by_field.items() if n},
+        lacking=missing.lacking,
     )
 
 
@@ -140,11 +149,30 @@ def _labels(fields: Batch, outputs: Sequence[Field], n: int) -> Array:
     return numbers
 
 
+class _MissingCounts:
+    """Counts the samples in which fields are missing."""
+
+    def __init__(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> None:
+        self._inputs = [field.name for field in inputs]
+        self.by_field = {field.name: 0 for field in (*inputs, *outputs)}
+        self.lacking = 0
+
+    def update(self, fields: Batch) -> None:
+        """Take further samples (b, ...) into account."""
+        masks = {
+            name: np.isnan(fields[name]).reshape(len(fields[name]), -1).any(axis=1)
+            for name in self.by_field
+        }
+        for name, mask in masks.items():
+            self.by_field[name] += int(mask.sum())
+        self.lacking += int(np.any([masks[name] for name in self._inputs], axis=0).sum())
+
+
 class _Reasons:
     """Finds which samples failed, and numbers the reasons in order of occurrence."""
 
-    def __init__(self, fields: Sequence[Field]) -> None:
-        self._fields = fields
+    def __init__(self, fields: Sequence[Field], shift_field: Field | None) -> None:
+        self._fields, self._shift_field = fields, shift_field
         self.texts: list[str] = []
 
     def numbers(self, chunk: Chunk) -> Array:
@@ -161,7 +189,10 @@ class _Reasons:
     def _of_values(self, fields: Batch) -> Iterable[tuple[str, Array]]:
         for field in self._fields:
             flat = fields[field.name].reshape(len(fields[field.name]), -1)
-            yield f"{field.name} is not finite", np.asarray(~np.isfinite(flat).all(axis=1))
+            # Without the value that defines the shifted split, a sample is in no split.
+            is_optional = field.may_be_missing and field != self._shift_field
+            wrong = np.isinf(flat) if is_optional else ~np.isfinite(flat)
+            yield f"{field.name} is not finite", np.asarray(wrong.any(axis=1))
         for field in self._fields:
             beyond = outside(fields[field.name], field).any(axis=1)
             yield f"{field.name} {range_text(field)}", np.asarray(beyond)

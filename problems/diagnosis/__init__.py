@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from problems.data.classes import describe_classes
+from problems.data.missing import describe_missing, filled_dataset
 from problems.diagnosis.advice import Suggestion, remarks, suggest_encodings
 from problems.diagnosis.correlation import CorrelatedPair, Correlations, correlations
 from problems.diagnosis.host import HostShare, host_share
@@ -97,6 +98,8 @@ def diagnose(
         if progress:
             progress(step)
 
+    missing = describe_missing(problem.inputs, data)
+    data = filled_dataset(data, problem.inputs)
     report("looking for outliers")
     outliers = find_outliers(problem, data)
     report("timing the host")
@@ -123,6 +126,7 @@ def diagnose(
         suggestions=suggest_encodings(problem, data.train.outputs, noise, symmetries, outliers),
         remarks=(
             *describe_classes(problem.outputs, data),
+            *missing,
             *remarks(outliers, host, noise, rank_correlations, sufficiency, symmetries),
         ),
     )

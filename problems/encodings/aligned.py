@@ -3,6 +3,7 @@
 The network predicts all output fields at once. Transforms and normalisation are searched settings.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from problems.data.missing import DROP
+from problems.encodings.medians import MEDIAN, measure_medians, with_medians
 from problems.encodings.transforms import (
     CLIP_LIMIT,
     NONE,
@@ -46,7 +49,8 @@ class AlignedEncoding(Encoding):
     A field that lacks an axis is repeated along it. If every output has the axes, the network
     predicts at every element along them, and otherwise all outputs in one row. A subclass may set
     another target. A label is a single output: the probability of an event or of each class, at
-    every element if the output has the axes.
+    every element if the output has the axes. Where an input that may be missing is NaN, the network
+    reads the median of the training samples, and further channels say which values are missing.
 
     Args:
         inputs: Input fields.
@@ -73,6 +77,8 @@ class AlignedEncoding(Encoding):
 
     target: ClassVar[Target] = Target.VALUE
     n_axes: ClassVar[int]
+    replaces_missing: ClassVar[bool] = True
+    """Whether an input that may be missing is replaced by its median, with a mask."""
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
@@ -102,6 +108,7 @@ class AlignedEncoding(Encoding):
                     f"{kind}: axis {axis!r} has length {sizes.pop()} in its inputs and "
                     f"{sorted(output_sizes)} in its outputs; rename the axis of the outputs"
                 )
+        _refuse_missing(kind, () if self.replaces_missing else self.inputs)
         _refuse_transforms(kind, (*self.inputs, *self.outputs), self.transforms)
 
     @property
@@ -144,12 +151,16 @@ class AlignedEncoding(Encoding):
                     )
                 ]
             )[self._target_order]
+        medians = measure_medians(rows, self.inputs)
+        if medians:
+            rows, _ = with_medians(rows, medians, self._optional_channels)
         input_centre = normalisation.centre(rows)
         return {
             "input_centre": input_centre,
             "input_scale": nonzero_around(input_centre, normalisation.scale(rows)),
             "output_centre": centre,
             "output_scale": nonzero_around(centre, scale),
+            **medians,
         }
 
     def pairs(self, split: Split) -> Pairs:
@@ -171,9 +182,13 @@ class AlignedEncoding(Encoding):
         return outputs
 
     def _network_input(self, inputs: Batch) -> Array:
-        """Return the normalised inputs (b, *axes, c), float32."""
+        """Return the normalised inputs (b, *axes, c), float32; the last may be masks."""
         centre, scale = self.statistics["input_centre"], self.statistics["input_scale"]
-        return ((self._aligned_inputs(inputs) - centre) / scale).astype(np.float32)
+        aligned = self._aligned_inputs(inputs)
+        if MEDIAN not in self.statistics:
+            return ((aligned - centre) / scale).astype(np.float32)
+        filled, masks = with_medians(aligned, self.statistics, self._optional_channels)
+        return np.concatenate([(filled - centre) / scale, masks], axis=-1).astype(np.float32)
 
     def _input_rows(self, inputs: Batch) -> Array:
         """Return the inputs in rows (n, c), for their statistics."""
@@ -196,6 +211,18 @@ class AlignedEncoding(Encoding):
         return tuple(
             next(axis_length(f, axis) for f in self.inputs if axis in f.axes) for axis in self.axes
         )
+
+    @cached_property
+    def _optional_channels(self) -> Array:
+        """Which channels (c,) belong to fields that may be missing."""
+        parts = [
+            np.full(
+                f.size // math.prod(axis_length(f, axis) for axis in self.axes if axis in f.axes),
+                f.may_be_missing,
+            )
+            for f in self.inputs
+        ]
+        return np.concatenate(parts)
 
     def _targets(self, outputs: Batch) -> Array:
         """Return the transformed outputs (b, o), in the order of the network."""
@@ -331,6 +358,16 @@ def align_field(
     aligned_shape = tuple(next(lengths) if axis in field.axes else 1 for axis in axes)
     shaped = moved.reshape(len(values), *aligned_shape, -1)
     return np.broadcast_to(shaped, (len(values), *sizes, shaped.shape[-1]))
+
+
+def _refuse_missing(kind: str, inputs: tuple[Field, ...]) -> None:
+    for f in inputs:
+        if f.may_be_missing:
+            raise UserError(
+                f"{kind}: input {f.name!r} may be missing, for which only encodings of rows, "
+                "sequences and grids have a substitute; use one of these, or leave out the samples "
+                f"without it (missing={DROP!r})"
+            )
 
 
 def _refuse_transforms(kind: str, fields: tuple[Field, ...], transforms: Mapping[str, str]) -> None:

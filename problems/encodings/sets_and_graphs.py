@@ -26,6 +26,7 @@ class SetEncoding(AlignedEncoding):
 
     layout: ClassVar[Layout] = Layout.SET
     n_axes: ClassVar[int] = 1
+    replaces_missing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,6 +62,7 @@ class GraphEncoding(AlignedEncoding):
 
     layout: ClassVar[Layout] = Layout.GRAPH
     n_axes: ClassVar[int] = 1
+    replaces_missing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

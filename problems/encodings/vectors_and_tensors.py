@@ -37,6 +37,7 @@ class VectorsEncoding(AlignedEncoding):
 
     layout: ClassVar[Layout] = Layout.VECTORS
     n_axes: ClassVar[int] = 1
+    replaces_missing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,6 +136,7 @@ class TensorEncoding(AlignedEncoding):
 
     layout: ClassVar[Layout] = Layout.TENSOR
     n_axes: ClassVar[int] = 0
+    replaces_missing: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -217,7 +217,8 @@ class Problem:
         version: To be raised with every change of the results.
 
     Raises:
-        UserError: Not exactly one of `simulation` and `data` is given.
+        UserError: Not exactly one of `simulation` and `data` is given, or inputs that may be
+            missing are declared otherwise in an encoding.
     """
 
     encodings: Mapping[str, Encoding]
@@ -251,6 +252,7 @@ class Problem:
     def __post_init__(self) -> None:
         if (self.simulation is None) == (self.data is None):
             raise UserError("a problem needs simulation= or data=, one of the two")
+        self._refuse_other_inputs()
         if not self.name:
             hyphenated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(self.source).__name__)
             object.__setattr__(self, "name", hyphenated.lower())
@@ -263,6 +265,19 @@ class Problem:
             of_labels = any(isinstance(f, ClassField) for f in outputs)
             drawn = LabelPictures(outputs) if of_labels else OutputPictures(outputs)
             object.__setattr__(self, "pictures", drawn)
+
+    def _refuse_other_inputs(self) -> None:
+        """Refuse encodings that don't know that their inputs may be missing."""
+        declared = getattr(self.source, "inputs", ())
+        optional = {f.name for f in declared if getattr(f, "may_be_missing", False)}
+        for name, encoding in self.encodings.items() if optional else ():
+            for f in getattr(encoding, "inputs", ()):
+                if f.name in optional and not f.may_be_missing:
+                    raise UserError(
+                        f"encoding {name!r}: its input {f.name!r} may be missing in the data, but "
+                        "the Field doesn't say so; make the encoding from the inputs of the data: "
+                        "data = Recorded(...), then data.inputs"
+                    )
 
     @property
     def source(self) -> Simulation | Recorded:

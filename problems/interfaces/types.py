@@ -96,6 +96,8 @@ class Field:
             axis of the Cartesian components of a vector is called "component".
         valid: Smallest and largest valid value.
         description: The quantity in one phrase.
+        may_be_missing: Whether a value may be missing, which is NaN. Ready-made encodings put the
+            median of the training samples in its place, and tell the network where they did.
 
     Raises:
         UserError: `shape`, `axes` or `valid` isn't a tuple, or an axis has no name.
@@ -107,6 +109,7 @@ class Field:
     axes: tuple[str, ...] = ()
     valid: tuple[float, float] = (-np.inf, np.inf)
     description: str = ""
+    may_be_missing: bool = False
 
     def __post_init__(self) -> None:
         for name, value, kind in (("shape", self.shape, int), ("axes", self.axes, str)):
@@ -241,6 +244,7 @@ class Dataset:
             that aren't distributed as those of the other samples.
         suspects: Sentence about a value of a recorded field that may stand for a missing one, by
             name of the field.
+        missing: Number of recorded samples in which a field is missing, by its name.
     """
 
     train: Split
@@ -254,6 +258,7 @@ class Dataset:
     made: int = 0
     bought: int = 0
     suspects: Mapping[str, str] = field(default_factory=dict[str, str])
+    missing: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def splits(self) -> Mapping[str, Split]:
         """Return the splits by name."""

@@ -321,6 +321,8 @@ class DatasetSummary(FrozenModel):
     unassigned: int = 0
     classes: tuple[str, ...] = ()
     """The samples of each class in each split, a sentence for each output that holds classes."""
+    missing: tuple[str, ...] = ()
+    """The share of the samples in which each field is missing, in one sentence; () for none."""
     limits: Limits = NO_LIMITS
     recorded: bool = False
     """Whether the data come from files instead of a simulation."""

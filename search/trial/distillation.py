@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 from problems import Array, Batch, Problem, Run, Split
 from problems.baselines.training_rows import InputScaling
 from problems.data.dataset import concatenate_splits
+from problems.data.missing import field_medians, filled_batch
 from problems.data.simulate import (
     concatenate_batches,
     finite_samples,
@@ -81,14 +82,15 @@ def interpolated_inputs(inputs: Batch, n: int, rng: np.random.Generator) -> Batc
 
     They lie in the convex hull of the samples. A field of whole numbers, such as a class or a
     count, keeps the values of the first of both samples (Chawla et al., Journal of Artificial
-    Intelligence Research 16 (2002) 321).
+    Intelligence Research 16 (2002) 321), and so does a value that is missing in one of them.
 
     Args:
         inputs: Inputs of b samples.
         n: Number of samples.
         rng: Generator of the choice.
     """
-    rows = np.concatenate([array.reshape(len(array), -1) for array in inputs.values()], axis=1)
+    present = filled_batch(inputs, field_medians(inputs))
+    rows = np.concatenate([array.reshape(len(array), -1) for array in present.values()], axis=1)
     flat = InputScaling.of(rows)(rows)
     first = rng.integers(len(flat), size=n)
     _, nearest = KDTree(flat).query(flat[first], k=min(NEIGHBOURS + 1, len(flat)))
@@ -100,7 +102,8 @@ def interpolated_inputs(inputs: Batch, n: int, rng: np.random.Generator) -> Batc
 
 def _between(array: Array, first: Array, other: Array, share: Array) -> Array:
     """Return the points (n, ...) at shares (n,) of the ways between two samples each."""
-    if array.dtype.kind != "f" or np.array_equal(array, np.round(array)):
+    if array.dtype.kind != "f" or np.array_equal(array, np.round(array), equal_nan=True):
         return array[first]
     weight = share.reshape(-1, *(1 for _ in array.shape[1:]))
-    return array[first] + weight * (array[other] - array[first])
+    moved = array[first] + weight * (array[other] - array[first])
+    return np.where(np.isnan(moved), array[first], moved)

@@ -12,7 +12,12 @@ from problems import Array, Pairs, Predict
 from search.trial.weight_averaging import WeightAverage, deployed_weights
 from search.watchdog import reset_watchdog
 from spaces.candidate import Arithmetic, Training
-from spaces.training_targets import Learner, OptimisationTarget, ReinforcementLearner
+from spaces.training_targets import (
+    ClassificationLearner,
+    Learner,
+    OptimisationTarget,
+    ReinforcementLearner,
+)
 
 MAX_GRADIENT_NORM = 1.0
 WARM_UP_SHARE = 0.2
@@ -86,6 +91,8 @@ class Trainer:
         self._device = default_device()
         self._inputs = torch.from_numpy(pairs.inputs).to(self._device)
         self._targets = torch.from_numpy(pairs.targets).to(self._device)
+        if isinstance(learner, ClassificationLearner):
+            learner.configure(training, self._targets)
         self._noise = training.input_noise
         self._batch = min(training.batch_size, len(pairs.inputs))
         self._steps = len(pairs.inputs) // self._batch

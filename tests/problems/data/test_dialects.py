@@ -236,7 +236,7 @@ def test_missing_cells_are_failed_samples(tmp_path: Path) -> None:
     lines = text().splitlines()
     for i, word in enumerate(words):
         lines[3 * i + 1] = f"{word},1,2"
-    data = data_of(tmp_path, "d.csv", "\n".join(lines) + "\n")
+    data = data_of(tmp_path, "d.csv", "\n".join(lines) + "\n", missing="drop")
     assert data.reasons == {"a is not finite": len(words)}
     assert count_exact(data) == N - len(words)
 
