@@ -129,16 +129,15 @@ class Recorded:
 def recorded_identity(recorded: Recorded) -> dict[str, Any]:
     """Return class and parameters as JSON; files are given without their folders."""
     given = given_files(recorded.files)
-    parameters = asdict(recorded) | {"files": [path.name for path, _ in given]}
+    parameters: dict[str, Any] = asdict(recorded) | {"files": [path.name for path, _ in given]}
     # Data of before an option existed keep their identity.
     if recorded.read == ReadOptions():
         del parameters["read"]
     for name in ("labels", "split", "group_of", "missing"):
         if not parameters[name]:
             del parameters[name]
-    for f in (*parameters["inputs"], *parameters["outputs"]):
-        if not f["may_be_missing"]:
-            del f["may_be_missing"]
+    for side in ("inputs", "outputs"):
+        parameters[side] = [_without_default(f) for f in parameters[side]]
     if recorded.group_of:
         parameters["group_of"] = canonical_form(recorded.group_of)
     if recorded.shifted and not recorded.shifted.smallest:
@@ -146,6 +145,12 @@ def recorded_identity(recorded: Recorded) -> dict[str, Any]:
     if any(split for _, split in given):
         parameters["splits of files"] = [split for _, split in given]
     return {"class": kind_name(type(recorded)), "parameters": _plain(parameters)}
+
+
+def _without_default(field_facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a field; a field that can't be missing has those of before."""
+    kept = field_facts["may_be_missing"]
+    return {name: fact for name, fact in field_facts.items() if kept or name != "may_be_missing"}
 
 
 def _plain(value: Any) -> Any:
