@@ -1,4 +1,4 @@
-"""The tutorial's blocks, followed in their order as a reader would.
+"""The tutorials' blocks, followed in their order as a reader would.
 
 Searches have one worker, because every worker's imports cost several seconds, and short trainings.
 """
@@ -7,17 +7,24 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from search.run.directory import RunDirectory
 from search.run.records import State
 
-TUTORIAL = Path(__file__).parent.parent / "docs" / "register-a-problem.md"
+DOCS = Path(__file__).parent.parent / "docs"
+TUTORIAL, FROM_A_TABLE = DOCS / "register-a-problem.md", DOCS / "screen-a-table.md"
+INTERFACES = Path("../shared/data/interfaces/many_features.csv")
+ROWS = 400
 SAMPLES = "samples=Samples(train=512, validation=128, test=128, shifted=64),"
+QUICK_SCORE = "score=SCORE, epochs=8, standard_baselines=False,"
 LOAD = "import sys; from spaces.surrogate import Surrogate; Surrogate.load(sys.argv[1])"
+RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -29,24 +36,40 @@ def commands(text: str) -> Iterator[tuple[list[str], int, list[str]]]:
         yield shlex.split(command), int(code or 0), expected
 
 
-@pytest.mark.slow
-def test_following_the_steps(simstead, quick_final_evaluation: str, tmp_path: Path) -> None:  # noqa: ANN001 - conftest's
+def follow(page: Path, quickly: str, simstead: RunSimstead, folder: Path) -> int:
+    """Write the Python blocks of a page to files, run its commands, and return their number."""
     followed = 0
-    for language, name, text in BLOCK.findall(TUTORIAL.read_text()):
-        if language == "python":
-            new = not (tmp_path / name).exists()
-            short = text.replace(SAMPLES, f"{SAMPLES} epochs=8,")
-            with (tmp_path / name).open("a") as file:
-                file.write(quick_final_evaluation * new + short)
+    for language, name, text in BLOCK.findall(page.read_text()):
+        if language == "python" and name:
+            new = not (folder / name).exists()
+            short = text.replace(SAMPLES, f"{SAMPLES} epochs=8,").replace(
+                "score=SCORE,", QUICK_SCORE
+            )
+            with (folder / name).open("a") as file:
+                file.write(quickly * new + short)
+        elif language == "python":
+            read = subprocess.run(
+                [sys.executable, "-c", text],
+                capture_output=True, text=True, check=False, cwd=folder,
+            )  # fmt: skip
+            assert read.returncode == 0, read.stderr
         elif language == "console":
             for (program, *arguments), code, expected in commands(text):
                 assert program == "simstead"
                 one_worker = ("--workers", "1") if arguments[0] == "search" else ()
-                done = simstead(*arguments, *one_worker, folder=tmp_path)
+                done = simstead(*arguments, *one_worker, folder=folder)
                 assert done.returncode == code, done.stdout + done.stderr
                 for line in expected:
                     assert line in done.stdout, (arguments, line, done.stdout)
                 followed += 1
+    return followed
+
+
+@pytest.mark.slow
+def test_following_the_steps(
+    simstead: RunSimstead, quick_final_evaluation: str, tmp_path: Path
+) -> None:
+    followed = follow(TUTORIAL, quick_final_evaluation, simstead, tmp_path)
     assert followed >= 8
     records = RunDirectory.open(tmp_path / "cosines").records()
     assert {record.candidate.architecture for record in records} == {"cosines"}
@@ -59,3 +82,41 @@ def test_following_the_steps(simstead, quick_final_evaluation: str, tmp_path: Pa
         capture_output=True, text=True, check=False, cwd=elsewhere,
     )  # fmt: skip
     assert loaded.returncode == 0, loaded.stderr
+
+
+def interfaces() -> pd.DataFrame:
+    """Return some rows of the published table or, where it isn't, of one that is alike."""
+    rng = np.random.default_rng(0)
+    source = Path(__file__).parent.parent / INTERFACES
+    if source.is_file():
+        table = pd.read_csv(source, dtype={"PDB": str})
+        return table.iloc[rng.permutation(len(table))[:ROWS]]
+    kinds = ("CC", "CP", "CA", "PP", "AP", "AA")
+    counts = {
+        name: rng.poisson(mean, ROWS) for name, mean in zip(kinds, range(4, 16, 2), strict=True)
+    }
+    biological = rng.random(ROWS) < 0.5
+    counts["AA"] += rng.poisson(9.0 * biological)
+    density = rng.uniform(0.01, 0.1, ROWS)
+    return pd.DataFrame(
+        {
+            "PDB": [f"{i:04d}_{1 + i % 2}" for i in range(ROWS)],
+            **counts,
+            "LD": density,
+            "CLASS": np.where(biological, "BIO", "XTAL"),
+            "BSA": 100.0 * sum(counts.values()),
+        }
+    )
+
+
+@pytest.mark.slow
+def test_from_a_table_to_a_list(
+    simstead: RunSimstead, quick_final_evaluation: str, tmp_path: Path
+) -> None:
+    table = interfaces()
+    table.to_csv(tmp_path / "many_features.csv", index=False)
+    table.head(40).drop(columns="CLASS").to_csv(tmp_path / "new_interfaces.csv", index=False)
+    assert follow(FROM_A_TABLE, quick_final_evaluation, simstead, tmp_path) == 3
+    listed = pd.read_csv(tmp_path / "list" / "ranked.csv", dtype={"PDB": str})
+    assert sorted(listed["row"]) == list(range(1, 41))
+    assert listed["CLASS: BIO"].is_monotonic_decreasing

@@ -61,6 +61,16 @@ class ClassField(Field):
             return np.asarray(values > 0.5).astype(int)
         return np.argmax(values, axis=1)
 
+    def words(self, values: Array) -> list[str]:
+        """Return the name of the most probable class of each sample (b,), "" for a NaN.
+
+        Args:
+            values: Values (b,) or (b, k).
+        """
+        numbers = self.class_numbers(values)
+        known = np.isfinite(self.probabilities(values)).all(axis=1)
+        return [self.names[i] if ok else "" for i, ok in zip(numbers, known, strict=True)]
+
     def probabilities(self, values: Array) -> Array:
         """Return the probability of each class (b, k) of values (b,) or (b, k)."""
         values = np.asarray(values, dtype=float)

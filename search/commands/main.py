@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from problems import InterruptedRunError, UserError
 from problems.errors import printable
-from search.commands import problems, runs
+from search.commands import points, problems, runs
 
 USAGE_ERROR = 2
 """Exit code of a user's mistake."""
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(runs.app)
 app.add_typer(problems.app)
+app.add_typer(points.app)
 
 
 def main() -> None:

@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from problems import Array, Batch, Field, Problem, ReadOptions, UserError
-from problems.data.chunks import FieldSelection
-from problems.data.readers import reader_for
+from problems import Array, Batch, Field, Problem, UserError
 from problems.interfaces.class_fields import ClassField
+from search.commands.predicted_netcdf import write_netcdf
 from search.run.table import write_table
-from spaces.input_flags import InputFlags
+from search.screening.points import read_file_points
 from spaces.surrogate import Surrogate
 
 FLAGS_COLUMN = "flags"
 
-ENDINGS = (".csv", ".parquet")
+ENDINGS = (".csv", ".parquet", ".nc")
 """Ends of the names of files that are written."""
 
 
@@ -32,47 +31,28 @@ def predict_file(
         surrogate: The surrogate.
         problem: Its problem; names of columns and how files are written are those of its data.
         source: Table, or file of variables, with the input fields.
-        target: A new file, .csv or .parquet.
+        target: A new file, .csv, .parquet or .nc.
 
     Raises:
         UserError: The file can't be read, lacks an input or holds an unknown class, or the target
             exists or has another format.
     """
     if target.suffix not in ENDINGS:
-        raise UserError(f"--output {target}: name a file that ends with {' or '.join(ENDINGS)}")
+        raise UserError(f"--output {target}: its name must end with one of {', '.join(ENDINGS)}")
     if target.exists():
         raise UserError(f"--output {target} exists; name a new file")
-    inputs = _read(problem, source)
+    inputs = read_file_points(problem, source).inputs
     outputs, flags = surrogate.run(inputs, np.random.default_rng(0), flags=True)
-    frame = pd.DataFrame(dict(_columns(surrogate.outputs, outputs, flags)))
-    write_table(frame, target)
-    return len(frame), flags.counts()
-
-
-def _read(problem: Problem, source: Path) -> Batch:
-    """Return the inputs (b, ...) of all rows; missing values are NaN."""
-    if not source.exists():
-        raise UserError(f"there is no file '{source}'; name a file with the input fields")
-    data = problem.data
-    columns = {} if data is None else data.columns
-    selection = FieldSelection(
-        problem.inputs,
-        group="",
-        columns={f.name: columns[f.name] for f in problem.inputs if f.name in columns},
-        sample="" if data is None else data.sample,
-        options=ReadOptions() if data is None else data.read,
-    )
-    reader = reader_for(source)(source, selection)
-    for message in reader.header_errors():
-        raise UserError(message)
-    parts = [chunk.fields for chunk in reader.chunks()]
-    if not parts:
-        raise UserError(f"{source}: there is no row; name a file with the input fields")
-    return {f.name: np.concatenate([part[f.name] for part in parts]) for f in problem.inputs}
+    texts = flags.texts()
+    if target.suffix == ".nc":
+        write_netcdf(surrogate.outputs, outputs, {FLAGS_COLUMN: texts}, target)
+    else:
+        write_table(pd.DataFrame(dict(_columns(surrogate.outputs, outputs, texts))), target)
+    return len(texts), flags.counts()
 
 
 def _columns(
-    fields: tuple[Field, ...], outputs: Batch, flags: InputFlags
+    fields: tuple[Field, ...], outputs: Batch, flags: list[str]
 ) -> Iterator[tuple[str, Array | list[str]]]:
     """Yield (name, values) of the columns: a number each, classes in words, and the flags."""
     for field in fields:
@@ -86,8 +66,5 @@ def _columns(
         chance = field.probabilities(values)
         for name, column in zip(field.names, chance.T, strict=True):
             yield f"{field.name}: {name}", column
-        words = np.array([*field.names, ""])
-        known = np.isfinite(chance).all(axis=1)
-        number = np.where(known, np.argmax(np.nan_to_num(chance), axis=1), len(field.names))
-        yield field.name, words[number]
-    yield FLAGS_COLUMN, flags.texts()
+        yield field.name, field.words(values)
+    yield FLAGS_COLUMN, flags

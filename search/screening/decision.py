@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,6 +28,20 @@ CHUNK_POINTS = 256
 """Points per call of the surrogate, after each of which progress is reported."""
 
 SURROGATE = "surrogate"
+
+
+class RecallRule(Protocol):
+    """The class to keep, 0 or 1, and the smallest share of it."""
+
+    @property
+    def keep(self) -> int:
+        """The class to keep."""
+        ...
+
+    @property
+    def keep_recall(self) -> float:
+        """Smallest share of the class to keep."""
+        ...
 
 
 class Decision(StrEnum):
@@ -113,18 +127,13 @@ def decide(
     """
     problem, spec = job.problem, job.screening
     label = label_field(problem, data.validation.outputs, spec.label)
-    positives = int((data.validation.outputs[label] == spec.keep).sum())
-    if not positives:
-        raise UserError(
-            f"--keep {spec.keep}: none of the {len(data.validation)} samples of the validation "
-            f"split has {label!r} {spec.keep}, so no threshold can be chosen; raise samples= of "
-            f"{problem.name!r}"
-        )
-    surrogate = compare_classifier(job, data, label, SURROGATE, job.surrogate.run)
+    surrogate = compare_classifier(problem, spec, data, label, SURROGATE, job.surrogate.run)
     if surrogate.threshold is None:
         raise UserError(f"the surrogate fails on the validation split: {surrogate.reason}")
     baselines = problem.with_fitted_baselines(data.train).baseline_runs
-    others = [compare_classifier(job, data, label, *baseline) for baseline in baselines.items()]
+    others = [
+        compare_classifier(problem, spec, data, label, *baseline) for baseline in baselines.items()
+    ]
     predictions = predict(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
     probability = predictions.outputs[label]
     kept = class_scores(probability, spec.keep) >= surrogate.threshold.score
@@ -178,29 +187,39 @@ def class_scores(probability: Array, keep: int) -> Array:
     return np.where(np.isfinite(score), score, np.inf)
 
 
-def compare_classifier(
-    job: ScreeningJob, data: Dataset, label: str, name: str, run: Run
+def compare_classifier(  # noqa: PLR0913, PLR0917 - the problem, the rule, the data, a classifier
+    problem: Problem, rule: RecallRule, data: Dataset, label: str, name: str, run: Run
 ) -> ClassifierComparison:
     """Choose a threshold on the validation split and apply it to the test split.
 
     Args:
-        job: The screening.
+        problem: The problem.
+        rule: The class to keep, and the share of it.
         data: The dataset.
         label: Output field that holds the class.
         name: Name of the classifier.
         run: The classifier, called as the simulation is.
+
+    Raises:
+        UserError: The validation split lacks the class to keep.
     """
-    problem, spec = job.problem, job.screening
+    positives = int((data.validation.outputs[label] == rule.keep).sum())
+    if not positives:
+        raise UserError(
+            f"--keep {rule.keep}: none of the {len(data.validation)} samples of the validation "
+            f"split has {label!r} {rule.keep}, so no threshold can be chosen; raise samples= of "
+            f"{problem.name!r}"
+        )
 
     def score(split: Split) -> tuple[Array, Array, Predictions]:
         predictions = predict(problem, name, run, split.inputs)
-        scores = class_scores(predictions.outputs[label], spec.keep)
-        return scores, split.outputs[label] == spec.keep, predictions
+        scores = class_scores(predictions.outputs[label], rule.keep)
+        return scores, split.outputs[label] == rule.keep, predictions
 
     scores, positive, predictions = score(data.validation)
     if all(predictions.reasons):
         return ClassifierComparison(name=name, reason=predictions.reasons[0])
-    chosen = threshold(scores[positive], spec.keep_recall)
+    chosen = threshold(scores[positive], rule.keep_recall)
     scores, positive, predictions = score(data.test)
     kept = scores >= chosen.score
     return ClassifierComparison(

@@ -136,18 +136,11 @@ def prepare_screening(
             problem or predicts no label, an option is out of range, or the folder is in use.
         UnknownNameError: There is no output field of the given name.
     """
-    _check_options(request)
-    if not any(encoding.target is Target.LABEL for encoding in problem.encodings.values()):
-        raise UserError(
-            f"problem {problem.name!r} has no encoding whose target is a label; a screening needs "
-            "a surrogate that predicts the probability of a class"
-        )
+    check_request(problem, request)
     if problem.simulation is None:
         raise UserError(
             f"problem {problem.name!r} has recorded data: there is no simulation to run points"
         )
-    if request.label is not None and request.label not in _scalars(problem):
-        raise UnknownNameError("--label", request.label, _scalars(problem))
     artefact, manifest = resolve_artefact(artefact_name)
     surrogate = Surrogate.load(artefact, problem)
     if manifest.target is not Target.LABEL:
@@ -174,6 +167,27 @@ def prepare_screening(
     )
     _claim(folder, screening)
     return ScreeningJob(screening, problem, problem.simulation, inputs, surrogate, folder.resolve())
+
+
+def check_request(problem: Problem, request: ScreeningRequest) -> None:
+    """Check the options of a screening or a ranking.
+
+    Args:
+        problem: The problem.
+        request: The options.
+
+    Raises:
+        UserError: The problem has no labels, or an option is out of range.
+        UnknownNameError: There is no output field of the given name.
+    """
+    _check_options(request)
+    if not any(encoding.target is Target.LABEL for encoding in problem.encodings.values()):
+        raise UserError(
+            f"problem {problem.name!r} has no encoding whose target is a label; a screening needs "
+            "a surrogate that predicts the probability of a class"
+        )
+    if request.label is not None and request.label not in _scalars(problem):
+        raise UnknownNameError("--label", request.label, _scalars(problem))
 
 
 def _check_options(request: ScreeningRequest) -> None:

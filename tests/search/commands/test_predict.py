@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from problems import Array, Field, LabelEncoding, LabelScore, Problem, Recorded, UserError
-from problems.data.recorded import open_recorded
+from problems.data.recorded import check_recorded, open_recorded
 from search.commands.predict import predict_file
+from search.commands.predicted_netcdf import write_netcdf
 from spaces.input_flags import training_ranges
 from spaces.runtimes import FixedBatchPredictor
 from spaces.surrogate import Surrogate
@@ -44,7 +46,22 @@ def surrogate(problem: Problem, tmp_path_factory: pytest.TempPathFactory) -> Sur
     return Surrogate(encoding, predict, 0, problem.inputs, problem.outputs, ranges=ranges)
 
 
-@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+READERS = {
+    ".csv": pd.read_csv,
+    ".parquet": pd.read_parquet,
+    ".nc": lambda path: as_frame(xr.open_dataset(path, engine="scipy")),
+}
+
+
+def as_frame(written: xr.Dataset) -> pd.DataFrame:
+    """Return the table that a netCDF file with a label and flags holds."""
+    chance = written["kind probability"].to_numpy()
+    words = {name: [w.decode() for w in written[name].to_numpy()] for name in ("kind", "flags")}
+    assert written["kind probability"].attrs["classes"] == "no, yes"
+    return pd.DataFrame({"kind: no": chance[:, 0], "kind: yes": chance[:, 1], **words})
+
+
+@pytest.mark.parametrize("ending", READERS)
 def test_every_row_is_answered_and_flagged(
     ending: str, surrogate: Surrogate, problem: Problem, tmp_path: Path
 ) -> None:
@@ -54,8 +71,7 @@ def test_every_row_is_answered_and_flagged(
     source, target = tmp_path / "new.csv", tmp_path / f"out{ending}"
     pd.DataFrame({**rows, "id": list(rows["id"])}).to_csv(source, index=False)
     n, counts = predict_file(surrogate, problem, source, target)
-    read = pd.read_csv if ending == ".csv" else pd.read_parquet
-    found = read(target)
+    found = READERS[ending](target)
     assert n == len(found) == 6
     assert list(found.columns) == ["kind: no", "kind: yes", "kind", "flags"]
     empty = [False, True, False, True, False, False]
@@ -88,7 +104,7 @@ MISTAKES = {
     "an unknown class": (
         pd.DataFrame({"a": [1.0, 2.0], "colour": ["red", "green"]}), "x.csv", "'green' in row 2",
     ),
-    "another format": (pd.DataFrame({"a": [1.0], "colour": ["red"]}), "x.xls", ".csv or .parquet"),
+    "another format": (pd.DataFrame({"a": [1.0], "colour": ["red"]}), "x.xls", ".parquet, .nc"),
 }  # fmt: skip
 
 
@@ -102,3 +118,18 @@ def test_a_file_that_does_not_fit_is_refused(
         predict_file(surrogate, problem, tmp_path / "new.csv", tmp_path / name)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_an_output_of_numbers_keeps_its_axes_and_unit_in_netcdf(tmp_path: Path) -> None:
+    fields = (Field("q", (2, 3), "W", ("x", "y"), description="flux"), Field("t", unit="K"))
+    rng = np.random.default_rng(0)
+    outputs = {f.name: rng.normal(size=(5, *f.shape)) for f in fields}
+    outputs["t"][2] = np.nan
+    write_netcdf(fields, outputs, {"flags": ["", "a missing", "", "", ""]}, tmp_path / "out.nc")
+    back = Recorded(tmp_path / "out.nc", (fields[1],), (fields[0],))
+    assert list(check_recorded(back)) == []
+    with xr.open_dataset(tmp_path / "out.nc", engine="scipy") as written:
+        np.testing.assert_array_equal(written["q"], outputs["q"])
+        np.testing.assert_array_equal(written["t"], outputs["t"])
+        assert (written["q"].attrs["units"], written["q"].dims[1:]) == ("W", ("q x", "q y"))
+        assert [word.decode() for word in written["flags"].to_numpy()][1] == "a missing"
