@@ -13,8 +13,11 @@ from problems.data.field_sources import FieldSource, field_axes
 from problems.data.units import unit_errors
 from problems.data.variables import ArrayFile, Variable
 from problems.errors import UserError
-from problems.interfaces.class_fields import class_fields
+from problems.interfaces.class_fields import ClassField, class_fields
 from problems.interfaces.types import Array, Field
+
+TEXT_KINDS = "SUOT"
+"""Kinds of NumPy types that hold text: of fixed length, and objects of any length."""
 
 
 class ArrayReader(Reader):
@@ -32,8 +35,11 @@ class ArrayReader(Reader):
             variables = self._variables(file)
             sample = self._sample(variables)
             lengths: dict[str, int] = {}
-            for field in map(stored_field, self.selection.fields):
-                variable = variables[field.name]
+            for declared in self.selection.fields:
+                variable, field = variables[declared.name], stored_field(declared)
+                if _holds_words(declared, variable):
+                    yield from self._marker_errors(f"field {field.name!r}", variable, sample)
+                    continue
                 errors = list(self._variable_errors(field, variable, sample))
                 yield from errors
                 if not errors:
@@ -128,15 +134,18 @@ class ArrayReader(Reader):
         """Yield a message if the group or the split doesn't have one value for each sample."""
         for purpose, name in self.selection.markers.items():
             variable = file.find(name)
-            if variable is None:
-                continue
-            is_text = variable.dtype.kind == "S" and variable.dtype.itemsize == 1
-            dims = variable.dims[: len(variable.dims) - (is_text and len(variable.dims) > 1)]
-            if len(dims) != 1 or (sample and variable.is_named and dims != (sample,)):
-                yield (
-                    f"{self.path}: the {purpose} {name!r} has dimensions {variable.dims}; "
-                    f"it needs one value for each sample, along {sample or 'the first axis'!r}"
-                )
+            if variable is not None:
+                yield from self._marker_errors(f"the {purpose} {name!r}", variable, sample)
+
+    def _marker_errors(self, label: str, variable: Variable, sample: str) -> Iterator[str]:
+        """Yield a message if a variable of words doesn't have one for each sample."""
+        is_text = variable.dtype.kind == "S" and variable.dtype.itemsize == 1
+        dims = variable.dims[: len(variable.dims) - (is_text and len(variable.dims) > 1)]
+        if len(dims) != 1 or (sample and variable.is_named and dims != (sample,)):
+            yield (
+                f"{self.path}: {label} has dimensions {variable.dims}; "
+                f"it needs one value for each sample, along {sample or 'the first axis'!r}"
+            )
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the samples, from the selected variables only."""
@@ -149,13 +158,20 @@ class ArrayReader(Reader):
                     variables[field.name], stored_field(field), sample, selection.options
                 )
                 for field in selection.fields
+                if not _holds_words(field, variables[field.name])
             ]
             markers = {
                 purpose: variable
                 for purpose, name in selection.markers.items()
                 if (variable := file.find(name)) is not None
             }
-            total = max(source.length for source in sources)
+            worded = {
+                field.name: variables[field.name]
+                for field in selection.fields
+                if _holds_words(field, variables[field.name])
+            }
+            lengths = [variable.shape[0] for variable in worded.values()]
+            total = max([*lengths, *(source.length for source in sources)])
             for first in range(0, total, selection.chunk_rows):
                 rows = slice(first, min(first + selection.chunk_rows, total))
                 fields: dict[str, Array] = {}
@@ -163,10 +179,11 @@ class ArrayReader(Reader):
                 for source in sources:
                     fields[source.field.name], reasons = source.read(rows)
                     failures |= reasons
+                fields |= {name: _words(variable, rows) for name, variable in worded.items()}
                 for field in class_fields(selection.fields):
                     name = selection.names(field, table=False)[0]
-                    numbers = fields[field.name]
-                    fields[field.name] = encode_classes(numbers, field, name, self.path, first)
+                    cells = fields[field.name]
+                    fields[field.name] = encode_classes(cells, field, name, self.path, first)
                 words = {name: _group_values(each, rows) for name, each in markers.items()}
                 yield Chunk(
                     self.path, first, fields, words.get("group"), failures, words.get("split")
@@ -186,6 +203,18 @@ class ZarrReader(ArrayReader):
     """A reader of Zarr stores."""
 
     library = "zarr"
+
+
+def _holds_words(field: Field, variable: Variable) -> bool:
+    """Return whether a variable holds the classes of a field as words."""
+    return isinstance(field, ClassField) and variable.dtype.kind in TEXT_KINDS
+
+
+def _words(variable: Variable, rows: slice) -> Array:
+    """Return the words (b,) of some rows as objects; padding is cut off."""
+    values = _group_values(variable, rows).tolist()
+    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    return np.array([text.strip("\0 ") for text in texts], dtype=object)
 
 
 def _group_values(variable: Variable, rows: slice) -> Array:

@@ -13,7 +13,7 @@ from problems.data.chunks import Chunk, FieldSelection, Reader, readable_errors
 from problems.data.contents import content_digest, file_stamp
 from problems.data.given_files import GivenFile, existing_files, given_files
 from problems.data.memory_maps import MemoryMapStore
-from problems.data.missing import MISSING_CHOICES, missing_errors
+from problems.data.missing import MEDIAN_AND_MASK, MISSING_CHOICES, missing_errors
 from problems.data.readers import is_table, reader_for
 from problems.data.recorded_declaration import Recorded, recorded_identity
 from problems.data.sample_index import SampleIndex, index_samples
@@ -24,12 +24,15 @@ from problems.data.splits import (
     leaked_samples,
 )
 from problems.errors import UnknownNameError, UserError
-from problems.interfaces.types import CONFIRMATION, Array, Dataset, Split
+from problems.interfaces.class_fields import class_fields
+from problems.interfaces.types import CONFIRMATION, SPLITS, Array, Dataset, Split
 from problems.provenance import digest
 
 CACHE_VERSION = 6
 """Raised with every change of how files are split or stored; older folders aren't used any more."""
 MIN_BLOCKS = 3
+MIN_OF_A_CLASS = len(SPLITS) - 1
+"""Smallest number of samples of a class: one for each split but the shifted one."""
 MAX_SHIFTED_SHARE = 0.5
 
 
@@ -127,7 +130,14 @@ def _write_splits(
         chunks(), recorded.inputs, recorded.outputs, recorded.shift_field, recorded.group_of
     )
     reasons = _failure_counts(recorded, samples)
-    split = assign_splits(samples, recorded.group, recorded.blocks, recorded.shifted)
+    _refuse_rare_classes(recorded, samples)
+    try:
+        split = assign_splits(samples, recorded.group, recorded.blocks, recorded.shifted)
+    except UserError as error:
+        text = str(error)
+        if recorded.split:
+            text = f"column {recorded.split!r}: {text.removeprefix('split=: ')}"
+        raise UserError(f"{_named_files(recorded)}: {text}") from error
     units = inseparable_units(samples, recorded.group, recorded.blocks)
     leaked = leaked_samples(samples, split)
     selected: dict[str, Array] = {}
@@ -163,20 +173,44 @@ def _failure_counts(recorded: Recorded, samples: SampleIndex) -> dict[str, int]:
     errors = missing_errors(
         samples.missing, samples.lacking, len(samples), recorded.inputs, recorded.missing
     )
-    path, *others = (path for path, _ in given_files(recorded.files))
-    files = f"{path} and {len(others)} more" if others else str(path)
+    files = _named_files(recorded)
     for message in errors:
         raise UserError(f"{files}: {message}")
     counts = np.bincount(samples.reason[~samples.succeeded], minlength=len(samples.reasons))
     if not len(samples):
         raise UserError(f"{files}: there is no sample; check that files= names the right files")
     if 2 * counts.sum() > len(samples):
+        may_keep = samples.lacking and recorded.missing != MEDIAN_AND_MASK
+        keep = f", or give missing={MEDIAN_AND_MASK!r}" * bool(may_keep)
         raise UserError(
             f"{files}: {counts.sum()} of {len(samples)} samples failed, most often because "
             f"{samples.reasons[int(counts.argmax())]}; correct the files, valid= or read=, or "
-            "remove that field"
+            f"remove that field{keep}"
         )
     return {text: int(n) for text, n in zip(samples.reasons, counts, strict=True) if n}
+
+
+def _refuse_rare_classes(recorded: Recorded, samples: SampleIndex) -> None:
+    """Refuse a class with fewer samples than there are splits that need one."""
+    labels = class_fields(recorded.outputs)
+    if len(labels) != 1:  # of several labels, combinations are numbered
+        return
+    for number, word in enumerate(labels[0].names):
+        rows = np.flatnonzero(samples.usable & (samples.label == number))
+        if 0 < len(rows) < MIN_OF_A_CLASS:
+            column = recorded.columns.get(labels[0].name, labels[0].name)
+            named = ", ".join(str(row + 1) for row in rows)
+            raise UserError(
+                f"{_named_files(recorded)}: column {column!r} holds class {word!r} in row {named} "
+                "alone, and train, validation and test need one sample each; record more of it, or "
+                f"leave {word!r} out of labels= and its rows out of the file"
+            )
+
+
+def _named_files(recorded: Recorded) -> str:
+    """Return the files in a few words."""
+    path, *others = (path for path, _ in given_files(recorded.files))
+    return f"{path} and {len(others)} more" if others else str(path)
 
 
 def _parameter_errors(recorded: Recorded) -> Iterator[str]:

@@ -68,8 +68,11 @@ class ClassField(Field):
             values: Values (b,) or (b, k).
         """
         numbers = self.class_numbers(values)
-        known = np.isfinite(self.probabilities(values)).all(axis=1)
-        return [self.names[i] if ok else "" for i, ok in zip(numbers, known, strict=True)]
+        unknown = np.isnan(self.probabilities(values).sum(axis=1))
+        return [
+            "" if missing else self.names[number]
+            for number, missing in zip(numbers.tolist(), list(unknown), strict=True)
+        ]
 
     def probabilities(self, values: Array) -> Array:
         """Return the probability of each class (b, k) of values (b,) or (b, k)."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from problems import (
     Beyond,
@@ -63,6 +64,47 @@ def test_words_and_numbers_are_read_as_classes(kind: str, words: Any, tmp_path: 
         str(word): ROWS // len(words) for word in words
     }
     assert all(min(c.values()) > 0 for c in counts), "every split has every class"
+
+
+def write_arrays(path: Path, table: pd.DataFrame, kind: str) -> None:
+    """Write a table as variables: words as text, or classes as whole numbers."""
+    words = table["kind"].to_numpy()
+    classes = words.astype("S") if kind == "words" else words
+    dataset = xr.Dataset({name: ("n", table[name].to_numpy()) for name in "ab"})
+    if path.suffix == ".h5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            for name in "ab":
+                file[name] = table[name].to_numpy()
+            file["kind"] = classes
+        return
+    dataset["kind"] = ("n", classes)
+    if path.suffix == ".zarr":
+        dataset.to_zarr(path, consolidated=False, zarr_format=2)
+    else:
+        dataset.to_netcdf(path, engine="scipy")
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".h5", ".zarr"])
+@pytest.mark.parametrize(("kind", "classes"), [("words", ("s", "p", "dd")), ("codes", (2, 7))])
+def test_variables_hold_classes_as_words_or_numbers(
+    suffix: str, kind: str, classes: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / f"table{suffix}"
+    table = frame(classes)
+    write_arrays(path, table, kind)
+    source = Recorded(path, INPUTS, labels={"kind": classes})
+    field = source.outputs[0]
+    assert isinstance(field, ClassField)
+    data = open_recorded(source, None, tmp_path / "cache")
+    counts = [class_counts(field, split.outputs) for split in data.splits().values() if len(split)]
+    assert {word: sum(c[word] for c in counts) for word in field.names} == {
+        str(word): ROWS // len(classes) for word in classes
+    }
+    unknown = (*classes[:-1], classes[-1] + (1 if kind == "codes" else "x"))
+    source = Recorded(path, INPUTS, labels={"kind": unknown})
+    first = 1 + int(np.argmax(table["kind"].to_numpy() == classes[-1]))
+    with pytest.raises(UserError, match=rf"table\{suffix}: column 'kind' .* in row {first},"):
+        open_recorded(source, None, tmp_path / "cache")
 
 
 def test_a_class_may_be_an_input(tmp_path: Path) -> None:
@@ -152,24 +194,30 @@ MISTAKES: dict[str, tuple[Callable[[], pd.DataFrame], dict[str, Any], tuple[str,
         lambda: with_cell("kind", 6, "maybe"), {}, ("table.csv", "'kind'", "'maybe'", "row 7"),
     ),
     "a class with one sample": (
-        lambda: frame(("no",)).assign(kind=["yes", *["no"] * (ROWS - 1)]), {}, ("class yes",),
+        lambda: frame(("no",)).assign(kind=["yes", *["no"] * (ROWS - 1)]), {},
+        ("table.csv", "column 'kind'", "class 'yes' in row 1 alone", "record more"),
     ),
     "a group in two splits": (
         lambda: with_cell("kind", 0, "no"), {"split": "split", "group": "group"},
-        ("group '0'", "train and test", "rows"),
+        ("table.csv", "column 'split'", "group '0'", "train and test", "rows 4 and 3"),
     ),
     "an empty split": (
         lambda: with_cell("kind", 0, "no").assign(split="train"), {"split": "split"},
-        ("test split is empty",),
+        ("table.csv", "column 'split'", "test split is empty", "mark samples"),
     ),
     "an unknown split": (
-        lambda: with_cell("split", 4, "late"), {"split": "split"}, ("row 5", "'late'", "test"),
+        lambda: with_cell("split", 4, "late"), {"split": "split"},
+        ("table.csv", "row 5", "'late'", "test"),
     ),
     "text among numbers": (
-        lambda: with_cell("a", 6, "high"), {}, ("column 'a'", "'high'", "row 7"),
+        lambda: with_cell("a", 6, "high"), {}, ("table.csv", "column 'a'", "'high'", "row 7"),
     ),
     "no label column": (
-        lambda: frame().drop(columns="kind"), {}, ("no column 'kind'",),
+        lambda: frame().drop(columns="kind"), {}, ("table.csv", "no column 'kind'"),
+    ),
+    "a header twice": (
+        lambda: pd.concat([frame(), frame()[["a"]]], axis=1), {},
+        ("table.csv", "column 'a'", "stands 2 times", "rename"),
     ),
     "few shifted samples": (
         frame, {"shifted": Beyond("a", 0.02)}, ("shifted split has 2 samples", "share="),
