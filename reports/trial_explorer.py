@@ -33,6 +33,7 @@ def explorer_data(facts: ReportData) -> Markup:
     data = {
         "objective": {"name": facts.objective.name, "unit": facts.objective.unit},
         "speed": facts.speed_scale.title,
+        "speed_noun": facts.speed_scale.noun,
         "memory": bool(facts.spec.extra_objectives),
         "encodings": [view.name for view in facts.encodings],
         "command": rerun_command(facts.spec, NUMBER_PLACEHOLDER),

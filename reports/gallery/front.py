@@ -48,7 +48,7 @@ def front_chart(facts: ReportData) -> Chart:
     error = axis_label(facts.objective.name, facts.objective.unit)
     return Chart(
         "front",
-        "Error over speed-up",
+        f"Error over {facts.speed_scale.noun}",
         Axis(facts.speed_scale.title, log=True),
         Axis(error, log=True, typical_max=typical_max_error(facts.trials, facts.finalists)),
         tuple(series),

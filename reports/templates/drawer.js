@@ -78,7 +78,7 @@
       ...(trial.traceback !== undefined ? [element("details", {}, element("summary", {}, "Traceback"), element("pre", { tabIndex: 0 }, Data.tracebacks[trial.traceback]))] : []),
       ...(trial.speedup ? part("Measured", list([
         [`${Data.objective.name.replaceAll("_", " ")} (validation)`, formatNumber(trial.error)],
-        ["speed-up", `${formatSpeedup(trial.speedup)} (${formatSpeedup(trial.low)} to ${formatSpeedup(trial.high)})`],
+        [Data.speed_noun, `${formatSpeedup(trial.speedup)} (${formatSpeedup(trial.low)} to ${formatSpeedup(trial.high)})`],
         ["time per sample", `${formatNumber(trial.time)} µs`],
         ["memory", trial.memory ? `${formatNumber(trial.memory)} kB` : null],
         ["weights", trial.weights?.toLocaleString("en-GB")],

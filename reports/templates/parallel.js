@@ -10,7 +10,7 @@
   const READ = {
     "learning rate": (trial) => trial.parameters["training.learning_rate"],
     weights: (trial) => trial.weights,
-    "speed-up": (trial) => trial.speedup,
+    [Data.speed_noun]: (trial) => trial.speedup,
     [Data.objective.name]: (trial) => trial.error,
   };
   for (const name of COMBINATION) READ[name] = (trial) => trial.parameters[name];
@@ -32,7 +32,7 @@
     const back = (share) => (log ? 10 ** (scale(low) + share * (scale(high) - scale(low))) : low + share * (high - low));
     return { name, at, back };
   };
-  const names = [...COMBINATION, "learning rate", "weights", "speed-up", Data.objective.name];
+  const names = [...COMBINATION, "learning rate", "weights", Data.speed_noun, Data.objective.name];
   const axes = names.map(axisOf).filter(Boolean);
   if (axes.length < 2) { canvas.closest("figure").hidden = true; return; }
   const colourOf = Filter.trials.map((trial) => COLOURS[Data.encodings.indexOf(trial.encoding) % COLOURS.length]);

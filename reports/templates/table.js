@@ -11,7 +11,7 @@
   const COLUMNS = [
     ["trial", "number", true], ["state", "state"], ["encoding", "encoding"], ["network", "network"],
     ["deployment", "deployment"], ["network of", "training", true], [Data.objective.name.replaceAll("_", " "), "error", true, formatNumber],
-    ["speed-up", "speedup", true, formatSpeedup], ["µs / sample", "time", true, formatNumber],
+    [Data.speed_noun, "speedup", true, formatSpeedup], ["µs / sample", "time", true, formatNumber],
     ...(Data.memory ? [["kB", "memory", true, formatNumber]] : []),
     ["stage", "stage"], ["reason", "reason"],
   ];

@@ -162,7 +162,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         importance=importance_groups(trials),
         deployments=deployment_views(records, objective.name),
         trials=(*trials, *derived),
-        rows=tuple(trial_rows((*records, *derived_records), evaluation, sessions)),
+        rows=tuple(trial_rows((*records, *derived_records), evaluation, sessions, data)),
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),

@@ -20,6 +20,11 @@ class SpeedScale(NamedTuple):
         return f"speed-up over {self.compared_with}" if self.compared_with else "samples per second"
 
     @property
+    def noun(self) -> str:
+        """The quantity in a word: there is no speed-up over nothing."""
+        return "speed-up" if self.compared_with else "speed"
+
+    @property
     def unit(self) -> str:
         """What follows a figure."""
         return "x" if self.compared_with else "/s"

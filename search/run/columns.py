@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from problems import Scalar
 from search.run.environment import Environment
 from search.run.finalists import FinalEvaluation, Finalist, PairedComparison
-from search.run.records import ConfidenceInterval, Record, Timing
+from search.run.records import ConfidenceInterval, DatasetSummary, Record, Timing
 
 Cell = Scalar | None
 """A value of a table, None where a trial has none."""
@@ -24,6 +25,7 @@ def trial_rows(
     records: Iterable[Record],
     evaluation: FinalEvaluation | None,
     environments: Sequence[Environment],
+    data: DatasetSummary | None,
 ) -> list[Row]:
     """Return a row for each record; rows of finalists contain the figures of the final evaluation.
 
@@ -31,16 +33,24 @@ def trial_rows(
         records: Records of trials and of what is derived from them.
         evaluation: The final evaluation, if the run has one.
         environments: The environments of the run's sessions.
+        data: Summary of the data, which says what speeds are relative to.
     """
     finalists = {f.trial: f for f in evaluation.finalists} if evaluation else {}
+    scale = _speed_names(data)
     return _aligned(
-        [*_trial_sections(record, environments), *_final_sections(finalists.get(record.number))]
+        [
+            *_trial_sections(record, environments, scale),
+            *_final_sections(finalists.get(record.number), scale),
+        ]
         for record in records
     )
 
 
 def finalist_rows(
-    records: Iterable[Record], evaluation: FinalEvaluation, environments: Sequence[Environment]
+    records: Iterable[Record],
+    evaluation: FinalEvaluation,
+    environments: Sequence[Environment],
+    data: DatasetSummary | None,
 ) -> list[Row]:
     """Return a row for each finalist of the final evaluation, baselines among them.
 
@@ -48,14 +58,15 @@ def finalist_rows(
         records: Records of trials and of what is derived from them.
         evaluation: The final evaluation.
         environments: The environments of the run's sessions.
+        data: Summary of the data, which says what speeds are relative to.
     """
     by_number: dict[int | None, Record] = {record.number: record for record in records}
-    best = evaluation.recommended
+    best, scale = evaluation.recommended, _speed_names(data)
     return _aligned(
         [
             {"name": each.name, "recommended": each.trial is not None and each.trial == best},
-            *_final_sections(each),
-            *_trial_sections(by_number.get(each.trial), environments),
+            *_final_sections(each, scale),
+            *_trial_sections(by_number.get(each.trial), environments, scale),
         ]
         for each in evaluation.finalists
     )
@@ -75,7 +86,30 @@ def _aligned(rows: Iterable[Sequence[Row]]) -> list[Row]:
     return [{column: row.get(column) for column in columns} for row in cells]
 
 
-def _trial_sections(record: Record | None, environments: Sequence[Environment]) -> list[Row]:
+class SpeedNames(NamedTuple):
+    """Names of the columns of speeds.
+
+    Args:
+        speed: The speed of a trial over what it is relative to.
+        relative_to_s: The time of that per sample, None where there is none.
+    """
+
+    speed: str
+    relative_to_s: str | None
+
+
+def _speed_names(data: DatasetSummary | None) -> SpeedNames:
+    """Return names that don't call a speed-up what has no reference with a time."""
+    if data is None or data.reference_has_time:
+        return SpeedNames("speedup", "reference_s")
+    if data.timed_baseline:
+        return SpeedNames("speedup_over_baseline", "baseline_s")
+    return SpeedNames("samples_per_s", None)
+
+
+def _trial_sections(
+    record: Record | None, environments: Sequence[Environment], scale: SpeedNames
+) -> list[Row]:
     """Return the sections of a trial, empty for a baseline."""
     if record is None:
         return [{}] * TRIAL_SECTIONS
@@ -116,7 +150,7 @@ def _trial_sections(record: Record | None, environments: Sequence[Environment]) 
         candidate.parameters,
         validation,
         stages_of_error,
-        _timing_cells(record.timing, "search"),
+        _timing_cells(record.timing, "search", scale),
         durations,
         origin,
     ]
@@ -130,12 +164,12 @@ def _environment_cells(record: Record, environments: Sequence[Environment]) -> d
     return {"processor": sessions[-1].processor, "commit": sessions[-1].commit}
 
 
-def _final_sections(finalist: Finalist | None) -> list[Row]:
+def _final_sections(finalist: Finalist | None, scale: SpeedNames) -> list[Row]:
     """Return the sections of the final evaluation, empty for what is no finalist."""
     if finalist is None:
         return [{}] * FINAL_SECTIONS
     return [
-        _timing_cells(finalist.timing, "final"),
+        _timing_cells(finalist.timing, "final", scale),
         _interval_cells("test", finalist.test),
         _interval_cells("shifted", finalist.shifted),
         {f"{split}.failed": count for split, count in finalist.failed.items()},
@@ -144,18 +178,20 @@ def _final_sections(finalist: Finalist | None) -> list[Row]:
     ]
 
 
-def _timing_cells(timing: Timing | None, when: str) -> dict[str, Cell]:
+def _timing_cells(timing: Timing | None, when: str, scale: SpeedNames) -> dict[str, Cell]:
     """Return the cells of a timing, by the search or by the final evaluation."""
     if timing is None:
         return {}
+    relative_to = scale.relative_to_s
+    of_reference = {f"{when}.{relative_to}": timing.reference_s} if relative_to else {}
     return {
         f"{when}.time_s": timing.time_s,
         f"{when}.time_p5_s": timing.time_p5_s,
         f"{when}.time_p95_s": timing.time_p95_s,
-        f"{when}.reference_s": timing.reference_s,
-        f"{when}.speedup": timing.speedup,
-        f"{when}.speedup_low": timing.speedup_low,
-        f"{when}.speedup_high": timing.speedup_high,
+        **of_reference,
+        f"{when}.{scale.speed}": timing.speedup,
+        f"{when}.{scale.speed}_low": timing.speedup_low,
+        f"{when}.{scale.speed}_high": timing.speedup_high,
         f"{when}.rounds": timing.rounds,
         f"{when}.noisy": timing.noisy,
     }

@@ -9,12 +9,14 @@ from problems import UserError
 from problems.atomic_files import atomic_write
 from search.run.columns import Row, finalist_rows, trial_rows
 from search.run.directory import RunDirectory
+from search.run.records import DatasetSummary
 
 
 def trials_frame(run: RunDirectory) -> pd.DataFrame:
     """Return the table of the trials and of what is derived from them, indexed by trial."""
     records, evaluation = run.surrogate_records(), run.final_evaluation()
-    return _frame(trial_rows(records, evaluation, run.sessions().environments), "trial")
+    environments, data = run.sessions().environments, _data_of(run)
+    return _frame(trial_rows(records, evaluation, environments, data), "trial")
 
 
 def finalists_frame(run: RunDirectory) -> pd.DataFrame:
@@ -29,8 +31,14 @@ def finalists_frame(run: RunDirectory) -> pd.DataFrame:
             f"{run.folder} has no final evaluation; finish its search with "
             f"`simstead resume {run.folder}`, or read its trials"
         )
-    rows = finalist_rows(run.surrogate_records(), evaluation, run.sessions().environments)
+    environments = run.sessions().environments
+    rows = finalist_rows(run.surrogate_records(), evaluation, environments, _data_of(run))
     return _frame(rows, "name")
+
+
+def _data_of(run: RunDirectory) -> DatasetSummary | None:
+    """Return the summary of a run's data, None before there is one."""
+    return run.data() if run.has_data else None
 
 
 def _frame(rows: list[Row], index: str) -> pd.DataFrame:

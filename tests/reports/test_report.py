@@ -129,7 +129,12 @@ def test_speeds_are_over_what_has_a_time(
     young_run.write("data.json", summary)
     good = make_finalist("trial 7", 0.1, 10.0, trial=7)
     young_run.write("heat.json", make_final_evaluation(good))
-    page = render_report(read_report_data(young_run))
+    facts = read_report_data(young_run)
+    page = render_report(facts)
+    spoken = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+    assert ("speed-up" in spoken) is bool(has_time or baseline), "no speed-up over nothing"
+    invented = any("speedup" in column for column in facts.rows[0])
+    assert invented is bool(has_time or baseline)
     assert f">{told}<" in page
     assert f'"speed":"{title}"' in page
     assert f'<body data-speed-unit="{told.removeprefix("10")}">' in page
@@ -330,3 +335,15 @@ def test_the_answer_begins_with_the_best_baseline_on_the_same_samples(
     assert f"on the same 128 test samples: difference {error - 0.11:.3g}, 90 %" in answer
     assert f'class="headline grade-{grade}"' in answer
     assert ("worth deploying only where its speed counts" in answer) == (grade == "bad")
+
+
+def test_the_number_of_samples_stands_beside_every_figure(young_run: RunDirectory) -> None:
+    sizes = {"train": 90, "validation": 31, "test": 47, "shifted": 23}
+    young_run.write("data.json", young_run.data().model_copy(update={"samples": sizes}))
+    young_run.save_record(make_record(7, error=0.1, time_s=0.1))
+    good = make_finalist("trial 7", 0.1, 10.0, trial=7)
+    young_run.write("heat.json", make_final_evaluation(good))
+    page = render_report(read_report_data(young_run))
+    for before, n in ((">test error (90", "47 test"), (">shifted (90", "23 shifted")):
+        assert f"{n} samples" in page.partition(before)[2][:60]
+    assert "as measured in the search (31 validation samples)" in page
