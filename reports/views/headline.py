@@ -86,9 +86,10 @@ def _error(finalist: FinalistView, data: DatasetSummary) -> str:
         subject = f"The {name} of the recommended surrogate, {finalist.name},"
     if test is None:
         return f"{subject} isn't known."
+    samples = format_count(data.samples.get("test", 0), "test sample")
     unit = "" if metric.unit in {"", "1"} else f" {metric.unit}"
     return (
-        f"{subject} is {format_number(test.value)}{unit} on the test split "
+        f"{subject} is {format_number(test.value)}{unit} on {samples} "
         f"(90 %: {format_number(test.low)} to {format_number(test.high)})."
     )
 

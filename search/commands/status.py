@@ -26,6 +26,7 @@ class RunStatus(NamedTuple):
         best: Records of the smallest error and of the largest speed-up, if any trial is complete.
         objective: Name of the error.
         reference_has_time: Whether speed-ups are over the reference.
+        validation_samples: Samples of the validation split, on which errors are measured.
         last_ended: Time at which the last trial ended.
         finished: Whether the final evaluation is done.
         progress: How far the latest phase besides the trials has come, while a process drives the
@@ -42,6 +43,7 @@ class RunStatus(NamedTuple):
     best: tuple[Record, Record] | None
     objective: str
     reference_has_time: bool
+    validation_samples: int
     last_ended: str
     finished: bool
     progress: PhaseProgress | None
@@ -82,6 +84,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         best=best,
         objective=objective,
         reference_has_time=data is None or data.reference_has_time,
+        validation_samples=data.samples.get("validation", 0) if data else 0,
         last_ended=max((record.ended for record in records), default=""),
         finished=run.final_evaluation() is not None,
         progress=run.progress() if run.driver() else None,
@@ -109,7 +112,8 @@ def format_status(status: RunStatus) -> list[str]:
     if status.best:
         accurate, fast = status.best
         describe = partial(_describe_trial, reference_has_time=status.reference_has_time)
-        lines.append(f"best error   {describe(accurate, status.objective)}")
+        n = f"{status.validation_samples:,} validation samples"
+        lines.append(f"best error   {describe(accurate, status.objective)}, on {n}")
         lines.append(f"fastest      {describe(fast, status.objective)}")
     for reason, count in status.failures.most_common(MAX_REASONS):
         lines.append(f"failed       {count} x {' '.join(reason.split())}")

@@ -30,7 +30,8 @@ README_TEMPLATE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
 
 A surrogate of the reference, {speed} on the machine of the search
-({batch} samples a call, threads: {threads}); {metric} {error:.3g} on the {split} split ({source}).
+({batch} samples a call, threads: {threads});
+{metric} {error:.3g} on {samples:,} {split} samples ({source}).
 
     import numpy as np
     from problems import Size, load_problem
@@ -214,6 +215,7 @@ def _usage(run: RunDirectory, record: Record, manifest: Manifest, no_host_code_r
         metric=metric,
         error=error,
         split=split,
+        samples=run.data().samples.get(split, 0),
         source="final evaluation" if split == "test" else "as in its trial",
         spread=_spread(manifest),
         hosts=NO_HOST_CODE_SECTION.format(why=no_host_code_reason)

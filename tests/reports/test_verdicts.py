@@ -122,7 +122,7 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
         "The recommended surrogate, trial 0, is more accurate than linear, the best baseline on "
         "the validation split (on the same 20 test samples: difference -0.15, 90 %: -0.2 to -0.1)."
     )
-    assert error == "Its max error is 0.5 K on the test split (90 %: 0.5 to 0.5)."
+    assert error == "Its max error is 0.5 K on 20 test samples (90 %: 0.5 to 0.5)."
     assert speed == (
         "It is 10x as fast as the reference with 64 samples a call on 2 threads, 4x with 1, 9x "
         "with 8."
