@@ -176,7 +176,9 @@ def _models(problem: Problem) -> Iterator[tuple[str, StandardBaseline]]:
         ]
         yield from _each({"forest of summaries": fit_summary_classifier}, whole)
     yield from _each(ROLL_OUTS, rolling)
-    corrected = next((name for name in values if encodings[name].corrects_baseline), None)
+    corrected = next(
+        (name for name in values if encodings[name].corrected_baseline is not None), None
+    )
     if corrected is not None:
         persists = isinstance(encodings[corrected], RollOutEncoding)
         yield "last value" if persists else "no correction", StandardBaseline(fit_zero, corrected)

@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from problems.contract import components, declarations, environments, rollout, samples, simulation
+from problems.contract import (
+    components,
+    corrections,
+    declarations,
+    environments,
+    rollout,
+    samples,
+    simulation,
+)
 from problems.contract.evidence import (
     CyclicChoice,
     Evidence,
@@ -139,6 +147,7 @@ CHECKS: Mapping[str, ContractCheck] = {
             components.pairs_are_valid: "Statistics and pairs are finite, pairs float32.",
             components.statistics_come_from_training: "Statistics come from training data only.",
             components.decoding_inverts_encoding: "Decoding inverts encoding.",
+            corrections.zero_outputs_are_baseline: "Zero outputs are the corrected baseline.",
             components.surrogate_samples_are_independent: "A sample alone equals one in a batch.",
             rollout.unrolling_follows_reference: "Unrolled windows follow the reference.",
             environments.environments_are_valid: "Policies can be trained in environments.",

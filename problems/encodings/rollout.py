@@ -25,6 +25,7 @@ from problems.interfaces.types import (
     Layout,
     Pairs,
     Predict,
+    Run,
     Settings,
     Split,
     Target,
@@ -155,9 +156,9 @@ class RollOutEncoding(Encoding):
             )
 
     @property
-    def corrects_baseline(self) -> bool:
-        """True: zero outputs are persistence."""
-        return True
+    def corrected_baseline(self) -> Run:
+        """Persistence: the start at every frame."""
+        return self._persistence
 
     def settings(self, choose: Choose) -> Settings:
         """Return window, step and normalisation."""
@@ -225,6 +226,10 @@ class RollOutEncoding(Encoding):
             following = slice(frame + self.window, frame + self.window + self.step)
             path[:, following] = self._next(network, window, constants)
         return self._decoded(path[:, self.window : self.window + frames])
+
+    def _persistence(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
+        """Return the output fields at all frames, as they are before the first one."""
+        return self._decoded(np.repeat(self._start(inputs)[:, None], self._frames, axis=1))
 
     def _next(self, network: Predict, window: Array, constants: Array) -> Array:
         """Return the states (b, s, c) that the network predicts after windows (b, l, c)."""

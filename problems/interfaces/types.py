@@ -299,13 +299,14 @@ class Encoding(ABC):
         return False
 
     @property
-    def corrects_baseline(self) -> bool:
-        """Whether zero outputs decode to an answer without learning, which the network corrects.
+    def corrected_baseline(self) -> Run | None:
+        """The answer without learning to which zero outputs decode, None if there is none.
 
-        Such an answer is an extrapolation or a theory. The last layer of a network then begins at
-        zero, and the untrained network is kept where training doesn't improve on it.
+        Such an answer is an extrapolation or a theory, which the network corrects. The last layer
+        of a network then begins at zero, and the untrained network is kept where training doesn't
+        improve on it. A contract check compares the answer with that of zero outputs.
         """
-        return False
+        return None
 
     @property
     def floor(self) -> float:

@@ -364,7 +364,7 @@ def _score_untrained(
 
     None if the network corrects nothing, so that zero outputs mean nothing.
     """
-    if not task.encoding.corrects_baseline:
+    if task.encoding.corrected_baseline is None:
         return None
     calibration = calibration_inputs(task.pairs, 2, task.noise)
     zero_outputs(learner.network, calibration)

@@ -562,6 +562,9 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
     "a decoding that sees the batch": (
         lambda: encoding(apply=batch_mean),
         "surrogate_samples_are_independent", "of a sample depends on the samples beside it"),
+    "a baseline that isn't what zeros decode to": (
+        lambda: encoding(corrected_baseline=property(lambda _: DampedOscillator().run)),
+        "zero_outputs_are_baseline", "let zeros decode to what it returns"),
     "unrolling that begins elsewhere": (
         lambda: rolling(shifted_targets, 1),
         "unrolling_follows_reference", "unrolled over 1 stage differs from pairs"),

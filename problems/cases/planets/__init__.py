@@ -119,5 +119,5 @@ def planets(size: Size) -> Problem:
         calibration=Calibration(simulation.shortened(calibrated), calibrated, samples=8),
         pictures=score.pictures,
         symmetries=SYMMETRIES,
-        version=4,
+        version=5,
     )

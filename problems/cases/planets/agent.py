@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from problems.cases.planets.coordinates import COORDINATES
-from problems.cases.planets.encodings import OrbitEncoding, SystemConstants
+from problems.cases.planets.orbit_encoding import (
+    OrbitEncoding,
+    SystemConstants,
+    compressed_changes,
+    expanded_changes,
+)
 from problems.cases.planets.simulation import SLOTS, outputs_from_elements
 from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import (
@@ -17,7 +22,6 @@ from problems.interfaces.types import (
     Predict,
     Settings,
     Split,
-    take_samples,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +49,12 @@ class Neighbourhood(NamedTuple):
     neighbours: Array
     constants: Array
 
+    def take(self, samples: Array) -> "Neighbourhood":
+        """Return the neighbourhoods of the systems at the given indices (n,)."""
+        return Neighbourhood(
+            self.systems.take(samples), self.neighbours[samples], self.constants[samples]
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class AgentEncoding(OrbitEncoding, PolicyEncoding):
@@ -65,11 +75,6 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
     IDENTITY: ClassVar[str] = "planets/agent"
 
     bound: float = ACTION_BOUNDS[0]
-
-    @property
-    def corrects_baseline(self) -> bool:
-        """True: zero outputs are no actions, and the coordinates are extrapolated."""
-        return True
 
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen coordinates and bound."""
@@ -93,9 +98,9 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
             for frames in (reference_path[:, :-1], reference_path[:, 1:])
         )
         sample = np.repeat(np.arange(len(reference_path)), reference_path.shape[1] - 1)
-        neighbourhood = self.neighbourhoods(take_samples(split.inputs, sample))
-        change = (end - self._expected(start, neighbourhood)) / self.statistics["change"]
-        action = np.arcsinh(change) / np.arcsinh(self.bound)
+        neighbourhood = self.neighbourhoods(split.inputs).take(sample)
+        change = self._change(start, end, neighbourhood) / self.statistics["change"]
+        action = compressed_changes(change, self.bound)
         active = (neighbourhood.systems.exists[..., 0] > 0.0) & np.all(
             np.abs(action) <= 1.0, axis=-1
         )
@@ -110,7 +115,8 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
             rng: Not used.
         """
         times, neighbourhood = np.array(self.times_yr), self.neighbourhoods(inputs)
-        orbits = self._system.encode(inputs, inputs["elements"][:, None])[:, 0]
+        coordinates = neighbourhood.systems.coordinates
+        orbits = coordinates.encode(inputs["elements"][:, None])[:, 0]
         path = np.empty((len(orbits), len(times), *orbits.shape[1:]))
         active = neighbourhood.systems.exists[..., 0] > 0.0
         actions = np.zeros(orbits.shape)
@@ -118,7 +124,7 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
             actions[active] = network(self.observe(orbits, neighbourhood)[active])
             orbits = self.apply_actions(orbits, actions, neighbourhood)
             path[:, frame] = orbits
-        return outputs_from_elements(inputs, self._system.decode(inputs, path, times))
+        return outputs_from_elements(inputs, coordinates.decode(path, times))
 
     def environment(self, split: Split) -> "SteeringEnv":
         """Return the environment in which one planet acts while the others follow the reference."""
@@ -129,16 +135,6 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
     def reference_path(self, split: Split) -> Array:
         """Return the coordinates (b, t + 1, p, c) of the reference, beginning with the epoch."""
         return self._frames(split)
-
-    def orbital_elements(self, inputs: Batch, orbits: Array, time_yr: float) -> Array:
-        """Return the elements (b, p, 6) of orbits at one time.
-
-        Args:
-            inputs: Systems at the epoch.
-            orbits: Coordinates (b, p, c).
-            time_yr: Time since the epoch [yr].
-        """
-        return self._system.decode(inputs, orbits[:, None], np.array([time_yr]))[:, 0]
 
     def neighbourhoods(self, inputs: Batch) -> Neighbourhood:
         """Return the neighbourhoods of the planets of b systems.
@@ -179,13 +175,23 @@ class AgentEncoding(OrbitEncoding, PolicyEncoding):
             actions: Actions of the planets (b, p, c), in [-1, 1].
             neighbourhood: Neighbourhoods of the planets.
         """
-        change = np.sinh(np.clip(actions, -1.0, 1.0) * np.arcsinh(self.bound))
+        change = expanded_changes(actions, self.bound)
         low, high = self._bounds
-        expected = self._expected(orbits, neighbourhood)
-        return np.clip(expected + change * self.statistics["change"], low, high)
+        coordinates = neighbourhood.systems.coordinates
+        change = (change * self.statistics["change"])[:, None]
+        changed = coordinates.changed(self._expected(orbits, neighbourhood), change)
+        return np.clip(changed[:, 0], low, high)
 
     def _expected(self, orbits: Array, neighbourhood: Neighbourhood) -> Array:
-        return neighbourhood.systems.extrapolator(orbits, np.array(self.times_yr[:1]))[:, 0]
+        """Return the extrapolated orbits (b, 1, p, c) one frame later."""
+        coordinates = neighbourhood.systems.coordinates
+        return coordinates.extrapolate(orbits, np.array(self.times_yr[:1]))
+
+    def _change(self, start: Array, end: Array, neighbourhood: Neighbourhood) -> Array:
+        """Return the changes (b, p, c) that take orbits to those one frame later."""
+        coordinates = neighbourhood.systems.coordinates
+        expected = self._expected(start, neighbourhood)
+        return coordinates.change(end[:, None], expected)[:, 0]
 
 
 def _neighbour_values(values: Array, neighbours: Array) -> Array:

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from problems.cases.planets.early_run import EarlyMotion, EarlyRun
+from problems.cases.planets.early_run import ContinuedEarlyRun, EarlyMotion, EarlyRun
 from problems.cases.planets.secular_encoding import (
     MAX_DEVIATION,
     MAX_FIT_RESIDUAL,
@@ -15,7 +15,7 @@ from problems.cases.planets.secular_encoding import (
     pair_features,
 )
 from problems.cases.planets.secular_fit import fit_corrections
-from problems.interfaces.types import Array, Batch, Choose, Settings, Split
+from problems.interfaces.types import Array, Batch, Choose, Run, Settings, Split
 
 ERROR_FLOOR = 0.4
 """Bound of the `element_error` with exact targets, 0.27 at size standard after 1,000 years: the
@@ -42,6 +42,11 @@ class EarlyMotionEncoding(SecularEncoding):
     durations_yr: tuple[float, ...]
     duration_yr: float
     cached: bool = field(default=False, kw_only=True)
+
+    @property
+    def corrected_baseline(self) -> Run:
+        """The motion fitted to the short run, continued to the horizon."""
+        return ContinuedEarlyRun(self.times_yr, self.duration_yr)
 
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen length of the short run."""

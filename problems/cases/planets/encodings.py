@@ -1,124 +1,31 @@
 """Encodings that roll the orbits of planets forward in time from the epoch."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from problems.cases.planets.coordinates import COORDINATES, Coordinates, Extrapolator
+from problems.cases.planets.coordinates import COORDINATES
+from problems.cases.planets.orbit_encoding import (
+    LARGEST_CHANGE,
+    OrbitEncoding,
+    SystemConstants,
+    compressed_changes,
+    expanded_changes,
+)
 from problems.cases.planets.simulation import outputs_from_elements
 from problems.encodings.rollout import SlidingWindows, unused_network
-from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
     Array,
     Batch,
     Choose,
-    Encoding,
     Layout,
     Pairs,
     Predict,
     Settings,
     Split,
     Target,
-    take_samples,
 )
-
-CHANGE_QUANTILE = 0.9
-"""Quantile of |change| that is the unit of changes: robust against a few unstable systems."""
-
-COORDINATE_LIMIT = 30.0
-"""Coordinates are clipped to this many scales about their mean; diverging roll-outs stay finite."""
-
-
-@dataclass(frozen=True, eq=False)
-class OrbitEncoding(Encoding):
-    """Base class of encodings of orbits: coordinates, their scales and their extrapolation.
-
-    Args:
-        times_yr: Times of the frames [yr].
-        coordinates: Searched: key of `COORDINATES`.
-    """
-
-    times_yr: tuple[float, ...]
-    coordinates: str = "secular"
-
-    def orbit_statistics(self, train: Split, step: int) -> Batch:
-        """Return means and scales of coordinates, changes and constants over all existing planets.
-
-        Args:
-            train: Training split.
-            step: Number of frames of which the changes are measured.
-        """
-        frames = self._frames(train)
-        exists = train.inputs["mass"] > 0.0
-        values = np.moveaxis(frames, 1, 2)[exists].reshape(-1, frames.shape[-1])
-        changes = np.moveaxis(self._changes(train, frames, step), 3, 2)  # starts, b, p, s, c
-        ratio, star = _mass_ratios(train.inputs)[exists], np.log10(train.inputs["star_mass"])
-        change = np.quantile(np.abs(changes[:, exists]), CHANGE_QUANTILE, axis=(0, 1))
-        return {
-            "mean": values.mean(axis=0),
-            "scale": nonzero(values.std(axis=0)),
-            "change": nonzero(change),
-            "ratio_mean": ratio.mean(keepdims=True),
-            "ratio_scale": nonzero(ratio.std(keepdims=True)),
-            "star_mean": star.mean(keepdims=True),
-            "star_scale": nonzero(star.std(keepdims=True)),
-        }
-
-    @property
-    def _system(self) -> Coordinates:
-        return COORDINATES[self.coordinates]
-
-    @property
-    def _bounds(self) -> tuple[Array, Array]:
-        reach = COORDINATE_LIMIT * self.statistics["scale"]
-        return self.statistics["mean"] - reach, self.statistics["mean"] + reach
-
-    def _frames(self, split: Split) -> Array:
-        """Return coordinates (b, t + 1, p, c), beginning with the epoch."""
-        epoch = split.inputs["elements"][:, None]
-        elements = np.concatenate([epoch, split.outputs["elements"]], axis=1)
-        return self._system.encode(split.inputs, elements)
-
-    def _changes(self, split: Split, frames: Array, step: int) -> Array:
-        """Return the differences of frames from their extrapolation (starts, b, s, p, c)."""
-        extrapolator: Extrapolator = self._system.extrapolator(split.inputs)
-        delays, starts = np.array(self.times_yr[:step]), frames.shape[1] - step
-        return np.stack(
-            [
-                frames[:, start + 1 : start + 1 + step] - extrapolator(frames[:, start], delays)
-                for start in range(starts)
-            ]
-        )
-
-    def _scaled(self, coordinates: Array) -> Array:
-        """Return coordinates (..., p, c) minus their mean in units of their standard deviation."""
-        return (coordinates - self.statistics["mean"]) / self.statistics["scale"]
-
-    def _scaled_constants(self, inputs: Batch) -> Array:
-        """Return the scaled constants (b, c): log mass ratios, filled slots, log star mass."""
-        scales, exists = self.statistics, _exists(inputs)[..., 0]
-        ratio = (_mass_ratios(inputs) - scales["ratio_mean"]) / scales["ratio_scale"] * exists
-        star = (np.log10(inputs["star_mass"]) - scales["star_mean"]) / scales["star_scale"]
-        return np.concatenate([ratio, exists, star[:, None]], axis=1).astype(np.float32)
-
-    def _systems(self, inputs: Batch) -> "SystemConstants":
-        extrapolator: Extrapolator = self._system.extrapolator(inputs)
-        return SystemConstants(_exists(inputs), self._scaled_constants(inputs), extrapolator)
-
-
-class SystemConstants(NamedTuple):
-    """Constants of b systems, which do not change during a roll-out.
-
-    Args:
-        exists: 1 where a slot holds a planet, (b, p, 1).
-        constants: Scaled constants (b, c).
-        extrapolator: Function that extrapolates frames without a network.
-    """
-
-    exists: Array
-    constants: Array
-    extrapolator: Extrapolator
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +48,6 @@ class OrbitRollOutEncoding(OrbitEncoding):
     windows: ClassVar[tuple[int, ...]]
     steps: ClassVar[tuple[int, ...]]
     target: ClassVar[Target] = Target.VALUE
-
-    @property
-    def corrects_baseline(self) -> bool:
-        """True: zero outputs are the extrapolation of the coordinates."""
-        return True
 
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen coordinates, window and step."""
@@ -176,10 +78,11 @@ class OrbitRollOutEncoding(OrbitEncoding):
         windows = SlidingWindows(
             self.window, self.step, min(stages, len(self.times_yr) // self.step)
         )
-        systems = self._systems(take_samples(split.inputs, windows.samples(frames)))
+        systems = self._systems(split.inputs).take(windows.samples(frames))
         past, truth = windows.unroll(frames, lambda past: self._next(network, past, systems))
-        extrapolated = systems.extrapolator(past[:, -1], self._delays)
-        targets = (truth - extrapolated) / self.statistics["change"][:, None]
+        extrapolated = systems.coordinates.extrapolate(past[:, -1], self._delays)
+        targets = systems.coordinates.change(truth, extrapolated)
+        targets = compressed_changes(targets / self.statistics["change"][:, None], LARGEST_CHANGE)
         targets = targets * systems.exists[:, None]
         return Pairs(
             inputs=self._network_input(past, systems),
@@ -195,7 +98,7 @@ class OrbitRollOutEncoding(OrbitEncoding):
             rng: Not used.
         """
         times, systems = np.array(self.times_yr), self._systems(inputs)
-        first = self._system.encode(inputs, inputs["elements"][:, None])
+        first = systems.coordinates.encode(inputs["elements"][:, None])
         shape = (len(first), self.window + len(times) + self.step, *first.shape[2:])
         path = np.empty(shape)
         path[:, : self.window] = first
@@ -204,15 +107,17 @@ class OrbitRollOutEncoding(OrbitEncoding):
             next_frames = slice(frame + self.window, frame + self.window + self.step)
             path[:, next_frames] = self._next(network, past, systems)
         predicted = path[:, self.window : self.window + len(times)]
-        return outputs_from_elements(inputs, self._system.decode(inputs, predicted, times))
+        return outputs_from_elements(inputs, systems.coordinates.decode(predicted, times))
 
     def _next(self, network: Predict, past: Array, systems: SystemConstants) -> Array:
         """Return the next frames (b, s, p, c) after windows (b, l, p, c), by the network."""
-        predicted = network(self._network_input(past, systems))
+        answer = network(self._network_input(past, systems))
+        predicted = expanded_changes(answer, LARGEST_CHANGE)
         change = predicted.reshape(len(past), self.step, *past.shape[2:])
         change = change * self.statistics["change"][:, None] * systems.exists[:, None]
+        extrapolated = systems.coordinates.extrapolate(past[:, -1], self._delays)
         low, high = self._bounds
-        return np.clip(systems.extrapolator(past[:, -1], self._delays) + change, low, high)
+        return np.clip(systems.coordinates.changed(extrapolated, change), low, high)
 
     @property
     def _delays(self) -> Array:
@@ -282,7 +187,7 @@ class ImageEncoding(OrbitRollOutEncoding):
     def _network_input(self, past: Array, systems: SystemConstants) -> Array:
         """Return images (b, l, p * c, channels) float32 of frames (b, l, p, c) and constants."""
         n, length, planets, coordinates = past.shape
-        extrapolated = systems.extrapolator(past[:, -1], self._delays)
+        extrapolated = systems.coordinates.extrapolate(past[:, -1], self._delays)
         ratio, exists, star = np.split(systems.constants, [planets, 2 * planets], axis=1)
         channels = [
             self._scaled(past) * systems.exists[:, None],
@@ -297,14 +202,3 @@ class ImageEncoding(OrbitRollOutEncoding):
         for index, channel in enumerate(channels):
             image[..., index] = channel
         return image.reshape(n, length, planets * coordinates, len(channels))
-
-
-def _exists(inputs: Batch) -> Array:
-    """Return 1 where a slot holds a planet, (b, p, 1)."""
-    return (inputs["mass"] > 0.0)[..., None].astype(float)
-
-
-def _mass_ratios(inputs: Batch) -> Array:
-    """Return log10 of the ratio of planet to star mass (b, p), zero where a slot is empty."""
-    filled = np.where(inputs["mass"] > 0.0, inputs["mass"], inputs["star_mass"][:, None])
-    return np.log10(filled / inputs["star_mass"][:, None])

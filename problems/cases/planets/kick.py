@@ -1,10 +1,12 @@
 """A symplectic encoding: a network corrects the secular interaction of pairs of planets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from problems.cases.planets.baselines import AveragedSecular, LaplaceLagrange, ResonantSecular
 from problems.cases.planets.couplings import planet_pairs
 from problems.cases.planets.orbit_averaging import averaged_correction
 from problems.cases.planets.resonances import resonant_correction
@@ -21,12 +23,19 @@ from problems.cases.planets.secular_theories import (
     averaged_theory_correction,
     sample_secular_motion,
 )
-from problems.interfaces.types import Array, Batch, Choose, Settings, Split
+from problems.interfaces.types import Array, Batch, Choose, Run, Settings, Split
 
 LAPLACE_LAGRANGE, RESONANT, AVERAGED = "laplace-lagrange", "resonant", "averaged"
 THEORIES = (RESONANT, AVERAGED, LAPLACE_LAGRANGE)
 """Theories that the network corrects: with first-order resonances; with these and the average over
 both orbits; to leading order."""
+
+BASELINES: dict[str, Callable[[tuple[float, ...]], Run]] = {
+    LAPLACE_LAGRANGE: LaplaceLagrange,
+    RESONANT: ResonantSecular,
+    AVERAGED: AveragedSecular,
+}
+"""The theories as baselines, made from the times of the frames [yr]."""
 
 STARTS = (25, 9, 3)
 """Searched numbers of frames of a training system that serve as epochs."""
@@ -59,6 +68,11 @@ class KickEncoding(SecularEncoding):
 
     theory: str = RESONANT
     starts: int = 25
+
+    @property
+    def corrected_baseline(self) -> Run:
+        """The theory that the network corrects."""
+        return BASELINES[self.theory](self.times_yr)
 
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen theory and number of starts."""

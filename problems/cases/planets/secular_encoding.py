@@ -91,11 +91,6 @@ class SecularEncoding(Encoding):
     layout: ClassVar[Layout] = Layout.FLAT
     target: ClassVar[Target] = Target.VALUE
 
-    @property
-    def corrects_baseline(self) -> bool:
-        """True: zero outputs are the coefficients without a network."""
-        return True
-
     def measure(self, train: Split) -> Batch:
         """Return means and scales of the inputs, and scales of the targets, over all pairs."""
         inputs, targets = self._unscaled_pairs(train)

@@ -316,7 +316,7 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
     monkeypatch.setattr(BestWeights, "update", noted)
     task = prepare_training(alike, candidate, context.data)
     epochs = training_epochs(alike, task, initialise_learner(candidate, task.shape))
-    untrained = int(task.encoding.corrects_baseline)
+    untrained = int(task.encoding.corrected_baseline is not None)
     ends = 1 + math.ceil(PATIENCE_SHARE * epochs)
     assert ends < epochs
     *rungs, _ = run_trial(replace(context, problem=alike), candidate, 3)

@@ -8,8 +8,9 @@ import pytest
 
 from problems import Dataset, Problem, Size, load_problem
 from problems.cases.planets.agent import AgentEncoding
-from problems.cases.planets.coordinates import COORDINATES
-from problems.cases.planets.encodings import COORDINATE_LIMIT, ImageEncoding
+from problems.cases.planets.coordinates import COORDINATES, LARGEST_VECTOR
+from problems.cases.planets.encodings import ImageEncoding, OrbitRollOutEncoding
+from problems.cases.planets.orbit_encoding import COORDINATE_LIMIT
 from problems.data.dataset import generate
 from problems.interfaces.types import Array, Batch
 
@@ -87,43 +88,56 @@ def test_agents_know_no_numbers_of_slots(agent: AgentEncoding, dataset: Dataset)
 def test_agents_that_do_nothing_do_what_is_expected(agent: AgentEncoding, dataset: Dataset) -> None:
     channels = agent.pairs(dataset.test).targets.shape[1]
     idle = agent.apply(lambda seen: np.zeros((len(seen), channels)), dataset.test.inputs, RNG)
-    system = COORDINATES[agent.coordinates]
-    start = system.encode(dataset.test.inputs, dataset.test.inputs["elements"][:, None])
-    times = np.array(agent.times_yr)
-    expected = system.extrapolator(dataset.test.inputs)(start[:, 0], times)
-    expected = system.decode(dataset.test.inputs, expected, times)
+    system, times = agent.coordinates_of(dataset.test.inputs), np.array(agent.times_yr)
+    start = system.encode(dataset.test.inputs["elements"][:, None])
+    expected = system.decode(system.extrapolate(start[:, 0], times), times)
     exists = dataset.test.inputs["mass"] > 0
     gap = (idle["elements"] - expected)[..., :5] * exists[:, None, :, None]
     np.testing.assert_allclose(gap, 0.0, atol=1e-9)
 
 
-@pytest.mark.parametrize("coordinates", list(COORDINATES))
-@pytest.mark.parametrize("name", ["series", "pattern", "image", "agent"])
-def test_zero_outputs_are_the_baseline_that_is_corrected(
-    planets: Problem, dataset: Dataset, name: str, coordinates: str
-) -> None:
+@pytest.fixture(params=[(name, c) for name in ("series", "pattern", "image") for c in COORDINATES])
+def rolled_out(
+    request: pytest.FixtureRequest, planets: Problem, dataset: Dataset
+) -> OrbitRollOutEncoding:
+    name, coordinates = request.param
+    encoding = planets.encodings[name]
+    assert isinstance(encoding, OrbitRollOutEncoding)
     window = {"window": 5} if name == "image" else {}
-    encoding = planets.encodings[name].configured({"coordinates": coordinates, **window})
-    assert encoding.corrects_baseline
-    encoding = encoding.fit(dataset.train)
-    outputs = encoding.pairs(dataset.train).targets.shape[1]
-    zero = encoding.apply(lambda seen: np.zeros((len(seen), outputs)), dataset.test.inputs, RNG)
-    theory = "Laplace-Lagrange" if coordinates == "secular" else "persistence"
-    expected = planets.baseline_runs[theory](dataset.test.inputs, RNG)
-    exists = (dataset.test.inputs["mass"] > 0)[:, None, :, None]
-    gap = (zero["elements"] - expected["elements"])[..., :5] * exists
-    np.testing.assert_allclose(gap, 0.0, atol=1e-9)
+    return encoding.configured({"coordinates": coordinates, **window}).fit(dataset.train)
+
+
+def test_no_answer_of_a_network_lets_orbits_grow_without_limit(
+    rolled_out: OrbitRollOutEncoding, dataset: Dataset
+) -> None:
+    """The worst network turns and lengthens vectors by the largest step in every call."""
+    outputs, test = rolled_out.pairs(dataset.train).targets.shape[1], dataset.test
+    exists = test.inputs["mass"] > 0
+    system = rolled_out.coordinates_of(test.inputs)
+    path = rolled_out.apply(lambda seen: np.full((len(seen), outputs), 1e9), test.inputs, RNG)
+    assert np.isfinite(path["elements"]).all()
+    if rolled_out.coordinates == "cartesian":  # limited by the range of the training split alone
+        return
+    start, frames = (
+        system.encode(elements) for elements in (test.inputs["elements"][:, None], path["elements"])
+    )
+    before, after = (np.hypot(each[..., 1], each[..., 2]) for each in (start, frames))
+    size = np.sqrt(np.sum(before[:, 0] ** 2 * exists, axis=1) / exists.sum(axis=1))
+    limit = 1.001 * LARGEST_VECTOR * size[:, None, None]
+    assert (after * exists[:, None] <= limit).all()
+    assert after.max() > 0.5 * limit.min(), "the network does lengthen them"
 
 
 def test_a_stroboscopic_state_holds_the_orbit_without_its_phase(
     planets: Problem, dataset: Dataset
 ) -> None:
     """It changes no faster than the orbit, however many revolutions lie between two frames."""
-    system, samples = COORDINATES["cartesian"], dataset.test
-    states = system.encode(samples.inputs, samples.outputs["elements"])
-    image = planets.encodings["image"]
+    image, samples = planets.encodings["image"], dataset.test
     assert isinstance(image, ImageEncoding)
-    decoded = system.decode(samples.inputs, states, np.array(image.times_yr))
+    image = replace(image, coordinates="cartesian")
+    system = image.coordinates_of(samples.inputs)
+    states = system.encode(samples.outputs["elements"])
+    decoded = system.decode(states, np.array(image.times_yr))
     exists = samples.inputs["mass"] > 0
     gap = (decoded - samples.outputs["elements"])[..., :5] * exists[:, None, :, None]
     np.testing.assert_allclose(gap, 0.0, atol=1e-9)
@@ -144,7 +158,8 @@ def test_the_bound_is_in_typical_changes(agent: AgentEncoding, dataset: Dataset)
     reach = COORDINATE_LIMIT * agent.statistics["scale"]
     wanted = none + agent.bound * agent.statistics["change"]
     wanted = np.minimum(wanted, agent.statistics["mean"] + reach)
-    np.testing.assert_allclose(full, wanted)
+    # Vectors of an orbit are limited in addition; the first channel is not.
+    np.testing.assert_allclose(full[..., 0], wanted[..., 0])
 
 
 def test_an_episode_begins_on_the_references_path(agent: AgentEncoding, dataset: Dataset) -> None:
@@ -158,4 +173,16 @@ def test_an_episode_begins_on_the_references_path(agent: AgentEncoding, dataset:
         sample, _ = np.argwhere((met == seen).all(axis=-1))[0]
         assert sample % frames < frames // 2
         _, reward, *_ = environment.step(np.zeros_like(environment.action_space.sample()))
-        assert 0.0 < reward <= 1.0
+        assert reward == 0.0, "without an action the planet moves as the extrapolation says"
+
+
+def test_the_reward_of_an_action_is_its_gain_over_none(
+    agent: AgentEncoding, dataset: Dataset
+) -> None:
+    pytest.importorskip("gymnasium", reason="policies are an extra")
+    environment = agent.environment(dataset.train)
+    action = np.ones_like(environment.action_space.sample())
+    environment.reset(seed=0)
+    *_, (_, reward, ended, _, _) = (environment.step(action) for _ in range(5))
+    assert -1.0 <= reward < 0.0, "the largest change in every frame is worse than none"
+    assert not ended
