@@ -75,12 +75,15 @@ def accuracy(finalist: FinalistView) -> Verdict:
 
 
 def difference_text(against: PairedComparison) -> str:
-    """Return the difference of two errors with its interval, in words."""
+    """Return the difference of two errors and the share of samples with a smaller one, in words."""
     difference = against.difference
-    return (
+    text = (
         f"difference {format_number(difference.value)}, 90 %: {format_number(difference.low)} to "
         f"{format_number(difference.high)}"
     )
+    if against.better_share is None:
+        return text
+    return f"{text}; smaller on {100.0 * against.better_share:.0f} % of single samples"
 
 
 def out_of_distribution(finalist: FinalistView, mean_error: float | None, samples: int) -> Verdict:

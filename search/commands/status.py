@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from search.run.directory import RunDirectory
+from search.run.finalists import FinalEvaluation, PairedComparison
 from search.run.records import PhaseProgress, Record, State, count_networks
 from search.run.spec import Spec
 
@@ -29,6 +30,7 @@ class RunStatus(NamedTuple):
         validation_samples: Samples of the validation split, on which errors are measured.
         last_ended: Time at which the last trial ended.
         finished: Whether the final evaluation is done.
+        against_baseline: Comparison of the recommended surrogate with the best baseline, or None.
         progress: How far the latest phase besides the trials has come, while a process drives the
             run.
     """
@@ -46,6 +48,7 @@ class RunStatus(NamedTuple):
     validation_samples: int
     last_ended: str
     finished: bool
+    against_baseline: PairedComparison | None
     progress: PhaseProgress | None
 
     @property
@@ -67,7 +70,7 @@ def read_status(run: RunDirectory) -> RunStatus:
     data = run.data() if records else None
     objective = data.metrics[0].name if data else ""
     complete = [r for r in records if r.state is State.COMPLETE and r.timing is not None]
-    best = None
+    best, evaluation = None, run.final_evaluation()
     if complete:
         best = (
             min(complete, key=lambda r: r.metrics[objective]),
@@ -86,7 +89,8 @@ def read_status(run: RunDirectory) -> RunStatus:
         reference_has_time=data is None or data.reference_has_time,
         validation_samples=data.samples.get("validation", 0) if data else 0,
         last_ended=max((record.ended for record in records), default=""),
-        finished=run.final_evaluation() is not None,
+        finished=evaluation is not None,
+        against_baseline=_comparison_of_recommended(evaluation) if evaluation else None,
         progress=run.progress() if run.driver() else None,
     )
 
@@ -115,9 +119,29 @@ def format_status(status: RunStatus) -> list[str]:
         n = f"{status.validation_samples:,} validation samples"
         lines.append(f"best error   {describe(accurate, status.objective)}, on {n}")
         lines.append(f"fastest      {describe(fast, status.objective)}")
+    if status.against_baseline:
+        lines.append(f"baseline     {_describe_comparison(status.against_baseline)}")
     for reason, count in status.failures.most_common(MAX_REASONS):
         lines.append(f"failed       {count} x {' '.join(reason.split())}")
     return lines
+
+
+def _comparison_of_recommended(evaluation: FinalEvaluation) -> PairedComparison | None:
+    """Return the comparison of the recommended surrogate with the best baseline, if any."""
+    finalists = (f for f in evaluation.finalists if f.trial is not None)
+    chosen = (f for f in finalists if f.trial == evaluation.recommended)
+    return next((finalist.against_baseline for finalist in chosen), None)
+
+
+def _describe_comparison(against: PairedComparison) -> str:
+    difference = against.difference
+    text = (
+        f"{against.other}: error of the recommended surrogate minus that "
+        f"{difference.value:.3g} (90 %: {difference.low:.3g} to {difference.high:.3g})"
+    )
+    if against.better_share is None:
+        return text
+    return f"{text}, smaller on {100.0 * against.better_share:.0f} % of single samples"
 
 
 def _describe_trial(record: Record, objective: str, *, reference_has_time: bool) -> str:

@@ -24,10 +24,16 @@ class Comparisons:
     Args:
         problem: The problem with the score.
         tests: Scores on the test split by name.
+        sample_errors: Errors on single samples by name, as `sample_errors` returns them.
     """
 
-    def __init__(self, problem: Problem, tests: Mapping[str, SplitScore]) -> None:
-        self._problem, self._tests = problem, tests
+    def __init__(
+        self,
+        problem: Problem,
+        tests: Mapping[str, SplitScore],
+        sample_errors: Mapping[str, Sequence[float]],
+    ) -> None:
+        self._problem, self._tests, self._sample_errors = problem, tests, sample_errors
         self._errors = {
             name: None if test.failed else resampled_error(problem, test)
             for name, test in tests.items()
@@ -51,7 +57,25 @@ class Comparisons:
             samples = len(common)
         if difference is None:
             return None
-        return PairedComparison(other=other, difference=difference, samples=samples)
+        return PairedComparison(
+            other=other,
+            difference=difference,
+            samples=samples,
+            better_share=self._better_share(name, other),
+        )
+
+    def _better_share(self, name: str, other: str) -> float | None:
+        """Return the share of common samples on which the first error is smaller, or None."""
+        errors: list[dict[int, float]] = []
+        for each in (name, other):
+            of_samples = self._sample_errors.get(each, ())
+            indices = self._tests[each].valid_indices[: len(of_samples)].tolist()
+            errors.append(dict(zip(indices, of_samples, strict=True)))
+        one, two = errors
+        common = one.keys() & two.keys()
+        if not common:
+            return None
+        return sum(one[index] < two[index] for index in common) / len(common)
 
 
 def with_comparisons(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from problems import Dataset, Problem, Split
-from search.final.comparison import Comparisons
+from search.final.comparison import Comparisons, sample_errors
 from search.objectives.standard_baselines import with_baseline
 from search.run.directory import RunDirectory
 from search.run.finalists import TRIAL_PREFIX, Confirmation
@@ -38,7 +38,9 @@ def confirm(
     test = tests[name]
     against = None
     if baseline in tests:
-        against = Comparisons(problem, tests).compare(name, baseline)
+        encodings = {name: record.candidate.encoding, baseline: None}
+        errors = {each: sample_errors(problem, encodings[each], tests[each]) for each in tests}
+        against = Comparisons(problem, tests, errors).compare(name, baseline)
     return Confirmation(
         trial=record.number,
         artefact_hash=record.artefact_hash or "",

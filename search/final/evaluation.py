@@ -140,7 +140,11 @@ def run_final_evaluation(
     first = None if recommended is None else recommended.recommended
     test = None if first is None else participants.tests[f"{TRIAL_PREFIX}{first}"]
     finalists = with_comparisons(
-        Comparisons(problem, {name: participants.tests[name] for name in participants.runs}),
+        Comparisons(
+            problem,
+            {name: participants.tests[name] for name in participants.runs},
+            {finalist.name: finalist.sample_errors for finalist in finalists},
+        ),
         with_pictures(problem, finalists, participants.tests, first),
         _best_baseline(context, participants),
         None if first is None else f"{TRIAL_PREFIX}{first}",

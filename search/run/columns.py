@@ -218,4 +218,5 @@ def _comparison_cells(other: str, comparison: PairedComparison | None) -> dict[s
         f"against_{other}.difference_low": difference.low,
         f"against_{other}.difference_high": difference.high,
         f"against_{other}.samples": comparison.samples,
+        f"against_{other}.better_share": comparison.better_share,
     }

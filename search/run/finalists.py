@@ -142,6 +142,8 @@ class PairedComparison(FrozenModel):
         other: Name of the other finalist.
         difference: The difference of the errors, with its 90 % interval.
         samples: Number of samples on which neither failed.
+        better_share: Share of samples on which the finalist has the smaller error; None where the
+            error has no meaning for a single sample, and in older runs.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"baseline": "other"}
@@ -149,6 +151,7 @@ class PairedComparison(FrozenModel):
     other: str
     difference: ConfidenceInterval
     samples: int
+    better_share: float | None = None
 
     @property
     def verdict(self) -> str:

@@ -51,6 +51,9 @@ def test_accuracy_is_that_against_the_best_baseline(low: float, high: float, gra
     assert found.grade == grade
     assert f"90 %: {low:g} to {high:g}" in found.text
     assert accuracy(view()).grade == "unknown"
+    assert "single samples" not in found.text
+    shared = against(low, high).model_copy(update={"better_share": 0.36})
+    assert "smaller on 36 % of single samples" in accuracy(view(against_baseline=shared)).text
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class ElementCoordinates(Coordinates):
         return np.stack([axis, k, h, coordinates[..., 3], coordinates[..., 4], longitude], axis=-1)
 
     def changed(self, extrapolated: Array, change: Array) -> Array:
-        """Return the sum (b, s, p, 5), with vectors of at most `LARGEST_VECTOR` times those at the epoch."""
+        """Return the sum (b, s, p, 5), with vectors of at most `LARGEST_VECTOR` times the size."""
         frames, sizes = extrapolated + change, self._sizes()
         for first, size in zip((1, 3), sizes, strict=True):
             allowed = np.maximum(_lengths(extrapolated, first), LARGEST_VECTOR * size)

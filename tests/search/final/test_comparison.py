@@ -39,12 +39,25 @@ def test_a_comparison_is_that_of_the_paired_bootstrap(measured: Problem, data: D
         name: score_split(measured, lambda *_, known=known: known, data.test)
         for name, known in predictions.items()
     }
-    comparisons = Comparisons(measured, tests)
+    errors = {name: (3.0 if name == "two" else 1.0,) * len(data.test) for name in tests}
+    errors["failing"] = (2.0, 0.5) * len(data.test)
+    errors["failing"] = errors["failing"][: len(data.test) - 1]
+    comparisons = Comparisons(measured, tests, errors)
     for one, other in (("one", "two"), ("two", "one"), ("failing", "one"), ("one", "failing")):
         found = comparisons.compare(one, other)
         assert found is not None
         assert found.difference == paired_difference(measured, tests[one], tests[other])
         assert found.samples == len(data.test) - ("failing" in {one, other})
+    shares = [
+        found.better_share
+        for pair in (("one", "two"), ("two", "one"), ("one", "failing"))
+        if (found := comparisons.compare(*pair)) is not None
+    ]
+    half = errors["failing"].count(2.0) / len(errors["failing"])
+    assert shares == [1.0, 0.0, pytest.approx(half)]
+    without = Comparisons(measured, tests, {}).compare("one", "two")
+    assert without is not None
+    assert without.better_share is None, "the error has no meaning for a single sample"
     surrogate, baseline = make_finalist("one", trial=1), make_finalist("two")
     first, second = with_comparisons(comparisons, [surrogate, baseline], "two", "one")
     assert first.against_baseline is not None
