@@ -15,6 +15,7 @@ from problems.cases.planets.early import EarlyMotionEncoding
 from problems.cases.planets.early_run import ContinuedEarlyRun
 from problems.cases.planets.encodings import ImageEncoding, PatternEncoding, SeriesEncoding
 from problems.cases.planets.kick import KickEncoding
+from problems.cases.planets.pictures import PlanetPictures
 from problems.cases.planets.simulation import Planets
 from problems.cases.planets.stepped_kick import SteppedKickEncoding, within_step_budget
 from problems.cases.planets.symmetries import SYMMETRIES
@@ -70,6 +71,7 @@ def planets(size: Size) -> Problem:
     simulation = Planets(preset.horizon_yr, preset.frames)
     times = tuple(float(time) for time in simulation.times_yr)
     score = PlanetScore(times, phase=size is Size.TINY)
+    limit = PredictabilityLimit(simulation)
     calibrated = preset.calibration_share
     durations = tuple(part * preset.horizon_yr for part in EARLY_SHARES)
     steps, shares = COARSE_STEPS, (*EARLY_SHARES, LONGEST_EARLY_SHARE)
@@ -113,11 +115,11 @@ def planets(size: Size) -> Problem:
                 for share in shares
             },
         },
-        ceiling=PredictabilityLimit(simulation),
+        ceiling=limit,
         samples=preset.samples,
         epochs=preset.epochs,
         calibration=Calibration(simulation.shortened(calibrated), calibrated, samples=8),
-        pictures=score.pictures,
+        pictures=PlanetPictures(times, limit),
         symmetries=SYMMETRIES,
         version=5,
     )

@@ -51,12 +51,10 @@ class PredictabilityLimit:
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return for each system the one of the two trajectories that is farther from a third."""
-        elements = inputs["elements"].copy()
-        elements[:, 0, 0] *= 1.0 + self.perturbation
         finer = replace(self.simulation, steps_per_orbit=2 * self.simulation.steps_per_orbit)
         reference = self.simulation.run(inputs, rng)["elements"]
         halved = finer.run(inputs, rng)
-        shadow = self.simulation.run({**inputs, "elements": elements}, rng)
+        shadow = self.shadow(inputs, rng)
         exists = inputs["mass"] > 0.0
         errors = [system_errors(run["elements"], reference, exists) for run in (halved, shadow)]
         # A run that fails has NaN, and no reference is compared with it: the other one is returned.
@@ -66,6 +64,12 @@ class PredictabilityLimit:
             name: np.where(chosen[:, None, None, None], shadow[name], halved[name])
             for name in halved
         }
+
+    def shadow(self, inputs: Batch, rng: np.random.Generator) -> Batch:
+        """Return the trajectories of the reference from perturbed inputs."""
+        elements = inputs["elements"].copy()
+        elements[:, 0, 0] *= 1.0 + self.perturbation
+        return self.simulation.run({**inputs, "elements": elements}, rng)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Metrics and pictures of predicted planetary systems against integrated ones."""
+"""Metrics of predicted planetary systems against integrated ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +13,6 @@ from problems.cases.planets.forecasts import (
 )
 from problems.cases.planets.orbits import total_energy
 from problems.cases.planets.simulation import outputs_from_elements
-from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.types import Array, Batch
 
@@ -26,8 +25,6 @@ FORECAST_LIMIT = 10.0
 LARGEST_ERROR = float(np.sqrt(2.0))
 """Error of vectors of the right length with random directions; the error of a system is clipped to
 it, so that a few systems far off don't decide the mean."""
-
-SYSTEMS_PLOTTED = 3
 
 WASSERSTEIN = "Wasserstein-1 distance between the distributions of final"
 
@@ -134,39 +131,6 @@ class PlanetScore:
         passed = error > FORECAST_THRESHOLD
         first = np.where(passed.any(axis=1), passed.argmax(axis=1), error.shape[1])
         return times[first]
-
-    def pictures(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:
-        """Return the path of the eccentricity vector and e over time for the first systems.
-
-        Args:
-            predicted: Outputs of the surrogate.
-            reference: Outputs of the reference.
-            inputs: Systems at the epoch.
-        """
-        drawn: list[Picture] = []
-        for system in range(min(SYSTEMS_PLOTTED, len(inputs["mass"]))):
-            planets = np.flatnonzero(inputs["mass"][system] > 0.0)
-            both = (("reference", reference, True), ("predicted", predicted, False))
-            paths: list[Curve] = []
-            shapes: list[Curve] = []
-            for planet in planets:
-                for name, outputs, truth in both:
-                    label = f"planet {planet + 1}, {name}"
-                    track = outputs["elements"][system, :, planet]
-                    paths.append(Curve(label, tuple(track[:, 1]), tuple(track[:, 2]), truth))
-                    shapes.append(Curve(label, self.times_yr, tuple(eccentricity(track)), truth))
-            title = f"System {system + 1}"
-            drawn += [
-                Picture(
-                    f"{title}: path of the eccentricity vector",
-                    "e cos(ϖ)",
-                    "e sin(ϖ)",
-                    tuple(paths),
-                    equal_axes=True,
-                ),
-                Picture(f"{title}: eccentricity", "time [yr]", "e", tuple(shapes)),
-            ]
-        return drawn
 
 
 def normalised_error(predicted: Array, reference: Array, exists: Array) -> Array:

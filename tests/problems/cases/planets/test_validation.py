@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from scipy import stats
 
 from problems import Dataset, FittedBaseline, Problem, Size, load_problem
+from problems.cases.planets.pictures import PlanetPictures
 from problems.cases.planets.validation import (
     LARGEST_ERROR,
     PlanetScore,
@@ -53,11 +55,35 @@ def test_the_forecast_ends_before_the_error_passes(score: PlanetScore) -> None:
     np.testing.assert_allclose(horizon, [score.times_yr[-1], score.times_yr[4], 0.0])
 
 
-def test_pictures_show_both(data: Dataset, score: PlanetScore) -> None:
+@pytest.fixture
+def pictures(planets: Problem) -> PlanetPictures:
+    assert isinstance(planets.pictures, PlanetPictures)
+    return planets.pictures
+
+
+def test_pictures_of_orbits_show_both(data: Dataset, pictures: PlanetPictures) -> None:
     outputs = data.test.outputs
-    for picture in score.pictures(outputs, outputs, data.test.inputs):
+    *orbits, errors = pictures(outputs, outputs, data.test.inputs)
+    for picture in orbits:
         kinds = [curve.reference for curve in picture.curves]
         assert kinds.count(True) == kinds.count(False) > 0
+    assert max(max(curve.y) for curve in errors.curves) == 0.0
+
+
+def test_a_system_is_chaotic_where_a_tiny_change_decides(
+    data: Dataset, pictures: PlanetPictures
+) -> None:
+    """Changes of the input that are as large as the error of a forecast make any system chaotic."""
+    test = data.test.take(np.arange(4))
+    assert not pictures.chaotic(test.inputs, test.outputs).any()
+    coarse = replace(pictures, limit=replace(pictures.limit, perturbation=0.2))
+    chaotic = coarse.chaotic(test.inputs, test.outputs)
+    assert chaotic.any()
+    drawn = coarse(test.outputs, test.outputs, test.inputs)
+    assert f"{chaotic.sum()} of 4 systems are chaotic" in drawn[-1].title
+    marked = [curve.name.endswith("(chaotic)") for curve in drawn[-1].curves]
+    assert marked == sorted(chaotic), "chaotic systems stand together"
+    assert ("(chaotic)" in drawn[0].title) == chaotic[0]
 
 
 def test_distributions_are_told_apart_and_orders_are_not() -> None:
