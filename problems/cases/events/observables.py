@@ -1,0 +1,79 @@
+"""Observables of two leptons, as a detector measures them, and the momenta that belong to them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from problems.interfaces.types import Array
+
+MUON_MASS_GEV = 0.1056583755
+"""The leptons are muons."""
+
+TRANSVERSE, PSEUDORAPIDITY, AZIMUTH = range(3)
+"""Columns of `collider_coordinates`."""
+
+
+def collider_coordinates(momenta: Array) -> Array:
+    """Return transverse momentum [GeV], pseudorapidity and azimuth [rad] (..., 3).
+
+    Args:
+        momenta: Momenta (..., 4) [GeV]: px, py, pz, E.
+    """
+    px, py, pz = momenta[..., 0], momenta[..., 1], momenta[..., 2]
+    transverse = np.hypot(px, py)
+    return np.stack([transverse, np.arcsinh(pz / transverse), np.arctan2(py, px)], axis=-1)
+
+
+def four_momenta(coordinates: Array) -> Array:
+    """Return the momenta (..., 4) of muons [GeV]: px, py, pz, E.
+
+    Args:
+        coordinates: Transverse momentum [GeV], pseudorapidity and azimuth [rad] (..., 3).
+    """
+    transverse = coordinates[..., TRANSVERSE]
+    azimuth = coordinates[..., AZIMUTH]
+    pz = transverse * np.sinh(coordinates[..., PSEUDORAPIDITY])
+    energy = np.sqrt(transverse**2 + pz**2 + MUON_MASS_GEV**2)
+    return np.stack([transverse * np.cos(azimuth), transverse * np.sin(azimuth), pz, energy], -1)
+
+
+def wrapped(angle: Array) -> Array:
+    """Return angles (b, ...) from -pi to pi that are equal up to full turns [rad]."""
+    return (angle + np.pi) % (2.0 * np.pi) - np.pi
+
+
+def observables(leptons: Array) -> Mapping[str, Array]:
+    """Return the raw and the derived observables (b,) of each event by name.
+
+    Args:
+        leptons: Momenta of l- and l+ (b, 2, 4) [GeV].
+    """
+    coordinates = collider_coordinates(leptons)
+    total = leptons.sum(axis=1)
+    transverse = np.hypot(total[:, 0], total[:, 1])
+    mass = np.sqrt(np.maximum(total[:, 3] ** 2 - np.sum(total[:, :3] ** 2, axis=1), 0.0))
+    difference = coordinates[:, 0] - coordinates[:, 1]
+    separation = np.abs(wrapped(difference[:, AZIMUTH]))
+    raw = {
+        f"{name}_{sign}": coordinates[:, place, column]
+        for place, sign in enumerate(("minus", "plus"))
+        for column, name in enumerate(("pt", "eta", "phi"))
+    }
+    return {
+        **raw,
+        "mass": mass,
+        "pair_pt": transverse,
+        "pair_rapidity": np.arcsinh(total[:, 2] / np.sqrt(mass**2 + transverse**2 + TINY_GEV2)),
+        "delta_eta": difference[:, PSEUDORAPIDITY],
+        "delta_phi": separation,
+        "delta_r": np.hypot(difference[:, PSEUDORAPIDITY], separation),
+        "cos_star": np.tanh(0.5 * difference[:, PSEUDORAPIDITY]),
+    }
+
+
+TINY_GEV2 = 1e-12
+"""Keeps the rapidity of a pair without mass finite."""
+
+
+OBSERVABLES = tuple(observables(four_momenta(np.ones((1, 2, 3)))))
+"""Names of all observables, the raw ones first."""
