@@ -101,7 +101,7 @@ def trial_context(folder: Path, seed: int) -> tuple[SearchContext, Spec]:
         initial_design_size=initial_design_size(Space(problem)),
     )
     data = generate(problem, default_cache())
-    problem = problem.with_fitted_baselines(data.train)
+    problem = problem.fitted(data.train)
     limits = limits_from_goals(problem, baseline_errors(problem, data))
     reference_timing = time_reference(problem, data.test)
     return SearchContext(
@@ -276,7 +276,7 @@ def summarise_searches(results: list[dict[str, Any]], seconds: float) -> dict[st
     """Return the final hypervolumes, and the share of the time that simstead needs for them."""
     problem = load_problem(PROBLEM, Size.TINY)
     data = generate(problem, default_cache())
-    reference = reference_point(problem.with_fitted_baselines(data.train), data)
+    reference = reference_point(problem.fitted(data.train), data)
     all_points = [point for result in results for point in result["points"]]
     whole = hypervolume_by(all_points, math.inf, reference)
     facts: dict[str, Any] = {"seconds": seconds, "reference_point": reference}

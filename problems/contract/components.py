@@ -44,7 +44,8 @@ INDEPENDENCE_TOLERANCE = 1e-4
 def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
     """Check that the reference scores 0 against itself, and wrong outputs score more."""
     problem, test = evidence.problem, evidence.data.test
-    metrics = problem.score(test.outputs, test.outputs, test.inputs)
+    score = problem.fitted_score(evidence.data.train)
+    metrics = score(test.outputs, test.outputs, test.inputs)
     if not isinstance(metrics, Mapping):
         kind = type(metrics).__name__
         yield f"score returns a {kind}; return a dictionary such as {{'error': value}}"
@@ -63,9 +64,7 @@ def reference_scores_zero(evidence: Evidence) -> Iterator[str]:
         error_kind, index = "are all alike", np.zeros(len(test), dtype=int)
     else:
         error_kind, index = "belong to other samples", np.roll(np.arange(len(test)), 1)
-    error = problem.score(take_samples(test.outputs, index), test.outputs, test.inputs).get(
-        name, 1.0
-    )
+    error = score(take_samples(test.outputs, index), test.outputs, test.inputs).get(name, 1.0)
     if not error > 0.0:
         yield (
             f"score: {name!r} is {error:g} for predictions that {error_kind}; it must be above 0 "
@@ -84,7 +83,7 @@ def baselines_are_valid(evidence: Evidence) -> Iterator[str]:
 
     A baseline may fail on some samples, for which it returns NaN.
     """
-    problem = evidence.problem.with_fitted_baselines(evidence.data.train)
+    problem = evidence.problem.fitted(evidence.data.train)
     inputs = evidence.data.test.inputs
     runs = {f"baseline {name!r}": run for name, run in problem.baseline_runs.items()}
     if problem.ceiling is not None:

@@ -13,6 +13,7 @@ from problems.errors import UserError
 from problems.interfaces.class_fields import ClassField
 from problems.interfaces.label_pictures import LabelPictures
 from problems.interfaces.pictures import OutputPictures, Picture
+from problems.interfaces.scores import FittedScore, Score
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -139,20 +140,6 @@ class Symmetry:
     name: str
     inputs: Callable[[Batch], Batch]
     outputs: Callable[[Batch], Batch]
-
-
-class Score(Protocol):
-    """A function that computes metrics; it may have an attribute `metrics` that describes them."""
-
-    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch, /) -> Mapping[str, float]:
-        """Return the metrics by name.
-
-        Args:
-            predicted: Predicted outputs of b samples.
-            reference: Outputs of the reference.
-            inputs: Inputs of these samples.
-        """
-        ...
 
 
 @runtime_checkable
@@ -316,18 +303,29 @@ class Problem:
         """The metric that the search minimises."""
         return self.metrics[0]
 
-    def with_fitted_baselines(self, train: Split) -> Self:
-        """Return this problem with baselines fitted to the training split.
+    def fitted(self, train: Split) -> Self:
+        """Return this problem with baselines, and a score if need be, fitted to the training split.
 
         Raises:
-            UserError: The fit of a baseline fails.
+            UserError: The fit of a baseline or of the score fails.
         """
         runs: dict[str, Run | FittedBaseline] = {}
         for name, baseline in self.baselines.items():
             with user_code_errors(f"the fit of baseline {name!r}"):
                 fitted = baseline.fit(train) if isinstance(baseline, FittedBaseline) else baseline
                 runs[name] = _without_fit(fitted)
-        return replace(self, baselines=runs)
+        return replace(self, baselines=runs, score=self.fitted_score(train))
+
+    def fitted_score(self, train: Split) -> Score:
+        """Return the score, fitted to the training split if it can be.
+
+        Raises:
+            UserError: The fit fails.
+        """
+        if not isinstance(self.score, FittedScore):
+            return self.score
+        with user_code_errors("the fit of the score"):
+            return self.score.fit(train)
 
     def costs(self, outputs: Batch) -> Array | None:
         """Return the relative cost of each sample (b,), None if the problem has no `cost`.
@@ -353,10 +351,7 @@ class Problem:
         runs: dict[str, Run] = {}
         for name, baseline in self.baselines.items():
             if isinstance(baseline, FittedBaseline):
-                raise UserError(
-                    f"baseline {name!r} isn't fitted; call "
-                    "Problem.with_fitted_baselines(train) first"
-                )
+                raise UserError(f"baseline {name!r} isn't fitted; call Problem.fitted(train) first")
             runs[name] = baseline
         return runs
 

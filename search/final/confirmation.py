@@ -29,12 +29,12 @@ def confirm(
     """
     errors = run.data().baseline_errors
     baseline = min(errors, key=errors.__getitem__, default="")
-    fitted = with_baseline(problem, data.train, baseline, run.spec().size)
+    problem = with_baseline(problem, data.train, baseline, run.spec().size)
     name = f"{TRIAL_PREFIX}{record.number}"
     surrogate = Surrogate.load(run.artefact_path(record.number), problem)
     tests = {name: score_split(problem, surrogate.run, split)}
-    if baseline in fitted.baseline_runs:
-        tests[baseline] = score_split(problem, fitted.baseline_runs[baseline], split, baseline)
+    if baseline in problem.baseline_runs:
+        tests[baseline] = score_split(problem, problem.baseline_runs[baseline], split, baseline)
     test = tests[name]
     against = None
     if baseline in tests:

@@ -97,7 +97,7 @@ def prepare_references(
         UserError: A baseline can't be fitted or doesn't return the reference's fields and shapes,
             or the score raises.
     """
-    fitted = problem.with_fitted_baselines(data.train)
+    fitted = problem.fitted(data.train)
     errors = baseline_errors(fitted, data)
     return fitted, errors, time_reference(fitted, data.test, earlier_s, errors)
 

@@ -131,7 +131,7 @@ def with_standard_baselines(problem: Problem, results: StandardResults) -> Probl
 
 
 def with_baseline(problem: Problem, train: Split, name: str, size: Size) -> Problem:
-    """Return a problem with one baseline only, fitted to the training split; none if unknown.
+    """Return the problem with its score and one baseline, if known, fitted to the training split.
 
     Args:
         problem: The problem, with the baselines of its user.
@@ -140,15 +140,15 @@ def with_baseline(problem: Problem, train: Split, name: str, size: Size) -> Prob
         size: Size of the problem.
 
     Raises:
-        UserError: The baseline can't be fitted.
+        UserError: The baseline or the score can't be fitted.
     """
     if name in problem.baselines:
-        only = replace(problem, baselines={name: problem.baselines[name]})
-        return only.with_fitted_baselines(train)
-    if name not in standard_baselines(problem):
-        return replace(problem, baselines={})
-    fitted = fit_standard_baseline(problem, train, name, max_rows(size))
-    return replace(problem, baselines={name: fitted.run})
+        baselines = {name: problem.baselines[name]}
+    elif name in standard_baselines(problem):
+        baselines = {name: fit_standard_baseline(problem, train, name, max_rows(size)).run}
+    else:
+        baselines = {}
+    return replace(problem, baselines=baselines).fitted(train)
 
 
 def describe_baselines(results: StandardResults) -> str:

@@ -130,7 +130,7 @@ def decide(
     surrogate = compare_classifier(problem, spec, data, label, SURROGATE, job.surrogate.run)
     if surrogate.threshold is None:
         raise UserError(f"the surrogate fails on the validation split: {surrogate.reason}")
-    baselines = problem.with_fitted_baselines(data.train).baseline_runs
+    baselines = problem.fitted(data.train).baseline_runs
     others = [
         compare_classifier(problem, spec, data, label, *baseline) for baseline in baselines.items()
     ]

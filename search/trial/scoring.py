@@ -11,6 +11,7 @@ from problems import Array, Batch, Problem, Run, Split
 from problems.data.simulate import finite_samples, run_isolating_failures
 from problems.entrance.calls import user_code_errors
 from problems.entrance.values import lent
+from problems.interfaces.scores import ResampledScore, ScoreOfResample
 from problems.interfaces.types import take_samples
 from problems.scores import describe_not_finite
 from search.run.records import ConfidenceInterval, ResampledError
@@ -189,15 +190,26 @@ def _resampled_metrics(
     n = len(samples if members is None else members)
     # scipy.stats.bootstrap needs two samples, and a statistic that exists for every resample.
     values = {name: np.full(RESAMPLES, np.nan) for name in names}
+    score_of_resample = _score_of_resample(problem, outputs, samples)
     for i in range(RESAMPLES):
         index = rng.integers(n, size=n)
         if members is not None:
             index = np.concatenate([members[group] for group in index])
         with suppress(Exception):
-            metrics = _metrics(problem, take_samples(outputs, index), samples.take(index))
+            metrics = score_of_resample(index)
             for name in values.keys() & metrics.keys():
                 values[name][i] = float(metrics[name])
     return values
+
+
+def _score_of_resample(problem: Problem, outputs: Batch, samples: Split) -> ScoreOfResample:
+    """Return the function that gives the metrics of samples by their indices (n,)."""
+    if isinstance(problem.score, ResampledScore):
+        with user_code_errors("the score of resamples"):
+            return problem.score.resampled(
+                lent(outputs), lent(samples.outputs), lent(samples.inputs)
+            )
+    return lambda index: _metrics(problem, take_samples(outputs, index), samples.take(index))
 
 
 def _members(samples: Split) -> Sequence[Array] | None:

@@ -366,7 +366,7 @@ def unscored(predicted: Batch, true: Batch, inputs: Batch) -> dict[str, float]: 
 def test_what_a_users_part_raises_is_told_in_a_line(small: tuple[Problem, Dataset]) -> None:
     problem, data = small
     with pytest.raises(UserError, match=r"the fit of baseline 'unfit' ended in ValueError: \d+"):
-        replace(problem, baselines={"unfit": Unfit()}).with_fitted_baselines(data.train)
+        replace(problem, baselines={"unfit": Unfit()}).fitted(data.train)
     wish = replace(problem, baselines={"undamped": undamped}, score=unscored)
     with pytest.raises(UserError, match="the score of baseline 'undamped' ended in KeyError"):
         baseline_errors(wish, data)

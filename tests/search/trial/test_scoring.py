@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from problems import Batch, Dataset, Problem, UserError
+from problems import Batch, Dataset, Problem, Split, UserError
+from problems.interfaces.scores import ScoreOfResample
 from search.run.finalists import PairedComparison
 from search.trial.scoring import (
     bootstrap_intervals,
@@ -157,3 +158,28 @@ def test_a_difference_is_that_of_the_samples_on_which_neither_failed(
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
     nothing = score_split(told, lambda *_: data.test.outputs, data.test.take(np.arange(0)))
     assert paired_difference(told, one, nothing) is None
+
+
+@dataclass(frozen=True)
+class FittedMean:
+    """A score that knows the training split, and has resamples of its own."""
+
+    centre: float = 0.0
+
+    def fit(self, train: Split) -> "FittedMean":
+        return FittedMean(float(len(train)))
+
+    def __call__(self, *_: Batch) -> dict[str, float]:
+        return {"error": self.centre, "whole": 1.0}
+
+    def resampled(self, *_: Batch) -> ScoreOfResample:
+        return lambda index: {"error": self.centre + len(np.unique(index)) / len(index)}
+
+
+def test_a_score_may_resample_itself(problem: Problem, data: Dataset) -> None:
+    told = replace(problem, score=FittedMean(), baselines={}).fitted(data.train)
+    found = bootstrap_intervals(told, score_split(told, lambda *_: data.test.outputs, data.test))
+    n = len(data.train)
+    assert found["error"].value == n
+    assert n < found["error"].low <= found["error"].high < n + 1.0
+    assert found["whole"].low == found["whole"].high == 1.0

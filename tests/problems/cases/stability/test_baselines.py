@@ -80,7 +80,7 @@ def test_a_baseline_has_to_be_fitted_first(train: Split) -> None:
     problem = load_problem("stability", Size.TINY)
     with pytest.raises(UserError, match=r"isn't fitted"):
         _ = problem.baseline_runs
-    assert list(problem.with_fitted_baselines(train).baseline_runs) == list(problem.baselines)
+    assert list(problem.fitted(train).baseline_runs) == list(problem.baselines)
 
 
 def test_missing_scikit_learn_is_told(train: Split, monkeypatch: pytest.MonkeyPatch) -> None:
