@@ -10,7 +10,7 @@ from problems.cases.events.encodings import (
     QuantileEncoding,
 )
 from problems.cases.events.simulation import LeadingOrderEvents
-from problems.cases.events.validation import METRICS, ONCE, distribution_pictures, score
+from problems.cases.events.validation import METRICS, EventScore, distribution_pictures
 from problems.interfaces.problem import Deployment, Problem, Samples
 from problems.interfaces.types import Size
 
@@ -38,8 +38,8 @@ def events(size: Size) -> Problem:
             "invariant": InvariantEncoding(),
             "collider": ColliderEncoding(),
         },
-        score=score,
-        metrics=(*METRICS, *ONCE),
+        score=EventScore(),
+        metrics=METRICS,
         baselines={
             "training events, smeared by 5 %": TrainingEvents(0.05),
             "training events, copied": TrainingEvents(),

@@ -12,6 +12,9 @@ MUON_MASS_GEV = 0.1056583755
 TRANSVERSE, PSEUDORAPIDITY, AZIMUTH = range(3)
 """Columns of `collider_coordinates`."""
 
+TINY_GEV = 1e-6
+"""Keeps rapidities finite: of a muon along the beam, and of a pair without mass."""
+
 
 def collider_coordinates(momenta: Array) -> Array:
     """Return transverse momentum [GeV], pseudorapidity and azimuth [rad] (..., 3).
@@ -20,7 +23,7 @@ def collider_coordinates(momenta: Array) -> Array:
         momenta: Momenta (..., 4) [GeV]: px, py, pz, E.
     """
     px, py, pz = momenta[..., 0], momenta[..., 1], momenta[..., 2]
-    transverse = np.hypot(px, py)
+    transverse = np.maximum(np.hypot(px, py), TINY_GEV)
     return np.stack([transverse, np.arcsinh(pz / transverse), np.arctan2(py, px)], axis=-1)
 
 
@@ -63,7 +66,7 @@ def observables(leptons: Array) -> Mapping[str, Array]:
         **raw,
         "mass": mass,
         "pair_pt": transverse,
-        "pair_rapidity": np.arcsinh(total[:, 2] / np.sqrt(mass**2 + transverse**2 + TINY_GEV2)),
+        "pair_rapidity": np.arcsinh(total[:, 2] / np.sqrt(mass**2 + transverse**2 + TINY_GEV**2)),
         "delta_eta": difference[:, PSEUDORAPIDITY],
         "delta_phi": separation,
         "delta_r": np.hypot(difference[:, PSEUDORAPIDITY], separation),
@@ -71,9 +74,19 @@ def observables(leptons: Array) -> Mapping[str, Array]:
     }
 
 
-TINY_GEV2 = 1e-12
-"""Keeps the rapidity of a pair without mass finite."""
-
-
 OBSERVABLES = tuple(observables(four_momenta(np.ones((1, 2, 3)))))
 """Names of all observables, the raw ones first."""
+
+
+def invariant_observables(leptons: Array) -> Array:
+    """Return the raw observables that don't change when an event is turned around the beam (b, 5).
+
+    They are both transverse momenta [GeV], both pseudorapidities and the azimuth between the muons
+    [rad]. A network may turn an event that it copies.
+
+    Args:
+        leptons: Momenta of l- and l+ (b, 2, 4) [GeV].
+    """
+    transverse, eta, azimuth = np.moveaxis(collider_coordinates(leptons), -1, 0)
+    opening = np.abs(wrapped(azimuth[:, 1] - azimuth[:, 0]))
+    return np.concatenate([transverse, eta, opening[:, None]], axis=1)

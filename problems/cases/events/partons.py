@@ -58,20 +58,20 @@ DOWN = QuarkKind(-1 / 3, -0.5, (Quark(1.0, 1, 4.0), Quark(0.8), Quark(0.35)))
 
 
 def sea_density(x: Array) -> Array:
-    """Return the momentum density x f(x) (...) of the lightest antiquarks.
+    """Return the momentum density x f(x) (n,) of the lightest antiquarks.
 
     Args:
-        x: Fractions of the proton's momentum (...).
+        x: Fractions of the proton's momentum (n,).
     """
     return SEA_SIZE * x**SEA_POWER * (1.0 - x) ** SEA_FALL
 
 
 def valence_density(quark: Quark, x: Array) -> Array | float:
-    """Return the momentum density x f(x) (...) of valence quarks, 0 if the flavour has none.
+    """Return the momentum density x f(x) (n,) of valence quarks, 0 if the flavour has none.
 
     Args:
         quark: The flavour.
-        x: Fractions of the proton's momentum (...).
+        x: Fractions of the proton's momentum (n,).
     """
     if not quark.valence:
         return 0.0

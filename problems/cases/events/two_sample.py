@@ -1,5 +1,7 @@
 """Comparisons of two samples of events: marginal distributions, classifiers and copies."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import KDTree
 from scipy.stats import rankdata, wasserstein_distance
@@ -7,8 +9,10 @@ from scipy.stats import rankdata, wasserstein_distance
 from problems.baselines.library import scikit_learn
 from problems.interfaces.types import Array
 
-TREES = 100
-FOLDS = 2
+TREES, FEWEST_TREES, LARGEST_LEAF = 100, 20, 20
+"""Trees of a classifier with many events and with few, and fewest events of a leaf with many."""
+
+HALVES = 2
 NEIGHBOURS = 5
 
 
@@ -41,38 +45,74 @@ def distance_in_floors(sample: Array, reference: Array) -> float:
     return distance / floor if floor > 0.0 else float(distance > 0.0)
 
 
-def classifier_auc(sample: Array, reference: Array, seed: int = 0) -> float:
-    """Return the area under the ROC curve of boosted trees that tell a sample from the reference.
+@dataclass(frozen=True)
+class Classification:
+    """How boosted trees classified the events of two samples of n events.
 
-    Each half of the events is classified by trees that were fitted to the other half. It is 0.5
-    where both are alike; `auc_deviation` is its standard deviation then. Source: Lopez-Paz & Oquab,
-    Revisiting classifier two-sample tests, ICLR 2017.
+    Args:
+        drawn: Probability (n,) that a drawn event belongs to the reference, by trees that were
+            fitted to the other half of the events.
+        reference: The same of each event of the reference.
+        half: The half (n,) that the i-th events of both samples are in, 0 or 1.
+    """
+
+    drawn: Array
+    reference: Array
+    half: Array
+
+    def auc(self, index: Array | None = None) -> float:
+        """Return the area under the ROC curve, the mean of both halves.
+
+        It is 0.5 where the samples are alike; `auc_deviation` is its standard deviation then.
+
+        Args:
+            index: Indices (m,) of the events of a resample; by default all events.
+        """
+        chosen = np.arange(len(self.half)) if index is None else index
+        areas = [
+            winning_share(self.reference[rows], self.drawn[rows])
+            for half in range(HALVES)
+            if len(rows := chosen[self.half[chosen] == half])
+        ]
+        return float(np.mean(areas))
+
+
+def classify(sample: Array, reference: Array, seed: int = 0) -> Classification:
+    """Return how boosted trees tell a sample from the reference.
+
+    Each half of the events is classified by trees that were fitted to the other half. The i-th
+    events of both samples are in the same half, so that equal samples have an area of exactly 0.5.
+    Source: Lopez-Paz & Oquab, Revisiting classifier two-sample tests, ICLR 2017.
 
     Args:
         sample: Observables (n, k).
-        reference: Observables of the reference (m, k).
+        reference: Observables of the reference (n, k).
         seed: Seed of the division into halves.
 
     Raises:
         UserError: scikit-learn is not installed.
     """
-    rows = np.concatenate([sample, reference])
-    is_reference = np.repeat([False, True], [len(sample), len(reference)])
-    order = np.random.default_rng(seed).permutation(len(rows))
+    n = len(sample)
+    half = np.random.default_rng(seed).permutation(n) % HALVES
     trees = scikit_learn("ensemble").HistGradientBoostingClassifier
-    areas: list[float] = []
-    for fold in range(FOLDS):
-        left_out = order[fold::FOLDS]
-        fitted = np.setdiff1d(order, left_out)
-        model = trees(max_iter=TREES, early_stopping=False, random_state=seed)
-        model.fit(rows[fitted], is_reference[fitted])
-        probability = model.predict_proba(rows[left_out])[:, 1]
-        areas.append(_area(probability, is_reference[left_out]))
-    return float(np.mean(areas))
+    drawn, true = np.full(n, 0.5), np.full(n, 0.5)
+    for left_out in range(HALVES if n >= 2 * HALVES else 0):
+        fitted, others = half != left_out, half == left_out
+        rows = np.concatenate([sample[fitted], reference[fitted]])
+        model = trees(
+            max_iter=min(TREES, max(FEWEST_TREES, n // 20)),
+            min_samples_leaf=min(LARGEST_LEAF, max(2, len(rows) // 16)),
+            early_stopping=False,
+            random_state=seed,
+        )
+        model.fit(rows, np.repeat([False, True], len(rows) // 2))
+        drawn[others] = model.predict_proba(sample[others])[:, 1]
+        true[others] = model.predict_proba(reference[others])[:, 1]
+    return Classification(drawn, true, half)
 
 
 def auc_deviation(n: int) -> float:
-    """Return the standard deviation of `classifier_auc` for two samples of n alike events.
+    """Return the standard deviation of the area for two samples of n alike events.
 
     That is the deviation of the rank statistic of Mann & Whitney (1947) without a difference.
 
@@ -82,25 +122,17 @@ def auc_deviation(n: int) -> float:
     return float(np.sqrt((2.0 * n + 1.0) / (12.0 * n * n)))
 
 
-def copied_share(sample: Array, training: Array, reference: Array) -> float:
-    """Return the share of events that are closer to a training event than the reference's are.
+def nearest_distances(sample: Array, training: Array) -> Array:
+    """Return the distance (n,) of each event to the nearest training event.
 
-    It is the probability that a drawn event is closer to its nearest training event than an event
-    of the reference, ties counted half: 0.5 for a generator that doesn't copy, 1 for copies.
-    Source: Meehan, Chaudhuri & Dasgupta, A non-parametric test to detect data-copying in generative
-    models, AISTATS 2020.
+    Observables are divided by their standard deviations in training.
 
     Args:
-        sample: Observables of drawn events (n, k).
+        sample: Observables of events (n, k).
         training: Observables of the training events (t, k).
-        reference: Observables of events that weren't used in training (m, k).
     """
     scale = training.std(axis=0)
-    tree = KDTree(training / scale)
-    drawn, held_out = (tree.query(rows / scale)[0] for rows in (sample, reference))
-    return _area(
-        np.concatenate([held_out, drawn]), np.repeat([True, False], [len(held_out), len(drawn)])
-    )
+    return KDTree(training / scale).query(sample / scale)[0]
 
 
 def coverage_and_density(sample: Array, reference: Array) -> tuple[float, float]:
@@ -122,13 +154,14 @@ def coverage_and_density(sample: Array, reference: Array) -> tuple[float, float]
     return float(np.mean(inside > 0)), float(np.sum(inside) / (NEIGHBOURS * len(sample)))
 
 
-def _area(values: Array, positive: Array) -> float:
-    """Return the probability that a positive one has the larger value, ties counted half.
+def winning_share(values: Array, others: Array) -> float:
+    """Return the probability that a value (n,) is larger than one of the others (m,).
+
+    Ties count half. It is the statistic of Mann & Whitney (1947) over its maximum.
 
     Args:
-        values: A number of each event (n,).
-        positive: Which events are positive (n,).
+        values: The values.
+        others: Those with which they are compared.
     """
-    ranks, count = rankdata(values), int(positive.sum())
-    wins = float(ranks[positive].sum()) - count * (count + 1) / 2.0
-    return wins / (count * (len(values) - count))
+    ranks = rankdata(np.concatenate([values, others]))[: len(values)]
+    return float(np.mean(ranks) - 0.5 * (len(values) + 1)) / len(others)

@@ -1,18 +1,28 @@
 """The score of generated events, and pictures of their distributions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.events.observables import MUON_MASS_GEV, OBSERVABLES, observables
+from problems.cases.events.observables import (
+    MUON_MASS_GEV,
+    OBSERVABLES,
+    invariant_observables,
+    observables,
+)
 from problems.cases.events.two_sample import (
-    classifier_auc,
+    classify,
     coverage_and_density,
     distance_in_floors,
+    nearest_distances,
+    winning_share,
 )
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
-from problems.interfaces.types import Array, Batch
+from problems.interfaces.scores import ScoreOfResample
+from problems.interfaces.types import Array, Batch, Split
 
 SHELL_TOLERANCE = 1e-6
 """Largest difference of E^2 and p^2 + m^2, over E^2."""
@@ -20,48 +30,108 @@ SHELL_TOLERANCE = 1e-6
 AZIMUTH_CELLS = 6
 """Cells of the map of both azimuths along each axis."""
 
+MAX_TRAINING = 100_000
+"""Training events among which copies are looked for, which every worker holds in memory."""
+
 PICTURE_BINS = 40
 PICTURED = ("mass", "pt_minus", "pair_pt", "pair_rapidity", "cos_star")
 
 METRICS = (
+    Metric("separation", "1", "difference from 0.5 of the AUC of trees that tell events apart"),
+    Metric("auc", "1", "area under the ROC curve of trees that tell events from the reference"),
     Metric("wasserstein", "1", "mean distance of the observables, in floors of the reference"),
     Metric("worst_wasserstein", "1", "largest distance of an observable, in floors"),
     *(Metric(f"wasserstein_{name}", "1", f"distance of {name}, in floors") for name in OBSERVABLES),
     Metric("azimuth_map", "1", "total variation of the frequencies of both azimuths"),
-    Metric("unphysical", "1", "share of events off their mass shells"),
-)
-
-ONCE = (
-    Metric("auc", "1", "area under the ROC curve of trees that tell events from the reference"),
     Metric("coverage", "1", "share of reference events with a near event", higher_is_better=True),
-    Metric("density", "1", "events in a neighbourhood, over the reference's"),
+    Metric(
+        "density", "1", "events in a neighbourhood, over the reference's", higher_is_better=True
+    ),
+    Metric("unphysical", "1", "share of events off their mass shells"),
+    Metric("copied", "1", "probability to be nearer to training events than the reference is"),
 )
-"""Metrics that don't exist for resamples, which hold events several times."""
 
 
-def score(predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:  # noqa: ARG001 - a score's signature
-    """Return the metrics, the error that is minimised first.
+@dataclass(frozen=True)
+class EventScore:
+    """How well the frequencies of drawn events agree with the reference.
 
     Args:
-        predicted: Drawn events.
-        reference: As many events of the reference.
-        inputs: Not used: both have the same energies.
+        training: Invariant observables (t, 5) of training events, which `fit` sets; without them
+            copies of training events aren't looked for.
     """
-    drawn, true = observables(predicted["leptons"]), observables(reference["leptons"])
-    distances = {name: distance_in_floors(drawn[name], true[name]) for name in OBSERVABLES}
-    metrics = {
-        "wasserstein": float(np.mean(list(distances.values()))),
-        "worst_wasserstein": max(distances.values()),
-        **{f"wasserstein_{name}": value for name, value in distances.items()},
-        "azimuth_map": _azimuth_difference(drawn, true),
-        "unphysical": float(np.mean(_off_shell(predicted["leptons"]))),
-    }
-    if len(np.unique(true["mass"])) < len(true["mass"]):
-        return metrics
-    rows, reference_rows = (np.stack(list(each.values()), axis=1) for each in (drawn, true))
-    coverage, density = coverage_and_density(rows, reference_rows)
-    auc = classifier_auc(rows, reference_rows)
-    return {**metrics, "auc": auc, "coverage": coverage, "density": density}
+
+    IDENTITY: ClassVar[str] = "events/score"
+
+    metrics: ClassVar[tuple[Metric, ...]] = METRICS
+
+    training: Array | None = None
+
+    def fit(self, train: Split) -> "EventScore":
+        """Return the score with the training events, or with the first `MAX_TRAINING` of them."""
+        leptons = train.outputs["leptons"][:MAX_TRAINING]
+        return replace(self, training=invariant_observables(leptons))
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
+        """Return the metrics, the error that is minimised first.
+
+        Args:
+            predicted: Drawn events.
+            reference: As many events of the reference.
+            inputs: Not used: both have the same energies.
+        """
+        drawn, true = (observables(batch["leptons"]) for batch in (predicted, reference))
+        distances = {name: distance_in_floors(drawn[name], true[name]) for name in OBSERVABLES}
+        coverage, density = coverage_and_density(
+            *(invariant_observables(batch["leptons"]) for batch in (predicted, reference))
+        )
+        score_of_resample = self.resampled(predicted, reference, inputs)
+        return {
+            **score_of_resample(np.arange(len(true["mass"]))),
+            "wasserstein": float(np.mean(list(distances.values()))),
+            "worst_wasserstein": max(distances.values()),
+            **{f"wasserstein_{name}": value for name, value in distances.items()},
+            "azimuth_map": _azimuth_difference(drawn, true),
+            "coverage": coverage,
+            "density": density,
+        }
+
+    def resampled(self, predicted: Batch, reference: Batch, inputs: Batch) -> ScoreOfResample:  # noqa: ARG002 - the signature of scores
+        """Return the metrics of a resample that have a meaning for it.
+
+        Trees are fitted once, and the AUC is that of their probabilities. Distances between the
+        distributions of resamples are larger than those of the samples, and are left out.
+        """
+        drawn, true = (
+            np.stack(list(observables(batch["leptons"]).values()), axis=1)
+            for batch in (predicted, reference)
+        )
+        classification = classify(drawn, true)
+        off_shell = _off_shell(predicted["leptons"])
+        distances = self._nearest(predicted), self._nearest(reference)
+
+        def score(index: Array) -> Mapping[str, float]:
+            auc = classification.auc(index)
+            metrics = {
+                "separation": abs(auc - 0.5),
+                "auc": auc,
+                "unphysical": float(np.mean(off_shell[index])),
+            }
+            drawn_distance, true_distance = distances
+            if drawn_distance is None or true_distance is None:
+                return metrics
+            return {
+                **metrics,
+                "copied": winning_share(true_distance[index], drawn_distance[index]),
+            }
+
+        return score
+
+    def _nearest(self, events: Batch) -> Array | None:
+        """Return the distance (b,) of events to the nearest training event, None without these."""
+        if self.training is None:
+            return None
+        return nearest_distances(invariant_observables(events["leptons"]), self.training)
 
 
 def _azimuth_difference(drawn: Mapping[str, Array], true: Mapping[str, Array]) -> float:
