@@ -83,4 +83,4 @@ def test_problems_need_no_torch(module: str) -> None:
 
 def test_case_studies_are_all_that_is_imported_as_such() -> None:
     cases = {path.parent.name for path in (ROOT / "problems/cases").glob("*/__init__.py")}
-    assert {"planets", "radiation", "stability"} <= cases
+    assert {"events", "planets", "radiation", "stability"} <= cases

@@ -18,6 +18,7 @@ from problems.cases.events.simulation import LeadingOrderEvents
 from problems.cases.events.validation import EventScore, distribution_pictures
 from problems.interfaces.problem import Calibration, Deployment, Problem, Samples
 from problems.interfaces.types import Size
+from problems.registry import register_problem
 
 SHIFTED_ENERGIES_TEV = (14.0, 28.0)
 """Energies of the shifted split: up to twice the design of the LHC."""
@@ -37,6 +38,7 @@ TIMED_EVENTS = 200
 """Events of a call of Pythia that is timed in turn with trials."""
 
 
+@register_problem("events")
 def events(size: Size) -> Problem:
     """Return the problem at one size.
 

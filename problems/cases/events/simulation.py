@@ -1,5 +1,6 @@
 """The reference: collisions of protons -> two measured muons from a photon or a Z."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,6 +58,10 @@ class LeadingOrderEvents:
     def outputs(self) -> tuple[Field, ...]:
         """The measured muons."""
         return OUTPUTS
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the version of NumPy, whose random numbers make the events."""
+        return {"numpy": np.__version__}
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Return the energies of n collisions."""
