@@ -25,7 +25,7 @@ SHIFTED_ENERGIES_TEV = (14.0, 28.0)
 
 SAMPLES = {
     Size.TINY: Samples(512, 256, 256, 64),
-    Size.STANDARD: Samples(100_000, 10_000, 50_000, 10_000),
+    Size.STANDARD: Samples(100_000, 50_000, 50_000, 10_000),
     Size.FULL: Samples(1_000_000, 50_000, 100_000, 50_000),
 }
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import KDTree
-from scipy.stats import rankdata, wasserstein_distance
+from scipy.stats import wasserstein_distance
 
 from problems.baselines.library import scikit_learn
 from problems.interfaces.types import Array
@@ -12,7 +12,6 @@ from problems.interfaces.types import Array
 TREES, FEWEST_TREES, LARGEST_LEAF = 100, 20, 20
 """Trees of a classifier with many events and with few, and fewest events of a leaf with many."""
 
-HALVES = 2
 NEIGHBOURS = 5
 
 
@@ -45,34 +44,57 @@ def distance_in_floors(sample: Array, reference: Array) -> float:
     return distance / floor if floor > 0.0 else float(distance > 0.0)
 
 
+class PairedRanks:
+    """The order of two samples of n numbers, by which shares of resamples are computed quickly.
+
+    Args:
+        values: The numbers (n,).
+        others: Those with which they are compared (n,).
+    """
+
+    def __init__(self, values: Array, others: Array) -> None:
+        ranks = np.unique(np.concatenate([values, others]), return_inverse=True)[1]
+        self._values, self._others = ranks[: len(values)], ranks[len(values) :]
+        self._size = int(ranks.max(initial=-1)) + 1
+
+    def winning_share(self, times: Array) -> float:
+        """Return the probability that a value is larger than one of the others, ties counted half.
+
+        It is the statistic of Mann & Whitney (1947) over its maximum.
+
+        Args:
+            times: How often a resample holds the i-th value and the i-th of the others (n,).
+        """
+        values = np.bincount(self._values, times, self._size)
+        others = np.bincount(self._others, times, self._size)
+        return float(values @ (np.cumsum(others) - 0.5 * others) / times.sum() ** 2)
+
+
 @dataclass(frozen=True)
 class Classification:
     """How boosted trees classified the events of two samples of n events.
 
     Args:
-        drawn: Probability (n,) that a drawn event belongs to the reference, by trees that were
-            fitted to the other half of the events.
-        reference: The same of each event of the reference.
-        half: The half (n,) that the i-th events of both samples are in, 0 or 1.
+        halves: Indices (m,) of the events of each half.
+        ranks: Ranks of the probabilities to belong to the reference that trees, fitted to the other
+            half, give to events of the reference and to drawn ones.
     """
 
-    drawn: Array
-    reference: Array
-    half: Array
+    halves: tuple[Array, ...]
+    ranks: tuple[PairedRanks, ...]
 
-    def auc(self, index: Array | None = None) -> float:
-        """Return the area under the ROC curve, the mean of both halves.
+    def auc(self, times: Array) -> float:
+        """Return the area under the ROC curve, the mean of the halves that a resample has.
 
-        It is 0.5 where the samples are alike; `auc_deviation` is its standard deviation then.
+        It is 0.5 where the samples are alike; `auc_deviation` bounds its standard deviation then.
 
         Args:
-            index: Indices (m,) of the events of a resample; by default all events.
+            times: How often a resample holds the i-th events (n,).
         """
-        chosen = np.arange(len(self.half)) if index is None else index
         areas = [
-            winning_share(self.reference[rows], self.drawn[rows])
-            for half in range(HALVES)
-            if len(rows := chosen[self.half[chosen] == half])
+            ranks.winning_share(times[rows])
+            for rows, ranks in zip(self.halves, self.ranks, strict=True)
+            if times[rows].any()
         ]
         return float(np.mean(areas))
 
@@ -93,33 +115,37 @@ def classify(sample: Array, reference: Array, seed: int = 0) -> Classification:
         UserError: scikit-learn is not installed.
     """
     n = len(sample)
-    half = np.random.default_rng(seed).permutation(n) % HALVES
-    trees = scikit_learn("ensemble").HistGradientBoostingClassifier
-    drawn, true = np.full(n, 0.5), np.full(n, 0.5)
-    for left_out in range(HALVES if n >= 2 * HALVES else 0):
-        fitted, others = half != left_out, half == left_out
+    halves = np.array_split(np.random.default_rng(seed).permutation(n), 2)
+    ranks: list[PairedRanks] = []
+    for left_out, fitted in zip(halves, reversed(halves), strict=True):
+        tested = reference[left_out], sample[left_out]
+        if not len(fitted):  # a single event
+            ranks.append(PairedRanks(*np.zeros((2, len(left_out)))))
+            continue
         rows = np.concatenate([sample[fitted], reference[fitted]])
-        model = trees(
+        model = scikit_learn("ensemble").HistGradientBoostingClassifier(
             max_iter=min(TREES, max(FEWEST_TREES, n // 20)),
             min_samples_leaf=min(LARGEST_LEAF, max(2, len(rows) // 16)),
             early_stopping=False,
             random_state=seed,
         )
-        model.fit(rows, np.repeat([False, True], len(rows) // 2))
-        drawn[others] = model.predict_proba(sample[others])[:, 1]
-        true[others] = model.predict_proba(reference[others])[:, 1]
-    return Classification(drawn, true, half)
+        model.fit(rows, np.repeat([False, True], len(fitted)))
+        ranks.append(PairedRanks(*(model.predict_proba(each)[:, 1] for each in tested)))
+    return Classification(tuple(halves), tuple(ranks))
 
 
 def auc_deviation(n: int) -> float:
-    """Return the standard deviation of the area for two samples of n alike events.
+    """Return the largest standard deviation of the area for two samples of n alike events.
 
-    That is the deviation of the rank statistic of Mann & Whitney (1947) without a difference.
+    The rank statistic of Mann & Whitney (1947) has this deviation for half of the events. That of
+    the mean of both halves may be as large, because trees of each half are tested on the other:
+    what is common to both by chance raises both areas.
 
     Args:
         n: Number of events of each sample.
     """
-    return float(np.sqrt((2.0 * n + 1.0) / (12.0 * n * n)))
+    half = n / 2.0
+    return float(np.sqrt((2.0 * half + 1.0) / (12.0 * half * half)))
 
 
 def nearest_distances(sample: Array, training: Array) -> Array:
@@ -152,16 +178,3 @@ def coverage_and_density(sample: Array, reference: Array) -> tuple[float, float]
     radii = KDTree(points).query(points, k=NEIGHBOURS + 1)[0][:, -1]
     inside = np.asarray(drawn.query_ball_point(points, radii, return_length=True))
     return float(np.mean(inside > 0)), float(np.sum(inside) / (NEIGHBOURS * len(sample)))
-
-
-def winning_share(values: Array, others: Array) -> float:
-    """Return the probability that a value (n,) is larger than one of the others (m,).
-
-    Ties count half. It is the statistic of Mann & Whitney (1947) over its maximum.
-
-    Args:
-        values: The values.
-        others: Those with which they are compared.
-    """
-    ranks = rankdata(np.concatenate([values, others]))[: len(values)]
-    return float(np.mean(ranks) - 0.5 * (len(values) + 1)) / len(others)

@@ -13,11 +13,11 @@ from problems.cases.events.observables import (
     observables,
 )
 from problems.cases.events.two_sample import (
+    PairedRanks,
     classify,
     coverage_and_density,
     distance_in_floors,
     nearest_distances,
-    winning_share,
 )
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
@@ -106,32 +106,33 @@ class EventScore:
             np.stack(list(observables(batch["leptons"]).values()), axis=1)
             for batch in (predicted, reference)
         )
-        classification = classify(drawn, true)
+        n, classification = len(true), classify(drawn, true)
         off_shell = _off_shell(predicted["leptons"])
-        distances = self._nearest(predicted), self._nearest(reference)
+        distances = self._distance_ranks(predicted, reference)
 
         def score(index: Array) -> Mapping[str, float]:
-            auc = classification.auc(index)
+            times = np.bincount(index, minlength=n)
+            auc = classification.auc(times)
             metrics = {
                 "separation": abs(auc - 0.5),
                 "auc": auc,
                 "unphysical": float(np.mean(off_shell[index])),
             }
-            drawn_distance, true_distance = distances
-            if drawn_distance is None or true_distance is None:
+            if distances is None:
                 return metrics
-            return {
-                **metrics,
-                "copied": winning_share(true_distance[index], drawn_distance[index]),
-            }
+            return {**metrics, "copied": distances.winning_share(times)}
 
         return score
 
-    def _nearest(self, events: Batch) -> Array | None:
-        """Return the distance (b,) of events to the nearest training event, None without these."""
+    def _distance_ranks(self, predicted: Batch, reference: Batch) -> PairedRanks | None:
+        """Return how the distances of events to training events compare, None without these."""
         if self.training is None:
             return None
-        return nearest_distances(invariant_observables(events["leptons"]), self.training)
+        true, drawn = (
+            nearest_distances(invariant_observables(batch["leptons"]), self.training)
+            for batch in (reference, predicted)
+        )
+        return PairedRanks(true, drawn)
 
 
 def _azimuth_difference(drawn: Mapping[str, Array], true: Mapping[str, Array]) -> float:

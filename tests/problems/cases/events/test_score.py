@@ -9,7 +9,7 @@ from problems import Array
 from problems.cases.events.baselines import TrainingEvents
 from problems.cases.events.observables import TRANSVERSE, collider_coordinates, four_momenta
 from problems.cases.events.simulation import LeadingOrderEvents
-from problems.cases.events.two_sample import auc_deviation, winning_share
+from problems.cases.events.two_sample import PairedRanks, auc_deviation
 from problems.cases.events.validation import EventScore
 from problems.interfaces.types import Split
 
@@ -70,7 +70,7 @@ def test_two_samples_of_the_reference_are_alike() -> None:
 @pytest.mark.parametrize(
     ("wrong", "metric", "least"),
     [
-        (lambda: smeared(0.02), "auc", 0.5 + 2.0 * NULL),
+        (lambda: smeared(0.02), "auc", 0.5 + 1.5 * NULL),
         (lambda: smeared(0.05), "auc", 0.6),
         (lambda: smeared(0.05), "wasserstein", 2.0),
         (without_tail, "auc", 0.53),
@@ -99,11 +99,14 @@ def test_resamples_keep_the_area_and_leave_out_distances() -> None:
     assert whole == {name: ALIKE[name] for name in ("separation", "auc", "unphysical", "copied")}
     areas = [of_resample(RNG.integers(EVENTS, size=EVENTS))["auc"] for _ in range(40)]
     assert np.mean(areas) == pytest.approx(ALIKE["auc"], abs=NULL)
-    assert np.std(areas) == pytest.approx(NULL, rel=0.4)
+    # The trees are those of the whole samples, whose halves then count as independent.
+    assert np.std(areas) == pytest.approx(NULL / np.sqrt(2.0), rel=0.4)
 
 
 def test_the_share_of_wins_is_that_of_all_pairs() -> None:
-    values, others = RNG.integers(5, size=30), RNG.integers(5, size=20)
-    wins = values[:, None] > others
-    ties = values[:, None] == others
-    assert winning_share(values, others) == pytest.approx(float(np.mean(wins + 0.5 * ties)))
+    values, others = RNG.integers(5, size=30), RNG.integers(5, size=30)
+    index = RNG.integers(30, size=30)
+    chosen, rivals = values[index][:, None], others[index]
+    expected = np.mean((chosen > rivals) + 0.5 * (chosen == rivals))
+    times = np.bincount(index, minlength=30)
+    assert PairedRanks(values, others).winning_share(times) == pytest.approx(float(expected))
