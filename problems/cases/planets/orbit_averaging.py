@@ -6,6 +6,7 @@ numerically over both orbits, at several points of the secular motion. The coeff
 of the linear force that is closest in the mean square (statistical linearisation).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +20,6 @@ ORBIT_POINTS = 32
 CLOSEST_APPROACH = 0.75
 """Share of the gap: eccentricities are scaled down where |z_2 - alpha z_1| is larger."""
 
-FINITE_DIFFERENCE = 1e-5
-"""Step of the central differences of positions along an orbit."""
-
 RIDGE = 1e-2
 """Regularisation of the fit where z_1 and z_2 are correlated, as a share of their squares."""
 
@@ -29,20 +27,24 @@ MAX_CORRECTION = 1.0
 """Corrections are clipped to plus or minus this value."""
 
 
-class OrbitPoints(NamedTuple):
-    """Points of orbits (..., x) with derivatives in (k, h, q, p).
+_ANGLE = np.arange(ORBIT_POINTS) * 2.0 * np.pi / ORBIT_POINTS
+BASIS = np.stack([np.ones(ORBIT_POINTS), np.cos(_ANGLE), np.sin(_ANGLE)])
+"""1, cos F and sin F (3, x) at the points of an orbit, with F the eccentric longitude."""
+
+
+class OrbitForms(NamedTuple):
+    """Positions and weights of orbits as linear forms in `BASIS`, with derivatives in (k, h, q, p).
+
+    The first three components are the position in units of the outer axis, the last one is the
+    weight dM / dF, the relative time spent at a point.
 
     Args:
-        position: Positions (..., x, 3) in units of the outer axis.
-        weight: dM / dF (..., x): the relative time spent at each point.
-        position_slope: Derivatives of positions (..., x, 4, 3).
-        weight_slope: Derivatives of weights (..., x, 4).
+        values: Coefficients (..., 4, 3).
+        slopes: Derivatives of the coefficients (..., 4, 4, 3), by k, h, q and p.
     """
 
-    position: Array
-    weight: Array
-    position_slope: Array
-    weight_slope: Array
+    values: Array
+    slopes: Array
 
 
 class PairVectors(NamedTuple):
@@ -94,71 +96,87 @@ def averaged_forces(alpha: Array, places: PairVectors) -> tuple[Array, Array]:
     """
     inner = _orbits(np.broadcast_to(alpha, places.first.shape), places.first, places.first_tilt)
     outer = _orbits(np.ones(places.second.shape), places.second, places.second_tilt)
-    squared = (
-        np.sum(inner.position**2, axis=-1)[..., :, None]
-        + np.sum(outer.position**2, axis=-1)[..., None, :]
-        - 2.0 * inner.position @ np.swapaxes(outer.position, -1, -2)
-    )
+    first, second = inner.values @ BASIS, outer.values @ BASIS
+    squared = np.swapaxes(first[..., :3, :], -1, -2) @ second[..., :3, :]
+    squared *= -2.0
+    squared += np.sum(first[..., :3, :] ** 2, axis=-2)[..., :, None]
+    squared += np.sum(second[..., :3, :] ** 2, axis=-2)[..., None, :]
     inverse = 1.0 / np.sqrt(squared)
     cubed = inverse / squared
+    transposed = [np.swapaxes(matrix, -1, -2) for matrix in (inverse, cubed)]
     return (
-        _slope(inner, outer, inverse, cubed),
-        _slope(outer, inner, np.swapaxes(inverse, -1, -2), np.swapaxes(cubed, -1, -2)),
+        _slope(inner, first, second, *transposed),
+        _slope(outer, second, first, inverse, cubed),
     )
 
 
-def _slope(orbit: OrbitPoints, other: OrbitPoints, inverse: Array, cubed: Array) -> Array:
-    """Return the gradient (..., 4) in the vectors of an orbit, averaged over both orbits."""
-    potential = (inverse @ other.weight[..., None])[..., 0]
-    pulled = cubed @ (other.weight[..., None] * other.position)
-    nearness = cubed @ other.weight[..., None]
-    force = orbit.weight[..., None] * (pulled - nearness * orbit.position)
-    slope = orbit.weight_slope * potential[..., None]
-    slope = slope + np.einsum("...xqd,...xd->...xq", orbit.position_slope, force)
-    return np.sum(slope, axis=-2) / ORBIT_POINTS**2
+def _slope(orbit: OrbitForms, points: Array, other: Array, inverse: Array, cubed: Array) -> Array:
+    """Return the gradient (..., 4) in the vectors of an orbit, averaged over both orbits.
+
+    Args:
+        orbit: The orbit.
+        points: Positions and weights of its points (..., 4, x).
+        other: Those of the other orbit (..., 4, y).
+        inverse: Inverse distances (..., y, x).
+        cubed: Their cubes (..., y, x).
+    """
+    weight, position = other[..., 3:, :], points[..., :3, :]
+    pulled = (weight * other[..., :3, :]) @ cubed
+    pulled -= (weight @ cubed) * position
+    pulled *= points[..., 3:, :]
+    forces = np.concatenate([pulled, weight @ inverse], axis=-2)
+    moments = forces @ BASIS.T
+    return np.einsum("...qcb,...cb->...q", orbit.slopes, moments) / ORBIT_POINTS**2
 
 
-def _orbits(axis: Array, shape: Array, tilt: Array) -> OrbitPoints:
-    vectors = np.stack([np.real(shape), np.imag(shape), np.real(tilt), np.imag(tilt)])
-    position, weight = _orbit_points(axis, vectors)
-    ahead, behind = (
-        [_orbit_points(axis, vectors + step * unit) for unit in _units(vectors.ndim)]
-        for step in (FINITE_DIFFERENCE, -FINITE_DIFFERENCE)
+def _orbits(axis: Array, shape: Array, tilt: Array) -> OrbitForms:
+    """Return the forms of orbits (...,) with complex eccentricity and inclination vectors."""
+    k, h = np.real(shape), np.imag(shape)
+    plane, plane_slopes = _plane_forms(k, h)
+    frame, frame_slopes = _frames(axis, np.real(tilt), np.imag(tilt))
+    values = np.empty((*axis.shape, 4, 3))
+    slopes = np.zeros((*axis.shape, 4, 4, 3))
+    values[..., :3, :] = frame @ plane
+    slopes[..., :2, :3, :] = frame[..., None, :, :] @ plane_slopes
+    slopes[..., 2:, :3, :] = frame_slopes @ plane[..., None, :, :]
+    values[..., 3, 0], values[..., 3, 1], values[..., 3, 2] = 1.0, -k, -h
+    slopes[..., 0, 3, 1] = slopes[..., 1, 3, 2] = -1.0
+    return OrbitForms(values, slopes)
+
+
+def _plane_forms(k: Array, h: Array) -> tuple[Array, Array]:
+    """Return positions in the plane of unit orbits (..., 2, 3), and their slopes (..., 2, 2, 3)."""
+    root = np.sqrt(1.0 - h**2 - k**2)
+    beta = 1.0 / (1.0 + root)
+    by_k, by_h = beta**2 * k / root, beta**2 * h / root
+    one, both = np.ones_like(k), h * k * beta
+    mixed_k, mixed_h = h * beta + h * k * by_k, k * beta + h * k * by_h
+    values = [[-k, 1.0 - h**2 * beta, both], [-h, both, 1.0 - k**2 * beta]]
+    slope_k = [[-one, -(h**2) * by_k, mixed_k], [0.0 * one, mixed_k, -2.0 * k * beta - k**2 * by_k]]
+    slope_h = [[0.0 * one, -2.0 * h * beta - h**2 * by_h, mixed_h], [-one, mixed_h, -(k**2) * by_h]]
+    return _matrices(values), np.stack([_matrices(slope_k), _matrices(slope_h)], axis=-3)
+
+
+def _frames(axis: Array, q: Array, p: Array) -> tuple[Array, Array]:
+    """Return axes times unit vectors of planes (..., 3, 2), and their slopes (..., 2, 3, 2)."""
+    zero, two = np.zeros_like(q), 2.0 * np.ones_like(q)
+    norm = 1.0 / (1.0 + p**2 + q**2)
+    values = _matrices(
+        [[1.0 - p**2 + q**2, 2.0 * p * q], [2.0 * p * q, 1.0 + p**2 - q**2], [-2.0 * p, 2.0 * q]]
     )
+    slope_q = _matrices([[2.0 * q, 2.0 * p], [2.0 * p, -2.0 * q], [zero, two]])
+    slope_p = _matrices([[-2.0 * p, 2.0 * q], [2.0 * q, 2.0 * p], [-two, zero]])
+    scale = (axis * norm)[..., None, None]
     slopes = [
-        [(a - b) / (2.0 * FINITE_DIFFERENCE) for a, b in zip(later, earlier, strict=True)]
-        for later, earlier in zip(ahead, behind, strict=True)
+        scale * (slope - (2.0 * component * norm)[..., None, None] * values)
+        for slope, component in ((slope_q, q), (slope_p, p))
     ]
-    return OrbitPoints(
-        position,
-        weight,
-        np.stack([slope[0] for slope in slopes], axis=-2),
-        np.stack([slope[1] for slope in slopes], axis=-1),
-    )
+    return scale * values, np.stack(slopes, axis=-3)
 
 
-def _units(dimensions: int) -> Array:
-    return np.eye(4).reshape(4, 4, *(1,) * (dimensions - 1))
-
-
-def _orbit_points(axis: Array, vectors: Array) -> tuple[Array, Array]:
-    """Return positions (..., x, 3) and weights (..., x) of orbits (k, h, q, p) (4, ...)."""
-    angle = np.arange(ORBIT_POINTS) * 2.0 * np.pi / ORBIT_POINTS
-    cosine, sine = np.cos(angle), np.sin(angle)
-    k, h, q, p = vectors[..., None]
-    beta = 1.0 / (1.0 + np.sqrt(1.0 - h**2 - k**2))
-    x = (1.0 - h**2 * beta) * cosine + h * k * beta * sine - k
-    y = (1.0 - k**2 * beta) * sine + h * k * beta * cosine - h
-    norm = axis[..., None] / (1.0 + p**2 + q**2)
-    position = np.stack(
-        [
-            norm * (x * (1.0 - p**2 + q**2) + 2.0 * p * q * y),
-            norm * (2.0 * p * q * x + y * (1.0 + p**2 - q**2)),
-            norm * 2.0 * (q * y - p * x),
-        ],
-        axis=-1,
-    )
-    return position, 1.0 - k * cosine - h * sine
+def _matrices(rows: Sequence[Sequence[Array]]) -> Array:
+    """Return matrices (..., rows, columns) of entries (...,)."""
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def _eccentricity_corrections(
