@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 def zero_outputs_are_baseline(evidence: Evidence) -> Iterator[str]:
     """Check that zero outputs of a network score as the baseline that the encoding corrects."""
     problem, test = evidence.problem, evidence.data.test
-    metric = problem.objective.name
+    metric, score = problem.objective.name, problem.fitted_score(evidence.data.train)
     for fitted in evidence.fitted_encodings:
         baseline = fitted.encoding.corrected_baseline
         if baseline is None:
@@ -25,7 +25,7 @@ def zero_outputs_are_baseline(evidence: Evidence) -> Iterator[str]:
         for run in (EncodedNetwork(fitted.encoding, network).run, baseline):
             inputs = {name: array.copy() for name, array in test.inputs.items()}
             outputs = run(inputs, np.random.default_rng(0))
-            errors.append(problem.score(outputs, test.outputs, test.inputs)[metric])
+            errors.append(score(outputs, test.outputs, test.inputs)[metric])
         zero, expected = errors
         if not abs(zero - expected) <= TOLERANCE * abs(expected):
             yield (
