@@ -37,6 +37,7 @@ SPACE = (
     *("--only", "runtime=eager,onnxruntime,openvino"),
     *("--only", "encoding=series,pattern,image"),
     *("--only", "training.arithmetic=fp32"),
+    *("--only", "architecture=mlp,gru,conv1d,conv2d"),
 )
 """As in `finished_run`; a resumed run inherits them."""
 
@@ -167,7 +168,7 @@ def test_a_search_is_stopped_from_another_shell_and_resumed(
     command_env: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    folder, trials = tmp_path / "stopped", 5  # the first two are quick
+    folder, trials = tmp_path / "stopped", 5
     with started(decoy_folder, command_env, folder, trials) as driver:
         wait_for(lambda: trials_done(folder) >= 1)
         driver.send_signal(signal.SIGSTOP)  # it would be done before the three commands are
