@@ -301,7 +301,7 @@ def _update_width_attributes(layer: nn.Module) -> None:
     elif isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         per_group = layer.out_channels // layer.groups
         layer.out_channels, inputs_per_group = layer.weight.shape[:2]
-        if inputs_per_group == 1:  # a depthwise convolution: groups were removed
+        if layer.groups > 1 and inputs_per_group == 1:  # depthwise: groups were removed
             layer.groups = layer.out_channels // per_group
         layer.in_channels = inputs_per_group * layer.groups
     elif isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.affine:  # noqa: SLF001 - the base of all of them # pyright: ignore[reportPrivateUsage]

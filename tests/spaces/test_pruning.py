@@ -1,5 +1,6 @@
 """The laws of pruning, over every family that can be pruned."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from problems import Pairs, Target
+from problems import Layout, Pairs, Target
 from search.trial.training import Trainer
 from spaces.architectures import Shape
 from spaces.candidate import Candidate, Pruning, Training
@@ -33,6 +34,15 @@ STRUCTURED = [
     for name, shape in NAMED
     if "structured" not in ARCHITECTURES[name].unsuited and shape.target is not Target.LABEL
 ]
+
+
+GRIDS = {Layout.SEQUENCE, Layout.GRID1D, Layout.GRID2D, Layout.GRID3D}
+ONE_CHANNEL = {
+    name: replace(shape, inputs=(*shape.places, 1))
+    for name, shape in STRUCTURED
+    if shape.layout in GRIDS and shape.target is Target.VALUE
+}
+"""Families on grids and sequences, with a shape of one input channel."""
 
 
 def matrices(network: nn.Module) -> list[torch.Tensor]:
@@ -66,6 +76,16 @@ def test_channels_go_and_what_is_left_is_aligned(family: str, shape: Shape, seed
             assert after.shape[0] % (HALF_VECTOR_WIDTH if narrow else VECTOR_WIDTH) == 0
     again = rebuild_network(less.candidate, shape, less.network.state_dict())
     with torch.inference_mode():
+        torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", list(ONE_CHANNEL))
+def test_layers_of_one_channel_are_no_depthwise_ones(family: str) -> None:
+    shape = ONE_CHANNEL[family]
+    less = example_network(family, shape, Pruning.STRUCTURED)
+    again = rebuild_network(less.candidate, shape, less.network.state_dict())
+    with torch.inference_mode():
+        answers = less.network(less.calibration)
         torch.testing.assert_close(again(less.calibration), answers, rtol=0, atol=0)
 
 
