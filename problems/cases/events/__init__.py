@@ -58,7 +58,7 @@ def events(size: Size) -> Problem:
             **problem.baselines,
             "Pythia 8, hard process alone": PythiaEvents(Level.PROCESS, SHIFTED_ENERGIES_TEV).run,
         },
-        calibration=Calibration(GeneratorAlone(reference), 1.0, TIMED_EVENTS),
+        calibration=Calibration(GeneratorAlone(level), 1.0, TIMED_EVENTS),
     )
 
 

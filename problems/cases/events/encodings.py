@@ -1,5 +1,6 @@
 """Encodings of muon pairs: coordinates in which a network draws an event for an energy."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,14 +74,15 @@ class EventEncoding(Encoding):
         drawn = np.asarray(network(self._network_input(inputs)), float)
         return {"leptons": four_momenta(self.leptons(self.unscaled(drawn), rng))}
 
+    @abstractmethod
     def coordinates(self, leptons: Array) -> Array:
         """Return the coordinates (b, o) of events.
 
         Args:
             leptons: Momenta (b, 2, 4) [GeV].
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:
         """Return transverse momentum, pseudorapidity and azimuth of both muons (b, 2, 3).
 
@@ -88,7 +90,6 @@ class EventEncoding(Encoding):
             coordinates: Coordinates (b, o).
             rng: Generator for what the coordinates leave out.
         """
-        raise NotImplementedError
 
     def scaled(self, coordinates: Array) -> Array:
         """Return standardised coordinates (b, o)."""

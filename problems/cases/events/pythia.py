@@ -16,9 +16,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from problems.cases.events.drell_yan import MASS_WINDOW_GEV
-from problems.cases.events.simulation import INPUTS, LHC_ENERGIES_TEV, OUTPUTS, measured
+from problems.cases.events.simulation import LHC_ENERGIES_TEV, Collisions, measured
 from problems.errors import UserError
-from problems.interfaces.types import Array, Batch, Field
+from problems.interfaces.types import Array, Batch
 
 PACKAGE = "pythia8mc"
 FIRST_SEED, LARGEST_SEED = 1, 900_000_000
@@ -68,7 +68,7 @@ def pythia_is_installed() -> bool:
 
 
 @dataclass(frozen=True)
-class PythiaEvents:
+class PythiaEvents(Collisions):
     """Muon pairs of Pythia 8, measured with Gaussian errors; all events have weight 1.
 
     Args:
@@ -81,23 +81,9 @@ class PythiaEvents:
     level: Level = Level.RADIATION
     energies: tuple[float, float] = LHC_ENERGIES_TEV
 
-    @property
-    def inputs(self) -> tuple[Field, ...]:
-        """The energy of the collision."""
-        return INPUTS
-
-    @property
-    def outputs(self) -> tuple[Field, ...]:
-        """The measured muons."""
-        return OUTPUTS
-
     def versions(self) -> Mapping[str, str]:
         """Return the version of Pythia."""
         return {PACKAGE: importlib.metadata.version(PACKAGE)}
-
-    def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Return the energies of n collisions."""
-        return {"energy": rng.uniform(*self.energies, n)}
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return the measured momenta of both muons (b, 2, 4) [GeV]; NaN where an event fails.
@@ -137,32 +123,13 @@ class PythiaEvents:
 
 
 @dataclass(frozen=True)
-class GeneratorAlone:
+class GeneratorAlone(PythiaEvents):
     """The calls of Pythia without Python reading particles: what the reference is timed by.
 
     Its events are copies of the last one of a call.
-
-    Args:
-        events: The reference.
     """
 
     IDENTITY: ClassVar[str] = "events/pythia-alone"
-
-    events: PythiaEvents
-
-    @property
-    def inputs(self) -> tuple[Field, ...]:
-        """The energy of the collision."""
-        return INPUTS
-
-    @property
-    def outputs(self) -> tuple[Field, ...]:
-        """The muons."""
-        return OUTPUTS
-
-    def draw(self, n: int, rng: np.random.Generator) -> Batch:
-        """Return the energies of n collisions."""
-        return self.events.draw(n, rng)
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return the momenta of the last event's muons for each event (b, 2, 4) [GeV].
@@ -170,7 +137,7 @@ class GeneratorAlone:
         Raises:
             UserError: Pythia isn't installed, or can't be initialised.
         """
-        return {"leptons": self.events.generate(inputs, rng, read=False)}
+        return {"leptons": self.generate(inputs, rng, read=False)}
 
 
 @lru_cache(maxsize=4)

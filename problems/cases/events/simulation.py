@@ -37,17 +37,10 @@ ANGLE_RESOLUTION = 1e-3
 """Standard deviation of a measured pseudorapidity, and of an azimuth [rad]."""
 
 
-@dataclass(frozen=True)
-class LeadingOrderEvents:
-    """Muon pairs of the leading-order generator, measured with Gaussian errors.
+class Collisions:
+    """Inputs and outputs of every generator, which draws energies (n,) uniformly [TeV]."""
 
-    Args:
-        energies: Range of the energy of the collisions, which is drawn uniformly [TeV].
-    """
-
-    IDENTITY: ClassVar[str] = "events/leading-order"
-
-    energies: tuple[float, float] = LHC_ENERGIES_TEV
+    energies: tuple[float, float]
 
     @property
     def inputs(self) -> tuple[Field, ...]:
@@ -59,13 +52,26 @@ class LeadingOrderEvents:
         """The measured muons."""
         return OUTPUTS
 
-    def versions(self) -> Mapping[str, str]:
-        """Return the version of NumPy, whose random numbers make the events."""
-        return {"numpy": np.__version__}
-
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Return the energies of n collisions."""
         return {"energy": rng.uniform(*self.energies, n)}
+
+
+@dataclass(frozen=True)
+class LeadingOrderEvents(Collisions):
+    """Muon pairs of the leading-order generator, measured with Gaussian errors.
+
+    Args:
+        energies: Range of the energy of the collisions, which is drawn uniformly [TeV].
+    """
+
+    IDENTITY: ClassVar[str] = "events/leading-order"
+
+    energies: tuple[float, float] = LHC_ENERGIES_TEV
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the version of NumPy, whose random numbers make the events."""
+        return {"numpy": np.__version__}
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return the measured momenta of both muons (b, 2, 4) [GeV]."""

@@ -102,6 +102,6 @@ def test_pythia_draws_at_the_energy_of_each_event() -> None:
 @needs_pythia
 def test_the_timed_generator_repeats_its_last_event() -> None:
     inputs = PythiaEvents().draw(5, np.random.default_rng(1))
-    alone = GeneratorAlone(PythiaEvents()).run(inputs, np.random.default_rng(2))["leptons"]
+    alone = GeneratorAlone().run(inputs, np.random.default_rng(2))["leptons"]
     read = PythiaEvents().generate(inputs, np.random.default_rng(2))
     np.testing.assert_array_equal(alone, np.broadcast_to(read[-1], read.shape))

@@ -106,7 +106,7 @@ def test_resamples_keep_the_area_and_leave_out_distances() -> None:
 def test_the_share_of_wins_is_that_of_all_pairs() -> None:
     values, others = RNG.integers(5, size=30), RNG.integers(5, size=30)
     index = RNG.integers(30, size=30)
-    chosen, rivals = values[index][:, None], others[index]
-    expected = np.mean((chosen > rivals) + 0.5 * (chosen == rivals))
+    chosen, compared = values[index][:, None], others[index]
+    expected = np.mean((chosen > compared) + 0.5 * (chosen == compared))
     times = np.bincount(index, minlength=30)
     assert PairedRanks(values, others).winning_share(times) == pytest.approx(float(expected))
