@@ -84,7 +84,8 @@ class CoarseRunEncoding(Encoding):
         """Return the scaled channels and corrections."""
         ends = self._ends(split.inputs, cached=True)
         targets = self._corrections(split, ends) / self.statistics["correction"]
-        return self._arranged(self._scaled(split.inputs, ends), targets.astype(np.float32))
+        arranged = self._network_inputs(self._scaled(split.inputs, ends))
+        return Pairs(arranged, targets.astype(np.float32).reshape(len(arranged), -1))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the corrected interpolation of the coarse runs.
@@ -124,10 +125,6 @@ class CoarseRunEncoding(Encoding):
         return to_cells(difference, self.simulation.fine // self.simulation.coarse)
 
     @abstractmethod
-    def _arranged(self, channels: Array, targets: Array) -> Pairs:
-        """Return the pairs of channels (b, n, n, c) and targets (b, n, n, r^2)."""
-
-    @abstractmethod
     def _network_inputs(self, channels: Array) -> Array:
         """Return the inputs of a network for channels (b, n, n, c)."""
 
@@ -144,9 +141,6 @@ class FieldEncoding(CoarseRunEncoding):
     def aligned(self) -> bool:
         """True: the network predicts the corrections of every cell."""
         return True
-
-    def _arranged(self, channels: Array, targets: Array) -> Pairs:
-        return Pairs(channels, targets.reshape(len(targets), -1))
 
     def _network_inputs(self, channels: Array) -> Array:
         return channels
@@ -169,9 +163,6 @@ class PatchEncoding(CoarseRunEncoding):
     def settings(self, choose: Choose) -> Settings:
         """Return the chosen radius, and whether the network reads the start."""
         return {**super().settings(choose), "radius": choose.categorical("radius", PATCH_RADII)}
-
-    def _arranged(self, channels: Array, targets: Array) -> Pairs:
-        return Pairs(self._network_inputs(channels), targets.reshape(-1, targets.shape[-1]))
 
     def _network_inputs(self, channels: Array) -> Array:
         shifts = range(-self.radius, self.radius + 1)

@@ -103,5 +103,4 @@ def root_mean_square_velocity(vorticity: Array) -> Array:
     n = vorticity.shape[-1]
     grid = VorticitySolver(n, 0.0)
     power = np.abs(to_modes(vorticity) / n**2) ** 2 * grid.inverse_squared
-    weight = np.where((grid.x == 0.0) | (grid.x == n // 2), 1.0, 2.0)
-    return np.sqrt(np.sum(weight * power, axis=(1, 2)))
+    return np.sqrt(np.sum(grid.multiplicity * power, axis=(1, 2)))

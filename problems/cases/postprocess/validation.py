@@ -49,19 +49,17 @@ class FineFieldScore:
         }
 
     def _spectrum_error(self, predicted: Array, reference: Array) -> float:
-        found, true = (
-            np.log10(np.maximum(self.spectrum(values), SMALLEST_ENSTROPHY))
-            for values in (predicted, reference)
-        )
-        return float(np.sqrt(np.mean((found - true) ** 2)))
+        difference = self.log_spectrum(predicted) - self.log_spectrum(reference)
+        return float(np.sqrt(np.mean(difference**2)))
 
-    def spectrum(self, vorticity: Array) -> Array:
-        """Return the mean enstrophy (k,) in shells up to the largest wavenumber k.
+    def log_spectrum(self, vorticity: Array) -> Array:
+        """Return log10 of the mean enstrophy (k,) in shells up to the largest wavenumber k.
 
         Args:
             vorticity: Vorticity (b, n, n).
         """
-        return np.mean(enstrophy_spectrum(vorticity), axis=0)[: self.largest_wavenumber]
+        enstrophy = np.mean(enstrophy_spectrum(vorticity), axis=0)[: self.largest_wavenumber]
+        return np.log10(np.maximum(enstrophy, SMALLEST_ENSTROPHY))
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,7 @@ class FineFieldPictures:
             Curve(
                 name,
                 wavenumbers,
-                tuple(
-                    map(
-                        float,
-                        np.log10(np.maximum(self.score.spectrum(values), SMALLEST_ENSTROPHY)),
-                    )
-                ),
+                tuple(map(float, self.score.log_spectrum(values))),
                 reference=is_reference,
             )
             for name, values, is_reference in (

@@ -112,6 +112,11 @@ class VorticitySolver:
         return np.divide(1.0, self.squared, out=np.zeros_like(self.squared), where=self.squared > 0)
 
     @cached_property
+    def multiplicity(self) -> Array:
+        """How many modes of a real field each stored one stands for, 1 or 2 (1, n / 2 + 1)."""
+        return np.where((self.x == 0.0) | (self.x == self.points // 2), 1.0, 2.0)
+
+    @cached_property
     def kept(self) -> Array:
         """1 for modes below two thirds of the largest wavenumber, 0 for others (n, n / 2 + 1)."""
         limit = self.points / 3.0
@@ -164,8 +169,7 @@ def enstrophy_spectrum(vorticity: Array) -> Array:
     n = vorticity.shape[-1]
     modes = to_modes(np.asarray(vorticity, dtype=float)) / n**2
     solver = VorticitySolver(n, 0.0)
-    weight = np.where((solver.x == 0.0) | (solver.x == n // 2), 0.5, 1.0)
-    power = (weight * np.abs(modes) ** 2).reshape(len(modes), -1)
+    power = (0.5 * solver.multiplicity * np.abs(modes) ** 2).reshape(len(modes), -1)
     shell = np.rint(np.sqrt(solver.squared)).astype(int).ravel()
     counts = [np.bincount(shell, row, minlength=n // 2 + 1)[1 : n // 2 + 1] for row in power]
     return np.array(counts)
