@@ -199,10 +199,8 @@ class BoostedTreesBaseline:
 
         Quantiles that cross are sorted (Chernozhukov et al., Econometrica 78 (2010) 1093).
         """
-        run, horizon = (
-            ShortRun(self.settings.orbits, chaos=True).run(inputs),
-            self.settings.horizon_orbits,
-        )
+        run = ShortRun(self.settings.orbits, chaos=True).run(inputs)
+        horizon = self.settings.horizon_orbits
         features = summary_features(inputs, run, chaos=True)
         times = np.full((len(features), len(LEVELS)), np.log10(horizon))
         if self.quantiles:

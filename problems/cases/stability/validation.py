@@ -196,8 +196,8 @@ def contact_metrics(quantiles: Array, time: Array, stable: Array, ahead: Array) 
     excess = log_time(time[late])[:, None] - log_time(quantiles[late])
     levels = np.asarray(LEVELS)
     pinball = np.maximum(levels * excess, (levels - 1.0) * excess)
-    unseen = ~stable & (quantiles[:, 0] < quantiles[:, -1])
-    below = np.mean(time[unseen, None] <= quantiles[unseen], axis=0) if unseen.any() else levels
+    shares = contact_shares(quantiles, time, stable)
+    below = levels if shares is None else shares
     inner, outer = below[3] - below[1], below[4] - below[0]
     return {
         "contact_error": float(np.sqrt(np.mean(excess[:, MEDIAN] ** 2))) if late.any() else 0.0,
@@ -205,6 +205,20 @@ def contact_metrics(quantiles: Array, time: Array, stable: Array, ahead: Array) 
         "coverage_error_50": float(abs(inner - 0.5)),
         "coverage_error_90": float(abs(outer - 0.9)),
     }
+
+
+def contact_shares(quantiles: Array, time: Array, stable: Array) -> Array | None:
+    """Return the share of contacts before each quantile (q,), None without any to be foreseen.
+
+    Contacts that the surrogate has seen, whose quantiles are all equal, are left out.
+
+    Args:
+        quantiles: Quantiles of the time of contact (n, q) in innermost orbits.
+        time: Survival times (n,) of the reference.
+        stable: Whether systems survive the horizon (n,).
+    """
+    unseen = ~stable & (quantiles[:, 0] < quantiles[:, -1])
+    return np.mean(time[unseen, None] <= quantiles[unseen], axis=0) if unseen.any() else None
 
 
 def savings_curve(probability: Array, positive: Array, time: Array) -> tuple[Array, Array]:
@@ -247,9 +261,8 @@ def survival_pictures(
     curves = (exact, Curve("predicted", mean_probability, frequency))
     drawn.append(Picture("Calibration", "probability of survival", "share that survives", curves))
     time = reference["survival"]
-    unseen = ~stable & (predicted["contact"][:, 0] < predicted["contact"][:, -1])
-    if unseen.any():
-        shares = np.mean(time[unseen, None] <= predicted["contact"][unseen], axis=0)
+    shares = contact_shares(predicted["contact"], time, stable)
+    if shares is not None:
         curve = Curve("predicted", LEVELS, tuple(map(float, shares)))
         labels = ("quantile of the time of contact", "share of contacts before it")
         drawn.append(Picture("Times of contact", *labels, (exact, curve), equal_axes=True))
