@@ -102,7 +102,10 @@ class FrozenModel(BaseModel):
             raise UserError(f"{path} can't be read: {where}: {first['msg']}") from None
 
 
-ABSENT_BEFORE = ("labelled", "labelled_paths", "label_smoothing", "class_weights")
+ABSENT_BEFORE = (
+    *("labelled", "labelled_paths"),
+    *("label_smoothing", "class_weights", "dropout", "temperature"),
+)
 """Settings of a training that older candidates lack; where they are off, they are left out."""
 
 
@@ -124,6 +127,9 @@ class Training(FrozenModel):
         label_smoothing: Share of the probability that the targets of a label give to all classes
             alike.
         class_weights: Whether the loss of a label weighs each class by its inverse frequency.
+        dropout: Share of the inputs of linear layers that are set to zero in training on a label.
+        temperature: Whether the logits of a label are divided by a temperature that is fitted on
+            the validation split after the training.
     """
 
     learning_rate: float
@@ -139,6 +145,8 @@ class Training(FrozenModel):
     teacher: Teacher = Teacher.EMULATOR
     label_smoothing: float = 0.0
     class_weights: bool = False
+    dropout: float = 0.0
+    temperature: bool = False
 
     @property
     def further_samples(self) -> int:

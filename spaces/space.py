@@ -49,6 +49,10 @@ LABEL_SMOOTHINGS = (0.0, 0.05, 0.1)
 """Shares of the probability that targets give to all classes alike (Szegedy et al., CVPR 2016,
 2818, who take 0.1); 0 leaves labels as they are."""
 
+DROPOUT_RATES = (0.0, 0.1, 0.3)
+"""Shares of the inputs of linear layers that are dropped in training on a label; Srivastava et al.
+(JMLR 15 (2014) 1929) take 0.5 in networks of thousands of units, ours have tens or hundreds."""
+
 UNUSED_TRAINING = Training(learning_rate=1e-3, batch_size=256, weight_decay=1e-4)
 """What candidates of solved families hold in place of settings of a training, which they ignore."""
 
@@ -284,6 +288,8 @@ class Space:
         if is_label:
             further["label_smoothing"] = prefixed.categorical("label_smoothing", LABEL_SMOOTHINGS)
             further["class_weights"] = prefixed.categorical("class_weights", (False, True))
+            further["dropout"] = prefixed.categorical("dropout", DROPOUT_RATES)
+            further["temperature"] = prefixed.categorical("temperature", (False, True))
         return training.model_copy(update=further | self._augmentation(prefixed))
 
     def _augmentation(self, choose: Choose) -> dict[str, int]:

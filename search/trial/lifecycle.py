@@ -43,10 +43,10 @@ from search.trial.preparation import (
     NotFiniteError,
     TaskCache,
     TrainingTask,
+    calibrate_probabilities,
     fine_tune,
     initialise_learner,
     training_epochs,
-    zero_outputs,
 )
 from search.trial.scoring import score_split
 from spaces.artefact import (
@@ -59,6 +59,7 @@ from spaces.artefact import (
 from spaces.candidate import Candidate, Pruning
 from spaces.ensemble import NetworkMean
 from spaces.members import EnsembleMembers
+from spaces.output_layer import zero_outputs
 from spaces.pruning import NothingToPruneError, prune
 from spaces.registered import RUNTIMES
 from spaces.training_targets import Learner
@@ -350,10 +351,12 @@ def _train(
         builder.results["untrained_error"] = untrained.error
         best = min(untrained, best, key=lambda weights: weights.error)
     best.restore(learner.network)
-    builder.results["unpruned_error"] = best.error
+    error = best.error
+    if candidate.training.temperature:
+        error = calibrate_probabilities(context.problem, task, context.data.validation, learner)
+    builder.results["unpruned_error"] = error
     save_checkpoint(
-        run.trained_network_path(builder.number),
-        {"learner": learner.state_dict(), "error": best.error},
+        run.trained_network_path(builder.number), {"learner": learner.state_dict(), "error": error}
     )
 
 

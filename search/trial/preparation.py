@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,13 +17,19 @@ from problems.interfaces.policies import PolicyEncoding
 from problems.interfaces.types import EncodedNetwork, Remembers, RollsForward
 from search.trial.distillation import with_labelled
 from search.trial.scoring import score_split
+from search.trial.temperature import scale_by_temperature
 from search.trial.training import RollOutPairs, Trainer, train_policy
 from spaces.architectures import Shape
 from spaces.artefact import TrainedNetwork
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.input_flags import training_ranges
 from spaces.registered import ARCHITECTURES
-from spaces.training_targets import Learner, ReinforcementLearner, SolvedLearner
+from spaces.training_targets import (
+    Learner,
+    ProbabilityOutput,
+    ReinforcementLearner,
+    SolvedLearner,
+)
 
 FINE_TUNING_SHARE = 0.25
 """Epochs after pruning, as a share of the epochs before."""
@@ -44,10 +50,6 @@ DEPLOYMENT_DEFAULTS = {
     "runtime": "",
 }
 """Values for the fields of a candidate that don't affect the training of its network."""
-
-
-LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-"""Layers that may be the last one of a network."""
 
 
 class NotFiniteError(Exception):
@@ -194,28 +196,6 @@ def initialise_learner(candidate: Candidate, shape: Shape) -> Learner:
     return family.learner(family.untrained(shape, settings), shape, settings).eval()
 
 
-def zero_outputs(network: nn.Module, inputs: Tensor) -> None:
-    """Set the last layer of a network to zero in place, so that its outputs are zero.
-
-    With such a layer a residual network begins as what it corrects (Zhang et al., ICLR 2019,
-    "Fixup"; Goyal et al., arXiv:1706.02677). The last layer is the last linear or convolutional
-    one that alone makes all outputs zero; a network without one keeps its weights.
-
-    Args:
-        network: The network, on the CPU in evaluation mode.
-        inputs: Inputs of the network (b, ...).
-    """
-    layers = [module for module in network.modules() if isinstance(module, LAYERS)]
-    for layer in reversed(layers):
-        weights = {name: weight.clone() for name, weight in layer.state_dict().items()}
-        with torch.inference_mode():
-            for weight in layer.parameters():
-                weight.zero_()
-            if not bool(network(inputs).any()):
-                return
-        layer.load_state_dict(weights)
-
-
 def training_epochs(problem: Problem, task: TrainingTask, learner: Learner) -> int:
     """Return the epochs of the problem or, if it gives none, a number by the number of pairs.
 
@@ -311,4 +291,23 @@ def fine_tune(
     for _ in task.trainer(learner, candidate.training, epochs, candidate.seed):
         best.update(learner.network)
     best.restore(learner.network)
+    if candidate.training.temperature:
+        return calibrate_probabilities(problem, task, split, learner)
     return best.error
+
+
+def calibrate_probabilities(
+    problem: Problem, task: TrainingTask, split: Split, learner: Learner
+) -> float:
+    """Divide the logits of a trained network by a temperature; return its error on the split.
+
+    Args:
+        problem: The problem.
+        task: The training task.
+        split: The split on which the temperature is fitted.
+        learner: The learner of a network that returns probabilities.
+    """
+    scale_by_temperature(cast("ProbabilityOutput", learner.network), task.encoding.pairs(split))
+    scored = BestWeights(problem, task, split)
+    scored.update(learner.network)
+    return scored.error

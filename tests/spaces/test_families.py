@@ -1,20 +1,24 @@
 """The laws of families, over families and the layouts and targets that they serve."""
 
 import copy
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 
 from problems import Layout, Pairs, Settings, Target
 from problems.contract import RandomChoice
-from search.trial.preparation import zero_outputs
 from search.trial.training import Trainer
 from spaces.architectures import Architecture, Shape
 from spaces.candidate import Arithmetic, Training
 from spaces.deployment_check import example_inputs
+from spaces.output_layer import scale_outputs, zero_outputs
 from spaces.precision import available_arithmetics
 from tests.pairwise import law
 from tests.spaces.shapes import SERVED, choices, combined
+
+if TYPE_CHECKING:
+    from spaces.training_targets import ClassificationLearner, ProbabilityOutput
 
 LEARNS = [(family, shape) for family, shape in SERVED if not family.trains_policy]
 """Those that learn from pairs, not by acting."""
@@ -28,6 +32,8 @@ VALUES = [
 vectors are sums over several layers."""
 
 LABELS = [(family, shape) for family, shape in SERVED if shape.target is Target.LABEL]
+
+DROPPED = Training(learning_rate=1e-3, batch_size=4, weight_decay=0.0, dropout=0.3)
 
 
 def drawn(
@@ -130,3 +136,34 @@ def test_it_learns_in_every_arithmetic(
     pairs = Pairs(example_inputs(shape, 6).numpy(), targets.numpy())
     training = Training(learning_rate=1e-3, batch_size=2, weight_decay=0.0, arithmetic=arithmetic)
     assert list(Trainer(learner, pairs, training, 1, 0)) == [1]
+
+
+@law("family, shape", LABELS, choices=choices)
+def test_logits_are_scaled_by_a_layer_or_not_at_all(
+    family: type[Architecture], shape: Shape
+) -> None:
+    logits = cast("ProbabilityOutput", drawn(family, shape)[0]).network
+    inputs = example_inputs(shape, 4)
+    with torch.inference_mode():
+        before = logits(inputs)
+        scale_outputs(logits, 0.5, inputs)
+        after = logits(inputs)
+    scaled = not torch.equal(before, after)
+    torch.testing.assert_close(after, 0.5 * before if scaled else before, rtol=1e-4, atol=1e-5)
+    assert scaled or family.solved
+
+
+@law("family, shape", LABELS, choices=choices)
+def test_dropout_ends_with_the_training(family: type[Architecture], shape: Shape) -> None:
+    if family.solved:
+        return
+    drawn_network, settings = drawn(family, shape)
+    network = cast("ProbabilityOutput", drawn_network)
+    learner = cast("ClassificationLearner", family.learner(network, shape, settings))
+    inputs = example_inputs(shape, 8)
+    targets = torch.full((8, shape.outputs), 1.0 / max(network.classes, 2))
+    learner.configure(DROPPED, targets)
+    with torch.no_grad():
+        first, second = (learner.loss(inputs, targets) for _ in range(2))
+        assert not torch.equal(first, second)
+        torch.testing.assert_close(network(inputs), network(inputs), rtol=0, atol=0)

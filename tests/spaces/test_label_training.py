@@ -1,19 +1,24 @@
-"""Smoothed labels and weighed classes: what the loss is then, and where they are searched."""
+"""Settings of a training on a label: what they do, and where they are searched."""
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from problems import Problem, Size, Target, load_problem
+from problems import Pairs, Problem, Size, Target, load_problem
 from problems.contract.evidence import RandomChoice
+from search.trial.temperature import scale_by_temperature
 from spaces.candidate import Training
+from spaces.output_layer import scale_outputs
 from spaces.registered import ARCHITECTURES
 from spaces.space import choose_candidate
 from spaces.training_targets import ClassificationLearner, ProbabilityOutput
 
 PLAIN = Training(learning_rate=1e-3, batch_size=16, weight_decay=0.0)
 N = 60
+
+OF_LABELS = {"label_smoothing": 0.1, "class_weights": True, "dropout": 0.1, "temperature": True}
+"""Settings of a training on a label, switched on."""
 
 
 def pairs(classes: int) -> tuple[Tensor, Tensor]:
@@ -66,10 +71,37 @@ def test_a_class_that_training_lacks_does_no_harm() -> None:
 
 
 def test_settings_that_are_off_leave_keys_as_they_were() -> None:
-    off = PLAIN.model_copy(update={"label_smoothing": 0.0, "class_weights": False})
-    assert not {"label_smoothing", "class_weights"} & set(off.model_dump())
-    on = PLAIN.model_copy(update={"label_smoothing": 0.1, "class_weights": True})
+    assert not OF_LABELS.keys() & set(PLAIN.model_dump())
+    on = PLAIN.model_copy(update=OF_LABELS)
+    assert on.model_dump().items() >= OF_LABELS.items()
     assert Training.model_validate_json(on.model_dump_json()) == on
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("factor", [0.3, 4.0])
+def test_the_temperature_makes_probabilities_those_of_the_labels(
+    classes: int, factor: float
+) -> None:
+    """Labels are drawn by a network's probabilities; one with other logits is scaled back."""
+    rng = np.random.default_rng(1)
+    torch.manual_seed(1)
+    network = ProbabilityOutput(nn.Linear(3, classes), classes).eval()
+    inputs = torch.from_numpy(rng.normal(size=(6000, 3)).astype(np.float32) * 3.0)
+    with torch.inference_mode():
+        probability = network(inputs)
+        draws = torch.from_numpy(rng.random((6000, 1)).astype(np.float32))
+        if classes == 1:
+            targets = (draws < probability).float()
+        else:
+            number = (draws > probability.cumsum(dim=1)).sum(dim=1).clamp(max=classes - 1)
+            targets = nn.functional.one_hot(number, classes).float()
+        scale_outputs(network.network, factor, inputs)
+        order = network.network(inputs)[:, 0].argsort()
+    pairs = Pairs(inputs.numpy(), targets.numpy())
+    assert scale_by_temperature(network, pairs) == pytest.approx(factor, rel=0.1)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(inputs), probability, rtol=0.0, atol=0.02)
+        assert (network.network(inputs)[:, 0][order].diff() > -1e-5).all()
 
 
 @pytest.fixture(scope="module", params=["stability", "planets"])
@@ -86,9 +118,7 @@ def test_only_labels_that_are_trained_have_them(problem: Problem) -> None:
         target = problem.encodings[candidate.encoding].target
         family = ARCHITECTURES[candidate.architecture]
         if target is not Target.LABEL or family.solved or family.trains_policy:
-            assert (candidate.training.label_smoothing, candidate.training.class_weights) == (
-                0.0,
-                False,
-            )
-    smoothed = any(candidate.training.label_smoothing for candidate in drawn)
-    assert smoothed is any(e.target is Target.LABEL for e in problem.encodings.values())
+            assert not OF_LABELS.keys() & set(candidate.training.model_dump())
+    has_labels = any(e.target is Target.LABEL for e in problem.encodings.values())
+    for name in OF_LABELS:
+        assert any(getattr(candidate.training, name) for candidate in drawn) is has_labels
