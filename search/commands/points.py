@@ -23,7 +23,8 @@ app = typer.Typer()
     simstead screen my_problem.py surrogate --keep-recall 0.99\n
     simstead screen my_problem.py runs/mine-20261123-101500:accurate --points 20000 --audit 400\n
     simstead screen my_problem.py surrogate --sweep points.csv --out sweep  (or continue it)\n
-    simstead screen my_table.py surrogate --sweep new.csv  (recorded data: a list)""",
+    simstead screen my_table.py surrogate --sweep new.csv  (recorded data: a list)\n
+    simstead screen my_table.py surrogate --sweep new.csv --keep BIO""",
 )
 def screen_command(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -43,7 +44,14 @@ def screen_command(  # noqa: PLR0913, PLR0917 - a command's options
             help="File with the points: a table or netCDF, HDF5, Zarr with the input fields.",
         ),
     ] = None,
-    keep: Annotated[int, typer.Option(help="The class that is worth running, 0 or 1.")] = 1,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The class that is worth running: its word or its number. By default the second "
+            "of two.",
+        ),
+    ] = None,
     label: Annotated[
         str | None, typer.Option(help="Output field of the class, if there are several.")
     ] = None,

@@ -25,6 +25,7 @@ from search.progress import ProgressDisplay
 from search.run.records import ConfidenceInterval
 from search.screening.audit import CallTimes, SweepCost, estimate_compute, estimate_recall
 from search.screening.decision import Decision, DecisionRule, decide
+from search.screening.kept_class import KeptClass
 from search.screening.request import ScreeningJob, ScreeningSpec, write_json
 from search.screening.sweep import (
     INPUT_PREFIX,
@@ -172,8 +173,11 @@ def _summarise(job: ScreeningJob, plan: CallPlan) -> ScreeningSummary:
     audited = load_call_results(job.problem.outputs, plan.audited, job.runs)
     save_arrays(job.folder / RESULTS_FILE, _results(job, points, kept, audited))
 
+    (field,) = (field for field in job.problem.outputs if field.name == rule.label)
+    kept_class = KeptClass.of(field, job.screening.keep)
+
     def count_positives(results: CallResults) -> int:
-        positive = results.outputs[rule.label] == job.screening.keep
+        positive = kept_class.holds(results.outputs[rule.label])
         return int(positive[results.reasons == ""].sum())
 
     positives, audited_positives = count_positives(kept), count_positives(audited)

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from problems import Array, Batch, Dataset, Problem, Run, Split, UserError
 from problems.data.simulate import concatenate_batches, run_isolating_failures
 from problems.interfaces.types import n_samples, take_samples
 from search.run.records import ConfidenceInterval
+from search.screening.kept_class import KeptClass, label_field
 from search.screening.request import ScreeningJob, ScreeningSpec
 from search.screening.sweep import MAX_POINTS_PER_CALL, shuffled
 from search.screening.threshold import Threshold, cost_share, proportion_interval, threshold
@@ -30,18 +31,16 @@ CHUNK_POINTS = 256
 SURROGATE = "surrogate"
 
 
-class RecallRule(Protocol):
-    """The class to keep, 0 or 1, and the smallest share of it."""
+class RecallRule(NamedTuple):
+    """What is to be kept.
 
-    @property
-    def keep(self) -> int:
-        """The class to keep."""
-        ...
+    Args:
+        kept_class: The class.
+        keep_recall: Smallest share of it.
+    """
 
-    @property
-    def keep_recall(self) -> float:
-        """Smallest share of the class to keep."""
-        ...
+    kept_class: KeptClass
+    keep_recall: float
 
 
 class Decision(StrEnum):
@@ -84,6 +83,7 @@ class DecisionRule(FrozenModel):
         call: Points in one call of the reference.
         test_samples: Samples in the test split.
         has_costs: Whether the problem states the cost of a sample.
+        kept_class: Word or number of the class that is kept.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"tested": "test_samples", "costed": "has_costs"}
@@ -95,6 +95,7 @@ class DecisionRule(FrozenModel):
     call: int
     test_samples: int
     has_costs: bool = False
+    kept_class: str = "1"
 
 
 class Predictions(NamedTuple):
@@ -126,69 +127,33 @@ def decide(
             surrogate fails on it.
     """
     problem, spec = job.problem, job.screening
-    label = label_field(problem, data.validation.outputs, spec.label)
-    surrogate = compare_classifier(problem, spec, data, label, SURROGATE, job.surrogate.run)
+    kept_class = KeptClass.of(label_field(problem, data.validation.outputs, spec.label), spec.keep)
+    rule = RecallRule(kept_class, spec.keep_recall)
+    surrogate = compare_classifier(problem, rule, data, SURROGATE, job.surrogate.run)
     if surrogate.threshold is None:
         raise UserError(f"the surrogate fails on the validation split: {surrogate.reason}")
     baselines = problem.fitted(data.train).baseline_runs
-    others = [
-        compare_classifier(problem, spec, data, label, *baseline) for baseline in baselines.items()
-    ]
+    others = [compare_classifier(problem, rule, data, *baseline) for baseline in baselines.items()]
     predictions = predict(problem, SURROGATE, job.surrogate.run, job.inputs, progress)
-    probability = predictions.outputs[label]
-    kept = class_scores(probability, spec.keep) >= surrogate.threshold.score
+    values = predictions.outputs[kept_class.label]
+    kept = kept_class.scores(values) >= surrogate.threshold.score
     decisions = _decisions(kept, spec)
     audited = int((decisions == Decision.AUDITED).sum())
-    rule = DecisionRule(
-        label=label,
+    decided = DecisionRule(
+        label=kept_class.label,
         threshold=surrogate.threshold,
         compared=(surrogate, *others),
         surrogate_s=predictions.seconds,
         call=min(max(1, math.ceil(audited / CALLS_PER_AUDIT)), MAX_POINTS_PER_CALL),
         test_samples=len(data.test),
         has_costs=problem.cost is not None,
+        kept_class=kept_class.name,
     )
-    return rule, {"probability": probability, "decision": decisions}
+    return decided, {"probability": values, "decision": decisions}
 
 
-def label_field(problem: Problem, outputs: Batch, label: str) -> str:
-    """Return the output field whose values are classes, 0 and 1.
-
-    Args:
-        problem: The problem.
-        outputs: Outputs of the validation split.
-        label: The field that the user named, or "".
-
-    Raises:
-        UserError: There is none, or there are several and none is named.
-    """
-    scalars = [field.name for field in problem.outputs if not field.shape]
-    labels = [name for name in scalars if np.isin(outputs[name], (0.0, 1.0)).all()]
-    if label and label not in labels:
-        raise UserError(f"--label: the values of field {label!r} aren't 0 and 1")
-    if not labels:
-        raise UserError(
-            f"problem {problem.name!r} has no output field of shape () whose values are 0 and 1: "
-            "there is no class to keep"
-        )
-    if not label and len(labels) > 1:
-        raise UserError(f"several output fields are labels; name one: --label {'|'.join(labels)}")
-    return label or labels[0]
-
-
-def class_scores(probability: Array, keep: int) -> Array:
-    """Return the score of each point for the class to keep (b,); infinite without a prediction.
-
-    Args:
-        probability: Predicted probability of class 1 (b,); NaN where the prediction failed.
-        keep: The class to keep, 0 or 1.
-    """
-    score = probability if keep else 1.0 - probability
-    return np.where(np.isfinite(score), score, np.inf)
-
-
-def compare_classifier(  # noqa: PLR0913, PLR0917 - the problem, the rule, the data, a classifier
-    problem: Problem, rule: RecallRule, data: Dataset, label: str, name: str, run: Run
+def compare_classifier(
+    problem: Problem, rule: RecallRule, data: Dataset, name: str, run: Run
 ) -> ClassifierComparison:
     """Choose a threshold on the validation split and apply it to the test split.
 
@@ -196,25 +161,25 @@ def compare_classifier(  # noqa: PLR0913, PLR0917 - the problem, the rule, the d
         problem: The problem.
         rule: The class to keep, and the share of it.
         data: The dataset.
-        label: Output field that holds the class.
         name: Name of the classifier.
         run: The classifier, called as the simulation is.
 
     Raises:
         UserError: The validation split lacks the class to keep.
     """
-    positives = int((data.validation.outputs[label] == rule.keep).sum())
-    if not positives:
+    kept_class = rule.kept_class
+    label = kept_class.label
+    if not kept_class.holds(data.validation.outputs[label]).any():
         raise UserError(
-            f"--keep {rule.keep}: none of the {len(data.validation)} samples of the validation "
-            f"split has {label!r} {rule.keep}, so no threshold can be chosen; raise samples= of "
-            f"{problem.name!r}"
+            f"--keep {kept_class.name}: none of the {len(data.validation)} samples of the "
+            f"validation split has {label!r} {kept_class.name}, so no threshold can be chosen; "
+            f"raise samples= of {problem.name!r}"
         )
 
     def score(split: Split) -> tuple[Array, Array, Predictions]:
         predictions = predict(problem, name, run, split.inputs)
-        scores = class_scores(predictions.outputs[label], rule.keep)
-        return scores, split.outputs[label] == rule.keep, predictions
+        scores = kept_class.scores(predictions.outputs[label])
+        return scores, kept_class.holds(split.outputs[label]), predictions
 
     scores, positive, predictions = score(data.validation)
     if all(predictions.reasons):

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from problems import Problem, Target, UnknownNameError, UserError
+from problems import Problem, Target, UserError
 from problems.data.cache import default_cache
 from problems.data.dataset import generate
 from search.run.records import ConfidenceInterval
 from search.run.table import write_table
-from search.screening.decision import SURROGATE, compare_classifier, label_field
+from search.screening.decision import SURROGATE, RecallRule, compare_classifier
+from search.screening.kept_class import KeptClass, label_field
 from search.screening.points import FilePoints, read_file_points
 from search.screening.request import ScreeningRequest, check_request, write_json
 from search.screening.threshold import CONFIDENCE, Threshold
@@ -36,7 +37,7 @@ class RankingSummary(FrozenModel):
         problem: Name of the problem.
         artefact: Hash of the surrogate's artefact.
         label: Output field that holds the class.
-        keep: The class to keep, 0 or 1, and its name.
+        keep: Number of the class to keep, and its name.
         keep_recall: Requested share of the class to keep.
         points: Number of points.
         kept: Number of points above the threshold.
@@ -78,7 +79,7 @@ def rank_points(
     Raises:
         UserError: There is no file of points, an option needs a simulation, the surrogate predicts
             no label or fails, no threshold can be chosen, or the folder is in use.
-        UnknownNameError: There is no output field of the given name.
+        UnknownNameError: There is no output field of the given name, or no such class.
     """
     path = _sweep(problem, request)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -90,19 +91,20 @@ def rank_points(
         )
     points = read_file_points(problem, path)
     data = generate(problem, default_cache())
-    label = label_field(problem, data.validation.outputs, request.label or "")
-    judged = compare_classifier(problem, request, data, label, SURROGATE, surrogate.run)
+    field = label_field(problem, data.validation.outputs, request.label or "")
+    kept_class = KeptClass.of(field, request.keep)
+    rule = RecallRule(kept_class, request.keep_recall)
+    judged = compare_classifier(problem, rule, data, SURROGATE, surrogate.run)
     if judged.threshold is None or judged.recall is None or judged.skipped is None:
         raise UserError(f"the surrogate fails on the validation split: {judged.reason}")
-    name = class_name(problem, label, request.keep)
-    table = _ranked(surrogate, points, label, name, judged.threshold, request.keep)
+    table = _ranked(surrogate, points, kept_class, judged.threshold)
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / RANKED_FILE)
     summary = RankingSummary(
         problem=problem.name,
         artefact=artefact,
-        label=label,
-        keep=(request.keep, name),
+        label=kept_class.label,
+        keep=(kept_class.number, kept_class.name),
         keep_recall=request.keep_recall,
         points=len(table),
         kept=list(table["decision"]).count(KEEP),
@@ -117,28 +119,18 @@ def rank_points(
     return summary
 
 
-def _ranked(  # noqa: PLR0913, PLR0917 - what answers, what is asked, the rule
-    surrogate: Surrogate, points: FilePoints, label: str, name: str, threshold: Threshold, keep: int
+def _ranked(
+    surrogate: Surrogate, points: FilePoints, kept_class: KeptClass, threshold: Threshold
 ) -> pd.DataFrame:
-    """Return the table of the points, most probable first.
-
-    Args:
-        surrogate: The surrogate.
-        points: The points.
-        label: Output field that holds the class.
-        name: Name of the class to keep.
-        threshold: The threshold of the class.
-        keep: Its number, 0 or 1.
-    """
+    """Return the table of the points, most probable first."""
     outputs, flags = surrogate.run(points.inputs, np.random.default_rng(0), flags=True)
-    event = np.asarray(outputs[label])
-    probability = event if keep else 1.0 - event
+    probability = kept_class.probability(outputs[kept_class.label])
     known = np.isfinite(probability)
     kept = probability >= threshold.score
     columns = {
-        "row": np.arange(1, len(event) + 1),
+        "row": np.arange(1, len(probability) + 1),
         **dict([points.groups] if points.groups else []),
-        f"{label}: {name}": probability,
+        f"{kept_class.label}: {kept_class.name}": probability,
         "decision": np.where(known, np.where(kept, KEEP, SKIP), UNKNOWN),
         "flags": flags.texts(),
     }
@@ -161,23 +153,6 @@ def _sweep(problem: Problem, request: ScreeningRequest) -> Path:
             "a file with the input fields: --sweep points.csv"
         )
     return request.sweep
-
-
-def class_name(problem: Problem, label: str, number: int) -> str:
-    """Return the word of a class, or its number where the field has no words.
-
-    Args:
-        problem: The problem.
-        label: Output field that holds the class.
-        number: The class, 0 or 1.
-
-    Raises:
-        UnknownNameError: There is no such field.
-    """
-    fields = {field.name: field for field in problem.outputs}
-    if label not in fields:
-        raise UnknownNameError("--label", label, fields)
-    return getattr(fields[label], "names", ("0", "1"))[number]
 
 
 def format_ranking(summary: RankingSummary) -> Iterator[str]:

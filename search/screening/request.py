@@ -11,6 +11,7 @@ from problems.interfaces.types import n_samples
 from problems.provenance import canonical_form, digest
 from search.export import pick_record
 from search.run.directory import RunDirectory
+from search.screening.kept_class import KeptClass, may_hold_classes
 from search.screening.sweep import draw_points, read_points
 from search.timing.reference import verified_manifest
 from spaces.candidate import FrozenModel
@@ -43,7 +44,8 @@ class ScreeningSpec(FrozenModel):
     seed: int
     label: str
     """Output field with the class, if the user named one."""
-    keep: int
+    keep: str | int | None = None
+    """Word or number of the class to keep, if the user named one."""
     keep_recall: float
     audit: int | None
 
@@ -82,7 +84,7 @@ class ScreeningRequest(NamedTuple):
         sweep: File of points.
         seed: Seed of the points, the audit and a stochastic reference.
         label: Output field with the class.
-        keep: The class to keep, 0 or 1.
+        keep: Word or number of the class to keep; None for the second of two.
         keep_recall: Smallest share of the class to keep.
         audit: Number of skipped points to audit.
     """
@@ -91,7 +93,7 @@ class ScreeningRequest(NamedTuple):
     sweep: Path | None = None
     seed: int = 0
     label: str | None = None
-    keep: int = 1
+    keep: str | int | None = None
     keep_recall: float = DEFAULT_RECALL
     audit: int | None = None
 
@@ -178,7 +180,7 @@ def check_request(problem: Problem, request: ScreeningRequest) -> None:
 
     Raises:
         UserError: The problem has no labels, or an option is out of range.
-        UnknownNameError: There is no output field of the given name.
+        UnknownNameError: There is no output field of the given name, or no such class.
     """
     _check_options(request)
     if not any(encoding.target is Target.LABEL for encoding in problem.encodings.values()):
@@ -186,15 +188,17 @@ def check_request(problem: Problem, request: ScreeningRequest) -> None:
             f"problem {problem.name!r} has no encoding whose target is a label; a screening needs "
             "a surrogate that predicts the probability of a class"
         )
-    if request.label is not None and request.label not in _scalars(problem):
-        raise UnknownNameError("--label", request.label, _scalars(problem))
+    labels = {field.name: field for field in problem.outputs if may_hold_classes(field)}
+    if request.label is not None and request.label not in labels:
+        raise UnknownNameError("--label", request.label, labels)
+    named = [labels[request.label]] if request.label else list(labels.values())
+    if len(named) == 1:
+        KeptClass.of(named[0], request.keep)
 
 
 def _check_options(request: ScreeningRequest) -> None:
     if not 0.0 < request.keep_recall <= 1.0:
         raise UserError(f"--keep-recall must lie in (0, 1], not {request.keep_recall:g}")
-    if request.keep not in {0, 1}:
-        raise UserError(f"--keep is the class to run, 0 or 1, not {request.keep}")
     integers = {
         "--points": (request.points, 1),
         "--audit": (request.audit, MIN_AUDIT),
@@ -205,10 +209,6 @@ def _check_options(request: ScreeningRequest) -> None:
             raise UserError(f"{option} must be {minimum} or more, not {value}")
     if request.points is not None and request.sweep is not None:
         raise UserError("--points and --sweep are both given; leave one out")
-
-
-def _scalars(problem: Problem) -> list[str]:
-    return [field.name for field in problem.outputs if not field.shape]
 
 
 def _label_encodings(problem: Problem) -> str:

@@ -54,12 +54,13 @@ def _guarantee(summary: ScreeningSummary) -> Iterator[str]:
         )
         yield (
             f"             less than the requested {spec.keep_recall:g}: {threshold.positives} "
-            f"samples of class {spec.keep} in the validation split aren't enough, {required}"
+            f"samples of class {summary.decided.kept_class} in the validation split aren't "
+            f"enough, {required}"
         )
     yield (
         f"threshold    points with a probability of {threshold.score:.3g} or more of class "
-        f"{spec.keep} are run; at most {threshold.missed} of {threshold.positives} samples in the "
-        "validation split have less"
+        f"{summary.decided.kept_class} are run; at most {threshold.missed} of "
+        f"{threshold.positives} samples in the validation split have less"
     )
 
 
@@ -73,7 +74,7 @@ def _comparison(summary: ScreeningSummary) -> Iterator[str]:
         return
     yield f"{test_samples}, with equal weights: the problem doesn't state their costs."
     yield (
-        f"             Where class {summary.screening.keep} costs more than the other, less is "
+        f"             Where class {summary.decided.kept_class} costs more than others, less is "
         "saved; each classifier's own time is subtracted"
     )
 
@@ -81,7 +82,7 @@ def _comparison(summary: ScreeningSummary) -> Iterator[str]:
 def _recall(summary: ScreeningSummary) -> str:
     recall, requested = summary.recall, summary.screening.keep_recall
     if recall is None:
-        return f"unknown: no point of class {summary.screening.keep} was found"
+        return f"unknown: no point of class {summary.decided.kept_class} was found"
     if recall.low >= requested:
         verdict = f"at least the requested {requested:g}"
     elif recall.high < requested:

@@ -14,6 +14,7 @@ from problems import (
     FlatEncoding,
     LabelEncoding,
     LabelScore,
+    Predict,
     Problem,
     Recorded,
     UnknownNameError,
@@ -55,13 +56,13 @@ def problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Problem:
     return Problem(name="t", data=data, encodings=encodings, score=LabelScore(data.outputs))
 
 
-def surrogate_of(problem: Problem, folder: Path) -> Surrogate:
+def surrogate_of(problem: Problem, folder: Path, predict: Predict = network) -> Surrogate:
     assert problem.data
     train = open_recorded(problem.data, None, folder / "fitted").train
     encoding = problem.encodings["flat"].fit(train)
-    predict = FixedBatchPredictor(network, 64)
+    batches = FixedBatchPredictor(predict, 64)
     ranges = training_ranges(train.inputs)
-    return Surrogate(encoding, predict, 0, problem.inputs, problem.outputs, ranges=ranges)
+    return Surrogate(encoding, batches, 0, problem.inputs, problem.outputs, ranges=ranges)
 
 
 def points(folder: Path, **columns: Any) -> Path:
@@ -71,16 +72,19 @@ def points(folder: Path, **columns: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("keep", [0, 1])
-def test_the_most_probable_points_come_first(keep: int, problem: Problem, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keep", [0, 1, "no", "yes"])
+def test_the_most_probable_points_come_first(
+    keep: str | int, problem: Problem, tmp_path: Path
+) -> None:
     path = points(tmp_path, name=["p", "q", "r", "s"])
     request = ScreeningRequest(sweep=path, keep=keep, keep_recall=0.9)
     surrogate, folder = surrogate_of(problem, tmp_path), tmp_path / "list"
     summary = rank_points(problem, surrogate, "hash", request, folder)
     listed = pd.read_csv(folder / RANKED_FILE)
-    column = f"kind: {('no', 'yes')[keep]}"
+    word = ("no", "yes")[keep] if isinstance(keep, int) else keep
+    column = f"kind: {word}"
     assert list(listed.columns) == ["row", "name", column, "decision", "flags"]
-    assert list(listed["name"]) == (["r", "p", "q", "s"] if keep else ["q", "p", "r", "s"])
+    assert list(listed["name"]) == (list("rpqs") if word == "yes" else list("qprs"))
     assert (np.array(list("pqrs"))[listed["row"] - 1] == listed["name"]).all()
     assert listed[column].head(3).is_monotonic_decreasing
     assert listed["decision"].iloc[-1] == "unknown", "the point without a is answered by nobody"
@@ -95,6 +99,34 @@ def test_the_most_probable_points_come_first(keep: int, problem: Problem, tmp_pa
     assert "nothing was run" in text
 
 
+def test_one_of_several_classes_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMSTEAD_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({name: rng.normal(size=ROWS) for name in "ab"})
+    table["kind"] = np.array(["low", "middle", "high"])[np.digitize(table["a"], (-0.5, 0.5))]
+    table.to_csv(tmp_path / "table.csv", index=False)
+    data = Recorded(tmp_path / "table.csv", INPUTS, labels={"kind": ("low", "middle", "high")})
+    encodings = {"flat": LabelEncoding(data.inputs, data.outputs)}
+    three = Problem(name="t", data=data, encodings=encodings, score=LabelScore(data.outputs))
+    surrogate = surrogate_of(three, tmp_path, thirds)
+    request = ScreeningRequest(sweep=points(tmp_path), keep="middle", keep_recall=0.9)
+    summary = rank_points(three, surrogate, "", request, tmp_path / "list")
+    assert summary.keep == (1, "middle")
+    listed = pd.read_csv(tmp_path / "list" / RANKED_FILE)
+    nearest = listed["kind: middle"].dropna()
+    assert nearest.is_monotonic_decreasing
+    assert listed["row"].iloc[0] == 1, "the point whose first input is nearest to zero"
+    with pytest.raises(UserError, match=r"3 classes.*--keep low\|middle\|high"):
+        rank_points(three, surrogate, "", request._replace(keep=None), tmp_path / "other")
+
+
+def thirds(rows: Array) -> Array:
+    """Return probabilities of three classes, which the first input decides."""
+    logits = np.stack([-4.0 * rows[:, 0], 2.0 - 4.0 * abs(rows[:, 0]), 4.0 * rows[:, 0]], axis=1)
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
 def test_points_need_not_say_to_which_group_they_belong(problem: Problem, tmp_path: Path) -> None:
     request = ScreeningRequest(sweep=points(tmp_path))
     rank_points(problem, surrogate_of(problem, tmp_path), "", request, tmp_path / "list")
@@ -106,7 +138,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[UserError], str]] = {
     "an audit": ({"audit": 20}, UserError, "--audit needs a simulation"),
     "drawn points": ({"points": 9, "sweep": None}, UserError, "--points needs a simulation"),
     "another label": ({"label": "colour"}, UnknownNameError, "colour"),
-    "another class": ({"keep": 2}, UserError, "--keep"),
+    "another class": ({"keep": "maybe"}, UnknownNameError, "--keep.*'maybe'"),
 }
 
 

@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import beta, binom, hypergeom
 
-from problems import Problem, Size, UserError, load_problem
+from problems import Field, Problem, Size, UserError, load_problem
 from problems.contract import RandomChoice
 from problems.data.dataset import generate
 from problems.data.shards import read_shard
@@ -27,7 +27,8 @@ from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, Record, State
 from search.screening import DECISIONS_FILE, RESULTS_FILE, SUMMARY_FILE, ScreeningSummary, screen
 from search.screening.audit import CallTimes, estimate_compute, estimate_recall
-from search.screening.decision import Decision, class_scores, label_field
+from search.screening.decision import Decision
+from search.screening.kept_class import KeptClass, label_field
 from search.screening.request import (
     ScreeningJob,
     ScreeningRequest,
@@ -171,8 +172,9 @@ def test_too_few_positives_guarantee_what_they_can() -> None:
 
 def test_what_has_no_score_is_kept() -> None:
     values = np.array([0.2, np.nan])
-    assert class_scores(values, 1).tolist() == [0.2, math.inf]
-    assert class_scores(values, 0).tolist() == [0.8, math.inf]
+    field = Field("bound", unit="1")
+    assert KeptClass.of(field, None).scores(values).tolist() == [0.2, math.inf]
+    assert KeptClass.of(field, 0).scores(values).tolist() == [0.8, math.inf]
 
 
 @pytest.mark.parametrize("missed", [0, 3, 20, 100])
@@ -304,7 +306,7 @@ def test_a_surrogate_is_an_artefact_or_a_pick(run: RunDirectory) -> None:
         (ScreeningRequest(keep_recall=1.1), "--keep-recall must lie"),
         (ScreeningRequest(points=0), "--points must be 1 or more"),
         (ScreeningRequest(audit=3), "--audit must be 10 or more"),
-        (ScreeningRequest(keep=2), "--keep is the class to run"),
+        (ScreeningRequest(keep=2), "--keep.*'2'"),
         (ScreeningRequest(seed=-1), "--seed must be 0 or more"),
         (ScreeningRequest(label="bond"), "did you mean 'bound'"),
         (ScreeningRequest(points=5, sweep=Path("points.csv")), "leave one out"),
@@ -365,12 +367,12 @@ def test_the_label_is_found_or_requested(escape: Problem) -> None:
     (bound,) = escape.outputs
     both = replace(escape, simulation=_With(outputs=(bound, replace(bound, name="far"))), data=None)
     classes = {"bound": np.array([0.0, 1.0]), "far": np.array([1.0, 1.0])}
-    assert label_field(escape, classes, "") == "bound"
+    assert label_field(escape, classes, "").name == "bound"
     with pytest.raises(UserError, match=r"--label bound\|far"):
         label_field(both, classes, "")
-    assert label_field(both, classes, "far") == "far"
+    assert label_field(both, classes, "far").name == "far"
     values = classes | {"far": np.array([0.5, 1.0])}
-    assert label_field(both, values, "") == "bound"
+    assert label_field(both, values, "").name == "bound"
     with pytest.raises(UserError, match="aren't 0 and 1"):
         label_field(both, values, "far")
     with pytest.raises(UserError, match="no class to keep"):
