@@ -1,7 +1,6 @@
 """A short run of the reference, and the secular motion that is fitted to it."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from problems.cases.planets.resonances import resonant_correction
 from problems.cases.planets.secular_fit import FitSettings, fit_corrections
 from problems.cases.planets.secular_theories import sample_secular_motion, secular_path
 from problems.cases.planets.simulation import Planets
+from problems.encodings.run_cache import cached_run
 from problems.interfaces.types import Array, Batch, Split
 
 FRAMES = 64
@@ -26,9 +26,6 @@ FIT = FitSettings(
 )
 """Three horizons with three iterations each. Eight iterations at seven horizons take four times as
 long and have the same error."""
-
-CACHED_RUNS = 8
-"""Short runs of whole splits that a process caches."""
 
 
 class EarlyMotion(NamedTuple):
@@ -89,23 +86,8 @@ class EarlyRun:
 
     def cached(self, inputs: Batch) -> EarlyMotion:
         """Return the fitted motion from the cache of this process, for training, never timed."""
-        star, mass, elements = (
-            np.ascontiguousarray(inputs[name], float) for name in ("star_mass", "mass", "elements")
-        )
-        return _cached_motion(self, mass.shape, star.tobytes(), mass.tobytes(), elements.tobytes())
-
-
-@lru_cache(maxsize=CACHED_RUNS)
-def _cached_motion(
-    run: EarlyRun, shape: tuple[int, int], star: bytes, mass: bytes, elements: bytes
-) -> EarlyMotion:
-    return run.motion(
-        {
-            "star_mass": np.frombuffer(star),
-            "mass": np.frombuffer(mass).reshape(shape),
-            "elements": np.frombuffer(elements).reshape(*shape, 6),
-        }
-    )
+        names = ("star_mass", "mass", "elements")
+        return cached_run(EarlyRun.motion, self, {name: inputs[name] for name in names})
 
 
 @dataclass(frozen=True)

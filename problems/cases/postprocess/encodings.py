@@ -6,7 +6,6 @@ interpolation.
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import ClassVar, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from problems.cases.postprocess.baselines import SpectralInterpolation
 from problems.cases.postprocess.simulation import DecayingTurbulence
 from problems.cases.postprocess.vorticity import on_grid
+from problems.encodings.run_cache import cached_run
 from problems.encodings.transforms import nonzero
 from problems.interfaces.types import (
     Array,
@@ -29,9 +29,6 @@ from problems.interfaces.types import (
     Target,
     n_samples,
 )
-
-CACHED_RUNS = 8
-"""Batches whose coarse runs a process keeps: the splits of a training."""
 
 CORRECTION_LIMIT = 8.0
 """Corrections are clipped to this many standard deviations of those of the training split."""
@@ -106,10 +103,7 @@ class CoarseRunEncoding(Encoding):
         """Return the ends of the coarse runs (b, n, n)."""
         if not cached:
             return self.simulation.resolved(inputs, self.simulation.coarse)
-        start, duration = (
-            np.ascontiguousarray(inputs[name], dtype=float) for name in ("start", "duration")
-        )
-        return _cached_ends(self.simulation, start.shape, start.tobytes(), duration.tobytes())
+        return cached_run(_coarse_ends, self.simulation, inputs)
 
     def _channels(self, inputs: Batch, ends: Array) -> Array:
         """Return the channels (b, n, n, c) on the coarse grid."""
@@ -191,12 +185,5 @@ def from_cells(cells: Array) -> Array:
     return blocks.reshape(b, n * ratio, n * ratio)
 
 
-@lru_cache(maxsize=CACHED_RUNS)
-def _cached_ends(
-    simulation: DecayingTurbulence, shape: tuple[int, ...], start: bytes, duration: bytes
-) -> Array:
-    inputs: dict[str, Array] = {
-        "start": np.frombuffer(start).reshape(shape),
-        "duration": np.frombuffer(duration),
-    }
+def _coarse_ends(simulation: DecayingTurbulence, inputs: Batch) -> Array:
     return simulation.resolved(inputs, simulation.coarse)

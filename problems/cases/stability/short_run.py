@@ -1,7 +1,6 @@
 """Short runs of the reference, whose features predict whether a system survives."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +9,11 @@ from problems.cases.planets.orbits import GRAVITATIONAL_CONSTANT, elements_from_
 from problems.cases.stability.integration import STAR_MASS, System
 from problems.cases.stability.theory import system_frame_elements
 from problems.cases.stability.time_distribution import Followed
+from problems.encodings.run_cache import cached_run
 from problems.interfaces.types import Array, Batch
 
 FRAMES = 64
 """Frames of a short run, evenly spaced; an encoding may read fewer."""
-
-CACHED_RUNS = 16
-"""Short runs of whole splits that a process caches: all kinds for both splits of a training."""
 
 MAX_AXIS = 1e3
 """Semi-major axis of an escaping planet [au]."""
@@ -88,22 +85,8 @@ class ShortRun:
 
     def cached(self, inputs: Batch) -> ShortRunResult:
         """Return the short runs from the cache of this process, for training but not for timing."""
-        mass, elements = (
-            np.ascontiguousarray(inputs[name], float) for name in ("mass", "elements")
-        )
-        return _cached_run(self, mass.shape, mass.tobytes(), elements.tobytes())
-
-
-@lru_cache(maxsize=CACHED_RUNS)
-def _cached_run(
-    run: ShortRun, shape: tuple[int, ...], mass: bytes, elements: bytes
-) -> ShortRunResult:
-    return run.run(
-        {
-            "mass": np.frombuffer(mass).reshape(shape),
-            "elements": np.frombuffer(elements).reshape(*shape, 6),
-        }
-    )
+        names = ("mass", "elements")
+        return cached_run(ShortRun.run, self, {name: inputs[name] for name in names})
 
 
 def _bounded(states: Array, mu: Array) -> Array:
