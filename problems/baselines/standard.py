@@ -26,6 +26,7 @@ from problems.baselines.structured import (
 )
 from problems.baselines.training_rows import FittedModel, Method, TrainingRows
 from problems.baselines.trees import fit_boosted_trees, fit_random_forest
+from problems.encodings.cheap_run import CheapRunEncoding
 from problems.encodings.rollout import RollOutEncoding
 from problems.interfaces.problem import Problem
 from problems.interfaces.types import (
@@ -65,6 +66,12 @@ DISTRIBUTIONS: Mapping[str, Method] = {
     "kernel density": fit_kernel_density,
     "Gaussian mixture": fit_gaussian_mixture,
 }
+
+CHEAP_RUN_MODELS: Mapping[str, Method] = {
+    "linear correction of the cheap run": fit_linear,
+    "Gaussian process of the cheap run": fit_gaussian_process,
+}
+"""Models of what the reference adds to a cheap run, as a function of inputs and cheap outputs."""
 
 FLAT_MODELS: Mapping[Target, Mapping[str, Method]] = {
     Target.VALUE: REGRESSIONS,
@@ -163,9 +170,11 @@ def _models(problem: Problem) -> Iterator[tuple[str, StandardBaseline]]:
         ]
         for target in Target
     }
+    cheap = [n for n in flat[Target.VALUE] if isinstance(encodings[n], CheapRunEncoding)]
     rolling = [name for name in values if isinstance(encodings[name], RollsForward)]
     for target, methods in FLAT_MODELS.items():
         yield from _each(methods, flat[target])
+    yield from _each(CHEAP_RUN_MODELS, cheap)
     if values and not flat[Target.VALUE] and not rolling:
         yield from _each(_structured_models(encodings[values[0]]), values)
     if not flat[Target.LABEL]:

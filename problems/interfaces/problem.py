@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from problems.data.recorded_declaration import Recorded
+from problems.encodings.cheap_run import with_cheap_run
 from problems.entrance.calls import user_code_errors
 from problems.errors import UserError
 from problems.interfaces.class_fields import ClassField
@@ -160,6 +161,9 @@ Host = Callable[[Run, np.random.Generator], Batch]
 HostScore = Callable[[Batch, Batch], Mapping[str, float]]
 """host_score(predicted, reference): errors of the results of a host, by name."""
 
+CHEAP_RUN = "cheap run"
+"""Name of the baseline of `Problem.cheap`."""
+
 DEFAULT_METRIC = Metric("error", "1", "as returned by the score of this problem")
 
 
@@ -182,6 +186,9 @@ class Problem:
         baselines: Classical models with the signature of the reference, fitted or to be fitted.
         standard_baselines: Whether a search also fits, scores and times models such as a linear
             one, a Gaussian process and a random forest (`problems.baselines`).
+        cheap: A run of lower fidelity with the signature of the reference, such as the same code on
+            a coarser grid. It is a baseline, and each ready-made encoding NAME gets a companion
+            NAME-cheap whose network reads its outputs too.
         ceiling: The reference for inputs that differ by rounding, whose error is the smallest
             possible. The final evaluation scores it on a few samples. It is never timed and never
             recommended, since it costs as much as the reference.
@@ -221,6 +228,7 @@ class Problem:
         default_factory=dict[str, Run | FittedBaseline]
     )
     standard_baselines: bool = True
+    cheap: Run | None = None
     ceiling: Run | None = None
     samples: Samples | None = None
     time_limit_s: float = 120.0
@@ -240,6 +248,9 @@ class Problem:
         if (self.simulation is None) == (self.data is None):
             raise UserError("a problem needs simulation= or data=, one of the two")
         self._refuse_other_inputs()
+        if self.cheap is not None:
+            object.__setattr__(self, "encodings", with_cheap_run(self.encodings, self.cheap))
+            object.__setattr__(self, "baselines", {CHEAP_RUN: self.cheap, **self.baselines})
         if not self.name:
             hyphenated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(self.source).__name__)
             object.__setattr__(self, "name", hyphenated.lower())
