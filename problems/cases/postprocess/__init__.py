@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from problems.cases.postprocess.baselines import CubicInterpolation, SpectralInterpolation
 from problems.cases.postprocess.encodings import FieldEncoding, PatchEncoding
 from problems.cases.postprocess.simulation import DecayingTurbulence
+from problems.cases.postprocess.spectral import SpectralEncoding
 from problems.cases.postprocess.symmetries import SYMMETRIES
 from problems.cases.postprocess.validation import METRICS, FineFieldPictures, FineFieldScore
 from problems.interfaces.problem import Deployment, Problem, Samples
@@ -69,6 +70,7 @@ def postprocess(size: Size) -> Problem:
         encodings={
             "patch": PatchEncoding(simulation),
             "field": FieldEncoding(simulation),
+            "spectral": SpectralEncoding(simulation),
         },
         score=score,
         metrics=METRICS,

@@ -115,8 +115,12 @@ class CoarseRunEncoding(Encoding):
 
     def _corrections(self, split: Split, ends: Array) -> Array:
         """Return the corrections (b, n, n, r^2), in cells."""
-        difference = split.outputs["vorticity"] - on_grid(ends, self.simulation.fine)
-        return to_cells(difference, self.simulation.fine // self.simulation.coarse)
+        ratio = self.simulation.fine // self.simulation.coarse
+        return to_cells(self._difference(split, ends), ratio)
+
+    def _difference(self, split: Split, ends: Array) -> Array:
+        """Return what the fine runs add to the interpolated coarse ones (b, m, m)."""
+        return split.outputs["vorticity"] - on_grid(ends, self.simulation.fine)
 
     @abstractmethod
     def _network_inputs(self, channels: Array) -> Array:

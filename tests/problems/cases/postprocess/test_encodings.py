@@ -13,6 +13,7 @@ from problems.cases.postprocess.encodings import (
     to_cells,
 )
 from problems.cases.postprocess.simulation import DecayingTurbulence
+from problems.cases.postprocess.spectral import FLOORS, SpectralEncoding
 from problems.cases.postprocess.vorticity import on_grid
 
 RNG = np.random.default_rng(0)
@@ -42,6 +43,21 @@ def test_a_network_corrects_spectral_interpolation(
     np.testing.assert_allclose(zero["vorticity"], interpolated["vorticity"])
     exact = encoding.apply(lambda _: pairs.targets, INPUTS, RNG)
     np.testing.assert_allclose(exact["vorticity"], TRAIN.outputs["vorticity"], atol=1e-5)
+
+
+@pytest.mark.parametrize("cutoff", FLOORS)
+def test_modes_up_to_a_cutoff_are_corrected(cutoff: float) -> None:
+    encoding = SpectralEncoding(SIMULATION, cutoff=cutoff).fit(TRAIN)
+    pairs = encoding.pairs(TRAIN)
+    zero = encoding.apply(lambda _: np.zeros_like(pairs.targets), INPUTS, RNG)
+    interpolated = SpectralInterpolation(SIMULATION, 16)(INPUTS, RNG)
+    np.testing.assert_allclose(zero["vorticity"], interpolated["vorticity"])
+    exact = encoding.apply(lambda _: pairs.targets, INPUTS, RNG)
+    left = np.abs(np.fft.fft2(exact["vorticity"] - TRAIN.outputs["vorticity"])) / 32**2
+    k = np.abs(np.fft.fftfreq(32, 1 / 32))
+    kept = (k[:, None] <= 8 * cutoff) & (k[None] <= 8 * cutoff)
+    assert left[:, kept].max() < 1e-6
+    assert score(exact["vorticity"])["error"] <= encoding.floor
 
 
 def test_a_patch_holds_the_cells_around_its_own() -> None:
