@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from itertools import product
 
 from problems import Choose, Encoding, Layout, Problem, Settings, Size, Target, UserError
-from problems.interfaces.types import Option, RollsForward
+from problems.interfaces.types import Option, Remembers, RollsForward
 from spaces import pruning as prunings
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
 from spaces.combinations import Combination, CombinationSpace
@@ -240,12 +240,14 @@ class Space:
 
         These are whether the family trains a policy, whether it is solved, whether the encoding is
         rolled out, whether a standard baseline may predict further training samples, and whether
-        the target is a label.
+        the target is a label. Further samples aren't free in an encoding that runs something for
+        each of them.
         """
         unfitted, architecture = self.problem.encodings[encoding], ARCHITECTURES[family]
         rolls = isinstance(unfitted, RollsForward)
         flat = unfitted.layout is Layout.FLAT and unfitted.target in AVERAGED_TARGETS
-        teachable = unfitted.target is Target.VALUE if rolls else flat
+        free = flat and not isinstance(unfitted, Remembers)
+        teachable = unfitted.target is Target.VALUE if rolls else free
         has_teacher = teachable and self.problem.standard_baselines
         is_label = unfitted.target is Target.LABEL
         return architecture.trains_policy, architecture.solved, rolls, has_teacher, is_label

@@ -24,7 +24,7 @@ from problems.baselines.fitting import (
 from problems.baselines.standard import MEAN, StandardBaseline, fit_zero, standard_baselines
 from problems.baselines.training_rows import Method
 from problems.entrance.calls import Call, CallFailedError
-from problems.interfaces.types import RollsForward
+from problems.interfaces.types import Remembers, RollsForward
 from search.run.records import StandardBaselineSummary
 from search.trial.scoring import score_split
 
@@ -40,20 +40,24 @@ class StandardResults(NamedTuple):
         errors: Their validation errors.
         summaries: What is told of each, also of those that were left out.
         steps: Names of the models of the step of a roll-out.
+        costly: Names of those that need a run of lower fidelity for each sample.
     """
 
     runs: dict[str, Run]
     errors: dict[str, float]
     summaries: tuple[StandardBaselineSummary, ...]
     steps: frozenset[str]
+    costly: frozenset[str] = frozenset()
 
     @property
     def teacher(self) -> Run | None:
         """The most accurate one, which predicts further training samples for networks.
 
-        None if none is more accurate than the mean of the training outputs.
+        None if none is more accurate than the mean of the training outputs. It predicts thousands
+        of samples for a network, so that none takes part that needs a run for each.
         """
-        best = min(self.errors, key=self.errors.__getitem__, default=MEAN)
+        candidates = set(self.errors) - self.costly
+        best = min(sorted(candidates), key=self.errors.__getitem__, default=MEAN)
         error = self.errors.get(MEAN, math.inf)
         return self.runs[best] if best in self.runs and self.errors[best] < error else None
 
@@ -104,7 +108,12 @@ def fit_standard_baselines(
         for name, each in baselines.items()
         if each.encoding in rolling and each.method is not fit_zero
     )
-    results = StandardResults({}, {}, (), steps)
+    costly = frozenset(
+        name
+        for name, each in baselines.items()
+        if each.encoding and isinstance(problem.encodings[each.encoding], Remembers)
+    )
+    results = StandardResults({}, {}, (), steps, costly)
     on_progress(0, len(baselines))
     for done, (name, baseline) in enumerate(baselines.items(), start=1):
         started, notes, left_out = time.monotonic(), (), ""

@@ -7,7 +7,7 @@ import pytest
 
 from problems import Layout, Problem, Scalar, Size, UserError, load_problem
 from problems.contract import RandomChoice
-from problems.interfaces.types import RollsForward
+from problems.interfaces.types import Remembers, RollsForward
 from spaces.candidate import Candidate
 from spaces.combinations import DIMENSIONS
 from spaces.registered import ARCHITECTURES
@@ -91,7 +91,7 @@ def test_every_setting_can_be_restricted(problem: Problem) -> None:
         if not isinstance(encoding, RollsForward):  # the others keep the defaults of these
             asked.pop("training.unrolled", None)
             asked.pop("training.labelled_paths", None)
-        if encoding.layout is not Layout.FLAT or isinstance(encoding, RollsForward):
+        if encoding.layout is not Layout.FLAT or isinstance(encoding, RollsForward | Remembers):
             asked.pop("training.labelled", None)
         assert asked
         for name, value in asked.items():

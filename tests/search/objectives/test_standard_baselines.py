@@ -52,6 +52,8 @@ def test_each_is_scored_and_told(few: tuple[Problem, Dataset]) -> None:
     best_of_steps = min(results.steps, key=results.errors.__getitem__)
     assert results.step_teacher is results.runs[best_of_steps]
     assert results._replace(steps=frozenset()).step_teacher is None
+    second = sorted(results.errors, key=results.errors.__getitem__)[1]
+    assert results._replace(costly=frozenset({best})).teacher is results.runs[second]
     again = with_baseline(problem, data.train, best, Size.TINY)
     assert baseline_errors(again, data) == {best: results.errors[best]}
     assert list(with_baseline(problem, data.train, "undamped", Size.TINY).baselines) == ["undamped"]
