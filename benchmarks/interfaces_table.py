@@ -7,8 +7,8 @@ The table has 27 features and the class (biological or crystal) of 5,735 protein
 Baskaran et al., BMC Structural Biology 14 (2014) 22, doi:10.1186/s12900-014-0022-0). Interfaces of
 one entry stay in one split. Each split is searched, with the standard baselines (a random forest
 and boosted trees among them), and the paired differences on the test split and on the sealed
-samples are printed. Exits with 1 if a recommendation is significantly worse without its report
-saying so.
+samples are printed, and in the end the AUC of each on the test splits. Exits with 1 if a
+recommendation is significantly worse without its report saying so.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import pandas as pd
 
 from reports.views import read_report_data
 from search.run.directory import RunDirectory
+from simstead import open_run
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
 
@@ -66,6 +67,17 @@ def write_split(source: pd.DataFrame, folder: Path, seed: int) -> Path:
     return folder / "interfaces.py"
 
 
+def test_aucs(folder: Path) -> dict[str, float]:
+    """Return the AUC on the test split of the recommendation and of each baseline, by its name."""
+    finalists = open_run(folder).finalists().reset_index()
+    columns = finalists[["name", "recommended", "trial", "test.ranking_error"]]
+    return {
+        "recommended" if recommended else name: 1.0 - error
+        for name, recommended, trial, error in columns.itertuples(index=False)
+        if recommended or pd.isna(trial)
+    }
+
+
 def main() -> int:
     """Search the splits, print the comparisons; return 1 if one is worse without a word."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -75,7 +87,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=24)
     arguments = parser.parse_args()
     source = pd.read_csv(arguments.table, dtype={"PDB": str})
-    silent = 0
+    silent, aucs = 0, dict[str, dict[str, float]]()
     for seed in range(arguments.splits):
         problem = write_split(source, arguments.folder / f"split{seed}", seed)
         folder = problem.with_name("run")
@@ -86,6 +98,7 @@ def main() -> int:
         if facts.recommendation is None or facts.recommendation.headline is None:
             print(f"split {seed}: nothing is recommended")
             continue
+        aucs[f"split {seed}"] = test_aucs(folder)
         headline = facts.recommendation.headline
         print(f"split {seed}: {' '.join(headline.sentences)}", flush=True)
         for baseline in facts.recommendation.baselines_as_good:
@@ -94,6 +107,8 @@ def main() -> int:
             print(f"    {' '.join(sentences)}", flush=True)
         against = facts.recommendation.finalist.against_baseline
         silent += against is not None and against.verdict == "larger" and headline.grade != "bad"
+    table = pd.DataFrame(aucs)
+    print(table.assign(mean=table.mean(axis=1)).sort_values("mean", ascending=False).round(4))
     return int(silent > 0)
 
 
