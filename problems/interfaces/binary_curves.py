@@ -50,3 +50,16 @@ def calibration_curve(probability: Array, positive: Array) -> tuple[Array, Array
     mean = [probability[member].mean() for member in members]
     share = [positive[member].mean() for member in members]
     return np.array(mean), np.array(share)
+
+
+def calibration_error(probability: Array, positive: Array) -> float:
+    """Return the expected calibration error over equal bins.
+
+    Source: Naeini, Cooper & Hauskrecht, AAAI 2015.
+
+    Args:
+        probability: Predicted probabilities (b,) of being positive.
+        positive: Whether samples are positive (b,), or 0 and 1.
+    """
+    gap = np.bincount(calibration_bins(probability), weights=probability - positive)
+    return float(np.sum(np.abs(gap)) / len(probability))

@@ -17,8 +17,8 @@ import numpy as np
 from problems.cases.stability.time_distribution import LEVELS, MEDIAN, log_time
 from problems.interfaces.binary_curves import (
     area_above_roc,
-    calibration_bins,
     calibration_curve,
+    calibration_error,
     roc_curve,
 )
 from problems.interfaces.pictures import Curve, Picture
@@ -173,12 +173,6 @@ def recall_threshold(probability: Array, positive: Array) -> float:
         return 0.0
     kept = np.sort(probability[positive])
     return float(kept[int(np.floor((1.0 - TARGET_RECALL) * len(kept) + 1e-9))])
-
-
-def calibration_error(probability: Array, stable: Array) -> float:
-    """Return the expected calibration error (Naeini et al. 2015) over equal bins."""
-    gap = np.bincount(calibration_bins(probability), weights=probability - stable)
-    return float(np.sum(np.abs(gap)) / len(probability))
 
 
 def contact_metrics(quantiles: Array, time: Array, stable: Array, ahead: Array) -> dict[str, float]:

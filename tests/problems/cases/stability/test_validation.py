@@ -9,12 +9,12 @@ from problems.cases.stability.time_distribution import LEVELS
 from problems.cases.stability.validation import (
     METRICS,
     SurvivalScore,
-    calibration_error,
     false_positive_rate,
     ranking_error,
     recall_threshold,
     survival_pictures,
 )
+from problems.interfaces.binary_curves import calibration_error
 
 RNG = np.random.default_rng(0)
 STABLE = RNG.random(300) < 0.6
