@@ -44,12 +44,12 @@ $(BIN)/python:
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV) (2 GB, a minute or two) ..."
-	$(PIP) -e '.[cases,files,policies,radiation]'
+	$(PIP) -e '.[cases,files,interfaces,policies,radiation]'
 	@touch $@
 
 $(DEV_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies and tools into $(VENV) (2 GB, two minutes) ..."
-	$(PIP) -e '.[cases,files,policies,radiation,dev]'
+	$(PIP) -e '.[cases,files,interfaces,policies,radiation,dev]'
 	@touch $(RUN_STAMP) $@
 
 clean:

@@ -1,0 +1,1 @@
+"""Interfaces of proteins: which are biological, and which are contacts of the crystal?"""
