@@ -28,14 +28,13 @@ N_PAIRS = len(PAIR_NAMES)
 COUNTS = np.array([name != LINK_DENSITY for name in DESCRIPTORS])
 """Which descriptors are counts (27,)."""
 
-_PAIR_OF_CHARACTERS = np.array(
+_CLASS_OF_PAIR = np.array(
     [
-        [
-            next(i for i, name in enumerate(PAIR_NAMES) if sorted(name) == sorted(a + b))
-            for b in CHARACTERS
-        ]
-        for a in CHARACTERS
-    ]
+        [sorted(name) == sorted(first + second) for name in PAIR_NAMES]
+        for first in CHARACTERS
+        for second in CHARACTERS
+    ],
+    dtype=float,
 )
 _ORDER = np.array([KIND_OF_NAME[name] - 1 for name in RESIDUE_NAMES])
 
@@ -56,6 +55,5 @@ def descriptors_of(contact: Array, kinds: Array) -> Array:
     residues = np.einsum("bsi,bsik->bk", degree, one_hot)
     character = one_hot @ (CHARACTER_OF_KIND[:, None] == np.arange(len(CHARACTERS)))
     pairs = np.einsum("bia,bij,bjc->bac", character[:, 0], contact, character[:, 1], optimize=True)
-    classes = np.zeros((len(total), N_PAIRS))
-    np.add.at(classes, (slice(None), _PAIR_OF_CHARACTERS), pairs)
+    classes = pairs.reshape(len(total), -1) @ _CLASS_OF_PAIR
     return np.concatenate([classes, density[:, None], residues[:, _ORDER]], axis=1)

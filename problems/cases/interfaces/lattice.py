@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from problems.cases.interfaces.chains import Chain, Crystal
 from problems.interfaces.types import Array
@@ -58,7 +58,7 @@ def lattice_interfaces(
     """
     found: list[LatticeInterface] = []
     for i, first in enumerate(crystal.chains):
-        tree = cKDTree(first.atoms)
+        tree = KDTree(first.atoms)
         for second in crystal.chains[i:]:
             for image in _images(crystal, first, second):
                 contacts = _contacts(tree, first, image)
@@ -130,7 +130,7 @@ def _moved(chain: Chain, cell: Array, inverse: Array, operation: Array) -> Chain
     )
 
 
-def _contacts(tree: cKDTree, first: Chain, second: Chain) -> Array:
+def _contacts(tree: KDTree, first: Chain, second: Chain) -> Array:
     """Return the indices of both residues of each contact (k, 2)."""
     near = tree.query_ball_point(second.atoms, CONTACT_DISTANCE_A)
     counts = np.fromiter(map(len, near), int, len(near))

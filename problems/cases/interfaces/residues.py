@@ -24,7 +24,7 @@ class Residue(NamedTuple):
         letter: Name of one letter.
         character: Class by which its contacts are counted.
         heavy_atoms: Atoms other than hydrogen in a chain.
-        share: Frequency in UniProtKB/Swiss-Prot, release 2021_04, statistics of the release [%].
+        share: Frequency in proteins [%]: statistics of UniProtKB/Swiss-Prot, about 2021.
         hydropathy: Kyte & Doolittle, J. Mol. Biol. 157 (1982) 105.
         volume: Volume in crystals of proteins [A^3]; Zamyatnin, Prog. Biophys. Mol. Biol. 24 (1972)
             107.
@@ -75,8 +75,8 @@ KINDS = len(RESIDUES)
 
 KIND_OF_NAME = {residue.name: kind for kind, residue in enumerate(RESIDUES, start=1)}
 
-COMPOSITION = np.array([residue.share for residue in RESIDUES])
-COMPOSITION = COMPOSITION / COMPOSITION.sum()
+_SHARES = np.array([residue.share for residue in RESIDUES])
+COMPOSITION = _SHARES / _SHARES.sum()
 """Frequency of each kind in proteins (20,)."""
 
 CHARACTERS = tuple(Character)
