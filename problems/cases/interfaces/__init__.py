@@ -38,7 +38,7 @@ class InterfacesPreset:
 
 PRESETS = {
     Size.TINY: InterfacesPreset((12, 16), (17, 18), 8, Samples(96, 48, 48, 16), 4),
-    Size.STANDARD: InterfacesPreset((14, 24), (25, 28), 10, Samples(2000, 600, 2000, 600), 30),
+    Size.STANDARD: InterfacesPreset((14, 20), (21, 22), 10, Samples(2000, 600, 2000, 600), 20),
     Size.FULL: InterfacesPreset((14, 40), (41, 48), 12, Samples(40_000, 4000, 10_000, 4000), 30),
 }
 

@@ -123,7 +123,7 @@ def descriptor_table(inputs: Batch) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class DistancesEncoding(ScaledRows):
-    """Histograms of the distances of residues of both sides, for each pair of kinds.
+    """Contacts and histograms of the distances across the interface, for each pair of kinds.
 
     A pair counts in two neighbouring bins, with weights that add up to one, so that a small move
     changes little.
@@ -136,17 +136,17 @@ class DistancesEncoding(ScaledRows):
     IDENTITY: ClassVar[str] = "interfaces/distances"
 
     kinds: bool = True
-    bins: int = 3
+    bins: int = 2
 
     def settings(self, choose: Choose) -> Settings:
         """Return whether pairs are those of kinds, and the number of bins."""
         return {
             "kinds": choose.categorical("kinds", (False, True)),
-            "bins": choose.categorical("bins", (2, 3, 5)),
+            "bins": choose.categorical("bins", (1, 2, 4)),
         }
 
     def rows(self, inputs: Batch) -> Array:
-        """Return the square roots of the numbers of pairs (b, pairs * bins)."""
+        """Return the square roots of the numbers of contacts and pairs (b, (1 + bins) * pairs)."""
         position, kinds = np.asarray(inputs["position"], float), kinds_of(inputs)
         apart = np.linalg.norm(position[:, 0, :, None] - position[:, 1, None], axis=-1)
         present = (kinds[:, 0, :, None] > 0) & (kinds[:, 1, None] > 0)
@@ -154,17 +154,20 @@ class DistancesEncoding(ScaledRows):
         sample, i, j = np.nonzero(near)
         group = np.arange(KINDS) if self.kinds else CHARACTER_OF_KIND
         groups = group[kinds[sample, 0, i] - 1], group[kinds[sample, 1, j] - 1]
-        number = int(group.max()) + 1
         low, high = np.minimum(*groups), np.maximum(*groups)
         pair = high * (high + 1) // 2 + low
         place = apart[near] / LARGEST_DISTANCE_A * self.bins
         first = np.minimum(place.astype(int), self.bins - 1)
         rest = place - first
-        counts = np.zeros((len(kinds), number * (number + 1) // 2, self.bins + 1))
-        np.add.at(counts, (sample, pair, first), 1.0 - rest)
-        np.add.at(counts, (sample, pair, first + 1), rest)
-        # The last edge is where pairs cease to count.
-        return np.sqrt(counts[..., : self.bins]).reshape(len(kinds), -1)
+        # Column 0 counts contacts; the last edge, where pairs cease to count, is left out.
+        number, columns = int(group.max()) + 1, self.bins + 2
+        pairs = number * (number + 1) // 2
+        row, length = (sample * pairs + pair) * columns, len(kinds) * pairs * columns
+        counts = np.bincount(row, np.asarray(inputs["contact"], float)[near], length)
+        counts += np.bincount(row + 1 + first, 1.0 - rest, length)
+        counts += np.bincount(row + 2 + first, rest, length)
+        kept = counts.reshape(len(kinds), -1, columns)[..., :-1]
+        return np.sqrt(kept).reshape(len(kinds), -1)
 
 
 @dataclass(frozen=True, eq=False)
