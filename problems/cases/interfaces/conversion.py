@@ -47,37 +47,22 @@ def convert_folder(
     _refuse_output(output, (".csv", ".nc"))
     class_of = None if labels is None else _read_labels(labels)
     read = read_folder(folder)
-    chosen = [each for each in read.interfaces if class_of is None or each.name in class_of]
-    said: list[str] = []
-    if class_of is not None:
-        missing = sorted(set(class_of) - {each.name for each in chosen})
-        if missing:
-            said.append(
-                f"{len(missing)} labels are of interfaces that no file has: {missing[0]} ..."
-            )
+    chosen, said = _labelled(read.interfaces, class_of)
     if output.suffix == ".nc":
-        fitting = [each for each in chosen if _residues(each) <= places]
         said += [
             f"{each.name}: {_residues(each)} residues of a side, more than --places {places}: "
             "left out"
             for each in chosen
-            if each not in fitting
+            if _residues(each) > places
         ]
-        chosen = fitting
+        chosen = [each for each in chosen if _residues(each) <= places]
     if not chosen:
         raise UserError(f"{folder}: there is no interface to write; name other files or labels")
-    names = [each.name for each in chosen]
-    classes = None if class_of is None else [class_of[name] for name in names]
+    classes = None if class_of is None else [class_of[each.name] for each in chosen]
     if output.suffix == ".nc":
         _write_complexes(output, chosen, classes, places)
     else:
-        table = pd.DataFrame(
-            [descriptors_of_interface(each.interface) for each in chosen], columns=[*DESCRIPTORS]
-        )
-        table.insert(0, NAME_COLUMN, names)
-        if classes is not None:
-            table[TABLE_LABEL] = classes
-        table.to_csv(output, index=False)
+        _write_descriptors(output, chosen, classes)
     return read, [*said, f"{len(chosen)} interfaces: {output}"]
 
 
@@ -139,6 +124,33 @@ def _read_labels(path: Path) -> Mapping[str, str]:
 def _residues(named: NamedInterface) -> int:
     """Return the number of residues in contact on the larger side."""
     return max(len(np.unique(side)) for side in named.interface.contacts.T)
+
+
+def _labelled(
+    interfaces: Sequence[NamedInterface], class_of: Mapping[str, str] | None
+) -> tuple[list[NamedInterface], list[str]]:
+    """Return the interfaces that have a label, and a line about labels without an interface."""
+    if class_of is None:
+        return list(interfaces), []
+    chosen = [each for each in interfaces if each.name in class_of]
+    missing = sorted(set(class_of) - {each.name for each in chosen})
+    if not missing:
+        return chosen, []
+    return chosen, [
+        f"{len(missing)} labels, {missing[0]} first, are of interfaces not in the files"
+    ]
+
+
+def _write_descriptors(
+    output: Path, chosen: Sequence[NamedInterface], classes: Sequence[str] | None
+) -> None:
+    """Write a row with the descriptors of each interface."""
+    rows = [descriptors_of_interface(each.interface) for each in chosen]
+    table = pd.DataFrame(rows, columns=[*DESCRIPTORS])
+    table.insert(0, NAME_COLUMN, [each.name for each in chosen])
+    if classes is not None:
+        table[TABLE_LABEL] = classes
+    table.to_csv(output, index=False)
 
 
 def _write_complexes(
