@@ -22,30 +22,22 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from problems import Array, Field, LabelEncoding, Recorded
+from problems.cases.interfaces.descriptors import DESCRIPTORS
+from problems.cases.interfaces.recorded import TABLE_CLASSES, entry_of
 from problems.data.dataset import concatenate_splits
 from problems.data.recorded import open_confirmation, open_recorded
 
 FOLDS = 10
-CLASSES = ("XTAL", "BIO")
 MAX_DIFFERENCE = 0.005
-FEATURES = (
-    *("CC", "CP", "CA", "PP", "AP", "AA", "LD", "ALA", "CYS", "GLU", "ASP", "GLY", "PHE", "ILE"),
-    *("HIS", "LYS", "MET", "LEU", "ASN", "GLN", "PRO", "SER", "ARG", "THR", "TRP", "VAL", "TYR"),
-)
-
-
-def entry(name: str) -> str:
-    """Return the PDB entry of an interface such as 1e10_2."""
-    return name.split("_", maxsplit=1)[0]
 
 
 def published(table: Path) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Yield features and labels for training, then for the test, of each fold, by pandas alone."""
     frame = pd.read_csv(table, dtype={"PDB": str})
-    groups, _ = pd.factorize(frame["PDB"].map(entry))
+    groups, _ = pd.factorize(frame["PDB"].map(entry_of))
     features, label = (
-        frame[[*FEATURES]].to_numpy(float),
-        (frame["CLASS"] == CLASSES[1]).to_numpy(int),
+        frame[[*DESCRIPTORS]].to_numpy(float),
+        (frame["CLASS"] == TABLE_CLASSES[1]).to_numpy(int),
     )
     print(f"pandas: {len(frame)} interfaces of {groups.max() + 1} entries")
     for train, test in GroupKFold(FOLDS).split(features, groups=groups):
@@ -54,8 +46,8 @@ def published(table: Path) -> Iterator[tuple[Array, Array, Array, Array]]:
 
 def recorded(table: Path, cache: Path) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Yield the same for what simstead makes of the table, as a network reads it."""
-    inputs = tuple(Field(name, unit="1") for name in FEATURES)
-    data = Recorded(table, inputs, labels={"CLASS": CLASSES}, group="PDB", group_of=entry)
+    inputs = tuple(Field(name, unit="1") for name in DESCRIPTORS)
+    data = Recorded(table, inputs, labels={"CLASS": TABLE_CLASSES}, group="PDB", group_of=entry_of)
     sealed = open_confirmation(data, None, cache)
     splits = open_recorded(data, None, cache).splits().values()
     parts = [*(split for split in splits if len(split)), *([sealed] if sealed else [])]

@@ -20,6 +20,9 @@ SIZE_EDGES = (30.0, 45.0, 60.0, 90.0)
 """Numbers of contacts between which interfaces are of one size. A quarter of the table MANY has
 less than 43, half less than 56, a quarter 90 and more."""
 
+FEWEST = 20
+"""Smallest number of interfaces of one size whose accuracy says anything."""
+
 
 @dataclass(frozen=True)
 class InterfaceScore:
@@ -39,7 +42,7 @@ class InterfaceScore:
             "worst_size_accuracy",
             "1",
             "smallest accuracy among the interfaces of one size: those of up to 30, 45, 60, 90 and "
-            "more contacts",
+            "more contacts, of which there are 20",
             True,
         ),
     )
@@ -49,12 +52,13 @@ class InterfaceScore:
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
         """Return the metrics by name."""
         chance, exact = (side[self.label] for side in (predicted, reference))
-        _, _, accuracy, _ = self.by_size(predicted, reference, inputs)
+        _, counts, accuracy, _ = self.by_size(predicted, reference, inputs)
+        overall = float(np.mean((chance > 0.5) == (exact > 0.5)))
         return {
             **LabelScore(self.outputs)(predicted, reference, inputs),
-            "accuracy": float(np.mean((chance > 0.5) == (exact > 0.5))),
+            "accuracy": overall,
             "calibration_error": calibration_error(chance, exact),
-            "worst_size_accuracy": float(accuracy.min()),
+            "worst_size_accuracy": float(np.min(accuracy[counts >= FEWEST], initial=overall)),
         }
 
     @property
