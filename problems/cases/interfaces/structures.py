@@ -71,14 +71,18 @@ def read_folder(folder: Path) -> FolderContents:
 
 
 def complex_of_interface(interface: LatticeInterface) -> Batch:
-    """Return the fields of an interface (1, ...), of the residues in contact alone."""
+    """Return the fields of an interface (1, ...), of the residues in contact alone.
+
+    Positions are about the mean of these residues.
+    """
     sides = [np.unique(interface.contacts[:, side]) for side in (0, 1)]
+    chains = (interface.first, interface.second)
+    beads = [chain.beads[members] for chain, members in zip(chains, sides, strict=True)]
+    middle = np.concatenate(beads).mean(axis=0)
     places = max(map(len, sides))
     position, kind = np.zeros((1, 2, places, 3)), np.zeros((1, 2, places))
-    for side, (chain, members) in enumerate(
-        zip((interface.first, interface.second), sides, strict=True)
-    ):
-        position[0, side, : len(members)] = chain.beads[members]
+    for side, (chain, members) in enumerate(zip(chains, sides, strict=True)):
+        position[0, side, : len(members)] = beads[side] - middle
         kind[0, side, : len(members)] = chain.kinds[members]
     contact = np.zeros((1, places, places))
     rows = [np.searchsorted(sides[side], interface.contacts[:, side]) for side in (0, 1)]

@@ -11,7 +11,11 @@ from problems import MissingExtraError, UserError
 from problems.cases.interfaces.chains import gemmi_is_installed, read_crystal
 from problems.cases.interfaces.descriptors import DESCRIPTORS
 from problems.cases.interfaces.lattice import lattice_interfaces
-from problems.cases.interfaces.structures import descriptors_of_interface, read_folder
+from problems.cases.interfaces.structures import (
+    complex_of_interface,
+    descriptors_of_interface,
+    read_folder,
+)
 
 SHARED = Path("../shared/data/interfaces")
 needs_gemmi = pytest.mark.skipif(not gemmi_is_installed(), reason="gemmi isn't installed")
@@ -84,6 +88,9 @@ def test_a_chain_on_a_two_fold_axis_touches_its_image_once(tmp_path: Path) -> No
     # The axis is along y: each residue meets its own image at 3 A, and those beside it at 4.84 A.
     assert len(found.contacts) == 6 + 2 * 5
     assert descriptors_of_interface(found)[DESCRIPTORS.index("AA")] == 16
+    fields = complex_of_interface(found)
+    np.testing.assert_allclose(fields["position"][0].reshape(-1, 3).mean(axis=0), 0.0, atol=1e-9)
+    assert fields["contact"].sum() == 16
 
 
 @needs_gemmi
