@@ -10,12 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems.cases.interfaces.geometry import interface_frame
-from problems.cases.interfaces.residues import PROPERTIES
+from problems.cases.interfaces.residues import PROPERTIES, VOLUME
 from problems.cases.interfaces.simulation import kinds_of
 from problems.interfaces.types import Array, Batch
-
-VOLUME = 1
-"""Column of `PROPERTIES` with the volume."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class SelectionStrength:
     """
 
     turns: int = 4
-    temperature: float = 0.1
+    temperature: float = 0.05
     sweeps: int = 20
 
 
@@ -97,8 +97,8 @@ def draw_sides(
     kinds = rng.choice(KINDS, (b, 2, places), p=COMPOSITION) + 1
     kinds *= np.arange(places) < sizes[:, :, None]
     surface = _Surface.draw(b, rng)
-    first = surface.patch(sizes[:, 0], places, 0.0, rng)
-    trials = [surface.patch(sizes[:, 1], places, GAP_A, rng) for _ in range(selection.turns)]
+    first = surface.patch(places, 0.0, rng)
+    trials = [surface.patch(places, GAP_A, rng) for _ in range(selection.turns)]
     contacts = [contact_of(np.stack([first, second], 1), kinds) for second in trials]
     best = np.argmin([energies_of(contact, kinds) for contact in contacts], axis=0)
     best = np.where(selected, best, 0)
@@ -129,9 +129,9 @@ class _Surface:
         waves = np.stack([np.cos(angles), np.sin(angles)], -1) * 2.0 * np.pi / WAVELENGTH_A
         return cls(waves, rng.uniform(0.0, 2.0 * np.pi, (n, WAVES)))
 
-    def patch(self, sizes: Array, places: int, height: float, rng: np.random.Generator) -> Array:
+    def patch(self, places: int, height: float, rng: np.random.Generator) -> Array:
         """Return the positions of the residues of a side (b, places, 3) [A]."""
-        n = len(sizes)
+        n = len(self.phases)
         turn, shift = rng.uniform(0.0, 2.0 * np.pi, n), rng.uniform(-0.5, 0.5, (n, 2))
         rows = np.arange(-RINGS, RINGS + 1)
         sites = np.stack(np.meshgrid(rows, rows), -1).reshape(-1, 2)

@@ -1,8 +1,10 @@
-"""Whether a complex would form in solution: its second side is docked anew, at every turn.
+"""Whether a complex would form in solution: its second side is docked anew, in many poses.
 
-The second side is turned about the axis of the interface, and the energy of the contacts of each
-turn gives its share of a thermal ensemble. What holds together at the turn of the complex, rather
-than at any other, is a partner; a neighbour of the crystal holds as well or better elsewhere.
+The second side is displaced in the plane of the interface and turned about its axis, and the
+energy of the contacts of each pose is summed. Where the best of all poses is that of the complex,
+the sides are partners; a neighbour of the crystal is as well off or better elsewhere. Displacements
+have the directions of the turns, so that the poses are the same ones if the first side is moved in
+place of the second.
 
 The squared distance of two residues is a constant and a cosine of the turn. A pair is thus in
 contact over one interval of turns, and the energies of all turns are a running sum over the ends
@@ -12,41 +14,81 @@ of these intervals.
 import numpy as np
 
 from problems.cases.interfaces.geometry import CONTACT_A, contact_of, interface_frame
-from problems.cases.interfaces.residues import CONTACT_ENERGIES_RT
+from problems.cases.interfaces.residues import CONTACT_ENERGIES_RT, PROPERTIES, VOLUME
 from problems.interfaces.types import Array
 
-NATIVE_TURN_DEG = 17.0
-"""Turns up to this one are that of the complex; at a radius of 15 A they move a residue by less
-than the distance of two neighbours."""
+DISPLACEMENTS_A = (2.8, 5.6, 8.4)
+"""Lengths of the displacements: steps of half the distance of neighbours on a surface."""
+
+NATIVE_DISPLACEMENT_A, NATIVE_TURN_DEG = 3.0, 17.0
+"""Displacements and turns up to these are those of the complex: they move a residue by less than
+the distance of two neighbours, up to 15 A from the axis."""
 
 SMALLEST_AMPLITUDE_A2 = 1e-12
 """Pairs whose distance changes less are those of a residue on the axis."""
 
+SMALLEST_LENGTH_A = 1e-6
+"""Shorter vectors have no direction but that of rounding."""
 
-def native_shares(positions: Array, kinds: Array, turns: int) -> Array:
-    """Return the share of the ensemble of all turns that is at that of the complex (b,).
+
+def docking_gaps(positions: Array, kinds: Array, turns: int) -> Array:
+    """Return the energies of the best other poses less those of the best native ones (b,) [RT].
 
     Args:
         positions: Positions (b, 2, n, 3) [A].
         kinds: Kinds (b, 2, n), 0 where there is none.
-        turns: Number of turns of the full circle.
+        turns: Number of turns of the full circle, and of directions of displacements.
     """
-    energies = turn_energies(positions, kinds, turns)
-    weights = np.exp(energies.min(axis=1, keepdims=True) - energies)
+    centred, axis = interface_frame(positions, kinds, contact_of(positions, kinds))
+    directions = _directions(centred, kinds, axis, turns)
+    poses = [(0.0, np.zeros_like(axis))]
+    poses += [(length, length * each) for length in DISPLACEMENTS_A for each in directions]
+    energies = np.stack(
+        [
+            turn_energies(_displaced(centred, kinds, shift), kinds, axis, turns)
+            for _, shift in poses
+        ],
+        axis=1,
+    )
     angles = 360.0 * np.arange(turns) / turns
-    native = np.minimum(angles, 360.0 - angles) <= NATIVE_TURN_DEG
-    return weights[:, native].sum(axis=1) / weights.sum(axis=1)
+    turned = np.minimum(angles, 360.0 - angles) <= NATIVE_TURN_DEG
+    displaced = np.array([length <= NATIVE_DISPLACEMENT_A for length, _ in poses])
+    native = displaced[:, None] & turned
+    best = np.where(native, energies, np.inf).min(axis=(1, 2))
+    return np.where(native, np.inf, energies).min(axis=(1, 2)) - best
 
 
-def turn_energies(positions: Array, kinds: Array, turns: int) -> Array:
+def _directions(centred: Array, kinds: Array, axis: Array, number: int) -> Array:
+    """Return unit vectors across the axis (k, b, 3), one of them towards the larger residues."""
+    volume = PROPERTIES[kinds, VOLUME]
+    towards = np.einsum("bsn,bsnx->bx", volume, centred)
+    across = towards - np.sum(towards * axis, axis=1, keepdims=True) * axis
+    # Of a symmetric interface any direction is as good: that of a coordinate axis.
+    least = np.eye(3)[np.argmin(np.abs(axis), axis=1)]
+    symmetric = np.linalg.norm(across, axis=1, keepdims=True) < SMALLEST_LENGTH_A
+    across = np.where(symmetric, np.cross(axis, least), across)
+    first = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), SMALLEST_LENGTH_A)
+    second = np.cross(axis, first)
+    angles = 2.0 * np.pi * np.arange(number)[:, None, None] / number
+    return np.cos(angles) * first + np.sin(angles) * second
+
+
+def _displaced(centred: Array, kinds: Array, shift: Array) -> Array:
+    """Return positions with the second side displaced by a shift (b, 3) [A]."""
+    moved = centred.copy()
+    moved[:, 1] += shift[:, None] * (kinds[:, 1] > 0)[..., None]
+    return moved
+
+
+def turn_energies(centred: Array, kinds: Array, axis: Array, turns: int) -> Array:
     """Return the energy of the contacts at each turn of the second side (b, k) [RT].
 
     Args:
-        positions: Positions (b, 2, n, 3) [A].
+        centred: Positions about a point of the axis (b, 2, n, 3) [A].
         kinds: Kinds (b, 2, n), 0 where there is none.
-        turns: Number of turns k of the full circle; the first is that of the complex.
+        axis: Axis of the turns (b, 3), of unit length.
+        turns: Number of turns k of the full circle; the first is none.
     """
-    centred, axis = interface_frame(positions, kinds, contact_of(positions, kinds))
     first, second = centred[:, 0], centred[:, 1]
     heights = np.einsum("bsnx,bx->bsn", centred, axis)
     along = heights[:, 0, :, None] * heights[:, 1, None]

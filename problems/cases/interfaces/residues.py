@@ -138,3 +138,6 @@ PROPERTIES = np.array(
     ]
 )
 """Hydropathy, volume, positive and negative charge of each kind (21, 4), zero for no residue."""
+
+VOLUME = 1
+"""Column of `PROPERTIES` with the volume."""

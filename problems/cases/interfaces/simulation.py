@@ -8,7 +8,7 @@ import numpy as np
 
 from problems.cases.interfaces.generator import SELECTION, SelectionStrength, draw_sides
 from problems.cases.interfaces.geometry import contact_of
-from problems.cases.interfaces.redocking import native_shares
+from problems.cases.interfaces.redocking import docking_gaps
 from problems.cases.interfaces.residues import KINDS
 from problems.interfaces.class_fields import ClassField
 from problems.interfaces.types import Array, Batch, Field
@@ -19,6 +19,9 @@ LABEL = "interface"
 """Name of the output."""
 
 LARGEST_COORDINATE_A = 1e4
+
+SMALLEST_GAP_RT = 1e-6
+"""Differences of energies below this one are rounding."""
 
 
 def complex_fields(places: int) -> tuple[Field, ...]:
@@ -64,12 +67,12 @@ LABEL_FIELD = ClassField(
 
 @dataclass(frozen=True)
 class DockedComplexes:
-    """Complexes of a generator, and whether they hold together at their own turn alone.
+    """Complexes of a generator, and whether docking finds their pose again.
 
     Args:
         residues: Smallest and largest number of residues of a side.
         places: Number of residues to which sides are padded.
-        turns: Turns of the second side at which it is docked anew.
+        turns: Turns of the second side at which it is docked anew, and directions of displacements.
         selected_share: Share of the complexes whose partner is docked and selected; the others are
             neighbours in a lattice.
         selection: How strongly partners are selected.
@@ -80,7 +83,7 @@ class DockedComplexes:
     residues: tuple[int, int]
     places: int
     turns: int = 72
-    selected_share: float = 0.7
+    selected_share: float = 0.75
     selection: SelectionStrength = SELECTION
 
     @property
@@ -108,9 +111,9 @@ class DockedComplexes:
         }
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
-        """Return 1 for complexes of which most of an ensemble of turns is at their own, or 0."""
-        shares = native_shares(inputs["position"], kinds_of(inputs), self.turns)
-        return {LABEL: (shares > 0.5).astype(float)}
+        """Return 1 for complexes whose pose docking finds again, as the best of all, or 0."""
+        gaps = docking_gaps(inputs["position"], kinds_of(inputs), self.turns)
+        return {LABEL: (gaps > SMALLEST_GAP_RT).astype(float)}
 
 
 def kinds_of(inputs: Batch) -> Array:

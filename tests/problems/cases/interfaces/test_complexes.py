@@ -8,8 +8,13 @@ import pytest
 from problems import Array, Batch, Size, load_problem
 from problems.cases.interfaces.descriptors import DESCRIPTORS, N_PAIRS, descriptors_of
 from problems.cases.interfaces.generator import SELECTION, draw_sides
-from problems.cases.interfaces.geometry import contact_of, energies_of, interface_frame
-from problems.cases.interfaces.redocking import native_shares, turn_energies
+from problems.cases.interfaces.geometry import (
+    contact_of,
+    energies_of,
+    interface_frame,
+    random_rotations,
+)
+from problems.cases.interfaces.redocking import docking_gaps, turn_energies
 from problems.cases.interfaces.residues import (
     CHARACTER_OF_KIND,
     COMPOSITION,
@@ -20,7 +25,7 @@ from problems.cases.interfaces.residues import (
 from problems.cases.interfaces.simulation import LABEL, DockedComplexes, kinds_of
 from problems.interfaces.binary_curves import area_above_roc
 
-SIMULATION = DockedComplexes((14, 24), 24)
+SIMULATION = DockedComplexes((14, 20), 20, turns=24)
 LARGEST_AUC = 0.65
 
 
@@ -32,7 +37,7 @@ def area_below(values: Array, positive: Array) -> float:
 
 @pytest.fixture(scope="module")
 def complexes() -> Batch:
-    return SIMULATION.draw(1500, np.random.default_rng(3))
+    return SIMULATION.draw(1000, np.random.default_rng(3))
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +53,21 @@ def test_no_single_feature_tells_the_classes_apart(complexes: Batch, biological:
     }
     areas["contacts"] = area_below(features[:, :N_PAIRS].sum(axis=1), biological)
     areas["residues"] = area_below((complexes["kind"] > 0).sum(axis=(1, 2)), biological)
-    # The standard deviation of an AUC of 1500 samples is 0.015.
+    # The standard deviation of an AUC of 1000 samples is 0.018.
     assert max(areas.values()) < LARGEST_AUC, areas
-    assert 0.35 < biological.mean() < 0.65
+    assert 0.3 < biological.mean() < 0.7
 
 
 def test_the_energy_of_the_contacts_tells_them_apart(complexes: Batch, biological: Array) -> None:
     energies = energies_of(complexes["contact"], kinds_of(complexes))
-    assert area_below(energies, biological) > 0.85
+    assert area_below(energies, biological) > 0.8
 
 
 def test_biological_complexes_are_those_that_were_selected() -> None:
     rng = np.random.default_rng(1)
-    selected = np.arange(600) % 2 == 0
+    selected = np.arange(300) % 2 == 0
     sides = draw_sides((14, 24), 24, selected, SELECTION, rng)
-    biological = native_shares(sides.positions, sides.kinds, 72) > 0.5
+    biological = docking_gaps(sides.positions, sides.kinds, 24) > 0.0
     assert selected[biological].mean() > 0.9
     assert biological[~selected].mean() < 0.1
 
@@ -104,21 +109,32 @@ def test_known_contact_energies() -> None:
     assert np.bincount(CHARACTER_OF_KIND).tolist() == [5, 4, 11]
 
 
-def test_the_share_of_a_turn_is_that_of_its_energy() -> None:
-    # Lysine against glutamate, opposite a pair without energy: 15 A from the axis and 5 A apart,
-    # they are in contact up to a turn of 15.9 degrees, at 7 of the 72 turns.
+def test_two_pairs_that_fit_are_found_again() -> None:
+    # Lysine and glutamate at either end: any pose but those like the complex parts one pair.
     lysine, glutamate, threonine = (KIND_OF_NAME[name] for name in ("LYS", "GLU", "THR"))
-    positions = np.array([[[[-15, 0, 0], [15, 0, 0]], [[-15, 0, 5], [15, 0, 5]]]], float)
-    kinds = np.array([[[threonine, lysine], [threonine, glutamate]]])
-    weight = 7.0 * np.exp(0.87)
-    assert native_shares(positions, kinds, 72) == pytest.approx(weight / (weight + 65.0))
+    positions = np.array([[[[-15, 0, 0], [15, 0, 0]], [[-15, 0, 6], [15, 0, 6]]]], float)
+    kinds = np.array([[[lysine, glutamate], [glutamate, lysine]]])
+    assert docking_gaps(positions, kinds, 72) == pytest.approx(0.87)
+    for other in ([[lysine, lysine], [glutamate, glutamate]], [[threonine] * 2] * 2):
+        assert docking_gaps(positions, np.array([other]), 72) == pytest.approx(0.0)
+
+
+def test_the_reference_sees_neither_orientation_nor_order_of_the_sides() -> None:
+    sides = draw_sides((14, 20), 20, np.arange(30) < 20, SELECTION, np.random.default_rng(6))
+    gaps = docking_gaps(sides.positions, sides.kinds, 24)
+    turn = random_rotations(1, np.random.default_rng(7))[0]
+    present = (sides.kinds > 0)[..., None]
+    turned = (sides.positions @ turn.T + np.array([3.0, -40.0, 7.0])) * present
+    np.testing.assert_allclose(docking_gaps(turned, sides.kinds, 24), gaps, atol=1e-9)
+    exchanged = docking_gaps(sides.positions[:, ::-1], sides.kinds[:, ::-1], 24)
+    np.testing.assert_allclose(exchanged, gaps, atol=1e-9)
 
 
 def test_energies_of_turns_are_those_of_turned_sides() -> None:
     sides = draw_sides((14, 20), 20, np.arange(12) < 6, SELECTION, np.random.default_rng(4))
-    energies = turn_energies(sides.positions, sides.kinds, 36)
     contact = contact_of(sides.positions, sides.kinds)
     centred, axis = interface_frame(sides.positions, sides.kinds, contact)
+    energies = turn_energies(centred, sides.kinds, axis, 36)
     second = centred[:, 1]
     along = np.einsum("bnx,bx->bn", second, axis)[..., None] * axis[:, None]
     sideways = np.cross(axis[:, None], second)
