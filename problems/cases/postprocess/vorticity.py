@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
+from problems.cases.lawson import lawson_step
 from problems.interfaces.types import Array
 
 SIDE = 2.0 * np.pi
@@ -58,13 +59,7 @@ class VorticitySolver:
         modes = self.kept * to_modes(vorticity)
         half = np.exp(-0.5 * step * self.viscosity * self.squared)
         for _ in range(steps):
-            first = self.advection(modes)
-            second = self.advection(half * (modes + 0.5 * step * first))
-            third = self.advection(half * modes + 0.5 * step * second)
-            fourth = self.advection(half * (half * modes + step * third))
-            modes = half**2 * modes + step / 6.0 * (
-                half**2 * first + 2.0 * half * (second + third) + fourth
-            )
+            modes = lawson_step(modes, step, half, self.advection)
         return to_field(modes, self.points)
 
     def advection(self, modes: Array) -> Array:
