@@ -1,0 +1,1 @@
+"""Turbulence and its large-eddy simulation."""
