@@ -13,6 +13,9 @@ from problems.interfaces.types import Array, Batch, Field, Run, Simulation, n_sa
 
 NOT_FINITE = "an output is not finite"
 
+TIME = "time"
+"""Name of the axis of frames."""
+
 CALL_LIMIT_S = 900.0
 """Time that a call of a simulation may take besides the time limit of its samples [s]."""
 
@@ -84,7 +87,8 @@ def run_simulation(
         simulation.run, simulation.outputs, inputs, rng, name, caller
     )
     for i, reason in enumerate(_range_failures(simulation, inputs, outputs)):
-        reasons[i] = reason if reasons[i] in {"", NOT_FINITE} else reasons[i]
+        unknown = not reasons[i] or reasons[i].startswith(NOT_FINITE)
+        reasons[i] = reason if unknown else reasons[i]
     failed = np.array([bool(reason) for reason in reasons])
     return {name: _without_failed(array, failed) for name, array in outputs.items()}, reasons
 
@@ -152,7 +156,9 @@ def run_isolating_failures(  # noqa: PLR0913, PLR0917 - the caller has a default
         )
     _advance(rng, advanced)
     finite = finite_samples(outputs, n)
-    return outputs, ["" if good else NOT_FINITE for good in finite]
+    return outputs, [
+        "" if good else _not_finite(outputs, fields, i) for i, good in enumerate(finite)
+    ]
 
 
 def _draw(
@@ -179,6 +185,18 @@ def _advance(rng: np.random.Generator, advanced: np.random.Generator) -> None:
         for generator in (rng, advanced)
     ]
     seeds[0].spawn(seeds[1].n_children_spawned - seeds[0].n_children_spawned)
+
+
+def _not_finite(outputs: Batch, fields: Sequence[Field], i: int) -> str:
+    """Return that an output of a sample isn't finite and, where a field has frames, since which."""
+    for field in fields:
+        if TIME in field.axes:
+            finite = np.isfinite(np.moveaxis(outputs[field.name][i], field.axes.index(TIME), 0))
+            frames = finite.reshape(len(finite), -1).all(axis=1)
+            if not frames.all():
+                first = int(np.argmin(frames)) + 1
+                return f"{NOT_FINITE}: {field.name!r} from frame {first} of {len(frames)} on"
+    return NOT_FINITE
 
 
 def failed_sample(fields: Sequence[Field], reason: str) -> tuple[Batch, list[str]]:
