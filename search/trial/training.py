@@ -1,5 +1,6 @@
 """The training loop: all pairs are on the device, and a step makes as few calls as possible."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,10 @@ MIN_CYCLE_STEPS = 10
 INFERENCE_BATCH_SIZE = 4096
 """Inputs of a call, so that the memory of activations doesn't grow with the training pairs."""
 
+PLACES_PER_STEP = 2**16
+"""Largest number of places of a batch of two pairs or more: 16 grids of 16^3 points. A set of a
+hundred fields would otherwise be one batch, and a pass over it one step."""
+
 BATCHES_GATHERED = 64
 """Batches gathered at once: fewer calls than one by one, less memory than all together."""
 
@@ -60,6 +65,12 @@ class RollOutPairs(Pairs):
     """
 
     later_pairs: Callable[[Predict, int], Pairs]
+
+
+def _pairs_per_step(pairs: Pairs, training: Training) -> int:
+    """Return the size of batches: that of the training, or less where pairs have many places."""
+    places = math.prod(pairs.inputs.shape[1:-1])
+    return min(training.batch_size, len(pairs.inputs), max(1, PLACES_PER_STEP // places))
 
 
 class Trainer:
@@ -94,7 +105,7 @@ class Trainer:
         if isinstance(learner, ClassificationLearner):
             learner.configure(training, self._targets)
         self._noise = training.input_noise
-        self._batch = min(training.batch_size, len(pairs.inputs))
+        self._batch = _pairs_per_step(pairs, training)
         self._steps = len(pairs.inputs) // self._batch
         torch.manual_seed(seed)
         self._order = torch.Generator().manual_seed(seed)

@@ -115,6 +115,25 @@ def test_between_epochs_the_network_is_ready_to_use(training: Training) -> None:
         assert next(trained.parameters()).device.type == "cpu"
 
 
+class CountedSteps(SupervisedLearner):
+    """A learner that counts the pairs of each step."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(2, 1), nn.SmoothL1Loss())
+        self.sizes: list[int] = []
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        self.sizes.append(len(inputs))
+        return super().loss(inputs.flatten(1, -2).mean(dim=1), targets[:, :1])
+
+
+def test_a_step_reads_fewer_pairs_where_each_has_many_places() -> None:
+    grids = np.zeros((12, 32, 32, 16, 2), np.float32)
+    learner = CountedSteps()
+    list(Trainer(learner, Pairs(grids, grids[..., 0].reshape(12, -1)), TRAINING, 1, 0))
+    assert learner.sizes == [4, 4, 4]
+
+
 def test_a_loss_that_is_no_number_is_told() -> None:
     broken = Pairs(pairs().inputs, pairs().targets * np.nan)
     with pytest.raises(DivergedError, match="training loss is nan in epoch 1"):
