@@ -1,6 +1,6 @@
 """The host: a large-eddy simulation with any closure in the place of its sub-grid stresses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,6 +45,9 @@ class ResolvedFlow:
 Closure = Callable[[ResolvedFlow], Array]
 """closure(flow): the deviatoric sub-grid stress (6, n, n, n) of a resolved flow."""
 
+ClosureOfRuns = Callable[[Sequence[ResolvedFlow]], Sequence[Array]]
+"""closure(flows): the stresses of the flows of several runs, by one call of a network."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -61,7 +64,7 @@ class Schedule:
     shells: int
 
 
-def large_eddy_run(points: int, schedule: Schedule, inputs: Batch, closure: Closure) -> Batch:
+def large_eddy_run(points: int, schedule: Schedule, inputs: Batch, closure: ClosureOfRuns) -> Batch:
     """Return the outputs of the reference by large-eddy simulations, one for each sample.
 
     The closure is called once a step, and its stress held over the stages of the step. A run that
@@ -73,37 +76,56 @@ def large_eddy_run(points: int, schedule: Schedule, inputs: Batch, closure: Clos
         inputs: Starts on the fine grid and viscosities.
         closure: The closure.
     """
-    runs: list[Batch] = []
-    for start, viscosity in zip(inputs["start"], inputs["viscosity"], strict=True):
-        equations = coarse_equations(points, float(viscosity))
-        fine = NavierStokes(start.shape[-1], float(viscosity))
-        modes = resolved(fine.to_modes(np.asarray(start, np.float32)), equations)
-        runs.append(_large_eddy_run(equations, schedule, modes, closure))
-    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+    runs = [
+        _Run(coarse_equations(points, float(viscosity)), schedule, start)
+        for start, viscosity in zip(inputs["start"], inputs["viscosity"], strict=True)
+    ]
+    for number in range(runs[0].steps + 1):
+        stresses = closure([run.flow for run in runs])
+        for run, stress in zip(runs, stresses, strict=True):
+            run.record(number, stress)
+            if number < run.steps:
+                run.advance(stress)
+    outputs = [run.outputs() for run in runs]
+    return {name: np.stack([each[name] for each in outputs]) for name in outputs[0]}
 
 
-def _large_eddy_run(
-    equations: NavierStokes, schedule: Schedule, modes: Array, closure: Closure
-) -> Batch:
-    steps = equations.steps(schedule.interval)
-    step = schedule.interval / steps
-    decay, total = equations.half_decay(step), steps * (schedule.frames - 1)
-    power, averaged = np.zeros(modes.shape[1:]), 0
-    frames: list[Array] = []
-    stresses: list[Array] = []
-    for number in range(total + 1):
-        flow = ResolvedFlow(equations, modes)
-        stress = closure(flow)
-        if number % steps == 0:
-            frames.append(flow.velocity)
-            stresses.append(stress)
-        if number > STATIONARY_SHARE * total:
-            power += power_of(modes)
-            averaged += 1
-        if number < total:
-            modes = equations.step(modes, step, decay, stress)
-    return {
-        "velocity": np.stack(frames),
-        "stress": np.stack(stresses),
-        "spectrum": equations.spectrum(power / averaged, schedule.shells),
-    }
+class _Run:
+    """One large-eddy simulation: its flow, and what has been recorded of it."""
+
+    def __init__(self, equations: NavierStokes, schedule: Schedule, start: Array) -> None:
+        fine = NavierStokes(start.shape[-1], equations.viscosity)
+        modes = fine.to_modes(np.asarray(start, np.float32))
+        self.flow = ResolvedFlow(equations, resolved(modes, equations))
+        self._schedule = schedule
+        self._steps_of_frame = equations.steps(schedule.interval)
+        self.steps = self._steps_of_frame * (schedule.frames - 1)
+        self._step = schedule.interval / self._steps_of_frame
+        self._decay = equations.half_decay(self._step)
+        self._power, self._averaged = np.zeros(equations.squared.shape), 0
+        self._velocities: list[Array] = []
+        self._stresses: list[Array] = []
+
+    def record(self, number: int, stress: Array) -> None:
+        """Record the flow before a step, with its stress."""
+        if number % self._steps_of_frame == 0:
+            self._velocities.append(self.flow.velocity)
+            self._stresses.append(stress)
+        if number > STATIONARY_SHARE * self.steps:
+            self._power += power_of(self.flow.modes)
+            self._averaged += 1
+
+    def advance(self, stress: Array) -> None:
+        """Advance the flow by one step."""
+        equations = self.flow.equations
+        modes = equations.step(self.flow.modes, self._step, self._decay, stress)
+        self.flow = ResolvedFlow(equations, modes)
+
+    def outputs(self) -> Batch:
+        """Return the recorded outputs, without an axis of samples."""
+        power = self._power / self._averaged
+        return {
+            "velocity": np.stack(self._velocities),
+            "stress": np.stack(self._stresses),
+            "spectrum": self.flow.equations.spectrum(power, self._schedule.shells),
+        }
