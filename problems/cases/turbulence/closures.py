@@ -1,7 +1,6 @@
 """Classical closures of the resolved velocity."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -89,11 +88,7 @@ class Mixed:
             [np.einsum("k...,k...->...", gradient[i], gradient[j]) for i, j in COMPONENTS]
         )
         leading = deviatoric(np.float32(GRADIENT_COEFFICIENT) * width**2 * products)
-        return leading + self._eddy_viscosity(flow) if self.constant else leading
-
-    @cached_property
-    def _eddy_viscosity(self) -> Smagorinsky:
-        return Smagorinsky(self.constant)
+        return leading + Smagorinsky(self.constant)(flow) if self.constant else leading
 
 
 @dataclass(frozen=True)

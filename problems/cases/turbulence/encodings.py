@@ -84,20 +84,23 @@ class ClosureEncoding(Encoding):
 
     def measure(self, train: Split) -> Batch:
         """Return the root mean square of the network's inputs () and of its stresses ()."""
-        features, targets = zip(*self._fields(train), strict=True)
-        return {
-            "input": nonzero(root_mean_square(np.stack(features))),
-            "stress": nonzero(root_mean_square(np.stack(targets))),
-        }
+        sizes = [
+            (root_mean_square(features), root_mean_square(targets))
+            for features, targets in self._fields(train)
+        ]
+        input_scale, stress_scale = root_mean_square(np.array(sizes), axis=0)
+        return {"input": nonzero(input_scale), "stress": nonzero(stress_scale)}
 
     def pairs(self, split: Split) -> Pairs:
         """Return the scaled inputs of the network, and the scaled stresses."""
-        fields = list(self._fields(split))
-        inputs = [self._thinned(self._network_inputs(features)) for features, _ in fields]
-        targets = [self._thinned(_points_first(targets)) for _, targets in fields]
+        inputs: list[Array] = []
+        targets: list[Array] = []
+        for features, stress in self._fields(split):
+            inputs.append(self._thinned(self._network_inputs(features)))
+            targets.append(self._thinned(_points_first(stress)))
         scaled = np.stack(targets) / np.float32(self.statistics["stress"])
-        shaped = self._rows(np.stack(inputs))
-        return Pairs(shaped, scaled.reshape(len(shaped), -1))
+        rows = self._rows(np.stack(inputs))
+        return Pairs(rows, scaled.reshape(len(rows), -1))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the outputs of large-eddy simulations that call the network at every step.
