@@ -202,7 +202,7 @@ class NavierStokes:
 
 def power_of(modes: Array) -> Array:
     """Return the sum of |u_i|^2 over the components for each mode (...) of a vector (3, ...)."""
-    return np.sum(modes.real**2 + modes.imag**2, axis=0)
+    return np.sum(np.real(modes) ** 2 + np.imag(modes) ** 2, axis=0)
 
 
 def regridded(modes: Array, points: int) -> Array:
