@@ -87,7 +87,7 @@ def large_eddy_run(points: int, schedule: Schedule, inputs: Batch, closure: Clos
             if number < run.steps:
                 run.advance(stress)
     outputs = [run.outputs() for run in runs]
-    return {name: np.stack([each[name] for each in outputs]) for name in outputs[0]}
+    return {name: np.stack([values[name] for values in outputs]) for name in outputs[0]}
 
 
 class _Run:

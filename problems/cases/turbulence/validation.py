@@ -78,15 +78,15 @@ class ComparedRuns(NamedTuple):
         velocity = reference["velocity"][:, 0]
         equations = coarse_equations(velocity.shape[-1], 0.0)
         stress, dissipation, backscatter = [], [], []
-        for resolved, found, true in zip(
+        for resolved, *stresses in zip(
             velocity, predicted["stress"][:, 0], reference["stress"][:, 0], strict=True
         ):
             modes = equations.to_modes(np.asarray(resolved, np.float32))
             strain = symmetric(equations.gradient(modes))
-            taken = [-contracted(np.asarray(each), strain) for each in (found, true)]
-            stress.append(_moments(found, true))
-            dissipation.append(_moments(*taken))
-            backscatter.append([np.mean(each < 0.0) for each in taken])
+            dissipated = [-contracted(np.asarray(values), strain) for values in stresses]
+            stress.append(_moments(*stresses))
+            dissipation.append(_moments(*dissipated))
+            backscatter.append([np.mean(values < 0.0) for values in dissipated])
         return cls(
             *(np.asarray(batch["spectrum"], float) for batch in (predicted, reference)),
             *map(np.array, (stress, dissipation, backscatter)),
@@ -98,11 +98,11 @@ class ComparedRuns(NamedTuple):
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics."""
-        each = log_spectra(self.spectra) - log_spectra(self.expected)
+        of_runs = log_spectra(self.spectra) - log_spectra(self.expected)
         mean = log_spectra(self.spectra.mean(axis=0)) - log_spectra(self.expected.mean(axis=0))
         dissipation, shares = self.dissipation.mean(axis=0), self.backscatter.mean(axis=0)
         return {
-            "error": _rms(each[:, FIRST_UNFORCED - 1 :]),
+            "error": _rms(of_runs[:, FIRST_UNFORCED - 1 :]),
             "mean_error": _rms(mean[FIRST_UNFORCED - 1 :]),
             "whole_error": _rms(mean),
             "correlation": _correlation(self.stress.mean(axis=0)),
