@@ -126,6 +126,19 @@ def test_steps_are_of_fourth_order() -> None:
     np.testing.assert_allclose(orders, 4.0, atol=0.4)
 
 
+def test_the_force_feeds_nothing_that_the_field_does_not_hold() -> None:
+    # Modes in the plane of constant z that aren't each other's conjugates leave the field as it is.
+    equations = double(16)
+    modes = start(equations)
+    unseen = np.zeros_like(modes)
+    unseen[:, 1, 2, 0], unseen[:, -1, -2, 0] = 1e-5j, 1e-5j
+    np.testing.assert_allclose(
+        equations.to_field(modes + unseen), equations.to_field(modes), atol=1e-15
+    )
+    found = advanced(equations, modes + unseen, 0.01, 1)
+    np.testing.assert_allclose(found, advanced(equations, modes, 0.01, 1), atol=1e-9)
+
+
 def test_the_force_acts_on_large_scales_with_constant_power() -> None:
     equations = double(16)
     modes = start(equations)
