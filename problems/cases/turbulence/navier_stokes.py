@@ -103,7 +103,7 @@ class NavierStokes:
         products = np.stack((u * u - trace, v * v - trace, u * v, u * w, v * w))
         xx, yy, xy, xz, yz = self.to_modes(products)
         advection = self.divergence(np.stack((xx, yy, np.zeros_like(xx), xy, xz, yz)))
-        return self.solenoidal(advection) + self.force(modes)
+        return self.solenoidal(advection + self.force(modes))
 
     def divergence(self, tensor: Array) -> Array:
         """Return the modes (3, ...) of -dT_ij/dx_j for those of a symmetric tensor T (6, ...)."""

@@ -139,6 +139,15 @@ def test_the_force_feeds_nothing_that_the_field_does_not_hold() -> None:
     np.testing.assert_allclose(found, advanced(equations, modes, 0.01, 1), atol=1e-9)
 
 
+def test_the_force_does_not_feed_divergence() -> None:
+    equations = double(16)
+    modes = start(equations)
+    modes[0, 1, 0, 0], modes[0, -1, 0, 0] = 1e-3, 1e-3
+    rate = equations.slope(modes)
+    x, y, z = equations.wavenumbers
+    assert np.abs(x * rate[0] + y * rate[1] + z * rate[2]).max() < 1e-15
+
+
 def test_the_force_acts_on_large_scales_with_constant_power() -> None:
     equations = double(16)
     modes = start(equations)
