@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import cast
 
 from problems import Problem
-from problems.data.dataset import search_digest
-from problems.provenance import digest
-from problems.source_code import source_hash
 from problems.sources import ProblemSource
+from search.allocation import allocated_cores
+from search.run.origin import available_deployments, origin_hash
 from search.run.spec import Spec
 from search.sampling.initial_design import initial_design_size
-from spaces.registered import ARCHITECTURES
 from spaces.restrictions import Restrictions
 from spaces.space import Space
 from spaces.user_restrictions import UserRestriction, resolve_restrictions
@@ -43,27 +41,21 @@ def make_spec(
     return Spec.model_validate(
         {
             "initial_design_size": initial_design_size(space),
-            "available_deployments": sorted(
-                {f"{c.precision} by {c.runtime}" for c in space.combination_space.combinations}
-            ),
+            "available_deployments": available_deployments(space),
             "problem": problem.name,
             "problem_version": problem.version,
             "source": source.reference,
             "folder": source.folder,
-            "origin_hash": digest([search_digest(problem), user_families()]),
+            "origin_hash": origin_hash(problem),
             **({name: getattr(existing, name) for name in INHERITED_FIELDS} if existing else {}),
             **{name: value for name, value in fields.items() if value is not None},
         }
     )
 
 
-def user_families() -> dict[str, str]:
-    """Return the hashes of the code of the families that users registered, by name."""
-    return {
-        name: source_hash(ARCHITECTURES[name])
-        for name in ARCHITECTURES
-        if not ARCHITECTURES[name].__module__.startswith("spaces.")
-    }
+def workers_here(problem: Problem) -> int:
+    """Return how many trials of a problem run at a time with the cores of this process."""
+    return max(allocated_cores() // problem.deployment.threads, 1)
 
 
 def restrictions_for(

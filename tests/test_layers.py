@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = ("problems", "spaces", "search", "reports", "simstead")
 SEARCH_LAYERS = (
-    "pareto", "watchdog", "run", "progress", "timing", "trial", "objectives",
-    "active_learning", "sampling", "workers", "final",
-    "data_summary", "request", "driver", "search_options", "session",
+    "pareto", "watchdog", "allocation", "interrupts", "run", "progress", "timing", "trial",
+    "objectives", "active_learning", "sampling", "workers", "final",
+    "data_summary", "request", "joining", "driver", "search_options", "session",
     "export", "screening", "commands",
 )  # fmt: skip
 ENGINES = {
@@ -20,7 +20,14 @@ ENGINES = {
         "search/sampling/samplers.py",
         "search/sampling/study.py",
     },
-    "ray": {"search/workers/ray_cluster.py", "search/workers/tune_adapter.py"},
+    "ray": {
+        "search/workers/joined_cluster.py",
+        "search/workers/ray_cluster.py",
+        "search/workers/placement.py",
+        "search/workers/tasks.py",
+        "search/workers/trial_runner.py",
+        "search/workers/tune_adapter.py",
+    },
     "matplotlib": {"reports/matplotlib_figures.py"},
     "plotly": {"reports/diagnosis_figures.py", "reports/pages.py", "reports/plotly_figures.py"},
 }

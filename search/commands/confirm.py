@@ -5,20 +5,19 @@ from rich.console import Console
 from problems import UserError
 from problems.data.cache import default_cache
 from problems.data.confirmation import confirmation_split, count_opening, plan_confirmation
-from problems.data.dataset import generate, search_digest
+from problems.data.dataset import generate
 from problems.data.shards import plan_shards
 from problems.entrance.calls import stage_errors
 from problems.entrance.isolated import IsolatedProcess
-from problems.provenance import digest
 from problems.sources import ProblemSource
 from search.active_learning.rounds import read_bought
 from search.commands.options import load_complete_problem
 from search.export import pick_record
 from search.final.confirmation import confirm
 from search.progress import ProgressDisplay
-from search.request import user_families
 from search.run.directory import RunDirectory
 from search.run.finalists import Confirmation, Confirmations
+from search.run.origin import origin_hash
 from search.timing.reference import verified_manifest
 from search.workers.shards import shard_executor
 
@@ -46,7 +45,7 @@ def confirm_run(run: RunDirectory, pick: str, console: Console) -> Confirmation:
     spec, cache = run.spec(), default_cache()
     source = ProblemSource(spec.source, spec.folder)
     problem = load_complete_problem(source, None, spec.size)
-    if digest([search_digest(problem), user_families()]) != spec.origin_hash:
+    if origin_hash(problem) != spec.origin_hash:
         raise UserError(
             f"problem {problem.name!r} has changed since the search in {run.folder}; undo that, or "
             "search again"

@@ -1,6 +1,5 @@
 """The table of deployments: which families run in which runtime and precision, and how exactly."""
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from problems.sources import ProblemSource
+from search.allocation import allocated_cores
 from spaces.architectures import Shape
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import (
@@ -105,9 +105,7 @@ def check_deployments_in_parallel(
     by_family: dict[str, list[FamilyDeployment]] = {}
     for deployment in deployments:
         by_family.setdefault(deployment.family, []).append(deployment)
-    with ProcessPoolExecutor(
-        len(os.sched_getaffinity(0)), get_context("spawn"), _prepare, (source,)
-    ) as pool:
+    with ProcessPoolExecutor(allocated_cores(), get_context("spawn"), _prepare, (source,)) as pool:
         reference = source.reference if source else ""
         for of_family in pool.map(check_deployments, by_family.values(), repeat(reference)):
             results += of_family

@@ -1,6 +1,5 @@
 """Commands that ask a surrogate about points: `screen` a sweep or a list, `predict` a file."""
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,7 @@ import typer
 
 from problems import Problem, UserError, load_problem
 from problems.sources import locate_problem
+from search.allocation import allocated_cores
 from search.commands.options import ProblemName, SizeOption, console, load_complete_problem
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def screen_command(  # noqa: PLR0913, PLR0917 - a command's options
     saved compute are estimated. Where the data are recorded there is no reference to run: the
     points of --sweep are listed by their probability, most probable first.
     """
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = allocated_cores() if workers is None else workers
     if workers < 1:
         raise UserError(f"--workers must be 1 or more, not {workers}")
     source = locate_problem(problem)

@@ -4,11 +4,11 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
-
+from search.allocation import allocated_cores, allocated_memory_bytes
 from spaces.candidate import FrozenModel
 
 LIBRARIES = (
@@ -29,6 +29,8 @@ class Environment(FrozenModel):
     """Machine, libraries and code at the start of a session of a run."""
 
     started: str
+    host: str = ""
+    """Name of the machine; empty in older runs."""
     python: str
     system: str
     processor: str
@@ -43,15 +45,25 @@ def collect_environment() -> Environment:
     """Return the environment of this process."""
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=platform.node(),
         python=platform.python_version(),
         system=platform.platform(),
         processor=_processor(),
-        cores=psutil.cpu_count() or 1,
-        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        cores=allocated_cores(),
+        memory_gib=round(allocated_memory_bytes() / 2**30, 1),
         commit=_commit(),
         command=("simstead", *sys.argv[1:]),
         versions={name: _version(name) for name in LIBRARIES},
     )
+
+
+@cache
+def machine_kind() -> str:
+    """Return the processor and the GPU of this machine: times are compared on one kind."""
+    from torch import cuda  # noqa: PLC0415 - slow to import, and a run is read without it
+
+    gpu = [f"with {cuda.get_device_name()}"] if cuda.is_available() else []
+    return " ".join([_processor(), *gpu])
 
 
 def _version(name: str) -> str:
