@@ -38,10 +38,11 @@ from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import RUNG_SHARES, RungReport, SearchContext
-from search.workers import tune_adapter
+from search.workers import trial_runner
 from search.workers.ray_cluster import cluster
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import StudySearcher, TrialActor, run_trials, tune
+from search.workers.trial_runner import TrialActor, run_trials, tune
+from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 
 WORKERS, TRIALS, ROUNDS = 2, 300, 5
@@ -219,7 +220,7 @@ def _plot(results: dict[str, list[float]]) -> go.Figure:
 def main() -> int:
     """Measure in turn, print and store the times; return 1 if the ratio is too large."""
     argument_parser(__doc__).parse_args()
-    tune_adapter.TrialActor = IdleActor
+    trial_runner.TrialActor = IdleActor
     data = generate(problem, default_cache())
     results: dict[str, list[float]] = {"ours_ms": [], "ray_tune_ms": []}
     with tempfile.TemporaryDirectory() as scratch, cluster(WORKERS, Path(scratch)):

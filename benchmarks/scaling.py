@@ -43,9 +43,12 @@ from search.run.records import State
 from search.run.spec import Spec
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
-from search.workers import tune_adapter
+from search.workers import trial_runner
+from search.workers.node_pool import NodePool
+from search.workers.ray_cluster import answers, connected, living_nodes
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import StudySearcher, TrialActor, run_trials, tune
+from search.workers.trial_runner import TrialActor, run_trials, tune
+from search.workers.tune_adapter import StudySearcher
 
 if TYPE_CHECKING:
     from search.trial.lifecycle import SearchContext
@@ -150,11 +153,9 @@ def local_cluster(cores: int, folder: Path) -> Generator[None]:
         for share in shares[1:]:
             nodes.add_node(num_cpus=share, **options)
         ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
-    try:
+    with connected(NodePool(living_nodes, answers)):
         yield
-    finally:
-        ray.shutdown()
-        nodes.shutdown()
+    nodes.shutdown()
 
 
 def run_search(folder: Path, workers: int, seconds: float) -> dict[str, Any]:
@@ -280,7 +281,7 @@ def main() -> int:
     parser.add_argument("seconds", nargs="?", type=float, default=SECONDS, metavar="SECONDS")
     arguments = parser.parse_args()
     workers, seconds = arguments.workers, arguments.seconds
-    tune_adapter.TrialActor = cast("type[TrialActor]", SleepingTrainable)
+    trial_runner.TrialActor = cast("type[TrialActor]", SleepingTrainable)
     with tempfile.TemporaryDirectory() as scratch:
         with local_cluster(workers, Path(scratch)):
             facts = run_search(Path(scratch) / "run", workers, seconds)

@@ -50,7 +50,8 @@ from search.timing.stopwatch import (
     time_interleaved,
 )
 from search.trial.preparation import initialise_learner, prepare_training
-from search.workers.ray_cluster import cluster, prepare_process, run_sharing
+from search.workers.ray_cluster import cluster, prepare_process
+from search.workers.tasks import run_sharing
 from spaces.artefact import calibration_inputs, write_artefact
 from spaces.candidate import Candidate, Precision, Pruning, Training
 from spaces.registered import ARCHITECTURES, RUNTIMES

@@ -69,6 +69,10 @@ class MissingExtraError(UserError):
         )
 
 
+class ClusterError(Exception):
+    """The machines failed, not the user; the message says which and why, and exit code is 3."""
+
+
 class InterruptedRunError(UserError):
     """A search was interrupted; its finished trials are kept. The message says how to resume it."""
 

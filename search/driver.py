@@ -1,29 +1,29 @@
 """A search, from data and trials to the final evaluation; it can be resumed in every phase."""
 
 import errno
-import shlex
-import signal
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from problems import Dataset, InterruptedRunError, Problem, UserError
 from problems.data.cache import default_cache
-from problems.data.dataset import check_values, data_bytes, generate
+from problems.data.dataset import check_values, generate
 from problems.entrance.calls import Call, stage_errors
 from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import shared_scratch_root
 from problems.sources import ProblemSource
 from search.active_learning.budget import require_choosing_emulator
-from search.active_learning.rounds import BudgetSpender, planned_simulations
+from search.active_learning.rounds import BudgetSpender
 from search.data_summary import describe_data, summarise_data
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
+from search.interrupts import ending_in_time, signals_as_interrupt
+from search.joining import Joining, check_stop, how_to_resume, provide_workers
 from search.objectives.baselines import (
     BaselineScores,
     mean_error,
@@ -50,17 +50,24 @@ from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
 from search.timing.reference import reference_sample_s
 from search.trial.lifecycle import SearchContext
-from search.workers.ray_cluster import cluster, in_parallel
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import StudySearcher, run_trials
+from search.workers.tasks import in_parallel
+from search.workers.trial_runner import run_trials
+from search.workers.tune_adapter import StudySearcher
 from spaces.restrictions import Restrictions
 from spaces.space import supported_encodings
 
 UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def run_search(
-    problem: Problem, source: ProblemSource, spec: Spec, folder: Path, console: Console
+def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
+    problem: Problem,
+    source: ProblemSource,
+    spec: Spec,
+    folder: Path,
+    console: Console,
+    joining: Joining | None = None,
+    left_s: float | None = None,
 ) -> RunDirectory:
     """Run or resume a search up to its final evaluation; return its run directory.
 
@@ -70,11 +77,14 @@ def run_search(
         spec: The spec.
         folder: run directory, new or with the same spec.
         console: Console that shows the progress.
+        joining: The cluster to be joined; Ray is started on this machine if None.
+        left_s: Time in which the search has to have ended [s]; None for any time.
 
     Raises:
         UserError: No family suits the problem, it has no simulation for the budget of further
             ones, or the run directory or the cache can't be used.
         InterruptedRunError: The search was interrupted.
+        ClusterError: No node of the cluster can do the work.
     """
     supported_encodings(problem)
     if ExtraObjective.MEMORY in spec.extra_objectives:
@@ -84,8 +94,9 @@ def run_search(
     spec = run.spec()  # the number of trials of a resumed run doesn't decrease
     progress = ProgressDisplay(problem, spec.trials, console)
     with (
-        _readable_errors(run),
+        readable_errors(run),
         run.exclusive_lock(),
+        _ending_in_time(run, left_s),
         progress,
         shared_scratch_root(),
         IsolatedProcess() as process,
@@ -103,27 +114,18 @@ def run_search(
         def on_progress(done: int, total: int) -> None:
             progress.update(done, total)
             run.write_progress(PhaseProgress(phase=progress.phase, done=done, total=total))
-            _check_stop(run)
+            check_stop(run)
 
-        cores = spec.workers * problem.deployment.threads
-        with (
-            cluster(
-                cores,
-                run.folder,
-                source.user_source,
-                data_bytes(problem, planned_simulations(run, spec)),
-            ),
-            signals_as_interrupt(),
-        ):
+        with provide_workers(problem, source, run, progress, joining) as workers:
             preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)
             context, scores = preparation.context(environment.processor)
             progress.start_phase("trials")
-            run_remaining_trials(context, spec, run, progress, scores)
+            run_remaining_trials(context, run.spec(), run, progress, scores, workers)
             if not run.final_evaluation():
                 finalists = Finalists(context, spec, run, progress, on_progress)
-                finalists.prepare(process, partial(_check_stop, run))
+                finalists.prepare(process, partial(check_stop, run))
         progress.start_phase("evaluation")
-        with signals_as_interrupt(), stage_errors("the final evaluation"):
+        with stage_errors("the final evaluation"):
             evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
             run.write("heat.json", evaluation)
     return run
@@ -190,7 +192,7 @@ class _Preparation:
     def _data(self) -> tuple[Dataset, SimulationsSummary | None]:
         """Return the data with the simulations of the run's budget, and what was bought, if any."""
         self.progress.start_phase("data")
-        make = partial(in_parallel, on_poll=lambda: _check_stop(self.run))
+        make = partial(in_parallel, on_poll=lambda: check_stop(self.run))
         data = generate(self.problem, default_cache(), make, self.on_progress)
         check_values(self.problem, data)
         if not self.spec.buys_simulations:
@@ -208,43 +210,13 @@ class _Preparation:
         return data, bought
 
 
-@contextmanager
-def signals_as_interrupt() -> Generator[None]:
-    """End a search by SIGTERM and SIGUSR1, which batch systems send, as by Ctrl-C.
-
-    These handlers replace Ray's, which exits the process. A search started in the background by a
-    script ignores SIGINT; then KeyboardInterrupt is raised instead, unless Tune has set a handler.
-    """
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
-
-    signals = (signal.SIGTERM, signal.SIGUSR1)
-    previous = {number: signal.signal(number, interrupt) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _how_to_resume(run: RunDirectory) -> str:
-    return f"resume with: simstead resume {shlex.quote(str(run.folder))}"
-
-
-def _check_stop(run: RunDirectory) -> None:
-    if run.stop_requested:
-        raise InterruptedRunError(f"stopped; {_how_to_resume(run)}")
-
-
-def run_remaining_trials(
+def run_remaining_trials(  # noqa: PLR0913, PLR0917 - the last one is seldom given
     context: SearchContext,
     spec: Spec,
     run: RunDirectory,
     progress: ProgressDisplay,
     baseline_scores: Callable[[SearchContext], BaselineScores],
+    workers: int | None = 1,
 ) -> None:
     """Run the trials of a search that its run directory doesn't contain yet.
 
@@ -254,6 +226,7 @@ def run_remaining_trials(
         run: run directory with the records and the study's journal.
         progress: Display of the progress.
         baseline_scores: Returns the objective values of the baselines.
+        workers: Largest number of trials at a time; None for as many as the nodes have cores for.
 
     Raises:
         InterruptedRunError: The search was interrupted before all trials were run.
@@ -268,16 +241,17 @@ def run_remaining_trials(
     queue = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
     if not queue.finished:
         run.discard_results()
-        searcher = StudySearcher(queue, run, progress, spec.workers)
+        threads = context.problem.deployment.threads
+        searcher = StudySearcher(queue, run, progress, workers, threads)
         halving = SuccessiveHalving(earlier.values())
         shared = context.without_baselines()
-        run_trials(shared, searcher, halving, context.problem.deployment.threads)
+        run_trials(shared, searcher, halving)
     study.close()
     run.discard_unrecorded_artefacts()
     if not queue.finished:
         done = count_networks(run.records())
         raise InterruptedRunError(
-            f"interrupted after {done} of {spec.trials} trials; {_how_to_resume(run)}"
+            f"interrupted after {done} of {spec.trials} trials; {how_to_resume(run)}"
         )
     run.discard_checkpoints()
 
@@ -298,16 +272,32 @@ def _score_baselines(
 
 
 @contextmanager
-def _readable_errors(run: RunDirectory) -> Generator[None]:
-    """Turn interrupts and full disks into errors of one line that say how to resume."""
+def _ending_in_time(run: RunDirectory, left_s: float | None) -> Generator[None]:
+    """End a search by signals and when its time is up; measure how long that takes."""
+    with signals_as_interrupt() as interrupts, ending_in_time(left_s, run.stop_s()):
+        try:
+            yield
+        finally:
+            if interrupts.first is not None:
+                run.add_stop(time.monotonic() - interrupts.first)
+
+
+@contextmanager
+def readable_errors(run: RunDirectory) -> Generator[None]:
+    """Turn interrupts and full disks into errors of one line that say how to resume.
+
+    Raises:
+        InterruptedRunError: The search was interrupted.
+        UserError: The run directory can't be written.
+    """
     try:
         yield
     except KeyboardInterrupt as error:
-        raise InterruptedRunError(f"interrupted; {_how_to_resume(run)}") from error
+        raise InterruptedRunError(f"interrupted; {how_to_resume(run)}") from error
     except OSError as error:
         if error.errno not in UNWRITABLE_ERRNOS:
             raise
         raise UserError(
             f"writing failed in {error.filename or run.folder} ({error.strerror}); finished trials "
-            f"are kept: make room and {_how_to_resume(run)}"
+            f"are kept: make room and {how_to_resume(run)}"
         ) from error

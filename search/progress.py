@@ -28,7 +28,7 @@ class ProgressDisplay:
         self._title, self._done, self._total = "data", 0, 0
         self._running = 0
         self._ended: Counter[State] = Counter()
-        self._further = 0
+        self._further, self._lost = 0, 0
         self._before = 0
         self._best_error, self._best_speedup = math.inf, 0.0
         self._started = self._written = time.monotonic()
@@ -69,6 +69,12 @@ class ProgressDisplay:
     def trial_started(self) -> None:
         """Count a running trial."""
         self._running += 1
+        self._show()
+
+    def trial_lost(self) -> None:
+        """Count a trial that was lost with its node, and isn't running now."""
+        self._running -= 1
+        self._lost += 1
         self._show()
 
     def count_earlier_trials(self, records: Iterable[Record]) -> None:
@@ -114,6 +120,8 @@ class ProgressDisplay:
                 f"stopped early {ended[State.STOPPED]}  failed {ended[State.INFEASIBLE]}  "
                 f"further deployments {self._further}"
             )
+            if self._lost:
+                parts.append(f"lost and repeated {self._lost}")
             if self._best_speedup:
                 parts.append(f"best error {self._best_error:.3g}")
                 if self._problem.reference_has_time:

@@ -1,15 +1,21 @@
 """The options of a search, as users give them on the command line or in Python."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from problems import Size, UserError
+from search.interrupts import seconds_left
 from search.run.spec import ExtraObjective, SamplerName
 
 MINIMA = {"trials": 1, "workers": 1, "seed": 0, "deployments": 1, "retrain": 0, "simulations": 1}
 """Smallest value of each option that is a whole number."""
+
+ADDRESS = re.compile(r"auto|\S+:\d{1,5}")
+"""Address of a Ray cluster: the one that was started on this machine, or HOST:PORT."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +29,10 @@ class SearchOptions:
         size: Size of the problem.
         seed: Seed of candidates, initial weights and batches.
         run: Run directory, new or to continue; runs/PROBLEM-TIME if None.
-        workers: Trials at a time.
+        workers: Trials at a time; as many as there are cores if None.
+        address: HOST:PORT of a Ray cluster to join, or "auto"; Ray is started here if None.
+        until: Local time, HH:MM or ISO 8601, before which the search ends by itself.
+        hours: The same as hours from now; whichever is first.
         sampler: What suggests candidates after the initial design.
         space: File of restrictions of the space.
         only: Restrictions of the space, such as "architecture=mlp,lstm".
@@ -42,6 +51,9 @@ class SearchOptions:
     seed: int = 0
     run: Path | None = None
     workers: int | None = None
+    address: str | None = None
+    until: str | None = None
+    hours: float | None = None
     sampler: SamplerName | None = None
     space: Path | None = None
     only: Sequence[str] = ()
@@ -64,10 +76,26 @@ def check_options(options: SearchOptions, prefix: str) -> None:
         UserError: A number is too small or not finite.
     """
     check_minima({f"{prefix}{name}": (getattr(options, name), n) for name, n in MINIMA.items()})
+    check_address(options.address, prefix)
+    seconds_left(options.until, options.hours, datetime.now().astimezone(), prefix)
     hours = options.reference_hours
     if hours is not None and not 0.0 < hours < math.inf:
         name = "reference-hours" if prefix else "reference_hours"
         raise UserError(f"{prefix}{name} must be above 0 and finite, not {hours:g}")
+
+
+def check_address(address: str | None, prefix: str) -> None:
+    """Check that the address of a cluster is HOST:PORT or "auto".
+
+    Args:
+        address: The address, None if none was given.
+        prefix: What stands before an option's name where the user typed it.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if address is not None and not ADDRESS.fullmatch(address):
+        raise UserError(f"{prefix}address must be HOST:PORT or auto, not {address}")
 
 
 def check_minima(options: Mapping[str, tuple[int | None, int]]) -> None:

@@ -1,6 +1,5 @@
 """A search as a user asks for it: from a problem and options to the finished run."""
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -9,8 +8,9 @@ from rich.console import Console
 from problems import Size
 from problems.contract import check_declarations
 from problems.sources import ProblemSource
-from search.driver import run_search
-from search.request import existing_spec, make_spec, restrictions_for
+from search.driver import Joining, run_search
+from search.interrupts import seconds_left
+from search.request import existing_spec, make_spec, restrictions_for, workers_here
 from search.run.directory import RunDirectory
 from search.sampling.warm_start import warm_start_candidates
 from search.search_options import SearchOptions
@@ -30,9 +30,9 @@ def search_problem(source: ProblemSource, options: SearchOptions, console: Conso
         UserError: An option or a declaration of the problem is wrong, or the search can't begin.
         InterruptedRunError: The search was interrupted.
     """
+    left_s = seconds_left(options.until, options.hours, datetime.now().astimezone())
     searched = source.load(options.size)
     check_declarations(searched)
-    max_workers = max(len(os.sched_getaffinity(0)) // searched.deployment.threads, 1)
     folder = options.run or _new_folder(searched.name)
     restrictions = restrictions_for(
         searched, parse_restrictions(options.space, options.only, options.weight), folder
@@ -47,7 +47,7 @@ def search_problem(source: ProblemSource, options: SearchOptions, console: Conso
         trials=options.trials,
         deployments=options.deployments,
         retrainings=options.retrain,
-        workers=max_workers if options.workers is None else options.workers,
+        workers=workers_here(searched) if options.workers is None else options.workers,
         sampler=options.sampler,
         restrictions=restrictions,
         warm_start=warm_start_candidates(
@@ -57,7 +57,8 @@ def search_problem(source: ProblemSource, options: SearchOptions, console: Conso
         simulations=options.simulations,
         reference_hours=options.reference_hours,
     )
-    return run_search(searched, source, spec, folder, console)
+    joining = Joining(options.address, options.workers) if options.address else None
+    return run_search(searched, source, spec, folder, console, joining, left_s)
 
 
 def _new_folder(problem: str) -> Path:

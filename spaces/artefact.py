@@ -153,7 +153,8 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
     lowering = Lowering(candidate, shape, noise, deployment.batch, deployment.threads)
     partial = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.parent.mkdir(exist_ok=True)  # but no run directory, where a machine doesn't see it
+    partial.mkdir()
     try:
         runtime = RUNTIMES[candidate.runtime]
         further = (

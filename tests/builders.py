@@ -7,6 +7,7 @@ from typing import Any
 
 from problems import Problem, Size
 from search.run.finalists import FinalEvaluation, Finalist
+from search.run.nodes import NodeFacts
 from search.run.records import ConfidenceInterval, Record, Rung, State, Timing
 from search.run.spec import Spec
 from spaces.candidate import Candidate, Precision, Pruning, Training
@@ -175,3 +176,21 @@ def make_final_evaluation(*finalists: Finalist, **fields: Any) -> FinalEvaluatio
         "ended": ENDED,
     }
     return FinalEvaluation(**ordinary | fields)
+
+
+def make_node_facts(**fields: Any) -> NodeFacts:
+    """Return what a node shows that is like the driver's machine.
+
+    Args:
+        **fields: Of the facts.
+    """
+    ordinary: dict[str, Any] = {
+        "host": "host",
+        "kind": "processor",
+        "python": "3.11.1",
+        "versions": {"torch": "2.13"},
+        "code_hash": "code",
+        "problem_hash": "problem",
+        "deployments": ("fp16 by eager", "fp32 by eager"),
+    }
+    return NodeFacts(**ordinary | fields)

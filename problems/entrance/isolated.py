@@ -33,6 +33,9 @@ UNDER_WAY = {"begun", "message"}
 
 LAST_OUTPUT_BYTES = 4096
 
+PROCESS_DIED = "its process died"
+"""How the reason of a call begins whose process died."""
+
 Result = TypeVar("Result")
 Message = Callable[..., None]
 """Called in this process with what a function in the other process tells."""
@@ -133,7 +136,7 @@ class LiveProcess:
             file.seek(printed_before)
             text = file.read()[-LAST_OUTPUT_BYTES:].decode(errors="replace")
         last = f": {text.strip().splitlines()[-1]}" if text.strip() else ""
-        text = " ".join(f"its process died ({how}){last}".split())
+        text = " ".join(f"{PROCESS_DIED} ({how}){last}".split())
         return printable(text)[:MAX_REASON_CHARS]
 
     def kill(self) -> None:

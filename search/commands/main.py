@@ -6,14 +6,20 @@ import typer
 from typer.main import get_command
 
 from problems import InterruptedRunError, UserError
-from problems.errors import printable
+from problems.errors import ClusterError, printable
 from search.commands import points, problems, runs
 
 USAGE_ERROR = 2
 """Exit code of a user's mistake."""
 
+CLUSTER_ERROR = 3
+"""Exit code where the machines failed."""
+
+INTERRUPTED_RUN = 85
+"""Exit code of a search that was interrupted and keeps what it has finished."""
+
 INTERRUPTED = 130
-"""Exit code after an interruption, as of shells after Ctrl-C."""
+"""Exit code after another interruption, as of shells after Ctrl-C."""
 
 app = typer.Typer(
     name="simstead",
@@ -42,7 +48,10 @@ def main() -> None:
         sys.exit(USAGE_ERROR)
     except InterruptedRunError as error:
         _print_error(str(error))
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPTED_RUN)
+    except ClusterError as error:
+        _print_error(str(error))
+        sys.exit(CLUSTER_ERROR)
     except UserError as error:
         _print_error(str(error))
         sys.exit(USAGE_ERROR)

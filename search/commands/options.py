@@ -73,6 +73,25 @@ Workers = Annotated[
         "deployment. By default all cores are used."
     ),
 ]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Local time, HH:MM or ISO 8601, before which the search ends by itself, as after "
+        "Ctrl-C, so that it can be resumed.",
+    ),
+]
+Hours = Annotated[
+    float | None, typer.Option(help="The same as hours from now. With --until, whichever is first.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT|auto",
+        help="Ray cluster to join, such as one that a batch job has started on its nodes; auto is "
+        "the one that was started on this machine. By default Ray is started on this machine.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 
 

@@ -3,6 +3,7 @@
 Each command imports its heavy libraries itself, so that help and mistakes are printed at once.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,10 @@ import typer
 from problems import UserError
 from problems.sources import ProblemSource, locate_problem
 from search.commands.options import (
+    Address,
     Deployments,
     First,
+    Hours,
     Objectives,
     Only,
     ProblemName,
@@ -24,13 +27,15 @@ from search.commands.options import (
     SizeOption,
     SpaceFile,
     Trials,
+    Until,
     WarmStart,
     Weights,
     Workers,
     console,
     load_complete_problem,
 )
-from search.search_options import SearchOptions, check_minima, check_options
+from search.interrupts import seconds_left, signals_as_interrupt
+from search.search_options import SearchOptions, check_address, check_minima, check_options
 
 if TYPE_CHECKING:
     from search.run.directory import RunDirectory
@@ -54,7 +59,8 @@ Pick = Annotated[
     simstead search planets --trials 400 --sampler nsga2\n
     simstead search planets --first mine.yaml --warm-start runs/planets-20261123-101500\n
     simstead search planets --objective memory\n
-    simstead search my_problem.py --simulations 200  (further samples, where they pay)""",
+    simstead search my_problem.py --simulations 200  (further samples, where they pay)\n
+    simstead search my_problem.py --address 10.0.0.1:6379 --run first  (on a cluster)""",
 )
 def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -68,6 +74,9 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
         typer.Option(help="Run directory, new or to continue. By default runs/PROBLEM-TIME."),
     ] = None,
     workers: Workers = None,
+    address: Address = None,
+    until: Until = None,
+    hours: Hours = None,
     sampler: SamplerOption = None,
     space: SpaceFile = None,
     only: Only = None,
@@ -78,7 +87,11 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     simulations: Simulations = None,
     reference_hours: ReferenceHours = None,
 ) -> None:
-    """Search encodings, networks, pruning, precisions and runtimes for a surrogate."""
+    """Search encodings, networks, pruning, precisions and runtimes for a surrogate.
+
+    Exit code 0: done; 85: interrupted with progress, resume it; 2: a mistake of the user; 3: the
+    machines failed.
+    """
     options = SearchOptions(
         trials=trials,
         deployments=deployments,
@@ -87,6 +100,9 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
         seed=seed,
         run=run,
         workers=workers,
+        address=address,
+        until=until,
+        hours=hours,
         sampler=sampler,
         space=space,
         only=only or (),
@@ -101,14 +117,16 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     source = locate_problem(problem)
     from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
 
-    _write_report(search_problem(source, options, console))
+    with signals_as_interrupt():
+        _write_report(search_problem(source, options, console))
 
 
 @app.command(
     name="resume",
     epilog="""Examples:\n
     simstead resume runs/planets-20261123-101500\n
-    simstead resume first --trials 48""",
+    simstead resume first --trials 48\n
+    simstead resume first --address auto --until 18:30""",
 )
 def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     run: RunFolder,
@@ -118,20 +136,28 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     deployments: Deployments = None,
     retrain: Retrain = None,
     workers: Workers = None,
+    address: Address = None,
+    until: Until = None,
+    hours: Hours = None,
     sampler: SamplerOption = None,
 ) -> None:
-    """Resume a search: its results are kept, and interrupted trials are repeated."""
+    """Resume a search: its results are kept, and interrupted trials are repeated.
+
+    Exit code 0: done; 85: interrupted with progress, resume it again; 2: a mistake of the user;
+    3: the machines failed.
+    """
+    check_address(address, "--")
+    left_s = seconds_left(until, hours, datetime.now().astimezone())
     from search.run.directory import RunDirectory  # noqa: PLC0415 - as below
 
     previous = RunDirectory.open(run).spec()
     trials = previous.trials if trials is None else trials
-    workers = previous.workers if workers is None else workers
     minima = {"--trials": (trials, previous.trials), "--workers": (workers, 1)}
     check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
-    from search.driver import run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.request import make_spec, restrictions_for  # noqa: PLC0415
+    from search.driver import Joining, run_search  # noqa: PLC0415 - brings torch and Ray
+    from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
     spec = make_spec(
         searched,
@@ -142,13 +168,15 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
         trials=trials,
         deployments=deployments,
         retrainings=retrain,
-        workers=workers,
+        workers=workers or min(previous.workers, workers_here(searched)),
         sampler=sampler,
         initial_design_size=previous.initial_design_size,
         warm_start=previous.warm_start,
         restrictions=restrictions_for(searched, (), run),
     )
-    _write_report(run_search(searched, source, spec, run, console))
+    joining = Joining(address, workers) if address else None
+    with signals_as_interrupt():
+        _write_report(run_search(searched, source, spec, run, console, joining, left_s))
 
 
 @app.command(name="status", epilog="Example:  simstead status runs/planets-20261123-101500")
@@ -352,6 +380,8 @@ def diagnose_command(
 def _write_report(run: "RunDirectory") -> None:
     # An exception to the order of layers: a command writes a report.
     from reports.pages import write_report  # noqa: PLC0415
+    from search.driver import readable_errors  # noqa: PLC0415 - brings torch and Ray
 
-    path = write_report(run)
+    with readable_errors(run), signals_as_interrupt():
+        path = write_report(run)
     console.print(f"report: {path}", soft_wrap=True)

@@ -15,7 +15,8 @@ from search.objectives.error_estimates import Estimates, standard_error
 from search.run.directory import RunDirectory
 from search.run.records import Record, State, timestamp
 from search.trial.lifecycle import SearchContext
-from search.workers.ray_cluster import prepare_process, run_sharing
+from search.workers.ray_cluster import prepare_process
+from search.workers.tasks import run_sharing
 from spaces.candidate import Candidate, Teacher
 from spaces.ensemble import AVERAGED_TARGETS
 from spaces.registered import ARCHITECTURES
@@ -125,18 +126,22 @@ def derive_in_parallel(
         waiting: Called while waiting for results; it raises if the search has to end.
     """
     threads = context.problem.deployment.threads
-    for task, record in run_sharing(derive_in_worker, context, tasks, threads, waiting):
-        yield record or Record(
-            number=task.number,
-            key=task.candidate.key,
-            candidate=task.candidate,
-            training=task.training,
-            teacher=task.teacher,
-            state=State.INFEASIBLE,
-            stage="worker",
-            reason="its worker died",
-            ended=timestamp(),
-        )
+    for task, result in run_sharing(derive_in_worker, context, tasks, threads, waiting):
+        yield _unfinished_record(task, result) if isinstance(result, str) else result
+
+
+def _unfinished_record(task: Derivation, reason: str) -> Record:
+    return Record(
+        number=task.number,
+        key=task.candidate.key,
+        candidate=task.candidate,
+        training=task.training,
+        teacher=task.teacher,
+        state=State.INFEASIBLE,
+        stage="worker",
+        reason=reason,
+        ended=timestamp(),
+    )
 
 
 def derive_in_worker(context: SearchContext, task: Derivation) -> Record:

@@ -19,7 +19,8 @@ from search.run.records import NO_LIMITS, Record, State
 from search.trial.lifecycle import SearchContext, run_trial
 from search.trial.scoring import resampled_error, score_split
 from search.watchdog import watchdog
-from search.workers.ray_cluster import prepare_process, run_sharing
+from search.workers.ray_cluster import prepare_process
+from search.workers.tasks import run_sharing
 from spaces.candidate import Candidate
 from spaces.surrogate import Surrogate
 
@@ -62,7 +63,7 @@ def retrain_in_parallel(
     threads = context.problem.deployment.threads
     results = run_sharing(retrain_in_worker, context, repetitions, threads, waiting)
     for repetition, result in results:
-        yield result or repetition.failed("its worker died")
+        yield repetition.failed(result) if isinstance(result, str) else result
 
 
 def retrain_in_worker(context: SearchContext, repetition: Repetition) -> RetrainingResult:

@@ -4,8 +4,9 @@ spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
 their means, and of networks distilled from them), simulations/ (further samples that the search
-bought), heat.json (final evaluation), report.html, progress.json (of the latest phase); while a
-search runs, driver.lock, and stop once a stop was requested.
+bought), heat.json (final evaluation), report.html, progress.json (of the latest phase), nodes.json
+(of the cluster); while a search runs, driver.lock, and stop once a stop was
+requested.
 """
 
 import errno
@@ -33,7 +34,8 @@ from search.run.finalists import (
     FinalistErrors,
     RetrainingResults,
 )
-from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State
+from search.run.nodes import ClusterStatus
+from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State, StoppingTime
 from search.run.spec import SPEC_FORMAT, Spec
 from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
@@ -45,6 +47,8 @@ FULL_DISK_BYTES = 2**20
 """With less free space the disk counts as full: an artefact could not be written."""
 
 PROGRESS_INTERVAL_S = 1.0
+
+STOPPING = "stopping.json"
 
 DERIVED = "derived"
 """Folder of the records of ensembles, and of networks distilled from them."""
@@ -182,6 +186,15 @@ class RunDirectory:
             return self._lock.read_text() or "a process that has just started"
         return None
 
+    def stop_s(self) -> float:
+        """Return the longest time that a driver took to stop after a signal [s], 0 for none."""
+        path = self.folder / STOPPING
+        return StoppingTime.read(path).longest_s if path.exists() else 0.0
+
+    def add_stop(self, seconds: float) -> None:
+        """Write how long the driver has taken to stop after a signal [s]."""
+        self.write(STOPPING, StoppingTime(longest_s=max(self.stop_s(), seconds)))
+
     def request_stop(self) -> None:
         """Ask the driver to end, from any machine that shares the folder; running trials are lost.
 
@@ -235,6 +248,11 @@ class RunDirectory:
         """Return the environments of the run: at its start and at each resumption, so far."""
         path = self.folder / "environment.json"
         return Sessions.read(path) if path.exists() else Sessions(environments=())
+
+    def nodes(self) -> ClusterStatus:
+        """Return the nodes of the cluster of the latest session that joined one."""
+        path = self.folder / "nodes.json"
+        return ClusterStatus.read(path) if path.exists() else ClusterStatus()
 
     def add_session(self, environment: Environment) -> None:
         """Write the environment in which the run is started or resumed."""

@@ -124,6 +124,8 @@ class Record(FrozenModel):
     zero_parameters: int | None = None
     artefact: str | None = None
     artefact_hash: str | None = None
+    node: str = ""
+    """Address of the node on which it ran; empty in older runs."""
     durations_s: dict[str, float] = Field(default_factory=dict[str, float])
     """Seconds of each stage; until its last rung if the trial was stopped early (older runs: empty
     then)."""
@@ -271,6 +273,16 @@ class PhaseProgress(FrozenModel):
     phase: str
     done: int
     total: int
+
+
+class StoppingTime(FrozenModel):
+    """How long drivers of a run have taken to stop after a signal.
+
+    Args:
+        longest_s: The longest time [s].
+    """
+
+    longest_s: float
 
 
 class DeploymentSummary(FrozenModel):

@@ -20,7 +20,8 @@ from problems.data.dataset import data_bytes, generate
 from problems.interfaces.types import Batch
 from problems.sources import ProblemSource
 from search.data_summary import describe_data
-from search.driver import UNWRITABLE_ERRNOS, signals_as_interrupt
+from search.driver import UNWRITABLE_ERRNOS
+from search.interrupts import signals_as_interrupt
 from search.progress import ProgressDisplay
 from search.run.records import ConfidenceInterval
 from search.screening.audit import CallTimes, SweepCost, estimate_compute, estimate_recall
@@ -38,7 +39,8 @@ from search.screening.sweep import (
     shuffled,
     split_into_calls,
 )
-from search.workers.ray_cluster import cluster, in_parallel
+from search.workers.ray_cluster import cluster
+from search.workers.tasks import in_parallel
 from spaces.candidate import FrozenModel
 
 DECISIONS_FILE, RULE_FILE = "decided.npz", "decided.json"
@@ -114,7 +116,7 @@ def screen(
         plan = _read_plan(job)
         if plan is None or plan.missing_calls(job):
             size = data_bytes(job.problem)
-            with cluster(workers, job.folder, source.user_source, size), signals_as_interrupt():
+            with signals_as_interrupt(), cluster(workers, job.folder, source.user_source, size):
                 plan = plan or _make_plan(job, progress)
                 _run(job, plan, progress)
         summary = _summarise(job, plan)

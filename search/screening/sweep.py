@@ -18,7 +18,7 @@ from problems.data.readers import reader_for
 from problems.data.simulate import Caller, concatenate_batches, draw, run_simulation
 from problems.interfaces.batch_checks import out_of_range
 from problems.interfaces.types import n_samples, take_samples
-from search.workers.ray_cluster import isolated_process, run_tasks
+from search.workers.tasks import isolated_process, run_tasks
 
 MAX_POINTS_PER_CALL = 64
 

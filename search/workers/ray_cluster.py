@@ -1,36 +1,27 @@
-"""A Ray cluster on this machine, and tasks that run on its workers in parallel."""
+"""A Ray cluster on this machine, and the nodes of the cluster that this process uses."""
 
-import atexit
 import contextlib
 import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
-from functools import cache as cache_results
+import socket
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
+import ray._private.worker
 import torch
-from ray.exceptions import (
-    LocalRayletDiedError,
-    NodeDiedError,
-    OutOfMemoryError,
-    RayTaskError,
-    WorkerCrashedError,
-)
+from ray.exceptions import RayError
 
-from problems.data.shards import Shard, make_shard
-from problems.entrance.isolated import IsolatedProcess
 from problems.entrance.scratch import enter_scratch
-from problems.errors import UserError
+from problems.errors import ClusterError, UserError
 from problems.sources import ProblemSource, user_folders
+from search.interrupts import kept_handlers
 from search.timing.stopwatch import keep_large_blocks
-
-POLL_INTERVAL_S = 1.0
-"""Time between checks whether the search is to end: a training or a shard may take minutes."""
+from search.workers.node_pool import Node, NodePool
 
 OBJECT_STORE_BYTES = 512 * 2**20
 """Memory for objects that trials share, besides their data."""
@@ -38,22 +29,22 @@ OBJECT_STORE_BYTES = 512 * 2**20
 START_ATTEMPTS, START_TIME_OUT = 3, "timed out during startup"
 """Ray's limit for the start of a node is 30 s and can't be set; its error has this text."""
 
-WORKER_FAILURES = (WorkerCrashedError, OutOfMemoryError, NodeDiedError, LocalRayletDiedError)
-"""Errors of Ray for a worker that died during a task: by itself, for lack of memory, or with its
-node. A node counts as dead, too, if its machine is too busy to answer."""
+ANSWER_S = 2.0
+"""Longest time in which a machine of the cluster accepts a connection [s]."""
 
-Task = TypeVar("Task")
-Shared = TypeVar("Shared")
-Result = TypeVar("Result")
+NODE_POOLS: list[NodePool] = []
+"""The nodes of the cluster to which this process is connected, if it is."""
 
-PollCallback = Callable[[], None]
-"""Called at intervals while waiting for a task; raises an exception to end the waiting."""
+
+def node_pool() -> NodePool:
+    """Return the nodes of the cluster to which this process is connected."""
+    return NODE_POOLS[-1]
 
 
 @contextlib.contextmanager
 def cluster(
     cores: int, folder: Path, problem: ProblemSource | None = None, data_bytes: int = 0
-) -> Generator[None]:
+) -> Generator[NodePool]:
     """Start Ray on this machine, and stop it at the end of the block.
 
     Ray puts the working directory on the path of its workers, where a user's `search.py` or
@@ -78,9 +69,25 @@ def cluster(
             object_store_memory=OBJECT_STORE_BYTES + 2 * data_bytes,
             runtime_env=runtime_env,
         )
+    with connected(NodePool(living_nodes, answers)) as pool:
+        yield pool
+
+
+@contextlib.contextmanager
+def connected(pool: NodePool) -> Generator[NodePool]:
+    """Use the nodes of a cluster to which this process is connected, and disconnect at the end.
+
+    Raises:
+        ClusterError: Ray failed.
+    """
+    NODE_POOLS.append(pool)
     try:
-        yield
+        yield pool
+    except RayError as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ClusterError(f"Ray failed: {first}") from error
     finally:
+        NODE_POOLS.remove(pool)
         ray.shutdown()
 
 
@@ -92,13 +99,7 @@ def _start(**arguments: Any) -> None:
     """
     for _ in range(START_ATTEMPTS):
         try:
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **arguments,
-            )
+            connect(address="local", include_dashboard=False, **arguments)
         except Exception as error:
             ray.shutdown()
             if START_TIME_OUT not in str(error):
@@ -111,107 +112,45 @@ def _start(**arguments: Any) -> None:
     )
 
 
-def in_parallel(
-    shards: Sequence[Shard], cache: Path, on_poll: PollCallback | None = None
-) -> Iterator[Shard]:
-    """Generate shards of data on the workers; yield each when it is in the cache.
-
-    If a sample ends its process, such as by a crash in compiled code, only this sample fails.
-
-    Args:
-        shards: The shards.
-        cache: Folder of the cache.
-        on_poll: Called while waiting.
-    """
-    yield from run_tasks(shards, cache, make_shard_isolated, on_poll)
+def connect(**arguments: Any) -> None:
+    """Connect to Ray without its messages about dead nodes and workers, which records explain."""
+    # Ray has no option for either: its handler of SIGTERM would exit the process, and the
+    # messages would stand between the lines of a search.
+    ray._private.worker.listen_error_messages = _ignore_messages  # noqa: SLF001 - as above
+    with kept_handlers(signal.SIGTERM):
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
 
 
-def make_shard_isolated(shard: Shard, cache: Path) -> None:
-    """Make a shard with the worker's process for users' code.
-
-    Raises:
-        UserError: The samples don't match the declared fields, or the cache can't be written.
-    """
-    make_shard(shard, cache, isolated_process().call)
+def _ignore_messages(*_: object) -> None:
+    """Print no message."""
 
 
-@cache_results
-def isolated_process() -> IsolatedProcess:
-    """Return the process for users' code that belongs to this worker."""
-    process = IsolatedProcess()
-    atexit.register(process.close)
-    return process
+def living_nodes() -> list[Node]:
+    """Return the nodes of the cluster that Ray counts as alive."""
+    return [
+        Node(
+            node["NodeID"],
+            node["NodeManagerAddress"],
+            node["NodeManagerPort"],
+            int(node["Resources"].get("CPU", 0)),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
 
 
-def run_tasks(
-    tasks: Sequence[Task],
-    folder: Path,
-    run: Callable[[Task, Path], None],
-    on_poll: PollCallback | None = None,
-) -> Iterator[Task]:
-    """Run tasks on the workers; yield each when it is done.
-
-    Args:
-        tasks: The tasks.
-        folder: Folder for the results.
-        run: Runs a task in a worker, or here if the worker died.
-        on_poll: Called while waiting.
-    """
-    remote = ray.remote(max_retries=0)(_run_task)
-    pending: dict[Any, Task] = {remote.remote(run, task, folder): task for task in tasks}
-    for reference, task in _as_completed(pending, on_poll):
-        try:
-            ray.get(reference)
-        except RayTaskError as error:
-            for other in pending:
-                ray.cancel(other, force=True)
-            raise error.cause from error
-        except WORKER_FAILURES:
-            run(task, folder)
-        yield task
+def answers(node: Node) -> bool:
+    """Return whether the Ray of a node accepts connections."""
+    return accepts(node.address, node.port)
 
 
-def _run_task(run: Callable[[Task, Path], None], task: Task, folder: Path) -> None:
-    run(task, folder)
-
-
-def run_sharing(
-    run: Callable[[Shared, Task], Result],
-    shared: Shared,
-    tasks: Sequence[Task],
-    cores: int,
-    on_poll: PollCallback | None = None,
-) -> Iterator[tuple[Task, Result | None]]:
-    """Run tasks on the workers; yield each with its result, or with None if its worker died.
-
-    Args:
-        run: Runs a task in a worker.
-        shared: An argument of every call, sent to each node once.
-        tasks: The tasks.
-        cores: Number of cores of a call.
-        on_poll: Called while waiting.
-    """
-    shared_reference = ray.put(shared)
-    remote = ray.remote(max_retries=0, num_cpus=cores)(run)
-    pending: dict[Any, Task] = {remote.remote(shared_reference, task): task for task in tasks}
-    for reference, task in _as_completed(pending, on_poll):
-        try:
-            yield task, ray.get(reference)
-        except WORKER_FAILURES:
-            yield task, None
-
-
-def _as_completed(
-    pending: dict[Any, Task], on_poll: PollCallback | None
-) -> Iterator[tuple[Any, Task]]:
-    """Remove finished tasks from `pending`; yield each with its reference."""
-    while pending:
-        if on_poll:
-            on_poll()
-        timeout_s = POLL_INTERVAL_S if on_poll else None
-        ready, _ = ray.wait(list(pending), num_returns=1, timeout=timeout_s)
-        for reference in ready:
-            yield reference, pending.pop(reference)
+def accepts(host: str, port: int) -> bool:
+    """Return whether a port of a machine accepts connections."""
+    try:
+        with socket.create_connection((host, port), timeout=ANSWER_S):
+            return True
+    except OSError:
+        return False
 
 
 def prepare_process(threads: int) -> None:

@@ -1,6 +1,5 @@
 """Where missing shards of data are made: in one process if they are few, else on all cores."""
 
-import os
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ from problems.data.dataset import data_bytes
 from problems.data.shards import Shard, ShardExecutor, make_serially
 from problems.entrance.isolated import IsolatedProcess
 from problems.sources import ProblemSource
-from search.workers.ray_cluster import cluster, in_parallel
+from search.allocation import allocated_cores
+from search.workers.ray_cluster import cluster
+from search.workers.tasks import in_parallel
 
 MAX_SERIAL_SHARDS = 8
 """Up to this number, shards are made faster than workers start."""
@@ -35,7 +36,7 @@ def shard_executor(
         with IsolatedProcess() as process:
             yield partial(make_serially, call=process.call)
         return
-    workers = len(os.sched_getaffinity(0))
+    workers = allocated_cores()
     with (
         tempfile.TemporaryDirectory(prefix="simstead-") as folder,
         cluster(workers, Path(folder), source.user_source, data_bytes(problem)),

@@ -6,70 +6,27 @@ rungs and records.
 
 import errno
 import json
-import logging
 import math
 import os
-import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.registry import get_trainable_cls
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
+from problems.errors import ClusterError, UserError
 from search.progress import ProgressDisplay
 from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
 from search.run.directory import RunDirectory
 from search.run.records import Record, Rung, State, timestamp
 from search.sampling.trial_queue import TrialQueue, TrialRequest
-from search.trial.lifecycle import RungReport, SearchContext, run_trial
-from search.watchdog import watchdog
-from search.workers.ray_cluster import prepare_process
-from search.workers.successive_halving import SuccessiveHalving
-from spaces.candidate import Candidate
-
-COSTS = ("relative_time", "memory_bytes")
-"""Costs of the untrained network in a report, as far as they are objectives."""
-
-
-class TrialActor(tune.Trainable):
-    """A worker, which runs one trial after the other; a step lasts from one report to the next."""
-
-    def setup(self, config: dict[str, Any], context: SearchContext | None = None) -> None:
-        """Prepare the process and start the first trial.
-
-        Args:
-            config: Number and candidate of the trial, and the trial that trained its network.
-            context: What the trials share.
-
-        Raises:
-            ValueError: There is no context.
-        """
-        if context is None:
-            raise ValueError("a worker needs the context of the search")
-        prepare_process(context.problem.deployment.threads)
-        self._context = context
-        self._start(config)
-
-    def _start(self, config: dict[str, Any]) -> None:
-        candidate = Candidate.model_validate_json(config["candidate"])
-        self._events = run_trial(self._context, candidate, config["number"], config["training"])
-
-    def step(self) -> dict[str, Any]:
-        """Return the report of the next rung, or the record at the end."""
-        with watchdog():
-            event = next(self._events)
-        if isinstance(event, RungReport):
-            return event.as_result()
-        return {"record": event.model_dump_json(), "done": True}
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Start another trial in the same process."""
-        self._events.close()
-        self._start(new_config)
-        return True
+from search.timing.reference import verified_manifest
+from search.workers.admission import POLL_S, VISIBILITY_S
+from search.workers.node_pool import Losses
+from search.workers.placement import TrialPlacement
 
 
 class StudySearcher(SearchAlgorithm):
@@ -83,18 +40,26 @@ class StudySearcher(SearchAlgorithm):
         queue: The trial queue.
         run: run directory for the records.
         progress: Display of the progress.
-        workers: Number of trials that run at a time.
+        workers: Largest number of trials at a time; None for as many as the nodes have cores for.
+        cores: Cores of a trial, which computes with as many threads.
     """
 
     def __init__(
-        self, queue: TrialQueue, run: RunDirectory, progress: ProgressDisplay, workers: int
+        self,
+        queue: TrialQueue,
+        run: RunDirectory,
+        progress: ProgressDisplay,
+        workers: int | None,
+        cores: int = 1,
     ) -> None:
         self._queue, self._run, self._progress = queue, run, progress
-        self._workers = workers
+        self._workers = math.inf if workers is None else workers
+        self._placement = TrialPlacement(cores)
         self._running: dict[str, TrialRequest] = {}
         self._reports: dict[str, list[dict[str, Any]]] = {}
         self._deaths: dict[str, str] = {}
-        self._retained_at: dict[str, float] = {}
+        self._errors: dict[str, Exception | None] = {}
+        self._retained_at: dict[int, float] = {}
         self._trained_encodings = {
             record.candidate.encoding
             for record in run.records()
@@ -102,11 +67,14 @@ class StudySearcher(SearchAlgorithm):
         }
         self.storage_error: OSError | None = None
         """Why records can't be written; the search then ends, and can be resumed."""
+        self.cluster_error: ClusterError | None = None
+        """Why no node is left; the search then ends, and can be resumed."""
 
     @property
     def should_stop(self) -> bool:
-        """Whether records can't be written, or a stop was requested."""
-        return self.storage_error is not None or self._run.stop_requested
+        """Whether records can't be written, no node is left, or a stop was requested."""
+        failed = self.storage_error is not None or self.cluster_error is not None
+        return failed or self._run.stop_requested
 
     def add_configurations(self, experiments: Any) -> None:
         """Read what the trials share from Tune's only experiment."""
@@ -116,17 +84,26 @@ class StudySearcher(SearchAlgorithm):
 
     def next_trial(self) -> Trial | None:
         """Return the next request as a trial of Tune, or None if there is none now."""
-        request = self.suggest()
-        if request is None:
+        if self.should_stop:
+            self.set_finished()  # otherwise Tune would wait for a trial if none is running
             return None
+        try:
+            placed = self._placement.next(self.suggest)
+        except ClusterError as error:
+            self.cluster_error = error
+            return None
+        if placed is None:
+            return None
+        if placed.trial_id not in self._running:  # it is repeated
+            self._start(placed.trial_id, placed.request)
         # As text, because Tune copies and flattens the configuration after every report.
-        config = request._asdict() | {"candidate": request.candidate.model_dump_json()}
+        config = placed.request._asdict() | {
+            "candidate": placed.request.candidate.model_dump_json(),
+            "cores": self._placement.cores,
+            "node": placed.node.id,
+        }
         return self._trial_class(
-            self._name,
-            config=config,
-            trial_id=str(request.number),
-            storage=self._storage,
-            stub=True,
+            self._name, config=config, trial_id=placed.trial_id, storage=self._storage, stub=True
         )
 
     def is_finished(self) -> bool:
@@ -148,10 +125,17 @@ class StudySearcher(SearchAlgorithm):
             self.storage_error = error
             return None
         if request:
-            self._running[str(request.number)] = request
-            self._reports[str(request.number)] = []
-            self._progress.trial_started()
+            self._start(str(request.number), request)
         return request
+
+    def _start(self, trial_id: str, request: TrialRequest) -> None:
+        self._running[trial_id] = request
+        self._reports[trial_id] = []
+        self._progress.trial_started()
+
+    def is_stranded(self, trial_id: str) -> bool:
+        """Return whether a trial that hasn't started waits for a node that is gone."""
+        return self._placement.is_stranded(trial_id)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep the report of a rung."""
@@ -173,11 +157,19 @@ class StudySearcher(SearchAlgorithm):
 
     def record_retention(self, trial_id: str, share: float) -> None:
         """Keep the first share of a training at which a trial continued only for its encoding."""
-        self._retained_at.setdefault(trial_id, share)
+        self._retained_at.setdefault(self._running[trial_id].number, share)
 
-    def record_worker_death(self, trial_id: str, reason: str) -> None:
-        """Keep the reason why the worker of a trial died."""
-        self._deaths[trial_id] = reason
+    def record_worker_death(
+        self, trial_id: str, reason: str, error: Exception | None = None
+    ) -> None:
+        """Keep why the worker of a trial died.
+
+        Args:
+            trial_id: Name of the trial.
+            reason: The reason in words.
+            error: Ray's error.
+        """
+        self._deaths[trial_id], self._errors[trial_id] = reason, error
 
     def on_trial_complete(
         self,
@@ -194,9 +186,19 @@ class StudySearcher(SearchAlgorithm):
         """
         if self.storage_error or trial_id not in self._running:
             return
+        if error or result is None:
+            losses = self._lose_if_node_failed(trial_id)
+        else:
+            losses = self._lose_without_artefact(trial_id, result)
+        if losses and self._is_repeated_after(losses, trial_id):
+            return
+        number = self._running[trial_id].number
         try:
-            record = self._as_record(trial_id, result, error=error).model_copy(
-                update={"retained_at": self._retained_at.pop(trial_id, None)}
+            record = self._as_record(trial_id, None if losses else result).model_copy(
+                update={
+                    "retained_at": self._retained_at.pop(number, None),
+                    "node": self._placement.complete(trial_id),
+                }
             )
             if record.unpruned_error is not None:
                 self._trained_encodings.add(record.candidate.encoding)
@@ -209,14 +211,40 @@ class StudySearcher(SearchAlgorithm):
             return
         self._progress.trial_finished(record)
 
-    def _as_record(self, trial_id: str, result: dict[str, Any] | None, *, error: bool) -> Record:
+    def _lose_if_node_failed(self, trial_id: str) -> Losses | None:
+        """Return the losses of a trial that was lost with its node; None if its worker died."""
+        return self._placement.lose_if_node_failed(trial_id, self._errors.pop(trial_id, None))
+
+    def _lose_without_artefact(self, trial_id: str, result: dict[str, Any]) -> Losses | None:
+        """Return the losses of a trial whose artefact doesn't arrive here; None if it does."""
+        record = Record.model_validate_json(result["record"]) if "record" in result else None
+        if record is None or record.artefact is None:
+            return None
+        reason = _missing_artefact(self._run, record)
+        return self._placement.lose(trial_id, reason) if reason else None
+
+    def _is_repeated_after(self, losses: Losses, trial_id: str) -> bool:
+        """Return whether a lost trial is repeated; else keep why it isn't."""
+        if losses.exhausted:
+            times, nodes = len(losses.nodes), len(set(losses.nodes))
+            self._deaths[trial_id] = f"lost {times} times, with {nodes} nodes"
+            return False
+        request, reports = self._running.pop(trial_id), self._reports.pop(trial_id)
+        shares = [Rung.model_validate_json(report["rung"]).share for report in reports]
+        self._placement.repeat(
+            request._replace(resumed_share=max([request.resumed_share, *shares]))
+        )
+        self._progress.trial_lost()
+        return True
+
+    def _as_record(self, trial_id: str, result: dict[str, Any] | None) -> Record:
         request = self._running.pop(trial_id)
         reports = self._reports.pop(trial_id)
         if result and "record" in result:
             record = Record.model_validate_json(result["record"])
             return record.model_copy(update={"resumes": request.resumes})
         self._run.discard_artefact(request.number)
-        if error or result is None:
+        if result is None:
             reason = self._deaths.pop(trial_id, "its worker died")
             record = _unfinished_record(request, reports, State.INFEASIBLE, "worker", reason)
             return record.model_copy(
@@ -240,6 +268,20 @@ class StudySearcher(SearchAlgorithm):
         return {}
 
 
+def _missing_artefact(run: RunDirectory, record: Record) -> str:
+    """Return why the artefact of a trial isn't here as it was measured, "" if it is."""
+    until = time.monotonic() + VISIBILITY_S
+    while True:
+        try:
+            verified_manifest(run, record)
+        except UserError as error:
+            if time.monotonic() > until:
+                return f"its artefact didn't arrive: {error}"
+            time.sleep(POLL_S)
+        else:
+            return ""
+
+
 def _trial_class_for(worker: type[tune.Trainable]) -> type[Trial]:
     """Return a class of trials that knows the class of its worker without looking it up."""
 
@@ -248,99 +290,6 @@ def _trial_class_for(worker: type[tune.Trainable]) -> type[Trial]:
             return worker
 
     return WorkersTrial
-
-
-class SearchStopper(tune.Stopper):
-    """Ends all trials once records can't be written, or a stop was requested."""
-
-    def __init__(self, searcher: StudySearcher) -> None:
-        self._searcher = searcher
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:  # noqa: ARG002 - Tune's
-        """Return False: no single trial is stopped."""
-        return False
-
-    def stop_all(self) -> bool:
-        """Return whether all trials end; interrupted trials are repeated on resumption."""
-        return self._searcher.should_stop
-
-
-class RungScheduler(FIFOScheduler):
-    """Applies successive halving at every rung, and passes on why a worker died."""
-
-    def __init__(self, halving: SuccessiveHalving, searcher: StudySearcher) -> None:
-        super().__init__()
-        self._halving, self._searcher = halving, searcher
-
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002 - Tune's
-        """Keep the last line of the error; Tune tells the searcher only that there was an error."""
-        text = str(trial.get_error() or "").strip() or "for no reason known to Ray"
-        self._searcher.record_worker_death(
-            trial.trial_id, f"its worker died: {text.splitlines()[-1]}"
-        )
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
-        """Return whether Tune continues or stops a trial, by successive halving.
-
-        One network of each encoding is trained to the end, whatever its rungs say: without one, the
-        comparison of encodings would rest on a single rung.
-
-        Args:
-            tune_controller: Tune's controller.
-            trial: The trial.
-            result: Its report.
-        """
-        if "rung" not in result:
-            return TrialScheduler.CONTINUE
-        rung = Rung.model_validate_json(result["rung"])
-        if (
-            rung.share <= trial.config["resumed_share"]
-        ):  # the trial that it resumes was at this rung
-            return TrialScheduler.CONTINUE
-        costs = [result[cost] for cost in COSTS if result.get(cost) is not None]
-        should_continue = self._halving.should_continue(rung.share, rung.error, *costs)
-        if (
-            not should_continue
-            and math.isfinite(rung.error)
-            and self._searcher.is_only_of_encoding(trial.trial_id)
-        ):
-            self._searcher.record_retention(trial.trial_id, rung.share)
-            should_continue = True
-        return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
-
-
-def run_trials(
-    context: SearchContext, searcher: StudySearcher, halving: SuccessiveHalving, cores: int = 1
-) -> None:
-    """Run the trials of a searcher until there are no more, or an interrupt ends them.
-
-    Args:
-        context: What the trials share.
-        searcher: The searcher.
-        halving: The rule that stops trials at rungs.
-        cores: Cores of a trial, which computes with as many threads.
-
-    Raises:
-        OSError: The run directory can't be written.
-    """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the records
-    actor = tune.with_parameters(TrialActor, context=context)
-    with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
-        tuner = tune.Tuner(
-            tune.with_resources(actor, {"cpu": cores}),
-            tune_config=tune.TuneConfig(
-                search_alg=searcher, scheduler=RungScheduler(halving, searcher), reuse_actors=True
-            ),
-            run_config=tune.RunConfig(
-                storage_path=scratch,
-                verbose=0,
-                stop=SearchStopper(searcher),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        )
-        tuner.fit()
-    if searcher.storage_error:
-        raise searcher.storage_error
 
 
 def _check_disk_error(reason: str, folder: Path) -> None:

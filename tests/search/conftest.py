@@ -1,5 +1,15 @@
 """What tests of the search share."""
 
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 
 from search.trial import lifecycle
@@ -11,3 +21,61 @@ def constant_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every trial of this process be timed by a clock that says one thing."""
     timing = make_timing(time_s=1e-6, reference_s=1e-3)
     monkeypatch.setattr(lifecycle, "measure", lambda *_: timing)
+
+
+class RayNodes:
+    """A Ray cluster of two nodes of one core, on loopback addresses, with a token.
+
+    Args:
+        folder: Folder of all its files; its name is in the command line of all its processes.
+        env: The environment of commands.
+    """
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self.folder = folder
+        token = folder / "token"
+        token.touch(0o600)
+        token.write_text(secrets.token_hex(32))
+        self.env = {**env, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        network = f"127.{os.getpid() % 200 + 1}.{secrets.randbelow(250)}"
+        self.first, self.second = f"{network}.1", f"{network}.2"
+        self._start(self.first, "--head", "--port=0", "--include-dashboard=false")
+        self.address = (folder / self.first / "ray_current_cluster").read_text()
+        self._start(self.second, f"--address={self.address}")
+
+    def _start(self, address: str, *options: str) -> None:
+        ray = Path(sys.executable).with_name("ray")
+        command = [ray, "start", "--num-cpus=1", "--object-store-memory=100000000"]
+        command += ["--include-log-monitor=false", "--disable-usage-stats", "--log-style=record"]
+        command += [f"--node-ip-address={address}", f"--temp-dir={self.folder / address}", *options]
+        subprocess.run(command, env=self.env, check=True, capture_output=True, timeout=120)
+
+    def kill(self, address: str) -> None:
+        """Kill a node without a warning, as when its machine fails."""
+        for process, command in self._processes():
+            if f"{self.folder / address}/" in command:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End all processes of the cluster, and no others."""
+        for address in (self.first, self.second):
+            self.kill(address)
+
+    def _processes(self) -> Generator[tuple[int, str]]:
+        """Yield number and command line of the processes whose command line names the folder."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if str(self.folder) in command and "ray" in command:
+                    yield int(entry.name), command
+
+
+@pytest.fixture
+def ray_nodes(command_env: dict[str, str]) -> Generator[RayNodes]:
+    with TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder:
+        nodes = RayNodes(Path(folder), command_env)
+        try:
+            yield nodes
+        finally:
+            nodes.close()

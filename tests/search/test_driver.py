@@ -1,5 +1,8 @@
+import math
 import signal
+import time
 from collections.abc import Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,13 @@ import pytest
 
 from problems import Problem, UserError
 from problems.sources import ProblemSource
-from search.driver import signals_as_interrupt
+from search import interrupts
+from search.interrupts import (
+    ending_in_time,
+    kept_handlers,
+    seconds_left,
+    signals_as_interrupt,
+)
 from search.request import make_spec, restrictions_for
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
@@ -84,3 +93,57 @@ def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: 
     RunDirectory.start(tmp_path / "run", lost)
     with pytest.raises(UserError, match=r"run .*: unknown option of architecture"):
         spec(problem, tmp_path / "run", [])
+
+
+NOW = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("until", "hours", "left_s"),
+    [
+        (None, None, None),
+        (None, 0.5, 1800.0),
+        ("18:30", None, 5400.0),
+        ("16:30", None, 23.5 * 3600.0),
+        ("18:30", 0.5, 1800.0),
+        ("2026-11-30T19:00:00+00:00", 24.0, 7200.0),
+    ],
+)
+def test_the_time_left_is_that_of_the_earlier_limit(
+    until: str | None, hours: float | None, left_s: float | None
+) -> None:
+    assert seconds_left(until, hours, NOW) == left_s
+
+
+@pytest.mark.parametrize(
+    ("until", "hours"),
+    [("soon", None), ("2026-11-30T16:00:00+00:00", None), (None, 0.0), (None, math.inf)],
+)
+def test_a_limit_that_is_no_time_to_come_is_refused(until: str | None, hours: float | None) -> None:
+    with pytest.raises(UserError, match=r"--until|--hours"):
+        seconds_left(until, hours, NOW)
+
+
+def test_a_search_ends_itself_before_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "STOP_S", 0.1)
+    begin = time.monotonic()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        signals_as_interrupt() as received,
+        ending_in_time(0.3, 0.0),
+    ):
+        time.sleep(30.0)
+    assert received.first is not None
+    assert time.monotonic() - begin < 20.0
+    with signals_as_interrupt() as received, ending_in_time(0.3, 0.0):
+        pass
+    time.sleep(0.4)  # done before its time, it isn't ended any more
+    assert received.first is None
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGUSR1])
+def test_handlers_that_tune_leaves_behind_are_removed(sign: signal.Signals) -> None:
+    before = signal.getsignal(sign)
+    with kept_handlers(sign):
+        signal.signal(sign, signal.SIG_IGN)
+    assert signal.getsignal(sign) is before

@@ -16,7 +16,8 @@ from problems.sources import locate_problem
 from search.data_summary import describe_data
 from search.run.directory import RunDirectory
 from search.run.records import State
-from search.workers.ray_cluster import cluster, in_parallel
+from search.workers.ray_cluster import cluster
+from search.workers.tasks import in_parallel
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
 RunOnce = Callable[[str, Callable[[Path], object]], Path]

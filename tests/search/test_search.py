@@ -24,8 +24,9 @@ from search.run.records import NO_LIMITS, State, count_networks
 from search.sampling.history import combination_of
 from search.timing.reference import ReferenceTiming
 from search.trial.lifecycle import SearchContext
-from search.workers import ray_cluster as workers
-from search.workers.ray_cluster import cluster, in_parallel
+from search.workers import tasks as workers
+from search.workers.ray_cluster import cluster
+from search.workers.tasks import in_parallel
 from spaces.manifest import read_manifest
 from spaces.surrogate import Surrogate
 from tests.search.journals import stored_study

@@ -2,32 +2,35 @@
 
 import io
 import math
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray import tune
+from ray.exceptions import NodeDiedError
+from ray.tune import PlacementGroupFactory
 from ray.tune.schedulers import TrialScheduler
 from rich.console import Console
 
-from problems import Dataset, Deployment, InterruptedRunError, Problem
-from search import driver
-from search.objectives.baselines import NO_BASELINES
+from problems import Problem
 from search.progress import ProgressDisplay
 from search.run.checkpoints import save_checkpoint
 from search.run.directory import RunDirectory
-from search.run.records import NO_LIMITS, Record, State
+from search.run.records import Record, State
 from search.run.spec import Spec
 from search.sampling.history import has_trained_network
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
-from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import RungReport, SearchContext
+from search.trial.lifecycle import RungReport
+from search.workers import tune_adapter
+from search.workers.node_pool import NodePool
+from search.workers.placement import resources_on_node
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tune_adapter import RungScheduler, SearchStopper, StudySearcher
+from search.workers.trial_runner import RungScheduler, SearchStopper
+from search.workers.tune_adapter import StudySearcher
 from tests.builders import make_candidate, make_record, make_rung, make_spec
+from tests.search.workers.conftest import FakeNodes
 
 
 @pytest.fixture
@@ -245,30 +248,113 @@ def test_a_stop_request_ends_the_suggestions(searcher: StudySearcher, run: RunDi
     assert searcher.is_finished()
 
 
-def test_a_trial_is_granted_a_core_for_every_thread(
-    problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+def tune_trial(searcher: StudySearcher) -> Any:
+    """Return the next trial as Tune gets it, or None."""
+    tune.register_trainable("fake", tune.Trainable)
+    searcher.add_configurations([SimpleNamespace(spec={"run": "fake", "storage": None})])
+    return searcher.next_trial()
+
+
+def lost(searcher: StudySearcher, trial: Any) -> None:
+    searcher.record_worker_death(trial.trial_id, "its worker died", NodeDiedError("node"))
+    searcher.on_trial_complete(trial.trial_id, error=True)
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_a_trial_that_is_lost_is_repeated_elsewhere_from_its_rung_and_told_to_nobody(
+    problem: Problem, run: RunDirectory, nodes: FakeNodes
 ) -> None:
-    granted: list[dict[str, float]] = []
+    queue = ListedRequests("image", "image", "image")
+    searcher, scheduler = searching(queue, problem, run, workers=9)
+    first, second = tune_trial(searcher), tune_trial(searcher)
+    assert arrive(searcher, scheduler, 0, 0.25)
+    nodes.silent.add(first.config["node"])
+    lost(searcher, first)
+    assert queue.records == []
+    assert tune_trial(searcher) is None, "elsewhere is busy"
+    finish(searcher, 1, "image")
+    repeated = tune_trial(searcher)
+    assert repeated.config["number"] == first.config["number"]
+    assert repeated.config["candidate"] == first.config["candidate"]
+    assert repeated.config["node"] == second.config["node"]
+    assert repeated.config["resumed_share"] == 0.25, "its rung has been decided"
+    assert repeated.trial_id != first.trial_id
+    record = make_record(0, make_candidate(encoding="image"))
+    searcher.on_trial_complete(repeated.trial_id, {"record": record.model_dump_json()})
+    assert [(r.number, r.node) for r in queue.records] == [(1, "10.0.0.1"), (0, "10.0.0.1")]
 
-    def with_resources(_: object, resources: dict[str, float]) -> None:
-        granted.append(resources)
 
-    monkeypatch.setattr(tune, "with_parameters", lambda actor, **_: actor)
-    monkeypatch.setattr(tune, "with_resources", with_resources)
-    monkeypatch.setattr(tune, "Tuner", lambda *_, **__: SimpleNamespace(fit=lambda: None))
-    threaded = replace(problem, deployment=Deployment(batch=1, threads=3))
-    nothing: Any = SimpleNamespace()
-    data = Dataset(nothing, nothing, nothing, nothing)
-    context = SearchContext(threaded, data, ReferenceTiming(None, 1.0), NO_LIMITS, run)
-    with pytest.raises(InterruptedRunError):
-        driver.run_remaining_trials(
-            context,
-            spec,
-            run,
-            ProgressDisplay(problem, 4, Console(file=io.StringIO())),
-            lambda _: NO_BASELINES,
-        )
-    assert granted == [{"cpu": 3}]
+def test_a_trial_that_is_lost_again_and_again_is_infeasible(
+    problem: Problem, run: RunDirectory, two_nodes: NodePool
+) -> None:
+    queue = ListedRequests("image")
+    searcher, _ = searching(queue, problem, run, workers=1)
+    for _ in range(3):
+        trial = tune_trial(searcher)
+        assert trial
+        lost(searcher, trial)
+    (record,) = queue.records
+    assert record.state is State.INFEASIBLE
+    assert record.reason == "lost 3 times, with 2 nodes"
+    assert two_nodes.choose(1)
+
+
+def test_a_worker_that_dies_by_itself_is_the_candidates_doing(
+    problem: Problem, run: RunDirectory, two_nodes: NodePool
+) -> None:
+    queue = ListedRequests("image", "image")
+    searcher, _ = searching(queue, problem, run, workers=1)
+    trial = tune_trial(searcher)
+    searcher.record_worker_death(trial.trial_id, "its worker died: killed", RuntimeError())
+    searcher.on_trial_complete(trial.trial_id, error=True)
+    assert [r.reason for r in queue.records] == ["its worker died: killed"]
+    assert len(two_nodes.admitted) == 2
+
+
+def test_a_trial_whose_node_goes_before_it_starts_is_given_to_another(
+    problem: Problem, run: RunDirectory, nodes: FakeNodes, two_nodes: NodePool
+) -> None:
+    queue = ListedRequests("image")
+    searcher, _ = searching(queue, problem, run, workers=1)
+    trial = tune_trial(searcher)
+    assert not searcher.is_stranded(trial.trial_id)
+    nodes.nodes = [node for node in nodes.nodes if node.id != trial.config["node"]]
+    two_nodes.refresh(at_once=True)
+    assert searcher.is_stranded(trial.trial_id)
+    searcher.on_trial_complete(trial.trial_id)  # as Tune tells of a trial that is stopped
+    assert tune_trial(searcher).config["node"] == nodes.nodes[0].id
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_an_artefact_that_does_not_arrive_is_a_loss_and_no_record(
+    problem: Problem, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_adapter, "VISIBILITY_S", 0.0)
+    queue = ListedRequests("image")
+    searcher, _ = searching(queue, problem, run, workers=1)
+    trial = tune_trial(searcher)
+    record = make_record(0, make_candidate(), artefact="artefacts/0000", artefact_hash="0" * 64)
+    searcher.on_trial_complete(trial.trial_id, {"record": record.model_dump_json()})
+    assert queue.records == []
+    repeated = tune_trial(searcher)
+    assert repeated.config["node"] != trial.config["node"]
+
+
+def test_a_trial_is_granted_a_core_for_every_thread_on_its_node(
+    problem: Problem, run: RunDirectory, one_node: NodePool
+) -> None:
+    (node,) = one_node.admitted
+    progress = ProgressDisplay(problem, 9, Console(file=io.StringIO()))
+    queue: Any = ListedRequests("image", "image")
+    searcher = StudySearcher(queue, run, progress, None, cores=3)
+    trial = tune_trial(searcher)
+    assert trial
+    resources = resources_on_node(trial.config)
+    assert resources.bundles == [{"CPU": 3.0}]
+    assert resources == PlacementGroupFactory(
+        [{"CPU": 3}], bundle_label_selector=[{"ray.io/node-id": node.id}]
+    )
+    assert tune_trial(searcher) is None, "the node has four cores"
 
 
 def test_no_more_run_at_a_time_than_there_are_workers(searcher: StudySearcher) -> None:

@@ -1,0 +1,201 @@
+"""A Ray cluster that is there: it is joined, and its nodes are examined before they get work."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+from ray.exceptions import AuthenticationError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from problems.errors import UserError
+from problems.sources import ProblemSource
+from search.run.nodes import ClusterStatus, NodeFacts, NodeStatus
+from search.workers.admission import Question, refusal, show, unanswered
+from search.workers.node_pool import Examination, Node, NodePool
+from search.workers.ray_cluster import accepts, answers, connect, connected, living_nodes
+
+EXAMINATION_S = 300.0
+"""Longest time of the examination of a node, in which it imports everything [s]."""
+
+WAIT_S = 0.1
+
+AUTO = "auto"
+"""Address of the cluster that was started on this machine."""
+
+
+@dataclass(frozen=True)
+class JoinRequest:
+    """What it takes to join a cluster, and what its nodes are compared with.
+
+    Args:
+        address: HOST:PORT of the cluster, or "auto".
+        folder: Working directory of this process while it joins; it contains no code.
+        question: What a node is asked.
+        expected: The facts of this machine.
+        on_change: Called with the state of the nodes and the changed ones when it has changed.
+        on_poll: Called while waiting; it raises if the search has to end.
+    """
+
+    address: str
+    folder: Path
+    question: Question
+    expected: NodeFacts
+    on_change: Callable[[ClusterStatus, Sequence[NodeStatus]], None]
+    on_poll: Callable[[], None]
+
+
+@contextlib.contextmanager
+def joined_cluster(request: JoinRequest) -> Generator[NodePool]:
+    """Join a Ray cluster, of which those nodes get work that an examination admits.
+
+    Args:
+        request: What it takes.
+
+    Raises:
+        UserError: No cluster answers, it needs a token, or this machine is none of its nodes.
+        ClusterError: No node is admitted.
+    """
+    source = request.question.source.user_source
+    hook = {"worker_process_setup_hook": WorkerSetup(source).load} if source else {}
+    with contextlib.chdir(request.folder):
+        _join(request.address, runtime_env=hook)
+    examine = partial(_examine, request.question, request.expected)
+    with connected(NodePool(living_nodes, answers, examine, request.on_change)) as pool:
+
+        def wait() -> None:
+            request.on_poll()
+            time.sleep(WAIT_S)
+
+        pool.await_admission(wait)
+        yield pool
+
+
+class WorkerSetup(NamedTuple):
+    """Loads a user's file first in a worker; where it can't, the examination says why.
+
+    Args:
+        source: Source of the problem.
+    """
+
+    source: ProblemSource
+
+    def load(self) -> None:
+        """Load the problem if it can be loaded."""
+        with contextlib.suppress(UserError):
+            self.source.load()
+
+
+def _join(address: str, runtime_env: Mapping[str, Any]) -> None:
+    """Connect this process to a Ray cluster.
+
+    Raises:
+        UserError: It can't be connected; the message says why.
+    """
+    has_token = _has_token()
+    if has_token:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if address != AUTO and not accepts(*_host_and_port(address)):
+        raise UserError(
+            f"no Ray cluster answers at --address {address}; give the address that `ray start "
+            "--head` printed on its first node"
+        )
+    try:
+        with _stderr_discarded():
+            connect(address=address, runtime_env=dict(runtime_env))
+    except AuthenticationError as error:
+        raise _token_error(address, has_token=has_token) from error
+    except ConnectionError as error:
+        if address == AUTO:
+            raise UserError(
+                "--address auto: no Ray cluster was started on this machine; start one with "
+                "`ray start`, or give HOST:PORT"
+            ) from error
+        raise _token_error(address, has_token=has_token) from error
+    except (RuntimeError, ValueError, OSError, RayError) as error:
+        text = " ".join(str(error).split())
+        raise UserError(
+            f"the Ray cluster at --address {address} can't be joined from this machine: {text}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _stderr_discarded() -> Generator[None]:
+    """Discard what compiled code writes about each attempt to connect; an exception says it."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _token_error(address: str, *, has_token: bool) -> UserError:
+    mistake = "refuses this token" if has_token else "needs a token"
+    return UserError(
+        f"the Ray cluster at --address {address} {mistake}; set RAY_AUTH_TOKEN_PATH to the file of "
+        "the token with which its nodes were started"
+    )
+
+
+def _has_token() -> bool:
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return named or (Path.home() / ".ray" / "auth_token").is_file()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+@dataclass
+class RemoteExamination:
+    """The examination of a node by a task that runs on it.
+
+    Args:
+        node: The node.
+        question: What it is asked.
+        expected: The facts of this machine.
+        reference: Ray's reference to the outcome.
+        until: When it ends without an answer, by `time.monotonic`.
+    """
+
+    node: Node
+    question: Question
+    expected: NodeFacts
+    reference: Any
+    until: float
+
+    def outcome(self) -> NodeFacts | str | None:
+        """Return what the node showed, the reason for which it is refused, or None for now."""
+        ready, _ = ray.wait([self.reference], timeout=0)
+        if not ready:
+            late = time.monotonic() > self.until
+            return f"it gave no answer within {EXAMINATION_S:.0f} s" if late else None
+        try:
+            shown: NodeFacts | str = ray.get(self.reference)
+        except RayError as error:
+            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            return f"its workers don't start or can't import simstead: {first}"
+        if isinstance(shown, str):
+            return shown
+        return (
+            refusal(shown, self.expected)
+            or unanswered(self.question.witnesses, self.node.id)
+            or shown
+        )
+
+
+def _examine(question: Question, expected: NodeFacts, node: Node) -> Examination:
+    """Start the examination of a node."""
+    here = NodeAffinitySchedulingStrategy(node.id, soft=False)
+    remote = ray.remote(num_cpus=0, max_retries=0)(show).options(scheduling_strategy=here)
+    until = time.monotonic() + EXAMINATION_S
+    return RemoteExamination(node, question, expected, remote.remote(question, node.id), until)

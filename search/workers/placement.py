@@ -1,0 +1,140 @@
+"""On which node each trial runs, and which trials are repeated because they were lost."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    RuntimeEnvSetupError,
+)
+from ray.tune import PlacementGroupFactory
+
+from search.sampling.trial_queue import TrialRequest
+from search.workers.node_pool import Losses, Node
+from search.workers.ray_cluster import node_pool
+
+NODE_LABEL = "ray.io/node-id"
+"""Ray's label of a node with its name."""
+
+NODE_FAILURES = (
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    RuntimeEnvSetupError,
+)
+"""Errors of Ray for a worker whose node died, can't be reached, or can't start workers."""
+
+
+class PlacedTrial(NamedTuple):
+    """A trial and its node.
+
+    Args:
+        trial_id: Name of this attempt: the trial's number, and from the second on its own.
+        request: The request.
+        node: The node.
+    """
+
+    trial_id: str
+    request: TrialRequest
+    node: Node
+
+
+class TrialPlacement:
+    """Gives trials to nodes, and repeats those that are lost with a node.
+
+    Args:
+        cores: Cores of a trial.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self.cores = cores
+        self._placed: dict[str, PlacedTrial] = {}
+        self._lost = deque[TrialRequest]()
+        self._losses: dict[int, Losses] = {}
+
+    def next(self, suggest: Callable[[], TrialRequest | None]) -> PlacedTrial | None:
+        """Return the next trial with its node; None where no node is free or no trial is left.
+
+        Args:
+            suggest: Returns the next request, where no lost trial is to be repeated.
+
+        Raises:
+            ClusterError: There has been no node for a while.
+        """
+        pool = node_pool()
+        pool.refresh()
+        for request in self._lost:
+            node = pool.choose(self.cores, self._losses[request.number].nodes)
+            if node:
+                self._lost.remove(request)
+                return self._place(request, node)
+        node = pool.choose(self.cores)
+        request = suggest() if node else None
+        return self._place(request, node) if request and node else None
+
+    def _place(self, request: TrialRequest, node: Node) -> PlacedTrial:
+        losses = self._losses.get(request.number)
+        attempt = f".{len(losses.nodes)}" if losses else ""
+        placed = PlacedTrial(f"{request.number}{attempt}", request, node)
+        node_pool().start(node)
+        self._placed[placed.trial_id] = placed
+        return placed
+
+    def is_stranded(self, trial_id: str) -> bool:
+        """Return whether a trial that waits for its node waits in vain: the node is gone."""
+        placed = self._placed.get(trial_id)
+        return placed is not None and placed.node not in node_pool().admitted
+
+    def complete(self, trial_id: str) -> str:
+        """Note that a trial has ended by itself; return the address of its node, "" if unknown."""
+        placed = self._placed.pop(trial_id, None)
+        if placed is None:
+            return ""
+        node_pool().finish(placed.node)
+        return placed.node.address
+
+    def lose_if_node_failed(self, trial_id: str, error: object) -> Losses | None:
+        """Return the losses of a trial that was lost with its node, None if its worker just died.
+
+        Args:
+            trial_id: Name of the attempt.
+            error: The error of its worker.
+        """
+        placed = self._placed.get(trial_id)
+        if placed is None:
+            return None
+        pool = node_pool()
+        preempted = isinstance(error, ActorDiedError) and error.preempted
+        failed = preempted or isinstance(error, NODE_FAILURES)
+        if not (failed or self.is_stranded(trial_id) or not pool.answers(placed.node)):
+            return None
+        return self.lose(trial_id, "its node died or can't be reached")
+
+    def lose(self, trial_id: str, reason: str) -> Losses:
+        """Return the losses of a trial, this one included.
+
+        Args:
+            trial_id: Name of the attempt.
+            reason: What happened.
+        """
+        placed = self._placed.pop(trial_id)
+        node_pool().lose(placed.node, reason)
+        losses = self._losses.setdefault(placed.request.number, Losses())
+        losses.nodes.append(placed.node.id)
+        return losses
+
+    def repeat(self, request: TrialRequest) -> None:
+        """Repeat a trial that was lost, as soon as a node is free."""
+        self._lost.append(request)
+
+
+def resources_on_node(config: dict[str, Any]) -> PlacementGroupFactory:
+    """Return the resources of a trial: its cores, on the node that its configuration names."""
+    selector = {NODE_LABEL: config["node"]}
+    return PlacementGroupFactory([{"CPU": config["cores"]}], bundle_label_selector=[selector])
