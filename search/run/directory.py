@@ -5,7 +5,7 @@ artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and check
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
 their means, and of networks distilled from them), simulations/ (further samples that the search
 bought), heat.json (final evaluation), report.html, progress.json (of the latest phase), nodes.json
-(of the cluster); while a search runs, driver.lock, and stop once a stop was
+(of the cluster); while a search runs, driver.lock and driver.lease, and stop once a stop was
 requested.
 """
 
@@ -14,13 +14,12 @@ import fcntl
 import json
 import math
 import os
-import platform
 import shutil
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,6 +33,7 @@ from search.run.finalists import (
     FinalistErrors,
     RetrainingResults,
 )
+from search.run.lease import hold, new_lease, read_lease
 from search.run.nodes import ClusterStatus
 from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State, StoppingTime
 from search.run.spec import SPEC_FORMAT, Spec
@@ -47,6 +47,9 @@ FULL_DISK_BYTES = 2**20
 """With less free space the disk counts as full: an artefact could not be written."""
 
 PROGRESS_INTERVAL_S = 1.0
+
+NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
+"""Errors of `flock` on file systems without it, such as Lustre mounted without `-o flock`."""
 
 STOPPING = "stopping.json"
 
@@ -66,7 +69,7 @@ class RunDirectory:
         self.folder = folder
         self.journal = folder / "journal.log"
         self.report = folder / "report.html"
-        self._lock = folder / "driver.lock"
+        self._lock, self._lease = folder / "driver.lock", folder / "driver.lease"
         self._stop = folder / "stop"
         self._progress_written = -math.inf
 
@@ -152,22 +155,23 @@ class RunDirectory:
     def exclusive_lock(self) -> Generator[None]:
         """Lock the run for this process, its only driver; the lock ends with the process.
 
+        Where the file system has no locks, or locks for a single machine, the lease alone counts.
+
         Raises:
-            UserError: Another process has the lock.
+            UserError: Another process has the lock, or drives the run on another machine.
         """
         with self._lock.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._in_use(self.driver()) from None
+            if not _locked(lock, fcntl.LOCK_EX):
+                raise self._in_use(self.driver())
             lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {platform.node()}")
+            lock.write(new_lease().description)
             lock.flush()
-            self._stop.unlink(missing_ok=True)
-            try:
-                yield
-            finally:
+            with hold(self._lease, lambda lease: self._in_use(lease.description)):
                 self._stop.unlink(missing_ok=True)
+                try:
+                    yield
+                finally:
+                    self._stop.unlink(missing_ok=True)
 
     def _in_use(self, driver: str | None) -> UserError:
         return UserError(
@@ -177,14 +181,12 @@ class RunDirectory:
 
     def driver(self) -> str | None:
         """Return the process that drives the run in words, or None if there is none."""
-        try:
-            with self._lock.open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return None
-        except BlockingIOError:
-            return self._lock.read_text() or "a process that has just started"
-        return None
+        lease = read_lease(self._lease)
+        heard = f"{lease.description}, {_last_heard(self._lease)}" if lease else ""
+        with suppress(FileNotFoundError), self._lock.open() as lock:
+            if not _locked(lock, fcntl.LOCK_SH):
+                return heard or self._lock.read_text() or "a process that has just started"
+        return heard if lease and not lease.is_dead_here else None
 
     def stop_s(self) -> float:
         """Return the longest time that a driver took to stop after a signal [s], 0 for none."""
@@ -404,6 +406,27 @@ class RunDirectory:
         """Remove the artefact of a trial, complete or not."""
         for folder in (self.artefact_path(number), self.artefact_path(number).with_suffix(".part")):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(file: TextIO, kind: int) -> bool:
+    """Return False if another process has locked a file; True if it is locked now, or can't be."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    return True
+
+
+def _last_heard(path: Path) -> str:
+    """Return in words how long ago a file was written, by the clock of this machine."""
+    try:
+        seconds = max(time.time() - path.stat().st_mtime, 0.0)
+    except OSError:
+        return "just started"
+    return f"last heard of {seconds:.0f} s ago"
 
 
 def _with_present_names(fields: dict[str, Any]) -> dict[str, Any]:
