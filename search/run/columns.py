@@ -137,6 +137,10 @@ def _trial_sections(
     durations = {f"duration.{stage}_s": seconds for stage, seconds in record.durations_s.items()}
     origin: Row = {
         "ended": record.ended,
+        "node": record.node,
+        "kind": record.kind,
+        "job": record.job,
+        "load": record.load,
         "problem": candidate.problem,
         "problem_version": candidate.problem_version,
         "size": str(candidate.size),

@@ -6,6 +6,7 @@ deployment starts with the trained network. Every failure ends in the record, wi
 """
 
 import json
+import os
 import shutil
 import time
 import traceback
@@ -22,6 +23,8 @@ from problems.errors import printable
 from problems.interfaces.types import RollsForward
 from search.run.checkpoints import load_checkpoint, save_checkpoint
 from search.run.directory import RunDirectory
+from search.run.environment import machine_kind
+from search.run.lease import batch_job
 from search.run.records import (
     MAX_TRACEBACK_CHARS,
     TIME_UNTRAINED,
@@ -198,6 +201,9 @@ class RecordBuilder:
                 "traceback": printable(traceback_text)[-MAX_TRACEBACK_CHARS:],
                 "rungs": tuple(self.rungs),
                 "durations_s": self.durations_s,
+                "kind": machine_kind(),
+                "job": batch_job(),
+                "load": os.getloadavg()[0],
                 "ended": timestamp(),
                 **self.results,
             }
