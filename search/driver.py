@@ -116,11 +116,11 @@ def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
             run.write_progress(PhaseProgress(phase=progress.phase, done=done, total=total))
             check_stop(run)
 
-        with provide_workers(problem, source, run, progress, joining) as workers:
+        with provide_workers(problem, source, run, progress, joining) as elastic:
             preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)
             context, scores = preparation.context(environment.processor)
             progress.start_phase("trials")
-            run_remaining_trials(context, run.spec(), run, progress, scores, workers)
+            run_remaining_trials(context, run.spec(), run, progress, scores, elastic=elastic)
             if not run.final_evaluation():
                 finalists = Finalists(context, spec, run, progress, on_progress)
                 finalists.prepare(process, partial(check_stop, run))
@@ -210,13 +210,14 @@ class _Preparation:
         return data, bought
 
 
-def run_remaining_trials(  # noqa: PLR0913, PLR0917 - the last one is seldom given
+def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
     context: SearchContext,
     spec: Spec,
     run: RunDirectory,
     progress: ProgressDisplay,
     baseline_scores: Callable[[SearchContext], BaselineScores],
-    workers: int | None = 1,
+    *,
+    elastic: bool = False,
 ) -> None:
     """Run the trials of a search that its run directory doesn't contain yet.
 
@@ -226,7 +227,7 @@ def run_remaining_trials(  # noqa: PLR0913, PLR0917 - the last one is seldom giv
         run: run directory with the records and the study's journal.
         progress: Display of the progress.
         baseline_scores: Returns the objective values of the baselines.
-        workers: Largest number of trials at a time; None for as many as the nodes have cores for.
+        elastic: Whether as many trials run at a time as the nodes have cores for, which may change.
 
     Raises:
         InterruptedRunError: The search was interrupted before all trials were run.
@@ -242,6 +243,7 @@ def run_remaining_trials(  # noqa: PLR0913, PLR0917 - the last one is seldom giv
     if not queue.finished:
         run.discard_results()
         threads = context.problem.deployment.threads
+        workers = None if elastic else spec.workers
         searcher = StudySearcher(queue, run, progress, workers, threads)
         halving = SuccessiveHalving(earlier.values())
         shared = context.without_baselines()

@@ -38,8 +38,8 @@ def provide_workers(
     run: RunDirectory,
     progress: ProgressDisplay,
     joining: Joining | None,
-) -> Generator[int | None]:
-    """Start Ray or join a cluster; yield the largest number of trials at a time, None for any.
+) -> Generator[bool]:
+    """Start Ray or join a cluster; yield whether the number of workers may change.
 
     Args:
         problem: The problem.
@@ -56,7 +56,7 @@ def provide_workers(
     if joining is None:
         size = data_bytes(problem, planned_simulations(run, spec))
         with cluster(spec.workers * threads, run.folder, source.user_source, size):
-            yield spec.workers
+            yield False
         return
     progress.start_phase("nodes")
     folders = {"the run": run.folder, "the cache": default_cache()}
@@ -79,9 +79,9 @@ def provide_workers(
             slots = pool.slots(threads)
             if not slots:
                 raise ClusterError(f"no admitted node has the {threads} cores of a trial")
-            workers = min(slots, joining.max_workers or slots)
+            workers = joining.max_workers or slots
             run.write("spec.json", spec.model_copy(update={"workers": workers}))
-            yield joining.max_workers
+            yield joining.max_workers is None
 
 
 def how_to_resume(run: RunDirectory) -> str:
