@@ -54,6 +54,8 @@ def provide_workers(
     """
     spec, threads = run.spec(), problem.deployment.threads
     if joining is None:
+        if run.nodes().nodes:
+            run.write("nodes.json", ClusterStatus())
         size = data_bytes(problem, planned_simulations(run, spec))
         with cluster(spec.workers * threads, run.folder, source.user_source, size):
             yield False

@@ -97,14 +97,15 @@ class NodePool:
         list_nodes: Returns the nodes that live.
         answers: Returns whether a node answers.
         examine: Starts the examination of a node; None admits every node.
-        on_change: Called with the state of the nodes and the changed ones when it has changed.
+        on_change: Called with the state of the nodes and the changed ones when it has changed, if
+            anybody wants to know.
         clock: Returns seconds.
     """
 
     list_nodes: Callable[[], Sequence[Node]]
     answers: Callable[[Node], bool]
     examine: Callable[[Node], Examination] | None = None
-    on_change: Callable[[ClusterStatus, Sequence[NodeStatus]], None] = lambda *_: None
+    on_change: Callable[[ClusterStatus, Sequence[NodeStatus]], None] | None = None
     clock: Clock = time.monotonic
     _members: dict[str, _Member] = field(default_factory=dict[str, _Member], init=False)
     _used: Counter[str] = field(default_factory=Counter[str], init=False)
@@ -252,7 +253,7 @@ class NodePool:
         self._report([member])
 
     def _report(self, changed: Sequence[_Member]) -> None:
-        if changed:
+        if changed and self.on_change:
             everything = sorted(self._members.values(), key=lambda member: member.node.address)
             status = ClusterStatus(nodes=tuple(member.status for member in everything))
             self.on_change(status, [member.status for member in changed])

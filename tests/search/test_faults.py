@@ -889,12 +889,11 @@ def test_a_driver_ended_at_random_moments(
 
 @pytest.mark.slow
 @pytest.mark.cluster
-def test_a_lost_node_costs_no_trial(
-    account: Accounts, faulty_problem: Path, ray_nodes: RayNodes, tmp_path: Path
-) -> None:
+def test_a_lost_node_costs_no_trial(account: Accounts, ray_nodes: RayNodes, tmp_path: Path) -> None:
     ledger = account("node lost")
-    folder, trials = tmp_path / "run", 6
-    search = asked(faulty_problem, folder, trials)
+    folder, trials = tmp_path / "run", 4
+    (tmp_path / "patient.py").write_text(FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", ""))
+    search = asked(tmp_path / "patient.py", folder, trials)
     with started(ray_nodes.env, SIMSTEAD, *search, "--address", ray_nodes.address) as driver:
         wait_for(driver, lambda: bool(record_bytes(folder)))
         with ledger.of(folder, trials):
