@@ -156,7 +156,7 @@ class NodePool:
         nodes = self.list_nodes()
         changed = [*self._remove_absent(nodes), *self._add_new(nodes), *self._conclude()]
         self._report(changed)
-        if self.admitted:
+        if any(node.cores for node in self.admitted):  # the driver's own may have none
             self._last_admitted = now
         elif now - self._last_admitted > ABSENCE_S and not self._examining:
             raise ClusterError(f"the cluster has had no node to work on: {self._reasons()}")

@@ -109,10 +109,10 @@ def test_a_node_that_loses_several_in_a_row_gets_no_more() -> None:
 
 
 def test_a_cluster_without_nodes_is_waited_for_but_not_forever() -> None:
-    nodes = FakeNodes(1)
+    nodes = FakeNodes(1, 0)
     pool = nodes.pool()
     pool.refresh()
-    nodes.nodes.clear()
+    del nodes.nodes[0]
     nodes.now = ABSENCE_S / 2
     pool.refresh()
     nodes.now = 2 * ABSENCE_S
