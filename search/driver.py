@@ -94,7 +94,7 @@ def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
     spec = run.spec()  # the number of trials of a resumed run doesn't decrease
     progress = ProgressDisplay(problem, spec.trials, console)
     with (
-        readable_errors(run),
+        errors_with_remedy(run),
         run.exclusive_lock(),
         _ending_in_time(run, left_s),
         progress,
@@ -285,7 +285,7 @@ def _ending_in_time(run: RunDirectory, left_s: float | None) -> Generator[None]:
 
 
 @contextmanager
-def readable_errors(run: RunDirectory) -> Generator[None]:
+def errors_with_remedy(run: RunDirectory) -> Generator[None]:
     """Turn interrupts and full disks into errors of one line that say how to resume.
 
     Raises:

@@ -380,8 +380,8 @@ def diagnose_command(
 def _write_report(run: "RunDirectory") -> None:
     # An exception to the order of layers: a command writes a report.
     from reports.pages import write_report  # noqa: PLC0415
-    from search.driver import readable_errors  # noqa: PLC0415 - brings torch and Ray
+    from search.driver import errors_with_remedy  # noqa: PLC0415 - brings torch and Ray
 
-    with readable_errors(run), signals_as_interrupt():
+    with errors_with_remedy(run), signals_as_interrupt():
         path = write_report(run)
     console.print(f"report: {path}", soft_wrap=True)
