@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 from problems.entrance.scratch import enter_scratch
 from problems.errors import ClusterError, UserError
 from problems.sources import ProblemSource, user_folders
-from search.interrupts import kept_handlers
+from search.interrupts import ENDING_SIGNALS, kept_handlers
 from search.timing.stopwatch import keep_large_blocks
 from search.workers.node_pool import Node, NodePool
 
@@ -88,7 +88,7 @@ def connected(pool: NodePool) -> Generator[NodePool]:
         raise ClusterError(f"Ray failed: {first}") from error
     finally:
         NODE_POOLS.remove(pool)
-        ray.shutdown()
+        disconnect()
 
 
 def _start(**arguments: Any) -> None:
@@ -119,6 +119,15 @@ def connect(**arguments: Any) -> None:
     ray._private.worker.listen_error_messages = _ignore_messages  # noqa: SLF001 - as above
     with kept_handlers(signal.SIGTERM):
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **arguments)
+
+
+def disconnect() -> None:
+    """Disconnect from Ray, and keep the handlers of signals.
+
+    Ray's compiled code sets the default action of SIGTERM, unknown to `signal.getsignal`.
+    """
+    with kept_handlers(signal.SIGINT, *ENDING_SIGNALS):
+        ray.shutdown()
 
 
 def _ignore_messages(*_: object) -> None:

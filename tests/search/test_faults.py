@@ -887,6 +887,41 @@ def test_a_driver_ended_at_random_moments(
     assert RunDirectory.open(folder).final_evaluation() is not None
 
 
+PHASES = ("data", "baselines", "trials", "validation", "retraining", "evaluation")
+
+
+@pytest.mark.slow
+def test_each_signal_ends_a_search_in_each_phase(
+    command_env: dict[str, str], tmp_path: Path
+) -> None:
+    """Phases come in turn in one run; of their signals one is drawn for each."""
+    folder, file = tmp_path / "run", tmp_path / "patient.py"
+    file.write_text(FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", ""))
+    search = [*asked(file, folder, 2), "--retrain", 1]
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    chosen = PHASES if session.whole else random.SystemRandom().sample(PHASES[2:], 1)
+    for phase in chosen:
+        sign = random.SystemRandom().choice(signals)
+        with subprocess.Popen(
+            [SIMSTEAD, *map(str, search)],
+            env=command_env | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as driver:
+            assert driver.stdout
+            for line in driver.stdout:
+                if line.startswith(f"{phase} "):
+                    break
+            driver.send_signal(sign)
+            _, err = driver.communicate(timeout=WAIT_S)
+        assert driver.returncode == 85, (phase, sign.name, err)
+        assert f"resume with: simstead resume {folder}" in err
+        assert "Traceback" not in err, (phase, sign.name)
+        assert RunDirectory.open(folder).driver() is None
+
+
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_a_lost_node_costs_no_trial(account: Accounts, ray_nodes: RayNodes, tmp_path: Path) -> None:
