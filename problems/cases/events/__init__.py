@@ -5,6 +5,7 @@ from dataclasses import replace
 from problems.cases.events.baselines import TrainingEvents
 from problems.cases.events.encodings import (
     ColliderEncoding,
+    FourVectorEncoding,
     InvariantEncoding,
     QuantileEncoding,
 )
@@ -74,6 +75,7 @@ def _leading_order(size: Size) -> Problem:
             "quantile": QuantileEncoding(),
             "invariant": InvariantEncoding(),
             "collider": ColliderEncoding(),
+            "fourvector": FourVectorEncoding(),
         },
         score=EventScore(),
         baselines={

@@ -42,10 +42,7 @@ LOG_MASS_RANGE = (-2.0, 9.0)
 
 @dataclass(frozen=True, eq=False)
 class EventEncoding(Encoding):
-    """The logarithm of the energy -> coordinates of an event, standardised.
-
-    Decoded muons are on their mass shell in any coordinates.
-    """
+    """The logarithm of the energy -> coordinates of an event, standardised."""
 
     layout: ClassVar[Layout] = Layout.FLAT
     target: ClassVar[Target] = Target.DISTRIBUTION
@@ -72,7 +69,7 @@ class EventEncoding(Encoding):
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:
         """Return the momenta of both muons (b, 2, 4) [GeV] of drawn events."""
         drawn = np.asarray(network(self._network_input(inputs)), float)
-        return {"leptons": four_momenta(self.leptons(self.unscaled(drawn), rng))}
+        return {"leptons": self.leptons(self.unscaled(drawn), rng)}
 
     @abstractmethod
     def coordinates(self, leptons: Array) -> Array:
@@ -84,7 +81,7 @@ class EventEncoding(Encoding):
 
     @abstractmethod
     def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:
-        """Return transverse momentum, pseudorapidity and azimuth of both muons (b, 2, 3).
+        """Return the momenta of both muons (b, 2, 4) [GeV].
 
         Args:
             coordinates: Coordinates (b, o).
@@ -102,6 +99,25 @@ class EventEncoding(Encoding):
     def _network_input(self, inputs: Batch) -> Array:
         centre, scale = self.statistics["energy_centre"], self.statistics["energy_scale"]
         return ((_log_energy(inputs) - centre) / scale).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class FourVectorEncoding(EventEncoding):
+    """px, py, pz and E of each muon, as networks for events were first trained.
+
+    Nothing ties a drawn energy to its momentum: drawn muons are near their mass shells, not on
+    them.
+    """
+
+    IDENTITY: ClassVar[str] = "events/fourvector"
+
+    def coordinates(self, leptons: Array) -> Array:
+        """Return the coordinates (b, 8) of events [GeV]."""
+        return np.asarray(leptons, float).reshape(len(leptons), -1)
+
+    def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
+        """Return the momenta of both muons (b, 2, 4) [GeV], as drawn."""
+        return coordinates.reshape(-1, 2, 4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +139,9 @@ class ColliderEncoding(EventEncoding):
         return np.stack(columns, axis=-1).reshape(len(leptons), -1)
 
     def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
-        """Return transverse momentum, pseudorapidity and azimuth of both muons (b, 2, 3)."""
+        """Return the momenta of both muons (b, 2, 4) [GeV], on their mass shells."""
         log_pt, eta, sine, cosine = np.moveaxis(coordinates.reshape(-1, 2, 4), -1, 0)
-        return _bounded(log_pt, eta, np.arctan2(sine, cosine))
+        return _on_shell(log_pt, eta, np.arctan2(sine, cosine))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +166,7 @@ class InvariantEncoding(EventEncoding):
         return np.stack(columns, axis=1)
 
     def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:
-        """Return transverse momentum, pseudorapidity and azimuth of both muons (b, 2, 3)."""
+        """Return the momenta of both muons (b, 2, 4) [GeV], on their mass shells."""
         log_mass, middle, difference, opening, ratio = coordinates.T
         # The network may draw any number: what is clipped lies outside the phase space.
         log_mass = np.clip(log_mass, *LOG_MASS_RANGE)
@@ -158,7 +174,7 @@ class InvariantEncoding(EventEncoding):
         difference = np.clip(difference, -bound, bound)
         log_pt = log_mass - 0.5 * _log_mass2_over_pt2(difference, opening)
         first = rng.uniform(-np.pi, np.pi, len(coordinates))
-        return _bounded(
+        return _on_shell(
             np.stack([log_pt - 0.5 * ratio, log_pt + 0.5 * ratio], axis=1),
             np.stack([middle + 0.5 * difference, middle - 0.5 * difference], axis=1),
             np.stack([first, wrapped(first + np.pi + opening)], axis=1),
@@ -230,11 +246,11 @@ def _log_mass2_over_pt2(difference: Array, opening: Array) -> Array:
     return np.log(4.0 * np.maximum(half, np.finfo(float).tiny))
 
 
-def _bounded(log_pt: Array, eta: Array, azimuth: Array) -> Array:
-    """Return transverse momentum, pseudorapidity and azimuth (..., 3), all finite."""
+def _on_shell(log_pt: Array, eta: Array, azimuth: Array) -> Array:
+    """Return finite momenta (..., 4) of muons [GeV] for any coordinates (...)."""
     transverse = np.exp(np.clip(log_pt, *LOG_PT_RANGE))
     bounded_eta = np.clip(eta, -LARGEST_PSEUDORAPIDITY, LARGEST_PSEUDORAPIDITY)
-    return np.stack([transverse, bounded_eta, azimuth], axis=-1)
+    return four_momenta(np.stack([transverse, bounded_eta, azimuth], axis=-1))
 
 
 def _interpolated(values: Array, knots: Array, images: Array) -> Array:
