@@ -16,7 +16,7 @@ from problems.cases.events.pythia import (
     pythia_is_installed,
 )
 from problems.cases.events.simulation import LeadingOrderEvents
-from problems.cases.events.validation import EventScore, distribution_pictures
+from problems.cases.events.validation import DistributionPictures, EventScore
 from problems.interfaces.problem import Calibration, Deployment, Problem, Samples
 from problems.interfaces.types import Size
 from problems.registry import register_problem
@@ -85,5 +85,5 @@ def _leading_order(size: Size) -> Problem:
         samples=SAMPLES[size],
         epochs=EPOCHS[size],
         deployment=Deployment(batch=1000),
-        pictures=distribution_pictures,
+        pictures=DistributionPictures(),
     )

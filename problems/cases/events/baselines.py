@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.events.observables import TRANSVERSE, collider_coordinates, four_momenta
+from problems.cases.events.observables import rescaled
+from problems.cases.events.schema import MUON_PAIRS, EventSchema
 from problems.interfaces.types import Array, Batch, Run, Split
 
 SIMILAR_SHARE = 0.1
@@ -17,20 +18,22 @@ class TrainingEvents:
     """Draws one of the training events of similar energy, with replacement.
 
     Args:
-        error: Relative standard deviation of the errors that transverse momenta receive; with 0
-            events are copied.
+        error: Relative standard deviation of the errors that momenta receive; with 0 events are
+            copied.
+        schema: The process.
     """
 
     IDENTITY: ClassVar[str] = "events/training-events"
 
     error: float = 0.0
+    schema: EventSchema = MUON_PAIRS
 
     def fit(self, train: Split) -> Run:
         """Return the generator of events of the training split."""
         energy = np.asarray(train.inputs["energy"], float)
         order = np.argsort(energy)
-        coordinates = collider_coordinates(np.asarray(train.outputs["leptons"], float))
-        return DrawnEvents(energy[order], coordinates[order], self.error)
+        events = {name: np.asarray(values)[order] for name, values in train.outputs.items()}
+        return DrawnEvents(energy[order], events, self.error, self.schema.momenta)
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,25 @@ class DrawnEvents:
 
     Args:
         energy: Energy of each event in increasing order (n,) [TeV].
-        coordinates: Transverse momentum, pseudorapidity and azimuth of both muons (n, 2, 3).
-        error: Relative standard deviation of the errors of transverse momenta.
+        events: The events (n, ...).
+        error: Relative standard deviation of the errors of momenta.
+        momenta: Names of the fields with momenta (n, objects, 4).
     """
 
     energy: Array
-    coordinates: Array
+    events: Batch
     error: float
+    momenta: tuple[str, ...]
 
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Return the momenta of both muons (b, 2, 4) [GeV] of drawn events."""
+        """Return drawn events (b, ...)."""
         n = len(self.energy)
         similar = int(np.ceil(SIMILAR_SHARE * n))
         place = np.searchsorted(self.energy, np.asarray(inputs["energy"], float))
         first = np.clip(place - similar // 2, 0, n - similar)
-        coordinates = self.coordinates[first + rng.integers(similar, size=len(first))]
-        factor = np.exp(self.error * rng.standard_normal(coordinates.shape[:-1]))
-        coordinates[..., TRANSVERSE] *= factor
-        return {"leptons": four_momenta(coordinates)}
+        index = first + rng.integers(similar, size=len(first))
+        events = {name: values[index] for name, values in self.events.items()}
+        for name in self.momenta:
+            factors = np.exp(self.error * rng.standard_normal(events[name].shape[:-1]))
+            events[name] = rescaled(events[name], factors)
+        return events

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from problems.cases.events.kinematics import boosted
 from problems.cases.events.partons import (
     DOWN,
     UP,
@@ -83,17 +84,17 @@ def lepton_momenta(pairs: LeptonPairs, lepton_mass: float, rng: np.random.Genera
     at_rest = size[:, None] * np.stack([sine * np.cos(phi), sine * np.sin(phi), pairs.cosine], 1)
     transverse = rng.normal(0.0, PRIMORDIAL_KT_GEV / np.sqrt(2.0), (n, 2))
     transverse_mass = np.sqrt(pairs.mass**2 + np.sum(transverse**2, axis=1))
-    total = np.concatenate(
-        [transverse, (transverse_mass * np.sinh(pairs.rapidity))[:, None]], axis=1
+    along = transverse_mass * np.sinh(pairs.rapidity)
+    energy = transverse_mass * np.cosh(pairs.rapidity)
+    total = np.concatenate([transverse, along[:, None], energy[:, None]], axis=1)
+    half = (pairs.mass / 2.0)[:, None]
+    return np.stack(
+        [
+            boosted(np.concatenate([direction, half], axis=1), total, pairs.mass)
+            for direction in (at_rest, -at_rest)
+        ],
+        axis=1,
     )
-    total_energy = transverse_mass * np.cosh(pairs.rapidity)
-    momenta = np.empty((n, 2, 4))
-    for place, direction in enumerate((at_rest, -at_rest)):
-        along = np.sum(direction * total, axis=1)
-        factor = along / (pairs.mass * (pairs.mass + total_energy)) + 0.5
-        momenta[:, place, :3] = direction + factor[:, None] * total
-        momenta[:, place, 3] = (total_energy * pairs.mass / 2.0 + along) / pairs.mass
-    return momenta
 
 
 def _propose_mass(n: int, rng: np.random.Generator) -> Array:

@@ -53,7 +53,7 @@ class EventEncoding(Encoding):
 
     def measure(self, train: Split) -> Batch:
         """Return centres and scales of the energy (1,) and of the coordinates (o,)."""
-        energy, coordinates = _log_energy(train.inputs), self.coordinates(train.outputs["leptons"])
+        energy, coordinates = _log_energy(train.inputs), self.coordinates(train.outputs)
         return {
             "energy_centre": energy.mean(axis=0),
             "energy_scale": nonzero(energy.std(axis=0)),
@@ -63,25 +63,25 @@ class EventEncoding(Encoding):
 
     def pairs(self, split: Split) -> Pairs:
         """Return energies (n, 1) and coordinates (n, o), standardised."""
-        targets = self.scaled(self.coordinates(split.outputs["leptons"]))
+        targets = self.scaled(self.coordinates(split.outputs))
         return Pairs(self._network_input(split.inputs), targets.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Return the momenta of both muons (b, 2, 4) [GeV] of drawn events."""
+        """Return drawn events (b, ...)."""
         drawn = np.asarray(network(self._network_input(inputs)), float)
-        return {"leptons": self.leptons(self.unscaled(drawn), rng)}
+        return self.events(self.unscaled(drawn), rng)
 
     @abstractmethod
-    def coordinates(self, leptons: Array) -> Array:
+    def coordinates(self, events: Batch) -> Array:
         """Return the coordinates (b, o) of events.
 
         Args:
-            leptons: Momenta (b, 2, 4) [GeV].
+            events: Measured events (b, ...).
         """
 
     @abstractmethod
-    def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:
-        """Return the momenta of both muons (b, 2, 4) [GeV].
+    def events(self, coordinates: Array, rng: np.random.Generator) -> Batch:
+        """Return measured events (b, ...).
 
         Args:
             coordinates: Coordinates (b, o).
@@ -111,13 +111,14 @@ class FourVectorEncoding(EventEncoding):
 
     IDENTITY: ClassVar[str] = "events/fourvector"
 
-    def coordinates(self, leptons: Array) -> Array:
+    def coordinates(self, events: Batch) -> Array:
         """Return the coordinates (b, 8) of events [GeV]."""
-        return np.asarray(leptons, float).reshape(len(leptons), -1)
+        measured = np.asarray(events["leptons"], float)
+        return measured.reshape(len(measured), -1)
 
-    def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
-        """Return the momenta of both muons (b, 2, 4) [GeV], as drawn."""
-        return coordinates.reshape(-1, 2, 4)
+    def events(self, coordinates: Array, rng: np.random.Generator) -> Batch:  # noqa: ARG002
+        """Return both muons as drawn."""
+        return {"leptons": coordinates.reshape(-1, 2, 4)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +127,9 @@ class ColliderEncoding(EventEncoding):
 
     IDENTITY: ClassVar[str] = "events/collider"
 
-    def coordinates(self, leptons: Array) -> Array:
+    def coordinates(self, events: Batch) -> Array:
         """Return the coordinates (b, 8) of events."""
-        measured = collider_coordinates(leptons)
+        measured = collider_coordinates(events["leptons"])
         azimuth = measured[..., AZIMUTH]
         columns = (
             np.log(measured[..., TRANSVERSE]),
@@ -136,12 +137,12 @@ class ColliderEncoding(EventEncoding):
             np.sin(azimuth),
             np.cos(azimuth),
         )
-        return np.stack(columns, axis=-1).reshape(len(leptons), -1)
+        return np.stack(columns, axis=-1).reshape(len(measured), -1)
 
-    def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:  # noqa: ARG002
-        """Return the momenta of both muons (b, 2, 4) [GeV], on their mass shells."""
+    def events(self, coordinates: Array, rng: np.random.Generator) -> Batch:  # noqa: ARG002
+        """Return both muons on their mass shells."""
         log_pt, eta, sine, cosine = np.moveaxis(coordinates.reshape(-1, 2, 4), -1, 0)
-        return _on_shell(log_pt, eta, np.arctan2(sine, cosine))
+        return {"leptons": on_shell(log_pt, eta, np.arctan2(sine, cosine))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +156,9 @@ class InvariantEncoding(EventEncoding):
 
     IDENTITY: ClassVar[str] = "events/invariant"
 
-    def coordinates(self, leptons: Array) -> Array:
+    def coordinates(self, events: Batch) -> Array:
         """Return the coordinates (b, 5) of events."""
-        transverse, eta, azimuth = np.moveaxis(collider_coordinates(leptons), -1, 0)
+        transverse, eta, azimuth = np.moveaxis(collider_coordinates(events["leptons"]), -1, 0)
         difference = eta[:, 0] - eta[:, 1]
         opening = wrapped(azimuth[:, 1] - azimuth[:, 0] - np.pi)
         log_pt = np.log(transverse)
@@ -165,8 +166,8 @@ class InvariantEncoding(EventEncoding):
         columns = (log_mass, eta.mean(axis=1), difference, opening, log_pt[:, 1] - log_pt[:, 0])
         return np.stack(columns, axis=1)
 
-    def leptons(self, coordinates: Array, rng: np.random.Generator) -> Array:
-        """Return the momenta of both muons (b, 2, 4) [GeV], on their mass shells."""
+    def events(self, coordinates: Array, rng: np.random.Generator) -> Batch:
+        """Return both muons on their mass shells."""
         log_mass, middle, difference, opening, ratio = coordinates.T
         # The network may draw any number: what is clipped lies outside the phase space.
         log_mass = np.clip(log_mass, *LOG_MASS_RANGE)
@@ -174,16 +175,17 @@ class InvariantEncoding(EventEncoding):
         difference = np.clip(difference, -bound, bound)
         log_pt = log_mass - 0.5 * _log_mass2_over_pt2(difference, opening)
         first = rng.uniform(-np.pi, np.pi, len(coordinates))
-        return _on_shell(
+        leptons = on_shell(
             np.stack([log_pt - 0.5 * ratio, log_pt + 0.5 * ratio], axis=1),
             np.stack([middle + 0.5 * difference, middle - 0.5 * difference], axis=1),
             np.stack([first, wrapped(first + np.pi + opening)], axis=1),
         )
+        return {"leptons": leptons}
 
 
 @dataclass(frozen=True, eq=False)
-class QuantileEncoding(InvariantEncoding):
-    """The invariant coordinates, each mapped to a normal variable by its empirical distribution.
+class QuantileMap(EventEncoding):
+    """Coordinates that are each mapped to a normal variable by its empirical distribution.
 
     The map is monotonic and linear between `knots` quantiles of the training events. Beyond the
     outermost quantiles it continues with the slope of the last interval.
@@ -191,8 +193,6 @@ class QuantileEncoding(InvariantEncoding):
     Args:
         knots: Searched: number of quantiles.
     """
-
-    IDENTITY: ClassVar[str] = "events/quantile"
 
     knots: int = 256
 
@@ -202,7 +202,7 @@ class QuantileEncoding(InvariantEncoding):
 
     def measure(self, train: Split) -> Batch:
         """Return statistics with quantiles (knots, o) and their places on the normal (knots,)."""
-        coordinates = self.coordinates(train.outputs["leptons"])
+        coordinates = self.coordinates(train.outputs)
         number = min(self.knots, len(coordinates))
         # Normal quantiles of equally spaced ranks, of which none is infinite.
         ranks = (np.arange(number) + 0.5) / number
@@ -229,6 +229,13 @@ class QuantileEncoding(InvariantEncoding):
         return np.stack(columns, axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class QuantileEncoding(QuantileMap, InvariantEncoding):
+    """The invariant coordinates, each mapped to a normal variable."""
+
+    IDENTITY: ClassVar[str] = "events/quantile"
+
+
 def _log_energy(inputs: Batch) -> Array:
     """Return the logarithm of the energy in TeV (b, 1)."""
     return np.log(np.asarray(inputs["energy"], float))[:, None]
@@ -246,8 +253,14 @@ def _log_mass2_over_pt2(difference: Array, opening: Array) -> Array:
     return np.log(4.0 * np.maximum(half, np.finfo(float).tiny))
 
 
-def _on_shell(log_pt: Array, eta: Array, azimuth: Array) -> Array:
-    """Return finite momenta (..., 4) of muons [GeV] for any coordinates (...)."""
+def on_shell(log_pt: Array, eta: Array, azimuth: Array) -> Array:
+    """Return finite momenta (..., 4) of muons [GeV] for any coordinates (...).
+
+    Args:
+        log_pt: Logarithms of transverse momenta in GeV (...).
+        eta: Pseudorapidities (...).
+        azimuth: Azimuths (...) [rad].
+    """
     transverse = np.exp(np.clip(log_pt, *LOG_PT_RANGE))
     bounded_eta = np.clip(eta, -LARGEST_PSEUDORAPIDITY, LARGEST_PSEUDORAPIDITY)
     return four_momenta(np.stack([transverse, bounded_eta, azimuth], axis=-1))

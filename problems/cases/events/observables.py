@@ -27,17 +27,32 @@ def collider_coordinates(momenta: Array) -> Array:
     return np.stack([transverse, np.arcsinh(pz / transverse), np.arctan2(py, px)], axis=-1)
 
 
-def four_momenta(coordinates: Array) -> Array:
-    """Return the momenta (..., 4) of muons [GeV]: px, py, pz, E.
+def four_momenta(coordinates: Array, mass: Array | float = MUON_MASS_GEV) -> Array:
+    """Return momenta (..., 4) [GeV]: px, py, pz, E.
 
     Args:
         coordinates: Transverse momentum [GeV], pseudorapidity and azimuth [rad] (..., 3).
+        mass: Mass of each particle (...) [GeV], by default that of a muon.
     """
     transverse = coordinates[..., TRANSVERSE]
     azimuth = coordinates[..., AZIMUTH]
     pz = transverse * np.sinh(coordinates[..., PSEUDORAPIDITY])
-    energy = np.sqrt(transverse**2 + pz**2 + MUON_MASS_GEV**2)
+    energy = np.sqrt(transverse**2 + pz**2 + mass**2)
     return np.stack([transverse * np.cos(azimuth), transverse * np.sin(azimuth), pz, energy], -1)
+
+
+def masses(momenta: Array) -> Array:
+    """Return the mass (...) [GeV] of each momentum (..., 4), 0 below its light cone."""
+    squared = momenta[..., 3] ** 2 - np.sum(momenta[..., :3] ** 2, axis=-1)
+    return np.sqrt(np.maximum(squared, 0.0))
+
+
+def rescaled(momenta: Array, factors: Array) -> Array:
+    """Return momenta (..., 4) [GeV] of the same masses, times factors (...)."""
+    scaled = momenta[..., :3] * factors[..., None]
+    squared = momenta[..., 3] ** 2 - np.sum(momenta[..., :3] ** 2, axis=-1)
+    energy = np.sqrt(np.maximum(np.sum(scaled**2, axis=-1) + squared, 0.0))
+    return np.concatenate([scaled, energy[..., None]], axis=-1)
 
 
 def wrapped(angle: Array) -> Array:
@@ -54,7 +69,7 @@ def observables(leptons: Array) -> Mapping[str, Array]:
     coordinates = collider_coordinates(leptons)
     total = leptons.sum(axis=1)
     transverse = np.hypot(total[:, 0], total[:, 1])
-    mass = np.sqrt(np.maximum(total[:, 3] ** 2 - np.sum(total[:, :3] ** 2, axis=1), 0.0))
+    mass = masses(total)
     difference = coordinates[:, 0] - coordinates[:, 1]
     separation = np.abs(wrapped(difference[:, AZIMUTH]))
     raw = {
@@ -72,10 +87,6 @@ def observables(leptons: Array) -> Mapping[str, Array]:
         "delta_r": np.hypot(difference[:, PSEUDORAPIDITY], separation),
         "cos_star": np.tanh(0.5 * difference[:, PSEUDORAPIDITY]),
     }
-
-
-OBSERVABLES = tuple(observables(four_momenta(np.ones((1, 2, 3)))))
-"""Names of all observables, the raw ones first."""
 
 
 def invariant_observables(leptons: Array) -> Array:

@@ -7,7 +7,7 @@ beam shape takes momentum from the beams. Source: Bierlich et al., SciPost Phys.
 import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -44,9 +44,9 @@ SWITCHES: Mapping[Level, tuple[str, ...]] = {
     Level.HADRONS: (),
 }
 
-SETTINGS = (
-    "Print:quiet = on",
-    "Beams:allowMomentumSpread = on",
+COMMON_SETTINGS = ("Print:quiet = on", "Beams:allowMomentumSpread = on")
+
+MUON_PAIR_SETTINGS = (
     "WeakSingleBoson:ffbar2gmZ = on",
     "23:onMode = off",
     "23:onIfAny = 13",
@@ -67,9 +67,27 @@ def pythia_is_installed() -> bool:
     return importlib.util.find_spec(PACKAGE) is not None
 
 
+def pythia_module() -> Any:
+    """Return the module of Pythia 8.
+
+    Raises:
+        UserError: It isn't installed.
+    """
+    try:
+        return importlib.import_module(PACKAGE)
+    except ImportError:
+        raise UserError(
+            "Pythia 8 is not installed; install it with: pip install -c constraints.txt "
+            "-e '.[events]'"
+        ) from None
+
+
 @dataclass(frozen=True)
 class PythiaEvents(Collisions):
     """Muon pairs of Pythia 8, measured with Gaussian errors; all events have weight 1.
+
+    Another process replaces `SETTINGS`, `OBJECTS` and the methods `plan`, `begin`, `finish`, `read`
+    and `detect`.
 
     Args:
         level: How much of a collision is generated.
@@ -77,6 +95,8 @@ class PythiaEvents(Collisions):
     """
 
     IDENTITY: ClassVar[str] = "events/pythia"
+    SETTINGS: ClassVar[tuple[str, ...]] = MUON_PAIR_SETTINGS
+    OBJECTS: ClassVar[int] = 2
 
     level: Level = Level.RADIATION
     energies: tuple[float, float] = LHC_ENERGIES_TEV
@@ -86,16 +106,15 @@ class PythiaEvents(Collisions):
         return {PACKAGE: importlib.metadata.version(PACKAGE)}
 
     def run(self, inputs: Batch, rng: np.random.Generator) -> Batch:
-        """Return the measured momenta of both muons (b, 2, 4) [GeV]; NaN where an event fails.
+        """Return measured events (b, ...), NaN where an event fails.
 
         Raises:
             UserError: Pythia isn't installed, or can't be initialised.
         """
-        momenta = self.generate(inputs, rng)
-        return {"leptons": measured(momenta, rng)}
+        return self.detect(self.generate(inputs, rng), rng)
 
     def generate(self, inputs: Batch, rng: np.random.Generator, *, read: bool = True) -> Array:
-        """Return the true momenta of both muons (b, 2, 4) [GeV].
+        """Return the true momenta of the objects of each event (b, OBJECTS, 4) [GeV].
 
         Args:
             inputs: Energies.
@@ -106,20 +125,69 @@ class PythiaEvents(Collisions):
             UserError: Pythia isn't installed, or can't be initialised.
         """
         largest = self.energies[1]
-        pythia, beams = _generator(self.level, largest)
-        # The random numbers of an event depend on the energy of the event before: begin alike.
+        pythia, beams = _generator(self.SETTINGS, self.level, largest)
+        plan = self.plan(len(inputs["energy"]), rng)
+        # The random numbers of an event depend on the event before: begin alike.
         pythia.rndm.init(FIRST_SEED)
         beams.offset = 0.0
+        self.begin(pythia, 0)
         pythia.next()
         pythia.rndm.init(int(rng.integers(1, LARGEST_SEED)))
-        momenta = np.full((len(inputs["energy"]), 2, 4), np.nan)
+        momenta = np.full((len(plan), self.OBJECTS, 4), np.nan)
         # Half of the difference of energies is that of each proton.
         offsets = 0.5 * GEV_PER_TEV * (np.asarray(inputs["energy"], float) - largest)
+        found: Any = None
         for number, offset in enumerate(offsets.tolist()):
             beams.offset = offset
-            if pythia.next() and read:
-                momenta[number] = _muons(pythia, self.level)
-        return momenta if read else np.broadcast_to(_muons(pythia, self.level), momenta.shape)
+            self.begin(pythia, plan[number])
+            if pythia.next():
+                found = self.finish(pythia)
+                if read:
+                    momenta[number] = self.read(pythia, found)
+        return momenta if read else np.broadcast_to(self.read(pythia, found), momenta.shape)
+
+    def plan(self, n: int, rng: np.random.Generator) -> Sequence[int]:  # noqa: ARG002 - of others
+        """Return the channel of each event (n,); muon pairs have one only.
+
+        Args:
+            n: Number of events.
+            rng: Generator of random numbers.
+        """
+        return [0] * n
+
+    def begin(self, pythia: Any, channel: int) -> None:
+        """Prepare Pythia for an event.
+
+        Args:
+            pythia: The generator.
+            channel: What `plan` chose.
+        """
+
+    def finish(self, pythia: Any) -> Any:  # noqa: ARG002 - of others
+        """Return what is computed of an event beside `next()`, and timed with it; here nothing.
+
+        Args:
+            pythia: The generator after an event.
+        """
+        return None
+
+    def read(self, pythia: Any, found: Any) -> Array:  # noqa: ARG002 - of others
+        """Return the true momenta of the objects of an event (OBJECTS, 4) [GeV].
+
+        Args:
+            pythia: The generator after an event.
+            found: What `finish` returned.
+        """
+        return np.array(_muons(pythia, self.level))
+
+    def detect(self, momenta: Array, rng: np.random.Generator) -> Batch:
+        """Return measured events (b, ...).
+
+        Args:
+            momenta: True momenta (b, OBJECTS, 4) [GeV].
+            rng: Generator of the errors.
+        """
+        return {"leptons": measured(momenta, rng)}
 
 
 @dataclass(frozen=True)
@@ -141,18 +209,13 @@ class GeneratorAlone(PythiaEvents):
 
 
 @lru_cache(maxsize=4)
-def _generator(level: Level, largest_tev: float) -> Generator:
+def _generator(settings: tuple[str, ...], level: Level, largest_tev: float) -> Generator:
     """Return Pythia initialised at the largest energy; it takes a second, so a process keeps it."""
-    try:
-        pythia8: Any = importlib.import_module(PACKAGE)
-    except ImportError:
-        raise UserError(
-            "Pythia 8 is not installed; install it with: pip install -c constraints.txt "
-            "-e '.[events]'"
-        ) from None
+    pythia8 = pythia_module()
     pythia, beams = pythia8.Pythia("", False), _beam_shape(pythia8)
     pythia.setBeamShapePtr(beams)
-    for line in (*SETTINGS, f"Beams:eCM = {GEV_PER_TEV * largest_tev}", *SWITCHES[level]):
+    energy = f"Beams:eCM = {GEV_PER_TEV * largest_tev}"
+    for line in (*COMMON_SETTINGS, *settings, energy, *SWITCHES[level]):
         pythia.readString(line)
     if not pythia.init():
         raise UserError(

@@ -13,22 +13,13 @@ from problems.cases.events.observables import (
     collider_coordinates,
     four_momenta,
 )
+from problems.cases.events.schema import MUON_PAIRS, EventSchema
 from problems.interfaces.types import Array, Batch, Field
 
 LHC_ENERGIES_TEV = (7.0, 14.0)
 """Range of the energies of collisions from the first run of the LHC to its design."""
 
 INPUTS = (Field("energy", (), "TeV", valid=(1.0, 100.0), description="energy of the collision"),)
-
-OUTPUTS = (
-    Field(
-        "leptons",
-        (2, 4),
-        "GeV",
-        axes=("lepton", "momentum"),
-        description="px, py, pz and E of the negative and of the positive muon, as measured",
-    ),
-)
 
 RESOLUTION = 0.015
 """Relative standard deviation of a measured transverse momentum."""
@@ -40,6 +31,7 @@ ANGLE_RESOLUTION = 1e-3
 class Collisions:
     """Inputs and outputs of every generator, which draws energies (n,) uniformly [TeV]."""
 
+    schema: ClassVar[EventSchema] = MUON_PAIRS
     energies: tuple[float, float]
 
     @property
@@ -49,8 +41,8 @@ class Collisions:
 
     @property
     def outputs(self) -> tuple[Field, ...]:
-        """The measured muons."""
-        return OUTPUTS
+        """The measured objects."""
+        return self.schema.outputs
 
     def draw(self, n: int, rng: np.random.Generator) -> Batch:
         """Return the energies of n collisions."""

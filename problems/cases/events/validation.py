@@ -6,12 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from problems.cases.events.observables import (
-    MUON_MASS_GEV,
-    OBSERVABLES,
-    invariant_observables,
-    observables,
-)
+from problems.cases.events.schema import MUON_PAIRS, EventSchema
 from problems.cases.events.two_sample import (
     PairedRanks,
     classify,
@@ -22,10 +17,7 @@ from problems.cases.events.two_sample import (
 from problems.interfaces.pictures import Curve, Picture
 from problems.interfaces.problem import Metric
 from problems.interfaces.scores import ScoreOfResample
-from problems.interfaces.types import Array, Batch, Split
-
-SHELL_TOLERANCE = 1e-6
-"""Largest difference of E^2 and p^2 + m^2, over E^2."""
+from problems.interfaces.types import Array, Batch, Split, n_samples
 
 AZIMUTH_CELLS = 6
 """Cells of the map of both azimuths along each axis."""
@@ -34,20 +26,14 @@ MAX_TRAINING = 100_000
 """Training events among which copies are looked for, which every worker holds in memory."""
 
 PICTURE_BINS = 40
-PICTURED = ("mass", "pt_minus", "pair_pt", "pair_rapidity", "cos_star")
 
-METRICS = (
-    Metric("separation", "1", "difference from 0.5 of the AUC of trees that tell events apart"),
-    Metric("auc", "1", "area under the ROC curve of trees that tell events from the reference"),
-    Metric("wasserstein", "1", "mean distance of the observables, in floors of the reference"),
-    Metric("worst_wasserstein", "1", "largest distance of an observable, in floors"),
-    *(Metric(f"wasserstein_{name}", "1", f"distance of {name}, in floors") for name in OBSERVABLES),
+OTHER_METRICS = (
     Metric("azimuth_map", "1", "total variation of the frequencies of both azimuths"),
     Metric("coverage", "1", "share of reference events with a near event", higher_is_better=True),
     Metric(
         "density", "1", "events in a neighbourhood, over the reference's", higher_is_better=True
     ),
-    Metric("unphysical", "1", "share of events off their mass shells"),
+    Metric("unphysical", "1", "share of events off their mass shells or outside of cuts"),
     Metric("copied", "1", "probability to be nearer to training events than the reference is"),
 )
 
@@ -57,20 +43,41 @@ class EventScore:
     """How well the frequencies of drawn events agree with the reference.
 
     Args:
-        training: Invariant observables (t, 5) of training events, which `fit` sets; without them
+        schema: The process.
+        training: Invariant observables (t, k) of training events, which `fit` sets; without them
             copies of training events aren't looked for.
     """
 
     IDENTITY: ClassVar[str] = "events/score"
 
-    metrics: ClassVar[tuple[Metric, ...]] = METRICS
-
+    schema: EventSchema = MUON_PAIRS
     training: Array | None = None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The figures, of which the first is minimised."""
+        return (
+            Metric(
+                "separation", "1", "difference from 0.5 of the AUC of trees that tell events apart"
+            ),
+            Metric(
+                "auc", "1", "area under the ROC curve of trees that tell events from the reference"
+            ),
+            Metric(
+                "wasserstein", "1", "mean distance of the observables, in floors of the reference"
+            ),
+            Metric("worst_wasserstein", "1", "largest distance of an observable, in floors"),
+            *(
+                Metric(f"wasserstein_{name}", "1", f"distance of {name}, in floors")
+                for name in self.schema.names
+            ),
+            *OTHER_METRICS,
+        )
 
     def fit(self, train: Split) -> "EventScore":
         """Return the score with the training events, or with the first `MAX_TRAINING` of them."""
-        leptons = train.outputs["leptons"][:MAX_TRAINING]
-        return replace(self, training=invariant_observables(leptons))
+        events = {name: values[:MAX_TRAINING] for name, values in train.outputs.items()}
+        return replace(self, training=self.schema.invariants(events))
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
         """Return the metrics, the error that is minimised first.
@@ -80,18 +87,18 @@ class EventScore:
             reference: As many events of the reference.
             inputs: Not used: both have the same energies.
         """
-        drawn, true = (observables(batch["leptons"]) for batch in (predicted, reference))
-        distances = {name: distance_in_floors(drawn[name], true[name]) for name in OBSERVABLES}
+        drawn, true = (self.schema.observables(batch) for batch in (predicted, reference))
+        distances = {name: distance_in_floors(drawn[name], true[name]) for name in true}
         coverage, density = coverage_and_density(
-            *(invariant_observables(batch["leptons"]) for batch in (predicted, reference))
+            *(self.schema.invariants(batch) for batch in (predicted, reference))
         )
         score_of_resample = self.resampled(predicted, reference, inputs)
         return {
-            **score_of_resample(np.arange(len(true["mass"]))),
+            **score_of_resample(np.arange(n_samples(reference))),
             "wasserstein": float(np.mean(list(distances.values()))),
             "worst_wasserstein": max(distances.values()),
             **{f"wasserstein_{name}": value for name, value in distances.items()},
-            "azimuth_map": _azimuth_difference(drawn, true),
+            "azimuth_map": _azimuth_difference(drawn, true, self.schema.azimuths),
             "coverage": coverage,
             "density": density,
         }
@@ -103,11 +110,11 @@ class EventScore:
         distributions of resamples are larger than those of the samples, and are left out.
         """
         drawn, true = (
-            np.stack(list(observables(batch["leptons"]).values()), axis=1)
+            np.stack(list(self.schema.observables(batch).values()), axis=1)
             for batch in (predicted, reference)
         )
         n, classification = len(true), classify(drawn, true)
-        off_shell = _off_shell(predicted["leptons"])
+        unphysical = self.schema.is_unphysical(predicted)
         distances = self._distance_ranks(predicted, reference)
 
         def score(index: Array) -> Mapping[str, float]:
@@ -116,7 +123,7 @@ class EventScore:
             metrics = {
                 "separation": abs(auc - 0.5),
                 "auc": auc,
-                "unphysical": float(np.mean(off_shell[index])),
+                "unphysical": float(np.mean(unphysical[index])),
             }
             if distances is None:
                 return metrics
@@ -129,55 +136,61 @@ class EventScore:
         if self.training is None:
             return None
         true, drawn = (
-            nearest_distances(invariant_observables(batch["leptons"]), self.training)
+            nearest_distances(self.schema.invariants(batch), self.training)
             for batch in (reference, predicted)
         )
         return PairedRanks(true, drawn)
 
 
-def _azimuth_difference(drawn: Mapping[str, Array], true: Mapping[str, Array]) -> float:
-    """Return half the sum of differences of the frequencies of both azimuths."""
+def _azimuth_difference(
+    drawn: Mapping[str, Array], true: Mapping[str, Array], names: tuple[str, str]
+) -> float:
+    """Return half the sum of differences of the frequencies of two azimuths."""
     limits = ((-np.pi, np.pi), (-np.pi, np.pi))
     maps = [
-        np.histogram2d(each["phi_minus"], each["phi_plus"], AZIMUTH_CELLS, limits)[0]
-        / len(each["phi_minus"])
+        np.histogram2d(each[names[0]], each[names[1]], AZIMUTH_CELLS, limits)[0]
+        / len(each[names[0]])
         for each in (drawn, true)
     ]
     return 0.5 * float(np.abs(maps[0] - maps[1]).sum())
 
 
-def _off_shell(leptons: Array) -> Array:
-    """Return which events (b,) have a muon off its mass shell."""
-    energy2 = leptons[..., 3] ** 2
-    shell = np.sum(leptons[..., :3] ** 2, axis=-1) + MUON_MASS_GEV**2
-    off = np.abs(energy2 - shell) > SHELL_TOLERANCE * energy2
-    return np.any(off | (leptons[..., 3] <= 0.0), axis=1)
-
-
-def distribution_pictures(
-    predicted: Batch,
-    reference: Batch,
-    inputs: Batch,  # noqa: ARG001 - the signature of pictures
-) -> Sequence[Picture]:
-    """Return the distributions of some observables, drawn events over the reference.
+@dataclass(frozen=True)
+class DistributionPictures:
+    """Distributions of some observables, drawn events over the reference.
 
     Args:
-        predicted: Drawn events.
-        reference: Events of the reference.
-        inputs: Not used.
+        schema: The process.
     """
-    drawn, true = observables(predicted["leptons"]), observables(reference["leptons"])
-    pictures: list[Picture] = []
-    for name in PICTURED:
-        low, high = map(float, np.quantile(true[name], (0.005, 0.995)))
-        edges = np.linspace(low, high, PICTURE_BINS + 1)
-        middles = tuple(map(float, 0.5 * (edges[1:] + edges[:-1])))
-        curves = tuple(
-            Curve(label, middles, _frequencies(values[name], edges), reference=is_reference)
-            for label, values, is_reference in (("reference", true, True), ("drawn", drawn, False))
-        )
-        pictures.append(Picture(f"Distribution of {name}", name, "share of events", curves))
-    return pictures
+
+    IDENTITY: ClassVar[str] = "events/pictures"
+
+    schema: EventSchema = MUON_PAIRS
+
+    def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Sequence[Picture]:  # noqa: ARG002 - the signature of pictures
+        """Return a picture for each observable.
+
+        Args:
+            predicted: Drawn events.
+            reference: Events of the reference.
+            inputs: Not used.
+        """
+        drawn, true = (self.schema.observables(batch) for batch in (predicted, reference))
+        pictures: list[Picture] = []
+        for name in self.schema.pictured:
+            low, high = map(float, np.quantile(true[name], (0.005, 0.995)))
+            edges = np.linspace(low, high, PICTURE_BINS + 1)
+            middles = tuple(map(float, 0.5 * (edges[1:] + edges[:-1])))
+            curves = tuple(
+                Curve(label, middles, _frequencies(values[name], edges), reference=is_reference)
+                for label, values, is_reference in (
+                    ("reference", true, True),
+                    ("drawn", drawn, False),
+                )
+            )
+            title = f"Distribution of {name}"
+            pictures.append(Picture(title, name, "share of events", curves))
+        return pictures
 
 
 def _frequencies(values: Array, edges: Array) -> tuple[float, ...]:

@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 
 from problems import Size, load_problem
+from problems.cases.events.simulation import LeadingOrderEvents
 from problems.cases.events.validation import EventScore
 from problems.interfaces.types import Split
 
 EVENTS = 500
 PROBLEM = load_problem("events", Size.TINY)
+SIMULATION = LeadingOrderEvents()
 
 
 @pytest.mark.parametrize("name", PROBLEM.encodings)
 def test_only_four_vectors_leave_the_mass_shell(name: str) -> None:
     rng = np.random.default_rng(0)
-    inputs = PROBLEM.simulation.draw(EVENTS, rng)
-    reference = PROBLEM.simulation.run(inputs, rng)
+    inputs = SIMULATION.draw(EVENTS, rng)
+    reference = SIMULATION.run(inputs, rng)
     encoding = PROBLEM.encodings[name].fit(Split(inputs, reference))
     outputs = encoding.pairs(Split(inputs, reference)).targets.shape[1]
     drawn = encoding.apply(lambda _: 20.0 * rng.standard_normal((EVENTS, outputs)), inputs, rng)
