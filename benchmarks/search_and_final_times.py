@@ -195,7 +195,7 @@ def in_workers(timed: Timed, *, busy: bool) -> dict[str, Timing]:
     """
     with busy_process() if busy else nullcontext():
         results = dict(run_sharing(time_as_a_trial, timed, list(timed.folders), cores=1))
-    return {name: timing for name, timing in results.items() if timing is not None}
+    return {name: timing for name, timing in results.items() if isinstance(timing, Timing)}
 
 
 def compare(timings: Mapping[str, Mapping[str, Timing]]) -> dict[str, dict[str, float]]:

@@ -5,7 +5,7 @@ Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
 
 import math
 from functools import partial
-from typing import cast
+from typing import Any
 
 import torch
 from scipy import optimize
@@ -36,12 +36,12 @@ def scale_by_temperature(network: ProbabilityOutput, pairs: Pairs) -> float:
     with torch.inference_mode():
         logits = torch.cat([network.network(part) for part in inputs.split(BATCH_SIZE)]).double()
     limit = math.log(MAX_TEMPERATURE)
-    found = optimize.minimize_scalar(
+    minimum: Any = optimize.minimize_scalar(
         partial(_loss, logits, targets.double(), network.classes),
         bounds=(-limit, limit),
         method="bounded",
     )
-    temperature = math.exp(cast("float", found.x))
+    temperature = math.exp(minimum.x)
     scale_outputs(network.network, 1.0 / temperature, inputs[:BATCH_SIZE])
     return temperature
 

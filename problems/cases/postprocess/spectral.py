@@ -105,4 +105,4 @@ class SpectralEncoding(CoarseRunEncoding):
         """Return real and imaginary parts of the modes of fields (b, n, n) in rows (b, o)."""
         k = self._largest(fields.shape[-1])
         kept = to_modes(fields)[:, np.arange(-k, k + 1), : k + 1]
-        return np.stack([kept.real, kept.imag], axis=1).reshape(len(fields), -1)
+        return np.stack([np.real(kept), np.imag(kept)], axis=1).reshape(len(fields), -1)

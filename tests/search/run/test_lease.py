@@ -84,7 +84,8 @@ def test_a_clock_that_is_an_hour_off_makes_no_difference(tmp_path: Path) -> None
     path = tmp_path / "driver.lease"
     for shift_s in (-3600.0, 3600.0):
         path.write_text(of_another_machine().model_dump_json())
-        os.utime(path, (time.time() + shift_s,) * 2)
+        shifted_s = time.time() + shift_s
+        os.utime(path, (shifted_s, shifted_s))
         began = time.monotonic()
         with hold(path, in_use):
             assert time.monotonic() - began >= leases.WATCHED_S

@@ -1,6 +1,7 @@
 """Nodes that exist by name only, for what the driver does with them."""
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ class FakeNodes:
         self.silent: set[str] = set()
         self.now = 0.0
 
-    def pool(self, **options: object) -> NodePool:
+    def pool(self, **options: Any) -> NodePool:
         """Return the pool of these nodes, which reads their clock."""
         return NodePool(
             lambda: self.nodes,

@@ -68,9 +68,8 @@ def test_work_goes_where_the_largest_share_is_free_and_elsewhere_after_a_loss() 
     pool.refresh()
     small, large = pool.admitted
     for chosen in (small, large, large, large, large):
-        node = pool.choose(1)
-        assert node == chosen
-        pool.start(node)
+        assert pool.choose(1) == chosen
+        pool.start(chosen)
     assert pool.choose(1) is None
     pool.finish(small)
     assert pool.choose(1, avoided=[small.id]) is None, "it waits for the other node"
