@@ -15,6 +15,11 @@ from problems.interfaces.types import Array, Batch, Field
 SMALLEST_ENERGY = 1e-12
 """Energy of a shell below which its logarithm isn't compared further."""
 
+SMALLEST_SHARE = 0.25
+"""Share of the energy of its spectrum that the velocity of a run has at least in its last frame.
+Runs fluctuate by a third around their mean. A spectrum without a flow is no run: that of other
+flows, as the mean of the training outputs has it, would err less than any closure."""
+
 FIRST_UNFORCED = 3
 """First wavenumber of the error: larger scales are held by the force."""
 
@@ -88,7 +93,8 @@ class ComparedRuns(NamedTuple):
             dissipation.append(_moments(*dissipated))
             backscatter.append([np.mean(values < 0.0) for values in dissipated])
         return cls(
-            *(np.asarray(batch["spectrum"], float) for batch in (predicted, reference)),
+            _spectra_of_runs(predicted),
+            np.asarray(reference["spectrum"], float),
             *map(np.array, (stress, dissipation, backscatter)),
         )
 
@@ -143,6 +149,15 @@ class SpectrumPictures:
 def log_spectra(energy: Array) -> Array:
     """Return log10 of the energy of each shell (..., k)."""
     return np.log10(np.maximum(np.asarray(energy, dtype=float), SMALLEST_ENERGY))
+
+
+def _spectra_of_runs(predicted: Batch) -> Array:
+    """Return the predicted spectra (b, k), NaN where they aren't those of the velocities."""
+    spectra = np.asarray(predicted["spectrum"], float)
+    last = np.asarray(predicted["velocity"][:, -1], float)
+    energy = 0.5 * np.mean(np.sum(last**2, axis=1), axis=(1, 2, 3))
+    belongs = energy >= SMALLEST_SHARE * spectra.sum(axis=1)
+    return np.where(belongs[:, None], spectra, np.nan)
 
 
 def _moments(predicted: Array, reference: Array) -> list[float]:

@@ -213,6 +213,13 @@ def test_the_score_knows_what_it_is_given() -> None:
     assert nothing["correlation"] == 0.0
 
 
+def test_a_spectrum_without_a_flow_is_no_run() -> None:
+    outputs = TRAIN.outputs
+    still = SpectrumScore()({**outputs, "velocity": 0.3 * outputs["velocity"]}, outputs, INPUTS)
+    assert np.isnan(still["error"])
+    assert still["correlation"] == pytest.approx(1.0)
+
+
 def test_resamples_are_scored_as_samples_are() -> None:
     score = SpectrumScore()
     predicted, index = run(Smagorinsky(0.1)), np.array([1, 1])
