@@ -125,7 +125,7 @@ def diagnose(
         symmetries=symmetries,
         suggestions=suggest_encodings(problem, data.train.outputs, noise, symmetries, outliers),
         remarks=(
-            *describe_classes(problem.outputs, data),
+            *(f"{counts}." for counts in describe_classes(problem.outputs, data)),
             *missing,
             *remarks(outliers, host, noise, rank_correlations, sufficiency, symmetries),
         ),

@@ -419,7 +419,7 @@ def test_a_sweep_is_screened_interrupted_and_resumed(  # noqa: PLR0917 - fixture
         time.sleep(0.005)
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=60)
-    assert driver.returncode == 130, said
+    assert driver.returncode == 85, said
     assert f"--out {out} to continue" in said
     assert not (out / SUMMARY_FILE).exists()
     held.unlink()
