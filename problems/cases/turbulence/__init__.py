@@ -49,7 +49,7 @@ PRESETS = {
         ForcedTurbulence(32, 16, (0.015, 0.016), 3, 0.5, 2.0, 0.25),
         (0.0075, 0.008),
         Samples(20, 4, 4, 2),
-        epochs=3,
+        epochs=4,
         thinning=8,
         time_limit_s=120.0,
     ),

@@ -325,11 +325,12 @@ def test_a_training_in_which_nothing_gets_better_ends_early(
     assert ends < epochs
     *rungs, _ = run_trial(replace(context, problem=alike), candidate, 3)
     assert len(rungs) == len(RUNG_SHARES)
-    assert len(offered) == untrained + ends
+    scaled = int(candidate.training.temperature)
+    assert len(offered) == untrained + ends + scaled
     *_, again = run_trial(replace(context, problem=alike), candidate, 3)  # as after an interruption
     assert isinstance(again, Record)
     assert again.unpruned_error == 1.0
-    assert len(offered) == 2 * untrained + ends
+    assert len(offered) == 2 * (untrained + scaled) + ends
 
 
 @pytest.mark.parametrize("problem", ["planets"], indirect=True)
