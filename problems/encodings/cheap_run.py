@@ -8,6 +8,7 @@ available, Biometrika 87 (2000) 1.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -113,7 +114,7 @@ class CheapRunEncoding(Encoding):
     def _corrects(self) -> bool:
         return self.correction and self.target is Target.VALUE
 
-    @property
+    @cached_property
     def _with_cheap_inputs(self) -> AlignedEncoding:
         """The encoding whose inputs are those of the reference and the cheap outputs."""
         outputs = self.encoding.outputs
@@ -128,8 +129,9 @@ class CheapRunEncoding(Encoding):
         differences = tuple(replace(f, valid=(-np.inf, np.inf)) for f in outputs)
         return replace(self.encoding, inputs=inputs, outputs=differences, transforms=transforms)
 
-    @property
+    @cached_property
     def _fitted(self) -> AlignedEncoding:
+        """The fitted encoding, kept because every call needs it, whose time is measured."""
         return self._with_cheap_inputs.restored(self.statistics)
 
     def _extended(self, split: Split) -> Split:
@@ -140,7 +142,7 @@ class CheapRunEncoding(Encoding):
         return replace(split, inputs=self._extended_inputs(split.inputs, cheap), outputs=outputs)
 
     def _extended_inputs(self, inputs: Batch, cheap: Batch) -> Mapping[str, Array]:
-        return {**inputs, **{_as_input(f).name: cheap[f.name] for f in self.encoding.outputs}}
+        return {**inputs, **{_input_name(f): cheap[f.name] for f in self.encoding.outputs}}
 
     def _run_cached(self, inputs: Batch) -> Batch:
         return cached_run(_run_once, self.cheap, inputs)
@@ -152,7 +154,11 @@ def _run_once(cheap: Run, inputs: Batch) -> Batch:
 
 def _as_input(output: Field) -> Field:
     """Return the input field that holds an output of the cheap run."""
-    return replace(output, name=f"cheap_{output.name}")
+    return replace(output, name=_input_name(output))
+
+
+def _input_name(output: Field) -> str:
+    return f"cheap_{output.name}"
 
 
 def with_cheap_run(encodings: Mapping[str, Encoding], cheap: Run) -> dict[str, Encoding]:
