@@ -12,14 +12,12 @@ from scipy import optimize
 from torch import Tensor
 
 from problems import Pairs
+from search.trial.training import INFERENCE_BATCH_SIZE
 from spaces.output_layer import scale_outputs
 from spaces.training_targets import ProbabilityOutput, cross_entropy
 
 MAX_TEMPERATURE = 10.0
 """Largest temperature, and the inverse of the smallest: all classes are far from certain there."""
-
-BATCH_SIZE = 4096
-"""Pairs of a call, so that the memory of activations doesn't grow with their number."""
 
 
 def scale_by_temperature(network: ProbabilityOutput, pairs: Pairs) -> float:
@@ -34,7 +32,9 @@ def scale_by_temperature(network: ProbabilityOutput, pairs: Pairs) -> float:
     """
     inputs, targets = torch.from_numpy(pairs.inputs), torch.from_numpy(pairs.targets)
     with torch.inference_mode():
-        logits = torch.cat([network.network(part) for part in inputs.split(BATCH_SIZE)]).double()
+        logits = torch.cat(
+            [network.network(part) for part in inputs.split(INFERENCE_BATCH_SIZE)]
+        ).double()
     limit = math.log(MAX_TEMPERATURE)
     minimum: Any = optimize.minimize_scalar(
         partial(_loss, logits, targets.double(), network.classes),
@@ -42,7 +42,7 @@ def scale_by_temperature(network: ProbabilityOutput, pairs: Pairs) -> float:
         method="bounded",
     )
     temperature = math.exp(minimum.x)
-    scale_outputs(network.network, 1.0 / temperature, inputs[:BATCH_SIZE])
+    scale_outputs(network.network, 1.0 / temperature, inputs[:INFERENCE_BATCH_SIZE])
     return temperature
 
 
