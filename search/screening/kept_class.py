@@ -15,30 +15,27 @@ class KeptClass(NamedTuple):
     """The class that is worth running.
 
     Args:
-        label: Output field that holds the classes.
+        field: Output field that holds the classes.
         number: Number of the class.
-        name: Its word, or its number where the field has no words.
-        classes: Number of classes.
     """
 
-    label: str
+    field: ClassField
     number: int
-    name: str
-    classes: int
 
     @classmethod
     def of(cls, field: Field, keep: str | int | None) -> Self:
         """Return a class of a field.
 
         Args:
-            field: The field.
+            field: The field; one without words holds 0 and 1.
             keep: Word or number of the class. None means the second of two.
 
         Raises:
             UserError: There are more than two classes, and none is named.
             UnknownNameError: There is no such class.
         """
-        names = class_names(field)
+        worded = field if isinstance(field, ClassField) else ClassField(field.name, classes=EVENT)
+        names = worded.names
         if keep is None:
             if len(names) > 2:
                 raise UserError(
@@ -49,7 +46,17 @@ class KeptClass(NamedTuple):
         number = names.index(str(keep)) if str(keep) in names else _number(str(keep))
         if not 0 <= number < len(names):
             raise UnknownNameError("--keep", str(keep), names)
-        return cls(field.name, number, names[number], len(names))
+        return cls(worded, number)
+
+    @property
+    def label(self) -> str:
+        """Name of the output field."""
+        return self.field.name
+
+    @property
+    def name(self) -> str:
+        """Word of the class, or its number where the field has no words."""
+        return self.field.names[self.number]
 
     def probability(self, values: Array) -> Array:
         """Return the probability of the class (n,); NaN where the prediction failed.
@@ -57,10 +64,7 @@ class KeptClass(NamedTuple):
         Args:
             values: Predicted values of the field, (n,) for two classes or (n, k).
         """
-        values = np.asarray(values, dtype=float)
-        if self.classes > 2:
-            return values[:, self.number]
-        return values if self.number else 1.0 - values
+        return self.field.probabilities(values)[:, self.number]
 
     def scores(self, values: Array) -> Array:
         """Return the score of each point (n,); infinite without a prediction.
@@ -78,11 +82,6 @@ class KeptClass(NamedTuple):
             values: Values of the reference, (n,) or (n, k).
         """
         return self.probability(values) == 1.0
-
-
-def class_names(field: Field) -> tuple[str, ...]:
-    """Return the words of the classes of a field, or 0 and 1."""
-    return field.names if isinstance(field, ClassField) else EVENT
 
 
 def may_hold_classes(field: Field) -> bool:
