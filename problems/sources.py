@@ -105,6 +105,12 @@ def load_problem(reference: str, size: Size | None = None) -> Problem:
     return locate_problem(reference).load(size)
 
 
+def module_name(path: Path) -> str:
+    """Return the name of the module that a user's file becomes; no other file has it."""
+    path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return f"{USER_MODULE_PREFIX}{path_hash}_{path.stem}"
+
+
 def import_file(path: Path) -> ModuleType:
     """Return a user's file as a module; a process runs the file once.
 
@@ -114,8 +120,7 @@ def import_file(path: Path) -> ModuleType:
         UserError: The file doesn't exist, isn't text, or raises an exception; the message gives the
             line.
     """
-    path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"{USER_MODULE_PREFIX}{path_hash}_{path.stem}"
+    name = module_name(path)
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():

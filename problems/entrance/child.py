@@ -17,7 +17,13 @@ from typing import Any, NamedTuple
 from problems.entrance.calls import CallFailedError, call_here, reason_of
 from problems.entrance.pickling import dumps
 from problems.errors import UserError
-from problems.sources import add_module_folder, import_file, user_files, user_folders
+from problems.sources import (
+    add_module_folder,
+    import_file,
+    module_name,
+    user_files,
+    user_folders,
+)
 
 USER_FILES, USER_FOLDERS = "SIMSTEAD_USER_FILES", "SIMSTEAD_USER_FOLDERS"
 """Environment variables with the files that define users' problems, and folders of modules."""
@@ -68,11 +74,12 @@ class UserModules(NamedTuple):
         return cls(files, folders)
 
     def load(self) -> None:
-        """Import the files, and name them in the environment for the processes of this one."""
+        """Import the files that are there, and name all for the processes of this one."""
         for folder in self.folders:
             add_module_folder(folder)
-        for path in self.files:
-            import_file(Path(path))
+        for path in map(Path, self.files):
+            if path.is_file():  # the parent may have imported others that were moved since
+                import_file(path)
         os.environ[USER_FILES] = os.pathsep.join(self.files)
         os.environ[USER_FOLDERS] = os.pathsep.join(self.folders)
 
@@ -102,9 +109,10 @@ def serve_calls(arguments: Sequence[str]) -> None:
 
 def _carry_out(data: bytes, connection: Connection) -> Reply:
     try:
-        modules, content = pickle.loads(data)  # noqa: S301 - from the parent process
-        UserModules(*modules).load()
-        function, arguments, streams = pickle.loads(content)  # noqa: S301 - as well
+        files, content = pickle.loads(data)  # noqa: S301 - from the parent process
+        modules = UserModules(*files)
+        modules.load()
+        function, arguments, streams = _unpickle(content, modules)
         _send(connection, Reply("begun", None))
         if streams:
 
@@ -119,6 +127,16 @@ def _carry_out(data: bytes, connection: Connection) -> Reply:
         return Reply("failure", str(error))
     except BaseException as error:  # noqa: BLE001 - the boundary of the process
         return Reply("failure", reason_of(error))
+
+
+def _unpickle(content: bytes, modules: UserModules) -> Any:
+    try:
+        return pickle.loads(content)  # noqa: S301 - from the parent process
+    except ModuleNotFoundError as error:
+        for path in map(Path, modules.files):
+            if error.name == module_name(path):
+                import_file(path)  # its error names the file that was moved
+        raise
 
 
 def _send(connection: Connection, reply: Reply) -> None:

@@ -159,6 +159,17 @@ def note(record_property: Record, hazard: str, a: Any, y: Any, reasons: list[str
     record_property("wrong", int((y[good] != 3.0 * a[good] + 1.0).sum()))
 
 
+def test_a_file_that_was_moved_harms_its_own_problem_alone(
+    process: IsolatedProcess, tmp_path: Path
+) -> None:
+    moved = written(tmp_path, "pass", "moved")
+    simulation: Any = locate_problem(str(moved)).load().simulation
+    moved.rename(tmp_path / "elsewhere.py")
+    assert outcome(written(tmp_path, "pass"), process)[2] == [""] * N
+    with pytest.raises(UserError, match=r"there is no file .*moved\.py; move the file"):
+        draw(simulation, N, np.random.default_rng(0), Caller(process.call))
+
+
 @pytest.mark.parametrize("hazard", HAZARDS)
 def test_a_hazard_costs_its_sample_alone(
     hazard: str,
