@@ -26,6 +26,7 @@ from problems import Array, Batch, Encoding, Pairs, Problem
 from problems.data.dataset import reference_digest
 from problems.interfaces.types import EncodedNetwork, take_samples
 from spaces.architectures import Shape
+from spaces.call_size import call_size, inputs_per_sample
 from spaces.candidate import Candidate
 from spaces.manifest import (
     FORMAT_VERSION,
@@ -38,7 +39,7 @@ from spaces.manifest import (
 from spaces.members import EnsembleMembers, write_members
 from spaces.precision import NUMBER_FORMATS, relative_distance
 from spaces.registered import RUNTIMES
-from spaces.runtimes import FixedBatchPredictor, Lowering
+from spaces.runtimes import FixedBatchPredictor, Lowering, whole_calls
 
 STATISTICS = "encoding.safetensors"
 RANGES = "ranges.safetensors"
@@ -150,16 +151,17 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
     )
     network.eval()
     deployment = problem.deployment
-    lowering = Lowering(candidate, shape, noise, deployment.batch, deployment.threads)
+    per_sample = inputs_per_sample(encoding, trained.samples)
+    batch = call_size(deployment.batch, per_sample)
+    batches = sorted({call_size(samples, per_sample) for samples in deployment.batches})
+    lowering = Lowering(candidate, shape, noise, batch, deployment.threads)
     partial = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(exist_ok=True)  # but no run directory, where a machine doesn't see it
     partial.mkdir()
     try:
         runtime = RUNTIMES[candidate.runtime]
-        further = (
-            () if timing_only else runtime.further_batches(deployment.batches, deployment.batch)
-        )
+        further = () if timing_only else runtime.further_batches(batches, batch)
         lowered = _lower(trained, lowering, further, partial)
         save_file(_contiguous(encoding.statistics), partial / STATISTICS)
         if trained.ranges is not None and not timing_only:
@@ -172,8 +174,7 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
             _record_predictions(trained, surrogate, partial)
         spread = None
         if trained.members is not None and not timing_only:
-            batch = max(deployment.batch, *further, 1)
-            member_lowering = replace(lowering, batch=batch)
+            member_lowering = replace(lowering, batch=max(batch, *further, 1))
             spread = write_members(
                 trained.members, surrogate, trained.calibration, member_lowering, partial
             )
@@ -188,7 +189,7 @@ def write_artefact(  # noqa: PLR0913 - the network, its candidate and problem, t
             layout=shape.layout,
             target=shape.target,
             aligned=shape.aligned,
-            batch=deployment.batch,
+            batch=batch,
             further_batches=further,
             threads=deployment.threads,
             tolerance=NUMBER_FORMATS[candidate.precision].tolerance,
@@ -220,7 +221,7 @@ def _lower(
     """Write the files of the runtime for every batch size, and return the network they hold."""
     runtime = RUNTIMES[lowering.candidate.runtime]
     network, calibration = trained.network, trained.calibration
-    runtime.lower(network, calibration, lowering, folder)
+    runtime.lower(network, whole_calls(calibration, lowering.batch), lowering, folder)
     for batch in further_batches:
         runtime.lower_further(network, calibration, replace(lowering, batch=batch), folder)
     return runtime.load_all(folder, lowering, further_batches)
@@ -257,7 +258,7 @@ def _check_disagreement(distance: float, candidate: Candidate) -> None:
 
 def _record_call(trained: TrainedNetwork, lowered: FixedBatchPredictor, folder: Path) -> None:
     """Write the inputs and outputs of one call of the lowered network."""
-    inputs = trained.calibration[: lowered.batch].numpy()
+    inputs = whole_calls(trained.calibration, lowered.batch)[: lowered.batch].numpy()
     save_file(_contiguous({"inputs": inputs, "answers": lowered(inputs)}), folder / EXAMPLES)
 
 

@@ -56,7 +56,8 @@ class Manifest(FrozenModel):
         layout: Layout of the network's inputs.
         target: What the network predicts.
         aligned: Whether the outputs lie on the places of the inputs.
-        batch: Samples per call, as in the timing of the search.
+        batch: Inputs of the network per call, as in the timing of the search: those of the samples
+            of a call, or an even part of them.
         further_batches: Further batch sizes for which the network is lowered.
         threads: Threads per call.
         tolerance: Largest disagreement that the precision allows.

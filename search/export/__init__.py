@@ -30,7 +30,7 @@ README_TEMPLATE = """\
 # {name}: {problem} {size}, {encoding} / {architecture}
 
 A surrogate of the reference, {speed} on the machine of the search
-({batch} samples a call, threads: {threads});
+({batch} inputs of the network a call, threads: {threads});
 {metric} {error:.3g} on {samples:,} {split} samples ({source}).
 
     import numpy as np
