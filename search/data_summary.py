@@ -57,7 +57,7 @@ def summarise_data(
         error_of_mean: Error of the mean of the training outputs, where no baseline has one.
         bought: What was bought of the budget of further simulations, if there is one.
     """
-    problem, data = context.problem, context.data
+    problem, data, timing = context.problem, context.data, context.reference_timing
     return DatasetSummary(
         summary=problem.summary,
         samples={name: len(getattr(data, name)) for name in SPLITS},
@@ -71,10 +71,10 @@ def summarise_data(
         exclusions=tuple(exclusions(problem)),
         limits=context.limits,
         recorded=problem.data is not None,
-        reference_time_known=context.reference_timing.run is None,
-        reference_s=context.reference_timing.sample_s or None if problem.simulation else None,
-        reference_has_time=context.reference_timing.has_time,
-        timed_baseline=context.reference_timing.baseline,
+        reference_time_known=timing.run is None,
+        reference_s=timing.sample_s or None if problem.simulation and timing.has_time else None,
+        reference_has_time=timing.has_time,
+        timed_baseline=timing.baseline,
         deployment=DeploymentSummary(**asdict(problem.deployment)),
         processor=processor,
         fields=_summarise_fields(context),

@@ -205,6 +205,8 @@ def sizes_are_valid(evidence: Evidence) -> Iterator[str]:
             yield f"calibration: share is {problem.calibration.share:g}; give it in (0, 1]"
         if problem.calibration.samples < 1:
             yield f"calibration: samples is {problem.calibration.samples}; give 1 or more"
+        if not problem.timed:
+            yield "calibration: it times what timed=False says isn't timed; remove one of them"
 
 
 def goals_are_valid(evidence: Evidence) -> Iterator[str]:
@@ -221,7 +223,8 @@ def goals_are_valid(evidence: Evidence) -> Iterator[str]:
     if speedup is not None and not 0.0 < speedup < math.inf:
         yield f"goals: speedup is {speedup:g}; give a factor above 0, such as 10"
     if speedup is not None and not problem.reference_has_time:
-        yield "goals: speedup is over the reference, which has no time; give cost_s= of Recorded"
+        remedy = "give cost_s= of Recorded" if problem.data else "leave timed=False out"
+        yield f"goals: speedup is over the reference, which has no time; {remedy}"
     if problem.profile:
         parts = problem.profile.parts
         if problem.profile.kernel not in parts:

@@ -72,6 +72,7 @@ def search_digest(problem: Problem) -> str:
                     problem.baselines if isinstance(goals.error, BaselineMargin) else None,
                 ),
             ),
+            *([] if problem.timed else ["not timed"]),
         ]
     )
 

@@ -196,6 +196,10 @@ class Problem:
         time_limit_s: Longest time of the simulation for one sample [s]; a call may take a quarter
             of an hour more. A sample that takes longer has failed.
         epochs: Passes over the training data; by default as many as make a few thousand steps.
+        timed: Whether the time of the simulation is what a surrogate saves. False where the
+            simulation stands for what can't be called in a surrogate's place, such as an
+            experiment: surrogates may then be slower, and are compared in speed with the most
+            accurate baseline, as beside recorded data without `cost_s`.
         calibration: Timed in turn with each trial; by default the reference.
         cost: Relative cost of samples, by their outputs, where it differs much between samples; the
             stopwatch then times a few cheap samples in turn with each trial.
@@ -233,6 +237,7 @@ class Problem:
     samples: Samples | None = None
     time_limit_s: float = 120.0
     epochs: int | None = None
+    timed: bool = True
     calibration: Calibration | None = None
     cost: Cost | None = None
     deployment: Deployment = Deployment()
@@ -292,7 +297,7 @@ class Problem:
     @property
     def reference_has_time(self) -> bool:
         """Whether the reference has a time, over which speed-ups can be quoted."""
-        return self.data is None or self.data.cost_s is not None
+        return self.timed and (self.data is None or self.data.cost_s is not None)
 
     @property
     def split_simulations(self) -> Mapping[str, Simulation]:

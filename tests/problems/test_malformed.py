@@ -388,6 +388,12 @@ MALFORMED: dict[str, tuple[Callable[[], Problem], str, str]] = {
             GOOD, simulation=None, shifted=None, goals=Goals(speedup=5.0),
             data=Recorded("/nowhere/runs.csv", GOOD.inputs, GOOD.outputs)),
         "goals_are_valid", "speedup is over the reference, which has no time; give cost_s="),
+    "a speed over what isn't timed": (
+        lambda: replace(GOOD, timed=False, goals=Goals(speedup=5.0)),
+        "goals_are_valid", "over the reference, which has no time; leave timed=False out"),
+    "a calibration of what isn't timed": (
+        lambda: replace(GOOD, timed=False, calibration=Calibration(DampedOscillator(), 0.5, 4)),
+        "sizes_are_valid", "what timed=False says isn't timed; remove one of them"),
     "a goal relative to nothing": (
         lambda: replace(
             GOOD, baselines={}, standard_baselines=False, goals=Goals(error=BaselineMargin(0.01))

@@ -22,7 +22,7 @@ from problems import (
     UserError,
 )
 from problems.contract import RandomChoice
-from problems.data.dataset import generate
+from problems.data.dataset import generate, search_digest
 from problems.template.problem import OUTPUTS, DampedOscillator, undamped
 from problems.template.problem import problem as template
 from search.objectives.baselines import baseline_errors, mean_error, score_baselines
@@ -342,6 +342,14 @@ def test_the_best_baseline_stands_for_a_reference_without_a_time(
     assert timing.timed_calls(data.test).keys() == {"reference"}
     scores = score_baselines(timeless, data, timing, {"undamped": 0.2, "constant": 0.9})
     assert scores.upper_bounds == (pytest.approx(np.log10(0.9)), np.inf)
+
+
+def test_a_simulation_may_stand_for_what_has_no_time(small: tuple[Problem, Dataset]) -> None:
+    problem, data = small
+    stand_in = replace(problem, timed=False, baselines={"undamped": undamped})
+    timing = time_reference(stand_in, data.test, errors={"undamped": 0.2})
+    assert (timing.baseline, timing.has_time) == ("undamped", False)
+    assert search_digest(stand_in) != search_digest(problem)
 
 
 def test_without_a_baseline_either_speeds_are_samples_per_second(
