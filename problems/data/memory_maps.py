@@ -14,11 +14,20 @@ import numpy as np
 
 from problems.atomic_files import atomic_write, temporary_path
 from problems.data.chunks import Chunk
+from problems.data.sample_index import group_text
 from problems.errors import UserError
 from problems.interfaces.types import CONFIRMATION, SPLITS, Array, Dataset, Field, Split
 
 METADATA_FILE = "facts.json"
 GROUPS_FILE = "groups.npy"
+NAMES_FILE = "names.npy"
+
+NAMED_SPLIT = "test"
+"""The split whose samples are named, as in the column of groups: errors on it are reported."""
+
+MAX_NAMED = 1_000_000
+"""Largest test split whose samples have names, which are kept in memory."""
+
 COUNT_KEYS = ("failed", "duplicates", "reasons", "unassigned", "made", "suspects", "missing")
 FLOAT64_DESCR = np.lib.format.dtype_to_descr(np.dtype(np.float64))
 _PARTS = ("inputs", "outputs")
@@ -108,12 +117,15 @@ class MemoryMapStore:
             MemoryMappedBatch(self.folder / name / part, [field.name for field in fields])
             for part, fields in zip(_PARTS, (self.inputs, self.outputs), strict=True)
         )
-        path = self.folder / name / GROUPS_FILE
+        groups, names = (self._loaded(name, file) for file in (GROUPS_FILE, NAMES_FILE))
+        return Split(inputs, outputs, groups, names)
+
+    def _loaded(self, split: str, file: str) -> Array | None:
+        path = self.folder / split / file
         try:
-            groups = np.load(path, allow_pickle=False) if path.exists() else None
+            return np.load(path, allow_pickle=False) if path.exists() else None
         except (OSError, ValueError) as error:
             raise _damaged(self.folder, error) from error
-        return Split(inputs, outputs, groups)
 
     def write(
         self,
@@ -139,7 +151,9 @@ class MemoryMapStore:
         try:
             partial.mkdir(parents=True)
             try:
-                self._write_splits(partial, chunks, selected, progress)
+                names = self._write_splits(partial, chunks, selected, progress)
+                if names:
+                    np.save(partial / NAMED_SPLIT / NAMES_FILE, np.array(names, dtype=str))
                 for name, numbers in groups.items():
                     if len(np.unique(numbers)) < len(numbers):  # else samples are independent
                         np.save(partial / name / GROUPS_FILE, numbers)
@@ -168,8 +182,10 @@ class MemoryMapStore:
         chunks: Iterable[Chunk],
         selected: Mapping[str, Array],
         progress: Callable[[int, int], None] | None,
-    ) -> None:
+    ) -> list[str]:
+        """Write the fields of all splits, and return the names of the test samples, if any."""
         written, passed, total = 0, 0, sum(len(index) for index in selected.values())
+        names: list[str] = []
         with ExitStack() as stack:
             files = {
                 split: self._open_files(stack, folder / split, len(index))
@@ -178,8 +194,11 @@ class MemoryMapStore:
             for chunk in chunks:
                 for split, index in selected.items():
                     low, high = np.searchsorted(index, (passed, passed + len(chunk)))
+                    rows = index[low:high] - passed
                     for name, file in files[split]:
-                        file.write(chunk.fields[name][index[low:high] - passed].tobytes())
+                        file.write(chunk.fields[name][rows].tobytes())
+                    if split == NAMED_SPLIT and chunk.group is not None and len(index) <= MAX_NAMED:
+                        names += map(group_text, chunk.group[rows].tolist())
                     written += int(high - low)
                 passed += len(chunk)
                 if progress:
@@ -189,6 +208,7 @@ class MemoryMapStore:
             for _, file in (entry for split_files in files.values() for entry in split_files):
                 file.flush()
                 os.fsync(file.fileno())
+        return names
 
     def _open_files(self, stack: ExitStack, folder: Path, n: int) -> list[tuple[str, BinaryIO]]:
         """Return the open files of a split by field, with their headers written.

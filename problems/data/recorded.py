@@ -28,7 +28,7 @@ from problems.interfaces.class_fields import class_fields
 from problems.interfaces.types import CONFIRMATION, SPLITS, Array, Dataset, Split
 from problems.provenance import digest
 
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 """Raised with every change of how files are split or stored; older folders aren't used any more."""
 MIN_BLOCKS = 3
 MIN_OF_A_CLASS = len(SPLITS) - 1

@@ -226,7 +226,7 @@ class _Groups:
 
     def _named(self, value: object, chunk: Chunk, i: int) -> str:
         """Return the name that the user's function gives to a group."""
-        text = value.decode() if isinstance(value, bytes) else str(value)
+        text = group_text(value)
         with user_code_errors(f"group_of of {text!r} in row {chunk.first + i + 1}"):
             name: Any = self._group_of(text) if self._group_of else text
         if not isinstance(name, str) or not name:
@@ -237,9 +237,14 @@ class _Groups:
         return name
 
 
+def group_text(value: object) -> str:
+    """Return the value of a column of groups as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def group_key(value: object) -> str:
     """Return the name of a group as text; 7, 7.0, "7" and "007" give the same."""
-    text = (value.decode() if isinstance(value, bytes) else str(value)).strip()
+    text = group_text(value).strip()
     if "_" in text:  # float() reads 2_1 as 21
         return text
     try:

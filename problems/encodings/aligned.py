@@ -117,6 +117,21 @@ class AlignedEncoding(Encoding):
         return bool(self.axes) and all(set(self.axes) <= set(f.axes) for f in self.outputs)
 
     @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels (c,): the field, with an index where it has several numbers."""
+        names = [name for f in self.inputs for name in self._names_of(f)]
+        optional = [name for f in self.inputs if f.may_be_missing for name in self._names_of(f)]
+        return (*names, *(f"{name} missing" for name in optional))
+
+    def _names_of(self, f: Field) -> list[str]:
+        """Return the names of the channels of a field, in the order of `align_field`."""
+        axes = f.axes or ("",) * len(f.shape)
+        sizes = [n for n, axis in zip(f.shape, axes, strict=True) if axis not in self.axes]
+        if not sizes:
+            return [f.name]
+        return [f"{f.name}[{', '.join(map(str, index))}]" for index in np.ndindex(*sizes)]
+
+    @property
     def _is_label(self) -> bool:
         return self.target is Target.LABEL
 

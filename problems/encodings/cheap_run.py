@@ -67,6 +67,11 @@ class CheapRunEncoding(Encoding):
         """Whether the network predicts at every element."""
         return self.encoding.aligned
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels of the encoding with cheap outputs among its inputs."""
+        return self._with_cheap_inputs.channel_names
+
     def settings(self, choose: Choose) -> Settings:
         """Return the settings of the encoding, and for values whether differences are predicted."""
         settings = self.encoding.settings(choose)

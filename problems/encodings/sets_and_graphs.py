@@ -10,6 +10,9 @@ from problems.encodings.transforms import NORMALISATIONS, nonzero_around
 from problems.errors import UnknownNameError
 from problems.interfaces.types import Array, Batch, Field, Layout, Split, n_samples
 
+PRESENT = "present"
+"""Name of the channel that is 1 for an element or node, and 0 for padding."""
+
 
 @dataclass(frozen=True, eq=False)
 class SetEncoding(AlignedEncoding):
@@ -31,6 +34,11 @@ class SetEncoding(AlignedEncoding):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_present(type(self).__name__, self.inputs, self.axes[0], self.present)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels (c,), of which the first says whether there is an element."""
+        return (PRESENT, *super().channel_names)
 
     def _input_rows(self, inputs: Batch) -> Array:
         return self._aligned_inputs(inputs)[
@@ -70,6 +78,12 @@ class GraphEncoding(AlignedEncoding):
         names = [f.name for f in self._edge_fields]
         if self.edge and self.edge not in names:
             raise UnknownNameError("field with the axis of the nodes twice", self.edge, names)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels of a node, of which the first says whether there is one."""
+        edges = self._edge_fields
+        return (PRESENT, *(n for f in self.inputs if f not in edges for n in self._names_of(f)))
 
     @property
     def _edge_fields(self) -> list[Field]:

@@ -59,6 +59,12 @@ class VectorsEncoding(AlignedEncoding):
         if len({axis in f.axes for f in vector_outputs}) > 1:
             raise UserError(f"{kind}: give all outputs or none the axis {axis!r}")
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels (3 + c,), the vector first."""
+        vector_first = sorted(self.inputs, key=lambda f: COMPONENT not in f.axes)
+        return tuple(name for f in vector_first for name in self._names_of(f))
+
     def settings(self, choose: Choose) -> Settings:
         """Return transform and normalisation of the scalars; vectors have no settings."""
         scalars = tuple(f for f in self.inputs if COMPONENT not in f.axes)

@@ -206,11 +206,13 @@ class Split:
         outputs: Outputs of the reference (b, ...).
         groups: Number of the group of each sample (b,), such as a trajectory or a complex; None if
             the samples are independent of each other.
+        names: What the files of recorded data call each sample (b,), None if they don't.
     """
 
     inputs: Batch
     outputs: Batch
     groups: Array | None = None
+    names: Array | None = None
 
     def __len__(self) -> int:
         return n_samples(self.inputs)
@@ -222,6 +224,7 @@ class Split:
             inputs=take_samples(self.inputs, index),
             outputs=take_samples(self.outputs, index),
             groups=None if self.groups is None else self.groups[index],
+            names=None if self.names is None else self.names[index],
         )
 
 
@@ -307,6 +310,14 @@ class Encoding(ABC):
         improve on it. A contract check compares the answer with that of zero outputs.
         """
         return None
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels of a network's input (c,), of nodes where it is a graph.
+
+        They are shown in reports; () where channels have only numbers.
+        """
+        return ()
 
     @property
     def floor(self) -> float:

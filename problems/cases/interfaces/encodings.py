@@ -8,7 +8,14 @@ import numpy as np
 
 from problems.cases.interfaces.canonical import CanonicalSides, canonical_sides
 from problems.cases.interfaces.descriptors import COUNTS, DESCRIPTORS, descriptors_of
-from problems.cases.interfaces.residues import CHARACTER_OF_KIND, KINDS, PROPERTIES
+from problems.cases.interfaces.residues import (
+    CHARACTER_OF_KIND,
+    CHARACTERS,
+    KINDS,
+    PROPERTIES,
+    PROPERTY_COLUMNS,
+    RESIDUES,
+)
 from problems.cases.interfaces.simulation import LABEL, kinds_of
 from problems.interfaces.types import (
     Array,
@@ -104,6 +111,11 @@ class DescriptorsEncoding(ScaledRows):
 
     IDENTITY: ClassVar[str] = "interfaces/descriptors"
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the descriptors (27,)."""
+        return DESCRIPTORS
+
     def rows(self, inputs: Batch) -> Array:
         """Return the descriptors, counts as square roots (b, 27)."""
         descriptors = descriptor_table(inputs)
@@ -137,6 +149,19 @@ class DistancesEncoding(ScaledRows):
 
     kinds: bool = True
     bins: int = 2
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels (c,): pairs, in contact or by distance."""
+        groups = [each.name for each in RESIDUES] if self.kinds else [*map(str, CHARACTERS)]
+        edges = np.linspace(0.0, LARGEST_DISTANCE_A, self.bins + 1)[: self.bins]
+        columns = ["in contact", *(f"about {edge:g} A apart" for edge in edges)]
+        return tuple(
+            f"{groups[low]}-{groups[high]} {column}"
+            for high in range(len(groups))
+            for low in range(high + 1)
+            for column in columns
+        )
 
     def settings(self, choose: Choose) -> Settings:
         """Return whether pairs are those of kinds, and the number of bins."""
@@ -184,6 +209,13 @@ class ResidueChannels(InterfaceEncoding):
         """Return what the network reads of a residue."""
         return {"residues": choose.categorical("residues", (KIND_NAMES, PROPERTY_NAMES))}
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the scalars of a residue (c,)."""
+        kinds = [each.name for each in RESIDUES]
+        read = kinds if self.residues == KIND_NAMES else PROPERTY_COLUMNS
+        return ("present", "first or second side", "number of contacts", *read)
+
     def scalars(self, sides: CanonicalSides) -> Array:
         """Return presence, side, number of contacts and kind of residues (b, p, c)."""
         kinds = sides.kinds
@@ -230,6 +262,11 @@ class BeadsEncoding(ResidueChannels):
     IDENTITY: ClassVar[str] = "interfaces/beads"
 
     layout: ClassVar[Layout] = Layout.VECTORS
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the components of a position, and of the scalars (3 + c,)."""
+        return ("x", "y", "z", *super().channel_names)
 
     def network_input(self, inputs: Batch) -> Array:
         """Return positions about the middle of the contacts, then scalars (b, p, 3 + c)."""

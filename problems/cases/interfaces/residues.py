@@ -139,5 +139,8 @@ PROPERTIES = np.array(
 )
 """Hydropathy, volume, positive and negative charge of each kind (21, 4), zero for no residue."""
 
+PROPERTY_COLUMNS = ("hydropathy", "volume", "positive charge", "negative charge")
+"""Names of the columns of `PROPERTIES`."""
+
 VOLUME = 1
 """Column of `PROPERTIES` with the volume."""

@@ -8,7 +8,7 @@ import numpy as np
 from problems.cases.interfaces.canonical import canonical_sides
 from problems.cases.interfaces.encodings import InterfaceEncoding
 from problems.cases.interfaces.geometry import random_rotations
-from problems.cases.interfaces.residues import PROPERTIES
+from problems.cases.interfaces.residues import PROPERTIES, PROPERTY_COLUMNS
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -48,6 +48,12 @@ class VoxelsEncoding(InterfaceEncoding):
     views: int = 1
 
     layout: ClassVar[Layout] = Layout.GRID3D
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the densities (c,), those of the first side first."""
+        sides = ("first side", "second side")
+        return tuple(f"{name}, {side}" for side in sides for name in PROPERTY_COLUMNS)
 
     def settings(self, choose: Choose) -> Settings:
         """Return the size of a cell and the numbers of orientations."""

@@ -140,6 +140,9 @@ def test_groups_are_named_by_a_function_of_a_column(tmp_path: Path) -> None:
     data = opened(table, tmp_path, group="name", group_of=first_part)
     groups = [set(s.groups) for s in data.splits().values() if s.groups is not None]
     assert len(set.union(*groups)) == sum(map(len, groups)) == ROWS // 4
+    assert data.test.names is not None
+    named = dict(zip(names, table["a"], strict=True))
+    assert [named[name] for name in data.test.names] == data.test.inputs["a"].tolist()
 
 
 def test_a_shifted_split_of_groups_leaves_out_the_straddling_ones_only(tmp_path: Path) -> None:
