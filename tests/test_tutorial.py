@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from search.final.label_results import LabelResults
 from search.run.directory import RunDirectory
 from search.run.records import State
 
@@ -120,3 +121,7 @@ def test_from_a_table_to_a_list(
     listed = pd.read_csv(tmp_path / "list" / "ranked.csv", dtype={"PDB": str})
     assert sorted(listed["row"]) == list(range(1, 41))
     assert listed["CLASS: BIO"].is_monotonic_decreasing
+    results = LabelResults.of_run(RunDirectory.open(tmp_path / "interfaces"))
+    assert results is not None
+    assert {each.name for each in results.sensitivities[0].channels} <= set(table.columns)
+    assert {each.name for each in results.worst} <= set(table["PDB"])

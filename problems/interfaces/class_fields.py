@@ -80,6 +80,15 @@ class ClassField(Field):
         return values if self.shape else np.stack([1.0 - values, values], axis=1)
 
 
+EVENT = ("0", "1")
+"""Names of the classes of a field of 0 and 1 without words."""
+
+
+def with_classes(field: Field) -> ClassField:
+    """Return a field that holds classes; one without words holds 0 and 1."""
+    return field if isinstance(field, ClassField) else ClassField(field.name, classes=EVENT)
+
+
 def class_fields(fields: Sequence[Field]) -> list[ClassField]:
     """Return the fields that hold classes."""
     return [field for field in fields if isinstance(field, ClassField)]

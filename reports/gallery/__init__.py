@@ -4,6 +4,7 @@ from reports.charts import Chart
 from reports.gallery.data import learning_charts, simulation_charts
 from reports.gallery.front import front_chart
 from reports.gallery.inference import batch_charts, deployment_charts, latency_charts
+from reports.gallery.labels import sensitivity_charts
 from reports.gallery.networks import importance_charts, rung_charts
 from reports.gallery.search import hypervolume_charts, worker_charts
 from reports.gallery.spread import spread_charts
@@ -23,6 +24,7 @@ def report_charts(facts: ReportData) -> dict[str, list[Chart]]:
             *sample_error_charts(facts),
             *spread_charts(facts),
             *picture_charts(facts.worst_pictures, "worst"),
+            *sensitivity_charts(facts),
         ],
         "inference": [*deployment_charts(facts), *latency_charts(facts), *batch_charts(facts)],
         "search": [*hypervolume_charts(facts), *worker_charts(facts)],

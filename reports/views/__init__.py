@@ -32,6 +32,7 @@ from reports.views.simulations import SimulationsView, simulations_view
 from reports.views.speed_scale import SpeedScale, speed_scale
 from reports.views.spread import SpreadView, spread_views
 from reports.views.trials import TrialView, trial_view
+from search.final.label_results import LabelResults
 from search.objectives.recommendation import recommendation_of
 from search.run.columns import Row, trial_rows
 from search.run.directory import RunDirectory
@@ -89,6 +90,8 @@ class ReportData(NamedTuple):
     sample_errors: tuple[float, ...]
     worst_pictures: tuple[Picture, ...]
     """Pictures of the test samples with the largest errors."""
+    labels: LabelResults | None
+    """Inputs that matter and worst errors, where the recommended surrogate predicts labels."""
     spreads: tuple[SpreadView, ...]
     """The spread of each ensemble among the finalists."""
     left_out: dict[str, str]
@@ -166,6 +169,7 @@ def read_report_data(run: RunDirectory) -> ReportData:
         pictures=evaluation.pictures if evaluation else (),
         sample_errors=evaluation.recommended_sample_errors if evaluation else (),
         worst_pictures=evaluation.worst_pictures if evaluation else (),
+        labels=_label_results(run, None if evaluation is None else evaluation.recommended),
         spreads=spread_views(
             evaluated, objective, has_time=data is not None and data.reference_has_time
         ),
@@ -180,6 +184,12 @@ def read_report_data(run: RunDirectory) -> ReportData:
         provenance=provenance_view(spec, sessions),
         speed_scale=speed_scale(data),
     )
+
+
+def _label_results(run: RunDirectory, recommended: int | None) -> LabelResults | None:
+    """Return the results for labels, unless they are those of an earlier recommendation."""
+    results = LabelResults.of_run(run)
+    return results if results and results.recommended == recommended else None
 
 
 def _profiled_fraction(diagnosis: Diagnosis | None) -> float | None:

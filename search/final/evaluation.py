@@ -18,6 +18,7 @@ from search.final.comparison import (
     sample_errors,
     with_comparisons,
 )
+from search.final.labels import EvaluatedSurrogate, write_label_results
 from search.final.profiling import (
     ProfiledFinalist,
     count_work,
@@ -149,6 +150,7 @@ def run_final_evaluation(
         _best_baseline(context, participants),
         None if first is None else f"{TRIAL_PREFIX}{first}",
     )
+    write_label_results(problem, run, participants.evaluated, first)
     errors = next((each.sample_errors for each in finalists if each.trial == first), ())
     return FinalEvaluation(
         recommendation=recommended,
@@ -200,6 +202,14 @@ class _Participants(NamedTuple):
     surrogates: dict[str, Surrogate]
     tests: dict[str, SplitScore]
     excluded: dict[str, str]
+
+    @property
+    def evaluated(self) -> dict[int, EvaluatedSurrogate]:
+        """The finalists by the numbers of their trials."""
+        return {
+            record.number: EvaluatedSurrogate(record, self.surrogates[name], self.tests[name])
+            for name, record in self.trials.items()
+        }
 
 
 def _participants(context: SearchContext, run: RunDirectory) -> _Participants:

@@ -5,10 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from problems import Array, Batch, Field, Problem, UnknownNameError, UserError
-from problems.interfaces.class_fields import ClassField
-
-EVENT = ("0", "1")
-"""Names of the classes of a field of 0 and 1 without words."""
+from problems.interfaces.class_fields import ClassField, with_classes
 
 
 class KeptClass(NamedTuple):
@@ -34,7 +31,7 @@ class KeptClass(NamedTuple):
             UserError: There are more than two classes, and none is named.
             UnknownNameError: There is no such class.
         """
-        worded = field if isinstance(field, ClassField) else ClassField(field.name, classes=EVENT)
+        worded = with_classes(field)
         names = worded.names
         if keep is None:
             if len(names) > 2:

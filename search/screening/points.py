@@ -8,6 +8,7 @@ import numpy as np
 from problems import Array, Batch, Problem, ReadOptions, UserError
 from problems.data.chunks import FieldSelection
 from problems.data.readers import reader_for
+from problems.data.sample_index import group_text
 
 
 @dataclass(frozen=True)
@@ -63,5 +64,4 @@ def read_file_points(problem: Problem, source: Path) -> FilePoints:
     groups = [name for chunk in chunks if chunk.group is not None for name in chunk.group]
     if not groups:
         return FilePoints(inputs)
-    texts = [name.decode() if isinstance(name, bytes) else str(name) for name in groups]
-    return FilePoints(inputs, (selection.group, np.array(texts, dtype=object)))
+    return FilePoints(inputs, (selection.group, np.array([*map(group_text, groups)], dtype=object)))

@@ -12,6 +12,13 @@ from problems import Metric, Size, UserError, load_problem
 from reports.pages import render_report, write_report
 from reports.views import GoalsView, read_report_data
 from search.final.batch_sizes import MAX_CALL_S
+from search.final.label_results import (
+    LABELS_FILE,
+    InputChange,
+    InputSensitivity,
+    LabelResults,
+    WorstLabel,
+)
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
 from search.run.finalists import Finalist, HostResult, HostTiming, PairedComparison
@@ -347,3 +354,33 @@ def test_the_number_of_samples_stands_beside_every_figure(young_run: RunDirector
     for before, n in ((">test error (90", "47 test"), (">shifted (90", "23 shifted")):
         assert f"{n} samples" in page.partition(before)[2][:60]
     assert "as measured in the search (31 validation samples)" in page
+
+
+def test_inputs_that_matter_and_worst_errors_are_shown_and_escaped(
+    young_run: RunDirectory,
+) -> None:
+    young_run.save_record(make_record(7, error=0.1))
+    evaluation = make_final_evaluation(make_finalist("trial 7", trial=7), recommended=7)
+    young_run.write("heat.json", evaluation)
+    change = InputChange(name=f"{PAYLOAD} flux", change=0.5)
+    sensitivity = InputSensitivity(
+        trial=7,
+        encoding=PAYLOAD,
+        samples=12,
+        channels=(change,),
+        channels_in_all=34,
+        elements=(change,),
+        elements_in_all=1,
+    )
+    error = WorstLabel(
+        name=f"{PAYLOAD} 1e10_2", label=PAYLOAD, given=PAYLOAD, predicted="no", probability=0.02
+    )
+    results = LabelResults(recommended=7, sensitivities=(sensitivity,), worst=(error,))
+    young_run.write(LABELS_FILE, results)
+    page = render_report(read_report_data(young_run))
+    assert PAYLOAD not in page
+    assert page.count("1e10_2") == 1
+    assert "The 1 most important of 34 channels" in page
+    assert "Which elements matter" in page
+    young_run.write(LABELS_FILE, results.model_copy(update={"recommended": 8}))
+    assert read_report_data(young_run).labels is None
