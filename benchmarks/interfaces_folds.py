@@ -66,6 +66,9 @@ MODELS = (RECOMMENDED, ACCURATE, *BASELINES)
 BIOLOGICAL, ENTRY, FOLD = "biological", "entry", "fold"
 """Columns of a fold's predictions beside those of the models."""
 
+EVALUATION = "heat.json"
+"""File of a run that is finished."""
+
 VALIDATION_SHARE = 0.1
 RESAMPLES, CONFIDENCE = 999, 0.9
 
@@ -75,9 +78,9 @@ def write_folds(source: pd.DataFrame, folder: Path, folds: int) -> list[Path]:
     entries = source[NAME_COLUMN].map(entry_of)
     files: list[Path] = []
     for fold, (_, test) in enumerate(GroupKFold(folds).split(source, groups=entries)):
-        rng = np.random.default_rng(fold)
-        kept = rng.random(entries.nunique()) < VALIDATION_SHARE
-        split = np.where(kept[pd.factorize(entries)[0]], "validation", "train")
+        number, names = pd.factorize(entries)
+        kept = np.random.default_rng(fold).random(len(names)) < VALIDATION_SHARE
+        split = np.where(kept[number], "validation", "train")
         split[test] = "test"
         place = folder / f"fold{fold}"
         place.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,7 @@ def predicted(file: Path) -> pd.DataFrame:
         file: The problem's file, with a finished run beside it.
     """
     frame = pd.read_csv(file.with_name("table.csv"), dtype={NAME_COLUMN: str})
-    test = frame[frame[SPLIT_COLUMN] == "test"]
+    test: pd.DataFrame = frame.loc[frame[SPLIT_COLUMN] == "test"]
     inputs: Batch = {name: test[name].to_numpy(float) for name in DESCRIPTORS}
     run = open_run(file.with_name("run"))
     chances = {
@@ -124,12 +127,13 @@ def folds_predicted(files: list[Path], trials: int) -> pd.DataFrame:
     """
     parts: list[pd.DataFrame] = []
     for fold, file in enumerate(files):
-        saved = file.with_name("predicted.csv")
-        if not saved.exists():
-            command = ["search", file, "--trials", trials, "--run", file.with_name("run")]
+        run, saved = file.with_name("run"), file.with_name("predicted.csv")
+        if not (run / EVALUATION).exists():
+            command = ["search", file, "--trials", trials, "--run", run]
             subprocess.run(  # noqa: S603 - our own
                 [SIMSTEAD, *map(str, command), *CHEAP_SEARCH], check=True
             )
+        if not saved.exists():
             predicted(file).assign(**{FOLD: fold}).to_csv(saved, index=False)
         parts.append(pd.read_csv(saved, dtype={NAME_COLUMN: str}))
         aucs = {name: roc_auc_score(parts[-1][BIOLOGICAL], parts[-1][name]) for name in MODELS}
