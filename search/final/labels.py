@@ -55,8 +55,9 @@ def write_label_results(
     results = LabelResults(
         recommended=recommended,
         sensitivities=tuple(
-            _sensitivity(finalist, budget_s)
+            sensitivity
             for finalist in _representatives(problem, finalists, recommended)
+            if (sensitivity := _sensitivity(finalist, budget_s)) is not None
         ),
         worst=_worst(problem, finalists[recommended].test),
     )
@@ -75,8 +76,11 @@ def _representatives(
     return list(chosen.values())
 
 
-def _sensitivity(finalist: EvaluatedSurrogate, budget_s: float) -> InputSensitivity:
-    changes = input_changes(finalist.surrogate, finalist.test.valid_samples, budget_s)
+def _sensitivity(finalist: EvaluatedSurrogate, budget_s: float) -> InputSensitivity | None:
+    try:
+        changes = input_changes(finalist.surrogate, finalist.test.valid_samples, budget_s)
+    except Exception:  # noqa: BLE001 - a user's encoding may raise anything, and the figure is optional
+        return None
     return InputSensitivity(
         trial=finalist.record.number,
         encoding=finalist.record.candidate.encoding,
