@@ -60,25 +60,34 @@ from spaces.space import supported_encodings
 UNWRITABLE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
-    problem: Problem,
-    source: ProblemSource,
-    spec: Spec,
-    folder: Path,
-    console: Console,
-    joining: Joining | None = None,
-    left_s: float | None = None,
+@dataclass(frozen=True)
+class SearchSession:
+    """What a session of a search is given besides its spec.
+
+    Args:
+        console: Console that shows the progress.
+        write_report: Writes the report of a finished run.
+        joining: The cluster to be joined; Ray is started on this machine if None.
+        left_s: Time in which the search has to have ended [s]; None for any time.
+    """
+
+    console: Console
+    write_report: Callable[[RunDirectory], object]
+    joining: Joining | None = None
+    left_s: float | None = None
+
+
+def run_search(
+    problem: Problem, source: ProblemSource, spec: Spec, folder: Path, session: SearchSession
 ) -> RunDirectory:
-    """Run or resume a search up to its final evaluation; return its run directory.
+    """Run or resume a search up to its report; return its run directory.
 
     Args:
         problem: The problem, with complete declarations.
         source: Where the problem comes from; workers load it from there.
         spec: The spec.
         folder: run directory, new or with the same spec.
-        console: Console that shows the progress.
-        joining: The cluster to be joined; Ray is started on this machine if None.
-        left_s: Time in which the search has to have ended [s]; None for any time.
+        session: What this session is given.
 
     Raises:
         UserError: No family suits the problem, it has no simulation for the budget of further
@@ -91,12 +100,35 @@ def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
         require_memory_support()
     require_choosing_emulator(problem, spec)
     run = RunDirectory.start(folder, spec)
-    spec = run.spec()  # the number of trials of a resumed run doesn't decrease
-    progress = ProgressDisplay(problem, spec.trials, console)
     with (
         errors_with_remedy(run),
+        _ending_in_time(run, session.left_s),
+    ):
+        search_and_evaluate(problem, source, run, session)
+        session.write_report(run)
+    return run
+
+
+def search_and_evaluate(
+    problem: Problem, source: ProblemSource, run: RunDirectory, session: SearchSession
+) -> None:
+    """Do what a run lacks of a search, up to its final evaluation, as its only driver.
+
+    Args:
+        problem: The problem, with complete declarations.
+        source: Where the problem comes from; workers load it from there.
+        run: The run directory.
+        session: What this session is given.
+
+    Raises:
+        UserError: The run or the cluster can't be used, or the problem has a mistake.
+        InterruptedRunError: The search was interrupted.
+        ClusterError: No node of the cluster can do the work.
+    """
+    spec = run.spec()  # the number of trials of a resumed run doesn't decrease
+    progress = ProgressDisplay(problem, spec.trials, session.console)
+    with (
         run.exclusive_lock(),
-        _ending_in_time(run, left_s),
         progress,
         shared_scratch_root(),
         IsolatedProcess() as process,
@@ -116,7 +148,7 @@ def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
             run.write_progress(PhaseProgress(phase=progress.phase, done=done, total=total))
             check_stop(run)
 
-        with provide_workers(problem, source, run, progress, joining) as elastic:
+        with provide_workers(problem, source, run, progress, session.joining) as elastic:
             preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)
             context, scores = preparation.context(environment.processor)
             progress.start_phase("trials")
@@ -128,7 +160,6 @@ def run_search(  # noqa: PLR0913, PLR0917 - the last one is seldom given
         with stage_errors("the final evaluation"):
             evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
             run.write("heat.json", evaluation)
-    return run
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A search as a user asks for it: from a problem and options to the finished run."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from rich.console import Console
 from problems import Size
 from problems.contract import check_declarations
 from problems.sources import ProblemSource
-from search.driver import Joining, run_search
+from search.driver import SearchSession, run_search
 from search.interrupts import seconds_left
+from search.joining import Joining
 from search.request import existing_spec, make_spec, restrictions_for, workers_here
 from search.run.directory import RunDirectory
 from search.sampling.warm_start import warm_start_candidates
@@ -18,13 +20,19 @@ from spaces.space import Space
 from spaces.user_restrictions import parse_restrictions
 
 
-def search_problem(source: ProblemSource, options: SearchOptions, console: Console) -> RunDirectory:
+def search_problem(
+    source: ProblemSource,
+    options: SearchOptions,
+    console: Console,
+    write_report: Callable[[RunDirectory], object],
+) -> RunDirectory:
     """Return the run of a search, new or continued, once it is finished.
 
     Args:
         source: The problem's source; workers load it from there.
         options: What the user asked for.
         console: Console that shows the progress.
+        write_report: Writes the report of a finished run.
 
     Raises:
         UserError: An option or a declaration of the problem is wrong, or the search can't begin.
@@ -58,7 +66,8 @@ def search_problem(source: ProblemSource, options: SearchOptions, console: Conso
         reference_hours=options.reference_hours,
     )
     joining = Joining(options.address, options.workers) if options.address else None
-    return run_search(searched, source, spec, folder, console, joining, left_s)
+    session = SearchSession(console, write_report, joining, left_s)
+    return run_search(searched, source, spec, folder, session)
 
 
 def _new_folder(problem: str) -> Path:

@@ -108,9 +108,8 @@ def search(problem: str | Path | Problem, **options: Any) -> OpenedRun:
     source = _source_of(problem)
     from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
 
-    found = OpenedRun(search_problem(source, requested, console).folder)
-    found.report()
-    return found
+    run = search_problem(source, requested, console, lambda run: OpenedRun(run.folder).report())
+    return OpenedRun(run.folder)
 
 
 def _with_paths(options: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from search.commands.options import (
     console,
     load_complete_problem,
 )
-from search.interrupts import seconds_left, signals_as_interrupt
+from search.interrupts import seconds_left
 from search.search_options import SearchOptions, check_address, check_minima, check_options
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     source = locate_problem(problem)
     from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
 
-    with signals_as_interrupt():
-        _write_report(search_problem(source, options, console))
+    search_problem(source, options, console, _write_report)
 
 
 @app.command(
@@ -156,7 +155,8 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
-    from search.driver import Joining, run_search  # noqa: PLC0415 - brings torch and Ray
+    from search.driver import SearchSession, run_search  # noqa: PLC0415 - brings torch and Ray
+    from search.joining import Joining  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
     spec = make_spec(
@@ -175,8 +175,8 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
         restrictions=restrictions_for(searched, (), run),
     )
     joining = Joining(address, workers) if address else None
-    with signals_as_interrupt():
-        _write_report(run_search(searched, source, spec, run, console, joining, left_s))
+    session = SearchSession(console, _write_report, joining, left_s)
+    run_search(searched, source, spec, run, session)
 
 
 @app.command(name="status", epilog="Example:  simstead status runs/planets-20261123-101500")
@@ -294,6 +294,7 @@ def confirm_command(run: RunFolder, pick: Pick = "recommended") -> None:
     the result, the date, and how often the samples were looked at.
     """
     from search.commands.confirm import confirm_run  # noqa: PLC0415 - torch and Ray
+    from search.driver import errors_with_remedy  # noqa: PLC0415
     from search.run.directory import RunDirectory  # noqa: PLC0415
 
     opened = RunDirectory.open(run)
@@ -303,7 +304,8 @@ def confirm_command(run: RunFolder, pick: Pick = "recommended") -> None:
 
     for sentence in confirmation_sentences(confirmation, opened.data().metrics[0]):
         console.print(sentence, soft_wrap=True)
-    _write_report(opened)
+    with errors_with_remedy(opened):
+        _write_report(opened)
 
 
 @app.command(
@@ -380,8 +382,5 @@ def diagnose_command(
 def _write_report(run: "RunDirectory") -> None:
     # An exception to the order of layers: a command writes a report.
     from reports.pages import write_report  # noqa: PLC0415
-    from search.driver import errors_with_remedy  # noqa: PLC0415 - brings torch and Ray
 
-    with errors_with_remedy(run), signals_as_interrupt():
-        path = write_report(run)
-    console.print(f"report: {path}", soft_wrap=True)
+    console.print(f"report: {write_report(run)}", soft_wrap=True)

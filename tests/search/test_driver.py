@@ -1,3 +1,4 @@
+import io
 import math
 import signal
 import time
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from problems import Problem, UserError
+from problems import InterruptedRunError, Problem, Size, UserError, load_problem
 from problems.sources import ProblemSource
-from search import interrupts
+from search import driver, interrupts
+from search.driver import SearchSession, run_search
 from search.interrupts import (
     ending_in_time,
     kept_handlers,
@@ -93,6 +96,22 @@ def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: 
     RunDirectory.start(tmp_path / "run", lost)
     with pytest.raises(UserError, match=r"run .*: unknown option of architecture"):
         spec(problem, tmp_path / "run", [])
+
+
+def test_a_signal_while_the_report_is_written_interrupts_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = load_problem("planets", Size.TINY)
+    monkeypatch.setattr(driver, "search_and_evaluate", lambda *_: None)
+    folder = tmp_path / "first"
+    session = SearchSession(
+        Console(file=io.StringIO()), lambda _: signal.raise_signal(signal.SIGUSR1)
+    )
+    with pytest.raises(InterruptedRunError, match=f"simstead resume {folder}"):
+        run_search(
+            problem, ProblemSource(problem.name, ""), spec(problem, folder, []), folder, session
+        )
+    assert RunDirectory.open(folder).stop_s() > 0.0
 
 
 NOW = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
