@@ -23,7 +23,13 @@ from search.data_summary import describe_data, summarise_data
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
 from search.interrupts import ending_in_time, signals_as_interrupt
-from search.joining import Joining, check_stop, how_to_resume, provide_workers
+from search.joining import (
+    Joining,
+    check_stop,
+    how_to_resume,
+    leaving_nothing_if_refused,
+    provide_workers,
+)
 from search.objectives.baselines import (
     BaselineScores,
     mean_error,
@@ -102,6 +108,7 @@ def run_search(
     run = RunDirectory.start(folder, spec)
     with (
         errors_with_remedy(run),
+        leaving_nothing_if_refused(run),
         _ending_in_time(run, session.left_s),
     ):
         search_and_evaluate(problem, source, run, session)

@@ -15,7 +15,7 @@ from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.nodes import ClusterStatus, NodeStatus
 from search.workers.admission import Question, collect_facts, witnesses_in
-from search.workers.joined_cluster import JoinRequest, joined_cluster
+from search.workers.joined_cluster import JoinRequest, RefusedAddressError, joined_cluster
 from search.workers.ray_cluster import cluster
 
 
@@ -84,6 +84,16 @@ def provide_workers(
             workers = joining.max_workers or slots
             run.write("spec.json", spec.model_copy(update={"workers": workers}))
             yield joining.max_workers is None
+
+
+@contextmanager
+def leaving_nothing_if_refused(run: RunDirectory) -> Generator[None]:
+    """Remove a run that is new if the cluster can't be joined: its user has to begin anew."""
+    try:
+        yield
+    except RefusedAddressError:
+        run.discard_if_new()
+        raise
 
 
 def how_to_resume(run: RunDirectory) -> str:

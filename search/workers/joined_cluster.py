@@ -29,6 +29,10 @@ AUTO = "auto"
 """Address of the cluster that was started on this machine."""
 
 
+class RefusedAddressError(UserError):
+    """No cluster can be joined at the address, for the reason in the message."""
+
+
 @dataclass(frozen=True)
 class JoinRequest:
     """What it takes to join a cluster, and what its nodes are compared with.
@@ -58,7 +62,8 @@ def joined_cluster(request: JoinRequest) -> Generator[NodePool]:
         request: What it takes.
 
     Raises:
-        UserError: No cluster answers, it needs a token, or this machine is none of its nodes.
+        RefusedAddressError: No cluster answers, it needs a token, or this machine is none of its
+            nodes.
         ClusterError: No node is admitted.
     """
     source = request.question.source.user_source
@@ -95,13 +100,13 @@ def _join(address: str, runtime_env: Mapping[str, Any]) -> None:
     """Connect this process to a Ray cluster.
 
     Raises:
-        UserError: It can't be connected; the message says why.
+        RefusedAddressError: It can't be connected; the message says why.
     """
     has_token = _has_token()
     if has_token:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address != AUTO and not accepts(*_host_and_port(address)):
-        raise UserError(
+        raise RefusedAddressError(
             f"no Ray cluster answers at --address {address}; give the address that `ray start "
             "--head` printed on its first node"
         )
@@ -112,14 +117,14 @@ def _join(address: str, runtime_env: Mapping[str, Any]) -> None:
         raise _token_error(address, has_token=has_token) from error
     except ConnectionError as error:
         if address == AUTO:
-            raise UserError(
+            raise RefusedAddressError(
                 "--address auto: no Ray cluster was started on this machine; start one with "
                 "`ray start`, or give HOST:PORT"
             ) from error
         raise _token_error(address, has_token=has_token) from error
     except (RuntimeError, ValueError, OSError, RayError) as error:
         text = " ".join(str(error).split())
-        raise UserError(
+        raise RefusedAddressError(
             f"the Ray cluster at --address {address} can't be joined from this machine: {text}"
         ) from error
 
@@ -137,9 +142,9 @@ def _stderr_discarded() -> Generator[None]:
         os.close(kept)
 
 
-def _token_error(address: str, *, has_token: bool) -> UserError:
+def _token_error(address: str, *, has_token: bool) -> RefusedAddressError:
     mistake = "refuses this token" if has_token else "needs a token"
-    return UserError(
+    return RefusedAddressError(
         f"the Ray cluster at --address {address} {mistake}; set RAY_AUTH_TOKEN_PATH to the file of "
         "the token with which its nodes were started"
     )

@@ -42,6 +42,8 @@ def test_a_wrong_token_and_a_missing_one_are_told(ray_nodes: RayNodes, tmp_path:
     assert none.returncode == 2, none.stderr
     assert "needs a token; set RAY_AUTH_TOKEN_PATH" in none.stderr
     assert len(wrong.stderr.splitlines()) == len(none.stderr.splitlines()) == 1
+    assert not (tmp_path / "wrong").exists()
+    assert not (tmp_path / "none").exists()
 
 
 def test_nodes_that_do_not_see_the_run_get_no_work(ray_nodes: RayNodes, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from search.interrupts import (
     seconds_left,
     signals_as_interrupt,
 )
+from search.joining import Joining
 from search.request import make_spec, restrictions_for
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
@@ -27,6 +28,9 @@ from search.run.records import DatasetSummary
 from search.run.spec import Spec
 from spaces.restrictions import Restrictions
 from spaces.user_restrictions import parse_restrictions
+
+NOBODY = "127.0.0.1:1"
+"""An address at which no cluster answers."""
 
 FIRST, SECOND = ["runtime=eager,onnxruntime"], ["runtime=eager"]
 
@@ -96,6 +100,26 @@ def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: 
     RunDirectory.start(tmp_path / "run", lost)
     with pytest.raises(UserError, match=r"run .*: unknown option of architecture"):
         spec(problem, tmp_path / "run", [])
+
+
+@pytest.mark.parametrize("before", ["nothing", "a folder", "a run"])
+def test_a_refused_address_leaves_what_was_there(tmp_path: Path, before: str) -> None:
+    problem = load_problem("planets", Size.TINY)
+    folder = tmp_path / "runs" / "first"
+    wanted = spec(problem, folder, [])
+    if before == "a run":
+        RunDirectory.start(folder, wanted)
+    elif before == "a folder":
+        folder.mkdir(parents=True)
+    there = sorted(tmp_path.rglob("*.json")), (tmp_path / "runs").exists()
+    console = Console(file=io.StringIO())
+    session = SearchSession(console, lambda _: None, Joining(NOBODY, None))
+    with pytest.raises(UserError, match=f"no Ray cluster answers at --address {NOBODY}"):
+        run_search(problem, ProblemSource(problem.name, ""), wanted, folder, session)
+    assert folder.exists() == (before != "nothing")
+    left = sorted(tmp_path.rglob("*.json")), (tmp_path / "runs").exists()
+    left[0][:] = [path for path in left[0] if path.name != "environment.json"]
+    assert left == there
 
 
 def test_a_signal_while_the_report_is_written_interrupts_the_search(
