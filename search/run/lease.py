@@ -25,6 +25,9 @@ HEARTBEAT_S = 5.0
 WATCHED_S = 30.0
 """A lease that another machine hasn't renewed for so long is given up [s]."""
 
+MISSING_S = 2.0 * HEARTBEAT_S
+"""A driver ends if its lease has been missing for so long [s]: another one had it, and is done."""
+
 POLL_S = 0.5
 
 JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID")
@@ -101,9 +104,9 @@ def hold(path: Path, refuse: Callable[[Lease], UserError]) -> Generator[None]:
         UserError: Another driver lives.
     """
     lease = new_lease()
-    _take(path, lease, refuse)
+    take_lease(path, lease, refuse)
     ended = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(path, lease, ended), daemon=True)
+    renewing = threading.Thread(target=renew_lease, args=(path, lease, ended), daemon=True)
     renewing.start()
     try:
         yield
@@ -115,8 +118,17 @@ def hold(path: Path, refuse: Callable[[Lease], UserError]) -> Generator[None]:
             path.unlink(missing_ok=True)
 
 
-def _take(path: Path, lease: Lease, refuse: Callable[[Lease], UserError]) -> None:
-    """Create the file of a lease; one whose driver is dead is moved away first."""
+def take_lease(path: Path, lease: Lease, refuse: Callable[[Lease], UserError]) -> None:
+    """Create the file of a lease; one whose driver is dead is moved away first.
+
+    Args:
+        path: The file.
+        lease: The lease of this process.
+        refuse: Returns the error for a lease whose driver lives.
+
+    Raises:
+        UserError: Another driver lives.
+    """
     until = time.monotonic() + WATCHED_S
     watched = read_lease(path)
     while not _create(path, lease):
@@ -152,28 +164,46 @@ def _create(path: Path, lease: Lease) -> bool:
 
 
 def _move_away(path: Path, expected: Lease | None) -> None:
-    """Remove the lease of a dead driver, unless another process has just taken it over."""
+    """Remove the lease of a dead driver, unless it was just renewed, or another process took it."""
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     with suppress(FileNotFoundError):
         path.rename(aside)
         current = read_lease(aside)
-        if current and (expected is None or current.owner != expected.owner):
+        if current and current != expected:
             with suppress(FileExistsError):
                 os.link(aside, path)
         aside.unlink(missing_ok=True)
 
 
-def _renew(path: Path, lease: Lease, ended: threading.Event) -> None:
-    """Renew a lease until the driver has ended; end the driver if it has lost its lease."""
-    heartbeat = 0
+def renew_lease(path: Path, lease: Lease, ended: threading.Event) -> None:
+    """Renew a lease until the driver has ended; end the driver if it has lost its lease.
+
+    A driver that was suspended between reading the lease and writing it overwrites the lease of the
+    one that replaced it. Still exactly one of them goes on: the one that wrote last. The other one
+    reads that at its next heartbeat, before it writes again; and since it then writes no more,
+    the first one never reads anything but its own lease.
+
+    Args:
+        path: The file.
+        lease: The lease as it was created.
+        ended: Set once the driver has ended.
+    """
+    seen = time.monotonic()
     while not ended.wait(HEARTBEAT_S):
-        current = read_lease(path)
-        if current is not None and current.owner != lease.owner:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        heartbeat += 1
-        with suppress(OSError), atomic_write(path) as file:  # the disk may be full for a while
-            file.write(lease.model_copy(update={"heartbeat": heartbeat}).model_dump_json().encode())
+        with suppress(OSError):  # the disk may be full, or its server away, for a while
+            current = read_lease(path)
+            if current is None:  # missing, or being created
+                lost = not path.exists() and time.monotonic() - seen > MISSING_S
+            else:
+                lost = current.owner != lease.owner
+            if lost:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            if current:
+                seen = time.monotonic()
+                lease = lease.model_copy(update={"heartbeat": lease.heartbeat + 1})
+                with atomic_write(path) as file:
+                    file.write(lease.model_dump_json().encode())
 
 
 def _start_of(process: int) -> str:
