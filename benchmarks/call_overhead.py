@@ -23,7 +23,8 @@ from arguments import argument_parser
 from torch import Tensor
 
 from problems import Array
-from search.timing.stopwatch import MedianInterval, TimedCall, exclusive_slot, time_interleaved
+from search.timing.slot import exclusive_slot
+from search.timing.stopwatch import MedianInterval, TimedCall, time_interleaved
 from spaces.architectures import ARCHITECTURES
 from spaces.candidate import Precision, Pruning
 from spaces.deployment_check import example_network, lowered_shape

@@ -18,7 +18,8 @@ from simulators import SUITE, suite_problem
 from problems import Encoding, Problem, Size, Split, load_problem
 from problems.interfaces.types import Array, EncodedNetwork, take_samples
 from problems.registry import known_problems
-from search.timing.stopwatch import MedianInterval, TimedCall, exclusive_slot, time_interleaved
+from search.timing.slot import exclusive_slot
+from search.timing.stopwatch import MedianInterval, TimedCall, time_interleaved
 
 SAMPLES = 64
 BATCHES = (1, SAMPLES)

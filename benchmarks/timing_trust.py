@@ -32,12 +32,12 @@ from problems import Array
 from search.final.evaluation import TIME_BUDGET_S
 from search.run.records import Timing
 from search.timing.reference import SLOT_BUDGET_S, summarise_timing
+from search.timing.slot import exclusive_slot
 from search.timing.stopwatch import (
     MAX_ROUNDS,
     MIN_ROUNDS,
     StoppingRule,
     TimedCall,
-    exclusive_slot,
     keep_large_blocks,
     time_interleaved,
 )

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from problems import Layout, Pairs, Settings, Target
-from search.timing.stopwatch import MedianInterval, TimedCall, exclusive_slot, time_interleaved
+from search.timing.slot import exclusive_slot
+from search.timing.stopwatch import MedianInterval, TimedCall, time_interleaved
 from search.trial.training import MAX_GRADIENT_NORM, WARM_UP_SHARE, Trainer
 from spaces.architectures import Shape
 from spaces.candidate import Training

@@ -138,10 +138,9 @@ def decoy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def command_env(cache: Path) -> Generator[dict[str, str]]:
-    """The environment of a command: with a stopwatch to itself, and what others have compiled.
+    """The environment of a command: with what others have compiled, and a temporary folder.
 
-    What is timed here is of no account: another process of the session need not wait for it. The
-    folder's name is short because sockets' may be no longer than a hundred characters.
+    Its name is short because sockets' may be no longer than a hundred characters.
     """
     compiled = Path(gettempdir()) / f"torchinductor_{getuser()}"
     with TemporaryDirectory(prefix="simstead-", ignore_cleanup_errors=True) as own:

@@ -112,7 +112,7 @@ def run_final_evaluation(
         reference = _reference_time(problem, reference_timing, seconds)
         return [reference / seconds[name] for name in participants.runs]
 
-    with timing_slot(problem):
+    with timing_slot(problem) as excluded:
         seconds = time_interleaved(
             participants.timed_calls,
             MAX_FINAL_ROUNDS,
@@ -124,9 +124,11 @@ def run_final_evaluation(
     retrainings = _retrainings(run)
     finalists: list[Finalist] = []
     for done, name in enumerate(participants.runs, start=MAX_ROUNDS + 1):
-        timing = summarise_timing(seconds[name], reference)
+        timing = summarise_timing(seconds[name], reference, shared=not excluded)
         spread_s = seconds.get(f"{name}{WITH_SPREAD}")
-        spread_timing = None if spread_s is None else summarise_timing(spread_s, reference)
+        spread_timing = (
+            None if spread_s is None else summarise_timing(spread_s, reference, shared=not excluded)
+        )
         finalist = _finalist(context, participants, name, timing, spread_timing, retrainings)
         finalists.append(finalist.model_copy(update={"host_result": host_results.get(name)}))
         progress(done, steps)

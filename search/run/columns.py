@@ -198,6 +198,7 @@ def _timing_cells(timing: Timing | None, when: str, scale: SpeedNames) -> dict[s
         f"{when}.{scale.speed}_high": timing.speedup_high,
         f"{when}.rounds": timing.rounds,
         f"{when}.noisy": timing.noisy,
+        f"{when}.shared": timing.shared,
     }
 
 

@@ -60,6 +60,8 @@ class Timing(FrozenModel):
         time_p95_s: 95th percentile; None in older runs.
         noisy: Whether an end of the interval is more than 3 % from the median; true where an older
             run doesn't say.
+        shared: Whether nothing kept other timings from running on the machine; false in older runs,
+            whose lock excluded the other runs of one user.
     """
 
     time_s: float
@@ -71,6 +73,7 @@ class Timing(FrozenModel):
     time_p5_s: float | None = None
     time_p95_s: float | None = None
     noisy: bool = True
+    shared: bool = False
 
     @property
     def relative_time(self) -> float:

@@ -13,12 +13,12 @@ from problems.entrance.process_state import no_forked_copy
 from problems.interfaces.types import EncodedNetwork, n_samples, take_samples, tile_samples
 from search.run.directory import RunDirectory
 from search.run.records import Record, Timing
+from search.timing.slot import exclusive_slot
 from search.timing.stopwatch import (
     MedianInterval,
     StoppingRule,
     TimedCall,
     call_duration_s,
-    exclusive_slot,
     time_interleaved,
 )
 from spaces.manifest import Manifest, read_manifest
@@ -248,17 +248,20 @@ def _probe_call_sizes(run: Run, problem: Problem, split: Split) -> CallSizeProbe
 
 
 @contextmanager
-def timing_slot(problem: Problem) -> Generator[None]:
-    """Lock the node's timing slot and limit all libraries to the threads of the deployment."""
+def timing_slot(problem: Problem) -> Generator[bool]:
+    """Lock the machine's timing slot and limit all libraries to the threads of the deployment.
+
+    Yields whether the lock excludes other timings on the machine.
+    """
     # No core is reserved. With 5 to 12 processes on two cores, the ratios of 11 series (5 or 16
     # timings each) scattered by 14 % where the system chose the core, and by 15 and 16 % on a fixed
     # core. A thread that a runtime starts in this block would stay on that core for good.
     with (
-        exclusive_slot(),
+        exclusive_slot() as excluded,
         threadpool_limits(problem.deployment.threads),
         no_forked_copy(),
     ):
-        yield
+        yield excluded
 
 
 def time_call(run: Run, inputs: Batch) -> float:
@@ -310,9 +313,10 @@ def time_against_reference(
         SLOT_BUDGET_S,
         MAX_SLOT_S,
     )
-    with timing_slot(problem):
+    with timing_slot(problem) as excluded:
         seconds = time_interleaved(timed_calls, rounds, stopping_rule)
-    return summarise_timing(seconds["call"], reference_timing.seconds(seconds))
+    reference = reference_timing.seconds(seconds)
+    return summarise_timing(seconds["call"], reference, shared=not excluded)
 
 
 def deployment_call(run: Run, problem: Problem, split: Split) -> TimedCall:
@@ -347,8 +351,14 @@ def _call(run: Run, inputs: Batch) -> TimedCall:
     return TimedCall(function, n_samples(inputs))
 
 
-def summarise_timing(seconds: Array, reference: Array) -> Timing:
-    """Return the timing for seconds per sample (rounds,) of a surrogate and of the reference."""
+def summarise_timing(seconds: Array, reference: Array, *, shared: bool = False) -> Timing:
+    """Return the timing for seconds per sample (rounds,) of a surrogate and of the reference.
+
+    Args:
+        seconds: Those of the surrogate.
+        reference: Those of the reference.
+        shared: Whether other timings may have run on the machine.
+    """
     ratio = MedianInterval.of(reference / seconds)
     time_p5_s, time_s, time_p95_s = np.quantile(seconds, [0.05, 0.5, 0.95])
     return Timing(
@@ -361,6 +371,7 @@ def summarise_timing(seconds: Array, reference: Array) -> Timing:
         time_p5_s=float(time_p5_s),
         time_p95_s=float(time_p95_s),
         noisy=ratio.noisy,
+        shared=shared,
     )
 
 

@@ -14,23 +14,17 @@ host's memory, which waits for the device. CUDA events would leave out copies an
 """
 
 import ctypes
-import fcntl
 import math
-import os
-import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from problems import Array
 from problems.interfaces.types import Clock
 from search.timing.waiting import thread_times, waited_s
-from search.watchdog import watchdog_paused
 
 BLOCK_S = 0.02
 """Time that a block of repeated calls should last."""
@@ -228,22 +222,6 @@ def call_duration_s(function: Callable[[], object], repeats: int = 1) -> float:
     if reading_s > MAX_READING_S or waiting_s > elapsed_s:
         waiting_s -= reading_s  # waited while the counters were read, not during the calls
     return max(elapsed_s - max(waiting_s, 0.0), MIN_SHARE * elapsed_s)
-
-
-@contextmanager
-def exclusive_slot() -> Generator[None]:
-    """Lock this node's timing slot for one process; the lock ends with the process.
-
-    The lock is a file in the node's temporary folder, shared by all runs of one user on the node.
-    """
-    path = Path(tempfile.gettempdir()) / f"simstead-stopwatch-{os.getuid()}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        with watchdog_paused():
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def keep_large_blocks() -> None:

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -657,13 +656,12 @@ def whole(run_search: Drive, real: SearchContext, tmp_path: Path) -> RunDirector
     return run_search(real, tmp_path / "whole", run_trial, trials=1)
 
 
-def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
+def test_a_damaged_artefact_is_refused(
     account: Accounts,
     whole: RunDirectory,
     run_search: Drive,
     real: SearchContext,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = account("artefact damaged")
     record = select_finalists(whole.records(), SMALL.objective.name, NO_LIMITS)[0]
@@ -687,7 +685,6 @@ def test_a_damaged_artefact_is_refused(  # noqa: PLR0917 - fixtures
         with pytest.raises(UserError, match=f"{record.number:04d}.network"):
             Surrogate.load(whole.artefact_path(record.number), SMALL)
         alone = replace(real, run=whole)
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a stopwatch to itself
         heat = run_final_evaluation(alone, whole, lambda *_: None)
         assert f"{record.number:04d}/network" in heat.left_out[f"trial {record.number}"]
         assert heat.finalist(record.number) is None

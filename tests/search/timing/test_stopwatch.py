@@ -1,10 +1,5 @@
 import itertools
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +13,6 @@ from search.timing.stopwatch import (
     MedianInterval,
     StoppingRule,
     TimedCall,
-    exclusive_slot,
     time_interleaved,
 )
 
@@ -189,35 +183,3 @@ def test_rounds_go_on_until_every_ratio_is_known(
     )
     assert {len(each) for each in seconds.values()} == {rounds}
     assert told == list(range(1, rounds + 1))
-
-
-def test_the_slot_is_held_by_one_and_freed_by_death(tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    script = (
-        "import sys, time\n"
-        "from search.timing.stopwatch import exclusive_slot\n"
-        "with exclusive_slot():\n"
-        "    print('held', flush=True)\n"
-        "    time.sleep(60 if sys.argv[1] == 'stay' else 0)\n"
-    )
-
-    def start(kind: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", script, kind], env=environment, stdout=subprocess.PIPE, text=True
-        )
-
-    with start("stay") as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "held\n"
-        with start("go") as second:
-            assert second.stdout is not None
-            with pytest.raises(subprocess.TimeoutExpired):
-                second.wait(1.0)
-            first.kill()
-            assert second.stdout.readline() == "held\n"
-            assert second.wait(30) == 0
-
-
-def test_the_slot_is_in_the_temporary_folder() -> None:
-    with exclusive_slot():
-        assert list(Path(tempfile.gettempdir()).glob("simstead-stopwatch-*.lock"))
