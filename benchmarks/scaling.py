@@ -51,7 +51,7 @@ from search.workers.trial_runner import TrialActor, run_trials, tune
 from search.workers.tune_adapter import StudySearcher
 
 if TYPE_CHECKING:
-    from search.trial.lifecycle import SearchContext
+    from search.trial.context import SearchContext
 
 WORKERS, SECONDS = 64, 60.0
 """Number of workers and duration of a complete trial; most are stopped after a quarter of it.

@@ -29,7 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import torch
@@ -55,9 +55,13 @@ from search.sampling.initial_design import initial_design_size
 from search.sampling.trial_queue import TrialRequest
 from search.timing.reference import measure, time_reference
 from search.timing.stopwatch import MAX_ROUNDS
-from search.trial.lifecycle import RungReport, SearchContext, run_trial
+from search.trial.context import SearchContext
+from search.trial.lifecycle import run_trial
 from spaces.space import Space
 from spaces.surrogate import Surrogate
+
+if TYPE_CHECKING:
+    from search.trial.record_builder import RungReport
 
 PROBLEM = "planets"
 TARGET = 0.2

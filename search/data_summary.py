@@ -11,7 +11,7 @@ from problems.data.missing import describe_missing
 from search.objectives.standard_baselines import StandardResults
 from search.run.records import DatasetSummary, DeploymentSummary, FieldSummary
 from search.run.simulations import SimulationsSummary
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from spaces.exclusions import exclusions
 from spaces.input_flags import training_ranges
 

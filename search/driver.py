@@ -55,7 +55,7 @@ from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
 from search.timing.reference import reference_sample_s
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tasks import in_parallel
 from search.workers.trial_runner import run_trials

@@ -14,7 +14,7 @@ from search.final.seeds import complete_trial, with_teacher
 from search.objectives.error_estimates import Estimates, standard_error
 from search.run.directory import RunDirectory
 from search.run.records import Record, State, timestamp
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from search.workers.ray_cluster import prepare_process
 from search.workers.tasks import run_sharing
 from spaces.candidate import Candidate, Teacher

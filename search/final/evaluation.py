@@ -57,7 +57,7 @@ from search.timing.stopwatch import (
     keep_large_blocks,
     time_interleaved,
 )
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from search.trial.scoring import (
     SplitScore,
     bootstrap_intervals,

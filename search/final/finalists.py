@@ -21,7 +21,7 @@ from search.run.directory import RunDirectory
 from search.run.finalists import TRIAL_PREFIX, FinalistErrors, RetrainingResults
 from search.run.records import Record
 from search.run.spec import Spec
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 
 
 @dataclass(frozen=True)

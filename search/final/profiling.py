@@ -17,7 +17,7 @@ from problems.interfaces.types import EncodedNetwork, take_samples
 from search.run.finalists import ComputeCost, Finalist
 from search.run.records import Record
 from search.timing.reference import evenly_spaced_inputs, timing_slot
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from search.trial.preparation import initialise_learner, prepare_training
 from search.trial.scoring import SplitScore
 from spaces.artefact import calibration_inputs

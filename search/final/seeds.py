@@ -16,7 +16,8 @@ from problems.data.folds import divided_again
 from search.run.directory import RunDirectory
 from search.run.finalists import RetrainingResult
 from search.run.records import NO_LIMITS, Record, State
-from search.trial.lifecycle import SearchContext, run_trial
+from search.trial.context import SearchContext
+from search.trial.lifecycle import run_trial
 from search.trial.scoring import resampled_error, score_split
 from search.watchdog import watchdog
 from search.workers.ray_cluster import prepare_process

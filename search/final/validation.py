@@ -7,7 +7,7 @@ from search.run.directory import RunDirectory
 from search.run.finalists import TRIAL_PREFIX, FinalistErrors
 from search.run.records import Record, ResampledError
 from search.timing.reference import verified_manifest
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from search.trial.scoring import resampled_error, score_split
 from spaces.surrogate import Surrogate
 

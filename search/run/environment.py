@@ -1,5 +1,6 @@
 """The machine, libraries and code of a run, by which its times are judged and it is repeated."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -59,11 +60,14 @@ def collect_environment() -> Environment:
 
 @cache
 def machine_kind() -> str:
-    """Return the processor and the GPU of this machine: times are compared on one kind."""
+    """Return the processor, cores and GPU of this machine: times are compared on one kind.
+
+    The cores are all that it has, whoever may use them: they tell one machine from another.
+    """
     from torch import cuda  # noqa: PLC0415 - slow to import, and a run is read without it
 
-    gpu = [f"with {cuda.get_device_name()}"] if cuda.is_available() else []
-    return " ".join([_processor(), *gpu])
+    gpu = [cuda.get_device_name()] if cuda.is_available() else []
+    return ", ".join([_processor(), f"{os.cpu_count()} cores", *gpu])
 
 
 def _version(name: str) -> str:

@@ -130,12 +130,17 @@ class Record(FrozenModel):
     node: str = ""
     """Address of the node on which it ran; empty in older runs."""
     kind: str = ""
-    """Processor and GPU of that machine; empty in older runs."""
+    """Processor, cores and GPU of the machine that timed it; empty in older runs."""
+    timed_by: str = ""
+    """Name of that machine, where it wasn't the node."""
+    exclusive: bool | None = None
+    """Whether all cores of the machine that timed it were allocated to the search; None in older
+    runs."""
     job: str = ""
     """The batch system's job that it ran in; empty without one."""
     load: float | None = None
-    """Processes that ran or waited to run on that machine, as a mean over the minute before the end
-    of the trial; None in older runs."""
+    """Processes that ran or waited to run on the machine that timed it, as a mean over the minute
+    before the end of the trial; None in older runs."""
     durations_s: dict[str, float] = Field(default_factory=dict[str, float])
     """Seconds of each stage; until its last rung if the trial was stopped early (older runs: empty
     then)."""

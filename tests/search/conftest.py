@@ -5,14 +5,14 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from search.trial import lifecycle
+from search.trial import deployment
 from tests.builders import make_timing
 
 
@@ -20,7 +20,7 @@ from tests.builders import make_timing
 def constant_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every trial of this process be timed by a clock that says one thing."""
     timing = make_timing(time_s=1e-6, reference_s=1e-3)
-    monkeypatch.setattr(lifecycle, "measure", lambda *_: timing)
+    monkeypatch.setattr(deployment, "measure", lambda *_: timing)
 
 
 class RayNodes:
@@ -29,9 +29,10 @@ class RayNodes:
     Args:
         folder: Folder of all its files; its name is in the command line of all its processes.
         env: The environment of commands.
+        before: A command that runs the one that starts the second node.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, folder: Path, env: dict[str, str], before: Sequence[str] = ()) -> None:
         self.folder = folder
         token = folder / "token"
         token.touch(0o600)
@@ -41,11 +42,11 @@ class RayNodes:
         self.first, self.second = f"{network}.1", f"{network}.2"
         self._start(self.first, "--head", "--port=0", "--include-dashboard=false")
         self.address = (folder / self.first / "ray_current_cluster").read_text()
-        self._start(self.second, f"--address={self.address}")
+        self._start(self.second, f"--address={self.address}", before=before)
 
-    def _start(self, address: str, *options: str) -> None:
+    def _start(self, address: str, *options: str, before: Sequence[str] = ()) -> None:
         ray = Path(sys.executable).with_name("ray")
-        command = [ray, "start", "--num-cpus=1", "--object-store-memory=100000000"]
+        command = [*before, ray, "start", "--num-cpus=1", "--object-store-memory=100000000"]
         command += ["--include-log-monitor=false", "--disable-usage-stats", "--log-style=record"]
         command += [f"--node-ip-address={address}", f"--temp-dir={self.folder / address}", *options]
         subprocess.run(command, env=self.env, check=True, capture_output=True, timeout=120)
@@ -71,11 +72,23 @@ class RayNodes:
                     yield int(entry.name), command
 
 
-@pytest.fixture
-def ray_nodes(command_env: dict[str, str]) -> Generator[RayNodes]:
+@contextmanager
+def started_nodes(env: dict[str, str], before: Sequence[str] = ()) -> Generator[RayNodes]:
+    """Start two nodes and end them.
+
+    Args:
+        env: The environment of commands.
+        before: A command that runs the one that starts the second node.
+    """
     with TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder:
-        nodes = RayNodes(Path(folder), command_env)
+        nodes = RayNodes(Path(folder), env, before)
         try:
             yield nodes
         finally:
             nodes.close()
+
+
+@pytest.fixture
+def ray_nodes(command_env: dict[str, str]) -> Generator[RayNodes]:
+    with started_nodes(command_env) as nodes:
+        yield nodes

@@ -44,8 +44,10 @@ from search.run.nodes import NodeState
 from search.run.records import NO_LIMITS, Record, State, count_networks
 from search.sampling import study
 from search.timing.reference import ReferenceTiming, verified_manifest
-from search.trial import checkpointing, lifecycle, preparation
-from search.trial.lifecycle import RungReport, SearchContext, run_trial
+from search.trial import checkpointing, deployment, preparation
+from search.trial.context import SearchContext
+from search.trial.lifecycle import run_trial
+from search.trial.record_builder import RungReport
 from search.trial.scoring import SplitScore
 from search.trial.training import OptimiserStep
 from search.workers.successive_halving import SuccessiveHalving
@@ -549,14 +551,14 @@ WRONG = {
     "loss not a number": (OptimiserStep, "step", torch.tensor(math.nan)),
     "score not a number": (preparation, "score_split", NOT_SCORED),
     "score of what is deployed not a number": (
-        lifecycle,
+        deployment,
         "score_split",
         NOT_SCORED,
     ),
-    "out of memory, preparing": (lifecycle, "initialise_learner", MemoryError("none left")),
+    "out of memory, preparing": (deployment, "initialise_learner", MemoryError("none left")),
     "out of memory, training": (OptimiserStep, "step", MemoryError("none left")),
-    "out of memory, deploying": (lifecycle, "write_artefact", MemoryError("none left")),
-    "out of memory, measuring": (lifecycle, "measure", MemoryError("none left")),
+    "out of memory, deploying": (deployment, "write_artefact", MemoryError("none left")),
+    "out of memory, measuring": (deployment, "measure", MemoryError("none left")),
 }
 """What goes wrong in a trial's own process: where, and what is raised or returned there."""
 

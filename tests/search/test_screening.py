@@ -38,7 +38,8 @@ from search.screening.request import (
 from search.screening.sweep import calls_in_parallel, load_call_results, split_into_calls
 from search.screening.threshold import CONFIDENCE, TAIL, cost_share, proportion_interval, threshold
 from search.timing.reference import time_reference
-from search.trial.lifecycle import SearchContext, run_trial
+from search.trial.context import SearchContext
+from search.trial.lifecycle import run_trial
 from search.workers.ray_cluster import cluster
 from spaces.candidate import Precision, Pruning
 from spaces.space import choose_candidate

@@ -23,7 +23,7 @@ from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, State, count_networks
 from search.sampling.history import combination_of
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import SearchContext
+from search.trial.context import SearchContext
 from search.workers import tasks as workers
 from search.workers.ray_cluster import cluster
 from search.workers.tasks import in_parallel

@@ -31,7 +31,8 @@ from problems.interfaces.policies import PolicyEncoding
 from search.run.directory import RunDirectory
 from search.run.records import NO_LIMITS, Record, State
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import SearchContext, run_trial
+from search.trial.context import SearchContext
+from search.trial.lifecycle import run_trial
 from spaces.architectures.actor_critic import ALGORITHMS, ActorCritic
 from spaces.candidate import Candidate, Precision, Pruning, Training
 

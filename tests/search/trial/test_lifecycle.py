@@ -23,8 +23,9 @@ from search.run.records import MAX_TRACEBACK_CHARS, NO_LIMITS, Limits, Record, S
 from search.run.spec import ExtraObjective
 from search.timing import reference
 from search.timing.reference import ReferenceTiming, time_reference
-from search.trial import checkpointing, lifecycle, preparation
-from search.trial.lifecycle import PATIENCE_SHARE, RUNG_SHARES, RungReport, SearchContext, run_trial
+from search.trial import checkpointing, deployment, preparation
+from search.trial.context import SearchContext
+from search.trial.lifecycle import PATIENCE_SHARE, RUNG_SHARES, run_trial
 from search.trial.preparation import (
     BestWeights,
     TaskCache,
@@ -33,6 +34,7 @@ from search.trial.preparation import (
     prepare_training,
     training_epochs,
 )
+from search.trial.record_builder import RungReport
 from search.trial.scoring import score_split
 from spaces.candidate import Arithmetic, Candidate, Precision
 from spaces.registered import ARCHITECTURES
@@ -410,10 +412,10 @@ def test_nothing_is_too_slow_for_a_reference_without_a_time(
 @pytest.mark.parametrize(
     ("module", "name", "stage"),
     [
-        (lifecycle, "initialise_learner", "prepare"),
+        (deployment, "initialise_learner", "prepare"),
         (preparation, "Trainer", "train"),
-        (lifecycle, "measure", "time first"),
-        (lifecycle, "write_artefact", "time first"),
+        (deployment, "measure", "time first"),
+        (deployment, "write_artefact", "time first"),
     ],
 )
 @pytest.mark.parametrize("error", [MemoryError("none left"), RuntimeError("line one\nline two")])

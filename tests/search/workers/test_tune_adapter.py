@@ -22,7 +22,7 @@ from search.run.spec import Spec
 from search.sampling.history import has_trained_network
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
-from search.trial.lifecycle import RungReport
+from search.trial.record_builder import RungReport
 from search.workers import tune_adapter
 from search.workers.node_pool import NodePool
 from search.workers.placement import resources_on_node
