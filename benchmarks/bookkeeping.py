@@ -37,7 +37,9 @@ from search.run.spec import SamplerName, Spec
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.reference import ReferenceTiming
-from search.trial.lifecycle import RUNG_SHARES, RungReport, SearchContext
+from search.trial.context import SearchContext
+from search.trial.lifecycle import RUNG_SHARES
+from search.trial.record_builder import RungReport
 from search.workers import trial_runner
 from search.workers.ray_cluster import cluster
 from search.workers.successive_halving import SuccessiveHalving
@@ -95,9 +97,9 @@ class IdleActor(TrialActor):
 
     _begun = False
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _start(self, config: dict[str, Any]) -> None:
         candidate = Candidate.model_validate_json(config["candidate"])
-        self._life = idle_trial(config["number"], candidate)
+        self._events = idle_trial(config["number"], candidate)
 
     def step(self) -> dict[str, Any]:
         """Continue the trial; the first time after a delay in which the other workers start."""

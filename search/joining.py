@@ -78,10 +78,11 @@ def provide_workers(
             on_poll=lambda: check_stop(run),
         )
         with joined_cluster(request) as pool:
-            slots = pool.slots(threads)
-            if not slots:
-                raise ClusterError(f"no admitted node has the {threads} cores of a trial")
-            workers = joining.max_workers or slots
+            if not pool.slots(threads, timing=True):
+                raise ClusterError(
+                    f"no admitted node of the driver's kind has the {threads} cores of a trial"
+                )
+            workers = joining.max_workers or pool.slots(threads)
             run.write("spec.json", spec.model_copy(update={"workers": workers}))
             yield joining.max_workers is None
 

@@ -25,6 +25,7 @@ ENGINES = {
         "search/workers/ray_cluster.py",
         "search/workers/placement.py",
         "search/workers/tasks.py",
+        "search/workers/timing_machine.py",
         "search/workers/trial_runner.py",
         "search/workers/tune_adapter.py",
     },

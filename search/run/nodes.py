@@ -18,7 +18,7 @@ class NodeFacts(FrozenModel):
 
     Args:
         host: Name of the machine.
-        kind: Its processor and GPU: times are compared on nodes of one kind only.
+        kind: Its processor, cores and GPU: nodes of one kind time, others train only.
         python: Version of Python.
         versions: Versions of the libraries.
         code_hash: Hash of simstead's own code.
@@ -42,7 +42,8 @@ class NodeStatus(FrozenModel):
         address: Its IP address.
         host: Name of its machine, "" if it didn't say.
         cores: Cores that it offers.
-        kind: Its processor and GPU, "" if it didn't say.
+        kind: Its processor, cores and GPU, "" if it didn't say.
+        trains_only: Whether it is of another kind than the driver's machine, and so times nothing.
         state: Whether it gets work.
         reason: Why it gets none.
         lost: Trials and tasks that were lost with it.
@@ -52,6 +53,7 @@ class NodeStatus(FrozenModel):
     host: str = ""
     cores: int
     kind: str = ""
+    trains_only: bool = False
     state: NodeState
     reason: str = ""
     lost: int = 0
@@ -61,7 +63,8 @@ class NodeStatus(FrozenModel):
         """The node in words."""
         name = f"{self.address} ({self.host})" if self.host else self.address
         cores = f"{self.cores} core{'s' if self.cores != 1 else ''}"
-        parts = [f"{name} {self.state}", cores, self.kind, self.reason]
+        limit = "trains only" if self.trains_only else ""
+        parts = [f"{name} {self.state}", cores, self.kind, limit, self.reason]
         return ", ".join([*filter(None, parts), *([f"lost {self.lost}"] if self.lost else [])])
 
 

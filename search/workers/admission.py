@@ -152,13 +152,8 @@ def refusal(shown: NodeFacts, expected: NodeFacts) -> str:
     if shown.problem_hash != expected.problem_hash:
         return "it has another version of the problem's code or data files than the driver"
     missing = sorted(set(expected.deployments) - set(shown.deployments))
-    if missing:
+    if missing and shown.kind == expected.kind:  # another kind trains only
         return f"it can't deploy {', '.join(missing)}"
-    if shown.kind != expected.kind:
-        return (
-            f"times are compared on one kind of processor, that of the driver ({expected.kind}); "
-            f"run simstead on a node like this one to use it"
-        )
     return ""
 
 

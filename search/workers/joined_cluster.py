@@ -71,7 +71,8 @@ def joined_cluster(request: JoinRequest) -> Generator[NodePool]:
     with contextlib.chdir(request.folder):
         _join(request.address, runtime_env=hook)
     examine = partial(_examine, request.question, request.expected)
-    with connected(NodePool(living_nodes, answers, examine, request.on_change)) as pool:
+    pool = NodePool(living_nodes, answers, examine, request.on_change, request.expected.kind)
+    with connected(pool):
 
         def wait() -> None:
             request.on_poll()

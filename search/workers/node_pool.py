@@ -74,6 +74,7 @@ class _Member:
     reason: str = ""
     lost: int = 0
     lost_in_a_row: int = 0
+    trains_only: bool = False
 
     @property
     def status(self) -> NodeStatus:
@@ -83,6 +84,7 @@ class _Member:
             host=facts.host if facts else "",
             cores=self.node.cores,
             kind=facts.kind if facts else "",
+            trains_only=self.trains_only,
             state=self.state or NodeState.REFUSED,
             reason=self.reason if self.state else "not examined yet",
             lost=self.lost,
@@ -99,6 +101,7 @@ class NodePool:
         examine: Starts the examination of a node; None admits every node.
         on_change: Called with the state of the nodes and the changed ones when it has changed, if
             anybody wants to know.
+        kind: The kind of machine that times; others train only. Without one all nodes time.
         clock: Returns seconds.
     """
 
@@ -106,6 +109,7 @@ class NodePool:
     answers: Callable[[Node], bool]
     examine: Callable[[Node], Examination] | None = None
     on_change: Callable[[ClusterStatus, Sequence[NodeStatus]], None] | None = None
+    kind: str = ""
     clock: Clock = time.monotonic
     _members: dict[str, _Member] = field(default_factory=dict[str, _Member], init=False)
     _used: Counter[str] = field(default_factory=Counter[str], init=False)
@@ -120,9 +124,23 @@ class NodePool:
         """The nodes that get work."""
         return [m.node for m in self._members.values() if m.state is NodeState.ADMITTED]
 
-    def slots(self, cores: int) -> int:
-        """Return how many tasks of some cores the admitted nodes run at a time."""
-        return sum(node.cores // cores for node in self.admitted)
+    @property
+    def timing(self) -> list[Node]:
+        """The admitted nodes that time networks, and don't only train them."""
+        return [node for node in self.admitted if self.times(node)]
+
+    def times(self, node: Node) -> bool:
+        """Return whether a node is of the kind that times networks."""
+        return not self._members[node.id].trains_only
+
+    def slots(self, cores: int, *, timing: bool = False) -> int:
+        """Return how many tasks of some cores the admitted nodes run at a time.
+
+        Args:
+            cores: Cores of a task.
+            timing: Whether only nodes that time count.
+        """
+        return sum(node.cores // cores for node in (self.timing if timing else self.admitted))
 
     def await_admission(self, wait: Callable[[], None]) -> None:
         """Wait until all nodes that are there are examined.
@@ -156,7 +174,7 @@ class NodePool:
         nodes = self.list_nodes()
         changed = [*self._remove_absent(nodes), *self._add_new(nodes), *self._conclude()]
         self._report(changed)
-        if any(node.cores for node in self.admitted):  # the driver's own may have none
+        if any(node.cores for node in self.timing):  # the driver's own may have none
             self._last_admitted = now
         elif now - self._last_admitted > ABSENCE_S and not self._examining:
             raise ClusterError(f"the cluster has had no node to work on: {self._reasons()}")
@@ -202,20 +220,25 @@ class NodePool:
                 member.state, member.reason = NodeState.REFUSED, outcome
             elif outcome:
                 member.state, member.facts = NodeState.ADMITTED, outcome
+                member.trains_only = bool(self.kind) and outcome.kind != self.kind
             else:
                 continue
             concluded.append(member)
         return concluded
 
-    def choose(self, cores: int, avoided: Collection[str] = (), queue: int = 1) -> Node | None:
+    def choose(
+        self, cores: int, avoided: Collection[str] = (), queue: int = 1, *, timing: bool = False
+    ) -> Node | None:
         """Return the node with the largest share of free slots; None where no node has one.
 
         Args:
             cores: Cores of the task.
             avoided: Names of nodes that are chosen only where there are no others.
             queue: Tasks for each slot, of which one runs and the others wait.
+            timing: Whether the task times networks, so that its node has to be of their kind.
         """
-        admitted = [node for node in self.admitted if node.cores >= cores]
+        nodes = self.timing if timing else self.admitted
+        admitted = [node for node in nodes if node.cores >= cores]
         elsewhere = [node for node in admitted if node.id not in avoided]
         loads = {n: self._used[n.id] / (n.cores // cores) for n in elsewhere or admitted}
         free = [node for node, load in loads.items() if load < queue]

@@ -86,6 +86,11 @@ class TrialPlacement:
         self._placed[placed.trial_id] = placed
         return placed
 
+    @staticmethod
+    def trains_only(placed: PlacedTrial) -> bool:
+        """Return whether the node of a trial is of another kind than those that time."""
+        return not node_pool().times(placed.node)
+
     def is_stranded(self, trial_id: str) -> bool:
         """Return whether a trial that waits for its node waits in vain: the node is gone."""
         placed = self._placed.get(trial_id)

@@ -143,7 +143,7 @@ def run_sharing(
     cores: int,
     on_poll: PollCallback | None = None,
 ) -> Iterator[tuple[Task, Result | str]]:
-    """Run tasks on the workers; yield each with its result, or with why there is none.
+    """Run tasks on the workers that time; yield each with its result, or with why there is none.
 
     Args:
         run: Runs a task in a worker.
@@ -161,7 +161,7 @@ def run_sharing(
     def submit(task: Task, node: Node) -> Any:
         return remote.options(scheduling_strategy=_on(node)).remote(shared_reference, task)
 
-    for task, outcome in _TaskRun(submit, cores).outcomes(tasks, on_poll):
+    for task, outcome in _TaskRun(submit, cores, timing=True).outcomes(tasks, on_poll):
         if isinstance(outcome, WORKER_FAILURES):
             yield task, "its worker died"
         elif isinstance(outcome, ClusterError):
@@ -189,12 +189,14 @@ class _TaskRun(Generic[Task]):
         cores: Cores of a task.
         queue: Tasks for each slot of a node, of which one runs.
         discard: Discards the result of a task, and returns True, if another node must confirm it.
+        timing: Whether the tasks time networks.
     """
 
     submit: Callable[[Task, Node], Any]
     cores: int = 1
     queue: int = 1
     discard: Callable[[Task], bool] | None = None
+    timing: bool = False
     _pool: NodePool = field(default_factory=node_pool, init=False)
     _waiting: deque[_Attempt[Task]] = field(default_factory=deque[_Attempt[Task]], init=False)
     _running: dict[Any, tuple[_Attempt[Task], Node]] = field(
@@ -223,7 +225,9 @@ class _TaskRun(Generic[Task]):
         kept: list[_Attempt[Task]] = []
         while self._waiting:
             attempt = self._waiting.popleft()
-            node = self._pool.choose(self.cores, attempt.losses.nodes, self.queue)
+            node = self._pool.choose(
+                self.cores, attempt.losses.nodes, self.queue, timing=self.timing
+            )
             if node is None:
                 kept.append(attempt)
                 if not attempt.losses.nodes:

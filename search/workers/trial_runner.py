@@ -4,6 +4,7 @@ import logging
 import math
 import signal
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
@@ -12,11 +13,14 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.interrupts import kept_handlers
 from search.run.records import Rung
-from search.trial.lifecycle import RungReport, SearchContext, run_trial
+from search.trial.context import SearchContext
+from search.trial.lifecycle import run_trial
+from search.trial.record_builder import RungReport
 from search.watchdog import watchdog
 from search.workers.placement import resources_on_node
 from search.workers.ray_cluster import prepare_process
 from search.workers.successive_halving import SuccessiveHalving
+from search.workers.timing_machine import RemoteTimingMachine, TimingService
 from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 
@@ -44,8 +48,11 @@ class TrialActor(tune.Trainable):
         self._start(config)
 
     def _start(self, config: dict[str, Any]) -> None:
-        candidate = Candidate.model_validate_json(config["candidate"])
-        self._events = run_trial(self._context, candidate, config["number"], config["training"])
+        candidate, context = Candidate.model_validate_json(config["candidate"]), self._context
+        if config["timing_machine"]:
+            machine = RemoteTimingMachine(config["timing_machine"])
+            context = replace(context, timing_machine=machine)
+        self._events = run_trial(context, candidate, config["number"], config["training"])
 
     def step(self) -> dict[str, Any]:
         """Return the report of the next rung, or the record at the end."""
@@ -141,6 +148,7 @@ def run_trials(context: SearchContext, searcher: StudySearcher, halving: Success
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the records
     actor = tune.with_parameters(TrialActor, context=context)
+    searcher.timing_machine = TimingService(context).name
     with tempfile.TemporaryDirectory(prefix="simstead-tune-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(actor, resources_on_node),

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 from ray.tune.experiment import Trial
@@ -27,6 +27,9 @@ from search.timing.reference import verified_manifest
 from search.workers.admission import POLL_S, VISIBILITY_S
 from search.workers.node_pool import Losses
 from search.workers.placement import TrialPlacement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class StudySearcher(SearchAlgorithm):
@@ -69,6 +72,8 @@ class StudySearcher(SearchAlgorithm):
         """Why records can't be written; the search then ends, and can be resumed."""
         self.cluster_error: ClusterError | None = None
         """Why no node is left; the search then ends, and can be resumed."""
+        self.timing_machine: Callable[[], str] = str
+        """Returns Ray's name of what times the networks that nodes of another kind train."""
 
     @property
     def should_stop(self) -> bool:
@@ -101,6 +106,7 @@ class StudySearcher(SearchAlgorithm):
             "candidate": placed.request.candidate.model_dump_json(),
             "cores": self._placement.cores,
             "node": placed.node.id,
+            "timing_machine": self.timing_machine() if self._placement.trains_only(placed) else "",
         }
         return self._trial_class(
             self._name, config=config, trial_id=placed.trial_id, storage=self._storage, stub=True

@@ -82,7 +82,8 @@ def test_a_machine_that_cannot_load_the_problem_says_so(tmp_path: Path) -> None:
         ({"problem_hash": "other"}, "problem"),
         ({"deployments": ("fp32 by eager",)}, "can't deploy fp16 by eager"),
         ({"deployments": ("fp16 by eager", "fp32 by eager", "int8 by onnxruntime")}, ""),
-        ({"kind": "another"}, "one kind of processor"),
+        ({"kind": "another"}, ""),
+        ({"kind": "another", "deployments": ("fp32 by eager",)}, ""),
         ({"host": "another"}, ""),
     ],
 )

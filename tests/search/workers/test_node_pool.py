@@ -135,3 +135,25 @@ def test_a_task_is_repeated_a_few_times_and_fewer_once_it_is_suspect(
     losses = Losses()
     losses.nodes += nodes
     assert losses.exhausted is exhausted
+
+
+def test_a_node_of_another_kind_trains_and_times_nothing() -> None:
+    nodes = FakeNodes(1, 2)
+    shown = {
+        "node0": Shown(make_node_facts()),
+        "node1": Shown(make_node_facts(kind="another processor")),
+    }
+    pool = nodes.pool(examine=lambda node: shown[node.id], kind="processor")
+    pool.await_admission(lambda: None)
+    assert (pool.slots(1), pool.slots(1, timing=True)) == (3, 1)
+    first, second = nodes.nodes
+    assert (pool.times(first), pool.times(second)) == (True, False)
+    pool.start(first)
+    assert pool.choose(1) == second
+    assert pool.choose(1, timing=True) is None
+    pool.finish(first)
+    assert pool.choose(1, timing=True) == first
+    nodes.nodes.remove(first)
+    nodes.now += ABSENCE_S + 1.0
+    with pytest.raises(ClusterError, match="another processor, trains only"):
+        pool.refresh()

@@ -1,0 +1,101 @@
+"""The driver's machine as that which times the networks of nodes of another kind."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import ray
+from ray.exceptions import RayActorError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.trial.context import SearchContext
+from search.trial.lifecycle import deploy_for_another, time_for_another
+from search.trial.record_builder import InfeasibleError, RecordBuilder
+from search.watchdog import watchdog, watchdog_paused
+from search.workers.ray_cluster import prepare_process
+
+ATTEMPTS = 3
+"""A network is timed again so often if the process that does it died, perhaps by another one."""
+
+RESTART_S = 5.0
+"""Time in which that process starts again [s]."""
+
+
+class TimingActor:
+    """The process on the driver's machine that times networks, one after the other.
+
+    Args:
+        context: What the trials share.
+    """
+
+    def __init__(self, context: SearchContext) -> None:
+        prepare_process(context.problem.deployment.threads)
+        self._context = context
+
+    def call(
+        self, function: Callable[[SearchContext, RecordBuilder], RecordBuilder], builder: Any
+    ) -> RecordBuilder:
+        """Return the builder of a trial after one of its parts that are done here."""
+        with watchdog():
+            return function(self._context, builder)
+
+
+class RemoteTimingMachine(NamedTuple):
+    """The timing machine as seen from a node of another kind.
+
+    Args:
+        name: Ray's name of its process.
+    """
+
+    name: str
+
+    def time_untrained(self, builder: RecordBuilder) -> RecordBuilder:
+        """Return the builder of a trial with the time of its untrained network, or its failure."""
+        return self._call(time_for_another, builder)
+
+    def deploy(self, builder: RecordBuilder) -> RecordBuilder:
+        """Return the builder of a trial whose trained network was deployed, or its failure."""
+        return self._call(deploy_for_another, builder)
+
+    def _call(
+        self,
+        function: Callable[[SearchContext, RecordBuilder], RecordBuilder],
+        builder: RecordBuilder,
+    ) -> RecordBuilder:
+        actor: Any = ray.get_actor(self.name)
+        with watchdog_paused():
+            for _ in range(ATTEMPTS):
+                try:
+                    timed: RecordBuilder = ray.get(actor.call.remote(function, builder))
+                except RayActorError:
+                    time.sleep(RESTART_S)
+                else:
+                    return timed
+        raise InfeasibleError(f"the process that times it died {ATTEMPTS} times")
+
+
+class TimingService:
+    """Starts the process that times, once a node needs it.
+
+    Args:
+        context: What the trials share.
+    """
+
+    def __init__(self, context: SearchContext) -> None:
+        self._context = context
+        self._actor: Any = None
+        self._name = f"simstead-timing-{secrets.token_hex(8)}"
+
+    def name(self) -> str:
+        """Return Ray's name of the process."""
+        if self._actor is None:
+            here = NodeAffinitySchedulingStrategy(
+                ray.get_runtime_context().get_node_id(), soft=False
+            )
+            self._actor = (
+                ray.remote(TimingActor)
+                .options(name=self._name, num_cpus=0, max_restarts=-1, scheduling_strategy=here)
+                .remote(self._context)
+            )
+        return self._name
