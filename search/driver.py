@@ -277,7 +277,8 @@ def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
         return
     baselines = baseline_scores(context)
     study = SearchStudy(run.journal, context.problem, spec, context.limits, baselines)
-    queue = TrialQueue(study, run, spec, study.interrupted_trials(earlier))
+    interrupted = study.interrupted_trials(earlier)
+    queue = TrialQueue(study, run, spec, interrupted, earlier.values())
     if not queue.finished:
         run.discard_results()
         threads = context.problem.deployment.threads

@@ -17,6 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -47,6 +48,9 @@ FULL_DISK_BYTES = 2**20
 """With less free space the disk counts as full: an artefact could not be written."""
 
 PROGRESS_INTERVAL_S = 1.0
+
+READERS = 16
+"""Records that are read at a time."""
 
 NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """Errors of `flock` on file systems without it, such as Lustre mounted without `-o flock`."""
@@ -370,7 +374,8 @@ class RunDirectory:
 
     def _read_records(self, folder: str) -> list[Record]:
         paths = sorted((self.folder / folder).glob("*.json"))
-        return [Record.read(self.folder / folder / path.name) for path in paths]
+        with ThreadPoolExecutor(READERS) as readers:  # of a shared disk each call takes a while
+            return list(readers.map(Record.read, paths))
 
     def save_derived(self, record: Record) -> None:
         """Write the record of an ensemble, or of a network distilled from one."""
@@ -392,6 +397,11 @@ class RunDirectory:
     def checkpoint_path(self, number: int) -> Path:
         """Return the file of the checkpoint of a trial that was interrupted or stopped early."""
         return self.folder / "trainings" / f"{number:04d}.unfinished"
+
+    def checkpoint_numbers(self) -> set[int]:
+        """Return the numbers of the trials that have a checkpoint."""
+        paths = (self.folder / "trainings").glob("*.unfinished")
+        return {int(path.stem) for path in paths}
 
     def transfer_checkpoint(self, number: int, to: int) -> None:
         """Give the checkpoint of a trial, if there is one, to the trial that resumes it."""

@@ -200,8 +200,8 @@ class SearchStudy:
         return self._ask_fixed(parameters, seed, attributes)
 
     def resumes(self, number: int) -> int | None:
-        """Return the trial whose stopped training a trial resumes, if any."""
-        return self._study.get_trials(deepcopy=False)[number].user_attrs.get(RESUMES)
+        """Return the trial whose stopped training a trial resumes, if any; the trial is running."""
+        return self._open[number].user_attrs.get(RESUMES)
 
     def ask_deployment(self, trained: Record) -> tuple[int, Candidate] | None:
         """Return the number and candidate of a further deployment of a trial's network.

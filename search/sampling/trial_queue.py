@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from search.run.directory import RunDirectory
@@ -48,6 +48,7 @@ class TrialQueue:
         run: The run directory; the records in it have been told to the study.
         spec: The specification of the run: how many networks to try, and how often to deploy each.
         interrupted: The interrupted trials.
+        records: The records in the run directory, where they have been read.
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class TrialQueue:
         run: RunDirectory,
         spec: Spec,
         interrupted: Iterable[InterruptedTrial],
+        records: Iterable[Record] | None = None,
     ) -> None:
         self._study, self._run = study, run
         self._interrupted = [trial for trial in interrupted if _can_be_retried(trial, spec.trials)]
-        self._records = run.records()
+        self._records = run.records() if records is None else list(records)
         started = count_networks(self._records)
         started += sum(trial.training is None for trial in self._interrupted)
         self._networks_left = max(spec.trials - started, 0)
@@ -73,11 +75,13 @@ class TrialQueue:
         ]
         self._running: set[int] = set()
         self._deploy_front_again = False
-        self._checkpoints = {
-            record.number
-            for record in self._records
-            if record.state is State.STOPPED and run.checkpoint_path(record.number).exists()
-        }
+        stopped = {record.number for record in self._records if record.state is State.STOPPED}
+        self._checkpoints = stopped & run.checkpoint_numbers()
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The records of the trials that have ended."""
+        return self._records
 
     @property
     def finished(self) -> bool:

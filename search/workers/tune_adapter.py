@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+STOP_INTERVAL_S = 1.0
+"""Time between looks whether a stop was requested [s]: Tune asks after every event."""
+
+
 class StudySearcher(SearchAlgorithm):
     """Tune's search algorithm: turns requests of the trial queue into trials, and records results.
 
@@ -63,9 +67,10 @@ class StudySearcher(SearchAlgorithm):
         self._deaths: dict[str, str] = {}
         self._errors: dict[str, Exception | None] = {}
         self._retained_at: dict[int, float] = {}
+        self._looked, self._stopped = -math.inf, False
         self._trained_encodings = {
             record.candidate.encoding
-            for record in run.records()
+            for record in queue.records
             if record.unpruned_error is not None
         }
         self.storage_error: OSError | None = None
@@ -79,7 +84,14 @@ class StudySearcher(SearchAlgorithm):
     def should_stop(self) -> bool:
         """Whether records can't be written, no node is left, or a stop was requested."""
         failed = self.storage_error is not None or self.cluster_error is not None
-        return failed or self._run.stop_requested
+        return failed or self._stop_requested()
+
+    def _stop_requested(self) -> bool:
+        """Return whether a stop was requested, which is looked up on disk from time to time."""
+        now = time.monotonic()
+        if now - self._looked >= STOP_INTERVAL_S:
+            self._looked, self._stopped = now, self._run.stop_requested
+        return self._stopped
 
     def add_configurations(self, experiments: Any) -> None:
         """Read what the trials share from Tune's only experiment."""

@@ -179,8 +179,9 @@ def test_a_network_that_diverges_makes_room_for_another_of_its_encoding(
 def test_an_encoding_trained_in_an_earlier_session_needs_no_further_network(
     problem: Problem, run: RunDirectory
 ) -> None:
-    run.save_record(make_record(0, make_candidate(encoding="image"), unpruned_error=0.5))
-    searcher, scheduler = searching(ListedRequests("image"), problem, run, workers=1)
+    queue = ListedRequests("image")
+    queue.records.append(make_record(0, make_candidate(encoding="image"), unpruned_error=0.5))
+    searcher, scheduler = searching(queue, problem, run, workers=1)
     assert searcher.suggest()
     assert not arrive(searcher, scheduler, 0, 0.25)
 
@@ -240,7 +241,10 @@ def test_infinity_travels(searcher: StudySearcher, run: RunDirectory) -> None:
     assert record.rungs[0].error == math.inf
 
 
-def test_a_stop_request_ends_the_suggestions(searcher: StudySearcher, run: RunDirectory) -> None:
+def test_a_stop_request_ends_the_suggestions(
+    searcher: StudySearcher, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune_adapter, "STOP_INTERVAL_S", 0.0)
     assert not SearchStopper(searcher).stop_all()
     run.request_stop()
     assert SearchStopper(searcher).stop_all()
