@@ -1,13 +1,14 @@
 """Utilisation of 256 workers with trials of a minute, on a fake clock and a slow shared disk.
 
-    .venv/bin/python benchmarks/many_workers.py [WORKERS [SECONDS]]
+    .venv/bin/python benchmarks/many_workers.py [WORKERS [SECONDS]] [--before N]
 
 Workers exist by name only: their trials take no time but that of the fake clock. The driver is
 real, with study, successive halving, records and journal. It handles one event after the other,
 and each takes the processor's time that was measured, 5 ms for each call of the file system on the
 run directory (counted by `slow_files.c`), and the time of Ray Tune (`bookkeeping.py`). The share of
 the time that workers train from the moment when all have begun is printed and stored as JSON.
-Exits with 1 if it is too low.
+By default the run has 1,000 trials before, up to which the default sampler suggests with more care
+and takes longer. Exits with 1 if the share is too low.
 """
 
 import ctypes
@@ -23,7 +24,7 @@ from pathlib import Path
 from arguments import argument_parser
 from ask_time import synthetic_record
 from rich.console import Console
-from slow_disk import CALL_MS, run_below_slow_files
+from slow_disk import CALL_MS, fill, run_below_slow_files
 
 from problems import Problem, Size, load_problem
 from search.progress import ProgressDisplay
@@ -37,8 +38,8 @@ from search.trial.record_builder import RungReport
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher
 
-WORKERS, SECONDS = 256, 60.0
-"""Number of workers, and duration of a complete trial [s]."""
+WORKERS, SECONDS, BEFORE = 256, 60.0, 1000
+"""Number of workers, duration of a complete trial [s], and number of trials before."""
 
 MEASURED = 1.5
 """Duration of the measurement, in durations of a complete trial."""
@@ -70,11 +71,14 @@ class Driver:
             deployments=1,
         )
         run = RunDirectory.start(folder, spec)
+        records = run.records()
+        study = SearchStudy(run.journal, problem, spec)
+        interrupted = study.interrupted_trials({record.number: record for record in records})
         progress = ProgressDisplay(problem, spec.trials, Console(file=io.StringIO()))
-        queue = TrialQueue(SearchStudy(run.journal, problem, spec), run, spec, [])
+        queue = TrialQueue(study, run, spec, interrupted, records)
         self._problem, self._seconds, self._workers = problem, seconds, workers
         self._searcher = StudySearcher(queue, run, progress, workers)
-        self._halving = SuccessiveHalving()
+        self._halving = SuccessiveHalving(records)
         self._slow_calls = ctypes.CDLL(os.environ["LD_PRELOAD"]).slow_calls
         self._free_at = 0.0
         self.events: list[tuple[float, int, float, TrialRequest]] = []
@@ -128,15 +132,19 @@ class Driver:
         return None
 
 
-def measure(folder: Path, workers: int, seconds: float) -> dict[str, float]:
+def measure(folder: Path, workers: int, seconds: float, before: int) -> dict[str, float]:
     """Return the utilisation of the workers, and further figures.
 
     Args:
         folder: Folder of the run.
         workers: Number of workers.
         seconds: Duration of a complete trial [s].
+        before: Number of trials that the run has before.
     """
-    driver = Driver(folder, load_problem("planets", Size.TINY), workers, seconds)
+    problem = load_problem("planets", Size.TINY)
+    if before:
+        fill(folder, problem, before, {})
+    driver = Driver(folder, problem, workers, seconds)
     start = driver.begin()
     end = start + MEASURED * seconds
     while driver.advance() < end:
@@ -146,7 +154,8 @@ def measure(folder: Path, workers: int, seconds: float) -> dict[str, float]:
         "workers": workers,
         "trial_s": seconds,
         "all_begun_s": start,
-        "trials": len(RunDirectory.open(folder).records()),
+        "trials_before": before,
+        "trials": len(RunDirectory.open(folder).records()) - before,
         "utilisation": trained_s / (workers * (end - start)),
     }
 
@@ -156,14 +165,17 @@ def main() -> int:
     parser = argument_parser(__doc__)
     parser.add_argument("workers", nargs="?", type=int, default=WORKERS, metavar="WORKERS")
     parser.add_argument("seconds", nargs="?", type=float, default=SECONDS, metavar="SECONDS")
+    parser.add_argument("--before", type=int, default=BEFORE, metavar="N", help="trials before")
     parser.add_argument("--measure", type=Path, metavar="RUN", help="the run")
     arguments = parser.parse_args()
     if arguments.measure:
-        print(json.dumps(measure(arguments.measure, arguments.workers, arguments.seconds)))
+        numbers = (arguments.workers, arguments.seconds, arguments.before)
+        print(json.dumps(measure(arguments.measure, *numbers)))
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        options = [str(arguments.workers), str(arguments.seconds), "--measure", str(folder)]
+        options = [str(arguments.workers), str(arguments.seconds), "--before"]
+        options += [str(arguments.before), "--measure", str(folder)]
         facts = run_below_slow_files([sys.executable, __file__, *options], folder, 0.0)
     print(json.dumps(facts, indent=1))
     Path(__file__).with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
