@@ -42,7 +42,12 @@ class RayNodes:
         self.first, self.second = f"{network}.1", f"{network}.2"
         self._start(self.first, "--head", "--port=0", "--include-dashboard=false")
         self.address = (folder / self.first / "ray_current_cluster").read_text()
-        self._start(self.second, f"--address={self.address}", before=before)
+        self._before = before
+        self.start_second()
+
+    def start_second(self) -> None:
+        """Start the second node, for the first time or once it was killed."""
+        self._start(self.second, f"--address={self.address}", before=self._before)
 
     def _start(self, address: str, *options: str, before: Sequence[str] = ()) -> None:
         ray = Path(sys.executable).with_name("ray")

@@ -886,6 +886,36 @@ def test_a_driver_ended_at_random_moments(
     assert RunDirectory.open(folder).final_evaluation() is not None
 
 
+@contextmanager
+def in_phase(
+    phase: str, command_env: dict[str, str], *command: object
+) -> Generator[subprocess.Popen[str]]:
+    """Start a command, and wait until it is in a phase or has ended.
+
+    Args:
+        phase: Name of the phase.
+        command_env: Environment of the command.
+        *command: The command.
+    """
+    with subprocess.Popen(
+        [*map(str, command)],
+        env=command_env | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as driver:
+        assert driver.stdout
+        for line in driver.stdout:
+            if line.startswith(f"{phase} "):
+                break
+        try:
+            yield driver
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(driver.pid, signal.SIGKILL)
+
+
 PHASES = ("data", "baselines", "trials", "validation", "retraining", "evaluation")
 
 
@@ -901,18 +931,7 @@ def test_each_signal_ends_a_search_in_each_phase(
     chosen = PHASES if session.whole else random.SystemRandom().sample(PHASES[2:], 1)
     for phase in chosen:
         sign = random.SystemRandom().choice(signals)
-        with subprocess.Popen(
-            [SIMSTEAD, *map(str, search)],
-            env=command_env | {"PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as driver:
-            assert driver.stdout
-            for line in driver.stdout:
-                if line.startswith(f"{phase} "):
-                    break
+        with in_phase(phase, command_env, SIMSTEAD, *search) as driver:
             driver.send_signal(sign)
             _, err = driver.communicate(timeout=WAIT_S)
         assert driver.returncode == 85, (phase, sign.name, err)
@@ -942,3 +961,37 @@ def test_a_lost_node_costs_no_trial(account: Accounts, ray_nodes: RayNodes, tmp_
     }
     assert {record.node for record in run.records()} <= {ray_nodes.first, ray_nodes.second}
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_node_lost_in_another_phase_costs_nothing_either(
+    account: Accounts, ray_nodes: RayNodes, tmp_path: Path
+) -> None:
+    """The node comes back after each phase; of the phases one is drawn for each."""
+    phases = ("data", "retraining", "evaluation")
+    file = tmp_path / "patient.py"
+    file.write_text(FAULTY.replace("watchdog.TIMEOUT_S = 10.0\n", ""))
+    for phase in phases if session.whole else random.SystemRandom().sample(phases, 1):
+        ledger, folder = account(f"node lost, in the phase {phase}"), tmp_path / phase
+        search = [*asked(file, folder, 2), "--retrain", 1, "--seed", phases.index(phase)]
+        env = ray_nodes.env | {"SIMSTEAD_CACHE": str(tmp_path / "cache")}
+        joined = [SIMSTEAD, *search, "--address", ray_nodes.address]
+        with in_phase(phase, env, *joined) as driver:
+            before = record_bytes(folder)
+            ledger.injected += 1
+            ledger.finished_before += len(before)
+            ray_nodes.kill(ray_nodes.second)
+            _, err = driver.communicate(timeout=WAIT_S)
+        assert driver.returncode == 0, err
+        assert "Traceback" not in err
+        assert "NodeDiedError" not in err
+        run = RunDirectory.open(folder)
+        assert run.final_evaluation() is not None
+        assert [result.reason for result in run.retrainings().results if result.reason] == []
+        assert set(run.data().failed.values()) == {0}
+        after = record_bytes(folder)
+        ledger.lost += sum(after.get(name) != record for name, record in before.items())
+        ledger.left_running += left_running(folder)
+        ledger.carried_on += count_networks(run.records()) == 2
+        ray_nodes.start_second()
