@@ -79,6 +79,19 @@ def test_it_is_the_mean_of_a_gaussian_process(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_allclose(outputs(network, further).numpy(), expected, atol=1e-4)
 
 
+def test_centres_of_which_little_remains_are_kept_where_a_simulation_is_smooth() -> None:
+    inputs, further = (normal(n, 3, seed=n) for n in (256, 64))
+
+    def smooth(x: Tensor) -> Tensor:
+        return (0.8 * x[:, :1] + 0.3).sin() * (0.5 * x[:, 1:2]).exp() + x[:, 2:].square()
+
+    settings = drawn("kernel64") | {"kernel": "rbf", "centres": 128, "noise": 1e-10}
+    network = solved("kernel64", inputs, smooth(inputs), settings)
+    assert isinstance(network, KernelMachine)
+    assert network.head.in_features == 128
+    torch.testing.assert_close(outputs(network, further), smooth(further), rtol=0.0, atol=1e-2)
+
+
 def test_the_gradient_of_the_likelihood_is_that_of_its_differences() -> None:
     inputs, targets = normal(24, 3).double(), normal(24, 2, seed=1).double()
     for name in ("rbf", "matern32", "matern52"):
