@@ -189,6 +189,17 @@ def main_incompatibility(problem: Problem, restrictions: Restrictions) -> str:
     return f"no encoding has a suitable layout and target ({'; '.join(kinds)})"
 
 
+def _labelled_samples(choose: Choose, *, rolls: bool) -> dict[str, int]:
+    """Return the chosen number of further samples that a teacher labels, by its setting.
+
+    Args:
+        choose: Chooses the number.
+        rolls: Whether the encoding is rolled out.
+    """
+    name, options = ("labelled_paths", LABELLED_PATHS) if rolls else ("labelled", LABELLED_SAMPLES)
+    return {name: choose.categorical(name, options)}
+
+
 def pruning_prefix(family: str, pruning: Pruning) -> str:
     """Return the prefix of the parameters of a pruning, as in `mlp.structured`."""
     return f"{family}.{pruning}"
@@ -239,16 +250,17 @@ class Space:
         """Return what determines which settings training has.
 
         These are whether the family trains a policy, whether it is solved, whether the encoding is
-        rolled out, whether a standard baseline may predict further training samples, and whether
-        the target is a label. Further samples aren't free in an encoding that runs something for
-        each of them.
+        rolled out, whether the family may learn from further samples that a standard baseline
+        predicts, and whether the target is a label. Further samples aren't free in an encoding that
+        runs something for each of them.
         """
         unfitted, architecture = self.problem.encodings[encoding], ARCHITECTURES[family]
         rolls = isinstance(unfitted, RollsForward)
         flat = unfitted.layout is Layout.FLAT and unfitted.target in AVERAGED_TARGETS
         free = flat and not isinstance(unfitted, Remembers)
         teachable = unfitted.target is Target.VALUE if rolls else free
-        has_teacher = teachable and self.problem.standard_baselines
+        fitted = teachable and self.problem.standard_baselines
+        has_teacher = fitted and architecture.learns_from_teacher
         is_label = unfitted.target is Target.LABEL
         return architecture.trains_policy, architecture.solved, rolls, has_teacher, is_label
 
@@ -256,7 +268,7 @@ class Space:
         """Return chosen settings of the training.
 
         RL training has fewer settings: its library determines the rest. A family that is solved
-        has none but the augmentation of its pairs.
+        has none but those of further pairs.
 
         Args:
             choose: Chooses the settings.
@@ -265,8 +277,9 @@ class Space:
         """
         prefixed = self._prefixed("training", choose)
         trains_policy, solved, rolls, has_teacher, is_label = self.training_kind(encoding, family)
+        labelled = _labelled_samples(prefixed, rolls=rolls) if has_teacher else {}
         if solved:
-            return UNUSED_TRAINING.model_copy(update=self._augmentation(prefixed))
+            return UNUSED_TRAINING.model_copy(update=labelled | self._augmentation(prefixed))
         training = Training(
             learning_rate=prefixed.real("learning_rate", 3e-4, 1e-2, log=True),
             batch_size=prefixed.categorical("batch_size", (128, 256, 512)),
@@ -283,16 +296,12 @@ class Space:
         }
         if rolls:
             further["unrolled"] = prefixed.categorical("unrolled", UNROLL_LENGTHS)
-        if has_teacher and rolls:
-            further["labelled_paths"] = prefixed.categorical("labelled_paths", LABELLED_PATHS)
-        elif has_teacher:
-            further["labelled"] = prefixed.categorical("labelled", LABELLED_SAMPLES)
         if is_label:
             further["label_smoothing"] = prefixed.categorical("label_smoothing", LABEL_SMOOTHINGS)
             further["class_weights"] = prefixed.categorical("class_weights", (False, True))
             further["dropout"] = prefixed.categorical("dropout", DROPOUT_RATES)
             further["temperature"] = prefixed.categorical("temperature", (False, True))
-        return training.model_copy(update=further | self._augmentation(prefixed))
+        return training.model_copy(update=further | labelled | self._augmentation(prefixed))
 
     def _augmentation(self, choose: Choose) -> dict[str, int]:
         """Return the chosen augmentation, where the problem declares symmetries."""

@@ -102,7 +102,8 @@ def preferred_parameters(
         index: Position of the candidate in the design.
     """
     encoding, architecture = design[index].encoding, design[index].architecture
-    settings = ARCHITECTURES[architecture].first_settings
+    family = ARCHITECTURES[architecture]
+    settings = family.first_settings
     if not settings or any(earlier.architecture == architecture for earlier in design[:index]):
         return {}
     written = problem.encodings[encoding]
@@ -110,6 +111,7 @@ def preferred_parameters(
     return {
         **{f"{encoding}.{name}": v for name, v in values.items() if isinstance(v, Scalar)},
         **{f"{architecture}.{name}": value for name, value in settings.items()},
+        **{f"training.{name}": value for name, value in family.first_training.items()},
     }
 
 

@@ -76,12 +76,18 @@ class Architecture(ABC):
     """Whether it is trained by reinforcement learning rather than from pairs."""
 
     solved: ClassVar[bool] = False
-    """Whether its learner is a `SolvedLearner`, so that of the settings of a training only the
-    augmentation of the pairs means anything."""
+    """Whether its learner is a `SolvedLearner`, so that of the settings of a training only those of
+    further pairs mean anything: augmentation, and samples that a teacher labels."""
+
+    learns_from_teacher: ClassVar[bool] = True
+    """Whether it may learn from samples that a teacher labels."""
 
     first_settings: ClassVar[Settings] = {}
     """Settings that the first candidate of the family has in a search, as far as they are among the
     options: what a user would try first. All others are chosen at random."""
+
+    first_training: ClassVar[Settings] = {}
+    """The same for settings of its training; without first settings it has no effect."""
 
     @classmethod
     @abstractmethod

@@ -307,6 +307,7 @@ class Kernel(Architecture):
 
     serves = serving((Layout.FLAT,)) | serving((Layout.SEQUENCE,), (Target.VALUE,))
     solved = True
+    learns_from_teacher = False  # a Gaussian process, as the teacher mostly is itself
 
     unsuited: ClassVar = {
         **dict.fromkeys(("bf16", "fp16", "int8"), CANCELLATION),

@@ -240,6 +240,9 @@ class SparsePolynomial(Architecture):
         "2:4": "its terms are selected already",
     }
 
+    first_settings: ClassVar[Settings] = {"degree": 6, "terms": 64}
+    first_training: ClassVar[Settings] = {"labelled": 8192}
+
     @classmethod
     def settings(cls, choose: Choose) -> Settings:
         """Return chosen total degree and number of terms."""

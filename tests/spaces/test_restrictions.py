@@ -47,7 +47,7 @@ ASKED_OF_ALL = ("learning_rate", "batch_size", "weight_decay")
 """Of a training's settings those that a family which practises is asked for, too."""
 
 
-ASKED_OF_SOLVED = ("augmented",)
+ASKED_OF_SOLVED = ("augmented", "labelled", "labelled_paths")
 """Of a training's settings those that a family which is solved is asked for."""
 
 
@@ -68,6 +68,8 @@ def settings_of(candidate: Candidate) -> dict[str, Scalar]:
         training = {name: training[name] for name in ASKED_OF_ALL}
     elif family.solved:
         training = {name: training[name] for name in ASKED_OF_SOLVED}
+    if not family.learns_from_teacher:
+        training = {name: training[name] for name in training if name not in of_teachers}
     branches = {
         candidate.encoding: candidate.encoding_settings,
         candidate.architecture: candidate.architecture_settings,

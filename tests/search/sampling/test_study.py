@@ -234,6 +234,15 @@ def test_the_first_candidate_of_a_family_has_its_first_settings(
         assert preferred.items() <= candidate.architecture_settings.items()
 
 
+def test_the_first_polynomial_learns_from_a_teacher_where_it_can(tmp_path: Path) -> None:
+    for encoding, labelled in (("path", 8192), ("steps", 0)):
+        kept = Restrictions(keep={"architecture": ("polynomial",), "encoding": (encoding,)})
+        folder = tmp_path / encoding
+        folder.mkdir()
+        (candidate,) = first_of_families(oscillator, folder, kept).values()
+        assert candidate.training.labelled == labelled
+
+
 def test_a_family_repeats_first_the_baselines_that_it_can(problem: Problem) -> None:
     def fitted(inputs: Batch, _: np.random.Generator) -> Batch:
         return inputs
