@@ -14,10 +14,10 @@ from problems.cases.stability.theory import (
     axis_gap,
     complex_orbit_vectors,
     hill_spacing,
-    max_relative_eccentricity,
     relative_eccentricity,
     resonance_overlap,
     resonance_strength,
+    secular_scales,
     system_frame_elements,
     three_body_spacing,
 )
@@ -64,15 +64,16 @@ def orbit_angles(inputs: Batch) -> Array:
 
 
 def stability_criteria(inputs: Batch) -> Array:
-    """Return the logarithms of AMD ratios, resonance overlap and resonance strength (b, 13).
+    """Return the logarithms of AMD ratios, resonances and secular periods (b, 16).
 
-    The overlap is that at the epoch and that at the largest relative eccentricity in the secular
-    motion.
+    The overlap of resonances is that at the epoch and that at the largest relative eccentricity in
+    the secular motion. The periods of this motion, in innermost orbits, are the times in which
+    eccentricities change.
     """
     mass = inputs["mass"]
     elements = system_frame_elements(mass, inputs["elements"])
     of_collision, of_hill = amd_ratios(mass, elements)
-    extreme = max_relative_eccentricity(mass, elements)
+    extreme, periods = secular_scales(mass, elements)
     return np.concatenate(
         [
             log(of_collision),
@@ -80,6 +81,7 @@ def stability_criteria(inputs: Batch) -> Array:
             log(resonance_overlap(mass, elements, relative_eccentricity(elements))),
             log(resonance_overlap(mass, elements, extreme)),
             log(extreme / axis_gap(elements)),
+            log(periods),
             log(resonance_strength(mass, elements)),
             log(three_body_spacing(mass, elements)),
         ],

@@ -4,11 +4,14 @@ Elements are those of `problems.cases.planets.orbits`. A pair is a planet and it
 Arrays may have further axes, such as time, between those of samples and planets.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from problems.cases.planets.orbits import (
     GRAVITATIONAL_CONSTANT,
     elements_from_states,
+    mean_motion,
     states_from_elements,
 )
 from problems.cases.planets.secular import secular_motion
@@ -150,22 +153,38 @@ def amd_ratios(mass: Array, elements: Array) -> tuple[Array, Array]:
     return relative / np.maximum(of_collision, EPSILON), relative / np.maximum(of_hill, EPSILON)
 
 
-def max_relative_eccentricity(mass: Array, elements: Array) -> Array:
-    """Return the largest relative eccentricity that each pair reaches (b, p - 1).
+class SecularScales(NamedTuple):
+    """What Laplace-Lagrange theory says of the eccentricities of b systems.
+
+    Args:
+        largest: Largest relative eccentricity that each pair reaches (b, p - 1).
+        periods: Periods of the modes (b, p), shortest last, in innermost orbits.
+    """
+
+    largest: Array
+    periods: Array
+
+
+def secular_scales(mass: Array, elements: Array) -> SecularScales:
+    """Return the largest relative eccentricities and the periods of the secular motion.
 
     To second order (Laplace-Lagrange theory) e-vectors are sums of rotating modes. The largest
-    value is that of aligned modes.
+    relative eccentricity is that of aligned modes.
     Source: Tamayo, Murray, Tremaine & Winn, AJ 162 (2021) 220.
 
     Args:
         mass: Masses of the planets (b, p) [Msun].
         elements: Elements (b, p, 6).
     """
-    star = np.full(len(mass), STAR_MASS)
-    modes = secular_motion(star, mass, elements[..., 0]).eccentricity
+    star, axis = np.full(len(mass), STAR_MASS), elements[..., 0]
+    modes = secular_motion(star, mass, axis).eccentricity
     amplitude = np.einsum("bij,bj->bi", modes.to_modes, complex_orbit_vectors(elements)[0])
     parts = modes.from_modes * amplitude[:, None, :]
-    return np.sum(np.abs(np.diff(parts, axis=1)), axis=-1)
+    orbit = mean_motion(star, mass[:, 0], axis[:, 0])[:, None]
+    return SecularScales(
+        np.sum(np.abs(np.diff(parts, axis=1)), axis=-1),
+        orbit / np.maximum(np.abs(modes.frequency), EPSILON),
+    )
 
 
 def resonance_overlap(mass: Array, elements: Array, relative: Array) -> Array:

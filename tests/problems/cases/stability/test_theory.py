@@ -22,6 +22,7 @@ from problems.cases.stability.theory import (
     hill_spacing,
     resonance_overlap,
     resonance_strength,
+    secular_scales,
     three_body_spacing,
 )
 from problems.interfaces.types import take_samples
@@ -116,6 +117,18 @@ def test_resonances_overlap_sooner_with_mass_and_the_strongest_is_the_nearest() 
     )
     near, far = resonance_strength(*pair(1.5001, 1e-5)), resonance_strength(*pair(1.54, 1e-5))
     assert near > 10.0 * far
+
+
+def test_a_light_planet_precesses_by_the_mass_of_its_heavy_neighbour() -> None:
+    # The first-order rate of an inner test particle, n (m' / M) alpha^2 b_{3/2}^{(1)} / 4, where
+    # b is 3 alpha to leading order.
+    ratio, heavy = 0.02, 1e-4
+    elements = np.zeros((1, 3, 6))
+    elements[0, :, 0] = 1.0, 1.0 / ratio, 1e4 / ratio
+    elements[0, 0, 1] = 0.01
+    largest, periods = secular_scales(np.array([[1e-12, heavy, 1e-12]]), elements)
+    assert periods.min() == pytest.approx(4.0 / (3.0 * heavy * ratio**3), rel=5e-3)
+    assert largest[0, 0] == pytest.approx(0.01, rel=1e-3)
 
 
 def test_the_spacing_of_three_planets_grows_with_their_distance_and_falls_with_their_mass() -> None:
