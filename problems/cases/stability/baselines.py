@@ -23,6 +23,7 @@ from problems.cases.stability.time_distribution import (
     survival_outputs,
     unstable_edges,
 )
+from problems.cases.stability.trios import Trios, innermost_first
 from problems.interfaces.types import Array, Batch, Run, Split, n_samples
 
 BOOSTING = {
@@ -197,15 +198,20 @@ class BoostedTreesBaseline:
     def __call__(self, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002
         """Return the probability of surviving, the survival time and quantiles of that of contact.
 
-        Quantiles that cross are sorted (Chernozhukov et al., Econometrica 78 (2010) 1093).
+        Quantiles that cross are sorted (Chernozhukov et al., Econometrica 78 (2010) 1093). Systems
+        of more than three planets are those of their least stable trio.
         """
-        run = ShortRun(self.settings.orbits, chaos=True).run(inputs)
-        horizon = self.settings.horizon_orbits
-        features = summary_features(inputs, run, chaos=True)
+        inputs = innermost_first(inputs)
+        trios = Trios.of(inputs)
+        whole = ShortRun(self.settings.orbits, chaos=True).run(inputs)
+        horizon, run = self.settings.horizon_orbits, trios.short_run(whole)
+        features = summary_features(trios.inputs, run, chaos=True)
         times = np.full((len(features), len(LEVELS)), np.log10(horizon))
         if self.quantiles:
             times = np.sort([trees.predict(features) for trees in self.quantiles], axis=0).T
         times = np.clip(10.0**times, run.duration_orbits[:, None], horizon)
         times = np.where(run.collided[:, None], run.duration_orbits[:, None], times)
         probability = self.trees.predict_proba(features)[:, 1]
-        return survival_outputs(probability, times, run.followed, horizon)
+        return survival_outputs(
+            *trios.least_stable(probability, times, horizon), whole.followed, horizon
+        )

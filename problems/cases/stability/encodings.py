@@ -23,6 +23,8 @@ from problems.cases.stability.time_distribution import (
     survival_outputs,
     unstable_edges,
 )
+from problems.cases.stability.trios import TRIO, Trios, innermost_first
+from problems.errors import UserError
 from problems.interfaces.types import (
     Array,
     Batch,
@@ -73,7 +75,7 @@ class StabilityEncoding(Encoding):
 
     def measure(self, train: Split) -> Batch:
         """Return means and standard deviations of channels, and the edges of times of contact."""
-        channels = self._training_channels(train.inputs)
+        channels = self._training_channels(_three_planets(train.inputs))
         channels = channels.reshape(-1, channels.shape[-1])
         deviation = channels.std(axis=0)
         return {
@@ -93,17 +95,22 @@ class StabilityEncoding(Encoding):
             before = milestone_times(self.milestones, self.horizon_orbits)[:-1]
             passed = np.sum(split.outputs["survival"][:, None] >= before, axis=1) + stable
             labels = passed[:, None] == np.arange(self.milestones + 1)
-        return Pairs(self._scaled(self._training_channels(split.inputs)), labels.astype(np.float32))
+        channels = self._training_channels(_three_planets(split.inputs))
+        return Pairs(self._scaled(channels), labels.astype(np.float32))
 
     def apply(self, network: Predict, inputs: Batch, rng: np.random.Generator) -> Batch:  # noqa: ARG002 - deterministic
         """Return the probability of surviving, the survival time and quantiles of that of contact.
 
+        Systems of more than three planets are those of their least stable trio.
+
         Args:
-            network: Network: channels (b, ..., c) -> probabilities of classes (b, o).
+            network: Network: channels (b k, ..., c) of trios -> probabilities of classes (b k, o).
             inputs: Systems at the epoch.
             rng: Not used.
         """
-        channels, followed = self._deployed_channels(inputs)
+        inputs = innermost_first(inputs)
+        trios = Trios.of(inputs)
+        channels, followed = self._deployed_channels(inputs, trios)
         classes = network(self._scaled(channels)).astype(float)
         edges = self.statistics["unstable"]
         shares = np.ones((len(classes), len(edges) - 1))
@@ -111,8 +118,10 @@ class StabilityEncoding(Encoding):
             times = np.log10(milestone_times(self.milestones, self.horizon_orbits))
             first = min(edges[0], times[0] - DECADES / self.milestones)
             edges, shares = np.append(first, times), classes[:, :-1]
-        quantiles = contact_quantiles(shares, edges, followed, self.horizon_orbits)
-        return survival_outputs(classes[:, -1], quantiles, followed, self.horizon_orbits)
+        horizon = self.horizon_orbits
+        quantiles = contact_quantiles(shares, edges, trios.followed(followed), horizon)
+        least = trios.least_stable(classes[:, -1], quantiles, horizon)
+        return survival_outputs(*least, followed, horizon)
 
     def _scaled(self, channels: Array) -> Array:
         scaled = (channels - self.statistics["mean"]) / self.statistics["scale"]
@@ -120,11 +129,26 @@ class StabilityEncoding(Encoding):
 
     @abstractmethod
     def _training_channels(self, inputs: Batch) -> Array:
-        """Return the channels in training (b, ..., c)."""
+        """Return the channels of systems of three planets in training (b, ..., c)."""
 
     @abstractmethod
-    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Followed]:
-        """Return the channels in deployment (b, ..., c) and how far the systems were followed."""
+    def _deployed_channels(self, inputs: Batch, trios: Trios) -> tuple[Array, Followed]:
+        """Return the channels of trios (b k, ..., c) and how far the systems were followed."""
+
+
+def _three_planets(inputs: Batch) -> Batch:
+    """Return training systems, the innermost planet first.
+
+    Raises:
+        UserError: They don't have three planets each.
+    """
+    planets = inputs["mass"].shape[1]
+    if planets != TRIO:
+        raise UserError(
+            f"the networks of `stability` learn from systems of {TRIO} planets, and the training "
+            f"systems have {planets}: train on {TRIO}; surrogates then take systems of more"
+        )
+    return innermost_first(inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +180,8 @@ class InitialEncoding(StabilityEncoding):
         parts += [orbit_angles(inputs)] * self.angles + [stability_criteria(inputs)] * self.theory
         return np.concatenate(parts, axis=-1)
 
-    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Followed]:
-        return self._training_channels(inputs), Followed.nowhere(n_samples(inputs))
+    def _deployed_channels(self, inputs: Batch, trios: Trios) -> tuple[Array, Followed]:
+        return self._training_channels(trios.inputs), Followed.nowhere(n_samples(inputs))
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,10 +217,10 @@ class ShortRunEncoding(StabilityEncoding):
     def _training_channels(self, inputs: Batch) -> Array:
         return self._channels(inputs, self._short.cached(inputs))
 
-    def _deployed_channels(self, inputs: Batch) -> tuple[Array, Followed]:
+    def _deployed_channels(self, inputs: Batch, trios: Trios) -> tuple[Array, Followed]:
         run = self._short.cached if self.caches_runs else self._short.run
         short_run = run(inputs)
-        return self._channels(inputs, short_run), short_run.followed
+        return self._channels(trios.inputs, trios.short_run(short_run)), short_run.followed
 
     @property
     def _short(self) -> ShortRun:
