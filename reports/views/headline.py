@@ -39,7 +39,7 @@ class Headline(NamedTuple):
 
 def headline(
     finalist: FinalistView,
-    dominating: FinalistView | None,
+    as_accurate: FinalistView | None,
     data: DatasetSummary,
     trials: Sequence[TrialView],
 ) -> Headline:
@@ -47,14 +47,13 @@ def headline(
 
     Args:
         finalist: The recommended surrogate.
-        dominating: A baseline that is at least as accurate and as fast, or None.
+        as_accurate: The fastest baseline that is at least as accurate, or None.
         data: Summary of the data, with the metrics.
         trials: All trials, whose durations are the cost of the search.
     """
-    grade, worth = _worth(finalist, dominating, data, payback(finalist, data, trials))
-    return Headline(
-        grade, (*_comparison(finalist), _error(finalist, data), _speed(finalist, data), *worth)
-    )
+    grade, worth = _worth(finalist, as_accurate, data, payback(finalist, data, trials))
+    sentences = (_error(finalist, data), _speed(finalist, data), *_advantage(finalist, as_accurate))
+    return Headline(grade, (*_comparison(finalist), *sentences, *worth))
 
 
 def payback(
@@ -131,16 +130,32 @@ def _speed(finalist: FinalistView, data: DatasetSummary) -> str:
     return f"{', '.join([text, *others])}."
 
 
+def _advantage(finalist: FinalistView, as_accurate: FinalistView | None) -> tuple[str, ...]:
+    """Return the sentence on the speed of a baseline with no larger error, () if it is faster."""
+    if as_accurate is None:
+        return ("No baseline has as small an error.",) if finalist.against_baseline else ()
+    if is_as_fast(as_accurate, finalist):
+        return ()
+    times = format_speedup(as_accurate.timing.relative_time / finalist.timing.relative_time)
+    fastest = f"Of the baselines that are at least as accurate, the fastest is {as_accurate.name}"
+    return (f"{fastest}: the surrogate is {times} as fast.",)
+
+
+def is_as_fast(baseline: FinalistView, finalist: FinalistView) -> bool:
+    """Return whether a baseline takes no more time than a surrogate."""
+    return baseline.timing.relative_time <= finalist.timing.relative_time
+
+
 def _worth(
     finalist: FinalistView,
-    dominating: FinalistView | None,
+    as_accurate: FinalistView | None,
     data: DatasetSummary,
     pays: Payback | None,
 ) -> tuple[Grade, tuple[str, ...]]:
     """Return the grade, and sentences on whether the surrogate is worth deploying."""
-    if dominating is not None:
-        speed = f"{format_number(dominating.timing.speedup)}{speed_scale(data).unit}"
-        better = f"the baseline {dominating.name} is at least as accurate and as fast ({speed})"
+    if as_accurate is not None and is_as_fast(as_accurate, finalist):
+        speed = f"{format_number(as_accurate.timing.speedup)}{speed_scale(data).unit}"
+        better = f"the baseline {as_accurate.name} is at least as accurate and as fast ({speed})"
         return Grade.BAD, (f"It isn't worth deploying: {better}.",)
     if pays is None and data.reference_has_time:
         return Grade.BAD, ("It isn't worth deploying: the reference itself is as fast.",)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from problems.diagnosis.host import amdahl
 from reports.views.finalists import FinalistView
-from reports.views.headline import Headline, headline
+from reports.views.headline import Headline, headline, is_as_fast
 from reports.views.trials import TrialView
 from reports.views.verdicts import Verdict, verdicts
 from search.run.finalists import Recommendation
@@ -121,7 +121,9 @@ def recommendation_view(
             each for each in baselines if _verdict(each) in {"alike", "smaller"}
         ),
         best_baseline=best,
-        headline=headline(first, shown[0].dominated_by, context.data, list(context.trials.values()))
+        headline=headline(
+            first, _as_accurate(first, baselines), context.data, list(context.trials.values())
+        )
         if context.data
         else None,
     )
@@ -148,16 +150,20 @@ def _best_baseline(
     return next((each for each in baselines if each.name == against.other), None)
 
 
-def _dominating(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
-    """Return the first baseline that is at least as accurate and as fast, or None."""
-    dominating = (
+def _as_accurate(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
+    """Return the fastest baseline that is at least as accurate on the test split, or None."""
+    accurate = (
         baseline
         for baseline in baselines
-        if not baseline.failed
-        and _test_error(baseline) <= _test_error(finalist)
-        and baseline.timing.relative_time <= finalist.timing.relative_time
+        if not baseline.failed and _test_error(baseline) <= _test_error(finalist)
     )
-    return next(dominating, None)
+    return min(accurate, key=lambda baseline: baseline.timing.relative_time, default=None)
+
+
+def _dominating(finalist: FinalistView, baselines: Sequence[FinalistView]) -> FinalistView | None:
+    """Return the fastest baseline that is at least as accurate and as fast, or None."""
+    baseline = _as_accurate(finalist, baselines)
+    return baseline if baseline and is_as_fast(baseline, finalist) else None
 
 
 def _titled(

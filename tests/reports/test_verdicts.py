@@ -120,7 +120,8 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
     )
     found = headline(view(against_baseline=against(-0.2, -0.1), batches=batches), None, DATA, [])
     assert found.grade == "good"
-    comparison, error, speed, worth = found.sentences
+    comparison, error, speed, advantage, worth = found.sentences
+    assert advantage == "No baseline has as small an error."
     assert comparison == (
         "The recommended surrogate, trial 0, is more accurate than linear, the best baseline on "
         "the validation split (on the same 20 test samples: difference -0.15, 90 %: -0.2 to -0.1)."
@@ -140,6 +141,12 @@ def test_the_first_sentences_are_the_verdict_in_words() -> None:
     alike = headline(view(against_baseline=against(-0.1, 0.1)), None, DATA, [])
     assert "trial 0, can't be told in accuracy from linear" in alike.sentences[0]
     assert "only where its speed counts more than accuracy" in worse.sentences[-2]
+    slower = view(name="linear", timing=make_timing(0.25))
+    faster = headline(view(against_baseline=against(-0.1, 0.1)), slower, DATA, [])
+    assert (
+        "Of the baselines that are at least as accurate, the fastest is linear: the surrogate is "
+        "2.5x as fast." in faster.sentences
+    )
     beaten = headline(view(), view(name="linear"), DATA, [])
     assert beaten.grade == "bad"
     assert beaten.sentences[-1].startswith("It isn't worth deploying: the baseline linear")
@@ -158,5 +165,5 @@ def test_a_reference_without_a_time_is_compared_with_no_run_of_it() -> None:
     )
     timed = labels.model_copy(update={"timed_baseline": "linear"})
     found = headline(view(against_baseline=against(0.1, 0.2)), None, timed, [])
-    assert found.sentences[-2].startswith("It is 10x as fast as the baseline linear with 64")
+    assert found.sentences[-3].startswith("It is 10x as fast as the baseline linear with 64")
     assert found.sentences[-1].startswith("It is worth deploying only")
