@@ -14,6 +14,7 @@ from problems.cases.planets.forecasts import (
 from problems.cases.planets.orbits import total_energy
 from problems.cases.planets.simulation import outputs_from_elements
 from problems.interfaces.problem import Metric
+from problems.interfaces.scores import ScoreOfResample
 from problems.interfaces.types import Array, Batch
 
 FORECAST_THRESHOLD = 0.1
@@ -87,43 +88,61 @@ class PlanetScore:
 
     def __call__(self, predicted: Batch, reference: Batch, inputs: Batch) -> Mapping[str, float]:
         """Return the metrics, the error that is minimised first."""
+        metrics_of = self.resampled(predicted, reference, inputs)
+        return metrics_of(np.arange(len(inputs["mass"])))
+
+    def resampled(self, predicted: Batch, reference: Batch, inputs: Batch) -> ScoreOfResample:
+        """Return the function that gives the metrics of systems by their indices (n,).
+
+        Whatever belongs to a single system is computed once, for all resamples.
+
+        Args:
+            predicted: Predicted outputs of b systems.
+            reference: Outputs of the reference.
+            inputs: Systems at the epoch.
+        """
         exists = inputs["mass"] > 0.0
         elements, truth = predicted["elements"], reference["elements"]
         errors = system_errors(elements, truth, exists)
-        ends = [path[:, -1][exists] for path in (elements, truth)]
-        frequency, amplitude = line_errors(elements[..., 1:5], truth[..., 1:5])
-        metrics = {
-            "element_error": float(np.mean(errors)),
-            "median_error": float(np.median(errors)),
-            "forecast_share": float(np.mean(errors < FORECAST_THRESHOLD)),
-            "forecast_horizon_periods": self.forecast_horizon(
-                normalised_error(elements, truth, exists), secular_periods(inputs)
-            ),
-            "frequency_error": float(np.median(frequency[exists])),
-            "amplitude_error": float(np.median(amplitude[exists])),
-            "eccentricity_distance": wasserstein_distance(*map(eccentricity, ends)),
-            "inclination_distance_rad": wasserstein_distance(*map(inclination, ends)),
-        }
-        if self.phase:
-            angle = np.mod(elements[..., 5] - truth[..., 5] + np.pi, 2.0 * np.pi) - np.pi
-            angle = np.moveaxis(angle, 1, 2)[exists]
-            metrics["longitude_error_rad"] = float(np.sqrt(np.mean(angle**2)))
-            metrics["energy_drift"] = float(np.median(energy_drift(predicted["state"], inputs)))
-        return metrics
+        normalised = normalised_error(elements, truth, exists)
+        # A system whose error hasn't passed the threshold is censored at the horizon, which is a
+        # different number of secular periods for each system.
+        time = self.forecast_horizons(normalised) / secular_periods(inputs)
+        ended = np.asarray((normalised > FORECAST_THRESHOLD).any(axis=1))
+        lines = line_errors(elements[..., 1:5], truth[..., 1:5])
+        ends = [path[:, -1] for path in (elements, truth)]
+        shapes, tilts = ([of(end) for end in ends] for of in (eccentricity, inclination))
+        phase = self._phase(predicted, truth, inputs) if self.phase else None
 
-    def forecast_horizon(self, error: Array, periods_yr: Array) -> float:
-        """Return the mean time before the error passes 0.1, in secular periods, up to a limit.
+        def metrics_of(index: Array) -> Mapping[str, float]:
+            here = exists[index]
+            frequency, amplitude = (float(np.median(line[index][here])) for line in lines)
+            metrics = {
+                "element_error": float(np.mean(errors[index])),
+                "median_error": float(np.median(errors[index])),
+                "forecast_share": float(np.mean(errors[index] < FORECAST_THRESHOLD)),
+                "forecast_horizon_periods": restricted_mean_survival(
+                    time[index], ended[index], FORECAST_LIMIT
+                ),
+                "frequency_error": frequency,
+                "amplitude_error": amplitude,
+                "eccentricity_distance": wasserstein_distance(*(e[index][here] for e in shapes)),
+                "inclination_distance_rad": wasserstein_distance(*(i[index][here] for i in tilts)),
+            }
+            if phase is not None:
+                squared, drift = (values[index] for values in phase)
+                metrics["longitude_error_rad"] = float(np.sqrt(np.mean(squared[here])))
+                metrics["energy_drift"] = float(np.median(drift))
+            return metrics
 
-        A system whose error hasn't passed it at the horizon is censored there: the horizon is a
-        different number of periods for each system.
+        return metrics_of
 
-        Args:
-            error: Normalised errors (b, t).
-            periods_yr: Secular periods (b,) [yr].
-        """
-        time = self.forecast_horizons(error) / periods_yr
-        ended = np.asarray((error > FORECAST_THRESHOLD).any(axis=1))
-        return restricted_mean_survival(time, ended, FORECAST_LIMIT)
+    @staticmethod
+    def _phase(predicted: Batch, truth: Array, inputs: Batch) -> tuple[Array, Array]:
+        """Return mean squared errors of longitudes (b, p) [rad^2] and drifts of energy (b,)."""
+        angle = predicted["elements"][..., 5] - truth[..., 5]
+        angle = np.mod(angle + np.pi, 2.0 * np.pi) - np.pi
+        return np.mean(angle**2, axis=1), energy_drift(predicted["state"], inputs)
 
     def forecast_horizons(self, error: Array) -> Array:
         """Return the time (b,) [yr] of the last frame before the error (b, t) passes 0.1."""

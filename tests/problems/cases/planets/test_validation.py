@@ -14,6 +14,7 @@ from problems.cases.planets.validation import (
     wasserstein_distance,
 )
 from problems.data.dataset import generate
+from problems.interfaces.types import take_samples
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,17 @@ def test_the_forecast_ends_before_the_error_passes(score: PlanetScore) -> None:
     error[2] = 0.2
     horizon = score.forecast_horizons(error)
     np.testing.assert_allclose(horizon, [score.times_yr[-1], score.times_yr[4], 0.0])
+
+
+def test_a_resample_has_the_metrics_of_its_systems(
+    planets: Problem, data: Dataset, score: PlanetScore
+) -> None:
+    test = data.test
+    predicted = planets.baselines["Laplace-Lagrange"](test.inputs, np.random.default_rng(0))
+    index = np.random.default_rng(1).integers(len(test), size=len(test))
+    drawn = test.take(index)
+    expected = score(take_samples(predicted, index), drawn.outputs, drawn.inputs)
+    assert score.resampled(predicted, test.outputs, test.inputs)(index) == pytest.approx(expected)
 
 
 @pytest.fixture
