@@ -112,10 +112,9 @@ def rankings(predicted: dict[str, Array], stable: Array) -> dict[str, Ranking]:
     found: dict[str, Ranking] = {}
     for name, error in errors.items():
         difference = error - trees
-        ends = [np.quantile(each[1:], (0.05, 0.95)) for each in (error, difference)]
-        found[name] = Ranking(
-            float(error[0]), *map(float, ends[0]), float(difference[0]), *map(float, ends[1])
-        )
+        low, high = map(float, np.quantile(error[1:], (0.05, 0.95)))
+        below, above = map(float, np.quantile(difference[1:], (0.05, 0.95)))
+        found[name] = Ranking(float(error[0]), low, high, float(difference[0]), below, above)
     return found
 
 
