@@ -13,9 +13,8 @@ class Called(Exception):  # noqa: N818 - it ends a run and is no error
 
 
 def test_a_sample_has_as_many_inputs_as_one_of_several(problem: Problem, data: Dataset) -> None:
-    some = Split(
-        *(take_samples(part, slice(8)) for part in (data.train.inputs, data.train.outputs))
-    )
+    train = data.train
+    some = Split(take_samples(train.inputs, slice(8)), take_samples(train.outputs, slice(8)))
     for encoding in problem.encodings.values():
         fitted = encoding.fit(some)
         seen: list[int] = []
