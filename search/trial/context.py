@@ -7,14 +7,10 @@ from typing import Protocol, Self
 from problems import Dataset, Problem, Run
 from problems.interfaces.types import RollsForward
 from search.run.directory import RunDirectory
-from search.run.records import (
-    Limits,
-)
+from search.run.records import Limits
 from search.run.spec import ExtraObjective
 from search.timing.reference import ReferenceTiming
-from search.trial.preparation import (
-    TaskCache,
-)
+from search.trial.preparation import TaskCache
 from search.trial.record_builder import RecordBuilder
 
 

@@ -11,10 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import cast
 
 from search.run.checkpoints import save_checkpoint
-from search.run.records import (
-    Record,
-    Rung,
-)
+from search.run.records import Record, Rung
 from search.trial.checkpointing import Checkpointer
 from search.trial.context import SearchContext
 from search.trial.deployment import (
@@ -31,9 +28,7 @@ from search.trial.preparation import (
     training_epochs,
 )
 from search.trial.record_builder import Failure, RecordBuilder, RungReport, machine_facts
-from spaces.artefact import (
-    calibration_inputs,
-)
+from spaces.artefact import calibration_inputs
 from spaces.candidate import Candidate
 from spaces.output_layer import zero_outputs
 from spaces.training_targets import Learner

@@ -13,18 +13,10 @@ from typing import Any, NamedTuple, Self
 from problems.errors import printable
 from search.run.environment import machine_kind
 from search.run.lease import batch_job
-from search.run.records import (
-    MAX_TRACEBACK_CHARS,
-    Record,
-    Rung,
-    State,
-    timestamp,
-)
+from search.run.records import MAX_TRACEBACK_CHARS, Record, Rung, State, timestamp
 from search.timing.slot import all_cores_allocated
 from search.trial.distillation import NoTeacherError
-from search.trial.preparation import (
-    NotFiniteError,
-)
+from search.trial.preparation import NotFiniteError
 from spaces.candidate import Candidate
 
 
