@@ -28,13 +28,14 @@ class Interrupts:
         self.first: float | None = None
         """When the first one arrived, by `time.monotonic`."""
 
-    def handle(self, _: int, __: FrameType | None) -> None:
-        """Handle a signal as Ctrl-C."""
+    def handle(self, _: int, frame: FrameType | None) -> None:
+        """Handle a signal as Ctrl-C, also where compiled code handles SIGINT itself."""
         if self.first is None:
             self.first = time.monotonic()
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):
             raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
+        handler(signal.SIGINT, frame)
 
 
 @contextmanager

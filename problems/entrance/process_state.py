@@ -101,7 +101,9 @@ def _signal_handlers() -> Callable[[], None]:
     def restore() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in handlers.items():
-            if handler is not None and signal.getsignal(number) is not handler:
+            changed = handler is not None and signal.getsignal(number) is not handler
+            # Compiled code may replace a handler of Python unseen, as REBOUND does that of SIGINT.
+            if changed or callable(handler):
                 signal.signal(number, handler)
 
     return restore

@@ -1,7 +1,13 @@
 """What users' code leaves behind in the process that calls it."""
 
+import ctypes
+import signal
 import subprocess
 import sys
+
+import pytest
+
+from problems.entrance.process_state import preserved_process_state
 
 FORKS = """
 import os
@@ -21,3 +27,13 @@ def test_a_forked_copy_ends_with_the_block() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0"]
+
+
+def test_a_handler_that_compiled_code_replaces_is_set_again() -> None:
+    libc = ctypes.CDLL(None)
+    libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    ignored = 1  # SIG_IGN
+    with preserved_process_state():
+        libc.signal(signal.SIGINT, ignored)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
