@@ -405,8 +405,10 @@ def test_an_artefact_serves_every_batch_size_of_the_deployment(
     assert not sketch.further_batches
     folder = tmp_path / "artefact"
     manifest, _ = write_artefact(trained, candidate, several, folder)
-    own_files = {name for name in manifest.files if name.startswith(f"{batch_folder(1)}/")}
-    assert bool(own_files) is RUNTIMES[runtime].files_fix_batch
+    further = manifest.further_batches  # () where the points of one sample fill several calls
+    folders = tuple(f"{batch_folder(batch)}/" for batch in further)
+    own_files = {name for name in manifest.files if name.startswith(folders)}
+    assert bool(own_files) is (bool(further) and RUNTIMES[runtime].files_fix_batch)
     network = Surrogate.load(folder, several).network
     inputs = trained.calibration.numpy()[:4]
     together = network(inputs)

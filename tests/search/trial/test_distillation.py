@@ -66,7 +66,9 @@ def with_labels(problem: Problem) -> Candidate:
     network = {"width": 64, "depth": 1, "residual": False, "activation": "relu"}
     return drawn.model_copy(
         update={
-            "training": drawn.training.model_copy(update={"labelled": 128, "augmented": 0}),
+            "training": drawn.training.model_copy(
+                update={"labelled": 128, "labelled_paths": 0, "augmented": 0}
+            ),
             "encoding": "path",
             "encoding_settings": {},
             "architecture": "mlp",
