@@ -9,6 +9,7 @@ from problems import Batch, Dataset, Problem, Size, Split
 from problems.contract import RandomChoice
 from problems.template.problem import DampedOscillator
 from problems.template.problem import problem as oscillator
+from search.trial import preparation
 from search.trial.distillation import NoTeacherError, interpolated_inputs, with_labelled
 from search.trial.preparation import (
     STEPS_WITH_TEACHER,
@@ -89,6 +90,17 @@ def test_a_network_learns_from_both_in_stated_steps(train: Split) -> None:
     )
     with pytest.raises(NoTeacherError, match="no standard baseline"):
         prepare_training(problem, candidate, data)
+
+
+@pytest.mark.parametrize(("pairs", "further"), [(100, 100), (10, 64)])
+def test_further_samples_make_no_more_pairs_than_memory_holds(
+    train: Split, monkeypatch: pytest.MonkeyPatch, pairs: int, further: int
+) -> None:
+    monkeypatch.setattr(preparation, "MAX_LABELLED_PAIRS", pairs)
+    empty = train.take(np.arange(0))
+    data = Dataset(train, empty, empty, empty)
+    task = prepare_training(oscillator, with_labels(oscillator), data, DampedOscillator().run)
+    assert len(task.pairs.inputs) == 64 + further
 
 
 def test_a_roll_out_learns_from_further_paths_in_as_many_steps(train: Split) -> None:
