@@ -20,8 +20,9 @@ from arguments import argument_parser
 from problems import Problem, Run, Split, load_problem
 from problems.data.cache import default_cache
 from problems.data.dataset import generate
+from search.final.comparison import Comparisons, sample_errors
 from search.run.directory import RunDirectory
-from search.trial.scoring import SplitScore, bootstrap_intervals, paired_difference, score_split
+from search.trial.scoring import bootstrap_intervals, score_split
 from simstead import open_run
 
 
@@ -46,24 +47,6 @@ def processor_times(
     return smallest
 
 
-def better_share(problem: Problem, one: SplitScore, two: SplitScore, split: Split) -> float:
-    """Return the share of samples of a split on which the first result has the smaller error."""
-    name = problem.objective.name
-    smaller = 0
-    for index in range(len(split)):
-        sample = split.take(np.array([index]))
-        errors = [
-            problem.score(
-                {key: values[[index]] for key, values in each.outputs.items()},
-                sample.outputs,
-                sample.inputs,
-            )[name]
-            for each in (one, two)
-        ]
-        smaller += errors[0] < errors[1]
-    return smaller / len(split)
-
-
 def compare(folder: Path, calls: int, without: Sequence[str]) -> dict[str, dict[str, object]]:
     """Return what is printed, by name of surrogate or baseline.
 
@@ -81,14 +64,17 @@ def compare(folder: Path, calls: int, without: Sequence[str]) -> dict[str, dict[
         for name, run in problem.fitted(data.train).baseline_runs.items()
         if not any(word in name for word in without)
     }
-    surrogates = {
-        f"trial {record.number}, {record.candidate.encoding}": open_run(str(folder))
-        .surrogate(record.number)
-        .run
+    records = {
+        f"trial {record.number}, {record.candidate.encoding}": record
         for record in directory.surrogate_records()
     }
+    opened = open_run(str(folder))
+    surrogates = {name: opened.surrogate(record.number).run for name, record in records.items()}
     runs: dict[str, Run] = {**baselines, **surrogates}
     scores = {name: score_split(problem, run, data.test, name) for name, run in runs.items()}
+    encodings = {name: record.candidate.encoding for name, record in records.items()}
+    errors = {name: sample_errors(problem, encodings.get(name), scores[name]) for name in runs}
+    comparisons = Comparisons(problem, scores, errors)
     seconds = processor_times(runs, problem, data.test, calls)
     objective = problem.objective.name
     found: dict[str, dict[str, object]] = {}
@@ -104,13 +90,14 @@ def compare(folder: Path, calls: int, without: Sequence[str]) -> dict[str, dict[
         rows: dict[str, object] = {}
         print(f"{name}, against baselines that take no more time:")
         for other in (each for each in baselines if seconds[each] <= seconds[name]):
-            difference = paired_difference(problem, scores[name], scores[other])
-            share = better_share(problem, scores[name], scores[other], data.test)
-            if difference is not None:
-                rows[other] = {"difference": difference.model_dump(), "better_share": share}
+            comparison = comparisons.compare(name, other)
+            if comparison is not None:
+                rows[other] = comparison.model_dump()
+                difference, share = comparison.difference, comparison.better_share
+                smaller = "" if share is None else f", smaller on {100.0 * share:.0f} %"
                 print(
                     f"    {other:30} {difference.value:+.3f} ({difference.low:+.3f} to "
-                    f"{difference.high:+.3f}), smaller on {100.0 * share:.0f} %",
+                    f"{difference.high:+.3f}){smaller}",
                     flush=True,
                 )
         found[name]["against"] = rows
