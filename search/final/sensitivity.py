@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from problems import Array, Encoding, Layout, Split
+from problems.contract.evidence import RecordingNetwork
 from problems.interfaces.types import EncodedNetwork
 from problems.label_scores import SMALLEST_PROBABILITY
 from search.final.label_results import InputChange
@@ -87,15 +88,10 @@ def network_inputs(surrogate: EncodedNetwork, split: Split, samples: int) -> Arr
         split: The split.
         samples: Number of samples; an encoding may make several inputs of one.
     """
-    read: list[Array] = []
-
-    def network(inputs: Array) -> Array:
-        read.append(np.array(inputs))
-        return surrogate.network(inputs)
-
+    network = RecordingNetwork(surrogate.network, [])
     recording = EncodedNetwork(surrogate.encoding, network)
     recording.run(evenly_spaced_inputs(split, samples), np.random.default_rng(0))
-    return np.concatenate(read)
+    return np.concatenate(network.recorded_inputs)
 
 
 def _channels(encoding: Encoding, shape: tuple[int, ...]) -> Iterator[InputPart]:

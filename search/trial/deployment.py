@@ -176,11 +176,10 @@ def _network_mean(
 ) -> NetworkMean:
     """Return the mean of the networks of an ensemble, each pruned as the first one is."""
     candidate, networks = builder.candidate, [first]
-    network_id = builder.number if builder.training is None else builder.training
     for seed in candidate.ensemble_seeds[1:]:
         member = candidate.model_copy(update={"seed": seed})
         learner = initialise_learner(member, task.shape)
-        path = context.run.retrained_network_path(network_id, seed)
+        path = context.run.retrained_network_path(builder.trained_by, seed)
         learner.load_state_dict(load_checkpoint(path)["learner"])
         if candidate.pruning is not Pruning.NONE:
             _prune(context, member, task, learner, calibration)

@@ -94,8 +94,7 @@ def deploy_for_another(context: SearchContext, builder: RecordBuilder) -> Record
 
     def stages() -> None:
         prepared = prepare_trial(context, builder)
-        training = builder.number if builder.training is None else builder.training
-        load_trained(context, builder, prepared, training)
+        load_trained(context, builder, prepared, builder.trained_by)
         deploy(context, builder, prepared)
 
     return _timed_here(builder, stages)

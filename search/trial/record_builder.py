@@ -98,6 +98,11 @@ class RecordBuilder:
     results: dict[str, object] = field(default_factory=dict[str, object])
     failure: Failure | None = None
 
+    @property
+    def trained_by(self) -> int:
+        """Number of the trial that trains or trained the network."""
+        return self.number if self.training is None else self.training
+
     @contextmanager
     def timed_stage(self, stage: str) -> Generator[None]:
         """Start a stage, and add its duration at the end."""
