@@ -3,9 +3,11 @@
 Each builder takes fields of the value that it builds as keywords; what isn't given is ordinary.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from problems import Problem, Size
+from problems import Problem, Samples, Size
+from problems.template.problem import problem as template
 from search.run.finalists import FinalEvaluation, Finalist
 from search.run.nodes import NodeFacts
 from search.run.records import ConfidenceInterval, Record, Rung, State, Timing
@@ -17,6 +19,17 @@ from spaces.space import Space
 
 ENDED = "2026-01-01T00:00:00+00:00"
 """When trials and final evaluations ended."""
+
+
+SMALL = replace(
+    template,
+    name="small",
+    shifted=None,
+    samples=Samples(train=32, validation=8, test=8, shifted=0),
+    epochs=4,
+    standard_baselines=False,
+)
+"""The problem of the template with few samples and short trainings."""
 
 
 def make_spec(problem: Problem | None = None, **fields: Any) -> Spec:

@@ -28,9 +28,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from problems import Dataset, Samples, UserError
+from problems import Dataset, UserError
 from problems.data.dataset import generate
-from problems.template.problem import problem as template
 from search import driver
 from search.export import export
 from search.final.evaluation import run_final_evaluation
@@ -55,7 +54,7 @@ from search.workers.tune_adapter import StudySearcher
 from spaces.candidate import Candidate
 from spaces.restrictions import Restrictions
 from spaces.surrogate import Surrogate
-from tests.builders import make_record, make_rung, make_spec
+from tests.builders import SMALL, make_record, make_rung, make_spec
 from tests.pairwise import session
 from tests.search.conftest import RayNodes
 from tests.search.journals import stored_study
@@ -68,14 +67,6 @@ SIMSTEAD = Path(sys.executable).with_name("simstead")
 PLACES = int(os.environ.get("SIMSTEAD_FAULT_PLACES", "8"))
 """Of the places where a fault may strike, so many are tried, spread evenly."""
 
-SMALL = replace(
-    template,
-    name="small",
-    shifted=None,
-    samples=Samples(train=32, validation=8, test=8, shifted=0),
-    epochs=4,
-    standard_baselines=False,
-)
 NARROWING = Restrictions(keep={"architecture": ("mlp",), "runtime": ("eager",)})
 TRIALS, DEPLOYMENTS, WORKERS = 3, 2, 2
 MOMENTS = itertools.count()

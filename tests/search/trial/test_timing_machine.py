@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from problems import Samples, Size
+from problems import Size
 from problems.contract import RandomChoice
 from problems.data.dataset import generate
-from problems.template.problem import problem as template
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.records import NO_LIMITS, Limits, Record, State
@@ -23,17 +22,9 @@ from search.trial.record_builder import RecordBuilder, RungReport
 from spaces.candidate import Candidate
 from spaces.restrictions import Restrictions
 from spaces.space import Space
+from tests.builders import SMALL
 
 pytestmark = pytest.mark.usefixtures("constant_timing")
-
-SMALL = replace(
-    template,
-    name="small-elsewhere",
-    shifted=None,
-    samples=Samples(train=32, validation=8, test=8, shifted=0),
-    epochs=4,
-    standard_baselines=False,
-)
 
 
 class AnotherMachine:
