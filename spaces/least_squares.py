@@ -69,6 +69,25 @@ def principal_components(targets: Tensor, limit: int) -> Tensor:
     return (left * singular)[:, :limit]
 
 
+def leading_directions(values: Tensor, dropped: float) -> Tensor:
+    """Return the fewest orthonormal directions (o, r) of values outside of which little is left.
+
+    They are the leading eigenvectors of the values' second moments, at least one.
+
+    Args:
+        values: The values (n, o).
+        dropped: Largest mean square over all values (n, o) of what is left.
+    """
+    wide = values.shape[1] > len(values)
+    squares, vectors = torch.linalg.eigh(values @ values.T if wide else values.T @ values)
+    left = squares.clamp(min=0.0).cumsum(0) <= dropped * values.numel()
+    kept = vectors[:, min(int(left.sum()), len(squares) - 1) :].flip(1)
+    if not wide:
+        return kept
+    directions, _ = torch.linalg.qr(values.T @ kept)
+    return directions
+
+
 def select_columns(columns: Tensor, targets: Tensor, count: int) -> Tensor:
     """Return the indices (<= count,) of columns that explain the targets, the best ones first.
 
@@ -175,9 +194,26 @@ class NormalEquations:
         """
         if self._products is None:
             raise ValueError("no pairs were added")
+        return self.unwhiten(torch.cholesky_solve(self._products, self._shifted_factor(noise)))
+
+    def leave_one_out_error(self, features: Tensor, residuals: Tensor, noise: float) -> float:
+        """Return the root mean square of residuals of fits that lack the pair in question.
+
+        Args:
+            features: Features (n, m) of pairs that were added.
+            residuals: Their residuals (n, o) from the solution with this noise.
+            noise: Weight of the penalty.
+        """
+        whitened = self.whiten(features).T
+        factor = self._shifted_factor(noise)
+        leverage = torch.linalg.solve_triangular(factor, whitened, upper=False).square().sum(0)
+        left = (1.0 - leverage).clamp(min=MIN_LEFT_OUT)
+        return float((residuals / left[:, None]).square().mean().sqrt())
+
+    def _shifted_factor(self, noise: float) -> Tensor:
         shifted = self._gram.clone()
         shifted.diagonal().add_(noise)
-        return self.unwhiten(torch.cholesky_solve(self._products, cholesky(shifted)))
+        return cholesky(shifted)
 
 
 def fit_logistic(features: Tensor, labels: Tensor, classes: int, noise: float) -> Tensor:

@@ -7,7 +7,7 @@ Sources: Rasmussen & Williams, Gaussian Processes for Machine Learning (MIT Pres
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -32,6 +32,7 @@ from spaces.least_squares import (
     select_columns,
 )
 from spaces.precision import NUMBER_FORMATS, relative_distance
+from spaces.solved_network import SolvedNetwork, resized
 from spaces.training_targets import Learner, ProbabilityOutput, SolvedLearner
 
 OWN, SHARED = "own", "shared"
@@ -112,8 +113,8 @@ class KernelFeatures(nn.Module):
         """
         for layer in (self.positions, self.slopes):
             if layer is not None:
-                layer.weight = _resized(layer.weight, 0, centres)
-                layer.bias = _resized(layer.bias, 0, centres)
+                layer.weight = resized(layer.weight, 0, centres)
+                layer.bias = resized(layer.bias, 0, centres)
                 layer.out_features = centres
 
     def penalty(self, noise: float, rounding: float) -> Tensor:
@@ -143,15 +144,7 @@ class KernelFeatures(nn.Module):
         self.positions.bias.copy_(-0.5 * self.positions.weight.square().sum(1))
 
 
-def _resized(weight: Tensor, dim: int, size: int) -> nn.Parameter:
-    """Return the first slices of a weight (...) along a dimension, zeros where it has no more."""
-    missing = max(size - weight.shape[dim], 0)
-    kept = weight.detach().narrow(dim, 0, min(size, weight.shape[dim]))
-    shape = [missing if i == dim else n for i, n in enumerate(weight.shape)]
-    return nn.Parameter(torch.cat([kept, weight.new_zeros(shape)], dim=dim))
-
-
-class KernelMachine(nn.Module):
+class KernelMachine(SolvedNetwork):
     """Kernel features and a linear layer, (b, ...) -> (b, o).
 
     Args:
@@ -159,35 +152,14 @@ class KernelMachine(nn.Module):
         outputs: Number of outputs o.
     """
 
+    features: KernelFeatures
+
     def __init__(self, features: KernelFeatures, outputs: int) -> None:
-        super().__init__()
-        self.features = features
-        self.head = nn.Linear(features.positions.out_features, outputs)
-        self.register_load_state_dict_pre_hook(_resize_as_stored)
+        super().__init__(features, features.positions.out_features, outputs)
 
-    def resize(self, centres: int) -> None:
-        """Keep the first centres, or add empty ones: there are no more centres than pairs.
-
-        Args:
-            centres: Number of centres.
-        """
-        if centres != self.head.in_features:
-            self.features.resize(centres)
-            self.head.weight = _resized(self.head.weight, 1, centres)
-            self.head.in_features = centres
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (b, o) of inputs (b, ...)."""
-        return self.head(self.features(x))
-
-
-def _resize_as_stored(
-    machine: nn.Module, weights: Mapping[str, Tensor], prefix: str, *_: object
-) -> None:
-    """Give a machine as many centres as stored weights have, before they are loaded."""
-    stored = weights.get(f"{prefix}head.weight")
-    if isinstance(machine, KernelMachine) and stored is not None:
-        machine.resize(stored.shape[1])
+    def resize_features(self, width: int) -> None:
+        """Keep the first centres, or add empty ones: there are no more centres than pairs."""
+        self.features.resize(width)
 
 
 class KernelLearner(SolvedLearner):
@@ -208,21 +180,36 @@ class KernelLearner(SolvedLearner):
         machine, inputs = self._machine, inputs.flatten(1)
         rows = torch.randperm(len(inputs))[:SELECTION_PAIRS].to(inputs.device)
         noise = self._place_centres(machine, inputs[rows].double(), targets[rows].double())
-        features = _in_float64(machine.features)
         if isinstance(self.network, ProbabilityOutput):
+            features = _in_float64(machine.features)
             limit = LABEL_NUMBERS // machine.head.in_features
             weights = self._label_weights(features, inputs[:limit], targets[:limit], noise)
-            machine.head.weight.copy_(weights.T)
-            machine.head.bias.zero_()
+            machine.set_weights(weights, torch.zeros_like(weights[0]))
             return
+        self._solve_values(inputs, targets, noise, rows)
+
+    def _solve_values(self, inputs: Tensor, targets: Tensor, noise: float, rows: Tensor) -> None:
+        """Set the weights of values, by way of few components where these suffice."""
+        machine = self._machine
+        features = _in_float64(machine.features)
         offsets = targets.mean(0, dtype=torch.float64)
-        machine.head.bias.copy_(offsets)
-        for rounding in self._roundings:
+
+        def solution(rounding: float) -> tuple[NormalEquations, Tensor]:
             penalty = features.penalty(noise, len(inputs) * rounding**2)
-            weights = _value_weights(features, penalty, inputs, targets, offsets)
-            machine.head.weight.copy_(weights.T)
+            equations = _value_equations(features, penalty, inputs, targets, offsets)
+            weights = equations.solve(1.0)
+            machine.set_weights(weights, offsets)
+            return equations, weights
+
+        first, *further = self._roundings
+        equations, weights = solution(first)
+        for rounding in further:
             if _float32_suffices(machine, inputs[rows]):
                 break
+            equations, weights = solution(rounding)
+        values = features(inputs[rows].double())
+        residuals = targets[rows].double() - offsets - values @ weights
+        machine.reduce_rank(values, weights, equations.leave_one_out_error(values, residuals, 1.0))
 
     @property
     def _machine(self) -> KernelMachine:
@@ -268,10 +255,10 @@ class KernelLearner(SolvedLearner):
         return equations.unwhiten(fit_logistic(whitened, labels.double(), classes, noise))
 
 
-def _value_weights(
+def _value_equations(
     features: KernelFeatures, penalty: Tensor, inputs: Tensor, targets: Tensor, offsets: Tensor
-) -> Tensor:
-    """Return the weights (m, o) of the posterior mean.
+) -> NormalEquations:
+    """Return the equations whose solution with a noise of 1 is the posterior mean's weights (m, o).
 
     Args:
         features: The features in float64.
@@ -283,7 +270,7 @@ def _value_weights(
     equations = NormalEquations(penalty)
     for some, wanted in row_blocks(inputs, targets, features.positions.out_features):
         equations.add(features(some.double()), wanted.double() - offsets)
-    return equations.solve(1.0)
+    return equations
 
 
 def _float32_suffices(machine: KernelMachine, inputs: Tensor) -> bool:

@@ -24,6 +24,7 @@ from spaces.least_squares import (
     row_blocks,
     select_columns,
 )
+from spaces.solved_network import SolvedNetwork, first_slices
 from spaces.training_targets import Learner, ProbabilityOutput, SolvedLearner
 
 TERMS = (16, 32, 64, 128, 256)
@@ -139,7 +140,7 @@ class PolynomialFeatures(nn.Module):
             last, value, norm = value, product * inverse, length
 
 
-class Polynomial(nn.Module):
+class Polynomial(SolvedNetwork):
     """Polynomial features and a linear layer, (b, ...) -> (b, o).
 
     Args:
@@ -148,14 +149,11 @@ class Polynomial(nn.Module):
         outputs: Number of outputs o.
     """
 
-    def __init__(self, features: PolynomialFeatures, terms: int, outputs: int) -> None:
-        super().__init__()
-        self.features = features
-        self.head = nn.Linear(terms, outputs)
+    features: PolynomialFeatures
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return outputs (b, o) of inputs (b, ...)."""
-        return self.head(self.features(x))
+    def resize_features(self, width: int) -> None:
+        """Keep the first terms, or add constants: there are no more terms than are worth having."""
+        self.features.factors = first_slices(self.features.factors, 1, width)
 
 
 class PolynomialLearner(SolvedLearner):
@@ -170,14 +168,15 @@ class PolynomialLearner(SolvedLearner):
             raise TypeError(f"expected a Polynomial, got {type(network).__name__}")
         inputs = inputs.flatten(1)
         rows = torch.randperm(len(inputs))[:SELECTION_PAIRS].to(inputs.device)
-        count = self._select(network, inputs[rows].double(), targets[rows].double())
-        weights, offsets = _solve_weights(network.features, inputs, targets, count, classes)
-        network.head.weight.zero_()
-        network.head.weight[:, :count].copy_(weights.T)
-        network.head.bias.copy_(offsets)
+        error = self._select(network, inputs[rows].double(), targets[rows].double())
+        weights, offsets = _solve_weights(network.features, inputs, targets, classes)
+        network.set_weights(weights, offsets)
+        if not classes:
+            terms = copy.deepcopy(network.features).double()(inputs[rows].double())
+            network.reduce_rank(terms, weights, error)
 
-    def _select(self, network: Polynomial, inputs: Tensor, targets: Tensor) -> int:
-        """Set the terms, the best ones first; return how many of them are worth having."""
+    def _select(self, network: Polynomial, inputs: Tensor, targets: Tensor) -> float:
+        """Set the terms that are worth having; return their leave-one-out error."""
         features, terms = network.features, network.head.in_features
         n_inputs = inputs.shape[1]
         limit = max(CANDIDATES, n_inputs)
@@ -191,28 +190,32 @@ class PolynomialLearner(SolvedLearner):
         features.centres.copy_(candidates.centres)
         features.inverse_norms.copy_(candidates.inverse_norms)
         features.ratios.copy_(candidates.ratios)
-        features.factors.zero_()
-        features.factors[:, : len(selected)] = candidates.factors[:, selected]
         if not len(selected):
-            return 0
-        return 1 + int(leave_one_out_errors(columns[:, selected], components).argmin())
+            network.resize(1)
+            features.factors.zero_()
+            return float(targets.std(correction=0))
+        errors = leave_one_out_errors(columns[:, selected], components)
+        count = 1 + int(errors.argmin())
+        network.resize(count)
+        features.factors.copy_(candidates.factors[:, selected[:count]])
+        return float((errors[count - 1] * components.shape[1] / targets.shape[1]).sqrt())
 
 
 def _solve_weights(
-    features: PolynomialFeatures, inputs: Tensor, targets: Tensor, count: int, classes: int
+    features: PolynomialFeatures, inputs: Tensor, targets: Tensor, classes: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the weights (count, o) of the first terms, and the constant (o,).
+    """Return the weights (m, o) of the terms, and the constant (o,).
 
     Args:
         features: The features.
         inputs: Inputs (n, c).
         targets: Targets (n, o).
-        count: Number of terms.
         classes: Number of classes; 0 if targets are values.
     """
     precise = copy.deepcopy(features).double()
     constant = torch.zeros_like(features.factors[:, :1])
-    precise.factors = torch.cat([features.factors[:, :count], constant], dim=1)
+    precise.factors = torch.cat([features.factors, constant], dim=1)
+    count = features.factors.shape[1]
     identity = torch.eye(count + 1, dtype=torch.float64, device=inputs.device)
     if classes:
         limit = LABEL_NUMBERS // (count + 1)

@@ -1,5 +1,6 @@
 """Families that are solved: what they compute, and data on which a solution is easily lost."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,18 @@ from torch import Tensor, nn
 
 from problems import Choose, Layout, Scalar, Settings, Target
 from problems.contract import RandomChoice
-from spaces import least_squares
+from spaces import least_squares, solved_network
 from spaces.architectures import Shape, kernel, polynomial
 from spaces.architectures.kernel import KernelMachine
 from spaces.gaussian_process import MarginalLikelihood, fit_hyperparameters
-from spaces.least_squares import fit_logistic, select_columns
+from spaces.least_squares import (
+    NormalEquations,
+    fit_logistic,
+    leading_directions,
+    select_columns,
+)
 from spaces.registered import ARCHITECTURES
+from spaces.solved_network import SolvedNetwork
 from spaces.training_targets import SolvedLearner
 
 SOLVED = [name for name in ARCHITECTURES if ARCHITECTURES[name].solved]
@@ -171,6 +178,37 @@ def test_many_pairs_and_many_outputs_are_solved_in_blocks(
 
 
 @LAW
+def test_outputs_that_are_correlated_pass_through_few_components(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, further = normal(300, 2), normal(200, 2, seed=1)
+
+    def along_a_grid(x: Tensor) -> Tensor:
+        waves = torch.stack([x[:, 0].sin(), x[:, 1].cos(), x[:, 0] * x[:, 1].tanh()], dim=1)
+        return waves @ normal(3, 60, seed=2) + torch.linspace(-5.0, 5.0, 60)
+
+    settings = drawn(family) | {"centres": 128, "degree": 8, "terms": 64}
+    network = solved(family, inputs, along_a_grid(inputs), settings)
+    assert isinstance(network, SolvedNetwork)
+    assert network.expansion is not None
+    assert network.head.out_features <= 6
+    monkeypatch.setattr(solved_network, "WORTHWHILE_SHARE", 0.0)
+    whole = solved(family, inputs, along_a_grid(inputs), settings)
+    assert isinstance(whole, SolvedNetwork)
+    assert whole.expansion is None
+    errors = [
+        (outputs(each, further) - along_a_grid(further)).square().mean().sqrt()
+        for each in (network, whole)
+    ]
+    assert errors[0] < 1.1 * errors[1] + 1e-5
+    stored = [copy.deepcopy(each.state_dict()) for each in (network, whole)]
+    expected = [outputs(each, further) for each in (network, whole)]
+    for loaded, weights, before in zip((whole, network), stored, expected, strict=True):
+        loaded.load_state_dict(weights)
+        torch.testing.assert_close(outputs(loaded, further), before)
+
+
+@LAW
 @pytest.mark.parametrize("classes", [1, 3])
 def test_classes_that_can_be_told_apart_are(family: str, classes: int) -> None:
     inputs = normal(300, 2)
@@ -200,3 +238,35 @@ def test_columns_are_selected_by_what_they_explain() -> None:
     targets = 3.0 * columns[:, 7:8] + columns[:, 2:3]
     assert set(select_columns(columns, targets, 2).tolist()) in ({4, 2}, {7, 2})
     assert len(select_columns(columns, targets, 10)) == 9
+
+
+def test_leave_one_out_errors_are_those_of_fits_without_a_pair() -> None:
+    features, targets = normal(30, 5).double(), normal(30, 2, seed=1).double()
+    penalty = torch.diag(torch.linspace(0.5, 2.0, 5)).double()
+
+    def solution(rows: Tensor) -> tuple[NormalEquations, Tensor]:
+        equations = NormalEquations(penalty)
+        equations.add(features[rows], targets[rows])
+        return equations, equations.solve(0.7)
+
+    equations, weights = solution(torch.arange(30))
+    left_out = [
+        targets[k] - features[k] @ solution(torch.tensor([i for i in range(30) if i != k]))[1]
+        for k in range(30)
+    ]
+    error = equations.leave_one_out_error(features, targets - features @ weights, 0.7)
+    assert error == pytest.approx(float(torch.stack(left_out).square().mean().sqrt()))
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (12, 40)])
+def test_leading_directions_leave_as_much_as_allowed(shape: tuple[int, int]) -> None:
+    scales = 0.5 ** torch.arange(shape[1])
+    values = (normal(*shape) * scales).double()
+    singular = torch.linalg.svdvals(values)
+    for kept in (1, 3, 5):
+        dropped = float(singular[kept:].square().sum()) / values.numel()
+        directions = leading_directions(values, 1.0001 * dropped)
+        assert directions.shape == (shape[1], kept)
+        torch.testing.assert_close(directions.T @ directions, torch.eye(kept).double())
+        left = values - values @ directions @ directions.T
+        assert float(left.square().mean()) == pytest.approx(dropped, rel=1e-6)
