@@ -47,6 +47,16 @@ def preserved_process_state() -> Generator[None]:
 
 
 @contextmanager
+def kept_signal_handlers() -> Generator[None]:
+    """Restore, at the end of the block, handlers of signals that compiled code may replace."""
+    restore = _signal_handlers()
+    try:
+        yield
+    finally:
+        restore()
+
+
+@contextmanager
 def no_forked_copy() -> Generator[None]:
     """End, at the end of the block, a process that was forked in it and goes on as this one would.
 

@@ -23,6 +23,7 @@ from functools import cache
 import numpy as np
 
 from problems import Array
+from problems.entrance.process_state import kept_signal_handlers
 from problems.interfaces.types import Clock
 from search.timing.waiting import thread_times, waited_s
 
@@ -163,14 +164,16 @@ def time_interleaved(
             processor isn't counted.
         on_round: Called with the number of rounds done.
     """
-    repeats = {name: _repeats(call, clock) for name, call in timed_calls.items()}
+    with kept_signal_handlers():
+        repeats = {name: _repeats(call, clock) for name, call in timed_calls.items()}
     started = clock()  # a first call may compile
     blocks: dict[str, list[float]] = {name: [] for name in timed_calls}
     seconds: dict[str, Array] = {}
     for completed in range(rounds):
-        for name, call in timed_calls.items():
-            block_s = _duration_s(call, clock, repeats[name])
-            blocks[name].append(block_s / (repeats[name] * call.samples))
+        with kept_signal_handlers():  # a simulation may handle Ctrl-C itself, from its first call
+            for name, call in timed_calls.items():
+                block_s = _duration_s(call, clock, repeats[name])
+                blocks[name].append(block_s / (repeats[name] * call.samples))
         if on_round:
             on_round(completed + 1)
         seconds = {name: np.array(values) for name, values in blocks.items()}

@@ -1,4 +1,6 @@
+import ctypes
 import itertools
+import signal
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -183,3 +185,11 @@ def test_rounds_go_on_until_every_ratio_is_known(
     )
     assert {len(each) for each in seconds.values()} == {rounds}
     assert told == list(range(1, rounds + 1))
+
+
+def test_ctrl_c_is_heard_after_a_call_whose_compiled_code_handles_it() -> None:
+    libc = ctypes.CDLL(None)
+    libc.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    call = TimedCall(lambda: libc.signal(signal.SIGINT, 1), samples=1)  # 1 is SIG_IGN
+    with pytest.raises(KeyboardInterrupt):
+        time_interleaved({"a": call}, 3, on_round=lambda _: signal.raise_signal(signal.SIGINT))
