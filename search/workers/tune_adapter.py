@@ -261,8 +261,8 @@ class StudySearcher(SearchAlgorithm):
         if result and "record" in result:
             record = Record.model_validate_json(result["record"])
             return record.model_copy(update={"resumes": request.resumes})
-        self._run.discard_artefact(request.number)
-        if result is None:
+        if result is None:  # at a rung there is no artefact
+            self._run.discard_artefact(request.number)
             reason = self._deaths.pop(trial_id, "its worker died")
             record = _unfinished_record(request, reports, State.INFEASIBLE, "worker", reason)
             return record.model_copy(
