@@ -10,38 +10,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from problems import Dataset, InterruptedRunError, Problem, UserError
-from problems.data.cache import default_cache
-from problems.data.dataset import check_values, generate
-from problems.entrance.calls import Call, stage_errors
-from problems.entrance.isolated import IsolatedProcess
+from problems import InterruptedRunError, Problem, UserError
+from problems.entrance.calls import stage_errors
 from problems.entrance.scratch import shared_scratch_root
 from problems.sources import ProblemSource
 from search.active_learning.budget import require_choosing_emulator
-from search.active_learning.rounds import BudgetSpender
-from search.data_summary import describe_data, summarise_data
 from search.final.evaluation import run_final_evaluation
 from search.final.finalists import Finalists
+from search.first_phases import FirstPhases
 from search.interrupts import ending_in_time, signals_as_interrupt
-from search.joining import (
-    Joining,
-    check_stop,
-    how_to_resume,
-    leaving_nothing_if_refused,
-    provide_workers,
-)
-from search.objectives.baselines import (
-    BaselineScores,
-    mean_error,
-    prepare_references,
-    score_baselines,
-)
-from search.objectives.goals import limits_from_goals
-from search.objectives.standard_baselines import (
-    describe_baselines,
-    fit_standard_baselines,
-    with_standard_baselines,
-)
+from search.joining import Joining, check_stop, how_to_resume, provide_workers
+from search.objectives.baselines import BaselineScores
 from search.progress import ProgressDisplay
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment
@@ -49,15 +28,12 @@ from search.run.records import (
     PhaseProgress,
     count_networks,
 )
-from search.run.simulations import SimulationsSummary
 from search.run.spec import ExtraObjective, Spec
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue
 from search.timing.memory import require_memory_support
-from search.timing.reference import reference_sample_s
 from search.trial.context import SearchContext
 from search.workers.successive_halving import SuccessiveHalving
-from search.workers.tasks import in_parallel
 from search.workers.trial_runner import run_trials
 from search.workers.tune_adapter import StudySearcher
 from spaces.restrictions import Restrictions
@@ -73,14 +49,14 @@ class SearchSession:
     Args:
         console: Console that shows the progress.
         write_report: Writes the report of a finished run.
-        joining: The cluster to be joined; Ray is started on this machine if None.
-        left_s: Time in which the search has to have ended [s]; None for any time.
+        joining: The cluster that was joined; Ray is started on this machine if None.
+        ends_at: When the search has to have ended, by `time.monotonic` [s]; None for any time.
     """
 
     console: Console
     write_report: Callable[[RunDirectory], object]
     joining: Joining | None = None
-    left_s: float | None = None
+    ends_at: float | None = None
 
 
 def run_search(
@@ -106,11 +82,7 @@ def run_search(
         require_memory_support()
     require_choosing_emulator(problem, spec)
     run = RunDirectory.start(folder, spec)
-    with (
-        errors_with_remedy(run),
-        leaving_nothing_if_refused(run),
-        _ending_in_time(run, session.left_s),
-    ):
+    with errors_with_remedy(run), _ending_in_time(run, session.ends_at):
         search_and_evaluate(problem, source, run, session)
         session.write_report(run)
     return run
@@ -134,12 +106,7 @@ def search_and_evaluate(
     """
     spec = run.spec()  # the number of trials of a resumed run doesn't decrease
     progress = ProgressDisplay(problem, spec.trials, session.console)
-    with (
-        run.exclusive_lock(),
-        progress,
-        shared_scratch_root(),
-        IsolatedProcess() as process,
-    ):
+    with run.exclusive_lock(), progress, shared_scratch_root():
         progress.print_line(f"run directory: {run.folder}")
         if spec.restrictions != Restrictions():
             progress.print_line(f"restricted   {spec.restrictions}")
@@ -155,97 +122,26 @@ def search_and_evaluate(
             run.write_progress(PhaseProgress(phase=progress.phase, done=done, total=total))
             check_stop(run)
 
-        with provide_workers(problem, source, run, progress, session.joining) as elastic:
-            preparation = _Preparation(problem, spec, run, process.call, progress, on_progress)
-            context, scores = preparation.context(environment.processor)
+        with provide_workers(problem, source, run, progress, session.joining) as workers:
+            process = workers.process
+            phases = FirstPhases(problem, spec, run, process.call, progress, on_progress)
+            context, scores = phases.context(
+                session.joining.machine.processor if session.joining else environment.processor
+            )
             progress.start_phase("trials")
-            run_remaining_trials(context, run.spec(), run, progress, scores, elastic=elastic)
+            run_remaining_trials(
+                context, run.spec(), run, progress, scores, elastic=workers.elastic
+            )
             if not run.final_evaluation():
                 finalists = Finalists(context, spec, run, progress, on_progress)
                 finalists.prepare(process, partial(check_stop, run))
-        progress.start_phase("evaluation")
-        with stage_errors("the final evaluation"):
-            evaluation = process.call(run_final_evaluation, context, run, on_message=on_progress)
-            run.write("heat.json", evaluation)
-
-
-@dataclass(frozen=True)
-class _Preparation:
-    """Makes what the trials of a search share.
-
-    Args:
-        problem: The problem, with complete declarations.
-        spec: The spec.
-        run: The run directory.
-        call: Calls users' code.
-        progress: Display of the progress.
-        on_progress: Called with the steps done and their number.
-    """
-
-    problem: Problem
-    spec: Spec
-    run: RunDirectory
-    call: Call
-    progress: ProgressDisplay
-    on_progress: Callable[[int, int], None]
-
-    def context(
-        self, processor: str
-    ) -> tuple[SearchContext, Callable[[SearchContext], BaselineScores]]:
-        """Return the context of the trials, and what scores the baselines in it.
-
-        Args:
-            processor: Name of the processor.
-        """
-        problem, call = self.problem, self.call
-        data, bought = self._data()
-        with stage_errors("fitting and timing the baselines and the reference"):
-            problem, errors, reference_timing = call(
-                prepare_references, problem, data, self.run.reference_s(processor)
-            )
-        self.progress.start_phase("baselines")
-        standard = fit_standard_baselines(problem, data, self.spec.size, call, self.on_progress)
-        problem = with_standard_baselines(problem, standard)
-        error_of_mean = None if errors else call(mean_error, problem, data)
-        context = SearchContext(
-            problem,
-            data,
-            reference_timing,
-            limits_from_goals(problem, errors or standard.errors),
-            self.run,
-            self.spec.source,
-            self.spec.extra_objectives,
-            errors | standard.errors,
-            standard.teacher,
-            standard.step_teacher,
-        )
-        summary = summarise_data(context, processor, standard, error_of_mean, bought)
-        self.run.write("data.json", summary)
-        described = describe_data(data, problem.outputs, problem.inputs)
-        described = f"{described}\n{describe_baselines(standard)}"
-        self.progress.print_line(described.rstrip())
-        worst = max(errors.values(), default=error_of_mean)
-        return context, partial(_score_baselines, call, worst)
-
-    def _data(self) -> tuple[Dataset, SimulationsSummary | None]:
-        """Return the data with the simulations of the run's budget, and what was bought, if any."""
-        self.progress.start_phase("data")
-        make = partial(in_parallel, on_poll=lambda: check_stop(self.run))
-        data = generate(self.problem, default_cache(), make, self.on_progress)
-        check_values(self.problem, data)
-        if not self.spec.buys_simulations:
-            return data, None
-        self.progress.start_phase("replay")
-        spender = BudgetSpender(
-            self.problem, self.spec, self.run, self.call, make, self.on_progress
-        )
-        measured_s = partial(self.call, reference_sample_s, self.problem, data.test)
-        with stage_errors("the choice of further simulations"):
-            plan = spender.plan(data, measured_s)
-            self.progress.start_phase("simulations")
-            data, bought = spender.spend(data, plan)
-        self.progress.print_line(f"simulations  {bought.description}")
-        return data, bought
+            workers.release()
+            progress.start_phase("evaluation")
+            with stage_errors("the final evaluation"):
+                evaluation = process.call(
+                    run_final_evaluation, context, run, on_message=on_progress
+                )
+                run.write("heat.json", evaluation)
 
 
 def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
@@ -297,24 +193,10 @@ def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
     run.discard_checkpoints()
 
 
-def _score_baselines(
-    call: Call, largest_error: float | None, context: SearchContext
-) -> BaselineScores:
-    """Return the objective values of the baselines, by a call of users' code."""
-    with stage_errors("timing the baselines"):
-        return call(
-            score_baselines,
-            context.problem,
-            context.data,
-            context.reference_timing,
-            context.baseline_errors,
-            largest_error,
-        )
-
-
 @contextmanager
-def _ending_in_time(run: RunDirectory, left_s: float | None) -> Generator[None]:
+def _ending_in_time(run: RunDirectory, ends_at: float | None) -> Generator[None]:
     """End a search by signals and when its time is up; measure how long that takes."""
+    left_s = None if ends_at is None else ends_at - time.monotonic()
     with signals_as_interrupt() as interrupts, ending_in_time(left_s, run.stop_s()):
         try:
             yield

@@ -66,6 +66,20 @@ def kept_handlers(*signals: signal.Signals) -> Generator[None]:
             signal.signal(number, handler)
 
 
+def end_of_search(until: str | None, hours: float | None) -> float | None:
+    """Return when a search has to have ended, by `time.monotonic` [s], None for any time.
+
+    Args:
+        until: Local time, HH:MM or ISO 8601.
+        hours: Hours that it may take.
+
+    Raises:
+        UserError: A value is no time, or it has passed.
+    """
+    left_s = seconds_left(until, hours, datetime.now().astimezone())
+    return None if left_s is None else time.monotonic() + left_s
+
+
 def seconds_left(
     until: str | None, hours: float | None, now: datetime, prefix: str = "--"
 ) -> float | None:

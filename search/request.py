@@ -22,6 +22,7 @@ INHERITED_FIELDS = (
     "extra_objectives",
     "simulations",
     "reference_hours",
+    "kind",
 )
 """Fields of a spec that a resumed run keeps where no others are given."""
 

@@ -31,6 +31,8 @@ class SearchOptions:
         run: Run directory, new or to continue; runs/PROBLEM-TIME if None.
         workers: Trials at a time; as many as there are cores if None.
         address: HOST:PORT of a Ray cluster to join, or "auto"; Ray is started here if None.
+        kind: The kind of machine that times, by a node's address or name or a part of the kind's
+            description; that of the driver's machine or, if that has no cores, of another node.
         until: Local time, HH:MM or ISO 8601, before which the search ends by itself.
         hours: The same as hours from now; whichever is first.
         sampler: What suggests candidates after the initial design.
@@ -52,6 +54,7 @@ class SearchOptions:
     run: Path | None = None
     workers: int | None = None
     address: str | None = None
+    kind: str | None = None
     until: str | None = None
     hours: float | None = None
     sampler: SamplerName | None = None
@@ -73,10 +76,14 @@ def check_options(options: SearchOptions, prefix: str) -> None:
         prefix: What stands before an option's name where the user typed it, such as "--".
 
     Raises:
-        UserError: A number is too small or not finite.
+        UserError: A number is too small or not finite, or an option lacks another one.
     """
     check_minima({f"{prefix}{name}": (getattr(options, name), n) for name, n in MINIMA.items()})
     check_address(options.address, prefix)
+    if options.kind is not None and options.address is None:
+        raise UserError(
+            f"{prefix}kind chooses among the nodes of a cluster: give {prefix}address as well"
+        )
     seconds_left(options.until, options.hours, datetime.now().astimezone(), prefix)
     hours = options.reference_hours
     if hours is not None and not 0.0 < hours < math.inf:

@@ -10,8 +10,8 @@ from problems import Size
 from problems.contract import check_declarations
 from problems.sources import ProblemSource
 from search.driver import SearchSession, run_search
-from search.interrupts import seconds_left
-from search.joining import Joining
+from search.interrupts import end_of_search
+from search.joining import Joining, joined
 from search.request import existing_spec, make_spec, restrictions_for, workers_here
 from search.run.directory import RunDirectory
 from search.sampling.warm_start import warm_start_candidates
@@ -37,37 +37,41 @@ def search_problem(
     Raises:
         UserError: An option or a declaration of the problem is wrong, or the search can't begin.
         InterruptedRunError: The search was interrupted.
+        ClusterError: No node of the cluster can do the work.
     """
-    left_s = seconds_left(options.until, options.hours, datetime.now().astimezone())
+    ends_at = end_of_search(options.until, options.hours)
     searched = source.load(options.size)
     check_declarations(searched)
     folder = options.run or _new_folder(searched.name)
-    restrictions = restrictions_for(
-        searched, parse_restrictions(options.space, options.only, options.weight), folder
-    )
-    earlier = [RunDirectory.open(path) for path in options.warm_start]
-    spec = make_spec(
-        searched,
-        source,
-        existing_spec(folder),
-        size=options.size or Size.STANDARD,
-        seed=options.seed,
-        trials=options.trials,
-        deployments=options.deployments,
-        retrainings=options.retrain,
-        workers=workers_here(searched) if options.workers is None else options.workers,
-        sampler=options.sampler,
-        restrictions=restrictions,
-        warm_start=warm_start_candidates(
-            Space(searched, restrictions), options.first, earlier, folder, options.seed
-        ),
-        extra_objectives=tuple(dict.fromkeys(options.objective)) or None,
-        simulations=options.simulations,
-        reference_hours=options.reference_hours,
-    )
-    joining = Joining(options.address, options.workers) if options.address else None
-    session = SearchSession(console, write_report, joining, left_s)
-    return run_search(searched, source, spec, folder, session)
+    existing = existing_spec(folder)
+    with joined(options.address, source, searched, options.kind, existing) as machine:
+        restrictions = restrictions_for(
+            searched, parse_restrictions(options.space, options.only, options.weight), folder
+        )
+        earlier = [RunDirectory.open(path) for path in options.warm_start]
+        spec = make_spec(
+            searched,
+            source,
+            existing,
+            size=options.size or Size.STANDARD,
+            seed=options.seed,
+            trials=options.trials,
+            deployments=options.deployments,
+            retrainings=options.retrain,
+            workers=workers_here(searched) if options.workers is None else options.workers,
+            sampler=options.sampler,
+            restrictions=restrictions,
+            warm_start=warm_start_candidates(
+                Space(searched, restrictions), options.first, earlier, folder, options.seed
+            ),
+            extra_objectives=tuple(dict.fromkeys(options.objective)) or None,
+            simulations=options.simulations,
+            reference_hours=options.reference_hours,
+            kind=machine and machine.kind,
+        )
+        joining = machine and Joining(machine, options.workers)
+        session = SearchSession(console, write_report, joining, ends_at)
+        return run_search(searched, source, spec, folder, session)
 
 
 def _new_folder(problem: str) -> Path:

@@ -15,10 +15,10 @@ from itertools import product
 from problems import Choose, Encoding, Layout, Problem, Settings, Size, Target, UserError
 from problems.interfaces.types import Option, Remembers, RollsForward
 from spaces import pruning as prunings
+from spaces.availability import deployment_refusal, trainable_arithmetics
 from spaces.candidate import Arithmetic, Candidate, Precision, Pruning, Training
 from spaces.combinations import Combination, CombinationSpace
 from spaces.ensemble import AVERAGED_TARGETS
-from spaces.precision import available_arithmetics
 from spaces.registered import ARCHITECTURES, RUNTIMES
 from spaces.restrictions import RestrictedChoice, Restrictions
 
@@ -130,7 +130,7 @@ def supported_encodings(problem: Problem) -> list[str]:
 def incompatibility(
     architecture: str, pruning: Pruning, runtime: str, precision: Precision
 ) -> str | None:
-    """Return why a network can't be deployed in this way on this machine, or None if it can.
+    """Return why a network can't be deployed in this way, or None if it can.
 
     Args:
         architecture: The network's family.
@@ -142,9 +142,7 @@ def incompatibility(
     for option in (pruning, runtime, precision, f"{runtime} {precision}"):
         if option in unsuited:
             return unsuited[option]
-    return prunings.pruning_incompatibility(pruning, runtime, precision) or RUNTIMES[
-        runtime
-    ].cannot_lower(precision)
+    return deployment_refusal((pruning, runtime, precision))
 
 
 def deployable_combinations(problem: Problem) -> list[Combination]:
@@ -289,7 +287,7 @@ class Space:
             return training
         further: dict[str, Arithmetic | float] = {
             "arithmetic": Arithmetic(
-                prefixed.categorical("arithmetic", [*map(str, available_arithmetics())])
+                prefixed.categorical("arithmetic", [*map(str, trainable_arithmetics())])
             ),
             "averaging": prefixed.categorical("averaging", AVERAGING_SPANS),
             "input_noise": prefixed.categorical("input_noise", INPUT_NOISE_STDS),

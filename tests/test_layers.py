@@ -10,7 +10,7 @@ LAYERS = ("problems", "spaces", "search", "reports", "simstead")
 SEARCH_LAYERS = (
     "pareto", "watchdog", "allocation", "interrupts", "run", "progress", "timing", "trial",
     "objectives", "active_learning", "sampling", "workers", "final",
-    "data_summary", "request", "joining", "driver", "search_options", "session",
+    "data_summary", "request", "joining", "first_phases", "driver", "search_options", "session",
     "export", "screening", "commands",
 )  # fmt: skip
 ENGINES = {
@@ -21,8 +21,10 @@ ENGINES = {
         "search/sampling/study.py",
     },
     "ray": {
+        "search/workers/deployment_kind.py",
         "search/workers/joined_cluster.py",
         "search/workers/ray_cluster.py",
+        "search/workers/remote_process.py",
         "search/workers/placement.py",
         "search/workers/tasks.py",
         "search/workers/timing_machine.py",

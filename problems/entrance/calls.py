@@ -48,6 +48,27 @@ class Call(Protocol):
         ...
 
 
+class UserProcess(Protocol):
+    """A process for users' code, on this machine or on another one."""
+
+    def call(
+        self,
+        function: Callable[..., Result],
+        *arguments: Any,
+        limit_s: float | None = None,
+        on_message: Callable[..., None] | None = None,
+    ) -> Result:
+        """Return the result of a function, as `Call` does.
+
+        Args:
+            function: The function; one at the top of a module.
+            *arguments: Its arguments. With `on_message` it gets one more, which it may call.
+            limit_s: Longest duration of the call [s].
+            on_message: Called with what the function tells by its last argument.
+        """
+        ...
+
+
 def call_here(
     function: Callable[..., Result],
     *arguments: Any,

@@ -63,6 +63,7 @@ def provenance_view(spec: Spec, sessions: tuple[Environment, ...]) -> Provenance
             "system": last.system,
             "Python": last.python,
             "code": last.commit,
+            **({"timed on": spec.kind} if spec.kind else {}),
         },
         versions={} if last is None else dict(last.versions),
         sessions=tuple((session.started, session.commit) for session in sessions),

@@ -92,6 +92,15 @@ Address = Annotated[
         "the one that was started on this machine. By default Ray is started on this machine.",
     ),
 ]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NODE|TEXT",
+        help="Kind of machine that times, where a cluster has several: a node's address or name, "
+        "or a part of the kind such as 'EPYC 9654'. By default that of this machine or, if it "
+        "offers no cores, that of the first node.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]
 
 

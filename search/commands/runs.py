@@ -3,7 +3,6 @@
 Each command imports its heavy libraries itself, so that help and mistakes are printed at once.
 """
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from search.commands.options import (
     Deployments,
     First,
     Hours,
+    Kind,
     Objectives,
     Only,
     ProblemName,
@@ -34,7 +34,7 @@ from search.commands.options import (
     console,
     load_complete_problem,
 )
-from search.interrupts import seconds_left
+from search.interrupts import end_of_search
 from search.search_options import SearchOptions, check_address, check_minima, check_options
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ Pick = Annotated[
     simstead search planets --first mine.yaml --warm-start runs/planets-20261123-101500\n
     simstead search planets --objective memory\n
     simstead search my_problem.py --simulations 200  (further samples, where they pay)\n
-    simstead search my_problem.py --address 10.0.0.1:6379 --run first  (on a cluster)""",
+    simstead search my_problem.py --address 10.0.0.1:6379 --run first  (on a cluster)\n
+    simstead search my_problem.py --address auto --kind 'EPYC 9654'  (which times)""",
 )
 def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     problem: ProblemName,
@@ -75,6 +76,7 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     ] = None,
     workers: Workers = None,
     address: Address = None,
+    kind: Kind = None,
     until: Until = None,
     hours: Hours = None,
     sampler: SamplerOption = None,
@@ -101,6 +103,7 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
         run=run,
         workers=workers,
         address=address,
+        kind=kind,
         until=until,
         hours=hours,
         sampler=sampler,
@@ -146,7 +149,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     3: the machines failed.
     """
     check_address(address, "--")
-    left_s = seconds_left(until, hours, datetime.now().astimezone())
+    ends_at = end_of_search(until, hours)
     from search.run.directory import RunDirectory  # noqa: PLC0415 - as below
 
     previous = RunDirectory.open(run).spec()
@@ -156,27 +159,30 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
     from search.driver import SearchSession, run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.joining import Joining  # noqa: PLC0415
+    from search.joining import Joining, joined  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
-    spec = make_spec(
-        searched,
-        source,
-        previous,
-        size=previous.size,
-        seed=previous.seed,
-        trials=trials,
-        deployments=deployments,
-        retrainings=retrain,
-        workers=workers or min(previous.workers, workers_here(searched)),
-        sampler=sampler,
-        initial_design_size=previous.initial_design_size,
-        warm_start=previous.warm_start,
-        restrictions=restrictions_for(searched, (), run),
-    )
-    joining = Joining(address, workers) if address else None
-    session = SearchSession(console, _write_report, joining, left_s)
-    run_search(searched, source, spec, run, session)
+    with joined(address, source, searched, None, previous) as machine:
+        spec = make_spec(
+            searched,
+            source,
+            previous,
+            size=previous.size,
+            seed=previous.seed,
+            trials=trials,
+            deployments=deployments,
+            retrainings=retrain,
+            workers=workers or min(previous.workers, workers_here(searched)),
+            sampler=sampler,
+            initial_design_size=previous.initial_design_size,
+            warm_start=previous.warm_start,
+            restrictions=restrictions_for(searched, (), run),
+            kind=machine and machine.kind,
+        )
+        joining = machine and Joining(machine, workers)
+        run_search(
+            searched, source, spec, run, SearchSession(console, _write_report, joining, ends_at)
+        )
 
 
 @app.command(name="status", epilog="Example:  simstead status runs/planets-20261123-101500")

@@ -1,13 +1,12 @@
 """The state of a run, read from its folder, so that any shell can show it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 from search.run.directory import RunDirectory
 from search.run.finalists import FinalEvaluation, PairedComparison
-from search.run.nodes import NodeState, NodeStatus
+from search.run.nodes import ClusterStatus, NodeState
 from search.run.records import PhaseProgress, Record, State, count_networks
 from search.run.spec import Spec
 
@@ -38,7 +37,7 @@ class RunStatus(NamedTuple):
         against_baseline: Comparison of the recommended surrogate with the best baseline, or None.
         progress: How far the latest phase besides the trials has come, while a process drives the
             run.
-        nodes: Nodes of the cluster of the latest session that joined one.
+        cluster: Nodes of the cluster of the latest session that joined one.
     """
 
     folder: str
@@ -56,7 +55,7 @@ class RunStatus(NamedTuple):
     finished: bool
     against_baseline: PairedComparison | None
     progress: PhaseProgress | None
-    nodes: tuple[NodeStatus, ...]
+    cluster: ClusterStatus
 
     @property
     def state(self) -> str:
@@ -99,7 +98,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         finished=evaluation is not None,
         against_baseline=_comparison_of_recommended(evaluation) if evaluation else None,
         progress=run.progress() if run.driver() else None,
-        nodes=run.nodes().nodes,
+        cluster=run.nodes(),
     )
 
 
@@ -129,22 +128,28 @@ def format_status(status: RunStatus) -> list[str]:
         lines.append(f"fastest      {describe(fast, status.objective)}")
     if status.against_baseline:
         lines.append(f"baseline     {_describe_comparison(status.against_baseline)}")
-    lines += _describe_nodes(status.nodes)
+    lines += _describe_nodes(status.cluster)
     for reason, count in status.failures.most_common(MAX_REASONS):
         lines.append(f"failed       {count} x {' '.join(reason.split())}")
     return lines
 
 
-def _describe_nodes(nodes: Sequence[NodeStatus]) -> list[str]:
-    """Return how many nodes there are in each state, and a line for each that gets no work."""
+def _describe_nodes(cluster: ClusterStatus) -> list[str]:
+    """Return how many nodes there are in each state and of each kind, and which get no work."""
+    nodes = cluster.nodes
     if not nodes:
         return []
     counts = Counter(node.state for node in nodes)
     lost = sum(node.lost for node in nodes)
     summary = "  ".join(f"{state} {counts[state]}" for state in NodeState)
+    kinds = Counter(node.kind for node in nodes if node.state is NodeState.ADMITTED and node.kind)
     idle = [node for node in nodes if node.state is not NodeState.ADMITTED]
     return [
         f"nodes        {summary}  tasks lost and repeated {lost}",
+        *(
+            f"kind         {kind}: {count} {'time' if kind == cluster.kind else 'train only'}"
+            for kind, count in kinds.items()
+        ),
         *(f"node         {node.description}" for node in idle[:MAX_NODES]),
     ]
 

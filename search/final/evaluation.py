@@ -31,6 +31,7 @@ from search.objectives.baselines import mean_error
 from search.objectives.error_estimates import estimate_errors
 from search.objectives.recommendation import recommendation, select_finalists
 from search.run.directory import RunDirectory
+from search.run.environment import machine_kind
 from search.run.finalists import (
     TRIAL_PREFIX,
     Ceiling,
@@ -170,6 +171,7 @@ def run_final_evaluation(
         left_out=participants.excluded,
         host=host,
         ceiling=_ceiling(problem, context.data.test),
+        kind=machine_kind(),
         ended=timestamp(),
     )
 

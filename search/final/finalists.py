@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from problems.data.folds import FEW_VALIDATION_UNITS, count_folds, validation_units
-from problems.entrance.calls import stage_errors
-from problems.entrance.isolated import IsolatedProcess
+from problems.entrance.calls import UserProcess, stage_errors
 from search.final.derivation import (
     Derivation,
     derive_in_parallel,
@@ -43,7 +42,7 @@ class Finalists:
     progress: ProgressDisplay
     on_progress: Callable[[int, int], None]
 
-    def prepare(self, process: IsolatedProcess, check_stop: Callable[[], None]) -> None:
+    def prepare(self, process: UserProcess, check_stop: Callable[[], None]) -> None:
         """Score the finalists, train their networks with further seeds, and derive others.
 
         Args:
@@ -66,7 +65,7 @@ class Finalists:
             self._score(process, self.run.derived_records())
             self._retrain(check_stop)
 
-    def _score(self, process: IsolatedProcess, finalists: Sequence[Record]) -> None:
+    def _score(self, process: UserProcess, finalists: Sequence[Record]) -> None:
         """Score trials and ensembles on the validation split."""
         known = self.run.finalist_errors().errors
         rest = [each for each in finalists if f"{TRIAL_PREFIX}{each.number}" not in known]

@@ -46,10 +46,10 @@ def collect_environment() -> Environment:
     """Return the environment of this process."""
     return Environment(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=platform.node(),
+        host=host_name(),
         python=platform.python_version(),
         system=platform.platform(),
-        processor=_processor(),
+        processor=processor_name(),
         cores=allocated_cores(),
         memory_gib=round(allocated_memory_bytes() / 2**30, 1),
         commit=_commit(),
@@ -67,7 +67,7 @@ def machine_kind() -> str:
     from torch import cuda  # noqa: PLC0415 - slow to import, and a run is read without it
 
     gpu = [cuda.get_device_name()] if cuda.is_available() else []
-    return ", ".join([_processor(), f"{os.cpu_count()} cores", *gpu])
+    return ", ".join([processor_name(), f"{os.cpu_count()} cores", *gpu])
 
 
 def _version(name: str) -> str:
@@ -77,7 +77,13 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _processor() -> str:
+def host_name() -> str:
+    """Return the name of this machine."""
+    return platform.node()
+
+
+def processor_name() -> str:
+    """Return the name of this machine's processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

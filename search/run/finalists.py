@@ -316,6 +316,8 @@ class FinalEvaluation(FrozenModel):
     older runs."""
     worst_pictures: tuple[Picture, ...] = ()
     """Pictures of the samples with the largest errors."""
+    kind: str = ""
+    """Processor, cores and GPU of the machine that timed; "" in older runs."""
     ended: str
 
     @property

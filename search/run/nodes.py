@@ -43,7 +43,7 @@ class NodeStatus(FrozenModel):
         host: Name of its machine, "" if it didn't say.
         cores: Cores that it offers.
         kind: Its processor, cores and GPU, "" if it didn't say.
-        trains_only: Whether it is of another kind than the driver's machine, and so times nothing.
+        trains_only: Whether it is of another kind than the deployment's, and so times nothing.
         state: Whether it gets work.
         reason: Why it gets none.
         lost: Trials and tasks that were lost with it.
@@ -69,6 +69,7 @@ class NodeStatus(FrozenModel):
 
 
 class ClusterStatus(FrozenModel):
-    """The nodes of the latest session of a run, by address."""
+    """The nodes of the latest session of a run, by address, and the kind of those that time."""
 
+    kind: str = ""
     nodes: tuple[NodeStatus, ...] = ()

@@ -64,6 +64,8 @@ class Spec(FrozenModel):
     workers: int
     available_deployments: tuple[str, ...] = ()
     """Precisions by runtimes that were available at the start; empty in older runs."""
+    kind: str = ""
+    """Processor, cores and GPU of the machines that time; "" where no cluster was joined."""
     restrictions: Restrictions = Restrictions()
     """Restrictions of the problem's space, with the weights of its options."""
     warm_start: tuple[dict[str, Scalar], ...] = ()

@@ -1,4 +1,4 @@
-"""What a node shows before it gets work: that it sees the run, and is like the driver's machine."""
+"""What a node shows before it gets work: that it sees the run, and is like those that time."""
 
 import hashlib
 import secrets
@@ -139,7 +139,7 @@ def refusal(shown: NodeFacts, expected: NodeFacts) -> str:
 
     Args:
         shown: What it has shown.
-        expected: The facts of the driver's machine.
+        expected: The facts of a node that times, with the driver's versions and code.
     """
     names = shown.versions.keys() | expected.versions.keys()
     versions = {name: (shown.versions.get(name), expected.versions.get(name)) for name in names}

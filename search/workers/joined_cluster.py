@@ -13,12 +13,20 @@ import ray
 from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from problems.data.cache import default_cache
 from problems.errors import UserError
 from problems.sources import ProblemSource
 from search.run.nodes import ClusterStatus, NodeFacts, NodeStatus
 from search.workers.admission import Question, refusal, show, unanswered
 from search.workers.node_pool import Examination, Node, NodePool
-from search.workers.ray_cluster import accepts, answers, connect, connected, living_nodes
+from search.workers.ray_cluster import (
+    accepts,
+    answers,
+    connect,
+    connected,
+    disconnect,
+    living_nodes,
+)
 
 EXAMINATION_S = 300.0
 """Longest time of the examination of a node, in which it imports everything [s]."""
@@ -34,20 +42,16 @@ class RefusedAddressError(UserError):
 
 
 @dataclass(frozen=True)
-class JoinRequest:
-    """What it takes to join a cluster, and what its nodes are compared with.
+class AdmissionRequest:
+    """What the nodes of a cluster are asked and compared with before they get work.
 
     Args:
-        address: HOST:PORT of the cluster, or "auto".
-        folder: Working directory of this process while it joins; it contains no code.
         question: What a node is asked.
-        expected: The facts of this machine.
+        expected: The facts of a node that times.
         on_change: Called with the state of the nodes and the changed ones when it has changed.
         on_poll: Called while waiting; it raises if the search has to end.
     """
 
-    address: str
-    folder: Path
     question: Question
     expected: NodeFacts
     on_change: Callable[[ClusterStatus, Sequence[NodeStatus]], None]
@@ -55,23 +59,43 @@ class JoinRequest:
 
 
 @contextlib.contextmanager
-def joined_cluster(request: JoinRequest) -> Generator[NodePool]:
-    """Join a Ray cluster, of which those nodes get work that an examination admits.
+def connection(address: str, source: ProblemSource) -> Generator[None]:
+    """Join a Ray cluster, and leave it at the end of the block.
+
+    Args:
+        address: HOST:PORT of the cluster, or "auto".
+        source: The problem's source; a user's file is what every worker loads first.
+
+    Raises:
+        RefusedAddressError: No cluster answers, it needs a token, or this machine is none of its
+            nodes.
+    """
+    user_source = source.user_source
+    hook = {"worker_process_setup_hook": WorkerSetup(user_source).load} if user_source else {}
+    folder = default_cache()  # it contains no code; Ray puts this folder on the path of workers
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):
+        _join(address, runtime_env=hook)
+    try:
+        yield
+    finally:
+        disconnect()
+
+
+@contextlib.contextmanager
+def admitted_nodes(request: AdmissionRequest) -> Generator[NodePool]:
+    """Give work to those nodes of the cluster that an examination admits; leave it at the end.
 
     Args:
         request: What it takes.
 
     Raises:
-        RefusedAddressError: No cluster answers, it needs a token, or this machine is none of its
-            nodes.
         ClusterError: No node is admitted.
     """
-    source = request.question.source.user_source
-    hook = {"worker_process_setup_hook": WorkerSetup(source).load} if source else {}
-    with contextlib.chdir(request.folder):
-        _join(request.address, runtime_env=hook)
     examine = partial(_examine, request.question, request.expected)
-    pool = NodePool(living_nodes, answers, examine, request.on_change, request.expected.kind)
+    here = ray.get_runtime_context().get_node_id()
+    kind = request.expected.kind
+    pool = NodePool(living_nodes, answers, examine, request.on_change, kind, here)
     with connected(pool):
 
         def wait() -> None:
@@ -168,7 +192,7 @@ class RemoteExamination:
     Args:
         node: The node.
         question: What it is asked.
-        expected: The facts of this machine.
+        expected: The facts of a node that times.
         reference: Ray's reference to the outcome.
         until: When it ends without an answer, by `time.monotonic`.
     """

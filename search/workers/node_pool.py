@@ -102,6 +102,7 @@ class NodePool:
         on_change: Called with the state of the nodes and the changed ones when it has changed, if
             anybody wants to know.
         kind: The kind of machine that times; others train only. Without one all nodes time.
+        here: Name of the driver's own node.
         clock: Returns seconds.
     """
 
@@ -110,6 +111,7 @@ class NodePool:
     examine: Callable[[Node], Examination] | None = None
     on_change: Callable[[ClusterStatus, Sequence[NodeStatus]], None] | None = None
     kind: str = ""
+    here: str = ""
     clock: Clock = time.monotonic
     _members: dict[str, _Member] = field(default_factory=dict[str, _Member], init=False)
     _used: Counter[str] = field(default_factory=Counter[str], init=False)
@@ -129,9 +131,33 @@ class NodePool:
         """The admitted nodes that time networks, and don't only train them."""
         return [node for node in self.admitted if self.times(node)]
 
+    @property
+    def timing_node(self) -> Node | None:
+        """The node that times what others train, the driver's own if it can; None for now."""
+
+        def order(node: Node) -> tuple[bool, bool]:
+            return node.id != self.here, not node.cores
+
+        return min(self.timing, key=order, default=None)
+
     def times(self, node: Node) -> bool:
         """Return whether a node is of the kind that times networks."""
         return not self._members[node.id].trains_only
+
+    def await_timing(self, wait: Callable[[], None]) -> Node:
+        """Return a node that times, of which there may be none for a while.
+
+        Args:
+            wait: Waits a moment.
+
+        Raises:
+            ClusterError: There has been none for `ABSENCE_S`.
+        """
+        self.refresh()
+        while (node := self.timing_node) is None:
+            wait()
+            self.refresh()
+        return node
 
     def slots(self, cores: int, *, timing: bool = False) -> int:
         """Return how many tasks of some cores the admitted nodes run at a time.
@@ -231,13 +257,15 @@ class NodePool:
     ) -> Node | None:
         """Return the node with the largest share of free slots; None where no node has one.
 
+        While no node times, none is chosen: what it trained couldn't be timed.
+
         Args:
             cores: Cores of the task.
             avoided: Names of nodes that are chosen only where there are no others.
             queue: Tasks for each slot, of which one runs and the others wait.
             timing: Whether the task times networks, so that its node has to be of their kind.
         """
-        nodes = self.timing if timing else self.admitted
+        nodes = self.admitted if self.timing and not timing else self.timing
         admitted = [node for node in nodes if node.cores >= cores]
         elsewhere = [node for node in admitted if node.id not in avoided]
         loads = {n: self._used[n.id] / (n.cores // cores) for n in elsewhere or admitted}
@@ -268,17 +296,30 @@ class NodePool:
         member = self._members[node.id]
         member.lost += 1
         member.lost_in_a_row += 1
-        if member.state is NodeState.ADMITTED and not self.answers(node):
-            member.state, member.reason = NodeState.GONE, "it doesn't answer any more"
-        elif member.lost_in_a_row >= MAX_LOSSES_IN_A_ROW and member.state is NodeState.ADMITTED:
+        if self._works(member) and member.lost_in_a_row >= MAX_LOSSES_IN_A_ROW:
             member.state = NodeState.REFUSED
             member.reason = f"it lost {member.lost_in_a_row} tasks in a row, the last: {reason}"
         self._report([member])
 
+    def is_gone(self, node: Node) -> bool:
+        """Return whether a node gets no work any more, as one that doesn't answer."""
+        member = self._members[node.id]
+        works_still = self._works(member)
+        self._report([] if works_still else [member])
+        return not works_still
+
+    def _works(self, member: _Member) -> bool:
+        """Return whether a node gets work; one that doesn't answer gets none from now on."""
+        if member.state is NodeState.ADMITTED and not self.answers(member.node):
+            member.state, member.reason = NodeState.GONE, "it doesn't answer any more"
+        return member.state is NodeState.ADMITTED
+
     def _report(self, changed: Sequence[_Member]) -> None:
         if changed and self.on_change:
             everything = sorted(self._members.values(), key=lambda member: member.node.address)
-            status = ClusterStatus(nodes=tuple(member.status for member in everything))
+            status = ClusterStatus(
+                kind=self.kind, nodes=tuple(member.status for member in everything)
+            )
             self.on_change(status, [member.status for member in changed])
 
     def _reasons(self) -> str:

@@ -38,11 +38,13 @@ class PlacedTrial(NamedTuple):
         trial_id: Name of this attempt: the trial's number, and from the second on its own.
         request: The request.
         node: The node.
+        timed_on: The node that times its network, None if its own does.
     """
 
     trial_id: str
     request: TrialRequest
     node: Node
+    timed_on: Node | None
 
 
 class TrialPlacement:
@@ -81,15 +83,12 @@ class TrialPlacement:
     def _place(self, request: TrialRequest, node: Node) -> PlacedTrial:
         losses = self._losses.get(request.number)
         attempt = f".{len(losses.nodes)}" if losses else ""
-        placed = PlacedTrial(f"{request.number}{attempt}", request, node)
-        node_pool().start(node)
+        pool = node_pool()
+        timed_on = None if pool.times(node) else pool.timing_node
+        placed = PlacedTrial(f"{request.number}{attempt}", request, node, timed_on)
+        pool.start(node)
         self._placed[placed.trial_id] = placed
         return placed
-
-    @staticmethod
-    def trains_only(placed: PlacedTrial) -> bool:
-        """Return whether the node of a trial is of another kind than those that time."""
-        return not node_pool().times(placed.node)
 
     def is_stranded(self, trial_id: str) -> bool:
         """Return whether a trial that waits for its node waits in vain: the node is gone."""
@@ -121,6 +120,19 @@ class TrialPlacement:
             return None
         return self.lose(trial_id, "its node died or can't be reached")
 
+    def lose_if_timing_failed(self, trial_id: str) -> Losses | None:
+        """Return the losses of a trial if the node that was to time its network is gone, else None.
+
+        Args:
+            trial_id: Name of the attempt.
+        """
+        placed = self._placed.get(trial_id)
+        if placed is None or placed.timed_on is None or not node_pool().is_gone(placed.timed_on):
+            return None
+        del self._placed[trial_id]
+        node_pool().release(placed.node)
+        return self._with_loss(placed, placed.timed_on)
+
     def lose(self, trial_id: str, reason: str) -> Losses:
         """Return the losses of a trial, this one included.
 
@@ -130,8 +142,11 @@ class TrialPlacement:
         """
         placed = self._placed.pop(trial_id)
         node_pool().lose(placed.node, reason)
+        return self._with_loss(placed, placed.node)
+
+    def _with_loss(self, placed: PlacedTrial, node: Node) -> Losses:
         losses = self._losses.setdefault(placed.request.number, Losses())
-        losses.nodes.append(placed.node.id)
+        losses.nodes.append(node.id)
         return losses
 
     def repeat(self, request: TrialRequest) -> None:

@@ -1,4 +1,4 @@
-"""The driver's machine as that which times the networks of nodes of another kind."""
+"""A machine of the deployment's kind that times the networks which nodes of another kind train."""
 
 import secrets
 import time
@@ -13,6 +13,7 @@ from search.trial.context import SearchContext
 from search.trial.lifecycle import deploy_for_another, time_for_another
 from search.trial.record_builder import InfeasibleError, RecordBuilder
 from search.watchdog import watchdog, watchdog_paused
+from search.workers.node_pool import Node
 from search.workers.ray_cluster import prepare_process
 
 ATTEMPTS = 3
@@ -23,7 +24,7 @@ RESTART_S = 5.0
 
 
 class TimingActor:
-    """The process on the driver's machine that times networks, one after the other.
+    """The process on a machine that times networks, one after the other.
 
     Args:
         context: What the trials share.
@@ -76,7 +77,7 @@ class RemoteTimingMachine(NamedTuple):
 
 
 class TimingService:
-    """Starts the process that times, once a node needs it.
+    """Starts the processes that time, each once a node needs it.
 
     Args:
         context: What the trials share.
@@ -84,18 +85,17 @@ class TimingService:
 
     def __init__(self, context: SearchContext) -> None:
         self._context = context
-        self._actor: Any = None
-        self._name = f"simstead-timing-{secrets.token_hex(8)}"
+        self._actors: dict[str, Any] = {}
+        self._prefix = f"simstead-timing-{secrets.token_hex(8)}"
 
-    def name(self) -> str:
-        """Return Ray's name of the process."""
-        if self._actor is None:
-            here = NodeAffinitySchedulingStrategy(
-                ray.get_runtime_context().get_node_id(), soft=False
-            )
-            self._actor = (
+    def name(self, node: Node) -> str:
+        """Return Ray's name of the process on a node."""
+        name = f"{self._prefix}-{node.id}"
+        if node.id not in self._actors:
+            there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+            self._actors[node.id] = (
                 ray.remote(TimingActor)
-                .options(name=self._name, num_cpus=0, max_restarts=-1, scheduling_strategy=here)
+                .options(name=name, num_cpus=0, max_restarts=-1, scheduling_strategy=there)
                 .remote(self._context)
             )
-        return self._name
+        return name

@@ -25,7 +25,7 @@ from search.run.records import Record, Rung, State, timestamp
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.timing.reference import verified_manifest
 from search.workers.admission import POLL_S, VISIBILITY_S
-from search.workers.node_pool import Losses
+from search.workers.node_pool import Losses, Node
 from search.workers.placement import TrialPlacement
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class StudySearcher(SearchAlgorithm):
         """Why records can't be written; the search then ends, and can be resumed."""
         self.cluster_error: ClusterError | None = None
         """Why no node is left; the search then ends, and can be resumed."""
-        self.timing_machine: Callable[[], str] = str
-        """Returns Ray's name of what times the networks that nodes of another kind train."""
+        self.timing_machine: Callable[[Node], str] = str
+        """Returns Ray's name of what times, on a node, the networks that others train."""
 
     @property
     def should_stop(self) -> bool:
@@ -118,7 +118,7 @@ class StudySearcher(SearchAlgorithm):
             "candidate": placed.request.candidate.model_dump_json(),
             "cores": self._placement.cores,
             "node": placed.node.id,
-            "timing_machine": self.timing_machine() if self._placement.trains_only(placed) else "",
+            "timing_machine": self.timing_machine(placed.timed_on) if placed.timed_on else "",
         }
         return self._trial_class(
             self._name, config=config, trial_id=placed.trial_id, storage=self._storage, stub=True
@@ -207,7 +207,7 @@ class StudySearcher(SearchAlgorithm):
         if error or result is None:
             losses = self._lose_if_node_failed(trial_id)
         else:
-            losses = self._lose_without_artefact(trial_id, result)
+            losses = self._lose_with_timing_or_artefact(trial_id, result)
         if losses and self._is_repeated_after(losses, trial_id):
             return
         number = self._running[trial_id].number
@@ -233,12 +233,14 @@ class StudySearcher(SearchAlgorithm):
         """Return the losses of a trial that was lost with its node; None if its worker died."""
         return self._placement.lose_if_node_failed(trial_id, self._errors.pop(trial_id, None))
 
-    def _lose_without_artefact(self, trial_id: str, result: dict[str, Any]) -> Losses | None:
-        """Return the losses of a trial whose artefact doesn't arrive here; None if it does."""
+    def _lose_with_timing_or_artefact(self, trial_id: str, result: dict[str, Any]) -> Losses | None:
+        """Return the losses of a trial whose timing was lost, or whose artefact doesn't arrive."""
         record = Record.model_validate_json(result["record"]) if "record" in result else None
-        if record is None or record.artefact is None:
+        if record is None:
             return None
-        reason = _missing_artefact(self._run, record)
+        if record.state is State.INFEASIBLE:
+            return self._placement.lose_if_timing_failed(trial_id)
+        reason = _missing_artefact(self._run, record) if record.artefact else ""
         return self._placement.lose(trial_id, reason) if reason else None
 
     def _is_repeated_after(self, losses: Losses, trial_id: str) -> bool:

@@ -1,16 +1,26 @@
 """A search that joins a Ray cluster: who is let in, and which nodes get work."""
 
+import io
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
 
+from problems import UserError, load_problem
+from problems.sources import locate_problem
+from search.pareto import pareto_front
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.nodes import NodeState
 from search.run.records import State
+from search.search_options import SearchOptions
+from search.session import search_problem
 from tests.search.conftest import RayNodes, started_nodes
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
@@ -20,23 +30,31 @@ HIDDEN = 'mount -t tmpfs none "$0" && exec "$@"'
 AS_ANOTHER = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
 """A shell command that runs the others as if on another processor."""
 
-SMALL_PROBLEM = """
+STEADY_CLOCK = """
+
 from dataclasses import replace
 
-from problems import Samples
-from problems.template.problem import problem as template
-from search.final import evaluation
+import numpy as np
 
-evaluation.TIME_BUDGET_S = 1.0
-problem = replace(
-    template,
-    name="small",
-    shifted=None,
-    samples=Samples(train=32, validation=8, test=8, shifted=0),
-    epochs=4,
-    standard_baselines=False,
-)
+from search.run.records import Timing
+from search.trial import deployment
+
+problem = replace(problem, epochs=1)
+
+
+def measure(problem, data, reference_timing, surrogate, rounds):
+    outputs = surrogate.run(data.test.inputs, np.random.default_rng(0))
+    speedup = 100.0 + np.mean([np.abs(values).mean() for values in outputs.values()])
+    return Timing(
+        time_s=1.0 / speedup, reference_s=1.0, rounds=9,
+        speedup=speedup, speedup_low=speedup, speedup_high=speedup,
+    )
+
+
+deployment.measure = measure
 """
+"""Ends the file of a problem without rungs, whose clock tells the same time of a network whenever
+and by whomever it is timed."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -52,6 +70,30 @@ def unshared(shell: str, path: object) -> list[str]:
     if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this user may not mount a file system")
     return command
+
+
+@pytest.fixture
+def steady_problem(small_template: Callable[[str, Path], Path], tmp_path: Path) -> Path:
+    file = small_template("steady", tmp_path)
+    file.write_text(file.read_text() + STEADY_CLOCK)
+    return file
+
+
+def search_steadily(
+    file: Path, name: str, trials: int, env: dict[str, str], *options: object
+) -> RunDirectory:
+    """Return the run of a search for some networks."""
+    folder = file.with_name(name)
+    command = [
+        SIMSTEAD, "search", file, "--run", folder, "--trials", trials, "--deployments", 1,
+        "--retrain", 0, "--only", "runtime=eager", "--only", "architecture=mlp", *options,
+    ]  # fmt: skip
+    done = subprocess.run(
+        [*map(str, command)], env=env, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return RunDirectory.open(folder)
 
 
 def search(
@@ -98,32 +140,58 @@ def test_nodes_that_do_not_see_the_run_get_no_work(ray_nodes: RayNodes, tmp_path
     assert not run.has_data
 
 
-def test_a_node_of_another_kind_trains_what_the_drivers_kind_times(
-    command_env: dict[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / "small.py").write_text(SMALL_PROBLEM)
+@pytest.fixture
+def nodes_of_two_kinds(command_env: dict[str, str], tmp_path: Path) -> Generator[RayNodes]:
+    """A node like this machine and one with another processor."""
     (tmp_path / "cpuinfo").write_text("model name : another processor\n")
-    command = [
-        SIMSTEAD, "search", tmp_path / "small.py", "--run", tmp_path / "run", "--trials", 4,
-        "--deployments", 2, "--retrain", 0, "--only", "runtime=eager", "--only", "architecture=mlp",
-    ]  # fmt: skip
     with started_nodes(command_env, unshared(AS_ANOTHER, tmp_path / "cpuinfo")) as nodes:
-        done = subprocess.run(
-            [*map(str, command), "--address", nodes.address],
-            env=nodes.env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
+        yield nodes
+
+
+def test_one_kind_times_what_every_kind_trains(
+    nodes_of_two_kinds: RayNodes, steady_problem: Path
+) -> None:
+    nodes, objective = nodes_of_two_kinds, load_problem(str(steady_problem)).objective.name
+    alone = search_steadily(steady_problem, "alone", 4, nodes.env, "--workers", 1)
+    joined = ("--address", nodes.address)
+    together = search_steadily(steady_problem, "together", 4, nodes.env, *joined)
+    assert found(together, objective) == found(alone, objective)
+    assert [node.trains_only for node in together.nodes().nodes] == [False, True]
+    check_kinds(together, machine_kind(), nodes.second)
+
+    wanted = (*joined, "--kind", "Another processor")
+    other = search_steadily(steady_problem, "other", 2, nodes.env, *wanted)
+    assert [node.trains_only for node in other.nodes().nodes] == [True, False]
+    (kind,) = {node.kind for node in other.nodes().nodes if not node.trains_only}
+    assert "another processor" in kind
+    check_kinds(other, kind, nodes.first)
+    assert other.data().processor == "another processor"
+    with pytest.raises(UserError, match=f"measured on {re.escape(kind)}, and this machine"):
+        search_problem(
+            locate_problem(str(steady_problem)),
+            SearchOptions(run=other.folder),
+            Console(file=io.StringIO()),
+            lambda _: None,
         )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    run = RunDirectory.open(tmp_path / "run")
-    assert [node.trains_only for node in run.nodes().nodes] == [False, True]
-    assert "another processor" in run.nodes().nodes[1].kind
-    measured = [record for record in run.records() if record.timing]
-    assert {record.kind for record in measured} == {machine_kind()}
-    assert {record.node for record in measured} == {nodes.first, nodes.second}
+
+
+def found(run: RunDirectory, objective: str) -> tuple[dict[str, Any], set[str]]:
+    """Return error and time of each candidate of a run, and the candidates on its front."""
+    measured = {
+        record.key: (record.metrics[objective], record.timing and record.timing.relative_time)
+        for record in run.records()
+    }
+    front = pareto_front(list(measured.values()))
+    return measured, {key for key, point in measured.items() if point in front}
+
+
+def check_kinds(run: RunDirectory, kind: str, trains_only: str) -> None:
+    """Check that all times of a run were measured on one kind, also of what another one trained."""
+    evaluation = run.final_evaluation()
+    assert evaluation is not None
+    assert evaluation.kind == run.spec().kind == run.nodes().kind == kind
     for record in run.records():
         assert record.state is not State.INFEASIBLE, record.reason
-        assert bool(record.timed_by) == (record.node == nodes.second)
+        assert record.kind == kind
+        assert bool(record.timed_by) == (record.node == trains_only)
+    assert trains_only in {record.node for record in run.records()}

@@ -20,12 +20,14 @@ from search.interrupts import (
     seconds_left,
     signals_as_interrupt,
 )
-from search.joining import Joining
+from search.joining import joined
 from search.request import make_spec, restrictions_for
 from search.run.directory import RunDirectory
-from search.run.environment import collect_environment
+from search.run.environment import collect_environment, machine_kind
 from search.run.records import DatasetSummary
 from search.run.spec import Spec
+from search.search_options import SearchOptions
+from search.session import search_problem
 from spaces.restrictions import Restrictions
 from spaces.user_restrictions import parse_restrictions
 
@@ -106,20 +108,30 @@ def test_a_run_whose_space_is_not_to_be_had_is_told(problem: Problem, tmp_path: 
 def test_a_refused_address_leaves_what_was_there(tmp_path: Path, before: str) -> None:
     problem = load_problem("planets", Size.TINY)
     folder = tmp_path / "runs" / "first"
-    wanted = spec(problem, folder, [])
     if before == "a run":
-        RunDirectory.start(folder, wanted)
+        RunDirectory.start(folder, spec(problem, folder, []))
     elif before == "a folder":
         folder.mkdir(parents=True)
-    there = sorted(tmp_path.rglob("*.json")), (tmp_path / "runs").exists()
-    console = Console(file=io.StringIO())
-    session = SearchSession(console, lambda _: None, Joining(NOBODY, None))
+    there = sorted(tmp_path.rglob("*"))
+    options = SearchOptions(size=Size.TINY, run=folder, address=NOBODY)
+    source, console = ProblemSource(problem.name, ""), Console(file=io.StringIO())
     with pytest.raises(UserError, match=f"no Ray cluster answers at --address {NOBODY}"):
-        run_search(problem, ProblemSource(problem.name, ""), wanted, folder, session)
-    assert folder.exists() == (before != "nothing")
-    left = sorted(tmp_path.rglob("*.json")), (tmp_path / "runs").exists()
-    left[0][:] = [path for path in left[0] if path.name != "environment.json"]
-    assert left == there
+        search_problem(source, options, console, lambda _: None)
+    assert sorted(tmp_path.rglob("*")) == there
+
+
+def test_a_run_of_a_cluster_is_resumed_on_its_kind_alone(tmp_path: Path) -> None:
+    problem = load_problem("planets", Size.TINY)
+    folder, source = tmp_path / "first", ProblemSource(problem.name, "")
+    earlier = spec(problem, folder, []).model_copy(update={"kind": "another, 4 cores"})
+    with (
+        pytest.raises(UserError, match="measured on another, 4 cores, and this machine"),
+        joined(None, source, problem, None, earlier),
+    ):
+        pass
+    here = earlier.model_copy(update={"kind": machine_kind()})
+    with joined(None, source, problem, None, here) as machine:
+        assert machine is None
 
 
 def test_a_signal_while_the_report_is_written_interrupts_the_search(

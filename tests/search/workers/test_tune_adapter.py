@@ -23,13 +23,13 @@ from search.sampling.history import has_trained_network
 from search.sampling.study import SearchStudy
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.trial.record_builder import RungReport
-from search.workers import tune_adapter
+from search.workers import ray_cluster, tune_adapter
 from search.workers.node_pool import NodePool
 from search.workers.placement import resources_on_node
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.trial_runner import RungScheduler, SearchStopper
 from search.workers.tune_adapter import StudySearcher
-from tests.builders import make_candidate, make_record, make_rung, make_spec
+from tests.builders import make_candidate, make_node_facts, make_record, make_rung, make_spec
 from tests.search.workers.conftest import FakeNodes
 
 
@@ -342,6 +342,36 @@ def test_an_artefact_that_does_not_arrive_is_a_loss_and_no_record(
     assert queue.records == []
     repeated = tune_trial(searcher)
     assert repeated.config["node"] != trial.config["node"]
+
+
+def test_a_trial_whose_timing_was_lost_is_repeated(
+    problem: Problem, run: RunDirectory, nodes: FakeNodes
+) -> None:
+    kinds = {"node0": "fast", "node1": "slow"}
+    shown = {name: make_node_facts(kind=kind) for name, kind in kinds.items()}
+    pool = nodes.pool(
+        examine=lambda node: SimpleNamespace(outcome=lambda: shown[node.id]), kind="fast"
+    )
+    ray_cluster.NODE_POOLS.append(pool)
+    try:
+        pool.await_admission(lambda: None)
+        queue = ListedRequests("image", "image")
+        searcher, _ = searching(queue, problem, run, workers=2)
+        searcher.timing_machine = lambda node: f"on {node.id}"
+        timing, training = tune_trial(searcher), tune_trial(searcher)
+        assert timing.config["timing_machine"] == ""
+        assert training.config["timing_machine"] == "on node0"
+        finish(searcher, 0, "image")
+        record = make_record(1, make_candidate(), state=State.INFEASIBLE, reason="it died")
+        nodes.silent.add("node0")
+        searcher.on_trial_complete(training.trial_id, {"record": record.model_dump_json()})
+        assert [r.number for r in queue.records] == [0]
+        assert tune_trial(searcher) is None, "no node times"
+        nodes.silent.clear()
+        pool.refresh(at_once=True)
+        assert tune_trial(searcher).config["number"] == 1
+    finally:
+        ray_cluster.NODE_POOLS.remove(pool)
 
 
 def test_a_trial_is_granted_a_core_for_every_thread_on_its_node(
