@@ -7,8 +7,7 @@ real, with study, successive halving, records and journal. It handles one event 
 and each takes the processor's time that was measured, 5 ms for each call of the file system on the
 run directory (counted by `slow_files.c`), and the time of Ray Tune (`bookkeeping.py`). The share of
 the time that workers train from the moment when all have begun is printed and stored as JSON.
-By default the run has 1,000 trials before, up to which the default sampler suggests with more care
-and takes longer. Exits with 1 if the share is too low.
+By default the run begins with its first trial. Exits with 1 if the share is too low.
 """
 
 import ctypes
@@ -38,7 +37,7 @@ from search.trial.record_builder import RungReport
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.tune_adapter import StudySearcher
 
-WORKERS, SECONDS, BEFORE = 256, 60.0, 1000
+WORKERS, SECONDS, BEFORE = 256, 60.0, 0
 """Number of workers, duration of a complete trial [s], and number of trials before."""
 
 MEASURED = 1.5
@@ -119,10 +118,11 @@ class Driver:
         """Report a rung or the end; return what the worker continues with, None if it is free."""
         name = str(request.number)
         record = synthetic_record(self._problem, request.number, request.candidate)
+        record = record.model_copy(update={"durations_s": {"train": share * self._seconds}})
         error, relative_time = record.rungs[0].error, record.untrained_relative_time or 1.0
         if share < 1.0:
             rung = Rung(epoch=1, share=share, error=error)
-            result = RungReport(rung, relative_time, {}).as_result()
+            result = RungReport(rung, relative_time, record.durations_s).as_result()
             if self._halving.should_continue(share, error, relative_time):
                 self._searcher.on_trial_result(name, result)
                 return share, request

@@ -61,6 +61,8 @@ class NetworkSuggester(NamedTuple):
             rng: Generator of the proposals and of the model's sample.
             std_factor: Factor by which the posterior's standard deviations are multiplied.
         """
+        if not self.history.points:  # no proposal would be chosen
+            return None
         proposals: list[Configuration] = []
         for _ in range(PROPOSAL_COUNT):
             chooser = RandomChooser(rng)

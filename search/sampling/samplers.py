@@ -9,7 +9,7 @@ Sources: Bergstra et al., NeurIPS 2011, and Watanabe, arXiv:2304.11127 (TPE); De
 """
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -54,12 +54,17 @@ class BranchTPESampler(TPESampler):
         self._groups: list[dict[str, BaseDistribution]] = []
 
     def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002 - Optuna's signature
     ) -> dict[str, BaseDistribution]:
-        """Store the groups and return an empty space, so that nothing is sampled beforehand."""
-        super().infer_relative_search_space(study, trial)
-        if self._search_space_group:
-            self._groups = self._search_space_group.search_spaces
+        """Store the groups and return an empty space, so that nothing is sampled beforehand.
+
+        Optuna's own search for groups takes three times as long as all else that TPE does.
+        """
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        trials = study.get_trials(deepcopy=False, states=states)
+        self._groups = _parameters_in_groups(earlier.distributions for earlier in trials)
         return {}
 
     def sample_independent(
@@ -89,6 +94,22 @@ class BranchTPESampler(TPESampler):
         if param_name in self._values:
             return self._values[param_name]
         return super().sample_independent(study, trial, param_name, param_distribution)
+
+
+def _parameters_in_groups(
+    trials: Iterable[Mapping[str, BaseDistribution]],
+) -> list[dict[str, BaseDistribution]]:
+    """Return the groups of parameters that occur in the same trials."""
+    branches = {frozenset(distributions): distributions for distributions in trials}
+    occurrences: dict[str, list[int]] = {}
+    for number, distributions in enumerate(branches.values()):
+        for name in distributions:
+            occurrences.setdefault(name, []).append(number)
+    groups: dict[tuple[int, ...], dict[str, BaseDistribution]] = {}
+    distributions = {name: each for branch in branches.values() for name, each in branch.items()}
+    for name, numbers in occurrences.items():
+        groups.setdefault(tuple(numbers), {})[name] = distributions[name]
+    return list(groups.values())
 
 
 class BranchInheritanceSampler(BaseGASampler):
@@ -187,28 +208,33 @@ class BranchNSGAIIISampler(BranchInheritanceSampler, NSGAIIISampler):
     JOURNAL_NAME = "InheritingNSGA3"
 
 
-def uses_acquisition(name: SamplerName, position: int, trials: int) -> bool:
+def uses_acquisition(
+    name: SamplerName, position: int, trials: int, *, with_care: bool = True
+) -> bool:
     """Return whether a candidate is chosen by acquisition, if any proposal has a positive gain.
 
     Args:
         name: Sampler of the search.
         position: Number of candidates before this one.
         trials: Number of trials in the study.
+        with_care: Whether there is time for it.
     """
     if name is SamplerName.AUTO:
-        return trials < MAX_TPE_TRIALS and position % TPE_INTERVAL > 0
+        return with_care and trials < MAX_TPE_TRIALS and position % TPE_INTERVAL > 0
     return name is SamplerName.ADDITIVE
 
 
-def resolve_sampler(name: SamplerName, trials: int) -> SamplerName:
+def resolve_sampler(name: SamplerName, trials: int, *, with_care: bool = True) -> SamplerName:
     """Return the sampler that is used where acquisition suggests nothing.
 
     Args:
         name: Sampler of the search.
         trials: Number of trials in the study.
+        with_care: Whether there is time for TPE; otherwise `auto` uses NSGA-II.
     """
     if name is SamplerName.AUTO:
-        return SamplerName.TPE if trials < MAX_TPE_TRIALS else SamplerName.NSGA2
+        has_time = with_care and trials < MAX_TPE_TRIALS
+        return SamplerName.TPE if has_time else SamplerName.NSGA2
     return SamplerName.TPE if name is SamplerName.ADDITIVE else name
 
 

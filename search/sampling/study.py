@@ -5,7 +5,8 @@ and their position. Later candidates come from a sampler and depend on what was 
 times. So do the further deployments of a trained network, each of which is a trial as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from search.sampling.history import FinishedTrial, History, Observations, combin
 from search.sampling.initial_design import initial_design, preferred_parameters
 from search.sampling.next_deployment import next_deployment
 from search.sampling.next_network import NetworkSuggester, NetworkSuggestion
+from search.sampling.pace import Pace
 from search.sampling.samplers import (
     create_sampler,
     resolve_sampler,
@@ -107,6 +109,7 @@ class SearchStudy:
         self._open: dict[int, Trial] = {}
         self._records: dict[int, Record] = {}
         self._configurations: dict[int, Configuration] = {}
+        self._pace = Pace(spec.workers)
         self._study = optuna.create_study(
             storage=JournalStorage(self._journal),
             study_name="simstead",
@@ -138,6 +141,8 @@ class SearchStudy:
         """
         self._reserve_numbers(records)
         self._records |= records
+        for number in sorted(records):
+            self._pace.ended(records[number])
         for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._open_trial(frozen)
             if frozen.number in records:
@@ -250,37 +255,47 @@ class SearchStudy:
     def _observations(self, history: History) -> Observations:
         trials = self._study.get_trials(deepcopy=False)
 
-        def configuration(number: int, combination: Combination) -> Configuration:
-            trial = trials[number]
-            values = to_parameter_values(trial.params, trial.distributions)
-            return Configuration(values, combination)
-
-        for record in history.records:
-            number = record.number
+        def configuration(number: int, combination: Callable[[], Combination]) -> Configuration:
             if number not in self._configurations:
-                self._configurations[number] = configuration(number, combination_of(record))
+                trial = trials[number]
+                values = to_parameter_values(trial.params, trial.distributions)
+                self._configurations[number] = Configuration(values, combination())
+            return self._configurations[number]
+
         finished = [
-            FinishedTrial(self._configurations[record.number], record) for record in history.records
+            FinishedTrial(configuration(record.number, partial(combination_of, record)), record)
+            for record in history.records
         ]
+        combination_space = self._space.combination_space
         pending = [
-            configuration(number, self._space.combination_space.combination(trials[number].params))
+            configuration(number, partial(combination_space.combination, trials[number].params))
             for number in sorted(self._open)
             if SOURCE_TRIAL not in trials[number].user_attrs
         ]
         return Observations(finished, pending)
 
-    def _suggestion(self, position: int) -> NetworkSuggestion | None:
+    def _suggestion(self, position: int, *, with_care: bool) -> NetworkSuggestion | None:
         """Return the network suggested by acquisition or TPE; None where another sampler is due."""
-        sampler = resolve_sampler(self._spec.sampler, self._n_trials)
-        by_acquisition = uses_acquisition(self._spec.sampler, position, self._n_trials)
+        sampler = resolve_sampler(self._spec.sampler, self._n_trials, with_care=with_care)
+        by_acquisition = uses_acquisition(
+            self._spec.sampler, position, self._n_trials, with_care=with_care
+        )
         if not by_acquisition and sampler is not SamplerName.TPE:
             return None
+        with self._pace.measured():
+            return self._suggestion_with_care(
+                position, by_acquisition=by_acquisition, by_tpe=sampler is SamplerName.TPE
+            )
+
+    def _suggestion_with_care(
+        self, position: int, *, by_acquisition: bool, by_tpe: bool
+    ) -> NetworkSuggestion | None:
         history = self._history()
         observations = self._observations(history)
         suggester = NetworkSuggester(self._space, self._spec, observations, history)
         rng = np.random.default_rng(self._seed(position, ACQUISITION_STREAM))
         suggestion = suggester.suggest_by_acquisition(rng) if by_acquisition else None
-        if suggestion or sampler is not SamplerName.TPE:
+        if suggestion or not by_tpe:
             return suggestion
         seeds = (self._seed(position, TPE_STREAM, attempt) for attempt in range(MAX_TPE_ATTEMPTS))
         return suggester.suggest_by_tpe((tpe_sampler(self._study, seed) for seed in seeds), rng)
@@ -297,11 +312,12 @@ class SearchStudy:
             combination = self._initial_design[index]
             parameters = {**self._space.combination_space.parameters(combination), **parameters}
             preferred = preferred_parameters(self._problem, self._initial_design, index)
-        suggestion = None if parameters else self._suggestion(position)
+        with_care = bool(parameters) or self._pace.allows_care()
+        suggestion = None if parameters else self._suggestion(position, with_care=with_care)
         if suggestion:
             parameters = suggestion.parameters
             attributes = {**attributes, **_resume_attribute(suggestion.resumes)}
-        sampler = resolve_sampler(self._spec.sampler, self._n_trials)
+        sampler = resolve_sampler(self._spec.sampler, self._n_trials, with_care=with_care)
         if parameters or sampler is SamplerName.RANDOM:
             return self._ask_fixed(parameters, self._seed(position), attributes, preferred)
         self._study.sampler = create_sampler(sampler, self._seed(position))
@@ -365,6 +381,7 @@ class SearchStudy:
         """Tell how a trial ended; a trial that was stopped early has rungs and no objectives."""
         trial = self._open.pop(record.number)
         self._records[record.number] = record
+        self._pace.ended(record)
         trial.set_user_attr("rungs", [rung.model_dump() for rung in record.rungs])
         if record.state is State.STOPPED:
             self._study.tell(trial, state=TrialState.PRUNED)

@@ -14,7 +14,7 @@ from problems.baselines.standard import baseline_encodings, standard_baselines
 from problems.template.problem import problem as oscillator
 from search.run.records import Limits, Record, State
 from search.run.spec import ExtraObjective, SamplerName, Spec
-from search.sampling import next_network, samplers
+from search.sampling import next_network, pace, samplers
 from search.sampling.configuration import Configuration
 from search.sampling.initial_design import initial_design, initial_design_size
 from search.sampling.next_network import LARGER_STD_FACTORS
@@ -477,3 +477,19 @@ def test_goals_are_constraints_with_the_real_figures(problem: Problem, tmp_path:
     assert complete.constraints["error"] == pytest.approx(error - math.log10(0.5))
     assert complete.constraints["speedup"] == pytest.approx(1.0)
     assert failed.constraints == {"failure": 1.0, "error": 1.0, "speedup": 1.0}
+
+
+def test_auto_suggests_quickly_where_many_workers_wait(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials that take no time leave none for a suggestion with care."""
+    monkeypatch.setattr(pace, "LONGEST_CREDIT_S", 0.01)
+    many = spec(problem).model_copy(update={"workers": 1000})
+    study = SearchStudy(tmp_path / "journal", problem, many)
+    candidates(study, problem, OPENING + 4)
+    evolved = [
+        "InheritingNSGA2:generation" in trial.system_attrs
+        for trial in stored_study(tmp_path / "journal").trials
+    ]
+    assert not any(evolved[:OPENING])
+    assert evolved[-1]
