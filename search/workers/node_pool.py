@@ -253,7 +253,13 @@ class NodePool:
         return concluded
 
     def choose(
-        self, cores: int, avoided: Collection[str] = (), queue: int = 1, *, timing: bool = False
+        self,
+        cores: int,
+        avoided: Collection[str] = (),
+        queue: int = 1,
+        *,
+        timing: bool = False,
+        excluded: Collection[Node] = (),
     ) -> Node | None:
         """Return the node with the largest share of free slots; None where no node has one.
 
@@ -264,12 +270,13 @@ class NodePool:
             avoided: Names of nodes that are chosen only where there are no others.
             queue: Tasks for each slot, of which one runs and the others wait.
             timing: Whether the task times networks, so that its node has to be of their kind.
+            excluded: Nodes that aren't chosen now.
         """
         nodes = self.admitted if self.timing and not timing else self.timing
         admitted = [node for node in nodes if node.cores >= cores]
         elsewhere = [node for node in admitted if node.id not in avoided]
         loads = {n: self._used[n.id] / (n.cores // cores) for n in elsewhere or admitted}
-        free = [node for node, load in loads.items() if load < queue]
+        free = [n for n, load in loads.items() if load < queue and n not in excluded]
         return min(free, key=loads.__getitem__, default=None)
 
     def start(self, node: Node) -> None:

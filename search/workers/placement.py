@@ -1,6 +1,6 @@
 """On which node each trial runs, and which trials are repeated because they were lost."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +17,10 @@ from ray.tune import PlacementGroupFactory
 from search.sampling.trial_queue import TrialRequest
 from search.workers.node_pool import Losses, Node
 from search.workers.ray_cluster import node_pool
+
+MAX_STARTS = 8
+"""Workers of a node that start at a time where its files may lie on a disk that nodes share: the
+imports of a start are 26,000 calls of the file system and 5 s of a processor."""
 
 NODE_LABEL = "ray.io/node-id"
 """Ray's label of a node with its name."""
@@ -57,6 +61,7 @@ class TrialPlacement:
     def __init__(self, cores: int) -> None:
         self.cores = cores
         self._placed: dict[str, PlacedTrial] = {}
+        self._starting: dict[str, Node] = {}
         self._lost = deque[TrialRequest]()
         self._losses: dict[int, Losses] = {}
 
@@ -71,12 +76,15 @@ class TrialPlacement:
         """
         pool = node_pool()
         pool.refresh()
+        starts = Counter(self._starting.values()) if pool.examine else Counter[Node]()
+        full = {node for node, count in starts.items() if count >= MAX_STARTS}
         for request in self._lost:
-            node = pool.choose(self.cores, self._losses[request.number].nodes)
+            avoided = self._losses[request.number].nodes
+            node = pool.choose(self.cores, avoided, excluded=full)
             if node:
                 self._lost.remove(request)
                 return self._place(request, node)
-        node = pool.choose(self.cores)
+        node = pool.choose(self.cores, excluded=full)
         request = suggest() if node else None
         return self._place(request, node) if request and node else None
 
@@ -88,7 +96,16 @@ class TrialPlacement:
         placed = PlacedTrial(f"{request.number}{attempt}", request, node, timed_on)
         pool.start(node)
         self._placed[placed.trial_id] = placed
+        self._starting[placed.trial_id] = node
         return placed
+
+    def started(self, trial_id: str) -> None:
+        """Note that the worker of a trial has started."""
+        self._starting.pop(trial_id, None)
+
+    def _remove(self, trial_id: str) -> PlacedTrial | None:
+        self.started(trial_id)
+        return self._placed.pop(trial_id, None)
 
     def is_stranded(self, trial_id: str) -> bool:
         """Return whether a trial that waits for its node waits in vain: the node is gone."""
@@ -97,7 +114,7 @@ class TrialPlacement:
 
     def complete(self, trial_id: str) -> str:
         """Note that a trial has ended by itself; return the address of its node, "" if unknown."""
-        placed = self._placed.pop(trial_id, None)
+        placed = self._remove(trial_id)
         if placed is None:
             return ""
         node_pool().finish(placed.node)
@@ -129,7 +146,7 @@ class TrialPlacement:
         placed = self._placed.get(trial_id)
         if placed is None or placed.timed_on is None or not node_pool().is_gone(placed.timed_on):
             return None
-        del self._placed[trial_id]
+        self._remove(trial_id)
         node_pool().release(placed.node)
         return self._with_loss(placed, placed.timed_on)
 
@@ -140,7 +157,8 @@ class TrialPlacement:
             trial_id: Name of the attempt.
             reason: What happened.
         """
-        placed = self._placed.pop(trial_id)
+        placed = self._placed[trial_id]
+        self._remove(trial_id)
         node_pool().lose(placed.node, reason)
         return self._with_loss(placed, placed.node)
 

@@ -134,6 +134,23 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
 
 
+class StartCallback(tune.Callback):
+    """Tells the searcher that the worker of a trial has started."""
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        self._searcher = searcher
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:  # noqa: ARG002 - Tune's
+        """Tell it.
+
+        Args:
+            iteration: Tune's.
+            trials: All trials.
+            trial: The trial.
+        """
+        self._searcher.worker_started(trial.trial_id)
+
+
 def run_trials(context: SearchContext, searcher: StudySearcher, halving: SuccessiveHalving) -> None:
     """Run the trials of a searcher until there are no more, or an interrupt ends them.
 
@@ -159,6 +176,7 @@ def run_trials(context: SearchContext, searcher: StudySearcher, halving: Success
                 storage_path=scratch,
                 verbose=0,
                 stop=SearchStopper(searcher),
+                callbacks=[StartCallback(searcher)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )

@@ -151,6 +151,10 @@ class StudySearcher(SearchAlgorithm):
         self._reports[trial_id] = []
         self._progress.trial_started()
 
+    def worker_started(self, trial_id: str) -> None:
+        """Note that the worker of a trial has started."""
+        self._placement.started(trial_id)
+
     def is_stranded(self, trial_id: str) -> bool:
         """Return whether a trial that hasn't started waits for a node that is gone."""
         return self._placement.is_stranded(trial_id)

@@ -2,6 +2,7 @@
 
 import io
 import math
+from itertools import takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,7 @@ from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.trial.record_builder import RungReport
 from search.workers import ray_cluster, tune_adapter
 from search.workers.node_pool import NodePool
-from search.workers.placement import resources_on_node
+from search.workers.placement import MAX_STARTS, resources_on_node
 from search.workers.successive_halving import SuccessiveHalving
 from search.workers.trial_runner import RungScheduler, SearchStopper
 from search.workers.tune_adapter import StudySearcher
@@ -342,6 +343,27 @@ def test_an_artefact_that_does_not_arrive_is_a_loss_and_no_record(
     assert queue.records == []
     repeated = tune_trial(searcher)
     assert repeated.config["node"] != trial.config["node"]
+
+
+def test_few_workers_of_a_node_of_a_cluster_start_at_a_time(
+    problem: Problem, run: RunDirectory
+) -> None:
+    shown = SimpleNamespace(outcome=make_node_facts)
+    many = 3 * MAX_STARTS
+    for examine, starting in ((lambda _: shown, MAX_STARTS), (None, many)):
+        pool = FakeNodes(many, many).pool(examine=examine)
+        ray_cluster.NODE_POOLS.append(pool)
+        try:
+            searcher, _ = searching(ListedRequests(*["image"] * 2 * many), problem, run, 2 * many)
+            begun = list(takewhile(bool, (tune_trial(searcher) for _ in range(2 * many))))
+            assert len(begun) == 2 * starting
+            searcher.worker_started(begun[0].trial_id)
+            following = tune_trial(searcher)
+            assert (following.config["node"] if following else None) == (
+                begun[0].config["node"] if examine else None
+            )
+        finally:
+            ray_cluster.NODE_POOLS.remove(pool)
 
 
 def test_a_trial_whose_timing_was_lost_is_repeated(
