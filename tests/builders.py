@@ -205,5 +205,6 @@ def make_node_facts(**fields: Any) -> NodeFacts:
         "code_hash": "code",
         "problem_hash": "problem",
         "deployments": ("fp16 by eager", "fp32 by eager"),
+        "arithmetics": ("bf16", "fp32"),
     }
     return NodeFacts(**ordinary | fields)

@@ -24,6 +24,7 @@ class NodeFacts(FrozenModel):
         code_hash: Hash of simstead's own code.
         problem_hash: Hash of the problem's code and values, as in the run's spec.
         deployments: Precisions by runtimes that are available.
+        arithmetics: Arithmetics in which it can train.
     """
 
     host: str
@@ -33,6 +34,7 @@ class NodeFacts(FrozenModel):
     code_hash: str
     problem_hash: str
     deployments: tuple[str, ...]
+    arithmetics: tuple[str, ...] = ()
 
 
 class NodeStatus(FrozenModel):

@@ -19,6 +19,7 @@ from problems.sources import ProblemSource
 from search.run.environment import collect_environment, machine_kind
 from search.run.nodes import NodeFacts
 from search.run.origin import available_deployments, origin_hash
+from spaces.availability import trainable_arithmetics
 from spaces.restrictions import Restrictions
 from spaces.space import Space
 
@@ -26,6 +27,9 @@ VISIBILITY_S = 10.0
 """Longest time after which a file that one machine writes is seen by another one [s]."""
 
 POLL_S = 0.1
+
+ARITHMETIC = "training.arithmetic"
+"""The parameter of the space that is the arithmetic of trainings."""
 
 PACKAGES = (problems, spaces, search)
 """The packages whose code a worker runs."""
@@ -131,6 +135,7 @@ def collect_facts(problem: Problem, restrictions: Restrictions) -> NodeFacts:
         code_hash=_code_hash(),
         problem_hash=origin_hash(problem),
         deployments=available_deployments(Space(problem, restrictions)),
+        arithmetics=tuple(restrictions.options(ARITHMETIC, [*map(str, trainable_arithmetics())])),
     )
 
 
@@ -154,6 +159,13 @@ def refusal(shown: NodeFacts, expected: NodeFacts) -> str:
     missing = sorted(set(expected.deployments) - set(shown.deployments))
     if missing and shown.kind == expected.kind:  # another kind trains only
         return f"it can't deploy {', '.join(missing)}"
+    untrainable = sorted(set(expected.arithmetics) - set(shown.arithmetics))
+    if untrainable:
+        kept = ",".join(shown.arithmetics)
+        return (
+            f"it can't train in {', '.join(untrainable)}, which this search tries; it can with "
+            f"--only {ARITHMETIC}={kept}"
+        )
     return ""
 
 

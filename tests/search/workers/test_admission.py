@@ -84,6 +84,8 @@ def test_a_machine_that_cannot_load_the_problem_says_so(tmp_path: Path) -> None:
         ({"deployments": ("fp16 by eager", "fp32 by eager", "int8 by onnxruntime")}, ""),
         ({"kind": "another"}, ""),
         ({"kind": "another", "deployments": ("fp32 by eager",)}, ""),
+        ({"kind": "another", "arithmetics": ("bf16", "fp16", "fp32")}, ""),
+        ({"kind": "another", "arithmetics": ("fp32",)}, "--only training.arithmetic=fp32"),
         ({"host": "another"}, ""),
     ],
 )
