@@ -1,8 +1,10 @@
 """The workers of a search: Ray started on this machine, or a cluster that is joined."""
 
 import shlex
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from problems import InterruptedRunError, Problem, UserError
@@ -13,11 +15,12 @@ from problems.entrance.isolated import IsolatedProcess
 from problems.errors import ClusterError
 from problems.sources import ProblemSource
 from search.active_learning.rounds import planned_simulations
+from search.interrupts import ending_in_time, signals_as_interrupt
 from search.progress import ProgressDisplay
+from search.request import existing_spec
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.nodes import ClusterStatus, NodeStatus
-from search.run.spec import Spec
 from search.workers.admission import Question, collect_facts, witnesses_in
 from search.workers.deployment_kind import Machine, deployment_machine, machines_of_nodes
 from search.workers.joined_cluster import AdmissionRequest, admitted_nodes, connection
@@ -52,28 +55,43 @@ class SearchWorkers(NamedTuple):
     release: Callable[[], None]
 
 
+class JoinRequest(NamedTuple):
+    """What a user says of the cluster of a search.
+
+    Args:
+        address: HOST:PORT, or "auto" for the one that was started on this machine; None for none.
+        kind: The kind that times, or a node of it; None for that of the run.
+        ends_at: When the search has to have ended, by `time.monotonic` [s]; None for any time.
+    """
+
+    address: str | None
+    kind: str | None
+    ends_at: float | None
+
+
 @contextmanager
 def joined(
-    address: str | None, source: ProblemSource, problem: Problem, kind: str | None, run: Spec | None
+    request: JoinRequest, source: ProblemSource, problem: Problem, folder: Path
 ) -> Generator[Machine | None]:
     """Join a cluster; within the block, spaces are those of the machine that times.
 
     Args:
-        address: HOST:PORT, or "auto" for the one that was started on this machine; None for none.
+        request: What the user says.
         source: Where the problem comes from.
         problem: The problem.
-        kind: The kind that times, or a node of it, as a user names it; None for that of the run.
-        run: The spec of the run to be resumed, if there is one.
+        folder: Run directory, which needn't exist yet.
 
     Yields:
         A machine of the kind that times; None without a cluster.
 
     Raises:
         UserError: The cluster can't be joined, or the kind is unknown or not that of the run.
+        InterruptedRunError: A run to be resumed was interrupted.
         ClusterError: No node is of the run's kind.
     """
-    earlier = run.kind if run else ""
-    if address is None:
+    existing = existing_spec(folder)
+    earlier = existing.kind if existing else ""
+    if request.address is None:
         if earlier and earlier != machine_kind():
             raise UserError(
                 f"the times of this run were measured on {earlier}, and this machine is another "
@@ -81,11 +99,20 @@ def joined(
             )
         yield None
         return
-    with connection(address, source):
-        nodes = machines_of_nodes()
-        machine = deployment_machine(nodes, problem.deployment.threads, kind, earlier)
-        with spaces_of(machine.availability):
-            yield machine
+    run, cores = RunDirectory(folder), problem.deployment.threads
+    left_s = None if request.ends_at is None else request.ends_at - time.monotonic()
+    with ExitStack() as stack:
+        try:
+            with signals_as_interrupt(), ending_in_time(left_s, run.stop_s()):
+                stack.enter_context(connection(request.address, source))
+                nodes = machines_of_nodes()
+        except KeyboardInterrupt as error:
+            if existing is None:
+                raise
+            raise InterruptedRunError(f"interrupted; {how_to_resume(run)}") from error
+        machine = deployment_machine(nodes, cores, request.kind, earlier)
+        stack.enter_context(spaces_of(machine.availability))
+        yield machine
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from problems.contract import check_declarations
 from problems.sources import ProblemSource
 from search.driver import SearchSession, run_search
 from search.interrupts import end_of_search
-from search.joining import Joining, joined
+from search.joining import Joining, JoinRequest, joined
 from search.request import existing_spec, make_spec, restrictions_for, workers_here
 from search.run.directory import RunDirectory
 from search.sampling.warm_start import warm_start_candidates
@@ -43,8 +43,8 @@ def search_problem(
     searched = source.load(options.size)
     check_declarations(searched)
     folder = options.run or _new_folder(searched.name)
-    existing = existing_spec(folder)
-    with joined(options.address, source, searched, options.kind, existing) as machine:
+    request = JoinRequest(options.address, options.kind, ends_at)
+    with joined(request, source, searched, folder) as machine:
         restrictions = restrictions_for(
             searched, parse_restrictions(options.space, options.only, options.weight), folder
         )
@@ -52,7 +52,7 @@ def search_problem(
         spec = make_spec(
             searched,
             source,
-            existing,
+            existing_spec(folder),
             size=options.size or Size.STANDARD,
             seed=options.seed,
             trials=options.trials,

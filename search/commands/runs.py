@@ -159,10 +159,10 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
     from search.driver import SearchSession, run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.joining import Joining, joined  # noqa: PLC0415
+    from search.joining import Joining, JoinRequest, joined  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
-    with joined(address, source, searched, None, previous) as machine:
+    with joined(JoinRequest(address, None, ends_at), source, searched, run) as machine:
         spec = make_spec(
             searched,
             source,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from problems import InterruptedRunError, Problem, Size, UserError, load_problem
 from problems.sources import ProblemSource
-from search import driver, interrupts
+from search import driver, interrupts, joining
 from search.driver import SearchSession, run_search
 from search.interrupts import (
     ending_in_time,
@@ -20,7 +20,7 @@ from search.interrupts import (
     seconds_left,
     signals_as_interrupt,
 )
-from search.joining import joined
+from search.joining import JoinRequest, joined
 from search.request import make_spec, restrictions_for
 from search.run.directory import RunDirectory
 from search.run.environment import collect_environment, machine_kind
@@ -121,17 +121,34 @@ def test_a_refused_address_leaves_what_was_there(tmp_path: Path, before: str) ->
 
 
 def test_a_run_of_a_cluster_is_resumed_on_its_kind_alone(tmp_path: Path) -> None:
-    problem = load_problem("planets", Size.TINY)
-    folder, source = tmp_path / "first", ProblemSource(problem.name, "")
-    earlier = spec(problem, folder, []).model_copy(update={"kind": "another, 4 cores"})
+    problem, folder = load_problem("planets", Size.TINY), tmp_path / "first"
+    run = RunDirectory.start(folder, spec(problem, folder, []))
+    alone, source = JoinRequest(None, None, None), ProblemSource(problem.name, "")
+    run.write("spec.json", run.spec().model_copy(update={"kind": "another, 4 cores"}))
+    told = "measured on another, 4 cores, and this machine"
+    with pytest.raises(UserError, match=told), joined(alone, source, problem, folder):
+        pass
+    run.write("spec.json", run.spec().model_copy(update={"kind": machine_kind()}))
+    with joined(alone, source, problem, folder) as machine:
+        assert machine is None
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_while_a_cluster_is_joined_interrupts_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: signal.Signals
+) -> None:
+    monkeypatch.setattr(joining, "connection", lambda *_: signal.raise_signal(sign))
+    problem, folder = load_problem("planets", Size.TINY), tmp_path / "first"
+    request, source = JoinRequest(NOBODY, None, None), ProblemSource(problem.name, "")
+    with pytest.raises(KeyboardInterrupt), joined(request, source, problem, folder):
+        pass
+    RunDirectory.start(folder, spec(problem, folder, []))
+    resume = f"simstead resume {folder}"
     with (
-        pytest.raises(UserError, match="measured on another, 4 cores, and this machine"),
-        joined(None, source, problem, None, earlier),
+        pytest.raises(InterruptedRunError, match=resume),
+        joined(request, source, problem, folder),
     ):
         pass
-    here = earlier.model_copy(update={"kind": machine_kind()})
-    with joined(None, source, problem, None, here) as machine:
-        assert machine is None
 
 
 def test_a_signal_while_the_report_is_written_interrupts_the_search(
