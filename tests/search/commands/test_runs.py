@@ -80,6 +80,7 @@ def test_help_shows_an_example(in_process: RunSimstead, command: str) -> None:
         (["search", "planets", "--reference-hours", 0], "--reference-hours must be above 0"),
         (["search", "planets", "--reference-hours", "nan"], "--reference-hours must be above 0"),
         (["search", "planets", "--run", "/proc/nowhere"], "can't be written"),
+        (["search", "planets", "--kind", "EPYC"], "give --address as well"),
         (["search", "planets", "--sampler", "tp"], "unknown sampler 'tp'; did you mean 'tpe'?"),
         (["resume", "nowhere"], "holds no run"),
         (["status", "nowhere"], "holds no run"),
