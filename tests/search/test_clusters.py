@@ -30,6 +30,21 @@ HIDDEN = 'mount -t tmpfs none "$0" && exec "$@"'
 AS_ANOTHER = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
 """A shell command that runs the others as if on another processor."""
 
+AN_HOUR_LATE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int failed = real(id, now);
+    if (!failed && id == CLOCK_REALTIME) now->tv_sec -= 3600;
+    return failed;
+}
+"""
+"""A library in C that lets the clock of processes that load it be an hour late."""
+
 STEADY_CLOCK = """
 
 from dataclasses import replace
@@ -148,13 +163,24 @@ def nodes_of_two_kinds(command_env: dict[str, str], tmp_path: Path) -> Generator
         yield nodes
 
 
+@pytest.fixture
+def an_hour_late(tmp_path: Path) -> dict[str, str]:
+    """The variable by which the clock of a process differs from that of the nodes by an hour."""
+    source, library = tmp_path / "clock.c", tmp_path / "clock.so"
+    source.write_text(AN_HOUR_LATE)
+    command = ["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"]
+    subprocess.run([*map(str, command)], check=True, capture_output=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 def test_one_kind_times_what_every_kind_trains(
-    nodes_of_two_kinds: RayNodes, steady_problem: Path
+    nodes_of_two_kinds: RayNodes, steady_problem: Path, an_hour_late: dict[str, str]
 ) -> None:
     nodes, objective = nodes_of_two_kinds, load_problem(str(steady_problem)).objective.name
     alone = search_steadily(steady_problem, "alone", 4, nodes.env, "--workers", 1)
     joined = ("--address", nodes.address)
-    together = search_steadily(steady_problem, "together", 4, nodes.env, *joined)
+    late = nodes.env | an_hour_late
+    together = search_steadily(steady_problem, "together", 4, late, *joined)
     assert found(together, objective) == found(alone, objective)
     assert [node.trains_only for node in together.nodes().nodes] == [False, True]
     check_kinds(together, machine_kind(), nodes.second)
@@ -178,8 +204,9 @@ def test_one_kind_times_what_every_kind_trains(
 def found(run: RunDirectory, objective: str) -> tuple[dict[str, Any], set[str]]:
     """Return error and time of each candidate of a run, and the candidates on its front."""
     measured = {
-        record.key: (record.metrics[objective], record.timing and record.timing.relative_time)
+        record.key: (record.metrics[objective], record.timing.relative_time)
         for record in run.records()
+        if record.timing
     }
     front = pareto_front(list(measured.values()))
     return measured, {key for key, point in measured.items() if point in front}
