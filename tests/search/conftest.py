@@ -43,7 +43,6 @@ class RayNodes:
         self._start(self.first, "--head", "--port=0", "--include-dashboard=false")
         self.address = (folder / self.first / "ray_current_cluster").read_text()
         self._before = before
-        self.start_second()
 
     def start_second(self) -> None:
         """Start the second node, for the first time or once it was killed."""
@@ -88,6 +87,7 @@ def started_nodes(env: dict[str, str], before: Sequence[str] = ()) -> Generator[
     with TemporaryDirectory(prefix="sr-", ignore_cleanup_errors=True) as folder:
         nodes = RayNodes(Path(folder), env, before)
         try:
+            nodes.start_second()
             yield nodes
         finally:
             nodes.close()
