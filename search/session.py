@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
-from problems import Size
+from problems import Problem, Size
 from problems.contract import check_declarations
 from problems.sources import ProblemSource
 from search.driver import SearchSession, run_search
@@ -14,6 +15,7 @@ from search.interrupts import end_of_search
 from search.joining import Joining, JoinRequest, joined
 from search.request import existing_spec, make_spec, restrictions_for, workers_here
 from search.run.directory import RunDirectory
+from search.run.spec import Spec
 from search.sampling.warm_start import warm_start_candidates
 from search.search_options import SearchOptions
 from spaces.space import Space
@@ -40,38 +42,83 @@ def search_problem(
         ClusterError: No node of the cluster can do the work.
     """
     ends_at = end_of_search(options.until, options.hours)
-    searched = source.load(options.size)
-    check_declarations(searched)
-    folder = options.run or _new_folder(searched.name)
+    problem, folder = _problem_and_folder(source, options)
     request = JoinRequest(options.address, options.kind, ends_at)
-    with joined(request, source, searched, folder) as machine:
-        restrictions = restrictions_for(
-            searched, parse_restrictions(options.space, options.only, options.weight), folder
-        )
-        earlier = [RunDirectory.open(path) for path in options.warm_start]
-        spec = make_spec(
-            searched,
-            source,
-            existing_spec(folder),
-            size=options.size or Size.STANDARD,
-            seed=options.seed,
-            trials=options.trials,
-            deployments=options.deployments,
-            retrainings=options.retrain,
-            workers=workers_here(searched) if options.workers is None else options.workers,
-            sampler=options.sampler,
-            restrictions=restrictions,
-            warm_start=warm_start_candidates(
-                Space(searched, restrictions), options.first, earlier, folder, options.seed
-            ),
-            extra_objectives=tuple(dict.fromkeys(options.objective)) or None,
-            simulations=options.simulations,
-            reference_hours=options.reference_hours,
-            kind=machine and machine.kind,
-        )
+    with joined(request, source, problem, folder) as machine:
+        spec = _spec(source, options, problem, folder, kind=machine and machine.kind)
         joining = machine and Joining(machine, options.workers)
         session = SearchSession(console, write_report, joining, ends_at)
-        return run_search(searched, source, spec, folder, session)
+        return run_search(problem, source, spec, folder, session)
+
+
+class RequestedSearch(NamedTuple):
+    """A search that can begin.
+
+    Args:
+        problem: The problem, with complete declarations.
+        spec: The spec.
+        folder: The run directory, new or to be continued.
+    """
+
+    problem: Problem
+    spec: Spec
+    folder: Path
+
+
+def request_search(source: ProblemSource, options: SearchOptions) -> RequestedSearch:
+    """Return a search as a user asks for it, which begins elsewhere.
+
+    Args:
+        source: The problem's source.
+        options: What the user asked for.
+
+    Raises:
+        UserError: An option or a declaration of the problem is wrong.
+    """
+    problem, folder = _problem_and_folder(source, options)
+    return RequestedSearch(problem, _spec(source, options, problem, folder, kind=None), folder)
+
+
+def _problem_and_folder(source: ProblemSource, options: SearchOptions) -> tuple[Problem, Path]:
+    """Return the problem, with complete declarations, and the run directory."""
+    problem = source.load(options.size)
+    check_declarations(problem)
+    return problem, options.run or _new_folder(problem.name)
+
+
+def _spec(
+    source: ProblemSource,
+    options: SearchOptions,
+    problem: Problem,
+    folder: Path,
+    *,
+    kind: str | None,
+) -> Spec:
+    """Return the spec, in the space of the machine that times."""
+    restrictions = restrictions_for(
+        problem, parse_restrictions(options.space, options.only, options.weight), folder
+    )
+    earlier = [RunDirectory.open(path) for path in options.warm_start]
+    return make_spec(
+        problem,
+        source,
+        existing_spec(folder),
+        size=options.size or Size.STANDARD,
+        seed=options.seed,
+        trials=options.trials,
+        deployments=options.deployments,
+        retrainings=options.retrain,
+        workers=workers_here(problem) if options.workers is None else options.workers,
+        sampler=options.sampler,
+        restrictions=restrictions,
+        warm_start=warm_start_candidates(
+            Space(problem, restrictions), options.first, earlier, folder, options.seed
+        ),
+        extra_objectives=tuple(dict.fromkeys(options.objective)) or None,
+        simulations=options.simulations,
+        reference_hours=options.reference_hours,
+        kind=kind,
+    )
 
 
 def _new_folder(problem: str) -> Path:
