@@ -11,7 +11,7 @@ SEARCH_LAYERS = (
     "pareto", "watchdog", "allocation", "interrupts", "run", "progress", "timing", "trial",
     "objectives", "active_learning", "sampling", "workers", "final",
     "data_summary", "request", "joining", "first_phases", "driver", "search_options", "session",
-    "export", "screening", "commands",
+    "launch", "export", "screening", "commands",
 )  # fmt: skip
 ENGINES = {
     "optuna": {
