@@ -1,0 +1,153 @@
+"""The scripts of a launched run: values, quoted, before text that is the same for every run."""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from problems.errors import UserError
+from search.launch.launched import CLUSTER_FOLDER, Launch
+from search.launch.site_profile import memory_bytes
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+RESERVE_S = 20
+"""Time between the end of the driver and that of the job, in which the nodes end [s]."""
+
+HEAD_LIMIT_S = 300
+"""Longest time in which Ray starts on the first node [s]."""
+
+IN_QUOTES = re.compile(r'["\\%\x00-\x1f\x7f]')
+"""Characters that mean something in a quoted path of a batch system, or can't be shown."""
+
+JOB_SCRIPT, NODE_SCRIPT, JOINING_SCRIPT = "job.sh", "node.sh", "joining.sh"
+
+
+def check_run_path(run: Path) -> None:
+    """Check that a run's path can be named to a batch system.
+
+    Raises:
+        UserError: It has characters that can't be quoted there.
+    """
+    if IN_QUOTES.search(str(run)):
+        raise UserError(
+            f"{str(run)!r} has characters that batch systems don't take in a path; give --run "
+            'another folder, without " \\ % and control characters'
+        )
+
+
+def job_name(run: Path) -> str:
+    """Return the name of a run's jobs, made of letters, digits and "_.-" alone."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", f"simstead-{run.name}")[:60]
+
+
+def attempt_script(run: Path, launch: Launch, directives: Sequence[str], system: str) -> str:
+    """Return the script of a job that starts Ray on its nodes and the driver on the first one.
+
+    Args:
+        run: The run directory.
+        launch: What is launched.
+        directives: Lines by which the batch system is told what the job needs.
+        system: File of the functions that differ between batch systems.
+    """
+    return _script(run, launch, directives, [system, "attempt.sh"])
+
+
+def joining_script(run: Path, launch: Launch, directives: Sequence[str]) -> str:
+    """Return the script of a job whose only node joins the search of another job.
+
+    Args:
+        run: The run directory.
+        launch: What is launched.
+        directives: Lines by which the batch system is told what the job needs.
+    """
+    return _script(run, launch, directives, ["joining.sh"])
+
+
+def node_script(run: Path, launch: Launch) -> str:
+    """Return the script that runs on every node.
+
+    Args:
+        run: The run directory.
+        launch: What is launched.
+    """
+    return _script(run, launch, [], ["node.sh"])
+
+
+def _script(run: Path, launch: Launch, directives: Sequence[str], templates: Sequence[str]) -> str:
+    profile = launch.profile
+    modules = [f"module load {shlex.quote(name)}" for name in profile.modules]
+    environment = [f"export {_assigned(launch.environment)}"] if launch.environment else []
+    body = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in templates)
+    return "\n".join(
+        [
+            "#!/bin/bash -l",
+            *directives,
+            "umask 077",
+            *modules,
+            *profile.setup,
+            "set -u",
+            *environment,
+            *_used_assignments(run, launch, body),
+            "",
+            body,
+        ]
+    )
+
+
+def _used_assignments(run: Path, launch: Launch, body: str) -> list[str]:
+    """Return the assignments of those values that a script uses."""
+    values: dict[str, str | Sequence[str]] = {
+        "run": str(run),
+        "cluster": str(run / CLUSTER_FOLDER),
+        "temporary": launch.profile.temporary_folder,
+        "inside": _inside(run, launch),
+        "python": _program(launch, "python"),
+        "resume": _resume_command(run, launch),
+        "start": launch.profile.start_command or DEFAULT_START[launch.system],
+        "cores": str(launch.cores),
+        "store_bytes": str(launch.store_bytes),
+        "memory_bytes": str(memory_bytes(launch.memory) if launch.memory else 0),
+        "interface": launch.interface or "",
+        "limit_s": str(launch.time_s),
+        "reserve_s": str(RESERVE_S),
+        "head_limit_s": str(HEAD_LIMIT_S),
+        "max_restarts": str(launch.max_restarts),
+        "requeue": "yes" if launch.profile.requeue else "no",
+    }
+    used = {n: value for n, value in values.items() if re.search(rf"(\$\{{?|[-+] ){n}\b", body)}
+    return [_assignment(name, value) for name, value in used.items()]
+
+
+DEFAULT_START = {"slurm": ("srun",)}
+"""What starts a process on every node, by batch system."""
+
+
+def _inside(run: Path, launch: Launch) -> Sequence[str]:
+    """Return the command before each program of ours."""
+    profile = launch.profile
+    if profile.container is None:
+        return ("env",)
+    bound = [str(run), launch.environment.get("SIMSTEAD_CACHE", ""), profile.temporary_folder]
+    binds = [f"--bind={folder}" for folder in bound if folder]
+    return ("apptainer", "exec", *binds, *profile.container_options, profile.container)
+
+
+def _program(launch: Launch, name: str) -> str:
+    return os.path.join(launch.program_folder, name) if launch.program_folder else name  # noqa: PTH118 - a text
+
+
+def _resume_command(run: Path, launch: Launch) -> Sequence[str]:
+    workers = [f"--workers={launch.workers}"] if launch.workers else []
+    return [_program(launch, "simstead"), "resume", str(run), *workers]
+
+
+def _assignment(name: str, value: str | Sequence[str]) -> str:
+    if isinstance(value, str):
+        return f"{name}={shlex.quote(value)}"
+    return f"{name}=({shlex.join(value)})"
+
+
+def _assigned(environment: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())

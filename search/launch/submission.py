@@ -1,0 +1,174 @@
+"""Launched searches: submitted, stopped, submitted again."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from problems import Problem, UserError
+from problems.data.cache import default_cache
+from problems.data.dataset import data_bytes
+from problems.sources import PACKAGE_FOLDERS, ProblemSource
+from search.launch.checks import check_shared
+from search.launch.jobs import SYSTEMS, active_jobs, scripts_of
+from search.launch.launched import Launch, LaunchedJob, LaunchFolder, LaunchSystem
+from search.launch.scripts import (
+    JOB_SCRIPT,
+    JOINING_SCRIPT,
+    check_run_path,
+)
+from search.launch.site_profile import SiteProfile
+from search.run.directory import RunDirectory
+from search.run.spec import Spec
+from search.workers.ray_cluster import OBJECT_STORE_BYTES
+
+CARRIED_VARIABLES = ("PYTHONPATH",)
+"""Environment variables of this process that jobs get; no others, which may hold secrets."""
+
+
+class LaunchRequest(NamedTuple):
+    """What a user asks for.
+
+    Args:
+        system: What starts processes on many machines.
+        nodes: Number of nodes.
+        time_s: Time limit of a job [s].
+        cores: Cores of a node; None for the profile's.
+        memory: Memory of a node; None for the profile's.
+        interface: Network interface; None for the profile's.
+        max_restarts: How often the job is begun again at most.
+        profile: The site's profile.
+    """
+
+    system: LaunchSystem
+    nodes: int
+    time_s: int
+    cores: int | None
+    memory: str | None
+    interface: str | None
+    max_restarts: int
+    profile: SiteProfile
+
+
+def make_launch(
+    request: LaunchRequest, problem: Problem, simulations: int, workers: int | None
+) -> Launch:
+    """Return what jobs are made of.
+
+    Args:
+        request: What the user asks for.
+        problem: The problem.
+        simulations: Further simulations that the search may buy.
+        workers: Largest number of trials at a time; None for as many as there are cores.
+
+    Raises:
+        UserError: Nobody says how many cores a node has, or they are too few for a trial.
+    """
+    profile, threads = request.profile, problem.deployment.threads
+    cores = request.cores or profile.cores
+    if cores is None:
+        raise UserError("how many cores of a node are taken? Give --cores, or cores: in a profile")
+    if cores < threads:
+        raise UserError(f"--cores must be {threads} or more for a trial of {problem.name}")
+    carried = {name: os.environ[name] for name in CARRIED_VARIABLES if name in os.environ}
+    return Launch(
+        system=request.system,
+        nodes=request.nodes,
+        time_s=request.time_s,
+        cores=cores,
+        memory=request.memory or profile.memory,
+        store_bytes=OBJECT_STORE_BYTES + 2 * data_bytes(problem, simulations),
+        interface=request.interface or profile.interface,
+        workers=workers,
+        max_restarts=request.max_restarts,
+        profile=profile,
+        program_folder=None if profile.container else str(_program_folder()),
+        environment=carried | {"SIMSTEAD_CACHE": str(default_cache())},
+    )
+
+
+def _program_folder() -> Path:
+    """Return the folder of the running Python, with its `simstead` and `ray`.
+
+    Raises:
+        UserError: One of them isn't there.
+    """
+    folder = Path(sys.executable).parent
+    missing = [name for name in ("python", "simstead", "ray") if not (folder / name).exists()]
+    if missing:
+        raise UserError(f"{folder} lacks {' and '.join(missing)}: install simstead into one place")
+    return folder
+
+
+def check_launch(run: Path, launch: Launch, source: ProblemSource) -> None:
+    """Check that a launch can work, as far as this machine can tell.
+
+    Args:
+        run: The run directory.
+        launch: What is to be launched.
+        source: Where the problem comes from.
+
+    Raises:
+        UserError: It can't.
+    """
+    check_run_path(run)
+    folders = {"the run": run, "the cache": Path(launch.environment["SIMSTEAD_CACHE"])}
+    if source.user_source:
+        folders["the problem"] = Path(source.folder)
+    if launch.program_folder:
+        folders["Python"] = Path(sys.prefix)
+        folders["simstead"] = PACKAGE_FOLDERS[0].parent
+    check_shared(folders, launch.profile)
+
+
+def submit_launch(folder: Path, spec: Spec, launch: Launch, more_jobs: int) -> list[LaunchedJob]:
+    """Return the jobs that were submitted for a run, which is begun or continued.
+
+    While a job of an earlier launch waits or runs, only jobs that join it are submitted.
+
+    Args:
+        folder: The run directory.
+        spec: The spec.
+        launch: What is launched.
+        more_jobs: Number of jobs of one node that join the search.
+
+    Raises:
+        UserError: The batch system or the run directory refuses, or a job is there already.
+    """
+    launched, system = LaunchFolder(folder.resolve()), SYSTEMS[launch.system]
+    earlier = launched.launch()
+    active = active_jobs(launched) if earlier else []
+    leading = [job for job in active if not job.joins]
+    if leading and not more_jobs:
+        raise UserError(
+            f"{folder} is launched already, as job {leading[0].id}; simstead status {folder} shows "
+            "it, --more-jobs adds nodes to it"
+        )
+    scripts = scripts_of(launched.run, launch)
+    system.test(scripts[JOINING_SCRIPT if leading else JOB_SCRIPT])
+    if leading and earlier:
+        jobs = _submit(launched, launch, scripts, [JOINING_SCRIPT] * more_jobs)
+        launched.write_launch(earlier.model_copy(update={"jobs": (*earlier.jobs, *jobs)}))
+        return jobs
+    run = RunDirectory.start(folder, spec)
+    try:
+        launched.write_launch(launch)
+        launched.allow_start()
+        jobs = _submit(launched, launch, scripts, [JOB_SCRIPT, *[JOINING_SCRIPT] * more_jobs])
+    except UserError:
+        run.discard_if_new()
+        raise
+    before = earlier.jobs if earlier else ()
+    launched.write_launch(launch.model_copy(update={"jobs": (*before, *jobs)}))
+    return jobs
+
+
+def _submit(
+    launched: LaunchFolder, launch: Launch, scripts: dict[str, str], names: Sequence[str]
+) -> list[LaunchedJob]:
+    paths = {name: launched.write_script(name, text) for name, text in scripts.items()}
+    system = SYSTEMS[launch.system]
+    return [
+        LaunchedJob(id=system.submit(paths[name]), joins=name == JOINING_SCRIPT) for name in names
+    ]

@@ -1,0 +1,1 @@
+exec bash -l "$cluster/node.sh" --join "$cluster"

@@ -1,0 +1,47 @@
+"""What tests of launched searches share: what is launched, and programs of a stand-in."""
+
+import shlex
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from search.launch.launched import Launch, LaunchSystem
+from search.launch.site_profile import SiteProfile
+
+
+def make_launch(**fields: object) -> Launch:
+    """Return what is launched, with some fields as given."""
+    defaults = {
+        "system": LaunchSystem.SLURM,
+        "nodes": 2,
+        "time_s": 600,
+        "cores": 4,
+        "memory": "8G",
+        "store_bytes": 10**9,
+        "interface": None,
+        "workers": None,
+        "max_restarts": 3,
+        "profile": SiteProfile(),
+        "program_folder": "/opt/python/bin",
+        "environment": {"SIMSTEAD_CACHE": "/shared/cache"},
+    }
+    return Launch.model_validate(defaults | fields)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Programs of a folder that comes first on the PATH; each appends its arguments to a file."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+    def write(name: str, body: str = "") -> Path:
+        calls = folder / f"{name}.calls"
+        path = folder / name
+        path.write_text(f'#!/bin/bash\necho "$@" >> {shlex.quote(str(calls))}\n{body}\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return calls
+
+    return write
