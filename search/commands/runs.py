@@ -64,6 +64,7 @@ Pick = Annotated[
     simstead search my_problem.py --address auto --kind 'EPYC 9654'  (which times)""",
 )
 def search_command(  # noqa: PLR0913, PLR0917 - a command's options
+    context: typer.Context,
     problem: ProblemName,
     trials: Trials = 24,
     deployments: Deployments = None,
@@ -118,6 +119,9 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     )
     check_options(options, "--")
     source = locate_problem(problem)
+    if context.obj is not None:  # `simstead launch` has read these options, and submits jobs
+        context.obj(source, options)
+        return
     from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
 
     search_problem(source, options, console, _write_report)
@@ -128,7 +132,8 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     epilog="""Examples:\n
     simstead resume runs/planets-20261123-101500\n
     simstead resume first --trials 48\n
-    simstead resume first --address auto --until 18:30""",
+    simstead resume first --address auto --until 18:30\n
+    simstead resume launched  (submits its job again)""",
 )
 def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     run: RunFolder,
@@ -145,6 +150,8 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Resume a search: its results are kept, and interrupted trials are repeated.
 
+    The job of a run that was launched is submitted again, unless --address is given.
+
     Exit code 0: done; 85: interrupted with progress, resume it again; 2: a mistake of the user;
     3: the machines failed.
     """
@@ -160,8 +167,20 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     searched = load_complete_problem(source, None, previous.size)
     from search.driver import SearchSession, run_search  # noqa: PLC0415 - brings torch and Ray
     from search.joining import Joining, JoinRequest, joined  # noqa: PLC0415
+    from search.launch.launched import LaunchFolder  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
+    launch = LaunchFolder(run).launch()
+    if launch and not address:
+        if ends_at is not None:
+            raise UserError(
+                "a run that was launched ends in its job's time, without --until/--hours"
+            )
+        from search.commands.launch import submit  # noqa: PLC0415 - as above
+
+        spec = previous.model_copy(update={"trials": trials})
+        submit(run, spec, launch.model_copy(update={"workers": workers or launch.workers}), 0)
+        return
     with joined(JoinRequest(address, None, ends_at), source, searched, run) as machine:
         spec = make_spec(
             searched,
@@ -189,9 +208,12 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
 def status_command(run: RunFolder) -> None:
     """Show the state of a search: its driver, its trials, its best results, its failures."""
     from search.commands.status import format_status, read_status  # noqa: PLC0415
+    from search.launch.job_words import describe_jobs  # noqa: PLC0415
+    from search.launch.launched import LaunchFolder  # noqa: PLC0415
     from search.run.directory import RunDirectory  # noqa: PLC0415
 
-    for line in format_status(read_status(RunDirectory.open(run))):
+    opened = RunDirectory.open(run)
+    for line in (*format_status(read_status(opened)), *describe_jobs(LaunchFolder(opened.folder))):
         console.print(line, soft_wrap=True)
 
 
@@ -207,6 +229,17 @@ def stop_command(run: RunFolder) -> None:
 
     opened = RunDirectory.open(run)
     driver = opened.driver()
+    from search.launch.launched import LaunchFolder  # noqa: PLC0415 - as above
+
+    launched = LaunchFolder(opened.folder)
+    if launched.launch():
+        from search.launch.jobs import stop_launch  # noqa: PLC0415 - as above
+
+        if driver:
+            opened.request_stop()
+        stop_launch(launched)
+        console.print("its jobs are asked to stop: waiting ones are cancelled, others end soon")
+        return
     if driver is None:
         raise UserError(f"no process drives {run}; simstead status {run} shows its state")
     opened.request_stop()
