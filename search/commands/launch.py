@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SYSTEM_NAMES = ("slurm",)
+SYSTEM_NAMES = ("slurm", "pbs")
 
 MAX_RESTARTS = 20
 

@@ -4,9 +4,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from problems.errors import UserError
+from search.launch.batch_system import JobState
 from search.launch.jobs import ENDED_STATES, all_jobs, job_states
 from search.launch.launched import Attempt, LaunchedJob, LaunchFolder
-from search.launch.slurm import JobState
 
 REASONS = {
     "Priority": "jobs of higher priority are ahead",

@@ -1,10 +1,13 @@
 """The jobs of a launched run: what the batch system says of them, and how they are stopped."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from search.launch.batch_system import BatchSystem, JobState
 from search.launch.launched import Launch, LaunchedJob, LaunchFolder, LaunchSystem
+from search.launch.pbs import Pbs
 from search.launch.scripts import JOB_SCRIPT, JOINING_SCRIPT, NODE_SCRIPT, node_script
-from search.launch.slurm import JobState, Slurm
+from search.launch.slurm import Slurm
 
 ENDED_STATES = (
     *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY"),
@@ -12,7 +15,10 @@ ENDED_STATES = (
 )
 """States of jobs that Slurm won't run any more."""
 
-SYSTEMS = {LaunchSystem.SLURM: Slurm()}
+SYSTEMS: Mapping[LaunchSystem, BatchSystem] = {
+    LaunchSystem.SLURM: Slurm(),
+    LaunchSystem.PBS: Pbs(),
+}
 """What submits the jobs of each system."""
 
 

@@ -21,6 +21,7 @@ class LaunchSystem(StrEnum):
     """What starts processes on many machines."""
 
     SLURM = "slurm"
+    PBS = "pbs"
 
 
 class LaunchedJob(FrozenModel):

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from problems.errors import UserError
-from search.launch.launched import CLUSTER_FOLDER, Launch
+from search.launch.launched import CLUSTER_FOLDER, Launch, LaunchSystem
 from search.launch.site_profile import memory_bytes
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 RESERVE_S = 20
 """Time between the end of the driver and that of the job, in which the nodes end [s]."""
+
+CLOCK_S = 25
+"""Time before the end at which the job asks a driver to end that its own clock hasn't ended [s]."""
 
 HEAD_LIMIT_S = 300
 """Longest time in which Ray starts on the first node [s]."""
@@ -112,6 +115,7 @@ def _used_assignments(run: Path, launch: Launch, body: str) -> list[str]:
         "interface": launch.interface or "",
         "limit_s": str(launch.time_s),
         "reserve_s": str(RESERVE_S),
+        "clock_s": str(CLOCK_S),
         "head_limit_s": str(HEAD_LIMIT_S),
         "max_restarts": str(launch.max_restarts),
         "requeue": "yes" if launch.profile.requeue else "no",
@@ -120,7 +124,7 @@ def _used_assignments(run: Path, launch: Launch, body: str) -> list[str]:
     return [_assignment(name, value) for name, value in used.items()]
 
 
-DEFAULT_START = {"slurm": ("srun",)}
+DEFAULT_START = {LaunchSystem.SLURM: ("srun",), LaunchSystem.PBS: ("pbsdsh", "--")}
 """What starts a process on every node, by batch system."""
 
 

@@ -31,6 +31,7 @@ pause() {
   sleep 1 &
   wait $!
   [ ! -e "$cluster/stop" ] || ask stop
+  [ "$SECONDS" -lt "$last_s" ] || ask time
 }
 
 # The nodes see the end file, and each ends what it has started.
@@ -54,6 +55,7 @@ rm -f "$cluster"/*/token "$cluster/over"
 mkdir -p "$attempt" || exit 3
 end_s=$(end_time)
 event began "$(node_names)"
+last_s=$((SECONDS + end_s - clock_s - $(date +%s)))
 event until "$end_s"
 printf '%s' "$job.$restart" > "$cluster/current.part"
 mv "$cluster/current.part" "$cluster/current"

@@ -2,6 +2,7 @@
 
 import shlex
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,3 +46,16 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         return calls
 
     return write
+
+
+def wait_until(condition: Callable[[], object], longest_s: float) -> None:
+    """Wait until a condition holds.
+
+    Args:
+        condition: It.
+        longest_s: The test fails after so long [s].
+    """
+    end = time.monotonic() + longest_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {longest_s:.0f} s"
+        time.sleep(0.5)
