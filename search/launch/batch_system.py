@@ -1,5 +1,6 @@
 """Batch systems: what each has to do, and how their commands are called."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,11 @@ from search.launch.launched import Launch
 
 ANSWER_S = 30.0
 """Longest time in which a command of the batch system answers [s]."""
+
+
+KEPT_VARIABLES = ("HOME", "USER", "LOGNAME", "PATH", "LANG", "TZ", "SLURM_CONF")
+"""Environment variables that commands of a batch system get, and those of PBS. Jobs get them too,
+but none of the others of this process, which may hold secrets."""
 
 
 class JobState(NamedTuple):
@@ -119,7 +125,13 @@ def run_command(command: Sequence[str], given: str = "") -> str:
     """
     try:
         done = subprocess.run(  # noqa: S603 - names of jobs and paths, as arguments
-            command, input=given, capture_output=True, text=True, check=False, timeout=ANSWER_S
+            command,
+            input=given,
+            env={n: v for n, v in os.environ.items() if n in KEPT_VARIABLES or n[:4] == "PBS_"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=ANSWER_S,
         )
     except FileNotFoundError:
         raise UserError(

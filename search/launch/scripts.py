@@ -81,13 +81,20 @@ def node_script(run: Path, launch: Launch) -> str:
 def _script(run: Path, launch: Launch, directives: Sequence[str], templates: Sequence[str]) -> str:
     profile = launch.profile
     modules = [f"module load {shlex.quote(name)}" for name in profile.modules]
+    # No login shell: what it reads of the user's may take long, or ask something.
+    shell = (
+        ["# shellcheck source=/dev/null", "command -v module > /dev/null || . /etc/profile"]
+        if modules
+        else []
+    )
     environment = [f"export {_assigned(launch.environment)}"] if launch.environment else []
     body = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in templates)
     return "\n".join(
         [
-            "#!/bin/bash -l",
+            "#!/bin/bash",
             *directives,
             "umask 077",
+            *shell,
             *modules,
             *profile.setup,
             "set -u",

@@ -14,6 +14,10 @@ from search.launch.scripts import (
 )
 from search.launch.site_profile import options_left
 
+EXPORTED = "--export=ALL"
+"""The environment of sbatch, which is clean. Without one Slurm would start a login shell of the
+user on the node, and wait for it."""
+
 FORMAT = "%A|%T|%r|%N|%e|%S"
 
 
@@ -38,14 +42,12 @@ class Slurm(BatchSystem):
 
     def test(self, script: str) -> None:
         """Check that Slurm would take a script."""
-        run_command(["sbatch", "--test-only", "--export=NONE"], script)
+        run_command(["sbatch", "--test-only", EXPORTED], script)
 
     def submit(self, script: Path) -> str:
         """Return the name of the job that was submitted, without this process' environment."""
         return (
-            run_command(["sbatch", "--parsable", "--export=NONE", str(script)])
-            .strip()
-            .partition(";")[0]
+            run_command(["sbatch", "--parsable", EXPORTED, str(script)]).strip().partition(";")[0]
         )
 
     def states(self, jobs: Sequence[str]) -> dict[str, JobState]:

@@ -1,1 +1,1 @@
-exec bash -l "$cluster/node.sh" --join "$cluster"
+exec bash "$cluster/node.sh" --join "$cluster"

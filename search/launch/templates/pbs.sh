@@ -7,7 +7,7 @@ node_names() { sort -u "$PBS_NODEFILE" | tr '\n' ' '; }
 
 end_time() { echo $(($(date +%s) + limit_s - SECONDS)); }
 
-start_nodes() { exec "${start[@]}" bash -l "$cluster/node.sh" "$attempt"; }
+start_nodes() { exec "${start[@]}" bash "$cluster/node.sh" "$attempt"; }
 
 begin_again() {
   local next

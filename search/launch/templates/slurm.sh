@@ -18,7 +18,7 @@ end_time() {
 # One step for all nodes; from Slurm 22.05 on, srun doesn't take --cpus-per-task from the job.
 start_nodes() {
   exec "${start[@]}" --export=ALL --wait=0 --kill-on-bad-exit=0 --no-kill --cpus-per-task="$cores" \
-    --ntasks-per-node=1 bash -l "$cluster/node.sh" "$attempt"
+    --ntasks-per-node=1 bash "$cluster/node.sh" "$attempt"
 }
 
 begin_again() {
@@ -27,7 +27,8 @@ begin_again() {
     sleep 600 # Slurm ends this script within moments
     exit 0
   fi
-  next=$(sbatch --parsable --export=NONE --dependency=afterany:"$job" "$cluster/job.sh" $((restarts + 1))) || return
+  next=$(env -i HOME="$HOME" PATH="$PATH" ${SLURM_CONF:+SLURM_CONF="$SLURM_CONF"} \
+    sbatch --parsable --export=ALL --dependency=afterany:"$job" "$cluster/job.sh" $((restarts + 1))) || return
   event successor "${next%%;*}"
   exit "$code"
 }

@@ -123,7 +123,7 @@ class JobOnPaper:
         launched.write_launch(launch)
         scripts = scripts_of(self.run, launch)
         # As a batch system does, which ends the script of a job that it queues again.
-        text = scripts["job.sh"].replace("sleep 600", "true").replace("/bin/bash -l", "/bin/bash")
+        text = scripts["job.sh"].replace("sleep 600", "true")
         self.script = launched.write_script("job.sh", text)
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":

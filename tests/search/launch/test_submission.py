@@ -16,7 +16,10 @@ from tests.search.launch.conftest import make_launch
 
 Programs = Callable[..., Path]
 
-NUMBERED = 'case "$*" in *test-only*) ;; *) echo $((40 + $(wc -l < "$0.calls")));; esac'
+NUMBERED = """
+env > "$(dirname "$0")/environment"
+case "$*" in *test-only*) ;; *) echo $((40 + $(wc -l < "$0.calls"))) ;; esac
+"""
 
 
 def squeue(programs: Programs, *lines: str) -> None:
@@ -24,9 +27,10 @@ def squeue(programs: Programs, *lines: str) -> None:
 
 
 @pytest.fixture
-def launched(tmp_path: Path, programs: Programs) -> LaunchFolder:
+def launched(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> LaunchFolder:
     """A run whose job 42 was submitted."""
     programs("sbatch", NUMBERED)
+    monkeypatch.setenv("SECRET", "of this shell")
     programs("scancel")
     programs("sacct", "exit 1")
     squeue(programs)
@@ -45,7 +49,8 @@ def began(launched: LaunchFolder, name: str, *events: str) -> None:
 def test_a_launch_is_tested_submitted_and_kept(launched: LaunchFolder, programs: Programs) -> None:
     calls = programs("none").with_name("sbatch.calls").read_text().splitlines()
     assert "--test-only" in calls[0]
-    assert "--export=NONE" in calls[1]
+    assert "--export=ALL" in calls[1]
+    assert "SECRET" not in programs("none").with_name("environment").read_text()
     assert calls[1].endswith(str(launched.folder / "job.sh"))
     assert [job.id for job in all_jobs(launched)] == ["42"]
     assert launched.folder.stat().st_mode & 0o777 == 0o700
