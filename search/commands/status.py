@@ -4,6 +4,7 @@ from collections import Counter
 from functools import partial
 from typing import NamedTuple
 
+from search.launch.launched import LaunchFolder
 from search.run.directory import RunDirectory
 from search.run.finalists import FinalEvaluation, PairedComparison
 from search.run.nodes import ClusterStatus, NodeState
@@ -38,6 +39,7 @@ class RunStatus(NamedTuple):
         progress: How far the latest phase besides the trials has come, while a process drives the
             run.
         cluster: Nodes of the cluster of the latest session that joined one.
+        launched: Whether a job of a batch system is to drive the run.
     """
 
     folder: str
@@ -56,6 +58,7 @@ class RunStatus(NamedTuple):
     against_baseline: PairedComparison | None
     progress: PhaseProgress | None
     cluster: ClusterStatus
+    launched: bool
 
     @property
     def state(self) -> str:
@@ -67,6 +70,8 @@ class RunStatus(NamedTuple):
             return f"{'final evaluation' if all_tried else 'running'} ({self.driver})"
         if self.finished:
             return "finished"
+        if self.launched:
+            return "launched; no driver now"
         return f"interrupted; resume with: simstead resume {self.folder}"
 
 
@@ -99,6 +104,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         against_baseline=_comparison_of_recommended(evaluation) if evaluation else None,
         progress=run.progress() if run.driver() else None,
         cluster=run.nodes(),
+        launched=LaunchFolder(run.folder).goes_on,
     )
 
 

@@ -179,6 +179,12 @@ class LaunchFolder:
         self._over.unlink(missing_ok=True)
 
     @property
+    def goes_on(self) -> bool:
+        """Whether jobs are to begin or go on, by what they have said themselves."""
+        there = (self.folder / LAUNCH_FILE).exists()
+        return there and not self._over.exists() and not self.stop_requested
+
+    @property
     def stop_requested(self) -> bool:
         """Whether the jobs are to end."""
         return self._stop.exists()
