@@ -1,6 +1,7 @@
 """Commands on launched searches: launch and logs."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -161,6 +162,35 @@ def _launch_search(
             console.print(f"# {name}\n{text}", soft_wrap=True)
         return
     submit(folder, spec, launch, more_jobs)
+
+
+def relaunched(
+    run: Path, spec: "Spec", changes: Mapping[str, object], workers: int | None, *, timed: bool
+) -> bool:
+    """Return whether a run was launched; then its job has been submitted again.
+
+    Args:
+        run: The run directory.
+        spec: The spec of the run.
+        changes: Fields of the spec with new values; None stands for the value as it is.
+        workers: Largest number of trials at a time; None for as before.
+        timed: Whether the user limits the time of the search.
+
+    Raises:
+        UserError: The user limits the time, the batch system or the run directory refuses, or a job
+            is there already.
+    """
+    from search.launch.launched import LaunchFolder  # noqa: PLC0415 - as above
+
+    launch = LaunchFolder(run).launch()
+    if launch is None:
+        return False
+    if timed:
+        raise UserError("a launched run ends in its job's time, without --until and --hours")
+    given = {name: value for name, value in changes.items() if value is not None}
+    launch = launch.model_copy(update={"workers": workers or launch.workers})
+    submit(run, spec.model_copy(update=given), launch, 0)
+    return True
 
 
 def submit(folder: Path, spec: "Spec", launch: "Launch", more_jobs: int) -> None:

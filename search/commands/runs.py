@@ -157,30 +157,23 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     """
     check_address(address, "--")
     ends_at = end_of_search(until, hours)
-    from search.run.directory import RunDirectory  # noqa: PLC0415 - as below
+    from search.commands.launch import relaunched  # noqa: PLC0415 - as below
+    from search.run.directory import RunDirectory  # noqa: PLC0415
 
     previous = RunDirectory.open(run).spec()
     trials = previous.trials if trials is None else trials
     minima = {"--trials": (trials, previous.trials), "--workers": (workers, 1)}
     check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
+    given = {"trials": trials, "deployments": deployments, "retrainings": retrain}
+    given |= {"sampler": sampler}
+    if not address and relaunched(run, previous, given, workers, timed=ends_at is not None):
+        return
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
     from search.driver import SearchSession, run_search  # noqa: PLC0415 - brings torch and Ray
     from search.joining import Joining, JoinRequest, joined  # noqa: PLC0415
-    from search.launch.launched import LaunchFolder  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
-    launch = LaunchFolder(run).launch()
-    if launch and not address:
-        if ends_at is not None:
-            raise UserError(
-                "a run that was launched ends in its job's time, without --until/--hours"
-            )
-        from search.commands.launch import submit  # noqa: PLC0415 - as above
-
-        spec = previous.model_copy(update={"trials": trials})
-        submit(run, spec, launch.model_copy(update={"workers": workers or launch.workers}), 0)
-        return
     with joined(JoinRequest(address, None, ends_at), source, searched, run) as machine:
         spec = make_spec(
             searched,
