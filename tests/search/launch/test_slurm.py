@@ -1,0 +1,233 @@
+"""Searches on a real Slurm of two nodes, from the launch to the report."""
+
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+
+from search.launch.launched import LaunchFolder
+from search.run.directory import RunDirectory
+from search.run.nodes import NodeState
+from tests import pairwise
+from tests.search.launch.conftest import wait_until
+from tests.search.launch.slurm_here import SlurmHere, missing_programs, started_slurm
+
+SIMSTEAD = Path(sys.executable).with_name("simstead")
+
+LIMIT_MINUTES = 3
+"""Time limit of a job that meets it."""
+
+SLOW_MACHINE_S = 900.0
+"""After so long a test fails [s]; on two idle cores each takes less than four minutes."""
+
+HELD_PROBLEM = """
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from problems import FlatEncoding, Samples
+from problems.template.problem import INPUTS, OUTPUTS, problem as template
+from search.final import evaluation
+
+evaluation.TIME_BUDGET_S = 1.0
+RUN = Path({run!r})
+
+
+@dataclass(frozen=True, eq=False)
+class Held(FlatEncoding):
+    def fit(self, data):
+        # In the first attempt nothing is trained after some trials, so that its time is up.
+        once = len(list(RUN.glob("cluster/*/events"))) == 1
+        if once and len(list(RUN.glob("trials/*.json"))) >= {trials}:
+            time.sleep(900.0)
+        return super().fit(data)
+
+
+problem = replace(
+    template,
+    name="held",
+    shifted=None,
+    encodings={{"path": Held(INPUTS, OUTPUTS)}},
+    samples=Samples(train=32, validation=8, test=8, shifted=0),
+    epochs=4,
+    standard_baselines=False,
+)
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+
+@pytest.fixture
+def whole() -> None:
+    """Skip what would take CI too long."""
+    if not pairwise.session.whole:
+        pytest.skip("a few minutes: runs in make test-all")
+
+
+class Site:
+    """A user on a Slurm, with a shared folder and a profile.
+
+    Args:
+        slurm: The Slurm.
+        folder: The shared folder.
+        temporary: Folder of the nodes for temporary files.
+    """
+
+    def __init__(self, slurm: SlurmHere, folder: Path, temporary: Path) -> None:
+        self.slurm, self.folder, self.temporary = slurm, folder, temporary
+        self.env = slurm.env | {"SECRET_OF_THE_SHELL": "hidden"}
+        (folder / "site.yaml").write_text(
+            f"shared_folders: [/]\ntemporary_folder: {temporary}\ninterface: lo\n"
+        )
+
+    def simstead(self, *arguments: object, code: int = 0) -> str:
+        done = subprocess.run(
+            [str(SIMSTEAD), *map(str, arguments)],
+            cwd=self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    def launch(self, name: str, *options: object, held_after: int = 10**6) -> Path:
+        """Return the run of a search that was launched."""
+        run = self.folder / name
+        problem = self.folder / f"{name.replace(' ', '_')}.py"
+        if not problem.exists():
+            problem.write_text(HELD_PROBLEM.format(run=str(run), trials=held_after))
+        self.simstead(
+            "launch", "slurm", problem, "--run", run, "--cores", 1, "--time", LIMIT_MINUTES,
+            "--trials", 6, "--retrain", 0, "--deployments", 1, "--only", "architecture=mlp",
+            "--only", "runtime=eager", "--profile", "site.yaml", *options,
+        )  # fmt: skip
+        return run
+
+    def processes(self) -> list[str]:
+        """Return the command lines of the processes that belong to the nodes' temporary folders."""
+        found: list[str] = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                places = [*process.cmdline(), process.environ().get("TMPDIR", "")]
+                if any(str(self.temporary) in place for place in places):
+                    found.append(" ".join(process.cmdline()))
+        return found
+
+    def is_empty(self) -> bool:
+        """Return whether no process and no file of ours is left on the nodes."""
+        return not self.processes() and not any(self.temporary.iterdir())
+
+
+@contextmanager
+def new_site(env: dict[str, str], folder: Path) -> Generator[Site]:
+    missing = missing_programs()
+    if missing:
+        pytest.skip(f"no Slurm here: {missing} (apt install slurm-wlm munge)")
+    with (
+        started_slurm(env) as slurm,
+        TemporaryDirectory(prefix="ss-", dir="/tmp") as temporary,
+    ):
+        yield Site(slurm, folder, Path(temporary))
+
+
+@pytest.fixture
+def site(command_env: dict[str, str], tmp_path: Path) -> Generator[Site]:
+    with new_site(command_env, tmp_path) as site:
+        yield site
+
+
+def ended(run: Path) -> bool:
+    """Return whether no job of a run goes on or begins again, by their own events."""
+    return (run / "cluster" / "over").exists()
+
+
+def head_started(run: Path) -> bool:
+    attempts = LaunchFolder(run).attempts()
+    return bool(attempts) and attempts[-1].last("head") is not None
+
+
+def test_a_search_meets_its_time_limit_and_finishes_with_nothing_lost(site: Site) -> None:
+    run = site.launch("my run", "--nodes", 2, held_after=2)
+    wait_until(lambda: head_started(run), SLOW_MACHINE_S)
+    token = next(run.glob("cluster/*/token"))
+    assert token.stat().st_mode & 0o777 == 0o600
+    secret = token.read_text()
+    more = site.simstead(
+        "launch", "slurm", "my_run.py", "--run", run, "--cores", 1, "--time", 5, "--trials", 6,
+        "--profile", "site.yaml", "--more-jobs", 1,
+    )  # fmt: skip
+    assert "submitted a joining job" in more
+    launched = LaunchFolder(run)
+    wait_until(lambda: len(launched.attempts()) > 1 or ended(run), SLOW_MACHINE_S)
+    first = launched.attempts()[0]
+    assert first.last("asked") in {None, "time"}
+    assert first.last("driver") == "85"
+    kept = {path: path.read_bytes() for path in run.glob("trials/*.json")}
+    assert kept
+    wait_until(lambda: ended(run), SLOW_MACHINE_S)
+    last = launched.attempts()[-1]
+    assert last.last("ended") == "0 finished", site.simstead("logs", run)
+    assert (last.job, last.restart) != (first.job, 0)
+    assert {path: path.read_bytes() for path in kept} == kept
+    opened = RunDirectory.open(run)
+    assert len(opened.records()) >= 6
+    assert opened.report.exists()
+    logs = [path for path in run.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in path.read_bytes() for path in logs)
+    assert "SECRET_OF_THE_SHELL" not in site.slurm.run("scontrol", "show", "jobs", "-d")
+    wait_until(lambda: not site.slurm.run("squeue", "-h"), 60.0)
+    assert site.is_empty(), site.processes()
+    assert not list(run.glob("cluster/*/token"))
+    assert set(last.logs()) >= {"n1", "n2"}
+    status = site.simstead("status", run)
+    assert "state        finished" in status
+    assert "ended with exit code 0, because the search is done" in status
+    assert "requeued" in status
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_search_outlives_a_node(site: Site) -> None:
+    run = site.launch("outlives", "--nodes", 2, "--time", 10, held_after=2)
+    wait_until(lambda: len(list(run.glob("trials/*.json"))) >= 2, SLOW_MACHINE_S)
+    site.slurm.kill_node("n2")
+    opened = RunDirectory.open(run)
+    wait_until(lambda: sum(node.lost for node in opened.nodes().nodes) > 0, SLOW_MACHINE_S)
+    states = {node.state for node in opened.nodes().nodes}
+    assert states == {NodeState.ADMITTED, NodeState.GONE}
+    assert "job " in site.simstead("status", run)
+    site.simstead("stop", run)
+    wait_until(lambda: ended(run), SLOW_MACHINE_S)
+    assert len(LaunchFolder(run).attempts()) == 1
+    assert LaunchFolder(run).attempts()[-1].last("ended") == "85 stopped"
+    assert len(list(run.glob("trials/*.json"))) >= 2
+
+
+@pytest.mark.usefixtures("whole")
+def test_two_jobs_run_at_once_and_one_is_stopped_and_resumed(site: Site) -> None:
+    runs = [site.launch(name, "--time", 20, held_after=1) for name in ("one", "two")]
+    for run in runs:
+        wait_until(lambda run=run: list(run.glob("trials/*.json")), SLOW_MACHINE_S)
+    address = next(runs[1].glob("cluster/*/address")).read_text()
+    stranger = ("search", "planets", "--size", "tiny", "--run", "none", "--address", address)
+    assert "needs a token" in site.simstead(*stranger, code=2)
+    site.simstead("stop", runs[0])
+    wait_until(lambda: ended(runs[0]), SLOW_MACHINE_S)
+    assert LaunchFolder(runs[0]).attempts()[-1].last("ended") == "85 stopped"
+    assert "running on" in site.simstead("status", runs[1])
+    assert RunDirectory.open(runs[1]).driver()
+    kept = {path: path.read_bytes() for path in runs[0].glob("trials/*.json")}
+    site.simstead("resume", runs[0])
+    wait_until(lambda: ended(runs[0]), SLOW_MACHINE_S)
+    assert LaunchFolder(runs[0]).attempts()[-1].last("ended") == "0 finished"
+    assert {path: path.read_bytes() for path in kept} == kept
+    site.simstead("stop", runs[1])
+    wait_until(lambda: ended(runs[1]) and not site.slurm.run("squeue", "-h"), SLOW_MACHINE_S)
+    assert site.is_empty(), site.processes()
