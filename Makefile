@@ -8,17 +8,17 @@ RUN_STAMP := $(VENV)/installed-cases
 DEV_STAMP := $(VENV)/installed-dev
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: demo test test-all lint setup dev chromium clean
+.PHONY: demo test test-all lint setup dev chromium slurm clean
 
 demo: setup
 	$(BIN)/simstead search planets --trials 12 --only encoding=series,kick --only training.arithmetic=fp32
 
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 
-test: dev chromium
+test: dev chromium slurm
 	$(PYTEST)
 
-test-all: dev chromium
+test-all: dev chromium slurm
 	$(PYTEST) --whole
 
 # The reports' tests drive Debian's Chromium; where it can't be installed they are skipped and say so.
@@ -29,6 +29,16 @@ chromium:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null && exit 0; \
 	fi; \
 	echo "no Chromium here: the tests of reports in a browser are skipped (apt install chromium)"
+
+# Tests of launched searches start a Slurm of their own. Where it can't be installed they are skipped and say so.
+slurm:
+	@command -v shellcheck >/dev/null && command -v sbatch >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Slurm for the tests of launched searches ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			slurm-wlm munge shellcheck >/dev/null && exit 0; \
+	fi; \
+	echo "no Slurm here: the tests on one are skipped (apt install slurm-wlm munge shellcheck)"
 
 lint: dev
 	$(BIN)/ruff format --check .

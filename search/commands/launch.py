@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SYSTEM_NAMES = ("slurm", "pbs")
+SYSTEM_NAMES = ("slurm", "pbs", "kuberay")
 
 MAX_RESTARTS = 20
 
@@ -157,11 +157,31 @@ def _launch_search(
     run = folder.resolve()
     launch = make_launch(request, problem, spec.simulations, options.workers)
     check_launch(run, launch, source)
+    if request.system == "kuberay":
+        _write_ray_job(folder, spec, launch, dry_run=dry_run)
+        return
     if dry_run:
         for name, text in scripts_of(run, launch).items():
             console.print(f"# {name}\n{text}", soft_wrap=True)
         return
     submit(folder, spec, launch, more_jobs)
+
+
+def _write_ray_job(folder: Path, spec: "Spec", launch: "Launch", *, dry_run: bool) -> None:
+    """Write the RayJob of a search, or print it: `kubectl` submits it."""
+    from search.launch.kuberay import MANIFEST, ray_job  # noqa: PLC0415 - as above
+    from search.launch.launched import LaunchFolder  # noqa: PLC0415
+    from search.run.directory import RunDirectory  # noqa: PLC0415
+
+    text = ray_job(folder.resolve(), launch)
+    if dry_run:
+        console.print(text, soft_wrap=True)
+        return
+    run = RunDirectory.start(folder, spec.model_copy(update={"available_deployments": ()}))
+    launched = LaunchFolder(run.folder)
+    launched.allow_start()
+    path = launched.write_script(MANIFEST, text)
+    console.print(f"kubectl create -f {shlex.quote(str(path))}  (submits it)", soft_wrap=True)
 
 
 def relaunched(

@@ -225,7 +225,7 @@ def stop_command(run: RunFolder) -> None:
     from search.launch.launched import LaunchFolder  # noqa: PLC0415 - as above
 
     launched = LaunchFolder(opened.folder)
-    if launched.launch():
+    if launched.folder.exists():
         from search.launch.jobs import stop_launch  # noqa: PLC0415 - as above
 
         if driver:

@@ -22,6 +22,7 @@ class LaunchSystem(StrEnum):
 
     SLURM = "slurm"
     PBS = "pbs"
+    KUBERAY = "kuberay"
 
 
 class LaunchedJob(FrozenModel):
@@ -148,6 +149,7 @@ class LaunchFolder:
             name: Name of the file.
             text: Its text.
         """
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         path = self.folder / name
         with atomic_write(path) as file:
             file.write(text.encode())

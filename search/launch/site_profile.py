@@ -128,6 +128,14 @@ class SiteProfile(FrozenModel):
         description="Folders that all nodes share; by default all that aren't on the file system "
         "of the temporary folder.",
     )
+    image: Line | None = Field(
+        default=None, description="Image of the containers, with simstead (Kubernetes)."
+    )
+    volume_claim: Word | None = Field(
+        default=None,
+        description="Persistent volume claim of the first of the shared folders (Kubernetes).",
+    )
+    namespace: Word | None = Field(default=None, description="Namespace of the job (Kubernetes).")
 
 
 def profile_folder() -> Path:

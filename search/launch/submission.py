@@ -71,6 +71,7 @@ def make_launch(
         raise UserError("how many cores of a node are taken? Give --cores, or cores: in a profile")
     if cores < threads:
         raise UserError(f"--cores must be {threads} or more for a trial of {problem.name}")
+    has_image = profile.container is not None or request.system is LaunchSystem.KUBERAY
     carried = {name: os.environ[name] for name in CARRIED_VARIABLES if name in os.environ}
     return Launch(
         system=request.system,
@@ -83,8 +84,8 @@ def make_launch(
         workers=workers,
         max_restarts=request.max_restarts,
         profile=profile,
-        program_folder=None if profile.container else str(_program_folder()),
-        environment=carried | {"SIMSTEAD_CACHE": str(default_cache())},
+        program_folder=None if has_image else str(_program_folder()),
+        environment=(carried if not has_image else {}) | {"SIMSTEAD_CACHE": str(default_cache())},
     )
 
 
