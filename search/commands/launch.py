@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SYSTEM_NAMES = ("slurm", "pbs", "kuberay")
+SYSTEM_NAMES = ("slurm", "pbs", "ray", "kuberay")
 
 MAX_RESTARTS = 20
 
@@ -35,6 +35,7 @@ MAX_RESTARTS = 20
     simstead launch slurm planets --run /shared/first --nodes 2 --cores 32 --time 8:00:00\n
     simstead launch slurm my_problem.py --profile site.yaml --nodes 4 --time 2-00:00:00\n
     simstead launch slurm planets --run /shared/first --more-jobs 4  (joins the running search)\n
+    simstead launch ray planets --run /shared/first --address 10.0.0.1:6379 --token ~/job.token\n
     simstead launch slurm planets --nodes 2 --time 60 --cores 8 --dry-run\n
     simstead launch --show-profile --profile site.yaml""",
 )
@@ -73,6 +74,14 @@ def launch_command(  # noqa: PLR0913, PLR0917 - a command's options
             metavar="NAME|FILE.yaml",
             help="Profile of the site: a file, or a name in ~/.config/simstead/profiles. By "
             "default the one named default, if there is one.",
+        ),
+    ] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Token of the Ray cluster at --address, for `launch ray`; a file that only you "
+            "can read.",
         ),
     ] = None,
     *,
@@ -123,12 +132,27 @@ def launch_command(  # noqa: PLR0913, PLR0917 - a command's options
             interface=interface,
             max_restarts=max_restarts,
             profile=site,
+            **_cluster_there(system, options, token),
         )
         _launch_search(request, source, options, more_jobs, dry_run=dry_run)
 
     search = cast("TyperGroup", get_command(runs.app)).commands["search"]
     with search.make_context("launch", [*context.args], obj=launch) as search_context:
         search.invoke(search_context)
+
+
+def _cluster_there(system: str, options: SearchOptions, token: Path | None) -> dict[str, str]:
+    """Return address and token of a Ray cluster that is there, as fields of a request."""
+    if system != "ray":
+        if token is not None:
+            raise UserError("--token belongs to `launch ray`: jobs make a token of their own")
+        return {}
+    if options.address is None or options.address == "auto" or token is None:
+        raise UserError("launch ray needs --address HOST:PORT of the cluster, and --token FILE")
+    from search.launch.ray_address import check_token_file  # noqa: PLC0415 - as above
+
+    check_token_file(token)
+    return {"address": options.address, "token_file": str(token.resolve())}
 
 
 def _launch_search(
@@ -140,7 +164,8 @@ def _launch_search(
     dry_run: bool,
 ) -> None:
     """Submit the job of a search, or print its scripts."""
-    given = {"address": options.address, "until": options.until, "hours": options.hours}
+    address = None if request.address else options.address
+    given = {"address": address, "until": options.until, "hours": options.hours}
     for name, value in given.items():
         if value is not None:
             raise UserError(

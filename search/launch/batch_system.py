@@ -113,6 +113,11 @@ def time_limit(time_s: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}"
 
 
+def job_environment() -> dict[str, str]:
+    """Return the environment variables of this process that jobs may have."""
+    return {n: v for n, v in os.environ.items() if n in KEPT_VARIABLES or n.startswith("PBS_")}
+
+
 def run_command(command: Sequence[str], given: str = "") -> str:
     """Return what a command of a batch system prints.
 
@@ -127,7 +132,7 @@ def run_command(command: Sequence[str], given: str = "") -> str:
         done = subprocess.run(  # noqa: S603 - names of jobs and paths, as arguments
             command,
             input=given,
-            env={n: v for n, v in os.environ.items() if n in KEPT_VARIABLES or n[:4] == "PBS_"},
+            env=job_environment(),
             capture_output=True,
             text=True,
             check=False,

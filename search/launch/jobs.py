@@ -6,6 +6,7 @@ from pathlib import Path
 from search.launch.batch_system import BatchSystem, JobState
 from search.launch.launched import Launch, LaunchedJob, LaunchFolder, LaunchSystem
 from search.launch.pbs import Pbs
+from search.launch.ray_address import RayAddress
 from search.launch.scripts import JOB_SCRIPT, JOINING_SCRIPT, NODE_SCRIPT, node_script
 from search.launch.slurm import Slurm
 
@@ -18,6 +19,7 @@ ENDED_STATES = (
 SYSTEMS: Mapping[LaunchSystem, BatchSystem] = {
     LaunchSystem.SLURM: Slurm(),
     LaunchSystem.PBS: Pbs(),
+    LaunchSystem.RAY: RayAddress(),
 }
 """What submits the jobs of each system."""
 
@@ -30,6 +32,8 @@ def scripts_of(run: Path, launch: Launch) -> dict[str, str]:
         launch: What is launched.
     """
     system = SYSTEMS[launch.system]
+    if launch.address:
+        return {JOB_SCRIPT: system.script(run, launch)}
     return {
         JOB_SCRIPT: system.script(run, launch),
         NODE_SCRIPT: node_script(run, launch),

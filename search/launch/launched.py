@@ -23,6 +23,7 @@ class LaunchSystem(StrEnum):
     SLURM = "slurm"
     PBS = "pbs"
     KUBERAY = "kuberay"
+    RAY = "ray"
 
 
 class LaunchedJob(FrozenModel):
@@ -53,6 +54,8 @@ class Launch(FrozenModel):
         profile: The site's profile.
         program_folder: Folder of the programs python and simstead; None for those of a container.
         environment: Environment variables of all processes.
+        address: HOST:PORT of a Ray cluster that is there; "" where jobs start one.
+        token_file: File of that cluster's token.
         jobs: The jobs that were submitted for it, the oldest first.
     """
 
@@ -68,6 +71,8 @@ class Launch(FrozenModel):
     profile: SiteProfile
     program_folder: str | None
     environment: dict[str, str]
+    address: str = ""
+    token_file: str = ""
     jobs: tuple[LaunchedJob, ...] = ()
 
 

@@ -54,7 +54,17 @@ def attempt_script(run: Path, launch: Launch, directives: Sequence[str], system:
         directives: Lines by which the batch system is told what the job needs.
         system: File of the functions that differ between batch systems.
     """
-    return _script(run, launch, directives, [system, "attempt.sh"])
+    return _script(run, launch, directives, [system, "events.sh", "attempt.sh"])
+
+
+def driver_script(run: Path, launch: Launch) -> str:
+    """Return the script of a driver that joins a Ray cluster with a token.
+
+    Args:
+        run: The run directory.
+        launch: What is launched.
+    """
+    return _script(run, launch, [], ["events.sh", "driver.sh"])
 
 
 def joining_script(run: Path, launch: Launch, directives: Sequence[str]) -> str:
@@ -115,11 +125,13 @@ def _used_assignments(run: Path, launch: Launch, body: str) -> list[str]:
         "inside": _inside(run, launch),
         "python": _program(launch, "python"),
         "resume": _resume_command(run, launch),
-        "start": launch.profile.start_command or DEFAULT_START[launch.system],
+        "start": launch.profile.start_command or DEFAULT_START.get(launch.system, ()),
         "cores": str(launch.cores),
         "store_bytes": str(launch.store_bytes),
         "memory_bytes": str(memory_bytes(launch.memory) if launch.memory else 0),
         "interface": launch.interface or "",
+        "address": launch.address,
+        "token_file": launch.token_file,
         "limit_s": str(launch.time_s),
         "reserve_s": str(RESERVE_S),
         "clock_s": str(CLOCK_S),

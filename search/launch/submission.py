@@ -39,6 +39,8 @@ class LaunchRequest(NamedTuple):
         interface: Network interface; None for the profile's.
         max_restarts: How often the job is begun again at most.
         profile: The site's profile.
+        address: HOST:PORT of a Ray cluster that is there; "" where jobs start one.
+        token_file: File of that cluster's token.
     """
 
     system: LaunchSystem
@@ -49,6 +51,8 @@ class LaunchRequest(NamedTuple):
     interface: str | None
     max_restarts: int
     profile: SiteProfile
+    address: str = ""
+    token_file: str = ""
 
 
 def make_launch(
@@ -66,7 +70,7 @@ def make_launch(
         UserError: Nobody says how many cores a node has, or they are too few for a trial.
     """
     profile, threads = request.profile, problem.deployment.threads
-    cores = request.cores or profile.cores
+    cores = request.cores or profile.cores or (threads if request.address else None)
     if cores is None:
         raise UserError("how many cores of a node are taken? Give --cores, or cores: in a profile")
     if cores < threads:
@@ -86,6 +90,8 @@ def make_launch(
         profile=profile,
         program_folder=None if has_image else str(_program_folder()),
         environment=(carried if not has_image else {}) | {"SIMSTEAD_CACHE": str(default_cache())},
+        address=request.address,
+        token_file=request.token_file,
     )
 
 
@@ -114,6 +120,8 @@ def check_launch(run: Path, launch: Launch, source: ProblemSource) -> None:
         UserError: It can't.
     """
     check_run_path(run)
+    if launch.address:  # the nodes of a cluster that is there show what they see
+        return
     folders = {"the run": run, "the cache": Path(launch.environment["SIMSTEAD_CACHE"])}
     if source.user_source:
         folders["the problem"] = Path(source.folder)
@@ -137,6 +145,8 @@ def submit_launch(folder: Path, spec: Spec, launch: Launch, more_jobs: int) -> l
     Raises:
         UserError: The batch system or the run directory refuses, or a job is there already.
     """
+    if more_jobs and launch.address:
+        raise UserError("--more-jobs has no place here: nodes join the cluster by `ray start`")
     launched, system = LaunchFolder(folder.resolve()), SYSTEMS[launch.system]
     earlier = launched.launch()
     active = active_jobs(launched) if earlier else []

@@ -1,24 +1,5 @@
 restarts=$((${1:-0} + restart))
 attempt=$cluster/$job.$restart
-driver=
-asked=
-
-event() { printf '%s\t%s\t%s\n' "$(date +%s)" "$1" "${2:-}" >> "$attempt/events"; }
-
-# CODE REASON: the job ends, and nothing begins the search again.
-finish() {
-  event ended "$1 $2"
-  : > "$cluster/over"
-  exit "$1"
-}
-
-# REASON: the driver is asked to end; it keeps what it has.
-ask() {
-  [ -z "$asked" ] || return 0
-  asked=$1
-  event asked "$1"
-  [ -z "$driver" ] || kill -TERM "$driver"
-}
 
 # SIGTERM comes from the user, from whoever preempts the job, or when the time is up.
 # shellcheck disable=SC2317 # a trap calls it
