@@ -55,7 +55,7 @@ def all_jobs(launched: LaunchFolder) -> list[LaunchedJob]:
 
 
 def active_jobs(launched: LaunchFolder) -> list[LaunchedJob]:
-    """Return the jobs of a run that wait or run.
+    """Return the jobs of a run that wait or run, and haven't said themselves that they end.
 
     Args:
         launched: The run's folder of launches.
@@ -64,7 +64,9 @@ def active_jobs(launched: LaunchFolder) -> list[LaunchedJob]:
         UserError: The batch system doesn't answer.
     """
     jobs, states = all_jobs(launched), job_states(launched)
-    return [job for job in jobs if job.id in states and states[job.id].state not in ENDED_STATES]
+    ended = {attempt.job for attempt in launched.attempts() if attempt.last("ended")}
+    known = [job for job in jobs if job.id in states and job.id not in ended]
+    return [job for job in known if states[job.id].state not in ENDED_STATES]
 
 
 def job_states(launched: LaunchFolder) -> dict[str, JobState]:

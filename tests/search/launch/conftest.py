@@ -10,6 +10,41 @@ import pytest
 
 from search.launch.launched import Launch, LaunchSystem
 from search.launch.site_profile import SiteProfile
+from tests import pairwise
+
+HELD_PROBLEM = """
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from problems import FlatEncoding, Samples
+from problems.template.problem import INPUTS, OUTPUTS, problem as template
+from search.final import evaluation
+
+evaluation.TIME_BUDGET_S = 1.0
+RUN = Path({run!r})
+
+
+@dataclass(frozen=True, eq=False)
+class Held(FlatEncoding):
+    def fit(self, data):
+        # In the first attempt nothing is trained after some trials, so that its time is up.
+        once = len(list(RUN.glob("cluster/*/events"))) == 1
+        if once and len(list(RUN.glob("trials/*.json"))) >= {trials}:
+            time.sleep(900.0)
+        return super().fit(data)
+
+
+problem = replace(
+    template,
+    name="held",
+    shifted=None,
+    encodings={{"path": Held(INPUTS, OUTPUTS)}},
+    samples=Samples(train=32, validation=8, test=8, shifted=0),
+    epochs=4,
+    standard_baselines=False,
+)
+"""
 
 
 def make_launch(**fields: object) -> Launch:
@@ -29,6 +64,13 @@ def make_launch(**fields: object) -> Launch:
         "environment": {"SIMSTEAD_CACHE": "/shared/cache"},
     }
     return Launch.model_validate(defaults | fields)
+
+
+@pytest.fixture
+def whole() -> None:
+    """Skip what would take CI too long."""
+    if not pairwise.session.whole:
+        pytest.skip("a few minutes: runs in make test-all")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Searches on PBS, by a stand-in for its commands: clocks and successors of jobs."""
 
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from search.launch.launched import Launch, LaunchFolder, LaunchSystem
 from search.launch.site_profile import SiteProfile
 from search.launch.submission import submit_launch
 from tests.builders import make_spec
-from tests.search.launch.conftest import make_launch, wait_until
+from tests.search.launch.conftest import HELD_PROBLEM, make_launch, wait_until
 
 Programs = Callable[..., Path]
 STAND_IN = Path(__file__).with_name("pbs_stand_in.py")
@@ -103,3 +104,30 @@ def test_what_only_slurm_knows_is_refused(pbs: Launch) -> None:
     launch = pbs.model_copy(update={"profile": SiteProfile(qos="long")})
     with pytest.raises(UserError, match="qos in the profile is Slurm's"):
         scripts_of(Path("/shared/first"), launch)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.usefixtures("whole", "pbs")
+def test_a_search_on_two_nodes_is_done(tmp_path: Path, command_env: dict[str, str]) -> None:
+    """With Ray, from the launch to the report."""
+    run, problem = tmp_path / "run", tmp_path / "held.py"
+    problem.write_text(HELD_PROBLEM.format(run=str(run), trials=10**6))
+    (tmp_path / "site.yaml").write_text("shared_folders: [/]\ncores: 1\n")
+    env = {
+        "PATH": f"{tmp_path}/programs:/usr/bin:/bin",
+        "PBS_STAND_IN": str(tmp_path / "pbs"),
+        "USER": "somebody",
+    }
+    command = [
+        Path(sys.executable).with_name("simstead"), "launch", "pbs", problem, "--run", run,
+        "--nodes", 2, "--time", 20, "--trials", 3, "--retrain", 0, "--deployments", 1,
+        "--only", "architecture=mlp", "--only", "runtime=eager", "--profile", "./site.yaml",
+    ]  # fmt: skip
+    subprocess.run([*map(str, command)], cwd=tmp_path, env=command_env | env, check=True)
+    launched = LaunchFolder(run)
+    wait_until((launched.folder / "over").exists, 1200.0)
+    (attempt,) = launched.attempts()
+    assert attempt.last("ended") == "0 finished"
+    assert (run / "report.html").exists()
+    assert "joins" in next(iter(attempt.logs().values())).read_text()

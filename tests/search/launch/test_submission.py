@@ -87,6 +87,14 @@ def test_an_ended_run_is_submitted_again(launched: LaunchFolder) -> None:
     assert "--nodes=4" in (launched.folder / "job.sh").read_text()
 
 
+def test_a_job_that_ends_isnt_in_the_way(launched: LaunchFolder, programs: Programs) -> None:
+    """Slurm takes a moment to see that a job has ended."""
+    began(launched, "42.0", "ended\t85 stuck")
+    squeue(programs, "42|COMPLETING|None|n[1-2]|N/A|N/A")
+    (job,) = submit_launch(launched.run, make_spec(), make_launch(), 0)
+    assert not job.joins
+
+
 def test_a_stop_cancels_what_waits(launched: LaunchFolder, programs: Programs) -> None:
     began(launched, "42.0", "successor\t43")
     calls = programs("scancel")
