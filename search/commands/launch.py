@@ -94,7 +94,8 @@ def launch_command(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Launch a search on many nodes: checks it, submits its job, and returns at once.
 
-    The problem and the options of `simstead search` follow, but for --address, --until and --hours.
+    The problem and the options of `simstead search` follow, but for --address, --kind,
+    --until and --hours.
     The job starts Ray on its nodes, ends in time, and begins again until the search is done.
     """
     from search.launch.checks import parse_time_limit  # noqa: PLC0415 - help is printed at once
@@ -165,6 +166,11 @@ def _launch_search(
 ) -> None:
     """Submit the job of a search, or print its scripts."""
     address = None if request.address else options.address
+    if options.kind is not None:
+        raise UserError(
+            "--kind has no place in a launch: the first node's kind times; ask for nodes by "
+            "partition and constraint in a profile"
+        )
     given = {"address": address, "until": options.until, "hours": options.hours}
     for name, value in given.items():
         if value is not None:

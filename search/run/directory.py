@@ -76,6 +76,7 @@ class RunDirectory:
         self._lock, self._lease = folder / "driver.lock", folder / "driver.lease"
         self._stop = folder / "stop"
         self._progress_written = -math.inf
+        self._created: list[Path] | None = None
 
     @classmethod
     def start(cls, folder: Path, spec: Spec) -> "RunDirectory":
@@ -87,6 +88,8 @@ class RunDirectory:
         """
         run = cls(folder.resolve())
         try:
+            if not (run.folder / "spec.json").exists():
+                run._created = [p for p in (run.folder, *run.folder.parents) if not p.exists()]
             run._claim(folder, spec)
         except OSError as error:
             raise UserError(
@@ -154,6 +157,16 @@ class RunDirectory:
                 f"{folder} has format {run.spec().format}, {SPEC_FORMAT} is read; search again"
             )
         return run
+
+    def discard_if_new(self) -> None:
+        """Remove the run, and the folders that were made for it, unless it was there before."""
+        if self._created is None:
+            return
+        for path in self.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with suppress(OSError):  # another run may be in the same folder
+            for folder in self._created:
+                folder.rmdir()
 
     @contextmanager
     def exclusive_lock(self) -> Generator[None]:
