@@ -104,7 +104,7 @@ def search_and_evaluate(
         InterruptedRunError: The search was interrupted.
         ClusterError: No node of the cluster can do the work.
     """
-    spec = run.spec()  # the number of trials of a resumed run doesn't decrease
+    spec = run.spec()
     progress = ProgressDisplay(problem, spec.trials, session.console)
     with run.exclusive_lock(), progress, shared_scratch_root():
         progress.print_line(f"run directory: {run.folder}")
@@ -187,8 +187,9 @@ def run_remaining_trials(  # noqa: PLR0913 - the last one is seldom given
     run.discard_unrecorded_artefacts()
     if not queue.finished:
         done = count_networks(run.records())
+        evaluated = f", with --trials {done} to evaluate these alone" if done else ""
         raise InterruptedRunError(
-            f"interrupted after {done} of {spec.trials} trials; {how_to_resume(run)}"
+            f"interrupted after {done} of {spec.trials} trials; {how_to_resume(run)}{evaluated}"
         )
     run.discard_checkpoints()
 

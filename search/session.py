@@ -99,13 +99,14 @@ def _spec(
         problem, parse_restrictions(options.space, options.only, options.weight), folder
     )
     earlier = [RunDirectory.open(path) for path in options.warm_start]
+    existing = existing_spec(folder)
     return make_spec(
         problem,
         source,
-        existing_spec(folder),
+        existing,
         size=options.size or Size.STANDARD,
         seed=options.seed,
-        trials=options.trials,
+        trials=max(options.trials, existing.trials if existing else 0),
         deployments=options.deployments,
         retrainings=options.retrain,
         workers=workers_here(problem) if options.workers is None else options.workers,

@@ -132,13 +132,18 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     epilog="""Examples:\n
     simstead resume runs/planets-20261123-101500\n
     simstead resume first --trials 48\n
+    simstead resume first --trials 5  (evaluates the 5 that were tried)\n
     simstead resume first --address auto --until 18:30\n
     simstead resume launched  (submits its job again)""",
 )
 def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     run: RunFolder,
     trials: Annotated[
-        int | None, typer.Option(help="Number of networks to try in all. By default as before.")
+        int | None,
+        typer.Option(
+            help="Number of networks to try in all, by default as before. With the number of those "
+            "that were tried, which simstead status shows, they are evaluated without new ones."
+        ),
     ] = None,
     deployments: Deployments = None,
     retrain: Retrain = None,
@@ -157,13 +162,19 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     """
     check_address(address, "--")
     ends_at = end_of_search(until, hours)
+    minima = {"--trials": (trials, 1), "--workers": (workers, 1)}
+    check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
     from search.commands.launch import relaunched  # noqa: PLC0415 - as below
     from search.run.directory import RunDirectory  # noqa: PLC0415
+    from search.run.records import count_networks  # noqa: PLC0415
 
-    previous = RunDirectory.open(run).spec()
-    trials = previous.trials if trials is None else trials
-    minima = {"--trials": (trials, previous.trials), "--workers": (workers, 1)}
-    check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
+    opened = RunDirectory.open(run)
+    previous, tried = opened.spec(), count_networks(opened.records())
+    if trials is not None and trials < tried:
+        raise UserError(
+            f"--trials {trials} is fewer than the {tried} networks that {run} has tried; "
+            f"give {tried} to evaluate these, or more"
+        )
     given = {"trials": trials, "deployments": deployments, "retrainings": retrain}
     given |= {"sampler": sampler}
     if not address and relaunched(run, previous, given, workers, timed=ends_at is not None):
@@ -181,7 +192,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
             previous,
             size=previous.size,
             seed=previous.seed,
-            trials=trials,
+            trials=previous.trials if trials is None else trials,
             deployments=deployments,
             retrainings=retrain,
             workers=workers or min(previous.workers, workers_here(searched)),

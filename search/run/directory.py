@@ -120,7 +120,6 @@ class RunDirectory:
                 raise UserError(
                     f"run {folder} belongs to another search; {reason} give --run another folder"
                 )
-            spec = spec.model_copy(update={"trials": max(existing.trials, spec.trials)})
             if spec.deployments > existing.deployments or spec.retrainings > existing.retrainings:
                 self.discard_results()
         elif self.folder.is_dir() and any(self.folder.iterdir()):

@@ -60,11 +60,11 @@ class TrialQueue:
         records: Iterable[Record] | None = None,
     ) -> None:
         self._study, self._run = study, run
-        self._interrupted = [trial for trial in interrupted if _can_be_retried(trial, spec.trials)]
         self._records = run.records() if records is None else list(records)
-        started = count_networks(self._records)
-        started += sum(trial.training is None for trial in self._interrupted)
-        self._networks_left = max(spec.trials - started, 0)
+        networks_left = max(spec.trials - count_networks(self._records), 0)
+        self._interrupted = _to_repeat(interrupted, networks_left)
+        repeated = sum(trial.training is None for trial in self._interrupted)
+        self._networks_left = networks_left - repeated
         self._further_deployments = spec.deployments - 1
         deployed = Counter(trial.training for trial in (*self._records, *self._interrupted))
         self._to_deploy = [
@@ -178,12 +178,20 @@ class TrialQueue:
             self._checkpoints.discard(worst.number)
 
 
-def _can_be_retried(interrupted: InterruptedTrial, trials: int) -> bool:
-    """Return whether the journal holds enough of an interrupted trial to repeat it.
+def _to_repeat(
+    interrupted: Iterable[InterruptedTrial], networks_left: int
+) -> list[InterruptedTrial]:
+    """Return the interrupted trials that are repeated; of new networks, no more than are left.
 
     A further deployment needs its combination. If it was interrupted before the journal stored that
-    it is one, it looks like a new candidate, of which there may then be one too many.
+    it is one, it looks like a new network, of which there may then be one too many.
     """
-    if interrupted.training is None:
-        return interrupted.position < trials
-    return len(interrupted.parameters) >= len(DIMENSIONS)
+    trials = list(interrupted)
+    networks = sorted((t for t in trials if t.training is None), key=lambda t: t.position)
+    left_out = {trial.number for trial in networks[networks_left:]}
+    return [
+        trial
+        for trial in trials
+        if trial.number not in left_out
+        and (trial.training is None or len(trial.parameters) >= len(DIMENSIONS))
+    ]

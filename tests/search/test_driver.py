@@ -13,6 +13,7 @@ from rich.console import Console
 from problems import InterruptedRunError, Problem, Size, UserError, load_problem
 from problems.sources import ProblemSource
 from search import driver, interrupts, joining
+from search import session as search_session
 from search.driver import SearchSession, run_search
 from search.interrupts import (
     ending_in_time,
@@ -66,6 +67,21 @@ def test_a_run_is_resumed_in_its_own_space(problem: Problem, tmp_path: Path) -> 
     assert spec(problem, tmp_path / "run", ["runtime=onnxruntime,eager"]) == begun
     assert RunDirectory.start(tmp_path / "run", begun).spec().restrictions == begun.restrictions
     assert spec(problem, tmp_path / "other", []).restrictions == Restrictions()
+
+
+def test_a_search_that_continues_a_run_tries_no_fewer_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = load_problem("planets", Size.TINY)
+    RunDirectory.start(tmp_path / "run", spec(problem, tmp_path / "run", []))
+    specs: list[Spec] = []
+    monkeypatch.setattr(search_session, "run_search", lambda *values: specs.append(values[2]))
+    for trials in (2, 6):
+        options = SearchOptions(trials=trials, size=Size.TINY, run=tmp_path / "run")
+        search_problem(
+            ProblemSource(problem.name, ""), options, Console(file=io.StringIO()), lambda _: None
+        )
+    assert [wanted.trials for wanted in specs] == [4, 6]
 
 
 @pytest.mark.parametrize(("begun", "other"), [(FIRST, SECOND), ([], SECOND)])

@@ -189,6 +189,10 @@ def test_a_search_is_stopped_from_another_shell_and_resumed(
     kept = {int(path.name) for path in (folder / "artefacts").iterdir()}
     assert kept <= {record.number for record in RunDirectory.open(folder).records()}
     assert f"resume with: simstead resume {folder}" in simstead("status", folder).stdout
+    evaluated = simstead("resume", folder, "--trials", len(before))
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")} == before
+    assert "state        finished" in simstead("status", folder).stdout
     resumed = simstead(*SEARCH, "--trials", trials, "--run", folder, *QUICK)
     assert resumed.returncode == 0, resumed.stderr
     after = {p.name: p.read_bytes() for p in (folder / "trials").glob("*.json")}
@@ -205,7 +209,8 @@ def test_a_search_is_stopped_from_another_shell_and_resumed(
     assert "no process drives" in gone.stderr
     fewer = simstead("resume", folder, "--trials", 2)
     assert fewer.returncode == 2
-    assert "--trials must be 5 or more" in fewer.stderr
+    assert f"--trials 2 is fewer than the {trials} networks that {folder} has tried" in fewer.stderr
+    assert "give 5 to evaluate these, or more" in fewer.stderr
 
 
 def test_a_stop_request_waits_for_no_data_and_no_training(

@@ -179,6 +179,22 @@ def test_an_interrupted_deployment_is_tried_again(
     assert deployed_again(records) <= TRIALS * DEPLOYMENTS
 
 
+def test_a_run_that_wants_fewer_networks_repeats_none_until_it_wants_more(
+    problem: Problem, spec: Spec, run: RunDirectory
+) -> None:
+    plan = agenda(problem, spec, run)
+    first, interrupted = plan.next(), plan.next()
+    assert first is not None
+    assert interrupted is not None
+    plan.ended(ended(problem, first))
+    fewer = spec.model_copy(update={"trials": 1, "deployments": 1})
+    assert agenda(problem, fewer, run).finished
+    assert agenda(problem, fewer, run).next() is None
+    again = agenda(problem, spec, run).next()
+    assert again is not None
+    assert again.candidate == interrupted.candidate
+
+
 def test_a_stopped_network_is_resumed(
     problem: Problem, spec: Spec, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
