@@ -67,6 +67,7 @@ def compare(folder: Path, calls: int, without: Sequence[str]) -> dict[str, dict[
     records = {
         f"trial {record.number}, {record.candidate.encoding}": record
         for record in directory.surrogate_records()
+        if record.artefact is not None  # not stopped early, nor refused
     }
     opened = open_run(str(folder))
     surrogates = {name: opened.surrogate(record.number).run for name, record in records.items()}
