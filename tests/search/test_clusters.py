@@ -21,6 +21,7 @@ from search.run.nodes import NodeState
 from search.run.records import State
 from search.search_options import SearchOptions
 from search.session import search_problem
+from search.trial import deployment
 from tests.search.conftest import RayNodes, started_nodes
 
 SIMSTEAD = Path(sys.executable).with_name("simstead")
@@ -88,7 +89,10 @@ def unshared(shell: str, path: object) -> list[str]:
 
 
 @pytest.fixture
-def steady_problem(small_template: Callable[[str, Path], Path], tmp_path: Path) -> Path:
+def steady_problem(
+    small_template: Callable[[str, Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.setattr(deployment, "measure", deployment.measure)  # as it was, after the test
     file = small_template("steady", tmp_path)
     file.write_text(file.read_text() + STEADY_CLOCK)
     return file
