@@ -111,10 +111,10 @@ def test_a_paired_difference_is_sure_where_intervals_overlap(
 
 
 def test_whole_groups_are_resampled(problem: Problem, data: Dataset) -> None:
-    """Ten samples of a group that are alike count as one."""
+    """Three samples of a group that are alike count as one."""
     name = next(iter(data.train.outputs))
-    split = data.train.take(np.arange(240) % len(data.train))
-    values = np.repeat(np.random.default_rng(5).normal(size=24), 10)
+    split = data.train.take(np.arange(72) % len(data.train))
+    values = np.repeat(np.random.default_rng(5).normal(size=24), 3)
     shape = split.outputs[name].shape
     outputs = {
         **split.outputs,
@@ -126,14 +126,14 @@ def test_whole_groups_are_resampled(problem: Problem, data: Dataset) -> None:
 
     told = replace(problem, score=mean)
     widths: list[float] = []
-    for groups in (None, np.arange(240) // 10):
+    for groups in (None, np.arange(72) // 3):
         result = score_split(told, lambda *_: outputs, replace(split, groups=groups))
         found = bootstrap_intervals(told, result)[problem.objective.name]
         known = resampled_error(told, result)
         assert known is not None
         assert np.quantile(known.resampled, 0.95) == found.high
         widths.append(found.high - found.low)
-    assert widths[1] / widths[0] == pytest.approx(np.sqrt(10), rel=0.2)
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(3), rel=0.2)
     exact = 2 * 1.645 * values.std() / np.sqrt(24)
     assert widths[1] == pytest.approx(exact, rel=0.2)
 
