@@ -31,7 +31,7 @@ class SolvedNetwork(nn.Module, ABC):
 
     def __init__(self, features: nn.Module, width: int, outputs: int) -> None:
         super().__init__()
-        self.features = features
+        self.features, self.outputs = features, outputs
         self.head = nn.Linear(width, outputs)
         self.expansion: nn.Linear | None = None
         self.register_load_state_dict_pre_hook(_resize_as_stored)
@@ -96,12 +96,10 @@ class SolvedNetwork(nn.Module, ABC):
         Args:
             components: Number of values between two layers; None for one layer.
         """
-        weight, last = self.head.weight, self.expansion or self.head
-        features, outputs = self.head.in_features, last.out_features
-        self.head = nn.Linear(features, components or outputs, bias=components is None).to(weight)
-        self.expansion = None
-        if components is not None:
-            self.expansion = nn.Linear(components, outputs).to(weight)
+        weight, width = self.head.weight, self.head.in_features
+        whole = components is None
+        self.head = nn.Linear(width, components or self.outputs, bias=whole).to(weight)
+        self.expansion = None if whole else nn.Linear(components, self.outputs).to(weight)
 
 
 def resized(weight: Tensor, dim: int, size: int) -> nn.Parameter:

@@ -23,6 +23,7 @@ from spaces.least_squares import (
     leading_directions,
     select_columns,
 )
+from spaces.pruning import load_pruned_weights
 from spaces.registered import ARCHITECTURES
 from spaces.solved_network import SolvedNetwork
 from spaces.training_targets import SolvedLearner
@@ -206,6 +207,9 @@ def test_outputs_that_are_correlated_pass_through_few_components(
     for loaded, weights, before in zip((whole, network), stored, expected, strict=True):
         loaded.load_state_dict(weights)
         torch.testing.assert_close(outputs(loaded, further), before)
+        shape = Shape(Layout.FLAT, Target.VALUE, (2,), 60)
+        rebuilt = load_pruned_weights(ARCHITECTURES[family].untrained(shape, settings), weights)
+        torch.testing.assert_close(outputs(rebuilt.eval(), further), before)
 
 
 @LAW
