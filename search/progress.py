@@ -127,9 +127,9 @@ class ProgressDisplay:
                 if self._problem.reference_has_time:
                     parts.append(f"best speed-up {self._best_speedup:,.0f}x")
         left_s = self._time_left_s()
-        parts.append(f"{_duration(time.monotonic() - self._started)} elapsed")
+        parts.append(f"{describe_duration(time.monotonic() - self._started)} elapsed")
         if left_s is not None:
-            parts.append(f"about {_duration(left_s)} left")
+            parts.append(f"about {describe_duration(left_s)} left")
         return "  ".join(parts)
 
     def _time_left_s(self) -> float | None:
@@ -145,6 +145,7 @@ class ProgressDisplay:
         return Group(Text(self._line()), bar)
 
 
-def _duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
+    """Return a duration in words, such as 2 min 06 s."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

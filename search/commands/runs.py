@@ -208,16 +208,37 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
         )
 
 
-@app.command(name="status", epilog="Example:  simstead status runs/planets-20261123-101500")
-def status_command(run: RunFolder) -> None:
+@app.command(
+    name="status",
+    epilog="""Examples:\n
+    simstead status runs/planets-20261123-101500\n
+    simstead status /shared/first --watch  (until the search has ended)""",
+)
+def status_command(
+    run: RunFolder,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it over and over until the search has ended.")
+    ] = False,
+) -> None:
     """Show the state of a search: its driver, its trials, its best results, its failures."""
     from search.commands.status import format_status, read_status  # noqa: PLC0415
+    from search.commands.watch import watch_status  # noqa: PLC0415
     from search.launch.job_words import describe_jobs  # noqa: PLC0415
     from search.launch.launched import LaunchFolder  # noqa: PLC0415
     from search.run.directory import RunDirectory  # noqa: PLC0415
 
     opened = RunDirectory.open(run)
-    for line in (*format_status(read_status(opened)), *describe_jobs(LaunchFolder(opened.folder))):
+    launched = LaunchFolder(opened.folder)
+    if watch:
+        watch_status(
+            console,
+            lambda: read_status(opened),
+            format_status,
+            lambda: describe_jobs(launched),
+        )
+        return
+    for line in (*format_status(read_status(opened)), *describe_jobs(launched)):
         console.print(line, soft_wrap=True)
 
 

@@ -1,10 +1,13 @@
 """The state of a run, read from its folder, so that any shell can show it."""
 
 from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
 from search.launch.launched import LaunchFolder
+from search.progress import describe_duration
 from search.run.directory import RunDirectory
 from search.run.finalists import FinalEvaluation, PairedComparison
 from search.run.nodes import ClusterStatus, NodeState
@@ -16,6 +19,10 @@ MAX_REASONS = 3
 
 MAX_NODES = 8
 """Largest number of nodes without work that are shown."""
+
+
+PACE_NETWORKS = 20
+"""The networks that ended last, by whose pace the time left is told."""
 
 
 class RunStatus(NamedTuple):
@@ -33,6 +40,8 @@ class RunStatus(NamedTuple):
         objective: Name of the error.
         reference_has_time: Whether speed-ups are over the reference.
         validation_samples: Samples of the validation split, on which errors are measured.
+        left_s: Time until all networks are tried, at the pace of the latest ones [s]; None where no
+            process drives the run, or too few have ended.
         last_ended: Time at which the last trial ended.
         finished: Whether the final evaluation is done.
         against_baseline: Comparison of the recommended surrogate with the best baseline, or None.
@@ -53,6 +62,7 @@ class RunStatus(NamedTuple):
     objective: str
     reference_has_time: bool
     validation_samples: int
+    left_s: float | None
     last_ended: str
     finished: bool
     against_baseline: PairedComparison | None
@@ -99,6 +109,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         objective=objective,
         reference_has_time=data is None or data.reference_has_time,
         validation_samples=data.samples.get("validation", 0) if data else 0,
+        left_s=_time_left_s(records, run.spec()) if run.driver() else None,
         last_ended=max((record.ended for record in records), default=""),
         finished=evaluation is not None,
         against_baseline=_comparison_of_recommended(evaluation) if evaluation else None,
@@ -124,6 +135,8 @@ def format_status(status: RunStatus) -> list[str]:
     if status.progress:
         progress = status.progress
         lines.append(f"{progress.phase:12} {progress.done}/{progress.total}")
+    if status.left_s is not None:
+        lines.append(f"time left    about {describe_duration(status.left_s)} for the trials")
     if status.last_ended:
         lines.append(f"last ended   {status.last_ended}")
     if status.best:
@@ -138,6 +151,16 @@ def format_status(status: RunStatus) -> list[str]:
     for reason, count in status.failures.most_common(MAX_REASONS):
         lines.append(f"failed       {count} x {' '.join(reason.split())}")
     return lines
+
+
+def _time_left_s(records: Sequence[Record], spec: Spec) -> float | None:
+    """Return the time that the networks left take at the pace of the latest ones [s]."""
+    ended = sorted(record.ended for record in records if record.training is None)
+    left = spec.trials - len(ended)
+    if left <= 0 or len(ended) < 2:
+        return None
+    first, *_, last = (datetime.fromisoformat(each) for each in ended[-PACE_NETWORKS:])
+    return left * (last - first).total_seconds() / (min(len(ended), PACE_NETWORKS) - 1)
 
 
 def _describe_nodes(cluster: ClusterStatus) -> list[str]:
