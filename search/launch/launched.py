@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems.atomic_files import atomic_write
-from problems.errors import UserError
 from search.launch.site_profile import MemorySize, SiteProfile, Word
+from search.run.directory import write_stop_request
 from spaces.candidate import FrozenModel
 
 CLUSTER_FOLDER = "cluster"
@@ -172,13 +172,7 @@ class LaunchFolder:
         Raises:
             UserError: The folder can't be written.
         """
-        try:
-            self._stop.touch()
-        except OSError as error:
-            raise UserError(
-                f"{self.folder} can't be written ({error.strerror}); "
-                "stop the run as the user who launched it"
-            ) from error
+        write_stop_request(self._stop, "launched")
 
     def allow_start(self) -> None:
         """Let jobs begin that are submitted from now on."""

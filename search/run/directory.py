@@ -219,13 +219,7 @@ class RunDirectory:
         Raises:
             UserError: The folder can't be written.
         """
-        try:
-            self._stop.touch()
-        except OSError as error:
-            raise UserError(
-                f"{self.folder} can't be written ({error.strerror}); "
-                "stop the run as the user who started it"
-            ) from error
+        write_stop_request(self._stop, "started")
 
     @property
     def stop_requested(self) -> bool:
@@ -489,3 +483,22 @@ def _described_budget(spec: Spec) -> str:
         *([f"--reference-hours {spec.reference_hours:g}"] if spec.reference_hours else []),
     ]
     return f", {' and '.join(limits)}" if limits else ""
+
+
+def write_stop_request(path: Path, done: str) -> None:
+    """Write the file by which those that look for it are asked to end.
+
+    Args:
+        path: The file.
+        done: What the user did who may write it, such as "started".
+
+    Raises:
+        UserError: The folder can't be written.
+    """
+    try:
+        path.touch()
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} can't be written ({error.strerror}); "
+            f"stop the run as the user who {done} it"
+        ) from error
