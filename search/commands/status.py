@@ -87,7 +87,7 @@ class RunStatus(NamedTuple):
 
 def read_status(run: RunDirectory) -> RunStatus:
     """Return the state of a run."""
-    records = run.records()
+    spec, driver, records = run.spec(), run.driver(), run.records()
     data = run.data() if records else None
     objective = data.metrics[0].name if data else ""
     complete = [r for r in records if r.state is State.COMPLETE and r.timing is not None]
@@ -99,8 +99,8 @@ def read_status(run: RunDirectory) -> RunStatus:
         )
     return RunStatus(
         folder=str(run.folder),
-        spec=run.spec(),
-        driver=run.driver(),
+        spec=spec,
+        driver=driver,
         stopping=run.stop_requested,
         trials_by_state=Counter(record.state for record in records if record.training is None),
         further_deployments=len(records) - count_networks(records),
@@ -109,11 +109,11 @@ def read_status(run: RunDirectory) -> RunStatus:
         objective=objective,
         reference_has_time=data is None or data.reference_has_time,
         validation_samples=data.samples.get("validation", 0) if data else 0,
-        left_s=_time_left_s(records, run.spec()) if run.driver() else None,
+        left_s=_time_left_s(records, spec) if driver else None,
         last_ended=max((record.ended for record in records), default=""),
         finished=evaluation is not None,
         against_baseline=_comparison_of_recommended(evaluation) if evaluation else None,
-        progress=run.progress() if run.driver() else None,
+        progress=run.progress() if driver else None,
         cluster=run.nodes(),
         launched=LaunchFolder(run.folder).goes_on,
     )

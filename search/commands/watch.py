@@ -30,14 +30,14 @@ def watch_status(
         format_lines: Returns the lines of a state.
         describe_jobs: Returns the lines of the run's jobs, by asking the batch system.
     """
-    jobs, asked = describe_jobs(), time.monotonic()
+    jobs, described_at = describe_jobs(), time.monotonic()
     try:
         with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
             while True:
                 status = read()
                 goes_on = bool(status.driver) or status.launched
-                if not goes_on or time.monotonic() - asked >= JOBS_INTERVAL_S:
-                    jobs, asked = describe_jobs(), time.monotonic()
+                if not goes_on or time.monotonic() - described_at >= JOBS_INTERVAL_S:
+                    jobs, described_at = describe_jobs(), time.monotonic()
                 lines = [*format_lines(status), *jobs]
                 live.update(Group(*(Text(line, no_wrap=True) for line in lines)), refresh=True)
                 if not goes_on:
