@@ -57,15 +57,15 @@ def machines_of_nodes() -> list[MachineOfNode]:
     here = ray.get_runtime_context().get_node_id()
     nodes = sorted(living_nodes(), key=lambda node: (node.id != here, node.address))
     remote = ray.remote(num_cpus=0, max_retries=0)(machine_here)
-    asked = {
+    nodes_of = {
         remote.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)
         ).remote(): node
         for node in nodes
     }
-    ray.wait(list(asked), num_returns=len(asked), timeout=EXAMINATION_S)
+    ray.wait(list(nodes_of), num_returns=len(nodes_of), timeout=EXAMINATION_S)
     answered: list[MachineOfNode] = []
-    for reference, node in asked.items():
+    for reference, node in nodes_of.items():
         try:
             answered.append(MachineOfNode(node, ray.get(reference, timeout=0)))
         except RayError:  # its examination will say why
@@ -74,19 +74,19 @@ def machines_of_nodes() -> list[MachineOfNode]:
 
 
 def deployment_machine(
-    nodes: Sequence[MachineOfNode], cores: int, wanted: str | None, earlier: str
+    nodes: Sequence[MachineOfNode], cores: int, name: str | None, earlier: str
 ) -> Machine:
     """Return the machine whose kind times; without an answer of any node, this machine.
 
     Args:
         nodes: Nodes with their machines, in order of preference.
         cores: Cores of a trial.
-        wanted: Address or name of a node, or a part of a kind; None for the kind of the run or,
+        name: Address or name of a node, or a part of a kind; None for the kind of the run or,
             where that has none, of the first node with the cores of a trial.
         earlier: The kind that timed in the run so far, "" for none.
 
     Raises:
-        UserError: No node is of the wanted kind, nodes of several kinds are, or the run has
+        UserError: No node is called so, nodes of several kinds are, or the run has
             another one.
         ClusterError: No node is of the run's kind.
     """
@@ -95,15 +95,15 @@ def deployment_machine(
     able = [each for each in nodes if each.node.cores >= cores] or nodes
     kinds = list(dict.fromkeys(each.machine.kind for each in able))
     there = f"the kinds of the cluster are: {'; '.join(kinds)}"
-    if wanted:
-        able = [each for each in able if each.is_called(wanted)]
+    if name:
+        able = [each for each in able if each.is_called(name)]
         called = {each.machine.kind for each in able}
         if len(called) != 1:
             many = f"nodes of {len(called)} kinds are" if called else "no node is"
-            raise UserError(f"--kind {wanted}: {many} called so; {there}")
+            raise UserError(f"--kind {name}: {many} called so; {there}")
         if earlier and earlier not in called:
             raise UserError(
-                f"--kind {wanted}: the times of this run were measured on {earlier}; give --run "
+                f"--kind {name}: the times of this run were measured on {earlier}; give --run "
                 "another folder"
             )
     elif earlier:
