@@ -31,6 +31,7 @@ ENDINGS = {
     "restarts": "it had begun again as often as --max-restarts allows",
     "refused": "its time was up and the batch system refused to begin it again",
     "head": "Ray didn't start on its first node; simstead logs RUN NODE shows why",
+    "program": "Python didn't find simstead on its first node; simstead logs RUN shows why",
     "temporary": "its temporary folder couldn't be made",
 }
 """Why a job has ended, by the word of its own event."""

@@ -15,6 +15,9 @@ pause() {
   [ "$SECONDS" -lt "$last_s" ] || ask time
 }
 
+# A line that changes with each step of the search.
+achieved() { "${inside[@]}" "$python" -P -m search.launch.achieved "$run"; }
+
 # The nodes see the end file, and each ends what it has started.
 end_nodes() {
   : > "$attempt/end"
@@ -41,12 +44,12 @@ event until "$end_s"
 printf '%s' "$job.$restart" > "$cluster/current.part"
 mv "$cluster/current.part" "$cluster/current"
 [ ! -e "$cluster/stop" ] || finish 85 stopped
+before=$(achieved) || finish 3 program
 
 TMPDIR=$(mktemp -d "$temporary/sst.XXXXXX") || finish 3 temporary
 export TMPDIR
 head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' > "$attempt/token"
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$attempt/token
-before=$("${inside[@]}" "$python" -P -m search.launch.achieved "$run")
 trap 'ask time' USR1
 trap ask_at_sigterm TERM INT
 (start_nodes) > "$attempt/nodes.log" 2>&1 &
@@ -78,7 +81,7 @@ end_nodes
 [ "$asked" != cancelled ] || finish 85 cancelled
 # 3: the machines failed; 137, 138 and 143: a signal ended the driver, such as for lack of memory.
 case $code in 3 | 85 | 137 | 138 | 143) ;; *) finish "$code" failed ;; esac
-[ "$before" != "$("${inside[@]}" "$python" -P -m search.launch.achieved "$run")" ] || finish "$code" stuck
+[ "$before" != "$(achieved)" ] || finish "$code" stuck
 [ "$restarts" -lt "$max_restarts" ] || finish "$code" restarts
 event again $((restarts + 1))
 begin_again

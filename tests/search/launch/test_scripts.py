@@ -117,7 +117,7 @@ class JobOnPaper:
         self.driver = programs("simstead", driver)
         programs("squeue", "echo NONE")
         programs("srun", self._node())
-        (folder / "programs" / "python").symlink_to(sys.executable)
+        programs("python", f'exec {shlex.quote(sys.executable)} "$@"')
         launched = LaunchFolder(self.run)
         launch = make_launch(program_folder=str(folder / "programs"), environment={}, **fields)
         launched.write_launch(launch)
@@ -237,6 +237,16 @@ def test_a_head_that_does_not_start_is_told(tmp_path: Path, programs: Programs) 
     programs("srun", "exit 3")
     assert job.finish() == 3
     assert job.events()["ended"] == "3 head"
+
+
+def test_a_machine_without_simstead_is_told(tmp_path: Path, programs: Programs) -> None:
+    """No progress is read where nothing could be read, so that a job doesn't pass for a stuck one."""
+    job = JobOnPaper(tmp_path, programs, "exit 0")
+    programs("python", "exit 1")
+    assert job.finish() == 3
+    assert job.events()["ended"] == "3 program"
+    assert not job.driver.exists()
+    assert not list((job.run / "cluster").glob("*/token"))
 
 
 def test_a_machine_that_does_not_see_the_run_says_so(tmp_path: Path, programs: Programs) -> None:
