@@ -15,7 +15,11 @@ from spaces.restrictions import Range, RestrictedChoice, Restrictions
 from spaces.settings_space import NumericDomain, Parameter
 from spaces.space import Space, deployable_combinations
 from spaces.space_summary import summarise_space
-from spaces.user_restrictions import parse_restrictions, resolve_restrictions
+from spaces.user_restrictions import (
+    parse_restrictions,
+    resolve_restrictions,
+    resolve_restrictions_in,
+)
 
 FILE = """
 keep:
@@ -108,10 +112,11 @@ def test_every_setting_can_be_restricted(problem: Problem) -> None:
 @pytest.mark.slow
 def test_every_option_of_a_dimension_can_be_kept_alone(problem: Problem) -> None:
     whole = deployable_combinations(problem)
+    unrestricted = summarise_space(Space(problem))
     for dimension in DIMENSIONS:
-        for option in Space(problem).combination_space.options(dimension):
-            restrictions = resolve_restrictions(
-                problem, parse_restrictions(None, [f"{dimension}={option}"], [])
+        for option in unrestricted.space.combination_space.options(dimension):
+            restrictions = resolve_restrictions_in(
+                unrestricted, parse_restrictions(None, [f"{dimension}={option}"], [])
             )
             left = Space(problem, restrictions).combination_space.combinations
             assert left == tuple(

@@ -240,7 +240,7 @@ def test_a_head_that_does_not_start_is_told(tmp_path: Path, programs: Programs) 
 
 
 def test_a_machine_without_simstead_is_told(tmp_path: Path, programs: Programs) -> None:
-    """No progress is read where nothing could be read, so that a job doesn't pass for a stuck one."""
+    """Where nothing can be read, no progress is read: the job must not pass for a stuck one."""
     job = JobOnPaper(tmp_path, programs, "exit 0")
     programs("python", "exit 1")
     assert job.finish() == 3
