@@ -303,7 +303,7 @@ def time_budget_s(spec: Spec, records: Iterable[Record]) -> float:
     """
     if spec.size is Size.TINY:
         return TINY_TIME_BUDGET_S
-    trials_s = sum(sum(record.durations_s.values()) for record in records) / spec.workers
+    trials_s = sum(record.duration_s for record in records) / spec.workers
     return min(max(TIME_BUDGET_S, SEARCH_SHARE * trials_s), MAX_BUDGET_RATIO * TIME_BUDGET_S)
 
 

@@ -170,6 +170,11 @@ class Record(FrozenModel):
         return self.training is None and self.resumes is None
 
     @property
+    def duration_s(self) -> float:
+        """The time that all stages of the trial took [s]."""
+        return sum(self.durations_s.values())
+
+    @property
     def too_slow(self) -> bool:
         """Whether the untrained network was refused for its time; its error is unknown then."""
         was_timed = self.untrained_relative_time is not None

@@ -102,7 +102,7 @@ def _max_duration_s(trained: Record, history: History) -> float:
     trains a network. In eight searches of `planets`, 34 deployments lasted longer, mostly those of
     compilers, and took an eighth of the time; five of them came on the front.
     """
-    durations_s = [sum(r.durations_s.values()) for r in history.records if r.from_scratch]
+    durations_s = [r.duration_s for r in history.records if r.from_scratch]
     unlimited = not any(durations_s) or trained.number in history.front_networks
     return math.inf if unlimited else float(np.median(durations_s))
 

@@ -16,6 +16,11 @@ from spaces.combinations import DIMENSIONS
 MAX_CHECKPOINTS = 64
 """Largest number of checkpoints of stopped trainings on disk; those with the smallest errors."""
 
+LATE_SHARE = 0.1
+"""After the last network, those on the front are deployed further for this share of the time that
+all trials took: solved networks take less time to train than to be lowered, and the most accurate
+one is often found late."""
+
 
 class TrialRequest(NamedTuple):
     """A trial to run.
@@ -41,7 +46,8 @@ class TrialQueue:
 
     Further deployments of a trained network come before new candidates: they take seconds, and the
     study learns from them. During the initial design they wait, since it doesn't depend on results.
-    Whenever the trial of a new network ends, a network on the front is deployed once more.
+    Whenever the trial of a new network ends, a network on the front is deployed once more; after
+    the last network this goes on for a share of the time.
 
     Args:
         study: The study of the run.
@@ -75,6 +81,7 @@ class TrialQueue:
         ]
         self._running: set[int] = set()
         self._deploy_front_again = False
+        self._late: set[int] = set()
         stopped = {record.number for record in self._records if record.state is State.STOPPED}
         self._checkpoints = stopped & run.checkpoint_numbers()
 
@@ -117,16 +124,32 @@ class TrialQueue:
         return self._front_deployment()
 
     def _front_deployment(self) -> TrialRequest | None:
-        """Return a deployment of the network on the front that was deployed least."""
+        """Return a deployment of a network on the front, preferably of one deployed seldom."""
         if not self._deploy_front_again:
             return None
         self._deploy_front_again = False
         front = self._study.front_networks()
         deployed = Counter(record.network_id for record in self._records)
         networks = [r for r in self._records if r.number in front and has_trained_network(r)]
-        trained = min(networks, key=lambda record: deployed[record.number], default=None)
-        deployment = self._study.ask_deployment(trained) if trained else None
-        return TrialRequest(*deployment, trained.number) if deployment and trained else None
+        for trained in sorted(networks, key=lambda record: deployed[record.number]):
+            deployment = self._study.ask_deployment(trained)
+            if deployment:
+                number, candidate = deployment
+                if not self._networks_left:
+                    self._late.add(number)
+                return TrialRequest(number, candidate, trained.number)
+        return None
+
+    def _has_time_for_front(self) -> bool:
+        """Return whether no network is left and late deployments have taken less than their share.
+
+        A session with no network to try begins none: the search had come to its end before.
+        """
+        if self._networks_left:
+            return False
+        late_s = sum(r.duration_s for r in self._records if r.number in self._late)
+        total_s = sum(r.duration_s for r in self._records)
+        return late_s < LATE_SHARE * total_s
 
     def _next_network(self) -> TrialRequest | None:
         if not self._networks_left:
@@ -165,8 +188,8 @@ class TrialQueue:
             self._keep_checkpoint(record.number)
         if has_trained_network(record):
             self._to_deploy += [record] * self._further_deployments
-        if record.training is None:
-            self._deploy_front_again = self._further_deployments > 0
+        if self._further_deployments and (record.training is None or self._has_time_for_front()):
+            self._deploy_front_again = True
 
     def _keep_checkpoint(self, number: int) -> None:
         """Keep the checkpoint of a stopped training; discard the worst where there are too many."""

@@ -112,6 +112,26 @@ def test_networks_on_the_front_are_deployed_further(
     assert deployed_again(records) == TRIALS * DEPLOYMENTS
 
 
+def test_after_the_last_network_the_front_is_deployed_for_a_share_of_the_time(
+    problem: Problem, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        study_module, "next_deployment", lambda _, combinations, *__: next(iter(combinations), None)
+    )
+
+    def trials(share: float) -> int:
+        monkeypatch.setattr(agenda_module, "LATE_SHARE", share)
+        plan = agenda(problem, spec, RunDirectory.start(tmp_path / f"{share}", spec))
+        while asked := plan.next():
+            record = ended(problem, asked)
+            plan.ended(record.model_copy(update={"durations_s": {"measure": 1.0}}))
+        assert plan.finished
+        return len(plan.records)
+
+    with_late = trials(0.3)
+    assert 0 < with_late - trials(0.0) <= 0.3 * with_late + 1.0
+
+
 def test_what_was_stopped_has_no_network_to_deploy(
     problem: Problem, spec: Spec, run: RunDirectory
 ) -> None:
