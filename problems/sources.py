@@ -26,6 +26,9 @@ ENTRY_POINT_GROUP = "simstead.problems"
 USER_MODULE_PREFIX = "simstead_user_"
 """Start of the names of modules loaded from files; a hash of the path and the stem follow."""
 
+COPY_PREFIX = "simstead_copy_"
+"""Start of the name of a folder with a copy of a user's file; the hash of its path follows."""
+
 DEFAULT_ATTRIBUTE = "problem"
 """The attribute of a file or module that is loaded where the user names none."""
 
@@ -55,6 +58,12 @@ class ProblemSource:
         """This source if it is a user's file or module, None for a registered name."""
         return self if ":" in self.reference or self.reference.endswith(".py") else None
 
+    @property
+    def file(self) -> Path | None:
+        """The user's file, None for a registered name or a module."""
+        place = self.reference.partition(":")[0]
+        return Path(place) if place.endswith(".py") else None
+
     def load(self, size: Size | None = None, default: Size = Size.STANDARD) -> Problem:
         """Return the problem.
 
@@ -70,8 +79,8 @@ class ProblemSource:
         """
         place, _, attribute = self.reference.partition(":")
         loaded: Any
-        if place.endswith(".py"):
-            loaded = _select_problem(import_file(Path(place)), attribute, self.reference)
+        if self.file:
+            loaded = _select_problem(import_file(self.file), attribute, self.reference)
         elif attribute:
             module = _import_module(place, self.folder)
             loaded = _select_problem(module, attribute, self.reference)
@@ -106,9 +115,19 @@ def load_problem(reference: str, size: Size | None = None) -> Problem:
 
 
 def module_name(path: Path) -> str:
-    """Return the name of the module that a user's file becomes; no other file has it."""
-    path_hash = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    return f"{USER_MODULE_PREFIX}{path_hash}_{path.stem}"
+    """Return the name of the module that a user's file becomes; only its copies share it."""
+    folder = path.parent.name
+    copied = folder.removeprefix(COPY_PREFIX) if folder.startswith(COPY_PREFIX) else ""
+    return f"{USER_MODULE_PREFIX}{copied or _path_hash(path)}_{path.stem}"
+
+
+def copy_folder_name(path: Path) -> str:
+    """Return the name of a folder in which a copy of a user's file is the same module."""
+    return f"{COPY_PREFIX}{_path_hash(path)}"
+
+
+def _path_hash(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:8]
 
 
 def import_file(path: Path) -> ModuleType:

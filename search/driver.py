@@ -124,7 +124,9 @@ def search_and_evaluate(
 
         with provide_workers(problem, source, run, progress, session.joining) as workers:
             process = workers.process
-            phases = FirstPhases(problem, spec, run, process.call, progress, on_progress)
+            phases = FirstPhases(
+                problem, spec, run, process.call, progress, on_progress, workers.transport
+            )
             context, scores = phases.context(
                 session.joining.machine.processor if session.joining else environment.processor
             )

@@ -30,6 +30,7 @@ from search.run.spec import Spec
 from search.timing.reference import reference_sample_s
 from search.trial.context import SearchContext
 from search.workers.tasks import in_parallel
+from search.workers.transport import RayTransport
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class FirstPhases:
         call: Calls users' code.
         progress: Display of the progress.
         on_progress: Called with the steps done and their number.
+        transport: Carries files to and from nodes that don't see the folders of run and cache.
     """
 
     problem: Problem
@@ -51,6 +53,7 @@ class FirstPhases:
     call: Call
     progress: ProgressDisplay
     on_progress: Callable[[int, int], None]
+    transport: RayTransport | None = None
 
     def context(
         self, processor: str
@@ -81,6 +84,7 @@ class FirstPhases:
             errors | standard.errors,
             standard.teacher,
             standard.step_teacher,
+            transport=self.transport,
         )
         summary = summarise_data(context, processor, standard, error_of_mean, bought)
         self.run.write("data.json", summary)
@@ -93,8 +97,11 @@ class FirstPhases:
     def _data(self) -> tuple[Dataset, SimulationsSummary | None]:
         """Return the data with the simulations of the run's budget, and what was bought, if any."""
         self.progress.start_phase("data")
-        make = partial(in_parallel, on_poll=lambda: check_stop(self.run))
+        check = partial(check_stop, self.run)
+        make = partial(in_parallel, on_poll=check, transport=self.transport)
         data = generate(self.problem, default_cache(), make, self.on_progress)
+        if self.transport:
+            data = data.in_memory()
         check_values(self.problem, data)
         if not self.spec.buys_simulations:
             return data, None

@@ -21,11 +21,13 @@ from search.request import existing_spec
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.nodes import ClusterStatus, NodeStatus
+from search.run.spec import Transport
 from search.workers.admission import Question, collect_facts, witnesses_in
 from search.workers.deployment_kind import Machine, deployment_machine, machines_of_nodes
 from search.workers.joined_cluster import AdmissionRequest, admitted_nodes, connection
 from search.workers.ray_cluster import cluster
 from search.workers.remote_process import RemoteProcess
+from search.workers.transport import RayTransport, transport_of
 from spaces.availability import spaces_of
 
 
@@ -48,11 +50,13 @@ class SearchWorkers(NamedTuple):
         elastic: Whether the number of workers may change.
         process: The process for users' code, on a machine of the kind that times.
         release: Lets the workers go, so that this process has its machine for itself.
+        transport: Carries files to and from nodes that don't see the folders of run and cache.
     """
 
     elastic: bool
     process: UserProcess
     release: Callable[[], None]
+    transport: RayTransport | None = None
 
 
 class JoinRequest(NamedTuple):
@@ -61,11 +65,13 @@ class JoinRequest(NamedTuple):
     Args:
         address: HOST:PORT, or "auto" for the one that was started on this machine; None for none.
         kind: The kind that times, or a node of it; None for that of the run.
+        transport: How files reach nodes; None for that of the run.
         ends_at: When the search has to have ended, by `time.monotonic` [s]; None for any time.
     """
 
     address: str | None
     kind: str | None
+    transport: Transport | None
     ends_at: float | None
 
 
@@ -100,11 +106,12 @@ def joined(
         yield None
         return
     run, cores = RunDirectory(folder), problem.deployment.threads
+    transport = request.transport or (existing.transport if existing else Transport.SHARED)
     left_s = None if request.ends_at is None else request.ends_at - time.monotonic()
     with ExitStack() as stack:
         try:
             with signals_as_interrupt(), ending_in_time(left_s, run.stop_s()):
-                stack.enter_context(connection(request.address, source))
+                stack.enter_context(connection(request.address, source, transport))
                 nodes = machines_of_nodes()
         except KeyboardInterrupt as error:
             if existing is None:
@@ -137,17 +144,18 @@ def provide_workers(
         ClusterError: No node of the cluster can do the work.
     """
     with ExitStack() as stack:
+        transport = None
         if joining is None:
             stack.enter_context(_workers_here(problem, source, run))
         else:
-            stack.enter_context(_admitted(problem, source, run, progress, joining))
+            transport = stack.enter_context(_admitted(problem, source, run, progress, joining))
+        elastic = joining is not None and joining.max_workers is None
         if joining and joining.machine.kind != machine_kind():
             remote = stack.enter_context(RemoteProcess())
-            yield SearchWorkers(joining.max_workers is None, remote, release=lambda: None)
+            yield SearchWorkers(elastic, remote, lambda: None, transport)
             return
         with IsolatedProcess() as process:
-            elastic = joining is not None and joining.max_workers is None
-            yield SearchWorkers(elastic, process, release=stack.close)
+            yield SearchWorkers(elastic, process, stack.close, transport)
 
 
 @contextmanager
@@ -169,8 +177,8 @@ def _admitted(
     run: RunDirectory,
     progress: ProgressDisplay,
     joining: Joining,
-) -> Generator[None]:
-    """Examine the nodes of the cluster, those also that join later."""
+) -> Generator[RayTransport | None]:
+    """Examine the nodes of the cluster, those also that join later; yield what carries files."""
     spec, threads, kind = run.spec(), problem.deployment.threads, joining.machine.kind
     progress.start_phase("nodes")
     progress.print_line(f"kind         {kind}, which times")
@@ -184,7 +192,7 @@ def _admitted(
     facts = collect_facts(problem, spec.restrictions)
     with witnesses_in(folders) as witnesses:
         request = AdmissionRequest(
-            question=Question(witnesses, source, spec.size, spec.restrictions),
+            question=Question(witnesses, source, spec.size, spec.restrictions, spec.transport),
             expected=facts.model_copy(update={"kind": kind}),
             on_change=on_change,
             on_poll=lambda: check_stop(run),
@@ -197,7 +205,11 @@ def _admitted(
                 )
             workers = joining.max_workers or pool.slots(threads)
             run.write("spec.json", spec.model_copy(update={"workers": workers}))
-            yield
+            if spec.transport is Transport.SHARED:
+                yield None
+                return
+            with transport_of(run.folder, witnesses) as transport:
+                yield transport
 
 
 def how_to_resume(run: RunDirectory) -> str:

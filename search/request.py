@@ -23,6 +23,7 @@ INHERITED_FIELDS = (
     "simulations",
     "reference_hours",
     "kind",
+    "transport",
 )
 """Fields of a spec that a resumed run keeps where no others are given."""
 

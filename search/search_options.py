@@ -9,7 +9,7 @@ from pathlib import Path
 
 from problems import Size, UserError
 from search.interrupts import seconds_left
-from search.run.spec import ExtraObjective, SamplerName
+from search.run.spec import ExtraObjective, SamplerName, Transport
 
 MINIMA = {"trials": 1, "workers": 1, "seed": 0, "deployments": 1, "retrain": 0, "simulations": 1}
 """Smallest value of each option that is a whole number."""
@@ -33,6 +33,8 @@ class SearchOptions:
         address: HOST:PORT of a Ray cluster to join, or "auto"; Ray is started here if None.
         kind: The kind of machine that times, by a node's address or name or a part of the kind's
             description; that of the driver's machine or, if that has no cores, of another node.
+        transport: How files reach nodes that don't see the run's folder: such nodes get no work
+            (shared, the default), or files travel through Ray (ray).
         until: Local time, HH:MM or ISO 8601, before which the search ends by itself.
         hours: The same as hours from now; whichever is first.
         sampler: What suggests candidates after the initial design.
@@ -55,6 +57,7 @@ class SearchOptions:
     workers: int | None = None
     address: str | None = None
     kind: str | None = None
+    transport: Transport | None = None
     until: str | None = None
     hours: float | None = None
     sampler: SamplerName | None = None
@@ -84,11 +87,30 @@ def check_options(options: SearchOptions, prefix: str) -> None:
         raise UserError(
             f"{prefix}kind chooses among the nodes of a cluster: give {prefix}address as well"
         )
+    check_transport(options.transport, options.address, prefix)
     seconds_left(options.until, options.hours, datetime.now().astimezone(), prefix)
     hours = options.reference_hours
     if hours is not None and not 0.0 < hours < math.inf:
         name = "reference-hours" if prefix else "reference_hours"
         raise UserError(f"{prefix}{name} must be above 0 and finite, not {hours:g}")
+
+
+def check_transport(transport: Transport | None, address: str | None, prefix: str) -> None:
+    """Check that there is a cluster to whose nodes files are to be sent.
+
+    Args:
+        transport: How files reach them, None if that wasn't given.
+        address: The address of the cluster, None if none was given.
+        prefix: What stands before an option's name where the user typed it.
+
+    Raises:
+        UserError: There is none.
+    """
+    if transport is not None and address is None:
+        raise UserError(
+            f"{prefix}transport says how files reach the nodes of a cluster: give {prefix}address "
+            "as well"
+        )
 
 
 def check_address(address: str | None, prefix: str) -> None:

@@ -43,7 +43,7 @@ def search_problem(
     """
     ends_at = end_of_search(options.until, options.hours)
     problem, folder = _problem_and_folder(source, options)
-    request = JoinRequest(options.address, options.kind, ends_at)
+    request = JoinRequest(options.address, options.kind, options.transport, ends_at)
     with joined(request, source, problem, folder) as machine:
         spec = _spec(source, options, problem, folder, kind=machine and machine.kind)
         joining = machine and Joining(machine, options.workers)
@@ -119,6 +119,7 @@ def _spec(
         simulations=options.simulations,
         reference_hours=options.reference_hours,
         kind=kind,
+        transport=options.transport,
     )
 
 

@@ -28,6 +28,7 @@ ENGINES = {
         "search/workers/placement.py",
         "search/workers/tasks.py",
         "search/workers/timing_machine.py",
+        "search/workers/transport.py",
         "search/workers/trial_runner.py",
         "search/workers/tune_adapter.py",
     },

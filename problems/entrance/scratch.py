@@ -26,6 +26,13 @@ def new_scratch() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="simstead-", dir=root, ignore_cleanup_errors=True)
 
 
+def lasting_scratch() -> Path:
+    """Return a new folder, which is removed when this process exits."""
+    scratch = new_scratch()
+    atexit.register(scratch.cleanup)
+    return Path(scratch.name)
+
+
 @contextmanager
 def shared_scratch_root() -> Generator[None]:
     """Have processes that are started in the block make their folders in one that is removed."""
@@ -47,10 +54,9 @@ def enter_scratch(folders: tuple[Path, ...]) -> None:
     Args:
         folders: The folders of the user's files.
     """
-    scratch = new_scratch()
-    atexit.register(scratch.cleanup)
-    fill_scratch(Path(scratch.name), folders)
-    os.chdir(scratch.name)
+    scratch = lasting_scratch()
+    fill_scratch(scratch, folders)
+    os.chdir(scratch)
 
 
 def fill_scratch(scratch: Path, folders: Sequence[Path]) -> None:
@@ -66,7 +72,7 @@ def fill_scratch(scratch: Path, folders: Sequence[Path]) -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     room, entries = MAX_COPIED_BYTES, 0
     for folder in folders:
-        for path in _entries(folder):
+        for path in entries_below(folder):
             target = scratch / path.relative_to(folder)
             entries += 1
             if os.path.lexists(target):
@@ -82,7 +88,7 @@ def fill_scratch(scratch: Path, folders: Sequence[Path]) -> None:
                     target.symlink_to(path.absolute())
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def entries_below(folder: Path) -> Iterator[Path]:
     """Yield the files and folders below a folder, each folder before what it holds."""
     with suppress(OSError):
         for path in sorted(folder.iterdir()):
@@ -90,4 +96,4 @@ def _entries(folder: Path) -> Iterator[Path]:
                 continue
             yield path
             if path.is_dir() and not path.is_symlink():
-                yield from _entries(path)
+                yield from entries_below(path)

@@ -227,6 +227,13 @@ class Split:
             names=None if self.names is None else self.names[index],
         )
 
+    def in_memory(self) -> Self:
+        """Return the samples as arrays in memory, where they may be mapped from files."""
+        inputs, outputs = (
+            {name: np.array(batch[name]) for name in batch} for batch in (self.inputs, self.outputs)
+        )
+        return replace(self, inputs=inputs, outputs=outputs)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -266,6 +273,10 @@ class Dataset:
     def splits(self) -> Mapping[str, Split]:
         """Return the splits by name."""
         return {name: getattr(self, name) for name in SPLITS}
+
+    def in_memory(self) -> Self:
+        """Return the splits as arrays in memory, which can be sent to another machine."""
+        return replace(self, **{name: split.in_memory() for name, split in self.splits().items()})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from rich.console import Console
 from problems import Problem, Size, UnknownNameError
 from problems.errors import printable
 from problems.sources import ProblemSource
-from search.run.spec import DEFAULT_DEPLOYMENTS, DEFAULT_RETRAININGS, ExtraObjective, SamplerName
+from search.run.spec import (
+    DEFAULT_DEPLOYMENTS,
+    DEFAULT_RETRAININGS,
+    ExtraObjective,
+    SamplerName,
+    Transport,
+)
 
 
 class PrintableConsole(Console):
@@ -99,6 +105,15 @@ Kind = Annotated[
         help="Kind of machine that times, where a cluster has several: a node's address or name, "
         "or a part of the kind such as 'EPYC 9654'. By default that of this machine or, if it "
         "offers no cores, that of the first node.",
+    ),
+]
+TransportOption = Annotated[
+    Transport | None,
+    typer.Option(
+        "--transport",
+        help="How files reach the nodes of a cluster, and come back: all see the folders of run, "
+        "cache and problem (shared), or to those that don't they are sent by Ray (ray). By default "
+        "shared, or as before.",
     ),
 ]
 RunFolder = Annotated[Path, typer.Argument(help="A run directory.")]

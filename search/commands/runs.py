@@ -26,6 +26,7 @@ from search.commands.options import (
     Simulations,
     SizeOption,
     SpaceFile,
+    TransportOption,
     Trials,
     Until,
     WarmStart,
@@ -35,7 +36,13 @@ from search.commands.options import (
     load_complete_problem,
 )
 from search.interrupts import end_of_search
-from search.search_options import SearchOptions, check_address, check_minima, check_options
+from search.search_options import (
+    SearchOptions,
+    check_address,
+    check_minima,
+    check_options,
+    check_transport,
+)
 
 if TYPE_CHECKING:
     from search.run.directory import RunDirectory
@@ -61,7 +68,8 @@ Pick = Annotated[
     simstead search planets --objective memory\n
     simstead search my_problem.py --simulations 200  (further samples, where they pay)\n
     simstead search my_problem.py --address 10.0.0.1:6379 --run first  (on a cluster)\n
-    simstead search my_problem.py --address auto --kind 'EPYC 9654'  (which times)""",
+    simstead search my_problem.py --address auto --kind 'EPYC 9654'  (which times)\n
+    simstead search my_problem.py --address auto --transport ray  (no shared folders)""",
 )
 def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
@@ -78,6 +86,7 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     workers: Workers = None,
     address: Address = None,
     kind: Kind = None,
+    transport: TransportOption = None,
     until: Until = None,
     hours: Hours = None,
     sampler: SamplerOption = None,
@@ -105,6 +114,7 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
         workers=workers,
         address=address,
         kind=kind,
+        transport=transport,
         until=until,
         hours=hours,
         sampler=sampler,
@@ -149,6 +159,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     retrain: Retrain = None,
     workers: Workers = None,
     address: Address = None,
+    transport: TransportOption = None,
     until: Until = None,
     hours: Hours = None,
     sampler: SamplerOption = None,
@@ -161,6 +172,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     3: the machines failed.
     """
     check_address(address, "--")
+    check_transport(transport, address, "--")
     ends_at = end_of_search(until, hours)
     minima = {"--trials": (trials, 1), "--workers": (workers, 1)}
     check_minima(minima | {"--deployments": (deployments, 1), "--retrain": (retrain, 0)})
@@ -185,7 +197,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     from search.joining import Joining, JoinRequest, joined  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
-    with joined(JoinRequest(address, None, ends_at), source, searched, run) as machine:
+    with joined(JoinRequest(address, None, transport, ends_at), source, searched, run) as machine:
         spec = make_spec(
             searched,
             source,
@@ -201,6 +213,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
             warm_start=previous.warm_start,
             restrictions=restrictions_for(searched, (), run),
             kind=machine and machine.kind,
+            transport=transport,
         )
         joining = machine and Joining(machine, workers)
         run_search(

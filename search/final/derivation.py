@@ -147,6 +147,7 @@ def _unfinished_record(task: Derivation, reason: str) -> Record:
 def derive_in_worker(context: SearchContext, task: Derivation) -> Record:
     """Return the record of a derived surrogate, from a worker that is prepared as for a trial."""
     prepare_process(context.problem.deployment.threads)
-    context = with_teacher(context, task.teacher)
-    record = complete_trial(context, task.candidate, task.number, task.training)
+    with context.with_files(task.number, task.training, task.teacher) as own:
+        informed = with_teacher(own, task.teacher)
+        record = complete_trial(informed, task.candidate, task.number, task.training)
     return record.model_copy(update={"teacher": task.teacher})

@@ -70,7 +70,8 @@ def retrain_in_parallel(
 def retrain_in_worker(context: SearchContext, repetition: Repetition) -> RetrainingResult:
     """Return the result of a retraining in a worker, which is prepared as for a trial."""
     prepare_process(context.problem.deployment.threads)
-    return retrain(context, repetition)
+    with context.with_files(repetition.record.teacher) as own:
+        return retrain(own, repetition)
 
 
 def retrain(context: SearchContext, repetition: Repetition) -> RetrainingResult:

@@ -25,6 +25,7 @@ class NodeFacts(FrozenModel):
         problem_hash: Hash of the problem's code and values, as in the run's spec.
         deployments: Precisions by runtimes that are available.
         arithmetics: Arithmetics in which it can train.
+        shares_folders: Whether it sees the folders of the run and the cache.
     """
 
     host: str
@@ -35,6 +36,7 @@ class NodeFacts(FrozenModel):
     problem_hash: str
     deployments: tuple[str, ...]
     arithmetics: tuple[str, ...] = ()
+    shares_folders: bool = True
 
 
 class NodeStatus(FrozenModel):
@@ -46,6 +48,7 @@ class NodeStatus(FrozenModel):
         cores: Cores that it offers.
         kind: Its processor, cores and GPU, "" if it didn't say.
         trains_only: Whether it is of another kind than the deployment's, and so times nothing.
+        shares_folders: Whether it sees the folders of the run and the cache; else files are sent.
         state: Whether it gets work.
         reason: Why it gets none.
         lost: Trials and tasks that were lost with it.
@@ -56,6 +59,7 @@ class NodeStatus(FrozenModel):
     cores: int
     kind: str = ""
     trains_only: bool = False
+    shares_folders: bool = True
     state: NodeState
     reason: str = ""
     lost: int = 0
@@ -66,7 +70,8 @@ class NodeStatus(FrozenModel):
         name = f"{self.address} ({self.host})" if self.host else self.address
         cores = f"{self.cores} core{'s' if self.cores != 1 else ''}"
         limit = "trains only" if self.trains_only else ""
-        parts = [f"{name} {self.state}", cores, self.kind, limit, self.reason]
+        files = "" if self.shares_folders else "is sent its files"
+        parts = [f"{name} {self.state}", cores, self.kind, limit, files, self.reason]
         return ", ".join([*filter(None, parts), *([f"lost {self.lost}"] if self.lost else [])])
 
 

@@ -37,6 +37,13 @@ class ExtraObjective(StrEnum):
     MEMORY = "memory"
 
 
+class Transport(StrEnum):
+    """How files reach the nodes of a cluster, and those that nodes write reach the driver."""
+
+    SHARED = "shared"
+    RAY = "ray"
+
+
 class Spec(FrozenModel):
     """The request of a run; runs with equal identities begin with the same candidates."""
 
@@ -66,6 +73,9 @@ class Spec(FrozenModel):
     """Precisions by runtimes that were available at the start; empty in older runs."""
     kind: str = ""
     """Processor, cores and GPU of the machines that time; "" where no cluster was joined."""
+    transport: Transport = Transport.SHARED
+    """How files travel between the driver and nodes that don't see the run; may change when the
+    run is resumed."""
     restrictions: Restrictions = Restrictions()
     """Restrictions of the problem's space, with the weights of its options."""
     warm_start: tuple[dict[str, Scalar], ...] = ()

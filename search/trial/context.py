@@ -1,6 +1,7 @@
 """What the trials of a search share."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
@@ -26,6 +27,32 @@ class TimingMachine(Protocol):
         ...
 
 
+class FolderOfFiles(Protocol):
+    """A folder of this machine with files of a run that it doesn't see."""
+
+    run: RunDirectory
+
+    def send(self) -> None:
+        """Send to the run what was written here since the last time."""
+        ...
+
+    def close(self) -> None:
+        """Remove the folder."""
+        ...
+
+
+class RunTransport(Protocol):
+    """Carries files of the run to and from machines that don't see its folder."""
+
+    def of_trials(self, trials: Iterable[int]) -> FolderOfFiles | None:
+        """Return a folder with the files of some trials, None where the run's folder is seen."""
+        ...
+
+    def of_finalists(self) -> FolderOfFiles | None:
+        """Return a folder with all that the evaluation reads, None where the run is seen."""
+        ...
+
+
 @dataclass(frozen=True)
 class SearchContext:
     """Everything that the trials of a search share.
@@ -42,6 +69,7 @@ class SearchContext:
         teacher: Predicts the outputs of further training samples; None if there is no teacher.
         step_teacher: Predicts them for encodings that are rolled out.
         timing_machine: Times the networks, where this machine isn't of the deployment's kind.
+        transport: Carries files of the run, where not all machines see its folder.
         task_cache: Cache of the last training task in this process.
     """
 
@@ -56,12 +84,31 @@ class SearchContext:
     teacher: Run | None = None
     step_teacher: Run | None = None
     timing_machine: TimingMachine | None = None
+    transport: RunTransport | None = None
     task_cache: TaskCache = field(default_factory=TaskCache, compare=False, repr=False)
 
     def teacher_of(self, encoding: str) -> Run | None:
         """Return the teacher of networks in an encoding, None if there is none."""
         rolls = isinstance(self.problem.encodings[encoding], RollsForward)
         return self.step_teacher if rolls else self.teacher
+
+    @contextmanager
+    def with_files(self, *trials: int | None) -> Generator[Self]:
+        """Provide this context with the files of trials; what is written reaches the run.
+
+        Args:
+            *trials: Numbers of the trials whose files are read; None counts as none.
+        """
+        numbers = [trial for trial in trials if trial is not None]
+        sent = self.transport.of_trials(numbers) if self.transport else None
+        if sent is None:
+            yield self
+            return
+        try:
+            yield replace(self, run=sent.run)
+            sent.send()
+        finally:
+            sent.close()
 
     def without_baselines(self) -> Self:
         """Return what workers share: no trial calls a baseline, and fitted ones may be large."""

@@ -19,6 +19,7 @@ from problems.sources import ProblemSource
 from search.run.environment import collect_environment, machine_kind
 from search.run.nodes import NodeFacts
 from search.run.origin import available_deployments, origin_hash
+from search.run.spec import Transport
 from spaces.availability import trainable_arithmetics
 from spaces.restrictions import Restrictions
 from spaces.space import Space
@@ -63,12 +64,14 @@ class Question:
         source: Where it loads the problem from.
         size: Size of the problem.
         restrictions: Restrictions of the space.
+        transport: What a node gets that doesn't see the witnesses: nothing, or files by Ray.
     """
 
     witnesses: tuple[Witness, ...]
     source: ProblemSource
     size: Size
     restrictions: Restrictions
+    transport: Transport = Transport.SHARED
 
     def problem(self) -> Problem:
         """Return the problem as this machine loads it."""
@@ -107,14 +110,16 @@ def show(question: Question, node: str) -> NodeFacts | str:
         question: What is asked.
         node: Name of this node, for the replies to the witnesses.
     """
-    for witness in question.witnesses:
-        if reason := _unseen(witness, node):
-            return reason
+    must_share = question.transport is Transport.SHARED
+    reason = unseen(question.witnesses, node, VISIBILITY_S if must_share else 0.0)
+    if reason and must_share:
+        return reason
     try:
         problem = question.problem()
         with IsolatedProcess() as process:
             process.start()
-        return collect_facts(problem, question.restrictions)
+        facts = collect_facts(problem, question.restrictions)
+        return facts.model_copy(update={"shares_folders": not reason})
     except UserError as error:
         return f"it can't load the problem: {error}"
 
@@ -177,7 +182,7 @@ def unanswered(witnesses: Sequence[Witness], node: str) -> str:
         node: Name of the node.
     """
     for witness in witnesses:
-        reply = _awaited(witness.reply_path(node))
+        reply = _awaited(witness.reply_path(node), VISIBILITY_S)
         if reply is None or reply.decode(errors="replace") != witness.content_hash:
             return (
                 f"what it writes into {witness.name} ({witness.path.parent}) isn't seen by the "
@@ -186,9 +191,21 @@ def unanswered(witnesses: Sequence[Witness], node: str) -> str:
     return ""
 
 
-def _unseen(witness: Witness, node: str) -> str:
+def unseen(witnesses: Sequence[Witness], node: str, wait_s: float) -> str:
+    """Return why this machine doesn't share the folders of witnesses, "" if it does.
+
+    Args:
+        witnesses: The witnesses, to each of which it replies.
+        node: Name of this node.
+        wait_s: Longest time in which a witness appears [s].
+    """
+    reasons = (_unseen(witness, node, wait_s) for witness in witnesses)
+    return next(filter(None, reasons), "")
+
+
+def _unseen(witness: Witness, node: str, wait_s: float) -> str:
     """Return why this machine doesn't see a witness or can't reply, "" if it does and can."""
-    folder, content = witness.path.parent, _awaited(witness.path)
+    folder, content = witness.path.parent, _awaited(witness.path, wait_s)
     if content is None:
         return f"it doesn't see {witness.name} ({folder}): put it on a file system of all nodes"
     if hashlib.sha256(content).hexdigest() != witness.content_hash:
@@ -201,9 +218,9 @@ def _unseen(witness: Witness, node: str) -> str:
     return ""
 
 
-def _awaited(path: Path) -> bytes | None:
+def _awaited(path: Path, wait_s: float) -> bytes | None:
     """Return the content of a file that another machine has written, None if it doesn't appear."""
-    until = time.monotonic() + VISIBILITY_S
+    until = time.monotonic() + wait_s
     while True:
         try:
             return path.read_bytes()

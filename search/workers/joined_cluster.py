@@ -14,9 +14,12 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from problems.data.cache import default_cache
+from problems.entrance.packed_files import PackedFile
+from problems.entrance.scratch import lasting_scratch
 from problems.errors import UserError
-from problems.sources import ProblemSource
+from problems.sources import ProblemSource, import_file
 from search.run.nodes import ClusterStatus, NodeFacts, NodeStatus
+from search.run.spec import Transport
 from search.workers.admission import Question, refusal, show, unanswered
 from search.workers.node_pool import Examination, Node, NodePool
 from search.workers.ray_cluster import (
@@ -59,19 +62,24 @@ class AdmissionRequest:
 
 
 @contextlib.contextmanager
-def connection(address: str, source: ProblemSource) -> Generator[None]:
+def connection(address: str, source: ProblemSource, transport: Transport) -> Generator[None]:
     """Join a Ray cluster, and leave it at the end of the block.
 
     Args:
         address: HOST:PORT of the cluster, or "auto".
         source: The problem's source; a user's file is what every worker loads first.
+        transport: Whether that file is sent to the workers.
 
     Raises:
         RefusedAddressError: No cluster answers, it needs a token, or this machine is none of its
             nodes.
+        UserError: The folder of the user's file is too large to be sent.
     """
     user_source = source.user_source
-    hook = {"worker_process_setup_hook": WorkerSetup(user_source).load} if user_source else {}
+    file = source.file if transport is Transport.RAY else None
+    packed = PackedFile.of(file) if file else None
+    setup = WorkerSetup(user_source, packed) if user_source else None
+    hook = {"worker_process_setup_hook": setup.load} if setup else {}
     folder = default_cache()  # it contains no code; Ray puts this folder on the path of workers
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder):
@@ -111,13 +119,17 @@ class WorkerSetup(NamedTuple):
 
     Args:
         source: Source of the problem.
+        packed: The user's file as it was sent; None if workers read it where it is.
     """
 
     source: ProblemSource
+    packed: PackedFile | None = None
 
     def load(self) -> None:
         """Load the problem if it can be loaded."""
         with contextlib.suppress(UserError):
+            if self.packed:  # from then on its modules are known by the names of the original
+                import_file(self.packed.unpack(lasting_scratch()))
             self.source.load()
 
 
@@ -216,11 +228,8 @@ class RemoteExamination:
             return f"its workers don't start or can't import simstead: {first}"
         if isinstance(shown, str):
             return shown
-        return (
-            refusal(shown, self.expected)
-            or unanswered(self.question.witnesses, self.node.id)
-            or shown
-        )
+        witnesses = self.question.witnesses if shown.shares_folders else ()
+        return refusal(shown, self.expected) or unanswered(witnesses, self.node.id) or shown
 
 
 def _examine(question: Question, expected: NodeFacts, node: Node) -> Examination:

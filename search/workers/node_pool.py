@@ -85,6 +85,7 @@ class _Member:
             cores=self.node.cores,
             kind=facts.kind if facts else "",
             trains_only=self.trains_only,
+            shares_folders=facts.shares_folders if facts else True,
             state=self.state or NodeState.REFUSED,
             reason=self.reason if self.state else "not examined yet",
             lost=self.lost,

@@ -2,7 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -12,6 +14,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from problems.entrance.isolated import IsolatedProcess
 from problems.errors import ClusterError
+from search.run.directory import RunDirectory
+from search.trial.context import SearchContext
 from search.workers.node_pool import MAX_RETRIES, Node
 from search.workers.ray_cluster import node_pool
 from search.workers.tasks import POLL_INTERVAL_S
@@ -57,7 +61,8 @@ class ProcessActor:
             tells: Whether its last argument is called with messages.
         """
         on_message = self._keep if tells else None
-        return self._process.call(function, *arguments, limit_s=limit_s, on_message=on_message)
+        with _with_files(arguments) as own:
+            return self._process.call(function, *own, limit_s=limit_s, on_message=on_message)
 
     def _keep(self, *message: Any) -> None:
         self._messages.append(message)
@@ -71,6 +76,27 @@ class ProcessActor:
     def close(self) -> None:
         """End the process."""
         self._process.close()
+
+
+@contextmanager
+def _with_files(arguments: tuple[Any, ...]) -> Generator[tuple[Any, ...]]:
+    """Provide the arguments of a call with a run that is seen here: the files of its finalists."""
+    contexts = [each for each in arguments if isinstance(each, SearchContext) and each.transport]
+    sent = contexts[0].transport.of_finalists() if contexts and contexts[0].transport else None
+    if sent is None:
+        yield arguments
+        return
+    try:
+        yield tuple(_with_run(each, sent.run) for each in arguments)
+    finally:
+        sent.close()
+
+
+def _with_run(argument: Any, run: RunDirectory) -> Any:
+    """Return an argument of a call with another run, if it has any."""
+    if isinstance(argument, SearchContext):
+        return replace(argument, run=run)
+    return run if isinstance(argument, RunDirectory) else argument
 
 
 class RemoteProcess:

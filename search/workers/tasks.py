@@ -24,9 +24,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from problems.data.shards import Shard, make_shard, read_shard
 from problems.entrance.isolated import PROCESS_DIED, IsolatedProcess
+from problems.entrance.scratch import new_scratch
 from problems.errors import ClusterError
 from search.workers.node_pool import Losses, Node, NodePool
 from search.workers.ray_cluster import node_pool
+from search.workers.transport import RayTransport, SentFiles, read_files, write_sent_files
 
 POLL_INTERVAL_S = 1.0
 """Time between checks whether the search is to end: a training or a shard may take minutes."""
@@ -55,7 +57,10 @@ class _Attempt(Generic[Task]):
 
 
 def in_parallel(
-    shards: Sequence[Shard], cache: Path, on_poll: PollCallback | None = None
+    shards: Sequence[Shard],
+    cache: Path,
+    on_poll: PollCallback | None = None,
+    transport: RayTransport | None = None,
 ) -> Iterator[Shard]:
     """Generate shards of data on the workers; yield each when it is in the cache.
 
@@ -66,9 +71,10 @@ def in_parallel(
         shards: The shards.
         cache: Folder of the cache.
         on_poll: Called while waiting.
+        transport: Carries shards from nodes that don't see the cache.
     """
     discard = partial(_discard_if_process_died, cache=cache)
-    yield from run_tasks(shards, cache, make_shard_isolated, on_poll, discard)
+    yield from run_tasks(shards, cache, make_shard_isolated, on_poll, discard, transport)
 
 
 def make_shard_isolated(shard: Shard, cache: Path) -> None:
@@ -98,12 +104,13 @@ def isolated_process() -> IsolatedProcess:
     return process
 
 
-def run_tasks(
+def run_tasks(  # noqa: PLR0913, PLR0917 - the last ones are seldom given
     tasks: Sequence[Task],
     folder: Path,
     run: Callable[[Task, Path], None],
     on_poll: PollCallback | None = None,
     discard: Callable[[Task], bool] | None = None,
+    transport: RayTransport | None = None,
 ) -> Iterator[Task]:
     """Run tasks on the workers; yield each when it is done.
 
@@ -113,6 +120,7 @@ def run_tasks(
         run: Runs a task in a worker, or here if the worker died.
         on_poll: Called while waiting.
         discard: Discards the result of a task, and returns True, if another node must confirm it.
+        transport: Carries results from nodes that don't see the folder.
 
     Raises:
         ClusterError: A task was lost too often, or there is no node.
@@ -120,9 +128,10 @@ def run_tasks(
     remote = ray.remote(max_retries=0)(_run_task)
 
     def submit(task: Task, node: Node) -> Any:
-        return remote.options(scheduling_strategy=_on(node)).remote(run, task, folder)
+        return remote.options(scheduling_strategy=_on(node)).remote(run, task, folder, transport)
 
-    for task, outcome in _TaskRun(submit, 1, QUEUE, discard).outcomes(tasks, on_poll):
+    receive = partial(write_sent_files, folder)
+    for task, outcome in _TaskRun(submit, 1, QUEUE, discard, receive).outcomes(tasks, on_poll):
         if isinstance(outcome, RayTaskError):
             raise outcome.cause from outcome
         if isinstance(outcome, WORKER_FAILURES):
@@ -132,8 +141,16 @@ def run_tasks(
         yield task
 
 
-def _run_task(run: Callable[[Task, Path], None], task: Task, folder: Path) -> None:
-    run(task, folder)
+def _run_task(
+    run: Callable[[Task, Path], None], task: Task, folder: Path, transport: RayTransport | None
+) -> SentFiles:
+    """Run a task; return what it writes where this machine doesn't see the folder."""
+    if transport is None or not transport.is_needed_here:
+        run(task, folder)
+        return {}
+    with new_scratch() as here:
+        run(task, Path(here))
+        return read_files(Path(here))
 
 
 def run_sharing(
@@ -189,6 +206,7 @@ class _TaskRun(Generic[Task]):
         cores: Cores of a task.
         queue: Tasks for each slot of a node, of which one runs.
         discard: Discards the result of a task, and returns True, if another node must confirm it.
+        receive: Writes the files that a task returns.
         timing: Whether the tasks time networks.
     """
 
@@ -196,6 +214,7 @@ class _TaskRun(Generic[Task]):
     cores: int = 1
     queue: int = 1
     discard: Callable[[Task], bool] | None = None
+    receive: Callable[[SentFiles], None] | None = None
     timing: bool = False
     _pool: NodePool = field(default_factory=node_pool, init=False)
     _waiting: deque[_Attempt[Task]] = field(default_factory=deque[_Attempt[Task]], init=False)
@@ -257,6 +276,8 @@ class _TaskRun(Generic[Task]):
         outcome: Any
         try:
             outcome = ray.get(reference)
+            if self.receive:
+                self.receive(outcome)
         except RayTaskError as error:
             outcome = error
         except RayError as error:

@@ -38,8 +38,8 @@ class TimingActor:
         self, function: Callable[[SearchContext, RecordBuilder], RecordBuilder], builder: Any
     ) -> RecordBuilder:
         """Return the builder of a trial after one of its parts that are done here."""
-        with watchdog():
-            return function(self._context, builder)
+        with watchdog(), self._context.with_files(builder.number, builder.trained_by) as context:
+            return function(context, builder)
 
 
 class RemoteTimingMachine(NamedTuple):
@@ -47,9 +47,11 @@ class RemoteTimingMachine(NamedTuple):
 
     Args:
         name: Ray's name of its process.
+        send: Sends to the run what was written here; None where its folder is seen.
     """
 
     name: str
+    send: Callable[[], None] | None = None
 
     def time_untrained(self, builder: RecordBuilder) -> RecordBuilder:
         """Return the builder of a trial with the time of its untrained network, or its failure."""
@@ -57,6 +59,8 @@ class RemoteTimingMachine(NamedTuple):
 
     def deploy(self, builder: RecordBuilder) -> RecordBuilder:
         """Return the builder of a trial whose trained network was deployed, or its failure."""
+        if self.send:
+            self.send()
         return self._call(deploy_for_another, builder)
 
     def _call(

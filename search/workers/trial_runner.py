@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.interrupts import kept_handlers
 from search.run.records import Rung
-from search.trial.context import SearchContext
+from search.trial.context import FolderOfFiles, SearchContext
 from search.trial.lifecycle import run_trial
 from search.trial.record_builder import RungReport
 from search.watchdog import watchdog
@@ -45,12 +45,19 @@ class TrialActor(tune.Trainable):
             raise ValueError("a worker needs the context of the search")
         prepare_process(context.problem.deployment.threads)
         self._context = context
+        self._sent: FolderOfFiles | None = None
         self._start(config)
 
     def _start(self, config: dict[str, Any]) -> None:
         candidate, context = Candidate.model_validate_json(config["candidate"]), self._context
+        trials = [number for number in (config["number"], config["training"]) if number is not None]
+        self._sent = context.transport.of_trials(trials) if context.transport else None
+        if self._sent:
+            context = replace(context, run=self._sent.run)
         if config["timing_machine"]:
-            machine = RemoteTimingMachine(config["timing_machine"])
+            machine = RemoteTimingMachine(
+                config["timing_machine"], self._sent.send if self._sent else None
+            )
             context = replace(context, timing_machine=machine)
         self._events = run_trial(context, candidate, config["number"], config["training"])
 
@@ -58,6 +65,8 @@ class TrialActor(tune.Trainable):
         """Return the report of the next rung, or the record at the end."""
         with watchdog():
             event = next(self._events)
+        if self._sent:
+            self._sent.send()
         if isinstance(event, RungReport):
             return event.as_result()
         return {"record": event.model_dump_json(), "done": True}
@@ -65,6 +74,8 @@ class TrialActor(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Start another trial in the same process."""
         self._events.close()
+        if self._sent:
+            self._sent.close()
         self._start(new_config)
         return True
 

@@ -15,12 +15,14 @@ from rich.console import Console
 from problems import UserError, load_problem
 from problems.sources import locate_problem
 from search.pareto import pareto_front
+from search.run.checkpoints import load_checkpoint
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.nodes import NodeState
 from search.run.records import State
 from search.search_options import SearchOptions
 from search.session import search_problem
+from search.timing.reference import verified_manifest
 from search.trial import deployment
 from tests.search.conftest import RayNodes, started_nodes
 
@@ -226,3 +228,36 @@ def check_kinds(run: RunDirectory, kind: str, trains_only: str) -> None:
         assert record.kind == kind
         assert bool(record.timed_by) == (record.node == trains_only)
     assert trains_only in {record.node for record in run.records()}
+
+
+@pytest.fixture
+def apart(small_template: Callable[[str, Path], Path], tmp_path: Path) -> Path:
+    """The file of a problem in a folder that only the driver's machine is to see."""
+    folder = tmp_path / "apart"
+    folder.mkdir()
+    file = small_template("steady", folder)
+    file.write_text(file.read_text() + STEADY_CLOCK)
+    return file
+
+
+def test_files_travel_to_a_node_that_sees_neither_run_nor_cache_nor_problem(
+    command_env: dict[str, str], apart: Path
+) -> None:
+    env = command_env | {"SIMSTEAD_CACHE": str(apart.with_name("cache"))}
+    with started_nodes(env, unshared(HIDDEN, apart.parent)) as nodes:
+        joined = ("--address", nodes.address, "--transport", "ray")
+        together = search_steadily(apart, "together", 4, nodes.env, *joined, "--retrain", 1)
+    alone = search_steadily(apart, "alone", 4, nodes.env, "--workers", 1, "--retrain", 1)
+    objective = load_problem(str(apart)).objective.name
+    assert found(together, objective) == found(alone, objective)
+    assert [node.shares_folders for node in together.nodes().nodes] == [True, False]
+    assert {node.state for node in together.nodes().nodes} == {NodeState.ADMITTED}
+    records = together.records()
+    assert {record.node for record in records} == {nodes.first, nodes.second}
+    for record in records:
+        verified_manifest(together, record)
+        load_checkpoint(together.trained_network_path(record.network_id))
+    assert together.final_evaluation() is not None
+    retrained = {(each.trial, each.seed) for each in together.retrainings().results}
+    assert retrained == {(each.trial, each.seed) for each in alone.retrainings().results} != set()
+    assert [each.reason for each in together.retrainings().results if each.reason] == []

@@ -139,7 +139,7 @@ def test_a_refused_address_leaves_what_was_there(tmp_path: Path, before: str) ->
 def test_a_run_of_a_cluster_is_resumed_on_its_kind_alone(tmp_path: Path) -> None:
     problem, folder = load_problem("planets", Size.TINY), tmp_path / "first"
     run = RunDirectory.start(folder, spec(problem, folder, []))
-    alone, source = JoinRequest(None, None, None), ProblemSource(problem.name, "")
+    alone, source = JoinRequest(None, None, None, None), ProblemSource(problem.name, "")
     run.write("spec.json", run.spec().model_copy(update={"kind": "another, 4 cores"}))
     told = "measured on another, 4 cores, and this machine"
     with pytest.raises(UserError, match=told), joined(alone, source, problem, folder):
@@ -155,7 +155,7 @@ def test_a_signal_while_a_cluster_is_joined_interrupts_a_run(
 ) -> None:
     monkeypatch.setattr(joining, "connection", lambda *_: signal.raise_signal(sign))
     problem, folder = load_problem("planets", Size.TINY), tmp_path / "first"
-    request, source = JoinRequest(NOBODY, None, None), ProblemSource(problem.name, "")
+    request, source = JoinRequest(NOBODY, None, None, None), ProblemSource(problem.name, "")
     with pytest.raises(KeyboardInterrupt), joined(request, source, problem, folder):
         pass
     RunDirectory.start(folder, spec(problem, folder, []))
