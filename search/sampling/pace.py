@@ -31,11 +31,11 @@ class Pace:
     """Decides which suggestions are made with care.
 
     Args:
-        workers: Number of workers.
+        workers: Number of workers, which may be changed.
     """
 
     def __init__(self, workers: int) -> None:
-        self._workers = workers
+        self.workers = workers
         self._durations_s = deque[float](maxlen=RECENT_TRIALS)
         self._credit_s = LONGEST_CREDIT_S
 
@@ -49,9 +49,9 @@ class Pace:
         Between two requests lies the mean duration of a trial divided by the number of workers, of
         which a share is credited for suggestions with care.
         """
-        if self._workers <= FEW_WORKERS:
+        if self.workers <= FEW_WORKERS:
             return True
-        interval_s = fmean(self._durations_s) / self._workers if self._durations_s else math.inf
+        interval_s = fmean(self._durations_s) / self.workers if self._durations_s else math.inf
         self._credit_s = min(self._credit_s + CARE_SHARE * interval_s, LONGEST_CREDIT_S)
         return self._credit_s > 0.0
 

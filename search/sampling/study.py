@@ -133,6 +133,10 @@ class SearchStudy:
         """Whether the next candidate belongs to the warm start or to the initial design."""
         return self.position < len(self._spec.warm_start) + len(self._initial_design)
 
+    def set_workers(self, workers: int) -> None:
+        """Set the number of workers, which changes as nodes come and go."""
+        self._pace.workers = workers
+
     def interrupted_trials(self, records: Mapping[int, Record]) -> list[InterruptedTrial]:
         """Close the trials that an earlier driver left open; return those to be repeated.
 

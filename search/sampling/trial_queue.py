@@ -96,6 +96,10 @@ class TrialQueue:
         deployments_left = self._to_deploy or self._deploy_front_again
         return not (self._running or self._interrupted or self._networks_left or deployments_left)
 
+    def set_workers(self, workers: int) -> None:
+        """Set the number of workers, which changes as nodes come and go."""
+        self._study.set_workers(workers)
+
     def next(self) -> TrialRequest | None:
         """Return the next trial; None where there is none until a running trial ends."""
         sources = [self._next_deployment, self._next_network]

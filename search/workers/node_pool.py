@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -132,12 +132,17 @@ class NodePool:
         """The admitted nodes that time networks, and don't only train them."""
         return [node for node in self.admitted if self.times(node)]
 
-    @property
-    def timing_node(self) -> Node | None:
-        """The node that times what others train, the driver's own if it can; None for now."""
+    def choose_timing(self, waiting: Mapping[Node, int]) -> Node | None:
+        """Return the node that times what others train: of those with the least work the driver's.
 
-        def order(node: Node) -> tuple[bool, bool]:
-            return node.id != self.here, not node.cores
+        None while there is none.
+
+        Args:
+            waiting: Number of trials whose networks each node times, where there are any.
+        """
+
+        def order(node: Node) -> tuple[int, bool, bool]:
+            return waiting.get(node, 0), node.id != self.here, not node.cores
 
         return min(self.timing, key=order, default=None)
 
@@ -155,7 +160,7 @@ class NodePool:
             ClusterError: There has been none for `ABSENCE_S`.
         """
         self.refresh()
-        while (node := self.timing_node) is None:
+        while (node := self.choose_timing({})) is None:
             wait()
             self.refresh()
         return node

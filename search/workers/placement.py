@@ -65,6 +65,11 @@ class TrialPlacement:
         self._lost = deque[TrialRequest]()
         self._losses: dict[int, Losses] = {}
 
+    @property
+    def slots(self) -> int:
+        """Number of trials that the admitted nodes run at a time."""
+        return node_pool().slots(self.cores)
+
     def next(self, suggest: Callable[[], TrialRequest | None]) -> PlacedTrial | None:
         """Return the next trial with its node; None where no node is free or no trial is left.
 
@@ -92,7 +97,8 @@ class TrialPlacement:
         losses = self._losses.get(request.number)
         attempt = f".{len(losses.nodes)}" if losses else ""
         pool = node_pool()
-        timed_on = None if pool.times(node) else pool.timing_node
+        waiting = Counter(each.timed_on for each in self._placed.values() if each.timed_on)
+        timed_on = None if pool.times(node) else pool.choose_timing(waiting)
         placed = PlacedTrial(f"{request.number}{attempt}", request, node, timed_on)
         pool.start(node)
         self._placed[placed.trial_id] = placed

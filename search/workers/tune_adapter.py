@@ -137,6 +137,8 @@ class StudySearcher(SearchAlgorithm):
             self.set_finished()  # otherwise Tune would wait for a trial if none is running yet
         if self._finished or len(self._running) >= self._workers:
             return None
+        if self._workers == math.inf:
+            self._queue.set_workers(self._placement.slots)
         try:
             request = self._queue.next()
         except OSError as error:

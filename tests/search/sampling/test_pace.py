@@ -51,6 +51,25 @@ def test_many_workers_get_care_for_a_share_of_the_drivers_time(clock: FakeTime) 
     assert share * CAREFUL_S == pytest.approx(credited, rel=0.1)
 
 
+def test_care_follows_the_number_of_workers(clock: FakeTime) -> None:
+    measured = Pace(FEW_WORKERS)
+    measured.ended(make_record(0, make_candidate(), durations_s={"train": 0.1}))
+
+    def are_made_with_care(count: int) -> bool:
+        for _ in range(count):
+            if not measured.allows_care():
+                return False
+            with measured.measured():
+                clock.now += CAREFUL_S
+        return True
+
+    assert are_made_with_care(100)
+    measured.workers = 256
+    assert not are_made_with_care(100)
+    measured.workers = 1
+    assert are_made_with_care(100)
+
+
 def test_long_trials_leave_time_for_care_and_so_does_the_beginning(clock: FakeTime) -> None:
     assert share_with_care(256, 3600.0, clock, 1000) == 1.0
     assert share_with_care(256, None, clock, 1000) == 1.0

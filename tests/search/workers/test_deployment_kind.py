@@ -82,10 +82,12 @@ def test_what_others_train_is_timed_by_the_drivers_node_if_it_can() -> None:
     nodes = FakeNodes(1, 1)
     pool = nodes.pool(here="node1")
     pool.refresh()
-    assert pool.timing_node == nodes.nodes[1]
+    first, here = nodes.nodes
+    assert pool.choose_timing({}) == pool.choose_timing({first: 1, here: 1}) == here
+    assert pool.choose_timing({here: 1}) == first
     nodes.nodes = nodes.nodes[:1]
     pool.refresh(at_once=True)
-    assert pool.timing_node == pool.await_timing(lambda: None) == nodes.nodes[0]
+    assert pool.choose_timing({}) == pool.await_timing(lambda: None) == nodes.nodes[0]
     nodes.nodes = []
     pool.refresh(at_once=True)
 

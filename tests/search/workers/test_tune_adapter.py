@@ -102,7 +102,11 @@ class ListedRequests:
             make_candidate(encoding=name, seed=n) for n, name in enumerate(encodings)
         ]
         self.records: list[Record] = []
+        self.workers = 0
         self._next = 0
+
+    def set_workers(self, workers: int) -> None:
+        self.workers = workers
 
     def next(self) -> TrialRequest:
         self._next += 1
@@ -411,6 +415,20 @@ def test_a_trial_is_granted_a_core_for_every_thread_on_its_node(
         [{"CPU": 3}], bundle_label_selector=[{"ray.io/node-id": node.id}]
     )
     assert tune_trial(searcher) is None, "the node has four cores"
+
+
+def test_the_queue_is_told_how_many_workers_the_nodes_have(
+    problem: Problem, run: RunDirectory, nodes: FakeNodes, two_nodes: NodePool
+) -> None:
+    progress = ProgressDisplay(problem, 9, Console(file=io.StringIO()))
+    queue: Any = ListedRequests(*["image"] * 9)
+    searcher = StudySearcher(queue, run, progress, None)
+    assert tune_trial(searcher)
+    assert queue.workers == 2
+    nodes.nodes = [nodes.nodes[0], nodes.nodes[1]._replace(id="node2", cores=6)]
+    two_nodes.refresh(at_once=True)
+    assert tune_trial(searcher)
+    assert queue.workers == 7
 
 
 def test_no_more_run_at_a_time_than_there_are_workers(searcher: StudySearcher) -> None:
