@@ -102,8 +102,9 @@ class SentRun:
         states = dict(self._states())
         changed = [name for name, state in states.items() if self._known.get(name) != state]
         if changed:
+            files = {name: (self.run.folder / name).read_bytes() for name in changed}
             with watchdog_paused():
-                ray.get(self._files.write.remote(read_files(self.run.folder, changed)))
+                ray.get(self._files.write.remote(files))
         self._known = states
 
     def _states(self) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -69,15 +69,24 @@ class TrialActor(tune.Trainable):
             self._sent.send()
         if isinstance(event, RungReport):
             return event.as_result()
+        self._remove_files()
         return {"record": event.model_dump_json(), "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Start another trial in the same process."""
         self._events.close()
-        if self._sent:
-            self._sent.close()
+        self._remove_files()
         self._start(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Remove the files that were sent here."""
+        self._remove_files()
+
+    def _remove_files(self) -> None:
+        if self._sent:
+            self._sent.close()
+        self._sent = None
 
 
 class SearchStopper(tune.Stopper):
