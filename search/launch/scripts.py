@@ -75,7 +75,7 @@ def joining_script(run: Path, launch: Launch, directives: Sequence[str]) -> str:
         launch: What is launched.
         directives: Lines by which the batch system is told what the job needs.
     """
-    return _script(run, launch, directives, ["joining.sh"])
+    return _script(run, launch, directives, ["joining.sh", "node.sh"])
 
 
 def node_script(run: Path, launch: Launch) -> str:

@@ -159,7 +159,9 @@ def submit_launch(folder: Path, spec: Spec, launch: Launch, more_jobs: int) -> l
     scripts = scripts_of(launched.run, launch)
     system.test(scripts[JOINING_SCRIPT if leading else JOB_SCRIPT])
     if leading and earlier:
-        jobs = _submit(launched, launch, scripts, [JOINING_SCRIPT] * more_jobs)
+        # The other scripts are those of the job that runs: its successor is made of them.
+        joining = {JOINING_SCRIPT: scripts[JOINING_SCRIPT]}
+        jobs = _submit(launched, launch, joining, [JOINING_SCRIPT] * more_jobs)
         launched.write_launch(earlier.model_copy(update={"jobs": (*earlier.jobs, *jobs)}))
         return jobs
     run = RunDirectory.start(folder, spec)

@@ -1,1 +1,1 @@
-exec bash "$cluster/node.sh" --join "$cluster"
+set -- --join "$cluster"

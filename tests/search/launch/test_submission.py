@@ -74,8 +74,11 @@ def test_a_run_has_one_leading_job(launched: LaunchFolder, programs: Programs) -
     squeue(programs, "42|RUNNING|None|n[1-2]|2026-11-30T20:00:00|2026-11-30T19:00:00")
     with pytest.raises(UserError, match="launched already, as job 42"):
         submit_launch(launched.run, make_spec(), make_launch(), 0)
-    jobs = submit_launch(launched.run, make_spec(), make_launch(), 2)
+    scripts = {name: (launched.folder / name).read_text() for name in ("job.sh", "node.sh")}
+    jobs = submit_launch(launched.run, make_spec(), make_launch(cores=1), 2)
     assert [job.joins for job in jobs] == [True, True]
+    assert {name: (launched.folder / name).read_text() for name in scripts} == scripts
+    assert "cores=1" in (launched.folder / "joining.sh").read_text()
     assert [job.joins for job in all_jobs(launched)] == [False, True, True]
 
 
