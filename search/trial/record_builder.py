@@ -68,6 +68,7 @@ class RungReport(NamedTuple):
         texts = {
             "rung": self.rung.model_dump_json(),
             "durations_s": json.dumps(self.durations_s),
+            "job": batch_job(),
         }
         return self._asdict() | texts
 

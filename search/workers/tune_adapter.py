@@ -343,5 +343,6 @@ def _unfinished_record(
         untrained_relative_time=last.get("relative_time"),
         untrained_memory_bytes=last.get("memory_bytes"),
         durations_s=json.loads(last.get("durations_s", "{}")),
+        job=last.get("job", ""),
         ended=timestamp(),
     )

@@ -56,8 +56,9 @@ def at_rung(error: float = 0.5) -> dict:
 
 
 def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(
-    searcher: StudySearcher, run: RunDirectory
+    searcher: StudySearcher, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
     searcher.suggest()
     searcher.on_trial_result("0", at_rung())
     searcher.on_trial_complete("0", at_rung())
@@ -66,6 +67,7 @@ def test_a_trial_that_was_stopped_is_pruned_with_its_rungs(
     assert [rung.error for rung in record.rungs] == [0.5, 0.5]
     assert record.untrained_relative_time == 1e-4
     assert record.durations_s == {"train": 3.0}
+    assert record.job == "7"
 
 
 def test_a_resumed_network_passes_the_rung_where_it_was_stopped(
