@@ -54,7 +54,7 @@ def node(tmp_path: Path) -> Node:
         ray.write_text(f"#!{sys.executable}\n{text}")
         ray.chmod(0o700)
         code = (
-            "import sys; from search.launch import node; "
+            "import sys; from search.launch import node; node.POLL_S, node.ENDING_S = 0.1, 0.5; "
             f"sys.executable = {str(programs / 'python')!r}; sys.exit(node.run_node())"
         )
         sizes = ("--cores", 2, "--store-bytes", 10**8, "--temporary", tmp_path / "nodes")

@@ -124,6 +124,9 @@ class JobOnPaper:
         scripts = scripts_of(self.run, launch)
         # As a batch system does, which ends the script of a job that it queues again.
         text = scripts["job.sh"].replace("sleep 600", "true")
+        for wait in ("sleep 1 &", "sleep 0.5"):
+            assert wait in text
+            text = text.replace(wait, wait.replace(wait.split()[1], "0.05"))
         self.script = launched.write_script("job.sh", text)
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
