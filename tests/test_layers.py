@@ -15,6 +15,7 @@ SEARCH_LAYERS = (
 )  # fmt: skip
 ENGINES = {
     "optuna": {
+        "search/commands/study_copy.py",
         "search/run/journal.py",
         "search/sampling/choices.py",
         "search/sampling/samplers.py",

@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from problems import InterruptedRunError, UserError
 from problems.errors import ClusterError, printable
-from search.commands import launch, points, problems, runs
+from search.commands import dashboard, launch, points, problems, runs
 
 USAGE_ERROR = 2
 """Exit code of a user's mistake."""
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(runs.app)
 app.add_typer(launch.app)
+app.add_typer(dashboard.app)
 app.add_typer(problems.app)
 app.add_typer(points.app)
 

@@ -12,7 +12,17 @@ from problems.template.write import write_template
 from search.commands.main import main
 
 RunSimstead = Callable[..., subprocess.CompletedProcess[str]]
-COMMANDS = ("search", "launch", "logs", "space", "report", "export", "problems", "check")
+COMMANDS = (
+    "search",
+    "launch",
+    "logs",
+    "dashboard",
+    "space",
+    "report",
+    "export",
+    "problems",
+    "check",
+)
 OWN_FAMILY = """
 from problems.template.problem import problem
 from spaces.architectures import register_architecture
