@@ -12,6 +12,7 @@ from reports.index import write_index
 from reports.matplotlib_figures import write_figures
 from reports.pages import write_report
 from reports.views import read_report_data
+from search.launch.launched import LaunchFolder
 from search.run.directory import RunDirectory
 
 RELOAD_INTERVAL_S = 15
@@ -81,11 +82,11 @@ def _refuse_contradictions(request: ReportRequest) -> None:
 
 
 def _watch(run: RunDirectory, notify: Callable[[str], None]) -> Iterator[Path]:
-    """Write the report repeatedly until no process drives the run, or until Ctrl-C.
+    """Write the report repeatedly until no process or job drives the run, or until Ctrl-C.
 
     The caller then writes the report once more, as a page that doesn't reload.
     """
-    if run.driver() is None:
+    if not _goes_on(run):
         notify(f"no process drives {run.folder}: its report is written once")
         return
     yield write_report(run, RELOAD_INTERVAL_S)
@@ -100,9 +101,14 @@ def _watch(run: RunDirectory, notify: Callable[[str], None]) -> Iterator[Path]:
         notify("the search has ended")
 
 
+def _goes_on(run: RunDirectory) -> bool:
+    """Return whether a process drives the run, or a job is to drive it that may still wait."""
+    return run.driver() is not None or LaunchFolder(run.folder).goes_on
+
+
 def _follow(run: RunDirectory) -> None:
     last = time.monotonic()
-    while run.driver() is not None:
+    while _goes_on(run):
         time.sleep(POLL_INTERVAL_S)
         if time.monotonic() - last >= RELOAD_INTERVAL_S:
             write_report(run, RELOAD_INTERVAL_S)

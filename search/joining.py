@@ -21,6 +21,7 @@ from search.request import existing_spec
 from search.run.directory import RunDirectory
 from search.run.environment import machine_kind
 from search.run.nodes import ClusterStatus, NodeStatus
+from search.run.records import Occupancy
 from search.run.spec import Transport
 from search.workers.admission import Question, collect_facts, witnesses_in
 from search.workers.deployment_kind import Machine, deployment_machine, machines_of_nodes
@@ -166,6 +167,7 @@ def _workers_here(problem: Problem, source: ProblemSource, run: RunDirectory) ->
         run.write("nodes.json", ClusterStatus())
     size = data_bytes(problem, planned_simulations(run, spec))
     cores = spec.workers * problem.deployment.threads
+    run.write("workers.json", Occupancy(busy=0, workers=spec.workers))
     with cluster(cores, run.folder, source.user_source, size):
         yield
 
@@ -205,6 +207,7 @@ def _admitted(
                 )
             workers = joining.max_workers or pool.slots(threads)
             run.write("spec.json", spec.model_copy(update={"workers": workers}))
+            run.write("workers.json", Occupancy(busy=0, workers=workers))
             if spec.transport is Transport.SHARED:
                 yield None
                 return

@@ -11,7 +11,7 @@ from search.progress import describe_duration
 from search.run.directory import RunDirectory
 from search.run.finalists import FinalEvaluation, PairedComparison
 from search.run.nodes import ClusterStatus, NodeState
-from search.run.records import PhaseProgress, Record, State, count_networks
+from search.run.records import Occupancy, PhaseProgress, Record, State, count_networks
 from search.run.spec import Spec
 
 MAX_REASONS = 3
@@ -47,6 +47,7 @@ class RunStatus(NamedTuple):
         against_baseline: Comparison of the recommended surrogate with the best baseline, or None.
         progress: How far the latest phase besides the trials has come, while a process drives the
             run.
+        occupancy: How many workers run trials, while a process drives the run.
         cluster: Nodes of the cluster of the latest session that joined one.
         launched: Whether a job of a batch system is to drive the run.
     """
@@ -67,6 +68,7 @@ class RunStatus(NamedTuple):
     finished: bool
     against_baseline: PairedComparison | None
     progress: PhaseProgress | None
+    occupancy: Occupancy | None
     cluster: ClusterStatus
     launched: bool
 
@@ -114,6 +116,7 @@ def read_status(run: RunDirectory) -> RunStatus:
         finished=evaluation is not None,
         against_baseline=_comparison_of_recommended(evaluation) if evaluation else None,
         progress=run.progress() if driver else None,
+        occupancy=run.occupancy() if driver else None,
         cluster=run.nodes(),
         launched=LaunchFolder(run.folder).goes_on,
     )
@@ -135,6 +138,8 @@ def format_status(status: RunStatus) -> list[str]:
     if status.progress:
         progress = status.progress
         lines.append(f"{progress.phase:12} {progress.done}/{progress.total}")
+    if status.occupancy:
+        lines.append(f"workers      {status.occupancy.busy} of {status.occupancy.workers} busy")
     if status.left_s is not None:
         lines.append(f"time left    about {describe_duration(status.left_s)} for the trials")
     if status.last_ended:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from problems.errors import UserError
 from search.launch.batch_system import JobState
-from search.launch.jobs import ENDED_STATES, all_jobs, job_states
+from search.launch.jobs import ENDED_STATES, job_states
 from search.launch.launched import Attempt, LaunchedJob, LaunchFolder
 
 REASONS = {
@@ -47,14 +47,16 @@ def describe_jobs(launched: LaunchFolder) -> list[str]:
     Args:
         launched: The run's folder of launches.
     """
-    jobs, lines = all_jobs(launched), list[str]()
+    state, lines = launched.state(), list[str]()
     try:
-        states = job_states(launched)
+        states = job_states(state)
     except UserError as error:
         states = {}
         lines.append(f"batch system {error}")
-    attempts = {attempt.job: attempt for attempt in launched.attempts()}
-    described = [(job, _describe(job, attempts.get(job.id), states.get(job.id))) for job in jobs]
+    attempts = {attempt.job: attempt for attempt in state.attempts}
+    described = [
+        (job, _describe(job, attempts.get(job.id), states.get(job.id))) for job in state.jobs
+    ]
     present = [(job, text) for job, text in described if not text.startswith("ended")]
     leading = [each for each in described if not each[0].joins]
     for job, text in present or leading[-1:]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.launch.batch_system import BatchSystem, JobState
-from search.launch.launched import Launch, LaunchedJob, LaunchFolder, LaunchSystem
+from search.launch.launched import Launch, LaunchedJob, LaunchFolder, LaunchState, LaunchSystem
 from search.launch.pbs import Pbs
 from search.launch.ray_address import RayAddress
 from search.launch.scripts import JOB_SCRIPT, JOINING_SCRIPT, NODE_SCRIPT, node_script
@@ -41,47 +41,33 @@ def scripts_of(run: Path, launch: Launch) -> dict[str, str]:
     }
 
 
-def all_jobs(launched: LaunchFolder) -> list[LaunchedJob]:
-    """Return all jobs of a run: those that were submitted here, and those that a job submitted.
-
-    Args:
-        launched: The run's folder of launches.
-    """
-    launch = launched.launch()
-    if launch is None:
-        return []
-    successors = [attempt.last("successor") for attempt in launched.attempts()]
-    return [*launch.jobs, *(LaunchedJob(id=job) for job in successors if job)]
-
-
-def active_jobs(launched: LaunchFolder) -> list[LaunchedJob]:
+def active_jobs(state: LaunchState) -> list[LaunchedJob]:
     """Return the jobs of a run that wait or run, and haven't said themselves that they end.
 
     Args:
-        launched: The run's folder of launches.
+        state: The state of the run's launches.
 
     Raises:
         UserError: The batch system doesn't answer.
     """
-    jobs, states = all_jobs(launched), job_states(launched)
-    ended = {attempt.job for attempt in launched.attempts() if attempt.last("ended")}
-    known = [job for job in jobs if job.id in states and job.id not in ended]
+    states = job_states(state)
+    ended = {attempt.job for attempt in state.attempts if attempt.last("ended")}
+    known = [job for job in state.jobs if job.id in states and job.id not in ended]
     return [job for job in known if states[job.id].state not in ENDED_STATES]
 
 
-def job_states(launched: LaunchFolder) -> dict[str, JobState]:
+def job_states(state: LaunchState) -> dict[str, JobState]:
     """Return what the batch system says of a run's jobs, by their names.
 
     Args:
-        launched: The run's folder of launches.
+        state: The state of the run's launches.
 
     Raises:
         UserError: It doesn't answer.
     """
-    launch = launched.launch()
-    if launch is None:
+    if state.launch is None:
         return {}
-    return SYSTEMS[launch.system].states([job.id for job in all_jobs(launched)])
+    return SYSTEMS[state.launch.system].states([job.id for job in state.jobs])
 
 
 def stop_launch(launched: LaunchFolder) -> None:
@@ -94,6 +80,6 @@ def stop_launch(launched: LaunchFolder) -> None:
         UserError: The folder can't be written, or the batch system doesn't answer.
     """
     launched.request_stop()
-    launch, jobs = launched.launch(), [job.id for job in all_jobs(launched)]
-    if launch and jobs:
-        SYSTEMS[launch.system].cancel_waiting(jobs)
+    state = launched.state()
+    if state.launch and state.jobs:
+        SYSTEMS[state.launch.system].cancel_waiting([job.id for job in state.jobs])

@@ -119,6 +119,26 @@ class Attempt(NamedTuple):
         return {path.stem.removeprefix("node-"): path for path in paths}
 
 
+class LaunchState(NamedTuple):
+    """What was launched for a run, and what its jobs have said of themselves so far.
+
+    Args:
+        launch: What was launched, None if nothing was.
+        attempts: The attempts, the oldest first.
+    """
+
+    launch: Launch | None
+    attempts: Sequence[Attempt]
+
+    @property
+    def jobs(self) -> list[LaunchedJob]:
+        """All jobs: those that were submitted by the user, and those that a job submitted."""
+        if self.launch is None:
+            return []
+        successors = [attempt.last("successor") for attempt in self.attempts]
+        return [*self.launch.jobs, *(LaunchedJob(id=job) for job in successors if job)]
+
+
 class LaunchFolder:
     """The folder `cluster/` of a run that was launched.
 
@@ -165,6 +185,10 @@ class LaunchFolder:
         """Return the attempts so far, the oldest first."""
         attempts = [_read_attempt(path) for path in self.folder.glob(f"*/{EVENTS_FILE}")]
         return sorted(attempts, key=lambda each: (each.events[0].time_s, each.restart))
+
+    def state(self) -> LaunchState:
+        """Return what was launched, and what its jobs have said so far."""
+        return LaunchState(self.launch(), self.attempts())
 
     def request_stop(self) -> None:
         """Let the jobs end, and none begin again.

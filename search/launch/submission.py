@@ -148,8 +148,8 @@ def submit_launch(folder: Path, spec: Spec, launch: Launch, more_jobs: int) -> l
     if more_jobs and launch.address:
         raise UserError("--more-jobs has no place here: nodes join the cluster by `ray start`")
     launched, system = LaunchFolder(folder.resolve()), SYSTEMS[launch.system]
-    earlier = launched.launch()
-    active = active_jobs(launched) if earlier else []
+    state = launched.state()
+    earlier, active = state.launch, active_jobs(state)
     leading = [job for job in active if not job.joins]
     if leading and not more_jobs:
         raise UserError(

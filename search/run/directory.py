@@ -4,9 +4,9 @@ spec.json, environment.json, data.json, journal.log (Optuna's), trials/NNNN.json
 artefacts/NNNN/ (artefacts as measured), trainings/ (trained networks, and checkpoints of unfinished
 trainings), retrained.json (recommended networks with other seeds), derived/NNNN.json (records of
 their means, and of networks distilled from them), simulations/ (further samples that the search
-bought), heat.json (final evaluation), report.html, progress.json (of the latest phase), nodes.json
-(of the cluster); while a search runs, driver.lock and driver.lease, and stop once a stop was
-requested.
+bought), heat.json (final evaluation), report.html, progress.json (of the latest phase),
+workers.json (how many are busy), nodes.json (of the cluster); while a search runs, driver.lock and
+driver.lease, and stop once a stop was requested.
 """
 
 import errno
@@ -36,7 +36,15 @@ from search.run.finalists import (
 )
 from search.run.lease import hold, new_lease, read_lease
 from search.run.nodes import ClusterStatus
-from search.run.records import DatasetSummary, PhaseProgress, Record, Sessions, State, StoppingTime
+from search.run.records import (
+    DatasetSummary,
+    Occupancy,
+    PhaseProgress,
+    Record,
+    Sessions,
+    State,
+    StoppingTime,
+)
 from search.run.spec import SPEC_FORMAT, Spec
 from spaces.candidate import FrozenModel
 from spaces.restrictions import Restrictions
@@ -242,6 +250,11 @@ class RunDirectory:
         """Return how far the latest phase with progress had come, or None if there was none."""
         path = self.folder / "progress.json"
         return PhaseProgress.read(path) if path.exists() else None
+
+    def occupancy(self) -> Occupancy | None:
+        """Return how many workers ran trials when that was last written, None in older runs."""
+        path = self.folder / "workers.json"
+        return Occupancy.read(path) if path.exists() else None
 
     def check_disk_space(self) -> None:
         """Check that there is space for an artefact.

@@ -295,6 +295,18 @@ class PhaseProgress(FrozenModel):
     total: int
 
 
+class Occupancy(FrozenModel):
+    """How many workers run trials, for other shells.
+
+    Args:
+        busy: Workers that run one.
+        workers: Workers in all.
+    """
+
+    busy: int
+    workers: int
+
+
 class StoppingTime(FrozenModel):
     """How long drivers of a run have taken to stop after a signal.
 

@@ -154,8 +154,8 @@ class RungScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if should_continue else TrialScheduler.STOP
 
 
-class StartCallback(tune.Callback):
-    """Tells the searcher that the worker of a trial has started."""
+class SearcherCallback(tune.Callback):
+    """Tells the searcher that the worker of a trial has started, and that Tune has made a step."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         self._searcher = searcher
@@ -169,6 +169,15 @@ class StartCallback(tune.Callback):
             trial: The trial.
         """
         self._searcher.worker_started(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **_: Any) -> None:  # noqa: ARG002 - Tune's
+        """Let the searcher write how many workers are busy.
+
+        Args:
+            iteration: Tune's.
+            trials: All trials.
+        """
+        self._searcher.write_occupancy()
 
 
 def run_trials(context: SearchContext, searcher: StudySearcher, halving: SuccessiveHalving) -> None:
@@ -196,7 +205,7 @@ def run_trials(context: SearchContext, searcher: StudySearcher, halving: Success
                 storage_path=scratch,
                 verbose=0,
                 stop=SearchStopper(searcher),
-                callbacks=[StartCallback(searcher)],
+                callbacks=[SearcherCallback(searcher)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )

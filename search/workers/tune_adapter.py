@@ -21,7 +21,7 @@ from problems.errors import ClusterError, UserError
 from search.progress import ProgressDisplay
 from search.run.checkpoints import CorruptCheckpointError, load_checkpoint
 from search.run.directory import RunDirectory
-from search.run.records import Record, Rung, State, timestamp
+from search.run.records import Occupancy, Record, Rung, State, timestamp
 from search.sampling.trial_queue import TrialQueue, TrialRequest
 from search.timing.reference import verified_manifest
 from search.workers.admission import POLL_S, VISIBILITY_S
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 STOP_INTERVAL_S = 1.0
 """Time between looks whether a stop was requested [s]: Tune asks after every event."""
+
+OCCUPANCY_INTERVAL_S = 5.0
+"""Least time between two writes of how many workers are busy [s]: trials may take seconds."""
 
 
 class StudySearcher(SearchAlgorithm):
@@ -68,6 +71,7 @@ class StudySearcher(SearchAlgorithm):
         self._errors: dict[str, Exception | None] = {}
         self._retained_at: dict[int, float] = {}
         self._looked, self._stopped = -math.inf, False
+        self._occupancy, self._occupancy_written = Occupancy(busy=0, workers=0), -math.inf
         self._trained_encodings = {
             record.candidate.encoding
             for record in queue.records
@@ -152,6 +156,18 @@ class StudySearcher(SearchAlgorithm):
         self._running[trial_id] = request
         self._reports[trial_id] = []
         self._progress.trial_started()
+
+    def write_occupancy(self) -> None:
+        """Write how many workers are busy, if that has changed."""
+        workers, now = min(self._workers, self._placement.slots), time.monotonic()
+        occupancy = Occupancy(busy=len(self._running), workers=int(workers))
+        too_soon = occupancy.busy and now - self._occupancy_written < OCCUPANCY_INTERVAL_S
+        if not too_soon and occupancy != self._occupancy:
+            self._occupancy, self._occupancy_written = occupancy, now
+            try:
+                self._run.write("workers.json", occupancy)
+            except OSError as error:
+                self.storage_error = error
 
     def worker_started(self, trial_id: str) -> None:
         """Note that the worker of a trial has started."""

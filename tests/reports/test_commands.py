@@ -7,6 +7,7 @@ import pytest
 from problems import UserError
 from reports import commands
 from reports.commands import ReportRequest, write_reports
+from search.launch.launched import LaunchFolder
 from search.run.directory import RunDirectory
 
 
@@ -92,6 +93,16 @@ def test_a_running_search_is_watched_until_it_ends(
     pages = [path.read_text() for path in write_reports(request(runs[0], watch=True), ignore)]
     assert len(pages) == 2
     assert 'id="watch"' not in pages[-1]
+
+
+def test_a_launched_run_is_watched_while_its_job_waits(
+    runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = iter([True] * 3)
+    monkeypatch.setattr(commands, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(LaunchFolder, "goes_on", property(lambda _: next(states, False)))
+    pages = [path.read_text() for path in write_reports(request(runs[0], watch=True), ignore)]
+    assert ['id="watch"' in page for page in pages] == [True, False]
 
 
 def test_the_last_page_does_not_reload_after_ctrl_c(

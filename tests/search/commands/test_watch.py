@@ -10,7 +10,7 @@ from problems import Metric
 from search.commands import watch
 from search.commands.status import RunStatus, format_status, read_status
 from search.run.directory import RunDirectory
-from search.run.records import DatasetSummary
+from search.run.records import DatasetSummary, Occupancy
 from tests.builders import make_record, make_spec
 
 
@@ -33,6 +33,13 @@ def test_the_time_left_is_told_while_a_process_drives_the_run(run: RunDirectory)
     assert not any(line.startswith("time left") for line in format_status(read_status(run)))
     with run.exclusive_lock():
         assert "time left    about 5 min 00 s for the trials" in format_status(read_status(run))
+
+
+def test_busy_workers_are_counted_while_a_process_drives_the_run(run: RunDirectory) -> None:
+    run.write("workers.json", Occupancy(busy=2, workers=3))
+    assert not any(line.startswith("workers") for line in format_status(read_status(run)))
+    with run.exclusive_lock():
+        assert "workers      2 of 3 busy" in format_status(read_status(run))
 
 
 def test_it_is_watched_until_no_process_drives_it(

@@ -10,7 +10,7 @@ import pytest
 
 from problems import UserError
 from search.launch.job_words import describe_jobs
-from search.launch.jobs import all_jobs, job_states, scripts_of, stop_launch
+from search.launch.jobs import job_states, scripts_of, stop_launch
 from search.launch.launched import Launch, LaunchFolder, LaunchSystem
 from search.launch.site_profile import SiteProfile
 from search.launch.submission import submit_launch
@@ -69,10 +69,10 @@ def test_a_job_submits_its_successor_until_the_search_is_done(
     assert first.last("began") == "node1 node2"
     assert first.last("successor") == "2.fake"
     assert second.last("ended") == "0 finished"
-    assert [job.id for job in all_jobs(launched)] == ["1.fake", "2.fake"]
+    assert [job.id for job in launched.state().jobs] == ["1.fake", "2.fake"]
     assert describe_jobs(launched)[0].endswith("because the search is done")
     assert not list(run.glob("cluster/*/token"))
-    wait_until(lambda: job_states(launched)["2.fake"].state == "COMPLETED", 30.0)
+    wait_until(lambda: job_states(launched.state())["2.fake"].state == "COMPLETED", 30.0)
 
 
 def test_a_job_goes_by_its_own_clock(tmp_path: Path, programs: Programs, pbs: Launch) -> None:

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from search.launch.jobs import all_jobs
 from search.launch.launched import LaunchFolder
 from search.run.directory import RunDirectory
 from search.run.nodes import NodeState
@@ -62,6 +61,16 @@ class Site:
         )
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        """Return a command that goes on beside the test."""
+        return subprocess.Popen(
+            [str(SIMSTEAD), *map(str, arguments)],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def launch(self, name: str, *options: object, held_after: int = 10**6) -> Path:
         """Return the run of a search that was launched."""
@@ -127,7 +136,7 @@ def test_a_search_meets_its_time_limit_and_finishes_with_nothing_lost(site: Site
     secret = token.read_text()
     launched = LaunchFolder(run)
     site.launch("my run", "--time", LONG_MINUTES, "--more-jobs", 1)
-    joining = next(job.id for job in all_jobs(launched) if job.joins)
+    joining = next(job.id for job in launched.state().jobs if job.joins)
     run.with_suffix(".joining").write_text(joining)
     wait_until(lambda: len(launched.attempts()) > 1 or ended(run), SLOW_MACHINE_S)
     first = launched.attempts()[0]
@@ -135,9 +144,11 @@ def test_a_search_meets_its_time_limit_and_finishes_with_nothing_lost(site: Site
     assert first.last("driver") == "85"
     assert first.last("again") == "1" or first.last("ended") == STUCK
     kept = {path: path.read_bytes() for path in run.glob("trials/*.json")}
+    watching = site.start("status", run, "--watch")
     wait_until(lambda: ended(run), SLOW_MACHINE_S)
     if launched.attempts()[-1].last("ended") == STUCK:
         site.launch("my run", "--nodes", 2, "--time", LONG_MINUTES)
+        watching = site.start("status", run, "--watch")
         wait_until(lambda: ended(run), SLOW_MACHINE_S)
     last = launched.attempts()[-1]
     assert last.last("ended") == "0 finished", site.simstead("logs", run)
@@ -154,7 +165,8 @@ def test_a_search_meets_its_time_limit_and_finishes_with_nothing_lost(site: Site
     assert site.is_empty(), site.processes()
     assert not list(run.glob("cluster/*/token"))
     assert set(last.logs()) >= {"n1", "n2"}
-    status = site.simstead("status", run)
+    status, _ = watching.communicate(timeout=120)
+    assert watching.returncode == 0
     assert "state        finished" in status
     assert "ended with exit code 0, because the search is done" in status
 
@@ -192,9 +204,11 @@ def test_two_jobs_run_at_once_and_one_is_stopped_and_resumed(site: Site) -> None
     assert RunDirectory.open(runs[1]).driver()
     kept = {path: path.read_bytes() for path in runs[0].glob("trials/*.json")}
     site.simstead("resume", runs[0])
+    watching = site.start("report", runs[0], "--watch")
     wait_until(lambda: ended(runs[0]), SLOW_MACHINE_S)
     assert LaunchFolder(runs[0]).attempts()[-1].last("ended") == "0 finished"
     assert {path: path.read_bytes() for path in kept} == kept
+    assert "the search has ended" in watching.communicate(timeout=120)[0]
     site.simstead("stop", runs[1])
     wait_until(lambda: ended(runs[1]) and not site.slurm.run("squeue", "-h"), SLOW_MACHINE_S)
     assert site.is_empty(), site.processes()

@@ -7,7 +7,7 @@ import pytest
 
 from problems import UserError
 from search.launch.job_words import describe_jobs
-from search.launch.jobs import all_jobs, stop_launch
+from search.launch.jobs import stop_launch
 from search.launch.launched import LaunchFolder
 from search.launch.submission import submit_launch
 from search.run.directory import RunDirectory
@@ -52,7 +52,7 @@ def test_a_launch_is_tested_submitted_and_kept(launched: LaunchFolder, programs:
     assert "--export=ALL" in calls[1]
     assert "SECRET" not in programs("none").with_name("environment").read_text()
     assert calls[1].endswith(str(launched.folder / "job.sh"))
-    assert [job.id for job in all_jobs(launched)] == ["42"]
+    assert [job.id for job in launched.state().jobs] == ["42"]
     assert launched.folder.stat().st_mode & 0o777 == 0o700
     assert RunDirectory.open(launched.run).spec() == make_spec()
 
@@ -79,14 +79,14 @@ def test_a_run_has_one_leading_job(launched: LaunchFolder, programs: Programs) -
     assert [job.joins for job in jobs] == [True, True]
     assert {name: (launched.folder / name).read_text() for name in scripts} == scripts
     assert "cores=1" in (launched.folder / "joining.sh").read_text()
-    assert [job.joins for job in all_jobs(launched)] == [False, True, True]
+    assert [job.joins for job in launched.state().jobs] == [False, True, True]
 
 
 def test_an_ended_run_is_submitted_again(launched: LaunchFolder) -> None:
     launched.request_stop()
     submit_launch(launched.run, make_spec(), make_launch(nodes=4), 0)
     assert not launched.stop_requested
-    assert len(all_jobs(launched)) == 2
+    assert len(launched.state().jobs) == 2
     assert "--nodes=4" in (launched.folder / "job.sh").read_text()
 
 
@@ -157,6 +157,16 @@ def test_a_batch_system_that_does_not_answer_harms_nothing(
     refusal, job = describe_jobs(launched)
     assert "Unable to contact slurm controller" in refusal
     assert "running on n1, n2 until" in job
+
+
+def test_a_status_reads_the_events_once(
+    launched: LaunchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began(launched, "42.0", "head\t10.0.0.1:1")
+    attempts, read = launched.attempts(), list[LaunchFolder]()
+    monkeypatch.setattr(LaunchFolder, "attempts", lambda self: read.append(self) or attempts)
+    describe_jobs(launched)
+    assert len(read) == 1
 
 
 def test_events_that_are_being_written_are_left_out(launched: LaunchFolder) -> None:

@@ -18,7 +18,7 @@ from problems import Problem
 from search.progress import ProgressDisplay
 from search.run.checkpoints import save_checkpoint
 from search.run.directory import RunDirectory
-from search.run.records import Record, State
+from search.run.records import Occupancy, Record, State
 from search.run.spec import Spec
 from search.sampling.history import has_trained_network
 from search.sampling.study import SearchStudy
@@ -370,6 +370,20 @@ def test_few_workers_of_a_node_of_a_cluster_start_at_a_time(
             )
         finally:
             ray_cluster.NODE_POOLS.remove(pool)
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_busy_workers_are_counted_for_other_shells(problem: Problem, run: RunDirectory) -> None:
+    searcher, _ = searching(ListedRequests("image", "image"), problem, run, workers=9)
+    tune_trial(searcher)
+    searcher.write_occupancy()
+    tune_trial(searcher)
+    searcher.write_occupancy()
+    assert run.occupancy() == Occupancy(busy=1, workers=2), "written seldom"
+    finish(searcher, 0, "image")
+    finish(searcher, 1, "image")
+    searcher.write_occupancy()
+    assert run.occupancy() == Occupancy(busy=0, workers=2)
 
 
 def test_a_trial_whose_timing_was_lost_is_repeated(
