@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -69,8 +70,13 @@ def serve_dashboard(run: "RunDirectory", port: int, notify: Callable[[str], None
         study = StudyCopy(run.journal, Path(folder) / run.journal.name)
         with _server(ReadOnly(wsgi(study.storage), study), port) as server:
             notify(f"dashboard: http://{LOOPBACK}:{server.server_port}  (Ctrl-C ends it)")
+            # In a thread of its own: during a request the server would swallow Ctrl-C.
+            serving = Thread(target=server.serve_forever, daemon=True)
+            serving.start()
             with signals_as_interrupt(), suppress(KeyboardInterrupt):
-                server.serve_forever()
+                serving.join()
+            server.shutdown()
+            serving.join()
 
 
 def _server(application: Any, port: int) -> WSGIServer:
