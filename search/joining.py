@@ -31,6 +31,12 @@ from search.workers.remote_process import RemoteProcess
 from search.workers.transport import RayTransport, transport_of
 from spaces.availability import spaces_of
 
+JOINING_S = 60.0
+"""Longest time in which the nodes of a job join, one after the other [s]."""
+
+NODE_POLL_S = 1.0
+"""Interval at which nodes are looked for that have joined [s]."""
+
 
 class Joining(NamedTuple):
     """A Ray cluster that this process has joined.
@@ -68,12 +74,14 @@ class JoinRequest(NamedTuple):
         kind: The kind that times, or a node of it; None for that of the run.
         transport: How files reach nodes; None for that of the run.
         ends_at: When the search has to have ended, by `time.monotonic` [s]; None for any time.
+        wait_s: Longest time for which a node of the kind is waited for [s].
     """
 
     address: str | None
     kind: str | None
     transport: Transport | None
     ends_at: float | None
+    wait_s: float = 0.0
 
 
 @contextmanager
@@ -113,14 +121,35 @@ def joined(
         try:
             with signals_as_interrupt(), ending_in_time(left_s, run.stop_s()):
                 stack.enter_context(connection(request.address, source, transport))
-                nodes = machines_of_nodes()
+                machine = await_machine(request, cores, earlier)
         except KeyboardInterrupt as error:
             if existing is None:
                 raise
             raise InterruptedRunError(f"interrupted; {how_to_resume(run)}") from error
-        machine = deployment_machine(nodes, cores, request.kind, earlier)
         stack.enter_context(spaces_of(machine.availability))
         yield machine
+
+
+def await_machine(request: JoinRequest, cores: int, earlier: str) -> Machine:
+    """Return a machine of the kind that times, once a node of it is there.
+
+    Args:
+        request: What the user says.
+        cores: Cores of a trial.
+        earlier: The kind that timed in the run so far, "" for none.
+
+    Raises:
+        UserError: No node is called as the user says, or several kinds are, or the run has another.
+        ClusterError: No node is of the run's kind.
+    """
+    until = time.monotonic() + request.wait_s
+    while True:
+        try:
+            return deployment_machine(machines_of_nodes(), cores, request.kind, earlier)
+        except (UserError, ClusterError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(NODE_POLL_S)
 
 
 @contextmanager

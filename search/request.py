@@ -65,7 +65,8 @@ def restrictions_for(
 ) -> Restrictions:
     """Return the restrictions of a problem's space.
 
-    Without restrictions of the user, those of the run in the folder are returned, if there is one.
+    Without restrictions of the user, those of the run in the folder are returned as they are, if
+    there is one: on another machine the same ones may be written otherwise.
 
     Args:
         problem: The problem.
@@ -77,7 +78,8 @@ def restrictions_for(
     """
     existing = None if user_restrictions else existing_spec(folder)
     if existing and existing.problem == problem.name:
-        user_restrictions = [UserRestriction(f"run {folder}", existing.restrictions)]
+        resolve_restrictions(problem, [UserRestriction(f"run {folder}", existing.restrictions)])
+        return existing.restrictions
     return resolve_restrictions(problem, user_restrictions)
 
 

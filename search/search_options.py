@@ -79,14 +79,10 @@ def check_options(options: SearchOptions, prefix: str) -> None:
         prefix: What stands before an option's name where the user typed it, such as "--".
 
     Raises:
-        UserError: A number is too small or not finite, or an option lacks another one.
+        UserError: A number is too small or not finite, or an address isn't one.
     """
     check_minima({f"{prefix}{name}": (getattr(options, name), n) for name, n in MINIMA.items()})
     check_address(options.address, prefix)
-    if options.kind is not None and options.address is None:
-        raise UserError(
-            f"{prefix}kind chooses among the nodes of a cluster: give {prefix}address as well"
-        )
     check_transport(options.transport, options.address, prefix)
     seconds_left(options.until, options.hours, datetime.now().astimezone(), prefix)
     hours = options.reference_hours
@@ -110,6 +106,23 @@ def check_transport(transport: Transport | None, address: str | None, prefix: st
         raise UserError(
             f"{prefix}transport says how files reach the nodes of a cluster: give {prefix}address "
             "as well"
+        )
+
+
+def check_kind(kind: str | None, address: str | None, prefix: str) -> None:
+    """Check that a kind of machine is chosen among the nodes of a cluster.
+
+    Args:
+        kind: The kind, None if none was given.
+        address: The address of a cluster, None if none was given.
+        prefix: What stands before an option's name where the user typed it.
+
+    Raises:
+        UserError: There is no cluster.
+    """
+    if kind is not None and address is None:
+        raise UserError(
+            f"{prefix}kind chooses among the nodes of a cluster: give {prefix}address as well"
         )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from problems import Problem, Size
+from problems import Problem, Size, UserError
 from problems.contract import check_declarations
 from problems.sources import ProblemSource
 from search.driver import SearchSession, run_search
@@ -18,6 +18,7 @@ from search.run.directory import RunDirectory
 from search.run.spec import Spec
 from search.sampling.warm_start import warm_start_candidates
 from search.search_options import SearchOptions
+from spaces.availability import availability_anywhere, spaces_of
 from spaces.space import Space
 from spaces.user_restrictions import parse_restrictions
 
@@ -68,6 +69,9 @@ class RequestedSearch(NamedTuple):
 def request_search(source: ProblemSource, options: SearchOptions) -> RequestedSearch:
     """Return a search as a user asks for it, which begins elsewhere.
 
+    What only this machine lacks is no mistake: the driver refuses it where the kind that times
+    lacks it too. Candidates of a warm start, though, are sampled here, and so from what is here.
+
     Args:
         source: The problem's source.
         options: What the user asked for.
@@ -76,7 +80,14 @@ def request_search(source: ProblemSource, options: SearchOptions) -> RequestedSe
         UserError: An option or a declaration of the problem is wrong.
     """
     problem, folder = _problem_and_folder(source, options)
-    return RequestedSearch(problem, _spec(source, options, problem, folder, kind=None), folder)
+    try:
+        spec = _spec(source, options, problem, folder, kind=None)
+    except UserError:
+        if options.first or options.warm_start:
+            raise
+        with spaces_of(availability_anywhere()):
+            spec = _spec(source, options, problem, folder, kind=None)
+    return RequestedSearch(problem, spec, folder)
 
 
 def _problem_and_folder(source: ProblemSource, options: SearchOptions) -> tuple[Problem, Path]:

@@ -97,7 +97,7 @@ def search(problem: str | Path | Problem, **options: Any) -> OpenedRun:
             its `run`.
     """
     from search.commands.options import console  # noqa: PLC0415 - `import simstead` stays quick
-    from search.search_options import SearchOptions, check_options  # noqa: PLC0415
+    from search.search_options import SearchOptions, check_kind, check_options  # noqa: PLC0415
 
     known = [field.name for field in fields(SearchOptions)]
     for name in options:
@@ -105,6 +105,7 @@ def search(problem: str | Path | Problem, **options: Any) -> OpenedRun:
             raise UnknownNameError("option", name, known)
     requested = SearchOptions(**_with_paths(options))
     check_options(requested, "")
+    check_kind(requested.kind, requested.address, "")
     source = _source_of(problem)
     from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from spaces.candidate import Arithmetic, Precision, Pruning
 from spaces.precision import available_arithmetics
-from spaces.pruning import pruning_incompatibility
+from spaces.pruning import pruning_incompatibility, sparsity_incompatibility
 from spaces.registered import RUNTIMES
 
 DeploymentChoice = tuple[Pruning, str, Precision]
@@ -40,6 +40,16 @@ def availability_here() -> Availability:
     return Availability(refused, available_arithmetics())
 
 
+def availability_anywhere() -> Availability:
+    """Return what machines support that have every device and every library."""
+    refused = {
+        deployment: reason
+        for deployment in product(Pruning, RUNTIMES, Precision)
+        if (reason := _refusal_anywhere(deployment)) is not None
+    }
+    return Availability(refused, tuple(Arithmetic))
+
+
 @contextmanager
 def spaces_of(machine: Availability) -> Generator[None]:
     """Let spaces, during the block, contain what another machine supports."""
@@ -64,3 +74,9 @@ def _refusal_here(deployment: DeploymentChoice) -> str | None:
     pruning, runtime, precision = deployment
     reason = pruning_incompatibility(pruning, runtime, precision)
     return reason or RUNTIMES[runtime].cannot_lower(precision)
+
+
+def _refusal_anywhere(deployment: DeploymentChoice) -> str | None:
+    pruning, runtime, precision = deployment
+    reason = sparsity_incompatibility(pruning, runtime, precision)
+    return reason or RUNTIMES[runtime].unsuited.get(precision)

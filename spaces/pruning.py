@@ -67,6 +67,19 @@ def pruning_incompatibility(pruning: Pruning, runtime: str, precision: Precision
         return None
     if not torch.cuda.is_available() or torch.cuda.get_device_capability()[0] < SPARSE_CORES:
         return "only CUDA's sparse tensor cores skip two of four weights"
+    return sparsity_incompatibility(pruning, runtime, precision)
+
+
+def sparsity_incompatibility(pruning: Pruning, runtime: str, precision: Precision) -> str | None:
+    """Return why no machine deploys a pruned network in this way, or None if some do.
+
+    Args:
+        pruning: How the network is pruned.
+        runtime: The runtime that executes it.
+        precision: Its number format.
+    """
+    if pruning is not Pruning.TWO_OF_FOUR:
+        return None
     if runtime != SPARSE_RUNTIME or precision not in SPARSE_PRECISIONS:
         return f"two-of-four sparsity is available in {SPARSE_RUNTIME} with fp16 or bf16 only"
     return None

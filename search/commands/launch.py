@@ -94,8 +94,8 @@ def launch_command(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Launch a search on many nodes: checks it, submits its job, and returns at once.
 
-    The problem and the options of `simstead search` follow, but for --address, --kind,
-    --until and --hours.
+    The problem and the options of `simstead search` follow, but for --until and --hours, and for
+    --address, which `launch ray` alone takes, and needs.
     The job starts Ray on its nodes, ends in time, and begins again until the search is done.
     """
     from search.launch.checks import parse_time_limit  # noqa: PLC0415 - help is printed at once
@@ -166,11 +166,6 @@ def _launch_search(
 ) -> None:
     """Submit the job of a search, or print its scripts."""
     address = None if request.address else options.address
-    if options.kind is not None:
-        raise UserError(
-            "--kind has no place in a launch: the first node's kind times; ask for nodes by "
-            "partition and constraint in a profile"
-        )
     given = {"address": address, "until": options.until, "hours": options.hours}
     for name, value in given.items():
         if value is not None:
@@ -186,7 +181,7 @@ def _launch_search(
 
     problem, spec, folder = request_search(source, options)
     run = folder.resolve()
-    launch = make_launch(request, problem, spec.simulations, options.workers)
+    launch = make_launch(request, problem, spec.simulations, options)
     check_launch(run, launch, source)
     if request.system == "kuberay":
         _write_ray_job(folder, spec, launch, dry_run=dry_run)

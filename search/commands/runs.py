@@ -39,6 +39,7 @@ from search.interrupts import end_of_search
 from search.search_options import (
     SearchOptions,
     check_address,
+    check_kind,
     check_minima,
     check_options,
     check_transport,
@@ -132,6 +133,7 @@ def search_command(  # noqa: PLR0913, PLR0917 - a command's options
     if context.obj is not None:  # `simstead launch` has read these options, and submits jobs
         context.obj(source, options)
         return
+    check_kind(kind, address, "--")
     from search.session import search_problem  # noqa: PLC0415 - brings torch and Ray
 
     search_problem(source, options, console, _write_report)
@@ -159,6 +161,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     retrain: Retrain = None,
     workers: Workers = None,
     address: Address = None,
+    kind: Kind = None,
     transport: TransportOption = None,
     until: Until = None,
     hours: Hours = None,
@@ -172,6 +175,7 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     3: the machines failed.
     """
     check_address(address, "--")
+    check_kind(kind, address, "--")
     check_transport(transport, address, "--")
     ends_at = end_of_search(until, hours)
     minima = {"--trials": (trials, 1), "--workers": (workers, 1)}
@@ -194,10 +198,13 @@ def resume_command(  # noqa: PLR0913, PLR0917 - a command's options
     source = ProblemSource(previous.source, previous.folder)
     searched = load_complete_problem(source, None, previous.size)
     from search.driver import SearchSession, run_search  # noqa: PLC0415 - brings torch and Ray
-    from search.joining import Joining, JoinRequest, joined  # noqa: PLC0415
+    from search.joining import JOINING_S, Joining, JoinRequest, joined  # noqa: PLC0415
+    from search.launch.launched import LaunchFolder  # noqa: PLC0415
     from search.request import make_spec, restrictions_for, workers_here  # noqa: PLC0415
 
-    with joined(JoinRequest(address, None, transport, ends_at), source, searched, run) as machine:
+    wait_s = JOINING_S if LaunchFolder(run).launch() else 0.0
+    request = JoinRequest(address, kind, transport, ends_at, wait_s)
+    with joined(request, source, searched, run) as machine:
         spec = make_spec(
             searched,
             source,

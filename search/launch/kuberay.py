@@ -9,7 +9,7 @@ import yaml
 
 from problems.errors import UserError
 from search.launch.launched import CLUSTER_FOLDER, Launch
-from search.launch.scripts import job_name
+from search.launch.scripts import driver_options, job_name
 from search.launch.site_profile import SiteProfile
 
 MANIFEST = "rayjob.yaml"
@@ -81,8 +81,8 @@ def _metadata(run: Path, profile: SiteProfile) -> dict[str, str]:
 
 def _entrypoint(run: Path, launch: Launch) -> str:
     """Return the command of the driver, which does nothing once the run was stopped."""
-    workers = [f"--workers={launch.workers}"] if launch.workers else []
-    resume = shlex.join(["simstead", "resume", str(run), "--address", "auto", *workers])
+    command = ["simstead", "resume", str(run), "--address", "auto", *driver_options(launch)]
+    resume = shlex.join(command)
     stop = shlex.quote(str(run / CLUSTER_FOLDER / "stop"))
     return f"bash -c {shlex.quote(f'[ -e {stop} ] || exec {resume}')}"
 

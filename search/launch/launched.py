@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from problems.atomic_files import atomic_write
-from search.launch.site_profile import MemorySize, SiteProfile, Word
+from search.launch.site_profile import Line, MemorySize, SiteProfile, Word
 from search.run.directory import write_stop_request
 from spaces.candidate import FrozenModel
 
@@ -50,6 +50,7 @@ class Launch(FrozenModel):
         store_bytes: Memory of a node for objects that its processes share.
         interface: Network interface; None for the one that Ray chooses.
         workers: Largest number of trials at a time; None for as many as there are cores.
+        kind: The kind of node that times, as the user calls it; None for that of the first node.
         max_restarts: How often the job is begun again at most.
         profile: The site's profile.
         program_folder: Folder of the programs python and simstead; None for those of a container.
@@ -67,6 +68,7 @@ class Launch(FrozenModel):
     store_bytes: int
     interface: Word | None
     workers: int | None
+    kind: Line | None = None
     max_restarts: int
     profile: SiteProfile
     program_folder: str | None

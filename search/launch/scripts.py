@@ -162,8 +162,13 @@ def _program(launch: Launch, name: str) -> str:
 
 
 def _resume_command(run: Path, launch: Launch) -> Sequence[str]:
-    workers = [f"--workers={launch.workers}"] if launch.workers else []
-    return [_program(launch, "simstead"), "resume", str(run), *workers]
+    return [_program(launch, "simstead"), "resume", str(run), *driver_options(launch)]
+
+
+def driver_options(launch: Launch) -> list[str]:
+    """Return the options of the driver that the user has given to the launch."""
+    given = {"workers": launch.workers, "kind": launch.kind}
+    return [f"--{name}={value}" for name, value in given.items() if value]
 
 
 def _assignment(name: str, value: str | Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from search.launch.scripts import (
 from search.launch.site_profile import SiteProfile
 from search.run.directory import RunDirectory
 from search.run.spec import Spec
+from search.search_options import SearchOptions
 from search.workers.ray_cluster import OBJECT_STORE_BYTES
 
 CARRIED_VARIABLES = ("PYTHONPATH",)
@@ -56,7 +57,7 @@ class LaunchRequest(NamedTuple):
 
 
 def make_launch(
-    request: LaunchRequest, problem: Problem, simulations: int, workers: int | None
+    request: LaunchRequest, problem: Problem, simulations: int, options: SearchOptions
 ) -> Launch:
     """Return what jobs are made of.
 
@@ -64,7 +65,7 @@ def make_launch(
         request: What the user asks for.
         problem: The problem.
         simulations: Further simulations that the search may buy.
-        workers: Largest number of trials at a time; None for as many as there are cores.
+        options: The options of the search.
 
     Raises:
         UserError: Nobody says how many cores a node has, or they are too few for a trial.
@@ -85,7 +86,8 @@ def make_launch(
         memory=request.memory or profile.memory,
         store_bytes=OBJECT_STORE_BYTES + 2 * data_bytes(problem, simulations),
         interface=request.interface or profile.interface,
-        workers=workers,
+        workers=options.workers,
+        kind=options.kind,
         max_restarts=request.max_restarts,
         profile=profile,
         program_folder=None if has_image else str(_program_folder()),
