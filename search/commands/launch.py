@@ -181,8 +181,8 @@ def _launch_search(
 
     problem, spec, folder = request_search(source, options)
     run = folder.resolve()
-    launch = make_launch(request, problem, spec.simulations, options)
-    check_launch(run, launch, source)
+    launch = make_launch(request, source, problem, spec.simulations, options)
+    check_launch(run, launch)
     if request.system == "kuberay":
         _write_ray_job(folder, spec, launch, dry_run=dry_run)
         return

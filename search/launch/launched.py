@@ -55,6 +55,7 @@ class Launch(FrozenModel):
         profile: The site's profile.
         program_folder: Folder of the programs python and simstead; None for those of a container.
         environment: Environment variables of all processes.
+        problem_folder: Folder of the user's problem, "" for a registered one.
         address: HOST:PORT of a Ray cluster that is there; "" where jobs start one.
         token_file: File of that cluster's token.
         jobs: The jobs that were submitted for it, the oldest first.
@@ -73,6 +74,7 @@ class Launch(FrozenModel):
     profile: SiteProfile
     program_folder: str | None
     environment: dict[str, str]
+    problem_folder: str = ""
     address: str = ""
     token_file: str = ""
     jobs: tuple[LaunchedJob, ...] = ()

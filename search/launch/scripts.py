@@ -40,6 +40,17 @@ def check_run_path(run: Path) -> None:
         )
 
 
+def check_bound_paths(run: Path, launch: Launch) -> None:
+    """Check that the paths of a launch can be named to Apptainer, where there is a container.
+
+    Raises:
+        UserError: One has characters that separate paths there.
+    """
+    for path in bound_paths(run, launch) if launch.profile.container else []:
+        if set(path) & set(":,"):
+            raise UserError(f"{path!r} has : or , which Apptainer doesn't take in a path; move it")
+
+
 def job_name(run: Path) -> str:
     """Return the name of a run's jobs, made of letters, digits and "_.-" alone."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", f"simstead-{run.name}")[:60]
@@ -152,9 +163,15 @@ def _inside(run: Path, launch: Launch) -> Sequence[str]:
     profile = launch.profile
     if profile.container is None:
         return ("env",)
-    bound = [str(run), launch.environment.get("SIMSTEAD_CACHE", ""), profile.temporary_folder]
-    binds = [f"--bind={folder}" for folder in bound if folder]
+    binds = [f"--bind={path}" for path in bound_paths(run, launch)]
     return ("apptainer", "exec", *binds, *profile.container_options, profile.container)
+
+
+def bound_paths(run: Path, launch: Launch) -> list[str]:
+    """Return the paths of a launch that its processes need in a container, too."""
+    cache, temporary = launch.environment.get("SIMSTEAD_CACHE"), launch.profile.temporary_folder
+    paths = (str(run), cache, temporary, launch.problem_folder, launch.token_file)
+    return [path for path in paths if path]
 
 
 def _program(launch: Launch, name: str) -> str:

@@ -113,7 +113,8 @@ class SiteProfile(FrozenModel):
     )
     container_options: tuple[Line, ...] = Field(
         default=(),
-        description="Options of apptainer exec, such as --nv; run and cache are bound anyway.",
+        description="Options of apptainer exec, such as --nv; run, cache, the temporary folder and "
+        "that of the problem are bound anyway.",
     )
     interface: Word | None = Field(
         default=None, description="Network interface of the nodes for Ray, such as ib0."

@@ -16,6 +16,7 @@ from search.launch.launched import Launch, LaunchedJob, LaunchFolder, LaunchSyst
 from search.launch.scripts import (
     JOB_SCRIPT,
     JOINING_SCRIPT,
+    check_bound_paths,
     check_run_path,
 )
 from search.launch.site_profile import SiteProfile
@@ -57,12 +58,17 @@ class LaunchRequest(NamedTuple):
 
 
 def make_launch(
-    request: LaunchRequest, problem: Problem, simulations: int, options: SearchOptions
+    request: LaunchRequest,
+    source: ProblemSource,
+    problem: Problem,
+    simulations: int,
+    options: SearchOptions,
 ) -> Launch:
     """Return what jobs are made of.
 
     Args:
         request: What the user asks for.
+        source: Where the problem comes from.
         problem: The problem.
         simulations: Further simulations that the search may buy.
         options: The options of the search.
@@ -92,6 +98,7 @@ def make_launch(
         profile=profile,
         program_folder=None if has_image else str(_program_folder()),
         environment=(carried if not has_image else {}) | {"SIMSTEAD_CACHE": str(default_cache())},
+        problem_folder=source.folder if source.user_source else "",
         address=request.address,
         token_file=request.token_file,
     )
@@ -110,23 +117,23 @@ def _program_folder() -> Path:
     return folder
 
 
-def check_launch(run: Path, launch: Launch, source: ProblemSource) -> None:
+def check_launch(run: Path, launch: Launch) -> None:
     """Check that a launch can work, as far as this machine can tell.
 
     Args:
         run: The run directory.
         launch: What is to be launched.
-        source: Where the problem comes from.
 
     Raises:
         UserError: It can't.
     """
     check_run_path(run)
+    check_bound_paths(run, launch)
     if launch.address:  # the nodes of a cluster that is there show what they see
         return
     folders = {"the run": run, "the cache": Path(launch.environment["SIMSTEAD_CACHE"])}
-    if source.user_source:
-        folders["the problem"] = Path(source.folder)
+    if launch.problem_folder:
+        folders["the problem"] = Path(launch.problem_folder)
     if launch.program_folder:
         folders["Python"] = Path(sys.prefix)
         folders["simstead"] = PACKAGE_FOLDERS[0].parent

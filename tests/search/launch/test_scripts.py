@@ -15,7 +15,7 @@ import pytest
 from problems import UserError
 from search.launch.jobs import scripts_of
 from search.launch.launched import LaunchFolder
-from search.launch.scripts import check_run_path
+from search.launch.scripts import check_bound_paths, check_run_path
 from search.launch.site_profile import SiteProfile
 from tests.search.launch.conftest import make_launch
 
@@ -119,10 +119,12 @@ class JobOnPaper:
         programs("srun", self._node())
         programs("python", f'exec {shlex.quote(sys.executable)} "$@"')
         launched = LaunchFolder(self.run)
-        launch = make_launch(program_folder=str(folder / "programs"), environment={}, **fields)
+        fields = {"program_folder": str(folder / "programs"), "environment": {}} | fields
+        launch = make_launch(**fields)
         launched.write_launch(launch)
         scripts = scripts_of(self.run, launch)
         # As a batch system does, which ends the script of a job that it queues again.
+        launched.write_script("node.sh", scripts["node.sh"])
         text = scripts["job.sh"].replace("sleep 600", "true")
         for wait in ("sleep 1 &", "sleep 0.5"):
             assert wait in text
@@ -250,6 +252,36 @@ def test_a_machine_without_simstead_is_told(tmp_path: Path, programs: Programs) 
     assert job.events()["ended"] == "3 program"
     assert not job.driver.exists()
     assert not list((job.run / "cluster").glob("*/token"))
+
+
+def test_a_job_runs_in_a_container(tmp_path: Path, programs: Programs) -> None:
+    """Each program runs there, with what it needs of the file system."""
+    shown = programs("apptainer", 'until [ "$1" = /i.sif ]; do shift; done; shift; exec "$@"')
+    job = JobOnPaper(
+        tmp_path,
+        programs,
+        "exit 0",
+        program_folder=None,
+        problem_folder="/shared/my problems",
+        environment={"SIMSTEAD_CACHE": "/shared/cache"},
+        profile=SiteProfile(container="/i.sif", container_options=("--nv",)),
+    )
+    assert job.finish() == 0
+    assert job.events()["ended"] == "0 finished"
+    binds = (job.run, "/shared/cache", SiteProfile().temporary_folder, "/shared/my problems")
+    before = " ".join(["exec", *(f"--bind={path}" for path in binds), "--nv /i.sif"])
+    progress, driver = shown.read_text().splitlines()
+    assert progress == f"{before} python -P -m search.launch.achieved {job.run}"
+    assert driver.startswith(f"{before} simstead resume {job.run} --address")
+    assert "inside=(apptainer exec " in (job.run / "cluster" / "node.sh").read_text()
+
+
+@pytest.mark.parametrize("name", ["a:/etc", "a,b"])
+def test_paths_that_apptainer_reads_otherwise_are_refused(name: str) -> None:
+    run, contained = Path("/shared") / name, SiteProfile(container="/i.sif")
+    check_bound_paths(run, make_launch())
+    with pytest.raises(UserError, match="which Apptainer doesn't take in a path"):
+        check_bound_paths(run, make_launch(profile=contained))
 
 
 def test_a_machine_that_does_not_see_the_run_says_so(tmp_path: Path, programs: Programs) -> None:
