@@ -94,8 +94,8 @@ def launch_command(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Launch a search on many nodes: checks it, submits its job, and returns at once.
 
-    The problem and the options of `simstead search` follow, but for --until and --hours, and for
-    --address, which `launch ray` alone takes, and needs.
+    The problem and the options of `simstead search` follow, without --until and --hours.
+    `launch ray` needs --address, which the other systems don't take.
     The job starts Ray on its nodes, ends in time, and begins again until the search is done.
     """
     from search.launch.checks import parse_time_limit  # noqa: PLC0415 - help is printed at once

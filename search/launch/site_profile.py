@@ -191,7 +191,7 @@ def memory_bytes(size: str) -> int:
 
 
 def describe_violation(error: ValidationError) -> str:
-    """Return the first violation of a model in words, with the name of the field."""
+    """Return the first violation of a profile or launch in words, with the name of the field."""
     first = error.errors()[0]
     name, *rest = first["loc"] or ("?",)
     place = f"{name}[{rest[0]}]" if rest and isinstance(rest[0], int) else str(name)
@@ -199,7 +199,9 @@ def describe_violation(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return str(UnknownNameError("field", str(name), SiteProfile.model_fields))
     if first["type"] == "string_pattern_mismatch":
-        message = "it has characters that have no place there"
+        message = (
+            "write it as 16G" if name == "memory" else "it has characters that have no place there"
+        )
     return f"{place} is {first['input']!r}: {message}"
 
 

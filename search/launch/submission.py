@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from problems import Problem, UserError
 from problems.data.cache import default_cache
 from problems.data.dataset import data_bytes
@@ -19,7 +21,7 @@ from search.launch.scripts import (
     check_bound_paths,
     check_run_path,
 )
-from search.launch.site_profile import SiteProfile
+from search.launch.site_profile import SiteProfile, describe_violation
 from search.run.directory import RunDirectory
 from search.run.spec import Spec
 from search.search_options import SearchOptions
@@ -74,7 +76,8 @@ def make_launch(
         options: The options of the search.
 
     Raises:
-        UserError: Nobody says how many cores a node has, or they are too few for a trial.
+        UserError: Nobody says how many cores a node has, or they are too few for a trial; or an
+            option has characters that have no place in a script.
     """
     profile, threads = request.profile, problem.deployment.threads
     cores = request.cores or profile.cores or (threads if request.address else None)
@@ -84,24 +87,28 @@ def make_launch(
         raise UserError(f"--cores must be {threads} or more for a trial of {problem.name}")
     has_image = profile.container is not None or request.system is LaunchSystem.KUBERAY
     carried = {name: os.environ[name] for name in CARRIED_VARIABLES if name in os.environ}
-    return Launch(
-        system=request.system,
-        nodes=request.nodes,
-        time_s=request.time_s,
-        cores=cores,
-        memory=request.memory or profile.memory,
-        store_bytes=OBJECT_STORE_BYTES + 2 * data_bytes(problem, simulations),
-        interface=request.interface or profile.interface,
-        workers=options.workers,
-        kind=options.kind,
-        max_restarts=request.max_restarts,
-        profile=profile,
-        program_folder=None if has_image else str(_program_folder()),
-        environment=(carried if not has_image else {}) | {"SIMSTEAD_CACHE": str(default_cache())},
-        problem_folder=source.folder if source.user_source else "",
-        address=request.address,
-        token_file=request.token_file,
-    )
+    try:
+        return Launch(
+            system=request.system,
+            nodes=request.nodes,
+            time_s=request.time_s,
+            cores=cores,
+            memory=request.memory or profile.memory,
+            store_bytes=OBJECT_STORE_BYTES + 2 * data_bytes(problem, simulations),
+            interface=request.interface or profile.interface,
+            workers=options.workers,
+            kind=options.kind,
+            max_restarts=request.max_restarts,
+            profile=profile,
+            program_folder=None if has_image else str(_program_folder()),
+            environment=(carried if not has_image else {})
+            | {"SIMSTEAD_CACHE": str(default_cache())},
+            problem_folder=source.folder if source.user_source else "",
+            address=request.address,
+            token_file=request.token_file,
+        )
+    except ValidationError as error:
+        raise UserError(f"--{describe_violation(error)}") from None
 
 
 def _program_folder() -> Path:

@@ -61,6 +61,23 @@ def test_the_kind_that_times_is_chosen_by_the_job(launching: Launching) -> None:
     assert "'--kind=EPYC 9654; touch x'" in (run / "cluster" / "job.sh").read_text()
 
 
+@pytest.mark.parametrize(
+    ("option", "hostile", "message"),
+    [
+        ("--interface", "a;touch x", "it has characters that have no place there"),
+        ("--interface", "lo\n#SBATCH --uid=0", "it has characters that have no place there"),
+        ("--memory", "16 gigabytes", "write it as 16G"),
+        ("--kind", "a\ntouch x", "one line of printable characters"),
+    ],
+)
+def test_hostile_options_are_refused(
+    launching: Launching, tmp_path: Path, option: str, hostile: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=f"{option} is .*: .*{message}"):
+        launching(option, hostile)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_runtime_that_only_the_nodes_have_is_no_mistake(launching: Launching) -> None:
     if not NOT_HERE:
         pytest.skip("this machine has every runtime")

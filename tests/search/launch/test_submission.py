@@ -149,6 +149,13 @@ def test_states_are_told_in_words(
     assert words in lines[0]
 
 
+def test_what_squeue_has_forgotten_sacct_may_know(
+    launched: LaunchFolder, programs: Programs
+) -> None:
+    programs("sacct", "echo '42|CANCELLED by 1000'")
+    assert describe_jobs(launched) == ["job          42: ended, because it was cancelled"]
+
+
 def test_a_batch_system_that_does_not_answer_harms_nothing(
     launched: LaunchFolder, programs: Programs
 ) -> None:
