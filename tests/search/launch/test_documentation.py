@@ -12,6 +12,7 @@ from typer.main import get_command
 from problems import UserError
 from problems.template.write import write_template
 from search.commands.main import app
+from search.launch.job_words import ENDINGS
 from search.launch.launched import LaunchFolder
 from search.launch.site_profile import SiteProfile, profile_folder
 
@@ -65,6 +66,12 @@ def test_the_commands_lead_from_the_login_node_to_the_report(
     assert launch is not None
     assert [job.joins for job in launch.jobs] == [False, True, True, False]
     assert not LaunchFolder(run).stop_requested
+
+
+def test_the_page_has_a_remedy_for_each_way_to_fail() -> None:
+    symptoms = re.findall(r"^\| `(.+?)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    for name in ("failed", "stuck", "restarts", "refused", "head", "program", "temporary"):
+        assert any(symptom in ENDINGS[name] for symptom in symptoms), ENDINGS[name]
 
 
 def test_the_profile_of_the_page_is_one() -> None:
