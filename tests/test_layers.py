@@ -93,6 +93,15 @@ def test_problems_need_no_torch(module: str) -> None:
     assert "torch" not in imported_packages(module)
 
 
+@pytest.mark.parametrize("module", [m for m in MODULES if not m.startswith("problems/")])
+def test_nothing_read_from_a_run_is_unpickled(module: str) -> None:
+    """What a pickle holds is run: it would be the code of whoever wrote the run."""
+    assert not {"pickle", "cloudpickle", "joblib", "dill"} & imported_packages(module)
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+            assert "weights_only=True" in ast.unparse(node)
+
+
 def test_case_studies_are_all_that_is_imported_as_such() -> None:
     cases = {path.parent.name for path in (ROOT / "problems/cases").glob("*/__init__.py")}
     assert {"events", "planets", "radiation", "stability"} <= cases

@@ -48,7 +48,9 @@ def node(tmp_path: Path) -> Node:
     (tmp_path / "nodes").mkdir()
     (programs / "python").symlink_to(sys.executable)
 
-    def start(*options: object, seconds: float = 600.0, rank: int = 0) -> "subprocess.Popen[bytes]":
+    def start(
+        *options: object, seconds: float = 600.0, rank: int = 0, variable: str = "SLURM_PROCID"
+    ) -> "subprocess.Popen[bytes]":
         ray = programs / "ray"
         text = RAY.format(pids=str(tmp_path / "daemon"), seconds=seconds)
         ray.write_text(f"#!{sys.executable}\n{text}")
@@ -59,7 +61,7 @@ def node(tmp_path: Path) -> Node:
         )
         sizes = ("--cores", 2, "--store-bytes", 10**8, "--temporary", tmp_path / "nodes")
         command = [sys.executable, "-P", "-c", code, *options, *sizes]
-        env = {"PATH": "/usr/bin:/bin", "SLURM_PROCID": str(rank), "SLURMD_NODENAME": f"n{rank}"}
+        env = {"PATH": "/usr/bin:/bin", variable: str(rank), "SLURMD_NODENAME": f"n{rank}"}
         root = str(Path(__file__).parents[3])
         return subprocess.Popen([*map(str, command)], env=env | {"PYTHONPATH": root})
 
@@ -97,6 +99,17 @@ def test_a_node_that_is_terminated_leaves_nothing(
     assert process.wait(60.0) == 143
     assert not left(tmp_path)
     assert "--address=10.0.0.1:6379" in (attempt / "node-n1.log").read_text()
+
+
+@pytest.mark.parametrize("variable", ["PBS_NODENUM", "OMPI_COMM_WORLD_RANK", "PMI_RANK"])
+def test_start_commands_tell_a_node_its_number(attempt: Path, node: Node, variable: str) -> None:
+    """That of PBS, and `mpiexec` of two kinds."""
+    (attempt / "address").write_text("10.0.0.1:6379")
+    process = node(attempt, rank=1, variable=variable)
+    log = attempt / "node-n1.log"
+    wait_until(lambda: log.exists() and "--address=10.0.0.1:6379" in log.read_text(), 60.0)
+    (attempt / "end").touch()
+    assert process.wait(60.0) == 0
 
 
 def test_a_ray_that_ends_is_started_anew_and_then_told(

@@ -186,6 +186,8 @@ def test_a_search_outlives_a_node(site: Site) -> None:
     assert len(LaunchFolder(run).attempts()) == 1
     assert LaunchFolder(run).attempts()[-1].last("ended") == "85 stopped"
     assert len(list(run.glob("trials/*.json"))) >= 2
+    wait_until(lambda: not site.slurm.run("squeue", "-h"), 60.0)
+    assert not site.processes()
 
 
 @pytest.mark.usefixtures("whole")
@@ -211,4 +213,18 @@ def test_two_jobs_run_at_once_and_one_is_stopped_and_resumed(site: Site) -> None
     assert "the search has ended" in watching.communicate(timeout=120)[0]
     site.simstead("stop", runs[1])
     wait_until(lambda: ended(runs[1]) and not site.slurm.run("squeue", "-h"), SLOW_MACHINE_S)
+    assert site.is_empty(), site.processes()
+
+
+@pytest.mark.usefixtures("whole")
+def test_where_requeueing_is_forbidden_a_further_job_finishes_the_search(site: Site) -> None:
+    with (site.folder / "site.yaml").open("a") as profile:
+        profile.write("requeue: false\n")
+    run = site.launch("successor", held_after=1)
+    launched = LaunchFolder(run)
+    wait_until(lambda: ended(run), SLOW_MACHINE_S)
+    first, *_, last = launched.attempts()
+    assert last.last("ended") == "0 finished", site.simstead("logs", run)
+    assert first.last("successor") == launched.state().jobs[1].id != first.job
+    wait_until(lambda: not site.slurm.run("squeue", "-h"), 60.0)
     assert site.is_empty(), site.processes()
